@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::CreateEnding;
-use cashier_core::change::{Change, Commit, Counters};
+use cashier_core::change::{Change, Commit, Counters, OrderDetails};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{Listener, ProviderEvent, Update};
@@ -73,6 +73,11 @@ impl<T> Durable<T> {
     pub fn into_inner(self) -> T {
         self.0
     }
+
+    /// Something made of this value alone is as durable as it.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Durable<U> {
+        Durable(make(self.0))
+    }
 }
 
 /// The DB strand as the ledger sees it. `submit` never blocks and is called in the order of the commits' seq.
@@ -125,8 +130,8 @@ pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
-    /// The order as first sent, as JSON text, for a create that must be repeated byte for byte.
-    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<Box<str>>, Fault>>;
+    /// The stored parts of the order, for a create that must be repeated byte for byte.
+    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
 
 /// What the trading server is asked to post. It refuses atomically when the account is not this customer's or not of
