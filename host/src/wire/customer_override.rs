@@ -1,12 +1,11 @@
-//! The customer override on the wire, as its published page shows it: rows and updates in which what is omitted keeps
-//! its value. Defaults (mode 0, enabled 1) are the flow's, at creation alone.
+//! The customer override on the wire, as its published page shows it: rows and edits in which what is omitted keeps
+//! its value. Defaults (mode 0, enabled 1) are the core's, at creation alone.
 
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::deposit::COMMENT_LENGTH_MAX;
+use cashier_core::edit::OverrideEdit;
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
-use cashier_core::money::Limit;
 use cashier_core::refusal::Refusal;
-use cashier_core::time::UnixTime;
 
 use crate::wire::read::Fields;
 use crate::wire::write;
@@ -33,30 +32,11 @@ pub fn write(out: &mut Vec<u8>, row: &CustomerOverride) {
     });
 }
 
-/// An update as asked; `None` keeps what the row has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OverrideUpdate {
-    /// `None` creates.
-    pub id: Option<OverrideId>,
-    pub customer_id: Option<CustomerId>,
-    pub brand: Option<Box<str>>,
-    pub provider_config_id: Option<ConfigId>,
-    pub provider: Option<Box<str>>,
-    pub method: Option<Box<str>>,
-    pub mode: Option<OverrideMode>,
-    pub min_amount: Option<Limit>,
-    pub max_amount: Option<Limit>,
-    pub enabled: Option<bool>,
-    pub reason: Option<Box<str>>,
-    pub comment: Option<Box<str>>,
-    pub expires_time: Option<UnixTime>,
-}
-
-/// Reads an update. A whole row sent back is fine: its times are read-only and pass unread.
-pub fn read(json: &[u8]) -> Result<OverrideUpdate, Refusal> {
+/// Reads an edit. A whole row sent back is fine: its times are read-only and pass unread.
+pub fn read(json: &[u8]) -> Result<OverrideEdit, Refusal> {
     let mut fields = Fields::parse(json, "data")?;
     fields.ignore(&["created_time", "updated_time"]);
-    let update = OverrideUpdate {
+    let edit = OverrideEdit {
         id: fields.id("id")?.filter(|id| *id > 0).map(OverrideId),
         customer_id: fields.id("customer_id")?.map(CustomerId),
         brand: fields.code("brand")?,
@@ -72,33 +52,35 @@ pub fn read(json: &[u8]) -> Result<OverrideUpdate, Refusal> {
         expires_time: fields.time("expires_time")?,
     };
     fields.finish()?;
-    Ok(update)
+    Ok(edit)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use cashier_core::time::UnixTime;
+
     use super::*;
 
     pub(crate) const PUBLISHED_REQUEST: &str = r#"{"customer_id":5,"brand":"ion4","provider_config_id":1,"provider":"stripe","method":"card","mode":0,"min_amount":25.0,"max_amount":10000.0,"enabled":1,"reason":"VIP_ALLOW","comment":"Manual allow from customer card","expires_time":0}"#;
 
     #[test]
     fn the_published_request_reads_and_the_published_answer_writes() {
-        let update = read(PUBLISHED_REQUEST.as_bytes()).unwrap();
-        assert_eq!(update.id, None);
+        let edit = read(PUBLISHED_REQUEST.as_bytes()).unwrap();
+        assert_eq!(edit.id, None);
         let row = CustomerOverride {
             id: OverrideId(3),
-            customer_id: update.customer_id.unwrap(),
-            brand: update.brand.unwrap(),
-            provider_config_id: update.provider_config_id.unwrap(),
-            provider: update.provider.unwrap(),
-            method: update.method.unwrap(),
-            mode: update.mode.unwrap(),
-            min_amount: update.min_amount.unwrap(),
-            max_amount: update.max_amount.unwrap(),
-            enabled: update.enabled.unwrap(),
-            reason: update.reason.unwrap(),
-            comment: update.comment.unwrap(),
-            expires_time: update.expires_time.unwrap(),
+            customer_id: edit.customer_id.unwrap(),
+            brand: edit.brand.unwrap(),
+            provider_config_id: edit.provider_config_id.unwrap(),
+            provider: edit.provider.unwrap(),
+            method: edit.method.unwrap(),
+            mode: edit.mode.unwrap(),
+            min_amount: edit.min_amount.unwrap(),
+            max_amount: edit.max_amount.unwrap(),
+            enabled: edit.enabled.unwrap(),
+            reason: edit.reason.unwrap(),
+            comment: edit.comment.unwrap(),
+            expires_time: edit.expires_time.unwrap(),
             created_time: UnixTime(1_779_270_000),
             updated_time: UnixTime(1_779_270_000),
         };
@@ -110,8 +92,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_omitted_is_not_in_the_update() {
-        assert_eq!(read(b"{}").unwrap(), OverrideUpdate::default());
+    fn what_is_omitted_is_not_in_the_edit() {
+        assert_eq!(format!("{:?}", read(b"{}").unwrap()), format!("{:?}", OverrideEdit::default()));
         let table = [
             (r#"{"mode":2}"#, "mode must be a whole number from 0 to 1"),
             (r#"{"customer_id":"5"}"#, "customer_id must be a whole number that is an id"),
