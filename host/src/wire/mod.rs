@@ -10,6 +10,7 @@ pub mod customer_override;
 pub mod deposit;
 pub mod envelope;
 pub mod event;
+pub mod filter;
 pub mod method;
 pub mod object_text;
 pub mod operation;
