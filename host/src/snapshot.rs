@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cashier_core::account::AccountFacts;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::eligibility::{Asker, Candidate, ModuleFitness};
-use cashier_core::account::AccountFacts;
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
@@ -115,13 +115,14 @@ impl Snapshot {
     }
 
     /// What serves, as eligibility wants to know it.
-    pub fn candidate<'a>(&'a self, served: &'a Served, brand: &str) -> Candidate<'a> {
+    pub fn candidate<'a>(&'a self, served: &'a Served) -> Candidate<'a> {
         let module = match (self.module(&served.config.provider), &served.gateway) {
-            (Some(line), Ok(_)) if line.available => ModuleFitness::Loaded {
-                brand_enabled: line.brands.as_ref().is_none_or(|brands| brands.iter().any(|known| &**known == brand)),
-                default_method: line.methods.first().map_or("", |method| method),
-            },
-            (Some(_) | None, Ok(_) | Err(_)) => ModuleFitness::NotLoaded,
+            (None, _) => ModuleFitness::NotLoaded { reason: "no module of this provider is listed in plugins.toml" },
+            (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
+            (Some(_), Err(reason)) => ModuleFitness::NotLoaded { reason },
+            (Some(line), Ok(_)) => {
+                ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
+            }
         };
         Candidate { config: &served.config, module }
     }
