@@ -7,9 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Digits before the point: 10^15 units is more than any payment, and sums of many stay far inside u128.
-pub const WHOLE_DIGITS_MAX: usize = 15;
+const WHOLE_DIGITS_MAX: usize = 15;
 /// Digits behind the point: crypto currencies have at most 8.
-pub const DECIMALS_MAX: usize = 8;
+const DECIMALS_MAX: usize = 8;
 
 const UNIT: u128 = 100_000_000;
 
@@ -35,7 +35,9 @@ impl Amount {
 
     /// The whole units when there is nothing behind the point.
     pub fn whole(self) -> Option<u128> {
-        (self.scaled % UNIT == 0).then_some(self.scaled / UNIT)
+        self.scaled
+            .is_multiple_of(UNIT)
+            .then_some(self.scaled / UNIT)
     }
 
     pub fn plus(self, other: Self) -> Self {

@@ -44,6 +44,11 @@ impl Secret {
         self.0.as_bytes()
     }
 
+    /// Another secret than this one, for signatures that must not verify.
+    pub(crate) fn spoilt(&self) -> Self {
+        Self(format!("{} spoilt", self.0))
+    }
+
     /// An empty or blank secret protects nothing.
     pub(crate) fn is_blank(&self) -> bool {
         self.0.trim().is_empty()
@@ -98,6 +103,18 @@ impl Default for Limits {
             keys: KEYS_MAX,
             deliveries: DELIVERIES_MAX,
             delivery_queue: DELIVERY_QUEUE_MAX,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn capped(self) -> Self {
+        let most = Self::default();
+        Self {
+            payments: self.payments.min(most.payments),
+            keys: self.keys.min(most.keys),
+            deliveries: self.deliveries.min(most.deliveries),
+            delivery_queue: self.delivery_queue.min(most.delivery_queue),
         }
     }
 }

@@ -132,7 +132,7 @@ pub const SWITCHES: [SwitchRow; 26] = [
     row(
         "webhook_events",
         "event+event+…",
-        "pressing Pay makes all these events happen, in this order, in place of `confirmed`",
+        "pressing Pay makes all these events happen and sends them in this order",
     ),
     row(
         "webhook_twice",
@@ -276,7 +276,7 @@ impl FromStr for Switch {
                 .filter(|a| !a.is_empty())
                 .ok_or(format!("switch `{name}` needs {what}: `{name}:{what}`"))
         };
-        let event = |default: EventKind| argument.map_or(Ok(default), str::parse);
+        let event = |default| argument.map_or(Ok(default), |word| first_event(name, word));
         let times = || {
             argument
                 .map(|a| number(name, a, 1_000).map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
@@ -298,16 +298,7 @@ impl FromStr for Switch {
             "cancel_refuse" => bare(Self::CancelRefuse),
             "refund_decline" => bare(Self::RefundDecline),
             "webhook_before_answer" => Ok(Self::WebhookBeforeAnswer(event(EventKind::Pending)?)),
-            "webhook_events" => {
-                let kinds = named("events")?
-                    .split('+')
-                    .map(str::parse)
-                    .collect::<Result<Vec<_>, _>>()?;
-                if kinds.len() > EVENTS_MAX {
-                    return Err(format!("switch `{name}` takes at most {EVENTS_MAX} events"));
-                }
-                Ok(Self::WebhookEvents(kinds))
-            }
+            "webhook_events" => Ok(Self::WebhookEvents(events(name, named("event+event+…")?)?)),
             "webhook_twice" => bare(Self::WebhookTwice),
             "webhook_late" => Ok(Self::WebhookLate(number(name, named("ms")?, DELAY_MS_MAX)?)),
             "webhook_never" => bare(Self::WebhookNever),
@@ -338,6 +329,46 @@ impl FromStr for Switch {
             unknown => Err(format!("unknown switch `{}`", unknown.escape_default())),
         }
     }
+}
+
+/// An event that may be the first in a payment's life.
+fn first_event(name: &str, word: &str) -> Result<EventKind, String> {
+    match word.parse()? {
+        kind @ (EventKind::Pending
+        | EventKind::Confirmed
+        | EventKind::Failed
+        | EventKind::Cancelled) => Ok(kind),
+        EventKind::Refunded | EventKind::Chargeback | EventKind::ChargebackReversed => Err(
+            format!("switch `{name}` takes pending, confirmed, failed or cancelled"),
+        ),
+    }
+}
+
+/// A list that a payment can live through, whatever its order of sending.
+fn events(name: &str, words: &str) -> Result<Vec<EventKind>, String> {
+    let kinds = words
+        .split('+')
+        .map(str::parse)
+        .collect::<Result<Vec<EventKind>, _>>()?;
+    if kinds.len() > EVENTS_MAX {
+        return Err(format!("switch `{name}` takes at most {EVENTS_MAX} events"));
+    }
+    for kind in &kinds {
+        let ground = match kind {
+            EventKind::Pending
+            | EventKind::Confirmed
+            | EventKind::Failed
+            | EventKind::Cancelled => continue,
+            EventKind::Refunded | EventKind::Chargeback => EventKind::Confirmed,
+            EventKind::ChargebackReversed => EventKind::Chargeback,
+        };
+        if !kinds.contains(&ground) {
+            return Err(format!(
+                "switch `{name}`: {kind} needs {ground} in the same list"
+            ));
+        }
+    }
+    Ok(kinds)
 }
 
 fn number(name: &str, text: &str, max: u64) -> Result<u64, String> {
@@ -437,6 +468,8 @@ mod tests {
             "create_slow:120001",
             "webhook_events",
             "webhook_events:paid",
+            "webhook_events:refunded",
+            "auto:refunded",
             "webhook_amount:x",
             "webhook_currency:eur",
             "webhook_reference:a b",
