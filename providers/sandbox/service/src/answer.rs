@@ -4,7 +4,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use warp::reply::Response;
 
-use crate::books::Answer;
+use crate::keys::Answer;
 use crate::refusal::{Refusal, RefusalCode};
 
 /// A mark on an answer that the door does not send.

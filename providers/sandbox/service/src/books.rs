@@ -4,10 +4,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use crate::button::{Button, Press, press};
 use crate::conduct::{Conduct, WebhookConduct};
-use crate::life::{Button, Happening, Press, course, happen, press};
+use crate::keys::{Answer, Keys, Presented};
+use crate::life::{Happening, course, happen};
 use crate::money::Amount;
 use crate::ports::{Clock, Entropy};
 use crate::refusal::{Refusal, RefusalCode};
@@ -22,8 +22,7 @@ pub(crate) struct Books {
     payments: HashMap<String, Entry>,
     /// Oldest first; the same ids as `payments`.
     order: VecDeque<String>,
-    keys: HashMap<String, KeyEntry>,
-    key_order: VecDeque<String>,
+    keys: Keys,
     defaults: Vec<Switch>,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -34,20 +33,6 @@ struct Entry {
     payment: Payment,
     notify_url: String,
     conduct: Conduct,
-}
-
-struct KeyEntry {
-    fingerprint: [u8; 32],
-    /// Requests that came under this key before one was recorded.
-    tries: u32,
-    answer: Option<Answer>,
-}
-
-/// An answer as it is kept for its idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Bytes,
 }
 
 /// An event on its way to the merchant.
@@ -83,8 +68,7 @@ impl Books {
         Self {
             payments: HashMap::new(),
             order: VecDeque::new(),
-            keys: HashMap::new(),
-            key_order: VecDeque::new(),
+            keys: Keys::new(limits.keys),
             defaults,
             limits,
             clock,
@@ -100,7 +84,7 @@ impl Books {
         own_switches: &[Switch],
         base_url: &str,
     ) -> Result<Keyed<Recorded>, Refusal> {
-        let tries = match self.present(key, fingerprint)? {
+        let tries = match self.keys.present(key, fingerprint)? {
             Presented::Answered(answer) => return Ok(Keyed::Replay(answer)),
             Presented::Open { tries } => tries,
         };
@@ -161,7 +145,7 @@ impl Books {
             notify_url: request.notify_url,
             conduct: conduct.clone(),
         });
-        self.settle_key(key, &answer);
+        self.keys.settle(key, &answer);
         Ok(Keyed::Recorded(Recorded {
             id,
             answer,
@@ -177,7 +161,7 @@ impl Books {
         request: RefundRequest,
     ) -> Result<Keyed<(Answer, Parcel)>, Refusal> {
         self.entry(id)?;
-        if let Presented::Answered(answer) = self.present(key, fingerprint)? {
+        if let Presented::Answered(answer) = self.keys.present(key, fingerprint)? {
             return Ok(Keyed::Replay(answer));
         }
         if self.entry(id)?.conduct.refund_decline {
@@ -190,7 +174,7 @@ impl Books {
         let (payment, parcel) =
             self.happen(id, EventKind::Refunded, request.amount, request.reason)?;
         let answer = answer(201, &refund_list(payment, parcel.event.refund.clone()))?;
-        self.settle_key(key, &answer);
+        self.keys.settle(key, &answer);
         Ok(Keyed::Recorded((answer, parcel)))
     }
 
@@ -333,55 +317,12 @@ impl Books {
         }
     }
 
-    /// Counts a request under its key.
-    fn present(&mut self, key: &str, fingerprint: [u8; 32]) -> Result<Presented, Refusal> {
-        if let Some(entry) = self.keys.get_mut(key) {
-            if entry.fingerprint != fingerprint {
-                return Err(Refusal::new(
-                    RefusalCode::IdempotencyConflict,
-                    "this `Idempotency-Key` was used with another request",
-                ));
-            }
-            entry.tries = entry.tries.saturating_add(1);
-            return Ok(match &entry.answer {
-                Some(answer) => Presented::Answered(answer.clone()),
-                None => Presented::Open { tries: entry.tries },
-            });
-        }
-        self.keys.insert(
-            key.to_owned(),
-            KeyEntry {
-                fingerprint,
-                tries: 1,
-                answer: None,
-            },
-        );
-        self.key_order.push_back(key.to_owned());
-        while self.key_order.len() > self.limits.keys {
-            if let Some(oldest) = self.key_order.pop_front() {
-                self.keys.remove(&oldest);
-            }
-        }
-        Ok(Presented::Open { tries: 1 })
-    }
-
-    fn settle_key(&mut self, key: &str, answer: &Answer) {
-        if let Some(entry) = self.keys.get_mut(key) {
-            entry.answer = Some(answer.clone());
-        }
-    }
-
     pub(crate) fn draw(&self) -> Result<String, Refusal> {
         self.entropy.draw().map(hex::encode).map_err(|why| {
             tracing::error!(why, "no randomness");
             Refusal::new(RefusalCode::Internal, "no id could be made")
         })
     }
-}
-
-enum Presented {
-    Answered(Answer),
-    Open { tries: u32 },
 }
 
 /// Whether a switch of so many times acts on this try, the first being 1.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
-use crate::books::{Answer, Books, Keyed, Parcel, Recorded};
+use crate::books::{Books, Keyed, Parcel, Recorded};
+use crate::button::Button;
 use crate::courier::Courier;
 use crate::crew::Crew;
 use crate::intake;
-use crate::life::Button;
+use crate::keys::Answer;
 use crate::refusal::Refusal;
 use crate::settings::SandboxSettings;
 use crate::wire::{EventKind, EventRequest, Payment};

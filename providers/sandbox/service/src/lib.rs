@@ -4,12 +4,14 @@
 
 mod answer;
 mod books;
+mod button;
 mod conduct;
 mod courier;
 mod crew;
 mod door;
 mod house;
 mod intake;
+mod keys;
 mod life;
 mod money;
 mod page;

@@ -214,49 +214,6 @@ fn settled_status(payment: &Payment) -> PaymentStatus {
     }
 }
 
-/// A button of the hosted page, or the merchant's cancel call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Button {
-    Pay,
-    Decline,
-    Cancel,
-}
-
-/// What a pressed button leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Press {
-    /// Something happens.
-    Acts,
-    /// It was so already; nothing happens again.
-    Repeats,
-}
-
-pub(crate) fn press(payment: &Payment, button: Button) -> Result<Press, Refusal> {
-    match (button, payment.status) {
-        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => {
-            Ok(Press::Acts)
-        }
-        (
-            Button::Pay,
-            PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        )
-        | (Button::Decline, PaymentStatus::Failed)
-        | (Button::Cancel, PaymentStatus::Cancelled) => Ok(Press::Repeats),
-        (Button::Pay, PaymentStatus::Cancelled) => Err(forbidden(payment, "paid")),
-        (
-            Button::Decline,
-            PaymentStatus::Cancelled
-            | PaymentStatus::Confirmed
-            | PaymentStatus::Refunded
-            | PaymentStatus::Chargeback,
-        ) => Err(forbidden(payment, "declined")),
-        (
-            Button::Cancel,
-            PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        ) => Err(forbidden(payment, "cancelled")),
-    }
-}
-
 /// Position in the course of a life: events of one list happen in this order, whatever order they are sent in.
 pub(crate) const fn course(kind: EventKind) -> u8 {
     match kind {
@@ -270,7 +227,7 @@ pub(crate) const fn course(kind: EventKind) -> u8 {
     }
 }
 
-fn forbidden(payment: &Payment, what: &str) -> Refusal {
+pub(crate) fn forbidden(payment: &Payment, what: &str) -> Refusal {
     about(
         payment,
         format!("a {} payment cannot be {what}", payment.status.word()),
@@ -286,10 +243,10 @@ fn about(payment: &Payment, message: String) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn payment(status: PaymentStatus) -> Payment {
+    pub(crate) fn payment(status: PaymentStatus) -> Payment {
         let amount: Amount = "10.00".parse().unwrap();
         Payment {
             id: "sp_1".into(),
@@ -413,58 +370,6 @@ mod tests {
                 (*status, told.iter().map(ToString::to_string).collect()),
                 "{words}"
             );
-        }
-    }
-
-    #[test]
-    fn buttons() {
-        use PaymentStatus::*;
-        let table = [
-            (
-                Button::Pay,
-                [
-                    Some(Press::Acts),
-                    Some(Press::Repeats),
-                    Some(Press::Acts),
-                    None,
-                    Some(Press::Repeats),
-                    Some(Press::Repeats),
-                ],
-            ),
-            (
-                Button::Decline,
-                [
-                    Some(Press::Acts),
-                    None,
-                    Some(Press::Repeats),
-                    None,
-                    None,
-                    None,
-                ],
-            ),
-            (
-                Button::Cancel,
-                [
-                    Some(Press::Acts),
-                    None,
-                    Some(Press::Acts),
-                    Some(Press::Repeats),
-                    None,
-                    None,
-                ],
-            ),
-        ];
-        for (button, expected) in table {
-            for (status, expected) in [Pending, Confirmed, Failed, Cancelled, Refunded, Chargeback]
-                .into_iter()
-                .zip(expected)
-            {
-                assert_eq!(
-                    press(&payment(status), button).ok(),
-                    expected,
-                    "{button:?} {status:?}"
-                );
-            }
         }
     }
 }

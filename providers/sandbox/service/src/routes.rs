@@ -13,8 +13,8 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use crate::answer::{self, Silence};
+use crate::button::Button;
 use crate::house::{Ending, House};
-use crate::life::Button;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::switch::SWITCHES;
 use crate::wire::{Defaults, EventRequest, Payment, PaymentStatus};

@@ -91,6 +91,19 @@ async fn a_key_gives_one_payment() {
         )
         .await;
     assert_eq!(elsewhere.refusal(), (409, "idempotency_conflict".into()));
+
+    // The same words about another payment are another request.
+    let second = world.payment("order-9", &["auto"]).await;
+    let refund = |payment: &Value| format!("/v1/payments/{}/refunds", id(payment));
+    assert_eq!(
+        world
+            .post_keyed(&refund(&first.json()), "r", json!({}))
+            .await
+            .status,
+        201
+    );
+    let mistaken = world.post_keyed(&refund(&second), "r", json!({})).await;
+    assert_eq!(mistaken.refusal(), (409, "idempotency_conflict".into()));
     assert_eq!(
         world.get("/v1/payments?reference=order-1").await.json()["count"],
         1
