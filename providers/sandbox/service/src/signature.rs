@@ -24,7 +24,7 @@ pub(crate) fn sign(secret: &Secret, at: i64, body: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Stripe signs in the same form; this header was accepted by its official library.
+    /// Stripe signs in the same form; this sample was accepted by an implementation other than this one.
     #[test]
     fn a_signature_that_another_implementation_accepts() {
         let body = "{\n  \"id\": \"evt_test_1\",\n  \"object\": \"event\",\n  \"type\": \"checkout.session.completed\",\n  \"created\": 1795160000,\n  \"livemode\": false,\n  \"api_version\": \"2025-01-27.acacia\",\n  \"data\": {\n    \"object\": {\n      \"id\": \"cs_test_1\",\n      \"object\": \"checkout.session\",\n      \"amount_total\": 25000,\n      \"currency\": \"usd\",\n      \"payment_status\": \"paid\",\n      \"status\": \"complete\",\n      \"payment_intent\": \"pi_123\",\n      \"client_reference_id\": \"15\",\n      \"metadata\": {\n        \"transaction_id\": \"15\"\n      }\n    }\n  }\n}";
