@@ -1,7 +1,10 @@
 //! Write a payment provider for the cashier: one trait, one macro.
 //! A provider says what to send and reads what came back; it does no I/O of its own.
 
+mod border;
 pub mod export;
+mod guard;
+pub mod host;
 pub mod http;
 pub mod money;
 pub mod provider;
