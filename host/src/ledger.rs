@@ -108,9 +108,8 @@ impl Ledger {
 
     /// Reserves room for all commits a flow will need, before it starts.
     pub fn admit(&self, estimate: Estimate) -> Result<Admitted, Refusal> {
-        Admission::admit(&self.admission, estimate).ok_or_else(|| {
-            Refusal::new(RefusalCode::StorageUnavailable, "the write queue is full, try again shortly")
-        })
+        Admission::admit(&self.admission, estimate)
+            .ok_or_else(|| Refusal::new(RefusalCode::StorageUnavailable, "the write queue is full, try again shortly"))
     }
 
     /// Whether decisions can be made and shown.

@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use cashier_provider_abi::v1::{
-    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, EntriesV1, FailureV1, NoticeV1, OrderV1,
-    PaymentV1, RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
+    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, EntriesV1, FailureV1, NoticeV1, OrderV1, PaymentV1,
+    RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
 };
 
 use crate::border::{copy_in, give};
@@ -20,8 +20,7 @@ pub struct Guarded<P: PaymentProvider>(Option<P>);
 
 impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     fn descriptor() -> Result<DescriptorV1, FailureV1> {
-        guarded("descriptor", || give::descriptor(P::descriptor()))
-            .map_err(|panicked| give::failure(panicked.into()))
+        guarded("descriptor", || give::descriptor(P::descriptor())).map_err(|panicked| give::failure(panicked.into()))
     }
 
     fn configure(config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1> {
@@ -32,69 +31,39 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     }
 
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
-        self.enter(
-            "create_payment",
-            replies,
-            give::created,
-            |provider, replies| provider.create_payment(&copy_in::order(order), replies),
-        )
+        self.enter("create_payment", replies, give::created, |provider, replies| {
+            provider.create_payment(&copy_in::order(order), replies)
+        })
     }
 
-    fn normalize_status(
-        &self,
-        notice: &NoticeV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<VerdictV1> {
-        self.enter(
-            "normalize_status",
-            replies,
-            give::verdict,
-            |provider, replies| provider.normalize_status(&copy_in::notice(notice), replies),
-        )
+    fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
+        self.enter("normalize_status", replies, give::verdict, |provider, replies| {
+            provider.normalize_status(&copy_in::notice(notice), replies)
+        })
     }
 
-    fn advance_payment(
-        &self,
-        payment: &PaymentV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
-        self.enter(
-            "advance_payment",
-            replies,
-            give::update,
-            |provider, replies| provider.advance_payment(&copy_in::payment(payment), replies),
-        )
+    fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
+        self.enter("advance_payment", replies, give::update, |provider, replies| {
+            provider.advance_payment(&copy_in::payment(payment), replies)
+        })
     }
 
     fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        self.enter(
-            "query_status",
-            replies,
-            give::update,
-            |provider, replies| provider.query_status(&copy_in::payment(payment), replies),
-        )
+        self.enter("query_status", replies, give::update, |provider, replies| {
+            provider.query_status(&copy_in::payment(payment), replies)
+        })
     }
 
     fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        self.enter(
-            "cancel_payment",
-            replies,
-            give::update,
-            |provider, replies| provider.cancel_payment(&copy_in::payment(payment), replies),
-        )
+        self.enter("cancel_payment", replies, give::update, |provider, replies| {
+            provider.cancel_payment(&copy_in::payment(payment), replies)
+        })
     }
 
-    fn refund_payment(
-        &self,
-        refund: &RefundOrderV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
-        self.enter(
-            "refund_payment",
-            replies,
-            give::update,
-            |provider, replies| provider.refund_payment(&copy_in::refund(refund), replies),
-        )
+    fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
+        self.enter("refund_payment", replies, give::update, |provider, replies| {
+            provider.refund_payment(&copy_in::refund(refund), replies)
+        })
     }
 }
 
@@ -165,10 +134,7 @@ fn guarded<T>(entry: &'static str, call: impl FnOnce() -> T) -> Result<T, Panick
     DEPTH.set(DEPTH.get().saturating_sub(1));
     outcome.map_err(|payload| {
         discard(payload);
-        Panicked {
-            entry,
-            place: PLACE.take(),
-        }
+        Panicked { entry, place: PLACE.take() }
     })
 }
 
@@ -182,9 +148,7 @@ fn keep_panics_quiet() {
             if DEPTH.get() == 0 {
                 return before(panic);
             }
-            let place = panic
-                .location()
-                .map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+            let place = panic.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
             PLACE.set(place);
         }));
     });

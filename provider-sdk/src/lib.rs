@@ -183,8 +183,7 @@ pub use provider::{Keep, PaymentProvider, Step};
 /// The JSON crate of the contract: its numbers keep the text they were written in.
 pub use serde_json;
 pub use types::{
-    Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, NextAction,
-    NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig,
-    ProviderFailure, ProviderRef, Refund, RefundOrder, RefundReach, Secret, SettingKind,
-    SettingSpec, Settings, StatusUpdate, WebhookNotice, WebhookVerdict,
+    Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, NextAction, NormalizedStatus, Pairs,
+    PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure, ProviderRef, Refund,
+    RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate, WebhookNotice, WebhookVerdict,
 };

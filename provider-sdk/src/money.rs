@@ -27,11 +27,7 @@ pub struct Amount {
 
 impl Amount {
     pub fn new(minor: i64, exponent: u8, currency: impl Into<String>) -> Self {
-        Self {
-            minor,
-            exponent,
-            currency: currency.into(),
-        }
+        Self { minor, exponent, currency: currency.into() }
     }
 
     /// Reads decimal text such as `250`, `250.00`, `-0.05` or `1e-7`. Zeros at the end do not
@@ -39,11 +35,7 @@ impl Amount {
     ///
     /// # Errors
     /// The text is no number, has more decimals than `exponent`, or is too large.
-    pub fn from_decimal(
-        text: &str,
-        exponent: u8,
-        currency: impl Into<String>,
-    ) -> Result<Self, MoneyError> {
+    pub fn from_decimal(text: &str, exponent: u8, currency: impl Into<String>) -> Result<Self, MoneyError> {
         Ok(Self::new(minor_of(text, exponent)?, exponent, currency))
     }
 
@@ -51,11 +43,7 @@ impl Amount {
     ///
     /// # Errors
     /// As [`Amount::from_decimal`].
-    pub fn from_json_decimal(
-        value: &Value,
-        exponent: u8,
-        currency: impl Into<String>,
-    ) -> Result<Self, MoneyError> {
+    pub fn from_json_decimal(value: &Value, exponent: u8, currency: impl Into<String>) -> Result<Self, MoneyError> {
         let text = json_text(value).ok_or(MoneyError::NotANumber)?;
         Self::from_decimal(&text, exponent, currency)
     }
@@ -64,11 +52,7 @@ impl Amount {
     ///
     /// # Errors
     /// As [`Amount::from_decimal`] with no decimals.
-    pub fn from_json_minor(
-        value: &Value,
-        exponent: u8,
-        currency: impl Into<String>,
-    ) -> Result<Self, MoneyError> {
+    pub fn from_json_minor(value: &Value, exponent: u8, currency: impl Into<String>) -> Result<Self, MoneyError> {
         let text = json_text(value).ok_or(MoneyError::NotANumber)?;
         Ok(Self::new(minor_of(&text, 0)?, exponent, currency))
     }
@@ -91,10 +75,7 @@ impl Amount {
     /// # Errors
     /// It cannot be written exactly with so few decimals, or is too large.
     pub fn rescaled(&self, exponent: u8) -> Result<Self, MoneyError> {
-        let minor = scaled(
-            i128::from(self.minor),
-            i64::from(exponent).saturating_sub(i64::from(self.exponent)),
-        )?;
+        let minor = scaled(i128::from(self.minor), i64::from(exponent).saturating_sub(i64::from(self.exponent)))?;
         Ok(Self::new(minor, exponent, self.currency.clone()))
     }
 }
@@ -211,12 +192,7 @@ fn minor_of(text: &str, exponent: u8) -> Result<i64, MoneyError> {
         Some(parts) => parts,
         None => (unsigned, ""),
     };
-    if whole.is_empty()
-        || !whole
-            .bytes()
-            .chain(fraction.bytes())
-            .all(|c| c.is_ascii_digit())
-    {
+    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|c| c.is_ascii_digit()) {
         return Err(MoneyError::NotANumber);
     }
     let fraction = fraction.trim_end_matches('0');
@@ -228,17 +204,8 @@ fn minor_of(text: &str, exponent: u8) -> Result<i64, MoneyError> {
             .ok_or(MoneyError::TooLarge)?;
     }
     let decimals = i64::try_from(fraction.len()).map_err(|_| MoneyError::TooLarge)?;
-    let shift = i64::from(exponent)
-        .saturating_add(power)
-        .saturating_sub(decimals);
-    let minor = scaled(
-        if negative {
-            digits.saturating_neg()
-        } else {
-            digits
-        },
-        shift,
-    )?;
+    let shift = i64::from(exponent).saturating_add(power).saturating_sub(decimals);
+    let minor = scaled(if negative { digits.saturating_neg() } else { digits }, shift)?;
     if exponent > EXPONENT_MAX {
         return Err(MoneyError::TooLarge);
     }
@@ -252,11 +219,7 @@ fn power_of(text: &str) -> Result<i64, MoneyError> {
     }
     // Longer than an i64 holds is as good as the longest: it fails at the scaling.
     let size: i64 = digits.parse().unwrap_or(i64::MAX);
-    Ok(if text.starts_with('-') {
-        size.saturating_neg()
-    } else {
-        size
-    })
+    Ok(if text.starts_with('-') { size.saturating_neg() } else { size })
 }
 
 /// `digits` times 10^`shift`, exactly.
@@ -328,14 +291,8 @@ mod tests {
 
     #[test]
     fn json_numbers_keep_the_text_they_were_sent_in() {
-        let body: Value =
-            serde_json::from_str(r#"[1.000000, 1e-7, 25000, "0.10", 1E5, true]"#).expect("json");
-        let texts: Vec<_> = body
-            .as_array()
-            .expect("list")
-            .iter()
-            .map(json_text)
-            .collect();
+        let body: Value = serde_json::from_str(r#"[1.000000, 1e-7, 25000, "0.10", 1E5, true]"#).expect("json");
+        let texts: Vec<_> = body.as_array().expect("list").iter().map(json_text).collect();
         assert_eq!(texts[0].as_deref(), Some("1.000000"));
         assert_eq!(texts[1].as_deref(), Some("1e-7"));
         assert_eq!(texts[2].as_deref(), Some("25000"));
@@ -347,27 +304,12 @@ mod tests {
     #[test]
     fn a_provider_has_its_own_exponents() {
         const TABLE: Exponents = Exponents::new(2, &[("JPY", 0), ("KWD", 3)]);
-        assert_eq!(
-            TABLE.read_minor(&250.into(), "jpy"),
-            Ok(Amount::new(250, 0, "JPY"))
-        );
-        assert_eq!(
-            TABLE.read_decimal(&"1.5".into(), "kwd"),
-            Ok(Amount::new(1_500, 3, "KWD"))
-        );
+        assert_eq!(TABLE.read_minor(&250.into(), "jpy"), Ok(Amount::new(250, 0, "JPY")));
+        assert_eq!(TABLE.read_decimal(&"1.5".into(), "kwd"), Ok(Amount::new(1_500, 3, "KWD")));
         // ISK has no decimals in ISO 4217 and two at this provider.
-        assert_eq!(
-            TABLE.express(&Amount::new(100, 0, "ISK")),
-            Ok(Amount::new(10_000, 2, "ISK"))
-        );
-        assert_eq!(
-            TABLE.express(&Amount::new(150, 2, "JPY")),
-            Err(MoneyError::TooPrecise)
-        );
-        assert_eq!(
-            TABLE.express(&Amount::new(i64::MAX, 0, "USD")),
-            Err(MoneyError::TooLarge)
-        );
+        assert_eq!(TABLE.express(&Amount::new(100, 0, "ISK")), Ok(Amount::new(10_000, 2, "ISK")));
+        assert_eq!(TABLE.express(&Amount::new(150, 2, "JPY")), Err(MoneyError::TooPrecise));
+        assert_eq!(TABLE.express(&Amount::new(i64::MAX, 0, "USD")), Err(MoneyError::TooLarge));
     }
 
     proptest! {

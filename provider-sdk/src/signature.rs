@@ -47,12 +47,7 @@ impl From<Doubt> for WebhookVerdict {
 ///
 /// # Errors
 /// `CannotTell` without a key, `NotGenuine` without a matching signature.
-pub fn verify_hmac(
-    digest: Digest,
-    keys: &Keys,
-    message: &[&[u8]],
-    signatures: &[Signature],
-) -> Result<Genuine, Doubt> {
+pub fn verify_hmac(digest: Digest, keys: &Keys, message: &[&[u8]], signatures: &[Signature]) -> Result<Genuine, Doubt> {
     verify(keys, signatures, |key| hmac(digest, key, message))
 }
 
@@ -61,11 +56,7 @@ pub fn verify_hmac(
 ///
 /// # Errors
 /// As [`verify_hmac`].
-pub fn verify(
-    keys: &Keys,
-    signatures: &[Signature],
-    sign: impl Fn(&[u8]) -> Vec<u8>,
-) -> Result<Genuine, Doubt> {
+pub fn verify(keys: &Keys, signatures: &[Signature], sign: impl Fn(&[u8]) -> Vec<u8>) -> Result<Genuine, Doubt> {
     if keys.0.is_empty() {
         return Err(Doubt::CannotTell("no webhook secret is configured".into()));
     }
@@ -80,11 +71,7 @@ pub fn verify(
             found |= expected.ct_eq(&signature.0);
         }
     }
-    if bool::from(found) {
-        Ok(Genuine(()))
-    } else {
-        Err(Doubt::NotGenuine("the signature does not match".into()))
-    }
+    if bool::from(found) { Ok(Genuine(())) } else { Err(Doubt::NotGenuine("the signature does not match".into())) }
 }
 
 /// Checks that a signed time lies within [`TOLERANCE_SECONDS`] of the receipt, before or after.
@@ -95,9 +82,7 @@ pub fn fresh(signed_unix: i64, received_unix: i64) -> Result<(), Doubt> {
     if signed_unix.abs_diff(received_unix) <= TOLERANCE_SECONDS {
         return Ok(());
     }
-    Err(Doubt::NotGenuine(format!(
-        "the signed time is more than {TOLERANCE_SECONDS} s away"
-    )))
+    Err(Doubt::NotGenuine(format!("the signed time is more than {TOLERANCE_SECONDS} s away")))
 }
 
 /// Reads a signed time: seconds in plain digits.
@@ -158,20 +143,12 @@ impl Keys {
 
     /// The secrets are base64, with or without a prefix such as `whsec_`.
     pub fn base64(secrets: &[Secret], prefix: &str) -> Self {
-        Self::read(secrets, |text| {
-            BASE64
-                .decode(text.strip_prefix(prefix).unwrap_or(text))
-                .ok()
-        })
+        Self::read(secrets, |text| BASE64.decode(text.strip_prefix(prefix).unwrap_or(text)).ok())
     }
 
     fn read(secrets: &[Secret], read: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
         let keys = secrets.iter().filter_map(|secret| read(secret.expose()));
-        Self(
-            keys.filter(|key| !key.is_empty())
-                .map(Zeroizing::new)
-                .collect(),
-        )
+        Self(keys.filter(|key| !key.is_empty()).map(Zeroizing::new).collect())
     }
 
     /// Whether there is nothing to verify with.
@@ -238,10 +215,7 @@ mod tests {
             Digest::Sha256,
             &Keys::text(&secrets(&["whsec_test_secret"])),
             &[b"1795160000.", body.as_bytes()],
-            &[
-                Signature::hex("0ed0520adbd99f213ce0914d947c7be8beb49ee6046416b7ca707762fde327e1")
-                    .expect("hex"),
-            ],
+            &[Signature::hex("0ed0520adbd99f213ce0914d947c7be8beb49ee6046416b7ca707762fde327e1").expect("hex")],
         );
         assert_eq!(genuine, Ok(Genuine(())));
 
@@ -258,7 +232,10 @@ mod tests {
         let fields = "Test-Integration-MerchantSandbox1590611635payment1test-1560610955";
         let genuine = verify(
             &Keys::text(&secrets(&["MerchantSecretKey"])),
-            &[Signature::hex("6399dae5301bca803c83ec9cab006e8f347fc2935601906044798a108b686f3bcfa802385085b9df1897f9e1e2607845").expect("hex")],
+            &[Signature::hex(
+                "6399dae5301bca803c83ec9cab006e8f347fc2935601906044798a108b686f3bcfa802385085b9df1897f9e1e2607845",
+            )
+            .expect("hex")],
             |key| hash(Digest::Sha384, &[fields.as_bytes(), key]),
         );
         assert_eq!(genuine, Ok(Genuine(())));
@@ -266,11 +243,7 @@ mod tests {
 
     #[test]
     fn hmac_sha512_is_that_of_rfc_4231() {
-        let mac = hmac(
-            Digest::Sha512,
-            b"Jefe",
-            &[b"what do ya want ", b"for nothing?"],
-        );
+        let mac = hmac(Digest::Sha512, b"Jefe", &[b"what do ya want ", b"for nothing?"]);
         assert_eq!(
             to_hex(&mac),
             "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
@@ -303,8 +276,7 @@ mod tests {
     fn any_of_several_secrets_and_signatures_is_enough() {
         let keys = Keys::text(&secrets(&["new", "", "old"]));
         let by = |key: &[u8]| Signature(hmac(Digest::Sha256, key, &[b"body"]));
-        let verify =
-            |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, &[b"body"], signatures);
+        let verify = |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, &[b"body"], signatures);
         assert_eq!(verify(&[by(b"old")]), Ok(Genuine(())));
         assert_eq!(verify(&[by(b"other"), by(b"new")]), Ok(Genuine(())));
         assert!(matches!(verify(&[by(b"other")]), Err(Doubt::NotGenuine(_))));

@@ -220,10 +220,8 @@ async fn create(
     let id = order.get().transaction_id;
     let answer = gateway.create(order).await;
     let provider_time = answer.provider_time;
-    let stored = StoredAnswer {
-        redirect_url: answer.redirect_url.clone(),
-        instructions_json: answer.instructions_json.clone(),
-    };
+    let stored =
+        StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };
     let ended = end_create(house, id, gateway, answer, request_id).await?;
     let transaction = if ended.operations.is_empty() {
         ended.transaction

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
-use cashier_core::notice::{Listener, Update, VerifiedNotice};
 use cashier_core::notice::ProviderEvent;
+use cashier_core::notice::{Listener, Update, VerifiedNotice};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::SignatureStatus;
 use cashier_core::transaction::Transaction;
@@ -141,7 +141,12 @@ fn owner_of(house: &House, listener: &Listener, updates: &[Update]) -> Option<Co
     found.ok().flatten().filter(|owner| *owner != listener.config_id)
 }
 
-async fn hear(house: &Arc<House>, accepted: Accepted, raw: RawNotice, asking: &Asking) -> Result<WebhookOutcome, Refusal> {
+async fn hear(
+    house: &Arc<House>,
+    accepted: Accepted,
+    raw: RawNotice,
+    asking: &Asking,
+) -> Result<WebhookOutcome, Refusal> {
     let filed = filing::file(house, &accepted.notice, &raw, asking)?.durable().await?.into_inner();
     for id in &filed.due {
         settle::start(house, *id);

@@ -1,8 +1,8 @@
 //! Room in the write queue, reserved by a flow for all its commits before it starts. New work is refused when there is
 //! none; recording what a provider or the trading server answered never is, because its room was reserved.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a flow will write at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

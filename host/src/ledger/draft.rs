@@ -4,9 +4,7 @@
 use cashier_core::aggregate::{Aggregate, Circumstances};
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, Counters, SUSPECT_SLOTS};
-use cashier_core::ids::{
-    ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId,
-};
+use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
@@ -39,11 +37,7 @@ impl<'a> Draft<'a> {
 
     /// Place, moment and next operation id for a core decision.
     pub fn circumstances(&self) -> Circumstances {
-        Circumstances {
-            seq: self.seq,
-            now: self.now,
-            next_operation: OperationId(self.counters.operation + 1),
-        }
+        Circumstances { seq: self.seq, now: self.now, next_operation: OperationId(self.counters.operation + 1) }
     }
 
     /// The transaction with its operations, as this draft leaves them.

@@ -132,7 +132,12 @@ fn primary_id(listener: &Listener, update: &Update) -> Box<str> {
 }
 
 /// Hears the event's update, if it has one, and says in the row what became of it.
-fn hear_event(draft: &mut Draft<'_>, listener: &Listener, mut event: ProviderEvent, filed: &mut Filed) -> ProviderEvent {
+fn hear_event(
+    draft: &mut Draft<'_>,
+    listener: &Listener,
+    mut event: ProviderEvent,
+    filed: &mut Filed,
+) -> ProviderEvent {
     let Some(update) = event.update.take() else {
         event.processed_time = draft.now();
         return event;
@@ -164,7 +169,8 @@ fn follow_up(draft: &Draft<'_>, listener: &Listener, id: TransactionId, filed: &
         filed.due.push(id);
     }
     let transaction = &aggregate.transaction;
-    let advance = transaction.facts.provider.iter().any(|known| matches!(known.fact, ProviderFact::AdvanceWanted { .. }));
+    let advance =
+        transaction.facts.provider.iter().any(|known| matches!(known.fact, ProviderFact::AdvanceWanted { .. }));
     let own_gateway = transaction.config_id != listener.config_id;
     let unstated = &*transaction.reason.code == "AMOUNT_UNSTATED";
     if (own_gateway || unstated || (advance && !transaction.status.is_final())) && !filed.to_ask.contains(&id) {

@@ -14,7 +14,8 @@ use crate::ports::RawNotice;
 const HEADER_VALUE_MAX: usize = 1024;
 
 /// Headers whose values open doors.
-const MASKED_HEADERS: &[&str] = &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"];
+const MASKED_HEADERS: &[&str] =
+    &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"];
 
 /// Keeps a suspect if there is room to write at all; its sender is not owed that it is on disk.
 pub(super) fn keep(

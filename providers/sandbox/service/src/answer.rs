@@ -38,23 +38,16 @@ pub(crate) fn json(status: u16, value: &impl Serialize) -> Response {
 
 pub(crate) fn raw(status: u16, content_type: &'static str, body: Vec<u8>) -> Response {
     let mut response = Response::new(body.into());
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 pub(crate) fn kept(answer: &Answer, replay: bool) -> Response {
     let mut response = raw(answer.status, "application/json", answer.body.to_vec());
     if replay {
-        response
-            .headers_mut()
-            .insert("idempotent-replay", HeaderValue::from_static("true"));
+        response.headers_mut().insert("idempotent-replay", HeaderValue::from_static("true"));
     }
     response
 }
@@ -63,14 +56,10 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response {
     let mut response = json(refusal.code.status(), &refusal.body());
     match refusal.code {
         RefusalCode::Busy => {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         RefusalCode::Unauthorized => {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         RefusalCode::InvalidRequest
         | RefusalCode::Declined

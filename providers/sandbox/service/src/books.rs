@@ -13,10 +13,7 @@ use crate::ports::{Clock, Entropy};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::settings::{LIST_MAX, Limits};
 use crate::switch::{Switch, Times};
-use crate::wire::{
-    Event, EventKind, Payment, PaymentList, PaymentRequest, PaymentStatus, RefundList,
-    RefundRequest,
-};
+use crate::wire::{Event, EventKind, Payment, PaymentList, PaymentRequest, PaymentStatus, RefundList, RefundRequest};
 
 pub(crate) struct Books {
     payments: HashMap<String, Entry>,
@@ -59,12 +56,7 @@ pub(crate) struct Recorded {
 }
 
 impl Books {
-    pub(crate) fn new(
-        limits: Limits,
-        defaults: Vec<Switch>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
+    pub(crate) fn new(limits: Limits, defaults: Vec<Switch>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             payments: HashMap::new(),
             order: VecDeque::new(),
@@ -104,16 +96,8 @@ impl Books {
         let declined = conduct.create_decline;
         let payment = Payment {
             payment_url: format!("{base_url}/pay/{id}"),
-            status: if declined {
-                PaymentStatus::Failed
-            } else {
-                PaymentStatus::Pending
-            },
-            failure_reason: if declined {
-                "declined".to_owned()
-            } else {
-                String::new()
-            },
+            status: if declined { PaymentStatus::Failed } else { PaymentStatus::Pending },
+            failure_reason: if declined { "declined".to_owned() } else { String::new() },
             refunded_total: Amount::zero_like(request.amount),
             amount: request.amount,
             currency: request.currency,
@@ -140,17 +124,9 @@ impl Books {
         } else {
             answer(201, &payment)?
         };
-        self.keep(Entry {
-            payment,
-            notify_url: request.notify_url,
-            conduct: conduct.clone(),
-        });
+        self.keep(Entry { payment, notify_url: request.notify_url, conduct: conduct.clone() });
         self.keys.settle(key, &answer);
-        Ok(Keyed::Recorded(Recorded {
-            id,
-            answer,
-            conduct,
-        }))
+        Ok(Keyed::Recorded(Recorded { id, answer, conduct }))
     }
 
     pub(crate) fn refund(
@@ -171,8 +147,7 @@ impl Books {
                 payment: Some(id.to_owned()),
             });
         }
-        let (payment, parcel) =
-            self.happen(id, EventKind::Refunded, request.amount, request.reason)?;
+        let (payment, parcel) = self.happen(id, EventKind::Refunded, request.amount, request.reason)?;
         let answer = answer(201, &refund_list(payment, parcel.event.refund.clone()))?;
         self.keys.settle(key, &answer);
         Ok(Keyed::Recorded((answer, parcel)))
@@ -193,11 +168,7 @@ impl Books {
 
     pub(crate) fn query_reference(&self, reference: &str) -> Result<PaymentList, Refusal> {
         let found = || {
-            self.order
-                .iter()
-                .rev()
-                .filter_map(|id| self.payments.get(id))
-                .filter(|e| e.payment.reference == reference)
+            self.order.iter().rev().filter_map(|id| self.payments.get(id)).filter(|e| e.payment.reference == reference)
         };
         if found().any(|entry| entry.conduct.query_500) {
             return Err(Refusal::new(RefusalCode::Internal, "switched to fail"));
@@ -222,11 +193,7 @@ impl Books {
     }
 
     /// A button of the page.
-    pub(crate) fn press(
-        &mut self,
-        id: &str,
-        button: Button,
-    ) -> Result<(Payment, Vec<Parcel>), Refusal> {
+    pub(crate) fn press(&mut self, id: &str, button: Button) -> Result<(Payment, Vec<Parcel>), Refusal> {
         let entry = self.entry(id)?;
         match press(&entry.payment, button)? {
             Press::Repeats => return Ok((entry.payment.clone(), Vec::new())),
@@ -244,19 +211,11 @@ impl Books {
         for (sent_as, kind) in by_course {
             match self.happen(id, kind, None, reason.to_owned()) {
                 Ok((_, parcel)) => parcels.push((sent_as, parcel)),
-                Err(refusal) => tracing::debug!(
-                    payment = id,
-                    event = kind.word(),
-                    why = refusal.message,
-                    "left out"
-                ),
+                Err(refusal) => tracing::debug!(payment = id, event = kind.word(), why = refusal.message, "left out"),
             }
         }
         parcels.sort_by_key(|(sent_as, _)| *sent_as);
-        Ok((
-            self.show(id)?,
-            parcels.into_iter().map(|(_, parcel)| parcel).collect(),
-        ))
+        Ok((self.show(id)?, parcels.into_iter().map(|(_, parcel)| parcel).collect()))
     }
 
     pub(crate) fn happen(
@@ -276,11 +235,7 @@ impl Books {
         };
         let entry = self.payments.get_mut(id).ok_or_else(Refusal::not_found)?;
         let event = happen(&mut entry.payment, happening)?;
-        let parcel = Parcel {
-            event,
-            url: entry.notify_url.clone(),
-            conduct: entry.conduct.webhook.clone(),
-        };
+        let parcel = Parcel { event, url: entry.notify_url.clone(), conduct: entry.conduct.webhook.clone() };
         Ok((entry.payment.clone(), parcel))
     }
 
@@ -294,12 +249,7 @@ impl Books {
 
     /// Forgets everything.
     pub(crate) fn reset(&mut self, defaults: Vec<Switch>) {
-        *self = Self::new(
-            self.limits,
-            defaults,
-            Arc::clone(&self.clock),
-            Arc::clone(&self.entropy),
-        );
+        *self = Self::new(self.limits, defaults, Arc::clone(&self.clock), Arc::clone(&self.entropy));
     }
 
     fn entry(&self, id: &str) -> Result<&Entry, Refusal> {
@@ -346,10 +296,7 @@ fn refund_list(payment: Payment, refund: Option<crate::wire::Refund>) -> RefundL
 }
 
 fn answer(status: u16, body: &impl serde::Serialize) -> Result<Answer, Refusal> {
-    let body = serde_json::to_vec(body)
-        .map_err(|_| Refusal::new(RefusalCode::Internal, "an answer could not be written"))?;
-    Ok(Answer {
-        status,
-        body: body.into(),
-    })
+    let body =
+        serde_json::to_vec(body).map_err(|_| Refusal::new(RefusalCode::Internal, "an answer could not be written"))?;
+    Ok(Answer { status, body: body.into() })
 }

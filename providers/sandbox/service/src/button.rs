@@ -23,27 +23,18 @@ pub(crate) enum Press {
 
 pub(crate) fn press(payment: &Payment, button: Button) -> Result<Press, Refusal> {
     match (button, payment.status) {
-        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => {
-            Ok(Press::Acts)
-        }
-        (
-            Button::Pay,
-            PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        )
+        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => Ok(Press::Acts),
+        (Button::Pay, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback)
         | (Button::Decline, PaymentStatus::Failed)
         | (Button::Cancel, PaymentStatus::Cancelled) => Ok(Press::Repeats),
         (Button::Pay, PaymentStatus::Cancelled) => Err(forbidden(payment, "paid")),
         (
             Button::Decline,
-            PaymentStatus::Cancelled
-            | PaymentStatus::Confirmed
-            | PaymentStatus::Refunded
-            | PaymentStatus::Chargeback,
+            PaymentStatus::Cancelled | PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
         ) => Err(forbidden(payment, "declined")),
-        (
-            Button::Cancel,
-            PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        ) => Err(forbidden(payment, "cancelled")),
+        (Button::Cancel, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
+            Err(forbidden(payment, "cancelled"))
+        }
     }
 }
 
@@ -67,39 +58,14 @@ mod tests {
                     Some(Press::Repeats),
                 ],
             ),
-            (
-                Button::Decline,
-                [
-                    Some(Press::Acts),
-                    None,
-                    Some(Press::Repeats),
-                    None,
-                    None,
-                    None,
-                ],
-            ),
-            (
-                Button::Cancel,
-                [
-                    Some(Press::Acts),
-                    None,
-                    Some(Press::Acts),
-                    Some(Press::Repeats),
-                    None,
-                    None,
-                ],
-            ),
+            (Button::Decline, [Some(Press::Acts), None, Some(Press::Repeats), None, None, None]),
+            (Button::Cancel, [Some(Press::Acts), None, Some(Press::Acts), Some(Press::Repeats), None, None]),
         ];
         for (button, expected) in table {
-            for (status, expected) in [Pending, Confirmed, Failed, Cancelled, Refunded, Chargeback]
-                .into_iter()
-                .zip(expected)
+            for (status, expected) in
+                [Pending, Confirmed, Failed, Cancelled, Refunded, Chargeback].into_iter().zip(expected)
             {
-                assert_eq!(
-                    press(&payment(status), button).ok(),
-                    expected,
-                    "{button:?} {status:?}"
-                );
+                assert_eq!(press(&payment(status), button).ok(), expected, "{button:?} {status:?}");
             }
         }
     }

@@ -114,20 +114,10 @@ mod tests {
     #[test]
     fn the_payments_own_switches_overrule_the_defaults_and_magic_amounts_join_in() {
         let defaults = [Switch::CreateSlow(5), Switch::WebhookTwice];
-        let conduct = Conduct::of(
-            &defaults,
-            "402.00".parse().unwrap(),
-            &[Switch::CreateSlow(9)],
-        );
+        let conduct = Conduct::of(&defaults, "402.00".parse().unwrap(), &[Switch::CreateSlow(9)]);
         assert_eq!(conduct.create_slow_ms, Some(9));
         assert!(conduct.create_decline && conduct.webhook.twice);
-        assert_eq!(
-            Conduct::of(&[], "402.01".parse().unwrap(), &[]),
-            Conduct::default()
-        );
-        assert_eq!(
-            Conduct::of(&[], "403".parse().unwrap(), &[]).when_paid(),
-            [EventKind::Failed]
-        );
+        assert_eq!(Conduct::of(&[], "402.01".parse().unwrap(), &[]), Conduct::default());
+        assert_eq!(Conduct::of(&[], "403".parse().unwrap(), &[]).when_paid(), [EventKind::Failed]);
     }
 }

@@ -55,9 +55,7 @@ impl Courier {
         limits: Limits,
     ) -> Self {
         // A connection per webhook: a kept one that the merchant closed meanwhile would look like a failure.
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build_http();
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
         Self {
             log: Mutex::default(),
             log_max: limits.deliveries,
@@ -65,11 +63,7 @@ impl Courier {
             queue_max: limits.delivery_queue,
             client,
             secret,
-            retry_delays: retry_delays
-                .iter()
-                .copied()
-                .take(ATTEMPTS_MAX - 1)
-                .collect(),
+            retry_delays: retry_delays.iter().copied().take(ATTEMPTS_MAX - 1).collect(),
             clock,
             crew,
         }
@@ -91,8 +85,7 @@ impl Courier {
         }
         if !bound.is_empty() {
             let courier = Arc::clone(self);
-            self.crew
-                .spawn(async move { courier.travel(bound, tried).await });
+            self.crew.spawn(async move { courier.travel(bound, tried).await });
         }
         Ok(first_try)
     }
@@ -115,16 +108,11 @@ impl Courier {
             .ok_or_else(Refusal::not_found)?;
         let id = format!("dl_{}", new_id()?);
         let bound: Vec<Bound> = self.admit(id.clone(), parcel).into_iter().collect();
-        let logged = self
-            .lock()
-            .iter()
-            .find(|logged| logged.delivery.id == id)
-            .map(|logged| logged.delivery.clone());
+        let logged = self.lock().iter().find(|logged| logged.delivery.id == id).map(|logged| logged.delivery.clone());
         if !bound.is_empty() {
             let courier = Arc::clone(self);
             let (tried, _) = oneshot::channel();
-            self.crew
-                .spawn(async move { courier.travel(bound, tried).await });
+            self.crew.spawn(async move { courier.travel(bound, tried).await });
         }
         logged.ok_or_else(Refusal::not_found)
     }
@@ -137,27 +125,19 @@ impl Courier {
             .filter(|delivery| payment.is_none_or(|payment| delivery.payment == payment))
             .cloned()
             .collect();
-        DeliveryList {
-            count: deliveries.len(),
-            deliveries,
-        }
+        DeliveryList { count: deliveries.len(), deliveries }
     }
 
     /// Forgets the log and gives every place back; the crew ends what is under way.
     pub(crate) fn reset(&self) {
         self.lock().clear();
-        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(Semaphore::new(self.queue_max));
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(Semaphore::new(self.queue_max));
     }
 
     /// Enters a delivery into the log, and into the queue where it is to be sent and there is room.
     fn admit(&self, delivery_id: String, parcel: Parcel) -> Option<Bound> {
         let queue = Arc::clone(&self.queue.lock().unwrap_or_else(PoisonError::into_inner));
-        let place = if parcel.conduct.never {
-            None
-        } else {
-            queue.try_acquire_owned().ok()
-        };
+        let place = if parcel.conduct.never { None } else { queue.try_acquire_owned().ok() };
         let state = match (&place, parcel.conduct.never) {
             (Some(_), _) => DeliveryState::Waiting,
             (None, true) => DeliveryState::Withheld,
@@ -174,21 +154,12 @@ impl Courier {
             created: self.clock.now_unix(),
         };
         let mut log = self.lock();
-        log.push_back(Logged {
-            delivery,
-            event: parcel.event.clone(),
-        });
+        log.push_back(Logged { delivery, event: parcel.event.clone() });
         while log.len() > self.log_max {
-            let settled = log
-                .iter()
-                .position(|logged| logged.delivery.state != DeliveryState::Waiting);
+            let settled = log.iter().position(|logged| logged.delivery.state != DeliveryState::Waiting);
             log.remove(settled.unwrap_or(0));
         }
-        place.map(|_place| Bound {
-            delivery_id,
-            parcel,
-            _place,
-        })
+        place.map(|_place| Bound { delivery_id, parcel, _place })
     }
 
     async fn travel(self: Arc<Self>, bound: Vec<Bound>, tried: oneshot::Sender<()>) {
@@ -196,12 +167,7 @@ impl Courier {
         if let Some(late_ms) = bound.first().and_then(|first| first.parcel.conduct.late_ms) {
             self.clock.sleep(Duration::from_millis(late_ms)).await;
         }
-        for Bound {
-            delivery_id,
-            parcel,
-            _place,
-        } in bound
-        {
+        for Bound { delivery_id, parcel, _place } in bound {
             let Some(body) = body(&parcel) else {
                 self.note(&delivery_id, None, DeliveryState::Failed);
                 continue;
@@ -238,11 +204,7 @@ impl Courier {
 
     async fn attempt(&self, parcel: &Parcel, body: Bytes) -> Attempt {
         let at = self.clock.now_unix();
-        let failed = |error: &str| Attempt {
-            at,
-            status: 0,
-            error: error.to_owned(),
-        };
+        let failed = |error: &str| Attempt { at, status: 0, error: error.to_owned() };
         let Some(request) = self.request(parcel, at, body) else {
             return failed("broken");
         };
@@ -250,11 +212,7 @@ impl Courier {
             Err(_) => failed("timeout"),
             Ok(Err(error)) if error.is_connect() => failed("connect"),
             Ok(Err(_)) => failed("broken"),
-            Ok(Ok(answer)) => Attempt {
-                at,
-                status: answer.status().as_u16(),
-                error: String::new(),
-            },
+            Ok(Ok(answer)) => Attempt { at, status: answer.status().as_u16(), error: String::new() },
         }
     }
 
@@ -266,10 +224,7 @@ impl Courier {
             .method(Method::POST)
             .uri(&parcel.url)
             .header(header::CONTENT_TYPE, "application/json")
-            .header(
-                header::USER_AGENT,
-                concat!("cashier-sandbox-service/", env!("CARGO_PKG_VERSION")),
-            );
+            .header(header::USER_AGENT, concat!("cashier-sandbox-service/", env!("CARGO_PKG_VERSION")));
         if !conduct.no_signature {
             let signature = if conduct.bad_signature {
                 sign(&self.secret.spoilt(), signed_at, &body)?
@@ -282,11 +237,7 @@ impl Courier {
     }
 
     fn note(&self, delivery_id: &str, attempt: Option<Attempt>, state: DeliveryState) {
-        if let Some(logged) = self
-            .lock()
-            .iter_mut()
-            .find(|logged| logged.delivery.id == delivery_id)
-        {
+        if let Some(logged) = self.lock().iter_mut().find(|logged| logged.delivery.id == delivery_id) {
             logged.delivery.attempts.extend(attempt);
             logged.delivery.state = state;
         }

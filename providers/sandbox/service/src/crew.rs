@@ -16,21 +16,12 @@ pub(crate) struct Crew {
 impl Crew {
     pub(crate) fn new() -> Self {
         let (alive, gone) = mpsc::channel(1);
-        Self {
-            end: watch::Sender::new(0),
-            alive: Mutex::new(Some(alive)),
-            gone: tokio::sync::Mutex::new(gone),
-        }
+        Self { end: watch::Sender::new(0), alive: Mutex::new(Some(alive)), gone: tokio::sync::Mutex::new(gone) }
     }
 
     /// After a stop, work is dropped unbegun.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let Some(alive) = self
-            .alive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-        else {
+        let Some(alive) = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
             return;
         };
         let mut end = self.end.subscribe();
@@ -50,10 +41,7 @@ impl Crew {
 
     /// Ends what is under way, takes nothing more, and waits until all is gone.
     pub(crate) async fn stop(&self) {
-        self.alive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.end();
         // Nothing is ever sent: this returns when the last task let go of its sender.
         self.gone.lock().await.recv().await;

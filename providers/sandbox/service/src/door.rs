@@ -34,10 +34,7 @@ pub(crate) async fn keep_open<S>(
     clock: Arc<dyn Clock>,
     mut end: watch::Receiver<bool>,
 ) where
-    S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -79,17 +76,13 @@ async fn accept(
 
 async fn serve<S>(stream: TcpStream, routes: S, clock: Arc<dyn Clock>)
 where
-    S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no nodelay");
     }
-    let answering =
-        service_fn(move |request| answer_one(request, routes.clone(), Arc::clone(&clock)));
+    let answering = service_fn(move |request| answer_one(request, routes.clone(), Arc::clone(&clock)));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_PATIENCE)
@@ -111,22 +104,14 @@ where
     let (head, body) = request.into_parts();
     let method = head.method.clone();
     let path = head.uri.path().to_owned();
-    let collected = tokio::time::timeout(
-        REQUEST_PATIENCE,
-        Limited::new(body, BODY_BYTES_MAX).collect(),
-    )
-    .await;
+    let collected = tokio::time::timeout(REQUEST_PATIENCE, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let response: Response<_> = match collected {
         Err(_) => return Err(Unanswered),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => answer::refusal(&Refusal::new(
-            RefusalCode::TooLarge,
-            format!("a body has at most {BODY_BYTES_MAX} bytes"),
-        )),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            answer::refusal(&Refusal::new(RefusalCode::TooLarge, format!("a body has at most {BODY_BYTES_MAX} bytes")))
+        }
         Ok(Err(_)) => return Err(Unanswered),
-        Ok(Ok(body)) => match routes
-            .call(Request::from_parts(head, Full::new(body.to_bytes())))
-            .await
-        {
+        Ok(Ok(body)) => match routes.call(Request::from_parts(head, Full::new(body.to_bytes()))).await {
             Ok(response) => response,
             Err(never) => match never {},
         },

@@ -54,13 +54,7 @@ impl House {
             Arc::clone(&crew),
             settings.limits,
         ));
-        Arc::new(Self {
-            settings,
-            base_url,
-            books: Mutex::new(books),
-            courier,
-            crew,
-        })
+        Arc::new(Self { settings, base_url, books: Mutex::new(books), courier, crew })
     }
 
     /// Whether this `Authorization` header carries the key.
@@ -68,25 +62,14 @@ impl House {
         let Some((scheme, key)) = authorization.and_then(|text| text.split_once(' ')) else {
             return false;
         };
-        scheme.eq_ignore_ascii_case("bearer")
-            && bool::from(key.trim().as_bytes().ct_eq(self.settings.api_key.bytes()))
+        scheme.eq_ignore_ascii_case("bearer") && bool::from(key.trim().as_bytes().ct_eq(self.settings.api_key.bytes()))
     }
 
     /// A create call. What follows the recording belongs to the house: a caller who hangs up changes nothing.
-    pub(crate) async fn create(
-        self: &Arc<Self>,
-        key: Option<String>,
-        body: &[u8],
-    ) -> Result<Ending, Refusal> {
+    pub(crate) async fn create(self: &Arc<Self>, key: Option<String>, body: &[u8]) -> Result<Ending, Refusal> {
         let key = intake::key(key)?;
         let (read, switches) = intake::payment(body, self.settings.allow_remote_notify)?;
-        let keyed = self.books().create(
-            &key,
-            read.fingerprint,
-            read.request,
-            &switches,
-            &self.base_url,
-        )?;
+        let keyed = self.books().create(&key, read.fingerprint, read.request, &switches, &self.base_url)?;
         let recorded = match keyed {
             Keyed::Replay(answer) => return Ok(Ending::Replay(answer)),
             Keyed::Lost => return Ok(Ending::Drop),
@@ -94,18 +77,13 @@ impl House {
         };
         let (ended, ending) = oneshot::channel();
         let house = Arc::clone(self);
-        self.crew
-            .spawn(async move { house.follow_up(recorded, ended).await });
+        self.crew.spawn(async move { house.follow_up(recorded, ended).await });
         // A reset or stop in between ends the follow-up: nobody is left to answer.
         Ok(ending.await.unwrap_or(Ending::Drop))
     }
 
     async fn follow_up(self: Arc<Self>, recorded: Recorded, ended: oneshot::Sender<Ending>) {
-        let Recorded {
-            id,
-            answer,
-            conduct,
-        } = recorded;
+        let Recorded { id, answer, conduct } = recorded;
         if let Some(kind) = conduct.before_answer.filter(|_| !conduct.create_decline)
             && let Some(first_try) = self.by_itself(&id, kind)
         {
@@ -115,11 +93,7 @@ impl House {
         if let Some(ms) = conduct.create_slow_ms {
             self.settings.clock.sleep(Duration::from_millis(ms)).await;
         }
-        let ending = match (
-            conduct.create_drop,
-            conduct.create_hang,
-            conduct.create_garbage,
-        ) {
+        let ending = match (conduct.create_drop, conduct.create_hang, conduct.create_garbage) {
             (true, _, _) => Ending::Drop,
             (false, true, _) => Ending::Hang,
             (false, false, true) => Ending::Garbage,
@@ -138,29 +112,17 @@ impl House {
         match happened.and_then(|(_, parcel)| self.post(vec![parcel])) {
             Ok(first_try) => Some(first_try),
             Err(refusal) => {
-                tracing::warn!(
-                    payment = id,
-                    event = kind.word(),
-                    why = refusal.message,
-                    "switched event left out"
-                );
+                tracing::warn!(payment = id, event = kind.word(), why = refusal.message, "switched event left out");
                 None
             }
         }
     }
 
     /// A refund call; true where it is an earlier answer.
-    pub(crate) fn refund(
-        &self,
-        key: Option<String>,
-        id: &str,
-        body: &[u8],
-    ) -> Result<(Answer, bool), Refusal> {
+    pub(crate) fn refund(&self, key: Option<String>, id: &str, body: &[u8]) -> Result<(Answer, bool), Refusal> {
         let key = intake::key(key)?;
         let read = intake::refund(id, body)?;
-        let keyed = self
-            .books()
-            .refund(&key, read.fingerprint, id, read.request)?;
+        let keyed = self.books().refund(&key, read.fingerprint, id, read.request)?;
         match keyed {
             Keyed::Replay(answer) => Ok((answer, true)),
             Keyed::Recorded((answer, parcel)) => {
@@ -186,9 +148,7 @@ impl House {
     /// A control call that makes something happen.
     pub(crate) fn happen(&self, id: &str, request: EventRequest) -> Result<Payment, Refusal> {
         intake::reason(&request.reason)?;
-        let (payment, parcel) =
-            self.books()
-                .happen(id, request.kind, request.amount, request.reason)?;
+        let (payment, parcel) = self.books().happen(id, request.kind, request.amount, request.reason)?;
         self.post(vec![parcel])?;
         Ok(payment)
     }

@@ -30,24 +30,17 @@ pub(crate) struct Read<T> {
 }
 
 /// Body of a create call, checked; the switches in its metadata and its field in one list.
-pub(crate) fn payment(
-    body: &[u8],
-    remote_notify: bool,
-) -> Result<(Read<PaymentRequest>, Vec<Switch>), Refusal> {
+pub(crate) fn payment(body: &[u8], remote_notify: bool) -> Result<(Read<PaymentRequest>, Vec<Switch>), Refusal> {
     let read: Read<PaymentRequest> = json("payments", body)?;
     let request = &read.request;
     if !is_reference(&request.reference) {
-        return Err(Refusal::invalid(
-            "`reference` needs 1..=64 visible ASCII characters",
-        ));
+        return Err(Refusal::invalid("`reference` needs 1..=64 visible ASCII characters"));
     }
     if request.amount.is_zero() {
         return Err(Refusal::invalid("`amount` must be above zero"));
     }
     if !is_currency(&request.currency) {
-        return Err(Refusal::invalid(
-            "`currency` needs 3..=10 characters A-Z0-9",
-        ));
+        return Err(Refusal::invalid("`currency` needs 3..=10 characters A-Z0-9"));
     }
     text("method", &request.method, METHOD_CHARS_MAX)?;
     text("description", &request.description, TEXT_CHARS_MAX)?;
@@ -55,9 +48,7 @@ pub(crate) fn payment(
     return_url("success_url", &request.success_url)?;
     return_url("failure_url", &request.failure_url)?;
     if request.metadata.len() > METADATA_PAIRS_MAX {
-        return Err(Refusal::invalid(format!(
-            "`metadata` takes at most {METADATA_PAIRS_MAX} pairs"
-        )));
+        return Err(Refusal::invalid(format!("`metadata` takes at most {METADATA_PAIRS_MAX} pairs")));
     }
     for (key, value) in &request.metadata {
         if key.len() > METADATA_KEY_BYTES_MAX || value.len() > METADATA_VALUE_BYTES_MAX {
@@ -67,8 +58,7 @@ pub(crate) fn payment(
         }
     }
     let mut switches = match request.metadata.get(METADATA_KEY) {
-        Some(list) => read_list(list)
-            .map_err(|why| Refusal::invalid(format!("`metadata.{METADATA_KEY}`: {why}")))?,
+        Some(list) => read_list(list).map_err(|why| Refusal::invalid(format!("`metadata.{METADATA_KEY}`: {why}")))?,
         None => Vec::new(),
     };
     switches.extend(request.switches.iter().cloned());
@@ -104,9 +94,7 @@ pub(crate) fn reason(reason: &str) -> Result<(), Refusal> {
 pub(crate) fn key(header: Option<String>) -> Result<String, Refusal> {
     let key = header.ok_or_else(|| Refusal::invalid("header `Idempotency-Key` is required"))?;
     if key.is_empty() || key.len() > KEY_CHARS_MAX || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Refusal::invalid(format!(
-            "`Idempotency-Key` needs 1..={KEY_CHARS_MAX} visible ASCII characters"
-        )));
+        return Err(Refusal::invalid(format!("`Idempotency-Key` needs 1..={KEY_CHARS_MAX} visible ASCII characters")));
     }
     Ok(key)
 }
@@ -115,16 +103,9 @@ pub(crate) fn key(header: Option<String>) -> Result<String, Refusal> {
 fn json<T: DeserializeOwned>(purpose: &str, body: &[u8]) -> Result<Read<T>, Refusal> {
     let request = plain(body)?;
     let value: Value = plain(body)?;
-    let fingerprint = Sha256::new()
-        .chain_update(purpose)
-        .chain_update([0])
-        .chain_update(value.to_string())
-        .finalize()
-        .into();
-    Ok(Read {
-        request,
-        fingerprint,
-    })
+    let fingerprint =
+        Sha256::new().chain_update(purpose).chain_update([0]).chain_update(value.to_string()).finalize().into();
+    Ok(Read { request, fingerprint })
 }
 
 fn text(field: &str, value: &str, chars_max: usize) -> Result<(), Refusal> {
@@ -159,9 +140,7 @@ fn return_url(field: &str, url: &str) -> Result<(), Refusal> {
     if url.is_empty() || absolute(url).as_ref().is_some_and(http) {
         return Ok(());
     }
-    Err(Refusal::invalid(format!(
-        "`{field}` must be an absolute http(s):// URL of at most {URL_BYTES_MAX} bytes"
-    )))
+    Err(Refusal::invalid(format!("`{field}` must be an absolute http(s):// URL of at most {URL_BYTES_MAX} bytes")))
 }
 
 /// A URL with scheme and host and without a user part, which would hide the true host from a reader.
@@ -171,16 +150,13 @@ pub(crate) fn absolute(url: &str) -> Option<Uri> {
     }
     let uri: Uri = url.parse().ok()?;
     let authority = uri.authority()?.as_str();
-    (uri.scheme().is_some()
-        && !authority.contains('@')
-        && uri.host().is_some_and(|host| !host.is_empty()))
-    .then_some(uri)
+    (uri.scheme().is_some() && !authority.contains('@') && uri.host().is_some_and(|host| !host.is_empty()))
+        .then_some(uri)
 }
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -189,13 +165,7 @@ mod tests {
 
     #[test]
     fn webhooks_stay_on_this_machine_unless_allowed() {
-        for url in [
-            "",
-            "http://127.0.0.1:9/x",
-            "http://[::1]:9/x?a=b",
-            "http://LOCALHOST/",
-            "http://127.8.8.8/",
-        ] {
+        for url in ["", "http://127.0.0.1:9/x", "http://[::1]:9/x?a=b", "http://LOCALHOST/", "http://127.8.8.8/"] {
             assert!(notify_url(url, false).is_ok(), "{url}");
         }
         for url in [
@@ -208,27 +178,16 @@ mod tests {
             assert!(notify_url(url, false).is_err(), "{url}");
         }
         assert!(notify_url("http://shop.example/", true).is_ok());
-        for url in [
-            "https://127.0.0.1/",
-            "/hook",
-            "ftp://127.0.0.1/",
-            "http://u@127.0.0.1/",
-            "http:///x",
-        ] {
+        for url in ["https://127.0.0.1/", "/hook", "ftp://127.0.0.1/", "http://u@127.0.0.1/", "http:///x"] {
             assert!(notify_url(url, true).is_err(), "{url}");
         }
     }
 
     #[test]
     fn browsers_are_sent_to_web_pages_only() {
-        for url in [
-            "javascript:alert(1)",
-            "data:text/html,x",
-            "//example.com",
-            "/x",
-            "http://a\r\nb/",
-            "https://u:p@x/",
-        ] {
+        for url in
+            ["javascript:alert(1)", "data:text/html,x", "//example.com", "/x", "http://a\r\nb/", "https://u:p@x/"]
+        {
             assert!(return_url("success_url", url).is_err(), "{url:?}");
         }
         assert!(return_url("success_url", "https://shop.example/ok?id=1").is_ok());

@@ -38,19 +38,11 @@ pub(crate) enum Presented {
 
 impl Keys {
     pub(crate) fn new(most: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            most,
-        }
+        Self { entries: HashMap::new(), order: VecDeque::new(), most }
     }
 
     /// Counts a request under its key; another request under the same key is refused.
-    pub(crate) fn present(
-        &mut self,
-        key: &str,
-        fingerprint: [u8; 32],
-    ) -> Result<Presented, Refusal> {
+    pub(crate) fn present(&mut self, key: &str, fingerprint: [u8; 32]) -> Result<Presented, Refusal> {
         if let Some(entry) = self.entries.get_mut(key) {
             if entry.fingerprint != fingerprint {
                 return Err(Refusal::new(
@@ -64,14 +56,7 @@ impl Keys {
                 None => Presented::Open { tries: entry.tries },
             });
         }
-        self.entries.insert(
-            key.to_owned(),
-            Entry {
-                fingerprint,
-                tries: 1,
-                answer: None,
-            },
-        );
+        self.entries.insert(key.to_owned(), Entry { fingerprint, tries: 1, answer: None });
         self.order.push_back(key.to_owned());
         while self.order.len() > self.most {
             if let Some(oldest) = self.order.pop_front() {

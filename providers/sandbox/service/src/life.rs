@@ -22,14 +22,7 @@ pub(crate) struct Happening {
 
 /// Changes the payment and tells of it, or refuses and changes nothing.
 pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Event, Refusal> {
-    let Happening {
-        kind,
-        amount,
-        reason,
-        now,
-        event_id,
-        part_id,
-    } = happening;
+    let Happening { kind, amount, reason, now, event_id, part_id } = happening;
     let mut told_as = None;
     let mut refund = None;
     let mut dispute = None;
@@ -37,27 +30,17 @@ pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Even
     match (kind, payment.status) {
         (EventKind::Pending, _) => told_as = Some(PaymentStatus::Pending),
 
-        (
-            EventKind::Confirmed,
-            PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled,
-        ) => {
+        (EventKind::Confirmed, PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled) => {
             payment.status = PaymentStatus::Confirmed;
             payment.failure_reason.clear();
         }
-        (
-            EventKind::Confirmed,
-            PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        ) => {
+        (EventKind::Confirmed, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
             told_as = Some(PaymentStatus::Confirmed);
         }
 
         (EventKind::Failed, PaymentStatus::Pending | PaymentStatus::Failed) => {
             payment.status = PaymentStatus::Failed;
-            payment.failure_reason = if reason.is_empty() {
-                "declined".to_owned()
-            } else {
-                reason
-            };
+            payment.failure_reason = if reason.is_empty() { "declined".to_owned() } else { reason };
         }
         (EventKind::Cancelled, PaymentStatus::Pending | PaymentStatus::Failed) => {
             payment.status = PaymentStatus::Cancelled;
@@ -67,15 +50,9 @@ pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Even
         // Late news of an earlier moment: told, and nothing changes.
         (
             EventKind::Failed,
-            PaymentStatus::Cancelled
-            | PaymentStatus::Confirmed
-            | PaymentStatus::Refunded
-            | PaymentStatus::Chargeback,
+            PaymentStatus::Cancelled | PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
         ) => told_as = Some(PaymentStatus::Failed),
-        (
-            EventKind::Cancelled,
-            PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        ) => {
+        (EventKind::Cancelled, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
             told_as = Some(PaymentStatus::Cancelled);
         }
 
@@ -107,10 +84,7 @@ pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Even
             | PaymentStatus::Refunded
             | PaymentStatus::Chargeback,
         )
-        | (
-            EventKind::Chargeback,
-            PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled,
-        )
+        | (EventKind::Chargeback, PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled)
         | (
             EventKind::ChargebackReversed,
             PaymentStatus::Pending
@@ -126,15 +100,7 @@ pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Even
     if let Some(status) = told_as {
         data.status = status;
     }
-    Ok(Event {
-        id: format!("evt_{event_id}"),
-        kind,
-        created: now,
-        livemode: false,
-        data,
-        refund,
-        dispute,
-    })
+    Ok(Event { id: format!("evt_{event_id}"), kind, created: now, livemode: false, data, refund, dispute })
 }
 
 fn give_back(
@@ -144,25 +110,16 @@ fn give_back(
     now: i64,
     part_id: String,
 ) -> Result<Refund, Refusal> {
-    let left = payment
-        .amount
-        .minus(payment.refunded_total)
-        .unwrap_or(Amount::zero_like(payment.amount));
+    let left = payment.amount.minus(payment.refunded_total).unwrap_or(Amount::zero_like(payment.amount));
     let amount = amount.unwrap_or(left);
     if amount.is_zero() {
         return Err(Refusal::invalid("`amount` must be above zero"));
     }
     if amount > left {
-        return Err(about(
-            payment,
-            format!("only {left} {} is left to refund", payment.currency),
-        ));
+        return Err(about(payment, format!("only {left} {} is left to refund", payment.currency)));
     }
     if payment.refunds.len() >= REFUNDS_MAX {
-        return Err(about(
-            payment,
-            format!("a payment has at most {REFUNDS_MAX} refunds"),
-        ));
+        return Err(about(payment, format!("a payment has at most {REFUNDS_MAX} refunds")));
     }
     let refund = Refund {
         id: format!("sr_{part_id}"),
@@ -178,28 +135,14 @@ fn give_back(
     Ok(refund)
 }
 
-fn take_back(
-    payment: &mut Payment,
-    amount: Option<Amount>,
-    part_id: String,
-) -> Result<Dispute, Refusal> {
+fn take_back(payment: &mut Payment, amount: Option<Amount>, part_id: String) -> Result<Dispute, Refusal> {
     // A full refund does not keep a payer's bank from disputing the whole.
-    let left = payment
-        .amount
-        .minus(payment.refunded_total)
-        .filter(|left| !left.is_zero())
-        .unwrap_or(payment.amount);
+    let left = payment.amount.minus(payment.refunded_total).filter(|left| !left.is_zero()).unwrap_or(payment.amount);
     let amount = amount.unwrap_or(left);
     if amount.is_zero() || amount > payment.amount {
-        return Err(Refusal::invalid(
-            "`amount` must be above zero and at most the payment's",
-        ));
+        return Err(Refusal::invalid("`amount` must be above zero and at most the payment's"));
     }
-    let dispute = Dispute {
-        id: format!("sd_{part_id}"),
-        amount,
-        status: DisputeStatus::Open,
-    };
+    let dispute = Dispute { id: format!("sd_{part_id}"), amount, status: DisputeStatus::Open };
     payment.dispute = Some(dispute.clone());
     payment.status = PaymentStatus::Chargeback;
     Ok(dispute)
@@ -207,11 +150,7 @@ fn take_back(
 
 /// Where a paid payment stands when no dispute is open.
 fn settled_status(payment: &Payment) -> PaymentStatus {
-    if payment.refunded_total >= payment.amount {
-        PaymentStatus::Refunded
-    } else {
-        PaymentStatus::Confirmed
-    }
+    if payment.refunded_total >= payment.amount { PaymentStatus::Refunded } else { PaymentStatus::Confirmed }
 }
 
 /// Position in the course of a life: events of one list happen in this order, whatever order they are sent in.
@@ -228,18 +167,11 @@ pub(crate) const fn course(kind: EventKind) -> u8 {
 }
 
 pub(crate) fn forbidden(payment: &Payment, what: &str) -> Refusal {
-    about(
-        payment,
-        format!("a {} payment cannot be {what}", payment.status.word()),
-    )
+    about(payment, format!("a {} payment cannot be {what}", payment.status.word()))
 }
 
 fn about(payment: &Payment, message: String) -> Refusal {
-    Refusal {
-        code: RefusalCode::NotAllowed,
-        message,
-        payment: Some(payment.id.clone()),
-    }
+    Refusal { code: RefusalCode::NotAllowed, message, payment: Some(payment.id.clone()) }
 }
 
 #[cfg(test)]
@@ -275,9 +207,7 @@ pub(crate) mod tests {
         let told = words
             .split_whitespace()
             .map(|word| {
-                let (kind, amount) = word
-                    .split_once('=')
-                    .map_or((word, None), |(k, a)| (k, Some(a.parse().unwrap())));
+                let (kind, amount) = word.split_once('=').map_or((word, None), |(k, a)| (k, Some(a.parse().unwrap())));
                 let happening = Happening {
                     kind: kind.parse().unwrap(),
                     amount,
@@ -301,75 +231,27 @@ pub(crate) mod tests {
         let table: &[(&str, PaymentStatus, &[&str])] = &[
             ("confirmed", Confirmed, &["confirmed"]),
             ("failed confirmed", Confirmed, &["failed", "confirmed"]),
-            (
-                "confirmed failed cancelled",
-                Confirmed,
-                &["confirmed", "failed", "cancelled"],
-            ),
-            (
-                "cancelled confirmed",
-                Confirmed,
-                &["cancelled", "confirmed"],
-            ),
+            ("confirmed failed cancelled", Confirmed, &["confirmed", "failed", "cancelled"]),
+            ("cancelled confirmed", Confirmed, &["cancelled", "confirmed"]),
             ("cancelled failed", Cancelled, &["cancelled", "failed"]),
             ("refunded", Pending, &["not_allowed"]),
-            (
-                "confirmed refunded=4 refunded=7",
-                Confirmed,
-                &["confirmed", "confirmed", "not_allowed"],
-            ),
-            (
-                "confirmed refunded=4 refunded=6.000",
-                Refunded,
-                &["confirmed", "confirmed", "refunded"],
-            ),
-            (
-                "confirmed refunded refunded",
-                Refunded,
-                &["confirmed", "refunded", "not_allowed"],
-            ),
-            (
-                "confirmed chargeback chargeback_reversed",
-                Confirmed,
-                &["confirmed", "chargeback", "confirmed"],
-            ),
+            ("confirmed refunded=4 refunded=7", Confirmed, &["confirmed", "confirmed", "not_allowed"]),
+            ("confirmed refunded=4 refunded=6.000", Refunded, &["confirmed", "confirmed", "refunded"]),
+            ("confirmed refunded refunded", Refunded, &["confirmed", "refunded", "not_allowed"]),
+            ("confirmed chargeback chargeback_reversed", Confirmed, &["confirmed", "chargeback", "confirmed"]),
             (
                 "confirmed refunded chargeback chargeback_reversed",
                 Refunded,
                 &["confirmed", "refunded", "chargeback", "refunded"],
             ),
-            (
-                "confirmed chargeback refunded",
-                Chargeback,
-                &["confirmed", "chargeback", "not_allowed"],
-            ),
-            (
-                "confirmed chargeback_reversed",
-                Confirmed,
-                &["confirmed", "not_allowed"],
-            ),
-            (
-                "confirmed chargeback=10.01",
-                Confirmed,
-                &["confirmed", "invalid_request"],
-            ),
-            (
-                "confirmed refunded=0",
-                Confirmed,
-                &["confirmed", "invalid_request"],
-            ),
-            (
-                "pending confirmed pending",
-                Confirmed,
-                &["pending", "confirmed", "pending"],
-            ),
+            ("confirmed chargeback refunded", Chargeback, &["confirmed", "chargeback", "not_allowed"]),
+            ("confirmed chargeback_reversed", Confirmed, &["confirmed", "not_allowed"]),
+            ("confirmed chargeback=10.01", Confirmed, &["confirmed", "invalid_request"]),
+            ("confirmed refunded=0", Confirmed, &["confirmed", "invalid_request"]),
+            ("pending confirmed pending", Confirmed, &["pending", "confirmed", "pending"]),
         ];
         for (words, status, told) in table {
-            assert_eq!(
-                lived(words),
-                (*status, told.iter().map(ToString::to_string).collect()),
-                "{words}"
-            );
+            assert_eq!(lived(words), (*status, told.iter().map(ToString::to_string).collect()), "{words}");
         }
     }
 }

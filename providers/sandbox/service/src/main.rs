@@ -20,12 +20,7 @@ struct Options {
     #[arg(long, default_value = "127.0.0.1:8900")]
     listen: SocketAddr,
     /// Bearer key of the merchant and control API
-    #[arg(
-        long,
-        env = "SANDBOX_API_KEY",
-        hide_env_values = true,
-        conflicts_with = "api_key_file"
-    )]
+    #[arg(long, env = "SANDBOX_API_KEY", hide_env_values = true, conflicts_with = "api_key_file")]
     api_key: Option<String>,
     /// File that holds the bearer key (a line break at its end does not count)
     #[arg(long)]
@@ -67,17 +62,13 @@ RUST_LOG=debug shows more.";
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let log =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
         .with_env_filter(log)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match tokio::runtime::Runtime::new()
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(options)))
-    {
+    match tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; there is nobody else to tell.
@@ -107,19 +98,14 @@ fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {
         public_url: options.public_url,
         allow_remote_listen: options.allow_remote_listen,
         allow_remote_notify: options.allow_remote_notify,
-        retry_delays: options
-            .retry_delays_ms
-            .into_iter()
-            .map(Duration::from_millis)
-            .collect(),
+        retry_delays: options.retry_delays_ms.into_iter().map(Duration::from_millis).collect(),
         default_switches: options.default_switches,
         ..SandboxSettings::new(api_key, read_secret(&options.webhook_secret_file)?)
     })
 }
 
 fn read_secret(file: &Path) -> Result<Secret, Box<dyn Error>> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|why| format!("cannot read {}: {why}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|why| format!("cannot read {}: {why}", file.display()))?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
 }
 

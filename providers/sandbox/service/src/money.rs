@@ -23,10 +23,7 @@ pub struct Amount {
 
 impl Amount {
     pub fn zero_like(other: Self) -> Self {
-        Self {
-            scaled: 0,
-            decimals: other.decimals,
-        }
+        Self { scaled: 0, decimals: other.decimals }
     }
 
     pub fn is_zero(self) -> bool {
@@ -35,32 +32,21 @@ impl Amount {
 
     /// The whole units when there is nothing behind the point.
     pub fn whole(self) -> Option<u128> {
-        self.scaled
-            .is_multiple_of(UNIT)
-            .then_some(self.scaled / UNIT)
+        self.scaled.is_multiple_of(UNIT).then_some(self.scaled / UNIT)
     }
 
     pub fn plus(self, other: Self) -> Self {
-        Self {
-            scaled: self.scaled.saturating_add(other.scaled),
-            decimals: self.decimals.max(other.decimals),
-        }
+        Self { scaled: self.scaled.saturating_add(other.scaled), decimals: self.decimals.max(other.decimals) }
     }
 
     /// `None` when `other` is larger.
     pub fn minus(self, other: Self) -> Option<Self> {
-        Some(Self {
-            scaled: self.scaled.checked_sub(other.scaled)?,
-            decimals: self.decimals.max(other.decimals),
-        })
+        Some(Self { scaled: self.scaled.checked_sub(other.scaled)?, decimals: self.decimals.max(other.decimals) })
     }
 
     /// One whole unit more: the other amount of the switch `webhook_amount` when none is named.
     pub fn one_more(self) -> Self {
-        Self {
-            scaled: self.scaled.saturating_add(UNIT),
-            decimals: self.decimals,
-        }
+        Self { scaled: self.scaled.saturating_add(UNIT), decimals: self.decimals }
     }
 }
 
@@ -117,13 +103,9 @@ impl FromStr for Amount {
                 "an amount has at most {WHOLE_DIGITS_MAX} digits before and {DECIMALS_MAX} behind the point"
             ));
         }
-        let scaled = format!("{whole}{fraction:0<DECIMALS_MAX$}")
-            .parse()
-            .map_err(|_| "an amount is decimal text".to_owned())?;
-        Ok(Self {
-            scaled,
-            decimals: fraction.len(),
-        })
+        let scaled =
+            format!("{whole}{fraction:0<DECIMALS_MAX$}").parse().map_err(|_| "an amount is decimal text".to_owned())?;
+        Ok(Self { scaled, decimals: fraction.len() })
     }
 }
 
@@ -135,9 +117,7 @@ impl Serialize for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -147,14 +127,7 @@ mod tests {
 
     #[test]
     fn the_spelling_survives_and_the_value_counts() {
-        for text in [
-            "0",
-            "5",
-            "5.00",
-            "0.05",
-            "0.00000001",
-            "999999999999999.99999999",
-        ] {
+        for text in ["0", "5", "5.00", "0.05", "0.00000001", "999999999999999.99999999"] {
             assert_eq!(text.parse::<Amount>().unwrap().to_string(), text);
         }
         assert_eq!("5".parse::<Amount>(), "5.00".parse());

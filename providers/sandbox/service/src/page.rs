@@ -25,16 +25,7 @@ border:1px solid #8888;border-radius:8px;background:transparent;color:inherit;cu
 
 /// The page of a payment: buttons while it waits, its result afterwards.
 pub(crate) fn render(payment: &Payment, merchant: &str) -> String {
-    let Payment {
-        status,
-        amount,
-        currency,
-        reference,
-        method,
-        description,
-        payment_url,
-        ..
-    } = payment;
+    let Payment { status, amount, currency, reference, method, description, payment_url, .. } = payment;
     let button = |action: &str, label: &str, class: &str| {
         format!(
             "<form method=\"post\" action=\"{}/{action}\"><button class=\"{class}\">{label}</button></form>",
@@ -44,20 +35,11 @@ pub(crate) fn render(payment: &Payment, merchant: &str) -> String {
     let (says, buttons) = match status {
         PaymentStatus::Pending => (
             "Waiting for payment".to_owned(),
-            [
-                button("pay", "Pay", "pay"),
-                button("decline", "Decline", ""),
-                button("cancel", "Cancel", ""),
-            ]
-            .concat(),
+            [button("pay", "Pay", "pay"), button("decline", "Decline", ""), button("cancel", "Cancel", "")].concat(),
         ),
         PaymentStatus::Failed => (
             format!("Declined: {}", Escaped(&payment.failure_reason)),
-            [
-                button("pay", "Try again", "pay"),
-                button("cancel", "Cancel", ""),
-            ]
-            .concat(),
+            [button("pay", "Try again", "pay"), button("cancel", "Cancel", "")].concat(),
         ),
         PaymentStatus::Confirmed => ("Paid".to_owned(), back(&payment.success_url)),
         PaymentStatus::Refunded => ("Refunded".to_owned(), back(&payment.success_url)),
@@ -90,10 +72,7 @@ pub(crate) fn says(message: &str) -> String {
 fn back(url: &str) -> String {
     match url {
         "" => "<p>You may close this page.</p>".to_owned(),
-        url => format!(
-            "<a class=\"back\" href=\"{}\" rel=\"noreferrer\">Back to the merchant</a>",
-            Escaped(url)
-        ),
+        url => format!("<a class=\"back\" href=\"{}\" rel=\"noreferrer\">Back to the merchant</a>", Escaped(url)),
     }
 }
 

@@ -24,9 +24,7 @@ impl Clock for SystemClock {
     fn now_unix(&self) -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-            })
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 
     fn sleep(&self, delay: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -64,24 +62,15 @@ pub struct SeededEntropy {
 
 impl SeededEntropy {
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            drawn: Mutex::new(0),
-        }
+        Self { seed, drawn: Mutex::new(0) }
     }
 }
 
 impl Entropy for SeededEntropy {
     fn draw(&self) -> Result<[u8; 16], String> {
-        let mut drawn = self
-            .drawn
-            .lock()
-            .map_err(|_| "a drawer of ids broke off".to_owned())?;
+        let mut drawn = self.drawn.lock().map_err(|_| "a drawer of ids broke off".to_owned())?;
         *drawn = drawn.wrapping_add(1);
-        let digest = Sha256::new()
-            .chain_update(self.seed.to_be_bytes())
-            .chain_update(drawn.to_be_bytes())
-            .finalize();
+        let digest = Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(drawn.to_be_bytes()).finalize();
         let mut bytes = [0; 16];
         for (to, from) in bytes.iter_mut().zip(digest.iter()) {
             *to = *from;

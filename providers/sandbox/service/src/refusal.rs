@@ -73,11 +73,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            payment: None,
-        }
+        Self { code, message: message.into(), payment: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

@@ -41,26 +41,19 @@ impl SandboxService {
             return Err(StartError::NotLoopback(settings.listen));
         }
         settings.limits = settings.limits.capped();
-        intake::switches_fit(&settings.default_switches)
-            .map_err(|refusal| StartError::Switches(refusal.message))?;
+        intake::switches_fit(&settings.default_switches).map_err(|refusal| StartError::Switches(refusal.message))?;
         let public_url = match settings.public_url.as_deref() {
             Some(url) => match intake::absolute(url) {
-                Some(uri)
-                    if matches!(uri.scheme_str(), Some("http" | "https"))
-                        && uri.query().is_none() =>
-                {
+                Some(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none() => {
                     Some(url.trim_end_matches('/').to_owned())
                 }
                 Some(_) | None => return Err(StartError::PublicUrl),
             },
             None => None,
         };
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(|why| StartError::Bind(settings.listen, why))?;
-        let addr = listener
-            .local_addr()
-            .map_err(|why| StartError::Bind(settings.listen, why))?;
+        let listener =
+            TcpListener::bind(settings.listen).await.map_err(|why| StartError::Bind(settings.listen, why))?;
+        let addr = listener.local_addr().map_err(|why| StartError::Bind(settings.listen, why))?;
         let base_url = public_url.unwrap_or_else(|| format!("http://{addr}"));
 
         let clock = Arc::clone(&settings.clock);
@@ -68,12 +61,7 @@ impl SandboxService {
         let (end, ending) = watch::channel(false);
         let service = warp::service(routes::all(&house));
         let door = tokio::spawn(door::keep_open(listener, service, clock, ending));
-        Ok(Running {
-            addr,
-            house,
-            end,
-            door,
-        })
+        Ok(Running { addr, house, end, door })
     }
 }
 
@@ -115,14 +103,9 @@ impl fmt::Display for StartError {
         match self {
             Self::BlankSecret(which) => write!(f, "the {which} is empty"),
             Self::NotLoopback(addr) => {
-                write!(
-                    f,
-                    "{addr} can be reached from other machines; allow it with --allow-remote-listen"
-                )
+                write!(f, "{addr} can be reached from other machines; allow it with --allow-remote-listen")
             }
-            Self::PublicUrl => {
-                f.write_str("the public URL must be an absolute http(s):// URL without a query")
-            }
+            Self::PublicUrl => f.write_str("the public URL must be an absolute http(s):// URL without a query"),
             Self::Switches(why) => f.write_str(why),
             Self::Bind(addr, why) => write!(f, "cannot listen on {addr}: {why}"),
         }

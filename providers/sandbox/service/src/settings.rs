@@ -98,12 +98,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            payments: PAYMENTS_MAX,
-            keys: KEYS_MAX,
-            deliveries: DELIVERIES_MAX,
-            delivery_queue: DELIVERY_QUEUE_MAX,
-        }
+        Self { payments: PAYMENTS_MAX, keys: KEYS_MAX, deliveries: DELIVERIES_MAX, delivery_queue: DELIVERY_QUEUE_MAX }
     }
 }
 

@@ -62,11 +62,7 @@ pub struct SwitchRow {
 }
 
 const fn row(name: &'static str, argument: &'static str, meaning: &'static str) -> SwitchRow {
-    SwitchRow {
-        name,
-        argument,
-        meaning,
-    }
+    SwitchRow { name, argument, meaning }
 }
 
 /// Every switch there is, in the order of a payment's life. The README shows this table; a test compares.
@@ -76,52 +72,16 @@ pub const SWITCHES: [SwitchRow; 26] = [
         "[event], default confirmed",
         "no browser needed: right after the create answer is made, this event happens",
     ),
-    row(
-        "create_decline",
-        "",
-        "create answers 402 `declined`; the payment is recorded as failed, no webhook",
-    ),
-    row(
-        "create_500",
-        "[times], default always",
-        "create answers 500 `internal`, nothing is recorded",
-    ),
-    row(
-        "create_busy",
-        "[times], default always",
-        "create answers 429 `busy` with Retry-After: 1, nothing is recorded",
-    ),
-    row(
-        "create_slow",
-        "ms",
-        "create is recorded at once and answered after that long",
-    ),
-    row(
-        "create_hang",
-        "",
-        "create is recorded, then never answered; the connection is closed after 120 s",
-    ),
-    row(
-        "create_drop",
-        "",
-        "create is recorded, then the connection is closed without an answer",
-    ),
-    row(
-        "create_lost",
-        "[times], default always",
-        "the connection is closed without an answer and nothing is recorded",
-    ),
-    row(
-        "create_garbage",
-        "",
-        "create is recorded, then answered 200 with a body that is not JSON",
-    ),
+    row("create_decline", "", "create answers 402 `declined`; the payment is recorded as failed, no webhook"),
+    row("create_500", "[times], default always", "create answers 500 `internal`, nothing is recorded"),
+    row("create_busy", "[times], default always", "create answers 429 `busy` with Retry-After: 1, nothing is recorded"),
+    row("create_slow", "ms", "create is recorded at once and answered after that long"),
+    row("create_hang", "", "create is recorded, then never answered; the connection is closed after 120 s"),
+    row("create_drop", "", "create is recorded, then the connection is closed without an answer"),
+    row("create_lost", "[times], default always", "the connection is closed without an answer and nothing is recorded"),
+    row("create_garbage", "", "create is recorded, then answered 200 with a body that is not JSON"),
     row("pay_decline", "", "whoever presses Pay is declined"),
-    row(
-        "query_500",
-        "",
-        "GET of this payment, and lists that contain it, answer 500 `internal`",
-    ),
+    row("query_500", "", "GET of this payment, and lists that contain it, answer 500 `internal`"),
     row("cancel_refuse", "", "cancel answers 409 `not_allowed`"),
     row("refund_decline", "", "refunds answer 402 `declined`"),
     row(
@@ -129,66 +89,18 @@ pub const SWITCHES: [SwitchRow; 26] = [
         "[event], default pending",
         "this event happens, and its webhook is sent, before create answers",
     ),
-    row(
-        "webhook_events",
-        "event+event+…",
-        "pressing Pay makes all these events happen and sends them in this order",
-    ),
-    row(
-        "webhook_twice",
-        "",
-        "every event is delivered twice, under the same event id",
-    ),
-    row(
-        "webhook_late",
-        "ms",
-        "every webhook is sent that much later",
-    ),
-    row(
-        "webhook_never",
-        "",
-        "no webhook is sent; the delivery log says `withheld`, redeliver sends it",
-    ),
-    row(
-        "webhook_amount",
-        "[amount], default one unit more",
-        "webhooks state this amount, truly signed",
-    ),
-    row(
-        "webhook_currency",
-        "[currency], default EUR, or USD for EUR",
-        "webhooks state this currency, truly signed",
-    ),
-    row(
-        "webhook_reference",
-        "reference",
-        "webhooks name this reference, truly signed",
-    ),
-    row(
-        "webhook_livemode",
-        "",
-        "webhooks say livemode true, truly signed",
-    ),
-    row(
-        "webhook_bad_signature",
-        "",
-        "webhooks are signed with another secret",
-    ),
-    row(
-        "webhook_no_signature",
-        "",
-        "webhooks carry no signature header",
-    ),
-    row(
-        "webhook_old",
-        "[seconds], default 3600",
-        "the signed timestamp is that old",
-    ),
-    row(
-        "webhook_garbage",
-        "",
-        "the webhook body is not JSON, truly signed",
-    ),
+    row("webhook_events", "event+event+…", "pressing Pay makes all these events happen and sends them in this order"),
+    row("webhook_twice", "", "every event is delivered twice, under the same event id"),
+    row("webhook_late", "ms", "every webhook is sent that much later"),
+    row("webhook_never", "", "no webhook is sent; the delivery log says `withheld`, redeliver sends it"),
+    row("webhook_amount", "[amount], default one unit more", "webhooks state this amount, truly signed"),
+    row("webhook_currency", "[currency], default EUR, or USD for EUR", "webhooks state this currency, truly signed"),
+    row("webhook_reference", "reference", "webhooks name this reference, truly signed"),
+    row("webhook_livemode", "", "webhooks say livemode true, truly signed"),
+    row("webhook_bad_signature", "", "webhooks are signed with another secret"),
+    row("webhook_no_signature", "", "webhooks carry no signature header"),
+    row("webhook_old", "[seconds], default 3600", "the signed timestamp is that old"),
+    row("webhook_garbage", "", "the webhook body is not JSON, truly signed"),
 ];
 
 impl Switch {
@@ -227,17 +139,9 @@ impl Switch {
     fn argument(&self) -> Option<String> {
         match self {
             Self::Auto(kind) | Self::WebhookBeforeAnswer(kind) => Some(kind.to_string()),
-            Self::Create500(times) | Self::CreateBusy(times) | Self::CreateLost(times) => {
-                times.map(|n| n.to_string())
-            }
+            Self::Create500(times) | Self::CreateBusy(times) | Self::CreateLost(times) => times.map(|n| n.to_string()),
             Self::CreateSlow(n) | Self::WebhookLate(n) | Self::WebhookOld(n) => Some(n.to_string()),
-            Self::WebhookEvents(kinds) => Some(
-                kinds
-                    .iter()
-                    .map(|kind| kind.word())
-                    .collect::<Vec<_>>()
-                    .join("+"),
-            ),
+            Self::WebhookEvents(kinds) => Some(kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join("+")),
             Self::WebhookAmount(amount) => amount.map(|amount| amount.to_string()),
             Self::WebhookCurrency(currency) => currency.clone(),
             Self::WebhookReference(reference) => Some(reference.clone()),
@@ -272,16 +176,11 @@ impl FromStr for Switch {
             Some(_) => Err(format!("switch `{name}` takes no argument")),
         };
         let named = |what: &str| {
-            argument
-                .filter(|a| !a.is_empty())
-                .ok_or(format!("switch `{name}` needs {what}: `{name}:{what}`"))
+            argument.filter(|a| !a.is_empty()).ok_or(format!("switch `{name}` needs {what}: `{name}:{what}`"))
         };
         let event = |default| argument.map_or(Ok(default), |word| first_event(name, word));
-        let times = || {
-            argument
-                .map(|a| number(name, a, 1_000).map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
-                .transpose()
-        };
+        let times =
+            || argument.map(|a| number(name, a, 1_000).map(|n| u32::try_from(n).unwrap_or(u32::MAX))).transpose();
 
         match name {
             "auto" => Ok(Self::Auto(event(EventKind::Confirmed)?)),
@@ -312,9 +211,7 @@ impl FromStr for Switch {
             "webhook_reference" => {
                 let reference = named("reference")?;
                 if !is_reference(reference) {
-                    return Err(format!(
-                        "switch `{name}` needs 1..=64 visible ASCII characters"
-                    ));
+                    return Err(format!("switch `{name}` needs 1..=64 visible ASCII characters"));
                 }
                 Ok(Self::WebhookReference(reference.to_owned()))
             }
@@ -322,9 +219,7 @@ impl FromStr for Switch {
             "webhook_bad_signature" => bare(Self::WebhookBadSignature),
             "webhook_no_signature" => bare(Self::WebhookNoSignature),
             // Ten years back is older than any tolerance.
-            "webhook_old" => Ok(Self::WebhookOld(
-                argument.map_or(Ok(3_600), |a| number(name, a, 315_360_000))?,
-            )),
+            "webhook_old" => Ok(Self::WebhookOld(argument.map_or(Ok(3_600), |a| number(name, a, 315_360_000))?)),
             "webhook_garbage" => bare(Self::WebhookGarbage),
             unknown => Err(format!("unknown switch `{}`", unknown.escape_default())),
         }
@@ -334,38 +229,27 @@ impl FromStr for Switch {
 /// An event that may be the first in a payment's life.
 fn first_event(name: &str, word: &str) -> Result<EventKind, String> {
     match word.parse()? {
-        kind @ (EventKind::Pending
-        | EventKind::Confirmed
-        | EventKind::Failed
-        | EventKind::Cancelled) => Ok(kind),
-        EventKind::Refunded | EventKind::Chargeback | EventKind::ChargebackReversed => Err(
-            format!("switch `{name}` takes pending, confirmed, failed or cancelled"),
-        ),
+        kind @ (EventKind::Pending | EventKind::Confirmed | EventKind::Failed | EventKind::Cancelled) => Ok(kind),
+        EventKind::Refunded | EventKind::Chargeback | EventKind::ChargebackReversed => {
+            Err(format!("switch `{name}` takes pending, confirmed, failed or cancelled"))
+        }
     }
 }
 
 /// A list that a payment can live through, whatever its order of sending.
 fn events(name: &str, words: &str) -> Result<Vec<EventKind>, String> {
-    let kinds = words
-        .split('+')
-        .map(str::parse)
-        .collect::<Result<Vec<EventKind>, _>>()?;
+    let kinds = words.split('+').map(str::parse).collect::<Result<Vec<EventKind>, _>>()?;
     if kinds.len() > EVENTS_MAX {
         return Err(format!("switch `{name}` takes at most {EVENTS_MAX} events"));
     }
     for kind in &kinds {
         let ground = match kind {
-            EventKind::Pending
-            | EventKind::Confirmed
-            | EventKind::Failed
-            | EventKind::Cancelled => continue,
+            EventKind::Pending | EventKind::Confirmed | EventKind::Failed | EventKind::Cancelled => continue,
             EventKind::Refunded | EventKind::Chargeback => EventKind::Confirmed,
             EventKind::ChargebackReversed => EventKind::Chargeback,
         };
         if !kinds.contains(&ground) {
-            return Err(format!(
-                "switch `{name}`: {kind} needs {ground} in the same list"
-            ));
+            return Err(format!("switch `{name}`: {kind} needs {ground} in the same list"));
         }
     }
     Ok(kinds)
@@ -381,10 +265,7 @@ fn number(name: &str, text: &str, max: u64) -> Result<u64, String> {
 
 /// 3..=10 characters `A-Z0-9`: ISO codes and the tickers of crypto currencies.
 pub(crate) fn is_currency(text: &str) -> bool {
-    (3..=10).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    (3..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 /// 1..=64 visible ASCII characters: room for a UUID with a prefix, and safe in a query string after encoding.
@@ -409,18 +290,13 @@ impl Serialize for Switch {
 
 impl<'de> Deserialize<'de> for Switch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
 /// Reads the metadata form, such as `webhook_twice, create_slow:500`.
 pub(crate) fn read_list(text: &str) -> Result<Vec<Switch>, String> {
-    text.split(',')
-        .filter(|part| !part.trim().is_empty())
-        .map(str::parse)
-        .collect()
+    text.split(',').filter(|part| !part.trim().is_empty()).map(str::parse).collect()
 }
 
 #[cfg(test)]
@@ -439,11 +315,7 @@ mod tests {
             };
             let switch: Switch = sample.parse().unwrap();
             assert_eq!(switch.name(), row.name);
-            assert_eq!(
-                switch.to_string().parse::<Switch>().unwrap(),
-                switch,
-                "{sample}"
-            );
+            assert_eq!(switch.to_string().parse::<Switch>().unwrap(), switch, "{sample}");
         }
     }
 
@@ -477,9 +349,6 @@ mod tests {
         ] {
             assert!(text.parse::<Switch>().is_err(), "{text}");
         }
-        assert_eq!(
-            read_list(" webhook_twice ,create_slow:5,").unwrap(),
-            [Switch::WebhookTwice, Switch::CreateSlow(5)]
-        );
+        assert_eq!(read_list(" webhook_twice ,create_slow:5,").unwrap(), [Switch::WebhookTwice, Switch::CreateSlow(5)]);
     }
 }

@@ -36,10 +36,7 @@ impl<'a> MakeWriter<'a> for Ears {
 #[tokio::test(flavor = "current_thread")]
 async fn canaries_do_not_sing() {
     let ears = Ears::default();
-    let listening = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(ears.clone())
-        .finish();
+    let listening = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(ears.clone()).finish();
     let _guard = tracing::subscriber::set_default(listening);
 
     let world = World::with(|settings| settings.retry_delays.clear()).await;
@@ -49,50 +46,22 @@ async fn canaries_do_not_sing() {
     let heard = world.hook.next().await;
     told += &format!("{heard:?} {}", String::from_utf8_lossy(&heard.body));
     world.settled_deliveries(&payment).await;
-    for path in [
-        "/_control/deliveries",
-        "/_control/defaults",
-        "/_control/switches",
-        "/v1/nothing",
-        "/v1/payments",
-    ] {
+    for path in ["/_control/deliveries", "/_control/defaults", "/_control/switches", "/v1/nothing", "/v1/payments"] {
         let answer = world.get(path).await;
         told += &format!("{:?} {}", answer.headers, answer.text);
     }
     let path = format!("/v1/payments/{}/refunds", id(&payment));
-    for (key, body) in [
-        ("", json!({})),
-        ("k", json!({ "amount": "x" })),
-        ("k", json!({})),
-    ] {
+    for (key, body) in [("", json!({})), ("k", json!({ "amount": "x" })), ("k", json!({}))] {
         told += &world.post_keyed(&path, key, body).await.text;
     }
-    let wrong = world
-        .send(
-            Method::GET,
-            "/v1/payments/x",
-            &[("authorization", &format!("{}x", bearer()))],
-            "",
-        )
-        .await;
+    let wrong = world.send(Method::GET, "/v1/payments/x", &[("authorization", &format!("{}x", bearer()))], "").await;
     told += &format!("{:?} {}", wrong.headers, wrong.text);
-    told += &world
-        .send(
-            Method::GET,
-            payment["payment_url"].as_str().unwrap(),
-            &[],
-            "",
-        )
-        .await
-        .text;
+    told += &world.send(Method::GET, payment["payment_url"].as_str().unwrap(), &[], "").await.text;
     world.service.stop().await;
     told += &format!("{:?}", Secret::new(API_KEY));
 
     let log = String::from_utf8(ears.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("webhook") && log.contains("/v1/payments"),
-        "the ears are open: {log}"
-    );
+    assert!(log.contains("webhook") && log.contains("/v1/payments"), "the ears are open: {log}");
     for canary in [API_KEY, WEBHOOK_SECRET] {
         assert!(!log.contains(canary), "in the log: {log}");
         assert!(!told.contains(canary), "told: {told}");

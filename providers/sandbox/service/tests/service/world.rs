@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_sandbox_service::{
-    Clock, Running, SandboxService, SandboxSettings, Secret, SeededEntropy,
-};
+use cashier_sandbox_service::{Clock, Running, SandboxService, SandboxSettings, Secret, SeededEntropy};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -47,17 +45,12 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and error code.
     pub(crate) fn refusal(&self) -> (u16, String) {
-        (
-            self.status,
-            self.json()["error"]["code"].as_str().unwrap().to_owned(),
-        )
+        (self.status, self.json()["error"]["code"].as_str().unwrap().to_owned())
     }
 }
 
@@ -73,15 +66,8 @@ impl World {
         settings.entropy = Arc::new(SeededEntropy::new(7));
         adjust(&mut settings);
         let service = SandboxService::start(settings).await.unwrap();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build_http();
-        Self {
-            service,
-            clock,
-            hook: Hook::open().await,
-            client,
-        }
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        Self { service, clock, hook: Hook::open().await, client }
     }
 
     pub(crate) async fn send(
@@ -91,52 +77,28 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let url = if path.starts_with("http") {
-            path.to_owned()
-        } else {
-            format!("{}{path}", self.service.base_url())
-        };
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.service.base_url()) };
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).unwrap();
-        let answer = in_time(self.client.request(request))
-            .await
-            .expect("an answer");
+        let answer = in_time(self.client.request(request)).await.expect("an answer");
         let (head, body) = answer.into_parts();
-        let text =
-            String::from_utf8(in_time(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            text,
-        }
+        let text = String::from_utf8(in_time(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, text }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, &[("authorization", &bearer())], "")
-            .await
+        self.send(Method::GET, path, &[("authorization", &bearer())], "").await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(
-            Method::POST,
-            path,
-            &[("authorization", &bearer())],
-            body.to_string(),
-        )
-        .await
+        self.send(Method::POST, path, &[("authorization", &bearer())], body.to_string()).await
     }
 
     pub(crate) async fn post_keyed(&self, path: &str, key: &str, body: Value) -> Answer {
-        self.send(
-            Method::POST,
-            path,
-            &[("authorization", &bearer()), ("idempotency-key", key)],
-            body.to_string(),
-        )
-        .await
+        self.send(Method::POST, path, &[("authorization", &bearer()), ("idempotency-key", key)], body.to_string()).await
     }
 
     /// A payment of 250.00 EUR with these switches; its answer must be 201.
@@ -147,8 +109,7 @@ impl World {
     }
 
     pub(crate) async fn create(&self, key: &str, reference: &str, switches: &[&str]) -> Answer {
-        self.post_keyed("/v1/payments", key, self.order(reference, switches))
-            .await
+        self.post_keyed("/v1/payments", key, self.order(reference, switches)).await
     }
 
     pub(crate) fn order(&self, reference: &str, switches: &[&str]) -> Value {
@@ -161,8 +122,7 @@ impl World {
     /// Presses a button without a browser.
     pub(crate) async fn press(&self, payment: &Value, button: &str) -> Answer {
         let path = format!("{}/{button}", payment["payment_url"].as_str().unwrap());
-        self.send(Method::POST, &path, &[("accept", "application/json")], "")
-            .await
+        self.send(Method::POST, &path, &[("accept", "application/json")], "").await
     }
 
     pub(crate) async fn status(&self, payment: &Value) -> String {
@@ -175,10 +135,7 @@ impl World {
         let path = format!("/_control/deliveries?payment={}", id(payment));
         in_time(async {
             loop {
-                let log = self.get(&path).await.json()["deliveries"]
-                    .as_array()
-                    .unwrap()
-                    .clone();
+                let log = self.get(&path).await.json()["deliveries"].as_array().unwrap().clone();
                 if !log.is_empty() && log.iter().all(|delivery| delivery["state"] != "waiting") {
                     return log;
                 }
@@ -221,9 +178,7 @@ pub(crate) fn id(payment: &Value) -> &str {
 }
 
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work)
-        .await
-        .expect("it came to an end")
+    tokio::time::timeout(PATIENCE, work).await.expect("it came to an end")
 }
 
 /// A clock that stands still; sleeps are noted and over at once, or held until released.
@@ -234,10 +189,7 @@ pub(crate) struct HandClock {
 
 impl HandClock {
     fn new() -> Self {
-        Self {
-            slept_ms: Mutex::default(),
-            held: watch::Sender::new(false),
-        }
+        Self { slept_ms: Mutex::default(), held: watch::Sender::new(false) }
     }
 
     pub(crate) fn hold(&self) {
@@ -305,10 +257,8 @@ impl Hook {
                     async move {
                         assert_eq!(request.uri().path_and_query().unwrap(), "/hook?of=test");
                         assert_eq!(request.headers()["content-type"], "application/json");
-                        let signature = request
-                            .headers()
-                            .get("Sandbox-Signature")
-                            .map(|v| v.to_str().unwrap().to_owned());
+                        let signature =
+                            request.headers().get("Sandbox-Signature").map(|v| v.to_str().unwrap().to_owned());
                         let body = request.into_body().collect().await?.to_bytes().to_vec();
                         let status = script.lock().unwrap().pop_front().unwrap_or(204);
                         let _ = tell.send(Heard { signature, body });
@@ -318,16 +268,11 @@ impl Hook {
                     }
                 });
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), listening),
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), listening),
                 );
             }
         });
-        Self {
-            url,
-            heard: tokio::sync::Mutex::new(heard),
-            answers,
-        }
+        Self { url, heard: tokio::sync::Mutex::new(heard), answers }
     }
 
     /// The next webhooks are answered so; then 204 again.
@@ -336,9 +281,7 @@ impl Hook {
     }
 
     pub(crate) async fn next(&self) -> Heard {
-        in_time(async { self.heard.lock().await.recv().await })
-            .await
-            .unwrap()
+        in_time(async { self.heard.lock().await.recv().await }).await.unwrap()
     }
 
     /// The next webhook, which must be genuine.
@@ -361,11 +304,7 @@ impl Heard {
     /// The signed time, and the signature.
     pub(crate) fn parts(&self) -> (i64, String) {
         let header = self.signature.as_deref().unwrap();
-        let (t, v1) = header
-            .strip_prefix("t=")
-            .unwrap()
-            .split_once(",v1=")
-            .unwrap();
+        let (t, v1) = header.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
         (t.parse().unwrap(), v1.to_owned())
     }
 
@@ -373,9 +312,7 @@ impl Heard {
     pub(crate) fn is_genuine(&self) -> bool {
         let (t, v1) = self.parts();
         let signed = [format!("{t}.").as_bytes(), &self.body].concat();
-        let mac = Hmac::<sha2::Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes())
-            .unwrap()
-            .chain_update(signed);
+        let mac = Hmac::<sha2::Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap().chain_update(signed);
         v1 == hex::encode(mac.finalize().into_bytes())
     }
 }
