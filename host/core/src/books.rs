@@ -23,7 +23,7 @@ use crate::change::{Change, Commit, Counters};
 use crate::ids::{ConfigId, CustomerId, EventId, OperationId, Reference, Seq, TransactionId};
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
-use crate::refs::{ProviderRef, Refs};
+use crate::refs::ProviderRef;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
@@ -41,7 +41,7 @@ pub struct Activity {
     pub transactions: u64,
     /// How many of them are not final.
     pub open: u64,
-    pub newest_created_time: UnixTime,
+    pub newest_created: UnixTime,
 }
 
 /// The newest row of a customer, login or provider, and how many there are; each row names the one before it.
@@ -98,21 +98,14 @@ impl Books {
         }
     }
 
-    /// The books of what is on disk. Rows may come in any order; by rising id they take the least time.
-    pub fn load(
-        counters: Counters,
-        rows: impl IntoIterator<Item = Change>,
-        event_keys: impl IntoIterator<Item = (ConfigId, Box<str>, EventId)>,
-    ) -> Self {
-        let mut books = Self::new();
-        for change in rows {
-            books.apply_change(&change, Seq(0));
-        }
-        for (config, event_id, id) in event_keys {
-            books.remember_event_key(config, &event_id, id);
-        }
-        books.counters = counters;
-        books
+    /// Takes in a row as it is on disk. Rows may come in any order; by rising id they take the least time.
+    pub fn load(&mut self, row: Change) {
+        self.apply_change(&row, Seq(0));
+    }
+
+    /// The counters as they are on disk.
+    pub fn set_counters(&mut self, counters: Counters) {
+        self.counters = counters;
     }
 
     /// Takes in a commit. The same commit twice is the same as once.
@@ -123,8 +116,7 @@ impl Books {
         self.counters = commit.counters;
     }
 
-    /// Takes in the new truth of one row, which commit `seq` wrote; rows read from disk are of `Seq(0)`.
-    pub fn apply_change(&mut self, change: &Change, seq: Seq) {
+    fn apply_change(&mut self, change: &Change, seq: Seq) {
         match change {
             Change::Transaction(transaction) => self.put_transaction(transaction, seq),
             Change::Operation(operation) => self.put_operation(operation, seq),
@@ -209,29 +201,33 @@ impl Books {
         self.events.remember(config, event_id, id);
     }
 
-    /// Genuine events that wait for their transaction or for another look, by rising id.
-    pub fn pending_events(&self) -> impl Iterator<Item = &ProviderEvent> {
-        self.events.pending()
+    /// Genuine events heard under a config that wait for a transaction with one of these ids, by rising id.
+    pub fn pending_events<'r>(
+        &self,
+        config: ConfigId,
+        refs: impl Iterator<Item = &'r ProviderRef>,
+    ) -> Vec<ProviderEvent> {
+        self.events.pending_for(config, refs)
+    }
+
+    /// Genuine events received before a moment that still wait, by rising id.
+    pub fn pending_events_before(&self, moment: UnixTime) -> Vec<ProviderEvent> {
+        self.events.pending().filter(|event| event.created_time < moment).cloned().collect()
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {
         self.events.pending_by_id(id)
     }
 
-    /// The pending events heard under a config that name the reference or one of the ids, by rising id.
-    pub fn pending_events_for(&self, config: ConfigId, reference: &Reference, refs: &Refs) -> Vec<EventId> {
-        self.events.pending_for(config, reference, refs)
-    }
-
-    /// What happens under a config; nothing for one that no transaction was made under.
-    pub fn activity(&self, config: ConfigId) -> Activity {
-        self.configs.get(&config).copied().unwrap_or_default()
+    /// What happens under a config; `None` when no transaction was made under it.
+    pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
+        self.configs.get(&config).copied()
     }
 
     /// Transactions with something left to do, by rising id: a create not ended, an operation unsettled, owed not
     /// posted, an order that can expire, or a provider that must be asked.
-    pub fn unsettled(&self) -> impl Iterator<Item = TransactionId> {
-        self.unsettled.iter().copied()
+    pub fn unsettled(&self) -> Vec<TransactionId> {
+        self.unsettled.iter().copied().collect()
     }
 
     fn slot(&self, id: TransactionId) -> Option<Slot> {
@@ -337,7 +333,7 @@ impl Books {
         let open = |status: TransactionStatus| u64::from(!status.is_final());
         activity.transactions += u64::from(before.is_none());
         activity.open = (activity.open + open(transaction.status)).saturating_sub(before.map_or(0, open));
-        activity.newest_created_time = activity.newest_created_time.max(transaction.created_time);
+        activity.newest_created = activity.newest_created.max(transaction.created_time);
     }
 }
 

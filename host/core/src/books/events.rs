@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashTable;
 
 use super::finding::wide_hash;
-use crate::ids::{ConfigId, EventId, Reference};
+use crate::ids::{ConfigId, EventId};
 use crate::notice::ProviderEvent;
-use crate::refs::Refs;
+use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
 
 /// A dedup key whose text is on disk only.
@@ -16,8 +16,9 @@ struct Heard {
     id: EventId,
 }
 
-/// What a pending event can be found by: a reference (kind empty) or a provider id.
-type Name = (ConfigId, Box<str>, Box<str>, EventId);
+/// What a pending event can be found by: a provider id that a transaction may yet learn. Never our reference, because a
+/// transaction is on disk before the provider hears of it.
+type Name = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
 pub(super) struct Events {
@@ -68,16 +69,17 @@ impl Events {
         self.pending.get(&id)
     }
 
-    pub(super) fn pending_for(&self, config: ConfigId, reference: &Reference, refs: &Refs) -> Vec<EventId> {
-        let mut found: Vec<EventId> = Vec::new();
-        let by_ref = refs.iter().map(|id| (&*id.kind, &*id.value));
-        for (kind, value) in std::iter::once(("", reference.as_str())).chain(by_ref) {
-            let name = |id| -> Name { (config, kind.into(), value.into(), id) };
+    pub(super) fn pending_for<'r>(
+        &self,
+        config: ConfigId,
+        refs: impl Iterator<Item = &'r ProviderRef>,
+    ) -> Vec<ProviderEvent> {
+        let mut found: BTreeSet<EventId> = BTreeSet::new();
+        for known in refs {
+            let name = |id| -> Name { (config, known.clone(), id) };
             found.extend(self.names.range(name(EventId(0))..=name(EventId(u64::MAX))).map(|(.., id)| *id));
         }
-        found.sort_unstable();
-        found.dedup();
-        found
+        found.iter().filter_map(|id| self.pending.get(id)).cloned().collect()
     }
 }
 
@@ -86,9 +88,7 @@ fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
     [(hash >> 64) as u64, hash as u64]
 }
 
-fn names_of(event: &ProviderEvent) -> Vec<Name> {
-    let Some(update) = &event.update else { return Vec::new() };
-    let reference = update.reference.iter().map(|reference| ("", reference.as_str()));
-    let refs = update.refs.iter().map(|id| (&*id.kind, &*id.value));
-    reference.chain(refs).map(|(kind, value)| (event.config_id, kind.into(), value.into(), event.id)).collect()
+fn names_of(event: &ProviderEvent) -> impl Iterator<Item = Name> {
+    let refs = event.update.iter().flat_map(|update| &update.refs);
+    refs.map(|known| (event.config_id, known.clone(), event.id))
 }
