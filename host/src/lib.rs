@@ -1,1 +1,15 @@
-//! Skeleton.
+//! The cashier: doors, flows, ledger, strand, plugin host and trading server, built by [`app`].
+//! ARCHITECTURE.md draws the rooms and says which room knows which.
+
+pub mod app;
+pub mod flows;
+pub mod http;
+pub mod ledger;
+pub mod manager;
+pub mod plugins;
+pub mod ports;
+pub mod settings;
+pub mod snapshot;
+pub mod strand;
+pub mod trading;
+pub mod wire;

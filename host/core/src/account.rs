@@ -1,0 +1,77 @@
+//! What the trading server tells of a customer and their account (API.md section 8). The cashier never owns these;
+//! it judges by them.
+
+use crate::ids::{CustomerId, Login};
+use crate::money::{Currency, Money};
+
+/// A customer as the trading server knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    pub customer_id: CustomerId,
+    /// ISO 3166 alpha-2, upper case; may be empty.
+    pub country: Box<str>,
+    pub brand: Box<str>,
+    /// 0 is active; every other number bars deposits and withdrawals.
+    pub status: i64,
+    pub deposit_allowed: bool,
+    pub withdrawal_allowed: bool,
+}
+
+impl Customer {
+    pub fn is_active(&self) -> bool {
+        self.status == 0
+    }
+}
+
+/// Whether a group's accounts hold real money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum AccountMode {
+    Demo = 0,
+    Real = 1,
+}
+
+impl AccountMode {
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Demo, Self::Real].into_iter().find(|mode| i64::from(mode.number()) == number)
+    }
+
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A group of accounts: their brand, currency and mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub group: Box<str>,
+    pub brand: Box<str>,
+    pub currency: Currency,
+    pub account_mode: AccountMode,
+    pub enabled: bool,
+}
+
+/// A trading account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub login: Login,
+    pub customer_id: CustomerId,
+    pub group: Box<str>,
+    pub enabled: bool,
+    pub balance: Money,
+}
+
+/// Everything the cashier asks about a login at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFacts {
+    pub customer: Customer,
+    pub account: Account,
+    pub group: Group,
+}
+
+impl AccountFacts {
+    /// Whether the account may be paid into or out of at all.
+    pub fn account_open(&self) -> bool {
+        self.account.enabled && self.group.enabled
+    }
+}

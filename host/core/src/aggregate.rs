@@ -1,0 +1,182 @@
+//! One transaction with its balance operations: all that a decision about it may see. Every decision takes an
+//! aggregate and gives the next one; what differs becomes changes.
+
+use crate::change::Change;
+use crate::facts::{self, Hearing, PersonFact, ProviderFact, Standing};
+use crate::ids::{ManagerId, OperationId, Seq};
+use crate::notice::Listener;
+use crate::operation::{self, BalanceOperation, PostingOutcome};
+use crate::refs::ProviderRef;
+use crate::status::{OperationStatus, Source};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, NextAction, Transaction};
+
+/// A transaction with its operations in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    pub transaction: Transaction,
+    pub operations: Vec<BalanceOperation>,
+}
+
+/// The circumstances of one decision: its place in the ledger's order, the moment, and the operation id it may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    pub seq: Seq,
+    pub now: UnixTime,
+    /// The id of the operation this decision may plan; unused ids leave no gap.
+    pub next_operation: OperationId,
+}
+
+/// How the provider's create call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateEnding {
+    Accepted(NextAction),
+    Declined { reason: Box<str> },
+    NeverSent { reason: Box<str> },
+    Unknown,
+}
+
+impl Aggregate {
+    pub fn standing(&self) -> Standing {
+        let transaction = &self.transaction;
+        facts::derive(
+            transaction.nature(),
+            transaction.amount.minor,
+            &transaction.facts,
+            operation::posted(&self.operations),
+        )
+    }
+
+    /// Hears provider facts and ids. The returned flag says whether anything was news.
+    pub fn hear(
+        &self,
+        listener: &Listener,
+        news: &[ProviderFact],
+        refs: &[ProviderRef],
+        at: Circumstances,
+    ) -> (Vec<Change>, Hearing) {
+        let mut next = self.clone();
+        let mut hearing = Hearing::AlreadyHeard;
+        for fact in news {
+            match next.transaction.facts.hear(at.seq, at.now, fact.clone()) {
+                Hearing::News => hearing = Hearing::News,
+                Hearing::AlreadyHeard => {}
+                Hearing::Full => return (Vec::new(), Hearing::Full),
+            }
+        }
+        for id in refs {
+            if next.transaction.refs.learn(id.clone()) {
+                hearing = Hearing::News;
+            }
+        }
+        if next.transaction.provider_payment_id.is_empty()
+            && let Some(primary) = next.transaction.refs.of_kind(&listener.primary_ref_kind)
+        {
+            next.transaction.provider_payment_id = primary.into();
+        }
+        (next.settled(self, at), hearing)
+    }
+
+    /// Records how the create call ended, with what the provider said in its answer.
+    pub fn end_create(
+        &self,
+        listener: &Listener,
+        ending: &CreateEnding,
+        news: &[ProviderFact],
+        refs: &[ProviderRef],
+        at: Circumstances,
+    ) -> Vec<Change> {
+        let mut ended = self.clone();
+        let (answer, action, fact) = match ending {
+            CreateEnding::Accepted(action) => (FirstAnswer::Accepted, *action, ProviderFact::Accepted),
+            CreateEnding::Declined { reason } => {
+                (FirstAnswer::Declined, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
+            }
+            CreateEnding::NeverSent { reason } => {
+                (FirstAnswer::NeverSent, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
+            }
+            CreateEnding::Unknown => (FirstAnswer::Unknown, NextAction::Wait, ProviderFact::Unanswered),
+        };
+        ended.transaction.first_answer = answer;
+        ended.transaction.next_action = action;
+        let mut all = vec![fact];
+        all.extend_from_slice(news);
+        let (changes, _) = ended.hear(listener, &all, refs, at);
+        if changes.is_empty() { ended.settled(self, at) } else { changes }
+    }
+
+    /// Records what the trading server made of an operation; an operation already settled stays as it is.
+    pub fn end_posting(
+        &self,
+        id: OperationId,
+        outcome: &PostingOutcome,
+        by: ManagerId,
+        at: Circumstances,
+    ) -> Vec<Change> {
+        let mut next = self.clone();
+        let Some(operation) = next.operations.iter_mut().find(|known| known.id == id && known.is_unsettled()) else {
+            return Vec::new();
+        };
+        let (status, failure) = match outcome {
+            PostingOutcome::Posted { trade_order } => {
+                operation.trade_order = *trade_order;
+                (OperationStatus::Posted, "")
+            }
+            PostingOutcome::Refused { reason } => (OperationStatus::Refused, &**reason),
+            PostingOutcome::Unknown => (OperationStatus::Unknown, "the trading server did not answer"),
+        };
+        if operation.status == status {
+            return Vec::new();
+        }
+        operation.status = status;
+        operation.failure_reason = failure.into();
+        operation.updated_time = at.now;
+        match status {
+            OperationStatus::Refused => next.transaction.refused_seq = at.seq,
+            OperationStatus::Posted => {
+                next.transaction.processed_time = at.now;
+                next.transaction.processed_by = by;
+            }
+            OperationStatus::Planned | OperationStatus::Unknown => {}
+        }
+        next.settled(self, at)
+    }
+
+    /// Records a person's decision.
+    pub fn decide(&self, fact: PersonFact, at: Circumstances) -> Vec<Change> {
+        let mut next = self.clone();
+        next.transaction.facts.decide(at.seq, at.now, fact);
+        next.settled(self, at)
+    }
+
+    /// Derives the standing anew, plans what is due, and lists what differs from `before`.
+    fn settled(mut self, before: &Self, at: Circumstances) -> Vec<Change> {
+        let standing = self.standing();
+        if let Some(due) = operation::plan(&self.transaction, &standing, &self.operations, at.next_operation, at.now) {
+            self.operations.push(due);
+        }
+        self.transaction.status = standing.status;
+        self.transaction.reason = standing.reason;
+        if self.transaction.source == Source::Provider
+            && let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
+            && &*self.transaction.reason.code == "CREDIT_REFUSED"
+        {
+            self.transaction.reason.detail = refused.failure_reason.clone();
+        }
+        if self == *before {
+            return Vec::new();
+        }
+        let mut changes = Vec::with_capacity(2);
+        if self.transaction != before.transaction || self.operations != before.operations {
+            self.transaction.updated_time = at.now;
+            self.transaction.version = before.transaction.version.saturating_add(1);
+            changes.push(Change::Transaction(Box::new(self.transaction)));
+        }
+        for (place, operation) in self.operations.into_iter().enumerate() {
+            if before.operations.get(place) != Some(&operation) {
+                changes.push(Change::Operation(Box::new(operation)));
+            }
+        }
+        changes
+    }
+}

@@ -1,0 +1,67 @@
+//! How a decision leaves this crate: the new truth of each row it touched, and the commit that carries them in order.
+
+use std::sync::Arc;
+
+use crate::customer_override::CustomerOverride;
+use crate::ids::{NoticeId, Seq, TransactionId};
+use crate::notice::ProviderEvent;
+use crate::operation::BalanceOperation;
+use crate::provider_config::ProviderConfig;
+use crate::session::Actor;
+use crate::time::UnixTime;
+use crate::transaction::Transaction;
+
+/// The whole new truth of one row; applying it twice is the same as once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Transaction(Box<Transaction>),
+    Operation(Box<BalanceOperation>),
+    Event(Box<ProviderEvent>),
+    Config(Box<ProviderConfig>),
+    Override(Box<CustomerOverride>),
+}
+
+/// The highest id handed out of each kind. Persisted with every commit, so that an id is never used twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub seq: u64,
+    pub transaction: u64,
+    pub operation: u64,
+    pub event: u64,
+    pub notice: u64,
+    pub config: u64,
+    pub customer_override: u64,
+}
+
+/// Large, rarely read content that is stored but not remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A webhook as received; one per request, shared by its events.
+    Notice {
+        id: NoticeId,
+        received_time: UnixTime,
+        method: Box<str>,
+        path: Box<str>,
+        raw_query: Box<str>,
+        /// As a JSON array of [name, value] pairs; secrets masked.
+        headers_json: Box<str>,
+        sha256: [u8; 32],
+        body: Arc<[u8]>,
+    },
+    /// What the customer was told when the create call ended.
+    Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
+    /// What is sent to the provider if the create must be repeated byte for byte.
+    Order { transaction_id: TransactionId, order_json: Box<str> },
+}
+
+/// One decision as it is recorded: who, for which request, when, what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    pub seq: Seq,
+    pub at: UnixTime,
+    pub actor: Actor,
+    pub request_id: Box<str>,
+    pub changes: Vec<Change>,
+    pub bodies: Vec<Body>,
+    pub counters: Counters,
+}

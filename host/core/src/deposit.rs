@@ -1,0 +1,136 @@
+//! A customer's deposit request: what was asked, who may ask it, and the transaction it opens.
+//! The order of checks is published (API.md section 3); which config serves it is `eligibility`'s decision.
+
+use crate::account::AccountFacts;
+use crate::eligibility::Eligible;
+use crate::facts::{Facts, Reason};
+use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
+use crate::money::Money;
+use crate::refs::Refs;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+
+/// Lengths of what a request may carry, in bytes (API.md section 3).
+pub const CODE_LENGTH_MAX: usize = 64;
+pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 128;
+pub const COMMENT_LENGTH_MAX: usize = 512;
+pub const URL_LENGTH_MAX: usize = 2048;
+pub const METADATA_LENGTH_MAX: usize = 16 * 1024;
+
+/// A deposit as asked, well formed and within the published lengths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositRequest {
+    pub customer_id: CustomerId,
+    pub login: Login,
+    pub provider: Box<str>,
+    /// Empty leaves the choice to the config.
+    pub method: Box<str>,
+    pub provider_config_id: Option<ConfigId>,
+    pub amount: Money,
+    /// Empty is no key.
+    pub idempotency_key: Box<str>,
+    pub success_url: Box<str>,
+    pub failure_url: Box<str>,
+    pub comment: Box<str>,
+    /// A JSON object as text; `{}` when omitted.
+    pub metadata_json: Box<str>,
+}
+
+/// What a new transaction is made of that no request can name.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    pub id: TransactionId,
+    pub reference: Reference,
+    pub now: UnixTime,
+}
+
+/// Whether an earlier transaction under the same key is this very order (API.md section 3, idempotency): same type,
+/// login, provider, method, currency and amount by value.
+pub fn same_order(earlier: &Transaction, request: &DepositRequest) -> bool {
+    earlier.kind == TransactionType::Deposit
+        && earlier.source == Source::Provider
+        && earlier.login == request.login
+        && earlier.provider == request.provider
+        && (earlier.asked_method == request.method)
+        && earlier.amount == request.amount
+}
+
+/// The refusal of a key that already stands for another order.
+pub fn key_conflict() -> Refusal {
+    Refusal::new(RefusalCode::IdempotencyConflict, "idempotency_key was used for another order")
+}
+
+/// Judges customer, account and currency, in the published order. The ownership of the login comes before this.
+pub fn check_account(request: &DepositRequest, account: &AccountFacts) -> Result<(), Refusal> {
+    if !account.customer.is_active() {
+        return Err(Refusal::new(RefusalCode::PermissionDenied, "the customer is not active"));
+    }
+    if !account.customer.deposit_allowed {
+        return Err(Refusal::new(RefusalCode::DepositNotAllowed, "deposits are not allowed for this customer"));
+    }
+    if !account.account_open() {
+        return Err(Refusal::new(RefusalCode::AccountDisabled, "the account or its group is disabled"));
+    }
+    check_currency(request.amount, account)
+}
+
+/// Deposits and withdrawals are made in the account's own currency.
+pub fn check_currency(amount: Money, account: &AccountFacts) -> Result<(), Refusal> {
+    if amount.currency == account.group.currency {
+        return Ok(());
+    }
+    let message = format!("the account is in {}, the amount in {}", account.group.currency, amount.currency);
+    Err(Refusal::new(RefusalCode::CurrencyConversionRequired, message))
+}
+
+/// The transaction that an eligible deposit opens: created, nothing heard.
+/// `expiry_seconds` comes from the module's descriptor; 0 means the order never expires.
+pub fn open(
+    request: &DepositRequest,
+    account: &AccountFacts,
+    eligible: &Eligible,
+    expiry_seconds: i64,
+    fresh: Fresh,
+) -> Transaction {
+    let expires_time = if expiry_seconds > 0 { fresh.now.plus(expiry_seconds) } else { UnixTime::UNSET };
+    Transaction {
+        id: fresh.id,
+        customer_id: request.customer_id,
+        login: request.login,
+        kind: TransactionType::Deposit,
+        source: Source::Provider,
+        provider: request.provider.clone(),
+        method: eligible.method().into(),
+        asked_method: request.method.clone(),
+        provider_payment_id: Box::default(),
+        amount: request.amount,
+        account_currency: account.group.currency,
+        status: TransactionStatus::Created,
+        reason: Reason::default(),
+        idempotency_key: request.idempotency_key.clone(),
+        comment: request.comment.clone(),
+        metadata_json: request.metadata_json.clone(),
+        approved_by: ManagerId(0),
+        approved_time: UnixTime::UNSET,
+        processed_by: ManagerId(0),
+        processed_time: UnixTime::UNSET,
+        reject_reason: Box::default(),
+        created_time: fresh.now,
+        updated_time: fresh.now,
+        config_id: eligible.config_id(),
+        brand: account.customer.brand.clone(),
+        country: account.customer.country.clone(),
+        sandbox: eligible.sandbox(),
+        reference: fresh.reference,
+        key_space: KeySpace::Customer,
+        expires_time,
+        refs: Refs::default(),
+        facts: Facts::default(),
+        first_answer: FirstAnswer::Open,
+        next_action: NextAction::None,
+        refused_seq: crate::ids::Seq(0),
+        version: 1,
+    }
+}

@@ -1,0 +1,98 @@
+//! Identifiers as types of their own, so that a login is never passed where a customer is meant.
+//! Numeric ids come from persisted counters and stay below 2^53, because published JavaScript clients read them.
+
+use std::fmt;
+
+macro_rules! numeric_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+numeric_ids! {
+    /// A cashier transaction.
+    TransactionId;
+    /// A balance operation; also its key at the trading server.
+    OperationId;
+    /// One event row of a webhook.
+    EventId;
+    /// One received webhook request with its stored body.
+    NoticeId;
+    /// A provider config row.
+    ConfigId;
+    /// A customer override row.
+    OverrideId;
+    /// A customer of the broker, owned by the trading server.
+    CustomerId;
+    /// A trading account, owned by the trading server.
+    Login;
+    /// The person or system behind a manager session.
+    ManagerId;
+    /// The ledger's running number of a commit; later is larger.
+    Seq;
+}
+
+/// Largest id handed out: JavaScript clients read ids as doubles (API.md section 4).
+pub const ID_MAX: u64 = (1 << 53) - 1;
+
+/// What providers are told and webhooks bring back: at most [`Reference::LENGTH_MAX`] characters, globally unique and
+/// unguessable (API.md section 2). A bare transaction id is never accepted in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference(Box<str>);
+
+impl Reference {
+    /// The shortest order-id field among the providers served takes 20 characters.
+    pub const LENGTH_MAX: usize = 20;
+    /// 32 letters that cannot be misread for one another; five bits each.
+    const ALPHABET: &'static [u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+    /// Spells 95 random bits as `d` followed by 19 letters.
+    pub fn from_random(bits: u128) -> Self {
+        let mut text = String::with_capacity(Self::LENGTH_MAX);
+        text.push('d');
+        for place in 0..Self::LENGTH_MAX - 1 {
+            let letter = ((bits >> (place * 5)) & 31) as usize;
+            text.push(Self::ALPHABET.get(letter).copied().map_or('0', char::from));
+        }
+        Self(text.into_boxed_str())
+    }
+
+    /// Reads a reference that a provider or the disk brought back; `None` when it cannot be one of ours.
+    pub fn read(text: &str) -> Option<Self> {
+        let plausible = text.len() == Self::LENGTH_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        plausible.then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_has_twenty_letters_and_reads_back() {
+        for bits in [0, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
+            let reference = Reference::from_random(bits);
+            assert_eq!(reference.as_str().len(), 20);
+            assert_eq!(Reference::read(reference.as_str()), Some(reference));
+        }
+        assert_eq!(Reference::read("15"), None);
+    }
+}

@@ -1,0 +1,320 @@
+//! Exact money: whole minor units of a currency with its exponent. No float, no rounding, no conversion.
+//! Provider exponents that differ from ISO are the module's business, not this table's.
+
+use std::fmt;
+
+/// The largest amount: 10^15 minor units (API.md section 1, money rules).
+pub const MINOR_MAX: i64 = 1_000_000_000_000_000;
+
+/// Longest currency code carried; ISO codes have three letters, crypto codes up to this many.
+pub const CODE_LENGTH_MAX: usize = 8;
+
+/// Crypto currencies and their exponents, at most 8 (API.md section 1). Exponents beyond 8 on chain are cut to 8,
+/// because no deposit is agreed more finely.
+const CRYPTO: &[(&str, u8)] = &[
+    ("ADA", 6),
+    ("BCH", 8),
+    ("BNB", 8),
+    ("BTC", 8),
+    ("DAI", 8),
+    ("DASH", 8),
+    ("DOGE", 8),
+    ("DOT", 8),
+    ("ETH", 8),
+    ("LTC", 8),
+    ("SOL", 8),
+    ("TON", 8),
+    ("TRX", 6),
+    ("USDC", 6),
+    ("USDT", 6),
+    ("XMR", 8),
+    ("XRP", 6),
+];
+
+/// A currency that the cashier knows, with the number of decimals it is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Currency {
+    code: [u8; CODE_LENGTH_MAX],
+    exponent: u8,
+}
+
+impl Currency {
+    /// Finds a currency by its upper-case code; `None` for one that is in neither table.
+    pub fn from_code(code: &str) -> Option<Self> {
+        let exponent = match CRYPTO.binary_search_by(|(known, _)| (*known).cmp(code)) {
+            Ok(place) => CRYPTO.get(place)?.1,
+            Err(_) => iso_exponent(code)?,
+        };
+        let mut bytes = [0; CODE_LENGTH_MAX];
+        bytes.get_mut(..code.len())?.copy_from_slice(code.as_bytes());
+        Some(Self { code: bytes, exponent })
+    }
+
+    pub fn code(&self) -> &str {
+        let length = self.code.iter().position(|&byte| byte == 0).unwrap_or(CODE_LENGTH_MAX);
+        self.code.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
+    }
+
+    /// Decimals of one unit: 2 for USD, 0 for JPY, 3 for KWD, at most 8.
+    pub fn exponent(&self) -> u8 {
+        self.exponent
+    }
+}
+
+/// ISO 4217, without the codes that name no money of a country (gold, funds, test codes).
+fn iso_exponent(code: &str) -> Option<u8> {
+    let upper = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !upper {
+        return None;
+    }
+    let exponent = iso_currency::Currency::from_code(code)?.exponent()?;
+    u8::try_from(exponent).ok()
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Why a text is not an amount of a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmountError {
+    /// Not a plain decimal number: quoted, exponent notation, empty, signs, letters.
+    NotADecimal,
+    NotPositive,
+    /// More decimals than the currency has.
+    TooManyDecimals,
+    /// Beyond [`MINOR_MAX`].
+    TooLarge,
+}
+
+impl fmt::Display for AmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotADecimal => "is not a plain decimal number",
+            Self::NotPositive => "must be greater than zero",
+            Self::TooManyDecimals => "has more decimals than its currency",
+            Self::TooLarge => "is larger than 10^15 minor units",
+        })
+    }
+}
+
+/// An exact amount of one currency, in minor units. May be negative where a balance operation takes money out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    pub minor: i64,
+    pub currency: Currency,
+}
+
+impl Money {
+    pub const fn new(minor: i64, currency: Currency) -> Self {
+        Self { minor, currency }
+    }
+
+    /// Reads a positive amount from the text of a JSON number (API.md section 1, money rules).
+    pub fn parse_positive(text: &str, currency: Currency) -> Result<Self, AmountError> {
+        let money = Self::parse_limit(text, currency)?;
+        if money.minor == 0 { Err(AmountError::NotPositive) } else { Ok(money) }
+    }
+
+    /// Reads an amount that may be zero, as limits are.
+    pub fn parse_limit(text: &str, currency: Currency) -> Result<Self, AmountError> {
+        parse_minor(text, currency.exponent).map(|minor| Self { minor, currency })
+    }
+
+    /// The amount as the wire writes it: at least one decimal and no superfluous ones (`250.0`, `0.05`, JPY `100.0`).
+    pub fn to_wire(self) -> String {
+        minor_to_wire(self.minor, self.currency.exponent)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.to_wire(), self.currency)
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.to_wire(), self.currency)
+    }
+}
+
+/// A limit of a config or override: an exact decimal that has no currency of its own, because a config may serve any.
+/// Zero means "no limit".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Limit {
+    /// Multiples of 10^-8, the finest exponent of any known currency.
+    units: i128,
+}
+
+impl Limit {
+    const EXPONENT: u8 = 8;
+    /// The largest limit: 10^15 whole units, so that every amount of every currency can be named.
+    const UNITS_MAX: i128 = 100_000_000_000_000_000_000_000;
+
+    pub const NONE: Self = Self { units: 0 };
+
+    /// Reads a non-negative plain decimal with at most eight decimals.
+    pub fn parse(text: &str) -> Result<Self, AmountError> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let fraction_units = parse_minor(&format!("0.{}", if fraction.is_empty() { "0" } else { fraction }), 8)?;
+        let whole_units = parse_minor(whole, 0)?;
+        if text.ends_with('.') {
+            return Err(AmountError::NotADecimal);
+        }
+        let units = i128::from(whole_units) * 100_000_000 + i128::from(fraction_units);
+        if units > Self::UNITS_MAX { Err(AmountError::TooLarge) } else { Ok(Self { units }) }
+    }
+
+    pub fn is_set(self) -> bool {
+        self.units != 0
+    }
+
+    /// How an amount compares to this limit, by value.
+    pub fn compare(self, amount: Money) -> std::cmp::Ordering {
+        let scale = 10_i128.pow(u32::from(Self::EXPONENT.saturating_sub(amount.currency.exponent)));
+        (i128::from(amount.minor) * scale).cmp(&self.units)
+    }
+
+    /// As the wire writes money: `25.0`, `0.05`.
+    pub fn to_wire(self) -> String {
+        let (whole, fraction) = (self.units / 100_000_000, self.units % 100_000_000);
+        let digits = format!("{fraction:08}");
+        let digits = digits.trim_end_matches('0');
+        format!("{whole}.{}", if digits.is_empty() { "0" } else { digits })
+    }
+}
+
+/// Reads a non-negative plain decimal as minor units of an exponent; trailing zeros beyond it do not count.
+pub fn parse_minor(text: &str, exponent: u8) -> Result<i64, AmountError> {
+    if text.strip_prefix('-').is_some_and(is_plain_decimal) {
+        return Err(AmountError::NotPositive);
+    }
+    if !is_plain_decimal(text) {
+        return Err(AmountError::NotADecimal);
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let places = usize::from(exponent);
+    if fraction.len() > places {
+        return Err(AmountError::TooManyDecimals);
+    }
+    let mut minor: i64 = 0;
+    let padding = std::iter::repeat_n(b'0', places - fraction.len());
+    for digit in whole.bytes().chain(fraction.bytes()).chain(padding) {
+        minor = minor * 10 + i64::from(digit - b'0');
+        if minor > MINOR_MAX {
+            return Err(AmountError::TooLarge);
+        }
+    }
+    Ok(minor)
+}
+
+/// Digits, optionally a point and more digits; no sign, no exponent, no leading point.
+fn is_plain_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(text),
+    }
+}
+
+/// Writes minor units of an exponent with at least one decimal and no superfluous ones.
+pub fn minor_to_wire(minor: i64, exponent: u8) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    let scale = 10_u64.pow(u32::from(exponent.min(8)));
+    let (whole, fraction) = (minor.unsigned_abs() / scale, minor.unsigned_abs() % scale);
+    let places = usize::from(exponent.min(8));
+    let digits = if places == 0 { String::new() } else { format!("{fraction:0places$}") };
+    let digits = digits.trim_end_matches('0');
+    let digits = if digits.is_empty() { "0" } else { digits };
+    format!("{sign}{whole}.{digits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, code: &str) -> Result<i64, AmountError> {
+        Money::parse_positive(text, Currency::from_code(code).unwrap()).map(|money| money.minor)
+    }
+
+    #[test]
+    fn amounts_are_read_exactly_from_their_text() {
+        use AmountError::*;
+        let table = [
+            ("250.0", "USD", Ok(25_000)),
+            ("250", "USD", Ok(25_000)),
+            ("0.05", "USD", Ok(5)),
+            ("0.050000", "USD", Ok(5)),
+            ("100.0", "JPY", Ok(100)),
+            ("100.5", "JPY", Err(TooManyDecimals)),
+            ("0.005", "USD", Err(TooManyDecimals)),
+            ("0.123", "KWD", Ok(123)),
+            ("0.00000001", "BTC", Ok(1)),
+            ("0", "USD", Err(NotPositive)),
+            ("0.00", "USD", Err(NotPositive)),
+            ("-5", "USD", Err(NotPositive)),
+            ("1e3", "USD", Err(NotADecimal)),
+            ("1E3", "USD", Err(NotADecimal)),
+            ("\"250\"", "USD", Err(NotADecimal)),
+            (".5", "USD", Err(NotADecimal)),
+            ("5.", "USD", Err(NotADecimal)),
+            ("", "USD", Err(NotADecimal)),
+            ("+5", "USD", Err(NotADecimal)),
+            ("10000000000000.00", "USD", Ok(MINOR_MAX)),
+            ("10000000000000.01", "USD", Err(TooLarge)),
+            ("99999999999999999999999999999999", "USD", Err(TooLarge)),
+        ];
+        for (text, code, expected) in table {
+            assert_eq!(read(text, code), expected, "{text} {code}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_with_one_decimal_at_least() {
+        let table = [
+            (25_000, "USD", "250.0"),
+            (5, "USD", "0.05"),
+            (100, "JPY", "100.0"),
+            (-25_050, "USD", "-250.5"),
+            (1, "BTC", "0.00000001"),
+            (0, "USD", "0.0"),
+        ];
+        for (minor, code, expected) in table {
+            assert_eq!(Money::new(minor, Currency::from_code(code).unwrap()).to_wire(), expected);
+        }
+    }
+
+    #[test]
+    fn limits_compare_by_value_whatever_the_exponent() {
+        use std::cmp::Ordering::*;
+        let usd = |minor| Money::new(minor, Currency::from_code("USD").unwrap());
+        let limit = Limit::parse("25.50").unwrap();
+        assert_eq!([2_549, 2_550, 2_551].map(|minor| limit.compare(usd(minor))), [Less, Equal, Greater]);
+        assert_eq!((limit.to_wire(), Limit::NONE.to_wire()), ("25.5".into(), "0.0".into()));
+        for wrong in ["", "-1", "1e2", "0.000000001", "1.", ".1", "x", "1.2.3"] {
+            assert!(Limit::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn currencies_are_iso_4217_and_a_named_list_of_crypto() {
+        let exponents = [("USD", Some(2)), ("JPY", Some(0)), ("BHD", Some(3)), ("ISK", Some(0)), ("USDT", Some(6))];
+        for (code, exponent) in exponents {
+            assert_eq!(Currency::from_code(code).map(|known| known.exponent()), exponent, "{code}");
+        }
+        for unknown in ["usd", "", "US", "XYZ", "EURO", "TOOLONGCODE", "XAU", "XXX", "€"] {
+            assert_eq!(Currency::from_code(unknown), None, "{unknown}");
+        }
+        assert!(CRYPTO.is_sorted_by_key(|(code, _)| *code), "the table is searched by halves");
+    }
+}

@@ -1,0 +1,271 @@
+//! What a provider says of payments, after its module verified and normalized it, and how the house weighs it:
+//! amount, currency, brand and mode are compared here before anything becomes a fact (API.md section 3, webhook rule 4).
+
+use crate::facts::{Doubt, ProviderFact};
+use crate::ids::{ConfigId, EventId, NoticeId, Reference, TransactionId};
+use crate::money::Money;
+use crate::refs::ProviderRef;
+use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
+use crate::time::UnixTime;
+use crate::transaction::Transaction;
+
+/// An amount as the provider states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stated {
+    Exact(Money),
+    /// Text that is no amount of a known currency; compared to nothing, it is a mismatch.
+    Unreadable(Box<str>),
+}
+
+/// Whether a refund statement is one refund or the sum so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reach {
+    Delta = 0,
+    TotalSoFar = 1,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundStatement {
+    /// Empty when the provider names none; required for [`Reach::Delta`] to be told apart from its repetition.
+    pub id: Box<str>,
+    pub amount: Stated,
+    pub reach: Reach,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeStatement {
+    pub id: Box<str>,
+    /// `None` disputes the whole payment.
+    pub amount: Option<Stated>,
+}
+
+/// One normalized status update: what one event says about one payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// The provider's id of the event; empty when it has none.
+    pub event_id: Box<str>,
+    /// Our reference, where the provider brings it back.
+    pub reference: Option<Reference>,
+    pub refs: Vec<ProviderRef>,
+    pub status: ProviderStatus,
+    /// The provider's stable id of the payment; empty when not stated.
+    pub payment_id: Box<str>,
+    pub amount: Option<Stated>,
+    pub refund: Option<RefundStatement>,
+    pub dispute: Option<DisputeStatement>,
+    /// The provider's own status word.
+    pub raw_status: Box<str>,
+    /// The provider's own words for why, short and without secrets.
+    pub reason: Box<str>,
+    /// The mode the provider states; `None` when it does not.
+    pub sandbox: Option<bool>,
+    /// The payment waits for a call that moves money (a capture).
+    pub advance: bool,
+}
+
+/// Under which config something was heard. Its signature has power over that config's transactions alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    pub config_id: ConfigId,
+    pub provider: Box<str>,
+    /// Empty serves every brand.
+    pub brand: Box<str>,
+    pub sandbox: bool,
+    /// The kind of id that becomes `provider_payment_id`.
+    pub primary_ref_kind: Box<str>,
+    /// SHA-256 of the module file, hex; kept with events so that a replay knows what normalized them.
+    pub module_hash: Box<str>,
+}
+
+/// Proof that a gateway found a notice genuine. Made by the webhook flow from a module's `Genuine` verdict alone.
+#[derive(Debug, Clone)]
+pub struct VerifiedNotice {
+    listener: Listener,
+    updates: Vec<Update>,
+}
+
+impl VerifiedNotice {
+    /// The caller asserts that the listener's own gateway answered `Genuine` with these updates for the raw bytes.
+    pub fn assertion(listener: Listener, updates: Vec<Update>) -> Self {
+        Self { listener, updates }
+    }
+
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    pub fn updates(&self) -> &[Update] {
+        &self.updates
+    }
+}
+
+/// An event row (API.md section 2). Body and headers are stored once per notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderEvent {
+    pub id: EventId,
+    pub notice_id: NoticeId,
+    pub config_id: ConfigId,
+    pub provider: Box<str>,
+    pub brand: Box<str>,
+    /// The provider's id, or one derived from the body's SHA-256.
+    pub event_id: Box<str>,
+    /// `TransactionId(0)` while none is known.
+    pub transaction_id: TransactionId,
+    pub provider_payment_id: Box<str>,
+    pub signature_status: SignatureStatus,
+    pub processing_status: ProcessingStatus,
+    pub failure_reason: Box<str>,
+    /// What the module made of it; absent for events that were not genuine.
+    pub update: Option<Update>,
+    pub module_hash: Box<str>,
+    pub created_time: UnixTime,
+    pub processed_time: UnixTime,
+}
+
+/// Weighs an update about `transaction`, heard under `listener`, and says which facts it establishes.
+/// An update heard under another config establishes nothing: `Err` carries the event's failure reason.
+pub fn weigh(transaction: &Transaction, listener: &Listener, update: &Update) -> Result<Vec<ProviderFact>, String> {
+    if listener.config_id != transaction.config_id {
+        return Err(format!(
+            "PROVIDER_CONFIG_MISMATCH: heard under config {}, the transaction was made under {}",
+            listener.config_id, transaction.config_id
+        ));
+    }
+    let mut facts = stated_facts(transaction, update);
+    let moves_money = facts.iter().any(is_money);
+    if moves_money && let Some(doubt) = wrong_world(transaction, listener, update) {
+        facts = vec![ProviderFact::Doubt(doubt)];
+    }
+    Ok(facts)
+}
+
+fn is_money(fact: &ProviderFact) -> bool {
+    match fact {
+        ProviderFact::Confirmed { .. }
+        | ProviderFact::Refund { .. }
+        | ProviderFact::RefundedTotal { .. }
+        | ProviderFact::Chargeback { .. } => true,
+        ProviderFact::Accepted
+        | ProviderFact::Unanswered
+        | ProviderFact::Declined { .. }
+        | ProviderFact::Cancelled { .. }
+        | ProviderFact::ChargebackReversed { .. }
+        | ProviderFact::Doubt(_) => false,
+    }
+}
+
+/// Mode and brand must agree before money is believed.
+fn wrong_world(transaction: &Transaction, listener: &Listener, update: &Update) -> Option<Doubt> {
+    let mode = |sandbox: bool| if sandbox { "sandbox" } else { "live" };
+    let stated_sandbox = update.sandbox.unwrap_or(listener.sandbox);
+    if stated_sandbox != transaction.sandbox || listener.sandbox != transaction.sandbox {
+        return Some(mismatch("mode", mode(transaction.sandbox), mode(stated_sandbox), None));
+    }
+    if !listener.brand.is_empty() && listener.brand != transaction.brand {
+        return Some(mismatch("brand", &transaction.brand, &listener.brand, None));
+    }
+    None
+}
+
+fn mismatch(what: &str, expected: &str, stated: &str, stated_minor: Option<i64>) -> Doubt {
+    Doubt::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor }
+}
+
+fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
+    let reason =
+        || -> Box<str> { if update.reason.is_empty() { update.raw_status.clone() } else { update.reason.clone() } };
+    match update.status {
+        ProviderStatus::Pending => vec![ProviderFact::Accepted],
+        ProviderStatus::Confirmed => vec![confirmation(transaction, update)],
+        ProviderStatus::Failed => vec![ProviderFact::Declined { reason: reason() }],
+        ProviderStatus::Cancelled => vec![ProviderFact::Cancelled { reason: cancel_code(update) }],
+        ProviderStatus::Refunded => vec![refund(transaction, update)],
+        ProviderStatus::Chargeback => vec![chargeback(transaction, update)],
+        ProviderStatus::ChargebackReversed => {
+            let id = update.dispute.as_ref().map_or_else(|| update.payment_id.clone(), |dispute| dispute.id.clone());
+            vec![ProviderFact::ChargebackReversed { id }]
+        }
+        ProviderStatus::ManualReview => {
+            let mut facts = vec![ProviderFact::Doubt(Doubt::Look { word: reason() })];
+            if let Some(Stated::Exact(stated)) = &update.amount {
+                let doubt =
+                    mismatch("amount", &transaction.amount.to_string(), &stated.to_string(), Some(stated.minor));
+                if *stated != transaction.amount {
+                    facts = vec![ProviderFact::Doubt(doubt)];
+                }
+            }
+            facts
+        }
+        ProviderStatus::Unknown => Vec::new(),
+    }
+}
+
+fn cancel_code(update: &Update) -> Box<str> {
+    if update.raw_status.contains("expired") { "EXPIRED".into() } else { "CANCELLED".into() }
+}
+
+/// The payment's id, or the first id heard, so that two events about one payment stay one fact.
+fn payment_of(transaction: &Transaction, update: &Update) -> Box<str> {
+    if !update.payment_id.is_empty() {
+        return update.payment_id.clone();
+    }
+    transaction.reference.as_str().into()
+}
+
+fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let payment = payment_of(transaction, update);
+    match &update.amount {
+        None => ProviderFact::Doubt(Doubt::AmountUnstated { payment }),
+        Some(stated) => match compare(transaction, stated) {
+            Ok(minor) if minor == transaction.amount.minor => ProviderFact::Confirmed { payment, minor },
+            Ok(minor) => ProviderFact::Doubt(mismatch(
+                "amount",
+                &transaction.amount.to_string(),
+                &Money::new(minor, transaction.amount.currency).to_string(),
+                Some(minor),
+            )),
+            Err(doubt) => ProviderFact::Doubt(doubt),
+        },
+    }
+}
+
+fn refund(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let Some(statement) = &update.refund else {
+        return match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
+            None => ProviderFact::RefundedTotal { minor: transaction.amount.minor },
+            Some(Ok(minor)) => ProviderFact::RefundedTotal { minor },
+            Some(Err(doubt)) => ProviderFact::Doubt(doubt),
+        };
+    };
+    match (compare(transaction, &statement.amount), statement.reach) {
+        (Err(doubt), _) => ProviderFact::Doubt(doubt),
+        (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { minor },
+        (Ok(minor), Reach::Delta) => {
+            let id = if statement.id.is_empty() { update.event_id.clone() } else { statement.id.clone() };
+            ProviderFact::Refund { id, minor }
+        }
+    }
+}
+
+fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let (id, amount) = match &update.dispute {
+        Some(dispute) => (dispute.id.clone(), dispute.amount.as_ref()),
+        None => (update.payment_id.clone(), update.amount.as_ref()),
+    };
+    match amount.map(|stated| compare(transaction, stated)) {
+        None => ProviderFact::Chargeback { id, minor: transaction.amount.minor },
+        Some(Ok(minor)) => ProviderFact::Chargeback { id, minor },
+        Some(Err(doubt)) => ProviderFact::Doubt(doubt),
+    }
+}
+
+/// The stated minor units, if they are of the transaction's currency.
+fn compare(transaction: &Transaction, stated: &Stated) -> Result<i64, Doubt> {
+    let expected = transaction.amount;
+    match stated {
+        Stated::Exact(money) if money.currency == expected.currency => Ok(money.minor),
+        Stated::Exact(money) => Err(mismatch("currency", &expected.to_string(), &money.to_string(), None)),
+        Stated::Unreadable(text) => Err(mismatch("amount", &expected.to_string(), text, None)),
+    }
+}

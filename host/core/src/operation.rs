@@ -1,0 +1,121 @@
+//! Balance operations: how owed becomes posted. At most one operation of a transaction is unsettled at any time, a
+//! refused one is final, and its id is its key at the trading server (API.md section 5, money moves once).
+
+use crate::facts::{PersonFact, Posted, Standing};
+use crate::ids::{Login, OperationId, TransactionId};
+use crate::money::Money;
+use crate::status::{OperationCmd, OperationReason, OperationStatus, TransactionType};
+use crate::time::UnixTime;
+use crate::transaction::Transaction;
+
+/// A balance operation row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BalanceOperation {
+    pub id: OperationId,
+    pub transaction_id: TransactionId,
+    pub login: Login,
+    /// The trading server's own order id; 0 until posted.
+    pub trade_order: u64,
+    pub cmd: OperationCmd,
+    /// Negative for [`OperationCmd::BalanceOut`].
+    pub amount: Money,
+    pub reason: OperationReason,
+    pub status: OperationStatus,
+    pub failure_reason: Box<str>,
+    pub created_time: UnixTime,
+    pub updated_time: UnixTime,
+}
+
+impl BalanceOperation {
+    pub fn is_unsettled(&self) -> bool {
+        match self.status {
+            OperationStatus::Planned | OperationStatus::Unknown => true,
+            OperationStatus::Posted | OperationStatus::Refused => false,
+        }
+    }
+}
+
+/// What the trading server made of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostingOutcome {
+    Posted {
+        trade_order: u64,
+    },
+    Refused {
+        reason: Box<str>,
+    },
+    /// Sent, and no answer was heard.
+    Unknown,
+}
+
+/// Sums up what operations have done. `operations` are in the order of their ids.
+pub fn posted(operations: &[BalanceOperation]) -> Posted {
+    let mut posted = Posted::default();
+    for operation in operations {
+        match operation.status {
+            OperationStatus::Posted => {
+                posted.minor = posted.minor.saturating_add(operation.amount.minor);
+                posted.refused = false;
+            }
+            OperationStatus::Refused => posted.refused = true,
+            OperationStatus::Planned | OperationStatus::Unknown => {}
+        }
+    }
+    posted
+}
+
+/// The operation that would bring posted to owed, if one is due and nothing stands in its way.
+pub fn plan(
+    transaction: &Transaction,
+    standing: &Standing,
+    operations: &[BalanceOperation],
+    id: OperationId,
+    now: UnixTime,
+) -> Option<BalanceOperation> {
+    let unsettled = operations.iter().any(BalanceOperation::is_unsettled);
+    if !standing.may_post || unsettled || waits_for_retry(transaction, operations) {
+        return None;
+    }
+    let minor = standing.owed_minor.saturating_sub(posted(operations).minor);
+    let cmd = match minor {
+        0 => return None,
+        1.. => OperationCmd::BalanceIn,
+        ..0 => OperationCmd::BalanceOut,
+    };
+    let reason = match (transaction.kind, cmd) {
+        (TransactionType::Deposit, OperationCmd::BalanceIn) => OperationReason::Deposit,
+        (TransactionType::Deposit, OperationCmd::BalanceOut) => OperationReason::Reversal,
+        (TransactionType::Withdrawal, OperationCmd::BalanceOut) => OperationReason::Withdrawal,
+        (TransactionType::Withdrawal, OperationCmd::BalanceIn) => OperationReason::Reversal,
+    };
+    Some(BalanceOperation {
+        id,
+        transaction_id: transaction.id,
+        login: transaction.login,
+        trade_order: 0,
+        cmd,
+        amount: Money::new(minor, transaction.account_currency),
+        reason,
+        status: OperationStatus::Planned,
+        failure_reason: Box::default(),
+        created_time: now,
+        updated_time: now,
+    })
+}
+
+/// A refused operation is final: the next one needs a person who retries, approves or resolves after it.
+fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+    let last_refused = operations.last().is_some_and(|last| last.status == OperationStatus::Refused);
+    let asked_again = |fact: &PersonFact| match fact {
+        PersonFact::Retried | PersonFact::Approved | PersonFact::Resolved { .. } => true,
+        PersonFact::Held(_)
+        | PersonFact::Released
+        | PersonFact::Rejected
+        | PersonFact::RefundAsked { .. }
+        | PersonFact::RefundRefused { .. }
+        | PersonFact::RefundDone { .. } => false,
+    };
+    let refused_at = transaction.refused_seq;
+    let retried = transaction.facts.persons.iter().any(|known| known.seq > refused_at && asked_again(&known.fact));
+    last_refused && !retried
+}

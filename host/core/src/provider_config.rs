@@ -1,0 +1,77 @@
+//! One brand's settings for one provider: a row that ops edit and a gateway is built from.
+//! Credentials pass through here as opaque text; reading them is the module's business.
+
+use std::fmt;
+
+use crate::ids::ConfigId;
+use crate::money::Limit;
+use crate::time::UnixTime;
+
+/// How long a replaced webhook secret keeps verifying: 7 days in seconds (API.md section 2).
+pub const REPLACED_SECRET_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+/// Text that must never be shown: no Debug, no Display; sealed on disk, empty in answers.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the module and the seal alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "Secret(empty)" } else { "Secret(***)" })
+    }
+}
+
+/// A webhook secret that was replaced and still verifies until a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedSecret {
+    pub secret: Secret,
+    pub until: UnixTime,
+}
+
+/// A provider config row (API.md section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderConfig {
+    pub id: ConfigId,
+    pub provider: Box<str>,
+    /// Empty serves every brand.
+    pub brand: Box<str>,
+    /// Empty means any.
+    pub method: Box<str>,
+    /// Empty means any.
+    pub country: Box<str>,
+    /// Empty means any.
+    pub currency: Box<str>,
+    pub merchant_id: Box<str>,
+    pub public_key: Box<str>,
+    pub secret_key: Secret,
+    pub webhook_secret: Secret,
+    /// Newest first.
+    pub replaced_webhook_secrets: Vec<ReplacedSecret>,
+    /// A JSON object as text: the module's non-secret settings.
+    pub settings_json: Box<str>,
+    /// A JSON object as text whose keys win over the credential fields; may hold secrets.
+    pub config_json: Secret,
+    pub min_amount: Limit,
+    pub max_amount: Limit,
+    pub sandbox: bool,
+    pub enabled: bool,
+    pub sort_index: i64,
+    pub created_time: UnixTime,
+    pub updated_time: UnixTime,
+    /// Counts changes; an [`crate::eligibility::Eligible`] of an older version is stale.
+    pub version: u64,
+}

@@ -1,0 +1,73 @@
+//! Provider ids of a payment as (kind, value) pairs: `checkout_session`, `payment_intent`, `tid` …
+//! Only equal kinds are ever compared (API.md section 3, webhook rule 3).
+
+/// One id that a provider gave to a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderRef {
+    /// The module's word for what sort of id this is; at most 32 characters.
+    pub kind: Box<str>,
+    /// The id itself; at most 255 characters.
+    pub value: Box<str>,
+}
+
+impl ProviderRef {
+    pub const KIND_LENGTH_MAX: usize = 32;
+    pub const VALUE_LENGTH_MAX: usize = 255;
+    /// A payment that collects more ids than this is not one payment; the surplus is not stored.
+    pub const PER_TRANSACTION_MAX: usize = 16;
+
+    pub fn new(kind: &str, value: &str) -> Self {
+        Self { kind: kind.into(), value: value.into() }
+    }
+}
+
+/// The growing set of ids of one transaction, kept sorted so that the order of hearing does not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refs(Vec<ProviderRef>);
+
+impl Refs {
+    /// Adds an id; `false` when it was known, empty, too long, or the set is full.
+    pub fn learn(&mut self, id: ProviderRef) -> bool {
+        let sound = !id.kind.is_empty()
+            && !id.value.is_empty()
+            && id.kind.len() <= ProviderRef::KIND_LENGTH_MAX
+            && id.value.len() <= ProviderRef::VALUE_LENGTH_MAX;
+        if !sound || self.0.len() >= ProviderRef::PER_TRANSACTION_MAX {
+            return false;
+        }
+        match self.0.binary_search(&id) {
+            Ok(_) => false,
+            Err(place) => {
+                self.0.insert(place, id);
+                true
+            }
+        }
+    }
+
+    /// The (first, in sorted order) id of this kind.
+    pub fn of_kind(&self, kind: &str) -> Option<&str> {
+        self.0.iter().find(|known| &*known.kind == kind).map(|known| &*known.value)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &ProviderRef> {
+        self.0.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<ProviderRef> for Refs {
+    fn from_iter<I: IntoIterator<Item = ProviderRef>>(ids: I) -> Self {
+        let mut refs = Self::default();
+        for id in ids {
+            refs.learn(id);
+        }
+        refs
+    }
+}

@@ -1,0 +1,82 @@
+//! Every expected "no" with its published code and number. A refusal is for the asker; a fault of ours or of the world
+//! is not one and never carries details outside.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal $text:literal,)*) => {
+        /// The published error codes (API.md sections 3 and 4).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum RefusalCode { $($(#[$doc])* $variant,)* }
+
+        impl RefusalCode {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The wire name.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The published number, which is also the HTTP status.
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$variant => $number,)* }
+            }
+
+            /// The code behind a wire name.
+            pub fn from_text(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.text() == text)
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidData = 400 "INVALID_DATA",
+    CurrencyConversionRequired = 400 "CURRENCY_CONVERSION_REQUIRED",
+    MethodNotAvailable = 400 "METHOD_NOT_AVAILABLE",
+    AmountOutOfRange = 400 "AMOUNT_OUT_OF_RANGE",
+    /// Bad signature, cannot tell, unknown provider or config: one body for all of them.
+    InvalidSignature = 401 "INVALID_SIGNATURE",
+    Unauthorized = 401 "RET_UNAUTHORIZED",
+    PermissionDenied = 403 "PERMISSION_DENIED",
+    DepositNotAllowed = 403 "DEPOSIT_NOT_ALLOWED",
+    WithdrawalNotAllowed = 403 "WITHDRAWAL_NOT_ALLOWED",
+    AccountDisabled = 403 "ACCOUNT_DISABLED",
+    NotFound = 404 "RET_ERR_NOTFOUND",
+    MethodNotAllowed = 405 "METHOD_NOT_ALLOWED",
+    RequestTimeout = 408 "REQUEST_TIMEOUT",
+    IdempotencyConflict = 409 "IDEMPOTENCY_CONFLICT",
+    Duplicate = 409 "RET_ERR_DUPLICATE",
+    BodyTooLarge = 413 "BODY_TOO_LARGE",
+    Frequent = 429 "RET_ERR_FREQUENT",
+    Internal = 500 "INTERNAL_ERROR",
+    ProviderDeclined = 502 "PROVIDER_DECLINED",
+    ProviderUnavailable = 503 "PROVIDER_UNAVAILABLE",
+    StorageUnavailable = 503 "STORAGE_UNAVAILABLE",
+}
+
+/// An expected "no": a published code and a sentence for the asker. Never holds a secret or an internal detail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: RefusalCode,
+    pub message: String,
+}
+
+impl Refusal {
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// 400 INVALID_DATA naming the field that is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(RefusalCode::InvalidData, message)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.text(), self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}

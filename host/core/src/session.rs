@@ -1,0 +1,114 @@
+//! Who is asking: the published session kinds and the proofs a door makes after checking a token.
+
+use crate::ids::{CustomerId, ManagerId};
+
+/// The published session numbers (API.md section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Role {
+    User = 0,
+    Manager = 1,
+    Dealer = 2,
+    Admin = 3,
+    System = 4,
+    Fix = 5,
+    Customer = 9,
+    CrmManager = 10,
+    CrmAdmin = 11,
+}
+
+impl Role {
+    pub const ALL: &'static [Self] = &[
+        Self::User,
+        Self::Manager,
+        Self::Dealer,
+        Self::Admin,
+        Self::System,
+        Self::Fix,
+        Self::Customer,
+        Self::CrmManager,
+        Self::CrmAdmin,
+    ];
+
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|role| i64::from(role.number()) == number)
+    }
+
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The roles every Cashier command of the manager door accepts (API.md section 4).
+    pub const fn may_manage_cashier(self) -> bool {
+        match self {
+            Self::Manager | Self::Dealer | Self::Admin | Self::CrmManager | Self::CrmAdmin => true,
+            Self::User | Self::System | Self::Fix | Self::Customer => false,
+        }
+    }
+}
+
+/// Proof that a request carries a live customer token. Made by the door's token check alone.
+#[derive(Debug, Clone)]
+pub struct CustomerSession {
+    customer_id: CustomerId,
+    brand: Option<Box<str>>,
+}
+
+impl CustomerSession {
+    /// The caller asserts that it verified the token these values came from.
+    pub fn assertion(customer_id: CustomerId, brand: Option<Box<str>>) -> Self {
+        Self { customer_id, brand }
+    }
+
+    pub fn customer_id(&self) -> CustomerId {
+        self.customer_id
+    }
+
+    pub fn brand(&self) -> Option<&str> {
+        self.brand.as_deref()
+    }
+}
+
+/// Proof that a request carries a live manager token, with the brand it is scoped to, if any.
+#[derive(Debug, Clone)]
+pub struct ManagerSession {
+    manager_id: ManagerId,
+    role: Role,
+    brand: Option<Box<str>>,
+}
+
+impl ManagerSession {
+    /// The caller asserts that it verified the token these values came from.
+    pub fn assertion(manager_id: ManagerId, role: Role, brand: Option<Box<str>>) -> Self {
+        Self { manager_id, role, brand }
+    }
+
+    pub fn manager_id(&self) -> ManagerId {
+        self.manager_id
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The one brand this session sees and changes; `None` means all.
+    pub fn brand(&self) -> Option<&str> {
+        self.brand.as_deref()
+    }
+
+    /// Whether rows of `brand` exist for this session (API.md section 4, brand scope).
+    pub fn sees(&self, brand: &str) -> bool {
+        self.brand.as_deref().is_none_or(|own| own == brand)
+    }
+}
+
+/// Who caused a commit; kept with it for audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    Customer(CustomerId),
+    Manager(ManagerId),
+    /// A genuine webhook of this config.
+    Provider(crate::ids::ConfigId),
+    /// The cashier's own duties.
+    House,
+}

@@ -1,0 +1,133 @@
+//! The row everything meets in: what was asked, the snapshots of its creation, the facts heard, and where it stands.
+
+use crate::facts::{Facts, Nature, Reason};
+use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
+use crate::money::{Currency, Money};
+use crate::refs::Refs;
+use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
+
+/// Which door's key space an idempotency key belongs to: one per customer over REST, one per customer over the manager
+/// doors (API.md section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum KeySpace {
+    Customer = 0,
+    Manager = 1,
+}
+
+/// What the first caller was told when the provider's create call ended; a repeat of the request gets the same again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum FirstAnswer {
+    /// The create call has not ended.
+    Open = 0,
+    /// 200 with the stored next action.
+    Accepted = 1,
+    /// 502: the provider said no.
+    Declined = 2,
+    /// 503: never sent; the idempotency key is released.
+    NeverSent = 3,
+    /// 200 with WAIT: sent, and no answer was heard.
+    Unknown = 4,
+}
+
+impl FirstAnswer {
+    pub const ALL: &'static [Self] = &[Self::Open, Self::Accepted, Self::Declined, Self::NeverSent, Self::Unknown];
+}
+
+/// What the customer does next (API.md section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum NextAction {
+    None = 0,
+    Redirect = 1,
+    Instructions = 2,
+    Wait = 3,
+}
+
+impl NextAction {
+    pub const ALL: &'static [Self] = &[Self::None, Self::Redirect, Self::Instructions, Self::Wait];
+
+    /// The wire word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Redirect => "REDIRECT",
+            Self::Instructions => "INSTRUCTIONS",
+            Self::Wait => "WAIT",
+        }
+    }
+}
+
+/// A transaction row. The first block is published (API.md section 2); the second holds snapshots of its creation;
+/// the third what was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    pub id: TransactionId,
+    pub customer_id: CustomerId,
+    pub login: Login,
+    pub kind: TransactionType,
+    pub source: Source,
+    pub provider: Box<str>,
+    pub method: Box<str>,
+    /// The method as the request named it, possibly empty; part of what makes two requests the same order.
+    pub asked_method: Box<str>,
+    /// The id of the descriptor's primary kind; empty until heard.
+    pub provider_payment_id: Box<str>,
+    pub amount: Money,
+    pub account_currency: Currency,
+    pub status: TransactionStatus,
+    /// The coded reason, shown to everyone; its `detail` is for managers.
+    pub reason: Reason,
+    pub idempotency_key: Box<str>,
+    pub comment: Box<str>,
+    /// A JSON object as text.
+    pub metadata_json: Box<str>,
+    pub approved_by: ManagerId,
+    pub approved_time: UnixTime,
+    pub processed_by: ManagerId,
+    pub processed_time: UnixTime,
+    pub reject_reason: Box<str>,
+    pub created_time: UnixTime,
+    pub updated_time: UnixTime,
+
+    /// `ConfigId(0)` for manual ones.
+    pub config_id: ConfigId,
+    pub brand: Box<str>,
+    pub country: Box<str>,
+    pub sandbox: bool,
+    pub reference: Reference,
+    pub key_space: KeySpace,
+    /// When an unpaid order is given up; unset means never.
+    pub expires_time: UnixTime,
+
+    pub refs: Refs,
+    pub facts: Facts,
+    pub first_answer: FirstAnswer,
+    pub next_action: NextAction,
+    /// The commit in which the newest refused operation was refused.
+    pub refused_seq: Seq,
+    /// Counts changes of this row.
+    pub version: u32,
+}
+
+impl Transaction {
+    pub fn nature(&self) -> Nature {
+        match (self.source, self.kind) {
+            (Source::Provider, TransactionType::Deposit) => Nature::ProviderDeposit,
+            (Source::Manual, TransactionType::Deposit) => Nature::ManualDeposit,
+            (Source::Provider | Source::Manual, TransactionType::Withdrawal) => Nature::ManualWithdrawal,
+        }
+    }
+
+    /// The amount in account currency; conversion is refused at creation, so it is the amount itself.
+    pub fn converted(&self) -> Money {
+        Money::new(self.amount.minor, self.account_currency)
+    }
+
+    /// The idempotency key is bound to this transaction: it has one and was not released by a never-sent answer.
+    pub fn binds_key(&self) -> bool {
+        !self.idempotency_key.is_empty() && self.first_answer != FirstAnswer::NeverSent
+    }
+}

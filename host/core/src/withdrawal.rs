@@ -1,0 +1,91 @@
+//! A customer's withdrawal request: a record for a person to approve. It debits nothing by itself.
+
+use crate::account::AccountFacts;
+use crate::deposit::{self, Fresh};
+use crate::facts::{Facts, Reason};
+use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Seq};
+use crate::money::Money;
+use crate::refs::Refs;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+
+/// The provider of everything a person handles.
+pub const MANUAL_PROVIDER: &str = "manual";
+
+/// A withdrawal as asked, well formed and within the published lengths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawalRequest {
+    pub customer_id: CustomerId,
+    pub login: Login,
+    pub method: Box<str>,
+    pub amount: Money,
+    /// Empty is no key.
+    pub idempotency_key: Box<str>,
+    pub comment: Box<str>,
+    /// A JSON object as text; `{}` when omitted.
+    pub metadata_json: Box<str>,
+}
+
+/// Whether an earlier transaction under the same key is this very order.
+pub fn same_order(earlier: &Transaction, request: &WithdrawalRequest) -> bool {
+    earlier.kind == TransactionType::Withdrawal
+        && earlier.login == request.login
+        && &*earlier.provider == MANUAL_PROVIDER
+        && earlier.asked_method == request.method
+        && earlier.amount == request.amount
+}
+
+/// Judges customer, account and currency. The ownership of the login comes before this.
+pub fn check_account(request: &WithdrawalRequest, account: &AccountFacts) -> Result<(), Refusal> {
+    if !account.customer.is_active() {
+        return Err(Refusal::new(RefusalCode::PermissionDenied, "the customer is not active"));
+    }
+    if !account.customer.withdrawal_allowed {
+        return Err(Refusal::new(RefusalCode::WithdrawalNotAllowed, "withdrawals are not allowed for this customer"));
+    }
+    deposit::check_currency(request.amount, account)
+}
+
+/// The transaction that waits for a person: `manual_review`, nothing owed until approved.
+pub fn open(request: &WithdrawalRequest, account: &AccountFacts, fresh: Fresh) -> Transaction {
+    Transaction {
+        id: fresh.id,
+        customer_id: request.customer_id,
+        login: request.login,
+        kind: TransactionType::Withdrawal,
+        source: Source::Manual,
+        provider: MANUAL_PROVIDER.into(),
+        method: request.method.clone(),
+        asked_method: request.method.clone(),
+        provider_payment_id: Box::default(),
+        amount: request.amount,
+        account_currency: account.group.currency,
+        status: TransactionStatus::ManualReview,
+        reason: Reason::default(),
+        idempotency_key: request.idempotency_key.clone(),
+        comment: request.comment.clone(),
+        metadata_json: request.metadata_json.clone(),
+        approved_by: ManagerId(0),
+        approved_time: UnixTime::UNSET,
+        processed_by: ManagerId(0),
+        processed_time: UnixTime::UNSET,
+        reject_reason: Box::default(),
+        created_time: fresh.now,
+        updated_time: fresh.now,
+        config_id: ConfigId(0),
+        brand: account.customer.brand.clone(),
+        country: account.customer.country.clone(),
+        sandbox: false,
+        reference: fresh.reference,
+        key_space: KeySpace::Customer,
+        expires_time: UnixTime::UNSET,
+        refs: Refs::default(),
+        facts: Facts::default(),
+        first_answer: FirstAnswer::Accepted,
+        next_action: NextAction::None,
+        refused_seq: Seq(0),
+        version: 1,
+    }
+}

@@ -1,0 +1,1 @@
+//! Builds the house in order and drains it in reverse: the only room that knows all rooms.

@@ -1,0 +1,1 @@
+//! The journeys: each reads from top to bottom as a story, knows no socket, disk or library, and outlives its request.

@@ -1,0 +1,1 @@
+//! The HTTP doors: they turn requests into flows and outcomes into answers.

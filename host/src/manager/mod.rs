@@ -1,0 +1,1 @@
+//! The manager door: one table of commands.

@@ -1,0 +1,1 @@
+//! The plugin host: finds, proves, loads and contains provider modules, and is the only network they have.

@@ -1,0 +1,300 @@
+//! What the flows need of the world, as traits: clock, randomness, tasks, disk, trading server, providers.
+//! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cashier_core::account::AccountFacts;
+use cashier_core::aggregate::CreateEnding;
+use cashier_core::change::{Change, Commit, Counters};
+use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
+use cashier_core::money::Money;
+use cashier_core::notice::{Listener, ProviderEvent, Update};
+use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::refs::ProviderRef;
+use cashier_core::time::UnixTime;
+use futures_util::future::BoxFuture;
+
+/// Something that is ours or the world's to answer for: a full disk, a dead peer. For the operator's log; it holds no
+/// secret and is never shown to an asker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+impl Fault {
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The clock on the wall and the one that only runs forward.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> UnixTime;
+    /// Time since some fixed moment of this process; for measuring and waiting.
+    fn monotonic(&self) -> Duration;
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Unguessable bits, for references and nonces.
+pub trait Entropy: Send + Sync {
+    fn bits(&self) -> u128;
+}
+
+/// Starts a flow that outlives the request which began it, and is awaited when the house stops.
+pub trait Spawn: Send + Sync {
+    fn spawn(&self, flow: BoxFuture<'static, ()>);
+}
+
+/// A value whose row is on disk. Calling a provider or the trading server takes one. Made by the ledger alone, when the
+/// commit's ticket came back.
+#[derive(Debug, Clone)]
+pub struct Durable<T>(T);
+
+impl<T> Durable<T> {
+    /// The caller asserts that everything this value rests on is on disk.
+    pub fn assertion(value: T) -> Self {
+        Self(value)
+    }
+
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// The DB strand as the ledger sees it. `submit` never blocks and is called in the order of the commits' seq.
+pub trait Recorder: Send + Sync {
+    fn submit(&self, commit: Arc<Commit>);
+    /// Everything on disk, after an open or a failed commit. Pending submissions are dropped first.
+    fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>>;
+}
+
+/// How the strand tells the ledger what is on disk. Called from the strand's thread.
+pub trait Synced: Send + Sync {
+    /// Every commit up to and including this one is on disk.
+    fn synced(&self, up_to: Seq);
+    /// A commit could not be written; it and everything after it is not on disk.
+    fn failed(&self, fault: &Fault);
+}
+
+/// The rows on disk as changes to apply to empty books. Events hold those still pending in full.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub counters: Counters,
+    pub rows: Vec<Change>,
+    /// Genuine events' dedup keys: (config, provider's event id, row id).
+    pub event_keys: Vec<(ConfigId, Box<str>, EventId)>,
+}
+
+/// What a customer was told when the create call ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredAnswer {
+    pub redirect_url: Box<str>,
+    /// A JSON object as text; empty when there are none.
+    pub instructions_json: Box<str>,
+}
+
+/// A webhook as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNotice {
+    pub id: NoticeId,
+    pub received_time: UnixTime,
+    pub method: Box<str>,
+    pub path: Box<str>,
+    pub raw_query: Box<str>,
+    /// A JSON array of [name, value] pairs; secrets masked.
+    pub headers_json: Box<str>,
+    pub body: Bytes,
+}
+
+/// Large, rarely read rows, fetched by id off the strand.
+pub trait Archive: Send + Sync {
+    fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
+    fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
+    fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
+    /// The order as first sent, as JSON text, for a create that must be repeated byte for byte.
+    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<Box<str>>, Fault>>;
+}
+
+/// What the trading server is asked to post. It refuses atomically when the account is not this customer's or not of
+/// this currency, and refuses a known key with other values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    pub operation: BalanceOperation,
+    pub customer_id: CustomerId,
+    pub comment: Box<str>,
+}
+
+/// The owner of customers, accounts and balances (API.md section 8).
+pub trait TradingServer: Send + Sync {
+    /// Everything about a login at once; `None` when there is no such account.
+    fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
+    /// What became of an operation: `None` when the server never saw it.
+    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// Whether it keys by our operation id, so that sending again is safe.
+    fn keyed_by_operation(&self) -> bool;
+}
+
+/// A payment order as the provider is told it. Stored before it is sent, and sent again byte for byte if at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub transaction_id: TransactionId,
+    pub reference: Reference,
+    pub amount: Money,
+    pub customer_id: CustomerId,
+    pub login: Login,
+    pub brand: Box<str>,
+    pub country: Box<str>,
+    pub method: Box<str>,
+    /// The key for the provider; derived from our reference.
+    pub idempotency_key: Box<str>,
+    pub notify_url: Box<str>,
+    pub success_url: Box<str>,
+    pub failure_url: Box<str>,
+    pub comment: Box<str>,
+    pub metadata_json: Box<str>,
+    pub locale: Box<str>,
+    pub ip: Box<str>,
+    pub created_time: UnixTime,
+    pub nonce: u128,
+}
+
+/// How a create call ended, with everything the provider said in its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateAnswer {
+    pub ending: CreateEnding,
+    /// What the answer states about the payment beyond having been accepted; weighed like any update.
+    pub update: Option<Update>,
+    pub refs: Vec<ProviderRef>,
+    pub redirect_url: Box<str>,
+    pub instructions_json: Box<str>,
+    /// Time spent waiting for the provider's network.
+    pub provider_time: Duration,
+}
+
+/// A webhook request as it came in.
+#[derive(Debug, Clone)]
+pub struct RawNotice {
+    pub method: Box<str>,
+    pub path: Box<str>,
+    pub raw_query: Box<str>,
+    pub content_type: Box<str>,
+    /// Lower-case names, in the order received.
+    pub headers: Arc<[(Box<str>, Box<str>)]>,
+    pub body: Bytes,
+    pub received_time: UnixTime,
+}
+
+/// What the provider's sender wants to hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    pub status: u16,
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    pub body: Bytes,
+}
+
+/// A module's verdict on a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Genuine {
+        updates: Vec<Update>,
+        acknowledgement: Option<Acknowledgement>,
+    },
+    NotGenuine(String),
+    /// No secret to tell by.
+    CannotTell(String),
+    /// The module is not working: panicked, late, overloaded or gone.
+    NotWorking(String),
+}
+
+/// Which payment is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentQuery {
+    pub reference: Reference,
+    pub refs: Vec<ProviderRef>,
+    pub amount: Money,
+    pub method: Box<str>,
+    pub idempotency_key: Box<str>,
+    pub created_time: UnixTime,
+    pub now: UnixTime,
+    pub nonce: u128,
+}
+
+/// What asking a provider about a payment brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryAnswer {
+    Heard(Box<Update>),
+    /// The module cannot ask.
+    Unsupported,
+    /// The provider does not know the payment.
+    NotFound,
+    /// No usable answer; worth another try later.
+    NoAnswer(String),
+}
+
+/// A live instance of a module under one config.
+pub trait Gateway: Send + Sync {
+    fn listener(&self) -> &Listener;
+    /// Seconds after which an unpaid order is given up; 0 never.
+    fn expiry_seconds(&self) -> i64;
+    /// Seconds within which an identical create may be repeated; 0 never.
+    fn idempotency_window_seconds(&self) -> i64;
+    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
+    /// `offline` forbids network verification.
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
+    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
+    /// The money-moving follow-up a notice asked for; keyed by `payment.idempotency_key`.
+    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+}
+
+/// One line of the module catalog: what was found, and why it serves or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogLine {
+    pub code: Box<str>,
+    pub name: Box<str>,
+    pub description: Box<str>,
+    pub payment_mode: Box<str>,
+    pub methods: Vec<Box<str>>,
+    pub module_name: Box<str>,
+    pub path: Box<str>,
+    /// The contract version the file speaks; empty when it could not be read.
+    pub api_version: Box<str>,
+    pub available: bool,
+    /// One clear sentence; empty when available.
+    pub failure_reason: Box<str>,
+    pub generation: u32,
+    pub isolation: Box<str>,
+    /// `ok`, `degraded` or `unavailable`.
+    pub health: Box<str>,
+    /// SHA-256 of the file, hex.
+    pub sha256: Box<str>,
+    /// Brands it may serve; `None` means all.
+    pub brands: Option<Vec<Box<str>>>,
+    /// Keys of `settings_json`/`config_json` whose change redirects money or secrets.
+    pub endpoint_settings: Vec<Box<str>>,
+    /// Keys of settings that hold secrets.
+    pub secret_settings: Vec<Box<str>>,
+}
+
+/// The plugin host as the flows see it.
+pub trait Modules: Send + Sync {
+    fn catalog(&self) -> Arc<[CatalogLine]>;
+    /// Asks the loaded module whether it would work under this config; the error is the module's own words.
+    fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>>;
+    fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>>;
+}

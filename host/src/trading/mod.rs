@@ -1,0 +1,1 @@
+//! Trading servers: who owns customers, accounts and balances.

@@ -1,0 +1,1 @@
+//! JSON twins of domain types, with the published names in the published order.
