@@ -114,18 +114,13 @@ fn check_mode(stripe: &Stripe, object: &Value) -> Result<(), ProviderFailure> {
 
 fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, ProviderFailure> {
     let update = session_standing(session)?;
-    let next = match update.status {
-        NormalizedStatus::Pending => NextAction::Redirect { url: page_url(stripe, session)? },
-        NormalizedStatus::Unknown
-        | NormalizedStatus::Confirmed
-        | NormalizedStatus::Failed
-        | NormalizedStatus::Cancelled
-        | NormalizedStatus::Refunded
-        | NormalizedStatus::Chargeback
-        | NormalizedStatus::ChargebackReversed
-        | NormalizedStatus::ManualReview => NextAction::None,
+    let next = if update.status == NormalizedStatus::Pending {
+        NextAction::Redirect { url: page_url(stripe, session)? }
+    } else {
+        NextAction::None
     };
-    Ok(PaymentCreated { expires_unix: session.get("expires_at").and_then(Value::as_i64), ..created(update, next) })
+    let expires_unix = session.get("expires_at").and_then(Value::as_i64);
+    Ok(PaymentCreated { expires_unix, ..created(update, next)? })
 }
 
 /// `https`, save where the whole configuration talks to a fake on this machine.
@@ -149,7 +144,7 @@ fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<
         Some("processing" | "requires_capture") => NextAction::Wait,
         Some(_) | None => NextAction::None,
     };
-    Ok(created(update, next))
+    created(update, next)
 }
 
 /// What Stripe.js needs: the client secret is meant for the customer's browser, and only for it.
@@ -172,13 +167,19 @@ fn page_instructions(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> R
 }
 
 /// An answer that already tells an outcome is handed on as a fact to be checked; one that tells of
-/// a beginning is not a fact about money.
-fn created(update: StatusUpdate, next: NextAction) -> PaymentCreated {
-    PaymentCreated {
+/// a beginning is not a fact about money; one in an unknown word leaves the outcome unknown.
+fn created(update: StatusUpdate, next: NextAction) -> Result<PaymentCreated, ProviderFailure> {
+    if update.status == NormalizedStatus::Unknown {
+        return Err(ProviderFailure::unreadable(format!(
+            "the created payment stands at {}, which this module does not know",
+            update.raw_status
+        )));
+    }
+    Ok(PaymentCreated {
         status: update.status,
         refs: update.refs.clone(),
         next,
         update: (update.status != NormalizedStatus::Pending).then_some(update),
         ..PaymentCreated::default()
-    }
+    })
 }
