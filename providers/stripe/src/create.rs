@@ -120,7 +120,7 @@ fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, Prov
         NextAction::None
     };
     let expires_unix = session.get("expires_at").and_then(Value::as_i64);
-    Ok(PaymentCreated { expires_unix, ..created(update, next)? })
+    Ok(PaymentCreated { expires_unix, ..created(stripe, update, next)? })
 }
 
 /// `https`, save where the whole configuration talks to a fake on this machine.
@@ -144,7 +144,7 @@ fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<
         Some("processing" | "requires_capture") => NextAction::Wait,
         Some(_) | None => NextAction::None,
     };
-    created(update, next)
+    created(stripe, update, next)
 }
 
 /// What Stripe.js needs: the client secret is meant for the customer's browser, and only for it.
@@ -168,12 +168,10 @@ fn page_instructions(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> R
 
 /// An answer that already tells an outcome is handed on as a fact to be checked; one that tells of
 /// a beginning is not a fact about money; one in an unknown word leaves the outcome unknown.
-fn created(update: StatusUpdate, next: NextAction) -> Result<PaymentCreated, ProviderFailure> {
+fn created(stripe: &Stripe, update: StatusUpdate, next: NextAction) -> Result<PaymentCreated, ProviderFailure> {
     if update.status == NormalizedStatus::Unknown {
-        return Err(ProviderFailure::unreadable(format!(
-            "the created payment stands at {}, which this module does not know",
-            update.raw_status
-        )));
+        let words = format!("the created payment stands at {}, which this module does not know", update.raw_status);
+        return Err(ProviderFailure::unreadable(stripe.masked(&words)));
     }
     Ok(PaymentCreated {
         status: update.status,
