@@ -57,7 +57,7 @@ macro_rules! conformance {
     };
 }
 
-/// Writes one test that runs every file of a folder of cases; see [`cases`].
+/// Writes one test that runs every file of a folder of cases; see the module `cases`.
 #[macro_export]
 macro_rules! cases {
     ($provider:ty, $harness:expr, $folder:expr) => {
