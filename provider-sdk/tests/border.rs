@@ -169,6 +169,13 @@ fn a_panic_while_dropping_stays_inside() {
     .expect("a valid configuration");
 }
 
+/// Gateways move between threads and are called from many at once.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<ModuleV1>();
+    shared::<Instance>();
+};
+
 fn panicked<T: std::fmt::Debug>(entry: &str, step: Step<T>) {
     let Step::Failed(ProviderFailure { kind, message, .. }) = &step else {
         panic!("{entry}: {step:?}");
