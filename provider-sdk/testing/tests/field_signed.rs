@@ -3,9 +3,9 @@
 
 use cashier_provider_sdk::signature::{Digest, Keys, Signature, hmac, to_base64, verify_hmac};
 use cashier_provider_sdk::{
-    Amount, ConfigError, Descriptor, HttpReply, JsonRead, NextAction, NormalizedStatus,
-    PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider, ProviderConfig, ProviderFailure,
-    Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    Amount, ConfigError, Descriptor, HttpReply, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentMode,
+    PaymentOrder, PaymentProvider, ProviderConfig, ProviderFailure, Secret, SettingSpec, StatusUpdate, Step,
+    WebhookNotice, WebhookVerdict,
 };
 use cashier_provider_testing::{Harness, SigningSecret, sample_order};
 use serde_json::{Value, json};
@@ -25,46 +25,29 @@ impl PaymentProvider for Fields {
             payment_mode: PaymentMode::Instructions,
             methods: vec!["bank".into()],
             primary_ref_kind: "transfer".into(),
-            settings: vec![SettingSpec::required_secret(
-                "webhook_secret",
-                "HMAC key, hex",
-            )],
+            settings: vec![SettingSpec::required_secret("webhook_secret", "HMAC key, hex")],
             ..Descriptor::default()
         }
     }
 
     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
-        Ok(Self {
-            keys: Keys::hex(&config.webhook_secrets()),
-        })
+        Ok(Self { keys: Keys::hex(&config.webhook_secrets()) })
     }
 
     fn create_payment(&self, order: &PaymentOrder, _: &[HttpReply]) -> Step<PaymentCreated> {
-        let instructions =
-            json!({ "reference": order.reference, "amount": order.amount.decimal() });
+        let instructions = json!({ "reference": order.reference, "amount": order.amount.decimal() });
         Step::Done(PaymentCreated {
             status: NormalizedStatus::Pending,
-            next: NextAction::Instructions {
-                json_text: instructions.to_string(),
-            },
+            next: NextAction::Instructions { json_text: instructions.to_string() },
             ..PaymentCreated::default()
         })
     }
 
     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
         let event: Value = serde_json::from_slice(&notice.body).unwrap_or_default();
-        let signatures: Vec<Signature> = event
-            .text_at("/signature")
-            .and_then(Signature::base64)
-            .into_iter()
-            .collect();
+        let signatures: Vec<Signature> = event.text_at("/signature").and_then(Signature::base64).into_iter().collect();
         let signed = signed_text(&event);
-        match verify_hmac(
-            Digest::Sha256,
-            &self.keys,
-            &[signed.as_bytes()],
-            &signatures,
-        ) {
+        match verify_hmac(Digest::Sha256, &self.keys, &[signed.as_bytes()], &signatures) {
             Ok(_) => read(&event).into(),
             Err(doubt) => Step::Done(doubt.into()),
         }
@@ -83,9 +66,7 @@ fn read(event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
 }
 
 fn signed_text(event: &Value) -> String {
-    ["/transfer", "/reference", "/minor"]
-        .map(|pointer| event.scalar_at(pointer).unwrap_or_default())
-        .join(":")
+    ["/transfer", "/reference", "/minor"].map(|pointer| event.scalar_at(pointer).unwrap_or_default()).join(":")
 }
 
 fn harness() -> Harness {
@@ -122,11 +103,7 @@ fn harness() -> Harness {
 }
 
 fn hex_key(secret: &Secret) -> Vec<u8> {
-    let digits: Vec<u32> = secret
-        .expose()
-        .chars()
-        .filter_map(|c| c.to_digit(16))
-        .collect();
+    let digits: Vec<u32> = secret.expose().chars().filter_map(|c| c.to_digit(16)).collect();
     digits
         .chunks(2)
         .map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit))
