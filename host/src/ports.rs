@@ -50,9 +50,12 @@ pub trait Entropy: Send + Sync {
     fn bits(&self) -> u128;
 }
 
-/// Starts a flow that outlives the request which began it, and is awaited when the house stops.
+/// Starts work that outlives the request which began it.
 pub trait Spawn: Send + Sync {
+    /// A flow: it ends by itself and is awaited when the house stops.
     fn spawn(&self, flow: BoxFuture<'static, ()>);
+    /// A resident: it lives as long as the house and is dropped when it stops.
+    fn resident(&self, task: BoxFuture<'static, ()>);
 }
 
 /// A value whose row is on disk. Calling a provider or the trading server takes one. Made by the ledger alone, when the
@@ -74,9 +77,9 @@ impl<T> Durable<T> {
         self.0
     }
 
-    /// Something made of this value alone is as durable as it.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Durable<U> {
-        Durable(make(self.0))
+    /// Something made of this value is as durable as it.
+    pub fn with<U>(&self, make: impl FnOnce(&T) -> U) -> Durable<U> {
+        Durable(make(&self.0))
     }
 }
 

@@ -216,13 +216,13 @@ impl OverrideEdit {
 }
 
 /// Brand scope of writes: both the stored and the target brand must be the session's own (API.md section 4).
-/// A row of another brand does not exist for it.
+/// A row of another brand does not exist for it; a generic one is seen and not written.
 pub fn check_brand(session: &ManagerSession, stored: Option<&str>, target: &str) -> Result<(), Refusal> {
     use crate::refusal::RefusalCode::{NotFound, PermissionDenied};
-    if stored.is_some_and(|brand| !session.sees(brand)) {
+    if stored.is_some_and(|brand| !brand.is_empty() && !session.sees(brand)) {
         return Err(Refusal::new(NotFound, "there is no such row"));
     }
-    if !session.sees(target) {
+    if stored.is_some_and(|brand| !session.sees(brand)) || !session.sees(target) {
         return Err(Refusal::new(PermissionDenied, "this session is scoped to another brand"));
     }
     Ok(())
