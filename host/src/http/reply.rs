@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::transaction::Transaction;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -48,6 +49,13 @@ impl Answer {
     pub fn refused(refusal: &Refusal) -> Self {
         let mut body = Vec::new();
         wire::refusal::write(&mut body, refusal);
+        Self::json(refusal.code.number(), body).retried_where_it_helps(refusal.code)
+    }
+
+    /// The same with the customer's transaction that the refusal ended.
+    pub fn refused_with_transaction(refusal: &Refusal, transaction: &Transaction) -> Self {
+        let mut body = Vec::new();
+        wire::refusal::write_with_transaction(&mut body, refusal, transaction);
         Self::json(refusal.code.number(), body).retried_where_it_helps(refusal.code)
     }
 
