@@ -32,8 +32,8 @@ use self::pool::{Origin, Pool, Wire};
 pub use self::target::ProviderEgress;
 use self::target::Target;
 
-/// Longest exchange, whatever the caller allows: no provider's documentation advises to wait beyond a minute, and every
-/// waiting request holds a connection.
+/// Longest exchange, whatever the caller allows: twice the minute that the most patient providers advise. Every waiting
+/// request holds a connection.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(120);
 
 /// Connections of one provider at a time. At one second an answer this is 256 requests a second; beyond it they wait.

@@ -45,6 +45,11 @@ impl Line {
         }
     }
 
+    /// Adds to what was heard.
+    pub(super) fn note(&self, text: &str) {
+        self.heard.send_modify(|heard| heard.push(text.into()));
+    }
+
     pub(super) async fn say(&mut self, text: &str) {
         // The client may have hung up on purpose.
         let _ = self.stream.write_all(text.as_bytes()).await;
