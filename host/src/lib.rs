@@ -11,5 +11,6 @@ pub mod ports;
 pub mod settings;
 pub mod snapshot;
 pub mod strand;
+pub mod system;
 pub mod trading;
 pub mod wire;

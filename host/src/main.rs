@@ -1,14 +1,7 @@
-//! The `cashier` program.
+//! The `cashier` binary: reads the command line and hands over.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use cashier_host::plugins::probe;
-
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    match arguments.as_slice() {
-        [word, path] if *word == probe::SUBCOMMAND => probe::main(Path::new(path)),
-        _ => ExitCode::FAILURE,
-    }
+    cashier_host::cli::run()
 }

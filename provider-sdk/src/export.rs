@@ -23,10 +23,7 @@ pub const fn header<P: crate::PaymentProvider>() -> LibHeader {
 #[macro_export]
 macro_rules! export_provider {
     ($provider:ty) => {
-        $crate::export_symbols!(
-            contract = $crate::export::CONTRACT,
-            unwinds = cfg!(panic = "unwind")
-        );
+        $crate::export_symbols!(contract = $crate::export::CONTRACT, unwinds = cfg!(panic = "unwind"));
         $crate::export_root!($crate::export::header::<$provider>());
     };
 }

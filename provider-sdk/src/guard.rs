@@ -1,5 +1,5 @@
 //! The module side of the border: an author's provider behind a guard, so that a panic in any
-//! entry becomes an answer. Endless loops, stack overflows and aborts are not caught here; worker
+//! entry becomes an answer and no text that people read quotes a secret. Endless loops, stack overflows and aborts are not caught here; worker
 //! isolation is for those.
 
 use std::any::Any;
@@ -8,99 +8,82 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use cashier_provider_abi::v1::{
-    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, EntriesV1, FailureV1, NoticeV1, OrderV1,
-    PaymentV1, RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
+    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, EntriesV1, FailureV1, NoticeV1, OrderV1, PaymentV1,
+    RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
 };
 
 use crate::border::{copy_in, give};
+use crate::mask::{Mask, Masked};
 use crate::{ConfigError, FailureKind, HttpReply, PaymentProvider, ProviderFailure, Step};
 
-/// An author's provider whose panics stay inside. Empty only while it is being dropped.
-pub struct Guarded<P: PaymentProvider>(Option<P>);
+/// An author's provider whose panics, and whose secrets in texts, stay inside.
+pub struct Guarded<P: PaymentProvider> {
+    /// Empty only while it is being dropped.
+    provider: Option<P>,
+    mask: Mask,
+}
 
 impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     fn descriptor() -> Result<DescriptorV1, FailureV1> {
-        guarded("descriptor", || give::descriptor(P::descriptor()))
-            .map_err(|panicked| give::failure(panicked.into()))
+        guarded("descriptor", || give::descriptor(P::descriptor())).map_err(|panicked| give::failure(panicked.into()))
     }
 
     fn configure(config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1> {
-        guarded("configure", || P::configure(&copy_in::config(config)?))
-            .unwrap_or_else(|panicked| Err(panicked.into()))
-            .map(|provider| Self(Some(provider)))
-            .map_err(give::config_error)
+        guarded("configure", || {
+            let config = copy_in::config(config)?;
+            let mask = Mask::of(&config, &P::descriptor());
+            match P::configure(&config) {
+                Ok(provider) => Ok(Self {
+                    provider: Some(provider),
+                    mask,
+                }),
+                Err(error) => Err(mask.config_error(error)),
+            }
+        })
+        .unwrap_or_else(|panicked| Err(panicked.into()))
+        .map_err(give::config_error)
     }
 
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
-        self.enter(
-            "create_payment",
-            replies,
-            give::created,
-            |provider, replies| provider.create_payment(&copy_in::order(order), replies),
-        )
+        self.enter("create_payment", replies, give::created, |provider, replies| {
+            provider.create_payment(&copy_in::order(order), replies)
+        })
     }
 
-    fn normalize_status(
-        &self,
-        notice: &NoticeV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<VerdictV1> {
-        self.enter(
-            "normalize_status",
-            replies,
-            give::verdict,
-            |provider, replies| provider.normalize_status(&copy_in::notice(notice), replies),
-        )
+    fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
+        self.enter("normalize_status", replies, give::verdict, |provider, replies| {
+            provider.normalize_status(&copy_in::notice(notice), replies)
+        })
     }
 
-    fn advance_payment(
-        &self,
-        payment: &PaymentV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
-        self.enter(
-            "advance_payment",
-            replies,
-            give::update,
-            |provider, replies| provider.advance_payment(&copy_in::payment(payment), replies),
-        )
+    fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
+        self.enter("advance_payment", replies, give::update, |provider, replies| {
+            provider.advance_payment(&copy_in::payment(payment), replies)
+        })
     }
 
     fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        self.enter(
-            "query_status",
-            replies,
-            give::update,
-            |provider, replies| provider.query_status(&copy_in::payment(payment), replies),
-        )
+        self.enter("query_status", replies, give::update, |provider, replies| {
+            provider.query_status(&copy_in::payment(payment), replies)
+        })
     }
 
     fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        self.enter(
-            "cancel_payment",
-            replies,
-            give::update,
-            |provider, replies| provider.cancel_payment(&copy_in::payment(payment), replies),
-        )
+        self.enter("cancel_payment", replies, give::update, |provider, replies| {
+            provider.cancel_payment(&copy_in::payment(payment), replies)
+        })
     }
 
-    fn refund_payment(
-        &self,
-        refund: &RefundOrderV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
-        self.enter(
-            "refund_payment",
-            replies,
-            give::update,
-            |provider, replies| provider.refund_payment(&copy_in::refund(refund), replies),
-        )
+    fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
+        self.enter("refund_payment", replies, give::update, |provider, replies| {
+            provider.refund_payment(&copy_in::refund(refund), replies)
+        })
     }
 }
 
 impl<P: PaymentProvider> Guarded<P> {
     /// One entry: copy in, call, give back, all of it inside the guard.
-    fn enter<T, R>(
+    fn enter<T: Masked, R>(
         &self,
         entry: &'static str,
         replies: &[ReplyV1<'_>],
@@ -108,11 +91,11 @@ impl<P: PaymentProvider> Guarded<P> {
         call: impl FnOnce(&P, &[HttpReply]) -> Step<T>,
     ) -> StepV1<R> {
         guarded(entry, || {
-            let step = match &self.0 {
+            let step = match &self.provider {
                 Some(provider) => call(provider, &copy_in::replies(replies)),
                 None => Step::Unsupported,
             };
-            give::step(step, &give)
+            give::step(self.mask.step(step), &give)
         })
         .unwrap_or_else(|panicked| give::step(Step::Failed(panicked.into()), &give))
     }
@@ -120,7 +103,7 @@ impl<P: PaymentProvider> Guarded<P> {
 
 impl<P: PaymentProvider> Drop for Guarded<P> {
     fn drop(&mut self) {
-        let provider = self.0.take();
+        let provider = self.provider.take();
         // A panic while an instance is let go concerns nobody: nothing waits for an answer.
         let _ = guarded("release", || drop(provider));
     }
@@ -165,10 +148,7 @@ fn guarded<T>(entry: &'static str, call: impl FnOnce() -> T) -> Result<T, Panick
     DEPTH.set(DEPTH.get().saturating_sub(1));
     outcome.map_err(|payload| {
         discard(payload);
-        Panicked {
-            entry,
-            place: PLACE.take(),
-        }
+        Panicked { entry, place: PLACE.take() }
     })
 }
 
@@ -182,9 +162,7 @@ fn keep_panics_quiet() {
             if DEPTH.get() == 0 {
                 return before(panic);
             }
-            let place = panic
-                .location()
-                .map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+            let place = panic.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
             PLACE.set(place);
         }));
     });

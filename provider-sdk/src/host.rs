@@ -8,17 +8,14 @@ use std::path::Path;
 
 use cashier_provider_abi::abi_stable::library::{LibraryError, lib_header_from_path};
 use cashier_provider_abi::abi_stable::std_types::RStr;
-use cashier_provider_abi::v1::{
-    InstanceV1, PaymentV1, ProviderModuleV1Ref, ReplyV1, StepV1, UpdateV1, module_of,
-};
+use cashier_provider_abi::v1::{InstanceV1, PaymentV1, ProviderModuleV1Ref, ReplyV1, StepV1, UpdateV1, module_of};
 use zeroize::Zeroizing;
 
 use crate::border::{lend, take};
 use crate::guard::Guarded;
 use crate::{
-    ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef,
-    ProviderConfig, ProviderFailure, RefundOrder, Secret, StatusUpdate, Step, WebhookNotice,
-    WebhookVerdict,
+    ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig,
+    ProviderFailure, RefundOrder, Secret, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
 /// A module of contract 1: a library that was opened and passed the layout check, or a provider
@@ -46,9 +43,7 @@ impl ModuleV1 {
 
     /// A provider of this program behind the same border and the same guard.
     pub fn of<P: PaymentProvider>() -> Self {
-        Self {
-            root: module_of::<Guarded<P>>(),
-        }
+        Self { root: module_of::<Guarded<P>>() }
     }
 
     /// The module's card.
@@ -56,10 +51,7 @@ impl ModuleV1 {
     /// # Errors
     /// The module panicked.
     pub fn descriptor(&self) -> Result<Descriptor, ProviderFailure> {
-        self.root.descriptor()()
-            .into_result()
-            .map(take::descriptor)
-            .map_err(take::failure)
+        self.root.descriptor()().into_result().map(take::descriptor).map_err(take::failure)
     }
 
     /// A live instance of one configuration.
@@ -69,11 +61,8 @@ impl ModuleV1 {
     pub fn configure(&self, config: &ProviderConfig) -> Result<Instance, ConfigError> {
         let bag = lend::pairs(&config.bag);
         let settings = Zeroizing::new(config.settings.to_json_text());
-        let previous: Vec<RStr<'_>> = config
-            .previous_webhook_secrets
-            .iter()
-            .map(|secret: &Secret| lend::text(secret.expose()))
-            .collect();
+        let previous: Vec<RStr<'_>> =
+            config.previous_webhook_secrets.iter().map(|secret: &Secret| lend::text(secret.expose())).collect();
         InstanceV1::configure(self.root, &lend::config(config, &previous, &settings, &bag))
             .map(Instance)
             .map_err(take::config_error)
@@ -85,22 +74,14 @@ impl ModuleV1 {
 pub struct Instance(InstanceV1);
 
 impl Instance {
-    pub fn create_payment(
-        &self,
-        order: &PaymentOrder,
-        replies: &[HttpReply],
-    ) -> Step<PaymentCreated> {
+    pub fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
         let bag = lend::pairs(&order.bag);
         let order = lend::order(order, &bag);
         let step = shown(replies, |replies| self.0.create_payment(&order, replies));
         take::step(step, take::created)
     }
 
-    pub fn normalize_status(
-        &self,
-        notice: &WebhookNotice,
-        replies: &[HttpReply],
-    ) -> Step<WebhookVerdict> {
+    pub fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict> {
         let headers = lend::pairs(&notice.headers);
         let bag = lend::pairs(&notice.bag);
         let notice = lend::notice(notice, &headers, &bag);
@@ -108,41 +89,22 @@ impl Instance {
         take::step(step, take::verdict)
     }
 
-    pub fn advance_payment(
-        &self,
-        payment: &PaymentRef,
-        replies: &[HttpReply],
-    ) -> Step<StatusUpdate> {
-        about(payment, replies, |payment, replies| {
-            self.0.advance_payment(payment, replies)
-        })
+    pub fn advance_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        about(payment, replies, |payment, replies| self.0.advance_payment(payment, replies))
     }
 
     pub fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        about(payment, replies, |payment, replies| {
-            self.0.query_status(payment, replies)
-        })
+        about(payment, replies, |payment, replies| self.0.query_status(payment, replies))
     }
 
-    pub fn cancel_payment(
-        &self,
-        payment: &PaymentRef,
-        replies: &[HttpReply],
-    ) -> Step<StatusUpdate> {
-        about(payment, replies, |payment, replies| {
-            self.0.cancel_payment(payment, replies)
-        })
+    pub fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        about(payment, replies, |payment, replies| self.0.cancel_payment(payment, replies))
     }
 
-    pub fn refund_payment(
-        &self,
-        refund: &RefundOrder,
-        replies: &[HttpReply],
-    ) -> Step<StatusUpdate> {
+    pub fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
         let bag = lend::pairs(&refund.bag);
         about(&refund.payment, replies, |payment, replies| {
-            self.0
-                .refund_payment(&lend::refund(refund, *payment, &bag), replies)
+            self.0.refund_payment(&lend::refund(refund, *payment, &bag), replies)
         })
     }
 }
@@ -160,10 +122,7 @@ fn about(
 }
 
 fn shown<T>(replies: &[HttpReply], call: impl FnOnce(&[ReplyV1<'_>]) -> T) -> T {
-    let headers: Vec<_> = replies
-        .iter()
-        .map(|reply| lend::pairs(&reply.headers))
-        .collect();
+    let headers: Vec<_> = replies.iter().map(|reply| lend::pairs(&reply.headers)).collect();
     call(&lend::replies(replies, &headers))
 }
 
@@ -187,21 +146,14 @@ impl From<LibraryError> for OpenError {
     fn from(error: LibraryError) -> Self {
         let detail = error.to_string();
         let reason = match &error {
-            LibraryError::AbiInstability(_) => format!(
-                "its records are not those of contract 1: {}",
-                layout_differences(&detail)
-            ),
-            LibraryError::GetSymbolError { .. } => "it exports no module root".to_owned(),
-            LibraryError::InvalidAbiHeader(_) => {
-                "it was built with another border library".to_owned()
+            LibraryError::AbiInstability(_) => {
+                format!("its records are not those of contract 1: {}", layout_differences(&detail))
             }
-            LibraryError::IncompatibleVersionNumber {
-                expected_version,
-                actual_version,
-                ..
-            } => format!(
-                "it was built for border {actual_version}, this host speaks {expected_version}"
-            ),
+            LibraryError::GetSymbolError { .. } => "it exports no module root".to_owned(),
+            LibraryError::InvalidAbiHeader(_) => "it was built with another border library".to_owned(),
+            LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
+                format!("it was built for border {actual_version}, this host speaks {expected_version}")
+            }
             LibraryError::OpenError { .. }
             | LibraryError::ParseVersionError(_)
             | LibraryError::RootModule { .. }

@@ -25,21 +25,12 @@ pub struct HttpRequest {
 impl HttpRequest {
     /// A GET, safe to repeat.
     pub fn get(url: impl Into<String>) -> Self {
-        Self {
-            method: HttpMethod::Get,
-            url: url.into(),
-            safe_to_repeat: true,
-            ..Self::default()
-        }
+        Self { method: HttpMethod::Get, url: url.into(), safe_to_repeat: true, ..Self::default() }
     }
 
     /// A POST, not safe to repeat unless said so with [`HttpRequest::safe_to_repeat`].
     pub fn post(url: impl Into<String>) -> Self {
-        Self {
-            method: HttpMethod::Post,
-            url: url.into(),
-            ..Self::default()
-        }
+        Self { method: HttpMethod::Post, url: url.into(), ..Self::default() }
     }
 
     #[must_use]
@@ -133,11 +124,7 @@ pub struct HttpReply {
 
 impl HttpReply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { status, headers: Vec::new(), body: body.into() }
     }
 
     pub fn is_success(&self) -> bool {
@@ -170,8 +157,7 @@ impl HttpReply {
     /// # Errors
     /// `UnreadableAnswer` when it is not UTF-8.
     pub fn text(&self) -> Result<&str, ProviderFailure> {
-        std::str::from_utf8(&self.body)
-            .map_err(|_| ProviderFailure::unreadable("the answer is not UTF-8 text"))
+        std::str::from_utf8(&self.body).map_err(|_| ProviderFailure::unreadable("the answer is not UTF-8 text"))
     }
 
     /// What an unsuccessful status means by itself, for providers that say no more: 402 is a
@@ -186,9 +172,7 @@ impl HttpReply {
             _ => FailureKind::UnreadableAnswer,
         };
         ProviderFailure {
-            retry_after_seconds: self
-                .header("retry-after")
-                .and_then(|seconds| seconds.trim().parse().ok()),
+            retry_after_seconds: self.header("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
             ..ProviderFailure::new(kind, code, message)
         }
     }
@@ -232,9 +216,7 @@ impl Form {
 
     /// Reads a posted form or a query string.
     pub fn read(body: &[u8]) -> Self {
-        Self {
-            pairs: form_urlencoded::parse(body).into_owned().collect(),
-        }
+        Self { pairs: form_urlencoded::parse(body).into_owned().collect() }
     }
 
     /// The first value under `key`.
@@ -247,17 +229,12 @@ impl Form {
     }
 
     pub fn encode(&self) -> String {
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.pairs)
-            .finish()
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.pairs).finish()
     }
 }
 
 pub(crate) fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 fn header_names(headers: &[(String, String)]) -> Vec<&str> {

@@ -3,8 +3,8 @@
 
 use crate::http::{HttpReply, HttpRequest};
 use crate::types::{
-    ConfigError, Descriptor, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig,
-    ProviderFailure, RefundOrder, StatusUpdate, WebhookNotice, WebhookVerdict,
+    ConfigError, Descriptor, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure, RefundOrder,
+    StatusUpdate, WebhookNotice, WebhookVerdict,
 };
 
 /// One payment provider, configured with one row of credentials.
@@ -31,11 +31,7 @@ pub trait PaymentProvider: Sized + Send + Sync + 'static {
 
     /// Judges one incoming notice and reads what it says. May send only requests that are safe to
     /// repeat; a notice that needs a money-moving call says so with `StatusUpdate::advance`.
-    fn normalize_status(
-        &self,
-        notice: &WebhookNotice,
-        replies: &[HttpReply],
-    ) -> Step<WebhookVerdict>;
+    fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict>;
 
     /// Makes the money-moving call that an update asked for with `advance`, such as a capture.
     fn advance_payment(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
@@ -79,22 +75,13 @@ pub enum Step<T> {
 impl<T> Step<T> {
     /// Sends `request`; its reply belongs to this exchange alone.
     pub fn send(request: HttpRequest) -> Self {
-        Self::Send {
-            request,
-            keep: None,
-        }
+        Self::Send { request, keep: None }
     }
 
     /// Sends `request` unless a reply kept under `name` is younger than `seconds`; that one is
     /// shown instead.
     pub fn send_and_keep(request: HttpRequest, name: impl Into<String>, seconds: u32) -> Self {
-        Self::Send {
-            request,
-            keep: Some(Keep {
-                name: name.into(),
-                seconds,
-            }),
-        }
+        Self::Send { request, keep: Some(Keep { name: name.into(), seconds }) }
     }
 
     /// The same step with another result.

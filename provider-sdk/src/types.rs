@@ -20,8 +20,5 @@ pub type Pairs = Vec<(String, String)>;
 
 /// The first value under `name`, compared exactly.
 pub fn pair<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }

@@ -6,9 +6,8 @@ mod echo;
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
-    Amount, ConfigError, FailureKind, HttpReply, PaymentOrder, PaymentProvider, PaymentRef,
-    ProviderConfig, ProviderFailure, ProviderRef, RefundOrder, Secret, Settings, Step,
-    WebhookNotice,
+    Amount, ConfigError, FailureKind, HttpReply, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig,
+    ProviderFailure, ProviderRef, RefundOrder, Secret, Settings, Step, WebhookNotice,
 };
 use echo::{CANARY, Echo};
 
@@ -41,11 +40,7 @@ fn every_create_answer_survives_the_border() {
     for word in words.into_iter().chain(STEPS) {
         let order = order(word);
         for replies in [vec![], replies()] {
-            assert_eq!(
-                through.create_payment(&order, &replies),
-                plain.create_payment(&order, &replies),
-                "{word}"
-            );
+            assert_eq!(through.create_payment(&order, &replies), plain.create_payment(&order, &replies), "{word}");
         }
     }
 }
@@ -71,31 +66,35 @@ fn every_call_about_a_payment_survives_the_border() {
     for word in STEPS {
         let payment = payment(word);
         let refund = refund(word);
-        assert_eq!(
-            through.advance_payment(&payment, &replies),
-            plain.advance_payment(&payment, &replies)
-        );
-        assert_eq!(
-            through.query_status(&payment, &replies),
-            plain.query_status(&payment, &replies)
-        );
-        assert_eq!(
-            through.cancel_payment(&payment, &replies),
-            plain.cancel_payment(&payment, &replies)
-        );
-        assert_eq!(
-            through.refund_payment(&refund, &replies),
-            plain.refund_payment(&refund, &replies)
-        );
+        assert_eq!(through.advance_payment(&payment, &replies), plain.advance_payment(&payment, &replies));
+        assert_eq!(through.query_status(&payment, &replies), plain.query_status(&payment, &replies));
+        assert_eq!(through.cancel_payment(&payment, &replies), plain.cancel_payment(&payment, &replies));
+        assert_eq!(through.refund_payment(&refund, &replies), plain.refund_payment(&refund, &replies));
     }
 }
 
 #[test]
+fn a_secret_in_a_text_that_people_read_is_masked() {
+    let through = ModuleV1::of::<Echo>()
+        .configure(&ProviderConfig {
+            secret_key: Secret::new("sk_live_planted_1"),
+            webhook_secret: Secret::new("whsec_planted_2"),
+            previous_webhook_secrets: vec![Secret::new("whsec_planted_2_older")],
+            ..config()
+        })
+        .expect("a valid configuration");
+    let Step::Failed(failure) = through.create_payment(&order("declined"), &[]) else {
+        panic!("the echo fails where it is told to");
+    };
+    assert!(!failure.message.contains("planted"), "{failure}");
+    assert!(!failure.message.contains("_older"), "{failure}");
+    // Each was quoted once.
+    assert_eq!(failure.message.matches("\"***\"").count(), 3, "{failure}");
+}
+
+#[test]
 fn a_refused_configuration_is_told_in_the_modules_words() {
-    let refused = configure(ProviderConfig {
-        merchant_id: "bad".into(),
-        ..config()
-    });
+    let refused = configure(ProviderConfig { merchant_id: "bad".into(), ..config() });
     assert_eq!(refused, Err(ConfigError::new("merchant_id", "is bad")));
 }
 
@@ -103,51 +102,27 @@ fn a_refused_configuration_is_told_in_the_modules_words() {
 fn a_panic_in_any_entry_is_an_answer_that_quotes_nothing() {
     let (_, through) = both();
     let payment = payment("panic");
-    panicked(
-        "create_payment",
-        through.create_payment(&order("panic"), &[]),
-    );
-    panicked(
-        "normalize_status",
-        through.normalize_status(&notice("panic"), &[]),
-    );
+    panicked("create_payment", through.create_payment(&order("panic"), &[]));
+    panicked("normalize_status", through.normalize_status(&notice("panic"), &[]));
     panicked("advance_payment", through.advance_payment(&payment, &[]));
     panicked("query_status", through.query_status(&payment, &[]));
     panicked("cancel_payment", through.cancel_payment(&payment, &[]));
-    panicked(
-        "refund_payment",
-        through.refund_payment(&refund("panic"), &[]),
-    );
+    panicked("refund_payment", through.refund_payment(&refund("panic"), &[]));
     // The instance still answers.
-    assert_eq!(
-        through.query_status(&self::payment("unsupported"), &[]),
-        Step::Unsupported
-    );
+    assert_eq!(through.query_status(&self::payment("unsupported"), &[]), Step::Unsupported);
 }
 
 #[test]
 fn a_panic_while_configuring_is_a_refusal_that_quotes_nothing() {
-    let error = configure(ProviderConfig {
-        merchant_id: "panic".into(),
-        ..config()
-    })
-    .expect_err("a panic configures nothing");
-    assert!(
-        error
-            .message
-            .starts_with("the module panicked in configure at "),
-        "{error}"
-    );
+    let error =
+        configure(ProviderConfig { merchant_id: "panic".into(), ..config() }).expect_err("a panic configures nothing");
+    assert!(error.message.starts_with("the module panicked in configure at "), "{error}");
     assert!(!error.to_string().contains(CANARY));
 }
 
 #[test]
 fn a_panic_while_dropping_stays_inside() {
-    configure(ProviderConfig {
-        merchant_id: "panics when dropped".into(),
-        ..config()
-    })
-    .expect("a valid configuration");
+    configure(ProviderConfig { merchant_id: "panics when dropped".into(), ..config() }).expect("a valid configuration");
 }
 
 fn panicked<T: std::fmt::Debug>(entry: &str, step: Step<T>) {
@@ -155,19 +130,14 @@ fn panicked<T: std::fmt::Debug>(entry: &str, step: Step<T>) {
         panic!("{entry}: {step:?}");
     };
     assert_eq!(*kind, FailureKind::Panicked);
-    assert!(
-        message.starts_with(&format!("the module panicked in {entry} at ")),
-        "{message}"
-    );
+    assert!(message.starts_with(&format!("the module panicked in {entry} at ")), "{message}");
     assert!(message.contains("echo"), "names the place: {message}");
     assert!(!format!("{step:?}").contains(CANARY));
 }
 
 fn both() -> (Echo, Instance) {
     let plain = Echo::configure(&config()).expect("a valid configuration");
-    let through = ModuleV1::of::<Echo>()
-        .configure(&config())
-        .expect("a valid configuration");
+    let through = ModuleV1::of::<Echo>().configure(&config()).expect("a valid configuration");
     (plain, through)
 }
 
@@ -188,8 +158,7 @@ fn config() -> ProviderConfig {
         secret_key: Secret::new("secret"),
         webhook_secret: Secret::new("new"),
         previous_webhook_secrets: vec![Secret::new("old"), Secret::new("older")],
-        settings: Settings::parse(r#"{"api_base":"https://echo.example","n":1.50}"#)
-            .expect("an object"),
+        settings: Settings::parse(r#"{"api_base":"https://echo.example","n":1.50}"#).expect("an object"),
         sandbox: true,
         notify_url: "https://cashier.example/hook".into(),
         bag: bag(),
@@ -256,10 +225,7 @@ fn payment(method: &str) -> PaymentRef {
 
 fn refund(method: &str) -> RefundOrder {
     RefundOrder {
-        payment: PaymentRef {
-            payment_id: None,
-            ..payment(method)
-        },
+        payment: PaymentRef { payment_id: None, ..payment(method) },
         refund_reference: "RR".into(),
         amount: Amount::new(5, 2, "USD"),
         refunded_before: Amount::new(1, 2, "USD"),
@@ -271,9 +237,7 @@ fn refund(method: &str) -> RefundOrder {
 
 fn replies() -> Vec<HttpReply> {
     let mut first = HttpReply::new(200, r#"{"token":"t"}"#);
-    first
-        .headers
-        .push(("content-type".into(), "application/json".into()));
+    first.headers.push(("content-type".into(), "application/json".into()));
     vec![first, HttpReply::new(500, vec![0, 255])]
 }
 

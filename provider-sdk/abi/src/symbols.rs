@@ -22,9 +22,7 @@ pub const fn version_text(version: &str) -> [u8; SDK_VERSION_BYTES_MAX] {
     let mut left: &mut [u8] = &mut text;
     // The last byte stays NUL however long the version is.
     while left.len() > 1 {
-        let (Some((byte, following)), Some((slot, behind))) =
-            (rest.split_first(), left.split_first_mut())
-        else {
+        let (Some((byte, following)), Some((slot, behind))) = (rest.split_first(), left.split_first_mut()) else {
             break;
         };
         *slot = *byte;

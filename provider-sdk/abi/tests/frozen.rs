@@ -7,14 +7,13 @@ use std::fmt::Write;
 use std::mem::offset_of;
 
 use cashier_provider_abi::codes::{
-    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits,
-    SettingCode, StatusCode, StepCode, VerdictCode,
+    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits, SettingCode,
+    StatusCode, StepCode, VerdictCode,
 };
 use cashier_provider_abi::v1::{
-    AcknowledgementV1, AmountRefV1, AmountV1, ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1,
-    DisputeV1, FailureV1, KeepV1, NoticeV1, OrderV1, PairRefV1, PairV1, PaymentV1,
-    ProviderModuleV1, RefundOrderV1, RefundV1, ReplyV1, RequestV1, SettingV1, StepV1, UpdateV1,
-    VerdictV1,
+    AcknowledgementV1, AmountRefV1, AmountV1, ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, DisputeV1, FailureV1,
+    KeepV1, NoticeV1, OrderV1, PairRefV1, PairV1, PaymentV1, ProviderModuleV1, RefundOrderV1, RefundV1, ReplyV1,
+    RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
 };
 use expect_test::expect;
 
@@ -291,15 +290,7 @@ fn the_table_of_entries_keeps_its_shape() {
 #[test]
 fn the_codes_keep_their_numbers() {
     let codes = [
-        (
-            "step",
-            vec![
-                StepCode::SEND.0,
-                StepCode::DONE.0,
-                StepCode::FAILED.0,
-                StepCode::UNSUPPORTED.0,
-            ],
-        ),
+        ("step", vec![StepCode::SEND.0, StepCode::DONE.0, StepCode::FAILED.0, StepCode::UNSUPPORTED.0]),
         (
             "failure",
             vec![
@@ -326,42 +317,14 @@ fn the_codes_keep_their_numbers() {
                 StatusCode::MANUAL_REVIEW.0,
             ],
         ),
-        (
-            "verdict",
-            vec![
-                VerdictCode::GENUINE.0,
-                VerdictCode::NOT_GENUINE.0,
-                VerdictCode::CANNOT_TELL.0,
-            ],
-        ),
-        (
-            "next",
-            vec![
-                NextCode::NONE.0,
-                NextCode::REDIRECT.0,
-                NextCode::INSTRUCTIONS.0,
-                NextCode::WAIT.0,
-            ],
-        ),
+        ("verdict", vec![VerdictCode::GENUINE.0, VerdictCode::NOT_GENUINE.0, VerdictCode::CANNOT_TELL.0]),
+        ("next", vec![NextCode::NONE.0, NextCode::REDIRECT.0, NextCode::INSTRUCTIONS.0, NextCode::WAIT.0]),
         ("reach", vec![ReachCode::DELTA.0, ReachCode::TOTAL_SO_FAR.0]),
         (
             "method",
-            vec![
-                MethodCode::GET.0,
-                MethodCode::POST.0,
-                MethodCode::PUT.0,
-                MethodCode::PATCH.0,
-                MethodCode::DELETE.0,
-            ],
+            vec![MethodCode::GET.0, MethodCode::POST.0, MethodCode::PUT.0, MethodCode::PATCH.0, MethodCode::DELETE.0],
         ),
-        (
-            "mode",
-            vec![
-                PaymentModeCode::REDIRECT.0,
-                PaymentModeCode::INSTRUCTIONS.0,
-                PaymentModeCode::EMBEDDED.0,
-            ],
-        ),
+        ("mode", vec![PaymentModeCode::REDIRECT.0, PaymentModeCode::INSTRUCTIONS.0, PaymentModeCode::EMBEDDED.0]),
         (
             "setting",
             vec![
@@ -372,14 +335,7 @@ fn the_codes_keep_their_numbers() {
                 SettingCode::CHOICE.0,
             ],
         ),
-        (
-            "setting bits",
-            vec![
-                SettingBits::SECRET.0,
-                SettingBits::REQUIRED.0,
-                SettingBits::ENDPOINT.0,
-            ],
-        ),
+        ("setting bits", vec![SettingBits::SECRET.0, SettingBits::REQUIRED.0, SettingBits::ENDPOINT.0]),
     ];
     for (name, numbers) in codes {
         let expected: Vec<u8> = match name {

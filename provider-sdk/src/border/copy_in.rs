@@ -6,8 +6,8 @@ use cashier_provider_abi::v1::{
 };
 
 use crate::{
-    Amount, ConfigError, HttpReply, Pairs, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef,
-    RefundOrder, Secret, Settings, WebhookNotice,
+    Amount, ConfigError, HttpReply, Pairs, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, RefundOrder, Secret,
+    Settings, WebhookNotice,
 };
 
 pub(crate) fn config(config: &ConfigV1<'_>) -> Result<ProviderConfig, ConfigError> {
@@ -22,11 +22,7 @@ pub(crate) fn config(config: &ConfigV1<'_>) -> Result<ProviderConfig, ConfigErro
         public_key: text(config.public_key),
         secret_key: secret(config.secret_key),
         webhook_secret: secret(config.webhook_secret),
-        previous_webhook_secrets: config
-            .previous_webhook_secrets
-            .iter()
-            .map(|text| secret(*text))
-            .collect(),
+        previous_webhook_secrets: config.previous_webhook_secrets.iter().map(|text| secret(*text)).collect(),
         settings: Settings::parse(config.settings_json.as_str())?,
         sandbox: config.sandbox,
         notify_url: text(config.notify_url),
@@ -75,11 +71,7 @@ pub(crate) fn notice(notice: &NoticeV1<'_>) -> WebhookNotice {
 pub(crate) fn payment(payment: &PaymentV1<'_>) -> PaymentRef {
     PaymentRef {
         reference: text(payment.reference),
-        refs: payment
-            .refs
-            .iter()
-            .map(|id| ProviderRef::new(id.name.as_str(), id.value.as_str()))
-            .collect(),
+        refs: payment.refs.iter().map(|id| ProviderRef::new(id.name.as_str(), id.value.as_str())).collect(),
         payment_id: payment.payment_id.into_option().map(text),
         amount: amount(&payment.amount),
         customer_id: text(payment.customer_id),
@@ -111,11 +103,7 @@ pub(crate) fn refund(refund: &RefundOrderV1<'_>) -> RefundOrder {
 pub(crate) fn replies(replies: &[ReplyV1<'_>]) -> Vec<HttpReply> {
     replies
         .iter()
-        .map(|reply| HttpReply {
-            status: reply.status,
-            headers: pairs(reply.headers),
-            body: reply.body.to_vec(),
-        })
+        .map(|reply| HttpReply { status: reply.status, headers: pairs(reply.headers), body: reply.body.to_vec() })
         .collect()
 }
 
@@ -124,10 +112,7 @@ fn amount(amount: &AmountRefV1<'_>) -> Amount {
 }
 
 fn pairs(pairs: RSlice<'_, PairRefV1<'_>>) -> Pairs {
-    pairs
-        .iter()
-        .map(|pair| (text(pair.name), text(pair.value)))
-        .collect()
+    pairs.iter().map(|pair| (text(pair.name), text(pair.value))).collect()
 }
 
 fn secret(text: RStr<'_>) -> Secret {

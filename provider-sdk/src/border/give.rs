@@ -3,19 +3,18 @@
 
 use cashier_provider_abi::abi_stable::std_types::{ROption, RString, RVec};
 use cashier_provider_abi::codes::{
-    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits,
-    SettingCode, StatusCode, StepCode, VerdictCode,
+    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits, SettingCode,
+    StatusCode, StepCode, VerdictCode,
 };
 use cashier_provider_abi::v1::{
-    AcknowledgementV1, AmountV1, ConfigErrorV1, CreatedV1, DescriptorV1, DisputeV1, FailureV1,
-    KeepV1, PairV1, RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
+    AcknowledgementV1, AmountV1, ConfigErrorV1, CreatedV1, DescriptorV1, DisputeV1, FailureV1, KeepV1, PairV1,
+    RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
 };
 
 use crate::{
-    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind,
-    HttpMethod, HttpRequest, Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated,
-    PaymentMode, ProviderFailure, ProviderRef, Refund, RefundReach, SettingKind, SettingSpec,
-    StatusUpdate, Step, WebhookVerdict,
+    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpRequest,
+    Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef, Refund,
+    RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
 };
 
 pub(crate) fn step<T, R>(step: Step<T>, give: impl FnOnce(T) -> R) -> StepV1<R> {
@@ -88,15 +87,9 @@ pub(crate) fn created(created: PaymentCreated) -> CreatedV1 {
 
 pub(crate) fn verdict(verdict: WebhookVerdict) -> VerdictV1 {
     let (kind, updates, acknowledgement, reason) = match verdict {
-        WebhookVerdict::Genuine {
-            updates,
-            acknowledgement,
-        } => (
-            VerdictCode::GENUINE,
-            updates,
-            acknowledgement,
-            String::new(),
-        ),
+        WebhookVerdict::Genuine { updates, acknowledgement } => {
+            (VerdictCode::GENUINE, updates, acknowledgement, String::new())
+        }
         WebhookVerdict::NotGenuine(reason) => (VerdictCode::NOT_GENUINE, Vec::new(), None, reason),
         WebhookVerdict::CannotTell(reason) => (VerdictCode::CANNOT_TELL, Vec::new(), None, reason),
     };
@@ -147,11 +140,7 @@ pub(crate) fn failure(failure: ProviderFailure) -> FailureV1 {
 }
 
 pub(crate) fn config_error(error: ConfigError) -> ConfigErrorV1 {
-    ConfigErrorV1 {
-        field: error.field.into(),
-        message: error.message.into(),
-        bag: RVec::new(),
-    }
+    ConfigErrorV1 { field: error.field.into(), message: error.message.into(), bag: RVec::new() }
 }
 
 fn request(request: HttpRequest) -> RequestV1 {
@@ -172,10 +161,7 @@ fn request(request: HttpRequest) -> RequestV1 {
 }
 
 fn keep(keep: Keep) -> KeepV1 {
-    KeepV1 {
-        name: keep.name.into(),
-        seconds: keep.seconds,
-    }
+    KeepV1 { name: keep.name.into(), seconds: keep.seconds }
 }
 
 fn acknowledgement(acknowledgement: Acknowledgement) -> AcknowledgementV1 {
@@ -198,10 +184,7 @@ fn refund(refund: Refund) -> RefundV1 {
 }
 
 fn dispute(dispute: Dispute) -> DisputeV1 {
-    DisputeV1 {
-        id: dispute.id.into(),
-        amount: dispute.amount.map(amount).into(),
-    }
+    DisputeV1 { id: dispute.id.into(), amount: dispute.amount.map(amount).into() }
 }
 
 fn status(status: NormalizedStatus) -> StatusCode {
@@ -250,30 +233,15 @@ fn setting(setting: SettingSpec) -> SettingV1 {
 }
 
 fn amount(amount: Amount) -> AmountV1 {
-    AmountV1 {
-        minor: amount.minor,
-        exponent: amount.exponent,
-        currency: amount.currency.into(),
-    }
+    AmountV1 { minor: amount.minor, exponent: amount.exponent, currency: amount.currency.into() }
 }
 
 fn refs(refs: Vec<ProviderRef>) -> RVec<PairV1> {
-    refs.into_iter()
-        .map(|id| PairV1 {
-            name: id.kind.into(),
-            value: id.value.into(),
-        })
-        .collect()
+    refs.into_iter().map(|id| PairV1 { name: id.kind.into(), value: id.value.into() }).collect()
 }
 
 fn pairs(pairs: Pairs) -> RVec<PairV1> {
-    pairs
-        .into_iter()
-        .map(|(name, value)| PairV1 {
-            name: name.into(),
-            value: value.into(),
-        })
-        .collect()
+    pairs.into_iter().map(|(name, value)| PairV1 { name: name.into(), value: value.into() }).collect()
 }
 
 fn texts(texts: Vec<String>) -> RVec<RString> {

@@ -6,10 +6,7 @@ use cashier_provider_abi::v1::{
     AmountRefV1, ConfigV1, NoticeV1, OrderV1, PairRefV1, PaymentV1, RefundOrderV1, ReplyV1,
 };
 
-use crate::{
-    Amount, HttpReply, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, RefundOrder,
-    WebhookNotice,
-};
+use crate::{Amount, HttpReply, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, RefundOrder, WebhookNotice};
 
 pub(crate) fn order<'a>(order: &'a PaymentOrder, bag: &'a [PairRefV1<'a>]) -> OrderV1<'a> {
     OrderV1 {
@@ -119,38 +116,20 @@ pub(crate) fn config<'a>(
 }
 
 /// The replies so far; `headers` holds the pairs of each, in the same order.
-pub(crate) fn replies<'a>(
-    replies: &'a [HttpReply],
-    headers: &'a [Vec<PairRefV1<'a>>],
-) -> Vec<ReplyV1<'a>> {
+pub(crate) fn replies<'a>(replies: &'a [HttpReply], headers: &'a [Vec<PairRefV1<'a>>]) -> Vec<ReplyV1<'a>> {
     replies
         .iter()
         .zip(headers)
-        .map(|(reply, headers)| ReplyV1 {
-            status: reply.status,
-            headers: list(headers),
-            body: list(&reply.body),
-        })
+        .map(|(reply, headers)| ReplyV1 { status: reply.status, headers: list(headers), body: list(&reply.body) })
         .collect()
 }
 
 pub(crate) fn pairs(pairs: &[(String, String)]) -> Vec<PairRefV1<'_>> {
-    pairs
-        .iter()
-        .map(|(name, value)| PairRefV1 {
-            name: text(name),
-            value: text(value),
-        })
-        .collect()
+    pairs.iter().map(|(name, value)| PairRefV1 { name: text(name), value: text(value) }).collect()
 }
 
 pub(crate) fn refs(refs: &[ProviderRef]) -> Vec<PairRefV1<'_>> {
-    refs.iter()
-        .map(|id| PairRefV1 {
-            name: text(&id.kind),
-            value: text(&id.value),
-        })
-        .collect()
+    refs.iter().map(|id| PairRefV1 { name: text(&id.kind), value: text(&id.value) }).collect()
 }
 
 pub(crate) fn text(text: &str) -> RStr<'_> {
@@ -158,11 +137,7 @@ pub(crate) fn text(text: &str) -> RStr<'_> {
 }
 
 fn amount(amount: &Amount) -> AmountRefV1<'_> {
-    AmountRefV1 {
-        minor: amount.minor,
-        exponent: amount.exponent,
-        currency: text(&amount.currency),
-    }
+    AmountRefV1 { minor: amount.minor, exponent: amount.exponent, currency: text(&amount.currency) }
 }
 
 fn list<T>(items: &[T]) -> RSlice<'_, T> {

@@ -3,28 +3,24 @@
 
 use cashier_provider_abi::abi_stable::std_types::{ROption, RString, RVec};
 use cashier_provider_abi::codes::{
-    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits,
-    SettingCode, StatusCode, StepCode, VerdictCode,
+    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits, SettingCode,
+    StatusCode, StepCode, VerdictCode,
 };
 use cashier_provider_abi::v1::{
-    AcknowledgementV1, AmountV1, ConfigErrorV1, CreatedV1, DescriptorV1, DisputeV1, FailureV1,
-    KeepV1, PairV1, RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
+    AcknowledgementV1, AmountV1, ConfigErrorV1, CreatedV1, DescriptorV1, DisputeV1, FailureV1, KeepV1, PairV1,
+    RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
 };
 
 use crate::{
-    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind,
-    HttpMethod, HttpRequest, Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated,
-    PaymentMode, ProviderFailure, ProviderRef, Refund, RefundReach, SettingKind, SettingSpec,
-    StatusUpdate, Step, WebhookVerdict,
+    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpRequest,
+    Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef, Refund,
+    RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
 };
 
 pub(crate) fn step<R, T>(record: StepV1<R>, take: impl FnOnce(R) -> T) -> Step<T> {
     match record.kind {
         StepCode::SEND => match record.send.into_option().and_then(request) {
-            Some(request) => Step::Send {
-                request,
-                keep: record.keep.into_option().map(keep),
-            },
+            Some(request) => Step::Send { request, keep: record.keep.into_option().map(keep) },
             None => puzzling("a request this host cannot send"),
         },
         StepCode::DONE => match record.done {
@@ -41,9 +37,7 @@ pub(crate) fn step<R, T>(record: StepV1<R>, take: impl FnOnce(R) -> T) -> Step<T
 }
 
 fn puzzling<T>(what: &str) -> Step<T> {
-    Step::Failed(ProviderFailure::unreadable(format!(
-        "the module answered: {what}"
-    )))
+    Step::Failed(ProviderFailure::unreadable(format!("the module answered: {what}")))
 }
 
 pub(crate) fn descriptor(record: DescriptorV1) -> Descriptor {
@@ -80,12 +74,8 @@ pub(crate) fn created(record: CreatedV1) -> PaymentCreated {
         refs: refs(record.refs),
         next: match record.next {
             NextCode::NONE => NextAction::None,
-            NextCode::REDIRECT => NextAction::Redirect {
-                url: record.next_text.into(),
-            },
-            NextCode::INSTRUCTIONS => NextAction::Instructions {
-                json_text: record.next_text.into(),
-            },
+            NextCode::REDIRECT => NextAction::Redirect { url: record.next_text.into() },
+            NextCode::INSTRUCTIONS => NextAction::Instructions { json_text: record.next_text.into() },
             // An unknown code included: the customer waits, the result is asked for.
             NextCode(_) => NextAction::Wait,
         },
@@ -127,15 +117,10 @@ pub(crate) fn update(record: UpdateV1) -> StatusUpdate {
     };
     match record.refund.into_option().map(refund) {
         None => update,
-        Some(Ok(refund)) => StatusUpdate {
-            refund: Some(refund),
-            ..update
-        },
+        Some(Ok(refund)) => StatusUpdate { refund: Some(refund), ..update },
         Some(Err(code)) => StatusUpdate {
             status: NormalizedStatus::ManualReview,
-            reason: Some(format!(
-                "the module counts a refund by rule {code}, which this host does not know"
-            )),
+            reason: Some(format!("the module counts a refund by rule {code}, which this host does not know")),
             ..update
         },
     }
@@ -161,10 +146,7 @@ pub(crate) fn failure(record: FailureV1) -> ProviderFailure {
 }
 
 pub(crate) fn config_error(record: ConfigErrorV1) -> ConfigError {
-    ConfigError {
-        field: record.field.into(),
-        message: record.message.into(),
-    }
+    ConfigError { field: record.field.into(), message: record.message.into() }
 }
 
 fn request(record: RequestV1) -> Option<HttpRequest> {
@@ -185,18 +167,11 @@ fn request(record: RequestV1) -> Option<HttpRequest> {
 }
 
 fn keep(record: KeepV1) -> Keep {
-    Keep {
-        name: record.name.into(),
-        seconds: record.seconds,
-    }
+    Keep { name: record.name.into(), seconds: record.seconds }
 }
 
 fn acknowledgement(record: AcknowledgementV1) -> Acknowledgement {
-    Acknowledgement {
-        status: record.status,
-        headers: pairs(record.headers),
-        body: record.body.into(),
-    }
+    Acknowledgement { status: record.status, headers: pairs(record.headers), body: record.body.into() }
 }
 
 fn refund(record: RefundV1) -> Result<Refund, u8> {
@@ -205,18 +180,11 @@ fn refund(record: RefundV1) -> Result<Refund, u8> {
         ReachCode::TOTAL_SO_FAR => RefundReach::TotalSoFar,
         ReachCode(code) => return Err(code),
     };
-    Ok(Refund {
-        id: text(record.id),
-        amount: amount(record.amount),
-        reach,
-    })
+    Ok(Refund { id: text(record.id), amount: amount(record.amount), reach })
 }
 
 fn dispute(record: DisputeV1) -> Dispute {
-    Dispute {
-        id: record.id.into(),
-        amount: record.amount.into_option().map(amount),
-    }
+    Dispute { id: record.id.into(), amount: record.amount.into_option().map(amount) }
 }
 
 fn status(code: StatusCode) -> NormalizedStatus {
@@ -252,28 +220,15 @@ fn setting(record: SettingV1) -> SettingSpec {
 }
 
 fn amount(record: AmountV1) -> Amount {
-    Amount {
-        minor: record.minor,
-        exponent: record.exponent,
-        currency: record.currency.into(),
-    }
+    Amount { minor: record.minor, exponent: record.exponent, currency: record.currency.into() }
 }
 
 fn refs(records: RVec<PairV1>) -> Vec<ProviderRef> {
-    records
-        .into_iter()
-        .map(|pair| ProviderRef {
-            kind: pair.name.into(),
-            value: pair.value.into(),
-        })
-        .collect()
+    records.into_iter().map(|pair| ProviderRef { kind: pair.name.into(), value: pair.value.into() }).collect()
 }
 
 fn pairs(records: RVec<PairV1>) -> Pairs {
-    records
-        .into_iter()
-        .map(|pair| (pair.name.into(), pair.value.into()))
-        .collect()
+    records.into_iter().map(|pair| (pair.name.into(), pair.value.into())).collect()
 }
 
 fn texts(texts: RVec<RString>) -> Vec<String> {

@@ -198,9 +198,7 @@ impl Settings {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => String::from("?"),
         };
-        word.parse()
-            .map(Some)
-            .map_err(|_| ConfigError::new(key, "must be a whole number"))
+        word.parse().map(Some).map_err(|_| ConfigError::new(key, "must be a whole number"))
     }
 
     /// The object as JSON text, for the border.

@@ -82,34 +82,17 @@ pub struct SettingSpec {
 impl SettingSpec {
     /// A plain text setting that may be left out.
     pub fn text(key: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            label: label.into(),
-            ..Self::default()
-        }
+        Self { key: key.into(), label: label.into(), ..Self::default() }
     }
 
     /// A secret that an enabled configuration must carry.
     pub fn required_secret(key: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            secret: true,
-            required: true,
-            ..Self::text(key, label)
-        }
+        Self { secret: true, required: true, ..Self::text(key, label) }
     }
 
     /// A base URL that decides where requests go.
-    pub fn endpoint(
-        key: impl Into<String>,
-        label: impl Into<String>,
-        default: impl Into<String>,
-    ) -> Self {
-        Self {
-            kind: SettingKind::Url,
-            endpoint: true,
-            default: Some(default.into()),
-            ..Self::text(key, label)
-        }
+    pub fn endpoint(key: impl Into<String>, label: impl Into<String>, default: impl Into<String>) -> Self {
+        Self { kind: SettingKind::Url, endpoint: true, default: Some(default.into()), ..Self::text(key, label) }
     }
 }
 

@@ -70,10 +70,7 @@ impl WebhookVerdict {
 
     /// Genuine, acknowledged in the host's own words.
     pub fn updates(updates: Vec<StatusUpdate>) -> Self {
-        Self::Genuine {
-            updates,
-            acknowledgement: None,
-        }
+        Self::Genuine { updates, acknowledgement: None }
     }
 
     pub fn not_genuine(reason: impl Into<String>) -> Self {

@@ -92,11 +92,7 @@ pub struct PaymentRef {
 impl PaymentRef {
     /// The last heard id of this kind.
     pub fn id_of(&self, kind: &str) -> Option<&str> {
-        self.refs
-            .iter()
-            .rev()
-            .find(|id| id.kind == kind)
-            .map(|id| id.value.as_str())
+        self.refs.iter().rev().find(|id| id.kind == kind).map(|id| id.value.as_str())
     }
 }
 

@@ -34,11 +34,7 @@ pub struct StatusUpdate {
 impl StatusUpdate {
     /// An update that states `status` in the provider's word `raw_status`.
     pub fn new(status: NormalizedStatus, raw_status: impl Into<String>) -> Self {
-        Self {
-            status,
-            raw_status: raw_status.into(),
-            ..Self::default()
-        }
+        Self { status, raw_status: raw_status.into(), ..Self::default() }
     }
 
     /// The same with one more provider id.
@@ -107,10 +103,7 @@ pub struct ProviderRef {
 
 impl ProviderRef {
     pub fn new(kind: impl Into<String>, value: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            value: value.into(),
-        }
+        Self { kind: kind.into(), value: value.into() }
     }
 }
 

@@ -2,11 +2,10 @@
 //! compared with a plain call; and that panics where it is asked to.
 
 use cashier_provider_sdk::{
-    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind,
-    HttpMethod, HttpReply, HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated,
-    PaymentMode, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
-    ProviderRef, Refund, RefundOrder, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step,
-    WebhookNotice, WebhookVerdict,
+    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpReply,
+    HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
+    PaymentRef, ProviderConfig, ProviderFailure, ProviderRef, Refund, RefundOrder, RefundReach, SettingKind,
+    SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
 pub(crate) struct Echo {
@@ -25,11 +24,7 @@ impl PaymentProvider for Echo {
             version: "1.2.3".into(),
             payment_mode: PaymentMode::Embedded,
             methods: vec!["card".into(), "bank".into()],
-            capabilities: Capabilities {
-                query: true,
-                refund: true,
-                ..Capabilities::default()
-            },
+            capabilities: Capabilities { query: true, refund: true, ..Capabilities::default() },
             primary_ref_kind: "echo_id".into(),
             hosts: vec!["echo.example".into()],
             idempotency_window_seconds: 86_400,
@@ -41,14 +36,8 @@ impl PaymentProvider for Echo {
                     kind: SettingKind::Choice(vec!["a".into(), "b".into()]),
                     ..SettingSpec::text("flavour", "Flavour")
                 },
-                SettingSpec {
-                    kind: SettingKind::Integer,
-                    ..SettingSpec::text("number", "Number")
-                },
-                SettingSpec {
-                    kind: SettingKind::Flag,
-                    ..SettingSpec::text("flag", "Flag")
-                },
+                SettingSpec { kind: SettingKind::Integer, ..SettingSpec::text("number", "Number") },
+                SettingSpec { kind: SettingKind::Flag, ..SettingSpec::text("flag", "Flag") },
             ],
         }
     }
@@ -57,21 +46,15 @@ impl PaymentProvider for Echo {
         match config.merchant_id.as_str() {
             "panic" => panic!("{CANARY}"),
             "bad" => Err(ConfigError::new("merchant_id", "is bad")),
-            _ => Ok(Self {
-                config: config.clone(),
-            }),
+            _ => Ok(Self { config: config.clone() }),
         }
     }
 
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
         let heard = self.heard(format!("{order:?}"), replies);
         let next = match order.method.as_str() {
-            "redirect" => NextAction::Redirect {
-                url: "https://echo.example/pay".into(),
-            },
-            "instructions" => NextAction::Instructions {
-                json_text: r#"{"iban":"DE00"}"#.into(),
-            },
+            "redirect" => NextAction::Redirect { url: "https://echo.example/pay".into() },
+            "instructions" => NextAction::Instructions { json_text: r#"{"iban":"DE00"}"#.into() },
             "wait" => NextAction::Wait,
             "none" => NextAction::None,
             other => return answer(other, heard, PaymentCreated::default()),
@@ -86,11 +69,7 @@ impl PaymentProvider for Echo {
         })
     }
 
-    fn normalize_status(
-        &self,
-        notice: &WebhookNotice,
-        replies: &[HttpReply],
-    ) -> Step<WebhookVerdict> {
+    fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict> {
         let shown = format!(
             "{notice:?} {:?} {:?} {:?} {:?} {:?}",
             notice.headers, notice.body, notice.raw_query, notice.nonce, notice.bag
@@ -100,10 +79,7 @@ impl PaymentProvider for Echo {
             "/genuine" => Step::Done(WebhookVerdict::Genuine {
                 updates: NormalizedStatus::ALL
                     .into_iter()
-                    .map(|status| StatusUpdate {
-                        bag: heard.clone(),
-                        ..full_update(status)
-                    })
+                    .map(|status| StatusUpdate { bag: heard.clone(), ..full_update(status) })
                     .collect(),
                 acknowledgement: Some(Acknowledgement {
                     status: 202,
@@ -156,22 +132,13 @@ impl Echo {
             ("config".to_owned(), format!("{config:?}")),
             ("secret".to_owned(), config.secret_key.expose().to_owned()),
             ("settings".to_owned(), config.settings.to_json_text()),
-            (
-                "unmasked".to_owned(),
-                format!(
-                    "{} {} {:?}",
-                    config.public_key, config.notify_url, config.bag
-                ),
-            ),
+            ("unmasked".to_owned(), format!("{} {} {:?}", config.public_key, config.notify_url, config.bag)),
         ];
         for secret in config.webhook_secrets() {
             heard.push(("webhook".to_owned(), secret.expose().to_owned()));
         }
         for reply in replies {
-            heard.push((
-                "reply".to_owned(),
-                format!("{} {:?} {:?}", reply.status, reply.headers, reply.body),
-            ));
+            heard.push(("reply".to_owned(), format!("{} {:?} {:?}", reply.status, reply.headers, reply.body)));
         }
         heard
     }
@@ -226,10 +193,7 @@ fn full_update(status: NormalizedStatus) -> StatusUpdate {
                 _ => RefundReach::Delta,
             },
         }),
-        dispute: Some(Dispute {
-            id: "dp".into(),
-            amount: Some(Amount::new(2, 2, "USD")),
-        }),
+        dispute: Some(Dispute { id: "dp".into(), amount: Some(Amount::new(2, 2, "USD")) }),
         raw_status: "paid".into(),
         reason: Some("why".into()),
         sandbox: Some(true),

@@ -5,8 +5,8 @@ use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RString, RVec};
 
 use crate::codes::{
-    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits,
-    SettingCode, StatusCode, StepCode, VerdictCode,
+    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits, SettingCode,
+    StatusCode, StepCode, VerdictCode,
 };
 
 /// What a module wants next. The field that `kind` names is set, the others are not.

@@ -3,8 +3,8 @@
 use abi_stable::StableAbi;
 
 use super::{
-    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, FailureV1, NoticeV1, OrderV1, PaymentV1,
-    RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
+    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, FailureV1, NoticeV1, OrderV1, PaymentV1, RefundOrderV1, ReplyV1,
+    StepV1, UpdateV1, VerdictV1,
 };
 
 /// One configured provider behind the border.
@@ -25,21 +25,15 @@ pub trait EntriesV1: Sized + Send + Sync + 'static {
 
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1>;
 
-    fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>])
-    -> StepV1<VerdictV1>;
+    fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1>;
 
-    fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>])
-    -> StepV1<UpdateV1>;
+    fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 
     fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 
     fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 
-    fn refund_payment(
-        &self,
-        refund: &RefundOrderV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1>;
+    fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 }
 
 /// An instance as it crosses the border: a pointer that only its own module can read.

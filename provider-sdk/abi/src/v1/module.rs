@@ -1,9 +1,6 @@
 //! The table of entries that a module exports, made from `EntriesV1`, and the safe instance the
 //! host holds. All the unsafety of the border is in this file.
-#![expect(
-    unsafe_code,
-    reason = "an instance crosses the border as a pointer; this file makes, reads and frees it"
-)]
+#![expect(unsafe_code, reason = "an instance crosses the border as a pointer; this file makes, reads and frees it")]
 
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModule, RootModuleResult};
 use abi_stable::prefix_type::{PrefixRefTrait, WithMetadata};
@@ -12,8 +9,8 @@ use abi_stable::std_types::{RResult, RSlice};
 use abi_stable::{StableAbi, declare_root_module_statics, package_version_strings, staticref};
 
 use super::{
-    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, EntriesV1, FailureV1, HandleV1, NoticeV1,
-    OrderV1, PaymentV1, RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
+    ConfigErrorV1, ConfigV1, CreatedV1, DescriptorV1, EntriesV1, FailureV1, HandleV1, NoticeV1, OrderV1, PaymentV1,
+    RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
 };
 
 /// The root of a module of contract 1. Its last field is its last for ever: a host whose table had
@@ -25,21 +22,12 @@ use super::{
 pub struct ProviderModuleV1 {
     pub descriptor: extern "C" fn() -> RResult<DescriptorV1, FailureV1>,
     pub configure: extern "C" fn(&ConfigV1<'_>) -> RResult<HandleV1, ConfigErrorV1>,
-    pub create_payment:
-        unsafe extern "C" fn(HandleV1, &OrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<CreatedV1>,
-    pub normalize_status:
-        unsafe extern "C" fn(HandleV1, &NoticeV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<VerdictV1>,
-    pub advance_payment:
-        unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
-    pub query_status:
-        unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
-    pub cancel_payment:
-        unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
-    pub refund_payment: unsafe extern "C" fn(
-        HandleV1,
-        &RefundOrderV1<'_>,
-        RSlice<'_, ReplyV1<'_>>,
-    ) -> StepV1<UpdateV1>,
+    pub create_payment: unsafe extern "C" fn(HandleV1, &OrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<CreatedV1>,
+    pub normalize_status: unsafe extern "C" fn(HandleV1, &NoticeV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<VerdictV1>,
+    pub advance_payment: unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    pub query_status: unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    pub cancel_payment: unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    pub refund_payment: unsafe extern "C" fn(HandleV1, &RefundOrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
     #[sabi(last_prefix_field)]
     pub release: unsafe extern "C" fn(HandleV1),
 }
@@ -69,64 +57,37 @@ impl InstanceV1 {
     ///
     /// # Errors
     /// The setting that cannot work, in the module's words.
-    pub fn configure(
-        module: ProviderModuleV1Ref,
-        config: &ConfigV1<'_>,
-    ) -> Result<Self, ConfigErrorV1> {
+    pub fn configure(module: ProviderModuleV1Ref, config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1> {
         let handle = module.configure()(config).into_result()?;
         Ok(Self { module, handle })
     }
 
-    pub fn create_payment(
-        &self,
-        order: &OrderV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<CreatedV1> {
+    pub fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
         // SAFETY: the handle came from this module's `configure` and lives until drop.
         unsafe { self.module.create_payment()(self.handle, order, RSlice::from_slice(replies)) }
     }
 
-    pub fn normalize_status(
-        &self,
-        notice: &NoticeV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<VerdictV1> {
+    pub fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.normalize_status()(self.handle, notice, RSlice::from_slice(replies)) }
     }
 
-    pub fn advance_payment(
-        &self,
-        payment: &PaymentV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
+    pub fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.advance_payment()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
-    pub fn query_status(
-        &self,
-        payment: &PaymentV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
+    pub fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.query_status()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
-    pub fn cancel_payment(
-        &self,
-        payment: &PaymentV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
+    pub fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.cancel_payment()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
-    pub fn refund_payment(
-        &self,
-        refund: &RefundOrderV1<'_>,
-        replies: &[ReplyV1<'_>],
-    ) -> StepV1<UpdateV1> {
+    pub fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.refund_payment()(self.handle, refund, RSlice::from_slice(replies)) }
     }
@@ -180,9 +141,7 @@ impl<E: EntriesV1> Table<E> {
     }
 
     extern "C" fn configure(config: &ConfigV1<'_>) -> RResult<HandleV1, ConfigErrorV1> {
-        E::configure(config)
-            .map(|instance| HandleV1(Box::into_raw(Box::new(instance)).cast()))
-            .into()
+        E::configure(config).map(|instance| HandleV1(Box::into_raw(Box::new(instance)).cast())).into()
     }
 
     /// # Safety
