@@ -96,7 +96,7 @@ pub(super) fn copy(source: &Path, pin: Option<&str>, folder: &Path) -> Result<Co
         return Err(format!("its SHA-256 is {sha256}, plugins.toml pins {pin}"));
     }
     let path = folder.join(format!("{sha256}{}", std::env::consts::DLL_SUFFIX));
-    let same = fs::read(&path).is_ok_and(|there| Sha256::digest(&there) == Sha256::digest(&bytes));
+    let same = fs::read(&path).is_ok_and(|there| there == bytes);
     if !same {
         place(&bytes, folder, &path).map_err(|error| format!("cannot be copied to {}: {error}", path.display()))?;
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_provider_sdk::{HttpReply, HttpRequest};
+pub use cashier_provider_sdk::{HttpReply, HttpRequest};
 use futures_util::future::BoxFuture;
 
 /// Where one module's requests may go. Comes from its descriptor and plugins.toml; a config may only choose among it.
