@@ -117,6 +117,11 @@ impl Ledger {
         self.board.is_open()
     }
 
+    /// Changes whenever the books are loaded anew.
+    pub fn epoch(&self) -> u64 {
+        self.board.epoch()
+    }
+
     /// Resolves when a commit has failed and the books must be loaded anew.
     pub async fn closed(&self) {
         self.board.closed().await;

@@ -2,7 +2,7 @@
 //! else; without them the server does not start, and says how to make them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -30,7 +30,7 @@ struct Written {
     allow_sandbox_credit: Vec<String>,
     session_keys_file: Option<PathBuf>,
     seal_keys_file: Option<PathBuf>,
-    behind_proxy: bool,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 /// The settings as meant.
@@ -56,8 +56,8 @@ pub struct Settings {
     pub session_keys: Zeroizing<String>,
     /// The text of the seal key file: lines of `id:hex`, 32 bytes each, the first seals.
     pub seal_keys: Zeroizing<String>,
-    /// The customer's address is taken from X-Forwarded-For.
-    pub behind_proxy: bool,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 impl fmt::Debug for Settings {
@@ -122,7 +122,7 @@ impl Settings {
             allow_sandbox_credit: written.allow_sandbox_credit.into_iter().map(Box::from).collect(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
-            behind_proxy: written.behind_proxy,
+            trusted_proxies: written.trusted_proxies,
         })
     }
 }

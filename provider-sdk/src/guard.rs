@@ -33,10 +33,7 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
             let config = copy_in::config(config)?;
             let mask = Mask::of(&config, &P::descriptor());
             match P::configure(&config) {
-                Ok(provider) => Ok(Self {
-                    provider: Some(provider),
-                    mask,
-                }),
+                Ok(provider) => Ok(Self { provider: Some(provider), mask }),
                 Err(error) => Err(mask.config_error(error)),
             }
         })

@@ -38,8 +38,7 @@ impl JsonRead for Value {
     }
 
     fn required_text_at(&self, pointer: &str) -> Result<&str, ProviderFailure> {
-        self.text_at(pointer)
-            .ok_or_else(|| ProviderFailure::unreadable(format!("no text at {pointer}")))
+        self.text_at(pointer).ok_or_else(|| ProviderFailure::unreadable(format!("no text at {pointer}")))
     }
 }
 
@@ -53,22 +52,12 @@ mod tests {
         let body = json!({"a": {"text": "x", "empty": "", "null": null, "list": [7]}});
         assert_eq!(body.text_at("/a/text"), Some("x"));
         assert_eq!(body.scalar_at("/a/list/0").as_deref(), Some("7"));
-        for pointer in [
-            "/a/empty",
-            "/a/null",
-            "/a/list",
-            "/a/list/1",
-            "/a/b/c",
-            "a",
-            "",
-        ] {
+        for pointer in ["/a/empty", "/a/null", "/a/list", "/a/list/1", "/a/b/c", "a", ""] {
             assert_eq!(body.text_at(pointer), None, "{pointer}");
             assert_eq!(body.scalar_at(pointer), None, "{pointer}");
         }
         assert_eq!(body.at("/nowhere"), &Value::Null);
-        let error = body
-            .required_text_at("/a/list")
-            .expect_err("a list is no text");
+        let error = body.required_text_at("/a/list").expect_err("a list is no text");
         assert_eq!(error.message, "no text at /a/list");
     }
 }

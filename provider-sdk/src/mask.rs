@@ -2,8 +2,7 @@
 //! may quote the key it refused.
 
 use crate::types::{
-    ConfigError, PaymentCreated, ProviderConfig, ProviderFailure, Secret, StatusUpdate,
-    WebhookVerdict,
+    ConfigError, PaymentCreated, ProviderConfig, ProviderFailure, Secret, StatusUpdate, WebhookVerdict,
 };
 use crate::{Descriptor, Step};
 
@@ -94,9 +93,7 @@ impl Masked for PaymentCreated {
 impl Masked for WebhookVerdict {
     fn mask(&mut self, mask: &Mask) {
         match self {
-            Self::Genuine { updates, .. } => {
-                updates.iter_mut().for_each(|update| update.mask(mask))
-            }
+            Self::Genuine { updates, .. } => updates.iter_mut().for_each(|update| update.mask(mask)),
             Self::NotGenuine(reason) | Self::CannotTell(reason) => mask.hide(reason),
         }
     }

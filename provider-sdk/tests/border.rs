@@ -125,6 +125,13 @@ fn a_panic_while_dropping_stays_inside() {
     configure(ProviderConfig { merchant_id: "panics when dropped".into(), ..config() }).expect("a valid configuration");
 }
 
+/// Gateways move between threads and are called from many at once.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<ModuleV1>();
+    shared::<Instance>();
+};
+
 fn panicked<T: std::fmt::Debug>(entry: &str, step: Step<T>) {
     let Step::Failed(ProviderFailure { kind, message, .. }) = &step else {
         panic!("{entry}: {step:?}");

@@ -9,6 +9,7 @@ mod convert;
 mod endings;
 mod exchange;
 mod gateways;
+pub mod http_client;
 mod kept;
 mod library;
 pub mod limits;

@@ -18,7 +18,7 @@ pub enum FailureKind {
     UnreadableAnswer,
     /// May be repeated with the same key: too many requests, a 5xx. The outcome is unknown.
     Temporary,
-    /// A kept reply, such as a token, no longer works: the host forgets it and starts once more.
+    /// A kept reply, such as a token, stopped working: the host forgets it and starts once more.
     StaleReply,
     /// The module panicked. Made by the guard, never by an author. The outcome is unknown.
     Panicked,

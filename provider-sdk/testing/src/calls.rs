@@ -2,8 +2,7 @@
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
-    Descriptor, FailureKind, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentProvider,
-    ProviderConfig, Step,
+    Descriptor, FailureKind, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentProvider, ProviderConfig, Step,
 };
 
 use crate::harness::{Complaint, Harness, demand, sample_payment, sample_refund};
@@ -16,74 +15,48 @@ pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(),
     let said = descriptor::<P>()?;
     let code = &said.code;
     let in_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    demand(
-        (1..=64).contains(&code.len()) && code.chars().all(in_code),
-        || format!("code {code:?} is not 1 to 64 of a-z, 0-9, _"),
-    )?;
+    demand((1..=64).contains(&code.len()) && code.chars().all(in_code), || {
+        format!("code {code:?} is not 1 to 64 of a-z, 0-9, _")
+    })?;
     demand(!said.name.is_empty(), || "name is empty".into())?;
     demand(!said.version.is_empty(), || "version is empty".into())?;
     demand(!said.methods.is_empty(), || "no methods".into())?;
-    demand(!said.primary_ref_kind.is_empty(), || {
-        "primary_ref_kind is empty".into()
-    })?;
+    demand(!said.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
     for host in &said.hosts {
-        demand(!host.is_empty() && !host.contains('/'), || {
-            format!("host {host:?} is not a bare host name")
-        })?;
+        demand(!host.is_empty() && !host.contains('/'), || format!("host {host:?} is not a bare host name"))?;
     }
     for (at, setting) in said.settings.iter().enumerate() {
         let key = &setting.key;
-        demand(!key.is_empty() && !setting.label.is_empty(), || {
-            format!("setting {key:?} has no key or no label")
-        })?;
-        demand(!setting.secret || setting.default.is_none(), || {
-            format!("the secret setting {key:?} has a default")
-        })?;
-        let twice = said
-            .settings
-            .iter()
-            .skip(at.saturating_add(1))
-            .any(|other| other.key == *key);
+        demand(!key.is_empty() && !setting.label.is_empty(), || format!("setting {key:?} has no key or no label"))?;
+        demand(!setting.secret || setting.default.is_none(), || format!("the secret setting {key:?} has a default"))?;
+        let twice = said.settings.iter().skip(at.saturating_add(1)).any(|other| other.key == *key);
         demand(!twice, || format!("setting {key:?} is named twice"))?;
     }
-    demand(
-        said.capabilities.refund || !said.capabilities.partial_refund,
-        || "partial refunds without refunds".into(),
-    )
+    demand(said.capabilities.refund || !said.capabilities.partial_refund, || "partial refunds without refunds".into())
 }
 
 /// The harness's configuration works.
-pub fn the_configuration_is_accepted<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn the_configuration_is_accepted<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     harness.instance::<P>().map(|_| ())
 }
 
 /// The canned replies lead to a created payment, with none left over.
-pub fn a_payment_is_created_with_the_canned_replies<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn a_payment_is_created_with_the_canned_replies<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let created = created(&harness.instance::<P>()?, harness)?;
     match &created.next {
-        NextAction::Redirect { url } => {
-            demand(url.starts_with("https://") || loopback(url), || {
-                format!("the redirect {url:?} is neither https nor loopback")
-            })
-        }
+        NextAction::Redirect { url } => demand(url.starts_with("https://") || loopback(url), || {
+            format!("the redirect {url:?} is neither https nor loopback")
+        }),
         NextAction::Instructions { json_text } => {
             let object = serde_json::from_str::<serde_json::Map<_, _>>(json_text);
-            demand(object.is_ok(), || {
-                "the instructions are no JSON object".into()
-            })
+            demand(object.is_ok(), || "the instructions are no JSON object".into())
         }
         NextAction::Wait | NextAction::None => Ok(()),
     }
 }
 
 /// Every request goes to a host of the descriptor, or to where an endpoint setting points, over TLS.
-pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let said = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
     let mut allowed = said.hosts.clone();
@@ -94,20 +67,11 @@ pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(
         demand(allowed.iter().any(|name| name == host), || {
             format!("a request goes to {host:?}, which is none of {allowed:?}")
         })?;
-        demand(url.starts_with("https://") || loopback(url), || {
-            format!("{url:?} is neither https nor loopback")
-        })?;
+        demand(url.starts_with("https://") || loopback(url), || format!("{url:?} is neither https nor loopback"))?;
         for (name, value) in &request.headers {
-            let token = !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
-            let clean = value
-                .bytes()
-                .all(|c| c == b'\t' || (b' '..=b'~').contains(&c));
-            demand(token && clean, || {
-                format!("the header {name:?} is malformed")
-            })?;
+            let token = !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
+            let clean = value.bytes().all(|c| c == b'\t' || (b' '..=b'~').contains(&c));
+            demand(token && clean, || format!("the header {name:?} is malformed"))?;
         }
     }
     // What judges and asks must be safe to repeat.
@@ -117,9 +81,7 @@ pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(
         asking.push(sent(&instance.normalize_status(&notice, &[])));
     }
     for request in asking.into_iter().flatten() {
-        demand(request.safe_to_repeat, || {
-            format!("{request:?} asks, but is not marked as safe to repeat")
-        })?;
+        demand(request.safe_to_repeat, || format!("{request:?} asks, but is not marked as safe to repeat"))?;
     }
     Ok(())
 }
@@ -141,13 +103,10 @@ pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
         return Ok(());
     }
     let carry = |text: &str| requests.iter().any(|request| carries(request, text));
-    demand(carry(&harness.order.reference), || {
-        "no request carries our reference".into()
-    })?;
-    demand(
-        said.idempotency_window_seconds == 0 || carry(&harness.order.idempotency_key),
-        || "the descriptor names an idempotency window, and no request carries the key".into(),
-    )
+    demand(carry(&harness.order.reference), || "no request carries our reference".into())?;
+    demand(said.idempotency_window_seconds == 0 || carry(&harness.order.idempotency_key), || {
+        "the descriptor names an idempotency window, and no request carries the key".into()
+    })
 }
 
 /// An answer that cannot be read is never a created payment and never a definite no: the request
@@ -179,22 +138,16 @@ pub fn an_answer_that_cannot_be_read_leaves_the_outcome_unknown<P: PaymentProvid
         replies.push(HttpReply::new(status, body));
         let step = instance.create_payment(&harness.order, &replies);
         let unknown = match &step {
-            Step::Failed(failure) => {
-                !failure.kind.is_definite() && failure.kind != FailureKind::Panicked
-            }
+            Step::Failed(failure) => !failure.kind.is_definite() && failure.kind != FailureKind::Panicked,
             Step::Send { .. } | Step::Done(_) | Step::Unsupported => false,
         };
-        demand(unknown, || {
-            format!("HTTP {status} {body:?} must leave the outcome unknown, got {step:?}")
-        })?;
+        demand(unknown, || format!("HTTP {status} {body:?} must leave the outcome unknown, got {step:?}"))?;
     }
     Ok(())
 }
 
 /// A capability that is offered answers; one that is not says `Unsupported`, whatever it is shown.
-pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let said = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
     let payment = sample_payment(&harness.order, &said.primary_ref_kind);
@@ -202,26 +155,10 @@ pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(
     let offered = said.capabilities;
     for replies in [vec![], vec![HttpReply::new(200, "{}")]] {
         let calls = [
-            (
-                "advance",
-                offered.advance,
-                instance.advance_payment(&payment, &replies),
-            ),
-            (
-                "query",
-                offered.query,
-                instance.query_status(&payment, &replies),
-            ),
-            (
-                "cancel",
-                offered.cancel,
-                instance.cancel_payment(&payment, &replies),
-            ),
-            (
-                "refund",
-                offered.refund,
-                instance.refund_payment(&refund, &replies),
-            ),
+            ("advance", offered.advance, instance.advance_payment(&payment, &replies)),
+            ("query", offered.query, instance.query_status(&payment, &replies)),
+            ("cancel", offered.cancel, instance.cancel_payment(&payment, &replies)),
+            ("refund", offered.refund, instance.refund_payment(&refund, &replies)),
         ];
         for (name, offered, step) in calls {
             demand(offered != (step == Step::Unsupported), || {
@@ -233,9 +170,7 @@ pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(
 }
 
 /// The same input gives the same step, on the same instance and on another.
-pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let kind = descriptor::<P>()?.primary_ref_kind;
     let (one, other) = (harness.instance::<P>()?, harness.instance::<P>()?);
     let everything = |instance: &Instance| {
@@ -261,18 +196,12 @@ pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(
         (notices, created, about)
     };
     let first = everything(&one);
-    demand(first == everything(&one), || {
-        "the same instance gave another answer the second time".into()
-    })?;
-    demand(first == everything(&other), || {
-        "another instance of the same configuration gave another answer".into()
-    })
+    demand(first == everything(&one), || "the same instance gave another answer the second time".into())?;
+    demand(first == everything(&other), || "another instance of the same configuration gave another answer".into())
 }
 
 pub(crate) fn descriptor<P: PaymentProvider>() -> Result<Descriptor, Complaint> {
-    ModuleV1::of::<P>()
-        .descriptor()
-        .map_err(|failure| Complaint::new(format!("no descriptor: {failure}")))
+    ModuleV1::of::<P>().descriptor().map_err(|failure| Complaint::new(format!("no descriptor: {failure}")))
 }
 
 fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, Complaint> {
@@ -283,10 +212,7 @@ fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, Com
             Step::Done(created) if shown == canned.len() => return Ok(created),
             Step::Send { .. } if shown < canned.len() => {}
             step @ (Step::Done(_) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported) => {
-                return Err(Complaint::new(format!(
-                    "with {shown} of {} canned replies: {step:?}",
-                    canned.len()
-                )));
+                return Err(Complaint::new(format!("with {shown} of {} canned replies: {step:?}", canned.len())));
             }
         }
     }
@@ -322,10 +248,7 @@ pub(crate) fn sent<T>(step: &Step<T>) -> Option<HttpRequest> {
 fn carries(request: &HttpRequest, text: &str) -> bool {
     request.url.contains(text)
         || String::from_utf8_lossy(&request.body).contains(text)
-        || request
-            .headers
-            .iter()
-            .any(|(_, value)| value.contains(text))
+        || request.headers.iter().any(|(_, value)| value.contains(text))
 }
 
 fn endpoint_hosts(said: &Descriptor, config: &ProviderConfig) -> Vec<String> {

@@ -21,9 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{
-    Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, Settings, WebhookNotice,
-};
+use cashier_provider_sdk::{Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, Settings, WebhookNotice};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -34,9 +32,7 @@ use crate::rendering;
 /// Runs every `.json` file of `folder` in the order of names, and tells all that differ.
 pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), Complaint> {
     let files = files(folder)?;
-    demand(!files.is_empty(), || {
-        format!("no cases in {}", folder.display())
-    })?;
+    demand(!files.is_empty(), || format!("no cases in {}", folder.display()))?;
     let update = std::env::var_os("UPDATE_CASES").is_some_and(|value| value == "1");
     let mut complaints = Vec::new();
     for path in files {
@@ -58,10 +54,7 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
                     changed = true;
                 }
             } else {
-                complaints.push(format!(
-                    "{}: {name}\nexpected {expected:#}\n     got {answer:#}",
-                    path.display()
-                ));
+                complaints.push(format!("{}: {name}\nexpected {expected:#}\n     got {answer:#}", path.display()));
             }
         }
         if changed {
@@ -105,10 +98,7 @@ struct Case {
     replies: Vec<CaseReply>,
 
     /// Compared as it is, so that it may be of any form.
-    #[expect(
-        dead_code,
-        reason = "read from the document itself; named here so that it is allowed"
-    )]
+    #[expect(dead_code, reason = "read from the document itself; named here so that it is allowed")]
     expect: Option<Value>,
 }
 
@@ -146,13 +136,8 @@ fn yes() -> bool {
     true
 }
 
-fn answer<P: PaymentProvider>(
-    harness: &Harness,
-    document: &Value,
-    path: &Path,
-) -> Result<(String, Value), Complaint> {
-    let case: Case =
-        serde_json::from_value(document.clone()).map_err(|error| trouble(path, &error))?;
+fn answer<P: PaymentProvider>(harness: &Harness, document: &Value, path: &Path) -> Result<(String, Value), Complaint> {
+    let case: Case = serde_json::from_value(document.clone()).map_err(|error| trouble(path, &error))?;
     let instance = instance::<P>(harness, &case)?;
     let replies: Vec<HttpReply> = case.replies.iter().map(reply).collect();
     let secrets = rendering::Masks::of(&harness.config);
@@ -187,10 +172,7 @@ fn answer<P: PaymentProvider>(
             rendering::step(step, &secrets, rendering::updated)
         }
         Entry::Refund => {
-            let mut refund = sample_refund(PaymentRef {
-                amount: harness.order.amount.clone(),
-                ..payment
-            });
+            let mut refund = sample_refund(PaymentRef { amount: harness.order.amount.clone(), ..payment });
             if let Some(stated) = &case.amount {
                 refund.amount = amount(stated);
                 refund.completes = refund.amount == refund.payment.amount;
@@ -210,8 +192,8 @@ fn instance<P: PaymentProvider>(harness: &Harness, case: &Case) -> Result<Instan
         let written = config.settings.to_json_text();
         let mut settings: Map<String, Value> = serde_json::from_str(&written).unwrap_or_default();
         settings.extend(case.settings.clone());
-        config.settings = Settings::parse(&Value::Object(settings).to_string())
-            .map_err(|error| Complaint::new(error.to_string()))?;
+        config.settings =
+            Settings::parse(&Value::Object(settings).to_string()).map_err(|error| Complaint::new(error.to_string()))?;
     }
     configured::<P>(&config)
 }
@@ -246,9 +228,7 @@ fn payment(harness: &Harness, case: &Case, primary_ref_kind: &str) -> PaymentRef
     }
     if !case.refs.is_empty() {
         let refs = pairs(&case.refs).into_iter();
-        payment.refs = refs
-            .map(|(kind, value)| ProviderRef { kind, value })
-            .collect();
+        payment.refs = refs.map(|(kind, value)| ProviderRef { kind, value }).collect();
         payment.payment_id = None;
     }
     payment.payment_id = case.payment_id.clone().or(payment.payment_id);
@@ -256,11 +236,7 @@ fn payment(harness: &Harness, case: &Case, primary_ref_kind: &str) -> PaymentRef
 }
 
 fn reply(case: &CaseReply) -> HttpReply {
-    HttpReply {
-        status: case.status,
-        headers: pairs(&case.headers),
-        body: body(&case.body),
-    }
+    HttpReply { status: case.status, headers: pairs(&case.headers), body: body(&case.body) }
 }
 
 /// A text byte for byte, nothing for null, and JSON as compact JSON.
@@ -268,9 +244,7 @@ fn body(value: &Value) -> Vec<u8> {
     match value {
         Value::Null => Vec::new(),
         Value::String(text) => text.clone().into_bytes(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string().into_bytes()
-        }
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string().into_bytes(),
     }
 }
 
@@ -279,9 +253,7 @@ fn pairs(fields: &Map<String, Value>) -> Vec<(String, String)> {
     fields
         .iter()
         .map(|(name, value)| {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             (name.to_ascii_lowercase(), text)
         })
         .collect()
@@ -296,10 +268,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Complaint> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| trouble(folder, &error))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        if path.extension().is_some_and(|extension| extension == "json") {
             files.push(path);
         }
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
-    Amount, HttpReply, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderRef,
-    RefundOrder, Secret, WebhookNotice,
+    Amount, HttpReply, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderRef, RefundOrder, Secret,
+    WebhookNotice,
 };
 
 /// The little that the kit cannot know about a provider.
@@ -82,9 +82,7 @@ impl Harness {
     }
 }
 
-pub(crate) fn configured<P: PaymentProvider>(
-    config: &ProviderConfig,
-) -> Result<Instance, Complaint> {
+pub(crate) fn configured<P: PaymentProvider>(config: &ProviderConfig) -> Result<Instance, Complaint> {
     ModuleV1::of::<P>()
         .configure(config)
         .map_err(|error| Complaint::new(format!("the configuration is refused: {error}")))
@@ -115,11 +113,7 @@ impl fmt::Display for Complaint {
 
 /// Complains unless `holds`.
 pub(crate) fn demand(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), Complaint> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Complaint(complaint()))
-    }
+    if holds { Ok(()) } else { Err(Complaint(complaint())) }
 }
 
 /// An order of 250.00 USD by card.
@@ -172,10 +166,7 @@ pub fn sample_refund(payment: PaymentRef) -> RefundOrder {
     RefundOrder {
         refund_reference: "R1".into(),
         amount: payment.amount.clone(),
-        refunded_before: Amount {
-            minor: 0,
-            ..payment.amount.clone()
-        },
+        refunded_before: Amount { minor: 0, ..payment.amount.clone() },
         completes: true,
         reason: "requested by customer".into(),
         bag: Vec::new(),

@@ -28,30 +28,21 @@ pub fn no_bytes_in_a_notice_panic<P: PaymentProvider>(harness: &Harness) -> Resu
     let input = (bytes(), vec(header, 0..4), texts(), any::<i64>());
     run(&input, |(body, headers, query, received_unix)| {
         for notice in harness.notices.iter().take(1) {
-            let mut notice = WebhookNotice {
-                body: body.clone(),
-                raw_query: query.clone(),
-                received_unix,
-                ..notice.clone()
-            };
+            let mut notice =
+                WebhookNotice { body: body.clone(), raw_query: query.clone(), received_unix, ..notice.clone() };
             (harness.sign)(&mut notice, harness.secret(), received_unix);
             calm("a signed notice", &instance.normalize_status(&notice, &[]))?;
             notice.headers.splice(0..0, headers.clone());
             calm("a notice", &instance.normalize_status(&notice, &[]))?;
             notice.headers.clone_from(&headers);
-            calm(
-                "an unsigned notice",
-                &instance.normalize_status(&notice, &[]),
-            )?;
+            calm("an unsigned notice", &instance.normalize_status(&notice, &[]))?;
         }
         Ok(())
     })
 }
 
 /// A signed notice in which one JSON value is another, anywhere.
-pub fn no_value_in_a_signed_notice_panics<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn no_value_in_a_signed_notice_panics<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let instance = harness.instance::<P>()?;
     for notice in &harness.notices {
         let Ok(value) = serde_json::from_slice::<Value>(&notice.body) else {
@@ -83,25 +74,14 @@ pub fn no_reply_panics<P: PaymentProvider>(harness: &Harness) -> Result<(), Comp
                 reply.body = other.to_string().into_bytes();
             }
             every_entry(&instance, harness, &kind, &replies)?;
-            every_entry(
-                &instance,
-                harness,
-                &kind,
-                replies.get(at..).unwrap_or_default(),
-            )?;
+            every_entry(&instance, harness, &kind, replies.get(at..).unwrap_or_default())?;
         }
     }
     let header = (texts(), texts());
     let status = prop_oneof![Just(200), Just(400), Just(500), any::<u16>()];
     let reply =
-        (status, vec(header, 0..3), bytes()).prop_map(|(status, headers, body)| HttpReply {
-            status,
-            headers,
-            body,
-        });
-    run(&vec(reply, 0..4), |replies| {
-        every_entry(&instance, harness, &kind, &replies)
-    })
+        (status, vec(header, 0..3), bytes()).prop_map(|(status, headers, body)| HttpReply { status, headers, body });
+    run(&vec(reply, 0..4), |replies| every_entry(&instance, harness, &kind, &replies))
 }
 
 fn every_entry(
@@ -125,9 +105,9 @@ fn every_entry(
 
 fn calm<T>(what: &str, step: &Step<T>) -> Result<(), Complaint> {
     match step {
-        Step::Failed(failure) => demand(failure.kind != FailureKind::Panicked, || {
-            format!("{what}: {}", failure.message)
-        }),
+        Step::Failed(failure) => {
+            demand(failure.kind != FailureKind::Panicked, || format!("{what}: {}", failure.message))
+        }
         Step::Send { .. } | Step::Done(_) | Step::Unsupported => Ok(()),
     }
 }
@@ -145,19 +125,10 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 /// The same inputs in every run, so that a failure is there again the next time.
-fn run<S: Strategy>(
-    input: &S,
-    ask: impl Fn(S::Value) -> Result<(), Complaint>,
-) -> Result<(), Complaint> {
-    let config = Config {
-        cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    };
+fn run<S: Strategy>(input: &S, ask: impl Fn(S::Value) -> Result<(), Complaint>) -> Result<(), Complaint> {
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, rng)
-        .run(input, |value| {
-            ask(value).map_err(|complaint| TestCaseError::fail(complaint.to_string()))
-        })
+        .run(input, |value| ask(value).map_err(|complaint| TestCaseError::fail(complaint.to_string())))
         .map_err(|error| Complaint::new(error.to_string()))
 }

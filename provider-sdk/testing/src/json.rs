@@ -9,10 +9,8 @@ pub(crate) fn reversed(value: &Value) -> String {
         Value::Object(map) => {
             let mut keys: Vec<_> = map.iter().collect();
             keys.sort_by(|(one, _), (other, _)| other.cmp(one));
-            let fields: Vec<String> = keys
-                .into_iter()
-                .map(|(key, value)| format!("{}:{}", json!(key), reversed(value)))
-                .collect();
+            let fields: Vec<String> =
+                keys.into_iter().map(|(key, value)| format!("{}:{}", json!(key), reversed(value))).collect();
             format!("{{{}}}", fields.join(","))
         }
         Value::Array(items) => {
@@ -59,11 +57,7 @@ fn replacements() -> Vec<Value> {
         json!({}),
         json!({"id": 1}),
     ];
-    values.extend(
-        numbers
-            .iter()
-            .filter_map(|number| serde_json::from_str(number).ok()),
-    );
+    values.extend(numbers.iter().filter_map(|number| serde_json::from_str(number).ok()));
     values
 }
 
@@ -71,15 +65,10 @@ fn replacements() -> Vec<Value> {
 fn paths(value: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
     let children: Vec<(String, &Value)> = match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, child)| (key.replace('~', "~0").replace('/', "~1"), child))
-            .collect(),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(at, child)| (at.to_string(), child))
-            .collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, child)| (key.replace('~', "~0").replace('/', "~1"), child)).collect()
+        }
+        Value::Array(items) => items.iter().enumerate().map(|(at, child)| (at.to_string(), child)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
     for (key, child) in children {
@@ -95,10 +84,7 @@ mod tests {
     #[test]
     fn keys_come_the_other_way_round() {
         let value = json!({"a": {"b": 1, "c": [2, {"d": 3, "e": null}]}, "f": "x"});
-        assert_eq!(
-            reversed(&value),
-            r#"{"f":"x","a":{"c":[2,{"e":null,"d":3}],"b":1}}"#
-        );
+        assert_eq!(reversed(&value), r#"{"f":"x","a":{"c":[2,{"e":null,"d":3}],"b":1}}"#);
     }
 
     #[test]

@@ -17,10 +17,7 @@ pub mod notices;
 mod rendering;
 pub mod secrets;
 
-pub use harness::{
-    CANARY_CHARS_MIN, Complaint, Harness, SigningSecret, sample_order, sample_payment,
-    sample_refund,
-};
+pub use harness::{CANARY_CHARS_MIN, Complaint, Harness, SigningSecret, sample_order, sample_payment, sample_refund};
 
 /// Writes one test for each question; `$harness` is a function that gives the [`Harness`].
 #[macro_export]
@@ -60,7 +57,7 @@ macro_rules! conformance {
     };
 }
 
-/// Writes one test that runs every file of a folder of cases; see [`cases`].
+/// Writes one test that runs every file of a folder of cases; see the module `cases`.
 #[macro_export]
 macro_rules! cases {
     ($provider:ty, $harness:expr, $folder:expr) => {

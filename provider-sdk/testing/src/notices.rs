@@ -13,20 +13,13 @@ const POSITIONS_MAX: usize = 400;
 
 /// Every sample notice, signed, is genuine.
 pub fn a_genuine_notice_is_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
-    demand(!harness.notices.is_empty(), || {
-        "the harness brings no notice".into()
-    })?;
+    demand(!harness.notices.is_empty(), || "the harness brings no notice".into())?;
     let instance = harness.instance::<P>()?;
-    harness
-        .signed()
-        .iter()
-        .try_for_each(|notice| genuine(&instance, notice, "a signed notice"))
+    harness.signed().iter().try_for_each(|notice| genuine(&instance, notice, "a signed notice"))
 }
 
 /// A replaced webhook secret verifies as long as the host keeps it.
-pub fn a_replaced_secret_still_verifies<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn a_replaced_secret_still_verifies<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     if harness.signing_secret != SigningSecret::Webhook {
         // One secret for everything has no predecessors.
         return Ok(());
@@ -49,38 +42,28 @@ pub fn a_replaced_secret_still_verifies<P: PaymentProvider>(
 }
 
 /// Without a secret the verdict is `CannotTell`, or there is no configuration at all.
-pub fn without_a_secret_nobody_can_tell<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn without_a_secret_nobody_can_tell<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let Ok(instance) = ModuleV1::of::<P>().configure(&harness.config_without_secret()) else {
         return Ok(());
     };
     let signed_with_nothing = harness.signed_with(&Secret::default(), 0);
     for notice in harness.notices.iter().chain(&signed_with_nothing) {
         let step = instance.normalize_status(notice, &[]);
-        demand(
-            matches!(&step, Step::Done(WebhookVerdict::CannotTell(_))),
-            || format!("without a secret: expected CannotTell, got {step:?}"),
-        )?;
+        demand(matches!(&step, Step::Done(WebhookVerdict::CannotTell(_))), || {
+            format!("without a secret: expected CannotTell, got {step:?}")
+        })?;
     }
     Ok(())
 }
 
 /// A notice without any signature.
-pub fn an_unsigned_notice_is_not_genuine<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn an_unsigned_notice_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let instance = harness.instance::<P>()?;
-    harness
-        .notices
-        .iter()
-        .try_for_each(|notice| not_genuine(&instance, notice, "no signature"))
+    harness.notices.iter().try_for_each(|notice| not_genuine(&instance, notice, "no signature"))
 }
 
 /// A notice signed with a secret that is not ours, the empty one included.
-pub fn a_notice_signed_by_another_is_not_genuine<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn a_notice_signed_by_another_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let instance = harness.instance::<P>()?;
     for secret in [other_secret(harness.secret()), Secret::default()] {
         for notice in harness.signed_with(&secret, 0) {
@@ -91,9 +74,7 @@ pub fn a_notice_signed_by_another_is_not_genuine<P: PaymentProvider>(
 }
 
 /// A signed notice whose body was cut anywhere.
-pub fn a_notice_cut_short_is_not_genuine<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn a_notice_cut_short_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let instance = harness.instance::<P>()?;
     for notice in harness.signed() {
         let json = serde_json::from_slice::<Value>(&notice.body).is_ok();
@@ -112,9 +93,7 @@ pub fn a_notice_cut_short_is_not_genuine<P: PaymentProvider>(
 
 /// A signed notice of which one bit was changed anywhere; where only chosen fields are signed, a
 /// notice whose signature itself was changed.
-pub fn an_edited_notice_is_not_genuine<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn an_edited_notice_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     if !harness.covers_every_byte {
         // Which bytes may change without harm is known to the provider's own cases alone.
         return Ok(());
@@ -133,9 +112,7 @@ pub fn an_edited_notice_is_not_genuine<P: PaymentProvider>(
 }
 
 /// A signed notice whose JSON was parsed and written anew: other spaces, other order of keys.
-pub fn a_notice_written_anew_is_not_genuine<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn a_notice_written_anew_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     if !harness.covers_every_byte {
         return Ok(());
     }
@@ -154,9 +131,7 @@ pub fn a_notice_written_anew_is_not_genuine<P: PaymentProvider>(
 }
 
 /// A notice signed longer ago than the tolerance, or as far ahead; at the edge it is genuine.
-pub fn a_notice_out_of_time_is_not_genuine<P: PaymentProvider>(
-    harness: &Harness,
-) -> Result<(), Complaint> {
+pub fn a_notice_out_of_time_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     if !harness.signs_time {
         return Ok(());
     }
@@ -165,20 +140,12 @@ pub fn a_notice_out_of_time_is_not_genuine<P: PaymentProvider>(
     let beyond = edge.saturating_add(1);
     for seconds in [edge, edge.saturating_neg()] {
         for notice in harness.signed_with(harness.secret(), seconds) {
-            genuine(
-                &instance,
-                &notice,
-                &format!("signed {seconds} s after receipt"),
-            )?;
+            genuine(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
         }
     }
     for seconds in [beyond, beyond.saturating_neg(), 86_400, -86_400] {
         for notice in harness.signed_with(harness.secret(), seconds) {
-            not_genuine(
-                &instance,
-                &notice,
-                &format!("signed {seconds} s after receipt"),
-            )?;
+            not_genuine(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
         }
     }
     Ok(())
@@ -186,28 +153,16 @@ pub fn a_notice_out_of_time_is_not_genuine<P: PaymentProvider>(
 
 fn genuine(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), Complaint> {
     let step = instance.normalize_status(notice, &[]);
-    demand(
-        matches!(&step, Step::Done(WebhookVerdict::Genuine { .. })),
-        || {
-            format!(
-                "{what}: expected Genuine, got {step:?}\nbody: {}",
-                text(notice)
-            )
-        },
-    )
+    demand(matches!(&step, Step::Done(WebhookVerdict::Genuine { .. })), || {
+        format!("{what}: expected Genuine, got {step:?}\nbody: {}", text(notice))
+    })
 }
 
 fn not_genuine(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), Complaint> {
     let step = instance.normalize_status(notice, &[]);
-    demand(
-        matches!(&step, Step::Done(WebhookVerdict::NotGenuine(_))),
-        || {
-            format!(
-                "{what}: expected NotGenuine, got {step:?}\nbody: {}",
-                text(notice)
-            )
-        },
-    )
+    demand(matches!(&step, Step::Done(WebhookVerdict::NotGenuine(_))), || {
+        format!("{what}: expected NotGenuine, got {step:?}\nbody: {}", text(notice))
+    })
 }
 
 fn text(notice: &WebhookNotice) -> String {
@@ -244,19 +199,13 @@ fn positions(length: usize) -> impl Iterator<Item = usize> {
 }
 
 fn written_anew(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let mut anew = vec![
-        ("a space behind", [body, b" "].concat()),
-        ("a line end behind", [body, b"\n"].concat()),
-    ];
+    let mut anew = vec![("a space behind", [body, b" "].concat()), ("a line end behind", [body, b"\n"].concat())];
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         anew.push(("written compactly", value.to_string().into_bytes()));
         if let Ok(pretty) = serde_json::to_vec_pretty(&value) {
             anew.push(("written with spaces", pretty));
         }
-        anew.push((
-            "keys in another order",
-            crate::json::reversed(&value).into_bytes(),
-        ));
+        anew.push(("keys in another order", crate::json::reversed(&value).into_bytes()));
     }
     anew
 }

@@ -2,8 +2,8 @@
 //! the secrets of the configuration are masked.
 
 use cashier_provider_sdk::{
-    Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure,
-    RefundReach, StatusUpdate, Step, WebhookVerdict,
+    Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure, RefundReach, StatusUpdate,
+    Step, WebhookVerdict,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,9 +25,7 @@ impl Masks {
     }
 
     fn hide(&self, text: &str) -> String {
-        self.0
-            .iter()
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
@@ -36,10 +34,7 @@ pub(crate) fn step<T>(step: Step<T>, masks: &Masks, done: impl FnOnce(T) -> Valu
         Step::Send { request, keep } => {
             let mut shown = self::request(&request, masks);
             if let Some(keep) = keep {
-                shown.insert(
-                    "keep".into(),
-                    json!({"name": keep.name, "seconds": keep.seconds}),
-                );
+                shown.insert("keep".into(), json!({"name": keep.name, "seconds": keep.seconds}));
             }
             json!({ "send": shown })
         }
@@ -51,19 +46,13 @@ pub(crate) fn step<T>(step: Step<T>, masks: &Masks, done: impl FnOnce(T) -> Valu
 
 pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
     match verdict {
-        WebhookVerdict::Genuine {
-            updates,
-            acknowledgement,
-        } => {
+        WebhookVerdict::Genuine { updates, acknowledgement } => {
             let updates: Vec<Value> = updates.iter().map(update).collect();
             let mut shown = Map::new();
             shown.insert("genuine".into(), updates.into());
             if let Some(answer) = acknowledgement {
-                let headers: Map<String, Value> = answer
-                    .headers
-                    .into_iter()
-                    .map(|(name, value)| (name, value.into()))
-                    .collect();
+                let headers: Map<String, Value> =
+                    answer.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
                 shown.insert(
                     "acknowledgement".into(),
                     json!({ "status": answer.status, "headers": headers, "body": body(&answer.body) }),
@@ -109,11 +98,7 @@ fn update(update: &StatusUpdate) -> Value {
     put(&mut shown, "reference", update.reference.clone());
     put_refs(&mut shown, &update.refs);
     put(&mut shown, "payment_id", update.payment_id.clone());
-    put(
-        &mut shown,
-        "amount",
-        update.amount.as_ref().map(Amount::to_string),
-    );
+    put(&mut shown, "amount", update.amount.as_ref().map(Amount::to_string));
     put(
         &mut shown,
         "refund",
@@ -137,11 +122,7 @@ fn update(update: &StatusUpdate) -> Value {
         update.dispute.as_ref().map(|dispute| {
             let mut shown = Map::new();
             shown.insert("id".into(), dispute.id.clone().into());
-            put(
-                &mut shown,
-                "amount",
-                dispute.amount.as_ref().map(Amount::to_string),
-            );
+            put(&mut shown, "amount", dispute.amount.as_ref().map(Amount::to_string));
             Value::from(shown)
         }),
     );
@@ -158,20 +139,13 @@ fn failure(failure: &ProviderFailure) -> Value {
     shown.insert("code".into(), failure.code.clone().into());
     shown.insert("message".into(), failure.message.clone().into());
     put(&mut shown, "retryable", failure.retryable.then_some(true));
-    put(
-        &mut shown,
-        "retry_after_seconds",
-        failure.retry_after_seconds,
-    );
+    put(&mut shown, "retry_after_seconds", failure.retry_after_seconds);
     shown.into()
 }
 
 fn request(request: &HttpRequest, masks: &Masks) -> Map<String, Value> {
-    let headers: Map<String, Value> = request
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), masks.hide(value).into()))
-        .collect();
+    let headers: Map<String, Value> =
+        request.headers.iter().map(|(name, value)| (name.clone(), masks.hide(value).into())).collect();
     let form = headers
         .get("content-type")
         .and_then(Value::as_str)
@@ -184,43 +158,30 @@ fn request(request: &HttpRequest, masks: &Masks) -> Map<String, Value> {
         let hidden = masks.hide(&String::from_utf8_lossy(&request.body));
         let body = if form {
             let form = Form::read(hidden.as_bytes());
-            let lines = form
-                .pairs()
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"));
+            let lines = form.pairs().iter().map(|(key, value)| format!("{key}={value}"));
             lines.collect::<Vec<_>>().into()
         } else {
             body(hidden.as_bytes())
         };
         shown.insert("body".into(), body);
     }
-    put(
-        &mut shown,
-        "safe_to_repeat",
-        request.safe_to_repeat.then_some(true),
-    );
+    put(&mut shown, "safe_to_repeat", request.safe_to_repeat.then_some(true));
     shown
 }
 
 /// JSON where it is JSON, else text.
 fn body(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes)
-        .unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
+    serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 fn put_refs(shown: &mut Map<String, Value>, refs: &[cashier_provider_sdk::ProviderRef]) {
-    let lines = refs
-        .iter()
-        .map(|id| Value::from(format!("{} {}", id.kind, id.value)));
+    let lines = refs.iter().map(|id| Value::from(format!("{} {}", id.kind, id.value)));
     let lines: Vec<Value> = lines.collect();
     put(shown, "refs", (!lines.is_empty()).then_some(lines));
 }
 
 fn put_bag(shown: &mut Map<String, Value>, bag: &[(String, String)]) {
-    let fields: Map<String, Value> = bag
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone().into()))
-        .collect();
+    let fields: Map<String, Value> = bag.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     put(shown, "bag", (!fields.is_empty()).then_some(fields));
 }
 

@@ -4,9 +4,7 @@
 use std::fmt::Debug;
 
 use cashier_provider_sdk::host::ModuleV1;
-use cashier_provider_sdk::{
-    HttpReply, PaymentProvider, ProviderConfig, Secret, Settings, Step, WebhookVerdict,
-};
+use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderConfig, Secret, Settings, Step, WebhookVerdict};
 use serde_json::Value;
 
 use crate::calls::{descriptor, sent};
@@ -15,12 +13,8 @@ use crate::harness::{CANARY_CHARS_MIN, Complaint, Harness, demand, sample_paymen
 /// Plants the harness's secrets and listens to every answer, failures included.
 pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
     let said = descriptor::<P>()?;
-    let secret_settings: Vec<&str> = said
-        .settings
-        .iter()
-        .filter(|setting| setting.secret)
-        .map(|setting| setting.key.as_str())
-        .collect();
+    let secret_settings: Vec<&str> =
+        said.settings.iter().filter(|setting| setting.secret).map(|setting| setting.key.as_str()).collect();
     let canaries = canaries(harness, &secret_settings)?;
     let mut heard = Vec::new();
 
@@ -28,10 +22,7 @@ pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Co
     let payment = sample_payment(&harness.order, &said.primary_ref_kind);
     let refund = sample_refund(payment.clone());
     for replies in exchanges(harness, &canaries) {
-        listen(
-            &mut heard,
-            &instance.create_payment(&harness.order, &replies),
-        );
+        listen(&mut heard, &instance.create_payment(&harness.order, &replies));
         listen(&mut heard, &instance.advance_payment(&payment, &replies));
         listen(&mut heard, &instance.query_status(&payment, &replies));
         listen(&mut heard, &instance.cancel_payment(&payment, &replies));
@@ -47,11 +38,7 @@ pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Co
     .concat()
     {
         let step = instance.normalize_status(&notice, &[]);
-        if let Step::Done(WebhookVerdict::Genuine {
-            acknowledgement: Some(answer),
-            ..
-        }) = &step
-        {
+        if let Step::Done(WebhookVerdict::Genuine { acknowledgement: Some(answer), .. }) = &step {
             heard.push(format!("{:?}", answer.headers));
             heard.push(String::from_utf8_lossy(&answer.body).into_owned());
         }
@@ -66,27 +53,18 @@ pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Co
     for text in heard {
         for (name, canary) in &canaries {
             demand(!text.contains(canary.as_str()), || {
-                format!(
-                    "{name} is told in: {}",
-                    text.replace(canary.as_str(), "<the secret>")
-                )
+                format!("{name} is told in: {}", text.replace(canary.as_str(), "<the secret>"))
             })?;
         }
     }
     Ok(())
 }
 
-fn canaries(
-    harness: &Harness,
-    secret_settings: &[&str],
-) -> Result<Vec<(String, String)>, Complaint> {
+fn canaries(harness: &Harness, secret_settings: &[&str]) -> Result<Vec<(String, String)>, Complaint> {
     let config = &harness.config;
     let mut canaries: Vec<(String, String)> = vec![
         ("secret_key".into(), config.secret_key.expose().into()),
-        (
-            "webhook_secret".into(),
-            config.webhook_secret.expose().into(),
-        ),
+        ("webhook_secret".into(), config.webhook_secret.expose().into()),
     ];
     for secret in &config.previous_webhook_secrets {
         canaries.push(("a previous webhook_secret".into(), secret.expose().into()));
@@ -100,9 +78,7 @@ fn canaries(
         canaries.push(("a secret of a reply".into(), canary.clone()));
     }
     canaries.retain(|(_, canary)| !canary.is_empty());
-    demand(!canaries.is_empty(), || {
-        "the harness plants no secret".into()
-    })?;
+    demand(!canaries.is_empty(), || "the harness plants no secret".into())?;
     for (name, canary) in &canaries {
         demand(canary.chars().count() >= CANARY_CHARS_MIN, || {
             format!("{name} is shorter than {CANARY_CHARS_MIN} characters: it is no canary")
@@ -114,9 +90,8 @@ fn canaries(
 /// The canned exchange step by step, and its end in errors that quote what they were sent.
 fn exchanges(harness: &Harness, canaries: &[(String, String)]) -> Vec<Vec<HttpReply>> {
     let canned = &harness.create_replies;
-    let mut exchanges: Vec<Vec<HttpReply>> = (0..=canned.len())
-        .filter_map(|shown| canned.get(..shown).map(<[_]>::to_vec))
-        .collect();
+    let mut exchanges: Vec<Vec<HttpReply>> =
+        (0..=canned.len()).filter_map(|shown| canned.get(..shown).map(<[_]>::to_vec)).collect();
     // A provider's error may quote the key it refused; it has no reason to quote its own token.
     let quoting = canaries
         .iter()

@@ -34,7 +34,8 @@ impl Stripe {
         }
     }
 
-    /// The text without this configuration's secrets: an error may quote the key it was sent.
+    /// The text without this configuration's secrets, cut to its limit. An error may quote the key
+    /// it was sent, and half a key left by a cut is found by no later mask: so first masked, then cut.
     pub(crate) fn masked(&self, text: &str) -> String {
         std::iter::once(&self.secret_key)
             .chain(&self.webhook_secrets)

@@ -114,6 +114,15 @@ fn a_long_page_in_a_message_is_cut() {
     assert_eq!(of_creation(reply(500, &[], &body)).message.len(), 300);
 }
 
+#[test]
+fn a_cut_leaves_no_half_of_a_secret() {
+    for filler in 240..300 {
+        let body = format!(r#"{{"error":{{"message":"{}{SECRET_KEY} {WEBHOOK_SECRET}"}}}}"#, "x".repeat(filler));
+        let message = of_creation(reply(401, &[], &body)).message;
+        assert!(!message.contains("sk_") && !message.contains("whsec_"), "{message}");
+    }
+}
+
 /// A debug line of a request, an instance's refusal and a verdict are what logs are made of.
 #[test]
 fn no_debug_line_repeats_a_secret() {

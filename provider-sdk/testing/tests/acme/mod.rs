@@ -2,14 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cashier_provider_sdk::signature::{
-    Digest, Doubt, Keys, Signature, fresh, hmac, signed_time, to_hex, verify_hmac,
-};
+use cashier_provider_sdk::signature::{Digest, Doubt, Keys, Signature, fresh, hmac, signed_time, to_hex, verify_hmac};
 use cashier_provider_sdk::{
-    Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest,
-    JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, PaymentProvider,
-    PaymentRef, ProviderConfig, ProviderFailure, ProviderRef, Secret, SettingSpec, StatusUpdate,
-    Step, WebhookNotice, WebhookVerdict,
+    Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
+    NormalizedStatus, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
+    ProviderRef, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 use cashier_provider_testing::{Harness, SigningSecret, sample_order};
 use serde_json::{Value, json};
@@ -88,10 +85,7 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
             secrets.push(Secret::new(WEBHOOK_SECRET));
         }
         Ok(Self {
-            api_base: config
-                .settings
-                .text_or("api_base", "https://api.acme.example")?
-                .into(),
+            api_base: config.settings.text_or("api_base", "https://api.acme.example")?.into(),
             secret_key: config.required_secret_key()?,
             webhook_secret: config.webhook_secret.clone(),
             webhook_keys: Keys::text(&secrets),
@@ -122,9 +116,7 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
         match replies {
             [] if FAULT == ASKS_UNSAFELY => Step::send(HttpRequest::post(url)),
             [] => Step::send(HttpRequest::get(url).bearer(self.secret_key.expose())),
-            [found, ..] => read_reply(found)
-                .and_then(|body| read_payment(&body))
-                .into(),
+            [found, ..] => read_reply(found).and_then(|body| read_payment(&body)).into(),
         }
     }
 }
@@ -142,22 +134,18 @@ impl<const FAULT: u32> Acme<FAULT> {
         let amount = match EXPONENTS.express(&order.amount) {
             Ok(amount) => amount,
             Err(error) => {
-                return Step::Failed(ProviderFailure::refused_request(
-                    "amount",
-                    error.to_string(),
-                ));
+                return Step::Failed(ProviderFailure::refused_request("amount", error.to_string()));
             }
         };
         Step::send(
-            HttpRequest::post(format!("{base}/payments"))
-                .bearer(self.secret_key.expose())
-                .idempotency_key(key)
-                .json(&json!({
+            HttpRequest::post(format!("{base}/payments")).bearer(self.secret_key.expose()).idempotency_key(key).json(
+                &json!({
                     "order": order.reference,
                     "amount": amount.minor,
                     "currency": amount.currency,
                     "nonce": counted::<FAULT>(),
-                })),
+                }),
+            ),
         )
     }
 
@@ -180,9 +168,7 @@ impl<const FAULT: u32> Acme<FAULT> {
         Ok(PaymentCreated {
             status: NormalizedStatus::Pending,
             refs: vec![ProviderRef::new("payment", id)],
-            next: NextAction::Redirect {
-                url: format!("{url}{key}"),
-            },
+            next: NextAction::Redirect { url: format!("{url}{key}") },
             ..PaymentCreated::default()
         })
     }
@@ -220,8 +206,8 @@ impl<const FAULT: u32> Acme<FAULT> {
     }
 
     fn read_notice(&self, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
-        let event: Value = serde_json::from_slice(&notice.body)
-            .map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
+        let event: Value =
+            serde_json::from_slice(&notice.body).map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
         if FAULT == PANICS_AT_NOTICES {
             assert!(event.at("/id").as_str().expect("always there").len() < 100);
         }
@@ -326,10 +312,7 @@ pub(crate) fn harness() -> Harness {
         signing_secret: SigningSecret::Webhook,
         signs_time: true,
         covers_every_byte: true,
-        create_replies: vec![HttpReply::new(
-            201,
-            r#"{"id":"p_1","url":"https://pay.acme.example/p_1"}"#,
-        )],
+        create_replies: vec![HttpReply::new(201, r#"{"id":"p_1","url":"https://pay.acme.example/p_1"}"#)],
         reply_canaries: Vec::new(),
     }
 }
