@@ -130,6 +130,7 @@ pub(crate) fn replies<'a>(
             status: reply.status,
             headers: list(headers),
             body: list(&reply.body),
+            bag: list(&[]),
         })
         .collect()
 }

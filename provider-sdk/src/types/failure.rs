@@ -25,6 +25,19 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// The word as written in cases and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::RefusedRequest => "refused_request",
+            Self::NotFound => "not_found",
+            Self::UnreadableAnswer => "unreadable_answer",
+            Self::Temporary => "temporary",
+            Self::StaleReply => "stale_reply",
+            Self::Panicked => "panicked",
+        }
+    }
+
     /// Whether it is certain that this exchange moved no money.
     pub fn is_definite(self) -> bool {
         match self {
