@@ -3,14 +3,13 @@
 
 use cashier_provider_sdk::serde_json::{self, Map, Value, json};
 use cashier_provider_sdk::{
-    HttpReply, HttpRequest, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, ProviderFailure, StatusUpdate,
-    Step,
+    HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, ProviderFailure,
+    StatusUpdate, Step,
 };
 
 use crate::amounts::to_sandbox;
 use crate::config::Sandbox;
-use crate::failure::Asked;
-use crate::payment::text;
+use crate::failure::{Asked, failure};
 use crate::status::{Paid, standing};
 
 /// The metadata key that the service reads as a comma-separated list of switches.
@@ -109,10 +108,10 @@ fn checked_key(key: &str) -> Result<&str, ProviderFailure> {
 
 fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
     if !reply.is_success() {
-        return Err(sandbox.failure(reply, Asked::Creation));
+        return Err(failure(reply, Asked::Creation));
     }
     let payment = reply.json()?;
-    if text(&payment, "reference") != Some(&order.reference) {
+    if payment.text_at("/reference") != Some(&order.reference) {
         return Err(ProviderFailure::unreadable("the created payment bears another reference"));
     }
     let update = standing(&payment, Paid::NotKnown)?;
@@ -134,7 +133,8 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
 
 /// `https`, save where the whole configuration talks to this machine.
 fn page_url(sandbox: &Sandbox, payment: &Value) -> Result<String, ProviderFailure> {
-    text(payment, "payment_url")
+    payment
+        .text_at("/payment_url")
         .filter(|url| {
             url.starts_with("https://") || (url.starts_with("http://") && sandbox.api_base.starts_with("http://"))
         })

@@ -1,14 +1,12 @@
-//! What an answer that is no success means, in the cashier's kinds, with no secret in its words.
+//! What an answer that is no success means, in the cashier's kinds. It knows the README's table of
+//! refusals, and trusts nobody else to say that a payment does not exist.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{FailureKind, HttpReply, ProviderFailure, Secret};
+use cashier_provider_sdk::{FailureKind, HttpReply, JsonRead, ProviderFailure};
 
-use crate::config::Sandbox;
-use crate::payment::text;
-
-/// The service's sentences are short; a longer text is some proxy's page.
-const MESSAGE_CHARS_MAX: usize = 300;
-/// The service's longest word has 20 letters.
+/// The service's sentences are short; a longer text is some proxy's and is left out.
+const MESSAGE_BYTES_MAX: usize = 600;
+/// The service's longest word has 20 letters, its ids have 35.
 const CODE_BYTES_MAX: usize = 64;
 
 /// What was being asked when the answer came.
@@ -34,40 +32,21 @@ const PUBLISHED: [(&str, u16, FailureKind); 10] = [
     ("internal", 500, FailureKind::Temporary),
 ];
 
-impl Sandbox {
-    /// Reads a reply that is no success: `{"error":{code,message,payment}}`, or whatever a proxy in
-    /// between wrote.
-    pub(crate) fn failure(&self, reply: &HttpReply, asked: Asked) -> ProviderFailure {
-        let body = reply.json().unwrap_or_default();
-        let error = body.get("error").unwrap_or(&Value::Null);
-        let by_status = reply.failure(code(reply, error), self.masked(&sentence(reply, error)));
-        let kind = kind(by_status.kind, reply, error, asked);
-        ProviderFailure {
-            kind,
-            code: self.masked(&by_status.code),
-            retryable: kind == FailureKind::Temporary,
-            ..by_status
-        }
-    }
-
-    /// The text without this configuration's secrets: an error may quote the key it was sent.
-    fn masked(&self, text: &str) -> String {
-        std::iter::once(&self.secret_key)
-            .chain(&self.webhook_secrets)
-            .map(Secret::expose)
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-            .chars()
-            .take(MESSAGE_CHARS_MAX)
-            .collect()
-    }
+/// Reads a reply that is no success: `{"error":{code,message,payment}}`, or whatever a proxy in
+/// between wrote. That it may quote a secret is the guard's to mend; nothing is cut here, because a
+/// secret cut in half would not be known again.
+pub(crate) fn failure(reply: &HttpReply, asked: Asked) -> ProviderFailure {
+    let body = reply.json().unwrap_or_default();
+    let by_status = reply.failure(code(reply, &body), sentence(reply, &body));
+    let kind = kind(by_status.kind, reply, &body, asked);
+    ProviderFailure { kind, retryable: kind == FailureKind::Temporary, ..by_status }
 }
 
 /// The service's own word decides; where it is not the service that speaks, the status. A creation
 /// cannot be "not found": there the address is wrong. And that a payment does not exist is believed
 /// of the service alone: a 404 of another server at this address says nothing about it.
-fn kind(by_status: FailureKind, reply: &HttpReply, error: &Value, asked: Asked) -> FailureKind {
-    let word = text(error, "code");
+fn kind(by_status: FailureKind, reply: &HttpReply, body: &Value, asked: Asked) -> FailureKind {
+    let word = body.text_at("/error/code");
     let published = PUBLISHED.iter().find(|(code, status, _)| word == Some(code) && reply.status == *status);
     match (published.map(|(_, _, kind)| *kind), by_status, asked) {
         (Some(FailureKind::NotFound), _, Asked::Creation) => FailureKind::RefusedRequest,
@@ -78,18 +57,18 @@ fn kind(by_status: FailureKind, reply: &HttpReply, error: &Value, asked: Asked) 
     }
 }
 
-fn code(reply: &HttpReply, error: &Value) -> String {
-    text(error, "code")
+fn code(reply: &HttpReply, body: &Value) -> String {
+    body.text_at("/error/code")
         .filter(|code| code.len() <= CODE_BYTES_MAX)
         .map_or_else(|| format!("http_{}", reply.status), str::to_owned)
 }
 
-fn sentence(reply: &HttpReply, error: &Value) -> String {
+fn sentence(reply: &HttpReply, body: &Value) -> String {
     let mut words = format!("the sandbox answered {}", reply.status);
-    if let Some(message) = text(error, "message") {
+    if let Some(message) = body.text_at("/error/message").filter(|text| text.len() <= MESSAGE_BYTES_MAX) {
         words.push_str(&format!(": {message}"));
     }
-    if let Some(payment) = text(error, "payment") {
+    if let Some(payment) = body.text_at("/error/payment").filter(|text| text.len() <= CODE_BYTES_MAX) {
         words.push_str(&format!(" [payment {payment}]"));
     }
     words

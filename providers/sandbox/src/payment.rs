@@ -2,7 +2,9 @@
 //! field that is absent stays absent; one that is there and unreadable is a failure.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{Amount, Dispute, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate};
+use cashier_provider_sdk::{
+    Amount, Dispute, JsonRead, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate,
+};
 
 use crate::amounts::from_sandbox;
 use crate::refs;
@@ -19,12 +21,12 @@ pub(crate) fn payment_update(
     status: NormalizedStatus,
     raw_status: &str,
 ) -> Result<StatusUpdate, ProviderFailure> {
-    let id = own_id(payment, "payment")?;
+    let id = payment.required_text_at("/id")?;
     let update = StatusUpdate {
-        reference: text(payment, "reference").map(str::to_owned),
+        reference: payment.text_at("/reference").map(str::to_owned),
         payment_id: Some(id.to_owned()),
-        amount: Some(money(payment, "amount", currency(payment)?)?),
-        reason: reason(payment, "failure_reason"),
+        amount: Some(money(payment, "/amount", currency(payment)?)?),
+        reason: reason(payment, "/failure_reason"),
         sandbox: Some(sandbox(payment)?),
         ..StatusUpdate::new(status, raw_status)
     };
@@ -41,11 +43,11 @@ pub(crate) fn refund_update(
     refund: &Value,
     raw_status: &str,
 ) -> Result<StatusUpdate, ProviderFailure> {
-    let id = own_id(refund, "refund")?.to_owned();
-    let amount = money(refund, "amount", currency(refund)?)?;
+    let id = refund.required_text_at("/id")?.to_owned();
+    let amount = money(refund, "/amount", currency(refund)?)?;
     Ok(StatusUpdate {
         refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta }),
-        reason: reason(refund, "reason"),
+        reason: reason(refund, "/reason"),
         ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
     })
 }
@@ -55,7 +57,7 @@ pub(crate) fn refund_update(
 /// # Errors
 /// As [`payment_update`], for the sum as well.
 pub(crate) fn refunded_update(payment: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
-    let amount = money(payment, "refunded_total", currency(payment)?)?;
+    let amount = money(payment, "/refunded_total", currency(payment)?)?;
     Ok(StatusUpdate {
         refund: Some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }),
         ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
@@ -72,25 +74,12 @@ pub(crate) fn dispute_update(
     status: NormalizedStatus,
     raw_status: &str,
 ) -> Result<StatusUpdate, ProviderFailure> {
-    let id = own_id(dispute, "dispute")?.to_owned();
-    let amount = money(dispute, "amount", currency(payment)?)?;
+    let id = dispute.required_text_at("/id")?.to_owned();
+    let amount = money(dispute, "/amount", currency(payment)?)?;
     Ok(StatusUpdate {
         dispute: Some(Dispute { id, amount: Some(amount) }),
         ..payment_update(payment, status, raw_status)?
     })
-}
-
-/// The text under `key`; empty is absent.
-pub(crate) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-/// The id of the object itself.
-///
-/// # Errors
-/// `UnreadableAnswer` where it has none.
-pub(crate) fn own_id<'a>(object: &'a Value, what: &str) -> Result<&'a str, ProviderFailure> {
-    text(object, "id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
 }
 
 /// Whether the object says that it is test money. The service always says, so silence is no answer.
@@ -99,26 +88,26 @@ pub(crate) fn own_id<'a>(object: &'a Value, what: &str) -> Result<&'a str, Provi
 /// `UnreadableAnswer` where `livemode` is missing or no flag.
 pub(crate) fn sandbox(object: &Value) -> Result<bool, ProviderFailure> {
     object
-        .get("livemode")
-        .and_then(Value::as_bool)
+        .at("/livemode")
+        .as_bool()
         .map(|live| !live)
         .ok_or_else(|| ProviderFailure::unreadable("livemode is missing or no flag"))
 }
 
-/// The amount under `key`, in units of its own spelling.
+/// The amount there, in units of its own spelling.
 ///
 /// # Errors
 /// `UnreadableAnswer` where it is missing or no decimal text.
-pub(crate) fn money(object: &Value, key: &str, currency: &str) -> Result<Amount, ProviderFailure> {
-    let text = object.get(key).unwrap_or(&Value::Null);
-    from_sandbox(text, currency).map_err(|error| ProviderFailure::unreadable(format!("{key}: {error}")))
+pub(crate) fn money(object: &Value, pointer: &str, currency: &str) -> Result<Amount, ProviderFailure> {
+    from_sandbox(object.at(pointer), currency)
+        .map_err(|error| ProviderFailure::unreadable(format!("{pointer}: {error}")))
 }
 
 /// As stated; whether it is the ordered one is the host's to compare.
 pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
-    text(object, "currency").ok_or_else(|| ProviderFailure::unreadable("currency is missing"))
+    object.required_text_at("/currency")
 }
 
-fn reason(object: &Value, key: &str) -> Option<String> {
-    text(object, key).map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+fn reason(object: &Value, pointer: &str) -> Option<String> {
+    object.text_at(pointer).map(|words| words.chars().take(REASON_CHARS_MAX).collect())
 }

@@ -3,12 +3,12 @@
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
-    Form, HttpReply, HttpRequest, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
+    Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
 };
 
 use crate::config::Sandbox;
-use crate::failure::Asked;
-use crate::payment::{currency, dispute_update, money, payment_update, refunded_update, text};
+use crate::failure::{Asked, failure};
+use crate::payment::{currency, dispute_update, money, payment_update, refunded_update};
 use crate::refs;
 
 pub(crate) fn query_status(sandbox: &Sandbox, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
@@ -18,7 +18,7 @@ pub(crate) fn query_status(sandbox: &Sandbox, payment: &PaymentRef, replies: &[H
     };
     match replies {
         [] => Step::send(subject.request(sandbox)),
-        [reply, ..] => subject.read(sandbox, reply).and_then(|found| standing(&found, Paid::known_of(payment))).into(),
+        [reply, ..] => subject.read(reply).and_then(|found| standing(&found, Paid::known_of(payment))).into(),
     }
 }
 
@@ -59,30 +59,30 @@ impl<'a> Subject<'a> {
     }
 
     /// The payment that was asked about.
-    fn read(&self, sandbox: &Sandbox, reply: &HttpReply) -> Result<Value, ProviderFailure> {
+    fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
         if !reply.is_success() {
-            return Err(sandbox.failure(reply, Asked::Status));
+            return Err(failure(reply, Asked::Status));
         }
         let body = reply.json()?;
         match self {
-            Self::Id(id) => about(body, "id", id),
-            Self::Reference(reference) => about(only_one(&body)?, "reference", reference),
+            Self::Id(id) => about(body, "/id", id),
+            Self::Reference(reference) => about(only_one(&body)?, "/reference", reference),
         }
     }
 }
 
-fn about(payment: Value, key: &str, asked: &str) -> Result<Value, ProviderFailure> {
-    if text(&payment, key) == Some(asked) {
+fn about(payment: Value, pointer: &str, asked: &str) -> Result<Value, ProviderFailure> {
+    if payment.text_at(pointer) == Some(asked) {
         return Ok(payment);
     }
-    Err(ProviderFailure::unreadable(format!("the answer is about another {key}")))
+    Err(ProviderFailure::unreadable(format!("the answer is about another {pointer}")))
 }
 
 /// A reference is ours alone and sent under one key, so the service has one payment for it or none.
 fn only_one(list: &Value) -> Result<Value, ProviderFailure> {
     let payments = list
-        .get("payments")
-        .and_then(Value::as_array)
+        .at("/payments")
+        .as_array()
         .ok_or_else(|| ProviderFailure::unreadable("the answer holds no list of payments"))?;
     match payments.as_slice() {
         [] => Err(ProviderFailure::not_found("the sandbox has no payment with this reference")),
@@ -108,7 +108,7 @@ impl Paid {
 /// A payment as it stands. An answer states one fact, and a paid one may hold three: that it was
 /// paid comes first; where that is known, what went back, then that a dispute was lifted.
 pub(crate) fn standing(payment: &Value, paid: Paid) -> Result<StatusUpdate, ProviderFailure> {
-    let word = text(payment, "status").ok_or_else(|| ProviderFailure::unreadable("a payment without a status"))?;
+    let word = payment.required_text_at("/status")?;
     match word {
         "pending" => payment_update(payment, NormalizedStatus::Pending, word),
         "confirmed" => match paid {
@@ -118,21 +118,17 @@ pub(crate) fn standing(payment: &Value, paid: Paid) -> Result<StatusUpdate, Prov
         "failed" => payment_update(payment, NormalizedStatus::Failed, word),
         "cancelled" => payment_update(payment, NormalizedStatus::Cancelled, word),
         "refunded" => refunded_update(payment, word),
-        "chargeback" => dispute_update(payment, dispute(payment), NormalizedStatus::Chargeback, word),
+        "chargeback" => dispute_update(payment, payment.at("/dispute"), NormalizedStatus::Chargeback, word),
         _ => payment_update(payment, NormalizedStatus::Unknown, word),
     }
 }
 
 fn paid_standing(payment: &Value, word: &str) -> Result<StatusUpdate, ProviderFailure> {
-    if money(payment, "refunded_total", currency(payment)?)?.minor > 0 {
+    if money(payment, "/refunded_total", currency(payment)?)?.minor > 0 {
         return refunded_update(payment, word);
     }
-    match text(dispute(payment), "status") {
-        Some("reversed") => dispute_update(payment, dispute(payment), NormalizedStatus::ChargebackReversed, word),
+    match payment.text_at("/dispute/status") {
+        Some("reversed") => dispute_update(payment, payment.at("/dispute"), NormalizedStatus::ChargebackReversed, word),
         Some(_) | None => payment_update(payment, NormalizedStatus::Confirmed, word),
     }
-}
-
-fn dispute(payment: &Value) -> &Value {
-    payment.get("dispute").unwrap_or(&Value::Null)
 }

@@ -3,10 +3,10 @@
 
 use cashier_provider_sdk::serde_json::{self, Value};
 use cashier_provider_sdk::signature::Genuine;
-use cashier_provider_sdk::{NormalizedStatus, ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
+use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
 
 use crate::config::Sandbox;
-use crate::payment::{dispute_update, own_id, payment_update, refund_update, sandbox, text};
+use crate::payment::{dispute_update, payment_update, refund_update, sandbox};
 use crate::signature;
 
 /// # Errors
@@ -21,7 +21,7 @@ pub(crate) fn judge(configured: &Sandbox, notice: &WebhookNotice) -> Result<Webh
         None => WebhookVerdict::nothing_to_do(),
         // The mode is passed on, not judged: what test money may do is the host's to say.
         Some(update) => WebhookVerdict::updates(vec![StatusUpdate {
-            event_id: Some(own_id(&event.body, "event")?.to_owned()),
+            event_id: Some(event.body.required_text_at("/id")?.to_owned()),
             sandbox: Some(sandbox(&event.body)?),
             ..update
         }]),
@@ -34,33 +34,26 @@ struct Event {
     body: Value,
 }
 
-impl Event {
-    fn part(&self, key: &str) -> &Value {
-        self.body.get(key).unwrap_or(&Value::Null)
-    }
-}
-
 fn read_event(notice: &WebhookNotice, _proof: Genuine) -> Result<Event, ProviderFailure> {
     let body: Value = serde_json::from_slice(&notice.body)
         .map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))?;
-    let kind =
-        text(&body, "type").ok_or_else(|| ProviderFailure::unreadable("the signed notice has no type"))?.to_owned();
+    let kind = body.required_text_at("/type")?.to_owned();
     Ok(Event { kind, body })
 }
 
 /// The README's table of types. A refund in part is `Refunded` as one in full: how far it reaches
 /// is said by its amount, and the service itself keeps calling the payment confirmed.
 fn update(event: &Event) -> Result<Option<StatusUpdate>, ProviderFailure> {
-    let (kind, payment) = (event.kind.as_str(), event.part("data"));
+    let (kind, payment) = (event.kind.as_str(), event.body.at("/data"));
     match kind {
         "payment.pending" => payment_update(payment, NormalizedStatus::Pending, kind),
         "payment.confirmed" => payment_update(payment, NormalizedStatus::Confirmed, kind),
         "payment.failed" => payment_update(payment, NormalizedStatus::Failed, kind),
         "payment.cancelled" => payment_update(payment, NormalizedStatus::Cancelled, kind),
-        "payment.refunded" => refund_update(payment, event.part("refund"), kind),
-        "payment.chargeback" => dispute_update(payment, event.part("dispute"), NormalizedStatus::Chargeback, kind),
+        "payment.refunded" => refund_update(payment, event.body.at("/refund"), kind),
+        "payment.chargeback" => dispute_update(payment, event.body.at("/dispute"), NormalizedStatus::Chargeback, kind),
         "payment.chargeback_reversed" => {
-            dispute_update(payment, event.part("dispute"), NormalizedStatus::ChargebackReversed, kind)
+            dispute_update(payment, event.body.at("/dispute"), NormalizedStatus::ChargebackReversed, kind)
         }
         _ => return Ok(None),
     }
