@@ -1,7 +1,6 @@
 //! The cashier: doors, flows, ledger, strand, plugin host and trading server, built by [`app`].
 //! ARCHITECTURE.md draws the rooms and says which room knows which.
 
-pub mod app;
 pub mod flows;
 pub mod http;
 pub mod ledger;

@@ -32,8 +32,8 @@ use self::pool::{Origin, Pool, Wire};
 pub use self::target::ProviderEgress;
 use self::target::Target;
 
-/// Longest exchange, whatever the caller allows: no provider's documentation advises to wait beyond a minute, and every
-/// waiting request holds a connection.
+/// Longest exchange, whatever the caller allows: twice the minute that the most patient providers advise. Every waiting
+/// request holds a connection.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(120);
 
 /// Connections of one provider at a time. At one second an answer this is 256 requests a second; beyond it they wait.
@@ -219,7 +219,9 @@ impl Lines {
         ends: Instant,
     ) -> Result<EgressReply, EgressError> {
         let place = timeout_at(ends, self.places.acquire()).await;
-        let _place = place.map_err(|_| EgressError::NeverSent(NeverSent::Busy))?;
+        // A place that falls free at the deadline itself is given to whoever waits, who must not begin any more.
+        let place = place.ok().filter(|_| Instant::now() < ends);
+        let _place = place.ok_or(EgressError::NeverSent(NeverSent::Busy))?;
         let origin = Origin::of(target);
         let (mut wire, answer) = match self.pool.take(&origin) {
             Some(wire) => match ask(wire, request, ends).await {
@@ -247,6 +249,10 @@ impl Lines {
     ) -> Result<Answered, EgressError> {
         let stream = self.dialer.dial(target, ends).await.map_err(EgressError::NeverSent)?;
         let wire = Wire::over(stream).await.map_err(EgressError::NeverSent)?;
+        if Instant::now() >= ends {
+            let why = format!("{}: no connection before the deadline", target.host);
+            return Err(EgressError::NeverSent(NeverSent::Connect(why)));
+        }
         ask(wire, request, ends).await.map_err(|unanswered| match unanswered {
             Unanswered::Untouched(_) => {
                 let why = format!("{} closed it before anything was sent", target.host);

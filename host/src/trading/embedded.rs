@@ -15,7 +15,8 @@ use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::roster::{Holdings, ImportReport, Mistake, PostingRefusal, Roster, admit, judge};
+use super::posting::{PostingRefusal, judge};
+use super::roster::{Holdings, ImportReport, Mistake, Roster, admit};
 use super::rows::{self, DiskFault};
 use crate::ports::{Durable, Fault, Posting, TradingServer};
 

@@ -4,6 +4,7 @@
 pub mod embedded;
 mod entry;
 pub mod import;
+pub mod posting;
 pub mod roster;
 mod rows;
 #[cfg(test)]

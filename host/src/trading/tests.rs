@@ -1,6 +1,5 @@
-//! The embedded trading server from outside: postings, keys, crowds, crashes, locks and import files.
+//! The embedded trading server from outside: postings, keys, crowds, crashes and locks.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
@@ -9,12 +8,14 @@ use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 use cashier_core::time::UnixTime;
-use expect_test::expect;
 use tempfile::TempDir;
 
-use super::embedded::Embedded;
-use super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
+use super::embedded::{AdmitError, Embedded};
+use super::import::import_text;
+use super::roster::{AccountEntry, Roster};
 use crate::ports::{Durable, Posting, TradingServer};
+
+mod import;
 
 const WORLD: &str = r#"{
   "groups": [
@@ -271,122 +272,26 @@ async fn facts_of_an_account_are_told_at_once() {
     assert_eq!(balance(&trading, 105), "0.0 USD", "no stated balance is zero");
 }
 
-#[test]
-fn importing_again_updates_but_never_moves_a_balance() {
-    let (folder, trading) = house();
-    let report = import_text(WORLD, &trading).unwrap();
-    expect![[r#"
-        groups: 0 added, 0 updated, 3 unchanged
-        customers: 0 added, 0 updated, 2 unchanged
-        accounts: 0 added, 0 updated, 6 unchanged
-    "#]]
-    .assert_eq(&report.to_string());
-
-    let changed = r#"{
-      "groups": [{"group": "real\\BTC", "brand": "beta", "currency": "BTC", "account_mode": 0, "enable": false}],
-      "accounts": [
-        {"login": 100, "customer_id": 6, "group": "real\\USD", "enable": 0, "balance": 999999},
-        {"login": 105, "customer_id": 6, "group": "real\\BTC", "enable": true},
-        {"login": 106, "customer_id": 6, "group": "real\\BTC", "enable": true, "balance": 0.5}
-      ]
-    }"#;
-    let report = import_text(changed, &trading).unwrap();
-    expect![[r#"
-        groups: 0 added, 1 updated, 0 unchanged
-        customers: 0 added, 0 updated, 0 unchanged
-        accounts: 1 added, 2 updated, 0 unchanged
-    "#]]
-    .assert_eq(&report.to_string());
-    drop(trading);
-    let trading = Embedded::open(folder.path()).unwrap();
-    let facts = |login| trading.account_shown(Login(login)).unwrap().unwrap();
-    assert_eq!((balance(&trading, 100), facts(100).account.customer_id), ("100.5 USD".into(), CustomerId(6)));
-    assert_eq!((balance(&trading, 105), balance(&trading, 106)), ("0.0 BTC".into(), "0.5 BTC".into()));
-    assert_eq!((&*facts(103).group.brand, facts(103).account_open()), ("beta", false));
-}
-
-#[test]
-fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
+#[tokio::test]
+async fn a_part_is_changed_by_stating_it_anew() {
     let (_folder, trading) = house();
-    let wrong = r#"{
-  "customers": [
-    {"customer_id": 0, "country": "Germany", "brand": "a", "status": "0", "deposit_allowed": 1, "withdrawal_allowed": 2},
-    {"customer_id": 7, "country": "FR", "brand": "a", "status": 0, "deposit_allowed": 1}
-  ],
-  "groups": [
-    {"group": "", "brand": 5, "currency": "usd", "account_mode": 2, "enable": 1, "colour": "red"},
-    []
-  ],
-  "accounts": [
-    {"login": 9007199254740992, "customer_id": 5.0, "group": "real\\USD", "enable": "1", "balance": "5"},
-    {"login": 200, "login": 201, "customer_id": 5, "group": "real\\USD", "enable": 1, "balance": 1e3}
-  ]
-}"#;
-    expect![[r#"
-        nothing was imported:
-          line 7: groups[0].brand: must be a text of at most 64 characters
-          line 7: groups[0].currency: must be a currency code such as "USD"
-          line 7: groups[0].account_mode: must be 0 (demo) or 1 (real)
-          line 7: groups[0].group: must not be empty
-          line 7: groups[0].colour: is unknown or stands there twice
-          line 8: groups[1]: must be an object
-          line 3: customers[0].customer_id: must be a whole number from 1 to 2^53 - 1
-          line 3: customers[0].country: must be two upper-case letters, or empty
-          line 3: customers[0].status: must be a whole number
-          line 3: customers[0].withdrawal_allowed: must be 0 or 1
-          line 4: customers[1].withdrawal_allowed: is missing
-          line 11: accounts[0].login: must be a whole number from 1 to 2^53 - 1
-          line 11: accounts[0].customer_id: must be a whole number from 1 to 2^53 - 1
-          line 11: accounts[0].enable: must be 0 or 1
-          line 11: accounts[0].balance: must be a plain decimal number, not quoted
-          line 12: accounts[1].balance: must be a plain decimal number, not quoted
-          line 12: accounts[1].login: is unknown or stands there twice
-    "#]]
-    .assert_eq(&format!("{}\n", import_text(wrong, &trading).unwrap_err()));
+    let known = trading.customer(CustomerId(5)).unwrap().unwrap();
+    let barred = Customer { status: 3, ..Customer::clone(&known) };
+    let report = trading.admit(Roster { customers: vec![barred], ..Roster::default() }).await.unwrap();
+    assert_eq!((report.customers.updated, report.accounts.updated), (1, 0));
+    assert_eq!(trading.account_shown(Login(100)).unwrap().unwrap().customer.status, 3);
 
-    let unfitting = r#"{
-  "groups": [
-    {"group": "real\\USD", "brand": "alpha", "currency": "EUR", "account_mode": 1, "enable": 1},
-    {"group": "new", "brand": "alpha", "currency": "JPY", "account_mode": 1, "enable": 1},
-    {"group": "new", "brand": "beta", "currency": "JPY", "account_mode": 1, "enable": 1}
-  ],
-  "accounts": [
-    {"login": 103, "customer_id": 5, "group": "new", "enable": 1},
-    {"login": 300, "customer_id": 77, "group": "nowhere", "enable": 1},
-    {"login": 301, "customer_id": 5, "group": "new", "enable": 1, "balance": 1.5},
-    {"login": 302, "customer_id": 5, "group": "new", "enable": 1, "balance": 99999999999999999999},
-    {"login": 303, "customer_id": 5, "group": "new", "enable": 1, "balance": 5}
-  ]
-}"#;
-    expect![[r#"
-        nothing was imported:
-          line 5: groups[2].group: repeats groups[1]
-          line 8: accounts[0].group: the balance of 0.00000003 BTC cannot become JPY
-          line 9: accounts[1].customer_id: there is no customer 77
-          line 9: accounts[1].group: there is no group "nowhere"
-          line 10: accounts[2].balance: 1.5 has more decimals than its currency
-          line 11: accounts[3].balance: 99999999999999999999 is larger than 10^15 minor units
-          line 3: groups[0].currency: account 100 holds 100.5 USD, which cannot become EUR
-    "#]]
-    .assert_eq(&format!("{}\n", import_text(unfitting, &trading).unwrap_err()));
-    assert_eq!(trading.account_shown(Login(303)), Ok(None), "nothing is written on any mistake");
-    assert_eq!(trading.group("new"), Ok(None));
-    assert_eq!(balance(&trading, 100), "100.5 USD");
-}
-
-#[test]
-fn a_file_that_is_no_roster_is_refused_whole() {
-    let (folder, trading) = house();
-    let said = |text| import_text(text, &trading).unwrap_err().to_string();
-    assert!(said("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", said("{\n\"groups\": [,]}"));
-    assert!(said(r#"{"persons": []}"#).contains("unknown field `persons`"));
-    assert!(said("[[]]").contains("no JSON object"));
-    let missing = import(Path::new("/nowhere/roster.json"), &trading).unwrap_err();
-    assert!(matches!(missing, ImportError::Unreadable(_)), "{missing}");
-    let large = folder.path().join("large.json");
-    std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
-    assert!(import(&large, &trading).unwrap_err().to_string().contains("268435457 bytes are more"));
-    let file = folder.path().join("world.json");
-    std::fs::write(&file, WORLD).unwrap();
-    assert_eq!(import(&file, &trading).unwrap().accounts.unchanged, 6);
+    let lost = AccountEntry {
+        login: Login(100),
+        customer_id: CustomerId(5),
+        group: "nowhere".into(),
+        enabled: true,
+        opening_balance: Box::default(),
+    };
+    let Err(AdmitError::Mistakes(mistakes)) = trading.admit(Roster { accounts: vec![lost], ..Roster::default() }).await
+    else {
+        panic!("there is no such group");
+    };
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["accounts[0].group: there is no group \"nowhere\""]);
 }
