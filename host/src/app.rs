@@ -15,11 +15,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::flows::{House, Ports, Rules, configure, janitor};
+use crate::http::customers::Customers;
 use crate::http::serve::{Door, Surroundings};
 use crate::http::session::{SessionKeys, parse_keys};
 use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::plugins::{PluginSettings, Plugins, World, http_client::HttpNetworks};
+use crate::manager::Desk;
+use crate::plugins::http_client::{EgressSettings, HttpClient};
+use crate::plugins::{PluginSettings, Plugins, World};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::bodies::Reader;
@@ -208,7 +211,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
             public_url: public_url.to_owned(),
         },
         World {
-            networks: Arc::new(HttpNetworks::new()?),
+            networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
             clock: Arc::clone(&machine.clock),
             entropy: Arc::clone(&machine.entropy),
         },
@@ -251,9 +254,11 @@ impl Sockets {
     fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>) -> [Door; 3] {
         let door = |name, socket, connections_max, routes| Door { name, socket, tls: None, connections_max, routes };
         let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
+        let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
+        let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
         [
-            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customer_routes(house, keys)),
-            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::manager_routes(house, keys)),
+            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customers::routes(Arc::new(customers))),
+            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::managers::routes(Arc::new(desk))),
             door("watch", self.watch, WATCH_CONNECTIONS_MAX, http::watch::routes(watched)),
         ]
     }

@@ -11,12 +11,11 @@ use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::time::UnixTime;
-use cashier_host::plugins::network::{EgressPolicy, HttpReply, HttpRequest, Network, Networks, SendError};
+use cashier_host::plugins::http_client::{EgressSettings, HttpClient};
 use cashier_host::plugins::plugins_toml::library_file_name;
 use cashier_host::plugins::{PluginSettings, Plugins, Report, World};
 use cashier_host::ports::{CatalogLine, Clock, Entropy, Gateway, Modules, Order, PaymentQuery, RawNotice};
 use cashier_host::system::SystemClock;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
@@ -84,7 +83,8 @@ impl Workshop {
             program: probe.into(),
             public_url: "https://cashier.test".to_owned(),
         };
-        let world = World { networks: Arc::new(NoNetwork), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
+        let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
+        let world = World { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
         let written = std::fs::write(&settings.file, plugins_toml);
         let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, world));
         match opened {
@@ -237,20 +237,5 @@ struct FixedEntropy;
 impl Entropy for FixedEntropy {
     fn bits(&self) -> u128 {
         7
-    }
-}
-
-/// Nothing can be reached.
-struct NoNetwork;
-
-impl Networks for NoNetwork {
-    fn open(&self, _policy: EgressPolicy) -> Result<Arc<dyn Network>, String> {
-        Ok(Arc::new(NoNetwork))
-    }
-}
-
-impl Network for NoNetwork {
-    fn send(&self, _request: HttpRequest, _within: Duration) -> BoxFuture<'static, Result<HttpReply, SendError>> {
-        futures_util::future::ready(Err(SendError::NeverSent("this test has no network".to_owned()))).boxed()
     }
 }

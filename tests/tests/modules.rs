@@ -267,13 +267,16 @@ async fn a_config_is_validated_in_the_modules_own_words() {
         (with(json!({"api_base": "https://echo.invalid/v2"}), json!({})), Ok(())),
         (
             with(json!({"api_base": "http://echo.invalid"}), json!({})),
-            Err("api_base: echo.invalid:80 is no host that this module may use"),
+            Err("api_base: echo.invalid:80 may be asked over https only"),
         ),
         (
             with(json!({"api_base": "https://evil.test"}), json!({})),
-            Err("api_base: evil.test:443 is no host that this module may use"),
+            Err("api_base: evil.test:443 is not among the hosts of this provider"),
         ),
-        (with(json!({"api_base": "echo.invalid"}), json!({})), Err("api_base: must be an absolute http or https URL")),
+        (
+            with(json!({"api_base": "echo.invalid"}), json!({})),
+            Err("api_base: the URL is not valid: relative URL without a base"),
+        ),
         (ProviderConfig { provider: "nobody".into(), ..echo() }, Ok(())),
     ];
     for (config, expected) in table {

@@ -6,7 +6,7 @@ use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
 use super::{CliError, SettingsArgs, say};
-use crate::http::session::{SessionKeys, TokenClaims};
+use crate::http::session::{KeyError, SessionKeys, issue_token, parse_keys};
 use crate::ports::Clock;
 use crate::system::SystemClock;
 
@@ -69,11 +69,11 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let settings = args.settings.read()?;
-    let keys = SessionKeys::parse(&settings.session_keys)?;
+    let wrong = |error: KeyError| CliError(format!("session keys: {error}"));
+    let keys = SessionKeys::new(parse_keys(&settings.session_keys).map_err(wrong)?).map_err(wrong)?;
+    let ttl_seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     let now = SystemClock::new().now();
-    let ttl = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
-    let claims = TokenClaims { id: args.id, role: args.role.role(), brand: args.brand.as_deref(), now, ttl_seconds: ttl };
-    say(&keys.issue(&claims)?);
+    say(&issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl_seconds, now)?);
     Ok(())
 }
 

@@ -7,4 +7,4 @@ mod shown;
 
 pub(super) use heard::{acknowledgement, created, update, updates};
 pub(super) use masks::Masks;
-pub(super) use shown::{config, missing_required, notice, payment, payment_order, wrong_endpoint};
+pub(super) use shown::{config, endpoints, missing_required, notice, payment, payment_order};

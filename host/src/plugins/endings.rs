@@ -170,7 +170,7 @@ fn sentence(broken: &Broken) -> String {
         Broken::TooManySteps(most) => format!("the module wants to send more than {most} requests"),
         Broken::Overloaded => "too many exchanges with the provider are under way".to_owned(),
         Broken::BreakerOpen => "the provider could not be reached of late and is not asked".to_owned(),
-        Broken::NotSent(reason) => format!("the provider could not be reached: {reason}"),
+        Broken::NotSent(reason) => format!("the provider was not asked: {reason}"),
         Broken::NoAnswer(reason) => format!("the provider did not answer: {reason}"),
         Broken::OutOfTime => "the exchange with the provider took too long".to_owned(),
     }

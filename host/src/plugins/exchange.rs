@@ -224,10 +224,14 @@ impl Line {
         };
         let now = self.clock.monotonic();
         running.provider_time = running.provider_time.saturating_add(now.saturating_sub(sent_at));
-        running.moved |= moves && !matches!(answer, Err(SendError::NeverSent(_)));
-        self.remember(answer.is_ok(), now);
+        match &answer {
+            Ok(_) => self.remember(true, now),
+            Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.remember(false, now),
+            Err(SendError::Refused(_)) => {}
+        }
+        running.moved |= moves && matches!(answer, Ok(_) | Err(SendError::Unknown(_)));
         answer.map_err(|error| match error {
-            SendError::NeverSent(reason) => Broken::NotSent(reason),
+            SendError::Refused(reason) | SendError::NeverSent(reason) => Broken::NotSent(reason),
             SendError::Unknown(reason) => Broken::NoAnswer(reason),
         })
     }

@@ -112,8 +112,8 @@ async fn configured(row: &Row, parts: &Parts) -> Result<(ModuleThread, Masks), S
     if let Some(spec) = convert::missing_required(&config, &loaded.generation.descriptor).filter(|_| row.enabled) {
         return Err(format!("{}: is required", spec.key));
     }
-    if let Some(refusal) = convert::wrong_endpoint(&config, &loaded.generation.descriptor, &loaded.hosts) {
-        return Err(refusal);
+    for (key, url) in convert::endpoints(&config, &loaded.generation.descriptor) {
+        loaded.network.permits(url).map_err(|reason| format!("{key}: {reason}"))?;
     }
     let masks = Masks::of(&config, &loaded.generation.descriptor);
     let (limits, stuck) = (loaded.listed.limits, Arc::clone(&loaded.generation.stuck_configuring));

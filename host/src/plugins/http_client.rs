@@ -180,6 +180,14 @@ impl std::error::Error for EgressError {}
 pub struct Egress(Arc<Lines>);
 
 impl Egress {
+    /// Whether requests may go to this URL, as far as scheme, host and port tell.
+    ///
+    /// # Errors
+    /// Why they may not.
+    pub fn permits(&self, url: &str) -> Result<(), String> {
+        self.0.provider.target(url).map(drop)
+    }
+
     /// Sends a request and reads the answer, all within `deadline` (at most [`DEADLINE_MAX`]). Dropping the future closes
     /// the connection; the outcome is then unknown.
     ///

@@ -6,6 +6,7 @@
 mod breaker;
 mod catalog;
 mod convert;
+mod egress;
 mod endings;
 mod exchange;
 mod gateways;

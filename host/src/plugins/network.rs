@@ -14,13 +14,15 @@ pub struct EgressPolicy {
     pub provider: String,
     /// `host` for port 443, or `host:port`.
     pub hosts: Vec<String>,
-    /// `host` or `host:port` whose address may be private or loopback.
+    /// `host:port` that may be asked though its address is private or loopback, or a range of addresses.
     pub private: Vec<String>,
 }
 
 /// No answer came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
+    /// The host itself does not send it; says nothing about the provider.
+    Refused(String),
     /// Not a byte of the request left.
     NeverSent(String),
     /// It may have arrived.
@@ -30,13 +32,19 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NeverSent(reason) | Self::Unknown(reason) => f.write_str(reason),
+            Self::Refused(reason) | Self::NeverSent(reason) | Self::Unknown(reason) => f.write_str(reason),
         }
     }
 }
 
 /// One module's way out, with connections of its own.
 pub trait Network: Send + Sync {
+    /// Whether requests may go to this URL, as far as scheme, host and port tell.
+    ///
+    /// # Errors
+    /// Why they may not; without path or query.
+    fn permits(&self, url: &str) -> Result<(), String>;
+
     /// Sends `request` and waits for the whole reply, no longer than `within`. Header names of the reply are lower case.
     fn send(&self, request: HttpRequest, within: Duration) -> BoxFuture<'static, Result<HttpReply, SendError>>;
 }

@@ -42,7 +42,8 @@ pub struct Listed {
     pub pin: Option<String>,
     /// Hosts beyond the module's own list that its requests may go to.
     pub allow_hosts: Vec<String>,
-    /// `host` or `host:port` that may resolve to a private or loopback address.
+    /// Exceptions: `host:port` that may be asked though it is private or loopback, `http://host:port` even without TLS,
+    /// or a range of addresses.
     pub allow_private: Vec<String>,
     pub limits: Limits,
 }

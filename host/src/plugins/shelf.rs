@@ -35,8 +35,6 @@ pub(super) struct Loaded {
     path: PathBuf,
     pub(super) listed: Listed,
     pub(super) generation: Arc<Generation>,
-    /// Hosts its requests may go to.
-    pub(super) hosts: Vec<String>,
     pub(super) network: Arc<dyn Network>,
 }
 
@@ -168,11 +166,10 @@ impl Shelf {
         if let Some(first) = self.of(code) {
             return Err(format!("its provider code {code:?} is already served by module {:?}", first.name));
         }
-        let own = &generation.descriptor.hosts;
-        let hosts: Vec<String> = own.iter().chain(&listed.allow_hosts).chain(&listed.allow_private).cloned().collect();
+        let hosts = generation.descriptor.hosts.iter().chain(&listed.allow_hosts).cloned().collect();
         let (provider, private) = (code.clone(), listed.allow_private.clone());
-        let network = networks.open(EgressPolicy { provider, hosts: hosts.clone(), private })?;
-        Ok(Loaded { name, path, listed, generation, hosts, network })
+        let network = networks.open(EgressPolicy { provider, hosts, private })?;
+        Ok(Loaded { name, path, listed, generation, network })
     }
 
     fn loaded(&self) -> impl Iterator<Item = &Arc<Loaded>> {

@@ -9,7 +9,6 @@ use cashier_provider_sdk::{
     Amount, Descriptor, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, Secret, SettingSpec, Settings,
     WebhookNotice,
 };
-use url::Url;
 use zeroize::Zeroizing;
 
 use crate::ports::{Order, PaymentQuery, RawNotice};
@@ -84,28 +83,15 @@ pub(in crate::plugins) fn missing_required<'a>(
     })
 }
 
-/// Why an endpoint setting is refused: it may choose among the hosts that the module and the operator allow, no others.
-pub(in crate::plugins) fn wrong_endpoint(
-    config: &ProviderConfig,
-    descriptor: &Descriptor,
-    allowed: &[String],
-) -> Option<String> {
-    descriptor.settings.iter().filter(|spec| spec.endpoint).find_map(|spec| {
-        let text = config.settings.get(&spec.key)?.as_str().filter(|text| !text.is_empty())?;
-        let host = Url::parse(text).ok().and_then(|url| host_and_port(&url));
-        let Some((host, port)) = host else {
-            return Some(format!("{}: must be an absolute http or https URL", spec.key));
-        };
-        let named = |entry: &String| entry.eq_ignore_ascii_case(&format!("{host}:{port}"));
-        let plain = |entry: &String| port == 443 && entry.eq_ignore_ascii_case(&host);
-        let known = allowed.iter().any(|entry| named(entry) || plain(entry));
-        (!known).then(|| format!("{}: {host}:{port} is no host that this module may use", spec.key))
+/// The endpoint settings that are set: (key, URL).
+pub(in crate::plugins) fn endpoints<'a>(
+    config: &'a ProviderConfig,
+    descriptor: &'a Descriptor,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    descriptor.settings.iter().filter(|spec| spec.endpoint).filter_map(|spec| {
+        let url = config.settings.get(&spec.key)?.as_str().filter(|url| !url.is_empty())?;
+        Some((spec.key.as_str(), url))
     })
-}
-
-fn host_and_port(url: &Url) -> Option<(String, u16)> {
-    let web = matches!(url.scheme(), "http" | "https");
-    if web { Some((url.host_str()?.to_owned(), url.port_or_known_default()?)) } else { None }
 }
 
 /// The order as its module sees it. Time and nonce are those of the order, whenever it is sent.
