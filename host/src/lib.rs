@@ -13,3 +13,6 @@ pub mod strand;
 pub mod system;
 pub mod trading;
 pub mod wire;
+
+#[cfg(test)]
+pub(crate) mod bench;

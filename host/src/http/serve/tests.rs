@@ -15,8 +15,9 @@ use tokio_rustls::TlsConnector;
 use warp::Filter;
 
 use super::*;
+use crate::bench::TestClock;
 use crate::http::asked::{Asked, asked};
-use crate::http::testing::{Client, TestClock, TestDoor};
+use crate::http::testing::{Client, TestDoor};
 use crate::http::tls;
 use crate::http::watch::{self as watching, Watched};
 
