@@ -1,15 +1,22 @@
 //! The bodies in `tests/cases/captured_*.json` are what the service really sends: each is made anew
 //! here by the running service and compared. What the module makes of them is held by
 //! `tests/conformance.rs`. With `UPDATE_CASES=1` the bodies are written into the files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must stop"
+)]
 
 mod harness;
 mod world;
 
 use std::path::PathBuf;
 
-use cashier_provider_sdk::serde_json::{self, Value, json};
 use cashier_provider_sdk::{HttpReply, HttpRequest, PaymentRef, ProviderRef, WebhookNotice};
 use harness::SECRET_KEY;
+use serde_json::{Value, json};
 use world::World;
 
 /// Ids and addresses in the captured bodies must not hang on the port that was free.

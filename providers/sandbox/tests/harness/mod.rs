@@ -2,10 +2,10 @@
 //! and how they are signed, and the answer that creates a payment.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use cashier_provider_sdk::serde_json::{Value, json};
 use cashier_provider_sdk::signature::{Digest, hmac, to_hex};
 use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
 use cashier_provider_testing::{Harness, SigningSecret, sample_order};
+use serde_json::{Value, json};
 
 pub(crate) const NOW: i64 = 1_795_160_000;
 pub(crate) const SECRET_KEY: &str = "sk_canary7Q2M9X4T1B8";

@@ -1,7 +1,6 @@
 //! The real service on loopback, a place for its webhooks, and the module behind its border with the
 //! least of a host around it: it sends what the module says and shows it the replies.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken setup must stop the test")]
 
 use std::fmt::Debug;
 use std::future::{Future, ready};
