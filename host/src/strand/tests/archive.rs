@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use cashier_core::change::Change;
+use cashier_core::change::OrderDetails;
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::SignatureStatus;
@@ -33,7 +34,7 @@ fn large_rows_are_found_by_id() {
             redirect_url: "https://pay.example/1".into(),
             instructions_json: "{\"iban\":\"DE\"}".into(),
         },
-        Body::Order { transaction_id: TransactionId(1), order_json: "{\"amount\":250.00}".into() },
+        Body::Order { transaction_id: TransactionId(1), details: details() },
     ];
     strand.submit(commit(1, vec![genuine], bodies));
     strand.submit(commit(2, vec![forged(2)], vec![values::notice(2, b"forged")]));
@@ -42,7 +43,7 @@ fn large_rows_are_found_by_id() {
     let answer =
         StoredAnswer { redirect_url: "https://pay.example/1".into(), instructions_json: "{\"iban\":\"DE\"}".into() };
     assert_eq!(block_on(reader.answer(TransactionId(1))).unwrap(), Some(answer));
-    assert_eq!(block_on(reader.order(TransactionId(1))).unwrap().as_deref(), Some("{\"amount\":250.00}"));
+    assert_eq!(block_on(reader.order(TransactionId(1))).unwrap(), Some(details()));
     let notice = StoredNotice {
         id: NoticeId(1),
         received_time: UnixTime(1_779_270_000),
@@ -107,4 +108,15 @@ fn an_open_door_cannot_fill_the_disk() {
     // The newest are kept, and the genuine one is not touched.
     assert_eq!(number("SELECT max(id) FROM unproven_notice"), COMMITS * batch + batch - 1);
     assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
+}
+
+fn details() -> OrderDetails {
+    OrderDetails {
+        notify_url: "https://pay.example/cashier/webhook/stripe/1".into(),
+        success_url: "https://shop.example/ok".into(),
+        failure_url: "https://shop.example/no".into(),
+        locale: "de-DE".into(),
+        ip: "203.0.113.7".into(),
+        nonce: u128::MAX - 7,
+    }
 }
