@@ -16,7 +16,7 @@ fn forged(id: u64) -> Change {
     Change::Event(Box::new(ProviderEvent {
         signature_status: SignatureStatus::Invalid,
         update: None,
-        ..values::confirmation(id)
+        ..plain::confirmation(id)
     }))
 }
 
@@ -25,9 +25,9 @@ fn large_rows_are_found_by_id() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
     let reader = Reader::open(strand.path()).unwrap();
-    let genuine = Change::Event(Box::new(values::confirmation(1)));
+    let genuine = Change::Event(Box::new(plain::confirmation(1)));
     let bodies = vec![
-        values::notice(1, b"\x00\xffbytes"),
+        plain::notice(1, b"\x00\xffbytes"),
         Body::Answer {
             transaction_id: TransactionId(1),
             redirect_url: "https://pay.example/1".into(),
@@ -36,7 +36,7 @@ fn large_rows_are_found_by_id() {
         Body::Order { transaction_id: TransactionId(1), order_json: "{\"amount\":250.00}".into() },
     ];
     strand.submit(commit(1, vec![genuine], bodies));
-    strand.submit(commit(2, vec![forged(2)], vec![values::notice(2, b"forged")]));
+    strand.submit(commit(2, vec![forged(2)], vec![plain::notice(2, b"forged")]));
     listening.wait_for_synced(2);
 
     let answer =
@@ -54,7 +54,7 @@ fn large_rows_are_found_by_id() {
     };
     assert_eq!(block_on(reader.notice(NoticeId(1))).unwrap(), Some(notice));
     assert_eq!(block_on(reader.notice(NoticeId(2))).unwrap().unwrap().body, "forged");
-    assert_eq!(block_on(reader.event(EventId(1))).unwrap(), Some(values::confirmation(1)));
+    assert_eq!(block_on(reader.event(EventId(1))).unwrap(), Some(plain::confirmation(1)));
     assert_eq!(block_on(reader.event(EventId(2))).unwrap().unwrap().signature_status, SignatureStatus::Invalid);
     assert_eq!(block_on(reader.answer(TransactionId(2))).unwrap(), None);
     assert_eq!(block_on(reader.order(TransactionId(2))).unwrap(), None);
@@ -73,7 +73,7 @@ fn a_forged_event_takes_no_part_in_dedup() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
     // The forged one came first, under the very event id of the genuine one.
-    let genuine = ProviderEvent { id: EventId(2), ..values::confirmation(1) };
+    let genuine = ProviderEvent { id: EventId(2), ..plain::confirmation(1) };
     strand.submit(commit(1, vec![forged(1)], Vec::new()));
     strand.submit(commit(2, vec![Change::Event(Box::new(genuine.clone()))], Vec::new()));
     listening.wait_for_synced(2);
@@ -87,15 +87,11 @@ fn an_open_door_cannot_fill_the_disk() {
     let (batch, body) = (UNPROVEN_ROWS_MAX / 80, vec![0; 6_000]);
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
-    strand.submit(commit(
-        1,
-        vec![Change::Event(Box::new(values::confirmation(1)))],
-        vec![values::notice(1, b"genuine")],
-    ));
+    strand.submit(commit(1, vec![Change::Event(Box::new(plain::confirmation(1)))], vec![plain::notice(1, b"genuine")]));
     for seq in 2..=COMMITS {
         let ids = (seq * batch)..(seq * batch + batch);
         let events = ids.clone().map(forged).collect();
-        strand.submit(commit(seq, events, ids.map(|id| values::notice(id, &body)).collect()));
+        strand.submit(commit(seq, events, ids.map(|id| plain::notice(id, &body)).collect()));
     }
     listening.wait_for_synced(COMMITS);
     let reader = connect_read_only(strand.path()).unwrap();
