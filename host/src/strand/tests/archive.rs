@@ -83,24 +83,30 @@ fn a_forged_event_takes_no_part_in_dedup() {
 
 #[test]
 fn an_open_door_cannot_fill_the_disk() {
-    const COMMITS: u64 = 200;
-    let (batch, body) = (UNPROVEN_ROWS_MAX / 80, vec![0; 6_000]);
-    let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
-    strand.submit(commit(1, vec![Change::Event(Box::new(plain::confirmation(1)))], vec![plain::notice(1, b"genuine")]));
-    for seq in 2..=COMMITS {
-        let ids = (seq * batch)..(seq * batch + batch);
-        let events = ids.clone().map(forged).collect();
-        strand.submit(commit(seq, events, ids.map(|id| plain::notice(id, &body)).collect()));
+    // Many small ones meet the bound on rows, few large ones the bound on bytes.
+    for (commits, per_commit, body_bytes) in [(120, 125, 10), (150, 1, 1024 * 1024)] {
+        let body = vec![7; body_bytes];
+        let folder = tempfile::tempdir().unwrap();
+        let (strand, listening) = opened(folder.path());
+        let genuine = Change::Event(Box::new(plain::confirmation(1)));
+        strand.submit(commit(1, vec![genuine], vec![plain::notice(1, b"genuine")]));
+        for seq in 2..=commits {
+            let ids = (seq * per_commit)..(seq * per_commit + per_commit);
+            let events = ids.clone().map(forged).collect();
+            strand.submit(commit(seq, events, ids.map(|id| plain::notice(id, &body)).collect()));
+        }
+        listening.wait_for_synced(commits);
+        let reader = connect_read_only(strand.path()).unwrap();
+        let number = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
+        let (events, notices) =
+            (number("SELECT count(*) FROM unproven_event"), number("SELECT count(*) FROM unproven_notice"));
+        let bytes = number("SELECT sum(length(body)) FROM unproven_notice");
+        let sent = (commits - 1) * per_commit;
+        assert!(events <= UNPROVEN_ROWS_MAX && notices <= UNPROVEN_ROWS_MAX, "{events} {notices}");
+        assert!(bytes <= UNPROVEN_BYTES_MAX, "{bytes}");
+        assert!(notices < sent && notices * 2 > sent.min(UNPROVEN_BYTES_MAX / (1024 * 1024)), "{notices} of {sent}");
+        // The newest are kept, and the genuine one is not touched.
+        assert_eq!(number("SELECT max(id) FROM unproven_notice"), commits * per_commit + per_commit - 1);
+        assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
     }
-    listening.wait_for_synced(COMMITS);
-    let reader = connect_read_only(strand.path()).unwrap();
-    let number = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
-    let events = number("SELECT count(*) FROM unproven_event");
-    let bytes = number("SELECT sum(length(body)) FROM unproven_notice");
-    assert!(events <= UNPROVEN_ROWS_MAX && events > UNPROVEN_ROWS_MAX / 2, "{events}");
-    assert!(bytes <= UNPROVEN_BYTES_MAX && bytes > UNPROVEN_BYTES_MAX / 4, "{bytes}");
-    // The newest are kept, and the genuine one is not touched.
-    assert_eq!(number("SELECT max(id) FROM unproven_notice"), COMMITS * batch + batch - 1);
-    assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
 }
