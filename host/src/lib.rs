@@ -1,7 +1,6 @@
 //! The cashier: doors, flows, ledger, strand, plugin host and trading server, built by [`app`].
 //! ARCHITECTURE.md draws the rooms and says which room knows which.
 
-pub mod app;
 pub mod flows;
 pub mod http;
 pub mod ledger;
@@ -11,5 +10,6 @@ pub mod ports;
 pub mod settings;
 pub mod snapshot;
 pub mod strand;
+pub mod system;
 pub mod trading;
 pub mod wire;

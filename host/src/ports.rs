@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::CreateEnding;
-use cashier_core::change::{Change, Commit, Counters};
+use cashier_core::change::{Change, Commit, Counters, OrderDetails};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{Listener, ProviderEvent, Update};
@@ -50,9 +50,12 @@ pub trait Entropy: Send + Sync {
     fn bits(&self) -> u128;
 }
 
-/// Starts a flow that outlives the request which began it, and is awaited when the house stops.
+/// Starts work that outlives the request which began it.
 pub trait Spawn: Send + Sync {
+    /// A flow: it ends by itself and is awaited when the house stops.
     fn spawn(&self, flow: BoxFuture<'static, ()>);
+    /// A resident: it lives as long as the house and is dropped when it stops.
+    fn resident(&self, task: BoxFuture<'static, ()>);
 }
 
 /// A value whose row is on disk. Calling a provider or the trading server takes one. Made by the ledger alone, when the
@@ -72,6 +75,11 @@ impl<T> Durable<T> {
 
     pub fn into_inner(self) -> T {
         self.0
+    }
+
+    /// Something made of this value is as durable as it.
+    pub fn with<U>(&self, make: impl FnOnce(&T) -> U) -> Durable<U> {
+        Durable(make(&self.0))
     }
 }
 
@@ -125,8 +133,8 @@ pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
-    /// The order as first sent, as JSON text, for a create that must be repeated byte for byte.
-    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<Box<str>>, Fault>>;
+    /// The stored parts of the order, for a create that must be repeated byte for byte.
+    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
 
 /// What the trading server is asked to post. It refuses atomically when the account is not this customer's or not of

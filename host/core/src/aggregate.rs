@@ -77,6 +77,15 @@ impl Aggregate {
         (next.settled(self, at), hearing)
     }
 
+    /// Records a fact that the house established itself, such as an expiry.
+    pub fn establish(&self, fact: ProviderFact, at: Circumstances) -> Vec<Change> {
+        let mut next = self.clone();
+        match next.transaction.facts.hear(at.seq, at.now, fact) {
+            Hearing::News => next.settled(self, at),
+            Hearing::AlreadyHeard | Hearing::Full => Vec::new(),
+        }
+    }
+
     /// Records how the create call ended, with what the provider said in its answer.
     pub fn end_create(
         &self,
@@ -87,7 +96,13 @@ impl Aggregate {
         at: Circumstances,
     ) -> Vec<Change> {
         let mut ended = self.clone();
+        let repeated = self.transaction.first_answer == FirstAnswer::Unknown;
         let (answer, action, fact) = match ending {
+            // A repeat that never left says nothing of the first call, and the first answer given stays given.
+            CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
+            CreateEnding::Declined { reason } if repeated => {
+                (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
+            }
             CreateEnding::Accepted(action) => (FirstAnswer::Accepted, *action, ProviderFact::Accepted),
             CreateEnding::Declined { reason } => {
                 (FirstAnswer::Declined, NextAction::None, ProviderFact::Declined { reason: reason.clone() })

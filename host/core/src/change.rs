@@ -50,8 +50,19 @@ pub enum Body {
     },
     /// What the customer was told when the create call ended.
     Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
-    /// What is sent to the provider if the create must be repeated byte for byte.
-    Order { transaction_id: TransactionId, order_json: Box<str> },
+    /// What the provider is sent beyond the transaction's own fields, so that a create can be repeated byte for byte.
+    Order { transaction_id: TransactionId, details: OrderDetails },
+}
+
+/// The parts of an order that live nowhere else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderDetails {
+    pub notify_url: Box<str>,
+    pub success_url: Box<str>,
+    pub failure_url: Box<str>,
+    pub locale: Box<str>,
+    pub ip: Box<str>,
+    pub nonce: u128,
 }
 
 /// One decision as it is recorded: who, for which request, when, what.

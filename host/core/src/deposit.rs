@@ -85,6 +85,27 @@ pub fn check_currency(amount: Money, account: &AccountFacts) -> Result<(), Refus
     Err(Refusal::new(RefusalCode::CurrencyConversionRequired, message))
 }
 
+/// Where the customer may be sent back to: `https` anywhere, plain `http` only to this machine in sandbox.
+pub fn check_return_urls(request: &DepositRequest, sandbox: bool) -> Result<(), Refusal> {
+    for (field, url) in [("success_url", &request.success_url), ("failure_url", &request.failure_url)] {
+        let local = || sandbox && url.strip_prefix("http://").is_some_and(is_loopback);
+        if !url.is_empty() && !url.starts_with("https://") && !local() {
+            return Err(Refusal::invalid(format!("{field} must be an https URL")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the host part of what follows a scheme is this machine.
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(""),
+        None => authority.split(':').next().unwrap_or(""),
+    };
+    host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// The transaction that an eligible deposit opens: created, nothing heard.
 /// `expiry_seconds` comes from the module's descriptor; 0 means the order never expires.
 pub fn open(
@@ -132,5 +153,22 @@ pub fn open(
         next_action: NextAction::None,
         refused_seq: crate::ids::Seq(0),
         version: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_leads_only_to_this_machine() {
+        let local = ["127.0.0.1:8080/done", "localhost", "[::1]:9/x", "127.9.9.9?a=b"];
+        let foreign = ["127.0.0.1.evil.example/", "localhost.evil.example", "user@localhost", "10.0.0.1", "[::2]/", ""];
+        for rest in local {
+            assert!(is_loopback(rest), "{rest}");
+        }
+        for rest in foreign {
+            assert!(!is_loopback(rest), "{rest}");
+        }
     }
 }

@@ -1,9 +1,88 @@
 //! Which configs a customer may deposit through, and the first rule that hides each of the others
-//! (API.md section 4, override resolution).
+//! (API.md section 4, override resolution; section 3, GET methods and deposit). It judges configs; the customer's own
+//! right to deposit and the ownership of the login are checked before it, by `deposit` and the session.
+//!
+//! A transaction is made in account currency, always: an allow that lifts the currency filter lets a config labelled
+//! for another currency serve the account, in the account's currency; it converts nothing.
 
-use crate::customer_override::OverrideMode;
+mod resolution;
+mod rule;
+
+use std::fmt;
+
+use crate::account::{AccountFacts, AccountMode};
+use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{ConfigId, OverrideId};
-use crate::money::Limit;
+use crate::money::{Limit, Money};
+use crate::provider_config::ProviderConfig;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::time::UnixTime;
+
+pub use rule::{Check, Rule};
+
+/// What is known of the module that a config names.
+#[derive(Debug, Clone, Copy)]
+pub enum ModuleFitness<'a> {
+    NotLoaded {
+        /// One clear sentence for managers.
+        reason: &'a str,
+    },
+    Loaded {
+        /// Brands it may serve; `None` means all.
+        brands: Option<&'a [Box<str>]>,
+        /// As its descriptor lists them; the first is recorded when neither request nor config names one.
+        methods: &'a [Box<str>],
+    },
+}
+
+/// A config with the fitness of its module.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    pub config: &'a ProviderConfig,
+    pub module: ModuleFitness<'a>,
+}
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The brand that counts everywhere below is the customer's.
+    pub account: &'a AccountFacts,
+    /// The server's settings name the customer's brand in `allow_sandbox_credit`.
+    pub sandbox_credit_allowed: bool,
+    pub now: UnixTime,
+}
+
+/// What a deposit asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub provider: &'a str,
+    /// Empty leaves the choice to the config.
+    pub method: &'a str,
+    pub provider_config_id: Option<ConfigId>,
+    pub amount: Money,
+}
+
+/// One config's verdict and how it came about, line by line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    pub config_id: ConfigId,
+    pub verdict: Verdict,
+    pub trace: Vec<TraceLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Shown(Eligible),
+    Hidden(Rule),
+}
+
+/// One check with its finding; the last line of a hidden config is the rule that hid it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceLine {
+    pub check: Check,
+    pub passed: bool,
+    pub sentence: String,
+}
 
 /// Proof that a config may serve a customer's deposit. Made by this module's judgement alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +96,80 @@ pub struct Eligible {
     min_amount: Limit,
     max_amount: Limit,
     matched: Option<(OverrideId, OverrideMode)>,
+}
+
+/// Judges every candidate, in the order a customer sees them: `sort_index`, then id.
+/// `overrides` are those of the asking customer; others are ignored.
+pub fn survey(
+    asker: &Asker<'_>,
+    candidates: &[Candidate<'_>],
+    overrides: &[CustomerOverride],
+    amount: Option<Money>,
+) -> Vec<Judgement> {
+    in_order(candidates).into_iter().map(|candidate| judge(asker, candidate, overrides, amount, "")).collect()
+}
+
+/// Judges one config. Without an amount its limits hide nothing; an empty `asked_method` leaves the method to the config.
+pub fn judge(
+    asker: &Asker<'_>,
+    candidate: &Candidate<'_>,
+    overrides: &[CustomerOverride],
+    amount: Option<Money>,
+    asked_method: &str,
+) -> Judgement {
+    let mut trace = Vec::new();
+    let mut note = |check: Check, sentence: fmt::Arguments<'_>| {
+        trace.push(TraceLine { check, passed: true, sentence: sentence.to_string() });
+    };
+    let verdict = match walk(asker, candidate, overrides, amount, asked_method, &mut note) {
+        Ok(eligible) => Verdict::Shown(eligible),
+        Err(rule) => {
+            trace.push(TraceLine { check: rule.check(), passed: false, sentence: rule.to_string() });
+            Verdict::Hidden(rule)
+        }
+    };
+    Judgement { config_id: candidate.config.id, verdict, trace }
+}
+
+/// Chooses the config that serves a deposit: of the provider (and the config, and the method) asked for, the first by
+/// `sort_index`, id whose limits admit the amount.
+///
+/// # Errors
+/// 400 AMOUNT_OUT_OF_RANGE naming the limits when the amount alone stands in the way; else 400 METHOD_NOT_AVAILABLE,
+/// which tells the customer nothing of configs, modules or overrides.
+pub fn choose(
+    asker: &Asker<'_>,
+    candidates: &[Candidate<'_>],
+    overrides: &[CustomerOverride],
+    wanted: &Wanted<'_>,
+) -> Result<Eligible, Refusal> {
+    let mut ranges: Vec<String> = Vec::new();
+    for candidate in in_order(candidates) {
+        let asked = *candidate.config.provider == *wanted.provider
+            && wanted.provider_config_id.is_none_or(|id| id == candidate.config.id);
+        if !asked {
+            continue;
+        }
+        match walk(asker, candidate, overrides, Some(wanted.amount), wanted.method, &mut |_, _| {}) {
+            Ok(eligible) => return Ok(eligible),
+            Err(Rule::AmountBelow { min, max } | Rule::AmountAbove { min, max }) => {
+                let range = rule::range_text(min, max);
+                if !ranges.contains(&range) {
+                    ranges.push(range);
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    if ranges.is_empty() {
+        return Err(Refusal::new(
+            RefusalCode::MethodNotAvailable,
+            "this payment method is not available for the account",
+        ));
+    }
+    let currency = asker.account.group.currency;
+    let message = format!("amount must be {} ({currency})", ranges.join(", or "));
+    Err(Refusal::new(RefusalCode::AmountOutOfRange, message))
 }
 
 impl Eligible {
@@ -44,4 +197,149 @@ impl Eligible {
     pub fn matched_override(&self) -> Option<(OverrideId, OverrideMode)> {
         self.matched
     }
+
+    /// Whether the limits in force admit an amount; a judgement without an amount has not asked.
+    pub fn admits(&self, amount: Money) -> bool {
+        rule::amount_rule(self.min_amount, self.max_amount, amount).is_none()
+    }
+}
+
+fn in_order<'c, 'a>(candidates: &'c [Candidate<'a>]) -> Vec<&'c Candidate<'a>> {
+    let mut ordered: Vec<&Candidate<'a>> = candidates.iter().collect();
+    ordered.sort_by_key(|candidate| (candidate.config.sort_index, candidate.config.id));
+    ordered
+}
+
+/// The checks in their order: hard ones, the method, the override, the filters it may lift, the amount.
+fn walk(
+    asker: &Asker<'_>,
+    candidate: &Candidate<'_>,
+    overrides: &[CustomerOverride],
+    amount: Option<Money>,
+    asked_method: &str,
+    note: &mut impl FnMut(Check, fmt::Arguments<'_>),
+) -> Result<Eligible, Rule> {
+    let config = candidate.config;
+    let methods = hard_checks(asker, candidate, note)?;
+    let method = method_served(config, methods, asked_method)?;
+    note(Check::Method, format_args!("the deposit is recorded with method {method:?}"));
+
+    let matched = resolution::decisive(overrides, asker, config, method);
+    let allowed = match matched {
+        None => {
+            note(Check::Override, format_args!("no override of the customer matches"));
+            None
+        }
+        Some(found) => match found.mode {
+            OverrideMode::Deny => return Err(Rule::DeniedByOverride { override_id: found.id }),
+            OverrideMode::Allow => {
+                note(Check::Override, format_args!("allowed by override {}", found.id));
+                Some(found)
+            }
+        },
+    };
+    filters(asker, config, allowed.is_some(), note)?;
+
+    let replaced = |own: Limit, by: Option<Limit>| by.filter(|limit| limit.is_set()).unwrap_or(own);
+    let min_amount = replaced(config.min_amount, allowed.map(|found| found.min_amount));
+    let max_amount = replaced(config.max_amount, allowed.map(|found| found.max_amount));
+    if let Some(amount) = amount {
+        if let Some(rule) = rule::amount_rule(min_amount, max_amount, amount) {
+            return Err(rule);
+        }
+        note(Check::Amount, format_args!("{amount} is {}", rule::range_text(min_amount, max_amount)));
+    }
+    Ok(Eligible {
+        config_id: config.id,
+        version: config.version,
+        method: method.into(),
+        sandbox: config.sandbox,
+        min_amount,
+        max_amount,
+        matched: matched.map(|found| (found.id, found.mode)),
+    })
+}
+
+/// What no override lifts. Gives the module's methods.
+fn hard_checks<'a>(
+    asker: &Asker<'_>,
+    candidate: &Candidate<'a>,
+    note: &mut impl FnMut(Check, fmt::Arguments<'_>),
+) -> Result<&'a [Box<str>], Rule> {
+    let (config, account) = (candidate.config, asker.account);
+    let brand = &account.customer.brand;
+    let (brands, methods) = match candidate.module {
+        ModuleFitness::NotLoaded { reason } => return Err(Rule::ModuleNotLoaded { reason: reason.into() }),
+        ModuleFitness::Loaded { brands, methods } => (brands, methods),
+    };
+    note(Check::Module, format_args!("module {} is loaded", config.provider));
+    if !config.enabled {
+        return Err(Rule::ConfigDisabled);
+    }
+    note(Check::ConfigEnabled, format_args!("the config is enabled"));
+    if !config.brand.is_empty() && config.brand != *brand {
+        return Err(Rule::BrandMismatch { config: config.brand.clone(), customer: brand.clone() });
+    }
+    note(Check::Brand, format_args!("the config serves brand {brand:?}"));
+    if brands.is_some_and(|served| !served.contains(brand)) {
+        return Err(Rule::BrandNotEnabled { brand: brand.clone() });
+    }
+    note(Check::ModuleBrand, format_args!("the module may serve brand {brand:?}"));
+    if !account.customer.is_active() || !account.customer.deposit_allowed {
+        return Err(Rule::DepositNotAllowed);
+    }
+    note(Check::Customer, format_args!("the customer may deposit"));
+    if !account.account_open() {
+        return Err(Rule::AccountDisabled);
+    }
+    note(Check::Account, format_args!("the account and its group are enabled"));
+    if config.sandbox && account.group.account_mode != AccountMode::Demo && !asker.sandbox_credit_allowed {
+        return Err(Rule::SandboxOnRealAccount);
+    }
+    let mode = if config.sandbox { "a sandbox config may serve the account" } else { "the config is live" };
+    note(Check::Sandbox, format_args!("{mode}"));
+    Ok(methods)
+}
+
+/// The request's method where the config and the module serve it; else the config's; else the module's first.
+fn method_served<'m>(config: &'m ProviderConfig, methods: &'m [Box<str>], asked: &'m str) -> Result<&'m str, Rule> {
+    let default: &str = match methods.first() {
+        Some(first) if config.method.is_empty() => first,
+        Some(_) | None => &config.method,
+    };
+    let served = if config.method.is_empty() {
+        methods.is_empty() || methods.iter().any(|known| **known == *asked)
+    } else {
+        *config.method == *asked
+    };
+    match asked {
+        "" => Ok(default),
+        _ if served => Ok(asked),
+        _ => Err(Rule::MethodNotServed { asked: asked.into() }),
+    }
+}
+
+/// Country and currency: the only checks that an allow lifts.
+fn filters(
+    asker: &Asker<'_>,
+    config: &ProviderConfig,
+    lifted: bool,
+    note: &mut impl FnMut(Check, fmt::Arguments<'_>),
+) -> Result<(), Rule> {
+    let country = &asker.account.customer.country;
+    let currency = asker.account.group.currency;
+    let meets = |wanted: &str, own: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(own);
+    match (meets(&config.country, country), lifted) {
+        (true, _) => note(Check::Country, format_args!("country {country:?} is served")),
+        (false, true) => note(Check::Country, format_args!("country {country:?} is let in by the override")),
+        (false, false) => {
+            return Err(Rule::Country { config: config.country.clone(), customer: country.clone() });
+        }
+    }
+    match (meets(&config.currency, currency.code()), lifted) {
+        (true, _) => note(Check::Currency, format_args!("currency {currency} is served")),
+        (false, true) => note(Check::Currency, format_args!("currency {currency} is let in by the override")),
+        (false, false) => return Err(Rule::Currency { config: config.currency.clone(), account: currency }),
+    }
+    Ok(())
 }

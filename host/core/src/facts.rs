@@ -16,6 +16,10 @@ pub enum ProviderFact {
     Accepted,
     /// The provider was asked and no answer was heard; the truth is still to be found.
     Unanswered,
+    /// The payment waits for a call of ours that moves money (a capture), named by the event that asked.
+    AdvanceWanted {
+        event: Box<str>,
+    },
     /// Paid. `payment` is the provider's stable id of the payment, so that two events about it are one fact.
     Confirmed {
         payment: Box<str>,
@@ -214,6 +218,7 @@ fn is_definite(fact: &ProviderFact) -> bool {
     match fact {
         ProviderFact::Unanswered | ProviderFact::Doubt(Doubt::OutcomeUnknown) => false,
         ProviderFact::Accepted
+        | ProviderFact::AdvanceWanted { .. }
         | ProviderFact::Confirmed { .. }
         | ProviderFact::Declined { .. }
         | ProviderFact::Cancelled { .. }
@@ -319,7 +324,7 @@ impl<'a> News<'a> {
         for known in provider {
             news.definite |= is_definite(&known.fact);
             match &known.fact {
-                ProviderFact::Accepted => news.accepted = true,
+                ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. } => news.accepted = true,
                 ProviderFact::Unanswered => news.unanswered = true,
                 ProviderFact::Confirmed { payment, .. } => {
                     let first = news.payments.entry(payment).or_insert(known.seq);

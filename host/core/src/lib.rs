@@ -12,6 +12,7 @@ pub mod books;
 pub mod change;
 pub mod customer_override;
 pub mod deposit;
+pub mod edit;
 pub mod eligibility;
 pub mod facts;
 pub mod filter;

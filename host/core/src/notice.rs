@@ -133,6 +133,9 @@ pub fn weigh(transaction: &Transaction, listener: &Listener, update: &Update) ->
         ));
     }
     let mut facts = stated_facts(transaction, update);
+    if update.advance {
+        facts.push(ProviderFact::AdvanceWanted { event: update.event_id.clone() });
+    }
     let moves_money = facts.iter().any(is_money);
     if moves_money && let Some(doubt) = wrong_world(transaction, listener, update) {
         facts = vec![ProviderFact::Doubt(doubt)];
@@ -147,6 +150,7 @@ fn is_money(fact: &ProviderFact) -> bool {
         | ProviderFact::RefundedTotal { .. }
         | ProviderFact::Chargeback { .. } => true,
         ProviderFact::Accepted
+        | ProviderFact::AdvanceWanted { .. }
         | ProviderFact::Unanswered
         | ProviderFact::Declined { .. }
         | ProviderFact::Cancelled { .. }

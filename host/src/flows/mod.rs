@@ -1,1 +1,133 @@
-//! The journeys: each reads from top to bottom as a story, knows no socket, disk or library, and outlives its request.
+//! The journeys: each reads from top to bottom as a story, knows no socket, disk or library, and outlives the request
+//! that began it. What they share is the [`House`]: the ledger, the snapshot and the ports.
+
+pub mod configure;
+pub mod deposit;
+mod flights;
+mod hearing;
+mod inquiry;
+pub mod janitor;
+pub mod methods;
+pub mod settle;
+pub mod transactions;
+pub mod webhook;
+pub mod withdrawal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use cashier_core::account::AccountFacts;
+use cashier_core::ids::Login;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{Actor, CustomerSession};
+use tokio::sync::mpsc;
+
+use self::flights::Flights;
+use crate::ledger::{Ledger, Stamp};
+use crate::ports::{Archive, Clock, Entropy, Modules, Spawn, TradingServer};
+use crate::snapshot::{Snapshot, SnapshotCell};
+
+/// The server's own settings that flows obey.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Where providers reach this server, without a trailing slash; notify URLs are made of it.
+    pub public_url: Box<str>,
+    /// How long a webhook waits for the trading server before it is answered; the credit goes on without it.
+    pub webhook_patience: Duration,
+}
+
+impl Rules {
+    /// NOWPayments gives up after 3 s, so the answer leaves after 2 s at the latest.
+    pub const WEBHOOK_PATIENCE: Duration = Duration::from_secs(2);
+}
+
+/// Everything a flow may use.
+pub struct House {
+    pub ledger: Ledger,
+    pub snapshot: SnapshotCell,
+    pub archive: Arc<dyn Archive>,
+    pub trading: Arc<dyn TradingServer>,
+    pub modules: Arc<dyn Modules>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub spawn: Arc<dyn Spawn>,
+    pub rules: Rules,
+    /// Create calls under way; same-key callers wait on them.
+    creating: Flights,
+    /// Transactions whose postings are being performed.
+    settling: Flights,
+    /// Transactions whose provider is being asked.
+    asking: Flights,
+    configure: mpsc::Sender<configure::Order>,
+}
+
+/// The adapters a house is built of.
+pub struct Ports {
+    pub archive: Arc<dyn Archive>,
+    pub trading: Arc<dyn TradingServer>,
+    pub modules: Arc<dyn Modules>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub spawn: Arc<dyn Spawn>,
+}
+
+/// Where a request came from, as far as flows care.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    pub request_id: Box<str>,
+    /// The customer's address as the door knows it; may be empty.
+    pub ip: Box<str>,
+    /// A BCP 47 tag; may be empty.
+    pub locale: Box<str>,
+}
+
+impl House {
+    /// Builds the house around its ports and starts its publisher of configuration.
+    pub fn new(ledger: Ledger, snapshot: Snapshot, ports: Ports, rules: Rules) -> Arc<Self> {
+        let (configure, orders) = mpsc::channel(configure::QUEUE_MAX);
+        let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
+        let house = Arc::new(Self {
+            ledger,
+            snapshot: SnapshotCell::from_pointee(snapshot),
+            archive,
+            trading,
+            modules,
+            clock,
+            entropy,
+            spawn,
+            rules,
+            creating: Flights::default(),
+            settling: Flights::default(),
+            asking: Flights::default(),
+            configure,
+        });
+        configure::start(&house, orders);
+        house
+    }
+
+    pub fn picture(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {
+        Stamp { actor, request_id: request_id.into(), now: self.clock.now() }
+    }
+
+    /// The facts of a login that belongs to this customer. Another's login and none at all look the same.
+    pub async fn own_account(&self, session: &CustomerSession, login: Login) -> Result<AccountFacts, Refusal> {
+        let foreign = || Refusal::new(RefusalCode::PermissionDenied, "login does not belong to the customer");
+        let facts = self.account(login).await?.ok_or_else(foreign)?;
+        let own = facts.account.customer_id == session.customer_id()
+            && facts.customer.customer_id == session.customer_id()
+            && session.brand().is_none_or(|brand| brand == &*facts.customer.brand);
+        if own { Ok(facts) } else { Err(foreign()) }
+    }
+
+    async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
+        self.trading.account(login).await.map_err(|fault| {
+            tracing::warn!(%fault, %login, "the trading server did not tell about a login");
+            Refusal::new(RefusalCode::StorageUnavailable, "the trading server does not answer, try again")
+        })
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use cashier_core::change::OrderDetails;
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use futures_util::future::BoxFuture;
@@ -116,7 +117,7 @@ impl Archive for Reader {
         self.ask(move |connection| one(connection, bodies::READ_NOTICE, id.0, "notice", bodies::read_notice))
     }
 
-    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<Box<str>>, Fault>> {
+    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {
         self.ask(move |connection| one(connection, bodies::READ_ORDER, id.0, "stored_order", bodies::read_order))
     }
 }

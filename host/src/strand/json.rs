@@ -100,6 +100,7 @@ struct PersonLine(u64, i64, #[serde(with = "PersonFactTwin")] PersonFact);
 enum ProviderFactTwin {
     Accepted,
     Unanswered,
+    AdvanceWanted { event: Box<str> },
     Confirmed { payment: Box<str>, minor: i64 },
     Declined { reason: Box<str> },
     Cancelled { reason: Box<str> },

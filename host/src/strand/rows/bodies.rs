@@ -1,7 +1,7 @@
 //! The tables of large, rarely read content: notice, unproven_notice, answer, stored_order.
 
 use bytes::Bytes;
-use cashier_core::change::Body;
+use cashier_core::change::{Body, OrderDetails};
 use cashier_core::ids::{NoticeId, TransactionId};
 
 use super::super::columns::{Cells, Put};
@@ -21,15 +21,15 @@ macro_rules! put_notice {
 const PUT_NOTICE: &str = put_notice!("notice");
 const PUT_UNPROVEN_NOTICE: &str = put_notice!("unproven_notice");
 const PUT_ANSWER: &str = "REPLACE INTO answer (transaction_id, redirect_url, instructions_json) VALUES (?,?,?)";
-const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, order_json) VALUES (?,?)";
+const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, success_url, failure_url, locale, ip, nonce) \
+                         VALUES (?,?,?,?,?,?,?)";
 
 /// At most one of the tables has it.
 pub(in super::super) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
      SELECT id, received_time, method, path, raw_query, headers_json, body FROM unproven_notice WHERE id = ?1";
 pub(in super::super) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
-pub(in super::super) const READ_ORDER: &str =
-    "SELECT transaction_id, order_json FROM stored_order WHERE transaction_id = ?1";
+pub(in super::super) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, nonce FROM stored_order WHERE transaction_id = ?1";
 
 pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Standing) -> Result<(), rusqlite::Error> {
     let Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body } = notice else {
@@ -65,9 +65,21 @@ pub(super) fn put_answer(
     Put::prepare(writer.connection, PUT_ANSWER)?.id(id.0).text(redirect_url).text(instructions_json).run()
 }
 
-pub(super) fn put_order(writer: &mut Writer<'_>, id: TransactionId, order_json: &str) -> Result<(), rusqlite::Error> {
+pub(super) fn put_order(
+    writer: &mut Writer<'_>,
+    id: TransactionId,
+    details: &OrderDetails,
+) -> Result<(), rusqlite::Error> {
     writer.touch('s', id.0);
-    Put::prepare(writer.connection, PUT_ORDER)?.id(id.0).text(order_json).run()
+    Put::prepare(writer.connection, PUT_ORDER)?
+        .id(id.0)
+        .text(&details.notify_url)
+        .text(&details.success_url)
+        .text(&details.failure_url)
+        .text(&details.locale)
+        .text(&details.ip)
+        .blob(&details.nonce.to_be_bytes())
+        .run()
 }
 
 pub(in super::super) fn read_notice(cells: &mut Cells<'_, '_>) -> Result<StoredNotice, Fault> {
@@ -87,7 +99,18 @@ pub(in super::super) fn read_answer(cells: &mut Cells<'_, '_>) -> Result<StoredA
     Ok(StoredAnswer { redirect_url: cells.text()?, instructions_json: cells.text()? })
 }
 
-pub(in super::super) fn read_order(cells: &mut Cells<'_, '_>) -> Result<Box<str>, Fault> {
+pub(in super::super) fn read_order(cells: &mut Cells<'_, '_>) -> Result<OrderDetails, Fault> {
     cells.id()?;
-    cells.text()
+    Ok(OrderDetails {
+        notify_url: cells.text()?,
+        success_url: cells.text()?,
+        failure_url: cells.text()?,
+        locale: cells.text()?,
+        ip: cells.text()?,
+        nonce: cells
+            .blob()?
+            .try_into()
+            .map(u128::from_be_bytes)
+            .map_err(|_| Fault::new("a stored order's nonce is not 16 bytes"))?,
+    })
 }

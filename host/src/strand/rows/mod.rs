@@ -72,8 +72,8 @@ impl Writer<'_> {
             Body::Answer { transaction_id, redirect_url, instructions_json } => {
                 bodies::put_answer(self, *transaction_id, redirect_url, instructions_json).map_err(sql_fault("answer"))
             }
-            Body::Order { transaction_id, order_json } => {
-                bodies::put_order(self, *transaction_id, order_json).map_err(sql_fault("stored_order"))
+            Body::Order { transaction_id, details } => {
+                bodies::put_order(self, *transaction_id, details).map_err(sql_fault("stored_order"))
             }
         }
     }

@@ -141,10 +141,15 @@ CREATE TABLE answer (
   instructions_json TEXT NOT NULL
 ) STRICT;
 
--- What is sent to the provider if the create must be repeated byte for byte.
+-- What a provider is sent beyond the transaction's own columns, so that a create can be repeated byte for byte.
 CREATE TABLE stored_order (
   transaction_id INTEGER PRIMARY KEY,
-  order_json     TEXT NOT NULL
+  notify_url     TEXT NOT NULL,
+  success_url    TEXT NOT NULL,
+  failure_url    TEXT NOT NULL,
+  locale         TEXT NOT NULL,
+  ip             TEXT NOT NULL,
+  nonce          BLOB NOT NULL -- 16 bytes, big-endian
 ) STRICT;
 
 -- Columns that end in _sealed hold version | key id | nonce | ciphertext (host/src/strand/seal.rs).

@@ -1,1 +1,124 @@
-fn main() {}
+//! The sandbox payment service as a program: reads the command line, says where it listens, runs until told to stop.
+
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cashier_sandbox_service::switch::Switch;
+use cashier_sandbox_service::{SandboxService, SandboxSettings, Secret};
+use clap::Parser;
+
+/// A payment provider that exists only to be tried: merchant API, hosted page, signed webhooks,
+/// and a switch for everything that goes wrong. Moves no money and forgets everything when it stops.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Options {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8900")]
+    listen: SocketAddr,
+    /// Bearer key of the merchant and control API
+    #[arg(long, env = "SANDBOX_API_KEY", hide_env_values = true, conflicts_with = "api_key_file")]
+    api_key: Option<String>,
+    /// File that holds the bearer key (a line break at its end does not count)
+    #[arg(long)]
+    api_key_file: Option<PathBuf>,
+    /// File that holds the secret which signs webhooks (a line break at its end does not count)
+    #[arg(long)]
+    webhook_secret_file: PathBuf,
+    /// Name shown on the payment page
+    #[arg(long, default_value = "Sandbox merchant")]
+    merchant: String,
+    /// Start of payment URLs, where browsers reach the service under another name
+    #[arg(long)]
+    public_url: Option<String>,
+    /// Let other machines reach the service
+    #[arg(long)]
+    allow_remote_listen: bool,
+    /// Let webhooks go to other machines
+    #[arg(long)]
+    allow_remote_notify: bool,
+    /// Waits before the second, third … webhook attempt, in milliseconds
+    #[arg(long, value_delimiter = ',', default_value = "1000,5000,30000,120000")]
+    retry_delays_ms: Vec<u64>,
+    /// A switch for every payment, such as webhook_twice or create_slow:500; may be repeated
+    #[arg(long = "default-switch", value_name = "SWITCH")]
+    default_switches: Vec<Switch>,
+}
+
+const EXAMPLES: &str = "\
+Try it:
+  printf whsec_try_me > /tmp/webhook-secret
+  cashier-sandbox-service --api-key sk_try_me --webhook-secret-file /tmp/webhook-secret
+
+  curl http://127.0.0.1:8900/v1/payments -H 'Authorization: Bearer sk_try_me' -H 'Idempotency-Key: 1' \\
+    -d '{\"reference\":\"order-15\",\"amount\":\"250.00\",\"currency\":\"EUR\",\"switches\":[\"webhook_twice\"]}'
+
+  curl http://127.0.0.1:8900/_control/switches -H 'Authorization: Bearer sk_try_me'     # all switches
+
+RUST_LOG=debug shows more.";
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let log = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(options))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; there is nobody else to tell.
+            let _ = writeln!(std::io::stderr(), "cashier-sandbox-service: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let running = SandboxService::start(settings(options)?).await?;
+    writeln!(std::io::stdout(), "listening on http://{}", running.addr())?;
+    stop_asked().await?;
+    running.stop().await;
+    Ok(())
+}
+
+fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {
+    let api_key = match (options.api_key, options.api_key_file) {
+        (Some(key), _) => Secret::new(key),
+        (None, Some(file)) => read_secret(&file)?,
+        (None, None) => return Err("give --api-key, --api-key-file or SANDBOX_API_KEY".into()),
+    };
+    Ok(SandboxSettings {
+        listen: options.listen,
+        merchant: options.merchant,
+        public_url: options.public_url,
+        allow_remote_listen: options.allow_remote_listen,
+        allow_remote_notify: options.allow_remote_notify,
+        retry_delays: options.retry_delays_ms.into_iter().map(Duration::from_millis).collect(),
+        default_switches: options.default_switches,
+        ..SandboxSettings::new(api_key, read_secret(&options.webhook_secret_file)?)
+    })
+}
+
+fn read_secret(file: &Path) -> Result<Secret, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|why| format!("cannot read {}: {why}", file.display()))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+#[cfg(unix)]
+async fn stop_asked() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_asked() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

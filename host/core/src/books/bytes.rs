@@ -1,0 +1,125 @@
+//! Small numbers in few bytes, and texts that are written once: the spelling of packed rows. It lives in memory only and
+//! is never stored.
+
+/// Shorter texts are spelled again: a reference to an earlier one would save nothing.
+const REPEATED_LENGTH_MIN: usize = 4;
+
+/// Writes values one after another.
+#[derive(Default)]
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+    /// Where each text that may be referred to again was spelled.
+    texts: Vec<(usize, Box<str>)>,
+}
+
+impl Writer {
+    pub(super) fn number(&mut self, number: u64) {
+        self.wide(number.into());
+    }
+
+    fn wide(&mut self, mut rest: u128) {
+        while rest >= 0x80 {
+            self.bytes.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+    }
+
+    pub(super) fn signed(&mut self, number: i64) {
+        self.number(zigzag(number));
+    }
+
+    /// A moment near another one; unset takes one byte.
+    pub(super) fn moment(&mut self, moment: i64, near: i64) {
+        match moment {
+            0 => self.wide(0),
+            _ => self.wide(u128::from(zigzag(moment.wrapping_sub(near))) + 1),
+        }
+    }
+
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        if let Some((place, _)) = self.texts.iter().find(|(_, known)| **known == *text) {
+            let place = *place as u64;
+            return self.number(place << 1 | 1);
+        }
+        if text.len() >= REPEATED_LENGTH_MIN {
+            self.texts.push((self.bytes.len(), text.into()));
+        }
+        self.number((text.len() as u64) << 1);
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    pub(super) fn into_bytes(self) -> Box<[u8]> {
+        self.bytes.into_boxed_slice()
+    }
+}
+
+/// Reads what a [`Writer`] wrote, in the same order. `None` means that it reads something else.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'b> {
+    bytes: &'b [u8],
+    place: usize,
+}
+
+impl<'b> Reader<'b> {
+    pub(super) fn new(bytes: &'b [u8]) -> Self {
+        Self { bytes, place: 0 }
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.place).copied()?;
+        self.place += 1;
+        Some(byte)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        u64::try_from(self.wide()?).ok()
+    }
+
+    fn wide(&mut self) -> Option<u128> {
+        let mut number = 0_u128;
+        for shift in (0..128).step_by(7) {
+            let byte = self.byte()?;
+            number |= u128::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    pub(super) fn signed(&mut self) -> Option<i64> {
+        self.number().map(unzigzag)
+    }
+
+    pub(super) fn moment(&mut self, near: i64) -> Option<i64> {
+        match self.wide()? {
+            0 => Some(0),
+            apart => Some(near.wrapping_add(unzigzag(u64::try_from(apart - 1).ok()?))),
+        }
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'b str> {
+        let head = self.number()?;
+        let half = usize::try_from(head >> 1).ok()?;
+        if head & 1 == 1 {
+            return Reader { bytes: self.bytes, place: half }.text();
+        }
+        let end = self.place.checked_add(half)?;
+        let text = std::str::from_utf8(self.bytes.get(self.place..end)?).ok()?;
+        self.place = end;
+        Some(text)
+    }
+}
+
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}

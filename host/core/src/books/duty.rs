@@ -1,0 +1,63 @@
+//! Whether a transaction has something left to do. What exactly is left, and when, is for the flows to derive; the
+//! books only keep the list short.
+
+use crate::facts::{self, Doubt, ProviderFact};
+use crate::operation::{self, BalanceOperation};
+use crate::status::{Source, TransactionStatus};
+use crate::transaction::{FirstAnswer, Transaction};
+
+pub(super) fn has_duty(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+    let create_open = transaction.source == Source::Provider && transaction.first_answer == FirstAnswer::Open;
+    create_open
+        || operations.iter().any(BalanceOperation::is_unsettled)
+        || (!transaction.status.is_final() && (transaction.expires_time.is_set() || must_ask(transaction)))
+        || owes(transaction, operations)
+}
+
+/// The provider knows more than it has said, or waits for us.
+fn must_ask(transaction: &Transaction) -> bool {
+    transaction.facts.provider.iter().any(|known| match &known.fact {
+        ProviderFact::Unanswered
+        | ProviderFact::AdvanceWanted { .. }
+        | ProviderFact::Doubt(Doubt::AmountUnstated { .. }) => true,
+        ProviderFact::Doubt(Doubt::OutcomeUnknown | Doubt::Mismatch { .. } | Doubt::Look { .. })
+        | ProviderFact::Accepted
+        | ProviderFact::Confirmed { .. }
+        | ProviderFact::Declined { .. }
+        | ProviderFact::Cancelled { .. }
+        | ProviderFact::Refund { .. }
+        | ProviderFact::RefundedTotal { .. }
+        | ProviderFact::Chargeback { .. }
+        | ProviderFact::ChargebackReversed { .. } => false,
+    })
+}
+
+/// Owed differs from posted and may be posted.
+fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+    let nothing_moved = operations.is_empty();
+    match transaction.status {
+        // Credited by the facts, or held by a person: either way nothing may be posted.
+        TransactionStatus::Credited => return false,
+        // Nothing was confirmed under these, so nothing is owed.
+        TransactionStatus::Created
+        | TransactionStatus::PendingPayment
+        | TransactionStatus::Failed
+        | TransactionStatus::Cancelled
+            if nothing_moved =>
+        {
+            return false;
+        }
+        TransactionStatus::Created
+        | TransactionStatus::PendingPayment
+        | TransactionStatus::Failed
+        | TransactionStatus::Cancelled
+        | TransactionStatus::ProviderConfirmed
+        | TransactionStatus::CreditFailed
+        | TransactionStatus::Refunded
+        | TransactionStatus::Chargeback
+        | TransactionStatus::ManualReview => {}
+    }
+    let posted = operation::posted(operations);
+    let standing = facts::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
+    standing.may_post && standing.owed_minor != posted.minor
+}

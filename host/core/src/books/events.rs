@@ -1,0 +1,94 @@
+//! Which genuine events were heard, for ever, in 25 bytes each; and in full those that still wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashTable;
+
+use super::finding::wide_hash;
+use crate::ids::{ConfigId, EventId};
+use crate::notice::ProviderEvent;
+use crate::refs::ProviderRef;
+use crate::status::{ProcessingStatus, SignatureStatus};
+
+/// A dedup key whose text is on disk only.
+struct Heard {
+    key: [u64; 2],
+    id: EventId,
+}
+
+/// What a pending event can be found by: a provider id that a transaction may yet learn. Never our reference, because a
+/// transaction is on disk before the provider hears of it.
+type Name = (ConfigId, ProviderRef, EventId);
+
+#[derive(Default)]
+pub(super) struct Events {
+    heard: HashTable<Heard>,
+    pending: BTreeMap<EventId, ProviderEvent>,
+    names: BTreeSet<Name>,
+}
+
+impl Events {
+    /// Events that were not genuine take no part in dedup or matching.
+    pub(super) fn put(&mut self, event: &ProviderEvent) {
+        match event.signature_status {
+            SignatureStatus::Valid => {}
+            SignatureStatus::Unknown | SignatureStatus::Invalid => return,
+        }
+        self.remember(event.config_id, &event.event_id, event.id);
+        if let Some(known) = self.pending.remove(&event.id) {
+            for name in names_of(&known) {
+                self.names.remove(&name);
+            }
+        }
+        match event.processing_status {
+            ProcessingStatus::Pending => {
+                self.names.extend(names_of(event));
+                self.pending.insert(event.id, event.clone());
+            }
+            ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
+        }
+    }
+
+    pub(super) fn heard(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
+        let key = key_of(config, event_id);
+        self.heard.find(key[0], |known| known.key == key).map(|known| known.id)
+    }
+
+    pub(super) fn remember(&mut self, config: ConfigId, event_id: &str, id: EventId) {
+        let key = key_of(config, event_id);
+        if self.heard.find(key[0], |known| known.key == key).is_none() {
+            self.heard.insert_unique(key[0], Heard { key, id }, |known| known.key[0]);
+        }
+    }
+
+    pub(super) fn pending(&self) -> impl Iterator<Item = &ProviderEvent> {
+        self.pending.values()
+    }
+
+    pub(super) fn pending_by_id(&self, id: EventId) -> Option<&ProviderEvent> {
+        self.pending.get(&id)
+    }
+
+    pub(super) fn pending_for<'r>(
+        &self,
+        config: ConfigId,
+        refs: impl Iterator<Item = &'r ProviderRef>,
+    ) -> Vec<ProviderEvent> {
+        let mut found: BTreeSet<EventId> = BTreeSet::new();
+        for known in refs {
+            let name = |id| -> Name { (config, known.clone(), id) };
+            found.extend(self.names.range(name(EventId(0))..=name(EventId(u64::MAX))).map(|(.., id)| *id));
+        }
+        found.iter().filter_map(|id| self.pending.get(id)).cloned().collect()
+    }
+}
+
+fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
+    let hash = wide_hash((config.0, event_id));
+    [(hash >> 64) as u64, hash as u64]
+}
+
+fn names_of(event: &ProviderEvent) -> impl Iterator<Item = Name> {
+    let refs = event.update.iter().flat_map(|update| &update.refs);
+    refs.map(|known| (event.config_id, known.clone(), event.id))
+}

@@ -1,0 +1,67 @@
+//! Hash tables that hold row numbers alone: whoever looks compares with the row itself, so that no key is kept twice.
+//! Hashing has no random seed; what is hashed comes from the books and from verified notices.
+
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+
+use hashbrown::HashTable;
+
+/// A hasher whose results depend on the input alone.
+pub(super) type Fixed = BuildHasherDefault<DefaultHasher>;
+
+/// The number of a row in the order in which the books met it.
+pub(super) type Slot = u32;
+
+/// A row number with enough of its key's hash to move it without looking at the row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    hash: u32,
+    slot: Slot,
+}
+
+/// Finds the rows that may have a key.
+#[derive(Default)]
+pub(super) struct Finder(HashTable<Entry>);
+
+impl Finder {
+    pub(super) fn insert(&mut self, key: impl Hash, slot: Slot) {
+        let entry = Entry { hash: short_hash(key), slot };
+        if self.0.find(spread(entry.hash), |known| *known == entry).is_none() {
+            self.0.insert_unique(spread(entry.hash), entry, |known| spread(known.hash));
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: impl Hash, slot: Slot) {
+        let entry = Entry { hash: short_hash(key), slot };
+        if let Ok(found) = self.0.find_entry(spread(entry.hash), |known| *known == entry) {
+            found.remove();
+        }
+    }
+
+    /// The first row met of those under the key that are truly meant.
+    pub(super) fn find(&self, key: impl Hash, meant: impl Fn(Slot) -> bool) -> Option<Slot> {
+        let hash = short_hash(key);
+        let found = self.0.iter_hash(spread(hash)).filter(|known| known.hash == hash && meant(known.slot));
+        found.map(|known| known.slot).min()
+    }
+}
+
+fn short_hash(key: impl Hash) -> u32 {
+    (hash_of(0, key) >> 32) as u32
+}
+
+/// The table takes its bucket from the low bits and its tag from the high ones, so 32 bits are spread over both.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// A key that no longer has its text: 128 bits, so that two of a billion events meet with a chance below 10^-20.
+pub(super) fn wide_hash(key: impl Hash) -> u128 {
+    u128::from(hash_of(1, &key)) << 64 | u128::from(hash_of(2, &key))
+}
+
+fn hash_of(domain: u8, key: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u8(domain);
+    key.hash(&mut hasher);
+    hasher.finish()
+}

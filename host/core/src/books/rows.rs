@@ -1,0 +1,115 @@
+//! The rows in the order in which the books met them, in blocks that never move: no copy of everything when they grow,
+//! and per block the bounds of creation time that let a search stop early.
+
+use super::finding::Slot;
+
+/// Rows in a block: bounds are worth their bytes, and the last, unfilled block wastes little.
+pub(super) const BLOCK: usize = 1024;
+
+/// No row before or after in a chain.
+pub(super) const NO_SLOT: Slot = Slot::MAX;
+
+/// A transaction in few bytes: what filters and indexes read most, and all the rest spelled out in `spelled`.
+pub(super) struct Row {
+    pub(super) id: u64,
+    pub(super) customer_id: u64,
+    pub(super) login: u64,
+    pub(super) created_time: i64,
+    /// The commit that last touched the row or its operations.
+    pub(super) touched: u64,
+    /// The row met before this one of the same customer, login, provider.
+    pub(super) earlier: Chain,
+    pub(super) provider: u32,
+    pub(super) method: u32,
+    pub(super) brand: u32,
+    pub(super) currency: u16,
+    pub(super) kind: u8,
+    pub(super) source: u8,
+    pub(super) status: u8,
+    pub(super) key_space: u8,
+    pub(super) spelled: Box<[u8]>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Chain {
+    pub(super) customer: Slot,
+    pub(super) login: Slot,
+    pub(super) provider: Slot,
+}
+
+/// Where a row stands in the order newest first.
+pub(super) type Newness = (i64, u64);
+
+struct Block {
+    rows: Vec<Row>,
+    oldest: i64,
+    newest: i64,
+    /// The newest row of this and all earlier blocks.
+    newest_so_far: Newness,
+}
+
+#[derive(Default)]
+pub(super) struct Rows {
+    blocks: Vec<Block>,
+    count: usize,
+}
+
+/// The creation times within a block, and up to its end.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) oldest: i64,
+    pub(super) newest: i64,
+    pub(super) newest_so_far: Newness,
+}
+
+impl Row {
+    pub(super) fn newness(&self) -> Newness {
+        (self.created_time, self.id)
+    }
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The slot that the next row will have.
+    pub(super) fn next_slot(&self) -> Slot {
+        self.count as Slot
+    }
+
+    pub(super) fn push(&mut self, row: Row) {
+        let before = self.blocks.last().map(|block| block.newest_so_far);
+        if self.blocks.last().is_none_or(|block| block.rows.len() >= BLOCK) {
+            self.blocks.push(Block {
+                rows: Vec::with_capacity(if self.blocks.is_empty() { 0 } else { BLOCK }),
+                oldest: row.created_time,
+                newest: row.created_time,
+                newest_so_far: before.unwrap_or(row.newness()),
+            });
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.oldest = block.oldest.min(row.created_time);
+            block.newest = block.newest.max(row.created_time);
+            block.newest_so_far = block.newest_so_far.max(row.newness());
+            block.rows.push(row);
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&Row> {
+        let slot = slot as usize;
+        self.blocks.get(slot / BLOCK)?.rows.get(slot % BLOCK)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Row> {
+        let slot = slot as usize;
+        self.blocks.get_mut(slot / BLOCK)?.rows.get_mut(slot % BLOCK)
+    }
+
+    /// The bounds of the block that holds a slot.
+    pub(super) fn bounds(&self, slot: Slot) -> Option<Bounds> {
+        let block = self.blocks.get(slot as usize / BLOCK)?;
+        Some(Bounds { oldest: block.oldest, newest: block.newest, newest_so_far: block.newest_so_far })
+    }
+}

@@ -1,0 +1,231 @@
+//! Filters from texts: every name, operator, arity, value and limit is checked here, and each refusal names the
+//! offender as it was written.
+
+use super::{
+    CONDITIONS_MAX, Comparison, Condition, Constant, Direction, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX,
+    LIST_VALUES_MAX, OFFSET_MAX, PATTERN_LENGTH_MAX, Pattern, Test, Values,
+};
+use crate::refusal::Refusal;
+
+/// The parameters that hold conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Clause {
+    Where,
+    WhereNot,
+    WhereIn,
+    WhereNotIn,
+    WhereBetween,
+    WhereNotBetween,
+}
+
+impl Clause {
+    pub const ALL: &'static [Self] =
+        &[Self::Where, Self::WhereNot, Self::WhereIn, Self::WhereNotIn, Self::WhereBetween, Self::WhereNotBetween];
+
+    /// The wire name of the parameter.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Where => "where",
+            Self::WhereNot => "whereNot",
+            Self::WhereIn => "whereIn",
+            Self::WhereNotIn => "whereNotIn",
+            Self::WhereBetween => "whereBetween",
+            Self::WhereNotBetween => "whereNotBetween",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|clause| clause.word() == word)
+    }
+}
+
+/// Collects a filter piece by piece; each piece is checked as it comes.
+#[derive(Debug, Clone)]
+pub struct FilterBuilder<F> {
+    conditions: Vec<Condition<F>>,
+    order: Vec<(F, Direction)>,
+    listed: usize,
+    limit: usize,
+    offset: u64,
+}
+
+impl<F: Field> Default for FilterBuilder<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Field> FilterBuilder<F> {
+    pub fn new() -> Self {
+        Self { conditions: Vec::new(), order: Vec::new(), listed: 0, limit: LIMIT_DEFAULT, offset: 0 }
+    }
+
+    /// One element of `where` (`[field, op, value]`) or `whereNot` (`[field, value]`).
+    pub fn flat(&mut self, clause: Clause, parts: &[impl AsRef<str>]) -> Result<(), Refusal> {
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        match (clause, parts.as_slice()) {
+            (Clause::Where, [field, op, value]) => self.compared(field, op, value),
+            (Clause::WhereNot, [field, value]) => {
+                let field = known_field::<F>(clause.word(), field)?;
+                self.add(clause, field, true, Test::OneOf(values_of(field, &[value])?))
+            }
+            (Clause::Where, _) => Err(arity(clause, "[field, op, value]")),
+            (Clause::WhereNot, _) => Err(arity(clause, "[field, value]")),
+            (Clause::WhereIn | Clause::WhereNotIn, _) => Err(arity(clause, "[field, [value, …]]")),
+            (Clause::WhereBetween | Clause::WhereNotBetween, _) => Err(arity(clause, "[field, [from, to]]")),
+        }
+    }
+
+    /// One element of `whereIn`, `whereNotIn` (`[field, [value, …]]`), `whereBetween` or `whereNotBetween`
+    /// (`[field, [from, to]]`).
+    pub fn listed(&mut self, clause: Clause, field: &str, values: &[impl AsRef<str>]) -> Result<(), Refusal> {
+        let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        let negated = match clause {
+            Clause::Where | Clause::WhereNot => return self.flat(clause, &[field]),
+            Clause::WhereIn | Clause::WhereBetween => false,
+            Clause::WhereNotIn | Clause::WhereNotBetween => true,
+        };
+        let field = known_field::<F>(clause.word(), field)?;
+        self.listed += values.len();
+        if self.listed > LIST_VALUES_MAX {
+            return Err(Refusal::invalid(format!("{}: more than {LIST_VALUES_MAX} list values", clause.word())));
+        }
+        let test = match (clause, values.as_slice()) {
+            (Clause::WhereBetween | Clause::WhereNotBetween, [from, to]) => {
+                Test::Between(constant_of(field, from)?, constant_of(field, to)?)
+            }
+            (Clause::WhereBetween | Clause::WhereNotBetween, _) => return Err(arity(clause, "[field, [from, to]]")),
+            (Clause::Where | Clause::WhereNot | Clause::WhereIn | Clause::WhereNotIn, listed) => {
+                Test::OneOf(values_of(field, listed)?)
+            }
+        };
+        self.add(clause, field, negated, test)
+    }
+
+    /// One key of `orderBy`; the direction in any case.
+    pub fn order_by(&mut self, field: &str, direction: &str) -> Result<(), Refusal> {
+        let field = known_field::<F>("orderBy", field)?;
+        let direction = if direction.eq_ignore_ascii_case("asc") {
+            Direction::Ascending
+        } else if direction.eq_ignore_ascii_case("desc") {
+            Direction::Descending
+        } else {
+            return Err(Refusal::invalid(format!("orderBy: direction {} is neither asc nor desc", shown(direction))));
+        };
+        // A field that was named before decides nothing the second time.
+        if self.order.iter().all(|(named, _)| *named != field) {
+            self.order.push((field, direction));
+        }
+        Ok(())
+    }
+
+    /// Rows of the page, 1 to [`LIMIT_MAX`].
+    pub fn limit(&mut self, text: &str) -> Result<(), Refusal> {
+        let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        self.limit =
+            limit.ok_or_else(|| Refusal::invalid(format!("limit {} is not within 1..{LIMIT_MAX}", shown(text))))?;
+        Ok(())
+    }
+
+    /// Rows before the page.
+    pub fn offset(&mut self, text: &str) -> Result<(), Refusal> {
+        let offset = text.parse().ok().filter(|offset| *offset <= OFFSET_MAX);
+        self.offset = offset.ok_or_else(|| Refusal::invalid(format!("offset {} is not a row number", shown(text))))?;
+        Ok(())
+    }
+
+    /// The filter. Rows that agree in every named key are sorted by id in the direction of the last one.
+    pub fn build(mut self) -> Filter<F> {
+        if self.order.is_empty() {
+            self.order.push((F::CREATED, Direction::Descending));
+        }
+        match self.order.iter().position(|(field, _)| *field == F::ID) {
+            Some(place) => self.order.truncate(place + 1),
+            None => {
+                let direction = self.order.last().map_or(Direction::Descending, |(_, last)| *last);
+                self.order.push((F::ID, direction));
+            }
+        }
+        Filter { conditions: self.conditions, order: self.order, limit: self.limit, offset: self.offset }
+    }
+
+    fn compared(&mut self, field: &str, op: &str, value: &str) -> Result<(), Refusal> {
+        let field = known_field::<F>("where", field)?;
+        let compare = |comparison| Ok::<_, Refusal>(Test::Compare(comparison, constant_of(field, value)?));
+        let (negated, test) = match op {
+            "=" | "==" => (false, Test::OneOf(values_of(field, &[value])?)),
+            "!=" => (true, Test::OneOf(values_of(field, &[value])?)),
+            ">" => (false, compare(Comparison::Greater)?),
+            ">=" => (false, compare(Comparison::GreaterOrEqual)?),
+            "<" => (false, compare(Comparison::Less)?),
+            "<=" => (false, compare(Comparison::LessOrEqual)?),
+            "like" => (false, Test::Like(pattern_of(field, value)?)),
+            unknown => return Err(Refusal::invalid(format!("where: operator {} is not known", shown(unknown)))),
+        };
+        self.add(Clause::Where, field, negated, test)
+    }
+
+    fn add(&mut self, clause: Clause, field: F, negated: bool, test: Test) -> Result<(), Refusal> {
+        if self.conditions.len() >= CONDITIONS_MAX {
+            return Err(Refusal::invalid(format!("{}: more than {CONDITIONS_MAX} conditions", clause.word())));
+        }
+        self.conditions.push(Condition { field, negated, test });
+        Ok(())
+    }
+}
+
+fn known_field<F: Field>(parameter: &str, name: &str) -> Result<F, Refusal> {
+    F::from_name(name).ok_or_else(|| Refusal::invalid(format!("{parameter}: field {} is not known", shown(name))))
+}
+
+fn arity(clause: Clause, form: &str) -> Refusal {
+    Refusal::invalid(format!("{}: each element is {form}", clause.word()))
+}
+
+fn constant_of<F: Field>(field: F, text: &str) -> Result<Constant, Refusal> {
+    match field.kind() {
+        Kind::Text => Ok(Constant::Text(text.into())),
+        Kind::Int => int_of(field, text).map(Constant::Int),
+    }
+}
+
+fn values_of<F: Field>(field: F, texts: &[&str]) -> Result<Values, Refusal> {
+    match field.kind() {
+        Kind::Text => {
+            let mut values: Vec<Box<str>> = texts.iter().map(|text| (*text).into()).collect();
+            values.sort();
+            values.dedup();
+            Ok(Values::Texts(values))
+        }
+        Kind::Int => {
+            let mut values = texts.iter().map(|text| int_of(field, text)).collect::<Result<Vec<i64>, _>>()?;
+            values.sort_unstable();
+            values.dedup();
+            Ok(Values::Ints(values))
+        }
+    }
+}
+
+fn int_of<F: Field>(field: F, text: &str) -> Result<i64, Refusal> {
+    let plain = text.strip_prefix('-').unwrap_or(text);
+    let digits = !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if digits { text.parse().ok() } else { None };
+    number.ok_or_else(|| Refusal::invalid(format!("{}: {} is not a 64-bit integer", field.name(), shown(text))))
+}
+
+fn pattern_of<F: Field>(field: F, text: &str) -> Result<Pattern, Refusal> {
+    match field.kind() {
+        Kind::Int => Err(Refusal::invalid(format!("where: like does not apply to {}, an integer", field.name()))),
+        Kind::Text => Pattern::new(text).ok_or_else(|| {
+            let name = field.name();
+            Refusal::invalid(format!("{name}: a like pattern has at most {PATTERN_LENGTH_MAX} characters"))
+        }),
+    }
+}
+
+/// What was written, in quotes and escaped, cut to a length that a message can carry.
+fn shown(text: &str) -> String {
+    const SHOWN_MAX: usize = 64;
+    let cut: String = text.chars().take(SHOWN_MAX).collect();
+    if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
+}

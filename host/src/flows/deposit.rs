@@ -1,0 +1,291 @@
+//! A deposit: session → account facts → idempotency and eligibility → on disk → provider → on disk → answer.
+//! A client that hangs up cancels nothing; same-key callers wait on the same flight.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::account::AccountFacts;
+use cashier_core::aggregate::Aggregate;
+use cashier_core::change::{Body, Change, OrderDetails};
+use cashier_core::deposit::{self, DepositRequest, Fresh};
+use cashier_core::eligibility::{self, Candidate, Eligible, Wanted};
+use cashier_core::ids::{Reference, TransactionId};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{Actor, CustomerSession};
+use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use tokio::sync::oneshot;
+
+use super::flights::Flight;
+use super::{Asking, House, hearing, settle};
+use crate::ledger::{Draft, Estimate, Ticket};
+use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
+
+/// How often a deposit starts over because the config it chose was edited meanwhile.
+const STALE_CONFIG_RETRIES: usize = 2;
+
+/// What the customer is told.
+#[derive(Debug, Clone)]
+pub struct DepositOutcome {
+    pub transaction: Transaction,
+    pub answer: StoredAnswer,
+    /// Time spent waiting for the provider; not the house's own.
+    pub provider_time: Duration,
+}
+
+impl DepositOutcome {
+    /// The published "no" that goes with the transaction, if its create call ended with one.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self.transaction.first_answer {
+            FirstAnswer::Declined => {
+                Some(Refusal::new(RefusalCode::ProviderDeclined, "the payment provider declined the payment"))
+            }
+            FirstAnswer::NeverSent => {
+                Some(Refusal::new(RefusalCode::ProviderUnavailable, "the payment provider is unavailable"))
+            }
+            FirstAnswer::Open | FirstAnswer::Accepted | FirstAnswer::Unknown => None,
+        }
+    }
+
+    /// What the customer does next; an open or unknown create call means waiting.
+    pub fn next_action(&self) -> NextAction {
+        match self.transaction.first_answer {
+            FirstAnswer::Open | FirstAnswer::Unknown => NextAction::Wait,
+            FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => self.transaction.next_action,
+        }
+    }
+}
+
+/// Makes a deposit, or repeats the answer of the one that its idempotency key stands for.
+pub async fn deposit(
+    house: &Arc<House>,
+    session: &CustomerSession,
+    request: DepositRequest,
+    asking: Asking,
+) -> Result<DepositOutcome, Refusal> {
+    let account = house.own_account(session, request.login).await?;
+    if let Some(earlier) = house.ledger.glance(|books| bound(books, &request))? {
+        return repeat(house, &request, earlier).await;
+    }
+    let admitted = house.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
+    let (sender, outcome) = oneshot::channel();
+    let flow = Arc::clone(house);
+    house.spawn.spawn(Box::pin(async move {
+        let outcome = begin(&flow, account, request, asking).await;
+        drop(admitted);
+        // The asker may have hung up; the deposit stands all the same.
+        let _ = sender.send(outcome);
+    }));
+    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the deposit was interrupted")))
+}
+
+enum Opened {
+    New {
+        opened: Box<Aggregate>,
+        #[expect(dead_code, reason = "held until the create call has ended, so that same-key callers wait")]
+        flight: Option<Flight>,
+    },
+    Earlier(TransactionId),
+    StaleConfig,
+}
+
+async fn begin(
+    house: &Arc<House>,
+    account: AccountFacts,
+    request: DepositRequest,
+    asking: Asking,
+) -> Result<DepositOutcome, Refusal> {
+    for _ in 0..=STALE_CONFIG_RETRIES {
+        let (eligible, gateway) = choose(house, &account, &request)?;
+        let details = details(house, &request, &eligible, &asking);
+        let opened = open(house, &account, &request, &eligible, &*gateway, &details, &asking)?;
+        let durable = opened.durable().await?;
+        match durable.get() {
+            Opened::StaleConfig => {}
+            Opened::Earlier(id) => return repeat(house, &request, *id).await,
+            // The flight is held by `durable`, until the create call has ended on disk.
+            Opened::New { opened, flight: _ } => {
+                let order = Arc::new(order_of(&opened.transaction, details));
+                return create(house, durable.with(|_| order), &*gateway, &asking.request_id).await;
+            }
+        }
+    }
+    Err(Refusal::new(RefusalCode::MethodNotAvailable, "the payment method is being changed, try again"))
+}
+
+/// Which config serves the deposit, checked in the published order.
+fn choose(
+    house: &House,
+    account: &AccountFacts,
+    request: &DepositRequest,
+) -> Result<(Eligible, Arc<dyn Gateway>), Refusal> {
+    deposit::check_account(request, account)?;
+    let picture = house.picture();
+    let candidates: Vec<Candidate<'_>> =
+        picture.configs_of(&request.provider).map(|served| picture.candidate(served)).collect();
+    let wanted = Wanted {
+        provider: &request.provider,
+        method: &request.method,
+        provider_config_id: request.provider_config_id,
+        amount: request.amount,
+    };
+    let asker = picture.asker(account, house.clock.now());
+    let overrides = picture.overrides_of(request.customer_id);
+    let eligible = eligibility::choose(&asker, &candidates, overrides, &wanted)?;
+    deposit::check_return_urls(request, eligible.sandbox())?;
+    let gateway = picture.config(eligible.config_id()).and_then(|served| served.gateway.as_ref().ok());
+    match gateway {
+        Some(gateway) => Ok((eligible, Arc::clone(gateway))),
+        None => Err(Refusal::new(RefusalCode::MethodNotAvailable, "this payment method is not available")),
+    }
+}
+
+/// Opens the transaction, unless its key was bound or its config was edited since it was chosen.
+fn open(
+    house: &Arc<House>,
+    account: &AccountFacts,
+    request: &DepositRequest,
+    eligible: &Eligible,
+    gateway: &dyn Gateway,
+    details: &OrderDetails,
+    asking: &Asking,
+) -> Result<Ticket<Opened>, Refusal> {
+    let random = [house.entropy.bits(), house.entropy.bits()];
+    let stamp = house.stamp(Actor::Customer(request.customer_id), &asking.request_id);
+    house.ledger.decide(&stamp, |draft| {
+        if let Some(earlier) = bound(draft.books(), request) {
+            return Opened::Earlier(earlier);
+        }
+        let current = house.picture().config(eligible.config_id()).map(|served| served.config.version);
+        let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
+        let Some(reference) = reference.filter(|_| current == Some(eligible.version())) else {
+            return Opened::StaleConfig;
+        };
+        let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
+        let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
+        let flight = house.creating.begin(transaction.id);
+        draft.keep(Body::Order { transaction_id: transaction.id, details: details.clone() });
+        draft.add([Change::Transaction(Box::new(transaction.clone()))]);
+        Opened::New { opened: Box::new(Aggregate { transaction, operations: Vec::new() }), flight }
+    })
+}
+
+fn bound(books: &cashier_core::books::Books, request: &DepositRequest) -> Option<TransactionId> {
+    let key = &*request.idempotency_key;
+    (!key.is_empty()).then(|| books.by_key(request.customer_id, KeySpace::Customer, key)).flatten()
+}
+
+fn details(house: &House, request: &DepositRequest, eligible: &Eligible, asking: &Asking) -> OrderDetails {
+    let (base, provider, config) = (&house.rules.public_url, &request.provider, eligible.config_id());
+    OrderDetails {
+        notify_url: format!("{base}/cashier/webhook/{provider}/{config}").into(),
+        success_url: request.success_url.clone(),
+        failure_url: request.failure_url.clone(),
+        locale: asking.locale.clone(),
+        ip: asking.ip.clone(),
+        nonce: house.entropy.bits(),
+    }
+}
+
+/// The order as the provider is told it: the same from the same transaction and details, byte for byte.
+pub(super) fn order_of(transaction: &Transaction, details: OrderDetails) -> Order {
+    Order {
+        transaction_id: transaction.id,
+        reference: transaction.reference.clone(),
+        amount: transaction.amount,
+        customer_id: transaction.customer_id,
+        login: transaction.login,
+        brand: transaction.brand.clone(),
+        country: transaction.country.clone(),
+        method: transaction.method.clone(),
+        idempotency_key: provider_key(transaction),
+        notify_url: details.notify_url,
+        success_url: details.success_url,
+        failure_url: details.failure_url,
+        comment: transaction.comment.clone(),
+        metadata_json: transaction.metadata_json.clone(),
+        locale: details.locale,
+        ip: details.ip,
+        created_time: transaction.created_time,
+        nonce: details.nonce,
+    }
+}
+
+/// The idempotency key for the provider: our reference, which no customer chooses.
+pub(super) fn provider_key(transaction: &Transaction) -> Box<str> {
+    transaction.reference.as_str().into()
+}
+
+async fn create(
+    house: &Arc<House>,
+    order: Durable<Arc<Order>>,
+    gateway: &dyn Gateway,
+    request_id: &str,
+) -> Result<DepositOutcome, Refusal> {
+    let id = order.get().transaction_id;
+    let answer = gateway.create(order).await;
+    let provider_time = answer.provider_time;
+    let stored =
+        StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };
+    let ended = end_create(house, id, gateway, answer, request_id).await?;
+    let transaction = if ended.operations.is_empty() {
+        ended.transaction
+    } else {
+        settle::within_patience(house, id).await;
+        house.ledger.glance(|books| books.transaction(id))?.unwrap_or(ended.transaction)
+    };
+    Ok(DepositOutcome { transaction, answer: stored, provider_time })
+}
+
+/// Records how the create call ended and what its answer states, and waits until that is on disk.
+pub(super) async fn end_create(
+    house: &Arc<House>,
+    id: TransactionId,
+    gateway: &dyn Gateway,
+    answer: CreateAnswer,
+    request_id: &str,
+) -> Result<Aggregate, Refusal> {
+    let listener = gateway.listener();
+    let stamp = house.stamp(Actor::Provider(listener.config_id), request_id);
+    let ticket = house.ledger.decide(&stamp, |draft: &mut Draft<'_>| {
+        let before = draft.aggregate(id)?;
+        let stated = match &answer.update {
+            Some(update) => cashier_core::notice::weigh(&before.transaction, listener, update),
+            None => Ok(Vec::new()),
+        };
+        let facts = stated.unwrap_or_else(|reason| {
+            tracing::error!(transaction = %id, reason, "the create answer was heard under another config");
+            Vec::new()
+        });
+        let changes = before.end_create(listener, &answer.ending, &facts, &answer.refs, draft.circumstances());
+        draft.add(changes);
+        draft.keep(Body::Answer {
+            transaction_id: id,
+            redirect_url: answer.redirect_url,
+            instructions_json: answer.instructions_json,
+        });
+        hearing::catch_up(draft, listener, id);
+        draft.aggregate(id)
+    })?;
+    let ended = ticket.durable().await?.into_inner();
+    ended.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))
+}
+
+/// The answer of an earlier request under the same key.
+async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId) -> Result<DepositOutcome, Refusal> {
+    house.creating.landed(id).await;
+    let ticket = house.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
+    let transaction = ticket.durable().await?.into_inner();
+    let transaction =
+        transaction.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))?;
+    if !deposit::same_order(&transaction, request) {
+        return Err(deposit::key_conflict());
+    }
+    let answer = match transaction.first_answer {
+        FirstAnswer::Accepted => house.archive.answer(id).await.map_err(|fault| {
+            tracing::error!(%fault, transaction = %id, "a stored answer could not be read");
+            crate::ledger::storage_unavailable()
+        })?,
+        FirstAnswer::Open | FirstAnswer::Declined | FirstAnswer::NeverSent | FirstAnswer::Unknown => None,
+    };
+    Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time: Duration::ZERO })
+}

@@ -1,0 +1,120 @@
+//! Asking the provider: what became of a payment, the capture it waits for, or that it be closed. Answers are weighed
+//! like webhooks.
+
+use std::sync::Arc;
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::facts::ProviderFact;
+use cashier_core::ids::TransactionId;
+use cashier_core::refusal::Refusal;
+use cashier_core::session::Actor;
+
+use super::deposit::provider_key;
+use super::{House, hearing, settle};
+use crate::ports::{Durable, Gateway, PaymentQuery, QueryAnswer};
+
+/// Request id of commits that come of asking.
+const HOUSE_REQUEST: &str = "inquiry";
+
+/// What to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Status,
+    /// The money-moving follow-up that a notice asked for.
+    Advance,
+    Cancel,
+}
+
+/// What asking brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Heard,
+    /// The module cannot ask this, or has no gateway.
+    NotAskable,
+    NotFound,
+    NoAnswer,
+}
+
+/// Starts asking about a transaction as a flow of its own, unless that is under way.
+pub(super) fn start(house: &Arc<House>, id: TransactionId) {
+    let flow = Arc::clone(house);
+    house.spawn.spawn(Box::pin(async move {
+        ask(&flow, id, Question::Status).await;
+    }));
+}
+
+/// Asks, hears the answer, and starts what it makes due.
+pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Question) -> Asked {
+    let Some(_flight) = house.asking.begin(id) else {
+        house.asking.landed(id).await;
+        return Asked::NoAnswer;
+    };
+    let Some((aggregate, gateway)) = subject(house, id).await else { return Asked::NotAskable };
+    let payment = aggregate.with(|aggregate| payment(house, aggregate));
+    let answer = match question {
+        Question::Status => gateway.query(payment.into_inner()).await,
+        Question::Advance => gateway.advance(payment).await,
+        Question::Cancel => gateway.cancel(payment).await,
+    };
+    match answer {
+        QueryAnswer::Heard(update) => {
+            let recorded = record(house, id, &*gateway, &update).await;
+            if recorded.is_err() { Asked::NoAnswer } else { Asked::Heard }
+        }
+        QueryAnswer::Unsupported => Asked::NotAskable,
+        QueryAnswer::NotFound => Asked::NotFound,
+        QueryAnswer::NoAnswer(why) => {
+            tracing::warn!(transaction = %id, why, ?question, "the provider did not answer");
+            Asked::NoAnswer
+        }
+    }
+}
+
+async fn subject(house: &House, id: TransactionId) -> Option<(Durable<Aggregate>, Arc<dyn Gateway>)> {
+    let ticket = house.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
+    let durable = ticket.durable().await.ok()?;
+    let aggregate = durable.get().clone()?;
+    let picture = house.picture();
+    let gateway = picture.config(aggregate.transaction.config_id)?.gateway.as_ref().ok()?;
+    Some((durable.with(|_| aggregate), Arc::clone(gateway)))
+}
+
+fn payment(house: &House, aggregate: &Aggregate) -> PaymentQuery {
+    let transaction = &aggregate.transaction;
+    PaymentQuery {
+        reference: transaction.reference.clone(),
+        refs: transaction.refs.iter().cloned().collect(),
+        amount: transaction.amount,
+        method: transaction.method.clone(),
+        idempotency_key: provider_key(transaction),
+        created_time: transaction.created_time,
+        now: house.clock.now(),
+        nonce: house.entropy.bits(),
+    }
+}
+
+async fn record(
+    house: &Arc<House>,
+    id: TransactionId,
+    gateway: &dyn Gateway,
+    update: &cashier_core::notice::Update,
+) -> Result<(), Refusal> {
+    let listener = gateway.listener();
+    let stamp = house.stamp(Actor::Provider(listener.config_id), HOUSE_REQUEST);
+    let ticket = house.ledger.decide(&stamp, |draft| hearing::hear(draft, listener, id, update))?;
+    ticket.durable().await?;
+    settle::start(house, id);
+    Ok(())
+}
+
+/// Records a fact that the house itself established, such as an expiry.
+pub(super) async fn establish(house: &Arc<House>, id: TransactionId, fact: ProviderFact) -> Result<(), Refusal> {
+    let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
+    let ticket = house.ledger.decide(&stamp, |draft| {
+        if let Some(before) = draft.aggregate(id) {
+            let changes = before.establish(fact, draft.circumstances());
+            draft.add(changes);
+        }
+    })?;
+    ticket.durable().await.map(|_| ())
+}

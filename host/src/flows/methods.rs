@@ -1,0 +1,52 @@
+//! Which payment methods a customer may use with one of their accounts, in the order they are shown.
+
+use std::sync::Arc;
+
+use cashier_core::eligibility::{self, Candidate, Eligible, Verdict};
+use cashier_core::ids::Login;
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::refusal::Refusal;
+use cashier_core::session::CustomerSession;
+
+use super::House;
+use crate::ports::CatalogLine;
+
+/// One method as a customer sees it.
+#[derive(Debug, Clone)]
+pub struct Method {
+    pub config: Arc<ProviderConfig>,
+    pub eligible: Eligible,
+    pub payment_mode: Box<str>,
+    pub display_name: Box<str>,
+    pub description: Box<str>,
+}
+
+/// The methods for a login of this customer. Empty where the customer or the account may not deposit at all.
+pub async fn list(house: &House, session: &CustomerSession, login: Login) -> Result<Vec<Method>, Refusal> {
+    let account = house.own_account(session, login).await?;
+    let may_deposit = account.customer.is_active() && account.customer.deposit_allowed && account.account_open();
+    if !may_deposit {
+        return Ok(Vec::new());
+    }
+    let picture = house.picture();
+    let candidates: Vec<Candidate<'_>> = picture.configs().map(|served| picture.candidate(served)).collect();
+    let asker = picture.asker(&account, house.clock.now());
+    let overrides = picture.overrides_of(session.customer_id());
+    let shown = eligibility::survey(&asker, &candidates, overrides, None).into_iter().filter_map(|judgement| {
+        let Verdict::Shown(eligible) = judgement.verdict else { return None };
+        let served = picture.config(judgement.config_id)?;
+        let line = picture.module(&served.config.provider)?;
+        Some(method(Arc::clone(&served.config), eligible, line))
+    });
+    Ok(shown.collect())
+}
+
+fn method(config: Arc<ProviderConfig>, eligible: Eligible, line: &CatalogLine) -> Method {
+    Method {
+        config,
+        eligible,
+        payment_mode: line.payment_mode.clone(),
+        display_name: line.name.clone(),
+        description: line.description.clone(),
+    }
+}

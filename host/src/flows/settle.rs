@@ -1,0 +1,109 @@
+//! Bringing posted to owed: the one unsettled operation of a transaction is sent to the trading server, and what came of
+//! it is recorded. An operation without an answer stays a duty.
+
+use std::sync::Arc;
+
+use cashier_core::account::AccountMode;
+use cashier_core::aggregate::Aggregate;
+use cashier_core::ids::{ManagerId, TransactionId};
+use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::session::Actor;
+use cashier_core::status::{OperationCmd, OperationStatus};
+use futures_util::future::{Either, select};
+
+use super::House;
+use crate::ports::{Durable, Posting};
+
+/// Request id of commits that the house makes on its own account.
+const HOUSE_REQUEST: &str = "settle";
+
+/// Postings one run performs for a transaction; facts heard meanwhile may plan another, endless repetition may not.
+const POSTINGS_PER_RUN_MAX: usize = 8;
+
+/// Starts settling and waits for it as long as a webhook sender may be kept waiting. The work goes on without us.
+pub(super) async fn within_patience(house: &Arc<House>, id: TransactionId) {
+    let patience = house.clock.sleep(house.rules.webhook_patience);
+    start(house, id);
+    let landed = Box::pin(house.settling.landed(id));
+    match select(landed, patience).await {
+        Either::Left(_) => {}
+        Either::Right(_) => tracing::warn!(transaction = %id, "the trading server is slow: answered before the credit"),
+    }
+}
+
+/// Starts settling as a flow of its own, unless it is under way.
+pub(super) fn start(house: &Arc<House>, id: TransactionId) {
+    let Some(flight) = house.settling.begin(id) else { return };
+    let flow = Arc::clone(house);
+    house.spawn.spawn(Box::pin(async move {
+        settle(&flow, id).await;
+        drop(flight);
+    }));
+}
+
+async fn settle(house: &House, id: TransactionId) {
+    for _ in 0..POSTINGS_PER_RUN_MAX {
+        let Some(due) = due(house, id).await else { return };
+        let Some(outcome) = send(house, &due).await else { return };
+        let (aggregate, operation) = due.get();
+        let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
+        let recorded = house.ledger.decide(&stamp, |draft| {
+            let Some(before) = draft.aggregate(aggregate.transaction.id) else { return };
+            let at = draft.circumstances();
+            draft.add(before.end_posting(operation.id, &outcome, ManagerId(0), at));
+        });
+        let on_disk = match recorded {
+            Ok(ticket) => ticket.durable().await.is_ok(),
+            Err(_) => false,
+        };
+        tracing::info!(transaction = %id, operation = %operation.id, ?outcome, "posting answered");
+        let finished = match outcome {
+            PostingOutcome::Posted { .. } | PostingOutcome::Refused { .. } => false,
+            PostingOutcome::Unknown => true,
+        };
+        if !on_disk || finished {
+            return;
+        }
+    }
+}
+
+/// The unsettled operation of a transaction, on disk.
+async fn due(house: &House, id: TransactionId) -> Option<Durable<(Aggregate, BalanceOperation)>> {
+    let ticket = house.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
+    let aggregate = ticket.durable().await.ok()?;
+    let operation = aggregate.get().as_ref()?.operations.iter().find(|known| known.is_unsettled())?.clone();
+    let both = aggregate.get().clone().map(|aggregate| (aggregate, operation))?;
+    Some(aggregate.with(|_| both))
+}
+
+/// Asks the trading server; `None` when it did not hear us, so that nothing new is known.
+async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
+    let (aggregate, operation) = due.get();
+    let transaction = &aggregate.transaction;
+    match operation.status {
+        // It may have happened: only a server that keys by our id may be sent it again, another is asked.
+        OperationStatus::Unknown if !house.trading.keyed_by_operation() => {
+            return house.trading.find(operation.id).await.ok().flatten();
+        }
+        OperationStatus::Planned => {
+            let facts = house.trading.account(operation.login).await.ok()?;
+            let Some(facts) = facts else {
+                return Some(PostingOutcome::Refused { reason: "ACCOUNT_NOT_FOUND".into() });
+            };
+            let sandbox_money = transaction.sandbox
+                && operation.cmd == OperationCmd::BalanceIn
+                && facts.group.account_mode == AccountMode::Real
+                && !house.picture().allows_sandbox_credit(&transaction.brand);
+            if sandbox_money {
+                return Some(PostingOutcome::Refused { reason: "SANDBOX_ON_REAL_ACCOUNT".into() });
+            }
+        }
+        OperationStatus::Unknown | OperationStatus::Posted | OperationStatus::Refused => {}
+    }
+    let posting = due.with(|(aggregate, operation)| Posting {
+        operation: operation.clone(),
+        customer_id: aggregate.transaction.customer_id,
+        comment: format!("cashier {}", aggregate.transaction.id).into(),
+    });
+    Some(house.trading.post(posting).await)
+}

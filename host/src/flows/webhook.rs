@@ -1,0 +1,197 @@
+//! A webhook: raw bytes → a gateway finds them genuine → dedup, match, facts, planned operation in one commit with the
+//! body → on disk → trading server → answer. What is not genuine is kept in a bounded ring and moves nothing.
+
+mod filing;
+mod suspects;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::ids::ConfigId;
+use cashier_core::notice::ProviderEvent;
+use cashier_core::notice::{Listener, Update, VerifiedNotice};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::status::SignatureStatus;
+use cashier_core::transaction::Transaction;
+use tokio::sync::oneshot;
+
+use self::filing::Filed;
+use super::{Asking, House, inquiry, settle};
+use crate::ledger::Estimate;
+use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
+
+/// What the provider's sender is told.
+#[derive(Debug, Clone)]
+pub struct WebhookOutcome {
+    /// In the order of the updates; at least one.
+    pub events: Vec<ProviderEvent>,
+    /// The last event's transaction, if it is known.
+    pub transaction: Option<Transaction>,
+    /// Every event had been heard before; nothing moved.
+    pub duplicate: bool,
+    /// The module's own answer, where its provider needs one.
+    pub acknowledgement: Option<Acknowledgement>,
+    /// Time spent waiting for the provider's network; not the house's own.
+    pub provider_time: Duration,
+}
+
+/// Receives a webhook for a provider, or for one config of it.
+pub async fn receive(
+    house: &Arc<House>,
+    provider: &str,
+    addressed: Option<ConfigId>,
+    raw: RawNotice,
+    asking: Asking,
+) -> Result<WebhookOutcome, Refusal> {
+    let gateways = listening(house, provider, addressed);
+    let accepted = match judge(house, &gateways, &raw).await {
+        Judged::Genuine(accepted) => accepted,
+        Judged::Suspect { config_id, signature, reason } => {
+            suspects::keep(house, provider, config_id, signature, &reason, &raw, &asking);
+            return Err(match signature {
+                SignatureStatus::Unknown => {
+                    Refusal::new(RefusalCode::ProviderUnavailable, "the payment module is not working, try again")
+                }
+                SignatureStatus::Invalid | SignatureStatus::Valid => invalid_signature(),
+            });
+        }
+    };
+    let admitted = house.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
+    let (sender, outcome) = oneshot::channel();
+    let flow = Arc::clone(house);
+    house.spawn.spawn(Box::pin(async move {
+        let outcome = hear(&flow, accepted, raw, &asking).await;
+        drop(admitted);
+        // The sender may have hung up; what was heard is heard.
+        let _ = sender.send(outcome);
+    }));
+    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
+}
+
+/// One and the same answer for a bad signature, no secret, an unknown provider and an unknown config.
+fn invalid_signature() -> Refusal {
+    Refusal::new(RefusalCode::InvalidSignature, "the notice could not be verified")
+}
+
+/// The gateways that may have been meant, lowest config id first. `Err` is a config whose module is not working.
+fn listening(house: &House, provider: &str, addressed: Option<ConfigId>) -> Vec<Result<Arc<dyn Gateway>, ConfigId>> {
+    let picture = house.picture();
+    let meant = picture.configs_of(provider).filter(|served| addressed.is_none_or(|id| served.config.id == id));
+    meant.map(|served| served.gateway.as_ref().map(Arc::clone).map_err(|_| served.config.id)).collect()
+}
+
+/// A gateway's verdict that a notice is genuine.
+struct Accepted {
+    notice: VerifiedNotice,
+    acknowledgement: Option<Acknowledgement>,
+}
+
+enum Judged {
+    Genuine(Accepted),
+    Suspect { config_id: ConfigId, signature: SignatureStatus, reason: String },
+}
+
+/// Asks the gateways. Among several that accept, the one under which the transaction was made is the receiver, else the
+/// one with the lowest config id (API.md section 3, unaddressed form).
+async fn judge(house: &House, gateways: &[Result<Arc<dyn Gateway>, ConfigId>], raw: &RawNotice) -> Judged {
+    let mut suspect = (ConfigId(0), SignatureStatus::Invalid, String::from("no config of this provider"));
+    let mut accepted: Option<Accepted> = None;
+    let mut owner: Option<ConfigId> = None;
+    for gateway in gateways {
+        let gateway = match gateway {
+            Ok(gateway) => gateway,
+            Err(config_id) => {
+                suspect = (*config_id, SignatureStatus::Unknown, "the module is not loaded".into());
+                continue;
+            }
+        };
+        let listener = gateway.listener();
+        if accepted.is_some() && owner != Some(listener.config_id) {
+            continue;
+        }
+        match gateway.verify(raw, true).await {
+            Verdict::Genuine { updates, acknowledgement } => {
+                owner = owner_of(house, listener, &updates);
+                let notice = VerifiedNotice::assertion(listener.clone(), updates);
+                accepted = Some(Accepted { notice, acknowledgement });
+                if owner.is_none_or(|owner| owner <= listener.config_id) {
+                    break;
+                }
+            }
+            Verdict::NotGenuine(reason) | Verdict::CannotTell(reason) => {
+                if suspect.1 != SignatureStatus::Unknown {
+                    suspect = (listener.config_id, SignatureStatus::Invalid, reason);
+                }
+            }
+            Verdict::NotWorking(reason) => suspect = (listener.config_id, SignatureStatus::Unknown, reason),
+        }
+    }
+    match accepted {
+        Some(accepted) => Judged::Genuine(accepted),
+        None => Judged::Suspect { config_id: suspect.0, signature: suspect.1, reason: suspect.2 },
+    }
+}
+
+/// The config of the transaction that the updates' references name.
+fn owner_of(house: &House, listener: &Listener, updates: &[Update]) -> Option<ConfigId> {
+    let found = house.ledger.glance(|books| {
+        let mut ids = updates.iter().filter_map(|update| books.by_reference(update.reference.as_ref()?));
+        ids.find_map(|id| books.transaction(id)).map(|transaction| transaction.config_id)
+    });
+    found.ok().flatten().filter(|owner| *owner != listener.config_id)
+}
+
+async fn hear(
+    house: &Arc<House>,
+    accepted: Accepted,
+    raw: RawNotice,
+    asking: &Asking,
+) -> Result<WebhookOutcome, Refusal> {
+    let filed = filing::file(house, &accepted.notice, &raw, asking)?.durable().await?.into_inner();
+    for id in &filed.due {
+        settle::start(house, *id);
+    }
+    for id in &filed.to_ask {
+        inquiry::start(house, *id);
+    }
+    if let Some(id) = filed.due.last() {
+        settle::within_patience(house, *id).await;
+    }
+    answer(house, filed, accepted.acknowledgement).await
+}
+
+async fn answer(
+    house: &House,
+    filed: Filed,
+    acknowledgement: Option<Acknowledgement>,
+) -> Result<WebhookOutcome, Refusal> {
+    let mut events = Vec::with_capacity(filed.events.len());
+    for event in filed.events {
+        events.push(match event {
+            filing::FiledEvent::New(event) => *event,
+            filing::FiledEvent::Repeated(id) => match house.archive.event(id).await {
+                Ok(Some(event)) => event,
+                Ok(None) => return Err(Refusal::new(RefusalCode::Internal, "an event row is missing")),
+                Err(fault) => {
+                    tracing::error!(%fault, event = %id, "a stored event could not be read");
+                    return Err(crate::ledger::storage_unavailable());
+                }
+            },
+        });
+    }
+    let about = events.last().map(|event| event.transaction_id).filter(|id| id.0 != 0);
+    let transaction = match about {
+        Some(id) => {
+            let ticket = house.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
+            ticket.durable().await?.into_inner()
+        }
+        None => None,
+    };
+    Ok(WebhookOutcome {
+        events,
+        transaction,
+        duplicate: filed.duplicate,
+        acknowledgement,
+        provider_time: Duration::ZERO,
+    })
+}

@@ -1,0 +1,175 @@
+//! Filing a genuine notice: one commit with its body, an event row per update, and what the updates change.
+
+use cashier_core::change::{Body, Change};
+use cashier_core::facts::ProviderFact;
+use cashier_core::ids::{EventId, NoticeId, TransactionId};
+use cashier_core::notice::{Listener, ProviderEvent, Update, VerifiedNotice};
+use cashier_core::refusal::Refusal;
+use cashier_core::session::Actor;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use cashier_core::time::UnixTime;
+use sha2::{Digest, Sha256};
+
+use super::suspects::headers_json;
+use crate::flows::hearing::{self, Matched};
+use crate::flows::{Asking, House};
+use crate::ledger::{Draft, Ticket};
+use crate::ports::RawNotice;
+
+/// What filing a notice came to.
+#[derive(Debug, Default)]
+pub(super) struct Filed {
+    pub(super) events: Vec<FiledEvent>,
+    /// Transactions whose balance operation is now due.
+    pub(super) due: Vec<TransactionId>,
+    /// Transactions whose own provider must be asked.
+    pub(super) to_ask: Vec<TransactionId>,
+    pub(super) duplicate: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum FiledEvent {
+    New(Box<ProviderEvent>),
+    /// Heard before, in this row.
+    Repeated(EventId),
+}
+
+/// Files a notice in one commit.
+pub(super) fn file(
+    house: &House,
+    notice: &VerifiedNotice,
+    raw: &RawNotice,
+    asking: &Asking,
+) -> Result<Ticket<Filed>, Refusal> {
+    let digest: [u8; 32] = Sha256::digest(&raw.body).into();
+    let listener = notice.listener();
+    let stamp = house.stamp(Actor::Provider(listener.config_id), &asking.request_id);
+    house.ledger.decide(&stamp, |draft| {
+        let mut filed = Filed::default();
+        let mut stored = None;
+        for (event_id, update) in identified(notice, &digest) {
+            if let Some(row) = draft.event_heard(listener.config_id, &event_id) {
+                filed.events.push(FiledEvent::Repeated(row));
+                continue;
+            }
+            let notice_id = *stored.get_or_insert_with(|| store(draft, raw, digest));
+            let blank = blank_event(draft, listener, notice_id, event_id, update);
+            let event = hear_event(draft, listener, blank, &mut filed);
+            tracing::debug!(event = %event.id, status = event.processing_status.word(), "event filed");
+            draft.add([Change::Event(Box::new(event.clone()))]);
+            filed.events.push(FiledEvent::New(Box::new(event)));
+        }
+        filed.duplicate = stored.is_none();
+        filed
+    })
+}
+
+/// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to
+/// several updates of a notice, the later ones are told apart by their place, so that none is lost.
+fn identified<'a>(notice: &'a VerifiedNotice, digest: &[u8; 32]) -> Vec<(Box<str>, Option<&'a Update>)> {
+    let derived: Box<str> = format!("sha256:{}", hex::encode(digest)).into();
+    if notice.updates().is_empty() {
+        return vec![(derived, None)];
+    }
+    let mut identified: Vec<(Box<str>, Option<&Update>)> = Vec::with_capacity(notice.updates().len());
+    for (place, update) in notice.updates().iter().enumerate() {
+        let id = if update.event_id.is_empty() { &derived } else { &update.event_id };
+        let taken = identified.iter().any(|(known, _)| known == id);
+        let id = if taken { format!("{id}/{place}").into() } else { id.clone() };
+        identified.push((id, Some(update)));
+    }
+    identified
+}
+
+fn store(draft: &mut Draft<'_>, raw: &RawNotice, sha256: [u8; 32]) -> NoticeId {
+    let id = draft.next_notice();
+    draft.keep(Body::Notice {
+        id,
+        received_time: raw.received_time,
+        method: raw.method.clone(),
+        path: raw.path.clone(),
+        raw_query: raw.raw_query.clone(),
+        headers_json: headers_json(raw),
+        sha256,
+        body: raw.body.as_ref().into(),
+    });
+    id
+}
+
+fn blank_event(
+    draft: &mut Draft<'_>,
+    listener: &Listener,
+    notice_id: NoticeId,
+    event_id: Box<str>,
+    update: Option<&Update>,
+) -> ProviderEvent {
+    ProviderEvent {
+        id: draft.next_event(),
+        notice_id,
+        config_id: listener.config_id,
+        provider: listener.provider.clone(),
+        brand: listener.brand.clone(),
+        event_id,
+        transaction_id: TransactionId(0),
+        provider_payment_id: update.map(|update| primary_id(listener, update)).unwrap_or_default(),
+        signature_status: SignatureStatus::Valid,
+        processing_status: ProcessingStatus::Ignored,
+        failure_reason: Box::default(),
+        update: update.cloned(),
+        module_hash: listener.module_hash.clone(),
+        created_time: draft.now(),
+        processed_time: UnixTime::UNSET,
+    }
+}
+
+fn primary_id(listener: &Listener, update: &Update) -> Box<str> {
+    let primary = update.refs.iter().find(|id| id.kind == listener.primary_ref_kind);
+    primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
+}
+
+/// Hears the event's update, if it has one, and says in the row what became of it.
+fn hear_event(
+    draft: &mut Draft<'_>,
+    listener: &Listener,
+    mut event: ProviderEvent,
+    filed: &mut Filed,
+) -> ProviderEvent {
+    let Some(update) = event.update.take() else {
+        event.processed_time = draft.now();
+        return event;
+    };
+    let (status, reason) = match hearing::find(draft, listener, &update) {
+        Matched::Unknown => (ProcessingStatus::Pending, String::new()),
+        Matched::Conflict(reason) => (ProcessingStatus::Failed, reason),
+        Matched::Found(id) => {
+            event.transaction_id = id;
+            let heard = hearing::hear(draft, listener, id, &update);
+            hearing::catch_up(draft, listener, id);
+            follow_up(draft, listener, id, filed);
+            heard
+        }
+    };
+    event.update = Some(update);
+    event.processing_status = status;
+    event.failure_reason = reason.into();
+    if status != ProcessingStatus::Pending {
+        event.processed_time = draft.now();
+    }
+    event
+}
+
+/// What hearing the event made due.
+fn follow_up(draft: &Draft<'_>, listener: &Listener, id: TransactionId, filed: &mut Filed) {
+    let Some(aggregate) = draft.aggregate(id) else { return };
+    if aggregate.operations.iter().any(|operation| operation.is_unsettled()) && !filed.due.contains(&id) {
+        filed.due.push(id);
+    }
+    let transaction = &aggregate.transaction;
+    let advance =
+        transaction.facts.provider.iter().any(|known| matches!(known.fact, ProviderFact::AdvanceWanted { .. }));
+    let own_gateway = transaction.config_id != listener.config_id;
+    let unstated = &*transaction.reason.code == "AMOUNT_UNSTATED";
+    if (own_gateway || unstated || (advance && !transaction.status.is_final())) && !filed.to_ask.contains(&id) {
+        filed.to_ask.push(id);
+    }
+}

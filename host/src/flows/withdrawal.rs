@@ -1,0 +1,51 @@
+//! A withdrawal request: recorded for a person, debits nothing.
+
+use std::sync::Arc;
+
+use cashier_core::books::Books;
+use cashier_core::change::Change;
+use cashier_core::deposit::{self, Fresh};
+use cashier_core::ids::Reference;
+use cashier_core::refusal::Refusal;
+use cashier_core::session::{Actor, CustomerSession};
+use cashier_core::transaction::{KeySpace, Transaction};
+use cashier_core::withdrawal::{self, WithdrawalRequest};
+
+use super::{Asking, House};
+use crate::ledger::Estimate;
+
+/// Records a withdrawal request, or shows the one that its idempotency key stands for.
+pub async fn withdraw(
+    house: &Arc<House>,
+    session: &CustomerSession,
+    request: WithdrawalRequest,
+    asking: Asking,
+) -> Result<Transaction, Refusal> {
+    let account = house.own_account(session, request.login).await?;
+    let earlier = house.ledger.glance(|books| bound(books, &request))?;
+    if earlier.is_none() {
+        withdrawal::check_account(&request, &account)?;
+    }
+    let _admitted = house.ledger.admit(Estimate::single(request.metadata_json.len() as u64))?;
+    let random = [house.entropy.bits(), house.entropy.bits()];
+    let stamp = house.stamp(Actor::Customer(request.customer_id), &asking.request_id);
+    let ticket = house.ledger.decide(&stamp, |draft| {
+        if let Some(earlier) = bound(draft.books(), &request) {
+            let same = withdrawal::same_order(&earlier, &request);
+            return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };
+        }
+        let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
+        let reference = reference.ok_or_else(|| Refusal::invalid("try again"))?;
+        let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
+        let transaction = withdrawal::open(&request, &account, fresh);
+        draft.add([Change::Transaction(Box::new(transaction.clone()))]);
+        Ok(transaction)
+    })?;
+    ticket.durable().await?.into_inner()
+}
+
+fn bound(books: &Books, request: &WithdrawalRequest) -> Option<Transaction> {
+    let key = &*request.idempotency_key;
+    let id = (!key.is_empty()).then(|| books.by_key(request.customer_id, KeySpace::Customer, key)).flatten()?;
+    books.transaction(id)
+}

@@ -1,0 +1,149 @@
+//! A decision in the making: it sees the books with its own changes on top, and takes the next ids.
+//! Dropping a draft leaves the books as they were.
+
+use cashier_core::aggregate::{Aggregate, Circumstances};
+use cashier_core::books::Books;
+use cashier_core::change::{Body, Change, Commit, Counters};
+use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
+use cashier_core::refs::ProviderRef;
+use cashier_core::time::UnixTime;
+
+use super::Stamp;
+
+/// Changes drafted under the ledger's lock.
+pub struct Draft<'a> {
+    books: &'a Books,
+    counters: Counters,
+    seq: Seq,
+    now: UnixTime,
+    changes: Vec<Change>,
+    bodies: Vec<Body>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(books: &'a Books, now: UnixTime) -> Self {
+        let counters = books.counters();
+        Self { books, counters, seq: Seq(counters.seq + 1), now, changes: Vec::new(), bodies: Vec::new() }
+    }
+
+    pub fn books(&self) -> &'a Books {
+        self.books
+    }
+
+    pub fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    /// Place, moment and next operation id for a core decision.
+    pub fn circumstances(&self) -> Circumstances {
+        Circumstances { seq: self.seq, now: self.now, next_operation: OperationId(self.counters.operation + 1) }
+    }
+
+    /// The transaction with its operations, as this draft leaves them.
+    pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
+        let mut aggregate = self.books.aggregate(id);
+        for change in &self.changes {
+            match change {
+                Change::Transaction(row) if row.id == id => match &mut aggregate {
+                    Some(known) => known.transaction = (**row).clone(),
+                    None => aggregate = Some(Aggregate { transaction: (**row).clone(), operations: Vec::new() }),
+                },
+                Change::Operation(row) if row.transaction_id == id => {
+                    if let Some(known) = &mut aggregate {
+                        match known.operations.iter_mut().find(|known| known.id == row.id) {
+                            Some(operation) => *operation = (**row).clone(),
+                            None => known.operations.push((**row).clone()),
+                        }
+                    }
+                }
+                Change::Transaction(_)
+                | Change::Operation(_)
+                | Change::Event(_)
+                | Change::Config(_)
+                | Change::Override(_) => {}
+            }
+        }
+        aggregate
+    }
+
+    /// The transaction behind our reference.
+    pub fn by_reference(&self, reference: &Reference) -> Option<TransactionId> {
+        self.books.by_reference(reference)
+    }
+
+    /// The transaction of this config that is known by a provider id.
+    pub fn by_provider_ref(&self, config_id: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
+        let drafted = self.changes.iter().find_map(|change| match change {
+            Change::Transaction(row) if row.config_id == config_id && row.refs.iter().any(|known| known == id) => {
+                Some(row.id)
+            }
+            Change::Transaction(_)
+            | Change::Operation(_)
+            | Change::Event(_)
+            | Change::Config(_)
+            | Change::Override(_) => None,
+        });
+        drafted.or_else(|| self.books.by_provider_ref(config_id, id))
+    }
+
+    /// The row of a genuine event heard before.
+    pub fn event_heard(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
+        self.books.event_heard(config_id, event_id)
+    }
+
+    pub fn next_transaction(&mut self) -> TransactionId {
+        self.counters.transaction += 1;
+        TransactionId(self.counters.transaction)
+    }
+
+    pub fn next_event(&mut self) -> EventId {
+        self.counters.event += 1;
+        EventId(self.counters.event)
+    }
+
+    pub fn next_notice(&mut self) -> NoticeId {
+        self.counters.notice += 1;
+        NoticeId(self.counters.notice)
+    }
+
+    pub fn next_config(&mut self) -> ConfigId {
+        self.counters.config += 1;
+        ConfigId(self.counters.config)
+    }
+
+    pub fn next_override(&mut self) -> OverrideId {
+        self.counters.customer_override += 1;
+        OverrideId(self.counters.customer_override)
+    }
+
+    /// Adds changes; an operation id that was used is taken.
+    pub fn add(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            if let Change::Operation(row) = &change {
+                self.counters.operation = self.counters.operation.max(row.id.0);
+            }
+            self.changes.push(change);
+        }
+    }
+
+    pub fn keep(&mut self, body: Body) {
+        self.bodies.push(body);
+    }
+
+    pub(super) fn into_commit(self, stamp: &Stamp) -> (Seq, Option<Commit>) {
+        if self.changes.is_empty() && self.bodies.is_empty() {
+            return (self.seq, None);
+        }
+        let counters = Counters { seq: self.seq.0, ..self.counters };
+        let commit = Commit {
+            seq: self.seq,
+            at: stamp.now,
+            actor: stamp.actor,
+            request_id: stamp.request_id.clone(),
+            changes: self.changes,
+            bodies: self.bodies,
+            counters,
+        };
+        (self.seq, Some(commit))
+    }
+}

@@ -1,0 +1,8 @@
+//! The echo provider as a library file, with no unsafe code of its own: `tests/library.rs` opens it.
+#![forbid(unsafe_code)]
+#![expect(clippy::panic, reason = "the echo panics where a test asks it to")]
+
+#[path = "../tests/echo/mod.rs"]
+mod echo;
+
+cashier_provider_sdk::export_provider!(echo::Echo);

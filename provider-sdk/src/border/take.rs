@@ -1,0 +1,240 @@
+//! Host side, on the way out: owned records as plain answers. A code this host does not know, or a
+//! record that contradicts itself, becomes the most careful answer there is, never a guess.
+
+use cashier_provider_abi::abi_stable::std_types::{ROption, RString, RVec};
+use cashier_provider_abi::codes::{
+    CapabilityBits, FailureCode, MethodCode, NextCode, PaymentModeCode, ReachCode, SettingBits, SettingCode,
+    StatusCode, StepCode, VerdictCode,
+};
+use cashier_provider_abi::v1::{
+    AcknowledgementV1, AmountV1, ConfigErrorV1, CreatedV1, DescriptorV1, DisputeV1, FailureV1, KeepV1, PairV1,
+    RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
+};
+
+use crate::{
+    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpRequest,
+    Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef, Refund,
+    RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
+};
+
+pub(crate) fn step<R, T>(record: StepV1<R>, take: impl FnOnce(R) -> T) -> Step<T> {
+    match record.kind {
+        StepCode::SEND => match record.send.into_option().and_then(request) {
+            Some(request) => Step::Send { request, keep: record.keep.into_option().map(keep) },
+            None => puzzling("a request this host cannot send"),
+        },
+        StepCode::DONE => match record.done {
+            ROption::RSome(value) => Step::Done(take(value)),
+            ROption::RNone => puzzling("done without a result"),
+        },
+        StepCode::FAILED => match record.failed {
+            ROption::RSome(failure) => Step::Failed(self::failure(failure)),
+            ROption::RNone => puzzling("failed without a failure"),
+        },
+        StepCode::UNSUPPORTED => Step::Unsupported,
+        StepCode(code) => puzzling(&format!("step {code}, which this host does not know")),
+    }
+}
+
+fn puzzling<T>(what: &str) -> Step<T> {
+    Step::Failed(ProviderFailure::unreadable(format!("the module answered: {what}")))
+}
+
+pub(crate) fn descriptor(record: DescriptorV1) -> Descriptor {
+    let bits = record.capabilities;
+    Descriptor {
+        code: record.code.into(),
+        name: record.name.into(),
+        description: record.description.into(),
+        version: record.version.into(),
+        payment_mode: match record.payment_mode {
+            PaymentModeCode::INSTRUCTIONS => PaymentMode::Instructions,
+            PaymentModeCode::EMBEDDED => PaymentMode::Embedded,
+            PaymentModeCode(_) => PaymentMode::Redirect,
+        },
+        methods: texts(record.methods),
+        capabilities: Capabilities {
+            advance: bits.has(CapabilityBits::ADVANCE),
+            query: bits.has(CapabilityBits::QUERY),
+            cancel: bits.has(CapabilityBits::CANCEL),
+            refund: bits.has(CapabilityBits::REFUND),
+            partial_refund: bits.has(CapabilityBits::PARTIAL_REFUND),
+        },
+        primary_ref_kind: record.primary_ref_kind.into(),
+        hosts: texts(record.hosts),
+        idempotency_window_seconds: record.idempotency_window_seconds,
+        expiry_seconds: record.expiry_seconds,
+        settings: record.settings.into_iter().map(setting).collect(),
+    }
+}
+
+pub(crate) fn created(record: CreatedV1) -> PaymentCreated {
+    PaymentCreated {
+        status: status(record.status),
+        refs: refs(record.refs),
+        next: match record.next {
+            NextCode::NONE => NextAction::None,
+            NextCode::REDIRECT => NextAction::Redirect { url: record.next_text.into() },
+            NextCode::INSTRUCTIONS => NextAction::Instructions { json_text: record.next_text.into() },
+            // An unknown code included: the customer waits, the result is asked for.
+            NextCode(_) => NextAction::Wait,
+        },
+        update: record.update.into_option().map(update),
+        expires_unix: record.expires_unix.into(),
+        bag: pairs(record.bag),
+    }
+}
+
+pub(crate) fn verdict(record: VerdictV1) -> WebhookVerdict {
+    match record.kind {
+        VerdictCode::GENUINE => WebhookVerdict::Genuine {
+            updates: record.updates.into_iter().map(update).collect(),
+            acknowledgement: record.acknowledgement.into_option().map(acknowledgement),
+        },
+        VerdictCode::NOT_GENUINE => WebhookVerdict::NotGenuine(record.reason.into()),
+        VerdictCode::CANNOT_TELL => WebhookVerdict::CannotTell(record.reason.into()),
+        VerdictCode(code) => WebhookVerdict::CannotTell(format!(
+            "the module answered with verdict {code}, which this host does not know"
+        )),
+    }
+}
+
+pub(crate) fn update(record: UpdateV1) -> StatusUpdate {
+    let update = StatusUpdate {
+        event_id: text(record.event_id),
+        reference: text(record.reference),
+        refs: refs(record.refs),
+        status: status(record.status),
+        payment_id: text(record.payment_id),
+        amount: record.amount.into_option().map(amount),
+        refund: None,
+        dispute: record.dispute.into_option().map(dispute),
+        raw_status: record.raw_status.into(),
+        reason: text(record.reason),
+        sandbox: record.sandbox.into(),
+        advance: record.advance,
+        bag: pairs(record.bag),
+    };
+    match record.refund.into_option().map(refund) {
+        None => update,
+        Some(Ok(refund)) => StatusUpdate { refund: Some(refund), ..update },
+        Some(Err(code)) => StatusUpdate {
+            status: NormalizedStatus::ManualReview,
+            reason: Some(format!("the module counts a refund by rule {code}, which this host does not know")),
+            ..update
+        },
+    }
+}
+
+pub(crate) fn failure(record: FailureV1) -> ProviderFailure {
+    ProviderFailure {
+        kind: match record.kind {
+            FailureCode::DECLINED => FailureKind::Declined,
+            FailureCode::REFUSED_REQUEST => FailureKind::RefusedRequest,
+            FailureCode::NOT_FOUND => FailureKind::NotFound,
+            FailureCode::TEMPORARY => FailureKind::Temporary,
+            FailureCode::STALE_REPLY => FailureKind::StaleReply,
+            FailureCode::PANICKED => FailureKind::Panicked,
+            // An unknown code included: the outcome is unknown.
+            FailureCode(_) => FailureKind::UnreadableAnswer,
+        },
+        code: record.code.into(),
+        message: record.message.into(),
+        retryable: record.retryable,
+        retry_after_seconds: record.retry_after_seconds.into(),
+    }
+}
+
+pub(crate) fn config_error(record: ConfigErrorV1) -> ConfigError {
+    ConfigError { field: record.field.into(), message: record.message.into() }
+}
+
+fn request(record: RequestV1) -> Option<HttpRequest> {
+    Some(HttpRequest {
+        method: match record.method {
+            MethodCode::GET => HttpMethod::Get,
+            MethodCode::POST => HttpMethod::Post,
+            MethodCode::PUT => HttpMethod::Put,
+            MethodCode::PATCH => HttpMethod::Patch,
+            MethodCode::DELETE => HttpMethod::Delete,
+            MethodCode(_) => return None,
+        },
+        url: record.url.into(),
+        headers: pairs(record.headers),
+        body: record.body.into(),
+        safe_to_repeat: record.safe_to_repeat,
+    })
+}
+
+fn keep(record: KeepV1) -> Keep {
+    Keep { name: record.name.into(), seconds: record.seconds }
+}
+
+fn acknowledgement(record: AcknowledgementV1) -> Acknowledgement {
+    Acknowledgement { status: record.status, headers: pairs(record.headers), body: record.body.into() }
+}
+
+fn refund(record: RefundV1) -> Result<Refund, u8> {
+    let reach = match record.reach {
+        ReachCode::DELTA => RefundReach::Delta,
+        ReachCode::TOTAL_SO_FAR => RefundReach::TotalSoFar,
+        ReachCode(code) => return Err(code),
+    };
+    Ok(Refund { id: text(record.id), amount: amount(record.amount), reach })
+}
+
+fn dispute(record: DisputeV1) -> Dispute {
+    Dispute { id: record.id.into(), amount: record.amount.into_option().map(amount) }
+}
+
+fn status(code: StatusCode) -> NormalizedStatus {
+    match code {
+        StatusCode::PENDING => NormalizedStatus::Pending,
+        StatusCode::CONFIRMED => NormalizedStatus::Confirmed,
+        StatusCode::FAILED => NormalizedStatus::Failed,
+        StatusCode::CANCELLED => NormalizedStatus::Cancelled,
+        StatusCode::REFUNDED => NormalizedStatus::Refunded,
+        StatusCode::CHARGEBACK => NormalizedStatus::Chargeback,
+        StatusCode::CHARGEBACK_REVERSED => NormalizedStatus::ChargebackReversed,
+        StatusCode::MANUAL_REVIEW => NormalizedStatus::ManualReview,
+        StatusCode(_) => NormalizedStatus::Unknown,
+    }
+}
+
+fn setting(record: SettingV1) -> SettingSpec {
+    SettingSpec {
+        key: record.key.into(),
+        label: record.label.into(),
+        kind: match record.kind {
+            SettingCode::INTEGER => SettingKind::Integer,
+            SettingCode::FLAG => SettingKind::Flag,
+            SettingCode::URL => SettingKind::Url,
+            SettingCode::CHOICE => SettingKind::Choice(texts(record.choices)),
+            SettingCode(_) => SettingKind::Text,
+        },
+        secret: record.bits.has(SettingBits::SECRET),
+        required: record.bits.has(SettingBits::REQUIRED),
+        endpoint: record.bits.has(SettingBits::ENDPOINT),
+        default: text(record.default),
+    }
+}
+
+fn amount(record: AmountV1) -> Amount {
+    Amount { minor: record.minor, exponent: record.exponent, currency: record.currency.into() }
+}
+
+fn refs(records: RVec<PairV1>) -> Vec<ProviderRef> {
+    records.into_iter().map(|pair| ProviderRef { kind: pair.name.into(), value: pair.value.into() }).collect()
+}
+
+fn pairs(records: RVec<PairV1>) -> Pairs {
+    records.into_iter().map(|pair| (pair.name.into(), pair.value.into())).collect()
+}
+
+fn texts(texts: RVec<RString>) -> Vec<String> {
+    texts.into_iter().map(RString::into_string).collect()
+}
+
+fn text(text: ROption<RString>) -> Option<String> {
+    text.into_option().map(RString::into_string)
+}

@@ -1,0 +1,242 @@
+//! Requests a module wants sent and the replies it is shown, with the builders and readers that
+//! providers share. Nothing here opens a connection.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
+
+use crate::types::{FailureKind, Pairs, ProviderFailure};
+
+/// One request to a host of the descriptor.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: HttpMethod,
+    /// Absolute, `https` save for the operator's loopback exceptions.
+    pub url: String,
+    pub headers: Pairs,
+    pub body: Vec<u8>,
+    /// Whether sending it twice does no more than sending it once. Only such requests may be sent
+    /// while a notice is judged or a status is asked.
+    pub safe_to_repeat: bool,
+}
+
+impl HttpRequest {
+    /// A GET, safe to repeat.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self { method: HttpMethod::Get, url: url.into(), safe_to_repeat: true, ..Self::default() }
+    }
+
+    /// A POST, not safe to repeat unless said so with [`HttpRequest::safe_to_repeat`].
+    pub fn post(url: impl Into<String>) -> Self {
+        Self { method: HttpMethod::Post, url: url.into(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// `Authorization: Bearer …`
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// `Authorization: Basic …`
+    #[must_use]
+    pub fn basic(self, user: &str, password: &str) -> Self {
+        let pair = BASE64.encode(format!("{user}:{password}"));
+        self.header("authorization", format!("Basic {pair}"))
+    }
+
+    /// The header most providers read a key from; others name their own with `header`.
+    #[must_use]
+    pub fn idempotency_key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    #[must_use]
+    pub fn form(mut self, form: &Form) -> Self {
+        self.body = form.encode().into_bytes();
+        self.header("content-type", "application/x-www-form-urlencoded")
+    }
+
+    #[must_use]
+    pub fn json(mut self, value: &Value) -> Self {
+        self.body = value.to_string().into_bytes();
+        self.header("content-type", "application/json")
+    }
+
+    /// Says that sending it twice does no more than sending it once.
+    #[must_use]
+    pub fn safe_to_repeat(mut self) -> Self {
+        self.safe_to_repeat = true;
+        self
+    }
+}
+
+/// Headers and bodies carry credentials: names and measures only, and the URL without its query.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("headers", &header_names(&self.headers))
+            .field("body_bytes", &self.body.len())
+            .field("safe_to_repeat", &self.safe_to_repeat)
+            .finish()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HttpMethod {
+    #[default]
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl HttpMethod {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One reply, complete. That none came is never shown to a module.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HttpReply {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Pairs,
+    pub body: Vec<u8>,
+}
+
+impl HttpReply {
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into() }
+    }
+
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The first header of this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find_header(&self.headers, name)
+    }
+
+    /// The body as JSON; numbers keep the text they were written in.
+    ///
+    /// # Errors
+    /// `UnreadableAnswer` when it is not JSON. The body itself is not quoted: it may hold secrets.
+    pub fn json(&self) -> Result<Value, ProviderFailure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            ProviderFailure::unreadable(format!(
+                "the answer (HTTP {}, {} bytes) is not JSON at line {} column {}",
+                self.status,
+                self.body.len(),
+                error.line(),
+                error.column()
+            ))
+        })
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// `UnreadableAnswer` when it is not UTF-8.
+    pub fn text(&self) -> Result<&str, ProviderFailure> {
+        std::str::from_utf8(&self.body).map_err(|_| ProviderFailure::unreadable("the answer is not UTF-8 text"))
+    }
+
+    /// What an unsuccessful status means by itself, for providers that say no more: 402 is a
+    /// decline, 404 unknown, other 4xx a refused request, 408, 409, 425, 429 and 5xx may be repeated with
+    /// the same key, and anything else is unreadable.
+    pub fn failure(&self, code: impl Into<String>, message: impl Into<String>) -> ProviderFailure {
+        let kind = match self.status {
+            402 => FailureKind::Declined,
+            404 => FailureKind::NotFound,
+            408 | 409 | 425 | 429 | 500..=599 => FailureKind::Temporary,
+            400..=499 => FailureKind::RefusedRequest,
+            _ => FailureKind::UnreadableAnswer,
+        };
+        ProviderFailure {
+            retry_after_seconds: self.header("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
+            ..ProviderFailure::new(kind, code, message)
+        }
+    }
+}
+
+impl fmt::Debug for HttpReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpReply")
+            .field("status", &self.status)
+            .field("headers", &header_names(&self.headers))
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// A form body, in the order given; keys may carry brackets, as in `metadata[order]`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Form {
+    pairs: Pairs,
+}
+
+impl Form {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn field(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.pairs.push((key.into(), value.into()));
+        self
+    }
+
+    /// The field where there is a value and it is not empty.
+    #[must_use]
+    pub fn optional(self, key: impl Into<String>, value: Option<&str>) -> Self {
+        match value {
+            Some(value) if !value.is_empty() => self.field(key, value),
+            Some(_) | None => self,
+        }
+    }
+
+    /// Reads a posted form or a query string.
+    pub fn read(body: &[u8]) -> Self {
+        Self { pairs: form_urlencoded::parse(body).into_owned().collect() }
+    }
+
+    /// The first value under `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        crate::types::pair(&self.pairs, key)
+    }
+
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
+    }
+
+    pub fn encode(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.pairs).finish()
+    }
+}
+
+pub(crate) fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+fn header_names(headers: &[(String, String)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
+}

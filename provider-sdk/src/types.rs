@@ -1,0 +1,24 @@
+//! The words of the contract, in plain Rust: what a provider is given and what it answers.
+//! Nothing here crosses the border itself; `border` copies it into the frozen records.
+
+mod config;
+mod descriptor;
+mod failure;
+mod notice;
+mod order;
+mod update;
+
+pub use config::{ProviderConfig, Secret, Settings};
+pub use descriptor::{Capabilities, Descriptor, PaymentMode, SettingKind, SettingSpec};
+pub use failure::{ConfigError, FailureKind, ProviderFailure};
+pub use notice::{Acknowledgement, WebhookNotice, WebhookVerdict};
+pub use order::{NextAction, PaymentCreated, PaymentOrder, PaymentRef, RefundOrder};
+pub use update::{Dispute, NormalizedStatus, ProviderRef, Refund, RefundReach, StatusUpdate};
+
+/// Pairs of name and value: headers, and the extension bag of a record.
+pub type Pairs = Vec<(String, String)>;
+
+/// The first value under `name`, compared exactly.
+pub fn pair<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}

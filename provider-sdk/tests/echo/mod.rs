@@ -1,0 +1,203 @@
+//! A provider that answers with everything it was shown, so that a call through the border can be
+//! compared with a plain call; and that panics where it is asked to.
+
+use cashier_provider_sdk::{
+    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpReply,
+    HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
+    PaymentRef, ProviderConfig, ProviderFailure, ProviderRef, Refund, RefundOrder, RefundReach, SettingKind,
+    SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+};
+
+pub(crate) struct Echo {
+    config: ProviderConfig,
+}
+
+/// What a panic says here must never be seen again.
+pub(crate) const CANARY: &str = "sk_live_canary_in_a_panic";
+
+impl PaymentProvider for Echo {
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            code: "echo".into(),
+            name: "Echo".into(),
+            description: "Says what it heard".into(),
+            version: "1.2.3".into(),
+            payment_mode: PaymentMode::Embedded,
+            methods: vec!["card".into(), "bank".into()],
+            capabilities: Capabilities { query: true, refund: true, ..Capabilities::default() },
+            primary_ref_kind: "echo_id".into(),
+            hosts: vec!["echo.example".into()],
+            idempotency_window_seconds: 86_400,
+            expiry_seconds: 900,
+            settings: vec![
+                SettingSpec::required_secret("secret_key", "Key"),
+                SettingSpec::endpoint("api_base", "Where", "https://echo.example"),
+                SettingSpec {
+                    kind: SettingKind::Choice(vec!["a".into(), "b".into()]),
+                    ..SettingSpec::text("flavour", "Flavour")
+                },
+                SettingSpec { kind: SettingKind::Integer, ..SettingSpec::text("number", "Number") },
+                SettingSpec { kind: SettingKind::Flag, ..SettingSpec::text("flag", "Flag") },
+            ],
+        }
+    }
+
+    fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
+        match config.merchant_id.as_str() {
+            "panic" => panic!("{CANARY}"),
+            "bad" => Err(ConfigError::new("merchant_id", "is bad")),
+            _ => Ok(Self { config: config.clone() }),
+        }
+    }
+
+    fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
+        let heard = self.heard(format!("{order:?}"), replies);
+        let next = match order.method.as_str() {
+            "redirect" => NextAction::Redirect { url: "https://echo.example/pay".into() },
+            "instructions" => NextAction::Instructions { json_text: r#"{"iban":"DE00"}"#.into() },
+            "wait" => NextAction::Wait,
+            "none" => NextAction::None,
+            other => return answer(other, heard, PaymentCreated::default()),
+        };
+        Step::Done(PaymentCreated {
+            status: NormalizedStatus::Confirmed,
+            refs: vec![ProviderRef::new("echo_id", "é1")],
+            next,
+            update: Some(full_update(NormalizedStatus::Confirmed)),
+            expires_unix: Some(1_800_000_000),
+            bag: heard,
+        })
+    }
+
+    fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict> {
+        let shown = format!(
+            "{notice:?} {:?} {:?} {:?} {:?} {:?}",
+            notice.headers, notice.body, notice.raw_query, notice.nonce, notice.bag
+        );
+        let heard = self.heard(shown, replies);
+        match notice.path.as_str() {
+            "/genuine" => Step::Done(WebhookVerdict::Genuine {
+                updates: NormalizedStatus::ALL
+                    .into_iter()
+                    .map(|status| StatusUpdate { bag: heard.clone(), ..full_update(status) })
+                    .collect(),
+                acknowledgement: Some(Acknowledgement {
+                    status: 202,
+                    headers: vec![("x-echo".into(), "1".into())],
+                    body: vec![0, 159, 146, 150],
+                }),
+            }),
+            "/nothing" => Step::Done(WebhookVerdict::nothing_to_do()),
+            "/not" => Step::Done(WebhookVerdict::not_genuine("wrong signature")),
+            "/cannot" => Step::Done(WebhookVerdict::cannot_tell("no secret")),
+            other => answer(other, heard, WebhookVerdict::nothing_to_do()),
+        }
+    }
+
+    fn advance_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        let heard = self.heard(format!("advance {payment:?}"), replies);
+        answer(&payment.method, heard, StatusUpdate::default())
+    }
+
+    fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        let heard = self.heard(format!("query {payment:?}"), replies);
+        answer(&payment.method, heard, StatusUpdate::default())
+    }
+
+    fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        let heard = self.heard(format!("cancel {payment:?}"), replies);
+        answer(&payment.method, heard, StatusUpdate::default())
+    }
+
+    fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        let heard = self.heard(format!("refund {refund:?}"), replies);
+        answer(&refund.payment.method, heard, StatusUpdate::default())
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        if self.config.merchant_id == "panics when dropped" {
+            panic!("{CANARY}");
+        }
+    }
+}
+
+impl Echo {
+    /// Everything shown, secrets included: this is a test's mirror.
+    fn heard(&self, asked: String, replies: &[HttpReply]) -> Pairs {
+        let config = &self.config;
+        let mut heard = vec![
+            ("asked".to_owned(), asked),
+            ("config".to_owned(), format!("{config:?}")),
+            ("secret".to_owned(), config.secret_key.expose().to_owned()),
+            ("settings".to_owned(), config.settings.to_json_text()),
+            ("unmasked".to_owned(), format!("{} {} {:?}", config.public_key, config.notify_url, config.bag)),
+        ];
+        for secret in config.webhook_secrets() {
+            heard.push(("webhook".to_owned(), secret.expose().to_owned()));
+        }
+        for reply in replies {
+            heard.push(("reply".to_owned(), format!("{} {:?} {:?}", reply.status, reply.headers, reply.body)));
+        }
+        heard
+    }
+}
+
+/// The steps every entry can answer with, named by a word of the input.
+fn answer<T>(word: &str, heard: Pairs, done: T) -> Step<T> {
+    let failure = |kind| {
+        Step::Failed(ProviderFailure {
+            retry_after_seconds: Some(7),
+            ..ProviderFailure::new(kind, "a_code", format!("{heard:?}"))
+        })
+    };
+    let send = |method| HttpRequest {
+        method,
+        url: "https://echo.example/?q=1".into(),
+        headers: heard.clone(),
+        body: vec![1, 2, 255],
+        safe_to_repeat: true,
+    };
+    match word {
+        "get" => Step::send(send(HttpMethod::Get)),
+        "post" => Step::send(send(HttpMethod::Post)),
+        "put" => Step::send(send(HttpMethod::Put)),
+        "patch" => Step::send(send(HttpMethod::Patch)),
+        "delete" => Step::send_and_keep(send(HttpMethod::Delete), "token", 60),
+        "declined" => failure(FailureKind::Declined),
+        "refused" => failure(FailureKind::RefusedRequest),
+        "not found" => failure(FailureKind::NotFound),
+        "unreadable" => failure(FailureKind::UnreadableAnswer),
+        "temporary" => failure(FailureKind::Temporary),
+        "stale" => failure(FailureKind::StaleReply),
+        "panic" => panic!("{CANARY}"),
+        "unsupported" => Step::Unsupported,
+        _ => Step::Done(done),
+    }
+}
+
+fn full_update(status: NormalizedStatus) -> StatusUpdate {
+    StatusUpdate {
+        event_id: Some("evt".into()),
+        reference: Some("ref".into()),
+        refs: vec![ProviderRef::new("tid", "7")],
+        status,
+        payment_id: Some("pay".into()),
+        amount: Some(Amount::new(i64::MIN, 18, "BTC")),
+        refund: Some(Refund {
+            id: Some("re".into()),
+            amount: Amount::new(1, 0, "JPY"),
+            reach: match status {
+                NormalizedStatus::Refunded => RefundReach::TotalSoFar,
+                _ => RefundReach::Delta,
+            },
+        }),
+        dispute: Some(Dispute { id: "dp".into(), amount: Some(Amount::new(2, 2, "USD")) }),
+        raw_status: "paid".into(),
+        reason: Some("why".into()),
+        sandbox: Some(true),
+        advance: true,
+        bag: Vec::new(),
+    }
+}

@@ -1,0 +1,86 @@
+//! A real library file: its plain symbols, its layout check, and the same answers as in-process.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![expect(unsafe_code, reason = "a library's plain symbols are read as a host reads them")]
+
+mod echo;
+
+use std::ffi::CStr;
+use std::path::PathBuf;
+
+use cashier_provider_abi::symbols::{CONTRACT_VERSION, SDK_VERSION, UNWINDS};
+use cashier_provider_sdk::host::ModuleV1;
+use cashier_provider_sdk::{FailureKind, PaymentOrder, PaymentProvider, ProviderConfig, ProviderFailure, Step};
+use echo::{CANARY, Echo};
+use libloading::Library;
+
+#[test]
+fn the_root_symbol_has_the_name_that_the_border_library_looks_for() {
+    assert_eq!(abi_stable::library::ROOT_MODULE_LOADER_NAME, "_1as_0lib_1header_0root_bmodule_bloader");
+}
+
+#[test]
+fn a_module_says_what_it_was_built_for_before_its_layout_is_trusted() {
+    assert_eq!(plain_symbols("echo_module"), (1, 1, env!("CARGO_PKG_VERSION").to_owned()));
+    assert_eq!(plain_symbols("later_module"), (2, 0, env!("CARGO_PKG_VERSION").to_owned()));
+    assert_eq!(plain_symbols("foreign_module").0, 1);
+}
+
+#[test]
+fn a_library_answers_like_a_provider_of_this_program() {
+    let module = ModuleV1::open(&library("echo_module")).expect("a module of contract 1");
+    assert_eq!(module.descriptor(), Ok(Echo::descriptor()));
+    let config = ProviderConfig::default();
+    let instance = module.configure(&config).expect("a valid configuration");
+    let plain = Echo::configure(&config).expect("a valid configuration");
+    for method in ["redirect", "get", "declined"] {
+        let order = PaymentOrder { method: method.into(), ..PaymentOrder::default() };
+        assert_eq!(instance.create_payment(&order, &[]), plain.create_payment(&order, &[]));
+    }
+}
+
+#[test]
+fn a_panic_inside_a_library_is_an_answer() {
+    let module = ModuleV1::open(&library("echo_module")).expect("a module of contract 1");
+    let instance = module.configure(&ProviderConfig::default()).expect("a valid configuration");
+    let order = PaymentOrder { method: "panic".into(), ..PaymentOrder::default() };
+    let step = instance.create_payment(&order, &[]);
+    assert!(matches!(&step, Step::Failed(ProviderFailure { kind: FailureKind::Panicked, .. })), "{step:?}");
+    assert!(!format!("{step:?}").contains(CANARY));
+}
+
+#[test]
+fn what_is_no_module_of_this_contract_is_refused_in_few_words() {
+    let foreign = ModuleV1::open(&library("foreign_module")).err().expect("refused");
+    assert_eq!(
+        foreign.reason,
+        "its records are not those of contract 1: mismatched package Expected: \
+         cashier-provider-abi Found: cashier-provider-sdk"
+    );
+    assert!(foreign.detail.len() > foreign.reason.len());
+
+    let rootless = ModuleV1::open(&library("later_module")).err().expect("refused");
+    assert_eq!(rootless.reason, "it exports no module root");
+
+    let absent = ModuleV1::open(&library("absent")).err().expect("refused");
+    assert!(!absent.reason.is_empty());
+}
+
+fn plain_symbols(name: &str) -> (u32, u8, String) {
+    // SAFETY: the libraries of the examples have no constructors, and these statics have these types.
+    unsafe {
+        let library = Library::new(library(name)).expect("opens");
+        let contract = **library.get::<*const u32>(CONTRACT_VERSION.as_bytes()).expect("contract");
+        let unwinds = **library.get::<*const u8>(UNWINDS.as_bytes()).expect("unwinds");
+        let version = *library.get::<*const std::ffi::c_char>(SDK_VERSION.as_bytes()).expect("version");
+        let version = CStr::from_ptr(version).to_string_lossy().into_owned();
+        std::mem::forget(library);
+        (contract, unwinds, version)
+    }
+}
+
+/// Where `cargo test` puts the examples: beside the folder of this test binary.
+fn library(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a path");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    profile.join("examples").join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
+}
