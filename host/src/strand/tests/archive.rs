@@ -1,7 +1,7 @@
 //! Large rows by id, and the bounded area of what was not found genuine.
 
 use bytes::Bytes;
-use cashier_core::change::Change;
+use cashier_core::change::{Change, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::SignatureStatus;
@@ -20,6 +20,17 @@ fn forged(id: u64) -> Change {
     }))
 }
 
+fn order() -> OrderDetails {
+    OrderDetails {
+        notify_url: "https://cashier.example/cashier/webhook/stripe/1".into(),
+        success_url: "https://broker.example/paid".into(),
+        failure_url: "https://broker.example/failed".into(),
+        locale: "de".into(),
+        ip: "203.0.113.7".into(),
+        nonce: u128::MAX - 5,
+    }
+}
+
 #[test]
 fn large_rows_are_found_by_id() {
     let folder = tempfile::tempdir().unwrap();
@@ -33,7 +44,7 @@ fn large_rows_are_found_by_id() {
             redirect_url: "https://pay.example/1".into(),
             instructions_json: "{\"iban\":\"DE\"}".into(),
         },
-        Body::Order { transaction_id: TransactionId(1), order_json: "{\"amount\":250.00}".into() },
+        Body::Order { transaction_id: TransactionId(1), details: order() },
     ];
     strand.submit(commit(1, vec![genuine], bodies));
     strand.submit(commit(2, vec![forged(2)], vec![plain::notice(2, b"forged")]));
@@ -42,7 +53,7 @@ fn large_rows_are_found_by_id() {
     let answer =
         StoredAnswer { redirect_url: "https://pay.example/1".into(), instructions_json: "{\"iban\":\"DE\"}".into() };
     assert_eq!(block_on(reader.answer(TransactionId(1))).unwrap(), Some(answer));
-    assert_eq!(block_on(reader.order(TransactionId(1))).unwrap().as_deref(), Some("{\"amount\":250.00}"));
+    assert_eq!(block_on(reader.order(TransactionId(1))).unwrap(), Some(order()));
     let notice = StoredNotice {
         id: NoticeId(1),
         received_time: UnixTime(1_779_270_000),

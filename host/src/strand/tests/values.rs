@@ -75,6 +75,7 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
     prop_oneof![
         Just(ProviderFact::Accepted),
         Just(ProviderFact::Unanswered),
+        text().prop_map(|event| ProviderFact::AdvanceWanted { event }),
         (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::Confirmed { payment, minor }),
         text().prop_map(|reason| ProviderFact::Declined { reason }),
         text().prop_map(|reason| ProviderFact::Cancelled { reason }),
