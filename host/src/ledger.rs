@@ -64,12 +64,7 @@ pub fn storage_unavailable() -> Refusal {
 impl Ledger {
     pub fn new(recorder: Arc<dyn Recorder>, board: Arc<Board>, loaded: Loaded, admission: Admission) -> Self {
         board.open_at(Seq(loaded.counters.seq));
-        Self {
-            books: Mutex::new(books_of(loaded)),
-            recorder,
-            board,
-            admission: Arc::new(admission),
-        }
+        Self { books: Mutex::new(books_of(loaded)), recorder, board, admission: Arc::new(admission) }
     }
 
     /// Makes one decision. It sees the books and drafts changes; if it drafts any, they become one commit.
