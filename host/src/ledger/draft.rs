@@ -3,7 +3,7 @@
 
 use cashier_core::aggregate::{Aggregate, Circumstances};
 use cashier_core::books::Books;
-use cashier_core::change::{Body, Change, Commit, Counters, SUSPECT_SLOTS};
+use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
@@ -114,12 +114,6 @@ impl<'a> Draft<'a> {
     pub fn next_override(&mut self) -> OverrideId {
         self.counters.customer_override += 1;
         OverrideId(self.counters.customer_override)
-    }
-
-    /// The next place in the ring of suspects.
-    pub fn next_suspect_slot(&mut self) -> u64 {
-        self.counters.suspect += 1;
-        self.counters.suspect % SUSPECT_SLOTS
     }
 
     /// Adds changes; an operation id that was used is taken.
