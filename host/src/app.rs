@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::flows::{House, Ports, Rules, configure, janitor};
 use crate::http::customers::Customers;
 use crate::http::serve::{Door, Surroundings};
-use crate::http::session::{SessionKeys, parse_keys};
+use crate::http::session::SessionKeys;
 use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
 use crate::manager::Desk;
@@ -103,12 +103,7 @@ impl CashierManager {
         let trading = Arc::new(Embedded::open(&settings.bases)?);
         let mut loaded = strand.reload().await?;
         let (configs, overrides) = take_configuration(&mut loaded);
-        let ledger = Ledger::new(
-            Arc::clone(&strand) as _,
-            board,
-            loaded,
-            Admission::new(Admission::DEFAULT_LIMIT),
-        );
+        let ledger = Ledger::new(Arc::clone(&strand) as _, board, loaded, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
@@ -174,8 +169,9 @@ pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
 }
 
 fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
-    let keys = parse_keys(&settings.session_keys).map_err(|error| Fault::new(format!("session keys: {error}")))?;
-    SessionKeys::new(keys).map(Arc::new).map_err(|error| Fault::new(format!("session keys: {error}")))
+    SessionKeys::parse(&settings.session_keys)
+        .map(Arc::new)
+        .map_err(|error| Fault::new(format!("session keys: {error}")))
 }
 
 /// Takes configs and overrides out of the loaded rows: the snapshot keeps them, not the books.
@@ -244,11 +240,7 @@ impl Sockets {
 
     fn doors(&self) -> Result<Doors, Fault> {
         let address = |socket: &TcpListener| socket.local_addr().map_err(|error| Fault::new(error.to_string()));
-        Ok(Doors {
-            customer: address(&self.customer)?,
-            manager: address(&self.manager)?,
-            watch: address(&self.watch)?,
-        })
+        Ok(Doors { customer: address(&self.customer)?, manager: address(&self.manager)?, watch: address(&self.watch)? })
     }
 
     fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>) -> [Door; 3] {
