@@ -63,6 +63,18 @@ async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_askers_own_bytes_is_not_our_time() {
+    let clock = Arc::new(TestClock::default());
+    let door = TestDoor::open(echo(&clock), Arc::clone(&clock)).await;
+    let mut client = door.connect().await;
+    client.stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    clock.pass(Duration::from_secs(2));
+    let heard = client.ask("cd").await;
+    assert_eq!((heard.status, heard.header("x-own-latency-us")), (200, Some("0")));
+}
+
 #[tokio::test]
 async fn a_panic_answers_500_and_the_connection_lives_on() {
     let routes = warp::path::param::<u64>().map(|number: u64| {
@@ -227,7 +239,11 @@ fn only_trusted_proxies_say_who_asks() {
         ("10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
         ("10.0.0.1", "rubbish", "10.0.0.1"),
-        ("10.0.0.1", "10.0.0.2", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "6.6.6.6, rubbish, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "6.6.6.6, 203.0.113.5:4711", "203.0.113.5"),
+        ("::ffff:10.0.0.1", "::ffff:203.0.113.5", "203.0.113.5"),
+        ("::ffff:192.0.2.9", "203.0.113.5", "192.0.2.9"),
     ];
     for (peer, forwarded, expected) in table {
         let mut headers = HeaderMap::new();
