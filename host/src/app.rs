@@ -1,1 +1,280 @@
-//! Builds the house in order and drains it in reverse: the only room that knows all rooms.
+//! Builds the house in order — lock, strand, books, catalog, gateways, flows, doors — and drains it in reverse.
+//! The only room that knows all rooms.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::change::Change;
+use cashier_core::customer_override::CustomerOverride;
+use cashier_core::provider_config::ProviderConfig;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::flows::{House, Ports, Rules, configure, janitor};
+use crate::http::customers::Customers;
+use crate::http::serve::{Door, Surroundings};
+use crate::http::session::SessionKeys;
+use crate::http::{self, watch::Watched};
+use crate::ledger::{Admission, Board, Ledger};
+use crate::manager::Desk;
+use crate::plugins::http_client::{EgressSettings, HttpClient};
+use crate::plugins::{PluginSettings, Plugins, World};
+use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
+use crate::settings::Settings;
+use crate::strand::bodies::Reader;
+use crate::strand::seal::SealKeys;
+use crate::strand::{self, BatchLimits, Strand, StrandSettings};
+use crate::system::{SystemClock, SystemEntropy, Tasks};
+use crate::trading::embedded::Embedded;
+
+/// How long requests and flows under way may take to end when the house stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Open connections per listener; beyond these the system's own queue holds them.
+const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
+const MANAGER_CONNECTIONS_MAX: usize = 512;
+const WATCH_CONNECTIONS_MAX: usize = 64;
+
+/// Clock and randomness, handed in so that tests own them.
+#[derive(Clone)]
+pub struct Machine {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Machine {
+    /// The real ones.
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy) }
+    }
+}
+
+/// Where the doors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doors {
+    pub customer: SocketAddr,
+    pub manager: SocketAddr,
+    pub watch: SocketAddr,
+}
+
+/// The whole host.
+pub struct CashierManager {
+    house: Arc<House>,
+    doors: Doors,
+    serving: JoinSet<usize>,
+    stop: watch::Sender<bool>,
+    tasks: Arc<Tasks>,
+    strand: Arc<Strand>,
+    trading: Arc<Embedded>,
+}
+
+impl CashierManager {
+    /// Opens the house on the real machine.
+    pub async fn open(settings: Settings) -> Result<Self, Fault> {
+        Self::open_with(settings, Machine::real(), None).await
+    }
+
+    /// Opens the house with a clock and randomness of the caller's, and a trading server in place of the embedded one.
+    pub async fn open_with(
+        settings: Settings,
+        machine: Machine,
+        trading_server: Option<Arc<dyn TradingServer>>,
+    ) -> Result<Self, Fault> {
+        let keys = session_keys(&settings)?;
+        let sockets = Sockets::bind(&settings).await?;
+        let doors = sockets.doors()?;
+        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", doors.customer).into());
+
+        let board = Arc::new(Board::new());
+        let strand = Arc::new(strand::open(
+            StrandSettings {
+                path: settings.bases.join("cashier.db"),
+                keys: SealKeys::parse(&settings.seal_keys)?,
+                entropy: Arc::clone(&machine.entropy),
+                batch: BatchLimits::default(),
+            },
+            Arc::clone(&board) as _,
+        )?);
+        let archive = Arc::new(Reader::open(strand.path())?);
+        let trading = Arc::new(Embedded::open(&settings.bases)?);
+        let mut loaded = strand.reload().await?;
+        let (configs, overrides) = take_configuration(&mut loaded);
+        let ledger = Ledger::new(Arc::clone(&strand) as _, board, loaded, Admission::new(Admission::DEFAULT_LIMIT));
+
+        let plugins = plugins(&settings, &machine, &public_url).await?;
+        let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
+        let now = machine.clock.now();
+        let picture = configure::first_picture(&ledger, &*plugins, configs, overrides, allow, now).await;
+        let tasks = Arc::new(Tasks::new(Handle::current()));
+        let ports = Ports {
+            archive,
+            trading: trading_server.unwrap_or_else(|| Arc::clone(&trading) as _),
+            modules: plugins,
+            clock: Arc::clone(&machine.clock),
+            entropy: Arc::clone(&machine.entropy),
+            spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
+        };
+        let house = House::new(ledger, picture, ports, Rules { public_url, webhook_patience: Rules::WEBHOOK_PATIENCE });
+        janitor::start(&house);
+
+        let (stop, stopped) = watch::channel(false);
+        let surroundings = Surroundings {
+            clock: machine.clock,
+            entropy: machine.entropy,
+            trusted_proxies: settings.trusted_proxies.into(),
+        };
+        let mut serving = JoinSet::new();
+        for door in sockets.into_doors(&house, &keys) {
+            serving.spawn(http::serve::serve(door, surroundings.clone(), stopped.clone(), DRAIN));
+        }
+        tracing::info!(customer = %doors.customer, manager = %doors.manager, watch = %doors.watch, "doors are open");
+        Ok(Self { house, doors, serving, stop, tasks, strand, trading })
+    }
+
+    pub fn doors(&self) -> Doors {
+        self.doors
+    }
+
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// Doors close, flows in flight end, the strand writes what is queued.
+    pub async fn stop(self) {
+        // Nobody listens any more when every door is gone already.
+        let _ = self.stop.send(true);
+        let cut: usize = self.serving.join_all().await.into_iter().sum();
+        let drained = self.tasks.drain(DRAIN).await;
+        let (strand, trading) = (self.strand, self.trading);
+        let closed = tokio::task::spawn_blocking(move || {
+            trading.close();
+            strand.close()
+        });
+        match closed.await {
+            Ok(Ok(())) => tracing::info!(cut, drained, "stopped"),
+            Ok(Err(fault)) => tracing::error!(%fault, cut, drained, "the strand did not end cleanly"),
+            Err(_) => tracing::error!(cut, drained, "closing the databases was interrupted"),
+        }
+    }
+}
+
+/// What plugins.toml offers, without opening the house.
+pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
+    let public_url = settings.public_url.clone().unwrap_or_default();
+    Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+}
+
+fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
+    SessionKeys::parse(&settings.session_keys)
+        .map(Arc::new)
+        .map_err(|error| Fault::new(format!("session keys: {error}")))
+}
+
+/// Takes configs and overrides out of the loaded rows: the snapshot keeps them, not the books.
+fn take_configuration(loaded: &mut Loaded) -> (Vec<ProviderConfig>, Vec<CustomerOverride>) {
+    let (mut configs, mut overrides, mut rest) = (Vec::new(), Vec::new(), Vec::with_capacity(loaded.rows.len()));
+    for row in std::mem::take(&mut loaded.rows) {
+        match row {
+            Change::Config(config) => configs.push(*config),
+            Change::Override(row) => overrides.push(*row),
+            Change::Transaction(_) | Change::Operation(_) | Change::Event(_) => rest.push(row),
+        }
+    }
+    loaded.rows = rest;
+    (configs, overrides)
+}
+
+/// Loading probes every module in a child process, which blocks.
+async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Arc<Plugins>, Fault> {
+    let (settings, machine, public_url) = (settings.clone(), machine.clone(), public_url.to_owned());
+    let opened = tokio::task::spawn_blocking(move || open_plugins(&settings, &machine, &public_url));
+    opened.await.unwrap_or_else(|_| Err(Fault::new("loading the modules was interrupted"))).map(Arc::new)
+}
+
+fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Plugins, Fault> {
+    let program = std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")))?;
+    let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
+    let (plugins, reports) = Plugins::open(
+        PluginSettings {
+            file: settings.plugins.clone(),
+            var: settings.var.clone(),
+            module_folders: beside,
+            program,
+            public_url: public_url.to_owned(),
+        },
+        World {
+            networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
+            clock: Arc::clone(&machine.clock),
+            entropy: Arc::clone(&machine.entropy),
+        },
+    )
+    .map_err(Fault::new)?;
+    for report in reports {
+        tracing::info!(?report, "module");
+    }
+    Ok(plugins)
+}
+
+/// The listeners, bound before anything is opened, so that a taken port fails early; they serve last.
+struct Sockets {
+    customer: TcpListener,
+    manager: TcpListener,
+    watch: TcpListener,
+}
+
+impl Sockets {
+    async fn bind(settings: &Settings) -> Result<Self, Fault> {
+        let bind = async |field: &str, address: SocketAddr| {
+            TcpListener::bind(address).await.map_err(|error| Fault::new(format!("{field} {address}: {error}")))
+        };
+        Ok(Self {
+            customer: bind("customer_listen", settings.customer_listen).await?,
+            manager: bind("manager_listen", settings.manager_listen).await?,
+            watch: bind("watch_listen", settings.watch_listen).await?,
+        })
+    }
+
+    fn doors(&self) -> Result<Doors, Fault> {
+        let address = |socket: &TcpListener| socket.local_addr().map_err(|error| Fault::new(error.to_string()));
+        Ok(Doors { customer: address(&self.customer)?, manager: address(&self.manager)?, watch: address(&self.watch)? })
+    }
+
+    fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>) -> [Door; 3] {
+        let door = |name, socket, connections_max, routes| Door { name, socket, tls: None, connections_max, routes };
+        let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
+        let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
+        let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
+        [
+            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customers::routes(Arc::new(customers))),
+            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::managers::routes(Arc::new(desk))),
+            door("watch", self.watch, WATCH_CONNECTIONS_MAX, http::watch::routes(watched)),
+        ]
+    }
+}
+
+/// What the watching door asks of the house.
+struct Watch(Arc<House>);
+
+impl Watched for Watch {
+    fn ready(&self) -> Result<(), String> {
+        if self.0.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
+    }
+
+    fn metrics(&self) -> String {
+        let open = u8::from(self.0.ledger.is_open());
+        let transactions = self.0.ledger.glance(|books| books.transactions()).unwrap_or_default();
+        let duties = self.0.ledger.glance(|books| books.unsettled().len()).unwrap_or_default();
+        format!(
+            "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\n\
+             cashier_ledger_open {open}\n\
+             # HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\n\
+             cashier_transactions {transactions}\n\
+             # HELP cashier_duties Transactions with something left to do.\n# TYPE cashier_duties gauge\n\
+             cashier_duties {duties}\n"
+        )
+    }
+}

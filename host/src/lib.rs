@@ -2,6 +2,7 @@
 //! ARCHITECTURE.md draws the rooms and says which room knows which.
 
 pub mod app;
+pub mod cli;
 pub mod flows;
 pub mod http;
 pub mod ledger;
@@ -11,5 +12,6 @@ pub mod ports;
 pub mod settings;
 pub mod snapshot;
 pub mod strand;
+pub mod system;
 pub mod trading;
 pub mod wire;

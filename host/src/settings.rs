@@ -1,1 +1,205 @@
-//! The settings file as written and as meant.
+//! The settings file: as written by ops, and as meant once every value was checked. Keys are read here and nowhere
+//! else; without them the server does not start, and says how to make them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Environment variables that carry keys where no file does.
+pub const SESSION_KEYS_VARIABLE: &str = "CASHIER_SESSION_KEYS";
+pub const SEAL_KEYS_VARIABLE: &str = "CASHIER_SEAL_KEYS";
+
+/// What makes one line of a key file without further tools.
+const MAKE_KEY: &str = r#"echo "1:$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')""#;
+
+/// The settings file as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    customer_listen: Option<String>,
+    manager_listen: Option<String>,
+    watch_listen: Option<String>,
+    public_url: Option<String>,
+    bases: Option<PathBuf>,
+    var: Option<PathBuf>,
+    plugins: Option<PathBuf>,
+    allow_sandbox_credit: Vec<String>,
+    session_keys_file: Option<PathBuf>,
+    seal_keys_file: Option<PathBuf>,
+    trusted_proxies: Vec<IpAddr>,
+}
+
+/// The settings as meant.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where customers and providers come in.
+    pub customer_listen: SocketAddr,
+    /// Where BackOffice comes in; loopback unless configured.
+    pub manager_listen: SocketAddr,
+    /// Health and metrics; loopback unless configured.
+    pub watch_listen: SocketAddr,
+    /// Where providers reach the customer listener, without a trailing slash; `None` is the listener's own address.
+    pub public_url: Option<Box<str>>,
+    /// The folder of cashier.db and trading.db.
+    pub bases: PathBuf,
+    /// The folder of private copies of modules.
+    pub var: PathBuf,
+    /// plugins.toml.
+    pub plugins: PathBuf,
+    /// Brands whose real accounts sandbox money may reach.
+    pub allow_sandbox_credit: Vec<Box<str>>,
+    /// The text of the session key file: lines of `kid:hex`.
+    pub session_keys: Zeroizing<String>,
+    /// The text of the seal key file: lines of `number:hex`, 32 bytes each, the highest number seals.
+    pub seal_keys: Zeroizing<String>,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("customer_listen", &self.customer_listen)
+            .field("manager_listen", &self.manager_listen)
+            .field("watch_listen", &self.watch_listen)
+            .field("public_url", &self.public_url)
+            .field("bases", &self.bases)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with the settings, as a sentence for whoever starts the server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettingsError(pub String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Reads a settings file; every value may be omitted, the keys may come from the environment. Relative paths are
+    /// meant from the file's folder.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| SettingsError(format!("settings file {}: {error}", path.display())))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder, &|variable| std::env::var(variable).ok())
+            .map_err(|SettingsError(what)| SettingsError(format!("settings file {}: {what}", path.display())))
+    }
+
+    /// The settings without a file: everything by default, keys from the environment.
+    pub fn by_default() -> Result<Self, SettingsError> {
+        Self::parse("", Path::new(""), &|variable| std::env::var(variable).ok())
+    }
+
+    /// `environment` looks a variable up.
+    pub fn parse(
+        text: &str,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let written: Written = toml::from_str(text).map_err(|error| SettingsError(error.message().to_owned()))?;
+        let customer_listen = address("customer_listen", written.customer_listen, "127.0.0.1:8080")?;
+        let here = |path: Option<PathBuf>, default: &str| folder.join(path.unwrap_or_else(|| default.into()));
+        let session_file = written.session_keys_file.map(|path| folder.join(path));
+        let seal_file = written.seal_keys_file.map(|path| folder.join(path));
+        Ok(Self {
+            customer_listen,
+            manager_listen: address("manager_listen", written.manager_listen, "127.0.0.1:8081")?,
+            watch_listen: address("watch_listen", written.watch_listen, "127.0.0.1:8082")?,
+            public_url: written.public_url.as_deref().map(base_url).transpose()?,
+            bases: here(written.bases, "bases"),
+            var: here(written.var, "var"),
+            plugins: here(written.plugins, "plugins.toml"),
+            allow_sandbox_credit: written.allow_sandbox_credit.into_iter().map(Box::from).collect(),
+            session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
+            seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
+            trusted_proxies: written.trusted_proxies,
+        })
+    }
+}
+
+fn address(field: &str, written: Option<String>, default: &str) -> Result<SocketAddr, SettingsError> {
+    let text = written.unwrap_or_else(|| default.to_owned());
+    text.parse().map_err(|_| SettingsError(format!("{field} = \"{text}\" is not an address such as \"{default}\"")))
+}
+
+fn base_url(text: &str) -> Result<Box<str>, SettingsError> {
+    let trimmed = text.trim_end_matches('/');
+    let url = Url::parse(trimmed).map_err(|error| SettingsError(format!("public_url \"{text}\": {error}")))?;
+    match url.scheme() {
+        "https" | "http" if url.query().is_none() && url.fragment().is_none() => Ok(trimmed.into()),
+        _ => Err(SettingsError(format!("public_url \"{text}\" must be a plain http or https URL"))),
+    }
+}
+
+/// Keys from the file that the settings name, else from the environment; never from a default.
+fn keys(
+    what: &str,
+    field: &str,
+    file: Option<PathBuf>,
+    variable: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Zeroizing<String>, SettingsError> {
+    if let Some(path) = file {
+        return std::fs::read_to_string(&path)
+            .map(Zeroizing::new)
+            .map_err(|error| SettingsError(format!("{field} {}: {error}", path.display())));
+    }
+    environment(variable).filter(|text| !text.trim().is_empty()).map(Zeroizing::new).ok_or_else(|| {
+        SettingsError(format!(
+            "there is no {what} key: name a file as {field} or set {variable}. One line `id:64 hex digits` is a key; \
+             make one with\n  {MAKE_KEY} > {what}.key"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    fn parse(text: &str) -> Result<Settings, SettingsError> {
+        Settings::parse(text, Path::new("/srv"), &|_| Some(KEY.into()))
+    }
+
+    #[test]
+    fn everything_but_the_keys_has_a_default() {
+        let settings = parse("").unwrap();
+        assert_eq!(settings.customer_listen.port(), 8080);
+        assert_eq!(settings.bases, Path::new("/srv/bases"));
+        assert!(settings.manager_listen.ip().is_loopback() && settings.watch_listen.ip().is_loopback());
+        assert!(!format!("{settings:?}").contains("0102030405"), "keys are not shown");
+    }
+
+    #[test]
+    fn without_keys_the_error_says_how_to_make_them() {
+        let error = Settings::parse("", Path::new(""), &|_| None).unwrap_err().0;
+        assert!(error.contains("CASHIER_SESSION_KEYS") && error.contains("/dev/urandom"), "{error}");
+        let blank = Settings::parse("", Path::new(""), &|_| Some(" ".into()));
+        assert!(blank.is_err(), "a blank key is no key");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let table = [
+            ("customer_listen = \"nowhere\"", "customer_listen"),
+            ("public_url = \"ftp://x\"", "public_url"),
+            ("public_urll = \"http://x\"", "public_urll"),
+            ("session_keys_file = \"absent.key\"", "session_keys_file"),
+        ];
+        for (text, named) in table {
+            let error = parse(text).unwrap_err().0;
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}

@@ -1,5 +1,5 @@
 //! The module side of the border: an author's provider behind a guard, so that a panic in any
-//! entry becomes an answer. Endless loops, stack overflows and aborts are not caught here; worker
+//! entry becomes an answer and no text that people read quotes a secret. Endless loops, stack overflows and aborts are not caught here; worker
 //! isolation is for those.
 
 use std::any::Any;
@@ -13,10 +13,15 @@ use cashier_provider_abi::v1::{
 };
 
 use crate::border::{copy_in, give};
+use crate::mask::{Mask, Masked};
 use crate::{ConfigError, FailureKind, HttpReply, PaymentProvider, ProviderFailure, Step};
 
-/// An author's provider whose panics stay inside. Empty only while it is being dropped.
-pub struct Guarded<P: PaymentProvider>(Option<P>);
+/// An author's provider whose panics, and whose secrets in texts, stay inside.
+pub struct Guarded<P: PaymentProvider> {
+    /// Empty only while it is being dropped.
+    provider: Option<P>,
+    mask: Mask,
+}
 
 impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     fn descriptor() -> Result<DescriptorV1, FailureV1> {
@@ -24,10 +29,16 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     }
 
     fn configure(config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1> {
-        guarded("configure", || P::configure(&copy_in::config(config)?))
-            .unwrap_or_else(|panicked| Err(panicked.into()))
-            .map(|provider| Self(Some(provider)))
-            .map_err(give::config_error)
+        guarded("configure", || {
+            let config = copy_in::config(config)?;
+            let mask = Mask::of(&config, &P::descriptor());
+            match P::configure(&config) {
+                Ok(provider) => Ok(Self { provider: Some(provider), mask }),
+                Err(error) => Err(mask.config_error(error)),
+            }
+        })
+        .unwrap_or_else(|panicked| Err(panicked.into()))
+        .map_err(give::config_error)
     }
 
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
@@ -69,7 +80,7 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
 
 impl<P: PaymentProvider> Guarded<P> {
     /// One entry: copy in, call, give back, all of it inside the guard.
-    fn enter<T, R>(
+    fn enter<T: Masked, R>(
         &self,
         entry: &'static str,
         replies: &[ReplyV1<'_>],
@@ -77,11 +88,11 @@ impl<P: PaymentProvider> Guarded<P> {
         call: impl FnOnce(&P, &[HttpReply]) -> Step<T>,
     ) -> StepV1<R> {
         guarded(entry, || {
-            let step = match &self.0 {
+            let step = match &self.provider {
                 Some(provider) => call(provider, &copy_in::replies(replies)),
                 None => Step::Unsupported,
             };
-            give::step(step, &give)
+            give::step(self.mask.step(step), &give)
         })
         .unwrap_or_else(|panicked| give::step(Step::Failed(panicked.into()), &give))
     }
@@ -89,7 +100,7 @@ impl<P: PaymentProvider> Guarded<P> {
 
 impl<P: PaymentProvider> Drop for Guarded<P> {
     fn drop(&mut self) {
-        let provider = self.0.take();
+        let provider = self.provider.take();
         // A panic while an instance is let go concerns nobody: nothing waits for an answer.
         let _ = guarded("release", || drop(provider));
     }

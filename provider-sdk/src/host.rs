@@ -9,6 +9,7 @@ use std::path::Path;
 use cashier_provider_abi::abi_stable::library::{LibraryError, lib_header_from_path};
 use cashier_provider_abi::abi_stable::std_types::RStr;
 use cashier_provider_abi::v1::{InstanceV1, PaymentV1, ProviderModuleV1Ref, ReplyV1, StepV1, UpdateV1, module_of};
+pub use cashier_provider_abi::{CONTRACT, symbols};
 use zeroize::Zeroizing;
 
 use crate::border::{lend, take};

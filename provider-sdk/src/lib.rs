@@ -107,12 +107,10 @@
 //!
 //! fn read_created(reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
 //!     let body = read_reply(reply)?;
-//!     let (Some(id), Some(url)) = (body["id"].as_str(), body["url"].as_str()) else {
-//!         return Err(ProviderFailure::unreadable("the created payment has no id or no url"));
-//!     };
+//!     let url = body.required_text_at("/url")?;
 //!     Ok(PaymentCreated {
 //!         status: NormalizedStatus::Pending,
-//!         refs: vec![ProviderRef::new("payment", id)],
+//!         refs: vec![ProviderRef::new("payment", body.required_text_at("/id")?)],
 //!         next: NextAction::Redirect { url: url.into() },
 //!         ..PaymentCreated::default()
 //!     })
@@ -123,17 +121,17 @@
 //! fn read_notice(notice: &WebhookNotice, _: Genuine) -> Result<WebhookVerdict, ProviderFailure> {
 //!     let event: Value = serde_json::from_slice(&notice.body)
 //!         .map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
-//!     if event["payment"].is_null() {
+//!     if event.at("/payment").is_null() {
 //!         return Ok(WebhookVerdict::nothing_to_do());
 //!     }
 //!     Ok(WebhookVerdict::updates(vec![StatusUpdate {
-//!         event_id: event["id"].as_str().map(str::to_owned),
-//!         ..read_payment(&event["payment"])?
+//!         event_id: event.text_at("/id").map(str::to_owned),
+//!         ..read_payment(event.at("/payment"))?
 //!     }]))
 //! }
 //!
 //! fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-//!     let word = payment["status"].as_str().unwrap_or_default();
+//!     let word = payment.text_at("/status").unwrap_or_default();
 //!     let status = match word {
 //!         "open" => NormalizedStatus::Pending,
 //!         "paid" => NormalizedStatus::Confirmed,
@@ -141,12 +139,12 @@
 //!         "expired" => NormalizedStatus::Cancelled,
 //!         _ => NormalizedStatus::Unknown,
 //!     };
-//!     let id = payment["id"].as_str().ok_or_else(|| ProviderFailure::unreadable("no payment id"))?;
-//!     let currency = payment["currency"].as_str().unwrap_or_default();
+//!     let id = payment.required_text_at("/id")?;
+//!     let currency = payment.text_at("/currency").unwrap_or_default();
 //!     Ok(StatusUpdate {
-//!         reference: payment["order"].as_str().map(str::to_owned),
+//!         reference: payment.text_at("/order").map(str::to_owned),
 //!         payment_id: Some(id.into()),
-//!         amount: Some(EXPONENTS.read_minor(&payment["amount"], currency)?),
+//!         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
 //!         ..StatusUpdate::new(status, word).with_ref("payment", id)
 //!     })
 //! }
@@ -156,7 +154,7 @@
 //!     if reply.is_success() {
 //!         return body;
 //!     }
-//!     let code = body.ok().and_then(|body| body["error"].as_str().map(str::to_owned));
+//!     let code = body.ok().and_then(|body| body.text_at("/error").map(str::to_owned));
 //!     Err(reply.failure(code.unwrap_or_default(), format!("Acme answered {}", reply.status)))
 //! }
 //!
@@ -172,12 +170,15 @@ pub mod export;
 mod guard;
 pub mod host;
 pub mod http;
+pub mod json;
+mod mask;
 pub mod money;
 pub mod provider;
 pub mod signature;
 pub mod types;
 
 pub use http::{Form, HttpMethod, HttpReply, HttpRequest};
+pub use json::JsonRead;
 pub use money::{Amount, Exponents, MoneyError};
 pub use provider::{Keep, PaymentProvider, Step};
 /// The JSON crate of the contract: its numbers keep the text they were written in.

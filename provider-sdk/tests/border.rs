@@ -74,6 +74,25 @@ fn every_call_about_a_payment_survives_the_border() {
 }
 
 #[test]
+fn a_secret_in_a_text_that_people_read_is_masked() {
+    let through = ModuleV1::of::<Echo>()
+        .configure(&ProviderConfig {
+            secret_key: Secret::new("sk_live_planted_1"),
+            webhook_secret: Secret::new("whsec_planted_2"),
+            previous_webhook_secrets: vec![Secret::new("whsec_planted_2_older")],
+            ..config()
+        })
+        .expect("a valid configuration");
+    let Step::Failed(failure) = through.create_payment(&order("declined"), &[]) else {
+        panic!("the echo fails where it is told to");
+    };
+    assert!(!failure.message.contains("planted"), "{failure}");
+    assert!(!failure.message.contains("_older"), "{failure}");
+    // Each was quoted once.
+    assert_eq!(failure.message.matches("\"***\"").count(), 3, "{failure}");
+}
+
+#[test]
 fn a_refused_configuration_is_told_in_the_modules_words() {
     let refused = configure(ProviderConfig { merchant_id: "bad".into(), ..config() });
     assert_eq!(refused, Err(ConfigError::new("merchant_id", "is bad")));
@@ -105,6 +124,13 @@ fn a_panic_while_configuring_is_a_refusal_that_quotes_nothing() {
 fn a_panic_while_dropping_stays_inside() {
     configure(ProviderConfig { merchant_id: "panics when dropped".into(), ..config() }).expect("a valid configuration");
 }
+
+/// Gateways move between threads and are called from many at once.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<ModuleV1>();
+    shared::<Instance>();
+};
 
 fn panicked<T: std::fmt::Debug>(entry: &str, step: Step<T>) {
     let Step::Failed(ProviderFailure { kind, message, .. }) = &step else {

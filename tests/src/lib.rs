@@ -1,1 +1,3 @@
-//! Skeleton.
+//! The whole house from outside: what tests share.
+
+pub mod modules;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::customer_override::CustomerOverride;
-use crate::ids::{ConfigId, NoticeId, Seq, TransactionId};
+use crate::ids::{NoticeId, Seq, TransactionId};
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
 use crate::provider_config::ProviderConfig;
 use crate::session::Actor;
-use crate::status::SignatureStatus;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
@@ -32,7 +31,6 @@ pub struct Counters {
     pub notice: u64,
     pub config: u64,
     pub customer_override: u64,
-    pub suspect: u64,
 }
 
 /// Large, rarely read content that is stored but not remembered.
@@ -54,29 +52,6 @@ pub enum Body {
     Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
     /// What the provider is sent beyond the transaction's own fields, so that a create can be repeated byte for byte.
     Order { transaction_id: TransactionId, details: OrderDetails },
-    /// A webhook that was not genuine, or could not be judged: kept in a ring of [`SUSPECT_SLOTS`] rows, because an
-    /// open door must not fill the disk. It takes no part in dedup, matching or replay.
-    Suspect(Box<Suspect>),
-}
-
-/// Rows of the ring of suspects: with [`SUSPECT_BODY_MAX`] it takes at most 16 MiB of disk.
-pub const SUSPECT_SLOTS: u64 = 1024;
-
-/// Bytes of a suspect's body that are kept.
-pub const SUSPECT_BODY_MAX: usize = 16 * 1024;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suspect {
-    /// Running number modulo [`SUSPECT_SLOTS`].
-    pub slot: u64,
-    pub received_time: UnixTime,
-    pub provider: Box<str>,
-    /// `ConfigId(0)` when no config was addressed.
-    pub config_id: ConfigId,
-    pub signature_status: SignatureStatus,
-    pub reason: Box<str>,
-    pub headers_json: Box<str>,
-    pub body: Arc<[u8]>,
 }
 
 /// The parts of an order that live nowhere else.

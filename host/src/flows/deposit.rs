@@ -79,7 +79,11 @@ pub async fn deposit(
 }
 
 enum Opened {
-    New { opened: Box<Aggregate>, flight: Option<Flight> },
+    New {
+        opened: Box<Aggregate>,
+        #[expect(dead_code, reason = "held until the create call has ended, so that same-key callers wait")]
+        flight: Option<Flight>,
+    },
     Earlier(TransactionId),
     StaleConfig,
 }

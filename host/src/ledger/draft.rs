@@ -3,9 +3,8 @@
 
 use cashier_core::aggregate::{Aggregate, Circumstances};
 use cashier_core::books::Books;
-use cashier_core::change::{Body, Change, Commit, Counters, SUSPECT_SLOTS};
+use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
-use cashier_core::notice::ProviderEvent;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 
@@ -87,29 +86,9 @@ impl<'a> Draft<'a> {
         drafted.or_else(|| self.books.by_provider_ref(config_id, id))
     }
 
-    /// The row of a genuine event heard before, in the books or in this draft.
+    /// The row of a genuine event heard before.
     pub fn event_heard(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
-        let drafted = self.changes.iter().find_map(|change| match change {
-            Change::Event(row) if row.config_id == config_id && &*row.event_id == event_id => Some(row.id),
-            Change::Event(_)
-            | Change::Transaction(_)
-            | Change::Operation(_)
-            | Change::Config(_)
-            | Change::Override(_) => None,
-        });
-        drafted.or_else(|| self.books.event_heard(config_id, event_id))
-    }
-
-    /// The event row as drafted here.
-    pub fn drafted_event(&self, id: EventId) -> Option<&ProviderEvent> {
-        self.changes.iter().rev().find_map(|change| match change {
-            Change::Event(row) if row.id == id => Some(&**row),
-            Change::Event(_)
-            | Change::Transaction(_)
-            | Change::Operation(_)
-            | Change::Config(_)
-            | Change::Override(_) => None,
-        })
+        self.books.event_heard(config_id, event_id)
     }
 
     pub fn next_transaction(&mut self) -> TransactionId {
@@ -135,12 +114,6 @@ impl<'a> Draft<'a> {
     pub fn next_override(&mut self) -> OverrideId {
         self.counters.customer_override += 1;
         OverrideId(self.counters.customer_override)
-    }
-
-    /// The next place in the ring of suspects.
-    pub fn next_suspect_slot(&mut self) -> u64 {
-        self.counters.suspect += 1;
-        self.counters.suspect % SUSPECT_SLOTS
     }
 
     /// Adds changes; an operation id that was used is taken.

@@ -1,1 +1,11 @@
-//! Trading servers: who owns customers, accounts and balances.
+//! Trading servers: who owns customers, accounts and balances. Only these files speak SQL about balances; the rest of
+//! the house knows the port `TradingServer`.
+
+pub mod embedded;
+mod entry;
+pub mod import;
+pub mod posting;
+pub mod roster;
+mod rows;
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,22 @@
-//! JSON twins of domain types, with the published names in the published order.
+//! JSON twins of what the core knows: exact published names, in the published order (API.md section 2).
+//! It decides nothing and speaks to nobody; doors read requests and write answers through it.
+//!
+//! Answers are written straight into a buffer ([`write`]), requests are taken field by field ([`read`]), so that every
+//! wrong field is named and no amount ever passes through a float. A field given as `null` counts as omitted; a field
+//! that the request does not know is refused by its name, because a misspelt limit or URL must not vanish silently.
+
+pub mod config;
+pub mod customer_override;
+pub mod deposit;
+pub mod envelope;
+pub mod event;
+pub mod filter;
+pub mod method;
+pub mod object_text;
+pub mod operation;
+pub mod read;
+pub mod refusal;
+pub mod transaction;
+pub mod webhook;
+pub mod withdrawal;
+pub mod write;

@@ -117,10 +117,11 @@ fn what_the_host_shows_keeps_its_shape() {
            328 completes: bool
            336 reason: RStr<'_>
            352 bag: RSlice<'_, PairRefV1<'_>>
-        ReplyV1<'_>: 40 bytes, aligned to 8
+        ReplyV1<'_>: 56 bytes, aligned to 8
              0 status: u16
              8 headers: RSlice<'_, PairRefV1<'_>>
             24 body: RSlice<'_, u8>
+            40 bag: RSlice<'_, PairRefV1<'_>>
     "#]].assert_eq(&shapes! {
         PairRefV1<'static> { name, value }
         AmountRefV1<'static> { minor, exponent, currency }
@@ -129,7 +130,7 @@ fn what_the_host_shows_keeps_its_shape() {
         NoticeV1<'static> { provider, path, method, headers, body, raw_query, content_type, received_unix, nonce, bag }
         PaymentV1<'static> { reference, refs, payment_id, amount, customer_id, login, brand, country, method, created_unix, idempotency_key, notify_url, now_unix, nonce, bag }
         RefundOrderV1<'static> { payment, refund_reference, amount, refunded_before, completes, reason, bag }
-        ReplyV1<'static> { status, headers, body }
+        ReplyV1<'static> { status, headers, body, bag }
     });
 }
 

@@ -120,7 +120,12 @@ pub(crate) fn replies<'a>(replies: &'a [HttpReply], headers: &'a [Vec<PairRefV1<
     replies
         .iter()
         .zip(headers)
-        .map(|(reply, headers)| ReplyV1 { status: reply.status, headers: list(headers), body: list(&reply.body) })
+        .map(|(reply, headers)| ReplyV1 {
+            status: reply.status,
+            headers: list(headers),
+            body: list(&reply.body),
+            bag: list(&[]),
+        })
         .collect()
 }
 

@@ -18,13 +18,26 @@ pub enum FailureKind {
     UnreadableAnswer,
     /// May be repeated with the same key: too many requests, a 5xx. The outcome is unknown.
     Temporary,
-    /// A kept reply, such as a token, no longer works: the host forgets it and starts once more.
+    /// A kept reply, such as a token, stopped working: the host forgets it and starts once more.
     StaleReply,
     /// The module panicked. Made by the guard, never by an author. The outcome is unknown.
     Panicked,
 }
 
 impl FailureKind {
+    /// The word as written in cases and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::RefusedRequest => "refused_request",
+            Self::NotFound => "not_found",
+            Self::UnreadableAnswer => "unreadable_answer",
+            Self::Temporary => "temporary",
+            Self::StaleReply => "stale_reply",
+            Self::Panicked => "panicked",
+        }
+    }
+
     /// Whether it is certain that this exchange moved no money.
     pub fn is_definite(self) -> bool {
         match self {

@@ -1,1 +1,71 @@
-//! Skeleton.
+//! Stripe as a module of the cashier: hosted Checkout, or PaymentIntents for the broker's own page.
+//! It says what to send and reads what came back; it opens no connection and keeps no state.
+//! Refunds and cancellations are made in Stripe's dashboard; their notices are read here.
+#![forbid(unsafe_code)]
+
+mod amounts;
+mod config;
+mod create;
+mod events;
+mod failure;
+mod objects;
+mod signature;
+mod status;
+mod webhook;
+
+use cashier_provider_sdk::{
+    Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
+    PaymentRef, ProviderConfig, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+};
+
+pub use config::Stripe;
+
+/// Kinds of ids that Stripe gives. The intent is the payment proper, so it is the one shown.
+mod refs {
+    pub(crate) const PAYMENT_INTENT: &str = "payment_intent";
+    pub(crate) const CHECKOUT_SESSION: &str = "checkout_session";
+    pub(crate) const CHARGE: &str = "charge";
+}
+
+/// Stripe keeps a key and its first answer for at least 24 hours.
+const IDEMPOTENCY_WINDOW_SECONDS: u32 = 24 * 60 * 60;
+
+/// Stripe closes a Checkout Session 24 hours after its creation unless told otherwise.
+const EXPIRY_SECONDS: u32 = 24 * 60 * 60;
+
+impl PaymentProvider for Stripe {
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            code: "stripe".into(),
+            name: "Stripe".into(),
+            description: "Cards by Stripe Checkout, or by PaymentIntents in the broker's own page.".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            payment_mode: PaymentMode::Redirect,
+            methods: vec!["card".into()],
+            capabilities: Capabilities { query: true, ..Capabilities::default() },
+            primary_ref_kind: refs::PAYMENT_INTENT.into(),
+            hosts: vec!["api.stripe.com".into()],
+            idempotency_window_seconds: IDEMPOTENCY_WINDOW_SECONDS,
+            expiry_seconds: EXPIRY_SECONDS,
+            settings: config::settings_schema(),
+        }
+    }
+
+    fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
+        config::configure(config)
+    }
+
+    fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
+        create::create_payment(self, order, replies)
+    }
+
+    fn normalize_status(&self, notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
+        webhook::judge(self, notice).into()
+    }
+
+    fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        status::query_status(self, payment, replies)
+    }
+}
+
+cashier_provider_sdk::export_provider!(Stripe);

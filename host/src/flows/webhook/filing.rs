@@ -47,18 +47,15 @@ pub(super) fn file(
     house.ledger.decide(&stamp, |draft| {
         let mut filed = Filed::default();
         let mut stored = None;
-        for (place, event_id, update) in identified(notice, &digest) {
+        for (event_id, update) in identified(notice, &digest) {
             if let Some(row) = draft.event_heard(listener.config_id, &event_id) {
-                let known = draft.drafted_event(row).is_some();
-                if !known {
-                    filed.events.push(FiledEvent::Repeated(row));
-                }
+                filed.events.push(FiledEvent::Repeated(row));
                 continue;
             }
             let notice_id = *stored.get_or_insert_with(|| store(draft, raw, digest));
             let blank = blank_event(draft, listener, notice_id, event_id, update);
             let event = hear_event(draft, listener, blank, &mut filed);
-            tracing::debug!(place, event = %event.id, status = event.processing_status.word(), "event filed");
+            tracing::debug!(event = %event.id, status = event.processing_status.word(), "event filed");
             draft.add([Change::Event(Box::new(event.clone()))]);
             filed.events.push(FiledEvent::New(Box::new(event)));
         }
@@ -67,22 +64,21 @@ pub(super) fn file(
     })
 }
 
-/// Each update with its event id; a notice without updates is one event of its own.
-fn identified<'a>(
-    notice: &'a VerifiedNotice,
-    digest: &[u8; 32],
-) -> impl Iterator<Item = (usize, Box<str>, Option<&'a Update>)> {
+/// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to
+/// several updates of a notice, the later ones are told apart by their place, so that none is lost.
+fn identified<'a>(notice: &'a VerifiedNotice, digest: &[u8; 32]) -> Vec<(Box<str>, Option<&'a Update>)> {
     let derived: Box<str> = format!("sha256:{}", hex::encode(digest)).into();
-    let blank = notice.updates().is_empty().then(|| (0, derived.clone(), None));
-    let updates = notice.updates().iter().enumerate().map(move |(place, update)| {
-        let id = match (update.event_id.is_empty(), place) {
-            (false, _) => update.event_id.clone(),
-            (true, 0) => derived.clone(),
-            (true, _) => format!("{derived}/{place}").into(),
-        };
-        (place, id, Some(update))
-    });
-    blank.into_iter().chain(updates)
+    if notice.updates().is_empty() {
+        return vec![(derived, None)];
+    }
+    let mut identified: Vec<(Box<str>, Option<&Update>)> = Vec::with_capacity(notice.updates().len());
+    for (place, update) in notice.updates().iter().enumerate() {
+        let id = if update.event_id.is_empty() { &derived } else { &update.event_id };
+        let taken = identified.iter().any(|(known, _)| known == id);
+        let id = if taken { format!("{id}/{place}").into() } else { id.clone() };
+        identified.push((id, Some(update)));
+    }
+    identified
 }
 
 fn store(draft: &mut Draft<'_>, raw: &RawNotice, sha256: [u8; 32]) -> NoticeId {

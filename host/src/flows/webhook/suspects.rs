@@ -1,14 +1,20 @@
-//! Notices that were not genuine or could not be judged: the newest are kept in a ring of fixed size, because an open
-//! door must not fill the disk. Also how headers are written down, secrets masked.
+//! Notices that were not genuine or could not be judged: kept as unproven events in the strand's bounded area, because an
+//! open door must not fill the disk. They take no part in dedup, matching or replay. Also how headers are written down.
 
-use cashier_core::change::{Body, SUSPECT_BODY_MAX, Suspect};
-use cashier_core::ids::ConfigId;
+use cashier_core::change::{Body, Change};
+use cashier_core::ids::{ConfigId, TransactionId};
+use cashier_core::notice::ProviderEvent;
 use cashier_core::session::Actor;
-use cashier_core::status::SignatureStatus;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use cashier_core::time::UnixTime;
+use sha2::{Digest, Sha256};
 
 use crate::flows::{Asking, House};
 use crate::ledger::Estimate;
 use crate::ports::RawNotice;
+
+/// Bytes of an unproven body that are kept: enough to see who knocks and why it failed.
+const UNPROVEN_BODY_MAX: usize = 16 * 1024;
 
 /// Header values longer than this are cut; signatures and ids are far shorter.
 const HEADER_VALUE_MAX: usize = 1024;
@@ -28,24 +34,44 @@ pub(super) fn keep(
     asking: &Asking,
 ) {
     tracing::warn!(provider, config = %config_id, signature = signature_status.word(), reason, "a webhook was refused");
-    let Ok(_room) = house.ledger.admit(Estimate::single(SUSPECT_BODY_MAX as u64)) else { return };
-    let kept = raw.body.get(..SUSPECT_BODY_MAX).unwrap_or(&raw.body);
+    let Ok(_room) = house.ledger.admit(Estimate::single(UNPROVEN_BODY_MAX as u64)) else { return };
+    let kept = raw.body.get(..UNPROVEN_BODY_MAX).unwrap_or(&raw.body);
+    let sha256: [u8; 32] = Sha256::digest(&raw.body).into();
+    let brand = house.picture().config(config_id).map(|served| served.config.brand.clone()).unwrap_or_default();
     let stamp = house.stamp(Actor::House, &asking.request_id);
     let recorded = house.ledger.decide(&stamp, |draft| {
-        let suspect = Suspect {
-            slot: draft.next_suspect_slot(),
-            received_time: raw.received_time,
-            provider: provider.into(),
+        let notice_id = draft.next_notice();
+        let event = ProviderEvent {
+            id: draft.next_event(),
+            notice_id,
             config_id,
+            provider: provider.into(),
+            brand,
+            event_id: format!("sha256:{}", hex::encode(sha256)).into(),
+            transaction_id: TransactionId(0),
+            provider_payment_id: Box::default(),
             signature_status,
-            reason: reason.into(),
-            headers_json: headers_json(raw),
-            body: kept.into(),
+            processing_status: ProcessingStatus::Failed,
+            failure_reason: reason.into(),
+            update: None,
+            module_hash: Box::default(),
+            created_time: draft.now(),
+            processed_time: UnixTime::UNSET,
         };
-        draft.keep(Body::Suspect(Box::new(suspect)));
+        draft.keep(Body::Notice {
+            id: notice_id,
+            received_time: raw.received_time,
+            method: raw.method.clone(),
+            path: raw.path.clone(),
+            raw_query: raw.raw_query.clone(),
+            headers_json: headers_json(raw),
+            sha256,
+            body: kept.into(),
+        });
+        draft.add([Change::Event(Box::new(event))]);
     });
     if let Err(refusal) = recorded {
-        tracing::warn!(%refusal, "a suspect webhook was not kept");
+        tracing::warn!(%refusal, "an unproven webhook was not kept");
     }
 }
 

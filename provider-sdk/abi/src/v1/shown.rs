@@ -123,4 +123,5 @@ pub struct ReplyV1<'a> {
     pub status: u16,
     pub headers: RSlice<'a, PairRefV1<'a>>,
     pub body: RSlice<'a, u8>,
+    pub bag: RSlice<'a, PairRefV1<'a>>,
 }

@@ -1,0 +1,92 @@
+//! `cashier token`: a session token for trying things and for systems of the broker's own.
+
+use std::time::Duration;
+
+use cashier_core::session::Role;
+use clap::{Args, ValueEnum};
+
+use super::{CliError, SettingsArgs, say};
+use crate::http::session::{SessionKeys, issue_token};
+use crate::ports::Clock;
+use crate::system::SystemClock;
+
+/// Longest life of a token made here: a year, so that a forgotten one ends.
+const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// Whose session it is.
+    #[arg(long)]
+    role: RoleWord,
+    /// The customer's or manager's id.
+    #[arg(long)]
+    id: u64,
+    /// How long it lives: seconds, or a number with s, m, h or d.
+    #[arg(long, default_value = "1h", value_parser = lifetime)]
+    ttl: Duration,
+    /// Scope a manager token to one brand.
+    #[arg(long)]
+    brand: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleWord {
+    Customer,
+    Manager,
+    Dealer,
+    Admin,
+    CrmManager,
+    CrmAdmin,
+}
+
+impl RoleWord {
+    fn role(self) -> Role {
+        match self {
+            Self::Customer => Role::Customer,
+            Self::Manager => Role::Manager,
+            Self::Dealer => Role::Dealer,
+            Self::Admin => Role::Admin,
+            Self::CrmManager => Role::CrmManager,
+            Self::CrmAdmin => Role::CrmAdmin,
+        }
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (text.get(..at), 1),
+        Some((at, 'm')) => (text.get(..at), 60),
+        Some((at, 'h')) => (text.get(..at), 60 * 60),
+        Some((at, 'd')) => (text.get(..at), 24 * 60 * 60),
+        Some(_) | None => (Some(text), 1),
+    };
+    let number: u64 = digits.unwrap_or("").parse().map_err(|_| "write 90, 90s, 15m, 1h or 7d".to_owned())?;
+    let ttl = Duration::from_secs(number.saturating_mul(unit));
+    if ttl.is_zero() || ttl > TTL_MAX { Err("must be between 1s and 366d".to_owned()) } else { Ok(ttl) }
+}
+
+pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
+    let settings = args.settings.read()?;
+    let keys = SessionKeys::parse(&settings.session_keys).map_err(|error| CliError(error.to_string()))?;
+    let ttl = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
+    let now = SystemClock::new().now();
+    let token = issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl, now);
+    say(&token.ok_or_else(|| CliError("the token could not be signed".into()))?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_are_written_as_people_say_them() {
+        let seconds = |text| lifetime(text).map(|ttl| ttl.as_secs());
+        assert_eq!(["90", "90s", "15m", "1h", "7d"].map(seconds), [90, 90, 900, 3600, 604_800].map(Ok));
+        for wrong in ["", "0", "h", "1w", "-1h", "400d", "1 h"] {
+            assert!(lifetime(wrong).is_err(), "{wrong}");
+        }
+    }
+}

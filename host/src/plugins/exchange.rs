@@ -1,0 +1,306 @@
+//! One exchange between a module and its provider: calls the module with all replies so far, sends what it wants sent,
+//! and keeps account of what may have left the house. Knows nothing of payments; what an outcome means is `endings`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cashier_provider_sdk::host::Instance;
+use cashier_provider_sdk::{FailureKind, HttpReply, HttpRequest, Keep, ProviderFailure, Step};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::breaker::{Breaker, Turn};
+use super::kept::{KeptReplies, Stamp};
+use super::limits::Limits;
+use super::module_thread::{CallFailure, ModuleThread};
+use super::network::{Network, SendError};
+use crate::ports::Clock;
+
+/// The network keeps its own deadline; past it by this much, its answer is not waited for.
+const NETWORK_GRACE: Duration = Duration::from_millis(250);
+
+/// What a module may send in an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowed {
+    Nothing,
+    SafeRequests,
+    Everything,
+}
+
+/// How an exchange ended and what is known of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exchanged<T> {
+    pub(super) ended: Ended<T>,
+    /// A request that is not safe to repeat may have left the house.
+    pub(super) moved: bool,
+    /// Time spent waiting for the network.
+    pub(super) provider_time: Duration,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended<T> {
+    Done(T),
+    Failed(ProviderFailure),
+    Unsupported,
+    Broken(Broken),
+}
+
+/// Why the host could not bring an exchange to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Broken {
+    Call(CallFailure),
+    /// The module wants to send where nothing may be sent.
+    WouldSend,
+    /// The module wants to send what may move money where only safe requests may be sent.
+    WouldMove,
+    TooManySteps(usize),
+    /// Too many exchanges wait for the network.
+    Overloaded,
+    /// The provider could not be reached of late.
+    BreakerOpen,
+    /// The last request did not leave.
+    NotSent(String),
+    /// The last request got no answer.
+    NoAnswer(String),
+    OutOfTime,
+}
+
+/// The network side of one gateway.
+pub(super) struct Line {
+    name: String,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    network: Arc<dyn Network>,
+    kept: KeptReplies,
+    breaker: Mutex<Breaker>,
+    room: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// What one exchange holds while it runs.
+struct Running {
+    started: Duration,
+    moved: bool,
+    provider_time: Duration,
+    /// The right to use the network, taken at the first request.
+    permit: Option<OwnedSemaphorePermit>,
+    /// The breaker let its first request through; it lets an exchange through as a whole.
+    admitted: bool,
+    /// Kept replies shown since the last start.
+    shown: Vec<(String, Stamp)>,
+}
+
+impl Line {
+    pub(super) fn new(name: String, limits: Limits, clock: Arc<dyn Clock>, network: Arc<dyn Network>) -> Self {
+        let room = Arc::new(Semaphore::new(limits.concurrency_max));
+        let (breaker, waiting) = (Mutex::new(Breaker::new()), AtomicUsize::new(0));
+        Self { name, limits, clock, network, kept: KeptReplies::default(), breaker, room, waiting }
+    }
+
+    /// Whether the provider cannot be reached of late.
+    pub(super) fn is_broken(&self) -> bool {
+        self.breaker().is_open()
+    }
+
+    /// Drives one exchange to its end. `call` is one entry of the module with what it is asked, fixed for the whole
+    /// exchange.
+    pub(super) async fn exchange<T, F>(&self, thread: &ModuleThread, allowed: Allowed, call: F) -> Exchanged<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
+    {
+        let started = self.clock.monotonic();
+        let mut running = Running {
+            started,
+            moved: false,
+            provider_time: Duration::ZERO,
+            permit: None,
+            admitted: false,
+            shown: Vec::new(),
+        };
+        let call = Arc::new(call);
+        let ended = match self.attempt(thread, allowed, &call, &mut running).await {
+            Ended::Failed(failure) if failure.kind == FailureKind::StaleReply && !running.shown.is_empty() => {
+                for (name, stamp) in running.shown.drain(..) {
+                    self.kept.forget(&name, stamp);
+                }
+                self.attempt(thread, allowed, &call, &mut running).await
+            }
+            ended => ended,
+        };
+        Exchanged { ended, moved: running.moved, provider_time: running.provider_time }
+    }
+
+    async fn attempt<T, F>(
+        &self,
+        thread: &ModuleThread,
+        allowed: Allowed,
+        call: &Arc<F>,
+        running: &mut Running,
+    ) -> Ended<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
+    {
+        let mut replies = Vec::new();
+        loop {
+            let call = Arc::clone(call);
+            let stepped = thread.call(move |instance| (call(instance, &replies), replies)).await;
+            let (step, back) = match stepped {
+                Ok(stepped) => stepped,
+                Err(failure) => return Ended::Broken(Broken::Call(failure)),
+            };
+            replies = back;
+            let (request, keep) = match step {
+                Step::Done(value) => return Ended::Done(value),
+                Step::Failed(failure) => return Ended::Failed(failure),
+                Step::Unsupported => return Ended::Unsupported,
+                Step::Send { request, keep } => (request, keep),
+            };
+            if let Some(broken) = self.forbidden(allowed, &request, replies.len()) {
+                return Ended::Broken(broken);
+            }
+            match self.reply_to(request, keep, running).await {
+                Ok(reply) => replies.push(reply),
+                Err(broken) => return Ended::Broken(broken),
+            }
+        }
+    }
+
+    fn forbidden(&self, allowed: Allowed, request: &HttpRequest, sent: usize) -> Option<Broken> {
+        match allowed {
+            Allowed::Nothing => Some(Broken::WouldSend),
+            Allowed::SafeRequests if !request.safe_to_repeat => Some(Broken::WouldMove),
+            Allowed::SafeRequests | Allowed::Everything => {
+                (sent >= self.limits.steps_max).then_some(Broken::TooManySteps(self.limits.steps_max))
+            }
+        }
+    }
+
+    /// The reply to one request: a kept one, or the provider's. Only a reply to a safe request is ever shown again,
+    /// because a request that is answered from memory is not made.
+    async fn reply_to(
+        &self,
+        request: HttpRequest,
+        keep: Option<Keep>,
+        running: &mut Running,
+    ) -> Result<HttpReply, Broken> {
+        let Some(keep) = keep.filter(|_| request.safe_to_repeat) else {
+            return self.send(request, running).await;
+        };
+        if let Some(reply) = self.kept_reply(&keep, running) {
+            return Ok(reply);
+        }
+        // The network's room first: whoever fetches for others must not wait for it behind them.
+        self.take_room(running).await?;
+        let Some(errand) = self.kept.errand(&keep.name) else {
+            return self.send(request, running).await;
+        };
+        let left = self.left(running)?;
+        let permit = tokio::select! {
+            permit = errand.acquire() => permit,
+            () = self.clock.sleep(left) => return Err(Broken::OutOfTime),
+        };
+        if let Some(reply) = self.kept_reply(&keep, running) {
+            return Ok(reply);
+        }
+        let reply = self.send(request, running).await?;
+        self.kept.keep(&keep, &reply, self.clock.monotonic());
+        drop(permit);
+        Ok(reply)
+    }
+
+    fn kept_reply(&self, keep: &Keep, running: &mut Running) -> Option<HttpReply> {
+        let (reply, stamp) = self.kept.fresh(&keep.name, self.clock.monotonic())?;
+        running.shown.push((keep.name.clone(), stamp));
+        Some(reply)
+    }
+
+    async fn send(&self, request: HttpRequest, running: &mut Running) -> Result<HttpReply, Broken> {
+        self.take_room(running).await?;
+        let within = self.left(running)?;
+        let sent_at = self.clock.monotonic();
+        running.admitted = running.admitted || self.breaker().admits(sent_at);
+        if !running.admitted {
+            return Err(Broken::BreakerOpen);
+        }
+        let moves = !request.safe_to_repeat;
+        let answer = tokio::select! {
+            answer = self.network.send(request, within) => answer,
+            () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
+                Err(SendError::Unknown("no answer came in time".to_owned()))
+            }
+        };
+        let now = self.clock.monotonic();
+        running.provider_time = running.provider_time.saturating_add(now.saturating_sub(sent_at));
+        match &answer {
+            Ok(_) => self.remember(true, now),
+            Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.remember(false, now),
+            Err(SendError::Refused(_)) => {}
+        }
+        running.moved |= moves && matches!(answer, Ok(_) | Err(SendError::Unknown(_)));
+        answer.map_err(|error| match error {
+            SendError::Refused(reason) | SendError::NeverSent(reason) => Broken::NotSent(reason),
+            SendError::Unknown(reason) => Broken::NoAnswer(reason),
+        })
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, answered: bool, now: Duration) {
+        let mut breaker = self.breaker();
+        let turn = if answered { breaker.answered() } else { breaker.failed(now) };
+        drop(breaker);
+        match turn {
+            Turn::Stayed => {}
+            Turn::Opened => tracing::warn!(gateway = self.name, "the provider cannot be reached; its breaker opens"),
+            Turn::Closed => tracing::info!(gateway = self.name, "the provider answers; its breaker closes"),
+        }
+    }
+
+    /// The right to use the network, held until the exchange ends.
+    async fn take_room(&self, running: &mut Running) -> Result<(), Broken> {
+        if running.permit.is_some() {
+            return Ok(());
+        }
+        let left = self.left(running)?;
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            running.permit = Some(permit);
+            return Ok(());
+        }
+        let _waits = Waiting::join(&self.waiting, self.limits.waiting_max).ok_or(Broken::Overloaded)?;
+        let permit = tokio::select! {
+            permit = Arc::clone(&self.room).acquire_owned() => permit,
+            () = self.clock.sleep(left) => return Err(Broken::Overloaded),
+        };
+        running.permit = Some(permit.map_err(|_| Broken::Overloaded)?);
+        Ok(())
+    }
+
+    fn left(&self, running: &Running) -> Result<Duration, Broken> {
+        let spent = self.clock.monotonic().saturating_sub(running.started);
+        self.limits.exchange.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(Broken::OutOfTime)
+    }
+}
+
+/// A place among those who wait, given back when dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let before = count.fetch_add(1, Ordering::AcqRel);
+        let place = Self(count);
+        (before < most).then_some(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The exclusive lock beside the database: one process decides over one set of rows.
+//! It does not guard against a copy of the file opened elsewhere.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use crate::ports::Fault;
+
+/// Longest note of the other holder that is repeated in an error; a pid line is far shorter.
+const NOTE_BYTES_MAX: u64 = 64;
+
+/// Held for as long as the database may be written; the system takes it back from a process that died.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock file, or says who holds it.
+    pub(super) fn take(path: &Path) -> Result<Self, Fault> {
+        let trouble = |error| Fault::new(format!("cannot use the lock file {}: {error}", path.display()));
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        let mut file = options.open(path).map_err(trouble)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let path = path.display();
+                let holder = holder(&file);
+                return Err(Fault::new(format!("the database is in use: {holder} holds the lock file {path}")));
+            }
+            Err(TryLockError::Error(error)) => return Err(trouble(error)),
+        }
+        file.set_len(0).map_err(trouble)?;
+        file.rewind().map_err(trouble)?;
+        write!(file, "process {}", std::process::id()).map_err(trouble)?;
+        file.sync_data().map_err(trouble)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// What the holder wrote of itself; a system that bars reading locked files leaves it unnamed.
+fn holder(file: &File) -> String {
+    let mut note = String::new();
+    match file.take(NOTE_BYTES_MAX).read_to_string(&mut note) {
+        Ok(length) if length > 0 => note,
+        Ok(_) | Err(_) => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_is_told_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cashier.lock");
+        let first = Lock::take(&path).unwrap();
+        let refused = Lock::take(&path).err().unwrap().to_string();
+        let expected = format!("process {} holds the lock file {}", std::process::id(), path.display());
+        assert!(refused.contains(&expected), "{refused}");
+        drop(first);
+        Lock::take(&path).unwrap();
+    }
+}

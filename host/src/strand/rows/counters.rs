@@ -1,0 +1,63 @@
+//! The tables counters (one row, the ids handed out) and commit_journal (who changed which rows, in which order).
+
+use cashier_core::change::{Commit, Counters};
+use cashier_core::session::Actor;
+use rusqlite::Connection;
+
+use super::super::columns::{Cells, Put};
+use super::Writer;
+use crate::ports::Fault;
+
+pub(in super::super) const TABLE: &str = "counters";
+
+const PUT: &str = "UPDATE counters SET seq = ?, cashier_transaction = ?, operation = ?, event = ?, notice = ?, \
+                   config = ?, customer_override = ? WHERE id = 1";
+
+pub(in super::super) const READ: &str =
+    "SELECT id, seq, cashier_transaction, operation, event, notice, config, customer_override FROM counters";
+
+/// A plain INSERT: a seq written twice means two deciders, and stops the house.
+const PUT_JOURNAL: &str =
+    "INSERT INTO commit_journal (seq, at, actor, actor_id, request_id, touched) VALUES (?,?,?,?,?,?)";
+
+pub(in super::super) fn put(connection: &Connection, counters: &Counters) -> Result<(), rusqlite::Error> {
+    Put::prepare(connection, PUT)?
+        .id(counters.seq)
+        .id(counters.transaction)
+        .id(counters.operation)
+        .id(counters.event)
+        .id(counters.notice)
+        .id(counters.config)
+        .id(counters.customer_override)
+        .run()
+}
+
+pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<Counters, Fault> {
+    cells.id()?;
+    Ok(Counters {
+        seq: cells.id()?,
+        transaction: cells.id()?,
+        operation: cells.id()?,
+        event: cells.id()?,
+        notice: cells.id()?,
+        config: cells.id()?,
+        customer_override: cells.id()?,
+    })
+}
+
+pub(super) fn put_journal(writer: &mut Writer<'_>, commit: &Commit) -> Result<(), rusqlite::Error> {
+    let (actor, id) = match commit.actor {
+        Actor::House => (0, 0),
+        Actor::Customer(id) => (1, id.0),
+        Actor::Manager(id) => (2, id.0),
+        Actor::Provider(id) => (3, id.0),
+    };
+    Put::prepare(writer.connection, PUT_JOURNAL)?
+        .id(commit.seq.0)
+        .time(commit.at)
+        .number(actor)
+        .id(id)
+        .text(&commit.request_id)
+        .text(&writer.scratch.touched)
+        .run()
+}

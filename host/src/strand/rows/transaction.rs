@@ -1,0 +1,137 @@
+//! The table cashier_transaction. Its facts and refs are three columns of it: a row is always read and written whole.
+
+use cashier_core::facts::{Facts, Reason};
+use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Seq, TransactionId};
+use cashier_core::status::{Source, TransactionStatus, TransactionType};
+use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+
+use super::super::columns::{Cells, Put, sql_fault};
+use super::super::json;
+use super::{Writer, text};
+use crate::ports::Fault;
+
+pub(in super::super) const TABLE: &str = "cashier_transaction";
+
+macro_rules! columns {
+    () => {
+        "id, customer_id, login, type, source, provider, method, asked_method, provider_payment_id, amount_minor, \
+         currency, account_currency, status, reason_code, reason_detail, idempotency_key, comment, metadata_json, \
+         approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time, \
+         config_id, brand, country, sandbox, reference, key_space, expires_time, refs, provider_facts, person_facts, \
+         first_answer, next_action, refused_seq, version"
+    };
+}
+
+const PUT: &str = concat!(
+    "REPLACE INTO cashier_transaction (",
+    columns!(),
+    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+);
+
+/// Rows of an id range, both ends included, in the order of their ids.
+pub(in super::super) const READ_RANGE: &str =
+    concat!("SELECT ", columns!(), " FROM cashier_transaction WHERE id BETWEEN ? AND ? ORDER BY id");
+
+pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Fault> {
+    writer.touch('t', row.id.0);
+    let [refs, provider, persons] = &mut writer.scratch.json;
+    refs.clear();
+    provider.clear();
+    persons.clear();
+    json::write_refs(&row.refs, refs)
+        .and_then(|()| json::write_provider_facts(&row.facts.provider, provider))
+        .and_then(|()| json::write_person_facts(&row.facts.persons, persons))
+        .map_err(|error| Fault::new(format!("{TABLE} {}: {error}", row.id)))?;
+    let put = || {
+        Put::prepare(writer.connection, PUT)?
+            .id(row.id.0)
+            .id(row.customer_id.0)
+            .id(row.login.0)
+            .number(row.kind.number())
+            .number(row.source.number())
+            .text(&row.provider)
+            .text(&row.method)
+            .text(&row.asked_method)
+            .text(&row.provider_payment_id)
+            .money(row.amount)
+            .currency(row.account_currency)
+            .number(row.status.number())
+            .text(&row.reason.code)
+            .text(&row.reason.detail)
+            .text(&row.idempotency_key)
+            .text(&row.comment)
+            .text(&row.metadata_json)
+            .id(row.approved_by.0)
+            .time(row.approved_time)
+            .id(row.processed_by.0)
+            .time(row.processed_time)
+            .text(&row.reject_reason)
+            .time(row.created_time)
+            .time(row.updated_time)
+            .id(row.config_id.0)
+            .text(&row.brand)
+            .text(&row.country)
+            .flag(row.sandbox)
+            .text(row.reference.as_str())
+            .number(row.key_space as u8)
+            .time(row.expires_time)
+            .text(text(refs)?)
+            .text(text(provider)?)
+            .text(text(persons)?)
+            .number(row.first_answer as u8)
+            .number(row.next_action as u8)
+            .id(row.refused_seq.0)
+            .int(i64::from(row.version))
+            .run()
+    };
+    put().map_err(sql_fault(TABLE))
+}
+
+pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, Fault> {
+    Ok(Transaction {
+        id: TransactionId(cells.id()?),
+        customer_id: CustomerId(cells.id()?),
+        login: Login(cells.id()?),
+        kind: cells.number(TransactionType::from_number)?,
+        source: cells.number(Source::from_number)?,
+        provider: cells.text()?,
+        method: cells.text()?,
+        asked_method: cells.text()?,
+        provider_payment_id: cells.text()?,
+        amount: cells.money()?,
+        account_currency: cells.currency()?,
+        status: cells.number(TransactionStatus::from_number)?,
+        reason: Reason { code: cells.text()?, detail: cells.text()? },
+        idempotency_key: cells.text()?,
+        comment: cells.text()?,
+        metadata_json: cells.text()?,
+        approved_by: ManagerId(cells.id()?),
+        approved_time: cells.time()?,
+        processed_by: ManagerId(cells.id()?),
+        processed_time: cells.time()?,
+        reject_reason: cells.text()?,
+        created_time: cells.time()?,
+        updated_time: cells.time()?,
+        config_id: ConfigId(cells.id()?),
+        brand: cells.text()?,
+        country: cells.text()?,
+        sandbox: cells.flag()?,
+        reference: cells.reference()?,
+        key_space: cells.number(|number| by_code(&[KeySpace::Customer, KeySpace::Manager], number, |it| it as u8))?,
+        expires_time: cells.time()?,
+        refs: cells.json(json::read_refs)?,
+        facts: Facts {
+            provider: cells.json(json::read_provider_facts)?,
+            persons: cells.json(json::read_person_facts)?,
+        },
+        first_answer: cells.number(|number| by_code(FirstAnswer::ALL, number, |it| it as u8))?,
+        next_action: cells.number(|number| by_code(NextAction::ALL, number, |it| it as u8))?,
+        refused_seq: Seq(cells.id()?),
+        version: cells.count()?,
+    })
+}
+
+/// Finds the enum value behind a number that is ours alone, by its discriminant.
+fn by_code<T: Copy>(all: &[T], number: i64, code: impl Fn(T) -> u8) -> Option<T> {
+    all.iter().copied().find(|value| i64::from(code(*value)) == number)
+}

@@ -1,0 +1,49 @@
+//! The numbered schema files, applied in order; `user_version` counts how many a database has seen. A database newer
+//! than this program, or another program's, is left untouched.
+
+use rusqlite::Connection;
+
+use super::columns::sql_fault;
+use crate::ports::Fault;
+
+/// Step n brings a database from version n-1 to n. Released steps are never edited.
+const STEPS: &[&str] = &[include_str!("schema/0001_books.sql")];
+
+/// 'CASH', as schema 0001 writes it into the file's header.
+const APPLICATION_ID: i64 = 0x4341_5348;
+
+/// How many steps this database has seen; refuses one that is newer or not ours.
+pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
+    let trouble = sql_fault("reading the database header");
+    let whole = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = whole("PRAGMA application_id").map_err(&trouble)?;
+    let version = whole("PRAGMA user_version").map_err(&trouble)?;
+    let objects = whole("SELECT count(*) FROM sqlite_schema").map_err(&trouble)?;
+    let blank = application == 0 && version == 0 && objects == 0;
+    if !blank && application != APPLICATION_ID {
+        return Err(Fault::new("it is another program's database: its application id is not the cashier's"));
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        Ok(_) | Err(_) => Err(Fault::new(format!(
+            "its schema version is {version}, and this program knows versions up to {}: start a newer program",
+            STEPS.len()
+        ))),
+    }
+}
+
+/// Applies the steps a database has not seen, each whole or not at all.
+pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Fault> {
+    let seen = version(connection)?;
+    for (place, step) in STEPS.iter().enumerate().skip(seen) {
+        let number = place + 1;
+        let mut apply = || {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", i64::try_from(number).unwrap_or(i64::MAX))?;
+            transaction.commit()
+        };
+        apply().map_err(sql_fault(&format!("applying schema step {number}")))?;
+    }
+    Ok(())
+}

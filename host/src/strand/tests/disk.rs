@@ -1,0 +1,153 @@
+//! The file itself: one holder, one owner, no secret in its bytes, and every unreadable value named.
+
+use cashier_core::change::Change;
+use cashier_core::ids::ConfigId;
+use cashier_core::money::Limit;
+use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
+
+use super::*;
+use crate::ports::Recorder;
+
+const CANARIES: [&str; 4] = ["canary-secret-key", "canary-webhook", "canary-replaced", "canary-config-json"];
+
+fn config() -> ProviderConfig {
+    let [secret_key, webhook_secret, replaced, config_json] = CANARIES.map(Secret::new);
+    ProviderConfig {
+        id: ConfigId(1),
+        provider: "stripe".into(),
+        brand: "ion4".into(),
+        method: Box::default(),
+        country: Box::default(),
+        currency: Box::default(),
+        merchant_id: "acct_1".into(),
+        public_key: "pk_live_visible".into(),
+        secret_key,
+        webhook_secret,
+        replaced_webhook_secrets: vec![ReplacedSecret { secret: replaced, until: UnixTime(9) }],
+        settings_json: "{\"seen\":1}".into(),
+        config_json,
+        min_amount: Limit::parse("25.5").unwrap(),
+        max_amount: Limit::NONE,
+        sandbox: false,
+        enabled: true,
+        sort_index: -3,
+        created_time: UnixTime(1),
+        updated_time: UnixTime(2),
+        version: 3,
+    }
+}
+
+/// The bytes of every file in the folder, the log included.
+fn raw_bytes(folder: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(folder.join("bases")).unwrap();
+    files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn no_secret_stands_in_the_files_and_all_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listening) = opened(folder.path());
+    strand.submit(commit(1, vec![Change::Config(Box::new(config()))], Vec::new()));
+    listening.wait_for_synced(1);
+    let check = |when: &str| {
+        let bytes = raw_bytes(folder.path());
+        assert!(holds(&bytes, "pk_live_visible"), "{when}: the search finds what is clear");
+        for canary in CANARIES {
+            assert!(!holds(&bytes, canary), "{when}: {canary}");
+        }
+    };
+    check("in the log");
+    let loaded = block_on(strand.reload()).unwrap();
+    assert_eq!(loaded.rows, [Change::Config(Box::new(config()))]);
+    strand.close().unwrap();
+    check("in the database");
+}
+
+#[test]
+fn without_its_key_a_config_names_the_key_that_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listening) = opened(folder.path());
+    strand.submit(commit(1, vec![Change::Config(Box::new(config()))], Vec::new()));
+    listening.wait_for_synced(1);
+    drop(strand);
+    let keys = SealKeys::parse(&RING.replacen('7', "8", 1)).unwrap();
+    let strand = open(StrandSettings { keys, ..settings(folder.path()) }, listening).unwrap();
+    let fault = block_on(strand.reload()).unwrap_err().to_string();
+    assert_eq!(fault, "provider_config 1: secret_key: sealed with key 7, which is not in the key ring");
+}
+
+#[test]
+fn a_second_opener_is_refused_until_the_first_has_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listening) = opened(folder.path());
+    let refused = open(settings(folder.path()), listening.clone()).err().unwrap().to_string();
+    assert!(refused.contains(&format!("in use: process {} holds", std::process::id())), "{refused}");
+    drop(strand);
+    open(settings(folder.path()), listening).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listening) = opened(folder.path());
+    strand.submit(commit(1, Vec::new(), Vec::new()));
+    listening.wait_for_synced(1);
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("bases"), 0o700);
+    for name in ["bases/cashier.db", "bases/cashier.db-wal", "bases/cashier.db-shm"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn unreadable_values_are_faults_that_name_table_row_and_column() {
+    let table = [
+        ("UPDATE cashier_transaction SET status = 42", "cashier_transaction 5: status holds the unknown number 42"),
+        (
+            "UPDATE cashier_transaction SET key_space = -1",
+            "cashier_transaction 5: key_space holds the unknown number -1",
+        ),
+        (
+            "UPDATE cashier_transaction SET currency = 'XYZ'",
+            "cashier_transaction 5: currency names an unknown currency",
+        ),
+        ("UPDATE cashier_transaction SET reference = '5'", "cashier_transaction 5: reference is no reference of ours"),
+        (
+            "UPDATE cashier_transaction SET version = -1",
+            "cashier_transaction 5: version holds -1, which is out of range",
+        ),
+        (
+            "UPDATE cashier_transaction SET provider_facts = '[[1,2,{\"held\":42}]]'",
+            "cashier_transaction 5: provider_facts holds JSON this program cannot read (column 13 of the text)",
+        ),
+        (
+            "UPDATE cashier_transaction SET person_facts = '[[1,2,{\"held\":42}]]'",
+            "cashier_transaction 5: person_facts holds JSON this program cannot read (column 16 of the text)",
+        ),
+        ("UPDATE cashier_transaction SET comment = CAST(x'ff' AS TEXT)", "cashier_transaction 5: comment is not text"),
+        ("UPDATE balance_operation SET cmd = 7", "balance_operation 5: cmd holds the unknown number 7"),
+        (
+            "UPDATE cashier_transaction SET id = 9007199254740992",
+            "cashier_transaction holds id 9007199254740992 while its counter stands at 9007199254740991: the file mixes two moments",
+        ),
+        ("UPDATE cashier_transaction SET id = 0", "cashier_transaction holds id 0: ids begin at 1"),
+        ("DELETE FROM counters", "the counters row is missing"),
+    ];
+    for (damage, expected) in table {
+        let folder = tempfile::tempdir().unwrap();
+        let (strand, listening) = opened(folder.path());
+        let rows =
+            vec![Change::Transaction(Box::new(plain::deposit(5))), Change::Operation(Box::new(plain::credit(5)))];
+        strand.submit(commit(1, rows, Vec::new()));
+        listening.wait_for_synced(1);
+        let other = rusqlite::Connection::open(strand.path()).unwrap();
+        assert_eq!(other.execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(block_on(strand.reload()).unwrap_err().to_string(), expected);
+    }
+}

@@ -1,0 +1,141 @@
+//! Whatever value a row holds, it comes back from disk the same.
+
+use std::collections::BTreeMap;
+
+use cashier_core::change::Change;
+use cashier_core::session::Actor;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::super::json;
+use super::super::seal::{Seal, SealKeys};
+use super::super::sqlite::Sqlite;
+use super::super::thread::Store;
+use super::*;
+use crate::ports::Recorder;
+
+/// Cases that go through SQLite and a sync each.
+const DISK_CASES: u32 = 48;
+
+/// Rows by table and id: what the last change of each row said.
+fn last_of_each(changes: impl IntoIterator<Item = Change>) -> BTreeMap<(u8, u64), Change> {
+    let key = |change: &Change| match change {
+        Change::Config(row) => (0, row.id.0),
+        Change::Override(row) => (1, row.id.0),
+        Change::Transaction(row) => (2, row.id.0),
+        Change::Operation(row) => (3, row.id.0),
+        Change::Event(row) => (4, row.id.0),
+    };
+    changes.into_iter().map(|change| (key(&change), change)).collect()
+}
+
+#[test]
+fn every_row_comes_back_as_its_last_change_said() {
+    let mut runner = TestRunner::new(Config { cases: DISK_CASES, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&vec(vec(values::change(), 0..6), 1..5), |commits| {
+        let folder = tempfile::tempdir().unwrap();
+        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(Counting::default()));
+        let mut store = Sqlite::open(&folder.path().join("cashier.db"), seal).unwrap();
+        let batch: Vec<_> =
+            (1..).zip(&commits).map(|(seq, changes)| commit(seq, changes.clone(), Vec::new())).collect();
+        store.write_batch(&batch).unwrap();
+        store.sync().unwrap();
+        let loaded = store.load().unwrap();
+        prop_assert_eq!(loaded.counters, batch.last().unwrap().counters);
+
+        let mut rows = last_of_each(commits.iter().flatten().cloned());
+        let mut genuine = BTreeMap::new();
+        // A row may change from unproven to genuine, never back: its genuine life is what counts.
+        for change in commits.iter().flatten() {
+            if let Change::Event(event) = change
+                && event.signature_status == SignatureStatus::Valid
+            {
+                genuine.insert(event.id, event.clone());
+            }
+        }
+        rows.retain(|_, change| !matches!(change, Change::Event(_)));
+        let pending = genuine.values().filter(|event| event.processing_status == ProcessingStatus::Pending);
+        rows.extend(last_of_each(pending.map(|event| Change::Event(event.clone()))));
+        prop_assert_eq!(&loaded.rows, &rows.into_values().collect::<Vec<_>>());
+
+        let mut keys = loaded.event_keys;
+        keys.sort_by_key(|(_, _, id)| *id);
+        let expected: Vec<_> =
+            genuine.values().map(|event| (event.config_id, event.event_id.clone(), event.id)).collect();
+        prop_assert_eq!(keys, expected);
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+proptest! {
+    #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn facts_read_back_from_their_json(facts in values::facts()) {
+        let (mut provider, mut persons) = (Vec::new(), Vec::new());
+        json::write_provider_facts(&facts.provider, &mut provider).unwrap();
+        json::write_person_facts(&facts.persons, &mut persons).unwrap();
+        if facts.provider.is_empty() {
+            prop_assert!(provider.is_empty());
+        } else {
+            prop_assert_eq!(json::read_provider_facts(std::str::from_utf8(&provider).unwrap()).unwrap(), facts.provider);
+        }
+        if facts.persons.is_empty() {
+            prop_assert!(persons.is_empty());
+        } else {
+            prop_assert_eq!(json::read_person_facts(std::str::from_utf8(&persons).unwrap()).unwrap(), facts.persons);
+        }
+    }
+
+    #[test]
+    fn updates_and_refs_read_back_from_their_json(update in values::update(), refs in values::refs()) {
+        let (mut written, mut ids) = (Vec::new(), Vec::new());
+        json::write_update(Some(&update), &mut written).unwrap();
+        prop_assert_eq!(json::read_update(std::str::from_utf8(&written).unwrap()).unwrap(), Some(update));
+        json::write_refs(&refs, &mut ids).unwrap();
+        if !refs.is_empty() {
+            prop_assert_eq!(json::read_refs(std::str::from_utf8(&ids).unwrap()).unwrap(), refs);
+        }
+    }
+}
+
+#[test]
+fn facts_are_written_in_words_a_person_can_read() {
+    let mut written = Vec::new();
+    json::write_provider_facts(&plain::deposit(5).facts.provider, &mut written).unwrap();
+    expect_test::expect![[
+        r#"[[15,1779270005,"accepted"],[16,1779270005,{"confirmed":{"payment":"pi_3PqX0000000000000005","minor":25000}}]]"#
+    ]]
+    .assert_eq(std::str::from_utf8(&written).unwrap());
+}
+
+#[test]
+fn the_journal_says_who_touched_which_rows_for_which_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listening) = opened(folder.path());
+    let paid = vec![
+        Change::Transaction(Box::new(plain::deposit(15))),
+        Change::Operation(Box::new(plain::credit(3))),
+        Change::Event(Box::new(plain::confirmation(9))),
+    ];
+    let mut by_provider = Arc::unwrap_or_clone(commit(1, paid, vec![plain::notice(9, b"{}")]));
+    by_provider.actor = Actor::Provider(cashier_core::ids::ConfigId(4));
+    let mut by_manager = Arc::unwrap_or_clone(commit(2, Vec::new(), Vec::new()));
+    by_manager.actor = Actor::Manager(cashier_core::ids::ManagerId(77));
+    strand.submit(Arc::new(by_provider));
+    strand.submit(Arc::new(by_manager));
+    listening.wait_for_synced(2);
+    let reader = super::super::sqlite::connect_read_only(strand.path()).unwrap();
+    let mut lines = reader.prepare("SELECT * FROM commit_journal ORDER BY seq").unwrap();
+    type Line = (i64, i64, i64, i64, String, String);
+    let read = |row: &rusqlite::Row<'_>| Line::try_from(row);
+    let lines: Vec<Line> = lines.query_map([], read).unwrap().collect::<Result<_, _>>().unwrap();
+    let at = 1_779_270_000;
+    assert_eq!(
+        lines,
+        [(1, at, 3, 4, "req-1".into(), "t15 o3 e9 n9".into()), (2, at, 2, 77, "req-1".into(), String::new())]
+    );
+}

@@ -1,0 +1,361 @@
+//! Arbitrary domain values, for properties. Plain ones are in `plain`.
+
+use cashier_core::change::Change;
+use cashier_core::customer_override::{CustomerOverride, OverrideMode};
+use cashier_core::facts::{Doubt, Facts, Heard, PersonFact, ProviderFact, Reason};
+use cashier_core::ids::*;
+use cashier_core::money::{Currency, Limit, Money};
+use cashier_core::notice::{DisputeStatement, ProviderEvent, Reach, RefundStatement, Stated, Update};
+use cashier_core::operation::BalanceOperation;
+use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
+use cashier_core::refs::{ProviderRef, Refs};
+use cashier_core::status::*;
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// The highest id that arbitrary rows have; the counters of the tests stand here.
+pub(super) const ID_MOST: u64 = ID_MAX;
+
+/// Quotes, controls, other scripts, NUL, and nothing at all.
+fn text() -> BoxedStrategy<Box<str>> {
+    prop_oneof![Just(String::new()), "[a-z0-9_]{1,20}", any::<String>(), Just("\0\"\\'\u{7f}\u{10ffff}€".to_owned())]
+        .prop_map(String::into_boxed_str)
+        .boxed()
+}
+
+fn id() -> BoxedStrategy<u64> {
+    prop_oneof![1..=40_u64, Just(ID_MOST)].boxed()
+}
+
+fn time() -> BoxedStrategy<UnixTime> {
+    prop_oneof![Just(0), any::<i64>(), 1_779_270_000..1_779_300_000_i64].prop_map(UnixTime).boxed()
+}
+
+fn currency() -> BoxedStrategy<Currency> {
+    select(&["USD", "JPY", "KWD", "BTC", "USDT", "DOGE"][..])
+        .prop_map(|code| Currency::from_code(code).unwrap())
+        .boxed()
+}
+
+fn money() -> BoxedStrategy<Money> {
+    (any::<i64>(), currency()).prop_map(|(minor, currency)| Money::new(minor, currency)).boxed()
+}
+
+fn limit() -> BoxedStrategy<Limit> {
+    prop_oneof![Just("0".to_owned()), "[1-9][0-9]{0,14}", "[0-9]{1,14}\\.[0-9]{1,8}"]
+        .prop_map(|text| Limit::parse(&text).unwrap())
+        .boxed()
+}
+
+fn reference() -> BoxedStrategy<Reference> {
+    any::<u128>().prop_map(Reference::from_random).boxed()
+}
+
+fn provider_ref() -> BoxedStrategy<ProviderRef> {
+    ("[a-z_]{1,32}", "[ -~]{1,255}").prop_map(|(kind, value)| ProviderRef::new(&kind, &value)).boxed()
+}
+
+fn doubt() -> BoxedStrategy<Doubt> {
+    prop_oneof![
+        Just(Doubt::OutcomeUnknown),
+        text().prop_map(|payment| Doubt::AmountUnstated { payment }),
+        (text(), text(), text(), option::of(any::<i64>())).prop_map(|(what, expected, stated, stated_minor)| {
+            Doubt::Mismatch { what, expected, stated, stated_minor }
+        }),
+        text().prop_map(|word| Doubt::Look { word }),
+    ]
+    .boxed()
+}
+
+fn provider_fact() -> BoxedStrategy<ProviderFact> {
+    prop_oneof![
+        Just(ProviderFact::Accepted),
+        Just(ProviderFact::Unanswered),
+        text().prop_map(|event| ProviderFact::AdvanceWanted { event }),
+        (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::Confirmed { payment, minor }),
+        text().prop_map(|reason| ProviderFact::Declined { reason }),
+        text().prop_map(|reason| ProviderFact::Cancelled { reason }),
+        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Refund { id, minor }),
+        any::<i64>().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
+        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
+        text().prop_map(|id| ProviderFact::ChargebackReversed { id }),
+        doubt().prop_map(ProviderFact::Doubt),
+    ]
+    .boxed()
+}
+
+fn person_fact() -> BoxedStrategy<PersonFact> {
+    prop_oneof![
+        select(TransactionStatus::ALL).prop_map(PersonFact::Held),
+        Just(PersonFact::Released),
+        Just(PersonFact::Approved),
+        Just(PersonFact::Rejected),
+        any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
+        Just(PersonFact::Retried),
+        (text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundAsked { id, minor }),
+        text().prop_map(|id| PersonFact::RefundRefused { id }),
+        (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
+    ]
+    .boxed()
+}
+
+fn heard<F: std::fmt::Debug>(fact: impl Strategy<Value = F>) -> impl Strategy<Value = Heard<F>> {
+    (id(), time(), fact).prop_map(|(seq, at, fact)| Heard { seq: Seq(seq), at, fact })
+}
+
+pub(super) fn facts() -> BoxedStrategy<Facts> {
+    (vec(heard(provider_fact()), 0..6), vec(heard(person_fact()), 0..4))
+        .prop_map(|(provider, persons)| Facts { provider, persons })
+        .boxed()
+}
+
+pub(super) fn refs() -> BoxedStrategy<Refs> {
+    vec(provider_ref(), 0..=ProviderRef::PER_TRANSACTION_MAX).prop_map(Refs::from_iter).boxed()
+}
+
+pub(super) fn transaction() -> BoxedStrategy<Transaction> {
+    let asked = (
+        (id(), id(), id()),
+        (select(TransactionType::ALL), select(Source::ALL), text(), text(), text(), text()),
+        (money(), currency(), select(TransactionStatus::ALL), text(), text()),
+        (text(), text(), text()),
+        (any::<u64>(), time(), any::<u64>(), time(), text(), time(), time()),
+    );
+    let kept = (
+        (
+            id(),
+            text(),
+            text(),
+            any::<bool>(),
+            reference(),
+            select(&[KeySpace::Customer, KeySpace::Manager][..]),
+            time(),
+        ),
+        (refs(), facts(), select(FirstAnswer::ALL), select(NextAction::ALL), id(), any::<u32>()),
+    );
+    (asked, kept)
+        .prop_map(|(asked, kept)| {
+            let ((id, customer, login), (kind, source, provider, method, asked_method, payment), sums, texts, done) =
+                asked;
+            let (amount, account_currency, status, code, detail) = sums;
+            let (idempotency_key, comment, metadata_json) = texts;
+            let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
+                done;
+            let ((config, brand, country, sandbox, reference, key_space, expires_time), heard) = kept;
+            let (refs, facts, first_answer, next_action, refused_seq, version) = heard;
+            Transaction {
+                id: TransactionId(id),
+                customer_id: CustomerId(customer),
+                login: Login(login),
+                kind,
+                source,
+                provider,
+                method,
+                asked_method,
+                provider_payment_id: payment,
+                amount,
+                account_currency,
+                status,
+                reason: Reason { code, detail },
+                idempotency_key,
+                comment,
+                metadata_json,
+                approved_by: ManagerId(approved_by),
+                approved_time,
+                processed_by: ManagerId(processed_by),
+                processed_time,
+                reject_reason,
+                created_time,
+                updated_time,
+                config_id: ConfigId(config),
+                brand,
+                country,
+                sandbox,
+                reference,
+                key_space,
+                expires_time,
+                refs,
+                facts,
+                first_answer,
+                next_action,
+                refused_seq: Seq(refused_seq),
+                version,
+            }
+        })
+        .boxed()
+}
+
+pub(super) fn operation() -> BoxedStrategy<BalanceOperation> {
+    (
+        (id(), id(), id(), any::<u64>()),
+        (select(OperationCmd::ALL), money(), select(OperationReason::ALL), select(OperationStatus::ALL)),
+        (text(), time(), time()),
+    )
+        .prop_map(
+            |((id, transaction, login, trade_order), (cmd, amount, reason, status), (failure, created, updated))| {
+                BalanceOperation {
+                    id: OperationId(id),
+                    transaction_id: TransactionId(transaction),
+                    login: Login(login),
+                    trade_order,
+                    cmd,
+                    amount,
+                    reason,
+                    status,
+                    failure_reason: failure,
+                    created_time: created,
+                    updated_time: updated,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn stated() -> BoxedStrategy<Stated> {
+    prop_oneof![money().prop_map(Stated::Exact), text().prop_map(Stated::Unreadable)].boxed()
+}
+
+pub(super) fn update() -> BoxedStrategy<Update> {
+    let refund = (text(), stated(), select(&[Reach::Delta, Reach::TotalSoFar][..]))
+        .prop_map(|(id, amount, reach)| RefundStatement { id, amount, reach });
+    let dispute = (text(), option::of(stated())).prop_map(|(id, amount)| DisputeStatement { id, amount });
+    (
+        (text(), option::of(reference()), vec(provider_ref(), 0..4), select(ProviderStatus::ALL), text()),
+        (option::of(stated()), option::of(refund), option::of(dispute)),
+        (text(), text(), option::of(any::<bool>()), any::<bool>()),
+    )
+        .prop_map(|((event_id, reference, refs, status, payment_id), (amount, refund, dispute), said)| {
+            let (raw_status, reason, sandbox, advance) = said;
+            Update {
+                event_id,
+                reference,
+                refs,
+                status,
+                payment_id,
+                amount,
+                refund,
+                dispute,
+                raw_status,
+                reason,
+                sandbox,
+                advance,
+            }
+        })
+        .boxed()
+}
+
+pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
+    (
+        (id(), id(), id(), text(), text(), id()),
+        (text(), select(SignatureStatus::ALL), select(ProcessingStatus::ALL), text()),
+        (option::of(update()), text(), time(), time()),
+    )
+        .prop_map(
+            |((id, notice, config, provider, brand, transaction), (payment, signature, processing, failure), kept)| {
+                let (update, module_hash, created_time, processed_time) = kept;
+                ProviderEvent {
+                    id: EventId(id),
+                    notice_id: NoticeId(notice),
+                    config_id: ConfigId(config),
+                    provider,
+                    brand,
+                    // One provider event is one row: the row's id makes it distinct.
+                    event_id: format!("evt_{id}").into(),
+                    transaction_id: TransactionId(transaction),
+                    provider_payment_id: payment,
+                    signature_status: signature,
+                    processing_status: processing,
+                    failure_reason: failure,
+                    update,
+                    module_hash,
+                    created_time,
+                    processed_time,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn secret() -> BoxedStrategy<Secret> {
+    text().prop_map(|text| Secret::new(&text)).boxed()
+}
+
+pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
+    let replaced = (secret(), time()).prop_map(|(secret, until)| ReplacedSecret { secret, until });
+    (
+        (id(), text(), text(), text(), text(), text(), text(), text()),
+        (secret(), secret(), vec(replaced, 0..3), text(), secret()),
+        (limit(), limit(), any::<bool>(), any::<bool>(), any::<i64>(), time(), time(), id()),
+    )
+        .prop_map(|((id, provider, brand, method, country, currency, merchant_id, public_key), secrets, rest)| {
+            let (secret_key, webhook_secret, replaced_webhook_secrets, settings_json, config_json) = secrets;
+            let (min_amount, max_amount, sandbox, enabled, sort_index, created_time, updated_time, version) = rest;
+            ProviderConfig {
+                id: ConfigId(id),
+                provider,
+                brand,
+                method,
+                country,
+                currency,
+                merchant_id,
+                public_key,
+                secret_key,
+                webhook_secret,
+                replaced_webhook_secrets,
+                settings_json,
+                config_json,
+                min_amount,
+                max_amount,
+                sandbox,
+                enabled,
+                sort_index,
+                created_time,
+                updated_time,
+                version,
+            }
+        })
+        .boxed()
+}
+
+pub(super) fn customer_override() -> BoxedStrategy<CustomerOverride> {
+    (
+        (id(), id(), text(), id(), text(), text(), select(&[OverrideMode::Allow, OverrideMode::Deny][..])),
+        (limit(), limit(), any::<bool>(), text(), text(), time(), time(), time()),
+    )
+        .prop_map(|((id, customer, brand, config, provider, method, mode), rest)| {
+            let (min_amount, max_amount, enabled, reason, comment, expires_time, created_time, updated_time) = rest;
+            CustomerOverride {
+                id: OverrideId(id),
+                customer_id: CustomerId(customer),
+                brand,
+                provider_config_id: ConfigId(config),
+                provider,
+                method,
+                mode,
+                min_amount,
+                max_amount,
+                enabled,
+                reason,
+                comment,
+                expires_time,
+                created_time,
+                updated_time,
+            }
+        })
+        .boxed()
+}
+
+pub(super) fn change() -> BoxedStrategy<Change> {
+    prop_oneof![
+        transaction().prop_map(|row| Change::Transaction(Box::new(row))),
+        operation().prop_map(|row| Change::Operation(Box::new(row))),
+        event().prop_map(|row| Change::Event(Box::new(row))),
+        config().prop_map(|row| Change::Config(Box::new(row))),
+        customer_override().prop_map(|row| Change::Override(Box::new(row))),
+    ]
+    .boxed()
+}

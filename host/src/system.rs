@@ -1,0 +1,99 @@
+//! The machine itself behind the ports: its clock, its randomness, its tasks. The only room that asks for any of them.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cashier_core::time::UnixTime;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use crate::ports::{Clock, Entropy, Spawn};
+
+/// The system's clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    pub fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixTime {
+        // A clock before 1970 is not set; zero is what "not set" looks like everywhere else.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
+/// The system's randomness.
+#[derive(Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn bits(&self) -> u128 {
+        let mut bytes = [0; 16];
+        match getrandom::fill(&mut bytes) {
+            Ok(()) => u128::from_ne_bytes(bytes),
+            // Guessable references would let strangers speak for payments: without randomness there is no cashier.
+            Err(_) => std::process::abort(),
+        }
+    }
+}
+
+/// Flows and residents as tasks of the runtime.
+#[derive(Debug)]
+pub struct Tasks {
+    runtime: Handle,
+    flows: Mutex<JoinSet<()>>,
+    residents: Mutex<JoinSet<()>>,
+}
+
+/// Ended flows are forgotten whenever this many are remembered, so that the set stays as small as what is under way.
+const REAP_AT: usize = 256;
+
+impl Tasks {
+    pub fn new(runtime: Handle) -> Self {
+        Self { runtime, flows: Mutex::default(), residents: Mutex::default() }
+    }
+
+    /// Drops the residents and waits for the flows under way; `false` when some were still going at the deadline.
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        self.residents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
+        let mut flows = std::mem::take(&mut *self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let all = async { while flows.join_next().await.is_some() {} };
+        tokio::time::timeout(deadline, all).await.is_ok()
+    }
+}
+
+impl Spawn for Tasks {
+    fn spawn(&self, flow: BoxFuture<'static, ()>) {
+        let mut flows = self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if flows.len() >= REAP_AT {
+            while flows.try_join_next().is_some() {}
+        }
+        flows.spawn_on(flow, &self.runtime);
+    }
+
+    fn resident(&self, task: BoxFuture<'static, ()>) {
+        self.residents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).spawn_on(task, &self.runtime);
+    }
+}

@@ -1,0 +1,75 @@
+//! The decision whether a posting may move a balance. Pure; what is already known under its key is looked up before.
+
+use cashier_core::account::Account;
+use cashier_core::money::Money;
+use cashier_core::status::{OperationCmd, OperationReason};
+
+use super::roster::Holdings;
+use crate::ports::Posting;
+
+/// Why a posting is refused. The code alone is the operation's failure reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostingRefusal {
+    AccountNotFound,
+    /// The account is another customer's.
+    OwnerMismatch,
+    /// The account is counted in another currency.
+    CurrencyMismatch,
+    AccountDisabled,
+    /// The balance would fall below zero.
+    InsufficientBalance,
+    /// The operation id was seen with other values.
+    OperationKeyReused,
+    /// Zero, a sign that contradicts the command, or a balance beyond what is counted.
+    InvalidAmount,
+}
+
+impl PostingRefusal {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AccountNotFound => "ACCOUNT_NOT_FOUND",
+            Self::OwnerMismatch => "OWNER_MISMATCH",
+            Self::CurrencyMismatch => "CURRENCY_MISMATCH",
+            Self::AccountDisabled => "ACCOUNT_DISABLED",
+            Self::InsufficientBalance => "INSUFFICIENT_BALANCE",
+            Self::OperationKeyReused => "OPERATION_KEY_REUSED",
+            Self::InvalidAmount => "INVALID_AMOUNT",
+        }
+    }
+}
+
+/// The account as it is after the posting, or why nothing moves.
+///
+/// A disabled account or group bars only a withdrawal. Money a customer has paid is credited and a reversal follows the
+/// provider's even when the account was disabled in between, because eligibility is judged at creation (API.md section
+/// 5, last line); a withdrawal pays out, and disabling an account is how a broker stops that.
+pub fn judge(holdings: &Holdings, posting: &Posting) -> Result<Account, PostingRefusal> {
+    let operation = &posting.operation;
+    let sign_fits = match operation.cmd {
+        OperationCmd::BalanceIn => operation.amount.minor > 0,
+        OperationCmd::BalanceOut => operation.amount.minor < 0,
+    };
+    if !sign_fits {
+        return Err(PostingRefusal::InvalidAmount);
+    }
+    let account = holdings.accounts.get(&operation.login).ok_or(PostingRefusal::AccountNotFound)?;
+    let group = holdings.groups.get(&account.group).ok_or(PostingRefusal::AccountNotFound)?;
+    if account.customer_id != posting.customer_id {
+        return Err(PostingRefusal::OwnerMismatch);
+    }
+    if account.balance.currency != operation.amount.currency {
+        return Err(PostingRefusal::CurrencyMismatch);
+    }
+    let needs_open_account = match operation.reason {
+        OperationReason::Withdrawal => true,
+        OperationReason::Deposit | OperationReason::Reversal => false,
+    };
+    if needs_open_account && !(account.enabled && group.enabled) {
+        return Err(PostingRefusal::AccountDisabled);
+    }
+    let minor = account.balance.minor.checked_add(operation.amount.minor).ok_or(PostingRefusal::InvalidAmount)?;
+    if operation.cmd == OperationCmd::BalanceOut && minor < 0 {
+        return Err(PostingRefusal::InsufficientBalance);
+    }
+    Ok(Account { balance: Money::new(minor, account.balance.currency), ..Account::clone(account) })
+}

@@ -1,0 +1,294 @@
+//! What the embedded trading server knows, and the decision whether a roster of groups, customers and accounts may be
+//! taken over. Pure: no disk, no clock, no thread.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use cashier_core::account::{Account, AccountFacts, Customer, Group};
+use cashier_core::ids::{CustomerId, Login};
+use cashier_core::money::{Currency, Money, parse_minor};
+
+/// Everything in memory. Copied in constant time, so that a batch works on a copy and a failed one is dropped whole.
+#[derive(Debug, Clone, Default)]
+pub struct Holdings {
+    pub customers: imbl::HashMap<CustomerId, Arc<Customer>>,
+    pub groups: imbl::HashMap<Box<str>, Arc<Group>>,
+    pub accounts: imbl::HashMap<Login, Arc<Account>>,
+}
+
+impl Holdings {
+    /// Everything about a login; `None` when there is no such account.
+    pub fn facts(&self, login: Login) -> Option<AccountFacts> {
+        let account = self.accounts.get(&login)?;
+        let customer = self.customers.get(&account.customer_id)?;
+        let group = self.groups.get(&account.group)?;
+        Some(AccountFacts {
+            customer: Customer::clone(customer),
+            account: Account::clone(account),
+            group: Group::clone(group),
+        })
+    }
+}
+
+/// Groups, customers and accounts as someone states them. What is not named stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roster {
+    pub groups: Vec<Group>,
+    pub customers: Vec<Customer>,
+    pub accounts: Vec<AccountEntry>,
+}
+
+/// An account as stated. Its currency is its group's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountEntry {
+    pub login: Login,
+    pub customer_id: CustomerId,
+    pub group: Box<str>,
+    pub enabled: bool,
+    /// The text of a plain decimal, a leading minus allowed; empty is zero. Read only when the account is created: the
+    /// balance of a known account is moved by postings alone.
+    pub opening_balance: Box<str>,
+}
+
+/// The three lists of a roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Groups,
+    Customers,
+    Accounts,
+}
+
+impl Section {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Customers => "customers",
+            Self::Accounts => "accounts",
+        }
+    }
+}
+
+/// One thing wrong with a roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub section: Section,
+    /// Place in its list, from 0.
+    pub index: usize,
+    pub field: Box<str>,
+    pub problem: String,
+    /// Line in the file, from 1; 0 when the roster is from no file.
+    pub line: usize,
+}
+
+impl Mistake {
+    fn new(section: Section, index: usize, field: &str, problem: impl Into<String>) -> Self {
+        Self { section, index, field: field.into(), problem: problem.into(), line: 0 }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "{}[{}]", self.section.word(), self.index)?;
+        if !self.field.is_empty() {
+            write!(f, ".{}", self.field)?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// What taking a roster over did to one list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub added: usize,
+    pub updated: usize,
+    pub unchanged: usize,
+}
+
+impl Tally {
+    /// Counts one entry; true when there is something to write.
+    fn count(&mut self, known: bool, same: bool) -> bool {
+        let slot = match (known, same) {
+            (false, _) => &mut self.added,
+            (true, false) => &mut self.updated,
+            (true, true) => &mut self.unchanged,
+        };
+        *slot += 1;
+        !(known && same)
+    }
+}
+
+/// What taking a roster over did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    pub groups: Tally,
+    pub customers: Tally,
+    pub accounts: Tally,
+}
+
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists = [(Section::Groups, self.groups), (Section::Customers, self.customers)];
+        for (section, tally) in lists.into_iter().chain([(Section::Accounts, self.accounts)]) {
+            let Tally { added, updated, unchanged } = tally;
+            writeln!(f, "{}: {added} added, {updated} updated, {unchanged} unchanged", section.word())?;
+        }
+        Ok(())
+    }
+}
+
+/// The holdings after a roster, with the rows that differ from before.
+#[derive(Debug, Default)]
+pub struct Admission {
+    pub holdings: Holdings,
+    pub groups: Vec<Arc<Group>>,
+    pub customers: Vec<Arc<Customer>>,
+    pub accounts: Vec<Arc<Account>>,
+    pub report: ImportReport,
+}
+
+/// Takes a roster over whole, or says everything that is wrong with it.
+///
+/// The balance of a known account never changes here, and no balance other than zero changes its currency: moving an
+/// account to a group of another currency, or giving such a group another currency, is a mistake.
+pub fn admit(holdings: &Holdings, roster: &Roster) -> Result<Admission, Vec<Mistake>> {
+    let mut admission = Admission { holdings: holdings.clone(), ..Admission::default() };
+    let mut mistakes = repeated(roster);
+    let next = &mut admission.holdings;
+
+    let mut recounted: HashMap<&str, (usize, Currency)> = HashMap::new();
+    for (index, group) in roster.groups.iter().enumerate() {
+        let known = next.groups.get(&group.group).cloned();
+        if known.as_ref().is_some_and(|known| known.currency != group.currency) {
+            recounted.insert(&group.group, (index, group.currency));
+        }
+        if admission.report.groups.count(known.is_some(), known.as_deref() == Some(group)) {
+            let row = Arc::new(group.clone());
+            next.groups.insert(group.group.clone(), Arc::clone(&row));
+            admission.groups.push(row);
+        }
+    }
+    for customer in &roster.customers {
+        let known = next.customers.get(&customer.customer_id).cloned();
+        if admission.report.customers.count(known.is_some(), known.as_deref() == Some(customer)) {
+            let row = Arc::new(customer.clone());
+            next.customers.insert(customer.customer_id, Arc::clone(&row));
+            admission.customers.push(row);
+        }
+    }
+    for (index, entry) in roster.accounts.iter().enumerate() {
+        let known = next.accounts.get(&entry.login).cloned();
+        match stated_account(next, known.as_deref(), entry, index) {
+            Ok(account) => {
+                if admission.report.accounts.count(known.is_some(), known.as_deref() == Some(&account)) {
+                    let row = Arc::new(account);
+                    next.accounts.insert(entry.login, Arc::clone(&row));
+                    admission.accounts.push(row);
+                }
+            }
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    if !recounted.is_empty() {
+        mistakes.extend(recount(next, &recounted));
+    }
+    if mistakes.is_empty() { Ok(admission) } else { Err(mistakes) }
+}
+
+/// The account that an entry states, with the balance it has if it is known.
+fn stated_account(
+    holdings: &Holdings,
+    known: Option<&Account>,
+    entry: &AccountEntry,
+    index: usize,
+) -> Result<Account, Vec<Mistake>> {
+    let mistake = |field: &str, problem: String| Mistake::new(Section::Accounts, index, field, problem);
+    let mut mistakes = Vec::new();
+    if !holdings.customers.contains_key(&entry.customer_id) {
+        mistakes.push(mistake("customer_id", format!("there is no customer {}", entry.customer_id)));
+    }
+    let Some(group) = holdings.groups.get(&entry.group) else {
+        mistakes.push(mistake("group", format!("there is no group {:?}", entry.group)));
+        return Err(mistakes);
+    };
+    let opening = opening_minor(&entry.opening_balance, group.currency);
+    let minor = match (known, opening) {
+        (Some(known), _) if known.balance.minor != 0 && known.balance.currency != group.currency => {
+            let problem = format!("the balance of {} cannot become {}", known.balance, group.currency);
+            mistakes.push(mistake("group", problem));
+            0
+        }
+        (Some(known), _) => known.balance.minor,
+        (None, Ok(minor)) => minor,
+        (None, Err(problem)) => {
+            mistakes.push(mistake("balance", format!("{} {problem}", entry.opening_balance)));
+            0
+        }
+    };
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    Ok(Account {
+        login: entry.login,
+        customer_id: entry.customer_id,
+        group: entry.group.clone(),
+        enabled: entry.enabled,
+        balance: Money::new(minor, group.currency),
+    })
+}
+
+fn opening_minor(text: &str, currency: Currency) -> Result<i64, cashier_core::money::AmountError> {
+    match text.strip_prefix('-') {
+        _ if text.is_empty() => Ok(0),
+        Some(owed) => parse_minor(owed, currency.exponent()).map(|minor| -minor),
+        None => parse_minor(text, currency.exponent()),
+    }
+}
+
+/// Carries the empty accounts of groups whose currency changed over to it; names one of those that are not empty.
+fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -> Vec<Mistake> {
+    let mut counted_otherwise: Vec<_> = holdings
+        .accounts
+        .values()
+        .filter_map(|account| {
+            let (index, currency) = groups.get(&*account.group).copied()?;
+            (account.balance.currency != currency).then(|| (index, currency, Arc::clone(account)))
+        })
+        .collect();
+    counted_otherwise.sort_by_key(|(index, _, account)| (*index, account.login));
+    let mut mistakes: Vec<Mistake> = Vec::new();
+    for (index, currency, account) in counted_otherwise {
+        if account.balance.minor == 0 {
+            let emptied = Account { balance: Money::new(0, currency), ..Account::clone(&account) };
+            holdings.accounts.insert(account.login, Arc::new(emptied));
+        } else if mistakes.last().is_none_or(|last| last.index != index) {
+            let problem =
+                format!("account {} holds {}, which cannot become {currency}", account.login, account.balance);
+            mistakes.push(Mistake::new(Section::Groups, index, "currency", problem));
+        }
+    }
+    mistakes
+}
+
+/// Entries that state what an earlier one of the same list stated.
+fn repeated(roster: &Roster) -> Vec<Mistake> {
+    let mut mistakes = repeats(Section::Groups, "group", roster.groups.iter().map(|entry| &entry.group));
+    mistakes.extend(repeats(Section::Customers, "customer_id", roster.customers.iter().map(|entry| entry.customer_id)));
+    mistakes.extend(repeats(Section::Accounts, "login", roster.accounts.iter().map(|entry| entry.login)));
+    mistakes
+}
+
+fn repeats<K: std::hash::Hash + Eq>(section: Section, field: &str, keys: impl Iterator<Item = K>) -> Vec<Mistake> {
+    let mut first = HashMap::new();
+    let mut mistakes = Vec::new();
+    for (index, key) in keys.enumerate() {
+        let earlier = *first.entry(key).or_insert(index);
+        if earlier != index {
+            mistakes.push(Mistake::new(section, index, field, format!("repeats {}[{earlier}]", section.word())));
+        }
+    }
+    mistakes
+}

@@ -1,0 +1,279 @@
+//! The tables of `trading.db`: opening, loading, and each statement once. It decides nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::account::{Account, AccountMode, Customer, Group};
+use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
+use cashier_core::money::{Currency, Money};
+use cashier_core::operation::PostingOutcome;
+use cashier_core::status::{OperationCmd, OperationReason};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::roster::Holdings;
+use crate::ports::{Fault, Posting};
+
+/// Every schema in order; `PRAGMA user_version` counts the applied ones.
+const SCHEMAS: &[&str] = &[include_str!("schema/0001_trading.sql")];
+
+/// The lock file keeps other houses out, so only a person's tool can hold the database; a quarter second is a pause, not
+/// a hang.
+const BUSY_WAIT: Duration = Duration::from_millis(250);
+
+/// Opens the database, brings its schema up to date and makes every commit wait for the disk.
+pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let applied = usize::try_from(applied).unwrap_or(usize::MAX);
+    let pending = SCHEMAS.get(applied..).ok_or_else(|| {
+        DiskFault::new(format!("{} was written by a newer cashier (schema {applied})", path.display()))
+    })?;
+    for (offset, schema) in pending.iter().enumerate() {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(schema)?;
+        let version = i64::try_from(applied.saturating_add(offset).saturating_add(1)).unwrap_or(i64::MAX);
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+/// Reads customers, groups and accounts; postings stay on disk.
+pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
+    let mut holdings = Holdings::default();
+    let mut customers = connection
+        .prepare("SELECT customer_id, country, brand, status, deposit_allowed, withdrawal_allowed FROM customer")?;
+    let mut rows = customers.query([])?;
+    while let Some(row) = rows.next()? {
+        let customer = Customer {
+            customer_id: CustomerId(id(row, 0)?),
+            country: row.get(1)?,
+            brand: row.get(2)?,
+            status: row.get(3)?,
+            deposit_allowed: row.get(4)?,
+            withdrawal_allowed: row.get(5)?,
+        };
+        holdings.customers.insert(customer.customer_id, Arc::new(customer));
+    }
+    let mut groups =
+        connection.prepare("SELECT name, brand, currency, exponent, account_mode, enabled FROM account_group")?;
+    let mut rows = groups.query([])?;
+    while let Some(row) = rows.next()? {
+        let (mode, name): (i64, Box<str>) = (row.get(4)?, row.get(0)?);
+        let group = Group {
+            brand: row.get(1)?,
+            currency: currency(row, 2, 3)?,
+            account_mode: AccountMode::from_number(mode)
+                .ok_or_else(|| DiskFault::new(format!("group {name:?} has account mode {mode}")))?,
+            enabled: row.get(5)?,
+            group: name,
+        };
+        holdings.groups.insert(group.group.clone(), Arc::new(group));
+    }
+    let mut accounts =
+        connection.prepare("SELECT login, customer_id, group_name, enabled, balance_minor FROM account")?;
+    let mut rows = accounts.query([])?;
+    while let Some(row) = rows.next()? {
+        let (login, group): (Login, Box<str>) = (Login(id(row, 0)?), row.get(2)?);
+        let currency =
+            holdings.groups.get(&group).map(|known| known.currency).ok_or_else(|| {
+                DiskFault::new(format!("account {login} is in group {group:?}, which there is none of"))
+            })?;
+        let account = Account {
+            login,
+            customer_id: CustomerId(id(row, 1)?),
+            group,
+            enabled: row.get(3)?,
+            balance: Money::new(row.get(4)?, currency),
+        };
+        holdings.accounts.insert(login, Arc::new(account));
+    }
+    Ok(holdings)
+}
+
+/// A posting as remembered under its key.
+pub(super) struct Remembered {
+    pub(super) transaction_id: TransactionId,
+    pub(super) customer_id: CustomerId,
+    pub(super) login: Login,
+    pub(super) cmd: i64,
+    pub(super) reason: i64,
+    pub(super) amount: Money,
+    pub(super) outcome: PostingOutcome,
+}
+
+impl Remembered {
+    /// Whether a posting says the same again. The comment and the times move nothing and are not compared.
+    pub(super) fn is_same(&self, posting: &Posting) -> bool {
+        let operation = &posting.operation;
+        self.transaction_id == operation.transaction_id
+            && self.customer_id == posting.customer_id
+            && self.login == operation.login
+            && self.cmd == cmd_number(operation.cmd)
+            && self.reason == reason_number(operation.reason)
+            && self.amount == operation.amount
+    }
+}
+
+pub(super) fn posting(connection: &Connection, key: OperationId) -> Result<Option<Remembered>, DiskFault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT transaction_id, customer_id, login, cmd, reason, amount_minor, currency, exponent, trade_order, refusal
+         FROM posting WHERE operation_id = ?1",
+    )?;
+    let mut rows = statement.query(params![signed(key.0)?])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (trade_order, reason): (u64, Box<str>) = (id(row, 8)?, row.get(9)?);
+    let outcome =
+        if reason.is_empty() { PostingOutcome::Posted { trade_order } } else { PostingOutcome::Refused { reason } };
+    Ok(Some(Remembered {
+        transaction_id: TransactionId(id(row, 0)?),
+        customer_id: CustomerId(id(row, 1)?),
+        login: Login(id(row, 2)?),
+        cmd: row.get(3)?,
+        reason: row.get(4)?,
+        amount: Money::new(row.get(5)?, currency(row, 6, 7)?),
+        outcome,
+    }))
+}
+
+/// Remembers a posting; `refusal` is empty and `trade_order` is not 0 where it was posted.
+pub(super) fn insert_posting(
+    connection: &Connection,
+    posting: &Posting,
+    trade_order: u64,
+    refusal: &str,
+) -> Result<(), DiskFault> {
+    let operation = &posting.operation;
+    connection
+        .prepare_cached("INSERT INTO posting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?
+        .execute(params![
+        signed(operation.id.0)?,
+        signed(operation.transaction_id.0)?,
+        signed(posting.customer_id.0)?,
+        signed(operation.login.0)?,
+        cmd_number(operation.cmd),
+        reason_number(operation.reason),
+        operation.amount.minor,
+        operation.amount.currency.code(),
+        operation.amount.currency.exponent(),
+        posting.comment,
+        operation.created_time.0,
+        signed(trade_order)?,
+        refusal,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn set_balance(connection: &Connection, account: &Account) -> Result<(), DiskFault> {
+    let changed = connection
+        .prepare_cached("UPDATE account SET balance_minor = ?2 WHERE login = ?1")?
+        .execute(params![signed(account.login.0)?, account.balance.minor])?;
+    if changed == 1 { Ok(()) } else { Err(DiskFault::new(format!("account {} has no row on disk", account.login))) }
+}
+
+pub(super) fn put_customer(connection: &Connection, customer: &Customer) -> Result<(), DiskFault> {
+    connection.prepare_cached("INSERT OR REPLACE INTO customer VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+        signed(customer.customer_id.0)?,
+        customer.country,
+        customer.brand,
+        customer.status,
+        customer.deposit_allowed,
+        customer.withdrawal_allowed,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn put_group(connection: &Connection, group: &Group) -> Result<(), DiskFault> {
+    connection.prepare_cached("INSERT OR REPLACE INTO account_group VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+        params![
+            group.group,
+            group.brand,
+            group.currency.code(),
+            group.currency.exponent(),
+            group.account_mode.number(),
+            group.enabled,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), DiskFault> {
+    connection.prepare_cached("INSERT OR REPLACE INTO account VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        signed(account.login.0)?,
+        signed(account.customer_id.0)?,
+        account.group,
+        account.enabled,
+        account.balance.minor,
+    ])?;
+    Ok(())
+}
+
+/// The highest trade order handed out.
+pub(super) fn trade_order(connection: &Connection) -> Result<u64, DiskFault> {
+    let value: Option<i64> = connection
+        .prepare_cached("SELECT value FROM counter WHERE name = 'trade_order'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    value
+        .and_then(|value| u64::try_from(value).ok())
+        .ok_or_else(|| DiskFault::new("the counter of trade orders is not on disk"))
+}
+
+pub(super) fn set_trade_order(connection: &Connection, value: u64) -> Result<(), DiskFault> {
+    connection
+        .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'trade_order'")?
+        .execute(params![signed(value)?])?;
+    Ok(())
+}
+
+/// What went wrong on disk. A type of this room, so that `?` works on SQLite's errors here and nowhere else.
+#[derive(Debug)]
+pub(super) struct DiskFault(String);
+
+impl DiskFault {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl From<rusqlite::Error> for DiskFault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<DiskFault> for Fault {
+    fn from(fault: DiskFault) -> Self {
+        Self::new(format!("trading.db: {}", fault.0))
+    }
+}
+
+fn cmd_number(cmd: OperationCmd) -> i64 {
+    i64::from(cmd.number())
+}
+
+fn reason_number(reason: OperationReason) -> i64 {
+    i64::from(reason.number())
+}
+
+/// SQLite counts in signed 64-bit integers.
+fn signed(value: u64) -> Result<i64, DiskFault> {
+    i64::try_from(value).map_err(|_| DiskFault::new(format!("{value} is beyond what the database counts")))
+}
+
+fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| DiskFault::new(format!("an id on disk is {value}")))
+}
+
+/// The currency of a row, provided it is still counted in as many decimals as when the row was written.
+fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
+    let (code, exponent): (Box<str>, i64) = (row.get(code)?, row.get(exponent)?);
+    Currency::from_code(&code).filter(|known| i64::from(known.exponent()) == exponent).ok_or_else(|| {
+        DiskFault::new(format!("amounts on disk are in {code} with {exponent} decimals, which is unknown"))
+    })
+}

@@ -1,0 +1,297 @@
+//! The embedded trading server from outside: postings, keys, crowds, crashes and locks.
+
+use std::sync::Arc;
+
+use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
+use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
+use cashier_core::money::{Currency, Money};
+use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
+use cashier_core::time::UnixTime;
+use tempfile::TempDir;
+
+use super::embedded::{AdmitError, Embedded};
+use super::import::import_text;
+use super::roster::{AccountEntry, Roster};
+use crate::ports::{Durable, Posting, TradingServer};
+
+mod import;
+
+const WORLD: &str = r#"{
+  "groups": [
+    {"group": "real\\USD", "brand": "alpha", "currency": "USD", "account_mode": 1, "enable": 1},
+    {"group": "shut\\USD", "brand": "alpha", "currency": "USD", "account_mode": 1, "enable": 0},
+    {"group": "real\\BTC", "brand": "alpha", "currency": "BTC", "account_mode": 1, "enable": 1}
+  ],
+  "customers": [
+    {"customer_id": 5, "country": "DE", "brand": "alpha", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1},
+    {"customer_id": 6, "country": "", "brand": "", "status": 2, "deposit_allowed": 0, "withdrawal_allowed": 0}
+  ],
+  "accounts": [
+    {"login": 100, "customer_id": 5, "group": "real\\USD", "enable": 1, "balance": 100.5},
+    {"login": 101, "customer_id": 5, "group": "real\\USD", "enable": 0, "balance": 100.50},
+    {"login": 102, "customer_id": 5, "group": "shut\\USD", "enable": 1, "balance": 100},
+    {"login": 103, "customer_id": 5, "group": "real\\BTC", "enable": 1, "balance": 0.00000003},
+    {"login": 104, "customer_id": 6, "group": "real\\USD", "enable": 1, "balance": -20},
+    {"login": 105, "customer_id": 6, "group": "real\\USD", "enable": 1}
+  ]
+}"#;
+
+fn house() -> (TempDir, Embedded) {
+    let folder = tempfile::tempdir().unwrap();
+    let trading = Embedded::open(folder.path()).unwrap();
+    // The command line imports from a thread of its own too: waiting blocks.
+    std::thread::scope(|scope| scope.spawn(|| import_text(WORLD, &trading).unwrap()).join()).unwrap();
+    (folder, trading)
+}
+
+fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason) -> Posting {
+    let cmd = if minor < 0 { OperationCmd::BalanceOut } else { OperationCmd::BalanceIn };
+    let operation = BalanceOperation {
+        id: OperationId(key),
+        transaction_id: TransactionId(key + 1000),
+        login: Login(login),
+        trade_order: 0,
+        cmd,
+        amount: Money::new(minor, Currency::from_code(code).unwrap()),
+        reason,
+        status: OperationStatus::Planned,
+        failure_reason: Box::default(),
+        created_time: UnixTime(1_700_000_000),
+        updated_time: UnixTime(1_700_000_000),
+    };
+    Posting { operation, customer_id: CustomerId(5), comment: "deposit".into() }
+}
+
+fn deposit(key: u64, minor: i64) -> Posting {
+    posting(key, 100, minor, "USD", OperationReason::Deposit)
+}
+
+async fn post(trading: &Embedded, posting: Posting) -> String {
+    word(trading.post(Durable::assertion(posting)).await)
+}
+
+fn word(outcome: PostingOutcome) -> String {
+    match outcome {
+        PostingOutcome::Posted { trade_order } => format!("posted {trade_order}"),
+        PostingOutcome::Refused { reason } => reason.into(),
+        PostingOutcome::Unknown => "unknown".into(),
+    }
+}
+
+fn balance(trading: &Embedded, login: u64) -> String {
+    let facts = trading.account_shown(Login(login)).unwrap().unwrap();
+    facts.account.balance.to_string()
+}
+
+fn other(change: impl FnOnce(&mut Posting)) -> Posting {
+    let mut posting = deposit(1, 1_000);
+    change(&mut posting);
+    posting
+}
+
+#[tokio::test]
+async fn each_posting_moves_its_balance_or_says_why_not() {
+    use OperationReason::{Deposit, Reversal, Withdrawal};
+    let table = [
+        // login, minor, currency, reason           -> outcome,            balance after
+        (100, 1, "USD", Deposit, "posted 1", "100.51 USD"),
+        (100, -10_051, "USD", Withdrawal, "posted 2", "0.0 USD"),
+        (100, -1, "USD", Withdrawal, "INSUFFICIENT_BALANCE", "0.0 USD"),
+        (100, -1, "USD", Reversal, "INSUFFICIENT_BALANCE", "0.0 USD"),
+        (100, 0, "USD", Deposit, "INVALID_AMOUNT", "0.0 USD"),
+        (100, 5, "EUR", Deposit, "CURRENCY_MISMATCH", "0.0 USD"),
+        (104, 5, "USD", Deposit, "OWNER_MISMATCH", "-20.0 USD"),
+        (103, 1, "BTC", Deposit, "posted 3", "0.00000004 BTC"),
+        (101, 100, "USD", Deposit, "posted 4", "101.5 USD"),
+        (101, -100, "USD", Reversal, "posted 5", "100.5 USD"),
+        (101, -100, "USD", Withdrawal, "ACCOUNT_DISABLED", "100.5 USD"),
+        (102, 100, "USD", Deposit, "posted 6", "101.0 USD"),
+        (102, -100, "USD", Reversal, "posted 7", "100.0 USD"),
+        (102, -100, "USD", Withdrawal, "ACCOUNT_DISABLED", "100.0 USD"),
+        (100, i64::MAX, "USD", Deposit, "posted 8", "92233720368547758.07 USD"),
+        (100, 1, "USD", Deposit, "INVALID_AMOUNT", "92233720368547758.07 USD"),
+    ];
+    let (_folder, trading) = house();
+    for (key, (login, minor, code, reason, outcome, after)) in (1..).zip(table) {
+        let asked = posting(key, login, minor, code, reason);
+        assert_eq!(post(&trading, asked).await, outcome, "posting {key}");
+        assert_eq!(balance(&trading, login), after, "after posting {key}");
+    }
+    assert_eq!(post(&trading, posting(99, 999, 1, "USD", Deposit)).await, "ACCOUNT_NOT_FOUND");
+    let wrong_way = |posting: &mut Posting| posting.operation.cmd = OperationCmd::BalanceOut;
+    assert_eq!(post(&trading, other(wrong_way)).await, "OPERATION_KEY_REUSED", "key 1 was posted above");
+    let unsigned_out = other(|posting| {
+        posting.operation.id = OperationId(98);
+        wrong_way(posting);
+    });
+    assert_eq!(post(&trading, unsigned_out).await, "INVALID_AMOUNT");
+}
+
+#[tokio::test]
+async fn a_key_is_posted_once_and_refused_with_other_values() {
+    let (folder, trading) = house();
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+    let same = other(|posting| {
+        posting.comment = "another word".into();
+        posting.operation.updated_time = UnixTime(1_800_000_000);
+    });
+    assert_eq!(post(&trading, same).await, "posted 1");
+    let others = [
+        other(|posting| posting.operation.amount.minor = 1_001),
+        other(|posting| posting.operation.amount.currency = Currency::from_code("EUR").unwrap()),
+        other(|posting| posting.operation.login = Login(101)),
+        other(|posting| posting.operation.transaction_id = TransactionId(7)),
+        other(|posting| posting.operation.reason = OperationReason::Reversal),
+        other(|posting| posting.customer_id = CustomerId(6)),
+    ];
+    for changed in others {
+        assert_eq!(post(&trading, changed.clone()).await, "OPERATION_KEY_REUSED", "{changed:?}");
+    }
+    assert_eq!(balance(&trading, 100), "110.5 USD");
+
+    // A refusal stays, also when its cause is gone.
+    let out = posting(2, 100, -20_000, "USD", OperationReason::Withdrawal);
+    assert_eq!(post(&trading, out.clone()).await, "INSUFFICIENT_BALANCE");
+    assert_eq!(post(&trading, deposit(3, 50_000)).await, "posted 2");
+    assert_eq!(post(&trading, out.clone()).await, "INSUFFICIENT_BALANCE");
+
+    drop(trading);
+    let trading = Embedded::open(folder.path()).unwrap();
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+    assert_eq!(post(&trading, out).await, "INSUFFICIENT_BALANCE");
+    assert_eq!(post(&trading, deposit(4, 1)).await, "posted 3", "trade orders go on after a restart");
+    let found = |key| trading.find(OperationId(key));
+    assert_eq!(found(1).await.unwrap().map(word).as_deref(), Some("posted 1"));
+    assert_eq!(found(2).await.unwrap().map(word).as_deref(), Some("INSUFFICIENT_BALANCE"));
+    assert_eq!(found(5).await.unwrap(), None);
+    assert!(trading.keyed_by_operation());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crowd_posts_each_key_once() {
+    let (folder, trading) = house();
+    let trading = Arc::new(trading);
+    let mut crowd = tokio::task::JoinSet::new();
+    // 64 at once, every key asked for by four of them.
+    for caller in 0..64_u64 {
+        let trading = Arc::clone(&trading);
+        crowd.spawn(async move { (caller % 16, post(&trading, deposit(1 + caller % 16, 100)).await) });
+    }
+    let mut answers = crowd.join_all().await;
+    answers.sort();
+    answers.dedup();
+    assert_eq!(answers.len(), 16, "one answer per key: {answers:?}");
+    assert_eq!(balance(&trading, 100), "116.5 USD");
+    drop(trading);
+    assert_eq!(balance(&Embedded::open(folder.path()).unwrap(), 100), "116.5 USD");
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_copy_of_the_files_taken_at_that_moment() {
+    let (folder, trading) = house();
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+    // As after a power cut: the files as they lie, with the house still running.
+    let wreck = tempfile::tempdir().unwrap();
+    for name in ["trading.db", "trading.db-wal"] {
+        std::fs::copy(folder.path().join(name), wreck.path().join(name)).unwrap();
+    }
+    let risen = Embedded::open(wreck.path()).unwrap();
+    assert_eq!(balance(&risen, 100), "110.5 USD");
+    assert_eq!(post(&risen, deposit(1, 1_000)).await, "posted 1");
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
+    let (folder, trading) = house();
+    let intruder = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "unknown");
+    intruder.execute_batch("ROLLBACK").unwrap();
+    let facts = trading.account(Login(100)).await.unwrap().unwrap();
+    assert_eq!(facts.account.balance.to_string(), "100.5 USD", "read anew from the disk");
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+    assert_eq!(balance(&trading, 100), "110.5 USD");
+
+    intruder.execute_batch("DROP TABLE posting").unwrap();
+    assert_eq!(post(&trading, deposit(2, 1)).await, "unknown");
+    assert!(trading.find(OperationId(2)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_database_has_one_owner_at_a_time() {
+    let (folder, trading) = house();
+    let refused = Embedded::open(folder.path()).err().unwrap().to_string();
+    assert!(refused.contains("trading.lock is held"), "{refused}");
+    trading.close();
+    assert_eq!(post(&trading, deposit(1, 1)).await, "unknown", "a closed server gives no answer");
+    let again = Embedded::open(folder.path()).unwrap();
+    assert_eq!(balance(&again, 100), "100.5 USD");
+}
+
+#[tokio::test]
+async fn a_newer_database_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    let refused = Embedded::open(folder.path()).err().unwrap().to_string();
+    assert!(refused.contains("newer cashier (schema 99)"), "{refused}");
+}
+
+#[tokio::test]
+async fn facts_of_an_account_are_told_at_once() {
+    let (_folder, trading) = house();
+    let usd = Currency::from_code("USD").unwrap();
+    let expected = AccountFacts {
+        customer: Customer {
+            customer_id: CustomerId(5),
+            country: "DE".into(),
+            brand: "alpha".into(),
+            status: 0,
+            deposit_allowed: true,
+            withdrawal_allowed: true,
+        },
+        account: Account {
+            login: Login(102),
+            customer_id: CustomerId(5),
+            group: "shut\\USD".into(),
+            enabled: true,
+            balance: Money::new(10_000, usd),
+        },
+        group: Group {
+            group: "shut\\USD".into(),
+            brand: "alpha".into(),
+            currency: usd,
+            account_mode: AccountMode::Real,
+            enabled: false,
+        },
+    };
+    assert_eq!(trading.account(Login(102)).await, Ok(Some(expected)));
+    assert_eq!(trading.account(Login(999)).await, Ok(None));
+    assert_eq!(balance(&trading, 105), "0.0 USD", "no stated balance is zero");
+}
+
+#[tokio::test]
+async fn a_part_is_changed_by_stating_it_anew() {
+    let (_folder, trading) = house();
+    let known = trading.customer(CustomerId(5)).unwrap().unwrap();
+    let barred = Customer { status: 3, ..Customer::clone(&known) };
+    let report = trading.admit(Roster { customers: vec![barred], ..Roster::default() }).await.unwrap();
+    assert_eq!((report.customers.updated, report.accounts.updated), (1, 0));
+    assert_eq!(trading.account_shown(Login(100)).unwrap().unwrap().customer.status, 3);
+
+    let lost = AccountEntry {
+        login: Login(100),
+        customer_id: CustomerId(5),
+        group: "nowhere".into(),
+        enabled: true,
+        opening_balance: Box::default(),
+    };
+    let Err(AdmitError::Mistakes(mistakes)) = trading.admit(Roster { accounts: vec![lost], ..Roster::default() }).await
+    else {
+        panic!("there is no such group");
+    };
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["accounts[0].group: there is no group \"nowhere\""]);
+}

@@ -1,0 +1,129 @@
+//! Import files: what they change, what they leave alone, and how their mistakes are told.
+
+use std::path::Path;
+
+use cashier_core::ids::{CustomerId, Login};
+use expect_test::expect;
+
+use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
+use super::{Embedded, WORLD, balance, house};
+
+#[test]
+fn importing_again_updates_but_never_moves_a_balance() {
+    let (folder, trading) = house();
+    let report = import_text(WORLD, &trading).unwrap();
+    expect![[r#"
+        groups: 0 added, 0 updated, 3 unchanged
+        customers: 0 added, 0 updated, 2 unchanged
+        accounts: 0 added, 0 updated, 6 unchanged
+    "#]]
+    .assert_eq(&report.to_string());
+
+    let changed = r#"{
+      "groups": [{"group": "real\\BTC", "brand": "beta", "currency": "BTC", "account_mode": 0, "enable": false}],
+      "accounts": [
+        {"login": 100, "customer_id": 6, "group": "real\\USD", "enable": 0, "balance": 999999},
+        {"login": 105, "customer_id": 6, "group": "real\\BTC", "enable": true},
+        {"login": 106, "customer_id": 6, "group": "real\\BTC", "enable": true, "balance": 0.5}
+      ]
+    }"#;
+    let report = import_text(changed, &trading).unwrap();
+    expect![[r#"
+        groups: 0 added, 1 updated, 0 unchanged
+        customers: 0 added, 0 updated, 0 unchanged
+        accounts: 1 added, 2 updated, 0 unchanged
+    "#]]
+    .assert_eq(&report.to_string());
+    drop(trading);
+    let trading = Embedded::open(folder.path()).unwrap();
+    let facts = |login| trading.account_shown(Login(login)).unwrap().unwrap();
+    assert_eq!((balance(&trading, 100), facts(100).account.customer_id), ("100.5 USD".into(), CustomerId(6)));
+    assert_eq!((balance(&trading, 105), balance(&trading, 106)), ("0.0 BTC".into(), "0.5 BTC".into()));
+    assert_eq!((&*facts(103).group.brand, facts(103).account_open()), ("beta", false));
+}
+
+#[test]
+fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
+    let (_folder, trading) = house();
+    let wrong = r#"{
+  "customers": [
+    {"customer_id": 0, "country": "Germany", "brand": "a", "status": "0", "deposit_allowed": 1, "withdrawal_allowed": 2},
+    {"customer_id": 7, "country": "FR", "brand": "a", "status": 0, "deposit_allowed": 1}
+  ],
+  "groups": [
+    {"group": "", "brand": 5, "currency": "usd", "account_mode": 2, "enable": 1, "colour": "red"},
+    []
+  ],
+  "accounts": [
+    {"login": 9007199254740992, "customer_id": 5.0, "group": "real\\USD", "enable": "1", "balance": "5"},
+    {"login": 200, "login": 201, "customer_id": 5, "group": "real\\USD", "enable": 1, "balance": 1e3}
+  ]
+}"#;
+    expect![[r#"
+        nothing was imported:
+          line 7: groups[0].brand: must be a text of at most 64 characters
+          line 7: groups[0].currency: must be a currency code such as "USD"
+          line 7: groups[0].account_mode: must be 0 (demo) or 1 (real)
+          line 7: groups[0].group: must not be empty
+          line 7: groups[0].colour: is unknown or stands there twice
+          line 8: groups[1]: must be an object
+          line 3: customers[0].customer_id: must be a whole number from 1 to 2^53 - 1
+          line 3: customers[0].country: must be two upper-case letters, or empty
+          line 3: customers[0].status: must be a whole number
+          line 3: customers[0].withdrawal_allowed: must be 0 or 1
+          line 4: customers[1].withdrawal_allowed: is missing
+          line 11: accounts[0].login: must be a whole number from 1 to 2^53 - 1
+          line 11: accounts[0].customer_id: must be a whole number from 1 to 2^53 - 1
+          line 11: accounts[0].enable: must be 0 or 1
+          line 11: accounts[0].balance: must be a plain decimal number, not quoted
+          line 12: accounts[1].balance: must be a plain decimal number, not quoted
+          line 12: accounts[1].login: is unknown or stands there twice
+    "#]]
+    .assert_eq(&format!("{}\n", import_text(wrong, &trading).unwrap_err()));
+
+    let unfitting = r#"{
+  "groups": [
+    {"group": "real\\USD", "brand": "alpha", "currency": "EUR", "account_mode": 1, "enable": 1},
+    {"group": "new", "brand": "alpha", "currency": "JPY", "account_mode": 1, "enable": 1},
+    {"group": "new", "brand": "beta", "currency": "JPY", "account_mode": 1, "enable": 1}
+  ],
+  "accounts": [
+    {"login": 103, "customer_id": 5, "group": "new", "enable": 1},
+    {"login": 300, "customer_id": 77, "group": "nowhere", "enable": 1},
+    {"login": 301, "customer_id": 5, "group": "new", "enable": 1, "balance": 1.5},
+    {"login": 302, "customer_id": 5, "group": "new", "enable": 1, "balance": 99999999999999999999},
+    {"login": 303, "customer_id": 5, "group": "new", "enable": 1, "balance": 5}
+  ]
+}"#;
+    expect![[r#"
+        nothing was imported:
+          line 5: groups[2].group: repeats groups[1]
+          line 8: accounts[0].group: the balance of 0.00000003 BTC cannot become JPY
+          line 9: accounts[1].customer_id: there is no customer 77
+          line 9: accounts[1].group: there is no group "nowhere"
+          line 10: accounts[2].balance: 1.5 has more decimals than its currency
+          line 11: accounts[3].balance: 99999999999999999999 is larger than 10^15 minor units
+          line 3: groups[0].currency: account 100 holds 100.5 USD, which cannot become EUR
+    "#]]
+    .assert_eq(&format!("{}\n", import_text(unfitting, &trading).unwrap_err()));
+    assert_eq!(trading.account_shown(Login(303)), Ok(None), "nothing is written on any mistake");
+    assert_eq!(trading.group("new"), Ok(None));
+    assert_eq!(balance(&trading, 100), "100.5 USD");
+}
+
+#[test]
+fn a_file_that_is_no_roster_is_refused_whole() {
+    let (folder, trading) = house();
+    let said = |text| import_text(text, &trading).unwrap_err().to_string();
+    assert!(said("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", said("{\n\"groups\": [,]}"));
+    assert!(said(r#"{"persons": []}"#).contains("unknown field `persons`"));
+    assert!(said("[[]]").contains("no JSON object"));
+    let missing = import(Path::new("/nowhere/roster.json"), &trading).unwrap_err();
+    assert!(matches!(missing, ImportError::Unreadable(_)), "{missing}");
+    let large = folder.path().join("large.json");
+    std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+    assert!(import(&large, &trading).unwrap_err().to_string().contains("268435457 bytes are more"));
+    let file = folder.path().join("world.json");
+    std::fs::write(&file, WORLD).unwrap();
+    assert_eq!(import(&file, &trading).unwrap().accounts.unchanged, 6);
+}

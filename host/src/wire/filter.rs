@@ -1,0 +1,216 @@
+//! The filter language on the wire (API.md section 6): both published forms, query string and JSON, become one small
+//! tree of texts, and one reader hands that tree to the core's filter piece by piece. It reads no value itself; the
+//! core does, by the field's type.
+
+use std::collections::BTreeMap;
+
+use cashier_core::filter::{Clause, Field, Filter, FilterBuilder};
+use cashier_core::refusal::Refusal;
+use serde_json::Value;
+
+use crate::wire::read::{Fields, shown};
+
+/// A parameter's value: a text, or a list by its indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    Text(String),
+    List(BTreeMap<u32, Node>),
+}
+
+/// The parameters of a list request, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameters(pub BTreeMap<String, Node>);
+
+impl Parameters {
+    /// The JSON form: arrays are arrays, values are strings or numbers.
+    pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
+        let mut parameters = BTreeMap::new();
+        for (name, raw) in Fields::parse(json, "data")?.rest() {
+            let value: Value = serde_json::from_str(raw.get()).map_err(|_| unreadable(&name))?;
+            if !value.is_null() {
+                parameters.insert(name.clone(), node_of(value).ok_or_else(|| unreadable(&name))?);
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    /// Takes a parameter that is no part of the filter language.
+    pub fn take(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Node::Text(text)) => Ok(Some(text)),
+            Some(Node::List(_)) => Err(Refusal::invalid(format!("{name} must be a single value"))),
+        }
+    }
+
+    /// Refuses whatever was not taken.
+    pub fn finish(&self) -> Result<(), Refusal> {
+        match self.0.keys().next() {
+            Some(unknown) => Err(Refusal::invalid(format!("{} is not a known parameter", shown(unknown)))),
+            None => Ok(()),
+        }
+    }
+
+    /// The filter that the remaining parameters say. Any other parameter is refused by its name.
+    pub fn into_filter<F: Field>(self) -> Result<Filter<F>, Refusal> {
+        self.into_filter_on(FilterBuilder::new())
+    }
+
+    /// The same on top of conditions that the door itself sets.
+    pub fn into_filter_on<F: Field>(mut self, mut builder: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
+        if let Some(limit) = self.take("limit")? {
+            builder.limit(&limit)?;
+        }
+        if let Some(offset) = self.take("offset")? {
+            builder.offset(&offset)?;
+        }
+        for clause in Clause::ALL {
+            if let Some(node) = self.0.remove(clause.word()) {
+                read_clause(&mut builder, *clause, node)?;
+            }
+        }
+        if let Some(node) = self.0.remove("orderBy") {
+            read_order(&mut builder, &node)?;
+        }
+        self.finish()?;
+        Ok(builder.build())
+    }
+}
+
+fn read_clause<F: Field>(builder: &mut FilterBuilder<F>, clause: Clause, node: Node) -> Result<(), Refusal> {
+    let Node::List(elements) = node else {
+        return Err(Refusal::invalid(format!("{} must be a list of conditions", clause.word())));
+    };
+    for element in elements.values() {
+        let parts: Vec<&Node> = match element {
+            Node::List(parts) => parts.values().collect(),
+            Node::Text(_) => Vec::new(),
+        };
+        match (parts.as_slice(), texts(&parts)) {
+            (_, Some(flat)) => builder.flat(clause, &flat)?,
+            ([Node::Text(field), Node::List(values)], None) => match texts(&values.values().collect::<Vec<_>>()) {
+                Some(values) => builder.listed(clause, field, &values)?,
+                None => builder.flat(clause, &[] as &[&str])?,
+            },
+            (_, None) => builder.flat(clause, &[] as &[&str])?,
+        }
+    }
+    Ok(())
+}
+
+/// `[[field, direction], …]` or flat `[field, direction]`.
+fn read_order<F: Field>(builder: &mut FilterBuilder<F>, node: &Node) -> Result<(), Refusal> {
+    let wrong =
+        || Refusal::invalid("orderBy must be [[field, \"asc\" or \"desc\"], …] or [field, \"asc\" or \"desc\"]");
+    let Node::List(elements) = node else { return Err(wrong()) };
+    let elements: Vec<&Node> = elements.values().collect();
+    if let Some(flat) = texts(&elements).filter(|flat| !flat.is_empty()) {
+        let [field, direction] = flat.as_slice() else { return Err(wrong()) };
+        return builder.order_by(field, direction);
+    }
+    for element in elements {
+        let Node::List(parts) = element else { return Err(wrong()) };
+        let parts = texts(&parts.values().collect::<Vec<_>>());
+        let Some([field, direction]) = parts.as_deref() else { return Err(wrong()) };
+        builder.order_by(field, direction)?;
+    }
+    Ok(())
+}
+
+/// The nodes as texts, unless one of them is a list.
+fn texts<'a>(nodes: &[&'a Node]) -> Option<Vec<&'a str>> {
+    let text = |node: &&'a Node| match node {
+        Node::Text(text) => Some(text.as_str()),
+        Node::List(_) => None,
+    };
+    nodes.iter().map(text).collect()
+}
+
+fn node_of(value: Value) -> Option<Node> {
+    match value {
+        Value::String(text) => Some(Node::Text(text)),
+        Value::Number(number) => Some(Node::Text(number.to_string())),
+        Value::Array(items) => {
+            let nodes = items.into_iter().map(node_of);
+            let places = (0_u32..).zip(nodes).map(|(place, node)| node.map(|node| (place, node)));
+            places.collect::<Option<BTreeMap<u32, Node>>>().map(Node::List)
+        }
+        Value::Null | Value::Bool(_) | Value::Object(_) => None,
+    }
+}
+
+fn unreadable(name: &str) -> Refusal {
+    Refusal::invalid(format!("{} must be built of arrays, strings and numbers", shown(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use cashier_core::filter::TransactionField;
+
+    use super::*;
+
+    fn filter(json: &str) -> Result<Filter<TransactionField>, Refusal> {
+        Parameters::from_json(json.as_bytes())?.into_filter()
+    }
+
+    #[test]
+    fn every_clause_of_the_json_form_is_read() {
+        let whole = filter(
+            r#"{"where":[["status","=",1],["provider","like","str%"]],"whereNot":[["login",7]],"whereIn":[["type",[0,"1"]]],
+                "whereNotIn":[["currency",["EUR"]]],"whereBetween":[["created_time",[1,2]]],
+                "whereNotBetween":[["id",[5,6]]],"orderBy":[["login","ASC"],["id","desc"]],"limit":50,"offset":"10"}"#,
+        );
+        let whole = whole.unwrap();
+        let fields: Vec<_> = whole.conditions().iter().map(|condition| (condition.field, condition.negated)).collect();
+        use TransactionField::*;
+        assert_eq!(
+            fields,
+            [
+                (Status, false),
+                (Provider, false),
+                (Login, true),
+                (Type, false),
+                (Currency, true),
+                (CreatedTime, false),
+                (Id, true)
+            ]
+        );
+        assert_eq!((whole.limit(), whole.offset(), whole.order().len()), (50, 10, 2));
+        let flat = filter(r#"{"orderBy":["login","ASC"]}"#).unwrap();
+        assert_eq!(flat.order(), filter(r#"{"orderBy":[["login","asc"]]}"#).unwrap().order());
+        assert_eq!(filter("{}").unwrap(), Filter::default());
+        assert_eq!(filter(r#"{"where":[],"orderBy":[],"limit":null}"#).unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn whatever_is_not_understood_is_refused_by_name() {
+        let many = format!(r#"{{"whereIn":[["id",[{}]]]}}"#, vec!["1"; 1001].join(","));
+        let table = [
+            (r#"{"were":[]}"#, "were is not a known parameter"),
+            (r#"{"where":"status"}"#, "where must be a list of conditions"),
+            (r#"{"where":["status","=",1]}"#, "where: each element is [field, op, value]"),
+            (r#"{"where":[["status","=",[1]]]}"#, "where: each element is [field, op, value]"),
+            (r#"{"where":[["status","=",true]]}"#, "where must be built of arrays, strings and numbers"),
+            (r#"{"where":[["status","=",null]]}"#, "where must be built of arrays, strings and numbers"),
+            (r#"{"where":{"status":1}}"#, "where must be built of arrays, strings and numbers"),
+            (r#"{"where":[["stat","=",1]]}"#, "where: field \"stat\" is not known"),
+            (r#"{"where":[["status","~",1]]}"#, "where: operator \"~\" is not known"),
+            (r#"{"where":[["status","=","one"]]}"#, "status: \"one\" is not a 64-bit integer"),
+            (r#"{"where":[["status","=",1.0]]}"#, "status: \"1.0\" is not a 64-bit integer"),
+            (r#"{"whereIn":[["status",1]]}"#, "whereIn: each element is [field, [value, …]]"),
+            (r#"{"whereIn":[["status",[[1]]]]}"#, "whereIn: each element is [field, [value, …]]"),
+            (r#"{"whereBetween":[["id",[1]]]}"#, "whereBetween: each element is [field, [from, to]]"),
+            (&many, "whereIn: more than 1000 list values"),
+            (r#"{"orderBy":["id"]}"#, "orderBy must be"),
+            (r#"{"orderBy":[["id","up"]]}"#, "orderBy: direction \"up\" is neither asc nor desc"),
+            (r#"{"limit":0}"#, "limit \"0\" is not within 1..50000"),
+            (r#"{"limit":1.5}"#, "limit \"1.5\" is not within 1..50000"),
+            (r#"{"limit":[1]}"#, "limit must be a single value"),
+            (r#"{"offset":-1}"#, "offset \"-1\" is not a row number"),
+        ];
+        for (json, expected) in table {
+            let said = filter(json).unwrap_err().message;
+            assert!(said.starts_with(expected), "{json}: {said}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Questions about the descriptor, the configuration and the calls a provider makes.
+
+use cashier_provider_sdk::host::{Instance, ModuleV1};
+use cashier_provider_sdk::{
+    Descriptor, FailureKind, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentProvider, ProviderConfig, Step,
+};
+
+use crate::harness::{Complaint, Harness, demand, sample_payment, sample_refund};
+
+/// Steps an exchange may take: a token, the call and one more are usual; eight is a loop.
+const STEPS_MAX: usize = 8;
+
+/// The descriptor names what the host needs and contradicts itself nowhere.
+pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(), Complaint> {
+    let said = descriptor::<P>()?;
+    let code = &said.code;
+    let in_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    demand((1..=64).contains(&code.len()) && code.chars().all(in_code), || {
+        format!("code {code:?} is not 1 to 64 of a-z, 0-9, _")
+    })?;
+    demand(!said.name.is_empty(), || "name is empty".into())?;
+    demand(!said.version.is_empty(), || "version is empty".into())?;
+    demand(!said.methods.is_empty(), || "no methods".into())?;
+    demand(!said.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
+    for host in &said.hosts {
+        demand(!host.is_empty() && !host.contains('/'), || format!("host {host:?} is not a bare host name"))?;
+    }
+    for (at, setting) in said.settings.iter().enumerate() {
+        let key = &setting.key;
+        demand(!key.is_empty() && !setting.label.is_empty(), || format!("setting {key:?} has no key or no label"))?;
+        demand(!setting.secret || setting.default.is_none(), || format!("the secret setting {key:?} has a default"))?;
+        let twice = said.settings.iter().skip(at.saturating_add(1)).any(|other| other.key == *key);
+        demand(!twice, || format!("setting {key:?} is named twice"))?;
+    }
+    demand(said.capabilities.refund || !said.capabilities.partial_refund, || "partial refunds without refunds".into())
+}
+
+/// The harness's configuration works.
+pub fn the_configuration_is_accepted<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    harness.instance::<P>().map(|_| ())
+}
+
+/// The canned replies lead to a created payment, with none left over.
+pub fn a_payment_is_created_with_the_canned_replies<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let created = created(&harness.instance::<P>()?, harness)?;
+    match &created.next {
+        NextAction::Redirect { url } => demand(url.starts_with("https://") || loopback(url), || {
+            format!("the redirect {url:?} is neither https nor loopback")
+        }),
+        NextAction::Instructions { json_text } => {
+            let object = serde_json::from_str::<serde_json::Map<_, _>>(json_text);
+            demand(object.is_ok(), || "the instructions are no JSON object".into())
+        }
+        NextAction::Wait | NextAction::None => Ok(()),
+    }
+}
+
+/// Every request goes to a host of the descriptor, or to where an endpoint setting points, over TLS.
+pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let said = descriptor::<P>()?;
+    let instance = harness.instance::<P>()?;
+    let mut allowed = said.hosts.clone();
+    allowed.extend(endpoint_hosts(&said, &harness.config));
+    for request in first_requests(&instance, harness, &said) {
+        let url = &request.url;
+        let host = host_of(url).unwrap_or_default();
+        demand(allowed.iter().any(|name| name == host), || {
+            format!("a request goes to {host:?}, which is none of {allowed:?}")
+        })?;
+        demand(url.starts_with("https://") || loopback(url), || format!("{url:?} is neither https nor loopback"))?;
+        for (name, value) in &request.headers {
+            let token = !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
+            let clean = value.bytes().all(|c| c == b'\t' || (b' '..=b'~').contains(&c));
+            demand(token && clean, || format!("the header {name:?} is malformed"))?;
+        }
+    }
+    // What judges and asks must be safe to repeat.
+    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
+    let mut asking = vec![sent(&instance.query_status(&payment, &[]))];
+    for notice in harness.signed() {
+        asking.push(sent(&instance.normalize_status(&notice, &[])));
+    }
+    for request in asking.into_iter().flatten() {
+        demand(request.safe_to_repeat, || format!("{request:?} asks, but is not marked as safe to repeat"))?;
+    }
+    Ok(())
+}
+
+/// The request that creates the payment carries our reference and, where the provider keeps keys,
+/// the idempotency key; and it is not marked as safe to repeat without one.
+pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), Complaint> {
+    let said = descriptor::<P>()?;
+    let instance = harness.instance::<P>()?;
+    let mut requests = Vec::new();
+    for shown in 0..harness.create_replies.len() {
+        let replies = harness.create_replies.get(..shown).unwrap_or_default();
+        requests.extend(sent(&instance.create_payment(&harness.order, replies)));
+    }
+    if requests.is_empty() {
+        // Instructions are made without asking anybody.
+        return Ok(());
+    }
+    let carry = |text: &str| requests.iter().any(|request| carries(request, text));
+    demand(carry(&harness.order.reference), || "no request carries our reference".into())?;
+    demand(said.idempotency_window_seconds == 0 || carry(&harness.order.idempotency_key), || {
+        "the descriptor names an idempotency window, and no request carries the key".into()
+    })
+}
+
+/// An answer that cannot be read is never a created payment and never a definite no: the request
+/// was sent, so money may have moved.
+pub fn an_answer_that_cannot_be_read_leaves_the_outcome_unknown<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), Complaint> {
+    let instance = harness.instance::<P>()?;
+    let Some((_, before)) = harness.create_replies.split_last() else {
+        return Ok(());
+    };
+    for (status, body) in [
+        (200, ""),
+        (200, "<html>welcome</html>"),
+        (200, "{"),
+        (200, "null"),
+        (200, "{}"),
+        (200, "[]"),
+        (200, "\"ok\""),
+        (201, "{}"),
+        (302, ""),
+        (500, ""),
+        (500, "{}"),
+        (502, "<html>bad gateway</html>"),
+        (503, ""),
+        (504, ""),
+    ] {
+        let mut replies = before.to_vec();
+        replies.push(HttpReply::new(status, body));
+        let step = instance.create_payment(&harness.order, &replies);
+        let unknown = match &step {
+            Step::Failed(failure) => !failure.kind.is_definite() && failure.kind != FailureKind::Panicked,
+            Step::Send { .. } | Step::Done(_) | Step::Unsupported => false,
+        };
+        demand(unknown, || format!("HTTP {status} {body:?} must leave the outcome unknown, got {step:?}"))?;
+    }
+    Ok(())
+}
+
+/// A capability that is offered answers; one that is not says `Unsupported`, whatever it is shown.
+pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let said = descriptor::<P>()?;
+    let instance = harness.instance::<P>()?;
+    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
+    let refund = sample_refund(payment.clone());
+    let offered = said.capabilities;
+    for replies in [vec![], vec![HttpReply::new(200, "{}")]] {
+        let calls = [
+            ("advance", offered.advance, instance.advance_payment(&payment, &replies)),
+            ("query", offered.query, instance.query_status(&payment, &replies)),
+            ("cancel", offered.cancel, instance.cancel_payment(&payment, &replies)),
+            ("refund", offered.refund, instance.refund_payment(&refund, &replies)),
+        ];
+        for (name, offered, step) in calls {
+            demand(offered != (step == Step::Unsupported), || {
+                format!("{name}: offered is {offered}, the answer is {step:?}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The same input gives the same step, on the same instance and on another.
+pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let kind = descriptor::<P>()?.primary_ref_kind;
+    let (one, other) = (harness.instance::<P>()?, harness.instance::<P>()?);
+    let everything = |instance: &Instance| {
+        let order = &harness.order;
+        let payment = sample_payment(order, &kind);
+        let refund = sample_refund(payment.clone());
+        let notices: Vec<_> = harness
+            .signed()
+            .iter()
+            .chain(&harness.notices)
+            .map(|notice| instance.normalize_status(notice, &[]))
+            .collect();
+        let created: Vec<_> = (0..=harness.create_replies.len())
+            .map(|shown| harness.create_replies.get(..shown).unwrap_or_default())
+            .map(|replies| instance.create_payment(order, replies))
+            .collect();
+        let about = [
+            instance.advance_payment(&payment, &[]),
+            instance.query_status(&payment, &[]),
+            instance.cancel_payment(&payment, &[]),
+            instance.refund_payment(&refund, &[]),
+        ];
+        (notices, created, about)
+    };
+    let first = everything(&one);
+    demand(first == everything(&one), || "the same instance gave another answer the second time".into())?;
+    demand(first == everything(&other), || "another instance of the same configuration gave another answer".into())
+}
+
+pub(crate) fn descriptor<P: PaymentProvider>() -> Result<Descriptor, Complaint> {
+    ModuleV1::of::<P>().descriptor().map_err(|failure| Complaint::new(format!("no descriptor: {failure}")))
+}
+
+fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, Complaint> {
+    let canned = &harness.create_replies;
+    for shown in 0..=canned.len().min(STEPS_MAX) {
+        let replies = canned.get(..shown).unwrap_or_default();
+        match instance.create_payment(&harness.order, replies) {
+            Step::Done(created) if shown == canned.len() => return Ok(created),
+            Step::Send { .. } if shown < canned.len() => {}
+            step @ (Step::Done(_) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported) => {
+                return Err(Complaint::new(format!("with {shown} of {} canned replies: {step:?}", canned.len())));
+            }
+        }
+    }
+    Err(Complaint::new(format!("more than {STEPS_MAX} steps")))
+}
+
+/// What every entry sends first, and what creation sends at each step.
+fn first_requests(instance: &Instance, harness: &Harness, said: &Descriptor) -> Vec<HttpRequest> {
+    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
+    let refund = sample_refund(payment.clone());
+    let mut requests = Vec::new();
+    for shown in 0..=harness.create_replies.len() {
+        let replies = harness.create_replies.get(..shown).unwrap_or_default();
+        requests.extend(sent(&instance.create_payment(&harness.order, replies)));
+    }
+    for notice in harness.signed() {
+        requests.extend(sent(&instance.normalize_status(&notice, &[])));
+    }
+    requests.extend(sent(&instance.advance_payment(&payment, &[])));
+    requests.extend(sent(&instance.query_status(&payment, &[])));
+    requests.extend(sent(&instance.cancel_payment(&payment, &[])));
+    requests.extend(sent(&instance.refund_payment(&refund, &[])));
+    requests
+}
+
+pub(crate) fn sent<T>(step: &Step<T>) -> Option<HttpRequest> {
+    match step {
+        Step::Send { request, .. } => Some(request.clone()),
+        Step::Done(_) | Step::Failed(_) | Step::Unsupported => None,
+    }
+}
+
+fn carries(request: &HttpRequest, text: &str) -> bool {
+    request.url.contains(text)
+        || String::from_utf8_lossy(&request.body).contains(text)
+        || request.headers.iter().any(|(_, value)| value.contains(text))
+}
+
+fn endpoint_hosts(said: &Descriptor, config: &ProviderConfig) -> Vec<String> {
+    said.settings
+        .iter()
+        .filter(|setting| setting.endpoint)
+        .filter_map(|setting| config.settings.text(&setting.key).ok().flatten())
+        .filter_map(host_of)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The host of an absolute URL, with its port where one is written.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?', '#']).next()
+}
+
+fn loopback(url: &str) -> bool {
+    host_of(url).is_some_and(|host| {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        ["127.0.0.1", "localhost", "[::1]"].contains(&name)
+    })
+}

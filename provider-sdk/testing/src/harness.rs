@@ -1,0 +1,175 @@
+//! What a provider's tests tell the kit, and the samples the kit brings itself.
+
+use std::fmt;
+
+use cashier_provider_sdk::host::{Instance, ModuleV1};
+use cashier_provider_sdk::{
+    Amount, HttpReply, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderRef, RefundOrder, Secret,
+    WebhookNotice,
+};
+
+/// The little that the kit cannot know about a provider.
+pub struct Harness {
+    /// A configuration the provider accepts. Its secrets are canaries: at least
+    /// [`CANARY_CHARS_MIN`] characters that occur nowhere else.
+    pub config: ProviderConfig,
+    /// An order the provider can create a payment for.
+    pub order: PaymentOrder,
+    /// Notices of every kind that matters, unsigned, with the time they are received.
+    pub notices: Vec<WebhookNotice>,
+    /// Signs a notice as the provider does, with this secret at this time. It must take any body,
+    /// also one that is not of the provider's format, and then may leave it as it is.
+    pub sign: fn(&mut WebhookNotice, &Secret, i64),
+    /// Which secret of the configuration notices are signed with.
+    pub signing_secret: SigningSecret,
+    /// Whether the signed text holds a time. Without one a replay is the host's to notice.
+    pub signs_time: bool,
+    /// Whether the signature covers the body byte for byte, not only chosen fields of it.
+    pub covers_every_byte: bool,
+    /// The replies with which `order` becomes a created payment, in order.
+    pub create_replies: Vec<HttpReply>,
+    /// Texts of the replies that must not be told either, such as access tokens.
+    pub reply_canaries: Vec<String>,
+}
+
+/// Shortest secret that can serve as a canary without occurring by chance.
+pub const CANARY_CHARS_MIN: usize = 8;
+
+/// Which secret notices are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningSecret {
+    Webhook,
+    /// The provider has one secret for everything.
+    SecretKey,
+}
+
+impl Harness {
+    pub(crate) fn secret(&self) -> &Secret {
+        match self.signing_secret {
+            SigningSecret::Webhook => &self.config.webhook_secret,
+            SigningSecret::SecretKey => &self.config.secret_key,
+        }
+    }
+
+    /// The configuration without the secret that notices are signed with.
+    pub(crate) fn config_without_secret(&self) -> ProviderConfig {
+        let mut config = self.config.clone();
+        config.previous_webhook_secrets.clear();
+        match self.signing_secret {
+            SigningSecret::Webhook => config.webhook_secret = Secret::default(),
+            SigningSecret::SecretKey => config.secret_key = Secret::default(),
+        }
+        config
+    }
+
+    /// The notices, genuine and on time.
+    pub(crate) fn signed(&self) -> Vec<WebhookNotice> {
+        self.signed_with(self.secret(), 0)
+    }
+
+    /// The notices, signed with `secret` so many seconds after (or before) they are received.
+    pub(crate) fn signed_with(&self, secret: &Secret, seconds_after: i64) -> Vec<WebhookNotice> {
+        let mut notices = self.notices.clone();
+        for notice in &mut notices {
+            let signed_unix = notice.received_unix.saturating_add(seconds_after);
+            (self.sign)(notice, secret, signed_unix);
+        }
+        notices
+    }
+
+    pub(crate) fn instance<P: PaymentProvider>(&self) -> Result<Instance, Complaint> {
+        configured::<P>(&self.config)
+    }
+}
+
+pub(crate) fn configured<P: PaymentProvider>(config: &ProviderConfig) -> Result<Instance, Complaint> {
+    ModuleV1::of::<P>()
+        .configure(config)
+        .map_err(|error| Complaint::new(format!("the configuration is refused: {error}")))
+}
+
+/// Why a provider does not pass.
+#[derive(PartialEq, Eq)]
+pub struct Complaint(String);
+
+impl Complaint {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// A test that returns an error prints its Debug: the text as it is, lines and all.
+impl fmt::Debug for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Complains unless `holds`.
+pub(crate) fn demand(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), Complaint> {
+    if holds { Ok(()) } else { Err(Complaint(complaint())) }
+}
+
+/// An order of 250.00 USD by card.
+pub fn sample_order() -> PaymentOrder {
+    PaymentOrder {
+        reference: "K7Q2M9X4T1B8".into(),
+        amount: Amount::new(25_000, 2, "USD"),
+        customer_id: "5".into(),
+        login: "10005".into(),
+        brand: "north".into(),
+        country: "DE".into(),
+        locale: "en".into(),
+        ip: "203.0.113.7".into(),
+        method: "card".into(),
+        idempotency_key: "idem-7f3a9c".into(),
+        notify_url: "https://cashier.example/cashier/webhook/x/7".into(),
+        success_url: "https://broker.example/paid".into(),
+        failure_url: "https://broker.example/unpaid".into(),
+        metadata_json: r#"{"campaign":"autumn"}"#.into(),
+        description: "Deposit 10005".into(),
+        now_unix: 1_795_160_000,
+        nonce: "9b1f0e6c2d".into(),
+        bag: Vec::new(),
+    }
+}
+
+/// The payment that `order` became, with one id of the provider's primary kind.
+pub fn sample_payment(order: &PaymentOrder, primary_ref_kind: &str) -> PaymentRef {
+    PaymentRef {
+        reference: order.reference.clone(),
+        refs: vec![ProviderRef::new(primary_ref_kind, "prov_1")],
+        payment_id: Some("pay_1".into()),
+        amount: order.amount.clone(),
+        customer_id: order.customer_id.clone(),
+        login: order.login.clone(),
+        brand: order.brand.clone(),
+        country: order.country.clone(),
+        method: order.method.clone(),
+        created_unix: order.now_unix,
+        idempotency_key: "idem-second-call".into(),
+        notify_url: order.notify_url.clone(),
+        now_unix: order.now_unix.saturating_add(60),
+        nonce: order.nonce.clone(),
+        bag: Vec::new(),
+    }
+}
+
+/// A refund of everything that was paid.
+pub fn sample_refund(payment: PaymentRef) -> RefundOrder {
+    RefundOrder {
+        refund_reference: "R1".into(),
+        amount: payment.amount.clone(),
+        refunded_before: Amount { minor: 0, ..payment.amount.clone() },
+        completes: true,
+        reason: "requested by customer".into(),
+        bag: Vec::new(),
+        payment,
+    }
+}

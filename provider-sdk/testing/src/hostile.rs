@@ -1,0 +1,134 @@
+//! Questions about what a provider should never have been sent: whatever the bytes, no entry panics.
+
+use cashier_provider_sdk::host::Instance;
+use cashier_provider_sdk::{FailureKind, HttpReply, PaymentProvider, Step, WebhookNotice};
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::strategy::Just;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use serde_json::Value;
+
+use crate::calls::descriptor;
+use crate::harness::{Complaint, Harness, demand, sample_payment, sample_refund};
+use crate::json::bent;
+
+/// Random inputs per question: enough to meet each branch of a reader, done in well under a second.
+const CASES: u32 = 256;
+
+/// Any bytes as body and any texts as headers, signed and unsigned.
+pub fn no_bytes_in_a_notice_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let instance = harness.instance::<P>()?;
+    let names: Vec<String> = harness
+        .signed()
+        .iter()
+        .flat_map(|notice| notice.headers.iter().map(|(name, _)| name.clone()))
+        .chain(["content-type".to_owned()])
+        .collect();
+    let header = (proptest::sample::select(names), texts());
+    let input = (bytes(), vec(header, 0..4), texts(), any::<i64>());
+    run(&input, |(body, headers, query, received_unix)| {
+        for notice in harness.notices.iter().take(1) {
+            let mut notice =
+                WebhookNotice { body: body.clone(), raw_query: query.clone(), received_unix, ..notice.clone() };
+            (harness.sign)(&mut notice, harness.secret(), received_unix);
+            calm("a signed notice", &instance.normalize_status(&notice, &[]))?;
+            notice.headers.splice(0..0, headers.clone());
+            calm("a notice", &instance.normalize_status(&notice, &[]))?;
+            notice.headers.clone_from(&headers);
+            calm("an unsigned notice", &instance.normalize_status(&notice, &[]))?;
+        }
+        Ok(())
+    })
+}
+
+/// A signed notice in which one JSON value is another, anywhere.
+pub fn no_value_in_a_signed_notice_panics<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let instance = harness.instance::<P>()?;
+    for notice in &harness.notices {
+        let Ok(value) = serde_json::from_slice::<Value>(&notice.body) else {
+            continue;
+        };
+        for other in bent(&value) {
+            let mut notice = notice.clone();
+            notice.body = other.to_string().into_bytes();
+            let now = notice.received_unix;
+            (harness.sign)(&mut notice, harness.secret(), now);
+            let step = instance.normalize_status(&notice, &[]);
+            calm(&String::from_utf8_lossy(&notice.body), &step)?;
+        }
+    }
+    Ok(())
+}
+
+/// Any reply to any entry, at any step: random bytes, and the canned replies bent in one place.
+pub fn no_reply_panics<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+    let kind = descriptor::<P>()?.primary_ref_kind;
+    let instance = harness.instance::<P>()?;
+    for (at, canned) in harness.create_replies.iter().enumerate() {
+        let Ok(value) = serde_json::from_slice::<Value>(&canned.body) else {
+            continue;
+        };
+        for other in bent(&value) {
+            let mut replies = harness.create_replies.clone();
+            if let Some(reply) = replies.get_mut(at) {
+                reply.body = other.to_string().into_bytes();
+            }
+            every_entry(&instance, harness, &kind, &replies)?;
+            every_entry(&instance, harness, &kind, replies.get(at..).unwrap_or_default())?;
+        }
+    }
+    let header = (texts(), texts());
+    let status = prop_oneof![Just(200), Just(400), Just(500), any::<u16>()];
+    let reply =
+        (status, vec(header, 0..3), bytes()).prop_map(|(status, headers, body)| HttpReply { status, headers, body });
+    run(&vec(reply, 0..4), |replies| every_entry(&instance, harness, &kind, &replies))
+}
+
+fn every_entry(
+    instance: &Instance,
+    harness: &Harness,
+    primary_ref_kind: &str,
+    replies: &[HttpReply],
+) -> Result<(), Complaint> {
+    let payment = sample_payment(&harness.order, primary_ref_kind);
+    let refund = sample_refund(payment.clone());
+    calm("create", &instance.create_payment(&harness.order, replies))?;
+    calm("advance", &instance.advance_payment(&payment, replies))?;
+    calm("query", &instance.query_status(&payment, replies))?;
+    calm("cancel", &instance.cancel_payment(&payment, replies))?;
+    calm("refund", &instance.refund_payment(&refund, replies))?;
+    for notice in harness.signed() {
+        calm("notice", &instance.normalize_status(&notice, replies))?;
+    }
+    Ok(())
+}
+
+fn calm<T>(what: &str, step: &Step<T>) -> Result<(), Complaint> {
+    match step {
+        Step::Failed(failure) => {
+            demand(failure.kind != FailureKind::Panicked, || format!("{what}: {}", failure.message))
+        }
+        Step::Send { .. } | Step::Done(_) | Step::Unsupported => Ok(()),
+    }
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        vec(any::<u8>(), 0..200),
+        r#"[\{\}\[\]",:a-z0-9\.\-e ]{0,80}"#.prop_map(String::into_bytes),
+        "[a-z_=&%0-9]{0,60}".prop_map(String::into_bytes),
+    ]
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![".{0,40}", "[a-z]{1,3}=[0-9a-f]{0,70},?(v1=)?[0-9a-f]{0,70}"]
+}
+
+/// The same inputs in every run, so that a failure is there again the next time.
+fn run<S: Strategy>(input: &S, ask: impl Fn(S::Value) -> Result<(), Complaint>) -> Result<(), Complaint> {
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    TestRunner::new_with_rng(config, rng)
+        .run(input, |value| ask(value).map_err(|complaint| TestCaseError::fail(complaint.to_string())))
+        .map_err(|error| Complaint::new(error.to_string()))
+}

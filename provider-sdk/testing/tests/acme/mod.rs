@@ -1,0 +1,318 @@
+//! A small provider that is right with fault 0, and wrong in one way with any other.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cashier_provider_sdk::signature::{Digest, Doubt, Keys, Signature, fresh, hmac, signed_time, to_hex, verify_hmac};
+use cashier_provider_sdk::{
+    Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
+    NormalizedStatus, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
+    ProviderRef, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+};
+use cashier_provider_testing::{Harness, SigningSecret, sample_order};
+use serde_json::{Value, json};
+
+pub(crate) const TRUSTS_EVERYONE: u32 = 1;
+pub(crate) const TRUSTS_THE_EMPTY_SECRET: u32 = 2;
+pub(crate) const KNOWS_NO_TIME: u32 = 3;
+pub(crate) const SIGNS_WHAT_IT_PARSED: u32 = 4;
+pub(crate) const TELLS_ITS_KEY: u32 = 5;
+pub(crate) const PANICS_AT_NOTICES: u32 = 6;
+pub(crate) const PANICS_AT_REPLIES: u32 = 7;
+pub(crate) const COUNTS: u32 = 8;
+pub(crate) const TAKES_NOISE_FOR_NO: u32 = 9;
+pub(crate) const OFFERS_TOO_MUCH: u32 = 10;
+pub(crate) const GOES_ELSEWHERE: u32 = 11;
+pub(crate) const FORGETS_THE_KEY: u32 = 12;
+pub(crate) const FORGETS_OLD_SECRETS: u32 = 13;
+pub(crate) const ASKS_UNSAFELY: u32 = 14;
+pub(crate) const TRUSTS_ANY_SIGNATURE: u32 = 15;
+pub(crate) const CANNOT_TELL_ANYTHING: u32 = 16;
+pub(crate) const HAS_A_DEFAULT_SECRET: u32 = 17;
+pub(crate) const OFFERS_TOO_LITTLE: u32 = 18;
+pub(crate) const REFUSES_TO_START: u32 = 19;
+pub(crate) const NEVER_FINISHES: u32 = 20;
+pub(crate) const ACKNOWLEDGES_WITH_ITS_SECRET: u32 = 21;
+pub(crate) const PANICS_AT_BYTES: u32 = 22;
+pub(crate) const REVOKES_NOTHING: u32 = 23;
+pub(crate) const PANICS_AT_PINGS: u32 = 24;
+
+const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
+
+pub(crate) struct Acme<const FAULT: u32> {
+    api_base: String,
+    secret_key: Secret,
+    webhook_secret: Secret,
+    webhook_keys: Keys,
+}
+
+impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
+    fn descriptor() -> Descriptor {
+        let mut webhook_secret = SettingSpec::required_secret("webhook_secret", "Webhook secret");
+        if FAULT == HAS_A_DEFAULT_SECRET {
+            webhook_secret.default = Some("changeme".into());
+        }
+        Descriptor {
+            code: "acme".into(),
+            name: "Acme Pay".into(),
+            version: "1.0.0".into(),
+            methods: vec!["card".into()],
+            capabilities: Capabilities {
+                query: FAULT != OFFERS_TOO_LITTLE,
+                refund: FAULT == OFFERS_TOO_MUCH,
+                ..Capabilities::default()
+            },
+            primary_ref_kind: "payment".into(),
+            hosts: vec!["api.acme.example".into()],
+            idempotency_window_seconds: 86_400,
+            settings: vec![
+                SettingSpec::required_secret("secret_key", "API key"),
+                webhook_secret,
+                SettingSpec::endpoint("api_base", "API address", "https://api.acme.example"),
+            ],
+            ..Descriptor::default()
+        }
+    }
+
+    fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
+        if FAULT == REFUSES_TO_START {
+            return Err(ConfigError::new("merchant_id", "is never right"));
+        }
+        let mut secrets = config.webhook_secrets();
+        if FAULT == FORGETS_OLD_SECRETS {
+            secrets.truncate(1);
+        }
+        if FAULT == REVOKES_NOTHING {
+            secrets.push(Secret::new(WEBHOOK_SECRET));
+        }
+        Ok(Self {
+            api_base: config.settings.text_or("api_base", "https://api.acme.example")?.into(),
+            secret_key: config.required_secret_key()?,
+            webhook_secret: config.webhook_secret.clone(),
+            webhook_keys: Keys::text(&secrets),
+        })
+    }
+
+    fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
+        match replies {
+            [] => self.ask_to_pay(order),
+            [_, ..] if FAULT == NEVER_FINISHES => self.ask_to_pay(order),
+            [created, ..] => self.read_created(created).into(),
+        }
+    }
+
+    fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
+        if FAULT == PANICS_AT_BYTES {
+            let text = std::str::from_utf8(&notice.body).expect("always text");
+            assert!(text.len() < 1_000_000);
+        }
+        if let Err(doubt) = self.genuine(notice) {
+            return Step::Done(doubt.into());
+        }
+        self.read_notice(notice).into()
+    }
+
+    fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        let url = format!("{}/payments/{}", self.api_base, payment.reference);
+        match replies {
+            [] if FAULT == ASKS_UNSAFELY => Step::send(HttpRequest::post(url)),
+            [] => Step::send(HttpRequest::get(url).bearer(self.secret_key.expose())),
+            [found, ..] => read_reply(found).and_then(|body| read_payment(&body)).into(),
+        }
+    }
+}
+
+impl<const FAULT: u32> Acme<FAULT> {
+    fn ask_to_pay(&self, order: &PaymentOrder) -> Step<PaymentCreated> {
+        let base = match FAULT {
+            GOES_ELSEWHERE => "https://evil.example",
+            _ => &self.api_base,
+        };
+        let key = match FAULT {
+            FORGETS_THE_KEY => "",
+            _ => &order.idempotency_key,
+        };
+        let amount = match EXPONENTS.express(&order.amount) {
+            Ok(amount) => amount,
+            Err(error) => {
+                return Step::Failed(ProviderFailure::refused_request("amount", error.to_string()));
+            }
+        };
+        Step::send(
+            HttpRequest::post(format!("{base}/payments")).bearer(self.secret_key.expose()).idempotency_key(key).json(
+                &json!({
+                    "order": order.reference,
+                    "amount": amount.minor,
+                    "currency": amount.currency,
+                    "nonce": counted::<FAULT>(),
+                }),
+            ),
+        )
+    }
+
+    fn read_created(&self, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
+        let body = match read_reply(reply) {
+            Err(_) if FAULT == TAKES_NOISE_FOR_NO => {
+                return Err(ProviderFailure::declined("noise", "took noise for a no"));
+            }
+            body => body?,
+        };
+        if FAULT == PANICS_AT_REPLIES {
+            assert!(body.at("/id").as_str().expect("always there").len() < 100);
+        }
+        let id = body.required_text_at("/id")?;
+        let url = body.required_text_at("/url")?;
+        let key = match FAULT {
+            TELLS_ITS_KEY => self.secret_key.expose(),
+            _ => "",
+        };
+        Ok(PaymentCreated {
+            status: NormalizedStatus::Pending,
+            refs: vec![ProviderRef::new("payment", id)],
+            next: NextAction::Redirect { url: format!("{url}{key}") },
+            ..PaymentCreated::default()
+        })
+    }
+
+    /// `acme-signature: <unix time>:<hex of HMAC-SHA256 over time, dot, body>`
+    fn genuine(&self, notice: &WebhookNotice) -> Result<(), Doubt> {
+        let header = notice.header("acme-signature").unwrap_or_default();
+        let (time, signature) = header.split_once(':').unwrap_or_default();
+        let signatures: Vec<Signature> = Signature::hex(signature).into_iter().collect();
+        let canonical;
+        let signed: &[u8] = match FAULT {
+            SIGNS_WHAT_IT_PARSED => {
+                let value: Option<Value> = serde_json::from_slice(&notice.body).ok();
+                canonical = value.unwrap_or_default().to_string();
+                canonical.as_bytes()
+            }
+            _ => &notice.body,
+        };
+        let no_secret = self.webhook_keys.is_empty();
+        match FAULT {
+            TRUSTS_EVERYONE => return Ok(()),
+            TRUSTS_ANY_SIGNATURE if !signatures.is_empty() => return Ok(()),
+            TRUSTS_THE_EMPTY_SECRET if no_secret => return Ok(()),
+            CANNOT_TELL_ANYTHING if signatures.is_empty() => {
+                return Err(Doubt::CannotTell("no signature".into()));
+            }
+            _ => {}
+        }
+        let message = [time.as_bytes(), b".", signed];
+        let _ = verify_hmac(Digest::Sha256, &self.webhook_keys, &message, &signatures)?;
+        if FAULT == KNOWS_NO_TIME {
+            return Ok(());
+        }
+        fresh(signed_time(time)?, notice.received_unix)
+    }
+
+    fn read_notice(&self, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
+        let event: Value =
+            serde_json::from_slice(&notice.body).map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
+        if FAULT == PANICS_AT_NOTICES {
+            assert!(event.at("/id").as_str().expect("always there").len() < 100);
+        }
+        if event.at("/payment").is_null() {
+            assert!(FAULT != PANICS_AT_PINGS);
+            return Ok(WebhookVerdict::nothing_to_do());
+        }
+        Ok(WebhookVerdict::Genuine {
+            updates: vec![StatusUpdate {
+                event_id: event.text_at("/id").map(str::to_owned),
+                ..read_payment(event.at("/payment"))?
+            }],
+            acknowledgement: (FAULT == ACKNOWLEDGES_WITH_ITS_SECRET).then(|| Acknowledgement {
+                status: 200,
+                headers: Vec::new(),
+                body: self.webhook_secret.expose().into(),
+            }),
+        })
+    }
+}
+
+fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
+    let word = payment.text_at("/status").unwrap_or_default();
+    let status = match word {
+        "open" => NormalizedStatus::Pending,
+        "paid" => NormalizedStatus::Confirmed,
+        "declined" => NormalizedStatus::Failed,
+        "expired" => NormalizedStatus::Cancelled,
+        _ => NormalizedStatus::Unknown,
+    };
+    let id = payment.required_text_at("/id")?;
+    let currency = payment.text_at("/currency").unwrap_or_default();
+    Ok(StatusUpdate {
+        reference: payment.text_at("/order").map(str::to_owned),
+        payment_id: Some(id.into()),
+        amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
+        reason: payment.text_at("/why").map(str::to_owned),
+        ..StatusUpdate::new(status, word).with_ref("payment", id)
+    })
+}
+
+fn read_reply(reply: &HttpReply) -> Result<Value, ProviderFailure> {
+    let body = reply.json();
+    if reply.is_success() {
+        return body;
+    }
+    let message = body
+        .ok()
+        .and_then(|body| body.text_at("/message").map(str::to_owned))
+        .unwrap_or_else(|| format!("Acme answered {}", reply.status));
+    Err(reply.failure("acme", message))
+}
+
+fn counted<const FAULT: u32>() -> u32 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    match FAULT {
+        COUNTS => COUNT.fetch_add(1, Ordering::Relaxed),
+        _ => 0,
+    }
+}
+
+const WEBHOOK_SECRET: &str = "whsec_canary_5d1f0c2b7a";
+
+pub(crate) fn harness() -> Harness {
+    let notice = |body: Value| WebhookNotice {
+        provider: "acme".into(),
+        path: "/cashier/webhook/acme/7".into(),
+        method: "POST".into(),
+        body: body.to_string().into_bytes(),
+        content_type: "application/json".into(),
+        received_unix: 1_795_160_000,
+        nonce: "n".into(),
+        ..WebhookNotice::default()
+    };
+    Harness {
+        config: ProviderConfig {
+            id: 7,
+            provider: "acme".into(),
+            secret_key: Secret::new("sk_canary_9c41e77d02"),
+            webhook_secret: Secret::new(WEBHOOK_SECRET),
+            ..ProviderConfig::default()
+        },
+        order: sample_order(),
+        notices: vec![
+            notice(json!({
+                "id": "evt_1",
+                "payment": {
+                    "id": "p_1", "order": "K7Q2M9X4T1B8", "status": "paid",
+                    "amount": 25_000, "currency": "usd",
+                },
+            })),
+            notice(json!({ "id": "evt_2", "ping": true })),
+        ],
+        sign: |notice, secret, signed_unix| {
+            let time = signed_unix.to_string();
+            let key = secret.expose().as_bytes();
+            let mac = hmac(Digest::Sha256, key, &[time.as_bytes(), b".", &notice.body]);
+            let value = format!("{time}:{}", to_hex(&mac));
+            notice.headers.retain(|(name, _)| name != "acme-signature");
+            notice.headers.push(("acme-signature".into(), value));
+        },
+        signing_secret: SigningSecret::Webhook,
+        signs_time: true,
+        covers_every_byte: true,
+        create_replies: vec![HttpReply::new(201, r#"{"id":"p_1","url":"https://pay.acme.example/p_1"}"#)],
+        reply_canaries: Vec::new(),
+    }
+}

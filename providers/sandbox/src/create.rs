@@ -1,0 +1,155 @@
+//! Begins a payment on the service's page: one request under the order's key, then its answer is
+//! read. What shall go wrong there is asked for in the order's metadata, see [`metadata`].
+
+use cashier_provider_sdk::serde_json::{self, Map, Value, json};
+use cashier_provider_sdk::{
+    HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, ProviderFailure,
+    StatusUpdate, Step,
+};
+
+use crate::amounts::to_sandbox;
+use crate::config::Sandbox;
+use crate::failure::{Asked, failure};
+use crate::status::{Paid, standing};
+
+/// The metadata key that the service reads as a comma-separated list of switches.
+const SWITCHES_KEY: &str = "sandbox_switches";
+/// Pairs of metadata, and bytes of a key and a value, that the service takes.
+const METADATA_PAIRS_MAX: usize = 50;
+const METADATA_KEY_BYTES_MAX: usize = 64;
+const METADATA_VALUE_BYTES_MAX: usize = 500;
+/// Characters of the description that the service takes.
+const DESCRIPTION_CHARS_MAX: usize = 200;
+/// The service's own limit for a key.
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+pub(crate) fn create_payment(sandbox: &Sandbox, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
+    match replies {
+        [] => match request(sandbox, order) {
+            Ok(request) => Step::send(request),
+            Err(failure) => Step::Failed(failure),
+        },
+        [reply, ..] => read(sandbox, order, reply).into(),
+    }
+}
+
+fn request(sandbox: &Sandbox, order: &PaymentOrder) -> Result<HttpRequest, ProviderFailure> {
+    let body = json!({
+        "reference": order.reference,
+        "amount": to_sandbox(&order.amount)?,
+        "currency": order.amount.currency,
+        "method": order.method,
+        "description": description(order),
+        "notify_url": order.notify_url,
+        "success_url": order.success_url,
+        "failure_url": order.failure_url,
+        "metadata": metadata(order)?,
+    });
+    Ok(HttpRequest::post(format!("{}/v1/payments", sandbox.api_base))
+        .bearer(sandbox.secret_key.expose())
+        .idempotency_key(checked_key(&order.idempotency_key)?)
+        .json(&body))
+}
+
+/// The client's metadata as the service takes it: pairs of text. Numbers and flags are written as
+/// text; what cannot be (nested values, null, long texts, more than 50 pairs) is left out, because a
+/// payment must not fail for a remark.
+///
+/// One key is more than a remark: `sandbox_switches` asks for what shall go wrong, such as
+/// `"webhook_twice,create_slow:500"`. It always travels, and the service refuses by name what it
+/// does not know: a fault that was asked for and silently left out would make a test lie.
+fn metadata(order: &PaymentOrder) -> Result<Map<String, Value>, ProviderFailure> {
+    if order.metadata_json.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    let mut given: Map<String, Value> = serde_json::from_str(&order.metadata_json)
+        .map_err(|_| ProviderFailure::refused_request("metadata_unreadable", "the metadata is not a JSON object"))?;
+    let switches = match given.remove(SWITCHES_KEY) {
+        None => None,
+        Some(Value::String(list)) => Some((SWITCHES_KEY.to_owned(), Value::String(list))),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            return Err(ProviderFailure::refused_request(
+                "switches_not_a_text",
+                "metadata.sandbox_switches must be a text such as \"webhook_twice,create_slow:500\"",
+            ));
+        }
+    };
+    let remarks = given.into_iter().filter_map(|(key, value)| {
+        let value = remark(value).filter(|text| text.len() <= METADATA_VALUE_BYTES_MAX)?;
+        (key.len() <= METADATA_KEY_BYTES_MAX).then_some((key, Value::String(value)))
+    });
+    Ok(switches.into_iter().chain(remarks).take(METADATA_PAIRS_MAX).collect())
+}
+
+fn remark(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Shown on the page, so cut rather than refused.
+fn description(order: &PaymentOrder) -> String {
+    order.description.chars().filter(|c| !c.is_control()).take(DESCRIPTION_CHARS_MAX).collect()
+}
+
+/// Without a key a repetition would begin a second payment, so nothing is sent without one.
+fn checked_key(key: &str) -> Result<&str, ProviderFailure> {
+    let sound = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    sound.then_some(key).ok_or_else(|| {
+        ProviderFailure::refused_request(
+            "idempotency_key_unusable",
+            "the idempotency key is empty, longer than 255 bytes or not visible ASCII",
+        )
+    })
+}
+
+fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
+    if !reply.is_success() {
+        return Err(failure(reply, Asked::Creation));
+    }
+    let payment = reply.json()?;
+    if payment.text_at("/reference") != Some(&order.reference) {
+        return Err(ProviderFailure::unreadable("the created payment bears another reference"));
+    }
+    let update = standing(&payment, Paid::NotKnown)?;
+    let next = match update.status {
+        NormalizedStatus::Pending => NextAction::Redirect { url: page_url(sandbox, &payment)? },
+        NormalizedStatus::Unknown => {
+            return Err(ProviderFailure::unreadable("the created payment stands at a word this module does not know"));
+        }
+        NormalizedStatus::Confirmed
+        | NormalizedStatus::Failed
+        | NormalizedStatus::Cancelled
+        | NormalizedStatus::Refunded
+        | NormalizedStatus::Chargeback
+        | NormalizedStatus::ChargebackReversed
+        | NormalizedStatus::ManualReview => NextAction::None,
+    };
+    Ok(created(update, next))
+}
+
+/// `https`, save where the whole configuration talks to this machine.
+fn page_url(sandbox: &Sandbox, payment: &Value) -> Result<String, ProviderFailure> {
+    payment
+        .text_at("/payment_url")
+        .filter(|url| {
+            url.starts_with("https://") || (url.starts_with("http://") && sandbox.api_base.starts_with("http://"))
+        })
+        .map(str::to_owned)
+        .ok_or_else(|| ProviderFailure::unreadable("a pending payment without the URL of its page"))
+}
+
+/// An answer that already tells an outcome (something happened before it was written) is handed on
+/// as a fact to be checked; one that tells of a beginning is not a fact about money.
+fn created(update: StatusUpdate, next: NextAction) -> PaymentCreated {
+    PaymentCreated {
+        status: update.status,
+        refs: update.refs.clone(),
+        next,
+        update: (update.status != NormalizedStatus::Pending).then_some(update),
+        ..PaymentCreated::default()
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads the service's payment, refund and dispute into updates, for notices and answers alike. A
+//! field that is absent stays absent; one that is there and unreadable is a failure.
+
+use cashier_provider_sdk::serde_json::Value;
+use cashier_provider_sdk::{
+    Amount, Dispute, JsonRead, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate,
+};
+
+use crate::amounts::from_sandbox;
+use crate::refs;
+
+/// A manager reads the reason in a table cell.
+const REASON_CHARS_MAX: usize = 200;
+
+/// What the payment says under `status`, which is the event's or the payment's own.
+///
+/// # Errors
+/// `UnreadableAnswer` where the id, the amount, the currency or the mode is missing or unreadable.
+pub(crate) fn payment_update(
+    payment: &Value,
+    status: NormalizedStatus,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
+    let id = payment.required_text_at("/id")?;
+    let update = StatusUpdate {
+        reference: payment.text_at("/reference").map(str::to_owned),
+        payment_id: Some(id.to_owned()),
+        amount: Some(money(payment, "/amount", currency(payment)?)?),
+        reason: reason(payment, "/failure_reason"),
+        sandbox: Some(sandbox(payment)?),
+        ..StatusUpdate::new(status, raw_status)
+    };
+    Ok(update.with_ref(refs::SANDBOX_PAYMENT, id))
+}
+
+/// What one refund says, beside its payment. It is counted once, by its own id, and states its own
+/// currency.
+///
+/// # Errors
+/// As [`payment_update`], for the refund as well.
+pub(crate) fn refund_update(
+    payment: &Value,
+    refund: &Value,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
+    let id = refund.required_text_at("/id")?.to_owned();
+    let amount = money(refund, "/amount", currency(refund)?)?;
+    Ok(StatusUpdate {
+        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta }),
+        reason: reason(refund, "/reason"),
+        ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
+    })
+}
+
+/// What the sum of all refunds says.
+///
+/// # Errors
+/// As [`payment_update`], for the sum as well.
+pub(crate) fn refunded_update(payment: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+    let amount = money(payment, "/refunded_total", currency(payment)?)?;
+    Ok(StatusUpdate {
+        refund: Some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }),
+        ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
+    })
+}
+
+/// What a dispute says, beside its payment, in whose currency it is.
+///
+/// # Errors
+/// As [`payment_update`], for the dispute as well.
+pub(crate) fn dispute_update(
+    payment: &Value,
+    dispute: &Value,
+    status: NormalizedStatus,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
+    let id = dispute.required_text_at("/id")?.to_owned();
+    let amount = money(dispute, "/amount", currency(payment)?)?;
+    Ok(StatusUpdate {
+        dispute: Some(Dispute { id, amount: Some(amount) }),
+        ..payment_update(payment, status, raw_status)?
+    })
+}
+
+/// Whether the object says that it is test money. The service always says, so silence is no answer.
+///
+/// # Errors
+/// `UnreadableAnswer` where `livemode` is missing or no flag.
+pub(crate) fn sandbox(object: &Value) -> Result<bool, ProviderFailure> {
+    object
+        .at("/livemode")
+        .as_bool()
+        .map(|live| !live)
+        .ok_or_else(|| ProviderFailure::unreadable("livemode is missing or no flag"))
+}
+
+/// The amount there, in units of its own spelling.
+///
+/// # Errors
+/// `UnreadableAnswer` where it is missing or no decimal text.
+pub(crate) fn money(object: &Value, pointer: &str, currency: &str) -> Result<Amount, ProviderFailure> {
+    from_sandbox(object.at(pointer), currency)
+        .map_err(|error| ProviderFailure::unreadable(format!("{pointer}: {error}")))
+}
+
+/// As stated; whether it is the ordered one is the host's to compare.
+pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
+    object.required_text_at("/currency")
+}
+
+fn reason(object: &Value, pointer: &str) -> Option<String> {
+    object.text_at(pointer).map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+}

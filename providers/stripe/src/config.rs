@@ -1,0 +1,252 @@
+//! One row of credentials and settings, checked: what a person can get wrong in Stripe's form is
+//! refused here, before a customer meets it. No message quotes a key.
+
+use cashier_provider_sdk::signature::Keys;
+use cashier_provider_sdk::{ConfigError, ProviderConfig, Secret, SettingKind, SettingSpec};
+
+const API_BASE: &str = "https://api.stripe.com";
+const FLOW_CHECKOUT: &str = "checkout";
+const FLOW_PAYMENT_INTENTS: &str = "payment_intents";
+
+/// Stripe with one row of credentials. It holds secrets, so it has no Debug.
+pub struct Stripe {
+    /// Without a slash at its end.
+    pub(crate) api_base: String,
+    pub(crate) secret_key: Secret,
+    /// Of the present secret and of those replaced lately; empty where nothing can be verified.
+    pub(crate) webhook_keys: Keys,
+    /// The same secrets' texts, to be masked wherever an answer quotes one.
+    pub(crate) webhook_secrets: Vec<Secret>,
+    /// Meant for the browser, or empty.
+    pub(crate) publishable_key: String,
+    pub(crate) flow: Flow,
+    pub(crate) sandbox: bool,
+}
+
+/// How a payment begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// The customer goes to Stripe's page.
+    Checkout,
+    /// The broker's page takes the card with Stripe.js and the intent's client secret.
+    PaymentIntents,
+}
+
+pub(crate) fn settings_schema() -> Vec<SettingSpec> {
+    vec![
+        SettingSpec::required_secret("secret_key", "Secret key (sk_… or rk_…)"),
+        SettingSpec::required_secret("webhook_secret", "Webhook signing secret (whsec_…)"),
+        SettingSpec::text("public_key", "Publishable key (pk_…), for payment_intents"),
+        SettingSpec {
+            kind: SettingKind::Choice(vec![FLOW_CHECKOUT.into(), FLOW_PAYMENT_INTENTS.into()]),
+            default: Some(FLOW_CHECKOUT.into()),
+            ..SettingSpec::text("flow", "Hosted page or the broker's own page")
+        },
+        SettingSpec::endpoint("api_base", "API base URL", API_BASE),
+    ]
+}
+
+pub(crate) fn configure(config: &ProviderConfig) -> Result<Stripe, ConfigError> {
+    let secret_key = config.required_secret_key()?;
+    check_secret_key(secret_key.expose(), config.sandbox)?;
+    check_public_key(&config.public_key, config.sandbox)?;
+
+    let webhook_secrets = config.webhook_secrets();
+    if webhook_secrets.iter().any(|secret| !is_token(secret.expose())) {
+        return Err(ConfigError::new(
+            "webhook_secret",
+            "holds a space, a line break or another character that Stripe never uses",
+        ));
+    }
+
+    Ok(Stripe {
+        api_base: api_base(config.settings.text_or("api_base", API_BASE)?)?,
+        secret_key,
+        webhook_keys: Keys::text(&webhook_secrets),
+        webhook_secrets,
+        publishable_key: config.public_key.clone(),
+        flow: flow(config.settings.text_or("flow", FLOW_CHECKOUT)?)?,
+        sandbox: config.sandbox,
+    })
+}
+
+fn flow(word: &str) -> Result<Flow, ConfigError> {
+    match word {
+        FLOW_CHECKOUT => Ok(Flow::Checkout),
+        FLOW_PAYMENT_INTENTS => Ok(Flow::PaymentIntents),
+        _ => Err(ConfigError::new("flow", format!("must be {FLOW_CHECKOUT} or {FLOW_PAYMENT_INTENTS}"))),
+    }
+}
+
+/// A key's prefix tells its mode; a live key in a sandbox row would take real money, a test key in
+/// a live row would credit play money. Keys without a known prefix are those of fakes.
+fn check_secret_key(key: &str, sandbox: bool) -> Result<(), ConfigError> {
+    let fault = if !is_token(key) {
+        "holds a space, a line break or another character that Stripe never uses"
+    } else if key.starts_with("pk_") {
+        "is a publishable key; the secret key begins with sk_ or rk_"
+    } else if key.starts_with("whsec_") {
+        "is a webhook signing secret; the secret key begins with sk_ or rk_"
+    } else if mode_disagrees(key, &["sk_", "rk_"], sandbox) {
+        mode_fault(sandbox)
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new("secret_key", fault))
+}
+
+/// The publishable key is handed to browsers, so a secret one in its place must not pass.
+fn check_public_key(key: &str, sandbox: bool) -> Result<(), ConfigError> {
+    let fault = if key.is_empty() {
+        return Ok(());
+    } else if ["sk_", "rk_", "whsec_"].iter().any(|prefix| key.starts_with(prefix)) {
+        "is a secret, and this field is shown to browsers; the publishable key begins with pk_"
+    } else if mode_disagrees(key, &["pk_"], sandbox) {
+        mode_fault(sandbox)
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new("public_key", fault))
+}
+
+fn mode_disagrees(key: &str, prefixes: &[&str], sandbox: bool) -> bool {
+    let other_mode = if sandbox { "live_" } else { "test_" };
+    prefixes.iter().filter_map(|prefix| key.strip_prefix(prefix)).any(|rest| rest.starts_with(other_mode))
+}
+
+fn mode_fault(sandbox: bool) -> &'static str {
+    if sandbox {
+        "is a live key and the configuration is marked sandbox"
+    } else {
+        "is a test key and the configuration is not marked sandbox"
+    }
+}
+
+/// Visible ASCII only: a stray line break from a copied key would end a header early.
+fn is_token(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// `https`, or plain `http` to this machine for a fake. Whether the host may be reached at all is
+/// the cashier's to say.
+fn api_base(text: &str) -> Result<String, ConfigError> {
+    let refused = |why: &str| Err(ConfigError::new("api_base", why));
+    let base = text.trim_end_matches('/');
+    if !is_token(base) || base.contains(['?', '#', '@', '\\']) {
+        return refused("must be a plain URL without user, query or fragment");
+    }
+    if base.strip_prefix("https://").is_some_and(|rest| !authority(rest).is_empty()) {
+        return Ok(base.to_owned());
+    }
+    match base.strip_prefix("http://") {
+        Some(rest) if is_loopback(authority(rest)) => Ok(base.to_owned()),
+        Some(_) => refused("must be https, except on this machine"),
+        None => refused("must begin with https://"),
+    }
+}
+
+fn authority(rest: &str) -> &str {
+    rest.split('/').next().unwrap_or_default()
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> ProviderConfig {
+        ProviderConfig {
+            secret_key: "sk_test_1".into(),
+            webhook_secret: "whsec_1".into(),
+            sandbox: true,
+            ..ProviderConfig::default()
+        }
+    }
+
+    fn refused_field(row: &ProviderConfig) -> Option<String> {
+        configure(row).err().map(|error| error.field)
+    }
+
+    #[test]
+    fn a_plain_row_works_and_talks_to_stripe() {
+        let stripe = configure(&row()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(stripe.api_base, "https://api.stripe.com");
+        assert_eq!(stripe.flow, Flow::Checkout);
+        assert_eq!(stripe.webhook_secrets.len(), 1);
+    }
+
+    #[test]
+    fn keys_must_be_keys_of_their_mode() {
+        // secret key, public key, sandbox, the field that is refused
+        let table = [
+            ("sk_test_1", "pk_test_1", true, None),
+            ("rk_test_1", "", true, None),
+            ("sk_live_1", "pk_live_1", false, None),
+            ("key-of-a-fake", "", true, None),
+            ("key-of-a-fake", "", false, None),
+            ("", "", true, Some("secret_key")),
+            ("sk_live_1", "", true, Some("secret_key")),
+            ("rk_live_1", "", true, Some("secret_key")),
+            ("sk_test_1", "", false, Some("secret_key")),
+            ("pk_test_1", "", true, Some("secret_key")),
+            ("whsec_1", "", true, Some("secret_key")),
+            ("sk_test_1\n", "", true, Some("secret_key")),
+            ("sk_test_1\r\nx: y", "", true, Some("secret_key")),
+            ("sk_test_1", "pk_live_1", true, Some("public_key")),
+            ("sk_live_1", "pk_test_1", false, Some("public_key")),
+            ("sk_test_1", "sk_test_1", true, Some("public_key")),
+            ("sk_test_1", "whsec_1", true, Some("public_key")),
+        ];
+        for (secret_key, public_key, sandbox, refused) in table {
+            let row = ProviderConfig { secret_key: secret_key.into(), public_key: public_key.into(), sandbox, ..row() };
+            let label = format!("{secret_key:?} {public_key:?} sandbox={sandbox}");
+            assert_eq!(refused_field(&row).as_deref(), refused, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_secret_with_a_line_break_is_refused() {
+        let row = ProviderConfig { webhook_secret: "whsec_1\n".into(), ..row() };
+        assert_eq!(refused_field(&row).as_deref(), Some("webhook_secret"));
+    }
+
+    #[test]
+    fn api_base_is_https_or_this_machine() {
+        let table = [
+            ("https://api.stripe.com", Some("https://api.stripe.com")),
+            ("https://api.stripe.com/", Some("https://api.stripe.com")),
+            ("https://proxy.example/stripe//", Some("https://proxy.example/stripe")),
+            ("http://127.0.0.1:8420", Some("http://127.0.0.1:8420")),
+            ("http://localhost", Some("http://localhost")),
+            ("http://[::1]:9", Some("http://[::1]:9")),
+            ("http://api.stripe.com", None),
+            ("http://127.0.0.1.evil.example", None),
+            ("http://127.0.0.1@evil.example", None),
+            ("https://user:pass@api.stripe.com", None),
+            ("https://api.stripe.com?x=1", None),
+            ("https://api.stripe.com#x", None),
+            ("https://", None),
+            ("https:///v1", None),
+            ("ftp://api.stripe.com", None),
+            ("api.stripe.com", None),
+            ("https://api.stripe.com\r\nx: y", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(api_base(text).ok().as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn flow_is_one_of_two_words() {
+        assert_eq!(flow("checkout"), Ok(Flow::Checkout));
+        assert_eq!(flow("payment_intents"), Ok(Flow::PaymentIntents));
+        assert!(flow("Checkout").is_err());
+    }
+}

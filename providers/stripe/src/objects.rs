@@ -1,0 +1,181 @@
+//! Reads Stripe's objects (session, intent, charge, dispute) into updates, for notices and answers
+//! alike. A field that is absent stays absent; one that is there and unreadable is a failure.
+
+use cashier_provider_sdk::serde_json::Value;
+use cashier_provider_sdk::{Amount, Dispute, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate};
+
+use crate::amounts::from_stripe;
+use crate::refs;
+
+/// A manager reads the reason in a table cell.
+const REASON_CHARS_MAX: usize = 200;
+
+/// What a Checkout Session says of a payment.
+///
+/// # Errors
+/// `UnreadableAnswer` where its id is missing or its amount is no whole number.
+pub(crate) fn session_update(
+    session: &Value,
+    status: NormalizedStatus,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
+    let session_id = own_id(session, "checkout.session")?;
+    let intent = id_under(session, "payment_intent");
+    let mut update = StatusUpdate {
+        reference: agreed_reference(session),
+        payment_id: Some(intent.unwrap_or(session_id).to_owned()),
+        amount: money(session, "amount_total")?,
+        reason: session.get("payment_intent").and_then(decline_reason),
+        sandbox: sandbox(session),
+        ..StatusUpdate::new(status, raw_status)
+    }
+    .with_ref(refs::CHECKOUT_SESSION, session_id);
+    if let Some(intent) = intent {
+        update = update.with_ref(refs::PAYMENT_INTENT, intent);
+    }
+    Ok(update)
+}
+
+/// What a PaymentIntent says. A confirmation states what was received, anything else what was
+/// asked.
+///
+/// # Errors
+/// As [`session_update`].
+pub(crate) fn intent_update(
+    intent: &Value,
+    status: NormalizedStatus,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
+    let intent_id = own_id(intent, "payment_intent")?;
+    let confirmed = status == NormalizedStatus::Confirmed;
+    let received = if confirmed { money(intent, "amount_received")? } else { None };
+    let amount = match received {
+        Some(received) => Some(received),
+        None => money(intent, "amount")?,
+    };
+    let reason = if confirmed {
+        None
+    } else {
+        reason_text(text(intent, "cancellation_reason")).or_else(|| decline_reason(intent))
+    };
+    let update = StatusUpdate {
+        reference: metadata_reference(intent).map(str::to_owned),
+        payment_id: Some(intent_id.to_owned()),
+        amount,
+        reason,
+        sandbox: sandbox(intent),
+        ..StatusUpdate::new(status, raw_status)
+    };
+    Ok(update.with_ref(refs::PAYMENT_INTENT, intent_id))
+}
+
+/// What a refunded charge says: `amount_refunded` counts every refund so far.
+///
+/// # Errors
+/// `UnreadableAnswer` where the id, the refunded amount or the currency is missing or unreadable.
+pub(crate) fn refund_update(charge: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+    let charge_id = own_id(charge, "charge")?;
+    let refunded = money(charge, "amount_refunded")?
+        .ok_or_else(|| ProviderFailure::unreadable("a refunded charge states no amount_refunded"))?;
+    let update = StatusUpdate {
+        reference: metadata_reference(charge).map(str::to_owned),
+        amount: money(charge, "amount")?,
+        refund: Some(Refund { id: None, amount: refunded, reach: RefundReach::TotalSoFar }),
+        ..StatusUpdate::new(NormalizedStatus::Refunded, raw_status)
+    };
+    Ok(of_intent(update, charge).with_ref(refs::CHARGE, charge_id))
+}
+
+/// What a dispute says. It carries no metadata of ours, so the intent alone tells whose it is.
+///
+/// # Errors
+/// `UnreadableAnswer` where the id is missing or the amount is no whole number.
+pub(crate) fn dispute_update(
+    dispute: &Value,
+    status: NormalizedStatus,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
+    let update = StatusUpdate {
+        dispute: Some(Dispute { id: own_id(dispute, "dispute")?.to_owned(), amount: money(dispute, "amount")? }),
+        reason: reason_text(text(dispute, "reason")),
+        ..StatusUpdate::new(status, raw_status)
+    };
+    let update = of_intent(update, dispute);
+    Ok(match id_under(dispute, "charge") {
+        Some(charge) => update.with_ref(refs::CHARGE, charge),
+        None => update,
+    })
+}
+
+/// The text under `key`; empty is absent.
+pub(crate) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// The id of the object itself.
+pub(crate) fn own_id<'a>(object: &'a Value, what: &str) -> Result<&'a str, ProviderFailure> {
+    text(object, "id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
+}
+
+/// Whether the object itself says that it is test money.
+pub(crate) fn sandbox(object: &Value) -> Option<bool> {
+    object.get("livemode").and_then(Value::as_bool).map(|live| !live)
+}
+
+fn of_intent(update: StatusUpdate, object: &Value) -> StatusUpdate {
+    match id_under(object, "payment_intent") {
+        None => update,
+        Some(intent) => {
+            StatusUpdate { payment_id: Some(intent.to_owned()), ..update.with_ref(refs::PAYMENT_INTENT, intent) }
+        }
+    }
+}
+
+/// The id of a neighbour: Stripe writes it as text, or as the whole object where it was expanded.
+fn id_under<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    text(object, key).or_else(|| text(object.get(key)?, "id"))
+}
+
+/// `client_reference_id` and our metadata say the same where both were set by us. The former may
+/// also come from the address of a payment link, which a customer can edit: where the two differ,
+/// neither is believed and the provider's ids alone tell whose payment it is.
+fn agreed_reference(session: &Value) -> Option<String> {
+    let by_client = text(session, "client_reference_id");
+    let by_metadata = metadata_reference(session);
+    match (by_client, by_metadata) {
+        (Some(one), Some(other)) if one != other => None,
+        (one, other) => one.or(other).map(str::to_owned),
+    }
+}
+
+fn metadata_reference(object: &Value) -> Option<&str> {
+    text(object.get("metadata")?, "transaction_id")
+}
+
+/// The amount under `key` in the object's currency; none where either is absent.
+fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
+    let (Some(units), Some(currency)) = (object.get(key), text(object, "currency")) else {
+        return Ok(None);
+    };
+    if units.is_null() {
+        return Ok(None);
+    }
+    from_stripe(units, currency)
+        .ok()
+        .filter(|amount| amount.minor >= 0)
+        .map(Some)
+        .ok_or_else(|| ProviderFailure::unreadable(format!("{key} is not a whole number of minor units")))
+}
+
+/// `card_declined (insufficient_funds): Your card has insufficient funds.`
+fn decline_reason(intent: &Value) -> Option<String> {
+    let error = intent.get("last_payment_error")?;
+    let code = text(error, "code").or_else(|| text(error, "type"))?;
+    let detail = text(error, "decline_code").map_or(String::new(), |word| format!(" ({word})"));
+    let message = text(error, "message").map_or(String::new(), |words| format!(": {words}"));
+    reason_text(Some(&format!("{code}{detail}{message}")))
+}
+
+fn reason_text(words: Option<&str>) -> Option<String> {
+    words.map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+}

@@ -1,0 +1,139 @@
+//! What Stripe's refusals mean, and that no failure repeats a secret.
+
+mod support;
+
+use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer};
+use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderFailure};
+use support::{SECRET_KEY, WEBHOOK_SECRET, failed, order, payment, reply, stripe};
+
+fn of_creation(reply: HttpReply) -> ProviderFailure {
+    failed(stripe().create_payment(&order(), &[reply]))
+}
+
+fn of_status(reply: HttpReply) -> ProviderFailure {
+    failed(stripe().query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[reply]))
+}
+
+fn error(kind: &str, code: &str) -> String {
+    format!(r#"{{"error":{{"type":"{kind}","code":"{code}","message":"Words.","param":"p"}}}}"#)
+}
+
+#[test]
+fn each_answer_has_its_kind() {
+    let page = "<html>bad gateway</html>";
+    let declined = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"stolen_card"}}"#;
+    let key_reused = r#"{"error":{"type":"idempotency_error","message":"Keys for idempotent requests…"}}"#;
+    // status, body, kind at creation, kind at status, code, worth repeating
+    let table = [
+        (402, declined.to_owned(), Declined, Declined, "card_declined", false),
+        (402, String::new(), Declined, Declined, "http_402", false),
+        (
+            400,
+            error("invalid_request_error", "amount_too_large"),
+            RefusedRequest,
+            RefusedRequest,
+            "amount_too_large",
+            false,
+        ),
+        (401, error("invalid_request_error", ""), RefusedRequest, RefusedRequest, "invalid_request_error", false),
+        (
+            403,
+            error("invalid_request_error", "more_permissions_required"),
+            RefusedRequest,
+            RefusedRequest,
+            "more_permissions_required",
+            false,
+        ),
+        (404, error("invalid_request_error", "resource_missing"), RefusedRequest, NotFound, "resource_missing", false),
+        // The key was used with other parameters: that other request may have begun a payment.
+        (400, key_reused.to_owned(), UnreadableAnswer, RefusedRequest, "idempotency_error", false),
+        (
+            409,
+            error("invalid_request_error", "idempotency_key_in_use"),
+            Temporary,
+            Temporary,
+            "idempotency_key_in_use",
+            true,
+        ),
+        (429, error("invalid_request_error", "rate_limit"), Temporary, Temporary, "rate_limit", true),
+        (500, error("api_error", ""), Temporary, Temporary, "api_error", true),
+        (502, page.to_owned(), Temporary, Temporary, "http_502", true),
+        (503, String::new(), Temporary, Temporary, "http_503", true),
+        (302, String::new(), UnreadableAnswer, UnreadableAnswer, "http_302", false),
+        (200, page.to_owned(), UnreadableAnswer, UnreadableAnswer, "unreadable_answer", false),
+        (200, "{}".to_owned(), UnreadableAnswer, UnreadableAnswer, "unreadable_answer", false),
+    ];
+    for (status, body, at_creation, at_status, code, retryable) in table {
+        let created = of_creation(HttpReply::new(status, body.clone()));
+        let asked = of_status(HttpReply::new(status, body.clone()));
+        assert_eq!((created.kind, asked.kind), (at_creation, at_status), "{status} {body}");
+        assert_eq!((created.code.as_str(), created.retryable), (code, retryable), "{status} {body}");
+    }
+}
+
+#[test]
+fn the_words_are_for_the_operator() {
+    let body = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds","message":"Your card has insufficient funds.","param":"source"}}"#;
+    let failure = of_creation(reply(402, &[("request-id", "req_8Kz")], body));
+    assert_eq!(
+        failure.to_string(),
+        "card_declined: Stripe answered 402 (insufficient_funds): Your card has insufficient funds. [parameter source] [request req_8Kz]"
+    );
+}
+
+#[test]
+fn stripe_may_ask_for_patience_or_forbid_a_repetition() {
+    let busy = error("invalid_request_error", "rate_limit");
+    let patience = of_creation(reply(429, &[("retry-after", "7")], &busy));
+    assert_eq!((patience.retryable, patience.retry_after_seconds), (true, Some(7)));
+    let never = of_creation(reply(500, &[("stripe-should-retry", "false")], "{}"));
+    assert_eq!((never.kind, never.retryable), (Temporary, false));
+}
+
+#[test]
+fn no_failure_repeats_a_secret() {
+    let quoting = format!("Invalid API Key provided: {SECRET_KEY}, {WEBHOOK_SECRET}");
+    let everywhere = format!(
+        r#"{{"error":{{"type":"{quoting}","code":"{SECRET_KEY}","decline_code":"{quoting}","message":"{quoting}","param":"{quoting}"}}}}"#
+    );
+    let words = format!(r#"{{"id":"pi_3S1aZ","status":"{SECRET_KEY}","amount":"{WEBHOOK_SECRET}","currency":"usd"}}"#);
+    for status in [200, 302, 400, 401, 402, 403, 404, 409, 429, 500, 503] {
+        for body in [&everywhere, &words, &quoting] {
+            let headers = [("request-id", quoting.as_str()), ("retry-after", quoting.as_str())];
+            for failure in [of_creation(reply(status, &headers, body)), of_status(reply(status, &headers, body))] {
+                let told = format!("{failure:?} {failure}");
+                assert!(!told.contains("canary"), "{status} {body}: {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_page_in_a_message_is_cut() {
+    let body = format!(r#"{{"error":{{"message":"{}"}}}}"#, "x".repeat(10_000));
+    assert_eq!(of_creation(reply(500, &[], &body)).message.len(), 300);
+}
+
+#[test]
+fn a_cut_leaves_no_half_of_a_secret() {
+    for filler in 240..300 {
+        let body = format!(r#"{{"error":{{"message":"{}{SECRET_KEY} {WEBHOOK_SECRET}"}}}}"#, "x".repeat(filler));
+        let message = of_creation(reply(401, &[], &body)).message;
+        assert!(!message.contains("sk_") && !message.contains("whsec_"), "{message}");
+    }
+}
+
+/// A debug line of a request, an instance's refusal and a verdict are what logs are made of.
+#[test]
+fn no_debug_line_repeats_a_secret() {
+    let stripe = stripe();
+    let lines = [
+        format!("{:?}", stripe.create_payment(&order(), &[])),
+        format!("{:?}", stripe.query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[])),
+        format!("{:?}", stripe.normalize_status(&support::notice("t=1,v1=00", b"{}"), &[])),
+        format!("{:?}", support::row()),
+    ];
+    for line in lines {
+        assert!(!line.contains("canary"), "{line}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Panics in the entry that the setting `panic_in` names, and quotes its secret while doing so: neither may get out.
+
+use cashier_provider_sdk::{
+    Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef,
+    ProviderConfig, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+};
+
+struct Panics {
+    entry: String,
+    secret: Secret,
+}
+
+impl Panics {
+    #[expect(clippy::panic, reason = "panicking is what this module is for")]
+    fn maybe(&self, entry: &str) {
+        if self.entry == entry {
+            panic!("in {entry} with {}", self.secret.expose());
+        }
+    }
+}
+
+impl PaymentProvider for Panics {
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            code: "panics".into(),
+            name: "Panics".into(),
+            methods: vec!["card".into()],
+            capabilities: Capabilities { advance: true, query: true, cancel: true, ..Capabilities::default() },
+            settings: vec![SettingSpec::text("panic_in", "Entry to panic in")],
+            ..Descriptor::default()
+        }
+    }
+
+    fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
+        let entry = config.settings.text("panic_in")?.unwrap_or_default().to_owned();
+        let provider = Self { entry, secret: config.secret_key.clone() };
+        provider.maybe("configure");
+        Ok(provider)
+    }
+
+    fn create_payment(&self, _order: &PaymentOrder, _replies: &[HttpReply]) -> Step<PaymentCreated> {
+        self.maybe("create_payment");
+        Step::Done(PaymentCreated::default())
+    }
+
+    fn normalize_status(&self, _notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
+        self.maybe("normalize_status");
+        Step::Done(WebhookVerdict::nothing_to_do())
+    }
+
+    fn advance_payment(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
+        self.maybe("advance_payment");
+        Step::Done(StatusUpdate::default())
+    }
+
+    fn query_status(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
+        self.maybe("query_status");
+        Step::Done(StatusUpdate::default())
+    }
+
+    fn cancel_payment(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
+        self.maybe("cancel_payment");
+        Step::Done(StatusUpdate::default())
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.maybe("drop");
+    }
+}
+
+cashier_provider_sdk::export_provider!(Panics);

@@ -1,0 +1,357 @@
+//! The plugin host on real module files: what serves, what is refused and in which words, and what a module that
+//! panics or hangs can not do to the house.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::aggregate::CreateEnding;
+use cashier_core::notice::Stated;
+use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
+use cashier_core::status::ProviderStatus;
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::NextAction;
+use cashier_host::plugins::Outcome;
+use cashier_host::ports::{Clock, Durable, Gateway, Modules, QueryAnswer, Verdict};
+use cashier_tests::modules::{NOW, Workshop, config, echo_notice, module_file, money, order, question};
+use serde_json::json;
+
+const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
+
+fn two_good_modules() -> Workshop {
+    Workshop::open(PROBE, "[[module]]\nname = \"echo\"\nbrands = [\"acme\"]\n[[module]]\nname = \"panics\"\n")
+}
+
+async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
+    gateway.create(Durable::assertion(order(1))).await.ending
+}
+
+#[tokio::test]
+async fn two_modules_serve_at_once_and_the_catalog_tells_what_they_are() {
+    let shop = two_good_modules();
+    let (echo, panics) = (shop.line("echo"), shop.line("panics"));
+    assert!(echo.available && panics.available, "{echo:?}\n{panics:?}");
+    assert_eq!((&*echo.code, &*echo.name, &*echo.payment_mode), ("echo", "Echo", "redirect"));
+    assert_eq!((&*echo.api_version, echo.generation, &*echo.isolation, &*echo.health), ("1", 1, "in-process", "ok"));
+    assert_eq!((&*echo.path, echo.sha256.len()), (&*module_file("echo").to_string_lossy(), 64));
+    assert_eq!((echo.brands, panics.brands), (Some(vec!["acme".into()]), None));
+    assert_eq!(
+        (&*echo.endpoint_settings, &*echo.secret_settings),
+        (&["api_base".into()][..], &["webhook_secret".into()][..])
+    );
+
+    let (first, second) = (config(1, "echo"), config(2, "panics"));
+    let (echo, panics) = tokio::join!(shop.gateway(&first), shop.gateway(&second));
+    assert_eq!((echo.expiry_seconds(), echo.idempotency_window_seconds()), (3_600, 86_400));
+    let answer = echo.create(Durable::assertion(order(1))).await;
+    assert_eq!(answer.ending, CreateEnding::Accepted(NextAction::Redirect));
+    let reference = order(1).reference.clone();
+    assert_eq!(&*answer.redirect_url, format!("https://echo.invalid/pay/{reference}?nonce={:032x}", 42));
+    assert_eq!(answer, echo.create(Durable::assertion(order(1))).await, "a repeated create is the same, byte for byte");
+    assert_eq!(create(&panics).await, CreateEnding::Accepted(NextAction::None));
+}
+
+#[tokio::test]
+async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
+    let shop = two_good_modules();
+    let first = shop.gateway(&config(1, "echo")).await;
+    let second = shop.gateway(&config(2, "echo")).await;
+    let body = json!({
+        "event_id": "evt_1", "reference": order(1).reference.as_str(), "payment_id": "p1", "status": "confirmed",
+        "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
+    });
+    let notice = echo_notice("whsec_1_canary", &body);
+    let Verdict::Genuine { updates, acknowledgement: None } = first.verify(&notice, true).await else {
+        panic!("its own notice is genuine");
+    };
+    let [update] = updates.as_slice() else { panic!("{updates:?}") };
+    assert_eq!((update.status, &update.amount), (ProviderStatus::Confirmed, &Some(Stated::Exact(money()))));
+    assert_eq!((update.reference.as_ref(), &*update.event_id), (Some(&order(1).reference), "evt_1"));
+    assert_eq!(second.verify(&notice, true).await, Verdict::NotGenuine("the signature does not match".to_owned()));
+    assert_eq!((first.listener().config_id.0, second.listener().config_id.0), (1, 2));
+    assert_eq!(*first.listener().module_hash, *shop.line("echo").sha256);
+
+    let cancelled = first.cancel(Durable::assertion(question(1))).await;
+    let QueryAnswer::Heard(update) = cancelled else { panic!("{cancelled:?}") };
+    assert_eq!(update.status, ProviderStatus::Cancelled);
+    assert_eq!(first.advance(Durable::assertion(question(1))).await, QueryAnswer::Unsupported);
+}
+
+#[test]
+fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
+    let room = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| fs::write(room.path().join(name), bytes).unwrap();
+    let echo = fs::read(module_file("echo")).unwrap();
+    file("empty.so", b"");
+    file("text.so", b"this is a text file, nothing else\n");
+    file("truncated.so", &echo[..echo.len() / 2]);
+    file("other.so", &echo);
+    fs::create_dir(room.path().join("folder.so")).unwrap();
+    let here = |name: &str| format!("file = \"{name}.so\"");
+    let built = |name: &str| format!("name = \"{name}\"");
+    let table = [
+        (here("empty"), "empty", "the file is empty"),
+        (here("text"), "text", "it is a text file, not a library"),
+        (here("truncated"), "truncated", "it is truncated: its tables end at byte "),
+        (here("missing"), "missing", "the file does not exist"),
+        (here("folder"), "folder", "it is a folder, not a file"),
+        (built("contract_2"), "contract_2", "it was built for contract 2, this host speaks 1"),
+        (built("aborts"), "aborts", "it was built with panic = \"abort\": a panic in it would end the house"),
+        (built("changed_record"), "changed_record", "its records are not those of contract 1: "),
+        (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
+        (built("panics_in_descriptor"), "panics_in_descriptor", "the module panicked in descriptor at "),
+        (format!("{}\nsha256 = \"{}\"", built("sleeps"), "0".repeat(64)), "sleeps", "its SHA-256 is "),
+        (here("other"), "other", "its provider code \"echo\" is already served by module \"echo\""),
+        (
+            format!("{}\nisolation = \"worker\"", built("panics")),
+            "panics",
+            "plugins.toml line 28, module panics: isolation \"worker\" is not offered by this build",
+        ),
+    ];
+    let mut text = "[[module]]\nname = \"echo\"\n".to_owned();
+    text.extend(table.iter().map(|(entry, ..)| format!("[[module]]\n{entry}\n")));
+    let shop = Workshop::open_in(room, PROBE, &text);
+    assert!(shop.line("echo").available);
+    for (_, name, reason) in &table {
+        let line = shop.line(name);
+        assert!(!line.available && line.failure_reason.starts_with(reason), "{name}: {}", line.failure_reason);
+        assert!(line.failure_reason.len() < 600, "{name}: {} bytes", line.failure_reason.len());
+    }
+    assert_eq!((&*shop.line("contract_2").api_version, &*shop.line("text").api_version), ("2", ""));
+}
+
+#[test]
+fn a_foreign_library_is_told_from_a_module() {
+    let folders = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let found = folders.map(|folder| format!("{folder}/libm.so.6")).into_iter().find(|path| fs::exists(path).unwrap());
+    let Some(libm) = found else {
+        println!("skipped: this machine keeps no libm.so.6 where it was looked for");
+        return;
+    };
+    let shop = Workshop::open(PROBE, &format!("[[module]]\nfile = \"{libm}\"\n"));
+    let reason = shop.line("libm.so").failure_reason;
+    let expected = "it is a library but no provider module: it has no symbol cashier_provider_contract_version";
+    assert_eq!(&*reason, expected);
+}
+
+#[tokio::test]
+async fn a_panic_in_any_entry_is_an_error_of_that_call_and_tells_no_secret() {
+    let shop = two_good_modules();
+    let panicking = |entry: &str| ProviderConfig {
+        settings_json: json!({ "panic_in": entry }).to_string().into(),
+        ..config(1, "panics")
+    };
+    let said = |entry: &str, reason: &str| {
+        let expected = format!("the module panicked in {entry} at ");
+        assert!(reason.contains(&expected) && !reason.contains("canary"), "{reason}");
+    };
+    said("configure", &shop.plugins.validate(&panicking("configure")).await.unwrap_err());
+    said("configure", &shop.plugins.open_gateway(&panicking("configure")).await.err().unwrap());
+
+    let gateway = shop.gateway(&panicking("create_payment")).await;
+    let CreateEnding::NeverSent { reason } = create(&gateway).await else { panic!("nothing was sent") };
+    said("create_payment", &reason);
+    let notice = echo_notice("", &json!({}));
+    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Genuine { .. }), "other entries go on");
+
+    let gateway = shop.gateway(&panicking("normalize_status")).await;
+    let Verdict::NotWorking(reason) = gateway.verify(&notice, true).await else { panic!("it panicked") };
+    said("normalize_status", &reason);
+
+    let gateway = shop.gateway(&panicking("query_status")).await;
+    let QueryAnswer::NoAnswer(reason) = gateway.query(question(1)).await else { panic!("it panicked") };
+    said("query_status", &reason);
+    let gateway = shop.gateway(&panicking("advance_payment")).await;
+    let QueryAnswer::NoAnswer(reason) = gateway.advance(Durable::assertion(question(1))).await else { panic!() };
+    said("advance_payment", &reason);
+    let gateway = shop.gateway(&panicking("cancel_payment")).await;
+    let QueryAnswer::NoAnswer(reason) = gateway.cancel(Durable::assertion(question(1))).await else { panic!() };
+    said("cancel_payment", &reason);
+
+    drop(shop.gateway(&panicking("drop")).await);
+    assert_eq!(create(&shop.gateway(&panicking("")).await).await, CreateEnding::Accepted(NextAction::None));
+}
+
+/// A sleeping module, with 50 ms for each call.
+fn sleeping(shop_limits: &str) -> Workshop {
+    let text = format!(
+        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 50{shop_limits} }}\n[[module]]\nname = \"echo\"\n"
+    );
+    Workshop::open(PROBE, &text)
+}
+
+fn sleeps_in(entry: &str, sleep_ms: u64) -> ProviderConfig {
+    let settings = json!({ "sleep_in": entry, "sleep_ms": sleep_ms });
+    ProviderConfig { settings_json: settings.to_string().into(), ..config(1, "sleeps") }
+}
+
+/// Longer than any test runs.
+const FOR_EVER_MS: u64 = 3_600_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_does_not_return_is_left_behind_three_times_and_no_other_module_notices() {
+    let shop = sleeping("");
+    let (stuck, echo) = (shop.gateway(&sleeps_in("create_payment", FOR_EVER_MS)).await, config(2, "echo"));
+    let echo = shop.gateway(&echo).await;
+    let late = CreateEnding::NeverSent { reason: "the module did not return from a call in time".into() };
+    for left in ["degraded", "degraded", "unavailable"] {
+        assert_eq!(create(&stuck).await, late);
+        assert_eq!(&*shop.line("sleeps").health, left);
+    }
+    let gone = "the module is unavailable: too many of its calls never returned";
+    assert_eq!(create(&stuck).await, CreateEnding::NeverSent { reason: gone.into() });
+    assert_eq!(stuck.query(question(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
+    assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
+    assert_eq!(&*shop.line("echo").health, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_behind_a_stuck_one_are_served_by_the_next_thread() {
+    let shop = sleeping("");
+    let gateway = shop.gateway(&sleeps_in("query_status", FOR_EVER_MS)).await;
+    let (stuck, behind) = tokio::join!(gateway.query(question(1)), async {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        create(&gateway).await
+    });
+    assert_eq!(stuck, QueryAnswer::NoAnswer("the module did not return from a call in time".to_owned()));
+    let overloaded = "the module is overloaded: too many calls wait for it";
+    let served = behind == CreateEnding::Accepted(NextAction::Wait);
+    assert!(served || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");
+    assert_eq!(create(&gateway).await, CreateEnding::Accepted(NextAction::Wait));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
+    let shop = sleeping("");
+    let gateway = shop.gateway(&sleeps_in("create_payment", 400)).await;
+    let _late = tokio::join!(create(&gateway), create(&gateway), create(&gateway));
+    while &*shop.line("sleeps").health != "ok" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Genuine { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn configuring_that_does_not_return_is_given_up_and_not_tried_for_ever() {
+    let shop = sleeping("");
+    let config = sleeps_in("configure", FOR_EVER_MS);
+    for _ in 0..3 {
+        let error = shop.plugins.validate(&config).await.unwrap_err();
+        assert_eq!(error, "the module did not return from configuring in time");
+    }
+    let error = shop.plugins.open_gateway(&config).await.err().unwrap();
+    assert_eq!(error, "the module is unavailable: it never returned from configuring before");
+}
+
+#[tokio::test]
+async fn a_config_is_validated_in_the_modules_own_words() {
+    let shop = two_good_modules();
+    let echo = || config(1, "echo");
+    let with = |settings: serde_json::Value, over: serde_json::Value| ProviderConfig {
+        settings_json: settings.to_string().into(),
+        config_json: Secret::new(&over.to_string()),
+        ..echo()
+    };
+    let no_secret = ProviderConfig { webhook_secret: Secret::default(), ..echo() };
+    let table = [
+        (echo(), Ok(())),
+        (ProviderConfig { enabled: false, ..no_secret.clone() }, Ok(())),
+        (no_secret.clone(), Err("webhook_secret: is required")),
+        (ProviderConfig { config_json: Secret::new(r#"{"webhook_secret":"whsec_over"}"#), ..no_secret }, Ok(())),
+        (with(json!({"refuse_with": "not on Sundays"}), json!({})), Err("refuse_with: not on Sundays")),
+        (with(json!({"refuse_with": "no"}), json!({"refuse_with": ""})), Ok(())),
+        (with(json!({}), json!({"refuse_with": "I know whsec_1_canary"})), Err("refuse_with: I know ***")),
+        (with(json!([]), json!({})), Err("settings_json: is not a JSON object")),
+        (with(json!({}), json!("x")), Err("config_json: is not a JSON object")),
+        (with(json!({}), json!({"secret_key": []})), Err("secret_key: must be a text")),
+        (with(json!({"api_base": "https://echo.invalid/v2"}), json!({})), Ok(())),
+        (
+            with(json!({"api_base": "http://echo.invalid"}), json!({})),
+            Err("api_base: echo.invalid:80 may be asked over https only"),
+        ),
+        (
+            with(json!({"api_base": "https://evil.test"}), json!({})),
+            Err("api_base: evil.test:443 is not among the hosts of this provider"),
+        ),
+        (
+            with(json!({"api_base": "echo.invalid"}), json!({})),
+            Err("api_base: the URL is not valid: relative URL without a base"),
+        ),
+        (ProviderConfig { provider: "nobody".into(), ..echo() }, Ok(())),
+    ];
+    for (config, expected) in table {
+        assert_eq!(shop.plugins.validate(&config).await, expected.map_err(str::to_owned));
+    }
+    let nobody = shop.plugins.open_gateway(&config(1, "nobody")).await.err().unwrap();
+    assert_eq!(nobody, "no module for provider \"nobody\" is loaded");
+}
+
+#[tokio::test]
+async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
+    let shop = two_good_modules();
+    let replaced = |secret: &str, until: i64| ReplacedSecret { secret: Secret::new(secret), until: UnixTime(until) };
+    let config = ProviderConfig {
+        replaced_webhook_secrets: vec![replaced("whsec_before", NOW + 100), replaced("whsec_long_ago", NOW)],
+        ..config(1, "echo")
+    };
+    let gateway = shop.gateway(&config).await;
+    let genuine = async |secret: &str| {
+        matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Genuine { .. })
+    };
+    assert!(genuine("whsec_1_canary").await && genuine("whsec_before").await && !genuine("whsec_long_ago").await);
+    shop.clock.forward(100);
+    assert_eq!(shop.clock.now(), UnixTime(NOW + 100));
+    assert!(!genuine("whsec_before").await && genuine("whsec_1_canary").await);
+}
+
+#[tokio::test]
+async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() {
+    let room = tempfile::tempdir().unwrap();
+    let (file, mut bytes) = (room.path().join("echo.so"), fs::read(module_file("echo")).unwrap());
+    fs::write(&file, &bytes).unwrap();
+    let text = "[[module]]\nfile = \"echo.so\"\n";
+    let shop = Workshop::open_in(room, PROBE, text);
+    let outcome = |reports: Vec<cashier_host::plugins::Report>| {
+        let [report] = <[_; 1]>::try_from(reports).unwrap();
+        (report.generation, report.outcome)
+    };
+    assert_eq!(outcome(shop.reports.clone()), (1, Outcome::Loaded));
+    let old = shop.gateway(&config(1, "echo")).await;
+    assert_eq!(outcome(shop.plugins.reload().unwrap()), (1, Outcome::Unchanged));
+
+    // Bytes behind the last table change nothing but the file.
+    bytes.extend_from_slice(b"another build");
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, Outcome::Replaced { generation_before: 1 }));
+    let new = shop.gateway(&config(1, "echo")).await;
+    assert_ne!(old.listener().module_hash, new.listener().module_hash);
+    for gateway in [&old, &new] {
+        assert_eq!(create(gateway).await, CreateEnding::Accepted(NextAction::Redirect));
+    }
+
+    fs::write(&file, b"not even a library").unwrap();
+    let (reason, still_serving) = ("it is a text file, not a library".to_owned(), Some(2));
+    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, Outcome::Refused { reason, still_serving }));
+    assert!(shop.line("echo").available);
+
+    assert!(shop.reload("[[module]\n").unwrap_err().contains("plugins.toml: line 1:"));
+    assert!(shop.line("echo").available, "a broken plugins.toml changes nothing");
+
+    assert_eq!(outcome(shop.reload("").unwrap()), (2, Outcome::Delisted));
+    let line = shop.line("echo");
+    assert_eq!(
+        (line.available, &*line.failure_reason),
+        (false, "plugins.toml does not list it; it only hears about earlier payments")
+    );
+    let delisted = shop.gateway(&config(1, "echo")).await;
+    let notice = echo_notice("whsec_1_canary", &json!({}));
+    assert!(matches!(delisted.verify(&notice, true).await, Verdict::Genuine { .. }));
+}
+
+#[test]
+fn a_module_that_is_switched_off_is_loaded_for_old_payments_alone() {
+    let shop = Workshop::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
+    let line = shop.line("echo");
+    let reason = "plugins.toml has it switched off; it only hears about earlier payments";
+    assert_eq!((&*line.code, line.available, &*line.failure_reason), ("echo", false, reason));
+}
