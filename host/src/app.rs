@@ -118,7 +118,12 @@ impl CashierManager {
             entropy: Arc::clone(&machine.entropy),
             spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
         };
-        let house = House::new(ledger, picture, ports, Rules { public_url, webhook_patience: Rules::WEBHOOK_PATIENCE });
+        let rules = Rules {
+            public_url,
+            webhook_patience: Rules::WEBHOOK_PATIENCE,
+            deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+        };
+        let house = House::new(ledger, picture, ports, rules);
         janitor::start(&house);
 
         let (stop, stopped) = watch::channel(false);
