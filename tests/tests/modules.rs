@@ -338,6 +338,7 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
     assert!(shop.line("echo").available, "a broken plugins.toml changes nothing");
 
     assert_eq!(outcome(shop.reload("").unwrap()), (2, Outcome::Delisted));
+    assert_eq!(shop.plugins.reload().unwrap(), [], "it is told once");
     let line = shop.line("echo");
     assert_eq!(
         (line.available, &*line.failure_reason),
