@@ -161,7 +161,8 @@ fn limit_this_process() {
 #[cfg(not(unix))]
 fn limit_this_process() {}
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
