@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::ports::Fault;
 use crate::wire::envelope::TOKEN_LENGTH_MAX;
 
 /// Keys valid at once: an old one, a new one, and room for one per issuer.
@@ -72,8 +73,6 @@ pub enum KeyError {
     None,
     TooMany,
     SameId,
-    /// This line of the key text is not `id:hex`; counted from 1.
-    Line(usize),
 }
 
 impl fmt::Display for KeyError {
@@ -84,7 +83,6 @@ impl fmt::Display for KeyError {
             Self::None => f.write_str("at least one session key is needed"),
             Self::TooMany => write!(f, "at most {KEYS_MAX} session keys are valid at once"),
             Self::SameId => f.write_str("two session keys have the same id"),
-            Self::Line(line) => write!(f, "line {line} of the session keys is not `id:hex digits`"),
         }
     }
 }
@@ -100,18 +98,6 @@ impl SessionKeys {
     /// The first key signs what [`issue_token`] prints.
     pub fn new(keys: Vec<SessionKey>) -> Result<Self, KeyError> {
         Ok(Self { keys: ArcSwap::from_pointee(sound(keys)?) })
-    }
-
-    /// Keys as text: a line of `id:hex` each, the first signs. Blank lines and lines that begin with `#` do not count.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
-        let written = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let keys = written.map(|(at, line)| {
-            let (kid, digits) = line.split_once(':').ok_or(KeyError::Line(at))?;
-            let secret = Zeroizing::new(hex::decode(digits).map_err(|_| KeyError::Line(at))?);
-            SessionKey::new(kid, &secret)
-        });
-        Self::new(keys.collect::<Result<_, _>>()?)
     }
 
     pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), KeyError> {
@@ -164,7 +150,7 @@ impl SessionKeys {
     }
 }
 
-/// Makes a token signed by the first key; for the command line and tests. `None` when it cannot be signed.
+/// Makes a token signed by the first key; for the command line and tests.
 pub fn issue_token(
     keys: &SessionKeys,
     role: Role,
@@ -172,9 +158,10 @@ pub fn issue_token(
     brand: Option<&str>,
     ttl_seconds: i64,
     now: UnixTime,
-) -> Option<String> {
+) -> Result<String, Fault> {
+    let fault = || Fault::new("a token could not be signed");
     let keys = keys.keys.load();
-    let key = keys.first()?;
+    let key = keys.first().ok_or_else(fault)?;
     let kid = (!key.kid.is_empty()).then(|| key.kid.to_string());
     let header = Header { alg: ALGORITHM.into(), kid, crit: None };
     let claims = Claims {
@@ -185,10 +172,11 @@ pub fn issue_token(
         iat: Some(now.0),
         brand: brand.map(Into::into),
     };
-    let part = |json: Vec<u8>| URL_SAFE_NO_PAD.encode(json);
-    let message = format!("{}.{}", part(serde_json::to_vec(&header).ok()?), part(serde_json::to_vec(&claims).ok()?));
-    let signature = key.mac(&message)?.finalize().into_bytes();
-    Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    let (header, claims) = (serde_json::to_vec(&header).ok(), serde_json::to_vec(&claims).ok());
+    let (header, claims) = header.zip(claims).ok_or_else(fault)?;
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = key.mac(&message).ok_or_else(fault)?.finalize().into_bytes();
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 fn sound(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, KeyError> {
