@@ -31,6 +31,9 @@ use crate::ports::{
 };
 use crate::snapshot::{Served, Snapshot};
 
+/// Deposits that one customer may ask for before the bench's clock must pass.
+pub(crate) const DEPOSITS_PER_MINUTE: u32 = 30;
+
 /// A config and accounts as the published pages show them: customer 5 of brand `ion4` with login 2000009 in USD.
 pub(crate) struct Bench {
     pub(crate) house: Arc<House>,
@@ -63,7 +66,11 @@ impl Bench {
             entropy: Arc::new(TestEntropy::default()),
             spawn: Arc::new(TestSpawn),
         };
-        let rules = Rules { public_url: "https://pay.ion4.example".into(), webhook_patience: Duration::from_secs(2) };
+        let rules = Rules {
+            public_url: "https://pay.ion4.example".into(),
+            webhook_patience: Duration::from_secs(2),
+            deposits_per_minute: DEPOSITS_PER_MINUTE,
+        };
         Self { house: House::new(ledger, snapshot, ports, rules), clock, provider, trading }
     }
 }

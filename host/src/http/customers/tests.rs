@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::bench::{Bench, TestClock, own_words};
+use crate::bench::{Bench, DEPOSITS_PER_MINUTE, TestClock, own_words};
 use crate::http::session::{SessionKey, issue_token};
 use crate::http::testing::{Heard, TestDoor};
 use crate::http::webhook::NOTICE_LENGTH_MAX;
@@ -111,6 +111,21 @@ async fn a_deposit_redirects_repeats_and_conflicts() {
     let other = street.deposit("k", "251").await;
     assert_eq!((other.status, other.error().as_str()), (409, "IDEMPOTENCY_CONFLICT"));
     assert_eq!(street.bench.provider.orders.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_customer_who_asks_too_often_is_told_when_to_come_back() {
+    let street = Street::open().await;
+    for _ in 0..DEPOSITS_PER_MINUTE {
+        assert_eq!(street.deposit("k", "25").await.status, 200);
+    }
+    let heard = street.deposit("k", "25").await;
+    assert_eq!(
+        (heard.status, heard.error().as_str(), heard.header("retry-after")),
+        (429, "RET_ERR_FREQUENT", Some("1"))
+    );
+    street.bench.clock.pass(std::time::Duration::from_secs(60));
+    assert_eq!(street.deposit("k", "25").await.status, 200);
 }
 
 #[tokio::test]
