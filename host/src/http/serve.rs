@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
+use tracing::Instrument;
 use warp::Reply;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -184,7 +185,8 @@ impl Hall {
         let (method, path) = (request.method().clone(), logged(request.uri().path()));
 
         let mut routes = warp::service(self.routes.clone());
-        let routed = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().await;
+        let span = tracing::info_span!("request", id = %request_id);
+        let routed = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().instrument(span).await;
         let mut response = match routed {
             Ok(Ok(response)) => response,
             Err(_) => {
