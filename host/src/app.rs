@@ -15,11 +15,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::flows::{House, Ports, Rules, configure, janitor};
+use crate::http::customers::Customers;
 use crate::http::serve::{Door, Surroundings};
-use crate::http::session::{SessionKeys, parse_keys};
+use crate::http::session::SessionKeys;
 use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::plugins::{PluginSettings, Plugins, World, http_client::HttpNetworks};
+use crate::manager::Desk;
+use crate::plugins::http_client::{EgressSettings, HttpClient};
+use crate::plugins::{PluginSettings, Plugins, World};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::bodies::Reader;
@@ -100,12 +103,7 @@ impl CashierManager {
         let trading = Arc::new(Embedded::open(&settings.bases)?);
         let mut loaded = strand.reload().await?;
         let (configs, overrides) = take_configuration(&mut loaded);
-        let ledger = Ledger::new(
-            Arc::clone(&strand) as _,
-            board,
-            loaded,
-            Admission::new(Admission::DEFAULT_LIMIT),
-        );
+        let ledger = Ledger::new(Arc::clone(&strand) as _, board, loaded, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
@@ -171,8 +169,9 @@ pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
 }
 
 fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
-    let keys = parse_keys(&settings.session_keys).map_err(|error| Fault::new(format!("session keys: {error}")))?;
-    SessionKeys::new(keys).map(Arc::new).map_err(|error| Fault::new(format!("session keys: {error}")))
+    SessionKeys::parse(&settings.session_keys)
+        .map(Arc::new)
+        .map_err(|error| Fault::new(format!("session keys: {error}")))
 }
 
 /// Takes configs and overrides out of the loaded rows: the snapshot keeps them, not the books.
@@ -208,7 +207,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
             public_url: public_url.to_owned(),
         },
         World {
-            networks: Arc::new(HttpNetworks::new()?),
+            networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
             clock: Arc::clone(&machine.clock),
             entropy: Arc::clone(&machine.entropy),
         },
@@ -241,19 +240,17 @@ impl Sockets {
 
     fn doors(&self) -> Result<Doors, Fault> {
         let address = |socket: &TcpListener| socket.local_addr().map_err(|error| Fault::new(error.to_string()));
-        Ok(Doors {
-            customer: address(&self.customer)?,
-            manager: address(&self.manager)?,
-            watch: address(&self.watch)?,
-        })
+        Ok(Doors { customer: address(&self.customer)?, manager: address(&self.manager)?, watch: address(&self.watch)? })
     }
 
     fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>) -> [Door; 3] {
         let door = |name, socket, connections_max, routes| Door { name, socket, tls: None, connections_max, routes };
         let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
+        let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
+        let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
         [
-            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customer_routes(house, keys)),
-            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::manager_routes(house, keys)),
+            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customers::routes(Arc::new(customers))),
+            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::managers::routes(Arc::new(desk))),
             door("watch", self.watch, WATCH_CONNECTIONS_MAX, http::watch::routes(watched)),
         ]
     }

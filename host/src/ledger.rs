@@ -9,7 +9,6 @@ mod draft;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cashier_core::books::Books;
-use cashier_core::change::Commit;
 use cashier_core::ids::Seq;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
@@ -34,7 +33,6 @@ pub struct Ledger {
     recorder: Arc<dyn Recorder>,
     board: Arc<Board>,
     admission: Arc<Admission>,
-    listeners: Mutex<Vec<Box<dyn Fn(&Arc<Commit>) + Send>>>,
 }
 
 /// A decision's value, to be had once everything it rests on is on disk.
@@ -66,13 +64,7 @@ pub fn storage_unavailable() -> Refusal {
 impl Ledger {
     pub fn new(recorder: Arc<dyn Recorder>, board: Arc<Board>, loaded: Loaded, admission: Admission) -> Self {
         board.open_at(Seq(loaded.counters.seq));
-        Self {
-            books: Mutex::new(books_of(loaded)),
-            recorder,
-            board,
-            admission: Arc::new(admission),
-            listeners: Mutex::new(Vec::new()),
-        }
+        Self { books: Mutex::new(books_of(loaded)), recorder, board, admission: Arc::new(admission) }
     }
 
     /// Makes one decision. It sees the books and drafts changes; if it drafts any, they become one commit.
@@ -85,8 +77,7 @@ impl Ledger {
             Some(commit) => {
                 let commit = Arc::new(commit);
                 books.apply(&commit);
-                self.recorder.submit(Arc::clone(&commit));
-                self.announce(&commit);
+                self.recorder.submit(commit);
                 seq
             }
             None => Seq(books.counters().seq),
@@ -141,26 +132,6 @@ impl Ledger {
         }
         self.board.open_at(seq);
         Ok(())
-    }
-
-    /// Shows every commit to a listener, in order, before it is on disk; the listener waits for its seq itself.
-    pub fn listen(&self, listener: Box<dyn Fn(&Arc<Commit>) + Send>) {
-        if let Ok(mut listeners) = self.listeners.lock() {
-            listeners.push(listener);
-        }
-    }
-
-    /// Waits until a commit is on disk; `false` when it was lost.
-    pub async fn on_disk(&self, seq: Seq) -> bool {
-        self.board.wait(seq, self.board.epoch()).await
-    }
-
-    fn announce(&self, commit: &Arc<Commit>) {
-        if let Ok(listeners) = self.listeners.lock() {
-            for listener in listeners.iter() {
-                listener(commit);
-            }
-        }
     }
 
     /// The books, unless a commit failed or a decision panicked half way: then only a reload brings them back.

@@ -1,6 +1,8 @@
 //! The cashier: doors, flows, ledger, strand, plugin host and trading server, built by [`app`].
 //! ARCHITECTURE.md draws the rooms and says which room knows which.
 
+pub mod app;
+pub mod cli;
 pub mod flows;
 pub mod http;
 pub mod ledger;

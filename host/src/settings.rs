@@ -14,7 +14,7 @@ pub const SESSION_KEYS_VARIABLE: &str = "CASHIER_SESSION_KEYS";
 pub const SEAL_KEYS_VARIABLE: &str = "CASHIER_SEAL_KEYS";
 
 /// What makes one line of a key file without further tools.
-const MAKE_KEY: &str = r#"echo "k1:$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')""#;
+const MAKE_KEY: &str = r#"echo "1:$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')""#;
 
 /// The settings file as written.
 #[derive(Debug, Default, Deserialize)]
@@ -54,7 +54,7 @@ pub struct Settings {
     pub allow_sandbox_credit: Vec<Box<str>>,
     /// The text of the session key file: lines of `kid:hex`.
     pub session_keys: Zeroizing<String>,
-    /// The text of the seal key file: lines of `id:hex`, 32 bytes each, the first seals.
+    /// The text of the seal key file: lines of `number:hex`, 32 bytes each, the highest number seals.
     pub seal_keys: Zeroizing<String>,
     /// Proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpAddr>,
@@ -166,7 +166,7 @@ fn keys(
 mod tests {
     use super::*;
 
-    const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    const KEY: &str = "1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     fn parse(text: &str) -> Result<Settings, SettingsError> {
         Settings::parse(text, Path::new("/srv"), &|_| Some(KEY.into()))

@@ -60,6 +60,8 @@ pub enum KeyError {
     None,
     TooMany,
     SameId,
+    /// This line of the key text is not `id:hex`; counted from 1.
+    Line(usize),
 }
 
 impl fmt::Display for KeyError {
@@ -69,6 +71,7 @@ impl fmt::Display for KeyError {
             Self::None => f.write_str("at least one session key is needed"),
             Self::TooMany => write!(f, "at most {KEYS_MAX} session keys are valid at once"),
             Self::SameId => f.write_str("two session keys have the same id"),
+            Self::Line(line) => write!(f, "line {line} of the session keys is not `id:hex digits`"),
         }
     }
 }
@@ -84,6 +87,18 @@ impl SessionKeys {
     /// The first key signs what [`issue_token`] prints.
     pub fn new(keys: Vec<SessionKey>) -> Result<Self, KeyError> {
         Ok(Self { keys: ArcSwap::from_pointee(sound(keys)?) })
+    }
+
+    /// Keys as text: a line of `id:hex` each, the first signs. Blank lines and lines that begin with `#` do not count.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+        let written = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let keys = written.map(|(at, line)| {
+            let (kid, digits) = line.split_once(':').ok_or(KeyError::Line(at))?;
+            let secret = Zeroizing::new(hex::decode(digits).map_err(|_| KeyError::Line(at))?);
+            SessionKey::new(kid, &secret)
+        });
+        Self::new(keys.collect::<Result<_, _>>()?)
     }
 
     pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), KeyError> {

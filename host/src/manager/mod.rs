@@ -1,1 +1,82 @@
-//! The manager door: one table of commands.
+//! The manager API: one table of commands behind whatever door brings a message (API.md section 4). It reads the
+//! envelope, asks who is speaking, finds the command and wraps its answer; each command is in the file of its noun.
+//! It knows no socket.
+
+pub mod command;
+pub mod config;
+pub mod customer_override;
+pub mod module;
+pub mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::ManagerSession;
+use cashier_core::time::UnixTime;
+
+use self::command::{Call, Command};
+use crate::flows::{Asking, House};
+use crate::wire::envelope::{self, Envelope};
+use crate::wire::read::shown;
+
+/// Bytes of one message on every manager door (API.md section 4).
+pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
+
+/// Every command there is.
+pub const COMMANDS: &[Command] = &[
+    transaction::GET,
+    transaction::LIST,
+    config::PROVIDERS,
+    config::LIST,
+    config::ADD,
+    config::UPDATE,
+    config::DELETE,
+    customer_override::GET,
+    customer_override::LIST,
+    customer_override::UPDATE,
+    module::LIST,
+];
+
+/// Who a token speaks for. The doors check tokens; commands get the proof.
+pub trait Tokens: Send + Sync {
+    fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal>;
+}
+
+/// What the commands work with.
+pub struct Desk {
+    pub house: Arc<House>,
+    pub tokens: Arc<dyn Tokens>,
+}
+
+/// Answers one message with its number and the whole envelope. `authorization` is the door's own token, used where the
+/// message carries none.
+pub async fn answer(desk: &Desk, message: &[u8], authorization: Option<&str>, asking: Asking) -> (u16, Vec<u8>) {
+    match envelope::read(message) {
+        Ok(envelope) => {
+            let result = run(desk, &envelope, authorization, asking).await;
+            envelope::write(envelope.ext_id, &result)
+        }
+        Err((ext_id, refusal)) => envelope::write(ext_id, &Err(refusal)),
+    }
+}
+
+async fn run(
+    desk: &Desk,
+    envelope: &Envelope<'_>,
+    authorization: Option<&str>,
+    asking: Asking,
+) -> Result<Vec<u8>, Refusal> {
+    let token = envelope.token.as_deref().or(authorization);
+    let session = desk.tokens.manager(token, desk.house.clock.now())?;
+    let command = COMMANDS.iter().find(|known| *known.name == *envelope.command).ok_or_else(|| {
+        Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(&envelope.command)))
+    })?;
+    if !(command.may)(session.role()) {
+        return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
+    }
+    let call = Call { house: Arc::clone(&desk.house), session, data: envelope.data.into(), asking };
+    (command.run)(call).await
+}

@@ -1,9 +1,6 @@
 //! Seals credential columns: `version | key id | nonce | ciphertext`, bound to the table, column and row they belong to,
 //! so that a sealed value copied elsewhere does not open. It does not decide which columns are secret; `rows` does.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -20,8 +17,6 @@ const HEADER_BYTES: usize = 1 + 4 + NONCE_BYTES;
 const NONCE_BYTES: usize = 24;
 /// A ring of this many keys is a file that holds something else.
 const KEYS_MAX: usize = 64;
-/// `KEYS_MAX` lines of a ten-digit id and 64 hex digits, with room for comments.
-const RING_BYTES_MAX: u64 = 16 * 1024;
 
 /// The key ring: every key that may still open a row, the one with the highest id seals. No Debug: it holds keys.
 pub struct SealKeys {
@@ -30,15 +25,15 @@ pub struct SealKeys {
 }
 
 impl SealKeys {
-    /// Reads `<id> <64 hex digits>` entries, separated by line ends or commas; `#` begins a comment line. A key is
+    /// Reads `<id>:<64 hex digits>` entries, separated by line ends or commas; `#` begins a comment line. A key is
     /// rotated by adding one with a higher id.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let mut keys: Vec<(u32, Zeroizing<[u8; 32]>)> = Vec::new();
         let entries = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| line.split(','));
         for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
             let place = keys.len() + 1;
-            let malformed = || Fault::new(format!("seal key entry {place} is not '<id> <64 hex digits>'"));
-            let (id, digits) = entry.split_once(char::is_whitespace).ok_or_else(malformed)?;
+            let malformed = || Fault::new(format!("seal key entry {place} is not '<id>:<64 hex digits>'"));
+            let (id, digits) = entry.split_once(':').ok_or_else(malformed)?;
             let id: u32 = id.parse().map_err(|_| malformed())?;
             let mut key = Zeroizing::new([0; 32]);
             hex::decode_to_slice(digits.trim(), key.as_mut_slice()).map_err(|_| malformed())?;
@@ -51,48 +46,10 @@ impl SealKeys {
             keys.push((id, key));
         }
         if keys.is_empty() {
-            return Err(Fault::new("the seal key ring is empty: it needs one '<id> <64 hex digits>' entry at least"));
+            return Err(Fault::new("the seal key ring is empty: it needs one '<id>:<64 hex digits>' entry at least"));
         }
         keys.sort_unstable_by_key(|(id, _)| *id);
         Ok(Self { keys })
-    }
-
-    /// Reads the ring from an environment variable.
-    pub fn from_env(variable: &str) -> Result<Self, Fault> {
-        match std::env::var(variable) {
-            Ok(text) => Self::parse(&Zeroizing::new(text)),
-            Err(_) => Err(Fault::new(format!("the environment variable {variable} holds no seal keys"))),
-        }
-    }
-
-    /// Reads the ring from a file.
-    pub fn from_file(path: &Path) -> Result<Self, Fault> {
-        let trouble = |error| Fault::new(format!("cannot read the seal keys in {}: {error}", path.display()));
-        let mut text = Zeroizing::new(String::new());
-        let file = File::open(path).map_err(trouble)?;
-        file.take(RING_BYTES_MAX).read_to_string(&mut text).map_err(trouble)?;
-        Self::parse(&text).map_err(|fault| Fault::new(format!("{}: {fault}", path.display())))
-    }
-
-    /// Reads the ring from a file; where there is none yet, makes one with a fresh key, readable by its owner alone.
-    /// Rows sealed under a lost key stay shut: the load then names the key id that is missing.
-    pub fn from_file_or_new(path: &Path, entropy: &dyn Entropy) -> Result<Self, Fault> {
-        if path.exists() {
-            return Self::from_file(path);
-        }
-        let trouble = |error| Fault::new(format!("cannot make the seal key file {}: {error}", path.display()));
-        let mut key = Zeroizing::new([0; 32]);
-        for half in key.chunks_exact_mut(16) {
-            half.copy_from_slice(&entropy.bits().to_le_bytes());
-        }
-        let line = Zeroizing::new(format!("1 {}\n", *Zeroizing::new(hex::encode(key.as_slice()))));
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(trouble)?;
-        file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(trouble)?;
-        Self::parse(&line)
     }
 
     fn find(&self, id: u32) -> Option<&[u8; 32]> {
@@ -193,8 +150,8 @@ mod tests {
         Seal::new(SealKeys::parse(ring).unwrap(), Arc::new(Counting(AtomicU64::new(0))))
     }
 
-    const ONE: &str = "1 1111111111111111111111111111111111111111111111111111111111111111";
-    const TWO: &str = "2 2222222222222222222222222222222222222222222222222222222222222222";
+    const ONE: &str = "1:1111111111111111111111111111111111111111111111111111111111111111";
+    const TWO: &str = "2:2222222222222222222222222222222222222222222222222222222222222222";
     const PLACE: Place = Place { table: "provider_config", column: "secret_key", row: 3 };
 
     #[test]
@@ -238,25 +195,9 @@ mod tests {
     fn a_ring_that_is_none_is_refused_without_showing_it() {
         let nearly = &ONE[..ONE.len() - 1];
         let twice = format!("{ONE}\n{ONE}");
-        for text in ["", "# nothing", "canary", "x 11", "1 canary", nearly, &twice] {
+        for text in ["", "# nothing", "canary", "x:11", "1:canary", nearly, &twice] {
             let refused = SealKeys::parse(text).err().unwrap().to_string();
             assert!(!refused.contains("canary") && !refused.contains("1111"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_key_file_is_made_once_for_its_owner_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("seal.keys");
-        let entropy: Arc<dyn Entropy> = Arc::new(Counting(AtomicU64::new(0)));
-        let made = Seal::new(SealKeys::from_file_or_new(&path, &*entropy).unwrap(), entropy.clone());
-        let sealed = made.close(PLACE, "kept").unwrap();
-        let read = Seal::new(SealKeys::from_file_or_new(&path, &*entropy).unwrap(), entropy);
-        assert_eq!(read.open(PLACE, &sealed).unwrap().as_str(), "kept");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
 }

@@ -16,20 +16,19 @@ const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
 /// Sort places: far more than configs, and within every client's integers.
 const SORT_INDEX_MAX: i64 = 1_000_000_000;
 
-/// Whether the row's credentials that are no secrets are shown: managers of one brand read configs of every brand
-/// without any (API.md section 4, brand scope).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credentials {
-    Shown,
-    Hidden,
+/// The row without the credentials that are no secrets either, for those who may not see them: managers of one brand
+/// read configs of every brand so (API.md section 4, brand scope).
+pub fn without_credentials(config: &ProviderConfig) -> ProviderConfig {
+    ProviderConfig {
+        merchant_id: Box::default(),
+        public_key: Box::default(),
+        settings_json: Box::default(),
+        ..config.clone()
+    }
 }
 
 /// The whole record. Secrets are `""` for everyone.
-pub fn write(out: &mut Vec<u8>, config: &ProviderConfig, credentials: Credentials) {
-    let (merchant_id, public_key, settings_json): (&str, &str, &str) = match credentials {
-        Credentials::Shown => (&config.merchant_id, &config.public_key, &config.settings_json),
-        Credentials::Hidden => ("", "", ""),
-    };
+pub fn write(out: &mut Vec<u8>, config: &ProviderConfig) {
     write::object(out, |fields| {
         fields
             .number("id", config.id.0)
@@ -38,11 +37,11 @@ pub fn write(out: &mut Vec<u8>, config: &ProviderConfig, credentials: Credential
             .text("method", &config.method)
             .text("country", &config.country)
             .text("currency", &config.currency)
-            .text("merchant_id", merchant_id)
-            .text("public_key", public_key)
+            .text("merchant_id", &config.merchant_id)
+            .text("public_key", &config.public_key)
             .text("secret_key", "")
             .text("webhook_secret", "")
-            .text("settings_json", settings_json)
+            .text("settings_json", &config.settings_json)
             .text("config_json", "")
             .raw("min_amount", &config.min_amount.to_wire())
             .raw("max_amount", &config.max_amount.to_wire())
@@ -139,25 +138,25 @@ pub(crate) mod tests {
         }
     }
 
-    fn shown(credentials: Credentials) -> String {
+    fn shown(config: &ProviderConfig) -> String {
         let mut out = Vec::new();
-        write(&mut out, &kept(), credentials);
+        write(&mut out, config);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn a_row_shows_its_fields_in_order_and_no_secret_ever() {
         assert_eq!(
-            shown(Credentials::Shown),
+            shown(&kept()),
             r#"{"id":1,"provider":"stripe","brand":"ion4","method":"card","country":"","currency":"USD","merchant_id":"acct_1","public_key":"pk_1","secret_key":"","webhook_secret":"","settings_json":"{\"capture\":1}","config_json":"","min_amount":25.5,"max_amount":0.0,"sandbox":1,"enabled":1,"sort_index":-3,"created_time":1779270000,"updated_time":1779270001}"#
         );
-        let hidden = shown(Credentials::Hidden);
+        let hidden = shown(&without_credentials(&kept()));
         assert!(!hidden.contains("CANARY") && !hidden.contains("acct_1") && !hidden.contains("pk_1"), "{hidden}");
     }
 
     #[test]
     fn a_row_sent_back_keeps_every_secret() {
-        let update = read(shown(Credentials::Shown).as_bytes()).unwrap();
+        let update = read(shown(&kept()).as_bytes()).unwrap();
         assert_eq!(update.id, Some(ConfigId(1)));
         assert_eq!((update.secret_key, update.webhook_secret, update.config_json), (None, None, None));
         assert_eq!(update.min_amount, Some(kept().min_amount));

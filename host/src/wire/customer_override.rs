@@ -10,26 +10,40 @@ use cashier_core::refusal::Refusal;
 use crate::wire::read::Fields;
 use crate::wire::write;
 
+/// A field of the record: its name and how its value is written.
+pub type Column = (&'static str, fn(&mut Vec<u8>, &CustomerOverride));
+
+/// All fields in the published order; also the columns of the table form.
+pub const FIELDS: [Column; 15] = [
+    ("id", |out, row| write::number(out, row.id.0)),
+    ("customer_id", |out, row| write::number(out, row.customer_id.0)),
+    ("brand", |out, row| write::text(out, &row.brand)),
+    ("provider_config_id", |out, row| write::number(out, row.provider_config_id.0)),
+    ("provider", |out, row| write::text(out, &row.provider)),
+    ("method", |out, row| write::text(out, &row.method)),
+    ("mode", |out, row| write::number(out, row.mode.number().into())),
+    ("min_amount", |out, row| out.extend_from_slice(row.min_amount.to_wire().as_bytes())),
+    ("max_amount", |out, row| out.extend_from_slice(row.max_amount.to_wire().as_bytes())),
+    ("enabled", |out, row| write::number(out, row.enabled.into())),
+    ("reason", |out, row| write::text(out, &row.reason)),
+    ("comment", |out, row| write::text(out, &row.comment)),
+    ("expires_time", |out, row| write::signed(out, row.expires_time.0)),
+    ("created_time", |out, row| write::signed(out, row.created_time.0)),
+    ("updated_time", |out, row| write::signed(out, row.updated_time.0)),
+];
+
 /// The whole record.
 pub fn write(out: &mut Vec<u8>, row: &CustomerOverride) {
     write::object(out, |fields| {
-        fields
-            .number("id", row.id.0)
-            .number("customer_id", row.customer_id.0)
-            .text("brand", &row.brand)
-            .number("provider_config_id", row.provider_config_id.0)
-            .text("provider", &row.provider)
-            .text("method", &row.method)
-            .number("mode", row.mode.number().into())
-            .raw("min_amount", &row.min_amount.to_wire())
-            .raw("max_amount", &row.max_amount.to_wire())
-            .flag("enabled", row.enabled)
-            .text("reason", &row.reason)
-            .text("comment", &row.comment)
-            .time("expires_time", row.expires_time)
-            .time("created_time", row.created_time)
-            .time("updated_time", row.updated_time);
+        for (name, write) in FIELDS {
+            fields.value(name, |out| write(out, row));
+        }
     });
+}
+
+/// One row of the table form, in the order of [`FIELDS`].
+pub fn write_row(out: &mut Vec<u8>, row: &CustomerOverride) {
+    write::array(out, FIELDS, |out, (_, write)| write(out, row));
 }
 
 /// Reads an edit. A whole row sent back is fine: its times are read-only and pass unread.

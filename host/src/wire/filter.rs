@@ -43,9 +43,21 @@ impl Parameters {
         }
     }
 
+    /// Refuses whatever was not taken.
+    pub fn finish(&self) -> Result<(), Refusal> {
+        match self.0.keys().next() {
+            Some(unknown) => Err(Refusal::invalid(format!("{} is not a known parameter", shown(unknown)))),
+            None => Ok(()),
+        }
+    }
+
     /// The filter that the remaining parameters say. Any other parameter is refused by its name.
-    pub fn into_filter<F: Field>(mut self) -> Result<Filter<F>, Refusal> {
-        let mut builder = FilterBuilder::new();
+    pub fn into_filter<F: Field>(self) -> Result<Filter<F>, Refusal> {
+        self.into_filter_on(FilterBuilder::new())
+    }
+
+    /// The same on top of conditions that the door itself sets.
+    pub fn into_filter_on<F: Field>(mut self, mut builder: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
         if let Some(limit) = self.take("limit")? {
             builder.limit(&limit)?;
         }
@@ -60,10 +72,8 @@ impl Parameters {
         if let Some(node) = self.0.remove("orderBy") {
             read_order(&mut builder, &node)?;
         }
-        match self.0.keys().next() {
-            Some(unknown) => Err(Refusal::invalid(format!("{} is not a known parameter", shown(unknown)))),
-            None => Ok(builder.build()),
-        }
+        self.finish()?;
+        Ok(builder.build())
     }
 }
 

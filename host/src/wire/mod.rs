@@ -17,5 +17,6 @@ pub mod operation;
 pub mod read;
 pub mod refusal;
 pub mod transaction;
+pub mod webhook;
 pub mod withdrawal;
 pub mod write;

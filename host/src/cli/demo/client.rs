@@ -26,6 +26,16 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<&'a str>,
 }
 
+impl<'a> Call<'a> {
+    pub(super) fn get(url: &'a str, token: Option<(&'a str, &'a str)>) -> Self {
+        Self { method: Method::GET, url, token, body: None }
+    }
+
+    pub(super) fn post(url: &'a str, token: Option<(&'a str, &'a str)>, body: &'a str) -> Self {
+        Self { method: Method::POST, url, token, body: Some(body) }
+    }
+}
+
 impl Teller {
     pub(super) fn new() -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http() }

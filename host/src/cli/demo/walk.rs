@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use http::Method;
 use serde_json::{Value, json};
 
 use super::super::{CliError, say};
@@ -19,8 +18,6 @@ pub(super) async fn walk(world: &World) -> Result<(), CliError> {
     let (customer, manager) = (format!("http://{}", world.doors.customer), format!("http://{}", world.doors.manager));
     let as_customer = Some(("customer token", &*world.customer_token));
     let as_manager = Some(("manager token", &*world.manager_token));
-    let get = |url, token| Call { method: Method::GET, url, token, body: None };
-    let post = |url, token, body| Call { method: Method::POST, url, token, body: Some(body) };
     let door = format!("{manager}/manager");
 
     say("\n1. Ops give brand ion4 a provider. The secrets go in and are never shown again.");
@@ -31,42 +28,48 @@ pub(super) async fn walk(world: &World) -> Result<(), CliError> {
     }});
     let hidden = config.to_string().replace(&world.service_key, "***").replace(&world.webhook_secret, "***");
     say(&format!("  > POST {door}\n  > Authorization: <manager token>\n  > {hidden}"));
-    let (status, answer) = teller.send(&post(&door, as_manager, &config.to_string())).await?;
+    let (status, answer) = teller.send(&Call::post(&door, as_manager, &config.to_string())).await?;
     say(&format!("  < {status} {}", String::from_utf8_lossy(&answer)));
     let saved: Value = serde_json::from_slice(&answer).map_err(|error| CliError(error.to_string()))?;
     expect("the config has an id", &saved["data"]["provider"]["id"], &json!(1))?;
     expect("the secret is not shown", &saved["data"]["provider"]["secret_key"], &json!(""))?;
 
     say("\n2. The customer asks how account 2000009 can be paid into.");
-    let methods = teller.tell(get(&format!("{customer}/cashier/methods?login=2000009"), as_customer)).await?;
+    let methods = teller.tell(Call::get(&format!("{customer}/cashier/methods?login=2000009"), as_customer)).await?;
     expect("one method is offered", &methods["count"], &json!(1))?;
 
     say("\n3. The customer deposits 250 USD. The transaction is on disk before the provider is called.");
     let order = json!({"login": 2_000_009, "provider": "sandbox", "method": "card", "amount": 250, "currency": "USD",
         "idempotency_key": "demo-deposit-1"});
-    let deposit = teller.tell(post(&format!("{customer}/cashier/deposit"), as_customer, &order.to_string())).await?;
+    let deposit =
+        teller.tell(Call::post(&format!("{customer}/cashier/deposit"), as_customer, &order.to_string())).await?;
     expect("the customer is sent to the payment page", &deposit["next_action"], &json!("REDIRECT"))?;
     expect("the payment is pending", &deposit["transaction"]["status"], &json!(1))?;
     let id = deposit["transaction"]["id"].clone();
     let page = deposit["redirect_url"].as_str().unwrap_or_default().to_owned();
 
-    say("\n4. The customer presses Pay on the provider's page. The provider signs a webhook and sends it to the cashier.");
-    let paid = teller.tell(post(&format!("{page}/pay"), None, "{}")).await?;
+    say(
+        "\n4. The customer presses Pay on the provider's page. The provider signs a webhook and sends it to the cashier.",
+    );
+    let paid = teller.tell(Call::post(&format!("{page}/pay"), None, "{}")).await?;
     expect("the provider has the money", &paid["status"], &json!("confirmed"))?;
 
-    say("\n5. The webhook was verified by the module, compared by the host, and the account was credited. The customer looks.");
+    say(
+        "\n5. The webhook was verified by the module, compared by the host, and the account was credited. The customer looks.",
+    );
     let list = format!("{customer}/cashier/transactions?where[0][0]=id&where[0][1]==&where[0][2]={id}");
     wait_until_credited(&teller, &list, world).await?;
-    let rows = teller.tell(get(&list, as_customer)).await?;
+    let rows = teller.tell(Call::get(&list, as_customer)).await?;
     expect("the transaction is credited", &rows["rows"][0]["status"], &json!(3))?;
 
     say("\n6. The same request with the same key answers the same and moves nothing.");
-    let again = teller.tell(post(&format!("{customer}/cashier/deposit"), as_customer, &order.to_string())).await?;
+    let again =
+        teller.tell(Call::post(&format!("{customer}/cashier/deposit"), as_customer, &order.to_string())).await?;
     expect("it is the same transaction", &again["transaction"]["id"], &id)?;
 
     say("\n7. BackOffice sees the transaction and the one balance operation that credited it.");
     let view = json!({"command": "MngGetCashierTransaction", "extID": "demo-2", "data": {"id": id}}).to_string();
-    let view = teller.tell(post(&door, as_manager, &view)).await?;
+    let view = teller.tell(Call::post(&door, as_manager, &view)).await?;
     let operations = &view["data"]["balance_operations"];
     expect("there is one operation", &json!(operations.as_array().map_or(0, Vec::len)), &json!(1))?;
     expect("it is posted", &operations[0]["status"], &json!(1))?;
@@ -80,7 +83,7 @@ pub(super) async fn walk(world: &World) -> Result<(), CliError> {
 async fn wait_until_credited(teller: &Teller, list: &str, world: &World) -> Result<(), CliError> {
     let token = Some(("customer token", &*world.customer_token));
     for _ in 0..LOOKS_MAX {
-        let (_, answer) = teller.send(&Call { method: Method::GET, url: list, token, body: None }).await?;
+        let (_, answer) = teller.send(&Call::get(list, token)).await?;
         let rows: Value = serde_json::from_slice(&answer).unwrap_or_default();
         if rows["rows"][0]["status"] == json!(3) {
             return Ok(());

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::super::{CliError, say};
 use crate::app::{CashierManager, Doors};
-use crate::http::session::{SessionKeys, issue_token, parse_keys};
+use crate::http::session::{SessionKeys, issue_token};
 use crate::ports::{Clock, Entropy};
 use crate::settings::Settings;
 use crate::system::{SystemClock, SystemEntropy};
@@ -28,7 +28,6 @@ const ROSTER: &str = r#"{
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 pub(super) struct World {
-    pub(super) folder: PathBuf,
     pub(super) doors: Doors,
     pub(super) service_url: String,
     pub(super) service_key: String,
@@ -49,30 +48,23 @@ impl World {
         let (service, service_url) = start_service(&folder).await?;
 
         write_private(&folder.join("session.key"), &format!("demo:{}{}\n", random(), random()))?;
-        write_private(&folder.join("seal.key"), &format!("demo:{}{}\n", random(), random()))?;
+        write_private(&folder.join("seal.key"), &format!("1:{}{}\n", random(), random()))?;
         write(&folder.join("plugins.toml"), &plugins(&service_url)?)?;
         write(&folder.join("cashier.toml"), SETTINGS)?;
         let settings = Settings::read(&folder.join("cashier.toml"))?;
-        fill_trading_server(&settings, &folder)?;
+        let (bases, roster) = (settings.bases.clone(), folder.join("roster.json"));
+        let filled = tokio::task::spawn_blocking(move || fill_trading_server(&bases, &roster)).await;
+        filled.unwrap_or_else(|_| Err(CliError("filling the trading server was interrupted".into())))?;
 
-        let keys = SessionKeys::new(parse_keys(&settings.session_keys).map_err(|error| CliError(error.to_string()))?)
-            .map_err(|error| CliError(error.to_string()))?;
+        let keys = SessionKeys::parse(&settings.session_keys).map_err(|error| CliError(error.to_string()))?;
         let now = SystemClock::new().now();
-        let token = |role, id| issue_token(&keys, role, id, None, TOKEN_SECONDS, now).map_err(CliError::from);
+        let token = |role, id| {
+            issue_token(&keys, role, id, None, TOKEN_SECONDS, now).ok_or_else(|| CliError("no token was signed".into()))
+        };
         let (customer_token, manager_token) = (token(Role::Customer, 5)?, token(Role::Manager, 1)?);
         let manager = CashierManager::open(settings).await?;
         let doors = manager.doors();
-        Ok(Self {
-            folder,
-            doors,
-            service_url,
-            service_key,
-            webhook_secret,
-            customer_token,
-            manager_token,
-            manager,
-            service,
-        })
+        Ok(Self { doors, service_url, service_key, webhook_secret, customer_token, manager_token, manager, service })
     }
 
     /// What the trading server says account 2000009 holds.
@@ -127,11 +119,11 @@ fn plugins(service_url: &str) -> Result<String, CliError> {
     ))
 }
 
-fn fill_trading_server(settings: &Settings, folder: &Path) -> Result<(), CliError> {
-    let file = folder.join("roster.json");
-    write(&file, ROSTER)?;
-    let server = trading::embedded::Embedded::open(&settings.bases)?;
-    let imported = trading::import::import(&file, &server).map_err(|error| CliError(error.to_string()))?;
+/// Blocks on the disk.
+fn fill_trading_server(bases: &Path, roster: &Path) -> Result<(), CliError> {
+    write(roster, ROSTER)?;
+    let server = trading::embedded::Embedded::open(bases)?;
+    let imported = trading::import::import(roster, &server).map_err(|error| CliError(error.to_string()))?;
     server.close();
     say(&format!("Trading server: {imported}"));
     Ok(())

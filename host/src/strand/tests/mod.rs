@@ -24,7 +24,7 @@ use super::seal::SealKeys;
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{Entropy, Fault, Synced};
 
-const RING: &str = "7 0707070707070707070707070707070707070707070707070707070707070707";
+const RING: &str = "7:0707070707070707070707070707070707070707070707070707070707070707";
 
 /// How long a test waits for something that must happen; only a defect ever waits it out.
 const PATIENCE: Duration = Duration::from_secs(60);

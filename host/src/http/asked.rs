@@ -1,0 +1,126 @@
+//! A request as an endpoint sees it: method, path, query, headers, where it came from, and a body that is read only
+//! when asked for, within a size and a time. It knows no endpoint.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use futures_util::future::{self, Either};
+use futures_util::{Stream, StreamExt};
+use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+use crate::ports::Clock;
+
+/// How long a body may take to arrive: a phone on a poor line sends 64 KiB in far less.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Longest locale carried, as BCP 47 recommends for fixed fields (RFC 5646, section 4.4.1).
+const LOCALE_LENGTH_MAX: usize = 35;
+
+/// What the accept loop knows of a request before any endpoint does.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub request_id: Arc<str>,
+    /// The asker's address, as far as trusted proxies tell.
+    pub ip: IpAddr,
+}
+
+type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
+
+/// A request.
+pub struct Asked {
+    pub method: Method,
+    /// As received, percent-encoded.
+    pub path: Box<str>,
+    /// Behind the `?`, as received.
+    pub raw_query: Box<str>,
+    pub headers: HeaderMap,
+    pub origin: Origin,
+    body: Body,
+}
+
+/// Takes the whole request; it goes behind the filters that match the path.
+pub fn asked() -> BoxedFilter<(Asked,)> {
+    let raw_query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and(raw_query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Origin>())
+        .and(warp::body::stream())
+        .map(|method, path: warp::path::FullPath, query: String, headers, origin, body| Asked {
+            method,
+            path: path.as_str().into(),
+            raw_query: query.into(),
+            headers,
+            origin,
+            body: plain(body),
+        })
+        .boxed()
+}
+
+fn plain<S, B>(body: S) -> Body
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+    B: Buf,
+{
+    Box::pin(body.map(|piece| piece.map(|mut piece| piece.copy_to_bytes(piece.remaining())).map_err(|_| ())))
+}
+
+impl Asked {
+    /// The one value of a header; none when it is missing, repeated or no text.
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+
+    pub fn authorization(&self) -> Option<&str> {
+        self.header(&AUTHORIZATION)
+    }
+
+    pub fn content_type(&self) -> &str {
+        self.header(&CONTENT_TYPE).unwrap_or_default()
+    }
+
+    /// The first language the asker prefers, or nothing.
+    pub fn locale(&self) -> &str {
+        let accepted = self.header(&ACCEPT_LANGUAGE).unwrap_or_default();
+        let first = accepted.split([',', ';']).next().unwrap_or_default().trim();
+        let sound =
+            first.len() <= LOCALE_LENGTH_MAX && first.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if sound { first } else { "" }
+    }
+
+    /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`].
+    pub async fn read_body(&mut self, length_max: usize, clock: &dyn Clock) -> Result<Bytes, Refusal> {
+        let too_large =
+            || Refusal::new(RefusalCode::BodyTooLarge, format!("the body is larger than {length_max} bytes"));
+        let declared = self.header(&CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+        if declared.is_some_and(|length| length > length_max as u64) {
+            return Err(too_large());
+        }
+        let body = &mut self.body;
+        let reading = Box::pin(async move {
+            let mut whole = BytesMut::new();
+            while let Some(piece) = body.next().await {
+                let piece = piece.map_err(|()| Refusal::invalid("the body broke off"))?;
+                if whole.len() + piece.len() > length_max {
+                    return Err(too_large());
+                }
+                whole.extend_from_slice(&piece);
+            }
+            Ok(whole.freeze())
+        });
+        match future::select(reading, clock.sleep(BODY_TIME_MAX)).await {
+            Either::Left((body, _)) => body,
+            Either::Right(_) => Err(Refusal::new(RefusalCode::RequestTimeout, "the body took too long to arrive")),
+        }
+    }
+}

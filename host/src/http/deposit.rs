@@ -1,0 +1,25 @@
+//! `POST /cashier/deposit`: reads the order, lets the flow make it, answers with what the customer does next. A provider's
+//! "no" comes with the transaction that it ended.
+
+use cashier_core::refusal::Refusal;
+
+use crate::flows::deposit;
+use crate::http::asked::Asked;
+use crate::http::customers::{Customers, JSON_LENGTH_MAX, asking};
+use crate::http::reply::Answer;
+use crate::wire;
+
+pub(super) async fn answer(customers: &Customers, mut asked: Asked) -> Result<Answer, Refusal> {
+    let session = customers.session(&asked)?;
+    let body = asked.read_body(JSON_LENGTH_MAX, &*customers.house.clock).await?;
+    let request = wire::deposit::read(&body, session.customer_id())?;
+    let outcome = deposit::deposit(&customers.house, &session, request, asking(&asked)).await?;
+    let answer = match outcome.refusal() {
+        Some(refusal) => Answer::refused_with_transaction(&refusal, &outcome.transaction),
+        None => Answer::fine(|out| {
+            let (redirect_url, instructions) = (&outcome.answer.redirect_url, &outcome.answer.instructions_json);
+            wire::deposit::write(out, &outcome.transaction, outcome.next_action(), redirect_url, instructions);
+        }),
+    };
+    Ok(answer.after(outcome.provider_time))
+}

@@ -1,0 +1,243 @@
+//! The accept loop around the routes: slow senders, too many connections, panics, TLS, request ids, latency and the
+//! access log are met here, once, for every door. It knows no path.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::refusal::{Refusal, RefusalCode};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
+use warp::Reply;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::http::asked::Origin;
+use crate::http::reply::{Answer, Outside};
+use crate::http::stall::StallGuard;
+use crate::ports::{Clock, Entropy, Fault};
+
+/// How long a request's head may take, and how long an idle connection is kept: a half-sent request must not hold a
+/// place for long.
+pub const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a TLS handshake may take: three round trips on the slowest line served.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a request's head: the longest filter (1000 list values, percent-encoded) takes 48 KiB.
+const HEAD_LENGTH_MAX: usize = 64 * 1024;
+
+/// Header lines of a request; browsers behind two proxies send about 30.
+const HEADERS_MAX: usize = 96;
+
+/// Longest request id taken over from a client.
+const REQUEST_ID_LENGTH_MAX: usize = 64;
+
+/// Bytes of a path that are logged.
+const LOGGED_PATH_MAX: usize = 128;
+
+/// Pause after the system refused to accept: it is out of descriptors and needs some to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A door: where it listens and what it answers.
+pub struct Door {
+    /// For the log.
+    pub name: &'static str,
+    pub socket: TcpListener,
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Connections beyond this wait in the system's queue.
+    pub connections_max: usize,
+    pub routes: BoxedFilter<(Answer,)>,
+}
+
+/// What every door needs of the world.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Arc<[IpAddr]>,
+}
+
+/// Serves until `stop` says so, then lets requests under way finish for as long as `drain`. Tells how many connections
+/// were cut.
+pub async fn serve(door: Door, surroundings: Surroundings, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
+    let Door { name, socket, tls, connections_max, routes } = door;
+    let places = Arc::new(Semaphore::new(connections_max));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let hall = Hall { name, routes, surroundings: surroundings.clone() };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stopped| *stopped) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&socket, &places) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, place)) => {
+                let (hall, tls, watcher) = (hall.clone(), tls.clone(), graceful.watcher());
+                connections.spawn(async move {
+                    if let Err(fault) = attend(hall, stream, peer, tls, watcher).await {
+                        tracing::debug!(door = name, %fault, "a connection ended early");
+                    }
+                    drop(place);
+                });
+            }
+            Err(fault) => {
+                tracing::warn!(door = name, %fault, "a connection could not be accepted");
+                surroundings.clock.sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(socket);
+    let finished = Box::pin(async {
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
+    });
+    let late = futures_util::future::select(finished, surroundings.clock.sleep(drain)).await;
+    drop(late);
+    let cut = connections.len();
+    connections.shutdown().await;
+    cut
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    socket: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Result<(TcpStream, SocketAddr, OwnedSemaphorePermit), Fault> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(|error| Fault::new(error.to_string()))?;
+    let (stream, peer) = socket.accept().await.map_err(|error| Fault::new(error.to_string()))?;
+    Ok((stream, peer, place))
+}
+
+async fn attend(
+    hall: Hall,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    watcher: Watcher,
+) -> Result<(), Fault> {
+    // Answers are whole and small; waiting to fill a packet costs 40 ms.
+    stream.set_nodelay(true).map_err(|error| Fault::new(error.to_string()))?;
+    let stream = StallGuard::new(stream);
+    match tls {
+        None => speak(hall, stream, peer, watcher).await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            let stream = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
+            let stream = stream.map_err(|_| Fault::new("the TLS handshake took too long"))?;
+            speak(hall, stream.map_err(|error| Fault::new(format!("TLS: {error}")))?, peer, watcher).await
+        }
+    }
+}
+
+async fn speak<S>(hall: Hall, stream: S, peer: SocketAddr, watcher: Watcher) -> Result<(), Fault>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let hall = hall.clone();
+        async move { Ok::<_, Infallible>(hall.answer(request, peer.ip()).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME_MAX)
+        .max_buf_size(HEAD_LENGTH_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    watcher.watch(connection).await.map_err(|error| Fault::new(error.to_string()))
+}
+
+/// One door's routes with what surrounds them.
+#[derive(Clone)]
+struct Hall {
+    name: &'static str,
+    routes: BoxedFilter<(Answer,)>,
+    surroundings: Surroundings,
+}
+
+impl Hall {
+    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response {
+        let began = self.surroundings.clock.monotonic();
+        let request_id = request_id(request.headers(), &*self.surroundings.entropy);
+        let ip = asker(peer, request.headers(), &self.surroundings.trusted_proxies);
+        request.extensions_mut().insert(Origin { request_id: Arc::clone(&request_id), ip });
+        let (method, path) = (request.method().clone(), logged(request.uri().path()));
+
+        let mut routes = warp::service(self.routes.clone());
+        let routed = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().await;
+        let mut response = match routed {
+            Ok(Ok(response)) => response,
+            Err(_) => {
+                tracing::error!(door = self.name, %request_id, %method, path, "a request panicked");
+                Answer::refused(&Refusal::new(RefusalCode::Internal, "something went wrong inside")).into_response()
+            }
+        };
+
+        let outside = response.extensions().get::<Outside>().copied().unwrap_or_default().0;
+        let own = self.surroundings.clock.monotonic().saturating_sub(began).saturating_sub(outside);
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            headers.insert("x-request-id", value);
+        }
+        headers.insert("x-own-latency-us", HeaderValue::from(u64::try_from(own.as_micros()).unwrap_or(u64::MAX)));
+        tracing::info!(
+            target: "access",
+            door = self.name,
+            %request_id,
+            %method,
+            path,
+            status = response.status().as_u16(),
+            own_us = own.as_micros(),
+            outside_us = outside.as_micros(),
+            %ip,
+        );
+        response
+    }
+}
+
+/// The client's own id where it is sane, so that one id follows a request through several systems; else a fresh one.
+fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> Arc<str> {
+    let sane = |text: &&str| {
+        (1..=REQUEST_ID_LENGTH_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match headers.get("x-request-id").and_then(|value| value.to_str().ok()).filter(sane) {
+        Some(given) => given.into(),
+        None => format!("{:032x}", entropy.bits()).into(),
+    }
+}
+
+/// The asker's address: the peer's, or the last hop that no trusted proxy stands for.
+fn asker(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+    let hops: Vec<IpAddr> = lines.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+    hops.into_iter().rev().find(|hop| !trusted.contains(hop)).unwrap_or(peer)
+}
+
+/// A path for the log: short, without its query, which may name people.
+fn logged(path: &str) -> String {
+    path.chars().take(LOGGED_PATH_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! The accept loop against slow, greedy, rude and panicking neighbours.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::TlsConnector;
+use warp::Filter;
+
+use super::*;
+use crate::http::asked::{Asked, asked};
+use crate::http::testing::{Client, TestClock, TestDoor};
+use crate::http::tls;
+use crate::http::watch::{self as watching, Watched};
+
+/// Answers with what was asked: method, path, ip and body.
+fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Answer,)> {
+    let clock = Arc::clone(clock);
+    asked()
+        .then(move |mut request: Asked| {
+            let clock = Arc::clone(&clock);
+            async move {
+                match request.read_body(16, &*clock).await {
+                    Err(refusal) => Answer::refused(&refusal),
+                    Ok(body) => {
+                        let (method, path, ip) = (&request.method, &request.path, request.origin.ip);
+                        let locale = request.locale();
+                        let text = format!("{method} {path} {ip} {locale} {}", String::from_utf8_lossy(&body));
+                        Answer::text(200, "text/plain", text)
+                    }
+                }
+            }
+        })
+        .boxed()
+}
+
+#[tokio::test]
+async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
+    let clock = Arc::new(TestClock::default());
+    let passing = Arc::clone(&clock);
+    let routes = warp::any().map(move || {
+        passing.pass(Duration::from_micros(5_000));
+        Answer::fine(|out| out.extend_from_slice(b"{}")).after(Duration::from_micros(3_000))
+    });
+    let door = TestDoor::open(routes.boxed(), Arc::clone(&clock)).await;
+    let heard = door.ask("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
+    assert_eq!((heard.status, heard.body.as_str()), (200, "{}"));
+    assert_eq!(heard.header("x-request-id"), Some("web-7f.3"));
+    assert_eq!(heard.header("x-own-latency-us"), Some("2000"));
+    let long = "a".repeat(65);
+    for insane in ["", "a b", "a\u{e9}", "<script>", &long] {
+        let heard = door.ask(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: {insane}\r\n\r\n")).await;
+        let id = heard.header("x-request-id").unwrap();
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{insane}: {id}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_answers_500_and_the_connection_lives_on() {
+    let routes = warp::path::param::<u64>().map(|number: u64| {
+        assert_ne!(number, 7, "CANARY");
+        Answer::fine(|out| out.extend_from_slice(b"{}"))
+    });
+    let door = TestDoor::open(routes.or(warp::any().map(Answer::not_found)).unify().boxed(), Arc::default()).await;
+    let mut client = door.connect().await;
+    let heard = client.ask("GET /7 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(heard.body, r#"{"error":"INTERNAL_ERROR","message":"something went wrong inside"}"#);
+    assert_eq!((heard.status, heard.header("x-request-id").is_some()), (500, true));
+    assert_eq!(client.ask("GET /8 HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
+    assert_eq!(client.ask("GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.error(), "RET_ERR_NOTFOUND");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_senders_lose_their_place() {
+    let clock = Arc::new(TestClock::default());
+    let door = TestDoor::open(echo(&clock), clock).await;
+    let mut half_head = door.connect().await;
+    half_head.stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    assert!(half_head.hear().await.is_none_or(|heard| heard.status == 408));
+    let mut half_body = door.connect().await;
+    let heard = half_body.ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc").await;
+    assert_eq!((heard.status, heard.error().as_str()), (408, "REQUEST_TIMEOUT"));
+}
+
+#[tokio::test]
+async fn bodies_are_read_whole_or_refused() {
+    let clock = Arc::new(TestClock::default());
+    let door = TestDoor::open(echo(&clock), clock).await;
+    let table = [
+        ("content-length: 3\r\n\r\nabc", 200),
+        ("transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 200),
+        ("content-length: 17\r\n\r\n", 413),
+        ("content-length: 99999999999999999\r\n\r\n", 413),
+        ("transfer-encoding: chunked\r\n\r\n9\r\nabcdefghi\r\n9\r\nabcdefghi\r\n0\r\n\r\n", 413),
+        ("transfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+        ("content-length: 3\r\ncontent-length: 4\r\n\r\nabc", 400),
+    ];
+    for (rest, status) in table {
+        let heard =
+            door.ask(&format!("POST /p HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\n{rest}")).await;
+        assert_eq!(heard.status, status, "{rest}");
+    }
+    let heard = door
+        .ask("POST /p%20q?x=1 HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\ncontent-length: 2\r\n\r\nok")
+        .await;
+    assert_eq!(heard.body, "POST /p%20q 127.0.0.1 de-DE ok");
+}
+
+#[tokio::test]
+async fn rude_bytes_end_the_connection_and_nothing_else() {
+    let clock = Arc::new(TestClock::default());
+    let door = TestDoor::open(echo(&clock), clock).await;
+    let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(4 * HEAD_LENGTH_MAX));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: 1\r\n".repeat(HEADERS_MAX + 1));
+    for rude in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long, &many] {
+        let mut client = door.connect().await;
+        let _ = client.stream.write_all(rude.as_bytes()).await;
+        let heard = client.hear().await.map_or(400, |heard| heard.status);
+        assert!((400..500).contains(&heard), "{heard}: {}", rude.chars().take(40).collect::<String>());
+    }
+    assert_eq!(door.send("GET /fine", "", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted, highest) = (Arc::clone(&inside), Arc::clone(&most));
+    let routes = warp::any().then(move || {
+        let (inside, most) = (Arc::clone(&counted), Arc::clone(&highest));
+        async move {
+            most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            inside.fetch_sub(1, Ordering::SeqCst);
+            Answer::fine(|out| out.extend_from_slice(b"{}"))
+        }
+    });
+    let door = Arc::new(TestDoor::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
+    let mut clients = JoinSet::new();
+    for _ in 0..8 {
+        let door = Arc::clone(&door);
+        clients.spawn(async move { door.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status });
+    }
+    assert_eq!(clients.join_all().await, [200; 8]);
+    assert!(most.load(Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_lets_requests_finish_until_the_deadline() {
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (seen, waits) = (Arc::clone(&arrived), Arc::clone(&go));
+    let routes = warp::path::param::<String>().then(move |way: String| {
+        let (seen, waits) = (Arc::clone(&seen), Arc::clone(&waits));
+        async move {
+            seen.notify_one();
+            match way.as_str() {
+                "finishes" => waits.notified().await,
+                _ => std::future::pending().await,
+            }
+            Answer::fine(|out| out.extend_from_slice(b"{}"))
+        }
+    });
+    let routes = routes.boxed();
+    for (way, cut) in [("finishes", 0), ("hangs", 1)] {
+        let door = TestDoor::open(routes.clone(), Arc::default()).await;
+        let mut client = door.connect().await;
+        client.stream.write_all(format!("GET /{way} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        arrived.notified().await;
+        door.stop.send(true).unwrap();
+        if cut == 0 {
+            go.notify_one();
+        }
+        assert_eq!(client.hear().await.map(|heard| heard.status), (cut == 0).then_some(200), "{way}");
+        assert_eq!(door.served.await.unwrap(), cut);
+        assert!(TcpStream::connect(door.address).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_door_with_tls_speaks_nothing_else() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
+    let config = tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap();
+    let clock = Arc::new(TestClock::default());
+    let door = TestDoor::open_with(echo(&clock), clock, 8, Some(config), &[]).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(cert.der().to_vec())).unwrap();
+    let client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(door.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
+    let heard = Client { stream }.ask("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(heard.body, "GET /over/tls 127.0.0.1  ");
+    let mut plain = door.connect().await;
+    plain.stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(plain.hear().await.is_none());
+    for (chain, key) in [("", ""), ("CANARY", "CANARY"), (&*chain, "CANARY"), (&*chain, &pem("PRIVATE KEY", b"CANARY"))]
+    {
+        assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().0.contains("CANARY"));
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+#[test]
+fn only_trusted_proxies_say_who_asks() {
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
+    let table = [
+        ("192.0.2.9", "203.0.113.5", "192.0.2.9"),
+        ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
+        ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.1", "rubbish", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.1"),
+    ];
+    for (peer, forwarded, expected) in table {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+        assert_eq!(asker(ip(peer), &headers, &trusted), ip(expected), "{peer} {forwarded}");
+    }
+}
+
+struct House(Result<(), String>);
+
+impl Watched for House {
+    fn ready(&self) -> Result<(), String> {
+        self.0.clone()
+    }
+
+    fn metrics(&self) -> String {
+        "cashier_up 1\n".into()
+    }
+}
+
+#[tokio::test]
+async fn the_watching_door_tells_life_readiness_and_counters() {
+    let ready = TestDoor::open(watching::routes(Arc::new(House(Ok(())))), Arc::default()).await;
+    let closed = TestDoor::open(watching::routes(Arc::new(House(Err("storage".into())))), Arc::default()).await;
+    let table = [
+        (&ready, "GET /healthz", 200, "ok\n"),
+        (&ready, "GET /readyz", 200, "ready\n"),
+        (&ready, "GET /metrics", 200, "cashier_up 1\n"),
+        (&closed, "GET /healthz", 200, "ok\n"),
+        (&closed, "GET /readyz", 503, "not ready: storage\n"),
+        (
+            &ready,
+            "GET /cashier/methods",
+            404,
+            r#"{"error":"RET_ERR_NOTFOUND","message":"there is nothing at this path"}"#,
+        ),
+        (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
+    ];
+    for (door, line, status, body) in table {
+        let heard = door.send(line, "", "").await;
+        assert_eq!((heard.status, heard.body.as_str()), (status, body), "{line}");
+        assert_eq!(heard.header("allow"), (status == 405).then_some(Method::GET.as_str()), "{line}");
+    }
+}

@@ -1,0 +1,162 @@
+//! A door on loopback with a clock of its own, and a client that writes raw bytes, so that tests may send what no
+//! well-behaved client would.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cashier_core::time::UnixTime;
+use futures_util::future::BoxFuture;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use warp::filters::BoxedFilter;
+
+use crate::http::reply::Answer;
+use crate::http::serve::{Door, Surroundings, serve};
+use crate::ports::{Clock, Entropy};
+
+/// The moment of the published examples; its monotonic side is moved by hand, its sleeps are tokio's.
+#[derive(Default)]
+pub(crate) struct TestClock {
+    monotonic_us: AtomicU64,
+}
+
+impl TestClock {
+    pub(crate) const NOW: UnixTime = UnixTime(1_779_270_000);
+
+    pub(crate) fn pass(&self, length: Duration) {
+        self.monotonic_us.fetch_add(length.as_micros() as u64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixTime {
+        Self::NOW
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.monotonic_us.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
+/// Counts up.
+#[derive(Default)]
+pub(crate) struct TestEntropy(AtomicU64);
+
+impl Entropy for TestEntropy {
+    fn bits(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Ordering::SeqCst)) + 1
+    }
+}
+
+/// A served door.
+pub(crate) struct TestDoor {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) served: JoinHandle<usize>,
+}
+
+impl TestDoor {
+    pub(crate) const DRAIN: Duration = Duration::from_secs(3);
+
+    pub(crate) async fn open(routes: BoxedFilter<(Answer,)>, clock: Arc<TestClock>) -> Self {
+        Self::open_with(routes, clock, 64, None, &[]).await
+    }
+
+    pub(crate) async fn open_with(
+        routes: BoxedFilter<(Answer,)>,
+        clock: Arc<TestClock>,
+        connections_max: usize,
+        tls: Option<Arc<ServerConfig>>,
+        trusted_proxies: &[IpAddr],
+    ) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let surroundings =
+            Surroundings { clock, entropy: Arc::new(TestEntropy::default()), trusted_proxies: trusted_proxies.into() };
+        let door = Door { name: "test", socket, tls, connections_max, routes };
+        let served = tokio::spawn(serve(door, surroundings, stopped, Self::DRAIN));
+        Self { address, stop, served }
+    }
+
+    pub(crate) async fn connect(&self) -> Client<TcpStream> {
+        Client { stream: TcpStream::connect(self.address).await.unwrap() }
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn ask(&self, request: &str) -> Heard {
+        self.connect().await.ask(request).await
+    }
+
+    /// A GET or POST with a JSON body and the headers given, each ending in a line end.
+    pub(crate) async fn send(&self, line: &str, headers: &str, body: &str) -> Heard {
+        let length = body.len();
+        self.ask(&format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n{body}")).await
+    }
+}
+
+pub(crate) struct Client<S> {
+    pub(crate) stream: S,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) async fn ask(&mut self, request: &str) -> Heard {
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        self.hear().await.expect("an answer")
+    }
+
+    /// The next answer; `None` when the connection ends before one.
+    pub(crate) async fn hear(&mut self) -> Option<Heard> {
+        let mut bytes = Vec::new();
+        let head_end = loop {
+            if let Some(place) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break place + 4;
+            }
+            if self.stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+        let end = head_end + length.parse::<usize>().unwrap();
+        while bytes.len() < end {
+            if self.stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        }
+        let status = head[9..12].parse().unwrap();
+        Some(Heard { status, head, body: String::from_utf8(bytes[head_end..end].to_vec()).unwrap() })
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Heard {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The published error code.
+    pub(crate) fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap_or_default().to_owned()
+    }
+}

@@ -1,0 +1,31 @@
+//! TLS for a listener: a certificate chain and a key as PEM become a server's settings. It opens no file.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::ports::Fault;
+
+/// Reads chain and key. The fault names what is wrong and shows neither.
+pub fn server_config(chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, Fault> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| Fault::new("the TLS certificate file is not PEM"))?;
+    if chain.is_empty() {
+        return Err(Fault::new("the TLS certificate file holds no certificate"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key_pem)
+        .map_err(|_| Fault::new("the TLS key file holds no private key in PEM"))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Fault::new(format!("TLS versions: {error}")))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| Fault::new(format!("the TLS certificate and key do not fit: {error}")))?;
+    // The doors speak HTTP/1.1 alone, and say so.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,45 @@
+//! The watching door: is the process alive, may it take work, and what do its counters say. It has a listener of its
+//! own, because neither customers nor providers have a use for it.
+
+use std::sync::Arc;
+
+use http::Method;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+use crate::http::reply::Answer;
+
+/// What the watching door asks of the house.
+pub trait Watched: Send + Sync {
+    /// `Err` says in one sentence why no work can be taken.
+    fn ready(&self) -> Result<(), String>;
+    /// Counters in the Prometheus text format.
+    fn metrics(&self) -> String;
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// `GET /healthz`, `/readyz` and `/metrics`.
+pub fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Answer,)> {
+    warp::method()
+        .and(warp::path::param::<String>())
+        .and(warp::path::end())
+        .map(move |method: Method, page: String| answer(&*watched, &method, &page))
+        .or(warp::any().map(Answer::not_found))
+        .unify()
+        .boxed()
+}
+
+fn answer(watched: &dyn Watched, method: &Method, page: &str) -> Answer {
+    let page: fn(&dyn Watched) -> Answer = match page {
+        "healthz" => |_| Answer::text(200, PLAIN, "ok\n"),
+        "readyz" => |watched| match watched.ready() {
+            Ok(()) => Answer::text(200, PLAIN, "ready\n"),
+            Err(why) => Answer::text(503, PLAIN, format!("not ready: {why}\n")),
+        },
+        "metrics" => |watched| Answer::text(200, PROMETHEUS, watched.metrics()),
+        _ => return Answer::not_found(),
+    };
+    if method == Method::GET { page(watched) } else { Answer::method_not_allowed(&Method::GET) }
+}

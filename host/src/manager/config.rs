@@ -1,0 +1,112 @@
+//! Commands about provider configs. A session of one brand sees its own rows, and the rows of every brand without their
+//! credentials; those are blanked before the filter looks, so that no filter can guess them.
+
+use cashier_core::edit::ConfigEdit;
+use cashier_core::filter::Page;
+use cashier_core::ids::ConfigId;
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::refusal::Refusal;
+use cashier_core::session::Role;
+
+use crate::flows::configure;
+use crate::manager::command::{Call, Command};
+use crate::manager::module;
+use crate::wire::filter::Parameters;
+use crate::wire::{config, write};
+
+pub const PROVIDERS: Command = Command {
+    name: "MngGetCashierProviders",
+    may: Role::may_manage_cashier,
+    run: |call| Box::pin(async move { providers(&call) }),
+};
+
+pub const LIST: Command = Command {
+    name: "MngGetCashierProviderConfigsByFilter",
+    may: Role::may_manage_cashier,
+    run: |call| Box::pin(async move { list(&call) }),
+};
+
+pub const ADD: Command =
+    Command { name: "MngAddCashierProviderConfig", may: Role::may_manage_cashier, run: |call| Box::pin(add(call)) };
+
+pub const UPDATE: Command = Command {
+    name: "MngUpdateCashierProviderConfig",
+    may: Role::may_manage_cashier,
+    run: |call| Box::pin(update(call)),
+};
+
+pub const DELETE: Command = Command {
+    name: "MngDeleteCashierProviderConfig",
+    may: Role::may_manage_cashier,
+    run: |call| Box::pin(delete(call)),
+};
+
+fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
+    let page = page(call)?;
+    let picture = call.house.picture();
+    let lines = module::visible(picture.catalog(), &call.session);
+    let mut out = Vec::with_capacity(1024);
+    write::object(&mut out, |fields| {
+        fields.array("rows", &page.rows, config::write).number("count", page.count).array(
+            "runtime_providers",
+            &lines,
+            module::write_runtime,
+        );
+    });
+    Ok(out)
+}
+
+fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
+    let page = page(call)?;
+    let mut out = Vec::with_capacity(1024);
+    write::object(&mut out, |fields| {
+        fields.array("rows", &page.rows, config::write).number("count", page.count);
+    });
+    Ok(out)
+}
+
+fn page(call: &Call) -> Result<Page<ProviderConfig>, Refusal> {
+    let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
+    let picture = call.house.picture();
+    let seen = picture.configs().filter_map(|served| {
+        let row = &*served.config;
+        if call.session.sees(&row.brand) {
+            Some(row.clone())
+        } else if row.brand.is_empty() {
+            Some(config::without_credentials(row))
+        } else {
+            None
+        }
+    });
+    Ok(filter.page(seen))
+}
+
+async fn add(call: Call) -> Result<Vec<u8>, Refusal> {
+    let edit = config::read(call.data.as_bytes())?;
+    if edit.target().is_some() {
+        return Err(Refusal::invalid("id is not a field of this request"));
+    }
+    save(call, edit).await
+}
+
+/// Without an id it creates, which is the published older form.
+async fn update(call: Call) -> Result<Vec<u8>, Refusal> {
+    let edit = config::read(call.data.as_bytes())?;
+    save(call, edit).await
+}
+
+async fn save(call: Call, edit: ConfigEdit) -> Result<Vec<u8>, Refusal> {
+    let saved = configure::save_config(&call.house, call.session, edit, call.asking).await?;
+    let mut out = Vec::with_capacity(1024);
+    write::object(&mut out, |fields| {
+        fields.value("provider", |out| config::write(out, &saved));
+    });
+    Ok(out)
+}
+
+/// Disables; the record stays, because old money rests on it.
+async fn delete(call: Call) -> Result<Vec<u8>, Refusal> {
+    let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), enabled: Some(false), ..ConfigEdit::default() };
+    configure::save_config(&call.house, call.session, edit, call.asking).await?;
+    Ok(br#"{"data":"OK"}"#.to_vec())
+}

@@ -1,0 +1,65 @@
+//! Commands about payment modules, and the catalog's lines as `MngGetCashierProviders` shows them.
+
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{ManagerSession, Role};
+
+use crate::manager::command::{Call, Command};
+use crate::ports::CatalogLine;
+use crate::wire::read::Fields;
+use crate::wire::write::{self, Object};
+
+pub const LIST: Command = Command {
+    name: "MngGetCashierPaymentModules",
+    may: Role::may_manage_cashier,
+    run: |call| Box::pin(async move { list(&call) }),
+};
+
+/// Modules are the whole server's, so this is for sessions that are not scoped to a brand.
+fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
+    Fields::parse(call.data.as_bytes(), "data")?.finish()?;
+    if call.session.brand().is_some() {
+        return Err(Refusal::new(RefusalCode::PermissionDenied, "module commands are for sessions of every brand"));
+    }
+    let picture = call.house.picture();
+    let lines = picture.catalog();
+    let mut out = Vec::with_capacity(1024);
+    write::object(&mut out, |fields| {
+        fields.array("rows", lines.iter(), write).number("count", lines.len() as u64);
+    });
+    Ok(out)
+}
+
+/// The lines that exist for a session: a brand's manager sees what may serve the brand, and not where it lies.
+pub(super) fn visible(catalog: &[CatalogLine], session: &ManagerSession) -> Vec<CatalogLine> {
+    let Some(brand) = session.brand() else { return catalog.to_vec() };
+    let serves = |line: &&CatalogLine| line.brands.as_ref().is_none_or(|brands| brands.iter().any(|b| **b == *brand));
+    catalog.iter().filter(serves).map(|line| CatalogLine { path: Box::default(), ..line.clone() }).collect()
+}
+
+fn write(out: &mut Vec<u8>, line: &CatalogLine) {
+    write::object(out, |fields| write_fields(fields, line));
+}
+
+/// The line with what is known of it while it runs.
+pub(super) fn write_runtime(out: &mut Vec<u8>, line: &CatalogLine) {
+    write::object(out, |fields| {
+        write_fields(fields, line);
+        fields
+            .number("generation", line.generation.into())
+            .text("isolation", &line.isolation)
+            .text("health", &line.health);
+    });
+}
+
+fn write_fields(fields: &mut Object<'_>, line: &CatalogLine) {
+    fields
+        .text("code", &line.code)
+        .text("name", &line.name)
+        .text("description", &line.description)
+        .text("payment_mode", &line.payment_mode)
+        .text("module_name", &line.module_name)
+        .text("path", &line.path)
+        .text("api_version", &line.api_version)
+        .flag("available", line.available)
+        .text("failure_reason", &line.failure_reason);
+}

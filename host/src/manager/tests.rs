@@ -1,0 +1,1 @@
+//! The manager commands against a house on a test bench.
