@@ -182,7 +182,7 @@ fn intent(id: &str, live: bool, form: &BTreeMap<String, String>) -> Value {
 
 fn reply(status: u16, body: &Value) -> warp::reply::Response {
     use warp::Reply;
-    let status = warp::http::StatusCode::from_u16(status).expect("a status");
+    let status = http::StatusCode::from_u16(status).expect("a status");
     warp::reply::with_status(warp::reply::json(body), status).into_response()
 }
 
