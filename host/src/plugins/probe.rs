@@ -23,6 +23,10 @@ const CPU_SECONDS: u64 = 5;
 /// Address space of the child. Modules with all debug information map tens of megabytes.
 #[cfg(unix)]
 const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Largest file the child may write: a constructor has nothing to write, and the answer may go into a file of a person
+/// who probes by hand.
+#[cfg(unix)]
+const FILE_BYTES: u64 = 1024 * 1024;
 /// Marks the answer among whatever else a module prints.
 const MARK: &str = "cashier-module-probe ";
 /// The hidden subcommand.
@@ -145,7 +149,7 @@ fn limit_this_process() {
         (libc::RLIMIT_CPU, CPU_SECONDS),
         (libc::RLIMIT_AS, MEMORY_BYTES),
         (libc::RLIMIT_CORE, 0),
-        (libc::RLIMIT_FSIZE, 0),
+        (libc::RLIMIT_FSIZE, FILE_BYTES),
     ];
     for (resource, amount) in limits {
         let limit = libc::rlimit { rlim_cur: amount, rlim_max: amount };
