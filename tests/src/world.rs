@@ -218,7 +218,7 @@ impl World {
 /// Keys, module list and the folders that ops would make.
 pub(crate) fn write_stage(folder: &Path, peers: &[&str]) {
     write(&folder.join("session.key"), &format!("test:{}\n", "5e".repeat(32)));
-    write(&folder.join("seal.key"), &format!("test:{}\n", "a7".repeat(32)));
+    write(&folder.join("seal.key"), &format!("1:{}\n", "a7".repeat(32)));
     write(&folder.join("plugins.toml"), &plugins(peers));
     std::fs::create_dir_all(folder.join("bases")).expect("a folder");
 }
