@@ -14,6 +14,7 @@ pub mod customer;
 pub mod http;
 pub mod manager;
 pub mod places;
+pub mod published;
 pub mod process;
 pub mod raw;
 pub mod roster;
