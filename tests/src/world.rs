@@ -8,7 +8,7 @@ use cashier_core::ids::Login;
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
 use cashier_host::app::{CashierManager, Doors, Machine};
-use cashier_host::http::session::{SessionKeys, issue_token};
+use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
 use cashier_host::ports::TradingServer;
 use cashier_host::settings::Settings;
 use cashier_host::trading::embedded::Embedded;
@@ -86,7 +86,7 @@ impl World {
         write_stage(folder.path(), &[sandbox.url(), stripe.url()]);
         let troubled = plan.troubled_trading.then(|| Troubled::open(&folder.path().join("elsewhere")));
         let settings = settings(folder.path(), None, &plan.allow_sandbox_credit);
-        let keys = SessionKeys::parse(&settings.session_keys).expect("keys");
+        let keys = SessionKeys::new(parse_keys(&settings.session_keys).expect("keys")).expect("keys");
         settle_in(&settings, &plan.roster, troubled.clone()).await;
         let house = open(settings, &clock, plan.seed, troubled.clone()).await;
         Self {
