@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::places;
-use crate::world::{settings_text, write, write_stage};
+use crate::world::{NO_PACE, settings_text, write, write_stage};
 
 /// How long the process may take until its doors are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ impl Served {
     /// Starts the process and waits until its doors are open; the same doors every time.
     pub async fn start(&mut self) -> Doors {
         let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.doors, &[]));
+        write(&settings, &settings_text(self.doors, NO_PACE));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
         let mut child = Command::new(places::cashier())
             .args(["serve", "--settings"])

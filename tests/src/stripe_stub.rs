@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use warp::Filter;
 
 use crate::signing;
@@ -29,21 +29,22 @@ pub enum Mood {
     Answering,
     /// 402 `card_declined`.
     Declining,
-    /// Takes the request and never answers.
-    Hanging,
+    /// Takes the request and answers when the mood changes.
+    Holding,
 }
 
 #[derive(Debug)]
 struct State {
-    mood: Mood,
     live: bool,
     asked: Vec<Asked>,
+    /// Ids whose standing was asked for.
+    looked_up: Vec<String>,
     /// The id that the next payment intent gets; else one is counted up.
     next_intent: Option<String>,
     objects: BTreeMap<String, Value>,
 }
 
-type Shared = Arc<Mutex<State>>;
+type Shared = Arc<(Mutex<State>, watch::Sender<Mood>)>;
 
 /// The running peer. Dropping it closes its door.
 pub struct StripeStub {
@@ -55,13 +56,9 @@ pub struct StripeStub {
 impl StripeStub {
     /// `live` is what its objects say of themselves.
     pub async fn start(live: bool) -> Self {
-        let state: Shared = Arc::new(Mutex::new(State {
-            mood: Mood::Answering,
-            live,
-            asked: Vec::new(),
-            next_intent: None,
-            objects: BTreeMap::new(),
-        }));
+        let state =
+            State { live, asked: Vec::new(), looked_up: Vec::new(), next_intent: None, objects: BTreeMap::new() };
+        let state: Shared = Arc::new((Mutex::new(state), watch::Sender::new(Mood::Answering)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -79,7 +76,7 @@ impl StripeStub {
 
     /// Everything asked so far, in order.
     pub fn asked(&self) -> Vec<Asked> {
-        self.state.lock().unwrap().asked.clone()
+        self.state.0.lock().unwrap().asked.clone()
     }
 
     /// Our reference in the latest creation.
@@ -90,12 +87,23 @@ impl StripeStub {
     }
 
     pub fn mood(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+        self.state.1.send_replace(mood);
+    }
+
+    /// Every id whose standing was asked for, in order.
+    pub fn looked_up(&self) -> Vec<String> {
+        self.state.0.lock().unwrap().looked_up.clone()
+    }
+
+    /// Changes what an object says, such as `("pi_stub_1", "status", "succeeded")`.
+    pub fn amend(&self, id: &str, field: &str, value: Value) {
+        let mut state = self.state.0.lock().unwrap();
+        state.objects.get_mut(id).expect("an object of this peer")[field] = value;
     }
 
     /// Names the next payment intent.
     pub fn next_intent(&self, id: &str) {
-        self.state.lock().unwrap().next_intent = Some(id.into());
+        self.state.0.lock().unwrap().next_intent = Some(id.into());
     }
 }
 
@@ -121,7 +129,11 @@ fn routes(
         });
     let look = warp::get().and(warp::path::full()).map(move |path: warp::path::FullPath| {
         let id = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-        let found = looking.lock().unwrap().objects.get(&id).cloned();
+        let found = {
+            let mut state = looking.0.lock().unwrap();
+            state.looked_up.push(id.clone());
+            state.objects.get(&id).cloned()
+        };
         match found {
             Some(object) => reply(200, &object),
             None => reply(404, &json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}})),
@@ -131,8 +143,10 @@ fn routes(
 }
 
 async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Response {
-    let (mood, object) = {
-        let mut state = state.lock().unwrap();
+    let mut mood = state.1.subscribe();
+    let present = mood.borrow_and_update().clone();
+    let object = {
+        let mut state = state.0.lock().unwrap();
         let number = state.asked.len() + 1;
         state.asked.push(asked.clone());
         let object = match asked.path.as_str() {
@@ -142,19 +156,23 @@ async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Respons
                 intent(&id, state.live, &asked.form)
             }
         };
-        if state.mood != Mood::Declining {
+        if present != Mood::Declining {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
             state.objects.insert(id, object.clone());
         }
-        (state.mood.clone(), object)
+        object
     };
-    match mood {
+    match present {
         Mood::Answering => reply(200, &object),
         Mood::Declining => {
             let error = json!({"error": {"type": "card_error", "code": "card_declined", "message": "declined"}});
             reply(402, &error)
         }
-        Mood::Hanging => std::future::pending().await,
+        Mood::Holding => {
+            // A peer that is gone has no mood any more; its answer comes all the same.
+            let _ = mood.changed().await;
+            reply(200, &object)
+        }
     }
 }
 

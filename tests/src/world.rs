@@ -28,6 +28,9 @@ use crate::{places, roster, sandbox};
 /// How long a test's tokens are valid; tests that move the clock by days make new ones.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
+/// Tests ask faster than any customer.
+pub const NO_PACE: &str = "deposits_per_minute = 0\n";
+
 /// What a world is built of. [`Plan::default`] is what most tests want.
 pub struct Plan {
     pub pace: Pace,
@@ -36,7 +39,8 @@ pub struct Plan {
     pub roster: Value,
     /// Put a [`Troubled`] trading server in place of the embedded one.
     pub troubled_trading: bool,
-    pub allow_sandbox_credit: Vec<&'static str>,
+    /// Further lines of the settings file.
+    pub settings: String,
     /// What the objects of the Stripe peer say of themselves.
     pub live_stripe: bool,
     pub seed: u64,
@@ -49,7 +53,7 @@ impl Default for Plan {
             start: crate::clock::START,
             roster: roster::home(),
             troubled_trading: false,
-            allow_sandbox_credit: Vec::new(),
+            settings: NO_PACE.into(),
             live_stripe: false,
             seed: 1,
         }
@@ -66,8 +70,9 @@ pub struct World {
     pub http: Http,
     pub doors: Doors,
     house: Option<CashierManager>,
+    /// Further lines of the settings file, as the next opening reads them.
+    pub settings: String,
     keys: SessionKeys,
-    allow_sandbox_credit: Vec<&'static str>,
     seed: u64,
     folder: TempDir,
 }
@@ -85,7 +90,7 @@ impl World {
         let stripe = StripeStub::start(plan.live_stripe).await;
         write_stage(folder.path(), &[sandbox.url(), stripe.url()]);
         let troubled = plan.troubled_trading.then(|| Troubled::open(&folder.path().join("elsewhere")));
-        let settings = settings(folder.path(), None, &plan.allow_sandbox_credit);
+        let settings = settings(folder.path(), None, &plan.settings);
         let keys = SessionKeys::new(parse_keys(&settings.session_keys).expect("keys")).expect("keys");
         settle_in(&settings, &plan.roster, troubled.clone()).await;
         let house = open(settings, &clock, plan.seed, troubled.clone()).await;
@@ -98,7 +103,7 @@ impl World {
             troubled,
             http: Http::new(),
             keys,
-            allow_sandbox_credit: plan.allow_sandbox_credit,
+            settings: plan.settings,
             seed: plan.seed,
             folder,
         }
@@ -115,7 +120,7 @@ impl World {
     pub async fn reopen(&mut self) {
         assert!(self.house.is_none(), "the house is open");
         self.seed += 1;
-        let settings = settings(self.folder.path(), Some(self.doors), &self.allow_sandbox_credit);
+        let settings = settings(self.folder.path(), Some(self.doors), &self.settings);
         let house = open(settings, &self.clock, self.seed, self.troubled.clone()).await;
         self.doors = house.doors();
         self.house = Some(house);
@@ -124,11 +129,6 @@ impl World {
     pub async fn restart(&mut self) {
         self.stop().await;
         self.reopen().await;
-    }
-
-    /// Changes the settings that the next opening reads.
-    pub fn allow_sandbox_credit(&mut self, brands: &[&'static str]) {
-        self.allow_sandbox_credit = brands.to_vec();
     }
 
     pub fn house(&self) -> &CashierManager {
@@ -159,11 +159,7 @@ impl World {
 
     /// A manager of every brand.
     pub fn manager(&self) -> Manager {
-        Manager {
-            http: self.http.clone(),
-            door: self.manager_door(),
-            token: self.token(Role::Manager, 1, None),
-        }
+        Manager { http: self.http.clone(), door: self.manager_door(), token: self.token(Role::Manager, 1, None) }
     }
 
     /// A manager of one brand.
@@ -181,6 +177,20 @@ impl World {
     pub async fn webhook(&self, path: &str, header: (&str, &str), body: &[u8]) -> Reply {
         let headers = [header, ("content-type", "application/json")];
         self.http.post(&format!("{}/cashier/webhook/{path}", self.customer_door()), &headers, body.to_vec()).await
+    }
+
+    /// Changes the roster while the house runs; the plan must have asked for a troubled trading server.
+    pub async fn change_roster(&self, roster: &Value) {
+        let (troubled, text) = (self.troubled.clone().expect("a troubled trading server"), roster.to_string());
+        let imported = tokio::task::spawn_blocking(move || {
+            import::import_text(&text, troubled.embedded()).map(|_| ()).map_err(|error| error.to_string())
+        });
+        imported.await.expect("the import ends").unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The trading server that the plan asked for.
+    pub fn troubled(&self) -> &Troubled {
+        self.troubled.as_ref().expect("a troubled trading server")
     }
 
     /// What the trading server says a login holds, such as `250.0 USD`.
@@ -235,23 +245,22 @@ fn plugins(peers: &[&str]) -> String {
 }
 
 /// The settings file; ports are the system's to choose unless doors are given.
-pub(crate) fn settings_text(doors: Option<Doors>, allow_sandbox_credit: &[&str]) -> String {
+pub(crate) fn settings_text(doors: Option<Doors>, further: &str) -> String {
     let address = |pick: fn(&Doors) -> std::net::SocketAddr| {
         doors.as_ref().map_or_else(|| "127.0.0.1:0".to_owned(), |doors| pick(doors).to_string())
     };
     format!(
         "customer_listen = \"{}\"\nmanager_listen = \"{}\"\nwatch_listen = \"{}\"\n\
-         session_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\nallow_sandbox_credit = {:?}\n",
+         session_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\n{further}",
         address(|doors| doors.customer),
         address(|doors| doors.manager),
         address(|doors| doors.watch),
-        allow_sandbox_credit,
     )
 }
 
-fn settings(folder: &Path, doors: Option<Doors>, allow_sandbox_credit: &[&str]) -> Settings {
+fn settings(folder: &Path, doors: Option<Doors>, further: &str) -> Settings {
     let file = folder.join("cashier.toml");
-    write(&file, &settings_text(doors, allow_sandbox_credit));
+    write(&file, &settings_text(doors, further));
     Settings::read(&file).expect("the settings mean something")
 }
 

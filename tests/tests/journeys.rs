@@ -32,8 +32,10 @@ async fn credited_once(world: &World, id: u64, amount: &str) {
     let seen = world.manager().transaction(id).await;
     assert_eq!(seen["transaction"]["status"], json!(3), "{seen}");
     let operations = seen["balance_operations"].as_array().cloned().unwrap_or_default();
-    let brief: Vec<String> =
-        operations.iter().map(|it| format!("{} {} {} {}", it["cmd"], it["amount"], it["status"], it["reason"])).collect();
+    let brief: Vec<String> = operations
+        .iter()
+        .map(|it| format!("{} {} {} {}", it["cmd"], it["amount"], it["status"], it["reason"]))
+        .collect();
     assert_eq!(brief, [format!("6 {amount} 1 100")], "{seen}");
 }
 
@@ -95,8 +97,7 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
         live: false,
     };
     let now = world.clock.unix();
-    let (body, (name, signature)) =
-        stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &said.intent_succeeded(now));
+    let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &said.intent_succeeded(now));
 
     // One byte of the body changed: 401, and nothing moves.
     for at in [0, body.len() / 2, body.len() - 1] {

@@ -8,11 +8,11 @@ use cashier_tests::clock::{Pace, START};
 use cashier_tests::customer::order;
 use cashier_tests::published::shows;
 use cashier_tests::roster::{CUSTOMER, LOGIN, NEIGHBOUR, NEIGHBOUR_LOGIN};
+use cashier_tests::signing;
 use cashier_tests::stripe_stub::{self, Said};
 use cashier_tests::trading::Mood;
 use cashier_tests::waiting::eventually;
 use cashier_tests::world::{Plan, World};
-use cashier_tests::signing;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -210,8 +210,7 @@ async fn get_cashier_transactions_filters_by_every_published_field() {
             assert_eq!(list["count"], json!(found), "{query}");
         }
         for (parameter, found) in [("whereBetween", 1), ("whereNotBetween", 0)] {
-            let query =
-                format!("{parameter}[0][0]={field}&{parameter}[0][1][0]={value}&{parameter}[0][1][1]={value}");
+            let query = format!("{parameter}[0][0]={field}&{parameter}[0][1][0]={value}&{parameter}[0][1][1]={value}");
             assert_eq!(customer.transactions(&query).await.fine()["count"], json!(found), "{query}");
         }
     }
@@ -224,7 +223,10 @@ async fn mng_get_cashier_transaction_answers_its_example() {
     }
     let world = world_of_the_examples().await;
     let pending = send_as_manager(&world, MANAGER_REQUEST).await;
-    shows(&pending, r#"{"extID":"1","status":200,"data":{"transaction":{"id":15,"status":1},"balance_operations":[]}}"#);
+    shows(
+        &pending,
+        r#"{"extID":"1","status":200,"data":{"transaction":{"id":15,"status":1},"balance_operations":[]}}"#,
+    );
 
     // Paid a hundred seconds later, while the trading server takes its time: confirmed, and not yet credited.
     let troubled = world.troubled.clone().unwrap_or_else(|| panic!("the plan asked for it"));
@@ -387,12 +389,22 @@ async fn the_manager_page_lists_transactions_in_table_format() {
     let world = world_of_the_examples().await;
     let table = world.manager().run("MngGetCashierTransactionsByFilter", &json!({"where": [["id", "=", 15]]})).await;
     let structure = json!([
-        "id", "customer_id", "login", "type", "provider", "method", "provider_payment_id", "amount", "currency",
-        "status", "failure_reason", "created_time", "updated_time"
+        "id",
+        "customer_id",
+        "login",
+        "type",
+        "provider",
+        "method",
+        "provider_payment_id",
+        "amount",
+        "currency",
+        "status",
+        "failure_reason",
+        "created_time",
+        "updated_time"
     ]);
     assert_eq!(table["structure"], structure, "{table}");
     let row = table["rows"][0].to_string();
-    let expected =
-        format!(r#"[15,5,{LOGIN},0,"stripe","card","pi_123",250.0,"USD",1,"",1779270000,1779270000]"#);
+    let expected = format!(r#"[15,5,{LOGIN},0,"stripe","card","pi_123",250.0,"USD",1,"",1779270000,1779270000]"#);
     assert_eq!((row, &table["count"]), (expected, &json!(1)), "{table}");
 }

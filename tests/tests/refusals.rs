@@ -70,8 +70,7 @@ async fn count_of_methods(world: &World, login: u64) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_account_or_group_is_refused() {
-    let cases: [(&str, &str, Value); 2] =
-        [("accounts", "login", json!(LOGIN)), ("groups", "group", json!("demo-usd"))];
+    let cases: [(&str, &str, Value); 2] = [("accounts", "login", json!(LOGIN)), ("groups", "group", json!("demo-usd"))];
     for (list, key, id) in cases {
         let world = world_with(|roster| change(roster, list, key, &id, "enable", json!(0))).await;
         refused(&world.customer().deposit(&order("sandbox", "50")).await, 403, "ACCOUNT_DISABLED");
@@ -85,7 +84,8 @@ async fn a_disabled_account_or_group_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_may_not_deposit_is_refused() {
     let five = json!(CUSTOMER);
-    let world = world_with(|roster| change(roster, "customers", "customer_id", &five, "deposit_allowed", json!(0))).await;
+    let world =
+        world_with(|roster| change(roster, "customers", "customer_id", &five, "deposit_allowed", json!(0))).await;
     refused(&world.customer().deposit(&order("sandbox", "50")).await, 403, "DEPOSIT_NOT_ALLOWED");
     let (rule, sentence) = trace(&world, LOGIN, None).await;
     assert_eq!((&*rule, &*sentence), ("DEPOSIT_NOT_ALLOWED", "the customer is not active or may not deposit"));
@@ -143,7 +143,10 @@ async fn a_customer_of_another_brand_is_not_served() {
     asked["login"] = json!(STRANGER_LOGIN);
     refused(&world.customer_of(STRANGER).deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
     let (rule, sentence) = trace(&world, STRANGER_LOGIN, None).await;
-    assert_eq!((&*rule, &*sentence), ("BRAND_MISMATCH", "the config serves brand \"ion4\", the customer is of \"nova\""));
+    assert_eq!(
+        (&*rule, &*sentence),
+        ("BRAND_MISMATCH", "the config serves brand \"ion4\", the customer is of \"nova\"")
+    );
     nothing_happened(&world).await;
 }
 
@@ -223,7 +226,7 @@ async fn a_sandbox_config_does_not_serve_a_real_account_unless_the_settings_say_
     assert_eq!(trace(&world, REAL_LOGIN, None).await.0, "SANDBOX_ON_REAL_ACCOUNT");
     nothing_happened(&world).await;
 
-    world.allow_sandbox_credit(&["ion4"]);
+    world.settings.push_str("allow_sandbox_credit = [\"ion4\"]\n");
     world.restart().await;
     assert_eq!(trace(&world, REAL_LOGIN, None).await.0, "SHOWN");
     world.customer().deposit(&asked).await.fine();
