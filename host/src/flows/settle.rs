@@ -92,6 +92,17 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
     let (aggregate, operation) = due.get();
     let transaction = &aggregate.transaction;
     match operation.status {
+        // Doubt, a hold or a rejection came between planning and sending: what the server never saw is withheld, and
+        // planned anew when a person lets money move.
+        OperationStatus::Planned if !aggregate.standing().may_post => {
+            return match house.trading.find(operation.id).await {
+                Ok(None) if house.trading.keyed_by_operation() => {
+                    Some(PostingOutcome::Refused { reason: "WITHHELD".into() })
+                }
+                Ok(found) => found,
+                Err(_) => None,
+            };
+        }
         // It may have happened: only a server that keys by our id may be sent it again, another is asked.
         OperationStatus::Unknown if !house.trading.keyed_by_operation() => {
             return house.trading.find(operation.id).await.ok().flatten();

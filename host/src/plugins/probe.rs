@@ -160,3 +160,29 @@ fn limit_this_process() {
 
 #[cfg(not(unix))]
 fn limit_this_process() {}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    fn reason(program: &str) -> String {
+        Probe { program: program.into() }.ask(Path::new("/no/module.so")).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_child_that_does_not_answer_is_told_by_its_end() {
+        let table = [
+            ("/bin/true", "opening it ended the probe process with exit code 0 and no answer"),
+            ("/bin/false", "opening it ended the probe process with exit code 1 and no answer"),
+            // Talks without end; it is read up to the limit and then finds its pipe closed.
+            ("/usr/bin/yes", "opening it ended the probe process with signal 13"),
+            // Prints its arguments, which are no answer either.
+            ("/bin/echo", "opening it ended the probe process with exit code 0 and no answer"),
+        ];
+        for (program, expected) in table {
+            assert_eq!(reason(program), expected, "{program}");
+        }
+        assert!(reason("/no/such/program").starts_with("the probe process cannot start: "));
+    }
+}

