@@ -54,10 +54,26 @@ impl Raw {
         String::from_utf8_lossy(&whole).into_owned()
     }
 
-    /// Goes away without waiting for anything.
+    /// Goes away without waiting for anything, as a closed browser does (FIN).
     pub fn hang_up(self) {
         drop(self.stream);
     }
+
+    /// Goes away as a crashed machine does (RST).
+    pub fn vanish(self) {
+        self.stream.set_zero_linger().expect("a socket takes options");
+        drop(self.stream);
+    }
+}
+
+/// A whole request with a body.
+pub fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("POST {path} HTTP/1.1\r\nhost: cashier\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    [request.as_bytes(), body].concat()
 }
 
 fn is_whole(bytes: &[u8]) -> bool {

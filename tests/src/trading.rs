@@ -19,6 +19,8 @@ pub enum Mood {
     Well,
     /// Nothing is answered, and postings are not made.
     Down,
+    /// Questions about accounts wait until the mood changes.
+    Deaf,
     /// Postings wait until the mood changes, or for this long; then they are made.
     Slow(Duration),
     /// Postings are refused with this reason.
@@ -32,6 +34,8 @@ pub struct Troubled {
     inner: Arc<Embedded>,
     mood: watch::Sender<Mood>,
     asked: Mutex<Vec<Posting>>,
+    /// Questions that met [`Mood::Deaf`].
+    waiting: watch::Sender<usize>,
 }
 
 impl Troubled {
@@ -39,7 +43,7 @@ impl Troubled {
     pub fn open(folder: &Path) -> Arc<Self> {
         std::fs::create_dir_all(folder).expect("a folder");
         let inner = Arc::new(Embedded::open(folder).expect("the embedded trading server opens"));
-        Arc::new(Self { inner, mood: watch::Sender::new(Mood::Well), asked: Mutex::default() })
+        Arc::new(Self { inner, mood: watch::Sender::new(Mood::Well), asked: Mutex::default(), waiting: watch::Sender::new(0) })
     }
 
     pub fn embedded(&self) -> &Embedded {
@@ -48,6 +52,11 @@ impl Troubled {
 
     pub fn mood(&self, mood: Mood) {
         self.mood.send_replace(mood);
+    }
+
+    /// How many questions have met [`Mood::Deaf`].
+    pub fn waiting(&self) -> usize {
+        *self.waiting.borrow()
     }
 
     /// Every posting asked for, repetitions included.
@@ -60,6 +69,15 @@ impl TradingServer for Troubled {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
         match &*self.mood.borrow() {
             Mood::Down => Box::pin(std::future::ready(Err(Fault::new("the trading server is down")))),
+            Mood::Deaf => {
+                self.waiting.send_modify(|waiting| *waiting += 1);
+                let (inner, mut mood) = (Arc::clone(&self.inner), self.mood.subscribe());
+                Box::pin(async move {
+                    // A server that is gone has no mood any more; its answer comes all the same.
+                    let _ = mood.wait_for(|mood| *mood != Mood::Deaf).await;
+                    inner.account(login).await
+                })
+            }
             Mood::Well | Mood::Slow(_) | Mood::Refusing(_) | Mood::Forgetful => self.inner.account(login),
         }
     }
@@ -71,7 +89,7 @@ impl TradingServer for Troubled {
         Box::pin(async move {
             let present = mood.borrow_and_update().clone();
             match present {
-                Mood::Well => inner.post(posting).await,
+                Mood::Well | Mood::Deaf => inner.post(posting).await,
                 Mood::Down => PostingOutcome::Unknown,
                 Mood::Slow(length) => {
                     // A changed mood ends the slowness as its end does.
@@ -90,7 +108,7 @@ impl TradingServer for Troubled {
     fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         match &*self.mood.borrow() {
             Mood::Down => Box::pin(std::future::ready(Err(Fault::new("the trading server is down")))),
-            Mood::Well | Mood::Slow(_) | Mood::Refusing(_) | Mood::Forgetful => self.inner.find(id),
+            Mood::Well | Mood::Deaf | Mood::Slow(_) | Mood::Refusing(_) | Mood::Forgetful => self.inner.find(id),
         }
     }
 
