@@ -43,7 +43,12 @@ impl Troubled {
     pub fn open(folder: &Path) -> Arc<Self> {
         std::fs::create_dir_all(folder).expect("a folder");
         let inner = Arc::new(Embedded::open(folder).expect("the embedded trading server opens"));
-        Arc::new(Self { inner, mood: watch::Sender::new(Mood::Well), asked: Mutex::default(), waiting: watch::Sender::new(0) })
+        Arc::new(Self {
+            inner,
+            mood: watch::Sender::new(Mood::Well),
+            asked: Mutex::default(),
+            waiting: watch::Sender::new(0),
+        })
     }
 
     pub fn embedded(&self) -> &Embedded {

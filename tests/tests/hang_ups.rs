@@ -120,10 +120,8 @@ async fn a_webhook_goes_on_when_its_sender_leaves_while_the_trading_server_is_sl
         leave(client);
         tokio::time::sleep(Duration::from_millis(30)).await;
         pending.world.troubled().mood(Mood::Well);
-        eventually("the credit", async || {
-            (pending.seen().await["transaction"]["status"] == json!(3)).then_some(())
-        })
-        .await;
+        eventually("the credit", async || (pending.seen().await["transaction"]["status"] == json!(3)).then_some(()))
+            .await;
         pending.credited_once().await;
     }
 }
@@ -148,10 +146,7 @@ async fn webhooks_whose_senders_leave_at_any_moment_are_all_heard() {
         tokio::time::sleep(Duration::from_micros(at * 100)).await;
         client.hang_up();
     }
-    eventually("all credits", async || {
-        (pending.world.balance(LOGIN).await == "640.0 USD").then_some(())
-    })
-    .await;
+    eventually("all credits", async || (pending.world.balance(LOGIN).await == "640.0 USD").then_some(())).await;
     pending.world.restart().await;
     let credited = pending.world.customer().transactions("where[0][0]=status&where[0][1]==&where[0][2]=3").await.fine();
     assert_eq!(credited["count"], json!(WEBHOOKS), "{credited}");

@@ -23,10 +23,7 @@ fn troubled(pace: Pace) -> Plan {
 }
 
 async fn is_credited(pending: &Pending) {
-    eventually("the credit", async || {
-        (pending.seen().await["transaction"]["status"] == json!(3)).then_some(())
-    })
-    .await;
+    eventually("the credit", async || (pending.seen().await["transaction"]["status"] == json!(3)).then_some(())).await;
     pending.credited_once().await;
 }
 
