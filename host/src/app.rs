@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::flows::{House, Ports, Rules, configure, janitor};
 use crate::http::customers::Customers;
 use crate::http::serve::{Door, Surroundings};
-use crate::http::session::SessionKeys;
+use crate::http::session::{SessionKeys, parse_keys};
 use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
 use crate::manager::Desk;
@@ -118,7 +118,12 @@ impl CashierManager {
             entropy: Arc::clone(&machine.entropy),
             spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
         };
-        let house = House::new(ledger, picture, ports, Rules { public_url, webhook_patience: Rules::WEBHOOK_PATIENCE });
+        let rules = Rules {
+            public_url,
+            webhook_patience: Rules::WEBHOOK_PATIENCE,
+            deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+        };
+        let house = House::new(ledger, picture, ports, rules);
         janitor::start(&house);
 
         let (stop, stopped) = watch::channel(false);
@@ -169,7 +174,8 @@ pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
 }
 
 fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
-    SessionKeys::parse(&settings.session_keys)
+    parse_keys(&settings.session_keys)
+        .and_then(SessionKeys::new)
         .map(Arc::new)
         .map_err(|error| Fault::new(format!("session keys: {error}")))
 }

@@ -31,6 +31,7 @@ struct Written {
     session_keys_file: Option<PathBuf>,
     seal_keys_file: Option<PathBuf>,
     trusted_proxies: Vec<IpAddr>,
+    deposits_per_minute: Option<u32>,
 }
 
 /// The settings as meant.
@@ -58,6 +59,8 @@ pub struct Settings {
     pub seal_keys: Zeroizing<String>,
     /// Proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Deposits one customer may ask for in a minute; 0 is no limit, `None` the default.
+    pub deposits_per_minute: Option<u32>,
 }
 
 impl fmt::Debug for Settings {
@@ -123,6 +126,7 @@ impl Settings {
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: written.trusted_proxies,
+            deposits_per_minute: written.deposits_per_minute,
         })
     }
 }

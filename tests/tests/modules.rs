@@ -172,10 +172,10 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_tells_no_secret() {
     assert_eq!(create(&shop.gateway(&panicking("")).await).await, CreateEnding::Accepted(NextAction::None));
 }
 
-/// A sleeping module, with 50 ms for each call.
+/// A sleeping module, with 250 ms for each call.
 fn sleeping(shop_limits: &str) -> Workshop {
     let text = format!(
-        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 50{shop_limits} }}\n[[module]]\nname = \"echo\"\n"
+        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 250{shop_limits} }}\n[[module]]\nname = \"echo\"\n"
     );
     Workshop::open(PROBE, &text)
 }
@@ -223,7 +223,7 @@ async fn calls_behind_a_stuck_one_are_served_by_the_next_thread() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
     let shop = sleeping("");
-    let gateway = shop.gateway(&sleeps_in("create_payment", 400)).await;
+    let gateway = shop.gateway(&sleeps_in("create_payment", 1_000)).await;
     let _late = tokio::join!(create(&gateway), create(&gateway), create(&gateway));
     while &*shop.line("sleeps").health != "ok" {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -338,6 +338,7 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
     assert!(shop.line("echo").available, "a broken plugins.toml changes nothing");
 
     assert_eq!(outcome(shop.reload("").unwrap()), (2, Outcome::Delisted));
+    assert_eq!(shop.plugins.reload().unwrap(), [], "it is told once");
     let line = shop.line("echo");
     assert_eq!(
         (line.available, &*line.failure_reason),

@@ -7,7 +7,7 @@ use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::Listener;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::refs::ProviderRef;
-use crate::status::{OperationStatus, Source};
+use crate::status::OperationStatus;
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, NextAction, Transaction};
 
@@ -172,8 +172,7 @@ impl Aggregate {
         }
         self.transaction.status = standing.status;
         self.transaction.reason = standing.reason;
-        if self.transaction.source == Source::Provider
-            && let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
+        if let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
             && &*self.transaction.reason.code == "CREDIT_REFUSED"
         {
             self.transaction.reason.detail = refused.failure_reason.clone();

@@ -11,16 +11,18 @@ mod duty;
 mod events;
 mod facts_spelling;
 mod finding;
+mod keeping;
 mod packed;
 mod query;
 mod rows;
+mod view;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::aggregate::Aggregate;
 use crate::change::{Change, Commit, Counters};
-use crate::ids::{ConfigId, CustomerId, EventId, OperationId, Reference, Seq, TransactionId};
+use crate::ids::{ConfigId, CustomerId, EventId, Reference, Seq, TransactionId};
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
 use crate::refs::ProviderRef;
@@ -29,8 +31,8 @@ use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
-use finding::{Finder, Fixed, Slot};
-use rows::{Chain, NO_SLOT, Row, Rows};
+use finding::{Finder, Fixed, LeanFinder, Slot, key_hash};
+use rows::{Row, Rows};
 use words::Words;
 
 pub use query::{Answer, Progress, Scan, Scope};
@@ -55,9 +57,10 @@ pub struct Books {
     counters: Counters,
     words: Words,
     rows: Rows,
-    by_id: Finder,
-    by_reference: Finder,
-    by_key: Finder,
+    /// Rows that do not stand where their id says; see [`Books::slot`].
+    astray: LeanFinder,
+    by_reference: LeanFinder,
+    by_key: LeanFinder,
     by_provider_id: Finder,
     customers: HashMap<u64, Head, Fixed>,
     logins: HashMap<u64, Head, Fixed>,
@@ -83,9 +86,9 @@ impl Books {
             counters: Counters::default(),
             words: Words::default(),
             rows: Rows::default(),
-            by_id: Finder::default(),
-            by_reference: Finder::default(),
-            by_key: Finder::default(),
+            astray: LeanFinder::default(),
+            by_reference: LeanFinder::default(),
+            by_key: LeanFinder::default(),
             by_provider_id: Finder::default(),
             customers: HashMap::default(),
             logins: HashMap::default(),
@@ -98,7 +101,8 @@ impl Books {
         }
     }
 
-    /// Takes in a row as it is on disk. Rows may come in any order; by rising id they take the least time.
+    /// Takes in a row as it is on disk. Rows may come in any order; it is fastest by rising id with the operations first,
+    /// because then each transaction is packed once.
     pub fn load(&mut self, row: Change) {
         self.apply_change(&row, Seq(0));
     }
@@ -150,7 +154,7 @@ impl Books {
 
     pub fn by_reference(&self, reference: &Reference) -> Option<TransactionId> {
         let meant = |row: &Row| row.front().is_some_and(|front| front.reference == reference.as_str());
-        self.found(&self.by_reference, reference.as_str(), meant)
+        self.id_of(self.by_reference.find(key_hash(reference.as_str()), self.row_that(meant)))
     }
 
     /// The transaction that an idempotency key is bound to. The empty key is no key.
@@ -160,7 +164,7 @@ impl Books {
                 && row.key_space == space as u8
                 && row.front().is_some_and(|front| front.idempotency_key == key)
         };
-        self.found(&self.by_key, (customer.0, space as u8, key), meant)
+        self.id_of(self.by_key.find(key_hash((customer.0, space as u8, key)), self.row_that(meant)))
     }
 
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.
@@ -170,7 +174,7 @@ impl Books {
                 transaction.config_id == config && transaction.refs.iter().any(|known| known == id)
             })
         };
-        self.found(&self.by_provider_id, &*id.value, meant)
+        self.id_of(self.by_provider_id.find(&*id.value, self.row_that(meant)))
     }
 
     /// The transaction of this brand that has this provider id, of whatever kind and config.
@@ -181,7 +185,7 @@ impl Books {
                 *transaction.brand == *brand && (named || transaction.refs.iter().any(|known| *known.value == *value))
             })
         };
-        self.found(&self.by_provider_id, value, meant)
+        self.id_of(self.by_provider_id.find(value, self.row_that(meant)))
     }
 
     /// A customer's transactions, the one met last first.
@@ -230,132 +234,28 @@ impl Books {
         self.unsettled.iter().copied().collect()
     }
 
+    /// Ids are handed out one by one and rows are met by rising id, so that a row nearly always stands as far behind the
+    /// first as its id does.
     fn slot(&self, id: TransactionId) -> Option<Slot> {
-        self.by_id.find(id.0, |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0))
+        let is_meant = |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0);
+        let expected = self.expected_slot(id.0).filter(|slot| is_meant(*slot));
+        expected.or_else(|| self.astray.find(key_hash(id.0), is_meant))
+    }
+
+    fn expected_slot(&self, id: u64) -> Option<Slot> {
+        let first = self.rows.get(0).map_or(id, |row| row.id);
+        Slot::try_from(id.checked_sub(first)?).ok()
     }
 
     fn row(&self, id: TransactionId) -> Option<&Row> {
         self.rows.get(self.slot(id)?)
     }
 
-    fn found(&self, finder: &Finder, key: impl std::hash::Hash, meant: impl Fn(&Row) -> bool) -> Option<TransactionId> {
-        let slot = finder.find(key, |slot| self.rows.get(slot).is_some_and(&meant))?;
-        self.rows.get(slot).map(|row| TransactionId(row.id))
+    fn id_of(&self, slot: Option<Slot>) -> Option<TransactionId> {
+        self.rows.get(slot?).map(|row| TransactionId(row.id))
     }
 
-    fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
-        let slot = self.slot(transaction.id);
-        let operations = match slot.and_then(|slot| self.rows.get(slot)) {
-            Some(row) => packed::unpack(row, &self.words).map(|known| known.operations).unwrap_or_default(),
-            None => self.early_operations.remove(&transaction.id).unwrap_or_default(),
-        };
-        self.put(slot, transaction, &operations, seq);
-    }
-
-    fn put_operation(&mut self, operation: &BalanceOperation, seq: Seq) {
-        let id = operation.transaction_id;
-        let slot = self.slot(id);
-        match slot.and_then(|slot| self.rows.get(slot)).and_then(|row| packed::unpack(row, &self.words)) {
-            Some(mut known) => {
-                place_operation(&mut known.operations, operation);
-                self.put(slot, &known.transaction, &known.operations, seq);
-            }
-            None => place_operation(self.early_operations.entry(id).or_default(), operation),
-        }
-    }
-
-    /// Packs a transaction into its slot, or into a new one, and keeps every index.
-    fn put(&mut self, slot: Option<Slot>, transaction: &Transaction, operations: &[BalanceOperation], seq: Seq) {
-        let mut row = packed::pack(transaction, operations, &mut self.words);
-        row.touched = seq.0;
-        let (slot, before) = match slot.and_then(|slot| self.rows.get(slot).map(|row| (slot, row))) {
-            Some((slot, known)) => {
-                row.earlier = known.earlier;
-                (slot, TransactionStatus::from_number(known.status.into()))
-            }
-            None => {
-                let slot = self.rows.next_slot();
-                row.earlier = self.chain(&row, slot);
-                (slot, None)
-            }
-        };
-        self.index(slot, transaction, before);
-        if duty::has_duty(transaction, operations) {
-            self.unsettled.insert(transaction.id);
-        } else {
-            self.unsettled.remove(&transaction.id);
-        }
-        match self.rows.get_mut(slot) {
-            Some(known) => *known = row,
-            None => self.rows.push(row),
-        }
-    }
-
-    /// Puts a new row at the head of its chains and gives what it names as earlier.
-    fn chain(&mut self, row: &Row, slot: Slot) -> Chain {
-        let customer = self.customers.entry(row.customer_id).or_insert(Head::EMPTY).push(slot);
-        let login = self.logins.entry(row.login).or_insert(Head::EMPTY).push(slot);
-        let provider = self.providers.entry(row.provider).or_insert(Head::EMPTY).push(slot);
-        self.by_id.insert(row.id, slot);
-        Chain { customer, login, provider }
-    }
-
-    fn index(&mut self, slot: Slot, transaction: &Transaction, before: Option<TransactionStatus>) {
-        let status = transaction.status;
-        if before != Some(status) {
-            if let Some(set) = before.and_then(|old| self.statuses.get_mut(usize::from(old.number()))) {
-                set.remove(&slot);
-            }
-            if let Some(set) = self.statuses.get_mut(usize::from(status.number())) {
-                set.insert(slot);
-            }
-        }
-        let key = (transaction.customer_id.0, transaction.key_space as u8, &*transaction.idempotency_key);
-        if transaction.binds_key() {
-            self.by_key.insert(key, slot);
-        } else if !transaction.idempotency_key.is_empty() {
-            self.by_key.remove(key, slot);
-        }
-        if before.is_none() {
-            self.by_reference.insert(transaction.reference.as_str(), slot);
-        }
-        if !transaction.provider_payment_id.is_empty() {
-            self.by_provider_id.insert(&*transaction.provider_payment_id, slot);
-        }
-        for id in transaction.refs.iter() {
-            self.by_provider_id.insert(&*id.value, slot);
-        }
-        self.note_activity(transaction, before);
-    }
-
-    fn note_activity(&mut self, transaction: &Transaction, before: Option<TransactionStatus>) {
-        let activity = self.configs.entry(transaction.config_id).or_default();
-        let open = |status: TransactionStatus| u64::from(!status.is_final());
-        activity.transactions += u64::from(before.is_none());
-        activity.open = (activity.open + open(transaction.status)).saturating_sub(before.map_or(0, open));
-        activity.newest_created = activity.newest_created.max(transaction.created_time);
-    }
-}
-
-impl Head {
-    const EMPTY: Self = Self { newest: NO_SLOT, count: 0 };
-
-    /// Makes a row the newest and gives the one that was.
-    fn push(&mut self, slot: Slot) -> Slot {
-        self.count += 1;
-        std::mem::replace(&mut self.newest, slot)
-    }
-}
-
-/// Operations stand in the order of their ids.
-fn place_operation(operations: &mut Vec<BalanceOperation>, operation: &BalanceOperation) {
-    let id: OperationId = operation.id;
-    match operations.binary_search_by_key(&id, |known| known.id) {
-        Ok(place) => {
-            if let Some(known) = operations.get_mut(place) {
-                *known = operation.clone();
-            }
-        }
-        Err(place) => operations.insert(place, operation.clone()),
+    fn row_that(&self, meant: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
+        move |slot| self.rows.get(slot).is_some_and(&meant)
     }
 }

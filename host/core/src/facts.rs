@@ -190,7 +190,7 @@ pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) 
     let free = match nature {
         Nature::ProviderDeposit => provider_deposit(amount_minor, &facts.provider, &persons, posted),
         Nature::ManualDeposit => manual(amount_minor, &persons, posted),
-        Nature::ManualWithdrawal => manual(-amount_minor, &persons, posted),
+        Nature::ManualWithdrawal => manual(amount_minor.saturating_neg(), &persons, posted),
     };
     let Some(held) = persons.held else { return free };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && is_definite(&known.fact))
@@ -204,7 +204,9 @@ pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) 
             ..free
         };
     }
-    Standing { status: held.fact, may_post: false, ..free }
+    // The facts' reason would explain another status than the one that was written.
+    let reason = if held.fact == free.status { free.reason } else { Reason::default() };
+    Standing { status: held.fact, reason, may_post: false, ..free }
 }
 
 /// A held "credited" means settled outside, so being paid does not contradict it; neither does a held stage of payment.
@@ -238,9 +240,9 @@ fn provider_deposit(amount: i64, provider: &[Heard<ProviderFact>], persons: &Per
         None if news.payments.is_empty() => 0,
         None => amount,
     };
-    let asked = persons.refunds_asked(&news);
-    let reversed = news.refunded.saturating_add(asked).saturating_add(news.charged_back());
-    let owed_minor = confirmed.saturating_sub(reversed).clamp(0, confirmed);
+    let refunded = persons.refunded(&news);
+    let reversed = refunded.with_asked.saturating_add(news.charged_back());
+    let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
     let stands = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
     let settles = persons.money_released && persons.rejected.is_none();
 
@@ -250,7 +252,7 @@ fn provider_deposit(amount: i64, provider: &[Heard<ProviderFact>], persons: &Per
     if news.charged_back() > 0 {
         return stands(S::Chargeback, Reason::new("CHARGEBACK", ""), settles);
     }
-    if news.refunded > 0 && news.refunded >= amount {
+    if refunded.done > 0 && refunded.done >= amount {
         return stands(S::Refunded, Reason::default(), settles);
     }
     if confirmed > 0 {
@@ -258,13 +260,17 @@ fn provider_deposit(amount: i64, provider: &[Heard<ProviderFact>], persons: &Per
             return stands(S::ManualReview, Reason::new("CONFIRMED_BUT_REJECTED", ""), false);
         }
         let note = if reversed > 0 { Reason::new("PARTLY_REFUNDED", "") } else { Reason::default() };
-        return if posted.minor == owed_minor {
+        // More posted than owed: the credit stands and a part of it waits to be taken back.
+        return if posted.minor >= owed_minor {
             stands(S::Credited, note, settles)
         } else if posted.refused {
             stands(S::CreditFailed, Reason::new("CREDIT_REFUSED", ""), settles)
         } else {
             stands(S::ProviderConfirmed, note, settles)
         };
+    }
+    if persons.resolved.is_some_and(|(resolved_at, _)| news.payments.values().any(|heard| *heard > resolved_at)) {
+        return stands(S::ManualReview, Reason::new("CONFIRMED_BUT_REJECTED", ""), false);
     }
     if persons.rejected.is_some() || persons.resolved.is_some() {
         return stands(S::Cancelled, Reason::new("REJECTED", ""), settles && persons.rejected.is_none());
@@ -286,12 +292,13 @@ fn manual(owed_when_approved: i64, persons: &Persons, posted: Posted) -> Standin
     let stands =
         |status, code, owed_minor, may_post| Standing { status, reason: Reason::new(code, ""), owed_minor, may_post };
     let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
+    let settles = persons.money_released;
     if approved && posted.minor == owed_when_approved {
-        stands(S::Credited, "", owed_when_approved, true)
+        stands(S::Credited, "", owed_when_approved, settles)
     } else if approved && posted.refused {
-        stands(S::ManualReview, "CREDIT_REFUSED", owed_when_approved, true)
+        stands(S::ManualReview, "CREDIT_REFUSED", owed_when_approved, settles)
     } else if approved {
-        stands(S::ManualReview, "", owed_when_approved, true)
+        stands(S::ManualReview, "", owed_when_approved, settles)
     } else if persons.rejected.is_some() {
         stands(S::Cancelled, "REJECTED", 0, false)
     } else {
@@ -309,7 +316,8 @@ struct News<'a> {
     declined: Option<&'a str>,
     cancelled: Option<&'a str>,
     refunds: BTreeMap<&'a str, i64>,
-    refunded: i64,
+    /// The sums so far, each with the seq it was heard at.
+    refund_totals: Vec<(Seq, i64)>,
     chargebacks: BTreeMap<&'a str, i64>,
     reversals: Vec<&'a str>,
     doubts: Vec<(Seq, &'a Doubt)>,
@@ -320,7 +328,6 @@ struct News<'a> {
 impl<'a> News<'a> {
     fn read(provider: &'a [Heard<ProviderFact>]) -> Self {
         let mut news = Self::default();
-        let mut total = 0;
         for known in provider {
             news.definite |= is_definite(&known.fact);
             match &known.fact {
@@ -338,7 +345,7 @@ impl<'a> News<'a> {
                     news.newest_reversal = news.newest_reversal.max(known.seq);
                 }
                 ProviderFact::RefundedTotal { minor } => {
-                    total = total.max(*minor);
+                    news.refund_totals.push((known.seq, *minor));
                     news.newest_reversal = news.newest_reversal.max(known.seq);
                 }
                 ProviderFact::Chargeback { id, minor } => {
@@ -350,9 +357,13 @@ impl<'a> News<'a> {
                 ProviderFact::Doubt(doubt) => news.doubts.push((known.seq, doubt)),
             }
         }
-        let single = news.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
-        news.refunded = total.max(single);
         news
+    }
+
+    /// What the provider says was refunded: the larger of its single refunds and its sums so far.
+    fn refunded(&self) -> i64 {
+        let single = self.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
+        self.refund_totals.iter().fold(single, |most, (_, total)| most.max(*total))
     }
 
     /// The sum of disputes that were not reversed.
@@ -364,13 +375,12 @@ impl<'a> News<'a> {
     /// The first doubt, in a fixed order, that nothing has cured and no person has resolved since.
     fn doubt(&self, amount: i64, persons: &Persons) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
-        let mut second_first: Vec<Seq> = self.payments.values().copied().collect();
-        second_first.sort();
-        if second_first.get(1).is_some_and(|second| *second > resolved_at) {
+        let newest_payment = self.payments.values().max().filter(|_| self.payments.len() > 1);
+        if newest_payment.is_some_and(|newest| *newest > resolved_at) {
             let ids: Vec<&str> = self.payments.keys().copied().collect();
             return Some(Reason::new("SECOND_PAYMENT", ids.join(" and ")));
         }
-        if self.refunded.saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
+        if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
             return Some(Reason::new("BEYOND_CONFIRMED", "the provider states more reversed than was ordered"));
         }
         let mut open: Vec<&Doubt> = Vec::new();
@@ -412,7 +422,21 @@ struct Persons<'a> {
     resolved: Option<(Seq, i64)>,
     /// False after a hold, until a person lets money move again.
     money_released: bool,
-    refunds: BTreeMap<&'a str, (i64, RefundState<'a>)>,
+    refunds: BTreeMap<&'a str, AskedRefund<'a>>,
+}
+
+struct AskedRefund<'a> {
+    seq: Seq,
+    minor: i64,
+    state: RefundState<'a>,
+}
+
+/// What was refunded, in minor units.
+struct Refunded {
+    /// By the provider's own word, in an event or in the answer to a refund that was asked.
+    done: i64,
+    /// And with the refunds that are asked and not refused.
+    with_asked: i64,
 }
 
 enum RefundState<'a> {
@@ -452,16 +476,16 @@ impl<'a> Persons<'a> {
                 }
                 PersonFact::Retried => read.money_released = true,
                 PersonFact::RefundAsked { id, minor } => {
-                    read.refunds.insert(id, (*minor, RefundState::Asked));
+                    read.refunds.insert(id, AskedRefund { seq: known.seq, minor: *minor, state: RefundState::Asked });
                 }
                 PersonFact::RefundRefused { id } => {
-                    if let Some((_, state)) = read.refunds.get_mut(&**id) {
-                        *state = RefundState::Refused;
+                    if let Some(asked) = read.refunds.get_mut(&**id) {
+                        asked.state = RefundState::Refused;
                     }
                 }
                 PersonFact::RefundDone { id, refund } => {
-                    if let Some((_, state)) = read.refunds.get_mut(&**id) {
-                        *state = RefundState::Done(refund);
+                    if let Some(asked) = read.refunds.get_mut(&**id) {
+                        asked.state = RefundState::Done(refund);
                     }
                 }
             }
@@ -469,13 +493,27 @@ impl<'a> Persons<'a> {
         read
     }
 
-    /// The sum of refunds asked that are neither refused nor counted among the provider's own refunds.
-    fn refunds_asked(&self, news: &News<'_>) -> i64 {
-        let open = self.refunds.values().filter(|(_, state)| match state {
-            RefundState::Asked => true,
-            RefundState::Refused => false,
-            RefundState::Done(refund) => !news.refunds.contains_key(refund),
-        });
-        open.fold(0, |sum, (minor, _)| sum.saturating_add(*minor))
+    /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
+    /// sum so far heard after the asking includes it, one heard before does not.
+    fn refunded(&self, news: &News<'_>) -> Refunded {
+        let (mut done, mut asked) = (0_i64, 0_i64);
+        let mut all_asked: Vec<(Seq, i64)> = Vec::new();
+        for refund in self.refunds.values() {
+            match refund.state {
+                RefundState::Refused => continue,
+                RefundState::Done(id) if news.refunds.contains_key(id) => {}
+                RefundState::Done(_) => done = done.saturating_add(refund.minor),
+                RefundState::Asked => asked = asked.saturating_add(refund.minor),
+            }
+            all_asked.push((refund.seq, refund.minor));
+        }
+        let single = news.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
+        let done = single.saturating_add(done);
+        let mut with_asked = done.saturating_add(asked);
+        for (heard, total) in &news.refund_totals {
+            let later = all_asked.iter().filter(|(asked_at, _)| asked_at > heard);
+            with_asked = with_asked.max(later.fold(*total, |sum, (_, minor)| sum.saturating_add(*minor)));
+        }
+        Refunded { done: done.max(news.refunded()), with_asked }
     }
 }

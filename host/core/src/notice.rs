@@ -148,13 +148,13 @@ fn is_money(fact: &ProviderFact) -> bool {
         ProviderFact::Confirmed { .. }
         | ProviderFact::Refund { .. }
         | ProviderFact::RefundedTotal { .. }
-        | ProviderFact::Chargeback { .. } => true,
+        | ProviderFact::Chargeback { .. }
+        | ProviderFact::ChargebackReversed { .. } => true,
         ProviderFact::Accepted
         | ProviderFact::AdvanceWanted { .. }
         | ProviderFact::Unanswered
         | ProviderFact::Declined { .. }
         | ProviderFact::Cancelled { .. }
-        | ProviderFact::ChargebackReversed { .. }
         | ProviderFact::Doubt(_) => false,
     }
 }
@@ -247,6 +247,10 @@ fn refund(transaction: &Transaction, update: &Update) -> ProviderFact {
         (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { minor },
         (Ok(minor), Reach::Delta) => {
             let id = if statement.id.is_empty() { update.event_id.clone() } else { statement.id.clone() };
+            // Without any id it cannot be told from its own repetition.
+            if id.is_empty() {
+                return ProviderFact::Doubt(Doubt::Look { word: "refund without an id".into() });
+            }
             ProviderFact::Refund { id, minor }
         }
     }

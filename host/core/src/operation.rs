@@ -103,15 +103,17 @@ pub fn plan(
     })
 }
 
-/// A refused operation is final: the next one needs a person who retries, approves or resolves after it.
+/// A refused operation is final: the next one needs a person who retries, approves, resolves or
+/// asks a refund after it.
 fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     let last_refused = operations.last().is_some_and(|last| last.status == OperationStatus::Refused);
     let asked_again = |fact: &PersonFact| match fact {
-        PersonFact::Retried | PersonFact::Approved | PersonFact::Resolved { .. } => true,
+        PersonFact::Retried | PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::RefundAsked { .. } => {
+            true
+        }
         PersonFact::Held(_)
         | PersonFact::Released
         | PersonFact::Rejected
-        | PersonFact::RefundAsked { .. }
         | PersonFact::RefundRefused { .. }
         | PersonFact::RefundDone { .. } => false,
     };

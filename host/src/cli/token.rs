@@ -6,7 +6,7 @@ use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
 use super::{CliError, SettingsArgs, say};
-use crate::http::session::{SessionKeys, issue_token};
+use crate::http::session::{KeyError, SessionKeys, issue_token, parse_keys};
 use crate::ports::Clock;
 use crate::system::SystemClock;
 
@@ -69,11 +69,11 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let settings = args.settings.read()?;
-    let keys = SessionKeys::parse(&settings.session_keys).map_err(|error| CliError(error.to_string()))?;
-    let ttl = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
+    let wrong = |error: KeyError| CliError(format!("session keys: {error}"));
+    let keys = SessionKeys::new(parse_keys(&settings.session_keys).map_err(wrong)?).map_err(wrong)?;
+    let ttl_seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     let now = SystemClock::new().now();
-    let token = issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl, now);
-    say(&token.ok_or_else(|| CliError("the token could not be signed".into()))?);
+    say(&issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl_seconds, now)?);
     Ok(())
 }
 

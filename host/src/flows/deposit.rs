@@ -62,6 +62,7 @@ pub async fn deposit(
     request: DepositRequest,
     asking: Asking,
 ) -> Result<DepositOutcome, Refusal> {
+    house.pace.check(session.customer_id())?;
     let account = house.own_account(session, request.login).await?;
     if let Some(earlier) = house.ledger.glance(|books| bound(books, &request))? {
         return repeat(house, &request, earlier).await;
@@ -270,16 +271,13 @@ pub(super) async fn end_create(
     ended.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))
 }
 
-/// The answer of an earlier request under the same key.
+/// The answer of an earlier request under the same key. Another order under it is a conflict at once.
 async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId) -> Result<DepositOutcome, Refusal> {
-    house.creating.landed(id).await;
-    let ticket = house.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
-    let transaction = ticket.durable().await?.into_inner();
-    let transaction =
-        transaction.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))?;
-    if !deposit::same_order(&transaction, request) {
+    if !deposit::same_order(&on_disk(house, id).await?, request) {
         return Err(deposit::key_conflict());
     }
+    house.creating.landed(id).await;
+    let transaction = on_disk(house, id).await?;
     let answer = match transaction.first_answer {
         FirstAnswer::Accepted => house.archive.answer(id).await.map_err(|fault| {
             tracing::error!(%fault, transaction = %id, "a stored answer could not be read");
@@ -288,4 +286,10 @@ async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId)
         FirstAnswer::Open | FirstAnswer::Declined | FirstAnswer::NeverSent | FirstAnswer::Unknown => None,
     };
     Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time: Duration::ZERO })
+}
+
+async fn on_disk(house: &House, id: TransactionId) -> Result<Transaction, Refusal> {
+    let ticket = house.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
+    let transaction = ticket.durable().await?.into_inner();
+    transaction.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))
 }

@@ -76,7 +76,9 @@ pub(super) fn hear(
 
 /// Applies events that came before their transaction was known by the ids it has since learned.
 pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId) {
-    let Some(aggregate) = draft.aggregate(id) else { return };
+    let Some(aggregate) = draft.aggregate(id).filter(|known| known.transaction.config_id == listener.config_id) else {
+        return;
+    };
     let refs = aggregate.transaction.refs;
     let waiting: Vec<ProviderEvent> = draft.books().pending_events(listener.config_id, refs.iter());
     for mut event in waiting {

@@ -93,6 +93,7 @@ pub fn start(house: &Arc<House>) {
         let mut agenda = Agenda::default();
         while let Some(house) = sweeper.upgrade() {
             round(&house, &mut agenda).await;
+            house.pace.forget_quiet();
             drop(house);
             clock.sleep(ROUND).await;
         }

@@ -8,6 +8,7 @@ mod hearing;
 mod inquiry;
 pub mod janitor;
 pub mod methods;
+mod pace;
 pub mod settle;
 pub mod transactions;
 pub mod webhook;
@@ -24,6 +25,7 @@ use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::mpsc;
 
 use self::flights::Flights;
+use self::pace::Pace;
 use crate::ledger::{Ledger, Stamp};
 use crate::ports::{Archive, Clock, Entropy, Modules, Spawn, TradingServer};
 use crate::snapshot::{Snapshot, SnapshotCell};
@@ -35,9 +37,14 @@ pub struct Rules {
     pub public_url: Box<str>,
     /// How long a webhook waits for the trading server before it is answered; the credit goes on without it.
     pub webhook_patience: Duration,
+    /// Deposits one customer may ask for in a minute; 0 is no limit.
+    pub deposits_per_minute: u32,
 }
 
 impl Rules {
+    /// Two a second: no person pays that often, and a retrying client is told to wait.
+    pub const DEPOSITS_PER_MINUTE: u32 = 120;
+
     /// NOWPayments gives up after 3 s, so the answer leaves after 2 s at the latest.
     pub const WEBHOOK_PATIENCE: Duration = Duration::from_secs(2);
 }
@@ -60,6 +67,7 @@ pub struct House {
     /// Transactions whose provider is being asked.
     asking: Flights,
     configure: mpsc::Sender<configure::Order>,
+    pace: Pace,
 }
 
 /// The adapters a house is built of.
@@ -87,6 +95,7 @@ impl House {
     pub fn new(ledger: Ledger, snapshot: Snapshot, ports: Ports, rules: Rules) -> Arc<Self> {
         let (configure, orders) = mpsc::channel(configure::QUEUE_MAX);
         let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
+        let pace = Pace::new(rules.deposits_per_minute, Arc::clone(&clock));
         let house = Arc::new(Self {
             ledger,
             snapshot: SnapshotCell::from_pointee(snapshot),
@@ -101,6 +110,7 @@ impl House {
             settling: Flights::default(),
             asking: Flights::default(),
             configure,
+            pace,
         });
         configure::start(&house, orders);
         house

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::account::AccountMode;
 use cashier_core::aggregate::Aggregate;
-use cashier_core::ids::{ManagerId, TransactionId};
+use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::session::Actor;
 use cashier_core::status::{OperationCmd, OperationStatus};
@@ -36,16 +36,26 @@ pub(super) fn start(house: &Arc<House>, id: TransactionId) {
     let Some(flight) = house.settling.begin(id) else { return };
     let flow = Arc::clone(house);
     house.spawn.spawn(Box::pin(async move {
-        settle(&flow, id).await;
+        let unanswered = settle(&flow, id).await;
         drop(flight);
+        // What was planned while this run was ending found it under way and did not start another.
+        if unanswered != unsettled(&flow, id) {
+            start(&flow, id);
+        }
     }));
 }
 
-async fn settle(house: &House, id: TransactionId) {
+fn unsettled(house: &House, id: TransactionId) -> Option<OperationId> {
+    let aggregate = house.ledger.glance(|books| books.aggregate(id)).ok().flatten()?;
+    aggregate.operations.iter().find(|known| known.is_unsettled()).map(|known| known.id)
+}
+
+/// Performs what is due; gives the operation that got no answer and stays a duty.
+async fn settle(house: &House, id: TransactionId) -> Option<OperationId> {
     for _ in 0..POSTINGS_PER_RUN_MAX {
-        let Some(due) = due(house, id).await else { return };
-        let Some(outcome) = send(house, &due).await else { return };
+        let due = due(house, id).await?;
         let (aggregate, operation) = due.get();
+        let Some(outcome) = send(house, &due).await else { return Some(operation.id) };
         let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
         let recorded = house.ledger.decide(&stamp, |draft| {
             let Some(before) = draft.aggregate(aggregate.transaction.id) else { return };
@@ -62,9 +72,10 @@ async fn settle(house: &House, id: TransactionId) {
             PostingOutcome::Unknown => true,
         };
         if !on_disk || finished {
-            return;
+            return Some(operation.id);
         }
     }
+    unsettled(house, id)
 }
 
 /// The unsettled operation of a transaction, on disk.
@@ -81,6 +92,17 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
     let (aggregate, operation) = due.get();
     let transaction = &aggregate.transaction;
     match operation.status {
+        // Doubt, a hold or a rejection came between planning and sending: what the server never saw is withheld, and
+        // planned anew when a person lets money move.
+        OperationStatus::Planned if !aggregate.standing().may_post => {
+            return match house.trading.find(operation.id).await {
+                Ok(None) if house.trading.keyed_by_operation() => {
+                    Some(PostingOutcome::Refused { reason: "WITHHELD".into() })
+                }
+                Ok(found) => found,
+                Err(_) => None,
+            };
+        }
         // It may have happened: only a server that keys by our id may be sent it again, another is asked.
         OperationStatus::Unknown if !house.trading.keyed_by_operation() => {
             return house.trading.find(operation.id).await.ok().flatten();

@@ -19,3 +19,23 @@ pub mod withdrawal;
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+
+use crate::flows::House;
+use crate::http::customers::Customers;
+use crate::http::reply::Answer;
+use crate::http::session::SessionKeys;
+use crate::manager::Desk;
+
+/// Everything under `/cashier`, for customers and providers.
+pub fn customer_routes(house: &Arc<House>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Answer,)> {
+    customers::routes(Arc::new(Customers { house: Arc::clone(house), keys: Arc::clone(keys) }))
+}
+
+/// `POST /manager`, for BackOffice.
+pub fn manager_routes(house: &Arc<House>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Answer,)> {
+    managers::routes(Arc::new(Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ }))
+}

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::ports::Fault;
 use crate::wire::envelope::TOKEN_LENGTH_MAX;
 
 /// Keys valid at once: an old one, a new one, and room for one per issuer.
@@ -53,25 +54,35 @@ impl SessionKey {
     }
 }
 
+/// Reads the text of a key file: lines of `kid:hex`, the signing key first; empty lines and `#` comments pass.
+pub fn parse_keys(text: &str) -> Result<Vec<SessionKey>, KeyError> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let read = |line: &str| {
+        let (kid, secret) = line.split_once(':').ok_or(KeyError::NotALine)?;
+        let secret = Zeroizing::new(hex::decode(secret.trim()).map_err(|_| KeyError::NotALine)?);
+        SessionKey::new(kid.trim(), &secret)
+    };
+    lines.map(read).collect()
+}
+
 /// Why keys cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyError {
+    NotALine,
     Short,
     None,
     TooMany,
     SameId,
-    /// This line of the key text is not `id:hex`; counted from 1.
-    Line(usize),
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotALine => f.write_str("a session key is a line of kid:hex"),
             Self::Short => write!(f, "a session key needs at least {SECRET_LENGTH_MIN} bytes"),
             Self::None => f.write_str("at least one session key is needed"),
             Self::TooMany => write!(f, "at most {KEYS_MAX} session keys are valid at once"),
             Self::SameId => f.write_str("two session keys have the same id"),
-            Self::Line(line) => write!(f, "line {line} of the session keys is not `id:hex digits`"),
         }
     }
 }
@@ -87,18 +98,6 @@ impl SessionKeys {
     /// The first key signs what [`issue_token`] prints.
     pub fn new(keys: Vec<SessionKey>) -> Result<Self, KeyError> {
         Ok(Self { keys: ArcSwap::from_pointee(sound(keys)?) })
-    }
-
-    /// Keys as text: a line of `id:hex` each, the first signs. Blank lines and lines that begin with `#` do not count.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
-        let written = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let keys = written.map(|(at, line)| {
-            let (kid, digits) = line.split_once(':').ok_or(KeyError::Line(at))?;
-            let secret = Zeroizing::new(hex::decode(digits).map_err(|_| KeyError::Line(at))?);
-            SessionKey::new(kid, &secret)
-        });
-        Self::new(keys.collect::<Result<_, _>>()?)
     }
 
     pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), KeyError> {
@@ -151,7 +150,7 @@ impl SessionKeys {
     }
 }
 
-/// Prints a token signed by the first key; for the command line and tests.
+/// Makes a token signed by the first key; for the command line and tests.
 pub fn issue_token(
     keys: &SessionKeys,
     role: Role,
@@ -159,9 +158,10 @@ pub fn issue_token(
     brand: Option<&str>,
     ttl_seconds: i64,
     now: UnixTime,
-) -> Option<String> {
+) -> Result<String, Fault> {
+    let fault = || Fault::new("a token could not be signed");
     let keys = keys.keys.load();
-    let key = keys.first()?;
+    let key = keys.first().ok_or_else(fault)?;
     let kid = (!key.kid.is_empty()).then(|| key.kid.to_string());
     let header = Header { alg: ALGORITHM.into(), kid, crit: None };
     let claims = Claims {
@@ -172,10 +172,11 @@ pub fn issue_token(
         iat: Some(now.0),
         brand: brand.map(Into::into),
     };
-    let part = |json: Vec<u8>| URL_SAFE_NO_PAD.encode(json);
-    let message = format!("{}.{}", part(serde_json::to_vec(&header).ok()?), part(serde_json::to_vec(&claims).ok()?));
-    let signature = key.mac(&message)?.finalize().into_bytes();
-    Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    let (header, claims) = (serde_json::to_vec(&header).ok(), serde_json::to_vec(&claims).ok());
+    let (header, claims) = header.zip(claims).ok_or_else(fault)?;
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = key.mac(&message).ok_or_else(fault)?.finalize().into_bytes();
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 fn sound(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, KeyError> {
@@ -352,12 +353,23 @@ mod tests {
         keys.replace(vec![key("old", b'o')]).unwrap();
         let refusal = keys.manager(Some(&token), NOW).unwrap_err();
         assert_eq!(refusal.code, RefusalCode::Unauthorized);
+        let read =
+            parse_keys(&format!("# made today\n\nnew: {}\n old:{}\n", "6e".repeat(32), "6F".repeat(32))).unwrap();
+        keys.replace(read).unwrap();
+        assert!(keys.manager(Some(&token), NOW).is_ok());
+        for wrong in ["CANARY", "kid:CANARY", ":6", "kid 6e"] {
+            assert_eq!(parse_keys(wrong).err(), Some(KeyError::NotALine), "{wrong}");
+        }
         let refused = [
+            parse_keys(&format!("kid:{}", "6e".repeat(31))).err(),
             SessionKey::new("a", &[1; 31]).err(),
             keys.replace(Vec::new()).err(),
             keys.replace(vec![key("a", 1), key("a", 2)]).err(),
             keys.replace((0..9).map(|n| key(&n.to_string(), n)).collect()).err(),
         ];
-        assert_eq!(refused, [KeyError::Short, KeyError::None, KeyError::SameId, KeyError::TooMany].map(Some));
+        assert_eq!(
+            refused,
+            [KeyError::Short, KeyError::Short, KeyError::None, KeyError::SameId, KeyError::TooMany].map(Some)
+        );
     }
 }

@@ -8,3 +8,6 @@ mod shown;
 pub(super) use heard::{acknowledgement, created, update, updates};
 pub(super) use masks::Masks;
 pub(super) use shown::{config, endpoints, missing_required, notice, payment, payment_order};
+
+#[cfg(test)]
+mod tests;

@@ -175,3 +175,58 @@ fn sentence(broken: &Broken) -> String {
         Broken::OutOfTime => "the exchange with the provider took too long".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cashier_core::status::ProviderStatus;
+    use cashier_provider_sdk::{Descriptor, ProviderConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_refused_question_ends_nothing_and_a_refused_capture_ends_the_payment() {
+        use FailureKind::*;
+        use Question::*;
+        let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
+        let ask = |question, kind| {
+            let failure = ProviderFailure::new(kind, "code", "words");
+            let ended = Ended::Failed(failure);
+            query(question, Exchanged { ended, moved: true, provider_time: Duration::ZERO }, &masks)
+        };
+        for question in [Query, Advance, Cancel] {
+            assert_eq!(ask(question, NotFound), QueryAnswer::NotFound);
+            for kind in [RefusedRequest, UnreadableAnswer, Temporary, StaleReply, Panicked] {
+                assert_eq!(
+                    ask(question, kind),
+                    QueryAnswer::NoAnswer("code: words".to_owned()),
+                    "{question:?} {kind:?}"
+                );
+            }
+        }
+        for question in [Query, Cancel] {
+            assert_eq!(ask(question, Declined), QueryAnswer::NoAnswer("code: words".to_owned()));
+        }
+        let QueryAnswer::Heard(update) = ask(Advance, Declined) else { panic!("the capture was refused") };
+        assert_eq!((update.status, &*update.reason), (ProviderStatus::Failed, "code: words"));
+    }
+
+    #[test]
+    fn a_module_that_fails_to_judge_is_told_from_one_that_cannot_tell() {
+        let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
+        let judge = |ended| verify(Exchanged { ended, moved: false, provider_time: Duration::ZERO }, &masks);
+        let failed = |kind| judge(Ended::Failed(ProviderFailure::new(kind, "code", "words")));
+        for kind in [FailureKind::Temporary, FailureKind::Panicked] {
+            assert_eq!(failed(kind), Verdict::NotWorking("code: words".to_owned()), "{kind:?}");
+        }
+        for kind in [
+            FailureKind::Declined,
+            FailureKind::RefusedRequest,
+            FailureKind::NotFound,
+            FailureKind::UnreadableAnswer,
+            FailureKind::StaleReply,
+        ] {
+            assert_eq!(failed(kind), Verdict::CannotTell("code: words".to_owned()), "{kind:?}");
+        }
+        assert_eq!(judge(Ended::Unsupported), Verdict::CannotTell("the module cannot read notices".to_owned()));
+    }
+}

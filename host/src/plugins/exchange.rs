@@ -2,7 +2,7 @@
 //! and keeps account of what may have left the house. Knows nothing of payments; what an outcome means is `endings`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_provider_sdk::host::Instance;
@@ -84,6 +84,8 @@ struct Running {
     provider_time: Duration,
     /// The right to use the network, taken at the first request.
     permit: Option<OwnedSemaphorePermit>,
+    /// The breaker let its first request through; it lets an exchange through as a whole.
+    admitted: bool,
     /// Kept replies shown since the last start.
     shown: Vec<(String, Stamp)>,
 }
@@ -97,7 +99,7 @@ impl Line {
 
     /// Whether the provider cannot be reached of late.
     pub(super) fn is_broken(&self) -> bool {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner).is_open()
+        self.breaker().is_open()
     }
 
     /// Drives one exchange to its end. `call` is one entry of the module with what it is asked, fixed for the whole
@@ -108,8 +110,14 @@ impl Line {
         F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
     {
         let started = self.clock.monotonic();
-        let mut running =
-            Running { started, moved: false, provider_time: Duration::ZERO, permit: None, shown: Vec::new() };
+        let mut running = Running {
+            started,
+            moved: false,
+            provider_time: Duration::ZERO,
+            permit: None,
+            admitted: false,
+            shown: Vec::new(),
+        };
         let call = Arc::new(call);
         let ended = match self.attempt(thread, allowed, &call, &mut running).await {
             Ended::Failed(failure) if failure.kind == FailureKind::StaleReply && !running.shown.is_empty() => {
@@ -212,7 +220,8 @@ impl Line {
         self.take_room(running).await?;
         let within = self.left(running)?;
         let sent_at = self.clock.monotonic();
-        if !self.breaker.lock().unwrap_or_else(PoisonError::into_inner).admits(sent_at) {
+        running.admitted = running.admitted || self.breaker().admits(sent_at);
+        if !running.admitted {
             return Err(Broken::BreakerOpen);
         }
         let moves = !request.safe_to_repeat;
@@ -236,8 +245,12 @@ impl Line {
         })
     }
 
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remember(&self, answered: bool, now: Duration) {
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breaker = self.breaker();
         let turn = if answered { breaker.answered() } else { breaker.failed(now) };
         drop(breaker);
         match turn {
@@ -288,3 +301,6 @@ impl Drop for Waiting<'_> {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests;

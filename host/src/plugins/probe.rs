@@ -23,6 +23,10 @@ const CPU_SECONDS: u64 = 5;
 /// Address space of the child. Modules with all debug information map tens of megabytes.
 #[cfg(unix)]
 const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Largest file the child may write: a constructor has nothing to write, and the answer may go into a file of a person
+/// who probes by hand.
+#[cfg(unix)]
+const FILE_BYTES: u64 = 1024 * 1024;
 /// Marks the answer among whatever else a module prints.
 const MARK: &str = "cashier-module-probe ";
 /// The hidden subcommand.
@@ -145,7 +149,7 @@ fn limit_this_process() {
         (libc::RLIMIT_CPU, CPU_SECONDS),
         (libc::RLIMIT_AS, MEMORY_BYTES),
         (libc::RLIMIT_CORE, 0),
-        (libc::RLIMIT_FSIZE, 0),
+        (libc::RLIMIT_FSIZE, FILE_BYTES),
     ];
     for (resource, amount) in limits {
         let limit = libc::rlimit { rlim_cur: amount, rlim_max: amount };
@@ -156,3 +160,29 @@ fn limit_this_process() {
 
 #[cfg(not(unix))]
 fn limit_this_process() {}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    fn reason(program: &str) -> String {
+        Probe { program: program.into() }.ask(Path::new("/no/module.so")).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_child_that_does_not_answer_is_told_by_its_end() {
+        let table = [
+            ("/bin/true", "opening it ended the probe process with exit code 0 and no answer"),
+            ("/bin/false", "opening it ended the probe process with exit code 1 and no answer"),
+            // Talks without end; it is read up to the limit and then finds its pipe closed.
+            ("/usr/bin/yes", "opening it ended the probe process with signal 13"),
+            // Prints its arguments, which are no answer either.
+            ("/bin/echo", "opening it ended the probe process with exit code 0 and no answer"),
+        ];
+        for (program, expected) in table {
+            assert_eq!(reason(program), expected, "{program}");
+        }
+        assert!(reason("/no/such/program").starts_with("the probe process cannot start: "));
+    }
+}

@@ -98,11 +98,16 @@ impl Shelf {
             next.places.push(place);
             reports.push(report);
         }
-        let gone: Vec<_> =
-            self.loaded().filter(|loaded| next.of(&loaded.generation.descriptor.code).is_none()).collect();
-        for loaded in gone {
-            reports.push(Report::of(loaded, Outcome::Delisted));
-            next.places.push(Place::Delisted(Arc::clone(loaded)));
+        for place in &self.places {
+            let (loaded, served) = match place {
+                Place::Serving(loaded) => (loaded, true),
+                Place::Delisted(loaded) => (loaded, false),
+                Place::Refused(_) => continue,
+            };
+            if next.of(&loaded.generation.descriptor.code).is_none() {
+                next.places.push(Place::Delisted(Arc::clone(loaded)));
+                reports.extend(served.then(|| Report::of(loaded, Outcome::Delisted)));
+            }
         }
         (next, reports)
     }

@@ -158,6 +158,12 @@ impl<'r, 's> Cells<'r, 's> {
         value.as_blob().map_err(|_| self.bad(place, "is not a blob"))
     }
 
+    /// A blob of exactly this many bytes.
+    pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let blob = self.blob()?;
+        blob.try_into().map_err(|_| self.bad(self.next - 1, &format!("holds {} bytes, not {N}", blob.len())))
+    }
+
     pub(super) fn time(&mut self) -> Result<UnixTime, Fault> {
         self.int().map(UnixTime)
     }

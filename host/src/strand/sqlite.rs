@@ -80,7 +80,7 @@ impl Store for Sqlite {
     fn load(&mut self) -> Result<Loaded, Fault> {
         if self.connection.is_none() {
             let connection = self.connect()?;
-            settle(connection).map_err(sql_fault("settling the log after a failed write"))?;
+            settle(connection)?;
         }
         let connection = self.connection.as_ref().ok_or_else(unopened)?;
         load::everything(connection, &self.path, &self.seal)
@@ -130,6 +130,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(sql_fault("opening"))?;
     schema::version(&connection)?;
+    write_ahead(&connection)?;
     prepare(&connection).map_err(sql_fault("setting the pragmas"))?;
     schema::bring_up_to_date(&mut connection)?;
     // A write before anything is accepted: a read-only or full disk shows here, not in the first deposit.
@@ -137,13 +138,21 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
+/// Some file systems cannot share memory, and then SQLite stays with its older journal without an error.
+fn write_ahead(connection: &Connection) -> Result<(), Fault> {
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(sql_fault("turning on the write-ahead log"))?;
+    if mode == "wal" {
+        Ok(())
+    } else {
+        Err(Fault::new(format!("this file system allows no write-ahead log: the journal mode stays {mode}")))
+    }
+}
+
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-        let mode: String = row.get(0)?;
-        if mode == "wal" { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) }
-    })?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // On macOS fsync alone leaves data in the drive's cache; elsewhere these change nothing.
     connection.pragma_update(None, "fullfsync", true)?;
@@ -154,11 +163,15 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// Brings the log into the database file and syncs it. A write whose sync failed may have left pages in the system's
 /// cache that never reached the disk; what is read from here on is what was synced here.
-fn settle(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        let blocked: i64 = row.get(0)?;
-        if blocked == 0 { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) }
-    })
+fn settle(connection: &Connection) -> Result<(), Fault> {
+    let blocked: i64 = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(sql_fault("syncing the log after a failed write"))?;
+    if blocked == 0 {
+        Ok(())
+    } else {
+        Err(Fault::new("the log cannot be synced after a failed write: something else reads the database for long"))
+    }
 }
 
 /// A connection that can only read; for the loader and the archive.

@@ -261,7 +261,8 @@ impl Watch {
             Err(fault) => {
                 self.shared.shut();
                 store.abandon();
-                tracing::error!(%fault, commits = batch.len(), "a commit could not be written; nothing is accepted until the books are reloaded");
+                let commits = batch.len();
+                tracing::error!(%fault, commits, "a commit failed; nothing is written until the books are reloaded");
                 self.synced.failed(&fault);
             }
         }

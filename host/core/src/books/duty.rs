@@ -36,8 +36,10 @@ fn must_ask(transaction: &Transaction) -> bool {
 fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     let nothing_moved = operations.is_empty();
     match transaction.status {
-        // Credited by the facts, or held by a person: either way nothing may be posted.
-        TransactionStatus::Credited => return false,
+        // Posted what was confirmed, and neither a reversal nor a person changed what is owed.
+        TransactionStatus::Credited if transaction.reason.code.is_empty() && transaction.facts.persons.is_empty() => {
+            return false;
+        }
         // Nothing was confirmed under these, so nothing is owed.
         TransactionStatus::Created
         | TransactionStatus::PendingPayment
@@ -52,6 +54,7 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         | TransactionStatus::Failed
         | TransactionStatus::Cancelled
         | TransactionStatus::ProviderConfirmed
+        | TransactionStatus::Credited
         | TransactionStatus::CreditFailed
         | TransactionStatus::Refunded
         | TransactionStatus::Chargeback

@@ -18,7 +18,7 @@ struct Entry {
     slot: Slot,
 }
 
-/// Finds the rows that may have a key.
+/// Finds the rows that may have a key, where a row can have several.
 #[derive(Default)]
 pub(super) struct Finder(HashTable<Entry>);
 
@@ -30,19 +30,40 @@ impl Finder {
         }
     }
 
-    pub(super) fn remove(&mut self, key: impl Hash, slot: Slot) {
-        let entry = Entry { hash: short_hash(key), slot };
-        if let Ok(found) = self.0.find_entry(spread(entry.hash), |known| *known == entry) {
-            found.remove();
-        }
-    }
-
     /// The first row met of those under the key that are truly meant.
     pub(super) fn find(&self, key: impl Hash, meant: impl Fn(Slot) -> bool) -> Option<Slot> {
         let hash = short_hash(key);
         let found = self.0.iter_hash(spread(hash)).filter(|known| known.hash == hash && meant(known.slot));
         found.map(|known| known.slot).min()
     }
+}
+
+/// Finds the rows that may have a key, where each has one: it is hashed anew from the row when the table grows.
+#[derive(Default)]
+pub(super) struct LeanFinder(HashTable<Slot>);
+
+impl LeanFinder {
+    pub(super) fn insert(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
+        if self.0.find(hash, |known| *known == slot).is_none() {
+            self.0.insert_unique(hash, slot, |known| hash_again(*known));
+        }
+    }
+
+    pub(super) fn remove(&mut self, hash: u64, slot: Slot) {
+        if let Ok(found) = self.0.find_entry(hash, |known| *known == slot) {
+            found.remove();
+        }
+    }
+
+    /// The first row met of those under the hash that are truly meant.
+    pub(super) fn find(&self, hash: u64, meant: impl Fn(Slot) -> bool) -> Option<Slot> {
+        self.0.iter_hash(hash).copied().filter(|slot| meant(*slot)).min()
+    }
+}
+
+/// The hash of a [`LeanFinder`]'s key.
+pub(super) fn key_hash(key: impl Hash) -> u64 {
+    hash_of(0, key)
 }
 
 fn short_hash(key: impl Hash) -> u32 {

@@ -49,9 +49,7 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], w
         created_time: transaction.created_time.0,
         touched: 0,
         earlier: Chain { customer: NO_SLOT, login: NO_SLOT, provider: NO_SLOT },
-        provider: words.number(&transaction.provider),
-        method: words.number(&transaction.method),
-        brand: words.number(&transaction.brand),
+        labels: words.labels_number(&transaction.provider, &transaction.method, &transaction.brand),
         currency: words.currency_number(transaction.amount.currency),
         kind: transaction.kind.number(),
         source: transaction.source.number(),
@@ -105,6 +103,7 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
 /// The transaction and operations of a row; `None` only if the bytes were not made by [`pack`] with these words.
 pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
     let created = row.created_time;
+    let labels = words.labels(row.labels);
     let mut r = Reader::new(&row.spelled);
     let front = read_front(&mut r, created)?;
     let transaction = Transaction {
@@ -113,15 +112,15 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         login: Login(row.login),
         kind: TransactionType::from_number(row.kind.into())?,
         source: Source::from_number(row.source.into())?,
-        provider: words.word(row.provider).into(),
-        method: words.word(row.method).into(),
+        provider: words.word(labels.provider).into(),
+        method: words.word(labels.method).into(),
         provider_payment_id: front.provider_payment_id.into(),
         status: TransactionStatus::from_number(row.status.into())?,
         idempotency_key: front.idempotency_key.into(),
         approved_time: UnixTime(front.approved_time),
         processed_time: UnixTime(front.processed_time),
         created_time: UnixTime(created),
-        brand: words.word(row.brand).into(),
+        brand: words.word(labels.brand).into(),
         reference: Reference::read(front.reference)?,
         key_space: if row.key_space == KeySpace::Customer as u8 { KeySpace::Customer } else { KeySpace::Manager },
 

@@ -7,14 +7,15 @@ use std::ops::ControlFlow;
 
 use super::finding::Slot;
 use super::rows::{BLOCK, NO_SLOT, Row};
+use super::view::{View, created_bounds};
 use super::{Books, Head, packed};
-use crate::filter::{self, Comparison, Constant, Filter, Test, TransactionField, Value, Values};
+use crate::filter::{Filter, TransactionField, Values};
 use crate::ids::{CustomerId, Seq, TransactionId};
 use crate::transaction::Transaction;
 
-/// Rows looked at in one hold: about 0.2 ms.
+/// Rows looked at in one hold: each takes tens of nanoseconds, so that a deposit waits well under a millisecond.
 const SCANNED_PER_HOLD: usize = 4096;
-/// Rows unpacked in one hold: about 0.3 ms.
+/// Rows unpacked in one hold: each takes about a microsecond.
 const SHOWN_PER_HOLD: usize = 256;
 /// Rows taken from an index at once.
 const BATCH: usize = 256;
@@ -94,13 +95,6 @@ struct Driver {
     /// Conditions that it fulfils by itself.
     fulfils: usize,
     fulfils_scope: bool,
-}
-
-/// A packed row as filters see it.
-#[derive(Clone, Copy)]
-struct View<'b> {
-    books: &'b Books,
-    row: &'b Row,
 }
 
 impl Books {
@@ -317,31 +311,11 @@ impl Books {
 
     fn admits(&self, filter: &Filter<TransactionField>, scope: &Scope, view: &View<'_>) -> bool {
         scope.customer.is_none_or(|customer| customer.0 == view.row.customer_id)
-            && scope.brand.as_deref().is_none_or(|brand| self.words.word(view.row.brand) == brand)
+            && scope
+                .brand
+                .as_deref()
+                .is_none_or(|brand| self.words.word(self.words.labels(view.row.labels).brand) == brand)
             && filter.matches(view)
-    }
-}
-
-impl filter::Row<TransactionField> for View<'_> {
-    fn value(&self, field: TransactionField) -> Value<'_> {
-        use TransactionField as F;
-        let (words, row) = (&self.books.words, self.row);
-        let id = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
-        match field {
-            F::Id => id(row.id),
-            F::CustomerId => id(row.customer_id),
-            F::Login => id(row.login),
-            F::Type => Value::Int(row.kind.into()),
-            F::Status => Value::Int(row.status.into()),
-            F::Source => Value::Int(row.source.into()),
-            F::Provider => Value::Text(words.word(row.provider)),
-            F::Method => Value::Text(words.word(row.method)),
-            F::Currency => Value::Text(words.currency(row.currency).map_or("", |currency| currency.code())),
-            F::ProviderPaymentId => Value::Text(row.front().map_or("", |front| front.provider_payment_id)),
-            F::ApprovedTime => Value::Int(row.front().map_or(0, |front| front.approved_time)),
-            F::ProcessedTime => Value::Int(row.front().map_or(0, |front| front.processed_time)),
-            F::CreatedTime => Value::Int(row.created_time),
-        }
     }
 }
 
@@ -356,31 +330,4 @@ fn numbers(values: Option<&Values>) -> Option<impl Iterator<Item = u64>> {
         Some(Values::Ints(numbers)) => Some(numbers.iter().filter_map(|number| u64::try_from(*number).ok())),
         Some(Values::Texts(_)) | None => None,
     }
-}
-
-/// The creation times within which every matching row lies, both ends included.
-fn created_bounds(filter: &Filter<TransactionField>) -> (i64, i64) {
-    let (mut from, mut to) = (i64::MIN, i64::MAX);
-    for condition in filter.conditions() {
-        if condition.negated || condition.field != TransactionField::CreatedTime {
-            continue;
-        }
-        let (least, most) = match &condition.test {
-            Test::Compare(Comparison::Greater, Constant::Int(time)) => (time.saturating_add(1), i64::MAX),
-            Test::Compare(Comparison::GreaterOrEqual, Constant::Int(time)) => (*time, i64::MAX),
-            Test::Compare(Comparison::Less, Constant::Int(time)) => (i64::MIN, time.saturating_sub(1)),
-            Test::Compare(Comparison::LessOrEqual, Constant::Int(time)) => (i64::MIN, *time),
-            Test::Between(Constant::Int(least), Constant::Int(most)) => (*least, *most),
-            Test::OneOf(Values::Ints(times)) => match (times.first(), times.last()) {
-                (Some(first), Some(last)) => (*first, *last),
-                _ => (i64::MIN, i64::MAX),
-            },
-            Test::Compare(_, Constant::Text(_)) | Test::Between(..) | Test::OneOf(Values::Texts(_)) | Test::Like(_) => {
-                (i64::MIN, i64::MAX)
-            }
-        };
-        from = from.max(least);
-        to = to.min(most);
-    }
-    (from, to)
 }

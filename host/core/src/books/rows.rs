@@ -19,9 +19,8 @@ pub(super) struct Row {
     pub(super) touched: u64,
     /// The row met before this one of the same customer, login, provider.
     pub(super) earlier: Chain,
-    pub(super) provider: u32,
-    pub(super) method: u32,
-    pub(super) brand: u32,
+    /// Provider, method and brand.
+    pub(super) labels: u32,
     pub(super) currency: u16,
     pub(super) kind: u8,
     pub(super) source: u8,

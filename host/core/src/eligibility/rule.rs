@@ -177,6 +177,6 @@ pub(super) fn range_text(min: Limit, max: Limit) -> String {
         (true, true) => format!("from {} to {}", min.to_wire(), max.to_wire()),
         (true, false) => format!("at least {}", min.to_wire()),
         (false, true) => format!("at most {}", max.to_wire()),
-        (false, false) => "without limits".into(),
+        (false, false) => "of any size".into(),
     }
 }

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::super::{CliError, say};
 use crate::app::{CashierManager, Doors};
-use crate::http::session::{SessionKeys, issue_token};
+use crate::http::session::{SessionKeys, issue_token, parse_keys};
 use crate::ports::{Clock, Entropy};
 use crate::settings::Settings;
 use crate::system::{SystemClock, SystemEntropy};
@@ -56,11 +56,11 @@ impl World {
         let filled = tokio::task::spawn_blocking(move || fill_trading_server(&bases, &roster)).await;
         filled.unwrap_or_else(|_| Err(CliError("filling the trading server was interrupted".into())))?;
 
-        let keys = SessionKeys::parse(&settings.session_keys).map_err(|error| CliError(error.to_string()))?;
+        let keys = parse_keys(&settings.session_keys)
+            .and_then(SessionKeys::new)
+            .map_err(|error| CliError(error.to_string()))?;
         let now = SystemClock::new().now();
-        let token = |role, id| {
-            issue_token(&keys, role, id, None, TOKEN_SECONDS, now).ok_or_else(|| CliError("no token was signed".into()))
-        };
+        let token = |role, id| issue_token(&keys, role, id, None, TOKEN_SECONDS, now).map_err(CliError::from);
         let (customer_token, manager_token) = (token(Role::Customer, 5)?, token(Role::Manager, 1)?);
         let manager = CashierManager::open(settings).await?;
         let doors = manager.doors();

@@ -143,6 +143,9 @@ fn hear_event(
         Matched::Conflict(reason) => (ProcessingStatus::Failed, reason),
         Matched::Found(id) => {
             event.transaction_id = id;
+            if let Some(known) = draft.aggregate(id) {
+                event.brand = known.transaction.brand;
+            }
             let heard = hearing::hear(draft, listener, id, &update);
             hearing::catch_up(draft, listener, id);
             follow_up(draft, listener, id, filed);

@@ -21,15 +21,16 @@ macro_rules! put_notice {
 const PUT_NOTICE: &str = put_notice!("notice");
 const PUT_UNPROVEN_NOTICE: &str = put_notice!("unproven_notice");
 const PUT_ANSWER: &str = "REPLACE INTO answer (transaction_id, redirect_url, instructions_json) VALUES (?,?,?)";
-const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, success_url, failure_url, locale, ip, nonce) \
-                         VALUES (?,?,?,?,?,?,?)";
+const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, success_url, failure_url, locale, ip, \
+                         nonce) VALUES (?,?,?,?,?,?,?)";
 
 /// At most one of the tables has it.
 pub(in super::super) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
      SELECT id, received_time, method, path, raw_query, headers_json, body FROM unproven_notice WHERE id = ?1";
 pub(in super::super) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
-pub(in super::super) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, nonce FROM stored_order WHERE transaction_id = ?1";
+pub(in super::super) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
+                                               nonce FROM stored_order WHERE transaction_id = ?1";
 
 pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Standing) -> Result<(), rusqlite::Error> {
     let Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body } = notice else {
@@ -107,10 +108,6 @@ pub(in super::super) fn read_order(cells: &mut Cells<'_, '_>) -> Result<OrderDet
         failure_url: cells.text()?,
         locale: cells.text()?,
         ip: cells.text()?,
-        nonce: cells
-            .blob()?
-            .try_into()
-            .map(u128::from_be_bytes)
-            .map_err(|_| Fault::new("a stored order's nonce is not 16 bytes"))?,
+        nonce: u128::from_be_bytes(cells.bytes()?),
     })
 }

@@ -1,7 +1,7 @@
 //! Large rows by id, and the bounded area of what was not found genuine.
 
 use bytes::Bytes;
-use cashier_core::change::Change;
+use cashier_core::change::{Change, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::SignatureStatus;
@@ -16,8 +16,19 @@ fn forged(id: u64) -> Change {
     Change::Event(Box::new(ProviderEvent {
         signature_status: SignatureStatus::Invalid,
         update: None,
-        ..values::confirmation(id)
+        ..plain::confirmation(id)
     }))
+}
+
+fn order() -> OrderDetails {
+    OrderDetails {
+        notify_url: "https://cashier.example/cashier/webhook/stripe/1".into(),
+        success_url: "https://broker.example/paid".into(),
+        failure_url: "https://broker.example/failed".into(),
+        locale: "de".into(),
+        ip: "203.0.113.7".into(),
+        nonce: u128::MAX - 5,
+    }
 }
 
 #[test]
@@ -25,24 +36,24 @@ fn large_rows_are_found_by_id() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
     let reader = Reader::open(strand.path()).unwrap();
-    let genuine = Change::Event(Box::new(values::confirmation(1)));
+    let genuine = Change::Event(Box::new(plain::confirmation(1)));
     let bodies = vec![
-        values::notice(1, b"\x00\xffbytes"),
+        plain::notice(1, b"\x00\xffbytes"),
         Body::Answer {
             transaction_id: TransactionId(1),
             redirect_url: "https://pay.example/1".into(),
             instructions_json: "{\"iban\":\"DE\"}".into(),
         },
-        Body::Order { transaction_id: TransactionId(1), order_json: "{\"amount\":250.00}".into() },
+        Body::Order { transaction_id: TransactionId(1), details: order() },
     ];
     strand.submit(commit(1, vec![genuine], bodies));
-    strand.submit(commit(2, vec![forged(2)], vec![values::notice(2, b"forged")]));
+    strand.submit(commit(2, vec![forged(2)], vec![plain::notice(2, b"forged")]));
     listening.wait_for_synced(2);
 
     let answer =
         StoredAnswer { redirect_url: "https://pay.example/1".into(), instructions_json: "{\"iban\":\"DE\"}".into() };
     assert_eq!(block_on(reader.answer(TransactionId(1))).unwrap(), Some(answer));
-    assert_eq!(block_on(reader.order(TransactionId(1))).unwrap().as_deref(), Some("{\"amount\":250.00}"));
+    assert_eq!(block_on(reader.order(TransactionId(1))).unwrap(), Some(order()));
     let notice = StoredNotice {
         id: NoticeId(1),
         received_time: UnixTime(1_779_270_000),
@@ -54,7 +65,7 @@ fn large_rows_are_found_by_id() {
     };
     assert_eq!(block_on(reader.notice(NoticeId(1))).unwrap(), Some(notice));
     assert_eq!(block_on(reader.notice(NoticeId(2))).unwrap().unwrap().body, "forged");
-    assert_eq!(block_on(reader.event(EventId(1))).unwrap(), Some(values::confirmation(1)));
+    assert_eq!(block_on(reader.event(EventId(1))).unwrap(), Some(plain::confirmation(1)));
     assert_eq!(block_on(reader.event(EventId(2))).unwrap().unwrap().signature_status, SignatureStatus::Invalid);
     assert_eq!(block_on(reader.answer(TransactionId(2))).unwrap(), None);
     assert_eq!(block_on(reader.order(TransactionId(2))).unwrap(), None);
@@ -73,7 +84,7 @@ fn a_forged_event_takes_no_part_in_dedup() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
     // The forged one came first, under the very event id of the genuine one.
-    let genuine = ProviderEvent { id: EventId(2), ..values::confirmation(1) };
+    let genuine = ProviderEvent { id: EventId(2), ..plain::confirmation(1) };
     strand.submit(commit(1, vec![forged(1)], Vec::new()));
     strand.submit(commit(2, vec![Change::Event(Box::new(genuine.clone()))], Vec::new()));
     listening.wait_for_synced(2);
@@ -83,28 +94,30 @@ fn a_forged_event_takes_no_part_in_dedup() {
 
 #[test]
 fn an_open_door_cannot_fill_the_disk() {
-    const COMMITS: u64 = 200;
-    let (batch, body) = (UNPROVEN_ROWS_MAX / 80, vec![0; 6_000]);
-    let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
-    strand.submit(commit(
-        1,
-        vec![Change::Event(Box::new(values::confirmation(1)))],
-        vec![values::notice(1, b"genuine")],
-    ));
-    for seq in 2..=COMMITS {
-        let ids = (seq * batch)..(seq * batch + batch);
-        let events = ids.clone().map(forged).collect();
-        strand.submit(commit(seq, events, ids.map(|id| values::notice(id, &body)).collect()));
+    // Many small ones meet the bound on rows, few large ones the bound on bytes.
+    for (commits, per_commit, body_bytes) in [(120, 125, 10), (150, 1, 1024 * 1024)] {
+        let body = vec![7; body_bytes];
+        let folder = tempfile::tempdir().unwrap();
+        let (strand, listening) = opened(folder.path());
+        let genuine = Change::Event(Box::new(plain::confirmation(1)));
+        strand.submit(commit(1, vec![genuine], vec![plain::notice(1, b"genuine")]));
+        for seq in 2..=commits {
+            let ids = (seq * per_commit)..(seq * per_commit + per_commit);
+            let events = ids.clone().map(forged).collect();
+            strand.submit(commit(seq, events, ids.map(|id| plain::notice(id, &body)).collect()));
+        }
+        listening.wait_for_synced(commits);
+        let reader = connect_read_only(strand.path()).unwrap();
+        let number = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
+        let (events, notices) =
+            (number("SELECT count(*) FROM unproven_event"), number("SELECT count(*) FROM unproven_notice"));
+        let bytes = number("SELECT sum(length(body)) FROM unproven_notice");
+        let sent = (commits - 1) * per_commit;
+        assert!(events <= UNPROVEN_ROWS_MAX && notices <= UNPROVEN_ROWS_MAX, "{events} {notices}");
+        assert!(bytes <= UNPROVEN_BYTES_MAX, "{bytes}");
+        assert!(notices < sent && notices * 2 > sent.min(UNPROVEN_BYTES_MAX / (1024 * 1024)), "{notices} of {sent}");
+        // The newest are kept, and the genuine one is not touched.
+        assert_eq!(number("SELECT max(id) FROM unproven_notice"), commits * per_commit + per_commit - 1);
+        assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
     }
-    listening.wait_for_synced(COMMITS);
-    let reader = connect_read_only(strand.path()).unwrap();
-    let number = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
-    let events = number("SELECT count(*) FROM unproven_event");
-    let bytes = number("SELECT sum(length(body)) FROM unproven_notice");
-    assert!(events <= UNPROVEN_ROWS_MAX && events > UNPROVEN_ROWS_MAX / 2, "{events}");
-    assert!(bytes <= UNPROVEN_BYTES_MAX && bytes > UNPROVEN_BYTES_MAX / 4, "{bytes}");
-    // The newest are kept, and the genuine one is not touched.
-    assert_eq!(number("SELECT max(id) FROM unproven_notice"), COMMITS * batch + batch - 1);
-    assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
 }

@@ -143,7 +143,7 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
         let folder = tempfile::tempdir().unwrap();
         let (strand, listening) = opened(folder.path());
         let rows =
-            vec![Change::Transaction(Box::new(values::deposit(5))), Change::Operation(Box::new(values::credit(5)))];
+            vec![Change::Transaction(Box::new(plain::deposit(5))), Change::Operation(Box::new(plain::credit(5)))];
         strand.submit(commit(1, rows, Vec::new()));
         listening.wait_for_synced(1);
         let other = rusqlite::Connection::open(strand.path()).unwrap();

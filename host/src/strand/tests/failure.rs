@@ -146,7 +146,7 @@ fn closing_writes_what_is_queued_and_takes_nothing_more() {
 fn on_a_real_disk_a_failed_batch_leaves_no_trace_and_a_reload_mends() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
-    let deposit = |seq, id| commit(seq, vec![Change::Transaction(Box::new(values::deposit(id)))], Vec::new());
+    let deposit = |seq, id| commit(seq, vec![Change::Transaction(Box::new(plain::deposit(id)))], Vec::new());
     strand.submit(deposit(1, 1));
     listening.wait_for_synced(1);
     // The seq of an earlier commit: two deciders, which the journal refuses after the row was written.
@@ -156,7 +156,7 @@ fn on_a_real_disk_a_failed_batch_leaves_no_trace_and_a_reload_mends() {
     assert!(matches!(&told[1], Told::Failed(why) if why.contains("commit_journal.seq")), "{told:?}");
     strand.submit(deposit(2, 3));
 
-    let expected = vec![Change::Transaction(Box::new(values::deposit(1)))];
+    let expected = vec![Change::Transaction(Box::new(plain::deposit(1)))];
     let loaded = block_on(strand.reload()).unwrap();
     assert_eq!((loaded.rows, loaded.counters.seq), (expected, 1));
     strand.submit(deposit(2, 4));
@@ -168,8 +168,8 @@ fn on_a_real_disk_a_failed_batch_leaves_no_trace_and_a_reload_mends() {
 fn one_event_is_never_filed_twice_whatever_the_books_believe() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
-    let again = cashier_core::notice::ProviderEvent { id: cashier_core::ids::EventId(2), ..values::confirmation(1) };
-    strand.submit(commit(1, vec![Change::Event(Box::new(values::confirmation(1)))], Vec::new()));
+    let again = cashier_core::notice::ProviderEvent { id: cashier_core::ids::EventId(2), ..plain::confirmation(1) };
+    strand.submit(commit(1, vec![Change::Event(Box::new(plain::confirmation(1)))], Vec::new()));
     listening.wait_for_synced(1);
     strand.submit(commit(2, vec![Change::Event(Box::new(again))], Vec::new()));
     listening.wait_for(|told| told.iter().any(|told| matches!(told, Told::Failed(why) if why.contains("event_id"))));

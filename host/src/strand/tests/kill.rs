@@ -34,8 +34,8 @@ fn child_that_is_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let strand = open(settings(Path::new(&folder)), Arc::new(Telling)).unwrap();
     for seq in 1.. {
-        let rows = vec![Change::Transaction(Box::new(values::deposit(seq)))];
-        strand.submit(commit(seq, rows, vec![values::notice(seq, &[7; 500])]));
+        let rows = vec![Change::Transaction(Box::new(plain::deposit(seq)))];
+        strand.submit(commit(seq, rows, vec![plain::notice(seq, &[7; 500])]));
         while strand.backlog().commits > 64 {
             std::thread::yield_now();
         }
@@ -62,6 +62,6 @@ fn what_was_called_synced_survives_a_kill() {
     let loaded = block_on(strand.reload()).unwrap();
     assert!(loaded.counters.seq >= promised, "promised {promised}, found {}", loaded.counters.seq);
     let expected: Vec<_> =
-        (1..=loaded.counters.seq).map(|id| Change::Transaction(Box::new(values::deposit(id)))).collect();
+        (1..=loaded.counters.seq).map(|id| Change::Transaction(Box::new(plain::deposit(id)))).collect();
     assert_eq!(loaded.rows, expected, "whole commits, without a gap");
 }

@@ -6,6 +6,7 @@ mod disk;
 mod failure;
 mod kill;
 mod order;
+mod plain;
 mod round_trip;
 mod scale;
 mod schema;

@@ -1,10 +1,12 @@
 //! Commits are written in the order of their submission, many under one sync, and called synced only afterwards.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use cashier_core::change::Change;
 use cashier_core::ids::TransactionId;
 
 use super::super::sqlite::connect_read_only;
-use super::super::thread::{Line, Store, weight};
+use super::super::thread::{Backlog, Line, Store, weight};
 use super::*;
 use crate::ports::{Loaded, Recorder};
 
@@ -38,8 +40,8 @@ impl Synced for Trace {
 /// Keeps nothing; its first sync waits until the test lets it go, so that more commits gather behind it.
 struct Slow {
     trace: Arc<Trace>,
-    gate: std::sync::mpsc::Receiver<()>,
-    entered: std::sync::mpsc::Sender<()>,
+    gate: Receiver<()>,
+    entered: Sender<()>,
 }
 
 impl Store for Slow {
@@ -66,13 +68,19 @@ impl Store for Slow {
     }
 }
 
-/// Submits commit 1, waits until it is being synced, submits the rest, lets go, and closes.
-fn traced(limits: BatchLimits, rest: &[Arc<Commit>]) -> Vec<Step> {
+/// A line over a [`Slow`] store; the receiver tells of each sync begun, and dropping the sender lets all of them go.
+fn slow(limits: BatchLimits) -> (Line, Arc<Trace>, Receiver<()>, Sender<()>) {
     let trace = Arc::new(Trace::default());
-    let (go, gate) = std::sync::mpsc::channel();
-    let (entered, at_sync) = std::sync::mpsc::channel();
+    let (go, gate) = channel();
+    let (entered, at_sync) = channel();
     let store = Slow { trace: trace.clone(), gate, entered };
     let line = Line::start(Box::new(store), limits, trace.clone()).unwrap();
+    (line, trace, at_sync, go)
+}
+
+/// Submits commit 1, waits until it is being synced, submits the rest, lets go, and closes.
+fn traced(limits: BatchLimits, rest: &[Arc<Commit>]) -> Vec<Step> {
+    let (line, trace, at_sync, go) = slow(limits);
     line.submit(commit(1, Vec::new(), Vec::new()));
     at_sync.recv().unwrap();
     rest.iter().for_each(|commit| line.submit(commit.clone()));
@@ -81,6 +89,23 @@ fn traced(limits: BatchLimits, rest: &[Arc<Commit>]) -> Vec<Step> {
     drop(go);
     line.close().unwrap();
     trace.0.lock().unwrap().clone()
+}
+
+#[test]
+fn a_reload_drops_what_is_queued_and_takes_nothing_until_it_is_answered() {
+    let (line, trace, at_sync, go) = slow(BatchLimits::default());
+    line.submit(commit(1, Vec::new(), Vec::new()));
+    at_sync.recv().unwrap();
+    line.submit(commit(2, Vec::new(), Vec::new()));
+    let reload = line.reload();
+    line.submit(commit(3, Vec::new(), Vec::new()));
+    assert_eq!(line.backlog(), Backlog::default());
+    drop(go);
+    block_on(reload).unwrap();
+    line.submit(commit(4, Vec::new(), Vec::new()));
+    line.close().unwrap();
+    use Step::*;
+    assert_eq!(*trace.0.lock().unwrap(), [Wrote(vec![1]), Synced, Told(1), Wrote(vec![4]), Synced, Told(4)]);
 }
 
 #[test]
@@ -117,7 +142,7 @@ fn a_batch_ends_at_its_count() {
 
 #[test]
 fn a_batch_ends_at_its_bytes_and_takes_a_commit_that_is_larger_by_itself() {
-    let with = |seq, bytes| commit(seq, Vec::new(), vec![values::notice(seq, &vec![0; bytes])]);
+    let with = |seq, bytes| commit(seq, Vec::new(), vec![plain::notice(seq, &vec![0; bytes])]);
     let rest = [with(2, 10), with(3, 10), with(4, 100_000), with(5, 10)];
     let steps = traced(BatchLimits { commits: 100, bytes: 8_000 }, &rest);
     let wrote: Vec<_> = steps
@@ -174,7 +199,7 @@ fn on_a_real_disk_synced_comes_after_the_commit_and_in_order() {
                     if *next > COMMITS {
                         return;
                     }
-                    let mut row = values::deposit(*next % 5 + 1);
+                    let mut row = plain::deposit(*next % 5 + 1);
                     row.version = u32::try_from(*next).unwrap();
                     strand.submit(commit(*next, vec![Change::Transaction(Box::new(row))], Vec::new()));
                     *next += 1;

@@ -105,7 +105,7 @@ proptest! {
 #[test]
 fn facts_are_written_in_words_a_person_can_read() {
     let mut written = Vec::new();
-    json::write_provider_facts(&values::deposit(5).facts.provider, &mut written).unwrap();
+    json::write_provider_facts(&plain::deposit(5).facts.provider, &mut written).unwrap();
     expect_test::expect![[
         r#"[[15,1779270005,"accepted"],[16,1779270005,{"confirmed":{"payment":"pi_3PqX0000000000000005","minor":25000}}]]"#
     ]]
@@ -117,11 +117,11 @@ fn the_journal_says_who_touched_which_rows_for_which_request() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
     let paid = vec![
-        Change::Transaction(Box::new(values::deposit(15))),
-        Change::Operation(Box::new(values::credit(3))),
-        Change::Event(Box::new(values::confirmation(9))),
+        Change::Transaction(Box::new(plain::deposit(15))),
+        Change::Operation(Box::new(plain::credit(3))),
+        Change::Event(Box::new(plain::confirmation(9))),
     ];
-    let mut by_provider = Arc::unwrap_or_clone(commit(1, paid, vec![values::notice(9, b"{}")]));
+    let mut by_provider = Arc::unwrap_or_clone(commit(1, paid, vec![plain::notice(9, b"{}")]));
     by_provider.actor = Actor::Provider(cashier_core::ids::ConfigId(4));
     let mut by_manager = Arc::unwrap_or_clone(commit(2, Vec::new(), Vec::new()));
     by_manager.actor = Actor::Manager(cashier_core::ids::ManagerId(77));

@@ -16,9 +16,9 @@ fn a_million_deposits_are_written_and_read() {
     let begun = Instant::now();
     for id in 1..=rows {
         let changes = vec![
-            Change::Transaction(Box::new(values::deposit(id))),
-            Change::Operation(Box::new(values::credit(id))),
-            Change::Event(Box::new(values::confirmation(id))),
+            Change::Transaction(Box::new(plain::deposit(id))),
+            Change::Operation(Box::new(plain::credit(id))),
+            Change::Event(Box::new(plain::confirmation(id))),
         ];
         strand.submit(commit(id, changes, Vec::new()));
         if id % 1000 == 0 {
@@ -39,7 +39,7 @@ fn a_million_deposits_are_written_and_read() {
         .map(|more| {
             let begun = Instant::now();
             let seq = rows + more;
-            strand.submit(commit(seq, vec![Change::Transaction(Box::new(values::deposit(1)))], Vec::new()));
+            strand.submit(commit(seq, vec![Change::Transaction(Box::new(plain::deposit(1)))], Vec::new()));
             listening.wait_for_synced(seq);
             begun.elapsed()
         })

@@ -1,0 +1,62 @@
+//! How a filter sees a packed row, and what it says of the rows' age.
+
+use super::Books;
+use super::rows::Row;
+use crate::filter::{self, Comparison, Constant, Filter, Test, TransactionField, Value, Values};
+
+/// A packed row as filters see it.
+#[derive(Clone, Copy)]
+pub(super) struct View<'b> {
+    pub(super) books: &'b Books,
+    pub(super) row: &'b Row,
+}
+
+impl filter::Row<TransactionField> for View<'_> {
+    fn value(&self, field: TransactionField) -> Value<'_> {
+        use TransactionField as F;
+        let (words, row) = (&self.books.words, self.row);
+        let id = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        match field {
+            F::Id => id(row.id),
+            F::CustomerId => id(row.customer_id),
+            F::Login => id(row.login),
+            F::Type => Value::Int(row.kind.into()),
+            F::Status => Value::Int(row.status.into()),
+            F::Source => Value::Int(row.source.into()),
+            F::Provider => Value::Text(words.word(words.labels(row.labels).provider)),
+            F::Method => Value::Text(words.word(words.labels(row.labels).method)),
+            F::Currency => Value::Text(words.currency(row.currency).map_or("", |currency| currency.code())),
+            F::ProviderPaymentId => Value::Text(row.front().map_or("", |front| front.provider_payment_id)),
+            F::ApprovedTime => Value::Int(row.front().map_or(0, |front| front.approved_time)),
+            F::ProcessedTime => Value::Int(row.front().map_or(0, |front| front.processed_time)),
+            F::CreatedTime => Value::Int(row.created_time),
+        }
+    }
+}
+
+/// The creation times within which every matching row lies, both ends included.
+pub(super) fn created_bounds(filter: &Filter<TransactionField>) -> (i64, i64) {
+    let (mut from, mut to) = (i64::MIN, i64::MAX);
+    for condition in filter.conditions() {
+        if condition.negated || condition.field != TransactionField::CreatedTime {
+            continue;
+        }
+        let (least, most) = match &condition.test {
+            Test::Compare(Comparison::Greater, Constant::Int(time)) => (time.saturating_add(1), i64::MAX),
+            Test::Compare(Comparison::GreaterOrEqual, Constant::Int(time)) => (*time, i64::MAX),
+            Test::Compare(Comparison::Less, Constant::Int(time)) => (i64::MIN, time.saturating_sub(1)),
+            Test::Compare(Comparison::LessOrEqual, Constant::Int(time)) => (i64::MIN, *time),
+            Test::Between(Constant::Int(least), Constant::Int(most)) => (*least, *most),
+            Test::OneOf(Values::Ints(times)) => match (times.first(), times.last()) {
+                (Some(first), Some(last)) => (*first, *last),
+                _ => (i64::MIN, i64::MAX),
+            },
+            Test::Compare(_, Constant::Text(_)) | Test::Between(..) | Test::OneOf(Values::Texts(_)) | Test::Like(_) => {
+                (i64::MIN, i64::MAX)
+            }
+        };
+        from = from.max(least);
+        to = to.min(most);
+    }
+    (from, to)
+}

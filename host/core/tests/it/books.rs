@@ -1,0 +1,342 @@
+//! The books against a plain list of rows: whatever was applied, every question has the same answer, and every field
+//! survives packing.
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::books::{Activity, Books};
+use cashier_core::change::{Change, Counters};
+use cashier_core::facts::{Doubt, Facts, Heard, PersonFact, ProviderFact, Reason};
+use cashier_core::ids::*;
+use cashier_core::money::Money;
+use cashier_core::notice::Update;
+use cashier_core::operation::BalanceOperation;
+use cashier_core::refs::{ProviderRef, Refs};
+use cashier_core::status::*;
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use proptest::prelude::*;
+
+use crate::samples::*;
+use crate::standing::any_fact;
+
+fn row(transaction: Transaction) -> Change {
+    Change::Transaction(Box::new(transaction))
+}
+
+fn operation(id: u64, status: OperationStatus) -> BalanceOperation {
+    BalanceOperation {
+        id: OperationId(id),
+        transaction_id: TransactionId(15),
+        login: Login(2_000_009),
+        trade_order: 0,
+        cmd: OperationCmd::BalanceIn,
+        amount: usd(10_000),
+        reason: OperationReason::Deposit,
+        status,
+        failure_reason: "".into(),
+        created_time: NOW,
+        updated_time: NOW,
+    }
+}
+
+fn any_text() -> impl Strategy<Value = Box<str>> {
+    prop_oneof![Just("".to_string()), Just("pi_123456789".to_string()), "[a-z]{1,6}", "\\PC{0,40}"].prop_map(Into::into)
+}
+
+fn any_time() -> impl Strategy<Value = UnixTime> {
+    prop_oneof![
+        Just(UnixTime::UNSET),
+        (0_i64..1_000).prop_map(|seconds| NOW.plus(seconds)),
+        any::<i64>().prop_map(UnixTime),
+    ]
+}
+
+fn any_money() -> impl Strategy<Value = Money> {
+    let minor = prop_oneof![0_i64..100_000, any::<i64>()];
+    (minor, prop::sample::select(vec!["USD", "EUR", "JPY", "BTC", "KWD"]))
+        .prop_map(|(minor, code)| Money::new(minor, currency(code)))
+}
+
+fn any_person_fact() -> impl Strategy<Value = PersonFact> {
+    prop_oneof![
+        prop::sample::select(TransactionStatus::ALL).prop_map(PersonFact::Held),
+        Just(PersonFact::Released),
+        Just(PersonFact::Approved),
+        Just(PersonFact::Rejected),
+        any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
+        Just(PersonFact::Retried),
+        (any_text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundAsked { id, minor }),
+        any_text().prop_map(|id| PersonFact::RefundRefused { id }),
+        (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
+    ]
+}
+
+fn any_facts() -> impl Strategy<Value = Facts> {
+    let mismatch =
+        (any_text(), any_text(), any_text(), any::<Option<i64>>()).prop_map(|(what, expected, stated, minor)| {
+            ProviderFact::Doubt(Doubt::Mismatch { what, expected, stated, stated_minor: minor })
+        });
+    let provider = prop_oneof![any_fact(), mismatch];
+    let provider = prop::collection::vec((any::<u64>(), any_time(), provider), 0..5);
+    let persons = prop::collection::vec((any::<u64>(), any_time(), any_person_fact()), 0..4);
+    (provider, persons).prop_map(|(provider, persons)| Facts {
+        provider: provider.into_iter().map(|(seq, at, fact)| Heard { seq: Seq(seq), at, fact }).collect(),
+        persons: persons.into_iter().map(|(seq, at, fact)| Heard { seq: Seq(seq), at, fact }).collect(),
+    })
+}
+
+fn any_operation() -> impl Strategy<Value = BalanceOperation> {
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any_money());
+    let words = (
+        prop::sample::select(OperationCmd::ALL),
+        prop::sample::select(OperationReason::ALL),
+        prop::sample::select(OperationStatus::ALL),
+    );
+    (numbers, words, any_text(), any_time(), any_time()).prop_map(
+        |((id, login, trade_order, amount), (cmd, reason, status), failure_reason, created_time, updated_time)| {
+            BalanceOperation {
+                id: OperationId(id),
+                transaction_id: TransactionId(15),
+                login: Login(login),
+                trade_order,
+                cmd,
+                amount,
+                reason,
+                status,
+                failure_reason,
+                created_time,
+                updated_time,
+            }
+        },
+    )
+}
+
+/// A transaction whose every field takes every sort of value.
+fn any_transaction() -> impl Strategy<Value = Transaction> {
+    let texts = prop::collection::vec(any_text(), 13);
+    let times = prop::collection::vec(any_time(), 5);
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
+    let words = (
+        prop::sample::select(TransactionType::ALL),
+        prop::sample::select(Source::ALL),
+        prop::sample::select(TransactionStatus::ALL),
+        prop::sample::select(FirstAnswer::ALL),
+        prop::sample::select(NextAction::ALL),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    let refs = prop::collection::vec(("[a-z]{1,5}", "\\PC{1,20}"), 0..4);
+    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>())).prop_map(
+        |(texts, times, numbers, words, refs, facts, (amount, account, bits))| {
+            let mut texts = texts.into_iter();
+            let mut text = || texts.next().unwrap();
+            let mut times = times.into_iter();
+            let mut time = || times.next().unwrap();
+            let (customer, login, approver, processor, config, refused, version) = numbers;
+            let (kind, source, status, first_answer, next_action, sandbox, by_manager) = words;
+            Transaction {
+                id: TransactionId(15),
+                customer_id: CustomerId(customer),
+                login: Login(login),
+                kind,
+                source,
+                provider: text(),
+                method: text(),
+                asked_method: text(),
+                provider_payment_id: text(),
+                amount,
+                account_currency: account.currency,
+                status,
+                reason: Reason { code: text(), detail: text() },
+                idempotency_key: text(),
+                comment: text(),
+                metadata_json: text(),
+                approved_by: ManagerId(approver),
+                approved_time: time(),
+                processed_by: ManagerId(processor),
+                processed_time: time(),
+                reject_reason: text(),
+                created_time: time(),
+                updated_time: time(),
+                config_id: ConfigId(config),
+                brand: text(),
+                country: text(),
+                sandbox,
+                reference: Reference::from_random(bits),
+                key_space: if by_manager { KeySpace::Manager } else { KeySpace::Customer },
+                expires_time: time(),
+                refs: refs.iter().map(|(kind, value)| ProviderRef::new(kind, value)).collect::<Refs>(),
+                facts,
+                first_answer,
+                next_action,
+                refused_seq: Seq(refused),
+                version,
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_field_survives_packing(
+        transaction in any_transaction(),
+        operations in prop::collection::btree_map(any::<u64>(), any_operation(), 0..4),
+    ) {
+        let operations: Vec<BalanceOperation> =
+            operations.into_iter().map(|(id, known)| BalanceOperation { id: OperationId(id), ..known }).collect();
+        let mut changes = vec![row(transaction.clone())];
+        changes.extend(operations.iter().map(|known| Change::Operation(Box::new(known.clone()))));
+        let expected = Some(Aggregate { transaction, operations });
+
+        let mut books = Books::new();
+        books.apply(&commit(7, changes.clone()));
+        prop_assert_eq!(&books.aggregate(TransactionId(15)), &expected);
+        prop_assert_eq!(books.touched(TransactionId(15)), Seq(7));
+
+        let mut backwards = Books::new();
+        for change in changes.into_iter().rev() {
+            backwards.load(change);
+        }
+        prop_assert_eq!(&backwards.aggregate(TransactionId(15)), &expected);
+    }
+}
+
+#[test]
+fn a_key_finds_its_transaction_only_while_it_is_bound() {
+    let mut books = Books::new();
+    let find = |books: &Books, key| books.by_key(CustomerId(5), KeySpace::Customer, key);
+    books.load(row(deposit(1)));
+    assert_eq!(find(&books, "key-1"), Some(TransactionId(1)));
+    assert_eq!(find(&books, "key-2"), None);
+    assert_eq!(books.by_key(CustomerId(6), KeySpace::Customer, "key-1"), None);
+    assert_eq!(books.by_key(CustomerId(5), KeySpace::Manager, "key-1"), None);
+
+    books.load(row(Transaction { first_answer: FirstAnswer::NeverSent, ..deposit(1) }));
+    assert_eq!(find(&books, "key-1"), None);
+    books.load(row(Transaction { idempotency_key: "key-1".into(), ..deposit(2) }));
+    assert_eq!(find(&books, "key-1"), Some(TransactionId(2)));
+
+    books.load(row(Transaction { idempotency_key: "".into(), ..deposit(3) }));
+    assert_eq!(find(&books, ""), None);
+}
+
+#[test]
+fn references_and_provider_ids_find_their_transaction() {
+    let mut books = Books::new();
+    let refs = |ids: &[(&str, &str)]| ids.iter().map(|(kind, value)| ProviderRef::new(kind, value)).collect::<Refs>();
+    books.load(row(Transaction { refs: refs(&[("payment_intent", "pi_1")]), ..deposit(1) }));
+    books.load(row(Transaction { config_id: ConfigId(2), refs: refs(&[("payment_intent", "pi_1")]), ..deposit(2) }));
+    books.load(row(Transaction { provider_payment_id: "bank-7".into(), ..manual(3, TransactionType::Deposit) }));
+    let grown = refs(&[("payment_intent", "pi_1"), ("charge", "ch_1")]);
+    books.load(row(Transaction { refs: grown, provider_payment_id: "pi_1".into(), ..deposit(1) }));
+
+    assert_eq!(books.by_reference(&reference(2)), Some(TransactionId(2)));
+    assert_eq!(books.by_reference(&reference(9)), None);
+    let of = |config, kind, value| books.by_provider_ref(ConfigId(config), &ProviderRef::new(kind, value));
+    assert_eq!(of(1, "payment_intent", "pi_1"), Some(TransactionId(1)));
+    assert_eq!(of(2, "payment_intent", "pi_1"), Some(TransactionId(2)));
+    assert_eq!(of(1, "charge", "ch_1"), Some(TransactionId(1)));
+    assert_eq!(of(1, "charge", "pi_1"), None, "only equal kinds are compared");
+    assert_eq!(of(3, "payment_intent", "pi_1"), None);
+    assert_eq!(books.by_payment_id("ion4", "bank-7"), Some(TransactionId(3)));
+    assert_eq!(books.by_payment_id("ion4", "ch_1"), Some(TransactionId(1)));
+    assert_eq!(books.by_payment_id("other", "ch_1"), None);
+    assert_eq!(books.of_customer(CustomerId(5)).collect::<Vec<_>>(), [3, 2, 1].map(TransactionId));
+}
+
+#[test]
+fn genuine_events_are_heard_for_ever_and_pending_ones_kept_in_full() {
+    use ProcessingStatus as P;
+    let mut books = Books::new();
+    let put = |books: &mut Books, event| books.load(Change::Event(Box::new(event)));
+    put(&mut books, event(1, P::Processed));
+    put(&mut books, event(2, P::Pending));
+    put(
+        &mut books,
+        cashier_core::notice::ProviderEvent { signature_status: SignatureStatus::Invalid, ..event(3, P::Pending) },
+    );
+    books.remember_event_key(ConfigId(1), "evt_9", EventId(9));
+    books.remember_event_key(ConfigId(1), "evt_9", EventId(10));
+
+    let heard = |books: &Books, config, id| books.event_heard(ConfigId(config), id);
+    assert_eq!(heard(&books, 1, "evt_1"), Some(EventId(1)));
+    assert_eq!(heard(&books, 2, "evt_1"), None);
+    assert_eq!(heard(&books, 1, "evt_2"), Some(EventId(2)));
+    assert_eq!(heard(&books, 1, "evt_3"), None, "a forged event shadows nothing");
+    assert_eq!(heard(&books, 1, "evt_9"), Some(EventId(9)), "the first row of a key stays");
+
+    let known = [ProviderRef::new("payment_intent", "pi_123")];
+    let waiting = |books: &Books, config| -> Vec<u64> {
+        books.pending_events(ConfigId(config), known.iter()).iter().map(|event| event.id.0).collect()
+    };
+    assert_eq!(waiting(&books, 1), [2]);
+    assert_eq!(waiting(&books, 2), [] as [u64; 0]);
+    assert_eq!(books.pending_event(EventId(2)), Some(&event(2, P::Pending)));
+    assert_eq!(books.pending_events_before(NOW), []);
+    assert_eq!(books.pending_events_before(NOW.plus(1)), [event(2, P::Pending)]);
+
+    let renamed = Update { refs: vec![ProviderRef::new("charge", "ch_1")], ..update(ProviderStatus::Confirmed) };
+    put(&mut books, cashier_core::notice::ProviderEvent { update: Some(renamed), ..event(2, P::Pending) });
+    assert_eq!(waiting(&books, 1), [] as [u64; 0]);
+    put(&mut books, event(2, P::Processed));
+    assert_eq!((books.pending_event(EventId(2)), heard(&books, 1, "evt_2")), (None, Some(EventId(2))));
+}
+
+#[test]
+fn activity_counts_what_a_config_may_still_hear_of() {
+    let mut books = Books::new();
+    assert_eq!(books.config_activity(ConfigId(1)), None);
+    books.load(row(deposit(1)));
+    books.load(row(Transaction { created_time: NOW.plus(50), status: TransactionStatus::Failed, ..deposit(2) }));
+    let activity = |open, newest| Some(Activity { transactions: 2, open, newest_created: NOW.plus(newest) });
+    assert_eq!(books.config_activity(ConfigId(1)), activity(1, 50));
+    books.load(row(Transaction { status: TransactionStatus::Credited, ..deposit(1) }));
+    books.load(row(Transaction { status: TransactionStatus::Credited, ..deposit(1) }));
+    assert_eq!(books.config_activity(ConfigId(1)), activity(0, 50));
+    books.load(row(Transaction { status: TransactionStatus::ManualReview, ..deposit(1) }));
+    assert_eq!(books.config_activity(ConfigId(1)), activity(1, 50));
+}
+
+#[test]
+fn what_is_left_to_do_is_listed() {
+    use TransactionStatus as S;
+    let quiet = || Transaction { expires_time: UnixTime::UNSET, status: S::Failed, ..deposit(15) };
+    let heard = |fact, status| {
+        let mut facts = Facts::default();
+        facts.hear(Seq(1), NOW, fact);
+        Transaction { facts, status, ..quiet() }
+    };
+    let confirmed = || ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
+    let table: Vec<(&str, bool, Transaction, Vec<BalanceOperation>)> = vec![
+        ("failed", false, quiet(), vec![]),
+        ("expires", true, Transaction { status: S::PendingPayment, ..deposit(15) }, vec![]),
+        ("never expires", false, Transaction { status: S::PendingPayment, ..quiet() }, vec![]),
+        ("expired", false, Transaction { status: S::Cancelled, ..deposit(15) }, vec![]),
+        ("create open", true, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
+        ("waits for a person", false, manual(15, TransactionType::Withdrawal), vec![]),
+        ("unanswered", true, heard(ProviderFact::Unanswered, S::PendingPayment), vec![]),
+        ("advance", true, heard(ProviderFact::AdvanceWanted { event: "e".into() }, S::PendingPayment), vec![]),
+        ("owes", true, heard(confirmed(), S::ProviderConfirmed), vec![]),
+        ("planned", true, heard(confirmed(), S::ProviderConfirmed), vec![operation(1, OperationStatus::Planned)]),
+        ("unknown", true, heard(confirmed(), S::ProviderConfirmed), vec![operation(1, OperationStatus::Unknown)]),
+        ("credited", false, heard(confirmed(), S::Credited), vec![operation(1, OperationStatus::Posted)]),
+        ("refused", true, heard(confirmed(), S::CreditFailed), vec![operation(1, OperationStatus::Refused)]),
+    ];
+    for (what, expected, transaction, operations) in table {
+        let mut books = Books::new();
+        books.load(row(transaction));
+        for known in operations {
+            books.load(Change::Operation(Box::new(known)));
+        }
+        assert_eq!(books.unsettled(), if expected { vec![TransactionId(15)] } else { vec![] }, "{what}");
+    }
+}
+
+#[test]
+fn counters_are_those_of_the_newest_commit_and_configs_are_not_remembered() {
+    let mut books = Books::new();
+    books.set_counters(Counters { transaction: 3, ..Counters::default() });
+    assert_eq!(books.counters().transaction, 3);
+    books.apply(&commit(9, vec![Change::Config(Box::new(config(1))), Change::Override(Box::new(allow(1)))]));
+    assert_eq!((books.counters().seq, books.transactions()), (9, 0));
+    assert_eq!(books.touched(TransactionId(1)), Seq(0));
+}

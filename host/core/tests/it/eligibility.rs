@@ -1,0 +1,393 @@
+//! Every rule that hides a config, every override that lifts or adds one, and the choice for a deposit.
+
+use cashier_core::account::{AccountFacts, AccountMode};
+use cashier_core::customer_override::{CustomerOverride, OverrideMode};
+use cashier_core::eligibility::{
+    Asker, Candidate, Eligible, ModuleFitness, Rule, Verdict, Wanted, choose, judge, survey,
+};
+use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
+use cashier_core::money::{Limit, Money};
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use expect_test::{Expect, expect};
+
+use crate::samples::*;
+
+/// One judgement with everything a test may want to change.
+struct Case {
+    account: AccountFacts,
+    sandbox_credit_allowed: bool,
+    config: ProviderConfig,
+    loaded: Result<Vec<Box<str>>, &'static str>,
+    brands: Option<Vec<Box<str>>>,
+    overrides: Vec<CustomerOverride>,
+    amount: Option<Money>,
+    method: &'static str,
+}
+
+fn case() -> Case {
+    Case {
+        account: account(),
+        sandbox_credit_allowed: false,
+        config: config(1),
+        loaded: Ok(vec!["card".into(), "sepa".into()]),
+        brands: None,
+        overrides: Vec::new(),
+        amount: None,
+        method: "",
+    }
+}
+
+impl Case {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { account: &self.account, sandbox_credit_allowed: self.sandbox_credit_allowed, now: NOW }
+    }
+
+    fn judged(&self) -> cashier_core::eligibility::Judgement {
+        let module = match &self.loaded {
+            Ok(methods) => ModuleFitness::Loaded { brands: self.brands.as_deref(), methods },
+            Err(reason) => ModuleFitness::NotLoaded { reason },
+        };
+        let candidate = Candidate { config: &self.config, module };
+        judge(&self.asker(), &candidate, &self.overrides, self.amount, self.method)
+    }
+
+    fn verdict(&self) -> Result<Eligible, Rule> {
+        match self.judged().verdict {
+            Verdict::Shown(eligible) => Ok(eligible),
+            Verdict::Hidden(rule) => Err(rule),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        self.verdict().map_or_else(|rule| rule.word(), |_| "shown")
+    }
+}
+
+#[test]
+fn each_rule_hides_by_itself() {
+    let table: Vec<(&str, Case)> = vec![
+        ("shown", case()),
+        ("MODULE_NOT_LOADED", case().with(|c| c.loaded = Err("built for contract 2"))),
+        ("CONFIG_DISABLED", case().with(|c| c.config.enabled = false)),
+        ("BRAND_MISMATCH", case().with(|c| c.config.brand = "other".into())),
+        ("shown", case().with(|c| c.config.brand = "".into())),
+        ("BRAND_NOT_ENABLED_FOR_MODULE", case().with(|c| c.brands = Some(vec!["other".into()]))),
+        ("BRAND_NOT_ENABLED_FOR_MODULE", case().with(|c| c.brands = Some(vec![]))),
+        ("shown", case().with(|c| c.brands = Some(vec!["other".into(), "ion4".into()]))),
+        ("DEPOSIT_NOT_ALLOWED", case().with(|c| c.account.customer.deposit_allowed = false)),
+        ("DEPOSIT_NOT_ALLOWED", case().with(|c| c.account.customer.status = 1)),
+        ("ACCOUNT_DISABLED", case().with(|c| c.account.account.enabled = false)),
+        ("ACCOUNT_DISABLED", case().with(|c| c.account.group.enabled = false)),
+        ("SANDBOX_ON_REAL_ACCOUNT", case().with(|c| c.config.sandbox = true)),
+        (
+            "shown",
+            case().with(|c| {
+                c.config.sandbox = true;
+                c.account.group.account_mode = AccountMode::Demo;
+            }),
+        ),
+        (
+            "shown",
+            case().with(|c| {
+                c.config.sandbox = true;
+                c.sandbox_credit_allowed = true;
+            }),
+        ),
+        ("shown", case().with(|c| c.account.group.account_mode = AccountMode::Demo)),
+        ("COUNTRY", case().with(|c| c.config.country = "FR".into())),
+        (
+            "COUNTRY",
+            case().with(|c| {
+                c.config.country = "DE".into();
+                c.account.customer.country = "".into();
+            }),
+        ),
+        ("shown", case().with(|c| c.config.country = "DE".into())),
+        ("CURRENCY", case().with(|c| c.config.currency = "EUR".into())),
+        ("shown", case().with(|c| c.config.currency = "USD".into())),
+        ("shown", case().with(|c| c.method = "sepa")),
+        ("METHOD_NOT_SERVED", case().with(|c| c.method = "crypto")),
+        (
+            "METHOD_NOT_SERVED",
+            case().with(|c| {
+                c.config.method = "card".into();
+                c.method = "sepa";
+            }),
+        ),
+        (
+            "shown",
+            case().with(|c| {
+                c.loaded = Ok(vec![]);
+                c.method = "anything";
+            }),
+        ),
+        ("DENIED_BY_OVERRIDE", case().with(|c| c.overrides = vec![deny(1)])),
+        (
+            "AMOUNT_BELOW",
+            case().with(|c| {
+                c.config.min_amount = limit("25");
+                c.amount = Some(usd(2_499));
+            }),
+        ),
+        (
+            "shown",
+            case().with(|c| {
+                c.config.min_amount = limit("25");
+                c.config.max_amount = limit("25");
+                c.amount = Some(usd(2_500));
+            }),
+        ),
+        (
+            "AMOUNT_ABOVE",
+            case().with(|c| {
+                c.config.max_amount = limit("25");
+                c.amount = Some(usd(2_501));
+            }),
+        ),
+        ("shown", case().with(|c| c.config.max_amount = limit("25"))),
+    ];
+    for (place, (expected, case)) in table.iter().enumerate() {
+        assert_eq!(case.word(), *expected, "line {place}");
+    }
+}
+
+#[test]
+fn no_override_lifts_a_hard_check() {
+    type Change = fn(&mut Case);
+    let hard: [(&str, Change); 8] = [
+        ("MODULE_NOT_LOADED", |c| c.loaded = Err("missing")),
+        ("CONFIG_DISABLED", |c| c.config.enabled = false),
+        ("BRAND_MISMATCH", |c| c.config.brand = "other".into()),
+        ("BRAND_NOT_ENABLED_FOR_MODULE", |c| c.brands = Some(vec![])),
+        ("DEPOSIT_NOT_ALLOWED", |c| c.account.customer.deposit_allowed = false),
+        ("ACCOUNT_DISABLED", |c| c.account.account.enabled = false),
+        ("SANDBOX_ON_REAL_ACCOUNT", |c| c.config.sandbox = true),
+        ("METHOD_NOT_SERVED", |c| c.method = "crypto"),
+    ];
+    for (expected, change) in hard {
+        let exact = CustomerOverride { provider_config_id: ConfigId(1), ..allow(1) };
+        let case = case().with(change).with(|c| c.overrides = vec![exact, allow(2)]);
+        assert_eq!(case.word(), expected);
+    }
+}
+
+#[test]
+fn an_allow_lifts_country_and_currency_and_replaces_limits_that_are_set() {
+    let hidden = || {
+        case().with(|c| {
+            c.config.country = "FR".into();
+            c.config.currency = "EUR".into();
+            c.config.min_amount = limit("10");
+            c.config.max_amount = limit("100");
+        })
+    };
+    assert_eq!(hidden().word(), "COUNTRY");
+    let lifted = hidden().with(|c| c.overrides = vec![allow(3)]).verdict().unwrap();
+    assert_eq!(lifted.limits(), (limit("10"), limit("100")));
+    assert_eq!(lifted.matched_override(), Some((OverrideId(3), OverrideMode::Allow)));
+
+    let raised = CustomerOverride { max_amount: limit("10000"), ..allow(3) };
+    let case = hidden().with(|c| c.overrides = vec![raised]).with(|c| c.amount = Some(usd(1_000_000)));
+    assert_eq!(case.verdict().unwrap().limits(), (limit("10"), limit("10000")));
+
+    let narrowed = CustomerOverride { min_amount: limit("50"), ..allow(3) };
+    let case = hidden().with(|c| c.overrides = vec![narrowed]).with(|c| c.amount = Some(usd(4_999)));
+    assert_eq!(case.verdict().unwrap_err(), Rule::AmountBelow { min: limit("50"), max: limit("100") });
+}
+
+#[test]
+fn overrides_match_by_customer_brand_provider_method_config_and_time() {
+    let table: Vec<(&str, CustomerOverride, &str)> = vec![
+        ("DENIED_BY_OVERRIDE", deny(1), "card"),
+        ("shown", CustomerOverride { customer_id: CustomerId(6), ..deny(1) }, "card"),
+        ("shown", CustomerOverride { brand: "other".into(), ..deny(1) }, "card"),
+        ("shown", CustomerOverride { brand: "".into(), ..deny(1) }, "card"),
+        ("shown", CustomerOverride { provider: "paypal".into(), ..deny(1) }, "card"),
+        ("shown", CustomerOverride { provider_config_id: ConfigId(2), ..deny(1) }, "card"),
+        ("DENIED_BY_OVERRIDE", CustomerOverride { provider_config_id: ConfigId(1), ..deny(1) }, "card"),
+        ("DENIED_BY_OVERRIDE", CustomerOverride { method: "card".into(), ..deny(1) }, "card"),
+        ("DENIED_BY_OVERRIDE", CustomerOverride { method: "card".into(), ..deny(1) }, ""),
+        ("shown", CustomerOverride { method: "card".into(), ..deny(1) }, "sepa"),
+        ("shown", CustomerOverride { provider_config_id: ConfigId(1), method: "card".into(), ..deny(1) }, "sepa"),
+        ("shown", CustomerOverride { enabled: false, ..deny(1) }, "card"),
+        ("shown", CustomerOverride { expires_time: NOW.plus(-1), ..deny(1) }, "card"),
+        ("shown", CustomerOverride { expires_time: NOW, ..deny(1) }, "card"),
+        ("DENIED_BY_OVERRIDE", CustomerOverride { expires_time: NOW.plus(1), ..deny(1) }, "card"),
+    ];
+    for (place, (expected, row, method)) in table.into_iter().enumerate() {
+        let case = case().with(|c| c.overrides = vec![row]).with(|c| c.method = method);
+        assert_eq!(case.word(), expected, "line {place}");
+    }
+}
+
+#[test]
+fn the_most_specific_override_decides_then_deny_then_the_newest() {
+    let of_config = |row: CustomerOverride| CustomerOverride { provider_config_id: ConfigId(1), ..row };
+    let of_method = |row: CustomerOverride| CustomerOverride { method: "card".into(), ..row };
+    let later = |row: CustomerOverride| CustomerOverride { created_time: NOW.plus(9), ..row };
+    let table: Vec<(u64, Vec<CustomerOverride>)> = vec![
+        (1, vec![of_config(allow(1)), of_method(deny(2)), deny(3)]),
+        (2, vec![allow(1), of_method(deny(2)), later(allow(3))]),
+        (2, vec![later(deny(1)), of_method(allow(2))]),
+        (1, vec![deny(1), later(allow(2))]),
+        (2, vec![allow(1), later(allow(2))]),
+        (1, vec![later(allow(1)), allow(2)]),
+        (2, vec![allow(1), allow(2)]),
+        (1, vec![of_config(deny(1)), later(of_config(allow(2)))]),
+    ];
+    for (place, (decides, overrides)) in table.into_iter().enumerate() {
+        for turned in [false, true] {
+            let mut overrides = overrides.clone();
+            if turned {
+                overrides.reverse();
+            }
+            let mode = overrides.iter().find(|row| row.id.0 == decides).map(|row| row.mode).unwrap();
+            let verdict = case().with(|c| c.overrides = overrides).with(|c| c.method = "card").verdict();
+            match mode {
+                OverrideMode::Deny => {
+                    assert_eq!(verdict, Err(Rule::DeniedByOverride { override_id: OverrideId(decides) }), "{place}")
+                }
+                OverrideMode::Allow => assert_eq!(
+                    verdict.unwrap().matched_override(),
+                    Some((OverrideId(decides), OverrideMode::Allow)),
+                    "{place}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_method_is_the_requests_else_the_configs_else_the_modules_first() {
+    let table = [("sepa", "", "sepa"), ("", "sepa", "sepa"), ("", "", "card"), ("sepa", "sepa", "sepa")];
+    for (asked, configured, recorded) in table {
+        let eligible =
+            case().with(|c| c.method = asked).with(|c| c.config.method = configured.into()).verdict().unwrap();
+        assert_eq!(eligible.method(), recorded);
+    }
+    let silent = case().with(|c| c.loaded = Ok(vec![])).verdict().unwrap();
+    assert_eq!(silent.method(), "");
+}
+
+#[test]
+fn the_trace_says_line_by_line_why() {
+    check_trace(
+        &case().with(|c| {
+            c.config.country = "FR".into();
+            c.overrides = vec![allow(3)];
+            c.amount = Some(usd(2_500));
+        }),
+        expect![[r#"
+            + module: module stripe is loaded
+            + config_enabled: the config is enabled
+            + brand: the config serves brand "ion4"
+            + module_brand: the module may serve brand "ion4"
+            + customer: the customer may deposit
+            + account: the account and its group are enabled
+            + sandbox: the config is live
+            + method: the deposit is recorded with method "card"
+            + override: allowed by override 3
+            + country: country "DE" is let in by the override
+            + currency: currency USD is served
+            + amount: 25.0 USD is of any size"#]],
+    );
+    check_trace(
+        &case().with(|c| c.config.brand = "other".into()),
+        expect![[r#"
+            + module: module stripe is loaded
+            + config_enabled: the config is enabled
+            - brand: the config serves brand "other", the customer is of "ion4""#]],
+    );
+}
+
+fn check_trace(case: &Case, expected: Expect) {
+    let lines: Vec<String> = case
+        .judged()
+        .trace
+        .iter()
+        .map(|line| format!("{} {}: {}", if line.passed { '+' } else { '-' }, line.check.word(), line.sentence))
+        .collect();
+    expected.assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn a_survey_is_sorted_by_sort_index_then_id() {
+    let configs = [(4, 1), (3, 0), (2, 1), (1, 7)].map(|(id, sort_index)| ProviderConfig { sort_index, ..config(id) });
+    let methods: Vec<Box<str>> = vec!["card".into()];
+    let module = ModuleFitness::Loaded { brands: None, methods: &methods };
+    let candidates = configs.each_ref().map(|config| Candidate { config, module });
+    let asker = Asker { account: &account(), sandbox_credit_allowed: false, now: NOW };
+    let order: Vec<u64> = survey(&asker, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
+    assert_eq!(order, [3, 2, 4, 1]);
+}
+
+/// Three configs of two providers; `change` makes each test's difference.
+fn chosen(
+    change: impl FnOnce(&mut [ProviderConfig; 3]),
+    wanted: &Wanted<'_>,
+    overrides: &[CustomerOverride],
+) -> Result<Eligible, Refusal> {
+    let mut configs = [
+        ProviderConfig { sort_index: 2, max_amount: limit("100"), ..config(1) },
+        ProviderConfig { sort_index: 1, min_amount: limit("200"), max_amount: limit("500"), ..config(2) },
+        ProviderConfig { provider: "paypal".into(), ..config(3) },
+    ];
+    change(&mut configs);
+    let methods: Vec<Box<str>> = vec!["card".into(), "sepa".into()];
+    let module = ModuleFitness::Loaded { brands: None, methods: &methods };
+    let candidates = configs.each_ref().map(|config| Candidate { config, module });
+    let asker = Asker { account: &account(), sandbox_credit_allowed: false, now: NOW };
+    choose(&asker, &candidates, overrides, wanted)
+}
+
+fn wanted(minor: i64) -> Wanted<'static> {
+    Wanted { provider: "stripe", method: "", provider_config_id: None, amount: usd(minor) }
+}
+
+#[test]
+fn a_deposit_takes_the_first_config_whose_limits_admit_the_amount() {
+    let id = |minor| chosen(|_| {}, &wanted(minor), &[]).map(|eligible| eligible.config_id().0);
+    assert_eq!(id(20_000), Ok(2));
+    assert_eq!(id(10_000), Ok(1));
+    let eligible = chosen(|_| {}, &wanted(10_000), &[]).unwrap();
+    assert!(eligible.admits(usd(10_000)) && !eligible.admits(usd(10_001)));
+    assert_eq!((eligible.version(), eligible.sandbox(), eligible.method()), (1, false, "card"));
+}
+
+#[test]
+fn a_deposit_is_refused_with_the_limits_or_without_a_word_of_why() {
+    let out_of_range = |wanted: &Wanted<'_>| chosen(|_| {}, wanted, &[]).unwrap_err();
+    let refusal = out_of_range(&wanted(15_000));
+    assert_eq!(refusal.code, RefusalCode::AmountOutOfRange);
+    expect!["amount must be from 200.0 to 500.0, or at most 100.0 (USD)"].assert_eq(&refusal.message);
+
+    let of_config = Wanted { provider_config_id: Some(ConfigId(1)), ..wanted(20_000) };
+    expect!["amount must be at most 100.0 (USD)"].assert_eq(&out_of_range(&of_config).message);
+
+    let unavailable: Vec<Result<Eligible, Refusal>> = vec![
+        chosen(|_| {}, &Wanted { provider: "adyen", ..wanted(10_000) }, &[]),
+        chosen(|_| {}, &Wanted { method: "crypto", ..wanted(10_000) }, &[]),
+        chosen(|_| {}, &Wanted { provider_config_id: Some(ConfigId(3)), ..wanted(10_000) }, &[]),
+        chosen(|_| {}, &Wanted { provider_config_id: Some(ConfigId(99)), ..wanted(10_000) }, &[]),
+        chosen(|_| {}, &wanted(10_000), &[deny(8)]),
+        chosen(|configs| configs.iter_mut().for_each(|config| config.enabled = false), &wanted(10_000), &[]),
+    ];
+    for outcome in unavailable {
+        let refusal = outcome.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::MethodNotAvailable);
+        assert_eq!(refusal.message, "this payment method is not available for the account");
+    }
+}
+
+#[test]
+fn a_deny_of_one_config_leaves_the_next() {
+    let row = CustomerOverride { provider_config_id: ConfigId(2), ..deny(8) };
+    let eligible = chosen(|configs| configs[0].max_amount = Limit::NONE, &wanted(20_000), &[row]).unwrap();
+    assert_eq!(eligible.config_id(), ConfigId(1));
+}

@@ -1,0 +1,192 @@
+//! Random histories of one transaction: whatever providers, persons and the trading server do, in whatever order, money
+//! moves only towards what is owed, one operation at a time, and the books retell every step.
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::books::Books;
+use cashier_core::change::Change;
+use cashier_core::facts::{PersonFact, ProviderFact};
+use cashier_core::ids::{ManagerId, OperationId, TransactionId};
+use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
+use cashier_core::status::{OperationStatus, Source, TransactionStatus, TransactionType};
+use cashier_core::transaction::Transaction;
+use proptest::prelude::*;
+
+use crate::samples::*;
+use crate::standing::any_fact;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Hear(Vec<ProviderFact>),
+    Decide(PersonFact),
+    End(PostingOutcome),
+}
+
+fn any_person_fact() -> impl Strategy<Value = PersonFact> {
+    let id = || prop::sample::select(vec!["1", "2"]);
+    prop_oneof![
+        prop::sample::select(TransactionStatus::ALL).prop_map(PersonFact::Held),
+        Just(PersonFact::Released),
+        Just(PersonFact::Approved),
+        Just(PersonFact::Rejected),
+        (0_i64..=10_000).prop_map(|minor| PersonFact::Resolved { minor }),
+        Just(PersonFact::Retried),
+        (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundAsked { id: id.into(), minor }),
+        id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
+        (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let outcome = prop_oneof![
+        4 => Just(PostingOutcome::Posted { trade_order: 9 }),
+        1 => Just(PostingOutcome::Refused { reason: "no".into() }),
+        1 => Just(PostingOutcome::Unknown),
+    ];
+    prop_oneof![
+        3 => prop::collection::vec(any_fact(), 1..3).prop_map(Step::Hear),
+        2 => any_person_fact().prop_map(Step::Decide),
+        4 => outcome.prop_map(Step::End),
+    ]
+}
+
+fn any_transaction() -> impl Strategy<Value = Transaction> {
+    prop_oneof![
+        3 => Just(deposit(15)),
+        1 => Just(manual(15, TransactionType::Deposit)),
+        1 => Just(manual(15, TransactionType::Withdrawal)),
+    ]
+}
+
+fn unsettled(operations: &[BalanceOperation]) -> Vec<OperationId> {
+    operations.iter().filter(|known| known.is_unsettled()).map(|known| known.id).collect()
+}
+
+/// Whether a person let a refused posting be tried again after it was refused.
+fn asked_again(transaction: &Transaction) -> bool {
+    transaction.facts.persons.iter().any(|known| {
+        known.seq > transaction.refused_seq
+            && matches!(
+                known.fact,
+                PersonFact::Retried
+                    | PersonFact::Approved
+                    | PersonFact::Resolved { .. }
+                    | PersonFact::RefundAsked { .. }
+            )
+    })
+}
+
+/// Whether a person wrote a status or rejected, and no one has let money move since.
+fn stopped(transaction: &Transaction) -> bool {
+    let mut stopped = false;
+    for known in &transaction.facts.persons {
+        match known.fact {
+            PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
+            PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
+            PersonFact::Released
+            | PersonFact::RefundAsked { .. }
+            | PersonFact::RefundRefused { .. }
+            | PersonFact::RefundDone { .. } => {}
+        }
+    }
+    stopped
+}
+
+fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Result<(), TestCaseError> {
+    let standing = after.standing();
+    prop_assert!(unsettled(&after.operations).len() <= 1, "two operations at once");
+    prop_assert_eq!(after.transaction.status, standing.status);
+    for old in before.operations.iter().filter(|old| !old.is_unsettled()) {
+        prop_assert!(after.operations.contains(old), "a settled operation changed");
+    }
+    prop_assert!(after.operations.is_sorted_by_key(|known| known.id));
+    let sum = posted(&after.operations).minor;
+    let (least, most) = match after.transaction.kind {
+        TransactionType::Deposit => (0, 10_000),
+        TransactionType::Withdrawal => (-10_000, 0),
+    };
+    prop_assert!((least..=most).contains(&sum), "posted {} of 100.00", sum);
+    for new in after.operations.iter().filter(|new| before.operations.iter().all(|old| old.id != new.id)) {
+        prop_assert_eq!((new.id, new.status), (planned_id, OperationStatus::Planned));
+        prop_assert!(standing.may_post, "planned while {:?}", standing);
+        prop_assert_eq!(sum + new.amount.minor, standing.owed_minor, "away from owed");
+        prop_assert_ne!(new.amount.minor, 0);
+        prop_assert!(!stopped(&after.transaction), "money moved after a person stopped it");
+        let previous = after.operations.iter().rev().nth(1);
+        let refused = previous.is_some_and(|known| known.status == OperationStatus::Refused);
+        prop_assert!(!refused || asked_again(&after.transaction), "a refused posting was repeated unasked");
+        let paid = after.transaction.facts.is_confirmed() || after.transaction.source == Source::Manual;
+        let resolved =
+            after.transaction.facts.persons.iter().any(|known| matches!(known.fact, PersonFact::Resolved { .. }));
+        prop_assert!(paid || resolved, "posted without a payment");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn money_moves_towards_owed_one_operation_at_a_time(
+        first in any_transaction(),
+        steps in prop::collection::vec(any_step(), 1..25),
+    ) {
+        let mut now = aggregate(first.clone());
+        let opened = commit(1, vec![Change::Transaction(Box::new(first))]);
+        let mut books = Books::new();
+        books.apply(&opened);
+        let mut commits = vec![opened];
+        for (place, step) in steps.into_iter().enumerate() {
+            let circumstances = at(place as u64 + 2);
+            let changes = match step {
+                Step::Hear(facts) if now.transaction.source == Source::Provider => {
+                    now.hear(&listener(), &facts, &[], circumstances).0
+                }
+                Step::Hear(_) => Vec::new(),
+                // What was approved by hand cannot be rejected until its posting was refused; the flows see to it.
+                Step::Decide(PersonFact::Rejected)
+                    if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
+                {
+                    Vec::new()
+                }
+                Step::Decide(fact) => now.decide(fact, circumstances),
+                Step::End(outcome) => match unsettled(&now.operations).first() {
+                    Some(id) => now.end_posting(*id, &outcome, ManagerId(3), circumstances),
+                    None => Vec::new(),
+                },
+            };
+            let next = applied(&now, &changes);
+            check(&now, &next, circumstances.next_operation)?;
+            if !changes.is_empty() {
+                prop_assert_eq!(next.transaction.version, now.transaction.version + 1);
+                let made = commit(circumstances.seq.0, changes);
+                books.apply(&made);
+                commits.push(made);
+            }
+            now = next;
+            let known = books.aggregate(TransactionId(15));
+            prop_assert_eq!(known.as_ref(), Some(&now), "the books tell another story");
+        }
+
+        let mut again = Books::new();
+        for made in commits.iter().flat_map(|made| [made, made]) {
+            again.apply(made);
+        }
+        let id = TransactionId(15);
+        prop_assert_eq!(again.aggregate(id), books.aggregate(id));
+        prop_assert_eq!(again.touched(id), books.touched(id));
+        prop_assert_eq!(again.unsettled(), books.unsettled());
+        prop_assert_eq!(again.counters(), books.counters());
+        prop_assert_eq!(again.config_activity(now.transaction.config_id), books.config_activity(now.transaction.config_id));
+        let mut restarted = Books::new();
+        restarted.load(Change::Transaction(Box::new(now.transaction.clone())));
+        for known in &now.operations {
+            restarted.load(Change::Operation(Box::new(known.clone())));
+        }
+        prop_assert_eq!(restarted.unsettled(), books.unsettled(), "a restart finds other duties");
+        let must_settle = !unsettled(&now.operations).is_empty();
+        prop_assert!(!must_settle || books.unsettled() == [id], "an unsettled operation is nobody's duty");
+        let standing = now.standing();
+        let owes = standing.may_post && standing.owed_minor != posted(&now.operations).minor;
+        prop_assert!(!owes || books.unsettled() == [id], "a debt is nobody's duty");
+    }
+}

@@ -1,0 +1,12 @@
+//! The core from outside: tables for every published rule, and properties over every order of events.
+#![cfg(test)]
+
+mod books;
+mod eligibility;
+mod filter;
+mod histories;
+mod life;
+mod query;
+mod samples;
+mod standing;
+mod weigh;

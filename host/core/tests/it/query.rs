@@ -1,0 +1,263 @@
+//! Lists from the books against the plain meaning of a filter, in one hold and in many, with rows in disorder.
+
+use cashier_core::books::{Answer, Books, Progress, Scope};
+use cashier_core::change::Change;
+use cashier_core::filter::{Clause, Filter, FilterBuilder, TransactionField};
+use cashier_core::ids::{CustomerId, Login, Seq, TransactionId};
+use cashier_core::money::Money;
+use cashier_core::status::{TransactionStatus, TransactionType};
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::Transaction;
+use proptest::prelude::*;
+
+use crate::samples::*;
+
+fn books_of(rows: &[Transaction]) -> Books {
+    let mut books = Books::new();
+    for row in rows {
+        books.load(Change::Transaction(Box::new(row.clone())));
+    }
+    books
+}
+
+/// Asks until the answer is there, and says how many holds it took.
+fn ask(books: &Books, filter: &Filter<TransactionField>, scope: &Scope) -> (Answer, usize) {
+    let mut resume = None;
+    for hold in 1..100_000 {
+        match books.query(filter, scope, resume) {
+            Progress::Done(answer) => return (answer, hold),
+            Progress::More(scan) => resume = Some(scan),
+        }
+    }
+    panic!("the query does not end");
+}
+
+fn built(build: impl FnOnce(&mut FilterBuilder<TransactionField>)) -> Filter<TransactionField> {
+    let mut builder = FilterBuilder::new();
+    build(&mut builder);
+    builder.build()
+}
+
+/// The answer by the filter's plain meaning.
+fn plainly(rows: &[Transaction], filter: &Filter<TransactionField>, scope: &Scope) -> (Vec<u64>, u64) {
+    let seen = rows.iter().filter(|row| {
+        scope.customer.is_none_or(|customer| customer == row.customer_id)
+            && scope.brand.as_ref().is_none_or(|brand| *brand == row.brand)
+    });
+    let page = filter.page(seen);
+    (page.rows.iter().map(|row| row.id.0).collect(), page.count)
+}
+
+fn any_row(id: u64) -> impl Strategy<Value = Transaction> {
+    let status = prop::sample::select(TransactionStatus::ALL);
+    let words = (
+        prop::sample::select(vec!["stripe", "paypal", "manual"]),
+        prop::sample::select(vec!["card", "sepa", ""]),
+        prop::sample::select(vec!["ion4", "other"]),
+        prop::sample::select(vec!["USD", "EUR"]),
+        prop::sample::select(vec!["", "pi_1", "pi_22", "ch_3"]),
+    );
+    (status, words, 1_u64..4, 1_u64..4, -2_i64..6, 0_i64..3, 0_i64..3).prop_map(
+        move |(status, (provider, method, brand, code, payment), customer, login, created, approved, processed)| {
+            Transaction {
+                status,
+                provider: provider.into(),
+                method: method.into(),
+                brand: brand.into(),
+                amount: Money::new(100, currency(code)),
+                provider_payment_id: payment.into(),
+                customer_id: CustomerId(customer),
+                login: Login(login),
+                created_time: UnixTime(created),
+                approved_time: UnixTime(approved),
+                processed_time: UnixTime(processed),
+                ..deposit(id)
+            }
+        },
+    )
+}
+
+fn any_rows() -> impl Strategy<Value = Vec<Transaction>> {
+    (0_usize..40).prop_flat_map(|count| (1..=count as u64).map(any_row).collect::<Vec<_>>().prop_shuffle())
+}
+
+type Piece = (Clause, &'static str, Vec<&'static str>);
+
+fn any_piece() -> impl Strategy<Value = Piece> {
+    let fields = prop::sample::select(vec![
+        ("id", vec!["1", "5", "17", "-4", "99"]),
+        ("customer_id", vec!["1", "2", "9", "-1"]),
+        ("login", vec!["1", "3", "9"]),
+        ("type", vec!["0", "1"]),
+        ("status", vec!["0", "3", "9", "77", "-1"]),
+        ("source", vec!["0", "1"]),
+        ("provider", vec!["stripe", "manual", "nobody", "%a%"]),
+        ("method", vec!["card", "", "s%"]),
+        ("currency", vec!["USD", "EUR", "%D"]),
+        ("provider_payment_id", vec!["pi_1", "", "pi_%"]),
+        ("approved_time", vec!["0", "1"]),
+        ("processed_time", vec!["0", "2"]),
+        ("created_time", vec!["-1", "0", "2", "5", "100"]),
+    ]);
+    (prop::sample::select(Clause::ALL), fields, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(
+        |(clause, (field, values), first, second, op)| {
+            let value = |number: u8| values[usize::from(number) % values.len()];
+            let text = ["provider", "method", "currency", "provider_payment_id"].contains(&field);
+            let ops = ["=", "==", "!=", ">", ">=", "<", "<=", if text { "like" } else { "=" }];
+            let parts = match clause {
+                Clause::Where => vec![ops[usize::from(op) % ops.len()], value(first)],
+                Clause::WhereNot => vec![value(first)],
+                Clause::WhereIn | Clause::WhereNotIn | Clause::WhereBetween | Clause::WhereNotBetween => {
+                    vec![value(first), value(second)]
+                }
+            };
+            (clause, field, parts)
+        },
+    )
+}
+
+fn any_filter() -> impl Strategy<Value = Filter<TransactionField>> {
+    let fields: Vec<&str> =
+        cashier_core::filter::Field::ALL.iter().map(|field: &TransactionField| name(*field)).collect();
+    let order = prop::collection::vec((prop::sample::select(fields), any::<bool>()), 0..3);
+    (prop::collection::vec(any_piece(), 0..3), order, 1_usize..12, 0_u64..12).prop_map(
+        |(pieces, order, limit, offset)| {
+            built(|b| {
+                for (clause, field, parts) in pieces {
+                    match clause {
+                        Clause::Where | Clause::WhereNot => b.flat(clause, &[&[field], &parts[..]].concat()),
+                        Clause::WhereIn | Clause::WhereNotIn | Clause::WhereBetween | Clause::WhereNotBetween => {
+                            b.listed(clause, field, &parts)
+                        }
+                    }
+                    .unwrap();
+                }
+                for (field, descending) in order {
+                    b.order_by(field, if descending { "desc" } else { "asc" }).unwrap();
+                }
+                b.limit(&limit.to_string()).unwrap();
+                b.offset(&offset.to_string()).unwrap();
+            })
+        },
+    )
+}
+
+fn name(field: TransactionField) -> &'static str {
+    cashier_core::filter::Field::name(field)
+}
+
+fn any_scope() -> impl Strategy<Value = Scope> {
+    let customer = prop::option::of((1_u64..5).prop_map(CustomerId));
+    let brand = prop::option::of(prop::sample::select(vec!["ion4", "nobody"]).prop_map(Into::into));
+    (customer, brand).prop_map(|(customer, brand)| Scope { customer, brand })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn a_list_is_what_the_filter_means(rows in any_rows(), filter in any_filter(), scope in any_scope()) {
+        let (answer, _) = ask(&books_of(&rows), &filter, &scope);
+        let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
+        prop_assert_eq!((ids, answer.count), plainly(&rows, &filter, &scope));
+    }
+}
+
+/// Rows enough for many holds: `disorder` of every hundred were created earlier or later than their neighbours.
+fn many(count: u64, disorder: u64) -> Vec<Transaction> {
+    let row = |id: u64| {
+        let jump = match (id * 7919) % 100 {
+            hundredth if hundredth < disorder => ((id * 31) % 5_000) as i64 - 2_500,
+            _ => 0,
+        };
+        Transaction {
+            created_time: UnixTime(1_000_000 + id as i64 + jump),
+            status: TransactionStatus::ALL[(id * 31 % 10) as usize],
+            customer_id: CustomerId(id % 50),
+            provider: ["stripe", "paypal", "adyen"][(id * 17 % 3) as usize].into(),
+            ..deposit(id)
+        }
+    };
+    (1..=count).map(row).collect()
+}
+
+#[test]
+fn long_lists_take_many_holds_and_end_in_the_same_answer() {
+    for disorder in [0, 5, 100] {
+        let rows = many(10_000, disorder);
+        let books = books_of(&rows);
+        let no_scope = Scope::default();
+        let filters: Vec<(bool, Filter<TransactionField>)> = vec![
+            (false, Filter::default()),
+            (false, built(|b| b.flat(Clause::Where, &["status", "=", "3"]).unwrap())),
+            (false, built(|b| b.flat(Clause::Where, &["customer_id", "=", "7"]).unwrap())),
+            (true, built(|b| b.flat(Clause::Where, &["provider_payment_id", "=", ""]).unwrap())),
+            (true, built(|b| b.order_by("status", "asc").unwrap())),
+            (
+                true,
+                built(|b| {
+                    b.limit("3000").unwrap();
+                    b.offset("6000").unwrap();
+                }),
+            ),
+            (
+                true,
+                built(|b| {
+                    b.listed(Clause::WhereIn, "status", &["1", "2", "3", "4", "5", "6"]).unwrap();
+                    b.flat(Clause::Where, &["provider", "!=", "stripe"]).unwrap();
+                }),
+            ),
+            (false, built(|b| b.listed(Clause::WhereBetween, "created_time", &["1009000", "1009100"]).unwrap())),
+        ];
+        for (place, (long, filter)) in filters.iter().enumerate() {
+            let (answer, holds) = ask(&books, filter, &no_scope);
+            let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
+            assert_eq!((ids, answer.count), plainly(&rows, filter, &no_scope), "filter {place}, disorder {disorder}");
+            assert!(holds > 1 || !long, "filter {place} took {holds} holds");
+        }
+    }
+}
+
+#[test]
+fn the_first_page_of_everything_does_not_walk_everything() {
+    let rows = many(20_000, 5);
+    let books = books_of(&rows);
+    let (answer, holds) = ask(&books, &Filter::default(), &Scope::default());
+    assert_eq!((answer.count, answer.rows.len(), holds), (20_000, 100, 1));
+}
+
+#[test]
+fn rows_that_change_between_holds_are_shown_only_if_they_still_match() {
+    let rows = many(6_000, 0);
+    let mut books = books_of(&rows);
+    let filter = built(|b| {
+        b.flat(Clause::Where, &["type", "=", "0"]).unwrap();
+        b.order_by("id", "desc").unwrap();
+    });
+    let Progress::More(scan) = books.query(&filter, &Scope::default(), None) else { panic!("one hold was enough") };
+    books.load(Change::Transaction(Box::new(manual(6_000, TransactionType::Withdrawal))));
+    books.load(Change::Transaction(Box::new(deposit(6_001))));
+    let mut resume = Some(scan);
+    let answer = loop {
+        match books.query(&filter, &Scope::default(), resume.take()) {
+            Progress::Done(answer) => break answer,
+            Progress::More(scan) => resume = Some(scan),
+        }
+    };
+    let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
+    assert_eq!((ids.first(), ids.len()), (Some(&5_999), 99));
+}
+
+#[test]
+fn an_answer_names_the_newest_commit_that_it_shows() {
+    let mut books = books_of(&many(3, 0));
+    books.apply(&commit(7, vec![Change::Transaction(Box::new(deposit(2)))]));
+    books.apply(&commit(
+        8,
+        vec![Change::Transaction(Box::new(Transaction { customer_id: CustomerId(1), ..deposit(4) }))],
+    ));
+    let of = |customer| Scope { customer: Some(CustomerId(customer)), brand: None };
+    assert_eq!(ask(&books, &Filter::default(), &Scope::default()).0.newest, Seq(8));
+    assert_eq!(ask(&books, &Filter::default(), &of(3)).0.newest, Seq(0));
+    assert_eq!(books.touched(TransactionId(2)), Seq(7));
+}

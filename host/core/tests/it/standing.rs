@@ -1,0 +1,147 @@
+//! Where a provider deposit stands after every subset of what a provider can say, and that neither order nor
+//! repetition shows.
+
+use std::fmt::Write as _;
+
+use cashier_core::facts::{Doubt, Facts, Heard, Nature, Posted, ProviderFact, Standing, derive};
+use cashier_core::ids::Seq;
+use cashier_core::status::TransactionStatus;
+use expect_test::expect_file;
+use proptest::prelude::*;
+
+use crate::samples::*;
+
+fn confirmed(payment: &str) -> ProviderFact {
+    ProviderFact::Confirmed { payment: payment.into(), minor: 10_000 }
+}
+
+/// Each with the letter that stands for it in the table; the order is 100.00.
+fn alphabet() -> [(char, ProviderFact); 10] {
+    [
+        ('a', ProviderFact::Accepted),
+        ('c', confirmed("pi_1")),
+        ('d', ProviderFact::Declined { reason: "no funds".into() }),
+        ('x', ProviderFact::Cancelled { reason: "EXPIRED".into() }),
+        ('r', ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }),
+        ('t', ProviderFact::RefundedTotal { minor: 10_000 }),
+        ('b', ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }),
+        ('v', ProviderFact::ChargebackReversed { id: "dp_1".into() }),
+        ('u', ProviderFact::Doubt(Doubt::OutcomeUnknown)),
+        ('n', ProviderFact::Doubt(Doubt::AmountUnstated { payment: "pi_1".into() })),
+    ]
+}
+
+fn heard(facts: impl IntoIterator<Item = ProviderFact>) -> Facts {
+    let mut all = Facts::default();
+    for (place, fact) in facts.into_iter().enumerate() {
+        all.hear(Seq(place as u64 + 1), NOW, fact);
+    }
+    all
+}
+
+fn standing(facts: &Facts, posted: Posted) -> Standing {
+    derive(Nature::ProviderDeposit, 10_000, facts, posted)
+}
+
+#[test]
+fn every_subset_of_provider_facts_stands_as_listed() {
+    let alphabet = alphabet();
+    let mut table = String::from(
+        "# a accepted, c confirmed 100, d declined, x cancelled, r refund of 30, t refunded 100 in all,\n\
+         # b chargeback of 100, v its reversal, u outcome unknown, n confirmed without amount\n\
+         # said: status reason owed (! no posting may be planned), nothing posted yet\n",
+    );
+    for subset in 0_u32..1 << alphabet.len() {
+        let said = || alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1).map(|(_, known)| known);
+        let letters: String = said().map(|(letter, _)| letter).collect();
+        let now = standing(&heard(said().map(|(_, fact)| fact.clone())), Posted::default());
+        let (stop, code) = (if now.may_post { "" } else { " !" }, &now.reason.code);
+        let gap = if code.is_empty() { "" } else { " " };
+        writeln!(table, "{letters}: {}{gap}{code} {}{stop}", now.status.word(), now.owed_minor / 100).unwrap();
+    }
+    expect_file!["standing.txt"].assert_eq(&table);
+}
+
+#[test]
+fn a_mismatch_stops_money_whatever_else_was_said() {
+    let alphabet = alphabet();
+    let mismatch = ProviderFact::Doubt(Doubt::Mismatch {
+        what: "amount".into(),
+        expected: "100.0 USD".into(),
+        stated: "90.0 USD".into(),
+        stated_minor: Some(9_000),
+    });
+    for subset in 0_u32..1 << alphabet.len() {
+        let said = alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1);
+        let facts = said.map(|(_, (_, fact))| fact.clone()).chain([mismatch.clone()]);
+        let now = standing(&heard(facts), Posted::default());
+        assert_eq!((now.status, now.may_post), (TransactionStatus::ManualReview, false), "{subset:b}");
+    }
+}
+
+/// Facts of all kinds with few distinct ids, so that repetition and conflict are common.
+pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
+    let minor = prop::sample::select(vec![0_i64, 1, 3_000, 5_000, 10_000, 12_000]);
+    let id = prop::sample::select(vec!["1", "2"]);
+    prop_oneof![
+        Just(ProviderFact::Accepted),
+        Just(ProviderFact::Unanswered),
+        id.clone().prop_map(|id| ProviderFact::AdvanceWanted { event: id.into() }),
+        id.clone().prop_map(confirmed),
+        id.clone().prop_map(|id| ProviderFact::Declined { reason: id.into() }),
+        id.clone().prop_map(|id| ProviderFact::Cancelled { reason: id.into() }),
+        (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Refund { id: id.into(), minor }),
+        minor.clone().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
+        (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Chargeback { id: id.into(), minor }),
+        id.clone().prop_map(|id| ProviderFact::ChargebackReversed { id: id.into() }),
+        Just(ProviderFact::Doubt(Doubt::OutcomeUnknown)),
+        id.clone().prop_map(|id| ProviderFact::Doubt(Doubt::AmountUnstated { payment: id.into() })),
+        id.prop_map(|id| ProviderFact::Doubt(Doubt::Look { word: id.into() })),
+        minor.prop_map(|minor| {
+            ProviderFact::Doubt(Doubt::Mismatch {
+                what: "amount".into(),
+                expected: "100".into(),
+                stated: "90".into(),
+                stated_minor: Some(minor),
+            })
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn order_and_repetition_never_show(
+        (facts, shuffled) in prop::collection::vec(any_fact(), 0..9).prop_flat_map(|facts| {
+            let doubled: Vec<ProviderFact> = facts.iter().chain(&facts).cloned().collect();
+            (Just(facts), Just(doubled).prop_shuffle())
+        }),
+        posted in prop::sample::select(vec![0_i64, 7_000, 10_000]),
+        refused in any::<bool>(),
+    ) {
+        let posted = Posted { minor: posted, refused };
+        prop_assert_eq!(standing(&heard(facts), posted), standing(&heard(shuffled), posted));
+    }
+
+    #[test]
+    fn owed_stays_within_what_was_ordered(facts in prop::collection::vec(any_fact(), 0..12)) {
+        let now = standing(&heard(facts.clone()), Posted::default());
+        prop_assert!((0..=10_000).contains(&now.owed_minor));
+        let paid = facts.iter().any(|fact| matches!(fact, ProviderFact::Confirmed { .. }));
+        prop_assert!(paid || now.owed_minor == 0, "owed without a payment: {:?}", now);
+        let doubtful = now.status == TransactionStatus::ManualReview;
+        prop_assert!(!doubtful || !now.may_post, "posting in doubt: {:?}", now);
+    }
+}
+
+#[test]
+fn the_set_of_facts_is_bounded() {
+    use cashier_core::facts::{Hearing, PROVIDER_FACTS_MAX};
+    let mut facts = heard((0..PROVIDER_FACTS_MAX as i64).map(|minor| ProviderFact::RefundedTotal { minor }));
+    let next = |facts: &mut Facts, minor| facts.hear(Seq(999), NOW, ProviderFact::RefundedTotal { minor });
+    assert_eq!(next(&mut facts, 1_000), Hearing::Full);
+    assert_eq!(next(&mut facts, 5), Hearing::AlreadyHeard);
+    let newest = Heard { seq: Seq(128), at: NOW, fact: ProviderFact::RefundedTotal { minor: 127 } };
+    assert_eq!(facts.provider.last(), Some(&newest));
+}

@@ -1,0 +1,155 @@
+//! What becomes a fact of what a provider states: config, mode, brand, currency and amount are compared first.
+
+use cashier_core::facts::{Doubt, ProviderFact};
+use cashier_core::ids::ConfigId;
+use cashier_core::money::Money;
+use cashier_core::notice::{DisputeStatement, Listener, Reach, RefundStatement, Stated, Update, weigh};
+use cashier_core::status::ProviderStatus as S;
+use cashier_core::transaction::Transaction;
+
+use crate::samples::*;
+
+fn eur(minor: i64) -> Stated {
+    Stated::Exact(Money::new(minor, currency("EUR")))
+}
+
+fn exact(minor: i64) -> Option<Stated> {
+    Some(Stated::Exact(usd(minor)))
+}
+
+fn refund(id: &str, amount: Stated, reach: Reach) -> Update {
+    Update { refund: Some(RefundStatement { id: id.into(), amount, reach }), ..update(S::Refunded) }
+}
+
+fn dispute(status: S, amount: Option<Stated>) -> Update {
+    Update { dispute: Some(DisputeStatement { id: "dp_1".into(), amount }), ..update(status) }
+}
+
+fn mismatch(what: &str, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
+    let doubt = Doubt::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor };
+    ProviderFact::Doubt(doubt)
+}
+
+fn look(word: &str) -> ProviderFact {
+    ProviderFact::Doubt(Doubt::Look { word: word.into() })
+}
+
+#[test]
+fn statements_become_these_facts() {
+    let confirmed = || ProviderFact::Confirmed { payment: "pi_123".into(), minor: 10_000 };
+    let table: Vec<(Update, Vec<ProviderFact>)> = vec![
+        (update(S::Unknown), vec![]),
+        (update(S::Pending), vec![ProviderFact::Accepted]),
+        (update(S::Confirmed), vec![confirmed()]),
+        (
+            Update { payment_id: "".into(), ..update(S::Confirmed) },
+            vec![ProviderFact::Confirmed { payment: reference(15).as_str().into(), minor: 10_000 }],
+        ),
+        (
+            Update { amount: exact(9_000), ..update(S::Confirmed) },
+            vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000))],
+        ),
+        (
+            Update { amount: exact(10_001), ..update(S::Confirmed) },
+            vec![mismatch("amount", "100.0 USD", "100.01 USD", Some(10_001))],
+        ),
+        (
+            Update { amount: Some(eur(10_000)), ..update(S::Confirmed) },
+            vec![mismatch("currency", "100.0 USD", "100.0 EUR", None)],
+        ),
+        (
+            Update { amount: Some(Stated::Unreadable("1e2".into())), ..update(S::Confirmed) },
+            vec![mismatch("amount", "100.0 USD", "1e2", None)],
+        ),
+        (
+            Update { amount: None, ..update(S::Confirmed) },
+            vec![ProviderFact::Doubt(Doubt::AmountUnstated { payment: "pi_123".into() })],
+        ),
+        (update(S::Failed), vec![ProviderFact::Declined { reason: "raw".into() }]),
+        (
+            Update { reason: "no funds".into(), ..update(S::Failed) },
+            vec![ProviderFact::Declined { reason: "no funds".into() }],
+        ),
+        (Update { amount: exact(1), ..update(S::Failed) }, vec![ProviderFact::Declined { reason: "raw".into() }]),
+        (update(S::Cancelled), vec![ProviderFact::Cancelled { reason: "CANCELLED".into() }]),
+        (
+            Update { raw_status: "session.expired".into(), ..update(S::Cancelled) },
+            vec![ProviderFact::Cancelled { reason: "EXPIRED".into() }],
+        ),
+        (
+            refund("re_1", Stated::Exact(usd(3_000)), Reach::Delta),
+            vec![ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }],
+        ),
+        (
+            refund("", Stated::Exact(usd(3_000)), Reach::Delta),
+            vec![ProviderFact::Refund { id: "evt_1".into(), minor: 3_000 }],
+        ),
+        (
+            Update { event_id: "".into(), ..refund("", Stated::Exact(usd(3_000)), Reach::Delta) },
+            vec![look("refund without an id")],
+        ),
+        (refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar), vec![ProviderFact::RefundedTotal { minor: 3_000 }]),
+        (refund("re_1", eur(3_000), Reach::Delta), vec![mismatch("currency", "100.0 USD", "30.0 EUR", None)]),
+        (update(S::Refunded), vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
+        (Update { amount: exact(2_000), ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 2_000 }]),
+        (Update { amount: None, ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
+        (dispute(S::Chargeback, exact(4_000)), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 }]),
+        (dispute(S::Chargeback, None), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }]),
+        (dispute(S::Chargeback, Some(eur(1))), vec![mismatch("currency", "100.0 USD", "0.01 EUR", None)]),
+        (update(S::Chargeback), vec![ProviderFact::Chargeback { id: "pi_123".into(), minor: 10_000 }]),
+        (dispute(S::ChargebackReversed, None), vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }]),
+        (update(S::ChargebackReversed), vec![ProviderFact::ChargebackReversed { id: "pi_123".into() }]),
+        (update(S::ManualReview), vec![look("raw")]),
+        (
+            Update { amount: exact(9_000), ..update(S::ManualReview) },
+            vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000))],
+        ),
+        (
+            Update { advance: true, ..update(S::Pending) },
+            vec![ProviderFact::Accepted, ProviderFact::AdvanceWanted { event: "evt_1".into() }],
+        ),
+    ];
+    for (place, (update, expected)) in table.into_iter().enumerate() {
+        assert_eq!(weigh(&deposit(15), &listener(), &update), Ok(expected), "line {place}: {update:?}");
+    }
+}
+
+#[test]
+fn money_of_another_mode_or_brand_is_doubt_and_the_rest_is_heard() {
+    let money = [S::Confirmed, S::Refunded, S::Chargeback, S::ChargebackReversed];
+    type Change = fn(&mut Transaction, &mut Listener, &mut Update);
+    let worlds: [(&str, Change); 4] = [
+        ("mode", |_, _, update| update.sandbox = Some(true)),
+        ("mode", |_, listener, _| listener.sandbox = true),
+        ("mode", |transaction, _, _| transaction.sandbox = true),
+        ("brand", |_, listener, _| listener.brand = "other".into()),
+    ];
+    for (what, change) in worlds {
+        for status in [S::Pending, S::Failed, S::Cancelled].into_iter().chain(money) {
+            let (mut transaction, mut listener, mut update) = (deposit(15), listener(), update(status));
+            change(&mut transaction, &mut listener, &mut update);
+            let facts = weigh(&transaction, &listener, &update).unwrap();
+            let doubts = |fact: &ProviderFact| matches!(fact, ProviderFact::Doubt(Doubt::Mismatch { what: found, .. }) if **found == *what);
+            assert_eq!(facts.len(), 1, "{status:?}");
+            assert_eq!(facts.iter().all(doubts), money.contains(&status), "{what} {status:?}: {facts:?}");
+        }
+    }
+    let generic = Listener { brand: "".into(), ..listener() };
+    assert_eq!(
+        weigh(&deposit(15), &generic, &update(S::Confirmed)),
+        weigh(&deposit(15), &listener(), &update(S::Confirmed))
+    );
+    let sandboxed = Transaction { sandbox: true, ..deposit(15) };
+    let sandbox = Listener { sandbox: true, ..listener() };
+    let silent = weigh(&sandboxed, &sandbox, &update(S::Confirmed));
+    assert!(matches!(silent.as_deref(), Ok([ProviderFact::Confirmed { .. }])));
+}
+
+#[test]
+fn another_configs_word_has_no_power() {
+    let stranger = Listener { config_id: ConfigId(2), ..listener() };
+    for status in S::ALL {
+        let reason = weigh(&deposit(15), &stranger, &update(*status)).unwrap_err();
+        assert!(reason.starts_with("PROVIDER_CONFIG_MISMATCH: heard under config 2"), "{reason}");
+    }
+}

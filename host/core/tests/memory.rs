@@ -1,0 +1,135 @@
+//! What a remembered transaction and a remembered event cost, counted by the allocator. The aims are 400 and 150 bytes
+//! each, all indexes included.
+#![cfg(test)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cashier_core::books::Books;
+use cashier_core::change::Change;
+use cashier_core::facts::{Facts, ProviderFact, Reason};
+use cashier_core::ids::*;
+use cashier_core::money::{Currency, Money};
+use cashier_core::operation::BalanceOperation;
+use cashier_core::refs::{ProviderRef, Refs};
+use cashier_core::status::*;
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+
+/// Counts the bytes that are held, with the 8 bytes of bookkeeping and the rounding to 16 that the usual allocator adds.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+fn cost(size: usize) -> usize {
+    (size + 8).next_multiple_of(16).max(32)
+}
+
+#[expect(unsafe_code, reason = "an allocator can only be written with unsafe; it counts and hands on to the system's")]
+// SAFETY: every call goes unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(cost(layout.size()), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(cost(layout.size()), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Just past the size at which hash tables double: they are at their emptiest, and a row costs the most.
+const ROWS: u64 = 60_000;
+
+/// A deposit that went the usual way: accepted, confirmed, credited, found by three ids.
+fn credited(id: u64) -> Vec<Change> {
+    let usd = Currency::from_code("USD").unwrap();
+    let created = UnixTime(1_779_270_000 + id as i64);
+    let intent = format!("pi_3Mtw{id:019}");
+    let mut facts = Facts::default();
+    facts.hear(Seq(3 * id), created.plus(1), ProviderFact::Accepted);
+    let confirmed = ProviderFact::Confirmed { payment: intent.as_str().into(), minor: 25_000 };
+    facts.hear(Seq(3 * id + 1), created.plus(60), confirmed);
+    let refs: Refs = [("checkout_session", format!("cs_live_a1{id:048}")), ("payment_intent", intent.clone())]
+        .iter()
+        .map(|(kind, value)| ProviderRef::new(kind, value))
+        .collect();
+    let transaction = Transaction {
+        id: TransactionId(id),
+        customer_id: CustomerId(id / 4),
+        login: Login(2_000_000 + id / 3),
+        kind: TransactionType::Deposit,
+        source: Source::Provider,
+        provider: "stripe".into(),
+        method: "card".into(),
+        asked_method: "card".into(),
+        provider_payment_id: intent.into(),
+        amount: Money::new(25_000, usd),
+        account_currency: usd,
+        status: TransactionStatus::Credited,
+        reason: Reason::default(),
+        idempotency_key: format!("0f9bb0e7-642d-4b70-b458-{id:012}").into(),
+        comment: "".into(),
+        metadata_json: "{}".into(),
+        approved_by: ManagerId(0),
+        approved_time: UnixTime::UNSET,
+        processed_by: ManagerId(0),
+        processed_time: created.plus(61),
+        reject_reason: "".into(),
+        created_time: created,
+        updated_time: created.plus(61),
+        config_id: ConfigId(1 + id % 5),
+        brand: "ion4".into(),
+        country: "DE".into(),
+        sandbox: false,
+        reference: Reference::from_random(u128::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        key_space: KeySpace::Customer,
+        expires_time: created.plus(86_400),
+        refs,
+        facts,
+        first_answer: FirstAnswer::Accepted,
+        next_action: NextAction::Redirect,
+        refused_seq: Seq(0),
+        version: 4,
+    };
+    let operation = BalanceOperation {
+        id: OperationId(id),
+        transaction_id: TransactionId(id),
+        login: transaction.login,
+        trade_order: 9_000_000 + id,
+        cmd: OperationCmd::BalanceIn,
+        amount: transaction.amount,
+        reason: OperationReason::Deposit,
+        status: OperationStatus::Posted,
+        failure_reason: "".into(),
+        created_time: created.plus(60),
+        updated_time: created.plus(61),
+    };
+    vec![Change::Transaction(Box::new(transaction)), Change::Operation(Box::new(operation))]
+}
+
+#[test]
+fn a_transaction_takes_400_bytes_and_an_event_150() {
+    let mut books = Books::new();
+    let empty = HELD.load(Ordering::Relaxed);
+    for id in 1..=ROWS {
+        credited(id).into_iter().for_each(|change| books.load(change));
+    }
+    let with_rows = HELD.load(Ordering::Relaxed);
+    for id in 1..=ROWS {
+        books.remember_event_key(ConfigId(1), &format!("evt_{id}"), EventId(id));
+    }
+    let with_events = HELD.load(Ordering::Relaxed);
+
+    let rows = u64::try_from(with_rows - empty).unwrap() / ROWS;
+    let events = u64::try_from(with_events - with_rows).unwrap() / ROWS;
+    println!("{rows} bytes per transaction, {events} bytes per event, of {ROWS} each");
+    assert_eq!(books.transactions() as u64, ROWS);
+    assert!(books.unsettled().is_empty() && books.aggregate(TransactionId(ROWS)).is_some());
+    assert!(rows <= 400, "{rows} bytes per transaction");
+    assert!(events <= 150, "{events} bytes per event");
+}

@@ -1,0 +1,105 @@
+//! How fast one customer may ask for deposits: a runaway client must not fill the ledger or a provider's patience.
+//! Time comes from the clock port.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::ids::CustomerId;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use governor::clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::ports::Clock;
+
+type Limiter = RateLimiter<CustomerId, DashMapStateStore<CustomerId>, PortClock, NoOpMiddleware<Duration>>;
+
+/// The pace of deposits, counted per customer.
+pub(super) struct Pace {
+    limiter: Option<Limiter>,
+}
+
+/// The clock port as the limiter wants it.
+#[derive(Clone)]
+struct PortClock(Arc<dyn Clock>);
+
+impl clock::Clock for PortClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
+
+impl Pace {
+    /// `per_minute` deposits per customer, all of which may come at once; 0 is no limit.
+    pub(super) fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
+        let limiter = NonZeroU32::new(per_minute).map(|per_minute| {
+            let quota = Quota::per_minute(per_minute);
+            RateLimiter::new(quota, DashMapStateStore::default(), PortClock(clock))
+        });
+        Self { limiter }
+    }
+
+    /// 429 RET_ERR_FREQUENT for a customer who asks too often.
+    pub(super) fn check(&self, customer: CustomerId) -> Result<(), Refusal> {
+        let within = self.limiter.as_ref().is_none_or(|limiter| limiter.check_key(&customer).is_ok());
+        let frequent = || Refusal::new(RefusalCode::Frequent, "too many deposits in a short time, try again later");
+        if within { Ok(()) } else { Err(frequent()) }
+    }
+
+    /// Forgets customers whose allowance is whole again.
+    pub(super) fn forget_quiet(&self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.retain_recent();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use cashier_core::time::UnixTime;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+
+    struct Hand(Mutex<Duration>);
+
+    impl Clock for Hand {
+        fn now(&self) -> UnixTime {
+            UnixTime(1_795_160_000)
+        }
+
+        fn monotonic(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn a_customer_who_asks_too_often_waits_and_others_do_not() {
+        let hand = Arc::new(Hand(Mutex::default()));
+        let pace = Pace::new(3, Arc::clone(&hand) as _);
+        let (eager, calm) = (CustomerId(1), CustomerId(2));
+        assert!((0..3).all(|_| pace.check(eager).is_ok()));
+        assert_eq!(pace.check(eager).unwrap_err().code, RefusalCode::Frequent);
+        assert!(pace.check(calm).is_ok());
+        *hand.0.lock().unwrap() += Duration::from_secs(20);
+        assert!(pace.check(eager).is_ok(), "a third of a minute gives one back");
+        pace.forget_quiet();
+        assert!(pace.check(eager).is_err());
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        let pace = Pace::new(0, Arc::new(Hand(Mutex::default())));
+        assert!((0..10_000).all(|_| pace.check(CustomerId(1)).is_ok()));
+    }
+}
