@@ -23,20 +23,20 @@ use crate::house::{Program, SEAL_RING};
 use crate::{Outcome, rows, say};
 
 /// A bare route in a process of its own, and its address.
-pub fn start(arguments: &[&str]) -> Outcome<(Program, SocketAddr)> {
+pub(crate) fn start(arguments: &[&str]) -> Outcome<(Program, SocketAddr)> {
     let mut program = Program::role(arguments)?;
     let address = program.line()?.parse()?;
     Ok((program, address))
 }
 
 /// `GET /cashier/methods` answers the bytes of this file.
-pub fn serve_methods(body: &str) -> Outcome<()> {
+pub(crate) fn serve_methods(body: &str) -> Outcome<()> {
     let body = Bytes::from(std::fs::read(body)?);
     serve(warp::get().and(warp::path!("cashier" / "methods")).map(move || json(body.clone())))
 }
 
 /// `POST /cashier/deposit` takes its body, awaits two commits one after the other, and answers the bytes of this file.
-pub fn serve_deposits(folder: &Path, body: &str) -> Outcome<()> {
+pub(crate) fn serve_deposits(folder: &Path, body: &str) -> Outcome<()> {
     let answer = Bytes::from(std::fs::read(body)?);
     let raw = Arc::new(RawStrand::open(folder)?);
     let route = warp::post().and(warp::path!("cashier" / "deposit")).and(warp::body::bytes()).then(move |_order| {
@@ -111,7 +111,7 @@ impl RawStrand {
 }
 
 /// A commit as the ledger stamps it.
-pub fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Commit {
+pub(crate) fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Commit {
     Commit {
         seq: Seq(seq),
         at: rows::NOW,

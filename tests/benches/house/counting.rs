@@ -5,18 +5,18 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-pub struct Counting;
+pub(crate) struct Counting;
 
 static ON: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
 /// Counts from here on, for the rest of this process.
-pub fn start() {
+pub(crate) fn start() {
     ON.store(true, Ordering::SeqCst);
 }
 
 /// Bytes allocated and not freed since [`start`], as asked for: without the allocator's own headers.
-pub fn live() -> i64 {
+pub(crate) fn live() -> i64 {
     LIVE.load(Ordering::SeqCst)
 }
 

@@ -16,19 +16,19 @@ use crate::token::{ADMIN, SESSION_KEY, token};
 use crate::{Outcome, http};
 
 /// Customers 1 to this, each with one demo account in dollars. Enough that no customer's own limits are met.
-pub const CUSTOMERS: u64 = 2_000;
+pub(crate) const CUSTOMERS: u64 = 2_000;
 /// Customer n has login this + n.
-pub const LOGIN_BASE: u64 = 2_000_000;
+pub(crate) const LOGIN_BASE: u64 = 2_000_000;
 
 /// The ring that seals credentials, as the host and a raw strand read it.
-pub const SEAL_RING: &str = "1 0707070707070707070707070707070707070707070707070707070707070707";
+pub(crate) const SEAL_RING: &str = "1 0707070707070707070707070707070707070707070707070707070707070707";
 
 /// What is built before anything is measured: `cargo bench` builds no programs and libraries of other crates.
 const PACKAGES: [&str; 4] =
     ["cashier-host", "cashier-provider-echo", "cashier-provider-sandbox", "cashier-provider-stripe"];
 
 /// Builds the program and the modules in the profile of this bench.
-pub fn build() -> Outcome<()> {
+pub(crate) fn build() -> Outcome<()> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--quiet"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.arg("--target-dir").arg(programs()?.parent().ok_or("no target folder")?);
@@ -47,26 +47,26 @@ fn programs() -> Outcome<PathBuf> {
 }
 
 /// A running program that ends with its owner, and what it prints.
-pub struct Program {
+pub(crate) struct Program {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Program {
-    pub fn start(mut command: Command) -> Outcome<Self> {
+    pub(crate) fn start(mut command: Command) -> Outcome<Self> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
         Ok(Self { child, output: BufReader::new(output) })
     }
 
     /// This same program in another role.
-    pub fn role(arguments: &[&str]) -> Outcome<Self> {
+    pub(crate) fn role(arguments: &[&str]) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments);
         Self::start(command)
     }
 
-    pub fn line(&mut self) -> Outcome<String> {
+    pub(crate) fn line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         match self.output.read_line(&mut line)? {
             0 => Err(format!("{:?} ended early", self.child).into()),
@@ -75,7 +75,7 @@ impl Program {
     }
 
     /// Resident memory as the system counts it, in bytes.
-    pub fn resident_bytes(&self) -> Outcome<u64> {
+    pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         let kilobytes: u64 = line.split_whitespace().next().ok_or("no number")?.parse()?;
@@ -92,7 +92,7 @@ impl Drop for Program {
 }
 
 /// The running house.
-pub struct House {
+pub(crate) struct House {
     pub program: Program,
     pub customer: SocketAddr,
     manager: SocketAddr,
@@ -105,12 +105,12 @@ pub struct House {
 
 impl House {
     /// Opens a house with these modules; `provider` is an address on this machine that they may reach.
-    pub fn open(modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
+    pub(crate) fn open(modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
         Self::open_in(tempfile::tempdir()?, modules, provider)
     }
 
     /// The same on a folder whose `bases/cashier.db` may have rows in it.
-    pub fn open_in(folder: TempDir, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
+    pub(crate) fn open_in(folder: TempDir, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
         let root = folder.path();
         furnish(root, modules, provider)?;
         let mut command = Command::new(programs()?.join("cashier"));
@@ -127,7 +127,7 @@ impl House {
     }
 
     /// Makes an enabled sandbox config; returns its id.
-    pub fn configure(&self, provider: &str, more: &Value) -> Outcome<u64> {
+    pub(crate) fn configure(&self, provider: &str, more: &Value) -> Outcome<u64> {
         let mut data = json!({
             "provider": provider, "brand": "ion4", "webhook_secret": "whsec_bench", "sandbox": 1, "enabled": 1,
         });
@@ -139,7 +139,7 @@ impl House {
     }
 
     /// One command at the manager door; its whole answer.
-    pub fn command(&self, command: &str, data: &Value) -> Outcome<Value> {
+    pub(crate) fn command(&self, command: &str, data: &Value) -> Outcome<Value> {
         let body = json!({"command": command, "extID": "1", "data": data, "__token": token(ADMIN, 1)}).to_string();
         let (status, answer) = http::ask_once(self.manager, &http::post("/manager", &[], &body))?;
         if status == 200 { Ok(serde_json::from_str(&answer)?) } else { Err(format!("{command}: {answer}").into()) }

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use crate::Outcome;
 
 /// A kept connection. One request at a time.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 /// An answer, lying in its connection's buffer.
 #[derive(Clone, Copy)]
-pub struct Reply<'a> {
+pub(crate) struct Reply<'a> {
     pub status: u16,
     head: &'a [u8],
     pub body: &'a [u8],
@@ -24,28 +24,28 @@ pub struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     /// The value of a header; `name` in lower case, as hyper writes them.
-    pub fn header(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
         let text = std::str::from_utf8(self.head).ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
     }
 
-    pub fn has(&self, text: &str) -> bool {
+    pub(crate) fn has(&self, text: &str) -> bool {
         self.body.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{} {}", self.status, String::from_utf8_lossy(self.body))
     }
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr) -> Outcome<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(16 * 1024) })
     }
 
-    pub async fn ask(&mut self, request: &[u8]) -> Outcome<Reply<'_>> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Outcome<Reply<'_>> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {
@@ -81,13 +81,13 @@ fn content_length(head: &[u8]) -> Outcome<usize> {
 }
 
 /// A GET as a browser's library sends it, without what nobody reads.
-pub fn get(path: &str, token: &str) -> Vec<u8> {
+pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: cashier.test\r\nauthorization: Bearer {token}\r\naccept: */*\r\n\r\n")
         .into_bytes()
 }
 
 /// A POST of JSON.
-pub fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!(
         "POST {path} HTTP/1.1\r\nhost: cashier.test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
         body.len()
@@ -101,7 +101,7 @@ pub fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
 }
 
 /// One request on a connection of its own, from outside a runtime.
-pub fn ask_once(address: SocketAddr, request: &[u8]) -> Outcome<(u16, String)> {
+pub(crate) fn ask_once(address: SocketAddr, request: &[u8]) -> Outcome<(u16, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut connection = Connection::open(address).await?;

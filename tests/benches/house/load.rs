@@ -15,7 +15,7 @@ use crate::http::{Connection, Reply};
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What is asked, and which answers are right.
-pub trait Work: 'static {
+pub(crate) trait Work: 'static {
     /// The next request; `None` when there is nothing left to ask.
     fn next(&self) -> Option<Vec<u8>>;
     /// Whether the answer is the one that was meant to be measured.
@@ -23,7 +23,12 @@ pub trait Work: 'static {
 }
 
 /// Answers per second with this many connections, each asking again as soon as it was answered.
-pub fn throughput(address: SocketAddr, connections: usize, length: Duration, work: Rc<impl Work>) -> Outcome<f64> {
+pub(crate) fn throughput(
+    address: SocketAddr,
+    connections: usize,
+    length: Duration,
+    work: Rc<impl Work>,
+) -> Outcome<f64> {
     let begun = Instant::now() + WARM_UP;
     let until = begun + length;
     let counted = Rc::new(Cell::new(0_u64));
@@ -39,7 +44,7 @@ pub fn throughput(address: SocketAddr, connections: usize, length: Duration, wor
 }
 
 /// Answers per second over everything there is to ask.
-pub fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Work>) -> Outcome<f64> {
+pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Work>) -> Outcome<f64> {
     let counted = Rc::new(Cell::new(0_u64));
     let count = Rc::clone(&counted);
     let begun = Instant::now();
@@ -84,7 +89,7 @@ fn each(
 }
 
 /// What an open loop saw, in microseconds.
-pub struct Latencies {
+pub(crate) struct Latencies {
     /// As the house states its own share in `x-own-latency-us`.
     pub own: Vec<f64>,
     /// From the moment the request was due until its answer was read.
@@ -92,7 +97,7 @@ pub struct Latencies {
 }
 
 /// Sends at a steady rate whether or not earlier answers came, as customers do.
-pub fn open_loop(
+pub(crate) fn open_loop(
     address: SocketAddr,
     per_second: u32,
     connections: usize,

@@ -12,15 +12,15 @@ use crate::Outcome;
 
 const SCHEMA: &str = include_str!("yardstick/schema.sql");
 /// The two commits of a deposit.
-pub const CREATE: &str = include_str!("yardstick/create.sql");
+pub(crate) const CREATE: &str = include_str!("yardstick/create.sql");
 /// The commit of a webhook.
-pub const HOOK: &str = include_str!("yardstick/hook.sql");
+pub(crate) const HOOK: &str = include_str!("yardstick/hook.sql");
 
 /// Where Debian and its kin put the programs; elsewhere they are on the path.
 const FOLDERS: [&str; 2] = ["/usr/lib/postgresql/15/bin", "/usr/bin"];
 
 /// A running server. Stopped when dropped.
-pub struct Postgres {
+pub(crate) struct Postgres {
     programs: PathBuf,
     user: Option<&'static str>,
     folder: TempDir,
@@ -28,7 +28,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Starts a fresh server; `None` where there is no PostgreSQL.
-    pub fn start() -> Outcome<Option<Self>> {
+    pub(crate) fn start() -> Outcome<Option<Self>> {
         let Some(programs) = FOLDERS.iter().map(Path::new).find(|folder| complete(folder)) else { return Ok(None) };
         // The server refuses to run as root; Debian's package comes with a user for it.
         let root = String::from_utf8(Command::new("id").arg("-u").output()?.stdout)?.trim() == "0";
@@ -58,7 +58,7 @@ impl Postgres {
     }
 
     /// Transactions per second of a script with 16 clients.
-    pub fn rate(&self, script: &str, length: Duration) -> Outcome<f64> {
+    pub(crate) fn rate(&self, script: &str, length: Duration) -> Outcome<f64> {
         let mut pgbench = self.program("pgbench");
         pgbench.args(["-n", "-c", "16", "-j", "1", "-M", "prepared", "-f", "/dev/stdin", "-T"]);
         pgbench.arg(length.as_secs().max(2).to_string()).arg("-h").arg(self.folder.path()).arg("postgres");

@@ -17,12 +17,12 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
 /// When the rows were made.
-pub const NOW: UnixTime = UnixTime(1_779_270_000);
+pub(crate) const NOW: UnixTime = UnixTime(1_779_270_000);
 /// Customers that share the rows: ten transactions each in a million.
 const CUSTOMERS: u64 = 100_000;
 
 /// What the first commit of a deposit writes.
-pub fn opened(id: u64) -> (Vec<Change>, Vec<Body>) {
+pub(crate) fn opened(id: u64) -> (Vec<Change>, Vec<Body>) {
     let transaction = Transaction {
         status: TransactionStatus::Created,
         provider_payment_id: Box::default(),
@@ -47,7 +47,7 @@ pub fn opened(id: u64) -> (Vec<Change>, Vec<Body>) {
 }
 
 /// What the second commit of a deposit writes.
-pub fn ended(id: u64) -> (Vec<Change>, Vec<Body>) {
+pub(crate) fn ended(id: u64) -> (Vec<Change>, Vec<Body>) {
     let mut transaction = deposit(id);
     transaction.status = TransactionStatus::PendingPayment;
     transaction.facts.provider.truncate(1);
@@ -61,7 +61,7 @@ pub fn ended(id: u64) -> (Vec<Change>, Vec<Body>) {
 }
 
 /// A credited deposit.
-pub fn deposit(id: u64) -> Transaction {
+pub(crate) fn deposit(id: u64) -> Transaction {
     let usd = usd();
     let at = UnixTime(NOW.0 + id.cast_signed());
     let heard = |seq, fact| Heard { seq: Seq(seq), at, fact };
@@ -115,7 +115,7 @@ pub fn deposit(id: u64) -> Transaction {
 }
 
 /// The operation that credited [`deposit`].
-pub fn credit(id: u64) -> BalanceOperation {
+pub(crate) fn credit(id: u64) -> BalanceOperation {
     let deposit = deposit(id);
     BalanceOperation {
         id: OperationId(id),
@@ -133,7 +133,7 @@ pub fn credit(id: u64) -> BalanceOperation {
 }
 
 /// The event that confirmed [`deposit`].
-pub fn confirmation(id: u64) -> ProviderEvent {
+pub(crate) fn confirmation(id: u64) -> ProviderEvent {
     let deposit = deposit(id);
     ProviderEvent {
         id: EventId(id),
@@ -168,7 +168,7 @@ pub fn confirmation(id: u64) -> ProviderEvent {
 }
 
 /// 28 characters, as Stripe's are.
-pub fn event_id(id: u64) -> String {
+pub(crate) fn event_id(id: u64) -> String {
     format!("evt_1PqX8sLkdIwHu7ix{id:08x}")
 }
 
@@ -183,7 +183,7 @@ fn payment(id: u64) -> String {
 }
 
 /// Counters of a books where every kind of row has come this far.
-pub fn counters(last: u64) -> Counters {
+pub(crate) fn counters(last: u64) -> Counters {
     Counters { seq: last, transaction: last, operation: last, event: last, notice: last, ..Counters::default() }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::{Outcome, say};
 
 /// Serves until killed; prints its address first.
-pub fn serve() -> Outcome<()> {
+pub(crate) fn serve() -> Outcome<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         say(&listener.local_addr()?.to_string());
@@ -62,12 +62,12 @@ fn created(request: &str) -> String {
 }
 
 /// The session id that goes with a reference.
-pub fn session_of(reference: &str) -> String {
+pub(crate) fn session_of(reference: &str) -> String {
     format!("cs_test_{reference}a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9")
 }
 
 /// The reference within a session id.
-pub fn reference_of(session: &str) -> Option<&str> {
+pub(crate) fn reference_of(session: &str) -> Option<&str> {
     session.strip_prefix("cs_test_")?.get(..20)
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{Outcome, tell};
 
 /// One measured figure.
-pub struct Line {
+pub(crate) struct Line {
     pub figure: &'static str,
     pub measured: String,
     pub limit: String,
@@ -18,27 +18,27 @@ pub struct Line {
 
 impl Line {
     /// A figure that this machine cannot measure.
-    pub fn skipped(figure: &'static str, aim: &'static str, why: &str) -> Self {
+    pub(crate) fn skipped(figure: &'static str, aim: &'static str, why: &str) -> Self {
         tell(&format!("skipped: {why}"));
         Self { figure, measured: format!("skipped: {why}"), limit: String::new(), ratio: None, aim, met: None }
     }
 }
 
 #[derive(Default)]
-pub struct Table {
+pub(crate) struct Table {
     lines: Vec<Line>,
     failures: Vec<String>,
 }
 
 impl Table {
-    pub fn extend(&mut self, lines: Vec<Line>) {
+    pub(crate) fn extend(&mut self, lines: Vec<Line>) {
         for line in &lines {
             tell(&format!("  {}: {} against {}", line.figure, line.measured, line.limit));
         }
         self.lines.extend(lines);
     }
 
-    pub fn failed(&mut self, name: &str, error: &dyn std::error::Error) {
+    pub(crate) fn failed(&mut self, name: &str, error: &dyn std::error::Error) {
         tell(&format!("  {name} failed: {error}"));
         self.failures.push(format!("{name}: {error}"));
     }
@@ -84,7 +84,7 @@ fn machine() -> String {
 }
 
 /// Ours and the limit, measured in turns.
-pub struct Pair {
+pub(crate) struct Pair {
     pub ours: f64,
     pub limit: f64,
     /// The median of the rounds' own ratios, so that a slow minute of the machine weighs on both.
@@ -92,7 +92,7 @@ pub struct Pair {
 }
 
 /// Measures in turns. Which goes first alternates, so that neither always finds the machine warmer.
-pub fn alternate(
+pub(crate) fn alternate(
     rounds: usize,
     mut ours: impl FnMut() -> Outcome<f64>,
     mut limit: impl FnMut() -> Outcome<f64>,
@@ -116,12 +116,12 @@ pub fn alternate(
     })
 }
 
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     quantile(values.collect(), 0.5)
 }
 
 /// The value below which this share of the values lies.
-pub fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+pub(crate) fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
     let place = ((values.len().saturating_sub(1)) as f64 * share).round() as usize;
@@ -129,6 +129,6 @@ pub fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
 }
 
 /// `7.4k/s`.
-pub fn per_second(rate: f64) -> String {
+pub(crate) fn per_second(rate: f64) -> String {
     if rate >= 10_000.0 { format!("{:.1}k/s", rate / 1000.0) } else { format!("{rate:.0}/s") }
 }

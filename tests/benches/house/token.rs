@@ -6,15 +6,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// The session key of every measured house.
-pub const SESSION_KEY: [u8; 32] = *b"a bench key, not one of a broker";
+pub(crate) const SESSION_KEY: [u8; 32] = *b"a bench key, not one of a broker";
 /// Published session numbers.
-pub const CUSTOMER: u8 = 9;
-pub const ADMIN: u8 = 3;
+pub(crate) const CUSTOMER: u8 = 9;
+pub(crate) const ADMIN: u8 = 3;
 /// 2100-01-01.
 const EXPIRES: u64 = 4_102_444_800;
 
 /// A JWT, HS256.
-pub fn token(role: u8, id: u64) -> String {
+pub(crate) fn token(role: u8, id: u64) -> String {
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"id":{id},"role":{role},"exp":{EXPIRES}}}"#));
     let message = format!("{header}.{claims}");
@@ -23,7 +23,7 @@ pub fn token(role: u8, id: u64) -> String {
 }
 
 /// The value of `Stripe-Signature`.
-pub fn stripe_signature(secret: &str, unix: u64, body: &str) -> String {
+pub(crate) fn stripe_signature(secret: &str, unix: u64, body: &str) -> String {
     let signed = format!("{unix}.{body}");
     format!("t={unix},v1={}", hex::encode(mac(secret.as_bytes(), signed.as_bytes())))
 }

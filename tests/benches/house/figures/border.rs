@@ -19,7 +19,7 @@ const CALLS: u32 = 200_000;
 /// Stretches are short, so there are many.
 const ROUNDS_FACTOR: usize = 5;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let config = ProviderConfig { provider: "plain".into(), sandbox: true, ..ProviderConfig::default() };
     let instance = ModuleV1::of::<Plain>().configure(&config).map_err(|error| error.to_string())?;
     let plain: Box<dyn Creates> = Box::new(Plain);

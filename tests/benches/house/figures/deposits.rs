@@ -15,7 +15,7 @@ use crate::{Effort, Outcome, bare};
 const CONNECTIONS: usize = 64;
 const AIM: f64 = 0.6;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let house = House::open(&["echo"], None)?;
     house.configure("echo", &json!({"method": "card"}))?;
     let work = Rc::new(Deposits::of("echo"));
@@ -45,7 +45,7 @@ pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
 }
 
 /// Deposits of every customer in turn, each an order of its own.
-pub struct Deposits {
+pub(crate) struct Deposits {
     provider: &'static str,
     tokens: Vec<String>,
     made: Cell<u64>,
@@ -56,23 +56,23 @@ pub struct Deposits {
 }
 
 impl Deposits {
-    pub fn of(provider: &'static str) -> Self {
+    pub(crate) fn of(provider: &'static str) -> Self {
         let tokens = (1..=CUSTOMERS).map(|id| token(CUSTOMER, id)).collect();
         Self { provider, tokens, made: Cell::new(0), most: Cell::new(u64::MAX), payments: None }
     }
 
     /// The same, noting the payment ids of the answers.
-    pub fn noted(provider: &'static str) -> Self {
+    pub(crate) fn noted(provider: &'static str) -> Self {
         Self { payments: Some(RefCell::default()), ..Self::of(provider) }
     }
 
     /// Lets this many more be made.
-    pub fn allow(&self, more: usize) {
+    pub(crate) fn allow(&self, more: usize) {
         self.most.set(self.made.get() + more as u64);
     }
 
     /// The payment ids noted so far.
-    pub fn take_payments(&self) -> Vec<String> {
+    pub(crate) fn take_payments(&self) -> Vec<String> {
         self.payments.as_ref().map(RefCell::take).unwrap_or_default()
     }
 }

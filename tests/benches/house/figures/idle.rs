@@ -12,7 +12,7 @@ const AIM_BYTES: u64 = 60_000_000;
 /// Until what a start left behind is given back.
 const SETTLE: Duration = Duration::from_secs(2);
 
-pub fn measure(_effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(_effort: Effort) -> Outcome<Vec<Line>> {
     let house = House::open(&["stripe", "sandbox"], None)?;
     house.configure("stripe", &json!({"method": "card", "secret_key": "sk_test_bench"}))?;
     house.configure("sandbox", &json!({"method": "card", "secret_key": "sk_bench", "merchant_id": "ion4"}))?;

@@ -21,7 +21,7 @@ const P99_AIM: f64 = 5_000.0;
 /// Syncs measured for the limit.
 const SYNCS: usize = 500;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let house = House::open(&["echo"], None)?;
     house.configure("echo", &json!({"method": "card"}))?;
     let work = Rc::new(Deposits::of("echo"));

@@ -11,7 +11,7 @@ use crate::{Effort, Outcome, counting, rows, say};
 const TRANSACTION_AIM: f64 = 400.0;
 const EVENT_AIM: f64 = 150.0;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let mut program = Program::role(&["measure-memory", &effort.rows.to_string()])?;
     let line = program.line()?;
     let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
@@ -39,7 +39,7 @@ pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
 }
 
 /// The role of the child: fills books as a start does, and prints bytes per row, counted and resident.
-pub fn measure_here(rows: &str) -> Outcome<()> {
+pub(crate) fn measure_here(rows: &str) -> Outcome<()> {
     let count: u64 = rows.parse()?;
     counting::start();
     let mut books = Books::new();

@@ -16,7 +16,7 @@ use crate::{Effort, Outcome, bare};
 const CONNECTIONS: usize = 64;
 const AIM: f64 = 0.75;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let house = House::open(&["echo"], None)?;
     house.configure("echo", &json!({"method": "card", "sort_index": 1}))?;
     house.configure("echo", &json!({"method": "card", "sort_index": 2, "min_amount": 10.0, "max_amount": 5000.0}))?;

@@ -4,7 +4,7 @@ mod border;
 mod deposits;
 mod idle;
 mod latency;
-pub mod memory;
+pub(crate) mod memory;
 mod methods;
 mod start;
 mod stubbed;
@@ -16,7 +16,7 @@ use crate::{Effort, Outcome};
 type Figure = fn(Effort) -> Outcome<Vec<Line>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
-pub const FIGURES: [(&str, Figure); 9] = [
+pub(crate) const FIGURES: [(&str, Figure); 9] = [
     ("methods", methods::measure),
     ("deposits", deposits::measure),
     ("stubbed", stubbed::measure),

@@ -24,7 +24,7 @@ const DEPOSITS_PER_COMMIT: u64 = 100;
 /// Commits queued at most while writing.
 const BACKLOG_MAX: usize = 2_000;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let (mut starts, mut scans) = (Vec::new(), Vec::new());
     let template = tempfile::tempdir()?;
     write(template.path(), effort.rows)?;

@@ -12,11 +12,11 @@ use crate::table::{Line, alternate, per_second};
 use crate::{Effort, Outcome, bare};
 
 /// The yardstick's own number of clients.
-pub const CLIENTS: usize = 16;
+pub(crate) const CLIENTS: usize = 16;
 const AIM: f64 = 2.0;
 const FIGURE: &str = "deposits through a provider stub, 16 clients";
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let Some(postgres) = Postgres::start()? else { return Ok(vec![Line::skipped(FIGURE, "≥ 2", "no postgresql")]) };
     let (house, _stub) = with_stub()?;
     let work = Rc::new(Deposits::of("stripe"));
@@ -36,7 +36,7 @@ pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
 }
 
 /// A house whose stripe config talks to a stub; both end with their owner.
-pub fn with_stub() -> Outcome<(House, Program)> {
+pub(crate) fn with_stub() -> Outcome<(House, Program)> {
     let (stub, address) = bare::start(&["serve-stub"])?;
     let house = House::open(&["stripe"], Some(address))?;
     house.configure("stripe", &config(&json!({"api_base": format!("http://{address}")})))?;

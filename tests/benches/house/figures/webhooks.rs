@@ -23,7 +23,7 @@ const FIGURE: &str = "signed webhooks to credited, each distinct, 16 clients";
 /// What `hook.sql` stores.
 const BODY_BYTES: usize = 1500;
 
-pub fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let Some(postgres) = Postgres::start()? else { return Ok(vec![Line::skipped(FIGURE, "≥ 1.5", "no postgresql")]) };
     let (house, _stub) = with_stub()?;
     let deposits = Rc::new(Deposits::noted("stripe"));
