@@ -39,17 +39,19 @@ const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
 const MANAGER_CONNECTIONS_MAX: usize = 512;
 const WATCH_CONNECTIONS_MAX: usize = 64;
 
-/// Clock and randomness, handed in so that tests own them.
+/// Clock, randomness and program, handed in so that tests own them.
 #[derive(Clone)]
 pub struct Machine {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// The `cashier` binary, started as a child to probe modules; `None` is the program that runs.
+    pub program: Option<PathBuf>,
 }
 
 impl Machine {
     /// The real ones.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy) }
+        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), program: None }
     }
 }
 
@@ -202,7 +204,8 @@ async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Re
 }
 
 fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Plugins, Fault> {
-    let program = std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")))?;
+    let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
+    let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
     let (plugins, reports) = Plugins::open(
         PluginSettings {

@@ -43,29 +43,38 @@ pub async fn receive(
     raw: RawNotice,
     asking: Asking,
 ) -> Result<WebhookOutcome, Refusal> {
+    let (sender, outcome) = oneshot::channel();
+    let (flow, provider) = (Arc::clone(house), Box::<str>::from(provider));
+    house.spawn.spawn(Box::pin(async move {
+        // The sender may have hung up, already while its notice was verified; what was sent is heard all the same.
+        let _ = sender.send(take_in(&flow, &provider, addressed, raw, &asking).await);
+    }));
+    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
+}
+
+async fn take_in(
+    house: &Arc<House>,
+    provider: &str,
+    addressed: Option<ConfigId>,
+    raw: RawNotice,
+    asking: &Asking,
+) -> Result<WebhookOutcome, Refusal> {
     let gateways = listening(house, provider, addressed);
-    let accepted = match judge(house, &gateways, &raw).await {
-        Judged::Genuine(accepted) => accepted,
+    match judge(house, &gateways, &raw).await {
+        Judged::Genuine(accepted) => {
+            let _admitted = house.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
+            hear(house, accepted, raw, asking).await
+        }
         Judged::Suspect { config_id, signature, reason } => {
-            suspects::keep(house, provider, config_id, signature, &reason, &raw, &asking);
-            return Err(match signature {
+            suspects::keep(house, provider, config_id, signature, &reason, &raw, asking);
+            Err(match signature {
                 SignatureStatus::Unknown => {
                     Refusal::new(RefusalCode::ProviderUnavailable, "the payment module is not working, try again")
                 }
                 SignatureStatus::Invalid | SignatureStatus::Valid => invalid_signature(),
-            });
+            })
         }
-    };
-    let admitted = house.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
-    let (sender, outcome) = oneshot::channel();
-    let flow = Arc::clone(house);
-    house.spawn.spawn(Box::pin(async move {
-        let outcome = hear(&flow, accepted, raw, &asking).await;
-        drop(admitted);
-        // The sender may have hung up; what was heard is heard.
-        let _ = sender.send(outcome);
-    }));
-    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
+    }
 }
 
 /// One and the same answer for a bad signature, no secret, an unknown provider and an unknown config.

@@ -158,6 +158,8 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME_MAX)
+        // A sender that closed its half still asked: its request, once whole, is carried out and answered.
+        .half_close(true)
         .max_buf_size(HEAD_LENGTH_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
