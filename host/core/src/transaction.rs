@@ -1,10 +1,11 @@
 //! The row everything meets in: what was asked, the snapshots of its creation, the facts heard, and where it stands.
 
 use crate::account::AccountFacts;
-use crate::facts::{Facts, Nature, Reason};
+use crate::facts::{Facts, Reason};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
 use crate::refs::Refs;
+use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
 
