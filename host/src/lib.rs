@@ -17,4 +17,4 @@ pub mod trading;
 pub mod wire;
 
 #[cfg(test)]
-pub(crate) mod bench;
+pub(crate) mod test_house;
