@@ -19,6 +19,7 @@ pub mod filter;
 pub mod ids;
 pub mod money;
 pub mod notice;
+mod numbered;
 pub mod operation;
 pub mod provider_config;
 pub mod refs;
