@@ -17,6 +17,7 @@ pub mod eligibility;
 pub mod facts;
 pub mod filter;
 pub mod ids;
+pub mod lengths;
 pub mod money;
 pub mod notice;
 mod numbered;
