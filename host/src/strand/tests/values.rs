@@ -1,5 +1,7 @@
 //! Arbitrary domain values, for properties. Plain ones are in `plain`.
 
+mod configuration;
+
 use cashier_core::change::Change;
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::{Doubt, Facts, Heard, PersonFact, ProviderFact, Reason};
@@ -16,6 +18,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use self::configuration::{config, customer_override};
 
 /// The highest id that arbitrary rows have; the counters of the tests stand here.
 pub(super) const ID_MOST: u64 = ID_MAX;
@@ -277,75 +281,6 @@ pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
                 }
             },
         )
-        .boxed()
-}
-
-fn secret() -> BoxedStrategy<Secret> {
-    text().prop_map(|text| Secret::new(&text)).boxed()
-}
-
-pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
-    let replaced = (secret(), time()).prop_map(|(secret, until)| ReplacedSecret { secret, until });
-    (
-        (id(), text(), text(), text(), text(), text(), text(), text()),
-        (secret(), secret(), vec(replaced, 0..3), text(), secret()),
-        (limit(), limit(), any::<bool>(), any::<bool>(), any::<i64>(), time(), time(), id()),
-    )
-        .prop_map(|((id, provider, brand, method, country, currency, merchant_id, public_key), secrets, rest)| {
-            let (secret_key, webhook_secret, replaced_webhook_secrets, settings_json, config_json) = secrets;
-            let (min_amount, max_amount, sandbox, enabled, sort_index, created_time, updated_time, version) = rest;
-            ProviderConfig {
-                id: ConfigId(id),
-                provider,
-                brand,
-                method,
-                country,
-                currency,
-                merchant_id,
-                public_key,
-                secret_key,
-                webhook_secret,
-                replaced_webhook_secrets,
-                settings_json,
-                config_json,
-                min_amount,
-                max_amount,
-                sandbox,
-                enabled,
-                sort_index,
-                created_time,
-                updated_time,
-                version,
-            }
-        })
-        .boxed()
-}
-
-pub(super) fn customer_override() -> BoxedStrategy<CustomerOverride> {
-    (
-        (id(), id(), text(), id(), text(), text(), select(&[OverrideMode::Allow, OverrideMode::Deny][..])),
-        (limit(), limit(), any::<bool>(), text(), text(), time(), time(), time()),
-    )
-        .prop_map(|((id, customer, brand, config, provider, method, mode), rest)| {
-            let (min_amount, max_amount, enabled, reason, comment, expires_time, created_time, updated_time) = rest;
-            CustomerOverride {
-                id: OverrideId(id),
-                customer_id: CustomerId(customer),
-                brand,
-                provider_config_id: ConfigId(config),
-                provider,
-                method,
-                mode,
-                min_amount,
-                max_amount,
-                enabled,
-                reason,
-                comment,
-                expires_time,
-                created_time,
-                updated_time,
-            }
-        })
         .boxed()
 }
 
