@@ -29,6 +29,8 @@ pub enum Mood {
     Answering,
     /// 402 `card_declined`.
     Declining,
+    /// 401 with a message that quotes the key it was shown, whole.
+    Quoting,
     /// Takes the request and answers when the mood changes.
     Holding,
 }
@@ -156,7 +158,7 @@ async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Respons
                 intent(&id, state.live, &asked.form)
             }
         };
-        if present != Mood::Declining {
+        if !matches!(present, Mood::Declining | Mood::Quoting) {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
             state.objects.insert(id, object.clone());
         }
@@ -167,6 +169,10 @@ async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Respons
         Mood::Declining => {
             let error = json!({"error": {"type": "card_error", "code": "card_declined", "message": "declined"}});
             reply(402, &error)
+        }
+        Mood::Quoting => {
+            let message = format!("Invalid API Key provided: {}", asked.authorization);
+            reply(401, &json!({"error": {"type": "invalid_request_error", "code": "api_key_bad", "message": message}}))
         }
         Mood::Holding => {
             // A peer that is gone has no mood any more; its answer comes all the same.
