@@ -13,6 +13,7 @@ pub mod clock;
 pub mod customer;
 pub mod http;
 pub mod manager;
+pub mod modules;
 pub mod pending;
 pub mod places;
 pub mod process;

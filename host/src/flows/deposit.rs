@@ -7,12 +7,12 @@ use std::time::Duration;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::{Body, Change, OrderDetails};
-use cashier_core::deposit::{self, DepositRequest, Fresh};
+use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{self, Candidate, Eligible, Wanted};
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
-use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use cashier_core::transaction::{FirstAnswer, Fresh, KeySpace, NextAction, Transaction};
 use tokio::sync::oneshot;
 
 use super::flights::Flight;
