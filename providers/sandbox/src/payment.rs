@@ -9,9 +9,6 @@ use cashier_provider_sdk::{
 use crate::amounts::from_sandbox;
 use crate::refs;
 
-/// A manager reads the reason in a table cell.
-const REASON_CHARS_MAX: usize = 200;
-
 /// What the payment says under `status`, which is the event's or the payment's own.
 ///
 /// # Errors
@@ -109,5 +106,5 @@ pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
 }
 
 fn reason(object: &Value, pointer: &str) -> Option<String> {
-    object.text_at(pointer).map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+    object.text_at(pointer).map(str::to_owned)
 }

@@ -3,11 +3,11 @@
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
-    Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
+    Asked, Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
 };
 
 use crate::config::Sandbox;
-use crate::failure::{Asked, failure};
+use crate::failure::failure;
 use crate::payment::{currency, dispute_update, money, payment_update, refunded_update};
 use crate::refs;
 
@@ -31,15 +31,8 @@ enum Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
-        match payment.id_of(refs::SANDBOX_PAYMENT) {
-            // An id becomes part of a path, so only the letters of the service's ids may pass.
-            Some(id) if !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') => {
-                Ok(Self::Id(id))
-            }
-            Some(_) => Err(ProviderFailure::refused_request(
-                "id_unusable",
-                "the id known for this payment is not one of the sandbox's",
-            )),
+        match payment.path_id_of(refs::SANDBOX_PAYMENT)? {
+            Some(id) => Ok(Self::Id(id)),
             None if payment.reference.is_empty() => Err(ProviderFailure::refused_request(
                 "no_id_known",
                 "neither an id nor a reference is known for this payment, so it cannot be asked about",
@@ -55,13 +48,13 @@ impl<'a> Subject<'a> {
                 format!("/v1/payments?{}", Form::new().field("reference", *reference).encode())
             }
         };
-        HttpRequest::get(format!("{}{path}", sandbox.api_base)).bearer(sandbox.secret_key.expose())
+        HttpRequest::get(sandbox.api.at(&path)).bearer(sandbox.secret_key.expose())
     }
 
     /// The payment that was asked about.
     fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
         if !reply.is_success() {
-            return Err(failure(reply, Asked::Status));
+            return Err(failure(reply, Asked::Payment));
         }
         let body = reply.json()?;
         match self {

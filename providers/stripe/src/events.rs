@@ -1,9 +1,9 @@
 //! What Stripe's events mean in the cashier's words: the whole table, in one place.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{NormalizedStatus, ProviderFailure, StatusUpdate};
+use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate};
 
-use crate::objects::{dispute_update, intent_update, refund_update, session_update, text};
+use crate::objects::{dispute_update, intent_update, refund_update, session_update};
 
 use NormalizedStatus::{Cancelled, Chargeback, ChargebackReversed, Confirmed, Failed, Pending, Unknown};
 
@@ -36,7 +36,7 @@ pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>,
         "charge.dispute.created" => dispute(Chargeback),
         "charge.dispute.funds_withdrawn" => dispute(Chargeback),
         "charge.dispute.funds_reinstated" => dispute(ChargebackReversed),
-        "charge.dispute.closed" if text(object, "status") == Some("won") => dispute(ChargebackReversed),
+        "charge.dispute.closed" if object.text_at("/status") == Some("won") => dispute(ChargebackReversed),
 
         _ => Ok(None),
     }
@@ -44,7 +44,7 @@ pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>,
 
 /// The page is done; whether the money is there is another word.
 fn session_completed(session: &Value, kind: &str) -> Result<StatusUpdate, ProviderFailure> {
-    let word = text(session, "payment_status").unwrap_or("?");
+    let word = session.text_at("/payment_status").unwrap_or("?");
     let status = match word {
         "paid" | "no_payment_required" => Confirmed,
         "unpaid" => Pending,
@@ -56,5 +56,5 @@ fn session_completed(session: &Value, kind: &str) -> Result<StatusUpdate, Provid
 /// An inquiry (`warning_…`) asks for evidence and takes no money. Where it becomes a dispute,
 /// `funds_withdrawn` says so.
 fn is_inquiry(dispute: &Value) -> bool {
-    text(dispute, "status").is_some_and(|status| status.starts_with("warning_"))
+    dispute.text_at("/status").is_some_and(|status| status.starts_with("warning_"))
 }

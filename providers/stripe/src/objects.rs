@@ -2,13 +2,12 @@
 //! alike. A field that is absent stays absent; one that is there and unreadable is a failure.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{Amount, Dispute, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate};
+use cashier_provider_sdk::{
+    Amount, Dispute, JsonRead, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate,
+};
 
 use crate::amounts::from_stripe;
 use crate::refs;
-
-/// A manager reads the reason in a table cell.
-const REASON_CHARS_MAX: usize = 200;
 
 /// What a Checkout Session says of a payment.
 ///
@@ -56,7 +55,7 @@ pub(crate) fn intent_update(
     let reason = if confirmed {
         None
     } else {
-        reason_text(text(intent, "cancellation_reason")).or_else(|| decline_reason(intent))
+        intent.text_at("/cancellation_reason").map(str::to_owned).or_else(|| decline_reason(intent))
     };
     let update = StatusUpdate {
         reference: metadata_reference(intent).map(str::to_owned),
@@ -97,7 +96,7 @@ pub(crate) fn dispute_update(
 ) -> Result<StatusUpdate, ProviderFailure> {
     let update = StatusUpdate {
         dispute: Some(Dispute { id: own_id(dispute, "dispute")?.to_owned(), amount: money(dispute, "amount")? }),
-        reason: reason_text(text(dispute, "reason")),
+        reason: dispute.text_at("/reason").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status)
     };
     let update = of_intent(update, dispute);
@@ -107,19 +106,14 @@ pub(crate) fn dispute_update(
     })
 }
 
-/// The text under `key`; empty is absent.
-pub(crate) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
 /// The id of the object itself.
 pub(crate) fn own_id<'a>(object: &'a Value, what: &str) -> Result<&'a str, ProviderFailure> {
-    text(object, "id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
+    object.text_at("/id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
 }
 
 /// Whether the object itself says that it is test money.
 pub(crate) fn sandbox(object: &Value) -> Option<bool> {
-    object.get("livemode").and_then(Value::as_bool).map(|live| !live)
+    object.at("/livemode").as_bool().map(|live| !live)
 }
 
 fn of_intent(update: StatusUpdate, object: &Value) -> StatusUpdate {
@@ -133,14 +127,14 @@ fn of_intent(update: StatusUpdate, object: &Value) -> StatusUpdate {
 
 /// The id of a neighbour: Stripe writes it as text, or as the whole object where it was expanded.
 fn id_under<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    text(object, key).or_else(|| text(object.get(key)?, "id"))
+    object.text_at(&format!("/{key}")).or_else(|| object.text_at(&format!("/{key}/id")))
 }
 
 /// `client_reference_id` and our metadata say the same where both were set by us. The former may
 /// also come from the address of a payment link, which a customer can edit: where the two differ,
 /// neither is believed and the provider's ids alone tell whose payment it is.
 fn agreed_reference(session: &Value) -> Option<String> {
-    let by_client = text(session, "client_reference_id");
+    let by_client = session.text_at("/client_reference_id");
     let by_metadata = metadata_reference(session);
     match (by_client, by_metadata) {
         (Some(one), Some(other)) if one != other => None,
@@ -149,12 +143,12 @@ fn agreed_reference(session: &Value) -> Option<String> {
 }
 
 fn metadata_reference(object: &Value) -> Option<&str> {
-    text(object.get("metadata")?, "transaction_id")
+    object.text_at("/metadata/transaction_id")
 }
 
 /// The amount under `key` in the object's currency; none where either is absent.
 fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
-    let (Some(units), Some(currency)) = (object.get(key), text(object, "currency")) else {
+    let (Some(units), Some(currency)) = (object.get(key), object.text_at("/currency")) else {
         return Ok(None);
     };
     if units.is_null() {
@@ -170,12 +164,8 @@ fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
 /// `card_declined (insufficient_funds): Your card has insufficient funds.`
 fn decline_reason(intent: &Value) -> Option<String> {
     let error = intent.get("last_payment_error")?;
-    let code = text(error, "code").or_else(|| text(error, "type"))?;
-    let detail = text(error, "decline_code").map_or(String::new(), |word| format!(" ({word})"));
-    let message = text(error, "message").map_or(String::new(), |words| format!(": {words}"));
-    reason_text(Some(&format!("{code}{detail}{message}")))
-}
-
-fn reason_text(words: Option<&str>) -> Option<String> {
-    words.map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+    let code = error.text_at("/code").or_else(|| error.text_at("/type"))?;
+    let detail = error.text_at("/decline_code").map_or(String::new(), |word| format!(" ({word})"));
+    let message = error.text_at("/message").map_or(String::new(), |words| format!(": {words}"));
+    Some(format!("{code}{detail}{message}"))
 }
