@@ -1,6 +1,5 @@
 //! What the kit reads and checks for every provider: the order's key, ids in paths, refusals, a
 //! created payment's standing, a proven notice.
-#![expect(clippy::expect_used, reason = "a test may fail loudly")]
 
 use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, StaleReply, Temporary, UnreadableAnswer};
 use cashier_provider_sdk::{

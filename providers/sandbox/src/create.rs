@@ -10,7 +10,7 @@ use cashier_provider_sdk::{
 use crate::amounts::to_sandbox;
 use crate::config::Sandbox;
 use crate::failure::failure;
-use crate::status::{Paid, standing};
+use crate::status::standing;
 
 /// The metadata key that the service reads as a comma-separated list of switches.
 const SWITCHES_KEY: &str = "sandbox_switches";
@@ -101,7 +101,7 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
     if payment.text_at("/reference") != Some(&order.reference) {
         return Err(ProviderFailure::unreadable("the created payment bears another reference"));
     }
-    let update = standing(&payment, Paid::NotKnown)?;
+    let update = standing(&payment)?;
     let next = match update.status {
         NormalizedStatus::Pending => NextAction::Redirect { url: sandbox.api.page(payment.text_at("/payment_url"))? },
         NormalizedStatus::Unknown

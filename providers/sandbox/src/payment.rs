@@ -49,16 +49,13 @@ pub(crate) fn refund_update(
     })
 }
 
-/// What the sum of all refunds says.
+/// The sum of all refunds; none where nothing went back.
 ///
 /// # Errors
-/// As [`payment_update`], for the sum as well.
-pub(crate) fn refunded_update(payment: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+/// `UnreadableAnswer` where the sum or the currency is missing or unreadable.
+pub(crate) fn refunded_so_far(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let amount = money(payment, "/refunded_total", currency(payment)?)?;
-    Ok(StatusUpdate {
-        refund: Some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }),
-        ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
-    })
+    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }))
 }
 
 /// What a dispute says, beside its payment, in whose currency it is.
