@@ -85,6 +85,37 @@ pub(crate) fn refund_update(charge: &Value, raw_status: &str) -> Result<StatusUp
     Ok(of_intent(update, charge).with_ref(refs::CHARGE, charge_id))
 }
 
+/// What an intent's charge says went back so far, where an answer shows the charge as a whole.
+///
+/// # Errors
+/// `UnreadableAnswer` where the sum is no whole number.
+pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, ProviderFailure> {
+    let refunded = money(intent.at("/latest_charge"), "amount_refunded")?;
+    Ok(refunded.filter(|amount| amount.minor > 0).map(|amount| Refund {
+        id: None,
+        amount,
+        reach: RefundReach::TotalSoFar,
+    }))
+}
+
+/// What a refund that did not go out says: the money is back with the merchant, and whether the
+/// customer is owed it again is for a person. Its amount is not the payment's, so it is told in
+/// words; they are the same in every event about this refund, which makes it one doubt. A refund's
+/// metadata is not the payment's: the intent and the charge tell whose it is.
+///
+/// # Errors
+/// `UnreadableAnswer` where the id is missing or the amount is no whole number.
+pub(crate) fn failed_refund_update(refund: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+    let id = own_id(refund, "refund")?;
+    let amount = money(refund, "amount")?.map_or_else(String::new, |amount| format!(" of {amount}"));
+    let why = refund.text_at("/failure_reason").map_or_else(String::new, |why| format!(": {why}"));
+    let update = StatusUpdate {
+        reason: Some(format!("refund {id}{amount} did not go out{why}")),
+        ..StatusUpdate::new(NormalizedStatus::ManualReview, raw_status)
+    };
+    Ok(of_charge(of_intent(update, refund), refund))
+}
+
 /// What a dispute says. It carries no metadata of ours, so the intent alone tells whose it is.
 ///
 /// # Errors
@@ -99,11 +130,7 @@ pub(crate) fn dispute_update(
         reason: dispute.text_at("/reason").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status)
     };
-    let update = of_intent(update, dispute);
-    Ok(match id_under(dispute, "charge") {
-        Some(charge) => update.with_ref(refs::CHARGE, charge),
-        None => update,
-    })
+    Ok(of_charge(of_intent(update, dispute), dispute))
 }
 
 /// The id of the object itself.
@@ -122,6 +149,13 @@ fn of_intent(update: StatusUpdate, object: &Value) -> StatusUpdate {
         Some(intent) => {
             StatusUpdate { payment_id: Some(intent.to_owned()), ..update.with_ref(refs::PAYMENT_INTENT, intent) }
         }
+    }
+}
+
+fn of_charge(update: StatusUpdate, object: &Value) -> StatusUpdate {
+    match id_under(object, "charge") {
+        Some(charge) => update.with_ref(refs::CHARGE, charge),
+        None => update,
     }
 }
 

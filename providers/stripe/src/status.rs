@@ -7,8 +7,12 @@ use cashier_provider_sdk::{
 
 use crate::config::Stripe;
 use crate::failure::failure;
-use crate::objects::{intent_update, session_update};
+use crate::objects::{intent_update, refunded_so_far, session_update};
 use crate::refs;
+
+/// Which form of its objects Stripe answers in. An account's own default may be older than
+/// `latest_charge` (2022-11-15), and then the question would be refused.
+const API_VERSION: &str = "2025-01-27.acacia";
 
 pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
     let subject = match Subject::of(payment) {
@@ -42,10 +46,10 @@ impl<'a> Subject<'a> {
 
     fn request(&self, stripe: &Stripe) -> HttpRequest {
         let path = match self {
-            Self::Session(id) => format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent"),
-            Self::Intent(id) => format!("/v1/payment_intents/{id}"),
+            Self::Session(id) => format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge"),
+            Self::Intent(id) => format!("/v1/payment_intents/{id}?expand%5B%5D=latest_charge"),
         };
-        HttpRequest::get(stripe.api.at(&path)).bearer(stripe.secret_key.expose())
+        HttpRequest::get(stripe.api.at(&path)).bearer(stripe.secret_key.expose()).header("stripe-version", API_VERSION)
     }
 
     fn read(&self, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
@@ -81,7 +85,8 @@ pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, Provider
         ("expired", _) => NormalizedStatus::Cancelled,
         _ => NormalizedStatus::Unknown,
     };
-    session_update(session, status, &format!("{status_word}/{paid_word}"))
+    let update = session_update(session, status, &format!("{status_word}/{paid_word}"))?;
+    with_refunds(update, session.at("/payment_intent"))
 }
 
 /// An intent as it stands.
@@ -95,5 +100,14 @@ pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFa
         "canceled" => NormalizedStatus::Cancelled,
         _ => NormalizedStatus::Unknown,
     };
-    intent_update(intent, status, word)
+    with_refunds(intent_update(intent, status, word)?, intent)
+}
+
+/// What went back stands beside being paid, so that a lost notice of a refund is found by asking. A
+/// dispute is not told here: a charge says that it was disputed, not how that ended.
+fn with_refunds(update: StatusUpdate, intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
+    if update.status != NormalizedStatus::Confirmed {
+        return Ok(update);
+    }
+    Ok(StatusUpdate { refund: refunded_so_far(intent)?, ..update })
 }

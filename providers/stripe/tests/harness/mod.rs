@@ -90,6 +90,13 @@ fn notices() -> Vec<WebhookNotice> {
             }),
         ),
         (
+            "refund.failed",
+            json!({
+                "id": "re_3S1rF", "object": "refund", "amount": 10000, "charge": "ch_3S1aZ", "currency": "usd",
+                "failure_reason": "lost_or_stolen_card", "payment_intent": "pi_3S1aZ", "status": "failed",
+            }),
+        ),
+        (
             "charge.dispute.created",
             json!({
                 "id": "du_1S1dP", "object": "dispute", "amount": 25000, "charge": "ch_3S1aZ",
