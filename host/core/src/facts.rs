@@ -20,7 +20,8 @@ pub enum ProviderFact {
     AdvanceWanted {
         event: Box<str>,
     },
-    /// Paid. `payment` is the provider's stable id of the payment, so that two events about it are one fact.
+    /// Paid. `payment` is the provider's stable id of the payment, so that two events about it are one fact; empty where
+    /// it names none, which speaks of whichever payment is named.
     Confirmed {
         payment: Box<str>,
         minor: i64,
@@ -112,12 +113,16 @@ pub struct Facts {
 /// A provider that states more distinct facts than this about one payment is not speaking of one payment.
 pub const PROVIDER_FACTS_MAX: usize = 128;
 
+/// Of these, declines, captures wanted and other words may take this many: a customer who tries a card a hundred times
+/// must leave room for the payment that succeeds.
+pub const PROVIDER_WORDS_MAX: usize = 64;
+
 /// The outcome of adding a provider fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hearing {
     News,
     AlreadyHeard,
-    /// The set is at [`PROVIDER_FACTS_MAX`]; the fact was not added.
+    /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_WORDS_MAX`] for what moves no money; the fact was not added.
     Full,
 }
 
@@ -126,7 +131,7 @@ impl Facts {
     pub fn hear(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Hearing {
         if self.provider.iter().any(|known| known.fact == fact) {
             Hearing::AlreadyHeard
-        } else if self.provider.len() >= PROVIDER_FACTS_MAX {
+        } else if self.provider.len() >= if moves_money(&fact) { PROVIDER_FACTS_MAX } else { PROVIDER_WORDS_MAX } {
             Hearing::Full
         } else {
             self.provider.push(Heard { seq, at, fact });
@@ -214,6 +219,24 @@ fn agrees(held: TransactionStatus, heard: TransactionStatus) -> bool {
     use TransactionStatus as S;
     let paid = |status| matches!(status, S::ProviderConfirmed | S::Credited | S::CreditFailed);
     held == heard || (paid(held) && paid(heard))
+}
+
+fn moves_money(fact: &ProviderFact) -> bool {
+    match fact {
+        ProviderFact::Confirmed { .. }
+        | ProviderFact::Refund { .. }
+        | ProviderFact::RefundedTotal { .. }
+        | ProviderFact::Chargeback { .. }
+        | ProviderFact::ChargebackReversed { .. }
+        // Doubt stops money, which is as weighty as moving it; the provider's own words alone can be many.
+        | ProviderFact::Doubt(Doubt::AmountUnstated { .. } | Doubt::Mismatch { .. } | Doubt::OutcomeUnknown) => true,
+        ProviderFact::Accepted
+        | ProviderFact::Unanswered
+        | ProviderFact::AdvanceWanted { .. }
+        | ProviderFact::Declined { .. }
+        | ProviderFact::Cancelled { .. }
+        | ProviderFact::Doubt(Doubt::Look { .. }) => false,
+    }
 }
 
 fn is_definite(fact: &ProviderFact) -> bool {
@@ -375,9 +398,10 @@ impl<'a> News<'a> {
     /// The first doubt, in a fixed order, that nothing has cured and no person has resolved since.
     fn doubt(&self, amount: i64, persons: &Persons) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
-        let newest_payment = self.payments.values().max().filter(|_| self.payments.len() > 1);
+        let named = || self.payments.iter().filter(|(id, _)| !id.is_empty());
+        let newest_payment = named().map(|(_, heard)| heard).max().filter(|_| named().count() > 1);
         if newest_payment.is_some_and(|newest| *newest > resolved_at) {
-            let ids: Vec<&str> = self.payments.keys().copied().collect();
+            let ids: Vec<&str> = named().map(|(id, _)| *id).collect();
             return Some(Reason::new("SECOND_PAYMENT", ids.join(" and ")));
         }
         if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
@@ -387,7 +411,10 @@ impl<'a> News<'a> {
         for (seq, doubt) in &self.doubts {
             let cured = match doubt {
                 Doubt::OutcomeUnknown => self.definite,
-                Doubt::AmountUnstated { payment } => self.payments.contains_key(&**payment),
+                Doubt::AmountUnstated { payment } => {
+                    let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
+                    self.payments.keys().any(|known| same(known))
+                }
                 Doubt::Mismatch { .. } | Doubt::Look { .. } => false,
             };
             if !cured && *seq > resolved_at {
@@ -403,7 +430,8 @@ impl Doubt {
         match self {
             Self::OutcomeUnknown => Reason::new("OUTCOME_UNKNOWN", "the provider was asked and cannot be asked again"),
             Self::AmountUnstated { payment } => {
-                Reason::new("AMOUNT_UNSTATED", format!("payment {payment} was confirmed without an amount"))
+                let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
+                Reason::new("AMOUNT_UNSTATED", format!("{named} was confirmed without an amount"))
             }
             Self::Mismatch { what, expected, stated, .. } => {
                 let code = format!("{}_MISMATCH", what.to_uppercase());
