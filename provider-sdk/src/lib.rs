@@ -177,14 +177,15 @@ pub mod provider;
 pub mod signature;
 pub mod types;
 
-pub use http::{Form, HttpMethod, HttpReply, HttpRequest};
+pub use http::{Asked, Form, HttpMethod, HttpReply, HttpRequest};
 pub use json::JsonRead;
 pub use money::{Amount, Exponents, MoneyError};
 pub use provider::{Keep, PaymentProvider, Step};
 /// The JSON crate of the contract: its numbers keep the text they were written in.
 pub use serde_json;
 pub use types::{
-    Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, NextAction, NormalizedStatus, Pairs,
-    PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure, ProviderRef, Refund,
-    RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate, WebhookNotice, WebhookVerdict,
+    Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, Endpoint, FailureKind, NextAction,
+    NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
+    ProviderRef, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate,
+    WebhookNotice, WebhookVerdict,
 };

@@ -9,7 +9,6 @@ mod create;
 mod events;
 mod failure;
 mod objects;
-mod signature;
 mod status;
 mod webhook;
 
