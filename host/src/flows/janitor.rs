@@ -9,7 +9,7 @@ use std::time::Duration;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::Change;
 use cashier_core::facts::{Doubt, ProviderFact};
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, TransactionStatus};
 use cashier_core::time::UnixTime;
@@ -44,6 +44,9 @@ const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// Duties begun in one round; the rest wait for the next, so that a restart does not flood providers.
 const DUTIES_PER_ROUND_MAX: usize = 256;
+/// The house's own questions that one config's provider is asked at one time: an eighth of what a gateway carries, so that
+/// a provider which is slow to answer them still gets new deposits.
+const ASKED_AT_ONCE_MAX: usize = 32;
 
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,26 +65,36 @@ enum Duty {
 
 /// When each transaction's duty is due again, and how often it was tried.
 #[derive(Debug, Default)]
-struct Agenda(BTreeMap<TransactionId, (UnixTime, u32)>);
+struct Agenda {
+    due: BTreeMap<TransactionId, (UnixTime, u32)>,
+    /// Every question under way holds a copy of its config's place.
+    asked: BTreeMap<ConfigId, Arc<()>>,
+}
 
 impl Agenda {
     fn is_due(&self, id: TransactionId, now: UnixTime) -> bool {
-        self.0.get(&id).is_none_or(|(at, _)| *at <= now)
+        self.due.get(&id).is_none_or(|(at, _)| *at <= now)
     }
 
     fn tried(&mut self, id: TransactionId, duty: Duty, now: UnixTime) {
-        let tries = self.0.get(&id).map_or(0, |(_, tries)| *tries);
+        let tries = self.due.get(&id).map_or(0, |(_, tries)| *tries);
         let (least, most) = match duty {
             Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
             Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(most);
-        self.0.insert(id, (now.plus(pause), tries.saturating_add(1)));
+        self.due.insert(id, (now.plus(pause), tries.saturating_add(1)));
+    }
+
+    /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.
+    fn place(&mut self, config: ConfigId) -> Option<Arc<()>> {
+        let places = self.asked.entry(config).or_default();
+        (Arc::strong_count(places) <= ASKED_AT_ONCE_MAX).then(|| Arc::clone(places))
     }
 
     /// Forgets transactions that have no duties left.
     fn keep_only(&mut self, open: &[TransactionId]) {
-        self.0.retain(|id, _| open.binary_search(id).is_ok());
+        self.due.retain(|id, _| open.binary_search(id).is_ok());
     }
 }
 
@@ -128,9 +141,15 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
         if duty == Duty::RepeatCreate && house.creating.is_flying(id) {
             continue;
         }
+        match duty {
+            Duty::Settle => settle::start(house, id),
+            Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => {
+                let Some(place) = agenda.place(aggregate.transaction.config_id) else { continue };
+                ask(house, id, duty, place);
+            }
+        }
         agenda.tried(id, duty, now);
         begun += 1;
-        perform(house, id, duty);
     }
     give_up_on_unknown_events(house, now).await;
 }
@@ -160,19 +179,20 @@ fn duty(aggregate: &Aggregate, now: UnixTime) -> Option<Duty> {
     ((unpaid && quiet_since) || unclear).then_some(Duty::Ask)
 }
 
-fn perform(house: &Arc<House>, id: TransactionId, duty: Duty) {
+/// Starts what a duty asks of the provider; the place is free again when that has ended.
+fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
     let flow = Arc::clone(house);
-    match duty {
-        Duty::Settle => settle::start(house, id),
-        Duty::RepeatCreate => house.spawn.spawn(Box::pin(async move { repeat_create(&flow, id).await })),
-        Duty::Advance => house.spawn.spawn(Box::pin(async move {
-            inquiry::ask(&flow, id, Question::Advance).await;
-        })),
-        Duty::Ask => house.spawn.spawn(Box::pin(async move {
-            inquiry::ask(&flow, id, Question::Status).await;
-        })),
-        Duty::Expire => house.spawn.spawn(Box::pin(async move { expire(&flow, id).await })),
-    }
+    house.spawn.spawn(Box::pin(async move {
+        match duty {
+            Duty::RepeatCreate => repeat_create(&flow, id).await,
+            Duty::Advance => drop(inquiry::ask(&flow, id, Question::Advance).await),
+            Duty::Ask => drop(inquiry::ask(&flow, id, Question::Status).await),
+            Duty::Expire => expire(&flow, id).await,
+            // The trading server's, not a provider's.
+            Duty::Settle => {}
+        }
+        drop(place);
+    }));
 }
 
 /// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and
