@@ -140,7 +140,7 @@ async fn two_thousand_idle_connections_take_little_and_are_closed() {
         let mut clients = Vec::with_capacity(IDLE_CONNECTIONS);
         // As many at once as the system's own queue of newcomers holds.
         while clients.len() < IDLE_CONNECTIONS {
-            clients.extend(join_all((0..250).map(|number| idler(&harbour.customer.door, number))).await);
+            clients.extend(join_all((0..500).map(|number| idler(&harbour.customer.door, number))).await);
         }
         for _ in 0..50 {
             harbour.deposit().await;

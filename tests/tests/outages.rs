@@ -1,6 +1,6 @@
 //! A trading server that is down, slow, refusing or forgetful delays a credit and never loses or doubles it: the sender
 //! is answered in time, the event is kept, and the credit comes without any new webhook.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::time::Duration;
 
