@@ -1,6 +1,6 @@
 //! Whatever comes in at any door, the documented answer goes out: never 500, never a connection dropped without one,
 //! and nothing is created by what was refused.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use cashier_tests::customer::order;
 use cashier_tests::raw::{Raw, post, status_of};

@@ -1,6 +1,6 @@
 //! The cashier is killed (SIGKILL) at random moments under 64 depositors with webhooks, again and again: every deposit
 //! that was answered is there with its id, nothing is credited twice, and nothing that was paid stays uncredited.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

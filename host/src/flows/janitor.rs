@@ -46,6 +46,9 @@ const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// which begins where this one found no room, so that a restart floods nobody and no duty starves another.
 const QUESTIONS_PER_ROUND_MAX: usize = 256;
 const POSTINGS_PER_ROUND_MAX: usize = 256;
+/// The house's own questions that one config's provider is asked at one time: an eighth of what a gateway carries, so that
+/// a provider which is slow to answer them still gets new deposits.
+const ASKED_AT_ONCE_MAX: usize = 32;
 /// Transactions looked at in one hold of the ledger's lock: some 200 µs, so that deposits do not wait for the janitor.
 const LOOKED_AT_ONCE: usize = 128;
 /// What has no duty is looked at again after this long: flows start what they make due, and the janitor finds the rest.
@@ -75,6 +78,8 @@ struct Agenda {
     pauses: BTreeMap<TransactionId, Pause>,
     /// Where the next round begins: the first that found no room in the last.
     next: TransactionId,
+    /// Every question under way holds a copy of its config's place.
+    asked: BTreeMap<ConfigId, Arc<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +108,12 @@ impl Agenda {
     fn nothing_due(&mut self, id: TransactionId, now: Duration) {
         let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
         self.pauses.insert(id, Pause { until: now.saturating_add(IDLE_PAUSE), tries });
+    }
+
+    /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.
+    fn place(&mut self, config: ConfigId) -> Option<Arc<()>> {
+        let places = self.asked.entry(config).or_default();
+        (Arc::strong_count(places) <= ASKED_AT_ONCE_MAX).then(|| Arc::clone(places))
     }
 
     /// Forgets transactions that have no duties left.
@@ -161,7 +172,7 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
         });
         let Ok(looked) = looked else { return };
         for (id, seen) in looked {
-            let Some(Seen { duty, pause_max }) = seen else { continue };
+            let Some(Seen { config_id, duty, pause_max }) = seen else { continue };
             let Some(duty) = duty else {
                 agenda.nothing_due(id, ticks);
                 continue;
@@ -179,9 +190,18 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
             if duty == Duty::RepeatCreate && house.creating.is_flying(id) {
                 continue;
             }
+            match duty {
+                Duty::Settle => settle::start(house, id),
+                Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => {
+                    let Some(place) = agenda.place(config_id) else {
+                        without_room.get_or_insert(id);
+                        continue;
+                    };
+                    ask(house, id, duty, place);
+                }
+            }
             *begun += 1;
             agenda.tried(id, duty, ticks, pause_max);
-            perform(house, id, duty);
         }
         if questions >= QUESTIONS_PER_ROUND_MAX && postings >= POSTINGS_PER_ROUND_MAX && without_room.is_some() {
             break;
@@ -194,6 +214,7 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
 
 /// What the janitor sees of a transaction.
 struct Seen {
+    config_id: ConfigId,
     duty: Option<Duty>,
     /// Seconds until a moment at which something else is due.
     pause_max: i64,
@@ -203,7 +224,7 @@ fn look(aggregate: &Aggregate, now: UnixTime) -> Seen {
     let expires = aggregate.transaction.expires_time;
     let left = expires.0.saturating_sub(now.0);
     let pause_max = if expires.is_set() && left > 0 { left } else { i64::MAX };
-    Seen { duty: duty(aggregate, now), pause_max }
+    Seen { config_id: aggregate.transaction.config_id, duty: duty(aggregate, now), pause_max }
 }
 
 /// What is due for a transaction, from its state alone.
@@ -235,15 +256,20 @@ fn is_past_its_time(transaction: &Transaction, now: UnixTime) -> bool {
     transaction.expires_time.is_set() && transaction.expires_time <= now
 }
 
-fn perform(house: &Arc<House>, id: TransactionId, duty: Duty) {
+/// Starts what a duty asks of the provider; the place is free again when that has ended.
+fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
     let flow = Arc::clone(house);
-    match duty {
-        Duty::Settle => settle::start(house, id),
-        Duty::RepeatCreate => house.spawn.spawn(Box::pin(async move { repeat_create(&flow, id).await })),
-        Duty::Advance => inquiry::start(house, id, Question::Advance),
-        Duty::Ask => inquiry::start(house, id, Question::Status),
-        Duty::Expire => house.spawn.spawn(Box::pin(async move { expire(&flow, id).await })),
-    }
+    house.spawn.spawn(Box::pin(async move {
+        match duty {
+            Duty::RepeatCreate => repeat_create(&flow, id).await,
+            Duty::Advance => drop(inquiry::ask(&flow, id, Question::Advance).await),
+            Duty::Ask => drop(inquiry::ask(&flow, id, Question::Status).await),
+            Duty::Expire => expire(&flow, id).await,
+            // The trading server's, not a provider's.
+            Duty::Settle => {}
+        }
+        drop(place);
+    }));
 }
 
 /// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and
