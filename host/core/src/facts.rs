@@ -139,10 +139,6 @@ impl Facts {
     pub fn decide(&mut self, seq: Seq, at: UnixTime, fact: PersonFact) {
         self.persons.push(Heard { seq, at, fact });
     }
-
-    pub fn is_confirmed(&self) -> bool {
-        self.provider.iter().any(|known| matches!(known.fact, ProviderFact::Confirmed { .. }))
-    }
 }
 
 fn moves_money(fact: &ProviderFact) -> bool {

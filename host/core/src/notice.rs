@@ -19,10 +19,9 @@ pub enum Stated {
 
 /// Whether a refund statement is one refund or the sum so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Reach {
-    Delta = 0,
-    TotalSoFar = 1,
+    Delta,
+    TotalSoFar,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::Change;
 use cashier_core::facts::{Doubt, ProviderFact};
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
 use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
