@@ -9,10 +9,12 @@ use std::time::Duration;
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::provider_config::ProviderConfig;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 use crate::flows::{House, Ports, Rules, configure, janitor};
 use crate::http::customers::Customers;
@@ -39,17 +41,19 @@ const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
 const MANAGER_CONNECTIONS_MAX: usize = 512;
 const WATCH_CONNECTIONS_MAX: usize = 64;
 
-/// Clock and randomness, handed in so that tests own them.
+/// Clock, randomness and program, handed in so that tests own them.
 #[derive(Clone)]
 pub struct Machine {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// The `cashier` binary, started as a child to probe modules; `None` is the program that runs.
+    pub program: Option<PathBuf>,
 }
 
 impl Machine {
     /// The real ones.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy) }
+        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), program: None }
     }
 }
 
@@ -85,9 +89,11 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
     ) -> Result<Self, Fault> {
         let keys = session_keys(&settings)?;
+        let tls = tls(&settings)?;
         let sockets = Sockets::bind(&settings).await?;
         let doors = sockets.doors()?;
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", doors.customer).into());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", doors.customer).into());
 
         let board = Arc::new(Board::new());
         let strand = Arc::new(strand::open(
@@ -133,7 +139,7 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.into(),
         };
         let mut serving = JoinSet::new();
-        for door in sockets.into_doors(&house, &keys) {
+        for door in sockets.into_doors(&house, &keys, tls) {
             serving.spawn(http::serve::serve(door, surroundings.clone(), stopped.clone(), DRAIN));
         }
         tracing::info!(customer = %doors.customer, manager = %doors.manager, watch = %doors.watch, "doors are open");
@@ -180,6 +186,13 @@ fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
         .map_err(|error| Fault::new(format!("session keys: {error}")))
 }
 
+/// The certificate of the customer and manager listeners, if the settings name one.
+fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
+    let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
+    http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
+}
+
 /// Takes configs and overrides out of the loaded rows: the snapshot keeps them, not the books.
 fn take_configuration(loaded: &mut Loaded) -> (Vec<ProviderConfig>, Vec<CustomerOverride>) {
     let (mut configs, mut overrides, mut rest) = (Vec::new(), Vec::new(), Vec::with_capacity(loaded.rows.len()));
@@ -202,7 +215,8 @@ async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Re
 }
 
 fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Plugins, Fault> {
-    let program = std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")))?;
+    let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
+    let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
     let (plugins, reports) = Plugins::open(
         PluginSettings {
@@ -249,15 +263,34 @@ impl Sockets {
         Ok(Doors { customer: address(&self.customer)?, manager: address(&self.manager)?, watch: address(&self.watch)? })
     }
 
-    fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>) -> [Door; 3] {
-        let door = |name, socket, connections_max, routes| Door { name, socket, tls: None, connections_max, routes };
+    fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>, tls: Option<Arc<ServerConfig>>) -> [Door; 3] {
         let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
         let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
         let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
+        let (customer_routes, manager_routes) =
+            (http::customers::routes(Arc::new(customers)), http::managers::routes(Arc::new(desk)));
         [
-            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customers::routes(Arc::new(customers))),
-            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::managers::routes(Arc::new(desk))),
-            door("watch", self.watch, WATCH_CONNECTIONS_MAX, http::watch::routes(watched)),
+            Door {
+                name: "customer",
+                socket: self.customer,
+                tls: tls.clone(),
+                connections_max: CUSTOMER_CONNECTIONS_MAX,
+                routes: customer_routes,
+            },
+            Door {
+                name: "manager",
+                socket: self.manager,
+                tls,
+                connections_max: MANAGER_CONNECTIONS_MAX,
+                routes: manager_routes,
+            },
+            Door {
+                name: "watch",
+                socket: self.watch,
+                tls: None,
+                connections_max: WATCH_CONNECTIONS_MAX,
+                routes: http::watch::routes(watched),
+            },
         ]
     }
 }

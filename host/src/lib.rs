@@ -15,3 +15,6 @@ pub mod strand;
 pub mod system;
 pub mod trading;
 pub mod wire;
+
+#[cfg(test)]
+pub(crate) mod bench;

@@ -3,14 +3,12 @@
 
 use crate::account::AccountFacts;
 use crate::eligibility::Eligible;
-use crate::facts::{Facts, Reason};
-use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
+use crate::ids::{ConfigId, CustomerId, Login};
 use crate::money::Money;
-use crate::refs::Refs;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::status::{Source, TransactionType};
 use crate::time::UnixTime;
-use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use crate::transaction::{Fresh, Transaction};
 
 /// Lengths of what a request may carry, in bytes (API.md section 3).
 pub const CODE_LENGTH_MAX: usize = 64;
@@ -36,14 +34,6 @@ pub struct DepositRequest {
     pub comment: Box<str>,
     /// A JSON object as text; `{}` when omitted.
     pub metadata_json: Box<str>,
-}
-
-/// What a new transaction is made of that no request can name.
-#[derive(Debug, Clone)]
-pub struct Fresh {
-    pub id: TransactionId,
-    pub reference: Reference,
-    pub now: UnixTime,
 }
 
 /// Whether an earlier transaction under the same key is this very order (API.md section 3, idempotency): same type,
@@ -115,44 +105,18 @@ pub fn open(
     expiry_seconds: i64,
     fresh: Fresh,
 ) -> Transaction {
-    let expires_time = if expiry_seconds > 0 { fresh.now.plus(expiry_seconds) } else { UnixTime::UNSET };
+    let now = fresh.now;
     Transaction {
-        id: fresh.id,
-        customer_id: request.customer_id,
-        login: request.login,
-        kind: TransactionType::Deposit,
-        source: Source::Provider,
         provider: request.provider.clone(),
         method: eligible.method().into(),
         asked_method: request.method.clone(),
-        provider_payment_id: Box::default(),
-        amount: request.amount,
-        account_currency: account.group.currency,
-        status: TransactionStatus::Created,
-        reason: Reason::default(),
         idempotency_key: request.idempotency_key.clone(),
         comment: request.comment.clone(),
         metadata_json: request.metadata_json.clone(),
-        approved_by: ManagerId(0),
-        approved_time: UnixTime::UNSET,
-        processed_by: ManagerId(0),
-        processed_time: UnixTime::UNSET,
-        reject_reason: Box::default(),
-        created_time: fresh.now,
-        updated_time: fresh.now,
         config_id: eligible.config_id(),
-        brand: account.customer.brand.clone(),
-        country: account.customer.country.clone(),
         sandbox: eligible.sandbox(),
-        reference: fresh.reference,
-        key_space: KeySpace::Customer,
-        expires_time,
-        refs: Refs::default(),
-        facts: Facts::default(),
-        first_answer: FirstAnswer::Open,
-        next_action: NextAction::None,
-        refused_seq: crate::ids::Seq(0),
-        version: 1,
+        expires_time: if expiry_seconds > 0 { now.plus(expiry_seconds) } else { UnixTime::UNSET },
+        ..Transaction::blank(fresh, request.login, request.amount, account)
     }
 }
 

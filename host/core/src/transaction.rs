@@ -1,9 +1,11 @@
 //! The row everything meets in: what was asked, the snapshots of its creation, the facts heard, and where it stands.
 
-use crate::facts::{Facts, Nature, Reason};
+use crate::account::AccountFacts;
+use crate::facts::{Facts, Reason};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
 use crate::refs::Refs;
+use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
 
@@ -60,6 +62,14 @@ impl NextAction {
     }
 }
 
+/// What a new transaction is made of that no request can name.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    pub id: TransactionId,
+    pub reference: Reference,
+    pub now: UnixTime,
+}
+
 /// A transaction row. The first block is published (API.md section 2); the second holds snapshots of its creation;
 /// the third what was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +123,49 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// A deposit of which nothing was heard, with the snapshots of its account; what the request and its config say is the
+    /// caller's to add.
+    pub fn blank(fresh: Fresh, login: Login, amount: Money, account: &AccountFacts) -> Self {
+        Self {
+            id: fresh.id,
+            customer_id: account.customer.customer_id,
+            login,
+            kind: TransactionType::Deposit,
+            source: Source::Provider,
+            provider: Box::default(),
+            method: Box::default(),
+            asked_method: Box::default(),
+            provider_payment_id: Box::default(),
+            amount,
+            account_currency: account.group.currency,
+            status: TransactionStatus::Created,
+            reason: Reason::default(),
+            idempotency_key: Box::default(),
+            comment: Box::default(),
+            metadata_json: "{}".into(),
+            approved_by: ManagerId(0),
+            approved_time: UnixTime::UNSET,
+            processed_by: ManagerId(0),
+            processed_time: UnixTime::UNSET,
+            reject_reason: Box::default(),
+            created_time: fresh.now,
+            updated_time: fresh.now,
+            config_id: ConfigId(0),
+            brand: account.customer.brand.clone(),
+            country: account.customer.country.clone(),
+            sandbox: false,
+            reference: fresh.reference,
+            key_space: KeySpace::Customer,
+            expires_time: UnixTime::UNSET,
+            refs: Refs::default(),
+            facts: Facts::default(),
+            first_answer: FirstAnswer::Open,
+            next_action: NextAction::None,
+            refused_seq: Seq(0),
+            version: 1,
+        }
+    }
+
     pub fn nature(&self) -> Nature {
         match (self.source, self.kind) {
             (Source::Provider, TransactionType::Deposit) => Nature::ProviderDeposit,

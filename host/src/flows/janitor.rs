@@ -94,6 +94,7 @@ pub fn start(house: &Arc<House>) {
         while let Some(house) = sweeper.upgrade() {
             round(&house, &mut agenda).await;
             house.pace.forget_quiet();
+            house.network_verifications.forget_quiet();
             drop(house);
             clock.sleep(ROUND).await;
         }

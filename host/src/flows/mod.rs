@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::Login;
+use cashier_core::ids::{ConfigId, CustomerId, Login};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::mpsc;
@@ -67,7 +67,10 @@ pub struct House {
     /// Transactions whose provider is being asked.
     asking: Flights,
     configure: mpsc::Sender<configure::Order>,
-    pace: Pace,
+    /// Deposits of one customer.
+    pace: Pace<CustomerId>,
+    /// Network verifications of one config's webhooks.
+    network_verifications: Pace<ConfigId>,
 }
 
 /// The adapters a house is built of.
@@ -95,6 +98,7 @@ impl House {
     pub fn new(ledger: Ledger, snapshot: Snapshot, ports: Ports, rules: Rules) -> Arc<Self> {
         let (configure, orders) = mpsc::channel(configure::QUEUE_MAX);
         let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
+        let house_clock = Arc::clone(&clock);
         let pace = Pace::new(rules.deposits_per_minute, Arc::clone(&clock));
         let house = Arc::new(Self {
             ledger,
@@ -111,6 +115,7 @@ impl House {
             asking: Flights::default(),
             configure,
             pace,
+            network_verifications: Pace::new(webhook::NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(&house_clock)),
         });
         configure::start(&house, orders);
         house

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,6 +30,8 @@ pub struct Origin {
     pub request_id: Arc<str>,
     /// The asker's address, as far as trusted proxies tell.
     pub ip: IpAddr,
+    /// Microseconds spent waiting for the asker to send the body; not the house's own time.
+    pub waited_us: Arc<AtomicU64>,
 }
 
 type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
@@ -118,9 +121,13 @@ impl Asked {
             }
             Ok(whole.freeze())
         });
-        match future::select(reading, clock.sleep(BODY_TIME_MAX)).await {
+        let began = clock.monotonic();
+        let read = match future::select(reading, clock.sleep(BODY_TIME_MAX)).await {
             Either::Left((body, _)) => body,
             Either::Right(_) => Err(Refusal::new(RefusalCode::RequestTimeout, "the body took too long to arrive")),
-        }
+        };
+        let waited = u64::try_from(clock.monotonic().saturating_sub(began).as_micros()).unwrap_or(u64::MAX);
+        self.origin.waited_us.fetch_add(waited, Ordering::Relaxed);
+        read
     }
 }

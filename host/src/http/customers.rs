@@ -71,3 +71,6 @@ pub fn asking(asked: &Asked) -> Asking {
         locale: asked.locale().into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

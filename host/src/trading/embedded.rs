@@ -59,7 +59,10 @@ impl Embedded {
             .spawn(move || {
                 desk.serve(queue);
                 drop(desk);
-                drop(lock);
+                // Closing the file is not enough: a child process that is just being started still has it open.
+                if let Err(error) = lock.unlock() {
+                    tracing::warn!(%error, "the lock of the trading server was not given back before its file was closed");
+                }
             })
             .map_err(|error| Fault::new(format!("cannot start the trading thread: {error}")))?;
         Ok(Self { jobs, room: Arc::new(Semaphore::new(QUEUE_MAX)), shown, thread: Mutex::new(Some(thread)) })

@@ -125,7 +125,7 @@ fn fill_trading_server(bases: &Path, roster: &Path) -> Result<(), CliError> {
     let server = trading::embedded::Embedded::open(bases)?;
     let imported = trading::import::import(roster, &server).map_err(|error| CliError(error.to_string()))?;
     server.close();
-    say(&format!("Trading server: {imported}"));
+    say(&format!("Trading server:\n{}", imported.to_string().trim_end()));
     Ok(())
 }
 
