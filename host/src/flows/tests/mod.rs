@@ -1,6 +1,6 @@
 //! The journeys over a world in memory: each test is one interleaving that once cost somebody money, or would.
 
-// mod chaos;
+mod chaos;
 mod configuring;
 mod creating;
 mod disk;

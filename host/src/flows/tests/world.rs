@@ -584,6 +584,13 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        self.threads.cut();
+        self.disk.power_off();
+    }
+}
+
 async fn open(
     disk: &Arc<Disk>,
     trading: &Arc<Trading>,
