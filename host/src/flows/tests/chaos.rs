@@ -13,7 +13,9 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus};
 use tokio::task::JoinSet;
 
-use super::world::{AMOUNT, Create, Post, World, lock, paid, update, usd};
+use super::provider::Create;
+use super::trading::Post;
+use super::world::{AMOUNT, World, lock, paid, update, usd};
 use crate::ports::QueryAnswer;
 
 /// Days per run; a day is some hundred commits.

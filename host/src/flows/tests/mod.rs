@@ -6,4 +6,6 @@ mod creating;
 mod disk;
 mod hearing;
 mod janitor;
+mod provider;
+mod trading;
 mod world;
