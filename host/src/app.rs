@@ -9,18 +9,18 @@ use std::time::Duration;
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::provider_config::ProviderConfig;
-use tokio::net::TcpListener;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 use crate::flows::{House, Ports, Rules, configure, janitor};
-use crate::http::customers::Customers;
+use crate::http;
 use crate::http::serve::{Door, Surroundings};
 use crate::http::session::{SessionKeys, parse_keys};
-use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::manager::Desk;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginSettings, Plugins, World};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
@@ -34,22 +34,31 @@ use crate::trading::embedded::Embedded;
 /// How long requests and flows under way may take to end when the house stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Open connections per listener; beyond these the system's own queue holds them.
+/// Open connections per listener; beyond these the system's own queue holds them. Customers and providers: twice the
+/// 2,000 that may idle while others pay.
 const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
+/// A back office of some hundred people with one each.
 const MANAGER_CONNECTIONS_MAX: usize = 512;
+/// A few collectors and load balancers that keep theirs open.
 const WATCH_CONNECTIONS_MAX: usize = 64;
 
-/// Clock and randomness, handed in so that tests own them.
+/// Newcomers the system holds until they are accepted. The default of 128 overflows when customers come back all at once
+/// after an outage, and whoever falls out waits a second for the next try.
+const LISTEN_QUEUE: u32 = 1024;
+
+/// Clock, randomness and program, handed in so that tests own them.
 #[derive(Clone)]
 pub struct Machine {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// The `cashier` binary, started as a child to probe modules; `None` is the program that runs.
+    pub program: Option<PathBuf>,
 }
 
 impl Machine {
     /// The real ones.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy) }
+        Self { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), program: None }
     }
 }
 
@@ -85,9 +94,11 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
     ) -> Result<Self, Fault> {
         let keys = session_keys(&settings)?;
-        let sockets = Sockets::bind(&settings).await?;
+        let tls = tls(&settings)?;
+        let sockets = Sockets::bind(&settings)?;
         let doors = sockets.doors()?;
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", doors.customer).into());
+        let own_url = || format!("{}://{}", settings.scheme(), doors.customer).into();
+        let public_url = settings.public_url.clone().unwrap_or_else(own_url);
 
         let board = Arc::new(Board::new());
         let strand = Arc::new(strand::open(
@@ -133,7 +144,7 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.into(),
         };
         let mut serving = JoinSet::new();
-        for door in sockets.into_doors(&house, &keys) {
+        for door in sockets.into_doors(&house, &keys, tls) {
             serving.spawn(http::serve::serve(door, surroundings.clone(), stopped.clone(), DRAIN));
         }
         tracing::info!(customer = %doors.customer, manager = %doors.manager, watch = %doors.watch, "doors are open");
@@ -180,6 +191,13 @@ fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
         .map_err(|error| Fault::new(format!("session keys: {error}")))
 }
 
+/// The certificate of the customer and manager listeners, if the settings name one.
+fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
+    let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
+    http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
+}
+
 /// Takes configs and overrides out of the loaded rows: the snapshot keeps them, not the books.
 fn take_configuration(loaded: &mut Loaded) -> (Vec<ProviderConfig>, Vec<CustomerOverride>) {
     let (mut configs, mut overrides, mut rest) = (Vec::new(), Vec::new(), Vec::with_capacity(loaded.rows.len()));
@@ -202,9 +220,11 @@ async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Re
 }
 
 fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Plugins, Fault> {
-    let program = std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")))?;
+    let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
+    let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
-    let (plugins, reports) = Plugins::open(
+    // What became of each module is in the log already.
+    let (plugins, _) = Plugins::open(
         PluginSettings {
             file: settings.plugins.clone(),
             var: settings.var.clone(),
@@ -219,9 +239,6 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
         },
     )
     .map_err(Fault::new)?;
-    for report in reports {
-        tracing::info!(?report, "module");
-    }
     Ok(plugins)
 }
 
@@ -232,15 +249,24 @@ struct Sockets {
     watch: TcpListener,
 }
 
+/// Listens with a queue long enough for a burst; the address is free again as soon as the house has closed.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_QUEUE)
+}
+
 impl Sockets {
-    async fn bind(settings: &Settings) -> Result<Self, Fault> {
-        let bind = async |field: &str, address: SocketAddr| {
-            TcpListener::bind(address).await.map_err(|error| Fault::new(format!("{field} {address}: {error}")))
+    fn bind(settings: &Settings) -> Result<Self, Fault> {
+        let bind = |field: &str, address: SocketAddr| {
+            listen(address).map_err(|error| Fault::new(format!("{field} {address}: {error}")))
         };
         Ok(Self {
-            customer: bind("customer_listen", settings.customer_listen).await?,
-            manager: bind("manager_listen", settings.manager_listen).await?,
-            watch: bind("watch_listen", settings.watch_listen).await?,
+            customer: bind("customer_listen", settings.customer_listen)?,
+            manager: bind("manager_listen", settings.manager_listen)?,
+            watch: bind("watch_listen", settings.watch_listen)?,
         })
     }
 
@@ -249,38 +275,29 @@ impl Sockets {
         Ok(Doors { customer: address(&self.customer)?, manager: address(&self.manager)?, watch: address(&self.watch)? })
     }
 
-    fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>) -> [Door; 3] {
-        let door = |name, socket, connections_max, routes| Door { name, socket, tls: None, connections_max, routes };
-        let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
-        let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
-        let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
+    fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>, tls: Option<Arc<ServerConfig>>) -> [Door; 3] {
         [
-            door("customer", self.customer, CUSTOMER_CONNECTIONS_MAX, http::customers::routes(Arc::new(customers))),
-            door("manager", self.manager, MANAGER_CONNECTIONS_MAX, http::managers::routes(Arc::new(desk))),
-            door("watch", self.watch, WATCH_CONNECTIONS_MAX, http::watch::routes(watched)),
+            Door {
+                name: "customer",
+                socket: self.customer,
+                tls: tls.clone(),
+                connections_max: CUSTOMER_CONNECTIONS_MAX,
+                routes: http::customer_routes(house, keys),
+            },
+            Door {
+                name: "manager",
+                socket: self.manager,
+                tls,
+                connections_max: MANAGER_CONNECTIONS_MAX,
+                routes: http::manager_routes(house, keys),
+            },
+            Door {
+                name: "watch",
+                socket: self.watch,
+                tls: None,
+                connections_max: WATCH_CONNECTIONS_MAX,
+                routes: http::watch_routes(house),
+            },
         ]
-    }
-}
-
-/// What the watching door asks of the house.
-struct Watch(Arc<House>);
-
-impl Watched for Watch {
-    fn ready(&self) -> Result<(), String> {
-        if self.0.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
-    }
-
-    fn metrics(&self) -> String {
-        let open = u8::from(self.0.ledger.is_open());
-        let transactions = self.0.ledger.glance(|books| books.transactions()).unwrap_or_default();
-        let duties = self.0.ledger.glance(|books| books.unsettled().len()).unwrap_or_default();
-        format!(
-            "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\n\
-             cashier_ledger_open {open}\n\
-             # HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\n\
-             cashier_transactions {transactions}\n\
-             # HELP cashier_duties Transactions with something left to do.\n# TYPE cashier_duties gauge\n\
-             cashier_duties {duties}\n"
-        )
     }
 }

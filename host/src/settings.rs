@@ -32,6 +32,8 @@ struct Written {
     seal_keys_file: Option<PathBuf>,
     trusted_proxies: Vec<IpAddr>,
     deposits_per_minute: Option<u32>,
+    tls_certificate_file: Option<PathBuf>,
+    tls_key_file: Option<PathBuf>,
 }
 
 /// The settings as meant.
@@ -61,6 +63,9 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Deposits one customer may ask for in a minute; 0 is no limit, `None` the default.
     pub deposits_per_minute: Option<u32>,
+    /// Certificate chain and private key, PEM files, of the customer and manager listeners; `None` speaks plain HTTP, for
+    /// a TLS proxy in front.
+    pub tls_files: Option<(PathBuf, PathBuf)>,
 }
 
 impl fmt::Debug for Settings {
@@ -98,6 +103,11 @@ impl Settings {
             .map_err(|SettingsError(what)| SettingsError(format!("settings file {}: {what}", path.display())))
     }
 
+    /// What the customer and manager listeners speak.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_files.is_some() { "https" } else { "http" }
+    }
+
     /// The settings without a file: everything by default, keys from the environment.
     pub fn by_default() -> Result<Self, SettingsError> {
         Self::parse("", Path::new(""), &|variable| std::env::var(variable).ok())
@@ -127,7 +137,22 @@ impl Settings {
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: written.trusted_proxies,
             deposits_per_minute: written.deposits_per_minute,
+            tls_files: both(folder, written.tls_certificate_file, written.tls_key_file)?,
         })
+    }
+}
+
+/// A certificate needs its key and the other way round.
+fn both(
+    folder: &Path,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some((folder.join(certificate), folder.join(key)))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingsError("tls_certificate_file needs tls_key_file".into())),
+        (None, Some(_)) => Err(SettingsError("tls_key_file needs tls_certificate_file".into())),
     }
 }
 
@@ -200,6 +225,7 @@ mod tests {
             ("public_url = \"ftp://x\"", "public_url"),
             ("public_urll = \"http://x\"", "public_urll"),
             ("session_keys_file = \"absent.key\"", "session_keys_file"),
+            ("tls_key_file = \"key.pem\"", "tls_certificate_file"),
         ];
         for (text, named) in table {
             let error = parse(text).unwrap_err().0;

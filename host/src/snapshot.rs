@@ -119,8 +119,9 @@ impl Snapshot {
         let module = match (self.module(&served.config.provider), &served.gateway) {
             (None, _) => ModuleFitness::NotLoaded { reason: "no module of this provider is listed in plugins.toml" },
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
-            (Some(_), Err(reason)) => ModuleFitness::NotLoaded { reason },
-            (Some(line), Ok(_)) => {
+            (Some(_), Err(reason)) if served.config.enabled => ModuleFitness::NotLoaded { reason },
+            // A disabled config of which nothing may still be heard has no gateway; that it is disabled is the reason.
+            (Some(line), Ok(_) | Err(_)) => {
                 ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
             }
         };

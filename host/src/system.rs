@@ -7,6 +7,7 @@ use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::ports::{Clock, Entropy, Spawn};
 
@@ -99,7 +100,8 @@ impl Spawn for Tasks {
         if flows.len() >= REAP_AT {
             while flows.try_join_next().is_some() {}
         }
-        flows.spawn_on(flow, &self.runtime);
+        // Log lines of the flow name the request that began it.
+        flows.spawn_on(flow.in_current_span(), &self.runtime);
     }
 
     fn resident(&self, task: BoxFuture<'static, ()>) {

@@ -1,6 +1,5 @@
 //! The walls of the house as absences (ARCHITECTURE.md, "Invariants"): what a room does not know, held by reading its
 //! source. A failure names the file, the line and the wall.
-
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read the source must fail")]
 
 use std::fs;
@@ -309,6 +308,15 @@ fn main_stays_short() {
     assert!(main.whole.lines().count() < 60, "main.rs hands over; it does not work");
 }
 
+/// The manifests that a member of the workspace stands for; a path may end in `/*`.
+fn manifests(member: &str) -> Vec<String> {
+    let Some(folder) = member.strip_suffix("/*") else { return vec![format!("{member}/Cargo.toml")] };
+    let entries = fs::read_dir(root().join(folder)).expect("a folder of members");
+    let paths = entries.map(|entry| entry.expect("a readable folder").path().join("Cargo.toml"));
+    let relative = paths.filter(|path| path.exists()).map(|path| path.strip_prefix(root()).expect("below").to_owned());
+    relative.map(|path| path.display().to_string()).collect()
+}
+
 #[test]
 fn every_dependency_has_a_reason_and_every_member_takes_it_from_the_workspace() {
     let text = fs::read_to_string(root().join("Cargo.toml")).expect("the root manifest");
@@ -319,8 +327,8 @@ fn every_dependency_has_a_reason_and_every_member_takes_it_from_the_workspace() 
         assert!(own || line.contains(" # "), "no reason is given for: {line}");
     }
     let document: toml_edit::DocumentMut = text.parse().expect("TOML");
-    for member in document["workspace"]["members"].as_array().expect("members").iter() {
-        let path = format!("{}/Cargo.toml", member.as_str().expect("a path"));
+    let members = document["workspace"]["members"].as_array().expect("members");
+    for path in members.iter().flat_map(|member| manifests(member.as_str().expect("a path"))) {
         let manifest: toml_edit::DocumentMut =
             fs::read_to_string(root().join(&path)).expect("a manifest").parse().expect("TOML");
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {

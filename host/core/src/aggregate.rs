@@ -2,11 +2,12 @@
 //! aggregate and gives the next one; what differs becomes changes.
 
 use crate::change::Change;
-use crate::facts::{self, Hearing, PersonFact, ProviderFact, Standing};
+use crate::facts::{Hearing, PersonFact, ProviderFact};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::Listener;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::refs::ProviderRef;
+use crate::standing::{self, Standing};
 use crate::status::OperationStatus;
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, NextAction, Transaction};
@@ -39,7 +40,7 @@ pub enum CreateEnding {
 impl Aggregate {
     pub fn standing(&self) -> Standing {
         let transaction = &self.transaction;
-        facts::derive(
+        standing::derive(
             transaction.nature(),
             transaction.amount.minor,
             &transaction.facts,

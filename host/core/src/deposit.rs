@@ -3,21 +3,12 @@
 
 use crate::account::AccountFacts;
 use crate::eligibility::Eligible;
-use crate::facts::{Facts, Reason};
-use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
+use crate::ids::{ConfigId, CustomerId, Login};
 use crate::money::Money;
-use crate::refs::Refs;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::status::{Source, TransactionType};
 use crate::time::UnixTime;
-use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
-
-/// Lengths of what a request may carry, in bytes (API.md section 3).
-pub const CODE_LENGTH_MAX: usize = 64;
-pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 128;
-pub const COMMENT_LENGTH_MAX: usize = 512;
-pub const URL_LENGTH_MAX: usize = 2048;
-pub const METADATA_LENGTH_MAX: usize = 16 * 1024;
+use crate::transaction::{Fresh, Transaction};
 
 /// A deposit as asked, well formed and within the published lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,19 +22,12 @@ pub struct DepositRequest {
     pub amount: Money,
     /// Empty is no key.
     pub idempotency_key: Box<str>,
+    /// Empty, `https`, or plain `http` to this very machine; `failure_url` too.
     pub success_url: Box<str>,
     pub failure_url: Box<str>,
     pub comment: Box<str>,
     /// A JSON object as text; `{}` when omitted.
     pub metadata_json: Box<str>,
-}
-
-/// What a new transaction is made of that no request can name.
-#[derive(Debug, Clone)]
-pub struct Fresh {
-    pub id: TransactionId,
-    pub reference: Reference,
-    pub now: UnixTime,
 }
 
 /// Whether an earlier transaction under the same key is this very order (API.md section 3, idempotency): same type,
@@ -53,7 +37,7 @@ pub fn same_order(earlier: &Transaction, request: &DepositRequest) -> bool {
         && earlier.source == Source::Provider
         && earlier.login == request.login
         && earlier.provider == request.provider
-        && (earlier.asked_method == request.method)
+        && earlier.asked_method == request.method
         && earlier.amount == request.amount
 }
 
@@ -85,25 +69,16 @@ pub fn check_currency(amount: Money, account: &AccountFacts) -> Result<(), Refus
     Err(Refusal::new(RefusalCode::CurrencyConversionRequired, message))
 }
 
-/// Where the customer may be sent back to: `https` anywhere, plain `http` only to this machine in sandbox.
+/// Where the customer may be sent back to: plain `http` only in sandbox. That it leads to this very machine was judged
+/// when the request was read.
 pub fn check_return_urls(request: &DepositRequest, sandbox: bool) -> Result<(), Refusal> {
     for (field, url) in [("success_url", &request.success_url), ("failure_url", &request.failure_url)] {
-        let local = || sandbox && url.strip_prefix("http://").is_some_and(is_loopback);
-        if !url.is_empty() && !url.starts_with("https://") && !local() {
+        let local = sandbox && url.starts_with("http://");
+        if !url.is_empty() && !url.starts_with("https://") && !local {
             return Err(Refusal::invalid(format!("{field} must be an https URL")));
         }
     }
     Ok(())
-}
-
-/// Whether the host part of what follows a scheme is this machine.
-fn is_loopback(rest: &str) -> bool {
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(""),
-        None => authority.split(':').next().unwrap_or(""),
-    };
-    host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The transaction that an eligible deposit opens: created, nothing heard.
@@ -115,60 +90,17 @@ pub fn open(
     expiry_seconds: i64,
     fresh: Fresh,
 ) -> Transaction {
-    let expires_time = if expiry_seconds > 0 { fresh.now.plus(expiry_seconds) } else { UnixTime::UNSET };
+    let now = fresh.now;
     Transaction {
-        id: fresh.id,
-        customer_id: request.customer_id,
-        login: request.login,
-        kind: TransactionType::Deposit,
-        source: Source::Provider,
         provider: request.provider.clone(),
         method: eligible.method().into(),
         asked_method: request.method.clone(),
-        provider_payment_id: Box::default(),
-        amount: request.amount,
-        account_currency: account.group.currency,
-        status: TransactionStatus::Created,
-        reason: Reason::default(),
         idempotency_key: request.idempotency_key.clone(),
         comment: request.comment.clone(),
         metadata_json: request.metadata_json.clone(),
-        approved_by: ManagerId(0),
-        approved_time: UnixTime::UNSET,
-        processed_by: ManagerId(0),
-        processed_time: UnixTime::UNSET,
-        reject_reason: Box::default(),
-        created_time: fresh.now,
-        updated_time: fresh.now,
         config_id: eligible.config_id(),
-        brand: account.customer.brand.clone(),
-        country: account.customer.country.clone(),
         sandbox: eligible.sandbox(),
-        reference: fresh.reference,
-        key_space: KeySpace::Customer,
-        expires_time,
-        refs: Refs::default(),
-        facts: Facts::default(),
-        first_answer: FirstAnswer::Open,
-        next_action: NextAction::None,
-        refused_seq: crate::ids::Seq(0),
-        version: 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_leads_only_to_this_machine() {
-        let local = ["127.0.0.1:8080/done", "localhost", "[::1]:9/x", "127.9.9.9?a=b"];
-        let foreign = ["127.0.0.1.evil.example/", "localhost.evil.example", "user@localhost", "10.0.0.1", "[::2]/", ""];
-        for rest in local {
-            assert!(is_loopback(rest), "{rest}");
-        }
-        for rest in foreign {
-            assert!(!is_loopback(rest), "{rest}");
-        }
+        expires_time: if expiry_seconds > 0 { now.plus(expiry_seconds) } else { UnixTime::UNSET },
+        ..Transaction::blank(fresh, request.login, request.amount, account)
     }
 }

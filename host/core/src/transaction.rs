@@ -1,63 +1,50 @@
 //! The row everything meets in: what was asked, the snapshots of its creation, the facts heard, and where it stands.
 
-use crate::facts::{Facts, Nature, Reason};
+use crate::account::AccountFacts;
+use crate::facts::{Facts, Reason};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
+use crate::numbered::numbered;
 use crate::refs::Refs;
+use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
 
-/// Which door's key space an idempotency key belongs to: one per customer over REST, one per customer over the manager
-/// doors (API.md section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum KeySpace {
-    Customer = 0,
-    Manager = 1,
-}
-
-/// What the first caller was told when the provider's create call ended; a repeat of the request gets the same again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum FirstAnswer {
-    /// The create call has not ended.
-    Open = 0,
-    /// 200 with the stored next action.
-    Accepted = 1,
-    /// 502: the provider said no.
-    Declined = 2,
-    /// 503: never sent; the idempotency key is released.
-    NeverSent = 3,
-    /// 200 with WAIT: sent, and no answer was heard.
-    Unknown = 4,
-}
-
-impl FirstAnswer {
-    pub const ALL: &'static [Self] = &[Self::Open, Self::Accepted, Self::Declined, Self::NeverSent, Self::Unknown];
-}
-
-/// What the customer does next (API.md section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum NextAction {
-    None = 0,
-    Redirect = 1,
-    Instructions = 2,
-    Wait = 3,
-}
-
-impl NextAction {
-    pub const ALL: &'static [Self] = &[Self::None, Self::Redirect, Self::Instructions, Self::Wait];
-
-    /// The wire word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Redirect => "REDIRECT",
-            Self::Instructions => "INSTRUCTIONS",
-            Self::Wait => "WAIT",
-        }
+numbered! {
+    /// Which door's key space an idempotency key belongs to: one per customer over REST, one per customer over the manager
+    /// doors (API.md section 3).
+    KeySpace {
+        Customer = 0,
+        Manager = 1,
     }
+    /// What the first caller was told when the provider's create call ended; a repeat of the request gets the same again.
+    FirstAnswer {
+        /// The create call has not ended.
+        Open = 0,
+        /// 200 with the stored next action.
+        Accepted = 1,
+        /// 502: the provider said no.
+        Declined = 2,
+        /// 503: never sent; the idempotency key is released.
+        NeverSent = 3,
+        /// 200 with WAIT: sent, and no answer was heard.
+        Unknown = 4,
+    }
+    /// What the customer does next (API.md section 3).
+    NextAction {
+        None = 0 "NONE",
+        Redirect = 1 "REDIRECT",
+        Instructions = 2 "INSTRUCTIONS",
+        Wait = 3 "WAIT",
+    }
+}
+
+/// What a new transaction is made of that no request can name.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    pub id: TransactionId,
+    pub reference: Reference,
+    pub now: UnixTime,
 }
 
 /// A transaction row. The first block is published (API.md section 2); the second holds snapshots of its creation;
@@ -113,6 +100,49 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// A deposit of which nothing was heard, with the snapshots of its account; what the request and its config say is the
+    /// caller's to add.
+    pub fn blank(fresh: Fresh, login: Login, amount: Money, account: &AccountFacts) -> Self {
+        Self {
+            id: fresh.id,
+            customer_id: account.customer.customer_id,
+            login,
+            kind: TransactionType::Deposit,
+            source: Source::Provider,
+            provider: Box::default(),
+            method: Box::default(),
+            asked_method: Box::default(),
+            provider_payment_id: Box::default(),
+            amount,
+            account_currency: account.group.currency,
+            status: TransactionStatus::Created,
+            reason: Reason::default(),
+            idempotency_key: Box::default(),
+            comment: Box::default(),
+            metadata_json: "{}".into(),
+            approved_by: ManagerId(0),
+            approved_time: UnixTime::UNSET,
+            processed_by: ManagerId(0),
+            processed_time: UnixTime::UNSET,
+            reject_reason: Box::default(),
+            created_time: fresh.now,
+            updated_time: fresh.now,
+            config_id: ConfigId(0),
+            brand: account.customer.brand.clone(),
+            country: account.customer.country.clone(),
+            sandbox: false,
+            reference: fresh.reference,
+            key_space: KeySpace::Customer,
+            expires_time: UnixTime::UNSET,
+            refs: Refs::default(),
+            facts: Facts::default(),
+            first_answer: FirstAnswer::Open,
+            next_action: NextAction::None,
+            refused_seq: Seq(0),
+            version: 1,
+        }
+    }
+
     pub fn nature(&self) -> Nature {
         match (self.source, self.kind) {
             (Source::Provider, TransactionType::Deposit) => Nature::ProviderDeposit,

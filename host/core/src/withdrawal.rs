@@ -1,15 +1,12 @@
 //! A customer's withdrawal request: a record for a person to approve. It debits nothing by itself.
 
 use crate::account::AccountFacts;
-use crate::deposit::{self, Fresh};
-use crate::facts::{Facts, Reason};
-use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Seq};
+use crate::deposit;
+use crate::ids::{CustomerId, Login};
 use crate::money::Money;
-use crate::refs::Refs;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::status::{Source, TransactionStatus, TransactionType};
-use crate::time::UnixTime;
-use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use crate::transaction::{FirstAnswer, Fresh, Transaction};
 
 /// The provider of everything a person handles.
 pub const MANUAL_PROVIDER: &str = "manual";
@@ -51,41 +48,16 @@ pub fn check_account(request: &WithdrawalRequest, account: &AccountFacts) -> Res
 /// The transaction that waits for a person: `manual_review`, nothing owed until approved.
 pub fn open(request: &WithdrawalRequest, account: &AccountFacts, fresh: Fresh) -> Transaction {
     Transaction {
-        id: fresh.id,
-        customer_id: request.customer_id,
-        login: request.login,
         kind: TransactionType::Withdrawal,
         source: Source::Manual,
         provider: MANUAL_PROVIDER.into(),
         method: request.method.clone(),
         asked_method: request.method.clone(),
-        provider_payment_id: Box::default(),
-        amount: request.amount,
-        account_currency: account.group.currency,
-        status: TransactionStatus::ManualReview,
-        reason: Reason::default(),
         idempotency_key: request.idempotency_key.clone(),
         comment: request.comment.clone(),
         metadata_json: request.metadata_json.clone(),
-        approved_by: ManagerId(0),
-        approved_time: UnixTime::UNSET,
-        processed_by: ManagerId(0),
-        processed_time: UnixTime::UNSET,
-        reject_reason: Box::default(),
-        created_time: fresh.now,
-        updated_time: fresh.now,
-        config_id: ConfigId(0),
-        brand: account.customer.brand.clone(),
-        country: account.customer.country.clone(),
-        sandbox: false,
-        reference: fresh.reference,
-        key_space: KeySpace::Customer,
-        expires_time: UnixTime::UNSET,
-        refs: Refs::default(),
-        facts: Facts::default(),
+        status: TransactionStatus::ManualReview,
         first_answer: FirstAnswer::Accepted,
-        next_action: NextAction::None,
-        refused_seq: Seq(0),
-        version: 1,
+        ..Transaction::blank(fresh, request.login, request.amount, account)
     }
 }

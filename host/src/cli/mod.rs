@@ -8,6 +8,7 @@ mod serve;
 mod token;
 mod trading;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -102,13 +103,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Prints a line for the person at the terminal.
-#[expect(clippy::print_stdout, reason = "the command line answers on standard output")]
+/// Prints a line for the person at the terminal. A reader that went away is nobody to tell.
 fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-#[expect(clippy::print_stderr, reason = "the command line complains on standard error")]
+/// The same on standard error.
 fn say_error(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

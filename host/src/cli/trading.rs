@@ -31,6 +31,6 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
     let trading = trading::embedded::Embedded::open(&bases)?;
     let report = trading::import::import(file, &trading).map_err(|error| CliError(error.to_string()))?;
     trading.close();
-    say(&report.to_string());
+    say(report.to_string().trim_end());
     Ok(())
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::{Body, Change, OrderDetails};
-use cashier_core::deposit::{self, DepositRequest, Fresh};
+use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{self, Candidate, Eligible, Wanted};
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
-use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+use cashier_core::transaction::{FirstAnswer, Fresh, KeySpace, NextAction, Transaction};
 use tokio::sync::oneshot;
 
 use super::flights::Flight;
@@ -63,20 +63,27 @@ pub async fn deposit(
     asking: Asking,
 ) -> Result<DepositOutcome, Refusal> {
     house.pace.check(session.customer_id())?;
+    let (sender, outcome) = oneshot::channel();
+    let (flow, session) = (Arc::clone(house), session.clone());
+    house.spawn.spawn(Box::pin(async move {
+        // The asker may have hung up, already while the account was looked up; the deposit goes on all the same.
+        let _ = sender.send(make(&flow, &session, request, asking).await);
+    }));
+    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the deposit was interrupted")))
+}
+
+async fn make(
+    house: &Arc<House>,
+    session: &CustomerSession,
+    request: DepositRequest,
+    asking: Asking,
+) -> Result<DepositOutcome, Refusal> {
     let account = house.own_account(session, request.login).await?;
     if let Some(earlier) = house.ledger.glance(|books| bound(books, &request))? {
         return repeat(house, &request, earlier).await;
     }
-    let admitted = house.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
-    let (sender, outcome) = oneshot::channel();
-    let flow = Arc::clone(house);
-    house.spawn.spawn(Box::pin(async move {
-        let outcome = begin(&flow, account, request, asking).await;
-        drop(admitted);
-        // The asker may have hung up; the deposit stands all the same.
-        let _ = sender.send(outcome);
-    }));
-    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the deposit was interrupted")))
+    let _admitted = house.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
+    begin(house, account, request, asking).await
 }
 
 enum Opened {

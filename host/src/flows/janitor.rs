@@ -10,7 +10,7 @@ use std::time::Duration;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::Change;
 use cashier_core::facts::{Doubt, ProviderFact};
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
 use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
@@ -71,6 +71,7 @@ pub fn start(house: &Arc<House>) {
         while let Some(house) = sweeper.upgrade() {
             round(&house, &mut agenda).await;
             house.pace.forget_quiet();
+            house.network_verifications.forget_quiet();
             drop(house);
             clock.sleep(ROUND).await;
         }
@@ -105,7 +106,7 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
         });
         let Ok(looked) = looked else { return };
         for (id, seen) in looked {
-            let Some(Seen { duty, pause_max }) = seen else { continue };
+            let Some(Seen { config_id, duty, pause_max }) = seen else { continue };
             let Some(duty) = duty else {
                 agenda.nothing_due(id, ticks);
                 continue;
@@ -123,9 +124,18 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
             if duty == Duty::RepeatCreate && house.creating.is_flying(id) {
                 continue;
             }
+            match duty {
+                Duty::Settle => settle::start(house, id),
+                Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => {
+                    let Some(place) = agenda.place(config_id) else {
+                        without_room.get_or_insert(id);
+                        continue;
+                    };
+                    ask(house, id, duty, place);
+                }
+            }
             *begun += 1;
             agenda.tried(id, duty, ticks, pause_max);
-            perform(house, id, duty);
         }
         if questions >= QUESTIONS_PER_ROUND_MAX && postings >= POSTINGS_PER_ROUND_MAX && without_room.is_some() {
             break;
@@ -138,6 +148,7 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
 
 /// What the janitor sees of a transaction.
 struct Seen {
+    config_id: ConfigId,
     duty: Option<Duty>,
     /// Seconds until a moment at which something else is due.
     pause_max: i64,
@@ -147,7 +158,7 @@ fn look(aggregate: &Aggregate, now: UnixTime) -> Seen {
     let expires = aggregate.transaction.expires_time;
     let left = expires.0.saturating_sub(now.0);
     let pause_max = if expires.is_set() && left > 0 { left } else { i64::MAX };
-    Seen { duty: duty(aggregate, now), pause_max }
+    Seen { config_id: aggregate.transaction.config_id, duty: duty(aggregate, now), pause_max }
 }
 
 /// What is due for a transaction, from its state alone.
@@ -179,15 +190,20 @@ fn is_past_its_time(transaction: &Transaction, now: UnixTime) -> bool {
     transaction.expires_time.is_set() && transaction.expires_time <= now
 }
 
-fn perform(house: &Arc<House>, id: TransactionId, duty: Duty) {
+/// Starts what a duty asks of the provider; the place is free again when that has ended.
+fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
     let flow = Arc::clone(house);
-    match duty {
-        Duty::Settle => settle::start(house, id),
-        Duty::RepeatCreate => house.spawn.spawn(Box::pin(async move { repeat_create(&flow, id).await })),
-        Duty::Advance => inquiry::start(house, id, Question::Advance),
-        Duty::Ask => inquiry::start(house, id, Question::Status),
-        Duty::Expire => house.spawn.spawn(Box::pin(async move { expire(&flow, id).await })),
-    }
+    house.spawn.spawn(Box::pin(async move {
+        match duty {
+            Duty::RepeatCreate => repeat_create(&flow, id).await,
+            Duty::Advance => drop(inquiry::ask(&flow, id, Question::Advance).await),
+            Duty::Ask => drop(inquiry::ask(&flow, id, Question::Status).await),
+            Duty::Expire => expire(&flow, id).await,
+            // The trading server's, not a provider's.
+            Duty::Settle => {}
+        }
+        drop(place);
+    }));
 }
 
 /// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::{ConfigId, Login};
+use cashier_core::ids::{ConfigId, CustomerId, Login};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
@@ -72,7 +72,10 @@ pub struct House {
     /// Room for notices that were not genuine and are not on disk yet.
     suspects: Arc<Semaphore>,
     configure: mpsc::Sender<configure::Order>,
-    pace: Pace,
+    /// Deposits of one customer.
+    pace: Pace<CustomerId>,
+    /// Network verifications of one config's webhooks.
+    network_verifications: Pace<ConfigId>,
 }
 
 /// The adapters a house is built of.
@@ -100,6 +103,7 @@ impl House {
     pub fn new(ledger: Ledger, snapshot: Snapshot, ports: Ports, rules: Rules) -> Arc<Self> {
         let (configure, orders) = mpsc::channel(configure::QUEUE_MAX);
         let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
+        let house_clock = Arc::clone(&clock);
         let pace = Pace::new(rules.deposits_per_minute, Arc::clone(&clock));
         let house = Arc::new(Self {
             ledger,
@@ -117,6 +121,7 @@ impl House {
             suspects: Arc::new(Semaphore::new(webhook::SUSPECTS_WAITING_MAX)),
             configure,
             pace,
+            network_verifications: Pace::new(webhook::NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(&house_clock)),
         });
         configure::start(&house, orders);
         house

@@ -1,11 +1,11 @@
-//! How fast one customer may ask for deposits: a runaway client must not fill the ledger or a provider's patience.
-//! Time comes from the clock port.
+//! How fast one asker may ask: a runaway client must not fill the ledger, and an open door must not make us call
+//! providers. Time comes from the clock port.
 
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::ids::CustomerId;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use governor::clock;
 use governor::middleware::NoOpMiddleware;
@@ -14,11 +14,11 @@ use governor::{Quota, RateLimiter};
 
 use crate::ports::Clock;
 
-type Limiter = RateLimiter<CustomerId, DashMapStateStore<CustomerId>, PortClock, NoOpMiddleware<Duration>>;
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, PortClock, NoOpMiddleware<Duration>>;
 
-/// The pace of deposits, counted per customer.
-pub(super) struct Pace {
-    limiter: Option<Limiter>,
+/// The pace of one sort of request, counted per asker.
+pub(super) struct Pace<K: Hash + Eq + Clone> {
+    limiter: Option<Limiter<K>>,
 }
 
 /// The clock port as the limiter wants it.
@@ -33,8 +33,8 @@ impl clock::Clock for PortClock {
     }
 }
 
-impl Pace {
-    /// `per_minute` deposits per customer, all of which may come at once; 0 is no limit.
+impl<K: Hash + Eq + Clone> Pace<K> {
+    /// `per_minute` requests per asker, all of which may come at once; 0 is no limit.
     pub(super) fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
         let limiter = NonZeroU32::new(per_minute).map(|per_minute| {
             let quota = Quota::per_minute(per_minute);
@@ -43,14 +43,14 @@ impl Pace {
         Self { limiter }
     }
 
-    /// 429 RET_ERR_FREQUENT for a customer who asks too often.
-    pub(super) fn check(&self, customer: CustomerId) -> Result<(), Refusal> {
-        let within = self.limiter.as_ref().is_none_or(|limiter| limiter.check_key(&customer).is_ok());
-        let frequent = || Refusal::new(RefusalCode::Frequent, "too many deposits in a short time, try again later");
+    /// 429 RET_ERR_FREQUENT for one who asks too often.
+    pub(super) fn check(&self, asker: K) -> Result<(), Refusal> {
+        let within = self.limiter.as_ref().is_none_or(|limiter| limiter.check_key(&asker).is_ok());
+        let frequent = || Refusal::new(RefusalCode::Frequent, "too many requests in a short time, try again later");
         if within { Ok(()) } else { Err(frequent()) }
     }
 
-    /// Forgets customers whose allowance is whole again.
+    /// Forgets askers whose allowance is whole again.
     pub(super) fn forget_quiet(&self) {
         if let Some(limiter) = &self.limiter {
             limiter.retain_recent();
@@ -62,6 +62,7 @@ impl Pace {
 mod tests {
     use std::sync::Mutex;
 
+    use cashier_core::ids::CustomerId;
     use cashier_core::time::UnixTime;
     use futures_util::future::BoxFuture;
 

@@ -21,6 +21,9 @@ use super::{Asking, House, inquiry, settle};
 use crate::ledger::Estimate;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 
+/// Webhooks of one config that may be verified by asking its provider, each minute.
+pub(super) const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 120;
+
 /// What the provider's sender is told.
 #[derive(Debug, Clone)]
 pub struct WebhookOutcome {
@@ -44,29 +47,38 @@ pub async fn receive(
     raw: RawNotice,
     asking: Asking,
 ) -> Result<WebhookOutcome, Refusal> {
+    let (sender, outcome) = oneshot::channel();
+    let (flow, provider) = (Arc::clone(house), Box::<str>::from(provider));
+    house.spawn.spawn(Box::pin(async move {
+        // The sender may have hung up, already while its notice was verified; what was sent is heard all the same.
+        let _ = sender.send(take_in(&flow, &provider, addressed, raw, &asking).await);
+    }));
+    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
+}
+
+async fn take_in(
+    house: &Arc<House>,
+    provider: &str,
+    addressed: Option<ConfigId>,
+    raw: RawNotice,
+    asking: &Asking,
+) -> Result<WebhookOutcome, Refusal> {
     let gateways = listening(house, provider, addressed);
-    let accepted = match judge(house, &gateways, &raw).await {
-        Judged::Genuine(accepted) => accepted,
+    match judge(house, &gateways, &raw, addressed.is_some()).await {
+        Judged::Genuine(accepted) => {
+            let _admitted = house.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
+            hear(house, accepted, raw, asking).await
+        }
         Judged::Suspect { config_id, signature, reason } => {
-            suspects::keep(house, provider, config_id, signature, &reason, &raw, &asking);
-            return Err(match signature {
+            suspects::keep(house, provider, config_id, signature, &reason, &raw, asking);
+            Err(match signature {
                 SignatureStatus::Unknown => {
                     Refusal::new(RefusalCode::ProviderUnavailable, "the payment module is not working, try again")
                 }
                 SignatureStatus::Invalid | SignatureStatus::Valid => invalid_signature(),
-            });
+            })
         }
-    };
-    let admitted = house.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
-    let (sender, outcome) = oneshot::channel();
-    let flow = Arc::clone(house);
-    house.spawn.spawn(Box::pin(async move {
-        let outcome = hear(&flow, accepted, raw, &asking).await;
-        drop(admitted);
-        // The sender may have hung up; what was heard is heard.
-        let _ = sender.send(outcome);
-    }));
-    outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
+    }
 }
 
 /// One and the same answer for a bad signature, no secret, an unknown provider and an unknown config.
@@ -94,7 +106,12 @@ enum Judged {
 
 /// Asks the gateways. Among several that accept, the one under which the transaction was made is the receiver, else the
 /// one with the lowest config id (API.md section 3, unaddressed form).
-async fn judge(house: &House, gateways: &[Result<Arc<dyn Gateway>, ConfigId>], raw: &RawNotice) -> Judged {
+async fn judge(
+    house: &House,
+    gateways: &[Result<Arc<dyn Gateway>, ConfigId>],
+    raw: &RawNotice,
+    addressed: bool,
+) -> Judged {
     let mut suspect = (ConfigId(0), SignatureStatus::Invalid, String::from("no config of this provider"));
     let mut accepted: Option<Accepted> = None;
     let mut owner: Option<ConfigId> = None;
@@ -114,7 +131,7 @@ async fn judge(house: &House, gateways: &[Result<Arc<dyn Gateway>, ConfigId>], r
             continue;
         }
         asked.push(listener.config_id);
-        match gateway.verify(raw, true).await {
+        match verify(house, &**gateway, raw, addressed).await {
             Verdict::Genuine { updates, acknowledgement } => {
                 owner = owner_of(house, gateways, listener, &updates);
                 let notice = VerifiedNotice::assertion(listener.clone(), updates);
@@ -142,6 +159,22 @@ async fn judge(house: &House, gateways: &[Result<Arc<dyn Gateway>, ConfigId>], r
         }
         Some(accepted) => Judged::Genuine(accepted),
         None => Judged::Suspect { config_id: suspect.0, signature: suspect.1, reason: suspect.2 },
+    }
+}
+
+/// Offline first. What a module cannot tell offline it may ask its provider, on the addressed form and at a pace, so that
+/// an open door does not make us call providers.
+async fn verify(house: &House, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> Verdict {
+    let offline = gateway.verify(raw, true).await;
+    match &offline {
+        Verdict::CannotTell(_) if addressed => {}
+        Verdict::Genuine { .. } | Verdict::NotGenuine(_) | Verdict::CannotTell(_) | Verdict::NotWorking(_) => {
+            return offline;
+        }
+    }
+    match house.network_verifications.check(gateway.listener().config_id) {
+        Ok(()) => gateway.verify(raw, false).await,
+        Err(_) => offline,
     }
 }
 

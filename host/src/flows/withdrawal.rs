@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use cashier_core::books::Books;
 use cashier_core::change::Change;
-use cashier_core::deposit::{self, Fresh};
+use cashier_core::deposit;
 use cashier_core::ids::Reference;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::{Actor, CustomerSession};
-use cashier_core::transaction::{KeySpace, Transaction};
+use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 use cashier_core::withdrawal::{self, WithdrawalRequest};
 
 use super::{Asking, House};

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -22,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
+use tracing::Instrument;
 use warp::Reply;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -33,10 +35,10 @@ use crate::ports::{Clock, Entropy, Fault};
 
 /// How long a request's head may take, and how long an idle connection is kept: a half-sent request must not hold a
 /// place for long.
-pub const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
+const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a TLS handshake may take: three round trips on the slowest line served.
-pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of a request's head: the longest filter (1000 list values, percent-encoded) takes 48 KiB.
 const HEAD_LENGTH_MAX: usize = 64 * 1024;
@@ -158,6 +160,8 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME_MAX)
+        // A sender that closed its half still asked: its request, once whole, is carried out and answered.
+        .half_close(true)
         .max_buf_size(HEAD_LENGTH_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
@@ -177,11 +181,14 @@ impl Hall {
         let began = self.surroundings.clock.monotonic();
         let request_id = request_id(request.headers(), &*self.surroundings.entropy);
         let ip = asker(peer, request.headers(), &self.surroundings.trusted_proxies);
-        request.extensions_mut().insert(Origin { request_id: Arc::clone(&request_id), ip });
+        let waited_us = Arc::new(AtomicU64::new(0));
+        let origin = Origin { request_id: Arc::clone(&request_id), ip, waited_us: Arc::clone(&waited_us) };
+        request.extensions_mut().insert(origin);
         let (method, path) = (request.method().clone(), logged(request.uri().path()));
 
         let mut routes = warp::service(self.routes.clone());
-        let routed = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().await;
+        let span = tracing::info_span!("request", id = %request_id);
+        let routed = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().instrument(span).await;
         let mut response = match routed {
             Ok(Ok(response)) => response,
             Err(_) => {
@@ -190,7 +197,8 @@ impl Hall {
             }
         };
 
-        let outside = response.extensions().get::<Outside>().copied().unwrap_or_default().0;
+        let provider = response.extensions().get::<Outside>().copied().unwrap_or_default().0;
+        let outside = provider + Duration::from_micros(waited_us.load(Ordering::Relaxed));
         let own = self.surroundings.clock.monotonic().saturating_sub(began).saturating_sub(outside);
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -224,14 +232,25 @@ fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> Arc<str> {
     }
 }
 
-/// The asker's address: the peer's, or the last hop that no trusted proxy stands for.
+/// The asker's address: the peer's, or the last hop that no trusted proxy stands for. What lies before a hop that cannot
+/// be read is anybody's invention.
 fn asker(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    let peer = peer.to_canonical();
     if !trusted.contains(&peer) {
         return peer;
     }
-    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-    let hops: Vec<IpAddr> = lines.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-    hops.into_iter().rev().find(|hop| !trusted.contains(hop)).unwrap_or(peer)
+    let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or_default());
+    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let address = |hop: &str| hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|hop| hop.ip())).ok();
+    let mut nearest = peer;
+    for hop in hops.into_iter().rev() {
+        let Some(hop) = address(hop) else { return nearest };
+        nearest = hop.to_canonical();
+        if !trusted.contains(&nearest) {
+            return nearest;
+        }
+    }
+    nearest
 }
 
 /// A path for the log: short, without its query, which may name people.

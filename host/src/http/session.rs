@@ -21,10 +21,10 @@ use crate::ports::Fault;
 use crate::wire::envelope::TOKEN_LENGTH_MAX;
 
 /// Keys valid at once: an old one, a new one, and room for one per issuer.
-pub const KEYS_MAX: usize = 8;
+const KEYS_MAX: usize = 8;
 
 /// Shortest secret, in bytes: HS256 asks for as many bits as its hash has (RFC 7518, section 3.2).
-pub const SECRET_LENGTH_MIN: usize = 32;
+const SECRET_LENGTH_MIN: usize = 32;
 
 /// How far clocks of issuers may run ahead, in seconds; for `nbf` and `iat`, never for `exp`.
 const CLOCK_SKEW_SECONDS: i64 = 30;
@@ -245,131 +245,4 @@ impl Claims {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixTime = UnixTime(1_779_270_000);
-
-    fn key(kid: &str, letter: u8) -> SessionKey {
-        SessionKey::new(kid, &[letter; 32]).unwrap()
-    }
-
-    fn keys() -> SessionKeys {
-        SessionKeys::new(vec![key("new", b'n'), key("old", b'o')]).unwrap()
-    }
-
-    fn signed(header: &str, claims: &str, letter: u8) -> String {
-        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let mac = key("", letter).mac(&message).unwrap().finalize().into_bytes();
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(mac))
-    }
-
-    fn customer(token: &str) -> Option<u64> {
-        keys().customer(Some(token), NOW).ok().map(|session| session.customer_id().0)
-    }
-
-    #[test]
-    fn an_issued_token_is_good_until_its_last_second_with_either_spelling() {
-        let keys = keys();
-        let token = issue_token(&keys, Role::Customer, 5, Some("ion4"), 3600, NOW).unwrap();
-        for spelling in [token.clone(), format!("Bearer {token}"), format!("bearer  {token} ")] {
-            let session = keys.customer(Some(&spelling), NOW).unwrap();
-            assert_eq!((session.customer_id(), session.brand()), (CustomerId(5), Some("ion4")));
-        }
-        assert!(keys.customer(Some(&token), NOW.plus(3599)).is_ok());
-        assert!(keys.customer(Some(&token), NOW.plus(3600)).is_err());
-        let refusal = keys.customer(None, NOW).unwrap_err();
-        assert_eq!(refusal.to_string(), "PERMISSION_DENIED: a valid customer session is required");
-    }
-
-    #[test]
-    fn a_token_of_another_implementation_verifies() {
-        // RFC 7515, appendix A.1, with its own key; its claims are not ours, so only the signature is compared.
-        let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
-        let rfc = SessionKey::new("", &URL_SAFE_NO_PAD.decode(secret).unwrap()).unwrap();
-        let message = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
-        let mac = rfc.mac(message).unwrap().finalize().into_bytes();
-        assert_eq!(URL_SAFE_NO_PAD.encode(mac), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-    }
-
-    #[test]
-    fn forged_foreign_and_untimely_tokens_are_refused() {
-        let fine = r#"{"id":5,"role":9,"exp":1779273600}"#;
-        let header = r#"{"alg":"HS256","typ":"JWT"}"#;
-        let table = [
-            ("no kid, the first key", signed(header, fine, b'n'), Some(5)),
-            ("no kid, the second key", signed(header, fine, b'o'), Some(5)),
-            ("named key", signed(r#"{"alg":"HS256","kid":"old"}"#, fine, b'o'), Some(5)),
-            ("named key, signed by another", signed(r#"{"alg":"HS256","kid":"old"}"#, fine, b'n'), None),
-            ("unknown key", signed(r#"{"alg":"HS256","kid":"older"}"#, fine, b'o'), None),
-            ("foreign key", signed(header, fine, b'x'), None),
-            ("alg none", signed(r#"{"alg":"none"}"#, fine, b'n'), None),
-            ("alg HS512", signed(r#"{"alg":"HS512"}"#, fine, b'n'), None),
-            ("alg in lower case", signed(r#"{"alg":"hs256"}"#, fine, b'n'), None),
-            ("alg given twice", signed(r#"{"alg":"none","alg":"HS256"}"#, fine, b'n'), None),
-            ("critical extension", signed(r#"{"alg":"HS256","crit":["b64"]}"#, fine, b'n'), None),
-            ("no exp", signed(header, r#"{"id":5,"role":9}"#, b'n'), None),
-            ("expired this second", signed(header, r#"{"id":5,"role":9,"exp":1779270000}"#, b'n'), None),
-            ("exp as text", signed(header, r#"{"id":5,"role":9,"exp":"1779273600"}"#, b'n'), None),
-            (
-                "nbf within skew",
-                signed(header, r#"{"id":5,"role":9,"exp":1779273600,"nbf":1779270030}"#, b'n'),
-                Some(5),
-            ),
-            ("nbf beyond", signed(header, r#"{"id":5,"role":9,"exp":1779273600,"nbf":1779270031}"#, b'n'), None),
-            ("iat beyond", signed(header, r#"{"id":5,"role":9,"exp":1779273600,"iat":1779270031}"#, b'n'), None),
-            ("id given twice", signed(header, r#"{"id":6,"id":5,"role":9,"exp":1779273600}"#, b'n'), None),
-            ("id 0", signed(header, r#"{"id":0,"role":9,"exp":1779273600}"#, b'n'), None),
-            ("negative id", signed(header, r#"{"id":-5,"role":9,"exp":1779273600}"#, b'n'), None),
-            ("a manager", signed(header, r#"{"id":5,"role":1,"exp":1779273600}"#, b'n'), None),
-            ("unknown role", signed(header, r#"{"id":5,"role":7,"exp":1779273600}"#, b'n'), None),
-            ("other claims", signed(header, r#"{"id":5,"role":9,"exp":1779273600,"x":[1]}"#, b'n'), Some(5)),
-        ];
-        for (what, token, expected) in table {
-            assert_eq!(customer(&token), expected, "{what}");
-        }
-        let token = signed(header, fine, b'n');
-        let (message, signature) = token.rsplit_once('.').unwrap();
-        let long = format!("{token}{}", "A".repeat(TOKEN_LENGTH_MAX));
-        let short = &token[..token.len() - 2];
-        for wrong in ["", ".", "..", "a.b.c", message, &format!("{message}."), &format!(".{signature}"), &long, short] {
-            assert_eq!(customer(wrong), None, "{wrong}");
-        }
-        for place in 0..token.len() {
-            let mut forged = token.clone().into_bytes();
-            forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
-            let forged = String::from_utf8(forged).unwrap();
-            // The last letter of a base64 text may carry spare bits; a strict decoder refuses those too.
-            assert_eq!(customer(&forged), None, "letter {place}");
-        }
-    }
-
-    #[test]
-    fn removing_a_key_ends_its_tokens_at_once() {
-        let keys = keys();
-        let token = issue_token(&keys, Role::Admin, 7, None, 60, NOW).unwrap();
-        let session = keys.manager(Some(&token), NOW).unwrap();
-        assert_eq!((session.manager_id(), session.role(), session.brand()), (ManagerId(7), Role::Admin, None));
-        keys.replace(vec![key("old", b'o')]).unwrap();
-        let refusal = keys.manager(Some(&token), NOW).unwrap_err();
-        assert_eq!(refusal.code, RefusalCode::Unauthorized);
-        let read =
-            parse_keys(&format!("# made today\n\nnew: {}\n old:{}\n", "6e".repeat(32), "6F".repeat(32))).unwrap();
-        keys.replace(read).unwrap();
-        assert!(keys.manager(Some(&token), NOW).is_ok());
-        for wrong in ["CANARY", "kid:CANARY", ":6", "kid 6e"] {
-            assert_eq!(parse_keys(wrong).err(), Some(KeyError::NotALine), "{wrong}");
-        }
-        let refused = [
-            parse_keys(&format!("kid:{}", "6e".repeat(31))).err(),
-            SessionKey::new("a", &[1; 31]).err(),
-            keys.replace(Vec::new()).err(),
-            keys.replace(vec![key("a", 1), key("a", 2)]).err(),
-            keys.replace((0..9).map(|n| key(&n.to_string(), n)).collect()).err(),
-        ];
-        assert_eq!(
-            refused,
-            [KeyError::Short, KeyError::Short, KeyError::None, KeyError::SameId, KeyError::TooMany].map(Some)
-        );
-    }
-}
+mod tests;

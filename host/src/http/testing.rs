@@ -1,13 +1,10 @@
-//! A door on loopback with a clock of its own, and a client that writes raw bytes, so that tests may send what no
+//! A door on loopback, and a client that writes raw bytes, so that tests may send what no
 //! well-behaved client would.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cashier_core::time::UnixTime;
-use futures_util::future::BoxFuture;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,45 +14,7 @@ use warp::filters::BoxedFilter;
 
 use crate::http::reply::Answer;
 use crate::http::serve::{Door, Surroundings, serve};
-use crate::ports::{Clock, Entropy};
-
-/// The moment of the published examples; its monotonic side is moved by hand, its sleeps are tokio's.
-#[derive(Default)]
-pub(crate) struct TestClock {
-    monotonic_us: AtomicU64,
-}
-
-impl TestClock {
-    pub(crate) const NOW: UnixTime = UnixTime(1_779_270_000);
-
-    pub(crate) fn pass(&self, length: Duration) {
-        self.monotonic_us.fetch_add(length.as_micros() as u64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> UnixTime {
-        Self::NOW
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_micros(self.monotonic_us.load(Ordering::SeqCst))
-    }
-
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(length))
-    }
-}
-
-/// Counts up.
-#[derive(Default)]
-pub(crate) struct TestEntropy(AtomicU64);
-
-impl Entropy for TestEntropy {
-    fn bits(&self) -> u128 {
-        u128::from(self.0.fetch_add(1, Ordering::SeqCst)) + 1
-    }
-}
+use crate::test_house::{TestClock, TestEntropy};
 
 /// A served door.
 pub(crate) struct TestDoor {

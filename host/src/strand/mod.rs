@@ -8,7 +8,6 @@ pub mod bodies;
 mod columns;
 mod json;
 mod load;
-mod lock;
 mod rows;
 mod schema;
 pub mod seal;
@@ -20,17 +19,18 @@ mod unproven;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
-use self::lock::Lock;
 use self::seal::{Seal, SealKeys};
 use self::sqlite::Sqlite;
 use self::thread::Line;
 pub use self::thread::{Backlog, weight};
+use crate::lock::Lock;
 use crate::ports::{Entropy, Fault, Loaded, Recorder, Synced};
+use crate::private_files;
 
 /// How much goes into one transaction, and so under one sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +61,13 @@ pub struct StrandSettings {
 /// holds it, when it is newer than this program or another program's, and when it cannot be written.
 pub fn open(settings: StrandSettings, synced: Arc<dyn Synced>) -> Result<Strand, Fault> {
     let StrandSettings { path, keys, entropy, batch } = settings;
-    sqlite::create_folder(&path)?;
+    if let Some(folder) = path.parent() {
+        private_files::create_folder(folder)?;
+    }
     let lock = Lock::take(&path.with_extension("lock"))?;
     let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
     let line = Line::start(Box::new(store), batch, synced)?;
-    Ok(Strand { line, path, _lock: lock })
+    Ok(Strand { line, path, lock: Mutex::new(Some(lock)) })
 }
 
 /// The open strand. Dropping it writes what is queued and gives the database free.
@@ -73,13 +75,16 @@ pub struct Strand {
     /// Dropped first: the lock is held until the thread has ended.
     line: Line,
     path: PathBuf,
-    _lock: Lock,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl Strand {
-    /// Writes what is queued, then ends the thread; blocks meanwhile. Submissions after this are dropped.
+    /// Writes what is queued, then ends the thread and frees the lock, whoever still holds the strand; blocks meanwhile.
+    /// Submissions after this are dropped.
     pub fn close(&self) -> Result<(), Fault> {
-        self.line.close()
+        let closed = self.line.close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        closed
     }
 
     /// What waits to be written, for admission and metrics.

@@ -1,9 +1,10 @@
 //! When the janitor looks at each transaction again. It knows no duty's meaning beyond how patient it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 
 use super::{ASK_PAUSE_MIN, Duty};
 
@@ -16,6 +17,10 @@ const RETRY_PAUSE_MAX: i64 = 60;
 /// What has no duty is looked at again after this long: flows start what they make due, and the janitor finds the rest.
 const IDLE_PAUSE: Duration = Duration::from_secs(60);
 
+/// The house's own questions that one config's provider is asked at one time: an eighth of what a gateway carries, so that
+/// a provider which is slow to answer them still gets new deposits.
+const ASKED_AT_ONCE_MAX: usize = 32;
+
 /// When each transaction is looked at again, and how often its duty was tried. Pauses are counted by the clock that only
 /// runs forward: setting the one on the wall back must not put off a credit.
 #[derive(Debug, Default)]
@@ -23,6 +28,8 @@ pub(super) struct Agenda {
     pauses: BTreeMap<TransactionId, Pause>,
     /// Where the next round begins: the first that found no room in the last.
     pub(super) next: TransactionId,
+    /// Every question under way holds a copy of its config's place.
+    asked: BTreeMap<ConfigId, Arc<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +58,12 @@ impl Agenda {
     pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration) {
         let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
         self.pauses.insert(id, Pause { until: now.saturating_add(IDLE_PAUSE), tries });
+    }
+
+    /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.
+    pub(super) fn place(&mut self, config: ConfigId) -> Option<Arc<()>> {
+        let places = self.asked.entry(config).or_default();
+        (Arc::strong_count(places) <= ASKED_AT_ONCE_MAX).then(|| Arc::clone(places))
     }
 
     /// Forgets transactions that have no duties left.

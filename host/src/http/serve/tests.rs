@@ -16,9 +16,10 @@ use warp::Filter;
 
 use super::*;
 use crate::http::asked::{Asked, asked};
-use crate::http::testing::{Client, TestClock, TestDoor};
+use crate::http::testing::{Client, TestDoor};
 use crate::http::tls;
 use crate::http::watch::{self as watching, Watched};
+use crate::test_house::TestClock;
 
 /// Answers with what was asked: method, path, ip and body.
 fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Answer,)> {
@@ -60,6 +61,18 @@ async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
         let id = heard.header("x-request-id").unwrap();
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{insane}: {id}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_askers_own_bytes_is_not_our_time() {
+    let clock = Arc::new(TestClock::default());
+    let door = TestDoor::open(echo(&clock), Arc::clone(&clock)).await;
+    let mut client = door.connect().await;
+    client.stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    clock.pass(Duration::from_secs(2));
+    let heard = client.ask("cd").await;
+    assert_eq!((heard.status, heard.header("x-own-latency-us")), (200, Some("0")));
 }
 
 #[tokio::test]
@@ -226,7 +239,11 @@ fn only_trusted_proxies_say_who_asks() {
         ("10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
         ("10.0.0.1", "rubbish", "10.0.0.1"),
-        ("10.0.0.1", "10.0.0.2", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "6.6.6.6, rubbish, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "6.6.6.6, 203.0.113.5:4711", "203.0.113.5"),
+        ("::ffff:10.0.0.1", "::ffff:203.0.113.5", "203.0.113.5"),
+        ("::ffff:192.0.2.9", "203.0.113.5", "192.0.2.9"),
     ];
     for (peer, forwarded, expected) in table {
         let mut headers = HeaderMap::new();

@@ -100,7 +100,7 @@ fn the_files_are_their_owners_alone() {
     listening.wait_for_synced(1);
     let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("bases"), 0o700);
-    for name in ["bases/cashier.db", "bases/cashier.db-wal", "bases/cashier.db-shm"] {
+    for name in ["bases/cashier.db", "bases/cashier.db-wal", "bases/cashier.db-shm", "bases/cashier.lock"] {
         assert_eq!(mode(name), 0o600, "{name}");
     }
 }
@@ -150,4 +150,13 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
         assert_eq!(other.execute(damage, []).unwrap(), 1, "{damage}");
         assert_eq!(block_on(strand.reload()).unwrap_err().to_string(), expected);
     }
+}
+
+#[test]
+fn a_closed_strand_frees_the_database_though_somebody_still_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (held, _) = opened(folder.path());
+    assert!(open(settings(folder.path()), Arc::new(Listening::default())).is_err(), "it is in use");
+    held.close().unwrap();
+    opened(folder.path());
 }

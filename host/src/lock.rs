@@ -1,27 +1,35 @@
-//! The exclusive lock beside the database: one process decides over one set of rows.
-//! It does not guard against a copy of the file opened elsewhere.
+//! The exclusive lock beside a database: one process decides over one set of rows. It does not guard against a copy of
+//! the file opened elsewhere.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use crate::ports::Fault;
+use crate::private_files;
 
 /// Longest note of the other holder that is repeated in an error; a pid line is far shorter.
 const NOTE_BYTES_MAX: u64 = 64;
 
 /// Held for as long as the database may be written; the system takes it back from a process that died.
-pub(super) struct Lock {
-    _file: File,
+pub(crate) struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child process that is just being started still has it open.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of the database was not given back before its file was closed");
+        }
+    }
 }
 
 impl Lock {
     /// Takes the lock file, or says who holds it.
-    pub(super) fn take(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn take(path: &Path) -> Result<Self, Fault> {
         let trouble = |error| Fault::new(format!("cannot use the lock file {}: {error}", path.display()));
-        let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let mut file = options.open(path).map_err(trouble)?;
+        let mut file = private_files::open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -35,7 +43,7 @@ impl Lock {
         file.rewind().map_err(trouble)?;
         write!(file, "process {}", std::process::id()).map_err(trouble)?;
         file.sync_data().map_err(trouble)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -60,7 +68,9 @@ mod tests {
         let refused = Lock::take(&path).err().unwrap().to_string();
         let expected = format!("process {} holds the lock file {}", std::process::id(), path.display());
         assert!(refused.contains(&expected), "{refused}");
+        let inherited = first.file.try_clone().unwrap();
         drop(first);
         Lock::take(&path).unwrap();
+        drop(inherited);
     }
 }

@@ -1,0 +1,147 @@
+//! A clock that a test owns, and randomness that is the same in every run. The clock may stand still, run with the
+//! machine's or faster, and be moved forward; a sleep ends when its moment has come by either way.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use cashier_core::time::UnixTime;
+use cashier_host::ports::{Clock, Entropy};
+use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+/// Where every test clock starts: the moment of the published examples.
+pub const START: i64 = 1_779_270_000;
+
+/// How fast a test clock runs by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Only [`TestClock::advance`] moves it.
+    Still,
+    /// This many of its seconds pass in one of the machine's.
+    Times(u32),
+}
+
+/// A clock of one world; clones are the same clock.
+#[derive(Clone)]
+pub struct TestClock(Arc<Inner>);
+
+struct Inner {
+    start: i64,
+    pace: Pace,
+    began: Instant,
+    moved: watch::Sender<Duration>,
+}
+
+impl TestClock {
+    pub fn new(pace: Pace) -> Self {
+        Self::starting(START, pace)
+    }
+
+    pub fn starting(start: i64, pace: Pace) -> Self {
+        Self(Arc::new(Inner { start, pace, began: Instant::now(), moved: watch::Sender::new(Duration::ZERO) }))
+    }
+
+    /// A clock that agrees with the machine's, for worlds with other processes in them.
+    pub fn of_the_machine() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the machine's clock is set");
+        Self::starting(i64::try_from(since.as_secs()).unwrap(), Pace::Times(1))
+    }
+
+    /// Moves the clock forward and wakes every sleeper whose moment has come.
+    pub fn advance(&self, by: Duration) {
+        self.0.moved.send_modify(|moved| *moved += by);
+    }
+
+    /// Moves the clock forward by whole seconds.
+    pub fn advance_seconds(&self, seconds: u64) {
+        self.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn unix(&self) -> i64 {
+        self.0.start + i64::try_from(self.0.passed().as_secs()).unwrap()
+    }
+}
+
+impl Inner {
+    fn passed(&self) -> Duration {
+        let ran = match self.pace {
+            Pace::Still => Duration::ZERO,
+            Pace::Times(times) => self.began.elapsed() * times,
+        };
+        ran + *self.moved.borrow()
+    }
+
+    /// Resolves when `moment` has come.
+    async fn until(&self, moment: Duration) {
+        let mut moved = self.moved.subscribe();
+        loop {
+            let left = moment.saturating_sub(self.passed());
+            if left.is_zero() {
+                return;
+            }
+            let runs_out = async {
+                match self.pace {
+                    Pace::Still => std::future::pending().await,
+                    Pace::Times(times) => tokio::time::sleep(left / times).await,
+                }
+            };
+            tokio::select! {
+                () = runs_out => {}
+                changed = moved.changed() => changed.expect("the clock outlives its sleepers"),
+            }
+        }
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixTime {
+        UnixTime(self.unix())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.passed()
+    }
+
+    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
+        let inner = Arc::clone(&self.0);
+        let moment = inner.passed() + length;
+        Box::pin(async move { inner.until(moment).await })
+    }
+}
+
+impl cashier_sandbox_service::Clock for TestClock {
+    fn now_unix(&self) -> i64 {
+        self.unix()
+    }
+
+    fn sleep(&self, delay: Duration) -> BoxFuture<'static, ()> {
+        Clock::sleep(self, delay)
+    }
+}
+
+/// The same bits in every run: SHA-256 of seed and counter.
+pub struct SeededEntropy {
+    seed: u64,
+    drawn: Mutex<u64>,
+}
+
+impl SeededEntropy {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: Mutex::new(0) }
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn bits(&self) -> u128 {
+        let mut drawn = self.drawn.lock().unwrap();
+        *drawn += 1;
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(b"house")
+            .chain_update(self.seed.to_be_bytes())
+            .chain_update(drawn.to_be_bytes())
+            .finalize()
+            .into();
+        u128::from_be_bytes(digest[..16].try_into().unwrap())
+    }
+}

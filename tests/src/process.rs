@@ -1,0 +1,95 @@
+//! The cashier as a process of its own: started from its settings file, killed without warning, started again.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use cashier_core::session::Role;
+use cashier_core::time::UnixTime;
+use cashier_host::app::Doors;
+use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
+use cashier_host::settings::Settings;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::places;
+use crate::world::{NO_PACE, settings_text, settle_in, write, write_stage};
+
+/// How long the process may take until its doors are open.
+const START_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A folder with everything `cashier serve` needs, and the process when it runs.
+pub struct Served {
+    folder: PathBuf,
+    doors: Option<Doors>,
+    child: Option<Child>,
+}
+
+impl Served {
+    /// Sets the stage in `folder`; `peers` are the addresses that modules may reach.
+    pub async fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
+        write_stage(folder, peers);
+        settle_in(&folder.join("bases"), roster, None).await;
+        Self { folder: folder.to_path_buf(), doors: None, child: None }
+    }
+
+    /// Starts the process and waits until its doors are open; the same doors every time.
+    pub async fn start(&mut self) -> Doors {
+        let settings = self.folder.join("cashier.toml");
+        write(&settings, &settings_text(self.doors, NO_PACE));
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
+        let mut child = Command::new(places::cashier())
+            .args(["serve", "--settings"])
+            .arg(&settings)
+            .env("RUST_LOG", "info")
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the cashier starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let opening = async {
+            let mut found = Vec::new();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some((_, address)) = line.split_once("http://") {
+                    let address = address.split('/').next().unwrap_or_default();
+                    found.push(address.parse().expect("an address"));
+                }
+                if let [customer, manager, watch] = found[..] {
+                    return Doors { customer, manager, watch };
+                }
+            }
+            panic!("the cashier did not open: {}", self.log());
+        };
+        let doors = tokio::time::timeout(START_TIME_MAX, opening).await.expect("the cashier opens in time");
+        // What else it prints is read and dropped, so that it never waits for a full pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.doors = Some(doors);
+        self.child = Some(child);
+        doors
+    }
+
+    /// Ends the process at once, as a power cut would (SIGKILL).
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("the cashier runs");
+        child.kill().await.expect("a running process can be killed");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("the cashier runs")
+    }
+
+    /// Everything it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("cashier.log")).unwrap_or_default()
+    }
+
+    pub fn token(&self, role: Role, id: u64) -> String {
+        let settings = Settings::read(&self.folder.join("cashier.toml")).expect("settings");
+        let keys = SessionKeys::new(parse_keys(&settings.session_keys).expect("keys")).expect("keys");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock that is set");
+        let now = UnixTime(i64::try_from(now.as_secs()).expect("a time"));
+        issue_token(&keys, role, id, None, 24 * 60 * 60, now).expect("a token")
+    }
+}

@@ -1,0 +1,92 @@
+//! A client that writes raw bytes, so that tests may send what no well-behaved client would.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long an answer to raw bytes may take; the longest limit of a door is ten seconds.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A connection to a door.
+pub struct Raw {
+    stream: TcpStream,
+}
+
+impl Raw {
+    /// `door` is `http://127.0.0.1:port`.
+    pub async fn connect(door: &str) -> Self {
+        let stream = TcpStream::connect(door.trim_start_matches("http://")).await.expect("the door is open");
+        stream.set_nodelay(true).expect("a socket takes options");
+        Self { stream }
+    }
+
+    /// Writes; the other side may have closed already, which its answer will tell.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Everything until the other side closes; gives what came when it stays silent for too long.
+    pub async fn read_all(&mut self) -> String {
+        let mut whole = Vec::new();
+        // An aborted connection ends the answer as a close does.
+        let _ = tokio::time::timeout(ANSWER_TIME_MAX, self.stream.read_to_end(&mut whole)).await;
+        String::from_utf8_lossy(&whole).into_owned()
+    }
+
+    /// One answer: its head and as much body as it announces.
+    pub async fn read_answer(&mut self) -> String {
+        let reading = async {
+            let mut whole = Vec::new();
+            let mut piece = [0; 4096];
+            loop {
+                match self.stream.read(&mut piece).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(length) => whole.extend_from_slice(&piece[..length]),
+                }
+                if is_whole(&whole) {
+                    break;
+                }
+            }
+            whole
+        };
+        let whole = tokio::time::timeout(ANSWER_TIME_MAX, reading).await.unwrap_or_default();
+        String::from_utf8_lossy(&whole).into_owned()
+    }
+
+    /// Goes away without waiting for anything, as a closed browser does (FIN).
+    pub fn hang_up(self) {
+        drop(self.stream);
+    }
+
+    /// Goes away as a crashed machine does (RST).
+    pub fn vanish(self) {
+        self.stream.set_zero_linger().expect("a socket takes options");
+        drop(self.stream);
+    }
+}
+
+/// A whole request with a body.
+pub fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("POST {path} HTTP/1.1\r\nhost: cashier\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    [request.as_bytes(), body].concat()
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let announced = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    body.len() >= announced.unwrap_or(0)
+}
+
+/// The status of a raw answer; 0 when there is none.
+pub fn status_of(answer: &str) -> u16 {
+    answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok()).unwrap_or(0)
+}

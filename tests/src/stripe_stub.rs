@@ -1,0 +1,264 @@
+//! A peer that answers as Stripe does where the cashier calls it, on loopback, and remembers what it was asked. It keeps
+//! no money and sends no webhooks: those are signed by the tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
+use warp::Filter;
+
+use crate::signing;
+
+pub const SECRET_KEY: &str = "sk_test_9d2b61c07e";
+pub const LIVE_SECRET_KEY: &str = "sk_live_9d2b61c07e";
+pub const WEBHOOK_SECRET: &str = "whsec_stripe_71f0ce28";
+
+/// A request as it came in.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub path: String,
+    pub authorization: String,
+    pub idempotency_key: String,
+    pub form: BTreeMap<String, String>,
+}
+
+/// What the peer does with the creations that follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mood {
+    Answering,
+    /// 402 `card_declined`.
+    Declining,
+    /// 401 with a message that quotes the key it was shown, whole.
+    Quoting,
+    /// Takes the request and answers when the mood changes.
+    Holding,
+    /// The same for questions about what became of a payment; creations are answered.
+    HoldingLookups,
+}
+
+#[derive(Debug)]
+struct State {
+    live: bool,
+    asked: Vec<Asked>,
+    /// Ids whose standing was asked for.
+    looked_up: Vec<String>,
+    /// The id that the next payment intent gets; else one is counted up.
+    next_intent: Option<String>,
+    objects: BTreeMap<String, Value>,
+}
+
+type Shared = Arc<(Mutex<State>, watch::Sender<Mood>)>;
+
+/// The running peer. Dropping it closes its door.
+pub struct StripeStub {
+    url: String,
+    state: Shared,
+    _stop: oneshot::Sender<()>,
+}
+
+impl StripeStub {
+    /// `live` is what its objects say of themselves.
+    pub async fn start(live: bool) -> Self {
+        let state =
+            State { live, asked: Vec::new(), looked_up: Vec::new(), next_intent: None, objects: BTreeMap::new() };
+        let state: Shared = Arc::new((Mutex::new(state), watch::Sender::new(Mood::Answering)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = warp::serve(routes(&state, &url)).incoming(listener).graceful(async {
+            // Dropping the sender is the signal.
+            let _ = stopped.await;
+        });
+        tokio::spawn(serving.run());
+        Self { url, state, _stop: stop }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything asked so far, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.0.lock().unwrap().asked.clone()
+    }
+
+    /// Our reference in the latest creation.
+    pub fn latest_reference(&self) -> String {
+        let asked = self.asked();
+        let latest = asked.iter().rev().find(|it| !it.form.is_empty()).expect("something was created");
+        latest.form["metadata[transaction_id]"].clone()
+    }
+
+    pub fn mood(&self, mood: Mood) {
+        self.state.1.send_replace(mood);
+    }
+
+    /// Every id whose standing was asked for, in order.
+    pub fn looked_up(&self) -> Vec<String> {
+        self.state.0.lock().unwrap().looked_up.clone()
+    }
+
+    /// Changes what an object says, such as `("pi_stub_1", "status", "succeeded")`.
+    pub fn amend(&self, id: &str, field: &str, value: Value) {
+        let mut state = self.state.0.lock().unwrap();
+        state.objects.get_mut(id).expect("an object of this peer")[field] = value;
+    }
+
+    /// Names the next payment intent.
+    pub fn next_intent(&self, id: &str) {
+        self.state.0.lock().unwrap().next_intent = Some(id.into());
+    }
+}
+
+fn routes(
+    state: &Shared,
+    url: &str,
+) -> impl Filter<Extract = (warp::reply::Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
+    let (creating, looking, url) = (Arc::clone(state), Arc::clone(state), url.to_owned());
+    let create = warp::post()
+        .and(warp::path::full())
+        .and(warp::header::optional::<String>("authorization"))
+        .and(warp::header::optional::<String>("idempotency-key"))
+        .and(warp::body::form())
+        .then(move |path: warp::path::FullPath, authorization: Option<String>, key: Option<String>, form| {
+            let asked = Asked {
+                path: path.as_str().to_owned(),
+                authorization: authorization.unwrap_or_default(),
+                idempotency_key: key.unwrap_or_default(),
+                form,
+            };
+            let (state, url) = (Arc::clone(&creating), url.clone());
+            async move { answer(&state, &url, asked).await }
+        });
+    let look = warp::get().and(warp::path::full()).then(move |path: warp::path::FullPath| {
+        let id = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+        let state = Arc::clone(&looking);
+        async move { look_up(&state, id).await }
+    });
+    create.or(look).unify()
+}
+
+async fn look_up(state: &Shared, id: String) -> warp::reply::Response {
+    let mut mood = state.1.subscribe();
+    state.0.lock().unwrap().looked_up.push(id.clone());
+    // A peer that is gone has no mood any more; its answer comes all the same.
+    let _ = mood.wait_for(|mood| *mood != Mood::HoldingLookups).await;
+    let found = state.0.lock().unwrap().objects.get(&id).cloned();
+    match found {
+        Some(object) => reply(200, &object),
+        None => reply(404, &json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}})),
+    }
+}
+
+async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Response {
+    let mut mood = state.1.subscribe();
+    let present = mood.borrow_and_update().clone();
+    let object = {
+        let mut state = state.0.lock().unwrap();
+        let number = state.asked.len() + 1;
+        state.asked.push(asked.clone());
+        let object = match asked.path.as_str() {
+            "/v1/checkout/sessions" => session(url, number, state.live, &asked.form),
+            _ => {
+                let id = state.next_intent.take().unwrap_or_else(|| format!("pi_stub_{number}"));
+                intent(&id, state.live, &asked.form)
+            }
+        };
+        if !matches!(present, Mood::Declining | Mood::Quoting) {
+            let id = object["id"].as_str().unwrap_or_default().to_owned();
+            state.objects.insert(id, object.clone());
+        }
+        object
+    };
+    match present {
+        Mood::Answering | Mood::HoldingLookups => reply(200, &object),
+        Mood::Declining => {
+            let error = json!({"error": {"type": "card_error", "code": "card_declined", "message": "declined"}});
+            reply(402, &error)
+        }
+        Mood::Quoting => {
+            let message = format!("Invalid API Key provided: {}", asked.authorization);
+            reply(401, &json!({"error": {"type": "invalid_request_error", "code": "api_key_bad", "message": message}}))
+        }
+        Mood::Holding => {
+            // A peer that is gone has no mood any more; its answer comes all the same.
+            let _ = mood.changed().await;
+            reply(200, &object)
+        }
+    }
+}
+
+fn session(url: &str, number: usize, live: bool, form: &BTreeMap<String, String>) -> Value {
+    let id = format!("cs_stub_{number}");
+    let unit: i64 = form["line_items[0][price_data][unit_amount]"].parse().unwrap_or_default();
+    json!({
+        "id": id, "object": "checkout.session", "amount_total": unit,
+        "currency": form["line_items[0][price_data][currency]"],
+        "client_reference_id": form["client_reference_id"],
+        "metadata": {"transaction_id": form["metadata[transaction_id]"]},
+        "livemode": live, "mode": "payment", "payment_intent": null, "payment_status": "unpaid", "status": "open",
+        "url": format!("{url}/c/pay/{id}"),
+    })
+}
+
+fn intent(id: &str, live: bool, form: &BTreeMap<String, String>) -> Value {
+    let amount: i64 = form["amount"].parse().unwrap_or_default();
+    json!({
+        "id": id, "object": "payment_intent", "amount": amount, "amount_received": 0, "currency": form["currency"],
+        "client_secret": format!("{id}_secret_1"), "livemode": live, "status": "requires_payment_method",
+        "metadata": {"transaction_id": form["metadata[transaction_id]"]},
+    })
+}
+
+fn reply(status: u16, body: &Value) -> warp::reply::Response {
+    use warp::Reply;
+    let status = http::StatusCode::from_u16(status).expect("a status");
+    warp::reply::with_status(warp::reply::json(body), status).into_response()
+}
+
+/// What Stripe would say of a payment; `amount` in minor units.
+#[derive(Debug, Clone)]
+pub struct Said<'a> {
+    pub event_id: &'a str,
+    pub reference: &'a str,
+    pub intent: &'a str,
+    pub amount: i64,
+    pub currency: &'a str,
+    pub live: bool,
+}
+
+impl Said<'_> {
+    /// `payment_intent.succeeded`
+    pub fn intent_succeeded(&self, created: i64) -> Value {
+        json!({
+            "id": self.event_id, "object": "event", "type": "payment_intent.succeeded", "created": created,
+            "livemode": self.live, "api_version": "2025-01-27.acacia",
+            "data": {"object": {
+                "id": self.intent, "object": "payment_intent", "amount": self.amount, "amount_received": self.amount,
+                "currency": self.currency, "livemode": self.live, "status": "succeeded",
+                "metadata": {"transaction_id": self.reference},
+            }},
+        })
+    }
+
+    /// `checkout.session.completed`, paid.
+    pub fn session_completed(&self, session: &str, created: i64) -> Value {
+        json!({
+            "id": self.event_id, "object": "event", "type": "checkout.session.completed", "created": created,
+            "livemode": self.live, "api_version": "2025-01-27.acacia",
+            "data": {"object": {
+                "id": session, "object": "checkout.session", "amount_total": self.amount, "currency": self.currency,
+                "livemode": self.live, "payment_status": "paid", "status": "complete", "payment_intent": self.intent,
+                "client_reference_id": self.reference, "metadata": {"transaction_id": self.reference},
+            }},
+        })
+    }
+}
+
+/// A body with the header that makes it genuine under `secret` at `at`.
+pub fn signed(secret: &str, at: i64, event: &Value) -> (Vec<u8>, (&'static str, String)) {
+    let body = event.to_string().into_bytes();
+    let signature = signing::timed_signature(secret, at, &body);
+    (body, ("stripe-signature", signature))
+}
