@@ -10,19 +10,17 @@ use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::provider_config::ProviderConfig;
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::flows::{House, Ports, Rules, configure, janitor};
-use crate::http::customers::Customers;
+use crate::http;
 use crate::http::serve::{Door, Surroundings};
 use crate::http::session::{SessionKeys, parse_keys};
-use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::manager::Desk;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginSettings, Plugins, World};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
@@ -36,10 +34,17 @@ use crate::trading::embedded::Embedded;
 /// How long requests and flows under way may take to end when the house stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Open connections per listener; beyond these the system's own queue holds them.
+/// Open connections per listener; beyond these the system's own queue holds them. Customers and providers: twice the
+/// 2,000 that may idle while others pay.
 const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
+/// A back office of some hundred people with one each.
 const MANAGER_CONNECTIONS_MAX: usize = 512;
+/// A few collectors and load balancers that keep theirs open.
 const WATCH_CONNECTIONS_MAX: usize = 64;
+
+/// Newcomers the system holds until they are accepted. The default of 128 overflows when customers come back all at once
+/// after an outage, and whoever falls out waits a second for the next try.
+const LISTEN_QUEUE: u32 = 1024;
 
 /// Clock, randomness and program, handed in so that tests own them.
 #[derive(Clone)]
@@ -90,10 +95,10 @@ impl CashierManager {
     ) -> Result<Self, Fault> {
         let keys = session_keys(&settings)?;
         let tls = tls(&settings)?;
-        let sockets = Sockets::bind(&settings).await?;
+        let sockets = Sockets::bind(&settings)?;
         let doors = sockets.doors()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", doors.customer).into());
+        let own_url = || format!("{}://{}", settings.scheme(), doors.customer).into();
+        let public_url = settings.public_url.clone().unwrap_or_else(own_url);
 
         let board = Arc::new(Board::new());
         let strand = Arc::new(strand::open(
@@ -218,7 +223,8 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
     let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
     let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
-    let (plugins, reports) = Plugins::open(
+    // What became of each module is in the log already.
+    let (plugins, _) = Plugins::open(
         PluginSettings {
             file: settings.plugins.clone(),
             var: settings.var.clone(),
@@ -233,9 +239,6 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
         },
     )
     .map_err(Fault::new)?;
-    for report in reports {
-        tracing::info!(?report, "module");
-    }
     Ok(plugins)
 }
 
@@ -246,15 +249,24 @@ struct Sockets {
     watch: TcpListener,
 }
 
+/// Listens with a queue long enough for a burst; the address is free again as soon as the house has closed.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_QUEUE)
+}
+
 impl Sockets {
-    async fn bind(settings: &Settings) -> Result<Self, Fault> {
-        let bind = async |field: &str, address: SocketAddr| {
-            TcpListener::bind(address).await.map_err(|error| Fault::new(format!("{field} {address}: {error}")))
+    fn bind(settings: &Settings) -> Result<Self, Fault> {
+        let bind = |field: &str, address: SocketAddr| {
+            listen(address).map_err(|error| Fault::new(format!("{field} {address}: {error}")))
         };
         Ok(Self {
-            customer: bind("customer_listen", settings.customer_listen).await?,
-            manager: bind("manager_listen", settings.manager_listen).await?,
-            watch: bind("watch_listen", settings.watch_listen).await?,
+            customer: bind("customer_listen", settings.customer_listen)?,
+            manager: bind("manager_listen", settings.manager_listen)?,
+            watch: bind("watch_listen", settings.watch_listen)?,
         })
     }
 
@@ -264,56 +276,28 @@ impl Sockets {
     }
 
     fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>, tls: Option<Arc<ServerConfig>>) -> [Door; 3] {
-        let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
-        let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
-        let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
-        let (customer_routes, manager_routes) =
-            (http::customers::routes(Arc::new(customers)), http::managers::routes(Arc::new(desk)));
         [
             Door {
                 name: "customer",
                 socket: self.customer,
                 tls: tls.clone(),
                 connections_max: CUSTOMER_CONNECTIONS_MAX,
-                routes: customer_routes,
+                routes: http::customer_routes(house, keys),
             },
             Door {
                 name: "manager",
                 socket: self.manager,
                 tls,
                 connections_max: MANAGER_CONNECTIONS_MAX,
-                routes: manager_routes,
+                routes: http::manager_routes(house, keys),
             },
             Door {
                 name: "watch",
                 socket: self.watch,
                 tls: None,
                 connections_max: WATCH_CONNECTIONS_MAX,
-                routes: http::watch::routes(watched),
+                routes: http::watch_routes(house),
             },
         ]
-    }
-}
-
-/// What the watching door asks of the house.
-struct Watch(Arc<House>);
-
-impl Watched for Watch {
-    fn ready(&self) -> Result<(), String> {
-        if self.0.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
-    }
-
-    fn metrics(&self) -> String {
-        let open = u8::from(self.0.ledger.is_open());
-        let transactions = self.0.ledger.glance(|books| books.transactions()).unwrap_or_default();
-        let duties = self.0.ledger.glance(|books| books.unsettled().len()).unwrap_or_default();
-        format!(
-            "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\n\
-             cashier_ledger_open {open}\n\
-             # HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\n\
-             cashier_transactions {transactions}\n\
-             # HELP cashier_duties Transactions with something left to do.\n# TYPE cashier_duties gauge\n\
-             cashier_duties {duties}\n"
-        )
     }
 }

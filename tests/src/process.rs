@@ -9,14 +9,12 @@ use cashier_core::time::UnixTime;
 use cashier_host::app::Doors;
 use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
 use cashier_host::settings::Settings;
-use cashier_host::trading::embedded::Embedded;
-use cashier_host::trading::import;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::places;
-use crate::world::{NO_PACE, settings_text, write, write_stage};
+use crate::world::{NO_PACE, settings_text, settle_in, write, write_stage};
 
 /// How long the process may take until its doors are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -30,11 +28,9 @@ pub struct Served {
 
 impl Served {
     /// Sets the stage in `folder`; `peers` are the addresses that modules may reach.
-    pub fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
+    pub async fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
         write_stage(folder, peers);
-        let server = Embedded::open(&folder.join("bases")).expect("the embedded trading server opens");
-        import::import_text(&roster.to_string(), &server).unwrap_or_else(|error| panic!("{error}"));
-        server.close();
+        settle_in(&folder.join("bases"), roster, None).await;
         Self { folder: folder.to_path_buf(), doors: None, child: None }
     }
 

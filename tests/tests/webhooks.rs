@@ -1,5 +1,4 @@
 //! Whatever is heard, however often, in whatever order and through whichever path: one payment is one credit.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use cashier_tests::customer::order;
 use cashier_tests::http::Reply;

@@ -2,11 +2,12 @@
 //! aggregate and gives the next one; what differs becomes changes.
 
 use crate::change::Change;
-use crate::facts::{self, Hearing, PersonFact, ProviderFact, Standing};
+use crate::facts::{Hearing, PersonFact, ProviderFact};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::Listener;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::refs::ProviderRef;
+use crate::standing::{self, Standing};
 use crate::status::OperationStatus;
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, NextAction, Transaction};
@@ -39,7 +40,7 @@ pub enum CreateEnding {
 impl Aggregate {
     pub fn standing(&self) -> Standing {
         let transaction = &self.transaction;
-        facts::derive(
+        standing::derive(
             transaction.nature(),
             transaction.amount.minor,
             &transaction.facts,
@@ -96,13 +97,22 @@ impl Aggregate {
         at: Circumstances,
     ) -> Vec<Change> {
         let mut ended = self.clone();
-        let repeated = self.transaction.first_answer == FirstAnswer::Unknown;
+        // The first call may have arrived, and what a customer was told stays told.
+        let (repeated, told) = match self.transaction.first_answer {
+            FirstAnswer::Open => (false, false),
+            FirstAnswer::Unknown => (true, false),
+            FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => (true, true),
+        };
+        let kept = (self.transaction.first_answer, self.transaction.next_action);
         let (answer, action, fact) = match ending {
-            // A repeat that never left says nothing of the first call, and the first answer given stays given.
+            // A repeat that never left says nothing of the first call.
             CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
+            // An order the provider took is not undone by the refusal of its repetition; a notice will tell.
+            CreateEnding::Declined { .. } if told => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
                 (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
             }
+            CreateEnding::Accepted(_) if told => (kept.0, kept.1, ProviderFact::Accepted),
             CreateEnding::Accepted(action) => (FirstAnswer::Accepted, *action, ProviderFact::Accepted),
             CreateEnding::Declined { reason } => {
                 (FirstAnswer::Declined, NextAction::None, ProviderFact::Declined { reason: reason.clone() })

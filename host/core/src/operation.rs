@@ -1,9 +1,10 @@
 //! Balance operations: how owed becomes posted. At most one operation of a transaction is unsettled at any time, a
 //! refused one is final, and its id is its key at the trading server (API.md section 5, money moves once).
 
-use crate::facts::{PersonFact, Posted, Standing};
+use crate::facts::PersonFact;
 use crate::ids::{Login, OperationId, TransactionId};
 use crate::money::Money;
+use crate::standing::{Posted, Standing};
 use crate::status::{OperationCmd, OperationReason, OperationStatus, TransactionType};
 use crate::time::UnixTime;
 use crate::transaction::Transaction;

@@ -1,14 +1,17 @@
 //! Whether a transaction has something left to do. What exactly is left, and when, is for the flows to derive; the
 //! books only keep the list short.
 
-use crate::facts::{self, Doubt, ProviderFact};
+use crate::facts::{Doubt, ProviderFact};
 use crate::operation::{self, BalanceOperation};
+use crate::standing;
 use crate::status::{Source, TransactionStatus};
 use crate::transaction::{FirstAnswer, Transaction};
 
 pub(super) fn has_duty(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     let create_open = transaction.source == Source::Provider && transaction.first_answer == FirstAnswer::Open;
+    let unpaid = transaction.source == Source::Provider && transaction.is_unpaid();
     create_open
+        || unpaid
         || operations.iter().any(BalanceOperation::is_unsettled)
         || (!transaction.status.is_final() && (transaction.expires_time.is_set() || must_ask(transaction)))
         || owes(transaction, operations)
@@ -61,6 +64,6 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         | TransactionStatus::ManualReview => {}
     }
     let posted = operation::posted(operations);
-    let standing = facts::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
+    let standing = standing::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
     standing.may_post && standing.owed_minor != posted.minor
 }

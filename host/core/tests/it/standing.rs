@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use cashier_core::facts::{Doubt, Facts, Heard, Nature, Posted, ProviderFact, Standing, derive};
+use cashier_core::facts::{Doubt, Facts, Heard, ProviderFact};
 use cashier_core::ids::Seq;
+use cashier_core::standing::{Nature, Posted, Standing, derive};
 use cashier_core::status::TransactionStatus;
 use expect_test::expect_file;
 use proptest::prelude::*;

@@ -1,0 +1,158 @@
+//! Where a transaction stands and what it owes, derived from the facts heard (API.md section 5, the status table). It
+//! plans no money moves; `operation` does.
+
+mod summary;
+
+use self::summary::{News, Persons};
+use crate::facts::{Doubt, Facts, Heard, ProviderFact, Reason};
+use crate::status::TransactionStatus;
+
+/// What a transaction is, as far as its status and debt are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    ProviderDeposit,
+    ManualDeposit,
+    ManualWithdrawal,
+}
+
+/// What its balance operations have done so far, in minor units of the account currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// The sum of posted operations, with sign.
+    pub minor: i64,
+    /// The newest settled operation was refused by the trading server.
+    pub refused: bool,
+}
+
+/// Everything derived from the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub status: TransactionStatus,
+    pub reason: Reason,
+    /// What the trading account should have received in all, minor units, with sign.
+    pub owed_minor: i64,
+    /// Whether a new balance operation may be planned: not held, rejected or in doubt.
+    pub may_post: bool,
+}
+
+/// Derives where a transaction of `amount_minor` stands (API.md section 5, the status table, first line that fits).
+pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) -> Standing {
+    let persons = Persons::read(&facts.persons);
+    let free = match nature {
+        Nature::ProviderDeposit => provider_deposit(amount_minor, &facts.provider, &persons, posted),
+        Nature::ManualDeposit => manual(amount_minor, &persons, posted),
+        Nature::ManualWithdrawal => manual(amount_minor.saturating_neg(), &persons, posted),
+    };
+    let Some(held) = persons.held else { return free };
+    let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && is_definite(&known.fact))
+        && !agrees(held.fact, free.status);
+    if contradicts {
+        let detail = format!("a person wrote {}, the provider says {}", held.fact.word(), free.status.word());
+        return Standing {
+            status: TransactionStatus::ManualReview,
+            reason: Reason::new("HELD_BUT_HEARD", detail),
+            may_post: false,
+            ..free
+        };
+    }
+    // The facts' reason would explain another status than the one that was written.
+    let reason = if held.fact == free.status { free.reason } else { Reason::default() };
+    Standing { status: held.fact, reason, may_post: false, ..free }
+}
+
+/// A held "credited" means settled outside, so being paid does not contradict it; neither does a held stage of payment.
+fn agrees(held: TransactionStatus, heard: TransactionStatus) -> bool {
+    use TransactionStatus as S;
+    let paid = |status| matches!(status, S::ProviderConfirmed | S::Credited | S::CreditFailed);
+    held == heard || (paid(held) && paid(heard))
+}
+
+fn is_definite(fact: &ProviderFact) -> bool {
+    match fact {
+        ProviderFact::Unanswered | ProviderFact::Doubt(Doubt::OutcomeUnknown) => false,
+        ProviderFact::Accepted
+        | ProviderFact::AdvanceWanted { .. }
+        | ProviderFact::Confirmed { .. }
+        | ProviderFact::Declined { .. }
+        | ProviderFact::Cancelled { .. }
+        | ProviderFact::Refund { .. }
+        | ProviderFact::RefundedTotal { .. }
+        | ProviderFact::Chargeback { .. }
+        | ProviderFact::ChargebackReversed { .. }
+        | ProviderFact::Doubt(Doubt::AmountUnstated { .. } | Doubt::Mismatch { .. } | Doubt::Look { .. }) => true,
+    }
+}
+
+fn provider_deposit(amount: i64, provider: &[Heard<ProviderFact>], persons: &Persons, posted: Posted) -> Standing {
+    use TransactionStatus as S;
+    let news = News::read(provider);
+    let confirmed = match persons.resolved {
+        Some((_, resolved)) => resolved,
+        None if news.payments.is_empty() => 0,
+        None => amount,
+    };
+    let refunded = persons.refunded(&news);
+    let reversed = refunded.with_asked.saturating_add(news.charged_back());
+    let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
+    let stands = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
+    let settles = persons.money_released && persons.rejected.is_none();
+
+    if let Some(reason) = news.doubt(amount, persons) {
+        return stands(S::ManualReview, reason, false);
+    }
+    if news.charged_back() > 0 {
+        return stands(S::Chargeback, Reason::new("CHARGEBACK", ""), settles);
+    }
+    if refunded.done > 0 && refunded.done >= amount {
+        return stands(S::Refunded, Reason::default(), settles);
+    }
+    if confirmed > 0 {
+        if persons.rejected.is_some() {
+            return stands(S::ManualReview, Reason::new("CONFIRMED_BUT_REJECTED", ""), false);
+        }
+        let note = if reversed > 0 { Reason::new("PARTLY_REFUNDED", "") } else { Reason::default() };
+        // More posted than owed: the credit stands and a part of it waits to be taken back.
+        return if posted.minor >= owed_minor {
+            stands(S::Credited, note, settles)
+        } else if posted.refused {
+            stands(S::CreditFailed, Reason::new("CREDIT_REFUSED", ""), settles)
+        } else {
+            stands(S::ProviderConfirmed, note, settles)
+        };
+    }
+    if persons.resolved.is_some_and(|(resolved_at, _)| news.payments.values().any(|heard| *heard > resolved_at)) {
+        return stands(S::ManualReview, Reason::new("CONFIRMED_BUT_REJECTED", ""), false);
+    }
+    if persons.rejected.is_some() || persons.resolved.is_some() {
+        return stands(S::Cancelled, Reason::new("REJECTED", ""), settles && persons.rejected.is_none());
+    }
+    if let Some(reason) = news.cancelled {
+        return stands(S::Cancelled, Reason::new(reason, ""), settles);
+    }
+    if let Some(reason) = news.declined {
+        return stands(S::Failed, Reason::new("PROVIDER_DECLINED", reason), settles);
+    }
+    if news.accepted || news.unanswered {
+        return stands(S::PendingPayment, Reason::default(), settles);
+    }
+    stands(S::Created, Reason::default(), settles)
+}
+
+fn manual(owed_when_approved: i64, persons: &Persons, posted: Posted) -> Standing {
+    use TransactionStatus as S;
+    let stands =
+        |status, code, owed_minor, may_post| Standing { status, reason: Reason::new(code, ""), owed_minor, may_post };
+    let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
+    let settles = persons.money_released;
+    if approved && posted.minor == owed_when_approved {
+        stands(S::Credited, "", owed_when_approved, settles)
+    } else if approved && posted.refused {
+        stands(S::ManualReview, "CREDIT_REFUSED", owed_when_approved, settles)
+    } else if approved {
+        stands(S::ManualReview, "", owed_when_approved, settles)
+    } else if persons.rejected.is_some() {
+        stands(S::Cancelled, "REJECTED", 0, false)
+    } else {
+        stands(S::ManualReview, "", 0, false)
+    }
+}

@@ -1,0 +1,226 @@
+//! Facts summed up so that order and repetition are gone: what the provider said, and the latest of each kind that
+//! persons decided.
+
+use std::collections::BTreeMap;
+
+use super::is_definite;
+use crate::facts::{Doubt, Heard, PersonFact, ProviderFact, Reason};
+use crate::ids::Seq;
+use crate::status::TransactionStatus;
+
+/// The provider's facts, summed up so that order and repetition are gone.
+#[derive(Default)]
+pub(super) struct News<'a> {
+    pub(super) accepted: bool,
+    pub(super) unanswered: bool,
+    /// Payment id and the seq it was first heard at.
+    pub(super) payments: BTreeMap<&'a str, Seq>,
+    pub(super) declined: Option<&'a str>,
+    pub(super) cancelled: Option<&'a str>,
+    pub(super) refunds: BTreeMap<&'a str, i64>,
+    /// The sums so far, each with the seq it was heard at.
+    pub(super) refund_totals: Vec<(Seq, i64)>,
+    pub(super) chargebacks: BTreeMap<&'a str, i64>,
+    pub(super) reversals: Vec<&'a str>,
+    pub(super) doubts: Vec<(Seq, &'a Doubt)>,
+    pub(super) definite: bool,
+    pub(super) newest_reversal: Seq,
+}
+
+impl<'a> News<'a> {
+    pub(super) fn read(provider: &'a [Heard<ProviderFact>]) -> Self {
+        let mut news = Self::default();
+        for known in provider {
+            news.definite |= is_definite(&known.fact);
+            match &known.fact {
+                ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. } => news.accepted = true,
+                ProviderFact::Unanswered => news.unanswered = true,
+                ProviderFact::Confirmed { payment, .. } => {
+                    let first = news.payments.entry(payment).or_insert(known.seq);
+                    *first = known.seq.min(*first);
+                }
+                ProviderFact::Declined { reason } => news.declined = news.declined.max(Some(&**reason)),
+                ProviderFact::Cancelled { reason } => news.cancelled = news.cancelled.max(Some(&**reason)),
+                ProviderFact::Refund { id, minor } => {
+                    let known_minor = news.refunds.entry(id).or_default();
+                    *known_minor = (*known_minor).max(*minor);
+                    news.newest_reversal = news.newest_reversal.max(known.seq);
+                }
+                ProviderFact::RefundedTotal { minor } => {
+                    news.refund_totals.push((known.seq, *minor));
+                    news.newest_reversal = news.newest_reversal.max(known.seq);
+                }
+                ProviderFact::Chargeback { id, minor } => {
+                    let known_minor = news.chargebacks.entry(id).or_default();
+                    *known_minor = (*known_minor).max(*minor);
+                    news.newest_reversal = news.newest_reversal.max(known.seq);
+                }
+                ProviderFact::ChargebackReversed { id } => news.reversals.push(id),
+                ProviderFact::Doubt(doubt) => news.doubts.push((known.seq, doubt)),
+            }
+        }
+        news
+    }
+
+    /// What the provider says was refunded: the larger of its single refunds and its sums so far.
+    pub(super) fn refunded(&self) -> i64 {
+        let single = self.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
+        self.refund_totals.iter().fold(single, |most, (_, total)| most.max(*total))
+    }
+
+    /// The sum of disputes that were not reversed.
+    pub(super) fn charged_back(&self) -> i64 {
+        let open = self.chargebacks.iter().filter(|(id, _)| !self.reversals.contains(*id));
+        open.fold(0, |sum, (_, minor)| sum.saturating_add(*minor))
+    }
+
+    /// The first doubt, in a fixed order, that nothing has cured and no person has resolved since.
+    pub(super) fn doubt(&self, amount: i64, persons: &Persons) -> Option<Reason> {
+        let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
+        let named = || self.payments.iter().filter(|(id, _)| !id.is_empty());
+        let newest_payment = named().map(|(_, heard)| heard).max().filter(|_| named().count() > 1);
+        if newest_payment.is_some_and(|newest| *newest > resolved_at) {
+            let ids: Vec<&str> = named().map(|(id, _)| *id).collect();
+            return Some(Reason::new("SECOND_PAYMENT", ids.join(" and ")));
+        }
+        if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
+            return Some(Reason::new("BEYOND_CONFIRMED", "the provider states more reversed than was ordered"));
+        }
+        let mut open: Vec<&Doubt> = Vec::new();
+        for (seq, doubt) in &self.doubts {
+            let cured = match doubt {
+                Doubt::OutcomeUnknown => self.definite,
+                Doubt::AmountUnstated { payment } => {
+                    let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
+                    self.payments.keys().any(|known| same(known))
+                }
+                Doubt::Mismatch { .. } | Doubt::Look { .. } => false,
+            };
+            if !cured && *seq > resolved_at {
+                open.push(doubt);
+            }
+        }
+        open.into_iter().min().map(Doubt::reason)
+    }
+}
+
+impl Doubt {
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::OutcomeUnknown => Reason::new("OUTCOME_UNKNOWN", "the provider was asked and cannot be asked again"),
+            Self::AmountUnstated { payment } => {
+                let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
+                Reason::new("AMOUNT_UNSTATED", format!("{named} was confirmed without an amount"))
+            }
+            Self::Mismatch { what, expected, stated, .. } => {
+                let code = format!("{}_MISMATCH", what.to_uppercase());
+                Reason::new(&code, format!("expected {expected}, the provider states {stated}"))
+            }
+            Self::Look { word } => Reason::new("PROVIDER_REVIEW", word.clone()),
+        }
+    }
+}
+
+/// The persons' facts, the latest of each kind.
+pub(super) struct Persons<'a> {
+    pub(super) held: Option<Heard<TransactionStatus>>,
+    pub(super) approved: Option<Seq>,
+    pub(super) rejected: Option<Seq>,
+    pub(super) resolved: Option<(Seq, i64)>,
+    /// False after a hold, until a person lets money move again.
+    pub(super) money_released: bool,
+    pub(super) refunds: BTreeMap<&'a str, AskedRefund<'a>>,
+}
+
+pub(super) struct AskedRefund<'a> {
+    pub(super) seq: Seq,
+    pub(super) minor: i64,
+    pub(super) state: RefundState<'a>,
+}
+
+/// What was refunded, in minor units.
+pub(super) struct Refunded {
+    /// By the provider's own word, in an event or in the answer to a refund that was asked.
+    pub(super) done: i64,
+    /// And with the refunds that are asked and not refused.
+    pub(super) with_asked: i64,
+}
+
+pub(super) enum RefundState<'a> {
+    Asked,
+    Refused,
+    Done(&'a str),
+}
+
+impl<'a> Persons<'a> {
+    pub(super) fn read(persons: &'a [Heard<PersonFact>]) -> Self {
+        let mut latest: Vec<&Heard<PersonFact>> = persons.iter().collect();
+        latest.sort_by_key(|known| known.seq);
+        let mut read = Self {
+            held: None,
+            approved: None,
+            rejected: None,
+            resolved: None,
+            money_released: true,
+            refunds: BTreeMap::new(),
+        };
+        for known in latest {
+            match &known.fact {
+                PersonFact::Held(status) => {
+                    read.held = Some(Heard { seq: known.seq, at: known.at, fact: *status });
+                    read.money_released = false;
+                }
+                PersonFact::Released => read.held = None,
+                PersonFact::Approved => {
+                    read.approved = Some(known.seq);
+                    read.money_released = true;
+                }
+                PersonFact::Rejected => read.rejected = Some(known.seq),
+                PersonFact::Resolved { minor } => {
+                    read.resolved = Some((known.seq, *minor));
+                    read.rejected = None;
+                    read.money_released = true;
+                }
+                PersonFact::Retried => read.money_released = true,
+                PersonFact::RefundAsked { id, minor } => {
+                    read.refunds.insert(id, AskedRefund { seq: known.seq, minor: *minor, state: RefundState::Asked });
+                }
+                PersonFact::RefundRefused { id } => {
+                    if let Some(asked) = read.refunds.get_mut(&**id) {
+                        asked.state = RefundState::Refused;
+                    }
+                }
+                PersonFact::RefundDone { id, refund } => {
+                    if let Some(asked) = read.refunds.get_mut(&**id) {
+                        asked.state = RefundState::Done(refund);
+                    }
+                }
+            }
+        }
+        read
+    }
+
+    /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
+    /// sum so far heard after the asking includes it, one heard before does not.
+    pub(super) fn refunded(&self, news: &News<'_>) -> Refunded {
+        let (mut done, mut asked) = (0_i64, 0_i64);
+        let mut all_asked: Vec<(Seq, i64)> = Vec::new();
+        for refund in self.refunds.values() {
+            match refund.state {
+                RefundState::Refused => continue,
+                RefundState::Done(id) if news.refunds.contains_key(id) => {}
+                RefundState::Done(_) => done = done.saturating_add(refund.minor),
+                RefundState::Asked => asked = asked.saturating_add(refund.minor),
+            }
+            all_asked.push((refund.seq, refund.minor));
+        }
+        let single = news.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
+        let done = single.saturating_add(done);
+        let mut with_asked = done.saturating_add(asked);
+        for (heard, total) in &news.refund_totals {
+            let later = all_asked.iter().filter(|(asked_at, _)| asked_at > heard);
+            with_asked = with_asked.max(later.fold(*total, |sum, (_, minor)| sum.saturating_add(*minor)));
+        }
+        Refunded { done: done.max(news.refunded()), with_asked }
+    }
+}
