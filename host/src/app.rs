@@ -17,12 +17,10 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::flows::{House, Ports, Rules, configure, janitor};
-use crate::http::customers::Customers;
+use crate::http;
 use crate::http::serve::{Door, Surroundings};
 use crate::http::session::{SessionKeys, parse_keys};
-use crate::http::{self, watch::Watched};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::manager::Desk;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginSettings, Plugins, World};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
@@ -36,9 +34,12 @@ use crate::trading::embedded::Embedded;
 /// How long requests and flows under way may take to end when the house stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Open connections per listener; beyond these the system's own queue holds them.
+/// Open connections per listener; beyond these the system's own queue holds them. Customers and providers: twice the
+/// 2,000 that may idle while others pay.
 const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
+/// A back office of some hundred people with one each.
 const MANAGER_CONNECTIONS_MAX: usize = 512;
+/// A few collectors and load balancers that keep theirs open.
 const WATCH_CONNECTIONS_MAX: usize = 64;
 
 /// Newcomers the system holds until they are accepted. The default of 128 overflows when customers come back all at once
@@ -96,8 +97,8 @@ impl CashierManager {
         let tls = tls(&settings)?;
         let sockets = Sockets::bind(&settings)?;
         let doors = sockets.doors()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", doors.customer).into());
+        let own_url = || format!("{}://{}", settings.scheme(), doors.customer).into();
+        let public_url = settings.public_url.clone().unwrap_or_else(own_url);
 
         let board = Arc::new(Board::new());
         let strand = Arc::new(strand::open(
@@ -222,7 +223,8 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
     let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
     let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
-    let (plugins, reports) = Plugins::open(
+    // What became of each module is in the log already.
+    let (plugins, _) = Plugins::open(
         PluginSettings {
             file: settings.plugins.clone(),
             var: settings.var.clone(),
@@ -237,9 +239,6 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
         },
     )
     .map_err(Fault::new)?;
-    for report in reports {
-        tracing::info!(?report, "module");
-    }
     Ok(plugins)
 }
 
@@ -277,56 +276,28 @@ impl Sockets {
     }
 
     fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>, tls: Option<Arc<ServerConfig>>) -> [Door; 3] {
-        let watched: Arc<dyn Watched> = Arc::new(Watch(Arc::clone(house)));
-        let customers = Customers { house: Arc::clone(house), keys: Arc::clone(keys) };
-        let desk = Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ };
-        let (customer_routes, manager_routes) =
-            (http::customers::routes(Arc::new(customers)), http::managers::routes(Arc::new(desk)));
         [
             Door {
                 name: "customer",
                 socket: self.customer,
                 tls: tls.clone(),
                 connections_max: CUSTOMER_CONNECTIONS_MAX,
-                routes: customer_routes,
+                routes: http::customer_routes(house, keys),
             },
             Door {
                 name: "manager",
                 socket: self.manager,
                 tls,
                 connections_max: MANAGER_CONNECTIONS_MAX,
-                routes: manager_routes,
+                routes: http::manager_routes(house, keys),
             },
             Door {
                 name: "watch",
                 socket: self.watch,
                 tls: None,
                 connections_max: WATCH_CONNECTIONS_MAX,
-                routes: http::watch::routes(watched),
+                routes: http::watch_routes(house),
             },
         ]
-    }
-}
-
-/// What the watching door asks of the house.
-struct Watch(Arc<House>);
-
-impl Watched for Watch {
-    fn ready(&self) -> Result<(), String> {
-        if self.0.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
-    }
-
-    fn metrics(&self) -> String {
-        let open = u8::from(self.0.ledger.is_open());
-        let transactions = self.0.ledger.glance(|books| books.transactions()).unwrap_or_default();
-        let duties = self.0.ledger.glance(|books| books.unsettled().len()).unwrap_or_default();
-        format!(
-            "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\n\
-             cashier_ledger_open {open}\n\
-             # HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\n\
-             cashier_transactions {transactions}\n\
-             # HELP cashier_duties Transactions with something left to do.\n# TYPE cashier_duties gauge\n\
-             cashier_duties {duties}\n"
-        )
     }
 }

@@ -6,9 +6,11 @@ pub mod cli;
 pub mod flows;
 pub mod http;
 pub mod ledger;
+mod lock;
 pub mod manager;
 pub mod plugins;
 pub mod ports;
+mod private_files;
 pub mod settings;
 pub mod snapshot;
 pub mod strand;
@@ -17,4 +19,4 @@ pub mod trading;
 pub mod wire;
 
 #[cfg(test)]
-pub(crate) mod bench;
+pub(crate) mod test_house;

@@ -103,6 +103,11 @@ impl Settings {
             .map_err(|SettingsError(what)| SettingsError(format!("settings file {}: {what}", path.display())))
     }
 
+    /// What the customer and manager listeners speak.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_files.is_some() { "https" } else { "http" }
+    }
+
     /// The settings without a file: everything by default, keys from the environment.
     pub fn by_default() -> Result<Self, SettingsError> {
         Self::parse("", Path::new(""), &|variable| std::env::var(variable).ok())

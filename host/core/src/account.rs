@@ -3,6 +3,7 @@
 
 use crate::ids::{CustomerId, Login};
 use crate::money::{Currency, Money};
+use crate::numbered::numbered;
 
 /// A customer as the trading server knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,21 +24,11 @@ impl Customer {
     }
 }
 
-/// Whether a group's accounts hold real money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum AccountMode {
-    Demo = 0,
-    Real = 1,
-}
-
-impl AccountMode {
-    pub fn from_number(number: i64) -> Option<Self> {
-        [Self::Demo, Self::Real].into_iter().find(|mode| i64::from(mode.number()) == number)
-    }
-
-    pub const fn number(self) -> u8 {
-        self as u8
+numbered! {
+    /// Whether a group's accounts hold real money.
+    AccountMode {
+        Demo = 0,
+        Real = 1,
     }
 }
 

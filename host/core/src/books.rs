@@ -161,10 +161,10 @@ impl Books {
     pub fn by_key(&self, customer: CustomerId, space: KeySpace, key: &str) -> Option<TransactionId> {
         let meant = |row: &Row| {
             row.customer_id == customer.0
-                && row.key_space == space as u8
+                && row.key_space == space.number()
                 && row.front().is_some_and(|front| front.idempotency_key == key)
         };
-        self.id_of(self.by_key.find(key_hash((customer.0, space as u8, key)), self.row_that(meant)))
+        self.id_of(self.by_key.find(key_hash((customer.0, space.number(), key)), self.row_that(meant)))
     }
 
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.

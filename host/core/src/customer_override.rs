@@ -2,22 +2,14 @@
 
 use crate::ids::{ConfigId, CustomerId, OverrideId};
 use crate::money::Limit;
+use crate::numbered::numbered;
 use crate::time::UnixTime;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum OverrideMode {
-    Allow = 0,
-    Deny = 1,
-}
-
-impl OverrideMode {
-    pub fn from_number(number: i64) -> Option<Self> {
-        [Self::Allow, Self::Deny].into_iter().find(|mode| i64::from(mode.number()) == number)
-    }
-
-    pub const fn number(self) -> u8 {
-        self as u8
+numbered! {
+    /// What an override does to a config it matches.
+    OverrideMode {
+        Allow = 0,
+        Deny = 1,
     }
 }
 

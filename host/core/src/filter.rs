@@ -56,6 +56,13 @@ pub enum Value<'r> {
     Text(&'r str),
 }
 
+impl Value<'_> {
+    /// Ids stay below 2^53, so every one of them is an `i64`.
+    pub(crate) fn id(id: u64) -> Self {
+        Self::Int(i64::try_from(id).unwrap_or(i64::MAX))
+    }
+}
+
 /// A row that can be asked for the fields of a table.
 pub trait Row<F: Field> {
     fn value(&self, field: F) -> Value<'_>;

@@ -120,13 +120,10 @@ impl Money {
 
     /// Reads a positive amount from the text of a JSON number (API.md section 1, money rules).
     pub fn parse_positive(text: &str, currency: Currency) -> Result<Self, AmountError> {
-        let money = Self::parse_limit(text, currency)?;
-        if money.minor == 0 { Err(AmountError::NotPositive) } else { Ok(money) }
-    }
-
-    /// Reads an amount that may be zero, as limits are.
-    pub fn parse_limit(text: &str, currency: Currency) -> Result<Self, AmountError> {
-        parse_minor(text, currency.exponent).map(|minor| Self { minor, currency })
+        match parse_minor(text, currency.exponent)? {
+            0 => Err(AmountError::NotPositive),
+            minor => Ok(Self { minor, currency }),
+        }
     }
 
     /// The amount as the wire writes it: at least one decimal and no superfluous ones (`250.0`, `0.05`, JPY `100.0`).
@@ -228,7 +225,7 @@ fn is_plain_decimal(text: &str) -> bool {
 }
 
 /// Writes minor units of an exponent with at least one decimal and no superfluous ones.
-pub fn minor_to_wire(minor: i64, exponent: u8) -> String {
+fn minor_to_wire(minor: i64, exponent: u8) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     let scale = 10_u64.pow(u32::from(exponent.min(8)));
     let (whole, fraction) = (minor.unsigned_abs() / scale, minor.unsigned_abs() % scale);

@@ -19,10 +19,9 @@ pub enum Stated {
 
 /// Whether a refund statement is one refund or the sum so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Reach {
-    Delta = 0,
-    TotalSoFar = 1,
+    Delta,
+    TotalSoFar,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,16 +222,8 @@ fn cancel_code(update: &Update) -> Box<str> {
     if update.raw_status.contains("expired") { "EXPIRED".into() } else { "CANCELLED".into() }
 }
 
-/// The payment's id, or the first id heard, so that two events about one payment stay one fact.
-fn payment_of(transaction: &Transaction, update: &Update) -> Box<str> {
-    if !update.payment_id.is_empty() {
-        return update.payment_id.clone();
-    }
-    transaction.reference.as_str().into()
-}
-
 fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
-    let payment = payment_of(transaction, update);
+    let payment = update.payment_id.clone();
     match &update.amount {
         None => ProviderFact::Doubt(Doubt::AmountUnstated { payment }),
         Some(stated) => match compare(transaction, stated) {

@@ -21,11 +21,6 @@ macro_rules! codes {
             pub const fn number(self) -> u16 {
                 match self { $(Self::$variant => $number,)* }
             }
-
-            /// The code behind a wire name.
-            pub fn from_text(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|code| code.text() == text)
-            }
         }
     };
 }

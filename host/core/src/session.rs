@@ -1,43 +1,24 @@
 //! Who is asking: the published session kinds and the proofs a door makes after checking a token.
 
-use crate::ids::{CustomerId, ManagerId};
+use crate::ids::{ConfigId, CustomerId, ManagerId};
+use crate::numbered::numbered;
 
-/// The published session numbers (API.md section 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Role {
-    User = 0,
-    Manager = 1,
-    Dealer = 2,
-    Admin = 3,
-    System = 4,
-    Fix = 5,
-    Customer = 9,
-    CrmManager = 10,
-    CrmAdmin = 11,
+numbered! {
+    /// The published session numbers (API.md section 1).
+    Role {
+        User = 0,
+        Manager = 1,
+        Dealer = 2,
+        Admin = 3,
+        System = 4,
+        Fix = 5,
+        Customer = 9,
+        CrmManager = 10,
+        CrmAdmin = 11,
+    }
 }
 
 impl Role {
-    pub const ALL: &'static [Self] = &[
-        Self::User,
-        Self::Manager,
-        Self::Dealer,
-        Self::Admin,
-        Self::System,
-        Self::Fix,
-        Self::Customer,
-        Self::CrmManager,
-        Self::CrmAdmin,
-    ];
-
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL.iter().copied().find(|role| i64::from(role.number()) == number)
-    }
-
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
     /// The roles every Cashier command of the manager door accepts (API.md section 4).
     pub const fn may_manage_cashier(self) -> bool {
         match self {
@@ -108,7 +89,7 @@ pub enum Actor {
     Customer(CustomerId),
     Manager(ManagerId),
     /// A genuine webhook of this config.
-    Provider(crate::ids::ConfigId),
+    Provider(ConfigId),
     /// The cashier's own duties.
     House,
 }

@@ -1,33 +1,6 @@
 //! The published numbers (API.md section 1) as enums whose discriminants are the wire values.
 
-macro_rules! numbered {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $word:literal,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum $name { $($(#[$vdoc])* $variant = $number,)* }
-
-        impl $name {
-            /// Every value, in the order of its number.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The published number.
-            pub const fn number(self) -> u8 {
-                self as u8
-            }
-
-            /// The published word.
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// The value behind a published number.
-            pub const fn from_number(number: i64) -> Option<Self> {
-                match number { $($number => Some(Self::$variant),)* _ => None }
-            }
-        }
-    )*};
-}
+use crate::numbered::numbered;
 
 numbered! {
     /// Where a transaction stands.
@@ -45,13 +18,13 @@ numbered! {
     }
     /// Which way the money goes.
     TransactionType {
-        Deposit = 0 "deposit",
-        Withdrawal = 1 "withdrawal",
+        Deposit = 0,
+        Withdrawal = 1,
     }
     /// Who began it: a provider's payment or a person's entry.
     Source {
-        Provider = 0 "provider",
-        Manual = 1 "manual",
+        Provider = 0,
+        Manual = 1,
     }
     /// What became of a provider event.
     ProcessingStatus {
@@ -81,9 +54,9 @@ numbered! {
     }
     /// The trading balance reason.
     OperationReason {
-        Deposit = 100 "cashier deposit",
-        Withdrawal = 101 "cashier withdrawal",
-        Reversal = 102 "cashier reversal",
+        Deposit = 100,
+        Withdrawal = 101,
+        Reversal = 102,
     }
     /// What a provider says of a payment, in the module's normalized words; numbers are the border's codes.
     ProviderStatus {

@@ -4,61 +4,38 @@ use crate::account::AccountFacts;
 use crate::facts::{Facts, Reason};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
+use crate::numbered::numbered;
 use crate::refs::Refs;
 use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
 
-/// Which door's key space an idempotency key belongs to: one per customer over REST, one per customer over the manager
-/// doors (API.md section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum KeySpace {
-    Customer = 0,
-    Manager = 1,
-}
-
-/// What the first caller was told when the provider's create call ended; a repeat of the request gets the same again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum FirstAnswer {
-    /// The create call has not ended.
-    Open = 0,
-    /// 200 with the stored next action.
-    Accepted = 1,
-    /// 502: the provider said no.
-    Declined = 2,
-    /// 503: never sent; the idempotency key is released.
-    NeverSent = 3,
-    /// 200 with WAIT: sent, and no answer was heard.
-    Unknown = 4,
-}
-
-impl FirstAnswer {
-    pub const ALL: &'static [Self] = &[Self::Open, Self::Accepted, Self::Declined, Self::NeverSent, Self::Unknown];
-}
-
-/// What the customer does next (API.md section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum NextAction {
-    None = 0,
-    Redirect = 1,
-    Instructions = 2,
-    Wait = 3,
-}
-
-impl NextAction {
-    pub const ALL: &'static [Self] = &[Self::None, Self::Redirect, Self::Instructions, Self::Wait];
-
-    /// The wire word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Redirect => "REDIRECT",
-            Self::Instructions => "INSTRUCTIONS",
-            Self::Wait => "WAIT",
-        }
+numbered! {
+    /// Which door's key space an idempotency key belongs to: one per customer over REST, one per customer over the manager
+    /// doors (API.md section 3).
+    KeySpace {
+        Customer = 0,
+        Manager = 1,
+    }
+    /// What the first caller was told when the provider's create call ended; a repeat of the request gets the same again.
+    FirstAnswer {
+        /// The create call has not ended.
+        Open = 0,
+        /// 200 with the stored next action.
+        Accepted = 1,
+        /// 502: the provider said no.
+        Declined = 2,
+        /// 503: never sent; the idempotency key is released.
+        NeverSent = 3,
+        /// 200 with WAIT: sent, and no answer was heard.
+        Unknown = 4,
+    }
+    /// What the customer does next (API.md section 3).
+    NextAction {
+        None = 0 "NONE",
+        Redirect = 1 "REDIRECT",
+        Instructions = 2 "INSTRUCTIONS",
+        Wait = 3 "WAIT",
     }
 }
 
@@ -172,6 +149,11 @@ impl Transaction {
             (Source::Manual, TransactionType::Deposit) => Nature::ManualDeposit,
             (Source::Provider | Source::Manual, TransactionType::Withdrawal) => Nature::ManualWithdrawal,
         }
+    }
+
+    /// The provider may still be paid: nothing definite was heard, or not yet the payment itself.
+    pub fn is_unpaid(&self) -> bool {
+        matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
     }
 
     /// The amount in account currency; conversion is refused at creation, so it is the amount itself.

@@ -21,10 +21,11 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
 }
 
 async fn until_signal(settings: Settings) -> Result<(), CliError> {
+    let scheme = settings.scheme();
     let manager = CashierManager::open(settings).await?;
     let doors = manager.doors();
-    say(&format!("customers  http://{}", doors.customer));
-    say(&format!("manager    http://{}/manager", doors.manager));
+    say(&format!("customers  {scheme}://{}", doors.customer));
+    say(&format!("manager    {scheme}://{}/manager", doors.manager));
     say(&format!("health     http://{}/readyz", doors.watch));
     stop_signal().await?;
     tracing::info!("stopping: doors close, flows in flight end");

@@ -29,17 +29,19 @@ pub(super) enum Question {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Heard,
-    /// The module cannot ask this, or has no gateway.
+    /// The module cannot ask this.
     NotAskable,
+    /// The config has no gateway: its module is not loaded.
+    NoGateway,
     NotFound,
     NoAnswer,
 }
 
 /// Starts asking about a transaction as a flow of its own, unless that is under way.
-pub(super) fn start(house: &Arc<House>, id: TransactionId) {
+pub(super) fn start(house: &Arc<House>, id: TransactionId, question: Question) {
     let flow = Arc::clone(house);
     house.spawn.spawn(Box::pin(async move {
-        ask(&flow, id, Question::Status).await;
+        ask(&flow, id, question).await;
     }));
 }
 
@@ -49,7 +51,8 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
         house.asking.landed(id).await;
         return Asked::NoAnswer;
     };
-    let Some((aggregate, gateway)) = subject(house, id).await else { return Asked::NotAskable };
+    let Some(aggregate) = subject(house, id).await else { return Asked::NoAnswer };
+    let Some(gateway) = house.gateway(aggregate.get().transaction.config_id) else { return Asked::NoGateway };
     let payment = aggregate.with(|aggregate| payment(house, aggregate));
     let answer = match question {
         Question::Status => gateway.query(payment.into_inner()).await,
@@ -59,7 +62,7 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
     match answer {
         QueryAnswer::Heard(update) => {
             let recorded = record(house, id, &*gateway, &update).await;
-            if recorded.is_err() { Asked::NoAnswer } else { Asked::Heard }
+            if recorded.is_ok_and(|own| own) { Asked::Heard } else { Asked::NoAnswer }
         }
         QueryAnswer::Unsupported => Asked::NotAskable,
         QueryAnswer::NotFound => Asked::NotFound,
@@ -70,13 +73,11 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
     }
 }
 
-async fn subject(house: &House, id: TransactionId) -> Option<(Durable<Aggregate>, Arc<dyn Gateway>)> {
+async fn subject(house: &House, id: TransactionId) -> Option<Durable<Aggregate>> {
     let ticket = house.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
     let durable = ticket.durable().await.ok()?;
     let aggregate = durable.get().clone()?;
-    let picture = house.picture();
-    let gateway = picture.config(aggregate.transaction.config_id)?.gateway.as_ref().ok()?;
-    Some((durable.with(|_| aggregate), Arc::clone(gateway)))
+    Some(durable.with(|_| aggregate))
 }
 
 fn payment(house: &House, aggregate: &Aggregate) -> PaymentQuery {
@@ -98,13 +99,13 @@ async fn record(
     id: TransactionId,
     gateway: &dyn Gateway,
     update: &cashier_core::notice::Update,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let listener = gateway.listener();
     let stamp = house.stamp(Actor::Provider(listener.config_id), HOUSE_REQUEST);
-    let ticket = house.ledger.decide(&stamp, |draft| hearing::hear(draft, listener, id, update))?;
-    ticket.durable().await?;
+    let ticket = house.ledger.decide(&stamp, |draft| hearing::hear_answer(draft, listener, id, update))?;
+    let own = ticket.durable().await?.into_inner();
     settle::start(house, id);
-    Ok(())
+    Ok(own)
 }
 
 /// Records a fact that the house itself established, such as an expiry.

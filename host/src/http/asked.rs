@@ -16,40 +16,41 @@ use http::{HeaderMap, HeaderName, Method};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::flows::Asking;
 use crate::ports::Clock;
 
 /// How long a body may take to arrive: a phone on a poor line sends 64 KiB in far less.
-pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Longest locale carried, as BCP 47 recommends for fixed fields (RFC 5646, section 4.4.1).
 const LOCALE_LENGTH_MAX: usize = 35;
 
 /// What the accept loop knows of a request before any endpoint does.
 #[derive(Debug, Clone)]
-pub struct Origin {
-    pub request_id: Arc<str>,
+pub(super) struct Origin {
+    pub(super) request_id: Arc<str>,
     /// The asker's address, as far as trusted proxies tell.
-    pub ip: IpAddr,
+    pub(super) ip: IpAddr,
     /// Microseconds spent waiting for the asker to send the body; not the house's own time.
-    pub waited_us: Arc<AtomicU64>,
+    pub(super) waited_us: Arc<AtomicU64>,
 }
 
 type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
 
 /// A request.
-pub struct Asked {
-    pub method: Method,
+pub(super) struct Asked {
+    pub(super) method: Method,
     /// As received, percent-encoded.
-    pub path: Box<str>,
+    pub(super) path: Box<str>,
     /// Behind the `?`, as received.
-    pub raw_query: Box<str>,
-    pub headers: HeaderMap,
-    pub origin: Origin,
+    pub(super) raw_query: Box<str>,
+    pub(super) headers: HeaderMap,
+    pub(super) origin: Origin,
     body: Body,
 }
 
 /// Takes the whole request; it goes behind the filters that match the path.
-pub fn asked() -> BoxedFilter<(Asked,)> {
+pub(super) fn asked() -> BoxedFilter<(Asked,)> {
     let raw_query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::method()
         .and(warp::path::full())
@@ -78,22 +79,22 @@ where
 
 impl Asked {
     /// The one value of a header; none when it is missing, repeated or no text.
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
     }
 
-    pub fn authorization(&self) -> Option<&str> {
+    pub(super) fn authorization(&self) -> Option<&str> {
         self.header(&AUTHORIZATION)
     }
 
-    pub fn content_type(&self) -> &str {
+    pub(super) fn content_type(&self) -> &str {
         self.header(&CONTENT_TYPE).unwrap_or_default()
     }
 
     /// The first language the asker prefers, or nothing.
-    pub fn locale(&self) -> &str {
+    pub(super) fn locale(&self) -> &str {
         let accepted = self.header(&ACCEPT_LANGUAGE).unwrap_or_default();
         let first = accepted.split([',', ';']).next().unwrap_or_default().trim();
         let sound =
@@ -101,8 +102,17 @@ impl Asked {
         if sound { first } else { "" }
     }
 
+    /// Where the request came from, for the flows.
+    pub(super) fn asking(&self) -> Asking {
+        Asking {
+            request_id: (*self.origin.request_id).into(),
+            ip: self.origin.ip.to_string().into(),
+            locale: self.locale().into(),
+        }
+    }
+
     /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`].
-    pub async fn read_body(&mut self, length_max: usize, clock: &dyn Clock) -> Result<Bytes, Refusal> {
+    pub(super) async fn read_body(&mut self, length_max: usize, clock: &dyn Clock) -> Result<Bytes, Refusal> {
         let too_large =
             || Refusal::new(RefusalCode::BodyTooLarge, format!("the body is larger than {length_max} bytes"));
         let declared = self.header(&CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());

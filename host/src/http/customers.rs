@@ -9,30 +9,30 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::flows::{Asking, House};
+use crate::flows::House;
 use crate::http::asked::{Asked, asked};
 use crate::http::reply::Answer;
 use crate::http::session::SessionKeys;
 use crate::http::{deposit, methods, transactions, webhook, withdrawal};
 
 /// Bytes of a JSON body: 16 KiB of metadata with every letter escaped take 96 KiB, the other fields less than 8 KiB.
-pub const JSON_LENGTH_MAX: usize = 128 * 1024;
+pub(super) const JSON_LENGTH_MAX: usize = 128 * 1024;
 
 /// What the endpoints of this door need.
-pub struct Customers {
-    pub house: Arc<House>,
-    pub keys: Arc<SessionKeys>,
+pub(super) struct Customers {
+    pub(super) house: Arc<House>,
+    pub(super) keys: Arc<SessionKeys>,
 }
 
 impl Customers {
     /// Who asks; the refusal is the published 403.
-    pub fn session(&self, asked: &Asked) -> Result<CustomerSession, Refusal> {
+    pub(super) fn session(&self, asked: &Asked) -> Result<CustomerSession, Refusal> {
         self.keys.customer(asked.authorization(), self.house.clock.now())
     }
 }
 
 /// The routes of the customer door.
-pub fn routes(customers: Arc<Customers>) -> BoxedFilter<(Answer,)> {
+pub(super) fn routes(customers: Arc<Customers>) -> BoxedFilter<(Answer,)> {
     warp::path("cashier")
         .and(asked())
         .then(move |asked| {
@@ -61,15 +61,6 @@ async fn answer(customers: &Customers, asked: Asked) -> Answer {
         _ => return Answer::not_found(),
     };
     if method == takes { answering.await.into() } else { Answer::method_not_allowed(&takes) }
-}
-
-/// Where a request came from, for the flows.
-pub fn asking(asked: &Asked) -> Asking {
-    Asking {
-        request_id: (*asked.origin.request_id).into(),
-        ip: asked.origin.ip.to_string().into(),
-        locale: asked.locale().into(),
-    }
 }
 
 #[cfg(test)]

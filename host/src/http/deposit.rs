@@ -5,7 +5,7 @@ use cashier_core::refusal::Refusal;
 
 use crate::flows::deposit;
 use crate::http::asked::Asked;
-use crate::http::customers::{Customers, JSON_LENGTH_MAX, asking};
+use crate::http::customers::{Customers, JSON_LENGTH_MAX};
 use crate::http::reply::Answer;
 use crate::wire;
 
@@ -13,7 +13,7 @@ pub(super) async fn answer(customers: &Customers, mut asked: Asked) -> Result<An
     let session = customers.session(&asked)?;
     let body = asked.read_body(JSON_LENGTH_MAX, &*customers.house.clock).await?;
     let request = wire::deposit::read(&body, session.customer_id())?;
-    let outcome = deposit::deposit(&customers.house, &session, request, asking(&asked)).await?;
+    let outcome = deposit::deposit(&customers.house, &session, request, asked.asking()).await?;
     let answer = match outcome.refusal() {
         Some(refusal) => Answer::refused_with_transaction(&refusal, &outcome.transaction),
         None => Answer::fine(|out| {

@@ -10,7 +10,6 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::http::asked::{Asked, asked};
-use crate::http::customers::asking;
 use crate::http::reply::Answer;
 use crate::http::session::SessionKeys;
 use crate::manager::{self, Desk, MESSAGE_LENGTH_MAX, Tokens};
@@ -23,7 +22,7 @@ impl Tokens for SessionKeys {
 }
 
 /// The routes of the manager door.
-pub fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
+pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
     warp::path("manager")
         .and(warp::path::end())
         .and(asked())
@@ -41,7 +40,7 @@ async fn answer(desk: &Desk, mut asked: Asked) -> Answer {
         return Answer::method_not_allowed(&Method::POST);
     }
     let (number, message) = match asked.read_body(MESSAGE_LENGTH_MAX, &*desk.house.clock).await {
-        Ok(message) => manager::answer(desk, &message, asked.authorization(), asking(&asked)).await,
+        Ok(message) => manager::answer(desk, &message, asked.authorization(), asked.asking()).await,
         Err(refusal) => envelope::write("null", &Err(refusal)),
     };
     Answer::json(number, message)

@@ -1,21 +1,21 @@
 //! The HTTP doors: one file per endpoint, the sessions, the query strings, the accept loop. They read requests, call a
 //! flow and write its answer; they decide nothing about money. `StatusCode` is spoken here and nowhere deeper.
 
-pub mod asked;
-pub mod customers;
-pub mod deposit;
-pub mod managers;
-pub mod methods;
-pub mod query;
+mod asked;
+mod customers;
+mod deposit;
+mod managers;
+mod methods;
+mod query;
 pub mod reply;
 pub mod serve;
 pub mod session;
 mod stall;
 pub mod tls;
-pub mod transactions;
-pub mod watch;
-pub mod webhook;
-pub mod withdrawal;
+mod transactions;
+mod watch;
+mod webhook;
+mod withdrawal;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -38,4 +38,9 @@ pub fn customer_routes(house: &Arc<House>, keys: &Arc<SessionKeys>) -> BoxedFilt
 /// `POST /manager`, for BackOffice.
 pub fn manager_routes(house: &Arc<House>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Answer,)> {
     managers::routes(Arc::new(Desk { house: Arc::clone(house), tokens: Arc::clone(keys) as _ }))
+}
+
+/// `/healthz`, `/readyz` and `/metrics`, for whoever watches the server.
+pub fn watch_routes(house: &Arc<House>) -> BoxedFilter<(Answer,)> {
+    watch::routes(Arc::clone(house) as _)
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cashier_core::filter::LIST_VALUES_MAX;
+use cashier_core::ids::{ID_MAX, Login};
 use cashier_core::refusal::Refusal;
 use percent_encoding::percent_decode_str;
 
@@ -19,7 +20,7 @@ const PAIRS_MAX: usize = LIST_VALUES_MAX + 500;
 const DEPTH_MAX: usize = 3;
 
 /// Reads the raw query of a request, as it stands behind the `?`.
-pub fn parse(raw: &str) -> Result<Parameters, Refusal> {
+pub(super) fn parse(raw: &str) -> Result<Parameters, Refusal> {
     let mut parameters = BTreeMap::new();
     for (count, pair) in raw.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if count >= PAIRS_MAX {
@@ -32,6 +33,15 @@ pub fn parse(raw: &str) -> Result<Parameters, Refusal> {
             .map_err(|why| Refusal::invalid(format!("{} {why}", shown(&key))))?;
     }
     Ok(Parameters(parameters))
+}
+
+/// The `login` parameter, which must be an id where it is given.
+pub(super) fn login(parameters: &mut Parameters) -> Result<Option<Login>, Refusal> {
+    let Some(text) = parameters.take("login")? else { return Ok(None) };
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let login = if plain { text.parse().ok() } else { None };
+    let login = login.filter(|login| (1..=ID_MAX).contains(login));
+    login.map(|login| Some(Login(login))).ok_or_else(|| Refusal::invalid("login must be the number of an account"))
 }
 
 /// Percent-decodes, with `+` for a blank as browsers write forms.

@@ -102,10 +102,6 @@ impl Answer {
         self
     }
 
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
     fn retried_where_it_helps(mut self, code: RefusalCode) -> Self {
         if matches!(code.number(), 429 | 503) {
             self.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS));
@@ -163,7 +159,7 @@ mod tests {
         let headers = headers.map(|(name, value)| (Box::from(name), Box::from(value)));
         let response = Answer::acknowledgement(202, &headers, Bytes::from_static(b"[accepted]")).into_http();
         assert_eq!((response.status().as_u16(), response.headers().len()), (202, 1));
-        assert_eq!(Answer::acknowledgement(99, &[], Bytes::new()).status(), StatusCode::OK);
-        assert_eq!(Answer::acknowledgement(101, &[], Bytes::new()).status(), StatusCode::OK);
+        assert_eq!(Answer::acknowledgement(99, &[], Bytes::new()).status, StatusCode::OK);
+        assert_eq!(Answer::acknowledgement(101, &[], Bytes::new()).status, StatusCode::OK);
     }
 }

@@ -35,10 +35,10 @@ use crate::ports::{Clock, Entropy, Fault};
 
 /// How long a request's head may take, and how long an idle connection is kept: a half-sent request must not hold a
 /// place for long.
-pub const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
+const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a TLS handshake may take: three round trips on the slowest line served.
-pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of a request's head: the longest filter (1000 list values, percent-encoded) takes 48 KiB.
 const HEAD_LENGTH_MAX: usize = 64 * 1024;

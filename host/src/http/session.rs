@@ -21,10 +21,10 @@ use crate::ports::Fault;
 use crate::wire::envelope::TOKEN_LENGTH_MAX;
 
 /// Keys valid at once: an old one, a new one, and room for one per issuer.
-pub const KEYS_MAX: usize = 8;
+const KEYS_MAX: usize = 8;
 
 /// Shortest secret, in bytes: HS256 asks for as many bits as its hash has (RFC 7518, section 3.2).
-pub const SECRET_LENGTH_MIN: usize = 32;
+const SECRET_LENGTH_MIN: usize = 32;
 
 /// How far clocks of issuers may run ahead, in seconds; for `nbf` and `iat`, never for `exp`.
 const CLOCK_SKEW_SECONDS: i64 = 30;

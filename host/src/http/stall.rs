@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// How long one write may make no progress: longer than the worst gap of a phone between two cells.
-pub(super) const STALL_TIME_MAX: Duration = Duration::from_secs(30);
+const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The guarded stream.
 pub(super) struct StallGuard<S> {

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use warp::filters::BoxedFilter;
 
-use crate::bench::{TestClock, TestEntropy};
 use crate::http::reply::Answer;
 use crate::http::serve::{Door, Surroundings, serve};
+use crate::test_house::{TestClock, TestEntropy};
 
 /// A served door.
 pub(crate) struct TestDoor {

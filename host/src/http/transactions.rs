@@ -1,13 +1,12 @@
 //! `GET /cashier/transactions`: a customer's own history through the published filter.
 
 use cashier_core::books::Scope;
-use cashier_core::filter::FilterBuilder;
+use cashier_core::filter::{Clause, FilterBuilder};
 use cashier_core::refusal::Refusal;
 
 use crate::flows::transactions;
 use crate::http::asked::Asked;
 use crate::http::customers::Customers;
-use crate::http::methods::login;
 use crate::http::query;
 use crate::http::reply::Answer;
 use crate::wire::transaction::{self, View};
@@ -16,10 +15,10 @@ use crate::wire::write;
 pub(super) async fn answer(customers: &Customers, asked: Asked) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
     let mut parameters = query::parse(&asked.raw_query)?;
-    let login = login(&mut parameters)?;
+    let login = query::login(&mut parameters)?;
     let mut builder = FilterBuilder::new();
     if let Some(login) = login {
-        builder.flat(cashier_core::filter::Clause::Where, &["login", "=", &login.to_string()])?;
+        builder.flat(Clause::Where, &["login", "=", &login.to_string()])?;
     }
     let filter = parameters.into_filter_on(builder)?;
     if let Some(login) = login {

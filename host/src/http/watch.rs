@@ -7,10 +7,11 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::flows::House;
 use crate::http::reply::Answer;
 
-/// What the watching door asks of the house.
-pub trait Watched: Send + Sync {
+/// What the watching door asks.
+pub(super) trait Watched: Send + Sync {
     /// `Err` says in one sentence why no work can be taken.
     fn ready(&self) -> Result<(), String>;
     /// Counters in the Prometheus text format.
@@ -20,8 +21,28 @@ pub trait Watched: Send + Sync {
 const PLAIN: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+impl Watched for House {
+    fn ready(&self) -> Result<(), String> {
+        if self.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
+    }
+
+    fn metrics(&self) -> String {
+        let open = u8::from(self.ledger.is_open());
+        let transactions = self.ledger.glance(|books| books.transactions()).unwrap_or_default();
+        let duties = self.ledger.glance(|books| books.unsettled().len()).unwrap_or_default();
+        format!(
+            "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\n\
+             cashier_ledger_open {open}\n\
+             # HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\n\
+             cashier_transactions {transactions}\n\
+             # HELP cashier_duties Transactions with something left to do.\n# TYPE cashier_duties gauge\n\
+             cashier_duties {duties}\n"
+        )
+    }
+}
+
 /// `GET /healthz`, `/readyz` and `/metrics`.
-pub fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Answer,)> {
+pub(super) fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Answer,)> {
     warp::method()
         .and(warp::path::param::<String>())
         .and(warp::path::end())

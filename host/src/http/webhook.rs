@@ -8,13 +8,13 @@ use cashier_core::refusal::Refusal;
 
 use crate::flows::webhook;
 use crate::http::asked::Asked;
-use crate::http::customers::{Customers, asking};
+use crate::http::customers::Customers;
 use crate::http::reply::Answer;
 use crate::ports::RawNotice;
 use crate::wire;
 
 /// Bytes of a notice (API.md section 3).
-pub const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
+pub(super) const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
 
 pub(super) async fn answer(
     customers: &Customers,
@@ -35,7 +35,7 @@ pub(super) async fn answer(
         body,
         received_time: house.clock.now(),
     };
-    let outcome = webhook::receive(house, provider, addressed, notice, asking(&asked)).await?;
+    let outcome = webhook::receive(house, provider, addressed, notice, asked.asking()).await?;
     let answer = match outcome.acknowledgement {
         Some(own) => Answer::acknowledgement(own.status, &own.headers, own.body),
         None => Answer::fine(|out| {

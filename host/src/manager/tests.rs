@@ -1,15 +1,15 @@
-//! The manager commands against a house on a test bench: the published pages, brand scope, and what a client may do wrong.
+//! The manager commands against the test house: the published pages, brand scope, and what a client may do wrong.
 
 use cashier_core::ids::{CustomerId, Login, ManagerId};
 use cashier_core::session::{CustomerSession, Role};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::bench::Bench;
 use crate::flows::deposit;
+use crate::test_house::TestHouse;
 use crate::wire::customer_override::tests::PUBLISHED_REQUEST;
 
-/// Tokens of the bench: `<role>` or `<role>@<brand>`.
+/// Tokens of the test: `<role>` or `<role>@<brand>`.
 struct Words;
 
 impl Tokens for Words {
@@ -29,15 +29,15 @@ impl Tokens for Words {
 }
 
 struct Office {
-    bench: Bench,
+    world: TestHouse,
     desk: Desk,
 }
 
 impl Office {
     fn open() -> Self {
-        let bench = Bench::new();
-        let desk = Desk { house: Arc::clone(&bench.house), tokens: Arc::new(Words) };
-        Self { bench, desk }
+        let world = TestHouse::new();
+        let desk = Desk { house: Arc::clone(&world.house), tokens: Arc::new(Words) };
+        Self { world, desk }
     }
 
     async fn say(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
@@ -67,7 +67,7 @@ impl Office {
         let request = crate::wire::deposit::read(json, session.customer_id()).unwrap();
         assert_eq!(request.login, Login(2_000_009));
         let asking = Asking { request_id: "r".into(), ip: "".into(), locale: "".into() };
-        deposit::deposit(&self.bench.house, &session, request, asking).await.unwrap();
+        deposit::deposit(&self.world.house, &session, request, asking).await.unwrap();
     }
 }
 
@@ -188,7 +188,7 @@ async fn configs_are_made_changed_disabled_and_guarded() {
     let whole = made["provider"].to_string();
     let (_, again) = office.command("manager@ion4", update, &whole).await;
     assert_eq!(again["provider"], made["provider"]);
-    let kept = office.bench.house.picture().config(cashier_core::ids::ConfigId(id)).unwrap().config.clone();
+    let kept = office.world.house.picture().config(cashier_core::ids::ConfigId(id)).unwrap().config.clone();
     assert_eq!(kept.secret_key.expose(), "CANARY");
 
     let wrong = [

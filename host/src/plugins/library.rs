@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use cashier_core::lengths::CODE_LENGTH_MAX;
+use cashier_core::withdrawal::MANUAL_PROVIDER;
 use cashier_provider_sdk::Descriptor;
 use cashier_provider_sdk::export::CONTRACT;
 use cashier_provider_sdk::host::ModuleV1;
@@ -61,11 +63,11 @@ pub(super) fn open(path: &Path) -> Result<Opened, Unfit> {
 fn check(descriptor: &Descriptor) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let code = &descriptor.code;
-    if code.is_empty() || code.len() > 64 || !code.bytes().all(plain) {
-        return Err(format!("its provider code {code:?} is not 1 to 64 of a-z, 0-9 and _"));
+    if code.is_empty() || code.len() > CODE_LENGTH_MAX || !code.bytes().all(plain) {
+        return Err(format!("its provider code {code:?} is not 1 to {CODE_LENGTH_MAX} of a-z, 0-9 and _"));
     }
-    if code == "manual" {
-        return Err("its provider code \"manual\" belongs to the house".to_owned());
+    if code == MANUAL_PROVIDER {
+        return Err(format!("its provider code {code:?} belongs to the house"));
     }
     if descriptor.name.is_empty() {
         return Err("its descriptor has no name".to_owned());

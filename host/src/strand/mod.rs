@@ -8,7 +8,6 @@ pub mod bodies;
 mod columns;
 mod json;
 mod load;
-mod lock;
 mod rows;
 mod schema;
 pub mod seal;
@@ -25,12 +24,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
-use self::lock::Lock;
 use self::seal::{Seal, SealKeys};
 use self::sqlite::Sqlite;
 use self::thread::Line;
 pub use self::thread::{Backlog, weight};
+use crate::lock::Lock;
 use crate::ports::{Entropy, Fault, Loaded, Recorder, Synced};
+use crate::private_files;
 
 /// How much goes into one transaction, and so under one sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,9 @@ pub struct StrandSettings {
 /// holds it, when it is newer than this program or another program's, and when it cannot be written.
 pub fn open(settings: StrandSettings, synced: Arc<dyn Synced>) -> Result<Strand, Fault> {
     let StrandSettings { path, keys, entropy, batch } = settings;
-    sqlite::create_folder(&path)?;
+    if let Some(folder) = path.parent() {
+        private_files::create_folder(folder)?;
+    }
     let lock = Lock::take(&path.with_extension("lock"))?;
     let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
     let line = Line::start(Box::new(store), batch, synced)?;

@@ -1,7 +1,6 @@
 //! The store on a real disk: one SQLite connection with WAL and `synchronous=FULL`, so that a transaction whose COMMIT
 //! returned survives a power cut. It checkpoints as SQLite does by default, and decides nothing about rows.
 
-use std::fs::{DirBuilder, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::thread::Store;
 use super::unproven::Unproven;
 use super::{load, schema};
 use crate::ports::{Fault, Loaded};
+use crate::private_files;
 
 /// Readers hold a page for one SELECT; a checkpoint that waits longer for them than this has met something stuck.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the database, creating folder and file where there are none, and brings its schema up to date.
+    /// Opens the database, creating the file where there is none, and brings its schema up to date.
     pub(super) fn open(path: &Path, seal: Seal) -> Result<Self, Fault> {
         let mut opened = Self {
             path: path.to_owned(),
@@ -41,7 +41,8 @@ impl Sqlite {
             unproven: Unproven::default(),
             scratch: Scratch::default(),
         };
-        create_file(path)?;
+        // The log beside it takes over its mode.
+        private_files::open(path)?;
         opened.connect()?;
         Ok(opened)
     }
@@ -101,29 +102,6 @@ fn unopened() -> Fault {
 fn run(connection: &Connection, sql: &str) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(sql).map_err(sql_fault(sql))?;
     statement.execute([]).map(|_| ()).map_err(sql_fault(sql))
-}
-
-/// A file that its owner alone can read; the log beside it takes over its mode.
-fn create_file(path: &Path) -> Result<(), Fault> {
-    let trouble = |error| Fault::new(format!("cannot create {}: {error}", path.display()));
-    let mut options = File::options();
-    options.create(true).truncate(false).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(trouble)?;
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(trouble)?;
-    file.sync_all().map_err(trouble)
-}
-
-/// Creates the folder of the database, open to its owner alone.
-pub(super) fn create_folder(path: &Path) -> Result<(), Fault> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| Fault::new(format!("cannot create {}: {error}", folder.display())))
 }
 
 pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {

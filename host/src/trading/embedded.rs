@@ -2,7 +2,6 @@
 //! One thread owns the database and lets many postings share one fsync; nothing is answered or shown before it is on
 //! disk. It moves balances only by postings; it knows nothing of transactions, providers or sessions.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -18,7 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::posting::{PostingRefusal, judge};
 use super::roster::{Holdings, ImportReport, Mistake, Roster, admit};
 use super::rows::{self, DiskFault};
+use crate::lock::Lock;
 use crate::ports::{Durable, Fault, Posting, TradingServer};
+use crate::private_files;
 
 /// Jobs that share one fsync at most. A batch this large writes in about 10 ms, so that nobody waits long behind it.
 const BATCH_MAX: usize = 1024;
@@ -49,7 +50,8 @@ pub enum AdmitError {
 impl Embedded {
     /// Opens or creates the database in a folder and holds its lock until closed. Blocks while it loads.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
-        let lock = lock(&folder.join(LOCK))?;
+        private_files::create_folder(folder)?;
+        let lock = Lock::take(&folder.join(LOCK))?;
         let shown = Arc::new(ArcSwapOption::empty());
         let mut desk = Desk { path: folder.join(DATABASE), shown: Arc::clone(&shown), books: None };
         desk.books()?;
@@ -59,10 +61,8 @@ impl Embedded {
             .spawn(move || {
                 desk.serve(queue);
                 drop(desk);
-                // Closing the file is not enough: a child process that is just being started still has it open.
-                if let Err(error) = lock.unlock() {
-                    tracing::warn!(%error, "the lock of the trading server was not given back before its file was closed");
-                }
+                // Given back last, when the database is closed.
+                drop(lock);
             })
             .map_err(|error| Fault::new(format!("cannot start the trading thread: {error}")))?;
         Ok(Self { jobs, room: Arc::new(Semaphore::new(QUEUE_MAX)), shown, thread: Mutex::new(Some(thread)) })
@@ -167,21 +167,6 @@ fn not_answered() -> Fault {
     Fault::new("the embedded trading server gave no answer; its log says why")
 }
 
-fn lock(path: &Path) -> Result<File, Fault> {
-    let wrong = |error: std::io::Error| Fault::new(format!("cannot lock {}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(wrong)?;
-    }
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(wrong)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Fault::new(format!("{} is held: another cashier uses this trading server", path.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(wrong(error)),
-    }
-}
-
 /// Something asked of the thread. Dropping it unanswered is heard as "no answer".
 struct Job {
     work: Work,
@@ -262,6 +247,8 @@ impl Desk {
         let books = match self.books.take() {
             Some(books) => books,
             None => {
+                // Balances are nobody's to read but the owner's; the log beside the file takes over its mode.
+                private_files::open(&self.path)?;
                 let connection = rows::open(&self.path)?;
                 let (holdings, trade_order) = (rows::load(&connection)?, rows::trade_order(&connection)?);
                 self.shown.store(Some(Arc::new(holdings.clone())));

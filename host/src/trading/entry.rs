@@ -4,11 +4,9 @@
 use std::fmt;
 
 use cashier_core::ids::ID_MAX;
+use cashier_core::lengths::CODE_LENGTH_MAX;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-
-/// Longest group and brand, as every code of the contract (API.md section 3).
-const CODE_LENGTH_MAX: usize = 64;
 
 /// The fields of one entry, each taken once; what is left over is unknown.
 pub(super) struct Fields<'a> {

@@ -219,11 +219,28 @@ async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
     assert!(trading.find(OperationId(2)).await.is_err());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_their_owners_alone_also_when_they_were_not() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, trading) = house();
+    drop(trading);
+    let path = |name: &str| folder.path().join(name);
+    std::fs::set_permissions(path("trading.db"), PermissionsExt::from_mode(0o644)).unwrap();
+    let trading = Embedded::open(folder.path()).unwrap();
+    assert_eq!(post(&trading, deposit(1, 1)).await, "posted 1");
+    for name in ["trading.db", "trading.db-wal", "trading.db-shm", "trading.lock"] {
+        let mode = std::fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_database_has_one_owner_at_a_time() {
     let (folder, trading) = house();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
-    assert!(refused.contains("trading.lock is held"), "{refused}");
+    let holder = format!("process {} holds the lock file", std::process::id());
+    assert!(refused.contains(&holder) && refused.contains("trading.lock"), "{refused}");
     trading.close();
     assert_eq!(post(&trading, deposit(1, 1)).await, "unknown", "a closed server gives no answer");
     let again = Embedded::open(folder.path()).unwrap();

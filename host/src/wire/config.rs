@@ -1,9 +1,9 @@
 //! The provider config on the wire: rows without a single secret, and edits in which what is omitted keeps its value
 //! (API.md section 2). It judges shapes; whether an edit is allowed is the core's decision.
 
-use cashier_core::deposit::{COMMENT_LENGTH_MAX, METADATA_LENGTH_MAX};
 use cashier_core::edit::ConfigEdit;
 use cashier_core::ids::ConfigId;
+use cashier_core::lengths::OBJECT_TEXT_LENGTH_MAX;
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::Refusal;
 
@@ -12,6 +12,9 @@ use crate::wire::write;
 
 /// Longest credential: PEM keys of 4096 bits fit twice.
 const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
+
+/// Longest merchant id: a URL or a path of account names fits, where providers have them so.
+const MERCHANT_ID_LENGTH_MAX: usize = 512;
 
 /// Sort places: far more than configs, and within every client's integers.
 const SORT_INDEX_MAX: i64 = 1_000_000_000;
@@ -65,11 +68,11 @@ pub fn read(json: &[u8]) -> Result<ConfigEdit, Refusal> {
         method: fields.code("method")?,
         country: fields.code("country")?,
         currency: fields.code("currency")?,
-        merchant_id: fields.code_within("merchant_id", COMMENT_LENGTH_MAX)?,
+        merchant_id: fields.code_within("merchant_id", MERCHANT_ID_LENGTH_MAX)?,
         public_key: fields.text("public_key", CREDENTIAL_LENGTH_MAX)?,
         secret_key: secret(&mut fields, "secret_key")?,
         webhook_secret: secret(&mut fields, "webhook_secret")?,
-        settings_json: fields.object_text("settings_json", METADATA_LENGTH_MAX)?,
+        settings_json: fields.object_text("settings_json", OBJECT_TEXT_LENGTH_MAX)?,
         config_json: config_json(&mut fields)?,
         min_amount: fields.limit("min_amount")?,
         max_amount: fields.limit("max_amount")?,
@@ -89,7 +92,7 @@ fn secret(fields: &mut Fields<'_>, name: &str) -> Result<Option<Secret>, Refusal
 }
 
 fn config_json(fields: &mut Fields<'_>) -> Result<Option<Secret>, Refusal> {
-    let Some(text) = fields.text("config_json", METADATA_LENGTH_MAX)?.filter(|text| !text.is_empty()) else {
+    let Some(text) = fields.text("config_json", OBJECT_TEXT_LENGTH_MAX)?.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     crate::wire::object_text::check(&text, "config_json")?;

@@ -2,9 +2,9 @@
 //! its value. Defaults (mode 0, enabled 1) are the core's, at creation alone.
 
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
-use cashier_core::deposit::COMMENT_LENGTH_MAX;
 use cashier_core::edit::OverrideEdit;
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
+use cashier_core::lengths::COMMENT_LENGTH_MAX;
 use cashier_core::refusal::Refusal;
 
 use crate::wire::read::Fields;

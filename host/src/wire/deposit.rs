@@ -3,10 +3,9 @@
 
 use std::net::IpAddr;
 
-use cashier_core::deposit::{
-    COMMENT_LENGTH_MAX, DepositRequest, IDEMPOTENCY_KEY_LENGTH_MAX, METADATA_LENGTH_MAX, URL_LENGTH_MAX,
-};
+use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login};
+use cashier_core::lengths::{COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
 use cashier_core::transaction::{NextAction, Transaction};
 use url::Url;
@@ -62,7 +61,8 @@ pub(crate) fn idempotency_key(fields: &mut Fields<'_>) -> Result<Box<str>, Refus
 }
 
 pub(crate) fn metadata_json(fields: &mut Fields<'_>) -> Result<Box<str>, Refusal> {
-    let text = fields.object_text("metadata_json", METADATA_LENGTH_MAX)?.unwrap_or_else(|| object_text::EMPTY.into());
+    let text =
+        fields.object_text("metadata_json", OBJECT_TEXT_LENGTH_MAX)?.unwrap_or_else(|| object_text::EMPTY.into());
     object_text::check_metadata(&text)?;
     Ok(text)
 }

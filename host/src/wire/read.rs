@@ -4,8 +4,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use cashier_core::deposit::CODE_LENGTH_MAX;
 use cashier_core::ids::ID_MAX;
+use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::refusal::Refusal;
 use cashier_core::time::UnixTime;

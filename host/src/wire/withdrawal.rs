@@ -1,7 +1,7 @@
 //! `POST /cashier/withdrawal` on the wire (API.md section 3): a request for a person to approve.
 
-use cashier_core::deposit::COMMENT_LENGTH_MAX;
 use cashier_core::ids::{CustomerId, Login};
+use cashier_core::lengths::COMMENT_LENGTH_MAX;
 use cashier_core::refusal::Refusal;
 use cashier_core::transaction::Transaction;
 use cashier_core::withdrawal::WithdrawalRequest;

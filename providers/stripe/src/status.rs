@@ -12,7 +12,7 @@ use crate::refs;
 
 /// Which form of its objects Stripe answers in. An account's own default may be older than
 /// `latest_charge` (2022-11-15), and then the question would be refused.
-const API_VERSION: &str = "2025-01-27.acacia";
+pub(crate) const API_VERSION: &str = "2025-01-27.acacia";
 
 pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
     let subject = match Subject::of(payment) {
@@ -27,13 +27,13 @@ pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[Htt
 
 /// What is asked about. The session first: a session that expired unpaid, or one that was paid by
 /// the second of two intents, is told by the session alone.
-enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     Session(&'a str),
     Intent(&'a str),
 }
 
 impl<'a> Subject<'a> {
-    fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
+    pub(crate) fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
         let session = payment.path_id_of(refs::CHECKOUT_SESSION)?.map(Self::Session);
         let intent = payment.path_id_of(refs::PAYMENT_INTENT)?.map(Self::Intent);
         session.or(intent).ok_or_else(|| {
@@ -44,7 +44,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn request(&self, stripe: &Stripe) -> HttpRequest {
+    pub(crate) fn request(&self, stripe: &Stripe) -> HttpRequest {
         let path = match self {
             Self::Session(id) => format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge"),
             Self::Intent(id) => format!("/v1/payment_intents/{id}?expand%5B%5D=latest_charge"),
@@ -52,7 +52,7 @@ impl<'a> Subject<'a> {
         HttpRequest::get(stripe.api.at(&path)).bearer(stripe.secret_key.expose()).header("stripe-version", API_VERSION)
     }
 
-    fn read(&self, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
+    pub(crate) fn read(&self, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
         if !reply.is_success() {
             return Err(failure(reply, Asked::Payment));
         }

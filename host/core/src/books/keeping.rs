@@ -83,7 +83,7 @@ impl Books {
             }
         }
         let rows = &self.rows;
-        let key = key_hash((transaction.customer_id.0, transaction.key_space as u8, &*transaction.idempotency_key));
+        let key = key_hash((transaction.customer_id.0, transaction.key_space.number(), &*transaction.idempotency_key));
         if transaction.binds_key() {
             self.by_key.insert(key, slot, |slot| rows.get(slot).map_or(0, order_key_hash));
         } else if !transaction.idempotency_key.is_empty() {

@@ -54,7 +54,7 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], w
         kind: transaction.kind.number(),
         source: transaction.source.number(),
         status: transaction.status.number(),
-        key_space: transaction.key_space as u8,
+        key_space: transaction.key_space.number(),
         spelled: spell(transaction, operations, words),
     }
 }
@@ -89,8 +89,8 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
         w.text(&id.value);
     }
     spell_facts(&mut w, &transaction.facts, created);
-    w.byte(transaction.first_answer as u8);
-    w.byte(transaction.next_action as u8);
+    w.byte(transaction.first_answer.number());
+    w.byte(transaction.next_action.number());
     w.number(transaction.refused_seq.0);
     w.number(transaction.version.into());
     w.number(operations.len() as u64);
@@ -122,7 +122,7 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         created_time: UnixTime(created),
         brand: words.word(labels.brand).into(),
         reference: Reference::read(front.reference)?,
-        key_space: if row.key_space == KeySpace::Customer as u8 { KeySpace::Customer } else { KeySpace::Manager },
+        key_space: KeySpace::from_number(row.key_space.into())?,
 
         asked_method: read_word(&mut r, words)?,
         amount: Money::new(r.signed()?, *words.currency(row.currency)?),
@@ -140,8 +140,8 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         expires_time: UnixTime(r.moment(created)?),
         refs: read_refs(&mut r, words)?,
         facts: read_facts(&mut r, created)?,
-        first_answer: read_number_of(FirstAnswer::ALL, r.byte()?, |known| *known as u8)?,
-        next_action: read_number_of(NextAction::ALL, r.byte()?, |known| *known as u8)?,
+        first_answer: FirstAnswer::from_number(r.byte()?.into())?,
+        next_action: NextAction::from_number(r.byte()?.into())?,
         refused_seq: Seq(r.number()?),
         version: u32::try_from(r.number()?).ok()?,
     };
@@ -187,8 +187,4 @@ fn read_refs(r: &mut Reader<'_>, words: &Words) -> Option<Refs> {
 
 fn read_word(r: &mut Reader<'_>, words: &Words) -> Option<Box<str>> {
     Some(words.word(u32::try_from(r.number()?).ok()?).into())
-}
-
-fn read_number_of<T: Copy>(all: &[T], number: u8, number_of: impl Fn(&T) -> u8) -> Option<T> {
-    all.iter().find(|known| number_of(known) == number).copied()
 }

@@ -15,11 +15,10 @@ impl filter::Row<TransactionField> for View<'_> {
     fn value(&self, field: TransactionField) -> Value<'_> {
         use TransactionField as F;
         let (words, row) = (&self.books.words, self.row);
-        let id = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
         match field {
-            F::Id => id(row.id),
-            F::CustomerId => id(row.customer_id),
-            F::Login => id(row.login),
+            F::Id => Value::id(row.id),
+            F::CustomerId => Value::id(row.customer_id),
+            F::Login => Value::id(row.login),
             F::Type => Value::Int(row.kind.into()),
             F::Status => Value::Int(row.status.into()),
             F::Source => Value::Int(row.source.into()),

@@ -33,10 +33,6 @@ impl Clause {
             Self::WhereNotBetween => "whereNotBetween",
         }
     }
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|clause| clause.word() == word)
-    }
 }
 
 /// Collects a filter piece by piece; each piece is checked as it comes.

@@ -88,18 +88,13 @@ fields! {
     }
 }
 
-/// Ids stay below 2^53, so every one of them is an `i64`.
-pub(crate) fn id_value(id: u64) -> Value<'static> {
-    Value::Int(i64::try_from(id).unwrap_or(i64::MAX))
-}
-
 impl Row<TransactionField> for Transaction {
     fn value(&self, field: TransactionField) -> Value<'_> {
         use TransactionField as F;
         match field {
-            F::Id => id_value(self.id.0),
-            F::CustomerId => id_value(self.customer_id.0),
-            F::Login => id_value(self.login.0),
+            F::Id => Value::id(self.id.0),
+            F::CustomerId => Value::id(self.customer_id.0),
+            F::Login => Value::id(self.login.0),
             F::Type => Value::Int(self.kind.number().into()),
             F::Status => Value::Int(self.status.number().into()),
             F::Source => Value::Int(self.source.number().into()),
@@ -118,7 +113,7 @@ impl Row<ConfigField> for ProviderConfig {
     fn value(&self, field: ConfigField) -> Value<'_> {
         use ConfigField as F;
         match field {
-            F::Id => id_value(self.id.0),
+            F::Id => Value::id(self.id.0),
             F::Provider => Value::Text(&self.provider),
             F::Brand => Value::Text(&self.brand),
             F::Method => Value::Text(&self.method),
@@ -138,11 +133,11 @@ impl Row<OverrideField> for CustomerOverride {
     fn value(&self, field: OverrideField) -> Value<'_> {
         use OverrideField as F;
         match field {
-            F::Id => id_value(self.id.0),
-            F::CustomerId => id_value(self.customer_id.0),
+            F::Id => Value::id(self.id.0),
+            F::CustomerId => Value::id(self.customer_id.0),
             F::Brand => Value::Text(&self.brand),
             F::Provider => Value::Text(&self.provider),
-            F::ProviderConfigId => id_value(self.provider_config_id.0),
+            F::ProviderConfigId => Value::id(self.provider_config_id.0),
             F::Method => Value::Text(&self.method),
             F::Mode => Value::Int(self.mode.number().into()),
             F::Enabled => Value::Int(self.enabled.into()),
@@ -157,10 +152,10 @@ impl Row<EventField> for ProviderEvent {
     fn value(&self, field: EventField) -> Value<'_> {
         use EventField as F;
         match field {
-            F::Id => id_value(self.id.0),
+            F::Id => Value::id(self.id.0),
             F::Provider => Value::Text(&self.provider),
             F::EventId => Value::Text(&self.event_id),
-            F::TransactionId => id_value(self.transaction_id.0),
+            F::TransactionId => Value::id(self.transaction_id.0),
             F::ProviderPaymentId => Value::Text(&self.provider_payment_id),
             F::SignatureStatus => Value::Int(self.signature_status.number().into()),
             F::ProcessingStatus => Value::Int(self.processing_status.number().into()),

@@ -114,9 +114,10 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
         let previous = after.operations.iter().rev().nth(1);
         let refused = previous.is_some_and(|known| known.status == OperationStatus::Refused);
         prop_assert!(!refused || asked_again(&after.transaction), "a refused posting was repeated unasked");
-        let paid = after.transaction.facts.is_confirmed() || after.transaction.source == Source::Manual;
-        let resolved =
-            after.transaction.facts.persons.iter().any(|known| matches!(known.fact, PersonFact::Resolved { .. }));
+        let facts = &after.transaction.facts;
+        let confirmed = facts.provider.iter().any(|known| matches!(known.fact, ProviderFact::Confirmed { .. }));
+        let paid = confirmed || after.transaction.source == Source::Manual;
+        let resolved = facts.persons.iter().any(|known| matches!(known.fact, PersonFact::Resolved { .. }));
         prop_assert!(paid || resolved, "posted without a payment");
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The demo's world: a fresh folder with keys, modules and a trading server, the sandbox payment service as a process of
 //! its own, and the cashier in this one. Everything is on loopback and everything secret is made on the spot.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -13,6 +14,7 @@ use super::super::{CliError, say};
 use crate::app::{CashierManager, Doors};
 use crate::http::session::{SessionKeys, issue_token, parse_keys};
 use crate::ports::{Clock, Entropy};
+use crate::private_files;
 use crate::settings::Settings;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::trading;
@@ -163,7 +165,7 @@ fn fresh_folder(folder: Option<PathBuf>) -> Result<PathBuf, CliError> {
     if folder.exists() {
         return Err(CliError(format!("{} is there already: the demo wants a fresh folder", folder.display())));
     }
-    std::fs::create_dir_all(&folder).map_err(|error| CliError(format!("{}: {error}", folder.display())))?;
+    private_files::create_folder(&folder)?;
     Ok(folder)
 }
 
@@ -175,14 +177,8 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     std::fs::write(path, text).map_err(|error| CliError(format!("{}: {error}", path.display())))
 }
 
-/// A file that only its owner reads.
+/// A file that its owner alone can read, from its first byte on.
 fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
-    write(path, text)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let owner_only = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(path, owner_only).map_err(|error| CliError(format!("{}: {error}", path.display())))?;
-    }
-    Ok(())
+    let mut file = private_files::open(path)?;
+    file.write_all(text.as_bytes()).map_err(|error| CliError(format!("{}: {error}", path.display())))
 }

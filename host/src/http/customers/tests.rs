@@ -6,25 +6,25 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::bench::{Bench, DEPOSITS_PER_MINUTE, TestClock, own_words};
 use crate::http::session::{SessionKey, issue_token};
 use crate::http::testing::{Heard, TestDoor};
 use crate::http::webhook::NOTICE_LENGTH_MAX;
+use crate::test_house::{DEPOSITS_PER_MINUTE, TestClock, TestHouse, own_words};
 use crate::wire::read::Fields;
 
 struct Street {
-    bench: Bench,
+    world: TestHouse,
     door: TestDoor,
     keys: Arc<SessionKeys>,
 }
 
 impl Street {
     async fn open() -> Self {
-        let bench = Bench::new();
+        let world = TestHouse::new();
         let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
-        let routes = crate::http::customer_routes(&bench.house, &keys);
-        let door = TestDoor::open(routes, Arc::clone(&bench.clock)).await;
-        Self { bench, door, keys }
+        let routes = crate::http::customer_routes(&world.house, &keys);
+        let door = TestDoor::open(routes, Arc::clone(&world.clock)).await;
+        Self { world, door, keys }
     }
 
     fn token(&self, role: Role, id: u64, brand: Option<&str>) -> String {
@@ -45,7 +45,7 @@ impl Street {
 
     /// A genuine confirmation of what the provider was last asked for.
     async fn confirm(&self, event_id: &str, minor: i64) -> Heard {
-        let reference = self.bench.provider.orders.lock().unwrap().last().unwrap().reference.clone();
+        let reference = self.world.provider.orders.lock().unwrap().last().unwrap().reference.clone();
         let body = format!("{event_id} {reference} {minor}");
         self.door.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await
     }
@@ -110,7 +110,7 @@ async fn a_deposit_redirects_repeats_and_conflicts() {
     assert_eq!((again.status, &again.body), (200, &first.body));
     let other = street.deposit("k", "251").await;
     assert_eq!((other.status, other.error().as_str()), (409, "IDEMPOTENCY_CONFLICT"));
-    assert_eq!(street.bench.provider.orders.lock().unwrap().len(), 1);
+    assert_eq!(street.world.provider.orders.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_customer_who_asks_too_often_is_told_when_to_come_back() {
         (heard.status, heard.error().as_str(), heard.header("retry-after")),
         (429, "RET_ERR_FREQUENT", Some("1"))
     );
-    street.bench.clock.pass(std::time::Duration::from_secs(60));
+    street.world.clock.pass(std::time::Duration::from_secs(60));
     assert_eq!(street.deposit("k", "25").await.status, 200);
 }
 
@@ -136,7 +136,7 @@ async fn a_providers_no_comes_with_the_transaction() {
         (CreateEnding::NeverSent { reason: "CANARY refused".into() }, 503, "PROVIDER_UNAVAILABLE", 5),
     ];
     for (ending, number, error, status) in table {
-        *street.bench.provider.ending.lock().unwrap() = Some(ending);
+        *street.world.provider.ending.lock().unwrap() = Some(ending);
         let heard = street.deposit("", "25").await;
         assert_eq!((heard.status, heard.error().as_str()), (number, error));
         assert_eq!(heard.json()["transaction"]["status"], status);
@@ -144,7 +144,7 @@ async fn a_providers_no_comes_with_the_transaction() {
         assert!(!heard.body.contains("CANARY"), "{}", heard.body);
         assert_eq!(heard.header("retry-after"), (number == 503).then_some("1"));
     }
-    *street.bench.provider.ending.lock().unwrap() = Some(CreateEnding::Unknown);
+    *street.world.provider.ending.lock().unwrap() = Some(CreateEnding::Unknown);
     let heard = street.deposit("", "25").await;
     assert_eq!((heard.status, &heard.json()["next_action"]), (200, &json!("WAIT")));
 }
@@ -205,7 +205,7 @@ async fn whatever_is_wrong_gets_its_documented_answer() {
         assert_eq!((heard.status, heard.error().as_str()), (number, error), "{line} {start}: {}", heard.body);
         assert!(!heard.body.contains("CANARY") && heard.header("x-request-id").is_some(), "{line}");
     }
-    assert!(street.bench.provider.orders.lock().unwrap().is_empty());
+    assert!(street.world.provider.orders.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn a_withdrawal_waits_for_a_person() {
     assert_eq!(street.send("POST /cashier/withdrawal", body).await.body, heard.body);
     let other = street.send("POST /cashier/withdrawal", &body.replace("40.50", "41")).await;
     assert_eq!(other.error(), "IDEMPOTENCY_CONFLICT");
-    assert!(street.bench.trading.posted.lock().unwrap().is_empty());
+    assert!(street.world.trading.posted.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn a_webhook_is_bytes_in_and_the_published_answer_out() {
     assert_eq!((&shown["event"]["payload_json"], &shown["event"]["processing_status"]), (&json!(""), &json!(1)));
     let again = street.confirm("evt_1", 25_000).await;
     assert!(again.status == 200 && again.body.ends_with(r#""duplicate":true}"#), "{} {}", again.status, again.body);
-    assert_eq!(street.bench.trading.posted.lock().unwrap().len(), 1);
+    assert_eq!(street.world.trading.posted.lock().unwrap().len(), 1);
 
     let send = async |path: &str, headers: &str, body: &str| {
         street.door.send(&format!("POST /cashier/webhook/{path}"), headers, body).await
@@ -326,7 +326,7 @@ async fn a_webhook_is_bytes_in_and_the_published_answer_out() {
     }
     let huge = "x".repeat(NOTICE_LENGTH_MAX + 1);
     assert_eq!(send("stripe", "", &huge).await.status, 413);
-    *street.bench.provider.acknowledgement.lock().unwrap() = Some(own_words());
+    *street.world.provider.acknowledgement.lock().unwrap() = Some(own_words());
     let own = send("stripe", "x-signature: config 1\r\ncontent-type: what/ever\r\n", "evt_3 - 1").await;
     let (status, words) = (own.status, own.body.as_str());
     assert_eq!((status, words, own.header("content-type")), (202, "[accepted]", Some("text/plain")));

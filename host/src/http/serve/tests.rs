@@ -15,11 +15,11 @@ use tokio_rustls::TlsConnector;
 use warp::Filter;
 
 use super::*;
-use crate::bench::TestClock;
 use crate::http::asked::{Asked, asked};
 use crate::http::testing::{Client, TestDoor};
 use crate::http::tls;
 use crate::http::watch::{self as watching, Watched};
+use crate::test_house::TestClock;
 
 /// Answers with what was asked: method, path, ip and body.
 fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Answer,)> {

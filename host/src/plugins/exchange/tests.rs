@@ -122,14 +122,14 @@ impl Network for Script {
     }
 }
 
-struct Bench {
+struct Rig {
     line: Line,
     thread: ModuleThread,
     script: Arc<Script>,
     clock: Arc<StillClock>,
 }
 
-impl Bench {
+impl Rig {
     async fn new(limits: Limits, answers: Vec<Answer>) -> Self {
         let clock = Arc::new(StillClock::default());
         let answers = Mutex::new(answers.into_iter().map(|answer| (10, answer)).collect());
@@ -186,8 +186,8 @@ async fn a_create_ends_as_unknown_exactly_when_money_may_have_moved() {
     ];
     for (method, answers, expected) in table {
         let shown = format!("{answers:?}");
-        let bench = Bench::new(Limits::default(), answers).await;
-        assert_eq!(bench.create(method).await.ending, expected, "{shown}");
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!(rig.create(method).await.ending, expected, "{shown}");
     }
 }
 
@@ -195,68 +195,67 @@ async fn a_create_ends_as_unknown_exactly_when_money_may_have_moved() {
 async fn a_kept_reply_is_fetched_once_shown_while_it_holds_and_fetched_again_when_it_is_stale() {
     let ok = || reply(200, "wait");
     let answers = vec![reply(200, "t1"), ok(), ok(), reply(401, ""), reply(200, "t2"), ok(), reply(200, "t3"), ok()];
-    let bench = Bench::new(Limits::default(), answers).await;
+    let rig = Rig::new(Limits::default(), answers).await;
     let pay = |token: &str| format!("POST /pay Bearer {token} n1");
-    assert_eq!(bench.create("pays").await.ending, WAITING);
-    assert_eq!(bench.sent(), ["GET /token".to_owned(), pay("t1")]);
-    assert_eq!(bench.create("pays").await.ending, WAITING);
-    assert_eq!(bench.sent(), [pay("t1")]);
-    assert_eq!(bench.create("pays").await.ending, WAITING);
-    assert_eq!(bench.sent(), [pay("t1"), "GET /token".to_owned(), pay("t2")]);
-    bench.clock.0.fetch_add(60_000, Ordering::SeqCst);
-    assert_eq!(bench.create("pays").await.ending, WAITING);
-    assert_eq!(bench.sent(), ["GET /token".to_owned(), pay("t3")]);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), ["GET /token".to_owned(), pay("t1")]);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), [pay("t1")]);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), [pay("t1"), "GET /token".to_owned(), pay("t2")]);
+    rig.clock.0.fetch_add(60_000, Ordering::SeqCst);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), ["GET /token".to_owned(), pay("t3")]);
 }
 
 #[tokio::test]
 async fn exchanges_at_one_time_share_one_errand_for_a_token() {
     let answers = [vec![reply(200, "t1")], (0..16).map(|_| reply(200, "wait")).collect()].concat();
-    let bench = Bench::new(Limits::default(), answers).await;
-    let all = futures_util::future::join_all((0..16).map(|_| bench.create("pays"))).await;
+    let rig = Rig::new(Limits::default(), answers).await;
+    let all = futures_util::future::join_all((0..16).map(|_| rig.create("pays"))).await;
     assert!(all.iter().all(|answer| answer.ending == WAITING));
-    let sent = bench.sent();
+    let sent = rig.sent();
     assert_eq!((sent.len(), sent.iter().filter(|line| *line == "GET /token").count()), (17, 1));
 }
 
 #[tokio::test]
 async fn a_token_that_was_refused_is_not_kept() {
-    let bench =
-        Bench::new(Limits::default(), vec![reply(503, "x"), reply(500, ""), reply(200, "t"), reply(200, "wait")]);
-    let bench = bench.await;
-    assert_eq!(bench.create("pays").await.ending, CreateEnding::Unknown);
-    assert_eq!(bench.create("pays").await.ending, WAITING);
-    assert_eq!(bench.sent().iter().filter(|line| *line == "GET /token").count(), 2);
+    let rig = Rig::new(Limits::default(), vec![reply(503, "x"), reply(500, ""), reply(200, "t"), reply(200, "wait")]);
+    let rig = rig.await;
+    assert_eq!(rig.create("pays").await.ending, CreateEnding::Unknown);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent().iter().filter(|line| *line == "GET /token").count(), 2);
 }
 
 #[tokio::test]
 async fn names_beyond_the_limit_are_fetched_every_time_and_not_kept() {
     let limits = Limits { steps_max: 3, ..Limits::default() };
-    let bench = Bench::new(limits, (0..3).map(|_| reply(200, "")).collect()).await;
+    let rig = Rig::new(limits, (0..3).map(|_| reply(200, "")).collect()).await;
     for place in 0..16 {
-        assert!(bench.line.kept.errand(&format!("taken {place}")).is_some());
+        assert!(rig.line.kept.errand(&format!("taken {place}")).is_some());
     }
-    let ending = bench.create("many_names").await.ending;
+    let ending = rig.create("many_names").await.ending;
     assert_eq!(ending, CreateEnding::NeverSent { reason: "the module wants to send more than 3 requests".into() });
-    assert_eq!(bench.sent().len(), 3);
+    assert_eq!(rig.sent().len(), 3);
 }
 
 #[tokio::test]
 async fn a_module_that_never_has_enough_is_stopped() {
     let limits = Limits { steps_max: 4, ..Limits::default() };
-    let bench = Bench::new(limits, (0..9).map(|_| reply(200, "")).collect()).await;
-    let ending = bench.create("loops").await.ending;
+    let rig = Rig::new(limits, (0..9).map(|_| reply(200, "")).collect()).await;
+    let ending = rig.create("loops").await.ending;
     assert_eq!(ending, CreateEnding::NeverSent { reason: "the module wants to send more than 4 requests".into() });
-    assert_eq!(bench.sent(), ["GET /0", "GET /1", "GET /2", "GET /3"]);
+    assert_eq!(rig.sent(), ["GET /0", "GET /1", "GET /2", "GET /3"]);
 }
 
 #[tokio::test]
 async fn an_exchange_has_one_deadline_for_all_its_requests() {
     let limits = Limits { exchange: Duration::from_millis(15), ..Limits::default() };
-    let bench = Bench::new(limits, vec![reply(200, "t1"), reply(200, "t1"), reply(200, "t1")]).await;
-    let answer = bench.create("loops").await;
+    let rig = Rig::new(limits, vec![reply(200, "t1"), reply(200, "t1"), reply(200, "t1")]).await;
+    let answer = rig.create("loops").await;
     let reason = "the exchange with the provider took too long".into();
     assert_eq!(answer.ending, CreateEnding::NeverSent { reason });
-    assert_eq!((bench.sent().len(), answer.provider_time), (2, Duration::from_millis(20)));
+    assert_eq!((rig.sent().len(), answer.provider_time), (2, Duration::from_millis(20)));
 }
 
 #[tokio::test]
@@ -274,9 +273,9 @@ async fn a_notice_is_judged_offline_without_a_request_and_online_with_safe_ones_
         ("capture", Allowed::SafeRequests, vec![], moves, 0),
     ];
     for (body, allowed, answers, expected, requests) in table {
-        let bench = Bench::new(Limits::default(), answers).await;
-        assert_eq!(bench.verify(body, allowed).await, expected, "{body} {allowed:?}");
-        assert_eq!(bench.sent().len(), requests, "{body} {allowed:?}");
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!(rig.verify(body, allowed).await, expected, "{body} {allowed:?}");
+        assert_eq!(rig.sent().len(), requests, "{body} {allowed:?}");
     }
 }
 
@@ -284,46 +283,46 @@ async fn a_notice_is_judged_offline_without_a_request_and_online_with_safe_ones_
 async fn an_unreachable_provider_is_left_alone_and_tried_a_little_until_it_is_back() {
     let failures = (0..5).map(|_| never_sent());
     let back = [reply(200, "t1"), reply(200, "wait"), reply(200, "wait")];
-    let bench = Bench::new(Limits::default(), failures.chain(back).collect()).await;
+    let rig = Rig::new(Limits::default(), failures.chain(back).collect()).await;
     for _ in 0..5 {
-        assert!(matches!(bench.create("pays").await.ending, CreateEnding::NeverSent { .. }));
+        assert!(matches!(rig.create("pays").await.ending, CreateEnding::NeverSent { .. }));
     }
-    assert!(bench.line.is_broken());
-    bench.sent();
+    assert!(rig.line.is_broken());
+    rig.sent();
     let refused =
         CreateEnding::NeverSent { reason: "the provider could not be reached of late and is not asked".into() };
-    assert_eq!((bench.create("pays").await.ending, bench.sent().len()), (refused, 0));
-    bench.clock.0.fetch_add(1_000, Ordering::SeqCst);
+    assert_eq!((rig.create("pays").await.ending, rig.sent().len()), (refused, 0));
+    rig.clock.0.fetch_add(1_000, Ordering::SeqCst);
     // The exchange that is let through is let through as a whole.
-    assert_eq!(bench.create("pays").await.ending, WAITING);
-    assert!(!bench.line.is_broken());
-    assert_eq!(bench.create("pays").await.ending, WAITING);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert!(!rig.line.is_broken());
+    assert_eq!(rig.create("pays").await.ending, WAITING);
 }
 
 #[tokio::test]
 async fn what_the_host_itself_does_not_send_says_nothing_about_the_provider() {
     let refusal = || Err(SendError::Refused("evil.test:443 is not among the hosts of this provider".to_owned()));
-    let bench = Bench::new(Limits::default(), (0..9).map(|_| refusal()).collect()).await;
+    let rig = Rig::new(Limits::default(), (0..9).map(|_| refusal()).collect()).await;
     for _ in 0..9 {
-        assert!(matches!(bench.create("pays").await.ending, CreateEnding::NeverSent { .. }));
+        assert!(matches!(rig.create("pays").await.ending, CreateEnding::NeverSent { .. }));
     }
-    assert!(!bench.line.is_broken());
+    assert!(!rig.line.is_broken());
 }
 
 #[tokio::test]
 async fn exchanges_beyond_the_limits_are_refused_before_anything_is_sent() {
     let limits = Limits { concurrency_max: 1, waiting_max: 1, ..Limits::default() };
-    let bench = Bench::new(limits, vec![reply(200, "t1"), reply(200, "wait"), reply(200, "wait")]).await;
-    let held = Arc::clone(&bench.line.room).acquire_owned().await.unwrap();
+    let rig = Rig::new(limits, vec![reply(200, "t1"), reply(200, "wait"), reply(200, "wait")]).await;
+    let held = Arc::clone(&rig.line.room).acquire_owned().await.unwrap();
     let overloaded = CreateEnding::NeverSent { reason: "too many exchanges with the provider are under way".into() };
-    let waits = bench.create("pays");
+    let waits = rig.create("pays");
     tokio::pin!(waits);
-    while bench.line.waiting.load(Ordering::SeqCst) == 0 {
+    while rig.line.waiting.load(Ordering::SeqCst) == 0 {
         assert!((&mut waits).now_or_never().is_none());
         tokio::task::yield_now().await;
     }
-    assert_eq!(bench.create("pays").await.ending, overloaded);
-    assert!(bench.sent().is_empty());
+    assert_eq!(rig.create("pays").await.ending, overloaded);
+    assert!(rig.sent().is_empty());
     drop(held);
     assert_eq!(waits.await.ending, WAITING);
 }

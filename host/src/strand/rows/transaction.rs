@@ -73,13 +73,13 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Faul
             .text(&row.country)
             .flag(row.sandbox)
             .text(row.reference.as_str())
-            .number(row.key_space as u8)
+            .number(row.key_space.number())
             .time(row.expires_time)
             .text(text(refs)?)
             .text(text(provider)?)
             .text(text(persons)?)
-            .number(row.first_answer as u8)
-            .number(row.next_action as u8)
+            .number(row.first_answer.number())
+            .number(row.next_action.number())
             .id(row.refused_seq.0)
             .int(i64::from(row.version))
             .run()
@@ -117,21 +117,16 @@ pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, F
         country: cells.text()?,
         sandbox: cells.flag()?,
         reference: cells.reference()?,
-        key_space: cells.number(|number| by_code(&[KeySpace::Customer, KeySpace::Manager], number, |it| it as u8))?,
+        key_space: cells.number(KeySpace::from_number)?,
         expires_time: cells.time()?,
         refs: cells.json(json::read_refs)?,
         facts: Facts {
             provider: cells.json(json::read_provider_facts)?,
             persons: cells.json(json::read_person_facts)?,
         },
-        first_answer: cells.number(|number| by_code(FirstAnswer::ALL, number, |it| it as u8))?,
-        next_action: cells.number(|number| by_code(NextAction::ALL, number, |it| it as u8))?,
+        first_answer: cells.number(FirstAnswer::from_number)?,
+        next_action: cells.number(NextAction::from_number)?,
         refused_seq: Seq(cells.id()?),
         version: cells.count()?,
     })
-}
-
-/// Finds the enum value behind a number that is ours alone, by its discriminant.
-fn by_code<T: Copy>(all: &[T], number: i64, code: impl Fn(T) -> u8) -> Option<T> {
-    all.iter().copied().find(|value| i64::from(code(*value)) == number)
 }

@@ -100,7 +100,7 @@ fn the_files_are_their_owners_alone() {
     listening.wait_for_synced(1);
     let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("bases"), 0o700);
-    for name in ["bases/cashier.db", "bases/cashier.db-wal", "bases/cashier.db-shm"] {
+    for name in ["bases/cashier.db", "bases/cashier.db-wal", "bases/cashier.db-shm", "bases/cashier.lock"] {
         assert_eq!(mode(name), 0o600, "{name}");
     }
 }

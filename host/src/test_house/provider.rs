@@ -1,4 +1,4 @@
-//! The one module of the bench and the provider behind it, which does what a test tells it.
+//! The one module of the test house and the provider behind it, which does what a test tells it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Gateway for TestGateway {
         .boxed()
     }
 
-    /// A notice of the bench: `x-signature: config <id>` and a body of `<event id> <reference> <minor>`, which confirms.
+    /// A notice of the test house: `x-signature: config <id>` and a body of `<event id> <reference> <minor>`, which confirms.
     fn verify(&self, notice: &RawNotice, _: bool) -> BoxFuture<'static, Verdict> {
         let signed = format!("config {}", self.listener.config_id);
         let genuine = notice.headers.iter().any(|(name, value)| &**name == "x-signature" && **value == *signed);

@@ -1,4 +1,4 @@
-//! A house on a test bench: every port is a fake that remembers what it was asked, the disk syncs at once, and the one
+//! A house for tests: every port is a fake that remembers what it was asked, the disk syncs at once, and the one
 //! provider does what a test tells it. For tests of the doors and of the commands.
 
 use std::collections::BTreeMap;
@@ -30,18 +30,18 @@ mod provider;
 use self::provider::{TestModules, gateway};
 pub(crate) use self::provider::{TestProvider, own_words};
 
-/// Deposits that one customer may ask for before the bench's clock must pass.
+/// Deposits that one customer may ask for before the test's clock must pass.
 pub(crate) const DEPOSITS_PER_MINUTE: u32 = 30;
 
 /// A config and accounts as the published pages show them: customer 5 of brand `ion4` with login 2000009 in USD.
-pub(crate) struct Bench {
+pub(crate) struct TestHouse {
     pub(crate) house: Arc<House>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) provider: Arc<TestProvider>,
     pub(crate) trading: Arc<TestTrading>,
 }
 
-impl Bench {
+impl TestHouse {
     pub(crate) fn new() -> Self {
         let (clock, provider) = (Arc::new(TestClock::default()), Arc::new(TestProvider::default()));
         let trading = Arc::new(TestTrading::default());
@@ -182,7 +182,7 @@ impl Recorder for TestDisk {
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
-        ready(Err(Fault::new("the bench keeps no rows"))).boxed()
+        ready(Err(Fault::new("the test house keeps no rows"))).boxed()
     }
 }
 

@@ -1,17 +1,18 @@
-//! The exclusive lock beside the database: one process decides over one set of rows.
-//! It does not guard against a copy of the file opened elsewhere.
+//! The exclusive lock beside a database: one process decides over one set of rows. It does not guard against a copy of
+//! the file opened elsewhere.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use crate::ports::Fault;
+use crate::private_files;
 
 /// Longest note of the other holder that is repeated in an error; a pid line is far shorter.
 const NOTE_BYTES_MAX: u64 = 64;
 
 /// Held for as long as the database may be written; the system takes it back from a process that died.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     file: File,
 }
 
@@ -26,11 +27,9 @@ impl Drop for Lock {
 
 impl Lock {
     /// Takes the lock file, or says who holds it.
-    pub(super) fn take(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn take(path: &Path) -> Result<Self, Fault> {
         let trouble = |error| Fault::new(format!("cannot use the lock file {}: {error}", path.display()));
-        let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let mut file = options.open(path).map_err(trouble)?;
+        let mut file = private_files::open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
