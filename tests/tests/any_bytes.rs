@@ -174,9 +174,10 @@ fn documented(answer: &str, request: &[u8]) {
     }
     let told: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {}", shown()));
     let code = told["error"].as_str().or(told["data"]["error"].as_str()).unwrap_or_default();
-    let known = RefusalCode::from_text(code).unwrap_or_else(|| panic!("{code} is not published: {}", shown()));
+    let known = RefusalCode::ALL.iter().find(|known| known.text() == code);
+    let known = known.unwrap_or_else(|| panic!("{code} is not published: {}", shown()));
     assert_eq!(known.number(), status, "{}", shown());
-    assert_ne!(known, RefusalCode::Internal, "{}", shown());
+    assert_ne!(*known, RefusalCode::Internal, "{}", shown());
 }
 
 /// The same row of numbers for the same seed (xorshift).
