@@ -10,7 +10,7 @@ use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::provider_config::ProviderConfig;
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +41,10 @@ const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
 const MANAGER_CONNECTIONS_MAX: usize = 512;
 /// A few collectors and load balancers that keep theirs open.
 const WATCH_CONNECTIONS_MAX: usize = 64;
+
+/// Newcomers the system holds until they are accepted. The default of 128 overflows when customers come back all at once
+/// after an outage, and whoever falls out waits a second for the next try.
+const LISTEN_QUEUE: u32 = 1024;
 
 /// Clock, randomness and program, handed in so that tests own them.
 #[derive(Clone)]
@@ -91,7 +95,7 @@ impl CashierManager {
     ) -> Result<Self, Fault> {
         let keys = session_keys(&settings)?;
         let tls = tls(&settings)?;
-        let sockets = Sockets::bind(&settings).await?;
+        let sockets = Sockets::bind(&settings)?;
         let doors = sockets.doors()?;
         let own_url = || format!("{}://{}", settings.scheme(), doors.customer).into();
         let public_url = settings.public_url.clone().unwrap_or_else(own_url);
@@ -245,15 +249,24 @@ struct Sockets {
     watch: TcpListener,
 }
 
+/// Listens with a queue long enough for a burst; the address is free again as soon as the house has closed.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_QUEUE)
+}
+
 impl Sockets {
-    async fn bind(settings: &Settings) -> Result<Self, Fault> {
-        let bind = async |field: &str, address: SocketAddr| {
-            TcpListener::bind(address).await.map_err(|error| Fault::new(format!("{field} {address}: {error}")))
+    fn bind(settings: &Settings) -> Result<Self, Fault> {
+        let bind = |field: &str, address: SocketAddr| {
+            listen(address).map_err(|error| Fault::new(format!("{field} {address}: {error}")))
         };
         Ok(Self {
-            customer: bind("customer_listen", settings.customer_listen).await?,
-            manager: bind("manager_listen", settings.manager_listen).await?,
-            watch: bind("watch_listen", settings.watch_listen).await?,
+            customer: bind("customer_listen", settings.customer_listen)?,
+            manager: bind("manager_listen", settings.manager_listen)?,
+            watch: bind("watch_listen", settings.watch_listen)?,
         })
     }
 

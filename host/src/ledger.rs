@@ -120,6 +120,9 @@ impl Ledger {
 
     /// Loads the books from disk after a failed commit and opens again.
     pub async fn reopen(&self) -> Result<(), Fault> {
+        // A decision that found the ledger open may still be under way: it must not submit to a strand that was reloaded
+        // meanwhile. Those after it find the ledger closed.
+        drop(self.books.lock());
         let loaded = self.recorder.reload().await?;
         let seq = Seq(loaded.counters.seq);
         let fresh = books_of(loaded);

@@ -13,7 +13,16 @@ const NOTE_BYTES_MAX: u64 = 64;
 
 /// Held for as long as the database may be written; the system takes it back from a process that died.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child process that is just being started still has it open.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of the database was not given back before its file was closed");
+        }
+    }
 }
 
 impl Lock {
@@ -34,7 +43,7 @@ impl Lock {
         file.rewind().map_err(trouble)?;
         write!(file, "process {}", std::process::id()).map_err(trouble)?;
         file.sync_data().map_err(trouble)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -59,7 +68,9 @@ mod tests {
         let refused = Lock::take(&path).err().unwrap().to_string();
         let expected = format!("process {} holds the lock file {}", std::process::id(), path.display());
         assert!(refused.contains(&expected), "{refused}");
+        let inherited = first.file.try_clone().unwrap();
         drop(first);
         Lock::take(&path).unwrap();
+        drop(inherited);
     }
 }

@@ -79,8 +79,17 @@ impl Tasks {
     /// Drops the residents and waits for the flows under way; `false` when some were still going at the deadline.
     pub async fn drain(&self, deadline: Duration) -> bool {
         self.residents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
-        let mut flows = std::mem::take(&mut *self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        let all = async { while flows.join_next().await.is_some() {} };
+        let under_way = || std::mem::take(&mut *self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let all = async {
+            // A flow may start another while it ends.
+            loop {
+                let mut flows = under_way();
+                if flows.is_empty() {
+                    return;
+                }
+                while flows.join_next().await.is_some() {}
+            }
+        };
         tokio::time::timeout(deadline, all).await.is_ok()
     }
 }

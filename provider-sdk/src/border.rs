@@ -1,4 +1,4 @@
-//! The copying between the author's plain types and the frozen records: four leaves, two a side.
+//! The copying between the author's plain types and the frozen records: two leaves a side.
 //! The host lends what it shows and takes what is answered; the module copies in and gives back.
 
 pub(crate) mod copy_in;

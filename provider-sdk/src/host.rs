@@ -123,7 +123,7 @@ fn about(
 }
 
 fn shown<T>(replies: &[HttpReply], call: impl FnOnce(&[ReplyV1<'_>]) -> T) -> T {
-    let headers: Vec<_> = replies.iter().map(|reply| lend::pairs(&reply.headers)).collect();
+    let headers = lend::reply_headers(replies);
     call(&lend::replies(replies, &headers))
 }
 

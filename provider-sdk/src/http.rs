@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::types::{FailureKind, Pairs, ProviderFailure};
 
+/// Longest code of a provider; its codes are words, and a longer text is some proxy's page.
+const CODE_BYTES_MAX: usize = 64;
+
 /// One request to a host of the descriptor.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HttpRequest {
@@ -176,6 +179,29 @@ impl HttpReply {
             ..ProviderFailure::new(kind, code, message)
         }
     }
+
+    /// As [`HttpReply::failure`], for a provider that names its codes: `http_<status>` stands where
+    /// it named none or something too long for one. A creation cannot be "not found": there the 404
+    /// is about the address or a parameter, and the request was refused.
+    ///
+    /// `words` may quote what was sent, and need not be cut: the guard takes secrets out first and
+    /// cuts then, because half a secret left by a cut is found by no later mask.
+    pub fn failure_when(&self, asked: Asked, code: Option<&str>, words: impl Into<String>) -> ProviderFailure {
+        let code = code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES_MAX);
+        let failure = self.failure(code.map_or_else(|| format!("http_{}", self.status), str::to_owned), words);
+        match (failure.kind, asked) {
+            (FailureKind::NotFound, Asked::Creation) => failure.with_kind(FailureKind::RefusedRequest),
+            (_, Asked::Creation | Asked::Payment) => failure,
+        }
+    }
+}
+
+/// What was being asked when a reply came that is no success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Creation,
+    /// A payment that exists: its status, its end, a refund of it.
+    Payment,
 }
 
 impl fmt::Debug for HttpReply {

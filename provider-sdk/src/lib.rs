@@ -1,20 +1,41 @@
 //! Write a payment provider for the cashier: one trait, one macro.
-//! A provider says what to send and reads what came back; it does no I/O of its own.
 //!
-//! This is a whole one. In a crate of type `["cdylib", "rlib"]` it builds to a library that the
-//! cashier loads:
+//! A provider says what to send and reads what came back. It opens no socket, reads no clock and keeps
+//! nothing: the cashier owns the network, the time, the money and the disk.
+//!
+//! # How a call goes
+//!
+//! The cashier calls again with all replies so far, until the provider is done:
+//!
+//! ```text
+//! create_payment(order, [])       -> Send(POST /payments)       the cashier sends it
+//! create_payment(order, [reply])  -> Done(redirect the customer there)
+//! ```
+//!
+//! One request is two arms of a `match`, a token first is three. An outcome is [`Step::Done`], a no is
+//! [`Step::Failed`] with how much is known after it ([`FailureKind`]), and what a provider does not
+//! offer is [`Step::Unsupported`] without a word from its author.
+//!
+//! # A whole provider
+//!
+//! In a crate of type `["cdylib", "rlib"]` this builds to a library that the cashier loads:
 //!
 //! ```
 //! #![forbid(unsafe_code)]
 //! use cashier_provider_sdk::serde_json::{Value, json};
-//! use cashier_provider_sdk::signature::{Digest, Genuine, Keys, Signature, fresh, signed_time, verify_hmac};
+//! use cashier_provider_sdk::signature::{Keys, StampedHeader};
 //! use cashier_provider_sdk::*;
+//!
+//! const API_BASE: &str = "https://api.acme.example";
 //!
 //! /// Minor units of this provider: two decimals, none for yen.
 //! const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 //!
+//! /// `acme-signature: t=<unix time>,v1=<hex>`; two v1 while a secret is replaced.
+//! const SIGNATURE: StampedHeader = StampedHeader { name: "Acme-Signature", signatures_max: 2 };
+//!
 //! pub struct Acme {
-//!     api_base: String,
+//!     api: Endpoint,
 //!     secret_key: Secret,
 //!     webhook_keys: Keys,
 //! }
@@ -33,31 +54,35 @@
 //!             settings: vec![
 //!                 SettingSpec::required_secret("secret_key", "API key"),
 //!                 SettingSpec::required_secret("webhook_secret", "Webhook secret"),
-//!                 SettingSpec::endpoint("api_base", "API address", "https://api.acme.example"),
+//!                 SettingSpec::endpoint("api_base", "API address", API_BASE),
 //!             ],
 //!             ..Descriptor::default()
 //!         }
 //!     }
 //!
+//!     // What a person can get wrong in the form is refused here, before a customer meets it.
 //!     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
 //!         Ok(Self {
-//!             api_base: config.settings.text_or("api_base", "https://api.acme.example")?.into(),
+//!             api: config.settings.endpoint("api_base", API_BASE)?,
 //!             secret_key: config.required_secret_key()?,
 //!             webhook_keys: Keys::text(&config.webhook_secrets()),
 //!         })
 //!     }
 //!
-//!     // The host calls again with the replies so far: no reply yet, then the one.
 //!     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
 //!         match replies {
-//!             [] => self.ask_to_pay(order),
-//!             [created, ..] => read_created(created).into(),
+//!             [] => match self.request(order) {
+//!                 Ok(request) => Step::send(request),
+//!                 Err(failure) => Step::Failed(failure),
+//!             },
+//!             [created, ..] => self.read_created(created).into(),
 //!         }
 //!     }
 //!
 //!     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
-//!         match self.genuine(notice) {
-//!             Ok(proof) => read_notice(notice, proof).into(),
+//!         match SIGNATURE.prove(&self.webhook_keys, notice) {
+//!             // A genuine notice that cannot be read is a failure, which the cashier keeps; never silence.
+//!             Ok(proof) => notice.json(&proof).and_then(|event| read_event(&event)).into(),
 //!             Err(doubt) => Step::Done(doubt.into()),
 //!         }
 //!     }
@@ -65,62 +90,43 @@
 //!     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
 //!         match replies {
 //!             [] => Step::send(
-//!                 HttpRequest::get(format!("{}/payments/by-order/{}", self.api_base, payment.reference))
+//!                 HttpRequest::get(self.api.at(&format!("/payments/by-order/{}", payment.reference)))
 //!                     .bearer(self.secret_key.expose()),
 //!             ),
-//!             [found, ..] => read_reply(found).and_then(|body| read_payment(&body)).into(),
+//!             [found, ..] => read_reply(found, Asked::Payment).and_then(|body| read_payment(&body)).into(),
 //!         }
 //!     }
 //! }
 //!
 //! impl Acme {
-//!     fn ask_to_pay(&self, order: &PaymentOrder) -> Step<PaymentCreated> {
-//!         let amount = match EXPONENTS.express(&order.amount) {
-//!             Ok(amount) => amount,
-//!             Err(error) => return Step::Failed(ProviderFailure::refused_request("amount", error.to_string())),
+//!     fn request(&self, order: &PaymentOrder) -> Result<HttpRequest, ProviderFailure> {
+//!         let amount = EXPONENTS
+//!             .express(&order.amount)
+//!             .map_err(|error| ProviderFailure::refused_request("amount", error.to_string()))?;
+//!         Ok(HttpRequest::post(self.api.at("/payments"))
+//!             .bearer(self.secret_key.expose())
+//!             .idempotency_key(order.sound_key()?)
+//!             .json(&json!({
+//!                 "order": order.reference,
+//!                 "amount": amount.minor,
+//!                 "currency": amount.currency,
+//!                 "notify_url": order.notify_url,
+//!                 "return_url": order.success_url,
+//!             })))
+//!     }
+//!
+//!     fn read_created(&self, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
+//!         let body = read_reply(reply, Asked::Creation)?;
+//!         let update = read_payment(&body)?;
+//!         let next = match update.status {
+//!             NormalizedStatus::Pending => NextAction::Redirect { url: self.api.page(body.text_at("/url"))? },
+//!             _ => NextAction::None,
 //!         };
-//!         Step::send(
-//!             HttpRequest::post(format!("{}/payments", self.api_base))
-//!                 .bearer(self.secret_key.expose())
-//!                 .idempotency_key(&order.idempotency_key)
-//!                 .json(&json!({
-//!                     "order": order.reference,
-//!                     "amount": amount.minor,
-//!                     "currency": amount.currency,
-//!                     "notify_url": order.notify_url,
-//!                     "return_url": order.success_url,
-//!                 })),
-//!         )
-//!     }
-//!
-//!     /// `acme-signature: <unix time>:<hex of HMAC-SHA256 over time, dot, body>`
-//!     fn genuine(&self, notice: &WebhookNotice) -> Result<Genuine, signature::Doubt> {
-//!         let header = notice.header("acme-signature").unwrap_or_default();
-//!         let (time, signature) = header.split_once(':').unwrap_or_default();
-//!         let signatures: Vec<Signature> = Signature::hex(signature).into_iter().collect();
-//!         let message = [time.as_bytes(), b".", notice.body.as_slice()];
-//!         let genuine = verify_hmac(Digest::Sha256, &self.webhook_keys, &message, &signatures)?;
-//!         fresh(signed_time(time)?, notice.received_unix)?;
-//!         Ok(genuine)
+//!         PaymentCreated::standing(update, next)
 //!     }
 //! }
 //!
-//! fn read_created(reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
-//!     let body = read_reply(reply)?;
-//!     let url = body.required_text_at("/url")?;
-//!     Ok(PaymentCreated {
-//!         status: NormalizedStatus::Pending,
-//!         refs: vec![ProviderRef::new("payment", body.required_text_at("/id")?)],
-//!         next: NextAction::Redirect { url: url.into() },
-//!         ..PaymentCreated::default()
-//!     })
-//! }
-//!
-//! /// Reads nothing that was not proven: the proof is an argument. A genuine notice that cannot be
-//! /// read is a failure, which the host keeps; never silence.
-//! fn read_notice(notice: &WebhookNotice, _: Genuine) -> Result<WebhookVerdict, ProviderFailure> {
-//!     let event: Value = serde_json::from_slice(&notice.body)
-//!         .map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
+//! fn read_event(event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
 //!     if event.at("/payment").is_null() {
 //!         return Ok(WebhookVerdict::nothing_to_do());
 //!     }
@@ -149,21 +155,51 @@
 //!     })
 //! }
 //!
-//! fn read_reply(reply: &HttpReply) -> Result<Value, ProviderFailure> {
+//! fn read_reply(reply: &HttpReply, asked: Asked) -> Result<Value, ProviderFailure> {
 //!     let body = reply.json();
 //!     if reply.is_success() {
 //!         return body;
 //!     }
-//!     let code = body.ok().and_then(|body| body.text_at("/error").map(str::to_owned));
-//!     Err(reply.failure(code.unwrap_or_default(), format!("Acme answered {}", reply.status)))
+//!     let body = body.unwrap_or_default();
+//!     Err(reply.failure_when(asked, body.text_at("/error"), format!("Acme answered {}", reply.status)))
 //! }
 //!
 //! export_provider!(Acme);
-//! # fn main() {}
+//! # // What the page above shows is what happens.
+//! # fn main() {
+//! #     let config = ProviderConfig { secret_key: "sk_1".into(), ..ProviderConfig::default() };
+//! #     let acme = host::ModuleV1::of::<Acme>().configure(&config).expect("a sound configuration");
+//! #     let order = PaymentOrder {
+//! #         reference: "K7Q2".into(), amount: Amount::new(2_500, 2, "USD"), idempotency_key: "k1".into(),
+//! #         ..PaymentOrder::default()
+//! #     };
+//! #     let Step::Send { request, keep: None } = acme.create_payment(&order, &[]) else { panic!("nothing sent") };
+//! #     assert_eq!(request.url, "https://api.acme.example/payments");
+//! #     let url = "https://pay.acme.example/p1";
+//! #     let body = json!({"id": "p1", "order": "K7Q2", "status": "open", "amount": 2500, "currency": "USD", "url": url});
+//! #     let reply = HttpReply::new(201, body.to_string());
+//! #     let Step::Done(created) = acme.create_payment(&order, &[reply]) else { panic!("not created") };
+//! #     assert_eq!(created.next, NextAction::Redirect { url: url.into() });
+//! #     let refused = acme.create_payment(&order, &[HttpReply::new(404, "")]);
+//! #     assert!(matches!(refused, Step::Failed(failure) if failure.kind == FailureKind::RefusedRequest));
+//! #     let verdict = acme.normalize_status(&WebhookNotice::default(), &[]);
+//! #     assert!(matches!(verdict, Step::Done(WebhookVerdict::CannotTell(_))));
+//! # }
 //! ```
 //!
-//! `cashier-provider-testing` runs the questions every provider must answer well, with one line in
-//! `tests/conformance.rs`.
+//! # What the kit does for every provider
+//!
+//! - Signatures are proven, never believed: [`signature`] has HMAC and plain hashes, several keys at once, times in both
+//!   directions, and headers of the form `t=…,v1=…`. Its answer is a proof that [`WebhookNotice::json`] asks for, or a verdict.
+//! - Amounts are integers with the provider's own exponents: [`Exponents`], [`Amount`]. A float cannot come in.
+//! - JSON is read by pointer, absent and null being the same: [`JsonRead`]. Numbers keep the text they were sent in.
+//! - A panic becomes an answer, and secrets are taken out of every text that people read before it is cut to its place.
+//!
+//! # Before it ships
+//!
+//! `cashier-provider-testing` asks the questions every provider must answer well, with one line in `tests/conformance.rs`:
+//! forged, old, edited and unsigned notices, unreadable replies, planted secrets, hostile bytes. A folder of JSON cases
+//! holds what each of the provider's bodies means.
 
 mod border;
 pub mod export;
@@ -177,14 +213,15 @@ pub mod provider;
 pub mod signature;
 pub mod types;
 
-pub use http::{Form, HttpMethod, HttpReply, HttpRequest};
+pub use http::{Asked, Form, HttpMethod, HttpReply, HttpRequest};
 pub use json::JsonRead;
 pub use money::{Amount, Exponents, MoneyError};
 pub use provider::{Keep, PaymentProvider, Step};
 /// The JSON crate of the contract: its numbers keep the text they were written in.
 pub use serde_json;
 pub use types::{
-    Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, NextAction, NormalizedStatus, Pairs,
-    PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure, ProviderRef, Refund,
-    RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate, WebhookNotice, WebhookVerdict,
+    Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, Endpoint, FailureKind, NextAction,
+    NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
+    ProviderRef, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate,
+    WebhookNotice, WebhookVerdict,
 };

@@ -1,5 +1,5 @@
-//! Takes the secrets of a configuration out of texts that people read: a provider's error message
-//! may quote the key it refused.
+//! Takes the secrets of a configuration out of texts that people read, then cuts the texts to their
+//! place: a provider's error message may quote the key it refused, and a proxy answers with pages.
 
 use crate::types::{
     ConfigError, PaymentCreated, ProviderConfig, ProviderFailure, Secret, StatusUpdate, WebhookVerdict,
@@ -8,6 +8,12 @@ use crate::{Descriptor, Step};
 
 /// Shortest secret that is looked for: a shorter one occurs by chance inside words.
 const SECRET_CHARS_MIN: usize = 8;
+
+/// Longest sentence of a failure: providers write one or two lines.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// Longest reason of an update: a manager reads it in a table cell.
+const REASON_CHARS_MAX: usize = 200;
 
 /// The secrets of one configuration, the longest first.
 pub(crate) struct Mask(Vec<Secret>);
@@ -52,6 +58,14 @@ impl Mask {
         }
     }
 
+    /// First masked, then cut: half a secret left by a cut is found by no mask.
+    fn hide_and_cut(&self, text: &mut String, chars_max: usize) {
+        self.hide(text);
+        if let Some((end, _)) = text.char_indices().nth(chars_max) {
+            text.truncate(end);
+        }
+    }
+
     fn hide(&self, text: &mut String) {
         for secret in &self.0 {
             if text.contains(secret.expose()) {
@@ -69,7 +83,7 @@ pub(crate) trait Masked {
 impl Masked for ProviderFailure {
     fn mask(&mut self, mask: &Mask) {
         mask.hide(&mut self.code);
-        mask.hide(&mut self.message);
+        mask.hide_and_cut(&mut self.message, MESSAGE_CHARS_MAX);
     }
 }
 
@@ -77,7 +91,7 @@ impl Masked for StatusUpdate {
     fn mask(&mut self, mask: &Mask) {
         mask.hide(&mut self.raw_status);
         if let Some(reason) = &mut self.reason {
-            mask.hide(reason);
+            mask.hide_and_cut(reason, REASON_CHARS_MAX);
         }
     }
 }
@@ -96,5 +110,42 @@ impl Masked for WebhookVerdict {
             Self::Genuine { updates, .. } => updates.iter_mut().for_each(|update| update.mask(mask)),
             Self::NotGenuine(reason) | Self::CannotTell(reason) => mask.hide(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureKind;
+
+    const SECRET: &str = "sk_live_canary_7Q2M";
+
+    fn mask() -> Mask {
+        let config = ProviderConfig { secret_key: SECRET.into(), ..ProviderConfig::default() };
+        Mask::of(&config, &Descriptor::default())
+    }
+
+    #[test]
+    fn wherever_the_cut_falls_no_half_of_a_secret_is_left() {
+        for place in 0..=MESSAGE_CHARS_MAX {
+            let words = format!("{}{SECRET} and more{}", "ü".repeat(place), "x".repeat(MESSAGE_CHARS_MAX));
+            let mut failure = ProviderFailure::new(FailureKind::Temporary, SECRET, words.clone());
+            failure.mask(&mask());
+            assert_eq!(failure.code, "***");
+            assert!(!failure.message.contains("sk_"), "{}", failure.message);
+            assert_eq!(failure.message.chars().count(), MESSAGE_CHARS_MAX);
+
+            let mut update = StatusUpdate { reason: Some(words), ..StatusUpdate::default() };
+            update.mask(&mask());
+            let reason = update.reason.expect("a reason stays one");
+            assert!(!reason.contains("sk_") && reason.chars().count() == REASON_CHARS_MAX, "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_short_and_holds_no_secret_stays_as_it_is() {
+        let mut failure = ProviderFailure::declined("card_declined", "ünïcödé");
+        failure.mask(&mask());
+        assert_eq!((failure.code.as_str(), failure.message.as_str()), ("card_declined", "ünïcödé"));
     }
 }

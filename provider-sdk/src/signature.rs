@@ -10,6 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::types::{Secret, WebhookVerdict};
 
+mod stamped;
+
+pub use stamped::{StampedHeader, only_header};
+
 /// How far a signed timestamp may lie from the time of receipt, in either direction: five minutes,
 /// the tolerance providers name themselves, and enough for clocks that drift.
 pub const TOLERANCE_SECONDS: u64 = 300;

@@ -3,6 +3,7 @@
 
 mod config;
 mod descriptor;
+mod endpoint;
 mod failure;
 mod notice;
 mod order;
@@ -10,6 +11,7 @@ mod update;
 
 pub use config::{ProviderConfig, Secret, Settings};
 pub use descriptor::{Capabilities, Descriptor, PaymentMode, SettingKind, SettingSpec};
+pub use endpoint::Endpoint;
 pub use failure::{ConfigError, FailureKind, ProviderFailure};
 pub use notice::{Acknowledgement, WebhookNotice, WebhookVerdict};
 pub use order::{NextAction, PaymentCreated, PaymentOrder, PaymentRef, RefundOrder};

@@ -245,7 +245,10 @@ fn refund(method: &str) -> RefundOrder {
 fn replies() -> Vec<HttpReply> {
     let mut first = HttpReply::new(200, r#"{"token":"t"}"#);
     first.headers.push(("content-type".into(), "application/json".into()));
-    vec![first, HttpReply::new(500, vec![0, 255])]
+    first.headers.push(("date".into(), "today".into()));
+    let mut third = HttpReply::new(429, "");
+    third.headers.push(("retry-after".into(), "7".into()));
+    vec![first, HttpReply::new(500, vec![0, 255]), third]
 }
 
 fn bag() -> Vec<(String, String)> {

@@ -2,7 +2,7 @@
 //! machine's or faster, and be moved forward; a sleep ends when its moment has come by either way.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cashier_core::time::UnixTime;
 use cashier_host::ports::{Clock, Entropy};
@@ -40,6 +40,12 @@ impl TestClock {
 
     pub fn starting(start: i64, pace: Pace) -> Self {
         Self(Arc::new(Inner { start, pace, began: Instant::now(), moved: watch::Sender::new(Duration::ZERO) }))
+    }
+
+    /// A clock that agrees with the machine's, for worlds with other processes in them.
+    pub fn of_the_machine() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the machine's clock is set");
+        Self::starting(i64::try_from(since.as_secs()).unwrap(), Pace::Times(1))
     }
 
     /// Moves the clock forward and wakes every sleeper whose moment has come.

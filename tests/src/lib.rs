@@ -23,6 +23,7 @@ pub mod roster;
 pub mod sandbox;
 pub mod signing;
 pub mod stripe_stub;
+pub mod tokens;
 pub mod trading;
 pub mod waiting;
 pub mod world;

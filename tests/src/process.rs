@@ -9,17 +9,18 @@ use cashier_core::time::UnixTime;
 use cashier_host::app::Doors;
 use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
 use cashier_host::settings::Settings;
-use cashier_host::trading::embedded::Embedded;
-use cashier_host::trading::import;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::places;
-use crate::world::{NO_PACE, settings_text, write, write_stage};
+use crate::world::{NO_PACE, settings_text, settle_in, write, write_stage};
 
 /// How long the process may take until its doors are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A folder with everything `cashier serve` needs, and the process when it runs.
 pub struct Served {
@@ -30,11 +31,9 @@ pub struct Served {
 
 impl Served {
     /// Sets the stage in `folder`; `peers` are the addresses that modules may reach.
-    pub fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
+    pub async fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
         write_stage(folder, peers);
-        let server = Embedded::open(&folder.join("bases")).expect("the embedded trading server opens");
-        import::import_text(&roster.to_string(), &server).unwrap_or_else(|error| panic!("{error}"));
-        server.close();
+        settle_in(&folder.join("bases"), roster, None).await;
         Self { folder: folder.to_path_buf(), doors: None, child: None }
     }
 
@@ -78,6 +77,15 @@ impl Served {
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the cashier runs");
         child.kill().await.expect("a running process can be killed");
+    }
+
+    /// Asks the process to stop (SIGTERM) and gives its exit code once it has.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let asked = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
+        assert!(asked.is_ok_and(|status| status.success()), "a running process can be asked to stop");
+        let mut child = self.child.take().expect("the cashier runs");
+        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
+        ended.expect("a child can be waited for").code()
     }
 
     pub fn pid(&self) -> u32 {

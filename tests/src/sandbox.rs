@@ -24,9 +24,14 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub async fn start(clock: TestClock, seed: u64) -> Self {
+        Self::start_with(clock, seed, &[1000, 2000, 4000, 8000]).await
+    }
+
+    /// With other waits before the second, third … attempt of a webhook, in milliseconds.
+    pub async fn start_with(clock: TestClock, seed: u64, retry_delays_ms: &[u64]) -> Self {
         let settings = SandboxSettings {
             merchant: "ion4".into(),
-            retry_delays: [1, 2, 4, 8].map(Duration::from_secs).to_vec(),
+            retry_delays: retry_delays_ms.iter().copied().map(Duration::from_millis).collect(),
             clock: Arc::new(clock),
             entropy: Arc::new(SeededEntropy::new(seed)),
             ..SandboxSettings::new(Secret::new(API_KEY), Secret::new(WEBHOOK_SECRET))

@@ -29,8 +29,12 @@ pub enum Mood {
     Answering,
     /// 402 `card_declined`.
     Declining,
+    /// 401 with a message that quotes the key it was shown, whole.
+    Quoting,
     /// Takes the request and answers when the mood changes.
     Holding,
+    /// The same for questions about what became of a payment; creations are answered.
+    HoldingLookups,
 }
 
 #[derive(Debug)]
@@ -127,19 +131,24 @@ fn routes(
             let (state, url) = (Arc::clone(&creating), url.clone());
             async move { answer(&state, &url, asked).await }
         });
-    let look = warp::get().and(warp::path::full()).map(move |path: warp::path::FullPath| {
+    let look = warp::get().and(warp::path::full()).then(move |path: warp::path::FullPath| {
         let id = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-        let found = {
-            let mut state = looking.0.lock().unwrap();
-            state.looked_up.push(id.clone());
-            state.objects.get(&id).cloned()
-        };
-        match found {
-            Some(object) => reply(200, &object),
-            None => reply(404, &json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}})),
-        }
+        let state = Arc::clone(&looking);
+        async move { look_up(&state, id).await }
     });
     create.or(look).unify()
+}
+
+async fn look_up(state: &Shared, id: String) -> warp::reply::Response {
+    let mut mood = state.1.subscribe();
+    state.0.lock().unwrap().looked_up.push(id.clone());
+    // A peer that is gone has no mood any more; its answer comes all the same.
+    let _ = mood.wait_for(|mood| *mood != Mood::HoldingLookups).await;
+    let found = state.0.lock().unwrap().objects.get(&id).cloned();
+    match found {
+        Some(object) => reply(200, &object),
+        None => reply(404, &json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}})),
+    }
 }
 
 async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Response {
@@ -156,17 +165,21 @@ async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Respons
                 intent(&id, state.live, &asked.form)
             }
         };
-        if present != Mood::Declining {
+        if !matches!(present, Mood::Declining | Mood::Quoting) {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
             state.objects.insert(id, object.clone());
         }
         object
     };
     match present {
-        Mood::Answering => reply(200, &object),
+        Mood::Answering | Mood::HoldingLookups => reply(200, &object),
         Mood::Declining => {
             let error = json!({"error": {"type": "card_error", "code": "card_declined", "message": "declined"}});
             reply(402, &error)
+        }
+        Mood::Quoting => {
+            let message = format!("Invalid API Key provided: {}", asked.authorization);
+            reply(401, &json!({"error": {"type": "invalid_request_error", "code": "api_key_bad", "message": message}}))
         }
         Mood::Holding => {
             // A peer that is gone has no mood any more; its answer comes all the same.

@@ -1,7 +1,7 @@
 //! A world: one broker's folder with keys, modules and accounts, the sandbox service beside it, and the cashier running
 //! in this process on a clock of the test's. Every world is its own; tests run side by side.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::ids::Login;
@@ -92,7 +92,7 @@ impl World {
         let troubled = plan.troubled_trading.then(|| Troubled::open(&folder.path().join("elsewhere")));
         let settings = settings(folder.path(), None, &plan.settings);
         let keys = SessionKeys::new(parse_keys(&settings.session_keys).expect("keys")).expect("keys");
-        settle_in(&settings, &plan.roster, troubled.clone()).await;
+        settle_in(&settings.bases, &plan.roster, troubled.clone()).await;
         let house = open(settings, &clock, plan.seed, troubled.clone()).await;
         Self {
             doors: house.doors(),
@@ -265,8 +265,8 @@ fn settings(folder: &Path, doors: Option<Doors>, further: &str) -> Settings {
 }
 
 /// Fills the trading server from the roster, as `cashier trading import` does.
-async fn settle_in(settings: &Settings, roster: &Value, troubled: Option<Arc<Troubled>>) {
-    let (bases, text): (PathBuf, String) = (settings.bases.clone(), roster.to_string());
+pub(crate) async fn settle_in(bases: &Path, roster: &Value, troubled: Option<Arc<Troubled>>) {
+    let (bases, text) = (bases.to_path_buf(), roster.to_string());
     let imported = tokio::task::spawn_blocking(move || match troubled {
         Some(troubled) => import::import_text(&text, troubled.embedded()).map(|_| ()),
         None => {

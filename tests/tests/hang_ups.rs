@@ -1,6 +1,6 @@
 //! A client that goes away cancels nothing that was begun: at every wait of a deposit and of a webhook, by a closed
 //! browser and by a crashed machine, the flow ends as if the client had stayed.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::time::Duration;
 

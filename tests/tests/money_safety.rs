@@ -1,6 +1,5 @@
 //! Money is moved only by what the transaction's own config states in full agreement with what was ordered; a config that
 //! was disabled, or whose secret was replaced, still hears about old money.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use cashier_tests::clock::Pace;
 use cashier_tests::customer::order;

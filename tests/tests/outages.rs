@@ -1,6 +1,6 @@
 //! A trading server that is down, slow, refusing or forgetful delays a credit and never loses or doubles it: the sender
 //! is answered in time, the event is kept, and the credit comes without any new webhook.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use cashier_tests::customer::order;
 use cashier_tests::pending::Pending;
 use cashier_tests::roster::{LOGIN, account, home};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub;
+use cashier_tests::stripe_stub::{self, Mood as StripeMood};
 use cashier_tests::trading::Mood;
-use cashier_tests::waiting::eventually;
+use cashier_tests::waiting::{PATIENCE, eventually};
 use cashier_tests::world::{Plan, World};
+use futures_util::future::join_all;
 use serde_json::json;
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
@@ -152,4 +153,23 @@ async fn no_deposit_begins_while_nobody_can_say_whose_the_account_is() {
     let all = world.customer().transactions("").await.fine();
     assert_eq!(all["count"], json!(1), "{all}");
     assert_eq!(all["rows"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_slow_to_tell_about_many_pending_payments_still_gets_new_deposits() {
+    let world = World::of(Plan { pace: Pace::Still, ..Plan::default() }).await;
+    world.manager().save_config(&world.stripe_config()).await;
+    let customer = world.customer();
+    for _ in 0..6 {
+        let answers = join_all((0..50).map(|_| async { customer.deposit(&order("stripe", "20")).await })).await;
+        answers.iter().for_each(|answer| drop(answer.fine()));
+    }
+    // Nobody has paid for a minute, so the house asks about them; the answers do not come.
+    world.stripe.mood(StripeMood::HoldingLookups);
+    world.clock.advance_seconds(61);
+    eventually("the questions", async || (!world.stripe.looked_up().is_empty()).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let answer = tokio::time::timeout(PATIENCE, customer.deposit(&order("stripe", "20"))).await;
+    answer.expect("a deposit does not wait for questions about others").fine();
+    world.stripe.mood(StripeMood::Answering);
 }

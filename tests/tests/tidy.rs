@@ -1,6 +1,5 @@
 //! The walls of the house as absences (ARCHITECTURE.md, "Invariants"): what a room does not know, held by reading its
 //! source. A failure names the file, the line and the wall.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read the source must fail")]
 
 use std::fs;

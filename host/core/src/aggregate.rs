@@ -97,13 +97,22 @@ impl Aggregate {
         at: Circumstances,
     ) -> Vec<Change> {
         let mut ended = self.clone();
-        let repeated = self.transaction.first_answer == FirstAnswer::Unknown;
+        // The first call may have arrived, and what a customer was told stays told.
+        let (repeated, told) = match self.transaction.first_answer {
+            FirstAnswer::Open => (false, false),
+            FirstAnswer::Unknown => (true, false),
+            FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => (true, true),
+        };
+        let kept = (self.transaction.first_answer, self.transaction.next_action);
         let (answer, action, fact) = match ending {
-            // A repeat that never left says nothing of the first call, and the first answer given stays given.
+            // A repeat that never left says nothing of the first call.
             CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
+            // An order the provider took is not undone by the refusal of its repetition; a notice will tell.
+            CreateEnding::Declined { .. } if told => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
                 (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
             }
+            CreateEnding::Accepted(_) if told => (kept.0, kept.1, ProviderFact::Accepted),
             CreateEnding::Accepted(action) => (FirstAnswer::Accepted, *action, ProviderFact::Accepted),
             CreateEnding::Declined { reason } => {
                 (FirstAnswer::Declined, NextAction::None, ProviderFact::Declined { reason: reason.clone() })

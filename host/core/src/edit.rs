@@ -117,6 +117,11 @@ impl ConfigEdit {
         Ok(config)
     }
 
+    /// Whether the edit changes what is frozen once a transaction exists.
+    pub fn moves_the_ground(&self, stored: &ProviderConfig) -> bool {
+        self.check_frozen(stored).is_err()
+    }
+
     /// Once a transaction exists these are immutable: changing them would point old money at new credentials.
     fn check_frozen(&self, stored: &ProviderConfig) -> Result<(), Refusal> {
         let changes = |edit: &Option<Box<str>>, value: &str| edit.as_deref().is_some_and(|new| new != value);

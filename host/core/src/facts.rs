@@ -17,7 +17,8 @@ pub enum ProviderFact {
     AdvanceWanted {
         event: Box<str>,
     },
-    /// Paid. `payment` is the provider's stable id of the payment, so that two events about it are one fact.
+    /// Paid. `payment` is the provider's stable id of the payment, so that two events about it are one fact; empty where
+    /// it names none, which speaks of whichever payment is named.
     Confirmed {
         payment: Box<str>,
         minor: i64,
@@ -109,12 +110,16 @@ pub struct Facts {
 /// A provider that states more distinct facts than this about one payment is not speaking of one payment.
 pub const PROVIDER_FACTS_MAX: usize = 128;
 
+/// Of these, declines, captures wanted and other words may take this many: a customer who tries a card a hundred times
+/// must leave room for the payment that succeeds.
+pub const PROVIDER_WORDS_MAX: usize = 64;
+
 /// The outcome of adding a provider fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hearing {
     News,
     AlreadyHeard,
-    /// The set is at [`PROVIDER_FACTS_MAX`]; the fact was not added.
+    /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_WORDS_MAX`] for what moves no money; the fact was not added.
     Full,
 }
 
@@ -123,7 +128,7 @@ impl Facts {
     pub fn hear(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Hearing {
         if self.provider.iter().any(|known| known.fact == fact) {
             Hearing::AlreadyHeard
-        } else if self.provider.len() >= PROVIDER_FACTS_MAX {
+        } else if self.provider.len() >= if moves_money(&fact) { PROVIDER_FACTS_MAX } else { PROVIDER_WORDS_MAX } {
             Hearing::Full
         } else {
             self.provider.push(Heard { seq, at, fact });
@@ -133,6 +138,24 @@ impl Facts {
 
     pub fn decide(&mut self, seq: Seq, at: UnixTime, fact: PersonFact) {
         self.persons.push(Heard { seq, at, fact });
+    }
+}
+
+fn moves_money(fact: &ProviderFact) -> bool {
+    match fact {
+        ProviderFact::Confirmed { .. }
+        | ProviderFact::Refund { .. }
+        | ProviderFact::RefundedTotal { .. }
+        | ProviderFact::Chargeback { .. }
+        | ProviderFact::ChargebackReversed { .. }
+        // Doubt stops money, which is as weighty as moving it; the provider's own words alone can be many.
+        | ProviderFact::Doubt(Doubt::AmountUnstated { .. } | Doubt::Mismatch { .. } | Doubt::OutcomeUnknown) => true,
+        ProviderFact::Accepted
+        | ProviderFact::Unanswered
+        | ProviderFact::AdvanceWanted { .. }
+        | ProviderFact::Declined { .. }
+        | ProviderFact::Cancelled { .. }
+        | ProviderFact::Doubt(Doubt::Look { .. }) => false,
     }
 }
 

@@ -39,7 +39,9 @@ pub struct DisputeStatement {
     pub amount: Option<Stated>,
 }
 
-/// One normalized status update: what one event says about one payment.
+/// One normalized status update: what one event, or the answer to one question, says about one payment. `refund` and
+/// `dispute` add their facts to that of the status: money that went back, and money that is disputed, unless the status
+/// says that the dispute was reversed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// The provider's id of the event; empty when it has none.
@@ -180,14 +182,26 @@ fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact>
         || -> Box<str> { if update.reason.is_empty() { update.raw_status.clone() } else { update.reason.clone() } };
     match update.status {
         ProviderStatus::Pending => vec![ProviderFact::Accepted],
-        ProviderStatus::Confirmed => vec![confirmation(transaction, update)],
+        ProviderStatus::Confirmed => {
+            let disputed = update.dispute.is_some().then(|| chargeback(transaction, update));
+            [Some(confirmation(transaction, update)), refund_beside(transaction, update), disputed]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
         ProviderStatus::Failed => vec![ProviderFact::Declined { reason: reason() }],
         ProviderStatus::Cancelled => vec![ProviderFact::Cancelled { reason: cancel_code(update) }],
         ProviderStatus::Refunded => vec![refund(transaction, update)],
-        ProviderStatus::Chargeback => vec![chargeback(transaction, update)],
+        ProviderStatus::Chargeback => {
+            [Some(chargeback(transaction, update)), refund_beside(transaction, update)].into_iter().flatten().collect()
+        }
         ProviderStatus::ChargebackReversed => {
             let id = update.dispute.as_ref().map_or_else(|| update.payment_id.clone(), |dispute| dispute.id.clone());
-            vec![ProviderFact::ChargebackReversed { id }]
+            let reversed = ProviderFact::ChargebackReversed { id };
+            [Some(reversed), paid_again(transaction, update), refund_beside(transaction, update)]
+                .into_iter()
+                .flatten()
+                .collect()
         }
         ProviderStatus::ManualReview => {
             let mut facts = vec![ProviderFact::Doubt(Doubt::Look { word: reason() })];
@@ -208,16 +222,8 @@ fn cancel_code(update: &Update) -> Box<str> {
     if update.raw_status.contains("expired") { "EXPIRED".into() } else { "CANCELLED".into() }
 }
 
-/// The payment's id, or the first id heard, so that two events about one payment stay one fact.
-fn payment_of(transaction: &Transaction, update: &Update) -> Box<str> {
-    if !update.payment_id.is_empty() {
-        return update.payment_id.clone();
-    }
-    transaction.reference.as_str().into()
-}
-
 fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
-    let payment = payment_of(transaction, update);
+    let payment = update.payment_id.clone();
     match &update.amount {
         None => ProviderFact::Doubt(Doubt::AmountUnstated { payment }),
         Some(stated) => match compare(transaction, stated) {
@@ -231,6 +237,19 @@ fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
             Err(doubt) => ProviderFact::Doubt(doubt),
         },
     }
+}
+
+/// What went back, where a payment that stands otherwise states it too: an answer to a question tells all at once what
+/// notices tell one by one.
+fn refund_beside(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
+    update.refund.is_some().then(|| refund(transaction, update))
+}
+
+/// A payment whose dispute was lifted is paid. Heard where the whole ordered amount is stated beside the dispute; any
+/// other amount may be the disputed one and says nothing of the payment.
+fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
+    let whole = update.amount.as_ref().is_some_and(|stated| *stated == Stated::Exact(transaction.amount));
+    (whole && update.dispute.is_some()).then(|| confirmation(transaction, update))
 }
 
 fn refund(transaction: &Transaction, update: &Update) -> ProviderFact {

@@ -151,6 +151,11 @@ impl Transaction {
         }
     }
 
+    /// The provider may still be paid: nothing definite was heard, or not yet the payment itself.
+    pub fn is_unpaid(&self) -> bool {
+        matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
+    }
+
     /// The amount in account currency; conversion is refused at creation, so it is the amount itself.
     pub fn converted(&self) -> Money {
         Money::new(self.amount.minor, self.account_currency)

@@ -83,19 +83,50 @@ pub(super) fn start(house: &Arc<House>, mut orders: mpsc::Receiver<Order>) {
     }));
 }
 
+/// While an edit would move what transactions rest on, the config serves no new deposit, so that none is opened between
+/// the look at its transactions and the new picture.
 async fn publish_config(
     house: &House,
     session: &ManagerSession,
     edit: &ConfigEdit,
     asking: &Asking,
 ) -> Result<ProviderConfig, Refusal> {
-    let now = house.clock.now();
-    let stored = match edit.target() {
-        Some(id) => Some(house.picture().config(id).map(|served| Arc::clone(&served.config)).ok_or_else(no_row)?),
+    let served = match edit.target() {
+        Some(id) => Some(house.picture().config(id).cloned().ok_or_else(no_row)?),
         None => None,
     };
+    let stored = served.as_ref().map(|served| Arc::clone(&served.config));
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
     check_brand(session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
+    let Some(before) = served.filter(|served| edit.moves_the_ground(&served.config)) else {
+        return write_config(house, session, edit, asking, stored).await;
+    };
+    let aside = ProviderConfig {
+        enabled: false,
+        version: before.config.version.saturating_add(1),
+        ..ProviderConfig::clone(&before.config)
+    };
+    show(house, Served { config: Arc::new(aside), gateway: before.gateway.clone() });
+    let written = write_config(house, session, edit, asking, stored).await;
+    if written.is_err() {
+        show(house, before);
+    }
+    written
+}
+
+/// Publishes one config in a new picture.
+fn show(house: &House, served: Served) {
+    house.snapshot.store(Arc::new(Snapshot::clone(&house.picture()).with_config(served)));
+}
+
+async fn write_config(
+    house: &House,
+    session: &ManagerSession,
+    edit: &ConfigEdit,
+    asking: &Asking,
+    stored: Option<Arc<ProviderConfig>>,
+) -> Result<ProviderConfig, Refusal> {
+    let now = house.clock.now();
     let draft = match &stored {
         Some(stored) => {
             let has_transactions = house.ledger.glance(|books| books.config_activity(stored.id).is_some())?;
@@ -120,7 +151,12 @@ async fn publish_config(
     })?;
     let saved = ticket.durable().await?.into_inner();
     let served = serve(&house.ledger, &*house.modules, saved.clone(), now).await;
-    house.snapshot.store(Arc::new(Snapshot::clone(&house.picture()).with_config(served)));
+    let deaf = served.gateway.is_err();
+    show(house, served);
+    // A deposit opened under the picture before this one may still be heard of; under this one none can be opened unseen.
+    if deaf && may_hear(&house.ledger, &saved, now) {
+        show(house, serve(&house.ledger, &*house.modules, saved.clone(), now).await);
+    }
     tracing::info!(config = %saved.id, provider = %saved.provider, by = %session.manager_id(), "config saved");
     Ok(saved)
 }

@@ -239,7 +239,7 @@ async fn create(
         ended.transaction
     } else {
         settle::within_patience(house, id).await;
-        house.ledger.glance(|books| books.transaction(id))?.unwrap_or(ended.transaction)
+        on_disk(house, id).await?
     };
     Ok(DepositOutcome { transaction, answer: stored, provider_time })
 }
@@ -256,21 +256,20 @@ pub(super) async fn end_create(
     let stamp = house.stamp(Actor::Provider(listener.config_id), request_id);
     let ticket = house.ledger.decide(&stamp, |draft: &mut Draft<'_>| {
         let before = draft.aggregate(id)?;
-        let stated = match &answer.update {
-            Some(update) => cashier_core::notice::weigh(&before.transaction, listener, update),
-            None => Ok(Vec::new()),
-        };
-        let facts = stated.unwrap_or_else(|reason| {
-            tracing::error!(transaction = %id, reason, "the create answer was heard under another config");
-            Vec::new()
+        let (facts, refs) = hearing::stated(draft, listener, &before.transaction, answer.update.as_ref(), &answer.refs);
+        let changes = before.end_create(listener, &answer.ending, &facts, &refs, draft.circumstances());
+        let ended = changes.iter().any(|change| {
+            let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
+            matches!(change, Change::Transaction(row) if accepted(row) && !accepted(&before.transaction))
         });
-        let changes = before.end_create(listener, &answer.ending, &facts, &answer.refs, draft.circumstances());
         draft.add(changes);
-        draft.keep(Body::Answer {
-            transaction_id: id,
-            redirect_url: answer.redirect_url,
-            instructions_json: answer.instructions_json,
-        });
+        if ended {
+            draft.keep(Body::Answer {
+                transaction_id: id,
+                redirect_url: answer.redirect_url,
+                instructions_json: answer.instructions_json,
+            });
+        }
         hearing::catch_up(draft, listener, id);
         draft.aggregate(id)
     })?;

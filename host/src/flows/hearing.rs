@@ -1,11 +1,14 @@
 //! Hearing what a provider says: find the transaction, weigh the update, add the facts. Shared by webhooks, create
 //! answers and queries; it works on a draft, under the ledger's lock.
 
+use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Change;
-use cashier_core::facts::Hearing;
+use cashier_core::facts::{Hearing, ProviderFact};
 use cashier_core::ids::TransactionId;
-use cashier_core::notice::{Listener, ProviderEvent, Update, weigh};
+use cashier_core::notice::{Listener, Update, weigh};
+use cashier_core::refs::ProviderRef;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
+use cashier_core::transaction::Transaction;
 
 use crate::ledger::Draft;
 
@@ -74,21 +77,73 @@ pub(super) fn hear(
     }
 }
 
-/// Applies events that came before their transaction was known by the ids it has since learned.
-pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId) {
-    let Some(aggregate) = draft.aggregate(id).filter(|known| known.transaction.config_id == listener.config_id) else {
-        return;
+/// What a create answer states about its own transaction: the facts, and the ids that belong to no other.
+pub(super) fn stated(
+    draft: &Draft<'_>,
+    listener: &Listener,
+    transaction: &Transaction,
+    update: Option<&Update>,
+    refs: &[ProviderRef],
+) -> (Vec<ProviderFact>, Vec<ProviderRef>) {
+    let id = transaction.id;
+    let facts = match update {
+        Some(update) if !speaks_of(draft, listener, transaction, update) => {
+            tracing::error!(transaction = %id, "a create answer speaks of another payment");
+            Vec::new()
+        }
+        Some(update) => weigh(transaction, listener, update).unwrap_or_else(|reason| {
+            tracing::error!(transaction = %id, reason, "a create answer was heard under another config");
+            Vec::new()
+        }),
+        None => Vec::new(),
     };
-    let refs = aggregate.transaction.refs;
-    let waiting: Vec<ProviderEvent> = draft.books().pending_events(listener.config_id, refs.iter());
-    for mut event in waiting {
-        let Some(update) = event.update.take() else { continue };
-        let (status, reason) = hear(draft, listener, id, &update);
-        event.update = Some(update);
-        event.transaction_id = id;
-        event.processing_status = status;
-        event.failure_reason = reason.into();
-        event.processed_time = draft.now();
-        draft.add([Change::Event(Box::new(event))]);
+    let free = |known: &&ProviderRef| draft.by_provider_ref(listener.config_id, known).is_none_or(|owner| owner == id);
+    (facts, refs.iter().filter(free).cloned().collect())
+}
+
+/// Hears the answer to a question about one transaction. An answer about another payment establishes nothing.
+pub(super) fn hear_answer(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId, update: &Update) -> bool {
+    let own = draft.aggregate(id).is_some_and(|known| speaks_of(draft, listener, &known.transaction, update));
+    if own {
+        let (status, reason) = hear(draft, listener, id, update);
+        if status == ProcessingStatus::Failed {
+            tracing::error!(transaction = %id, reason, "an answer of the provider was not heard");
+        }
+        catch_up(draft, listener, id);
+    } else {
+        tracing::error!(transaction = %id, "the provider answers about another payment");
+    }
+    own
+}
+
+/// Whether nothing in the update names another transaction than this one.
+fn speaks_of(draft: &Draft<'_>, listener: &Listener, transaction: &Transaction, update: &Update) -> bool {
+    let named = update.reference.as_ref().is_none_or(|reference| *reference == transaction.reference);
+    let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(listener.config_id, id));
+    named && owners.all(|owner| owner == transaction.id)
+}
+
+/// Applies events that came before their transaction was known by the ids it has since learned; what they teach may
+/// find further ones. An event that brought a reference of its own waits for that one alone.
+pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId) {
+    loop {
+        let known = draft.aggregate(id).filter(|known| known.transaction.config_id == listener.config_id);
+        let Some(Aggregate { transaction, .. }) = known else { return };
+        let mut waiting = draft.pending_events(listener.config_id, &transaction.refs);
+        let foreign = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
+        waiting.retain(|event| event.update.as_ref().is_some_and(|update| !foreign(update)));
+        if waiting.is_empty() {
+            return;
+        }
+        for mut event in waiting {
+            let Some(update) = event.update.take() else { continue };
+            let (status, reason) = hear(draft, listener, id, &update);
+            event.update = Some(update);
+            event.transaction_id = id;
+            event.processing_status = status;
+            event.failure_reason = reason.into();
+            event.processed_time = draft.now();
+            draft.add([Change::Event(Box::new(event))]);
+        }
     }
 }

@@ -8,6 +8,7 @@ use cashier_core::facts::ProviderFact;
 use cashier_core::ids::TransactionId;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
+use cashier_core::transaction::Transaction;
 
 use super::deposit::provider_key;
 use super::{House, hearing, settle};
@@ -25,21 +26,36 @@ pub(super) enum Question {
     Cancel,
 }
 
+impl Question {
+    /// The idempotency key of this call: providers refuse one key for two sorts of request, and the same call asked again
+    /// must be the same.
+    fn key(self, transaction: &Transaction) -> Box<str> {
+        let own = provider_key(transaction);
+        match self {
+            Self::Status => own,
+            Self::Advance => format!("{own}-advance").into(),
+            Self::Cancel => format!("{own}-cancel").into(),
+        }
+    }
+}
+
 /// What asking brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Heard,
-    /// The module cannot ask this, or has no gateway.
+    /// The module cannot ask this.
     NotAskable,
+    /// The config has no gateway: its module is not loaded.
+    NoGateway,
     NotFound,
     NoAnswer,
 }
 
 /// Starts asking about a transaction as a flow of its own, unless that is under way.
-pub(super) fn start(house: &Arc<House>, id: TransactionId) {
+pub(super) fn start(house: &Arc<House>, id: TransactionId, question: Question) {
     let flow = Arc::clone(house);
     house.spawn.spawn(Box::pin(async move {
-        ask(&flow, id, Question::Status).await;
+        ask(&flow, id, question).await;
     }));
 }
 
@@ -49,8 +65,9 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
         house.asking.landed(id).await;
         return Asked::NoAnswer;
     };
-    let Some((aggregate, gateway)) = subject(house, id).await else { return Asked::NotAskable };
-    let payment = aggregate.with(|aggregate| payment(house, aggregate));
+    let Some(aggregate) = subject(house, id).await else { return Asked::NoAnswer };
+    let Some(gateway) = house.gateway(aggregate.get().transaction.config_id) else { return Asked::NoGateway };
+    let payment = aggregate.with(|aggregate| payment(house, aggregate, question));
     let answer = match question {
         Question::Status => gateway.query(payment.into_inner()).await,
         Question::Advance => gateway.advance(payment).await,
@@ -59,7 +76,7 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
     match answer {
         QueryAnswer::Heard(update) => {
             let recorded = record(house, id, &*gateway, &update).await;
-            if recorded.is_err() { Asked::NoAnswer } else { Asked::Heard }
+            if recorded.is_ok_and(|own| own) { Asked::Heard } else { Asked::NoAnswer }
         }
         QueryAnswer::Unsupported => Asked::NotAskable,
         QueryAnswer::NotFound => Asked::NotFound,
@@ -70,23 +87,21 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
     }
 }
 
-async fn subject(house: &House, id: TransactionId) -> Option<(Durable<Aggregate>, Arc<dyn Gateway>)> {
+async fn subject(house: &House, id: TransactionId) -> Option<Durable<Aggregate>> {
     let ticket = house.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
     let durable = ticket.durable().await.ok()?;
     let aggregate = durable.get().clone()?;
-    let picture = house.picture();
-    let gateway = picture.config(aggregate.transaction.config_id)?.gateway.as_ref().ok()?;
-    Some((durable.with(|_| aggregate), Arc::clone(gateway)))
+    Some(durable.with(|_| aggregate))
 }
 
-fn payment(house: &House, aggregate: &Aggregate) -> PaymentQuery {
+fn payment(house: &House, aggregate: &Aggregate, question: Question) -> PaymentQuery {
     let transaction = &aggregate.transaction;
     PaymentQuery {
         reference: transaction.reference.clone(),
         refs: transaction.refs.iter().cloned().collect(),
         amount: transaction.amount,
         method: transaction.method.clone(),
-        idempotency_key: provider_key(transaction),
+        idempotency_key: question.key(transaction),
         created_time: transaction.created_time,
         now: house.clock.now(),
         nonce: house.entropy.bits(),
@@ -98,13 +113,13 @@ async fn record(
     id: TransactionId,
     gateway: &dyn Gateway,
     update: &cashier_core::notice::Update,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let listener = gateway.listener();
     let stamp = house.stamp(Actor::Provider(listener.config_id), HOUSE_REQUEST);
-    let ticket = house.ledger.decide(&stamp, |draft| hearing::hear(draft, listener, id, update))?;
-    ticket.durable().await?;
+    let ticket = house.ledger.decide(&stamp, |draft| hearing::hear_answer(draft, listener, id, update))?;
+    let own = ticket.durable().await?.into_inner();
     settle::start(house, id);
-    Ok(())
+    Ok(own)
 }
 
 /// Records a fact that the house itself established, such as an expiry.

@@ -2,19 +2,21 @@
 //! payments nobody has heard of for long, orders past their time, and a ledger that closed. A restart and a normal run
 //! take the same path.
 
-use std::collections::BTreeMap;
+mod agenda;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::Change;
 use cashier_core::facts::{Doubt, ProviderFact};
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
-use cashier_core::status::{ProcessingStatus, TransactionStatus};
+use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
-use cashier_core::transaction::FirstAnswer;
+use cashier_core::transaction::{FirstAnswer, Transaction};
 
+use self::agenda::Agenda;
 use super::deposit::{end_create, order_of};
 use super::inquiry::{self, Asked, Question};
 use super::{House, settle};
@@ -32,18 +34,18 @@ const HOUSE_REQUEST: &str = "janitor";
 
 /// A pending payment is asked about first after this long; then the pause doubles, up to [`ASK_PAUSE_MAX`].
 const ASK_PAUSE_MIN: i64 = 60;
-/// A payment that is pending for days is still asked about four times a day.
-const ASK_PAUSE_MAX: i64 = 6 * 60 * 60;
-/// A duty that failed is tried again after this long at first.
-const RETRY_PAUSE_MIN: i64 = 2;
-/// A trading server that is down for hours is still tried every minute.
-const RETRY_PAUSE_MAX: i64 = 60;
 /// The part of a provider's idempotency window that is not used: its clock is not ours (API.md section 5).
 const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 /// An event whose transaction has not appeared by then never will (API.md section 3, rule 3).
 const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
-/// Duties begun in one round; the rest wait for the next, so that a restart does not flood providers.
-const DUTIES_PER_ROUND_MAX: usize = 256;
+/// Questions to providers begun in one round, and postings sent to the trading server; the rest wait for the next round,
+/// which begins where this one found no room, so that a restart floods nobody and no duty starves another.
+const QUESTIONS_PER_ROUND_MAX: usize = 256;
+const POSTINGS_PER_ROUND_MAX: usize = 256;
+/// Transactions looked at in one hold of the ledger's lock: some 200 µs, so that deposits do not wait for the janitor.
+const LOOKED_AT_ONCE: usize = 128;
+/// Events given up in one round; more are given up in the next.
+const EVENTS_PER_ROUND_MAX: usize = 1024;
 
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,31 +60,6 @@ enum Duty {
     Ask,
     /// The order is past its time.
     Expire,
-}
-
-/// When each transaction's duty is due again, and how often it was tried.
-#[derive(Debug, Default)]
-struct Agenda(BTreeMap<TransactionId, (UnixTime, u32)>);
-
-impl Agenda {
-    fn is_due(&self, id: TransactionId, now: UnixTime) -> bool {
-        self.0.get(&id).is_none_or(|(at, _)| *at <= now)
-    }
-
-    fn tried(&mut self, id: TransactionId, duty: Duty, now: UnixTime) {
-        let tries = self.0.get(&id).map_or(0, |(_, tries)| *tries);
-        let (least, most) = match duty {
-            Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
-            Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
-        };
-        let pause = least.saturating_mul(1_i64 << tries.min(20)).min(most);
-        self.0.insert(id, (now.plus(pause), tries.saturating_add(1)));
-    }
-
-    /// Forgets transactions that have no duties left.
-    fn keep_only(&mut self, open: &[TransactionId]) {
-        self.0.retain(|id, _| open.binary_search(id).is_ok());
-    }
 }
 
 /// Starts the janitor and the keeper of the ledger. They end with the house.
@@ -115,24 +92,73 @@ async fn keep_open(house: Weak<House>) {
 }
 
 async fn round(house: &Arc<House>, agenda: &mut Agenda) {
-    let now = house.clock.now();
+    let (now, ticks) = (house.clock.now(), house.clock.monotonic());
     let Ok(open) = house.ledger.glance(|books| books.unsettled()) else { return };
     agenda.keep_only(&open);
-    let mut begun = 0;
-    for id in open {
-        if begun >= DUTIES_PER_ROUND_MAX || !agenda.is_due(id, now) {
-            continue;
+    let mut due = agenda.in_turn(&open);
+    due.retain(|id| agenda.is_due(*id, ticks));
+    let (mut questions, mut postings) = (0, 0);
+    let mut without_room = None;
+    for some in due.chunks(LOOKED_AT_ONCE) {
+        let looked = house.ledger.glance(|books| {
+            let seen = |id: &TransactionId| books.aggregate(*id).map(|known| look(&known, now));
+            some.iter().map(|id| (*id, seen(id))).collect::<Vec<_>>()
+        });
+        let Ok(looked) = looked else { return };
+        for (id, seen) in looked {
+            let Some(Seen { config_id, duty, pause_max }) = seen else { continue };
+            let Some(duty) = duty else {
+                agenda.nothing_due(id, ticks);
+                continue;
+            };
+            let (begun, most) = match duty {
+                Duty::Settle => (&mut postings, POSTINGS_PER_ROUND_MAX),
+                Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => {
+                    (&mut questions, QUESTIONS_PER_ROUND_MAX)
+                }
+            };
+            if *begun >= most {
+                without_room.get_or_insert(id);
+                continue;
+            }
+            if duty == Duty::RepeatCreate && house.creating.is_flying(id) {
+                continue;
+            }
+            match duty {
+                Duty::Settle => settle::start(house, id),
+                Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => {
+                    let Some(place) = agenda.place(config_id) else {
+                        without_room.get_or_insert(id);
+                        continue;
+                    };
+                    ask(house, id, duty, place);
+                }
+            }
+            *begun += 1;
+            agenda.tried(id, duty, ticks, pause_max);
         }
-        let Ok(Some(aggregate)) = house.ledger.glance(|books| books.aggregate(id)) else { continue };
-        let Some(duty) = duty(&aggregate, now) else { continue };
-        if duty == Duty::RepeatCreate && house.creating.is_flying(id) {
-            continue;
+        if questions >= QUESTIONS_PER_ROUND_MAX && postings >= POSTINGS_PER_ROUND_MAX && without_room.is_some() {
+            break;
         }
-        agenda.tried(id, duty, now);
-        begun += 1;
-        perform(house, id, duty);
+        tokio::task::yield_now().await;
     }
+    agenda.next = without_room.unwrap_or_default();
     give_up_on_unknown_events(house, now).await;
+}
+
+/// What the janitor sees of a transaction.
+struct Seen {
+    config_id: ConfigId,
+    duty: Option<Duty>,
+    /// Seconds until a moment at which something else is due.
+    pause_max: i64,
+}
+
+fn look(aggregate: &Aggregate, now: UnixTime) -> Seen {
+    let expires = aggregate.transaction.expires_time;
+    let left = expires.0.saturating_sub(now.0);
+    let pause_max = if expires.is_set() && left > 0 { left } else { i64::MAX };
+    Seen { config_id: aggregate.transaction.config_id, duty: duty(aggregate, now), pause_max }
 }
 
 /// What is due for a transaction, from its state alone.
@@ -144,13 +170,13 @@ fn duty(aggregate: &Aggregate, now: UnixTime) -> Option<Duty> {
     if transaction.first_answer == FirstAnswer::Open {
         return Some(Duty::RepeatCreate);
     }
-    let unpaid = matches!(transaction.status, TransactionStatus::Created | TransactionStatus::PendingPayment);
+    let unpaid = transaction.is_unpaid();
     let wants_advance = |fact: &ProviderFact| matches!(fact, ProviderFact::AdvanceWanted { .. });
+    if unpaid && is_past_its_time(transaction, now) {
+        return Some(Duty::Expire);
+    }
     if unpaid && transaction.facts.provider.iter().any(|known| wants_advance(&known.fact)) {
         return Some(Duty::Advance);
-    }
-    if unpaid && transaction.expires_time.is_set() && transaction.expires_time <= now {
-        return Some(Duty::Expire);
     }
     if unpaid && transaction.first_answer == FirstAnswer::Unknown && transaction.refs.is_empty() {
         return Some(Duty::RepeatCreate);
@@ -160,19 +186,24 @@ fn duty(aggregate: &Aggregate, now: UnixTime) -> Option<Duty> {
     ((unpaid && quiet_since) || unclear).then_some(Duty::Ask)
 }
 
-fn perform(house: &Arc<House>, id: TransactionId, duty: Duty) {
+fn is_past_its_time(transaction: &Transaction, now: UnixTime) -> bool {
+    transaction.expires_time.is_set() && transaction.expires_time <= now
+}
+
+/// Starts what a duty asks of the provider; the place is free again when that has ended.
+fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
     let flow = Arc::clone(house);
-    match duty {
-        Duty::Settle => settle::start(house, id),
-        Duty::RepeatCreate => house.spawn.spawn(Box::pin(async move { repeat_create(&flow, id).await })),
-        Duty::Advance => house.spawn.spawn(Box::pin(async move {
-            inquiry::ask(&flow, id, Question::Advance).await;
-        })),
-        Duty::Ask => house.spawn.spawn(Box::pin(async move {
-            inquiry::ask(&flow, id, Question::Status).await;
-        })),
-        Duty::Expire => house.spawn.spawn(Box::pin(async move { expire(&flow, id).await })),
-    }
+    house.spawn.spawn(Box::pin(async move {
+        match duty {
+            Duty::RepeatCreate => repeat_create(&flow, id).await,
+            Duty::Advance => drop(inquiry::ask(&flow, id, Question::Advance).await),
+            Duty::Ask => drop(inquiry::ask(&flow, id, Question::Status).await),
+            Duty::Expire => expire(&flow, id).await,
+            // The trading server's, not a provider's.
+            Duty::Settle => {}
+        }
+        drop(place);
+    }));
 }
 
 /// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and
@@ -183,9 +214,17 @@ async fn repeat_create(house: &Arc<House>, id: TransactionId) {
     let Ok(durable) = Ticket::durable(ticket).await else { return };
     let Some(aggregate) = durable.get().clone() else { return };
     let transaction = &aggregate.transaction;
-    let gateway =
-        house.picture().config(transaction.config_id).and_then(|served| served.gateway.as_ref().ok().cloned());
-    let Some(gateway) = gateway else { return };
+    // The call that was under way when the round looked may have ended since.
+    let ended = !matches!(transaction.first_answer, FirstAnswer::Open | FirstAnswer::Unknown);
+    if ended || !transaction.is_unpaid() {
+        return;
+    }
+    let Some(gateway) = house.gateway(transaction.config_id) else {
+        if is_past_its_time(transaction, house.clock.now()) {
+            expire(house, id).await;
+        }
+        return;
+    };
     let window = gateway.idempotency_window_seconds() - WINDOW_MARGIN_SECONDS;
     let in_window = house.clock.now() < transaction.created_time.plus(window);
     let details = match house.archive.order(id).await {
@@ -195,13 +234,17 @@ async fn repeat_create(house: &Arc<House>, id: TransactionId) {
             return;
         }
     };
-    let answer = match details {
+    let mut answer = match details {
         Some(details) => {
             let order: Durable<_> = durable.with(|_| Arc::new(order_of(transaction, details)));
             gateway.create(order).await
         }
         None => unknown_answer(),
     };
+    // The first call may have arrived before it was cut, so one that did not leave tells nothing.
+    if matches!(answer.ending, CreateEnding::NeverSent { .. }) {
+        answer = unknown_answer();
+    }
     tracing::info!(transaction = %id, ending = ?answer.ending, repeated = in_window, "an unfinished create call was taken up");
     if let Err(refusal) = end_create(house, id, &*gateway, answer, HOUSE_REQUEST).await {
         tracing::warn!(%refusal, transaction = %id, "the end of a create call was not recorded");
@@ -228,19 +271,23 @@ fn unknown_answer() -> CreateAnswer {
 async fn expire(house: &Arc<House>, id: TransactionId) {
     let asked = inquiry::ask(house, id, Question::Status).await;
     let Ok(Some(aggregate)) = house.ledger.glance(|books| books.aggregate(id)) else { return };
-    let still_unpaid =
-        matches!(aggregate.transaction.status, TransactionStatus::Created | TransactionStatus::PendingPayment);
-    if asked == Asked::NoAnswer || !still_unpaid {
+    if !aggregate.transaction.is_unpaid() {
         return;
     }
-    let accepted = aggregate.transaction.facts.provider.iter().any(|known| known.fact == ProviderFact::Accepted);
-    let fact = if asked == Asked::NotAskable && !accepted {
-        ProviderFact::Doubt(Doubt::OutcomeUnknown)
-    } else {
-        if asked == Asked::Heard && inquiry::ask(house, id, Question::Cancel).await == Asked::NoAnswer {
-            return;
+    let known = |fact: &ProviderFact| matches!(fact, ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. });
+    let accepted = aggregate.transaction.facts.provider.iter().any(|heard| known(&heard.fact));
+    let fact = match asked {
+        Asked::NoAnswer => return,
+        // Nobody could hear of it: what the provider accepted stays pending until its module is back.
+        Asked::NoGateway if accepted => return,
+        Asked::NoGateway | Asked::NotAskable if !accepted => ProviderFact::Doubt(Doubt::OutcomeUnknown),
+        Asked::Heard | Asked::NotAskable | Asked::NoGateway => {
+            if inquiry::ask(house, id, Question::Cancel).await == Asked::NoAnswer {
+                return;
+            }
+            ProviderFact::Cancelled { reason: "EXPIRED".into() }
         }
-        ProviderFact::Cancelled { reason: "EXPIRED".into() }
+        Asked::NotFound => ProviderFact::Cancelled { reason: "EXPIRED".into() },
     };
     if let Err(refusal) = inquiry::establish(house, id, fact).await {
         tracing::warn!(%refusal, transaction = %id, "an expiry was not recorded");
@@ -249,21 +296,25 @@ async fn expire(house: &Arc<House>, id: TransactionId) {
 
 /// Events whose transaction never appeared are closed as failed.
 async fn give_up_on_unknown_events(house: &House, now: UnixTime) {
-    let Ok(old) = house.ledger.glance(|books| books.pending_events_before(now.plus(-UNKNOWN_EVENT_SECONDS))) else {
-        return;
-    };
+    let long_ago = now.plus(-UNKNOWN_EVENT_SECONDS);
+    let Ok(old) = house.ledger.glance(|books| books.pending_events_before(long_ago)) else { return };
     if old.is_empty() {
         return;
     }
     let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
     let closed = house.ledger.decide(&stamp, |draft| {
-        let changes = old.into_iter().map(|mut event| {
-            event.processing_status = ProcessingStatus::Failed;
-            event.failure_reason = "TRANSACTION_NOT_FOUND".into();
-            event.processed_time = now;
-            Change::Event(Box::new(event))
-        });
-        draft.add(changes);
+        // One that found its transaction since is left alone.
+        let waiting = old.iter().take(EVENTS_PER_ROUND_MAX).filter_map(|event| draft.books().pending_event(event.id));
+        let closed: Vec<Change> = waiting
+            .cloned()
+            .map(|mut event| {
+                event.processing_status = ProcessingStatus::Failed;
+                event.failure_reason = "TRANSACTION_NOT_FOUND".into();
+                event.processed_time = now;
+                Change::Event(Box::new(event))
+            })
+            .collect();
+        draft.add(closed);
     });
     if let Ok(ticket) = closed {
         // A failed commit closes the ledger and these events are found again after it.

@@ -14,6 +14,9 @@ pub mod transactions;
 pub mod webhook;
 pub mod withdrawal;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +25,12 @@ use cashier_core::account::AccountFacts;
 use cashier_core::ids::{ConfigId, CustomerId, Login};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use self::flights::Flights;
 use self::pace::Pace;
 use crate::ledger::{Ledger, Stamp};
-use crate::ports::{Archive, Clock, Entropy, Modules, Spawn, TradingServer};
+use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
 use crate::snapshot::{Snapshot, SnapshotCell};
 
 /// The server's own settings that flows obey.
@@ -66,6 +69,8 @@ pub struct House {
     settling: Flights,
     /// Transactions whose provider is being asked.
     asking: Flights,
+    /// Room for notices that were not genuine and are not on disk yet.
+    suspects: Arc<Semaphore>,
     configure: mpsc::Sender<configure::Order>,
     /// Deposits of one customer.
     pace: Pace<CustomerId>,
@@ -113,6 +118,7 @@ impl House {
             creating: Flights::default(),
             settling: Flights::default(),
             asking: Flights::default(),
+            suspects: Arc::new(Semaphore::new(webhook::SUSPECTS_WAITING_MAX)),
             configure,
             pace,
             network_verifications: Pace::new(webhook::NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(&house_clock)),
@@ -123,6 +129,11 @@ impl House {
 
     pub fn picture(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// The gateway that a config keeps while it may still hear something.
+    fn gateway(&self, config: ConfigId) -> Option<Arc<dyn Gateway>> {
+        self.picture().config(config)?.gateway.as_ref().ok().cloned()
     }
 
     fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {

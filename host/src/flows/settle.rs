@@ -56,16 +56,7 @@ async fn settle(house: &House, id: TransactionId) -> Option<OperationId> {
         let due = due(house, id).await?;
         let (aggregate, operation) = due.get();
         let Some(outcome) = send(house, &due).await else { return Some(operation.id) };
-        let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
-        let recorded = house.ledger.decide(&stamp, |draft| {
-            let Some(before) = draft.aggregate(aggregate.transaction.id) else { return };
-            let at = draft.circumstances();
-            draft.add(before.end_posting(operation.id, &outcome, ManagerId(0), at));
-        });
-        let on_disk = match recorded {
-            Ok(ticket) => ticket.durable().await.is_ok(),
-            Err(_) => false,
-        };
+        let on_disk = record(house, aggregate.transaction.id, operation.id, &outcome).await;
         tracing::info!(transaction = %id, operation = %operation.id, ?outcome, "posting answered");
         let finished = match outcome {
             PostingOutcome::Posted { .. } | PostingOutcome::Refused { .. } => false,
@@ -76,6 +67,20 @@ async fn settle(house: &House, id: TransactionId) -> Option<OperationId> {
         }
     }
     unsettled(house, id)
+}
+
+/// Records what became of a posting; whether that is on disk.
+async fn record(house: &House, id: TransactionId, operation: OperationId, outcome: &PostingOutcome) -> bool {
+    let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
+    let recorded = house.ledger.decide(&stamp, |draft| {
+        let Some(before) = draft.aggregate(id) else { return };
+        let at = draft.circumstances();
+        draft.add(before.end_posting(operation, outcome, ManagerId(0), at));
+    });
+    match recorded {
+        Ok(ticket) => ticket.durable().await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 /// The unsettled operation of a transaction, on disk.
@@ -118,6 +123,12 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
                 && !house.picture().allows_sandbox_credit(&transaction.brand);
             if sandbox_money {
                 return Some(PostingOutcome::Refused { reason: "SANDBOX_ON_REAL_ACCOUNT".into() });
+            }
+            // A crash must not find it planned when it may have happened: such a server cannot be sent it again.
+            if !house.trading.keyed_by_operation()
+                && !record(house, transaction.id, operation.id, &PostingOutcome::Unknown).await
+            {
+                return None;
             }
         }
         OperationStatus::Unknown | OperationStatus::Posted | OperationStatus::Refused => {}

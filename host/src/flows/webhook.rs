@@ -16,6 +16,7 @@ use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
 use self::filing::Filed;
+pub(super) use self::suspects::SUSPECTS_WAITING_MAX;
 use super::{Asking, House, inquiry, settle};
 use crate::ledger::Estimate;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
@@ -114,11 +115,14 @@ async fn judge(
     let mut suspect = (ConfigId(0), SignatureStatus::Invalid, String::from("no config of this provider"));
     let mut accepted: Option<Accepted> = None;
     let mut owner: Option<ConfigId> = None;
+    let mut asked: Vec<ConfigId> = Vec::with_capacity(1);
+    let mut silent: Vec<ConfigId> = Vec::new();
     for gateway in gateways {
         let gateway = match gateway {
             Ok(gateway) => gateway,
             Err(config_id) => {
                 suspect = (*config_id, SignatureStatus::Unknown, "the module is not loaded".into());
+                silent.push(*config_id);
                 continue;
             }
         };
@@ -126,12 +130,13 @@ async fn judge(
         if accepted.is_some() && owner != Some(listener.config_id) {
             continue;
         }
+        asked.push(listener.config_id);
         match verify(house, &**gateway, raw, addressed).await {
             Verdict::Genuine { updates, acknowledgement } => {
-                owner = owner_of(house, listener, &updates);
+                owner = owner_of(house, gateways, listener, &updates);
                 let notice = VerifiedNotice::assertion(listener.clone(), updates);
                 accepted = Some(Accepted { notice, acknowledgement });
-                if owner.is_none_or(|owner| owner <= listener.config_id) {
+                if owner.is_none_or(|owner| asked.contains(&owner)) {
                     break;
                 }
             }
@@ -140,10 +145,18 @@ async fn judge(
                     suspect = (listener.config_id, SignatureStatus::Invalid, reason);
                 }
             }
-            Verdict::NotWorking(reason) => suspect = (listener.config_id, SignatureStatus::Unknown, reason),
+            Verdict::NotWorking(reason) => {
+                suspect = (listener.config_id, SignatureStatus::Unknown, reason);
+                silent.push(listener.config_id);
+            }
         }
     }
     match accepted {
+        // Whose payment it is could not judge: a neighbour's word has no power over it, so it must be sent again.
+        Some(_) if owner.is_some_and(|owner| silent.contains(&owner)) => {
+            let reason = "the gateway of the payment's own config is not working".into();
+            Judged::Suspect { config_id: owner.unwrap_or_default(), signature: SignatureStatus::Unknown, reason }
+        }
         Some(accepted) => Judged::Genuine(accepted),
         None => Judged::Suspect { config_id: suspect.0, signature: suspect.1, reason: suspect.2 },
     }
@@ -165,11 +178,29 @@ async fn verify(house: &House, gateway: &dyn Gateway, raw: &RawNotice, addressed
     }
 }
 
-/// The config of the transaction that the updates' references name.
-fn owner_of(house: &House, listener: &Listener, updates: &[Update]) -> Option<ConfigId> {
+/// The config of the transaction that the updates name, by our reference or else by an id known under one of the
+/// configs that may have been meant; `None` when that is the listener's own or there is none.
+fn owner_of(
+    house: &House,
+    gateways: &[Result<Arc<dyn Gateway>, ConfigId>],
+    listener: &Listener,
+    updates: &[Update],
+) -> Option<ConfigId> {
+    let meant = |gateway: &Result<Arc<dyn Gateway>, ConfigId>| match gateway {
+        Ok(gateway) => gateway.listener().config_id,
+        Err(config_id) => *config_id,
+    };
     let found = house.ledger.glance(|books| {
-        let mut ids = updates.iter().filter_map(|update| books.by_reference(update.reference.as_ref()?));
-        ids.find_map(|id| books.transaction(id)).map(|transaction| transaction.config_id)
+        let named = updates.iter().find_map(|update| books.by_reference(update.reference.as_ref()?));
+        let unnamed = || updates.iter().filter(|update| update.reference.is_none()).flat_map(|update| &update.refs);
+        let known = || {
+            let own = unnamed().any(|id| books.by_provider_ref(listener.config_id, id).is_some());
+            let others = gateways.iter().map(meant).filter(|_| !own);
+            others
+                .flat_map(|config| unnamed().map(move |id| (config, id)))
+                .find_map(|(config, id)| books.by_provider_ref(config, id))
+        };
+        named.or_else(known).and_then(|id| books.transaction(id)).map(|transaction| transaction.config_id)
     });
     found.ok().flatten().filter(|owner| *owner != listener.config_id)
 }
@@ -184,8 +215,8 @@ async fn hear(
     for id in &filed.due {
         settle::start(house, *id);
     }
-    for id in &filed.to_ask {
-        inquiry::start(house, *id);
+    for (id, question) in &filed.to_ask {
+        inquiry::start(house, *id, *question);
     }
     if let Some(id) = filed.due.last() {
         settle::within_patience(house, *id).await;

@@ -5,7 +5,9 @@ use cashier_core::aggregate::{Aggregate, Circumstances};
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
-use cashier_core::refs::ProviderRef;
+use cashier_core::notice::ProviderEvent;
+use cashier_core::refs::{ProviderRef, Refs};
+use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
 
 use super::Stamp;
@@ -89,6 +91,21 @@ impl<'a> Draft<'a> {
     /// The row of a genuine event heard before.
     pub fn event_heard(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
         self.books.event_heard(config_id, event_id)
+    }
+
+    /// Genuine events under a config that wait for a transaction with one of these ids, as this draft leaves them, by
+    /// rising id.
+    pub fn pending_events(&self, config_id: ConfigId, refs: &Refs) -> Vec<ProviderEvent> {
+        let mut waiting = self.books.pending_events(config_id, refs.iter());
+        for change in &self.changes {
+            let Change::Event(row) = change else { continue };
+            waiting.retain(|known| known.id != row.id);
+            let named = || row.update.iter().flat_map(|update| &update.refs).any(|id| refs.iter().any(|own| own == id));
+            if row.processing_status == ProcessingStatus::Pending && row.config_id == config_id && named() {
+                waiting.push((**row).clone());
+            }
+        }
+        waiting
     }
 
     pub fn next_transaction(&mut self) -> TransactionId {

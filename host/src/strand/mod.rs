@@ -19,7 +19,7 @@ mod unproven;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
@@ -67,7 +67,7 @@ pub fn open(settings: StrandSettings, synced: Arc<dyn Synced>) -> Result<Strand,
     let lock = Lock::take(&path.with_extension("lock"))?;
     let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
     let line = Line::start(Box::new(store), batch, synced)?;
-    Ok(Strand { line, path, _lock: lock })
+    Ok(Strand { line, path, lock: Mutex::new(Some(lock)) })
 }
 
 /// The open strand. Dropping it writes what is queued and gives the database free.
@@ -75,13 +75,16 @@ pub struct Strand {
     /// Dropped first: the lock is held until the thread has ended.
     line: Line,
     path: PathBuf,
-    _lock: Lock,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl Strand {
-    /// Writes what is queued, then ends the thread; blocks meanwhile. Submissions after this are dropped.
+    /// Writes what is queued, then ends the thread and frees the lock, whoever still holds the strand; blocks meanwhile.
+    /// Submissions after this are dropped.
     pub fn close(&self) -> Result<(), Fault> {
-        self.line.close()
+        let closed = self.line.close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        closed
     }
 
     /// What waits to be written, for whoever submits faster than a disk writes and is not held back by the ledger.

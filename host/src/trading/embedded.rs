@@ -61,6 +61,7 @@ impl Embedded {
             .spawn(move || {
                 desk.serve(queue);
                 drop(desk);
+                // Given back last, when the database is closed.
                 drop(lock);
             })
             .map_err(|error| Fault::new(format!("cannot start the trading thread: {error}")))?;

@@ -100,48 +100,47 @@ codes! {
     }
 }
 
-/// The optional calls a module makes, as bits; unknown bits are ignored.
-#[repr(transparent)]
-#[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CapabilityBits(pub u32);
+/// Declares a set of bits and its known ones; unknown bits are ignored.
+macro_rules! bits {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($number:ty) { $( $bit:ident = $value:literal, )* }
+    )*) => { $(
+        $(#[$doc])*
+        #[repr(transparent)]
+        #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(pub $number);
 
-impl CapabilityBits {
-    pub const ADVANCE: Self = Self(1);
-    pub const QUERY: Self = Self(2);
-    pub const CANCEL: Self = Self(4);
-    pub const REFUND: Self = Self(8);
-    pub const PARTIAL_REFUND: Self = Self(16);
+        impl $name {
+            pub const NONE: Self = Self(0);
+            $( pub const $bit: Self = Self($value); )*
 
-    pub const NONE: Self = Self(0);
+            pub fn has(self, bit: Self) -> bool {
+                self.0 & bit.0 != 0
+            }
 
-    pub fn has(self, bit: Self) -> bool {
-        self.0 & bit.0 != 0
-    }
-
-    #[must_use]
-    pub fn with(self, bit: Self, set: bool) -> Self {
-        if set { Self(self.0 | bit.0) } else { self }
-    }
+            #[must_use]
+            pub fn with(self, bit: Self, set: bool) -> Self {
+                if set { Self(self.0 | bit.0) } else { self }
+            }
+        }
+    )* };
 }
 
-/// What is particular about a setting, as bits; unknown bits are ignored.
-#[repr(transparent)]
-#[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SettingBits(pub u8);
-
-impl SettingBits {
-    pub const SECRET: Self = Self(1);
-    pub const REQUIRED: Self = Self(2);
-    pub const ENDPOINT: Self = Self(4);
-
-    pub const NONE: Self = Self(0);
-
-    pub fn has(self, bit: Self) -> bool {
-        self.0 & bit.0 != 0
+bits! {
+    /// The optional calls a module makes.
+    CapabilityBits(u32) {
+        ADVANCE = 1,
+        QUERY = 2,
+        CANCEL = 4,
+        REFUND = 8,
+        PARTIAL_REFUND = 16,
     }
 
-    #[must_use]
-    pub fn with(self, bit: Self, set: bool) -> Self {
-        if set { Self(self.0 | bit.0) } else { self }
+    /// What is particular about a setting.
+    SettingBits(u8) {
+        SECRET = 1,
+        REQUIRED = 2,
+        ENDPOINT = 4,
     }
 }

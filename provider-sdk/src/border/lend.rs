@@ -115,26 +115,34 @@ pub(crate) fn config<'a>(
     }
 }
 
-/// The replies so far; `headers` holds the pairs of each, in the same order.
-pub(crate) fn replies<'a>(replies: &'a [HttpReply], headers: &'a [Vec<PairRefV1<'a>>]) -> Vec<ReplyV1<'a>> {
+/// The replies so far; `headers` holds the pairs of all of them, one after another.
+pub(crate) fn replies<'a>(replies: &'a [HttpReply], headers: &'a [PairRefV1<'a>]) -> Vec<ReplyV1<'a>> {
+    let mut rest = headers;
     replies
         .iter()
-        .zip(headers)
-        .map(|(reply, headers)| ReplyV1 {
-            status: reply.status,
-            headers: list(headers),
-            body: list(&reply.body),
-            bag: list(&[]),
+        .map(|reply| {
+            let (own, others) = rest.split_at_checked(reply.headers.len()).unwrap_or_default();
+            rest = others;
+            ReplyV1 { status: reply.status, headers: list(own), body: list(&reply.body), bag: list(&[]) }
         })
         .collect()
 }
 
+/// The headers of all replies, one after another.
+pub(crate) fn reply_headers(replies: &[HttpReply]) -> Vec<PairRefV1<'_>> {
+    replies.iter().flat_map(|reply| &reply.headers).map(pair).collect()
+}
+
 pub(crate) fn pairs(pairs: &[(String, String)]) -> Vec<PairRefV1<'_>> {
-    pairs.iter().map(|(name, value)| PairRefV1 { name: text(name), value: text(value) }).collect()
+    pairs.iter().map(pair).collect()
 }
 
 pub(crate) fn refs(refs: &[ProviderRef]) -> Vec<PairRefV1<'_>> {
     refs.iter().map(|id| PairRefV1 { name: text(&id.kind), value: text(&id.value) }).collect()
+}
+
+fn pair((name, value): &(String, String)) -> PairRefV1<'_> {
+    PairRefV1 { name: text(name), value: text(value) }
 }
 
 pub(crate) fn text(text: &str) -> RStr<'_> {

@@ -1,5 +1,6 @@
 //! Host side, on the way out: owned records as plain answers. A code this host does not know, or a
-//! record that contradicts itself, becomes the most careful answer there is, never a guess.
+//! record that contradicts itself, becomes the most careful answer there is, never a guess. A list is
+//! read as a `Vec` first, because that is rewritten in its own memory.
 
 use cashier_provider_abi::abi_stable::std_types::{ROption, RString, RVec};
 use cashier_provider_abi::codes::{
@@ -88,7 +89,7 @@ pub(crate) fn created(record: CreatedV1) -> PaymentCreated {
 pub(crate) fn verdict(record: VerdictV1) -> WebhookVerdict {
     match record.kind {
         VerdictCode::GENUINE => WebhookVerdict::Genuine {
-            updates: record.updates.into_iter().map(update).collect(),
+            updates: record.updates.into_vec().into_iter().map(update).collect(),
             acknowledgement: record.acknowledgement.into_option().map(acknowledgement),
         },
         VerdictCode::NOT_GENUINE => WebhookVerdict::NotGenuine(record.reason.into()),
@@ -224,15 +225,19 @@ fn amount(record: AmountV1) -> Amount {
 }
 
 fn refs(records: RVec<PairV1>) -> Vec<ProviderRef> {
-    records.into_iter().map(|pair| ProviderRef { kind: pair.name.into(), value: pair.value.into() }).collect()
+    records
+        .into_vec()
+        .into_iter()
+        .map(|pair| ProviderRef { kind: pair.name.into(), value: pair.value.into() })
+        .collect()
 }
 
 fn pairs(records: RVec<PairV1>) -> Pairs {
-    records.into_iter().map(|pair| (pair.name.into(), pair.value.into())).collect()
+    records.into_vec().into_iter().map(|pair| (pair.name.into(), pair.value.into())).collect()
 }
 
 fn texts(texts: RVec<RString>) -> Vec<String> {
-    texts.into_iter().map(RString::into_string).collect()
+    texts.into_vec().into_iter().map(RString::into_string).collect()
 }
 
 fn text(text: ROption<RString>) -> Option<String> {

@@ -46,13 +46,16 @@ impl ProviderConfig {
             .collect()
     }
 
-    /// The secret key, where there is one.
+    /// The secret key, where there is one that can travel in a header.
     ///
     /// # Errors
-    /// Names `secret_key` when it is empty.
+    /// Names `secret_key` when it is empty or not visible ASCII.
     pub fn required_secret_key(&self) -> Result<Secret, ConfigError> {
         if self.secret_key.is_empty() {
             return Err(ConfigError::new("secret_key", "is required"));
+        }
+        if !self.secret_key.is_visible_ascii() {
+            return Err(ConfigError::new("secret_key", "holds a space, a line break or another invisible character"));
         }
         Ok(self.secret_key.clone())
     }
@@ -92,6 +95,12 @@ impl Secret {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether it holds visible ASCII alone: a stray line break from a copied key would end a
+    /// header early.
+    pub fn is_visible_ascii(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_graphic())
     }
 }
 

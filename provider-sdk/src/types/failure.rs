@@ -73,6 +73,12 @@ impl ProviderFailure {
         }
     }
 
+    /// The same failure where another kind is known; retryable where that kind says so by nature.
+    #[must_use]
+    pub fn with_kind(self, kind: FailureKind) -> Self {
+        Self { retry_after_seconds: self.retry_after_seconds, ..Self::new(kind, self.code, self.message) }
+    }
+
     /// A definite no to this payment.
     pub fn declined(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FailureKind::Declined, code, message)

@@ -3,8 +3,11 @@
 
 use std::fmt;
 
-use super::{Pairs, StatusUpdate};
+use serde_json::Value;
+
+use super::{Pairs, ProviderFailure, StatusUpdate};
 use crate::http::find_header;
+use crate::signature::Genuine;
 
 /// What a provider sent, byte for byte.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -29,6 +32,15 @@ impl WebhookNotice {
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         find_header(&self.headers, name)
+    }
+
+    /// The body of a proven notice as JSON; numbers keep the text they were written in.
+    ///
+    /// # Errors
+    /// `UnreadableAnswer` when it is not JSON: the host keeps such a notice. The body itself is not
+    /// quoted: it may hold secrets.
+    pub fn json(&self, _: &Genuine) -> Result<Value, ProviderFailure> {
+        serde_json::from_slice(&self.body).map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))
     }
 }
 

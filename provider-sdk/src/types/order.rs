@@ -1,8 +1,11 @@
 //! What a provider is asked to do, and what a created payment looks like.
 //! Texts are as the host checked them: ids and codes ≤ 64, keys ≤ 128, URLs ≤ 2048, metadata ≤ 16 KiB.
 
-use super::{NormalizedStatus, Pairs, ProviderRef, StatusUpdate};
+use super::{NormalizedStatus, Pairs, ProviderFailure, ProviderRef, StatusUpdate};
 use crate::money::Amount;
+
+/// Longest idempotency key that providers take.
+const KEY_BYTES_MAX: usize = 255;
 
 /// One payment to begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +39,24 @@ pub struct PaymentOrder {
     pub bag: Pairs,
 }
 
+impl PaymentOrder {
+    /// The key, fit for a header. Without one a repetition would begin a second payment, so nothing
+    /// is sent without one.
+    ///
+    /// # Errors
+    /// `RefusedRequest` where it is empty, longer than 255 bytes or not visible ASCII.
+    pub fn sound_key(&self) -> Result<&str, ProviderFailure> {
+        let key = self.idempotency_key.as_str();
+        let sound = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        sound.then_some(key).ok_or_else(|| {
+            ProviderFailure::refused_request(
+                "idempotency_key_unusable",
+                "the idempotency key is empty, longer than 255 bytes or not visible ASCII",
+            )
+        })
+    }
+}
+
 /// What a provider said to a new payment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaymentCreated {
@@ -49,6 +70,29 @@ pub struct PaymentCreated {
     /// When the provider closes the payment by itself, Unix seconds.
     pub expires_unix: Option<i64>,
     pub bag: Pairs,
+}
+
+impl PaymentCreated {
+    /// A payment that stands as the provider's answer says. One that already tells an outcome is
+    /// handed on as a fact to be checked; one that tells of a beginning is no fact about money.
+    ///
+    /// # Errors
+    /// `UnreadableAnswer` where it stands at a word the module does not know: the outcome is unknown.
+    pub fn standing(update: StatusUpdate, next: NextAction) -> Result<Self, ProviderFailure> {
+        if update.status == NormalizedStatus::Unknown {
+            return Err(ProviderFailure::unreadable(format!(
+                "the created payment stands at {}, which this module does not know",
+                update.raw_status
+            )));
+        }
+        Ok(Self {
+            status: update.status,
+            refs: update.refs.clone(),
+            next,
+            update: (update.status != NormalizedStatus::Pending).then_some(update),
+            ..Self::default()
+        })
+    }
 }
 
 /// What the customer does next.
@@ -93,6 +137,22 @@ impl PaymentRef {
     /// The last heard id of this kind.
     pub fn id_of(&self, kind: &str) -> Option<&str> {
         self.refs.iter().rev().find(|id| id.kind == kind).map(|id| id.value.as_str())
+    }
+
+    /// The last heard id of this kind, fit to be a part of a URL's path as it is.
+    ///
+    /// # Errors
+    /// `RefusedRequest` where it is empty or holds more than letters, digits, `_` and `-`.
+    pub fn path_id_of(&self, kind: &str) -> Result<Option<&str>, ProviderFailure> {
+        let plain =
+            |id: &str| !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-');
+        match self.id_of(kind) {
+            Some(id) if !plain(id) => Err(ProviderFailure::refused_request(
+                "id_unusable",
+                format!("the {kind} known for this payment is not an id that can be asked about"),
+            )),
+            id => Ok(id),
+        }
     }
 }
 

@@ -1,10 +1,20 @@
-//! One fact about one payment, in the cashier's words.
+//! What is said about one payment, in the cashier's words.
 
 use super::Pairs;
 use crate::money::Amount;
 
 /// What a provider states about a payment. The host compares amount, currency, reference and
 /// sandbox flag itself: a signature proves who speaks, not that the facts fit.
+///
+/// A notice usually says one thing; the answer to a question may say all at once what notices said
+/// one by one, so that a lost one is found by asking. `refund` and `dispute` add to the status:
+///
+/// | status | `amount` | `refund` | `dispute` |
+/// |---|---|---|---|
+/// | `Confirmed` | what was paid | what went back of it | disputed, though the word is still "paid" |
+/// | `Refunded` | what was paid | what went back; all of it where absent | - |
+/// | `Chargeback` | what was paid | what went back besides | what is disputed |
+/// | `ChargebackReversed` | what was paid: the whole of it confirms again | what went back besides | which dispute was lifted |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusUpdate {
     /// The provider's id of this event, by which repeats are known.
@@ -18,7 +28,9 @@ pub struct StatusUpdate {
     pub payment_id: Option<String>,
     /// The amount as the provider states it. A confirmation without one credits nothing by itself.
     pub amount: Option<Amount>,
+    /// Money that went back, beside what the status says.
     pub refund: Option<Refund>,
+    /// Money that is disputed; lifted where the status is `ChargebackReversed`.
     pub dispute: Option<Dispute>,
     /// The provider's own word for the status.
     pub raw_status: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
+use cashier_provider_sdk::signature::{Digest, hmac, to_hex};
 use cashier_provider_sdk::{
     Amount, HttpReply, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderRef, RefundOrder, Secret,
     WebhookNotice,
@@ -114,6 +115,15 @@ impl fmt::Display for Complaint {
 /// Complains unless `holds`.
 pub(crate) fn demand(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), Complaint> {
     if holds { Ok(()) } else { Err(Complaint(complaint())) }
+}
+
+/// Signs as `StampedHeader` verifies: `t=<unix time>,v1=<hex>` in the header `name`, which must be in
+/// lower case as the host gives names. For a harness's `sign`.
+pub fn sign_stamped(notice: &mut WebhookNotice, name: &str, secret: &Secret, signed_unix: i64) {
+    let time = signed_unix.to_string();
+    let mac = hmac(Digest::Sha256, secret.expose().as_bytes(), &[time.as_bytes(), b".", &notice.body]);
+    notice.headers.retain(|(present, _)| present != name);
+    notice.headers.push((name.to_owned(), format!("t={time},v1={}", to_hex(&mac))));
 }
 
 /// An order of 250.00 USD by card.

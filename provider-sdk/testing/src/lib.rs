@@ -17,7 +17,9 @@ pub mod notices;
 mod rendering;
 pub mod secrets;
 
-pub use harness::{CANARY_CHARS_MIN, Complaint, Harness, SigningSecret, sample_order, sample_payment, sample_refund};
+pub use harness::{
+    CANARY_CHARS_MIN, Complaint, Harness, SigningSecret, sample_order, sample_payment, sample_refund, sign_stamped,
+};
 
 /// Writes one test for each question; `$harness` is a function that gives the [`Harness`].
 #[macro_export]

@@ -3,14 +3,14 @@
 
 use cashier_provider_sdk::serde_json::{self, Map, Value, json};
 use cashier_provider_sdk::{
-    HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, ProviderFailure,
-    StatusUpdate, Step,
+    Asked, HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder,
+    ProviderFailure, Step,
 };
 
 use crate::amounts::to_sandbox;
 use crate::config::Sandbox;
-use crate::failure::{Asked, failure};
-use crate::status::{Paid, standing};
+use crate::failure::failure;
+use crate::status::standing;
 
 /// The metadata key that the service reads as a comma-separated list of switches.
 const SWITCHES_KEY: &str = "sandbox_switches";
@@ -20,8 +20,6 @@ const METADATA_KEY_BYTES_MAX: usize = 64;
 const METADATA_VALUE_BYTES_MAX: usize = 500;
 /// Characters of the description that the service takes.
 const DESCRIPTION_CHARS_MAX: usize = 200;
-/// The service's own limit for a key.
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 pub(crate) fn create_payment(sandbox: &Sandbox, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
     match replies {
@@ -45,9 +43,9 @@ fn request(sandbox: &Sandbox, order: &PaymentOrder) -> Result<HttpRequest, Provi
         "failure_url": order.failure_url,
         "metadata": metadata(order)?,
     });
-    Ok(HttpRequest::post(format!("{}/v1/payments", sandbox.api_base))
+    Ok(HttpRequest::post(sandbox.api.at("/v1/payments"))
         .bearer(sandbox.secret_key.expose())
-        .idempotency_key(checked_key(&order.idempotency_key)?)
+        .idempotency_key(order.sound_key()?)
         .json(&body))
 }
 
@@ -95,17 +93,6 @@ fn description(order: &PaymentOrder) -> String {
     order.description.chars().filter(|c| !c.is_control()).take(DESCRIPTION_CHARS_MAX).collect()
 }
 
-/// Without a key a repetition would begin a second payment, so nothing is sent without one.
-fn checked_key(key: &str) -> Result<&str, ProviderFailure> {
-    let sound = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    sound.then_some(key).ok_or_else(|| {
-        ProviderFailure::refused_request(
-            "idempotency_key_unusable",
-            "the idempotency key is empty, longer than 255 bytes or not visible ASCII",
-        )
-    })
-}
-
 fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
     if !reply.is_success() {
         return Err(failure(reply, Asked::Creation));
@@ -114,13 +101,11 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
     if payment.text_at("/reference") != Some(&order.reference) {
         return Err(ProviderFailure::unreadable("the created payment bears another reference"));
     }
-    let update = standing(&payment, Paid::NotKnown)?;
+    let update = standing(&payment)?;
     let next = match update.status {
-        NormalizedStatus::Pending => NextAction::Redirect { url: page_url(sandbox, &payment)? },
-        NormalizedStatus::Unknown => {
-            return Err(ProviderFailure::unreadable("the created payment stands at a word this module does not know"));
-        }
-        NormalizedStatus::Confirmed
+        NormalizedStatus::Pending => NextAction::Redirect { url: sandbox.api.page(payment.text_at("/payment_url"))? },
+        NormalizedStatus::Unknown
+        | NormalizedStatus::Confirmed
         | NormalizedStatus::Failed
         | NormalizedStatus::Cancelled
         | NormalizedStatus::Refunded
@@ -128,28 +113,5 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
         | NormalizedStatus::ChargebackReversed
         | NormalizedStatus::ManualReview => NextAction::None,
     };
-    Ok(created(update, next))
-}
-
-/// `https`, save where the whole configuration talks to this machine.
-fn page_url(sandbox: &Sandbox, payment: &Value) -> Result<String, ProviderFailure> {
-    payment
-        .text_at("/payment_url")
-        .filter(|url| {
-            url.starts_with("https://") || (url.starts_with("http://") && sandbox.api_base.starts_with("http://"))
-        })
-        .map(str::to_owned)
-        .ok_or_else(|| ProviderFailure::unreadable("a pending payment without the URL of its page"))
-}
-
-/// An answer that already tells an outcome (something happened before it was written) is handed on
-/// as a fact to be checked; one that tells of a beginning is not a fact about money.
-fn created(update: StatusUpdate, next: NextAction) -> PaymentCreated {
-    PaymentCreated {
-        status: update.status,
-        refs: update.refs.clone(),
-        next,
-        update: (update.status != NormalizedStatus::Pending).then_some(update),
-        ..PaymentCreated::default()
-    }
+    PaymentCreated::standing(update, next)
 }

@@ -8,7 +8,6 @@ mod config;
 mod create;
 mod failure;
 mod payment;
-mod signature;
 mod status;
 mod webhook;
 

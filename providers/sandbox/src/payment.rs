@@ -9,9 +9,6 @@ use cashier_provider_sdk::{
 use crate::amounts::from_sandbox;
 use crate::refs;
 
-/// A manager reads the reason in a table cell.
-const REASON_CHARS_MAX: usize = 200;
-
 /// What the payment says under `status`, which is the event's or the payment's own.
 ///
 /// # Errors
@@ -52,16 +49,13 @@ pub(crate) fn refund_update(
     })
 }
 
-/// What the sum of all refunds says.
+/// The sum of all refunds; none where nothing went back.
 ///
 /// # Errors
-/// As [`payment_update`], for the sum as well.
-pub(crate) fn refunded_update(payment: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+/// `UnreadableAnswer` where the sum or the currency is missing or unreadable.
+pub(crate) fn refunded_so_far(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let amount = money(payment, "/refunded_total", currency(payment)?)?;
-    Ok(StatusUpdate {
-        refund: Some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }),
-        ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
-    })
+    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }))
 }
 
 /// What a dispute says, beside its payment, in whose currency it is.
@@ -109,5 +103,5 @@ pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
 }
 
 fn reason(object: &Value, pointer: &str) -> Option<String> {
-    object.text_at(pointer).map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+    object.text_at(pointer).map(str::to_owned)
 }

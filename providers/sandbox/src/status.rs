@@ -3,12 +3,12 @@
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
-    Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
+    Asked, Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
 };
 
 use crate::config::Sandbox;
-use crate::failure::{Asked, failure};
-use crate::payment::{currency, dispute_update, money, payment_update, refunded_update};
+use crate::failure::failure;
+use crate::payment::{dispute_update, payment_update, refunded_so_far};
 use crate::refs;
 
 pub(crate) fn query_status(sandbox: &Sandbox, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
@@ -18,7 +18,7 @@ pub(crate) fn query_status(sandbox: &Sandbox, payment: &PaymentRef, replies: &[H
     };
     match replies {
         [] => Step::send(subject.request(sandbox)),
-        [reply, ..] => subject.read(reply).and_then(|found| standing(&found, Paid::known_of(payment))).into(),
+        [reply, ..] => subject.read(reply).and_then(|found| standing(&found)).into(),
     }
 }
 
@@ -31,15 +31,8 @@ enum Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
-        match payment.id_of(refs::SANDBOX_PAYMENT) {
-            // An id becomes part of a path, so only the letters of the service's ids may pass.
-            Some(id) if !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') => {
-                Ok(Self::Id(id))
-            }
-            Some(_) => Err(ProviderFailure::refused_request(
-                "id_unusable",
-                "the id known for this payment is not one of the sandbox's",
-            )),
+        match payment.path_id_of(refs::SANDBOX_PAYMENT)? {
+            Some(id) => Ok(Self::Id(id)),
             None if payment.reference.is_empty() => Err(ProviderFailure::refused_request(
                 "no_id_known",
                 "neither an id nor a reference is known for this payment, so it cannot be asked about",
@@ -55,13 +48,13 @@ impl<'a> Subject<'a> {
                 format!("/v1/payments?{}", Form::new().field("reference", *reference).encode())
             }
         };
-        HttpRequest::get(format!("{}{path}", sandbox.api_base)).bearer(sandbox.secret_key.expose())
+        HttpRequest::get(sandbox.api.at(&path)).bearer(sandbox.secret_key.expose())
     }
 
     /// The payment that was asked about.
     fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
         if !reply.is_success() {
-            return Err(failure(reply, Asked::Status));
+            return Err(failure(reply, Asked::Payment));
         }
         let body = reply.json()?;
         match self {
@@ -91,44 +84,22 @@ fn only_one(list: &Value) -> Result<Value, ProviderFailure> {
     }
 }
 
-/// Whether a confirmation was heard before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paid {
-    Known,
-    NotKnown,
-}
-
-impl Paid {
-    /// A confirmation leaves the id of the payment proper.
-    fn known_of(payment: &PaymentRef) -> Self {
-        if payment.payment_id.is_some() { Self::Known } else { Self::NotKnown }
-    }
-}
-
-/// A payment as it stands. An answer states one fact, and a paid one may hold three: that it was
-/// paid comes first; where that is known, what went back, then that a dispute was lifted.
-pub(crate) fn standing(payment: &Value, paid: Paid) -> Result<StatusUpdate, ProviderFailure> {
+/// A payment as it stands, with everything that lost notices would have told: what went back stands
+/// beside being paid, and so does a dispute that was lifted.
+pub(crate) fn standing(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
     let word = payment.required_text_at("/status")?;
-    match word {
+    let dispute = payment.at("/dispute");
+    let update = match word {
         "pending" => payment_update(payment, NormalizedStatus::Pending, word),
-        "confirmed" => match paid {
-            Paid::NotKnown => payment_update(payment, NormalizedStatus::Confirmed, word),
-            Paid::Known => paid_standing(payment, word),
-        },
+        "confirmed" if dispute.text_at("/status") == Some("reversed") => {
+            dispute_update(payment, dispute, NormalizedStatus::ChargebackReversed, word)
+        }
+        "confirmed" => payment_update(payment, NormalizedStatus::Confirmed, word),
         "failed" => payment_update(payment, NormalizedStatus::Failed, word),
         "cancelled" => payment_update(payment, NormalizedStatus::Cancelled, word),
-        "refunded" => refunded_update(payment, word),
-        "chargeback" => dispute_update(payment, payment.at("/dispute"), NormalizedStatus::Chargeback, word),
+        "refunded" => payment_update(payment, NormalizedStatus::Refunded, word),
+        "chargeback" => dispute_update(payment, dispute, NormalizedStatus::Chargeback, word),
         _ => payment_update(payment, NormalizedStatus::Unknown, word),
-    }
-}
-
-fn paid_standing(payment: &Value, word: &str) -> Result<StatusUpdate, ProviderFailure> {
-    if money(payment, "/refunded_total", currency(payment)?)?.minor > 0 {
-        return refunded_update(payment, word);
-    }
-    match payment.text_at("/dispute/status") {
-        Some("reversed") => dispute_update(payment, payment.at("/dispute"), NormalizedStatus::ChargebackReversed, word),
-        Some(_) | None => payment_update(payment, NormalizedStatus::Confirmed, word),
-    }
+    }?;
+    Ok(StatusUpdate { refund: refunded_so_far(payment)?, ..update })
 }

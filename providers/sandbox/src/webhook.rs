@@ -1,22 +1,24 @@
 //! Judges a notice: signed by the service, and what it says. Each step takes the proof of the one
 //! before. The service wants any 2xx, so the host's own answer will do.
 
-use cashier_provider_sdk::serde_json::{self, Value};
-use cashier_provider_sdk::signature::Genuine;
+use cashier_provider_sdk::serde_json::Value;
+use cashier_provider_sdk::signature::{Genuine, StampedHeader};
 use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
 
 use crate::config::Sandbox;
 use crate::payment::{dispute_update, payment_update, refund_update, sandbox};
-use crate::signature;
+
+/// The service signs with the one secret it has.
+const HEADER: StampedHeader = StampedHeader { name: "Sandbox-Signature", signatures_max: 1 };
 
 /// # Errors
 /// `UnreadableAnswer` where the notice is the service's and cannot be read: the host keeps it.
 pub(crate) fn judge(configured: &Sandbox, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
-    let proof = match signature::prove(&configured.webhook_keys, notice) {
+    let proof = match HEADER.prove(&configured.webhook_keys, notice) {
         Ok(proof) => proof,
         Err(doubt) => return Ok(doubt.into()),
     };
-    let event = read_event(notice, proof)?;
+    let event = read_event(notice, &proof)?;
     Ok(match update(&event)? {
         None => WebhookVerdict::nothing_to_do(),
         // The mode is passed on, not judged: what test money may do is the host's to say.
@@ -34,9 +36,8 @@ struct Event {
     body: Value,
 }
 
-fn read_event(notice: &WebhookNotice, _proof: Genuine) -> Result<Event, ProviderFailure> {
-    let body: Value = serde_json::from_slice(&notice.body)
-        .map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))?;
+fn read_event(notice: &WebhookNotice, proof: &Genuine) -> Result<Event, ProviderFailure> {
+    let body = notice.json(proof)?;
     let kind = body.required_text_at("/type")?.to_owned();
     Ok(Event { kind, body })
 }

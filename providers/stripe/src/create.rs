@@ -3,22 +3,20 @@
 
 use cashier_provider_sdk::serde_json::{Map, Value};
 use cashier_provider_sdk::{
-    Form, HttpReply, HttpRequest, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, ProviderFailure,
-    StatusUpdate, Step,
+    Asked, Form, HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder,
+    ProviderFailure, Step,
 };
 
 use crate::amounts::to_stripe;
 use crate::config::{Flow, Stripe};
-use crate::failure::Asked;
-use crate::objects::{sandbox, text};
+use crate::failure::failure;
+use crate::objects::sandbox;
 use crate::status::{intent_standing, session_standing};
 
 /// What the page shows where the order says nothing.
 const PRODUCT_NAME: &str = "Deposit";
 /// Stripe refuses longer product names.
 const PRODUCT_NAME_CHARS_MAX: usize = 250;
-/// Stripe's own limit for a key.
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 pub(crate) fn create_payment(stripe: &Stripe, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
     match replies {
@@ -37,9 +35,9 @@ fn request(stripe: &Stripe, order: &PaymentOrder) -> Result<HttpRequest, Provide
         Flow::Checkout => ("/v1/checkout/sessions", session_form(order, units, currency)?),
         Flow::PaymentIntents => ("/v1/payment_intents", intent_form(order, units, currency)),
     };
-    Ok(HttpRequest::post(format!("{}{path}", stripe.api_base))
+    Ok(HttpRequest::post(stripe.api.at(path))
         .bearer(stripe.secret_key.expose())
-        .idempotency_key(checked_key(&order.idempotency_key)?)
+        .idempotency_key(order.sound_key()?)
         .form(&form))
 }
 
@@ -77,21 +75,9 @@ fn product_name(order: &PaymentOrder) -> String {
     words.chars().take(PRODUCT_NAME_CHARS_MAX).collect()
 }
 
-/// Without a key a repetition would begin a second payment, so nothing is sent without one.
-fn checked_key(key: &str) -> Result<&str, ProviderFailure> {
-    let sound = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())
-        && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    sound.then_some(key).ok_or_else(|| {
-        ProviderFailure::refused_request(
-            "idempotency_key_unusable",
-            "the idempotency key is empty, longer than 255 bytes or not visible ASCII",
-        )
-    })
-}
-
 fn read(stripe: &Stripe, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
     if !reply.is_success() {
-        return Err(stripe.failure(reply, Asked::Creation));
+        return Err(failure(reply, Asked::Creation));
     }
     let object = reply.json()?;
     check_mode(stripe, &object)?;
@@ -115,45 +101,36 @@ fn check_mode(stripe: &Stripe, object: &Value) -> Result<(), ProviderFailure> {
 fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, ProviderFailure> {
     let update = session_standing(session)?;
     let next = if update.status == NormalizedStatus::Pending {
-        NextAction::Redirect { url: page_url(stripe, session)? }
+        NextAction::Redirect { url: stripe.api.page(session.text_at("/url"))? }
     } else {
         NextAction::None
     };
-    let expires_unix = session.get("expires_at").and_then(Value::as_i64);
-    Ok(PaymentCreated { expires_unix, ..created(stripe, update, next)? })
-}
-
-/// `https`, save where the whole configuration talks to a fake on this machine.
-fn page_url(stripe: &Stripe, session: &Value) -> Result<String, ProviderFailure> {
-    text(session, "url")
-        .filter(|url| {
-            url.starts_with("https://") || (url.starts_with("http://") && stripe.api_base.starts_with("http://"))
-        })
-        .map(str::to_owned)
-        .ok_or_else(|| ProviderFailure::unreadable("an open session without the URL of its page"))
+    let expires_unix = session.at("/expires_at").as_i64();
+    Ok(PaymentCreated { expires_unix, ..PaymentCreated::standing(update, next)? })
 }
 
 /// Instructions where the broker's page still has something to do with the client secret, a wait
 /// where Stripe is at work, nothing where the outcome is final.
 fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<PaymentCreated, ProviderFailure> {
     let update = intent_standing(intent)?;
-    let next = match text(intent, "status") {
+    let next = match intent.text_at("/status") {
         Some("requires_payment_method" | "requires_confirmation" | "requires_action") => {
             NextAction::Instructions { json_text: page_instructions(stripe, order, intent)? }
         }
         Some("processing" | "requires_capture") => NextAction::Wait,
         Some(_) | None => NextAction::None,
     };
-    created(stripe, update, next)
+    PaymentCreated::standing(update, next)
 }
 
 /// What Stripe.js needs: the client secret is meant for the customer's browser, and only for it.
 fn page_instructions(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<String, ProviderFailure> {
-    let client_secret = text(intent, "client_secret")
+    let client_secret = intent
+        .text_at("/client_secret")
         .ok_or_else(|| ProviderFailure::unreadable("a payment_intent without a client_secret"))?;
     let fields = [
         ("kind", "stripe_payment_intent"),
-        ("payment_intent", text(intent, "id").unwrap_or_default()),
+        ("payment_intent", intent.text_at("/id").unwrap_or_default()),
         ("client_secret", client_secret),
         ("publishable_key", stripe.publishable_key.as_str()),
         ("return_url", order.success_url.as_str()),
@@ -164,20 +141,4 @@ fn page_instructions(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> R
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
         .collect();
     Ok(Value::Object(object).to_string())
-}
-
-/// An answer that already tells an outcome is handed on as a fact to be checked; one that tells of
-/// a beginning is not a fact about money; one in an unknown word leaves the outcome unknown.
-fn created(stripe: &Stripe, update: StatusUpdate, next: NextAction) -> Result<PaymentCreated, ProviderFailure> {
-    if update.status == NormalizedStatus::Unknown {
-        let words = format!("the created payment stands at {}, which this module does not know", update.raw_status);
-        return Err(ProviderFailure::unreadable(stripe.masked(&words)));
-    }
-    Ok(PaymentCreated {
-        status: update.status,
-        refs: update.refs.clone(),
-        next,
-        update: (update.status != NormalizedStatus::Pending).then_some(update),
-        ..PaymentCreated::default()
-    })
 }

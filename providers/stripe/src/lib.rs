@@ -1,15 +1,15 @@
 //! Stripe as a module of the cashier: hosted Checkout, or PaymentIntents for the broker's own page.
 //! It says what to send and reads what came back; it opens no connection and keeps no state.
-//! Refunds and cancellations are made in Stripe's dashboard; their notices are read here.
+//! Refunds are made in Stripe's dashboard; their notices are read here.
 #![forbid(unsafe_code)]
 
 mod amounts;
+mod cancel;
 mod config;
 mod create;
 mod events;
 mod failure;
 mod objects;
-mod signature;
 mod status;
 mod webhook;
 
@@ -42,7 +42,7 @@ impl PaymentProvider for Stripe {
             version: env!("CARGO_PKG_VERSION").into(),
             payment_mode: PaymentMode::Redirect,
             methods: vec!["card".into()],
-            capabilities: Capabilities { query: true, ..Capabilities::default() },
+            capabilities: Capabilities { query: true, cancel: true, ..Capabilities::default() },
             primary_ref_kind: refs::PAYMENT_INTENT.into(),
             hosts: vec!["api.stripe.com".into()],
             idempotency_window_seconds: IDEMPOTENCY_WINDOW_SECONDS,
@@ -65,6 +65,10 @@ impl PaymentProvider for Stripe {
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
         status::query_status(self, payment, replies)
+    }
+
+    fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        cancel::cancel_payment(self, payment, replies)
     }
 }
 

@@ -2,13 +2,12 @@
 //! alike. A field that is absent stays absent; one that is there and unreadable is a failure.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{Amount, Dispute, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate};
+use cashier_provider_sdk::{
+    Amount, Dispute, JsonRead, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate,
+};
 
 use crate::amounts::from_stripe;
 use crate::refs;
-
-/// A manager reads the reason in a table cell.
-const REASON_CHARS_MAX: usize = 200;
 
 /// What a Checkout Session says of a payment.
 ///
@@ -56,7 +55,7 @@ pub(crate) fn intent_update(
     let reason = if confirmed {
         None
     } else {
-        reason_text(text(intent, "cancellation_reason")).or_else(|| decline_reason(intent))
+        intent.text_at("/cancellation_reason").map(str::to_owned).or_else(|| decline_reason(intent))
     };
     let update = StatusUpdate {
         reference: metadata_reference(intent).map(str::to_owned),
@@ -86,6 +85,37 @@ pub(crate) fn refund_update(charge: &Value, raw_status: &str) -> Result<StatusUp
     Ok(of_intent(update, charge).with_ref(refs::CHARGE, charge_id))
 }
 
+/// What an intent's charge says went back so far, where an answer shows the charge as a whole.
+///
+/// # Errors
+/// `UnreadableAnswer` where the sum is no whole number.
+pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, ProviderFailure> {
+    let refunded = money(intent.at("/latest_charge"), "amount_refunded")?;
+    Ok(refunded.filter(|amount| amount.minor > 0).map(|amount| Refund {
+        id: None,
+        amount,
+        reach: RefundReach::TotalSoFar,
+    }))
+}
+
+/// What a refund that did not go out says: the money is back with the merchant, and whether the
+/// customer is owed it again is for a person. Its amount is not the payment's, so it is told in
+/// words; they are the same in every event about this refund, which makes it one doubt. A refund's
+/// metadata is not the payment's: the intent and the charge tell whose it is.
+///
+/// # Errors
+/// `UnreadableAnswer` where the id is missing or the amount is no whole number.
+pub(crate) fn failed_refund_update(refund: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+    let id = own_id(refund, "refund")?;
+    let amount = money(refund, "amount")?.map_or_else(String::new, |amount| format!(" of {amount}"));
+    let why = refund.text_at("/failure_reason").map_or_else(String::new, |why| format!(": {why}"));
+    let update = StatusUpdate {
+        reason: Some(format!("refund {id}{amount} did not go out{why}")),
+        ..StatusUpdate::new(NormalizedStatus::ManualReview, raw_status)
+    };
+    Ok(of_charge(of_intent(update, refund), refund))
+}
+
 /// What a dispute says. It carries no metadata of ours, so the intent alone tells whose it is.
 ///
 /// # Errors
@@ -97,29 +127,20 @@ pub(crate) fn dispute_update(
 ) -> Result<StatusUpdate, ProviderFailure> {
     let update = StatusUpdate {
         dispute: Some(Dispute { id: own_id(dispute, "dispute")?.to_owned(), amount: money(dispute, "amount")? }),
-        reason: reason_text(text(dispute, "reason")),
+        reason: dispute.text_at("/reason").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status)
     };
-    let update = of_intent(update, dispute);
-    Ok(match id_under(dispute, "charge") {
-        Some(charge) => update.with_ref(refs::CHARGE, charge),
-        None => update,
-    })
-}
-
-/// The text under `key`; empty is absent.
-pub(crate) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+    Ok(of_charge(of_intent(update, dispute), dispute))
 }
 
 /// The id of the object itself.
 pub(crate) fn own_id<'a>(object: &'a Value, what: &str) -> Result<&'a str, ProviderFailure> {
-    text(object, "id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
+    object.text_at("/id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
 }
 
 /// Whether the object itself says that it is test money.
 pub(crate) fn sandbox(object: &Value) -> Option<bool> {
-    object.get("livemode").and_then(Value::as_bool).map(|live| !live)
+    object.at("/livemode").as_bool().map(|live| !live)
 }
 
 fn of_intent(update: StatusUpdate, object: &Value) -> StatusUpdate {
@@ -131,16 +152,23 @@ fn of_intent(update: StatusUpdate, object: &Value) -> StatusUpdate {
     }
 }
 
+fn of_charge(update: StatusUpdate, object: &Value) -> StatusUpdate {
+    match id_under(object, "charge") {
+        Some(charge) => update.with_ref(refs::CHARGE, charge),
+        None => update,
+    }
+}
+
 /// The id of a neighbour: Stripe writes it as text, or as the whole object where it was expanded.
 fn id_under<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    text(object, key).or_else(|| text(object.get(key)?, "id"))
+    object.text_at(&format!("/{key}")).or_else(|| object.text_at(&format!("/{key}/id")))
 }
 
 /// `client_reference_id` and our metadata say the same where both were set by us. The former may
 /// also come from the address of a payment link, which a customer can edit: where the two differ,
 /// neither is believed and the provider's ids alone tell whose payment it is.
 fn agreed_reference(session: &Value) -> Option<String> {
-    let by_client = text(session, "client_reference_id");
+    let by_client = session.text_at("/client_reference_id");
     let by_metadata = metadata_reference(session);
     match (by_client, by_metadata) {
         (Some(one), Some(other)) if one != other => None,
@@ -149,12 +177,12 @@ fn agreed_reference(session: &Value) -> Option<String> {
 }
 
 fn metadata_reference(object: &Value) -> Option<&str> {
-    text(object.get("metadata")?, "transaction_id")
+    object.text_at("/metadata/transaction_id")
 }
 
 /// The amount under `key` in the object's currency; none where either is absent.
 fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
-    let (Some(units), Some(currency)) = (object.get(key), text(object, "currency")) else {
+    let (Some(units), Some(currency)) = (object.get(key), object.text_at("/currency")) else {
         return Ok(None);
     };
     if units.is_null() {
@@ -170,12 +198,8 @@ fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
 /// `card_declined (insufficient_funds): Your card has insufficient funds.`
 fn decline_reason(intent: &Value) -> Option<String> {
     let error = intent.get("last_payment_error")?;
-    let code = text(error, "code").or_else(|| text(error, "type"))?;
-    let detail = text(error, "decline_code").map_or(String::new(), |word| format!(" ({word})"));
-    let message = text(error, "message").map_or(String::new(), |words| format!(": {words}"));
-    reason_text(Some(&format!("{code}{detail}{message}")))
-}
-
-fn reason_text(words: Option<&str>) -> Option<String> {
-    words.map(|words| words.chars().take(REASON_CHARS_MAX).collect())
+    let code = error.text_at("/code").or_else(|| error.text_at("/type"))?;
+    let detail = error.text_at("/decline_code").map_or(String::new(), |word| format!(" ({word})"));
+    let message = error.text_at("/message").map_or(String::new(), |words| format!(": {words}"));
+    Some(format!("{code}{detail}{message}"))
 }

@@ -1,12 +1,18 @@
 //! Asks Stripe what became of a payment, and reads the standing of its objects. Only GETs.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{HttpReply, HttpRequest, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step};
+use cashier_provider_sdk::{
+    Asked, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
+};
 
 use crate::config::Stripe;
-use crate::failure::Asked;
-use crate::objects::{intent_update, session_update, text};
+use crate::failure::failure;
+use crate::objects::{intent_update, refunded_so_far, session_update};
 use crate::refs;
+
+/// Which form of its objects Stripe answers in. An account's own default may be older than
+/// `latest_charge` (2022-11-15), and then the question would be refused.
+pub(crate) const API_VERSION: &str = "2025-01-27.acacia";
 
 pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
     let subject = match Subject::of(payment) {
@@ -15,57 +21,44 @@ pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[Htt
     };
     match replies {
         [] => Step::send(subject.request(stripe)),
-        [reply, ..] => subject.read(stripe, reply).into(),
+        [reply, ..] => subject.read(reply).into(),
     }
 }
 
 /// What is asked about. The session first: a session that expired unpaid, or one that was paid by
 /// the second of two intents, is told by the session alone.
-enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     Session(&'a str),
     Intent(&'a str),
 }
 
 impl<'a> Subject<'a> {
-    fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
-        let session = payment.id_of(refs::CHECKOUT_SESSION).map(Self::Session);
-        let intent = payment.id_of(refs::PAYMENT_INTENT).map(Self::Intent);
-        let subject = session.or(intent).ok_or_else(|| {
+    pub(crate) fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
+        let session = payment.path_id_of(refs::CHECKOUT_SESSION)?.map(Self::Session);
+        let intent = payment.path_id_of(refs::PAYMENT_INTENT)?.map(Self::Intent);
+        session.or(intent).ok_or_else(|| {
             ProviderFailure::refused_request(
                 "no_id_known",
                 "Stripe named neither a session nor an intent for this payment, so it cannot be asked",
             )
-        })?;
-        subject.checked()
+        })
     }
 
-    /// An id becomes part of a path, so only the letters of Stripe's ids may pass.
-    fn checked(self) -> Result<Self, ProviderFailure> {
-        let (Self::Session(id) | Self::Intent(id)) = self;
-        if id.is_empty() || !id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') {
-            return Err(ProviderFailure::refused_request(
-                "id_unusable",
-                "the id known for this payment is not one of Stripe's",
-            ));
-        }
-        Ok(self)
-    }
-
-    fn request(&self, stripe: &Stripe) -> HttpRequest {
+    pub(crate) fn request(&self, stripe: &Stripe) -> HttpRequest {
         let path = match self {
-            Self::Session(id) => format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent"),
-            Self::Intent(id) => format!("/v1/payment_intents/{id}"),
+            Self::Session(id) => format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge"),
+            Self::Intent(id) => format!("/v1/payment_intents/{id}?expand%5B%5D=latest_charge"),
         };
-        HttpRequest::get(format!("{}{path}", stripe.api_base)).bearer(stripe.secret_key.expose())
+        HttpRequest::get(stripe.api.at(&path)).bearer(stripe.secret_key.expose()).header("stripe-version", API_VERSION)
     }
 
-    fn read(&self, stripe: &Stripe, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
+    pub(crate) fn read(&self, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
         if !reply.is_success() {
-            return Err(stripe.failure(reply, Asked::Status));
+            return Err(failure(reply, Asked::Payment));
         }
         let object = reply.json()?;
         let (Self::Session(id) | Self::Intent(id)) = self;
-        if text(&object, "id") != Some(id) {
+        if object.text_at("/id") != Some(id) {
             return Err(ProviderFailure::unreadable("the answer is about another id"));
         }
         match self {
@@ -79,9 +72,9 @@ impl<'a> Subject<'a> {
 /// its intent (shown where the answer was asked to expand it) fell back to wanting a method: the
 /// page is closed by then, so that attempt failed for good.
 pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let status_word = text(session, "status").unwrap_or("?");
-    let paid_word = text(session, "payment_status").unwrap_or("?");
-    let intent_word = session.get("payment_intent").and_then(|intent| text(intent, "status"));
+    let status_word = session.text_at("/status").unwrap_or("?");
+    let paid_word = session.text_at("/payment_status").unwrap_or("?");
+    let intent_word = session.get("payment_intent").and_then(|intent| intent.text_at("/status"));
     let status = match (status_word, paid_word) {
         ("complete", "paid" | "no_payment_required") => NormalizedStatus::Confirmed,
         ("complete", "unpaid") => match intent_word {
@@ -92,12 +85,13 @@ pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, Provider
         ("expired", _) => NormalizedStatus::Cancelled,
         _ => NormalizedStatus::Unknown,
     };
-    session_update(session, status, &format!("{status_word}/{paid_word}"))
+    let update = session_update(session, status, &format!("{status_word}/{paid_word}"))?;
+    with_refunds(update, session.at("/payment_intent"))
 }
 
 /// An intent as it stands.
 pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let word = text(intent, "status").unwrap_or("?");
+    let word = intent.text_at("/status").unwrap_or("?");
     let status = match word {
         "succeeded" => NormalizedStatus::Confirmed,
         "requires_payment_method" | "requires_confirmation" | "requires_action" | "requires_capture" | "processing" => {
@@ -106,5 +100,14 @@ pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFa
         "canceled" => NormalizedStatus::Cancelled,
         _ => NormalizedStatus::Unknown,
     };
-    intent_update(intent, status, word)
+    with_refunds(intent_update(intent, status, word)?, intent)
+}
+
+/// What went back stands beside being paid, so that a lost notice of a refund is found by asking. A
+/// dispute is not told here: a charge says that it was disputed, not how that ended.
+fn with_refunds(update: StatusUpdate, intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
+    if update.status != NormalizedStatus::Confirmed {
+        return Ok(update);
+    }
+    Ok(StatusUpdate { refund: refunded_so_far(intent)?, ..update })
 }

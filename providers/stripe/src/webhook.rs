@@ -1,22 +1,25 @@
 //! Judges a notice: signed by Stripe, for this configuration's mode, and what it says. Each step
 //! takes the proof of the one before. Stripe wants any 2xx, so the host's own answer will do.
 
-use cashier_provider_sdk::serde_json::{self, Value};
-use cashier_provider_sdk::signature::{Doubt, Genuine};
-use cashier_provider_sdk::{ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
+use cashier_provider_sdk::serde_json::Value;
+use cashier_provider_sdk::signature::{Doubt, Genuine, StampedHeader};
+use cashier_provider_sdk::{JsonRead, ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
 
 use crate::config::Stripe;
-use crate::objects::text;
-use crate::{events, signature};
+use crate::events;
+
+/// Stripe writes one v1 per secret in force, and two while a secret is rolled; v0 is a scheme for
+/// test traffic that proves nothing.
+const HEADER: StampedHeader = StampedHeader { name: "Stripe-Signature", signatures_max: 16 };
 
 /// # Errors
 /// `UnreadableAnswer` where the notice is Stripe's and cannot be read: the host keeps it.
 pub(crate) fn judge(stripe: &Stripe, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
-    let proof = match signature::prove(&stripe.webhook_keys, notice) {
+    let proof = match HEADER.prove(&stripe.webhook_keys, notice) {
         Ok(proof) => proof,
         Err(doubt) => return Ok(doubt.into()),
     };
-    let event = read_event(notice, proof)?;
+    let event = read_event(notice, &proof)?;
     if let Err(doubt) = check_mode(stripe, &event) {
         return Ok(doubt.into());
     }
@@ -40,15 +43,12 @@ struct Event {
     object: Value,
 }
 
-fn read_event(notice: &WebhookNotice, _proof: Genuine) -> Result<Event, ProviderFailure> {
-    let mut body: Value = serde_json::from_slice(&notice.body)
-        .map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))?;
-    let kind =
-        text(&body, "type").ok_or_else(|| ProviderFailure::unreadable("the signed notice has no type"))?.to_owned();
+fn read_event(notice: &WebhookNotice, proof: &Genuine) -> Result<Event, ProviderFailure> {
+    let mut body = notice.json(proof)?;
     Ok(Event {
-        id: text(&body, "id").map(str::to_owned),
-        kind,
-        livemode: body.get("livemode").and_then(Value::as_bool),
+        id: body.text_at("/id").map(str::to_owned),
+        kind: body.required_text_at("/type")?.to_owned(),
+        livemode: body.at("/livemode").as_bool(),
         object: body.pointer_mut("/data/object").map(Value::take).unwrap_or_default(),
     })
 }

@@ -1,17 +1,18 @@
-//! What Stripe's refusals mean, and that no failure repeats a secret.
+//! What Stripe's refusals mean, and that no failure repeats a secret: as the host hears them, behind
+//! the guard.
 
 mod support;
 
 use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer};
 use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderFailure};
-use support::{SECRET_KEY, WEBHOOK_SECRET, failed, order, payment, reply, stripe};
+use support::{SECRET_KEY, WEBHOOK_SECRET, done, failed, module, order, payment, reply, stripe};
 
 fn of_creation(reply: HttpReply) -> ProviderFailure {
-    failed(stripe().create_payment(&order(), &[reply]))
+    failed(module().create_payment(&order(), &[reply]))
 }
 
 fn of_status(reply: HttpReply) -> ProviderFailure {
-    failed(stripe().query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[reply]))
+    failed(module().query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[reply]))
 }
 
 fn error(kind: &str, code: &str) -> String {
@@ -120,6 +121,13 @@ fn a_cut_leaves_no_half_of_a_secret() {
         let body = format!(r#"{{"error":{{"message":"{}{SECRET_KEY} {WEBHOOK_SECRET}"}}}}"#, "x".repeat(filler));
         let message = of_creation(reply(401, &[], &body)).message;
         assert!(!message.contains("sk_") && !message.contains("whsec_"), "{message}");
+        let intent = format!(
+            r#"{{"id":"pi_3S1aZ","status":"canceled","amount":1,"currency":"usd","last_payment_error":{{"code":"{}{SECRET_KEY}"}}}}"#,
+            "x".repeat(filler - 100)
+        );
+        let asked = module().query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[HttpReply::new(200, intent)]);
+        let reason = done(asked).reason.unwrap();
+        assert!(reason.starts_with("xxx") && !reason.contains("sk_"), "{reason}");
     }
 }
 

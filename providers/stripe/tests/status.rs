@@ -2,7 +2,7 @@
 
 mod support;
 
-use cashier_provider_sdk::{FailureKind, HttpReply, PaymentProvider, StatusUpdate};
+use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, PaymentProvider, RefundReach, StatusUpdate};
 use expect_test::expect;
 use support::{done, failed, payment, sent, shown, stripe};
 
@@ -14,8 +14,9 @@ const BOTH: &[(&str, &str)] = &[("payment_intent", "pi_3S1aZ"), ("checkout_sessi
 fn the_session_is_asked_with_its_intent_beside() {
     let request = shown(&sent(stripe().query_status(&payment(BOTH), &[])));
     expect![[r#"
-        GET https://api.stripe.com/v1/checkout/sessions/cs_test_a1B2c3?expand%5B%5D=payment_intent
+        GET https://api.stripe.com/v1/checkout/sessions/cs_test_a1B2c3?expand%5B%5D=payment_intent.latest_charge
         authorization: Bearer sk_test_canary7Q2M9X4T1B8
+        stripe-version: 2025-01-27.acacia
         safe to repeat: true"#]]
     .assert_eq(&request);
     assert_eq!(request, shown(&sent(stripe().query_status(&payment(SESSION), &[]))));
@@ -24,8 +25,9 @@ fn the_session_is_asked_with_its_intent_beside() {
 #[test]
 fn without_a_session_the_intent_is_asked() {
     expect![[r#"
-        GET https://api.stripe.com/v1/payment_intents/pi_3S1aZ
+        GET https://api.stripe.com/v1/payment_intents/pi_3S1aZ?expand%5B%5D=latest_charge
         authorization: Bearer sk_test_canary7Q2M9X4T1B8
+        stripe-version: 2025-01-27.acacia
         safe to repeat: true"#]]
     .assert_eq(&shown(&sent(stripe().query_status(&payment(INTENT), &[]))));
 }
@@ -105,6 +107,40 @@ fn an_intent_is_read_by_its_word() {
         assert_eq!(update.reference.as_deref(), Some("D7K2M9QX4T"), "{word}");
         assert_eq!(update.payment_id.as_deref(), Some("pi_3S1aZ"), "{word}");
     }
+}
+
+#[test]
+fn what_went_back_stands_beside_being_paid() {
+    let charge =
+        |refunded: &str| format!(r#"{{"id":"ch_1","amount":25000,"amount_refunded":{refunded},"currency":"usd"}}"#);
+    // the intent's word, its charge, what went back
+    let table = [
+        ("succeeded", charge("10000"), Some("100.00 USD")),
+        ("succeeded", charge("25000"), Some("250.00 USD")),
+        ("succeeded", charge("0"), None),
+        ("succeeded", "\"ch_1\"".to_owned(), None),
+        ("succeeded", "null".to_owned(), None),
+        ("processing", charge("10000"), None),
+    ];
+    for (word, charge, expected) in table {
+        let intent = format!(
+            r#"{{"id":"pi_3S1aZ","status":"{word}","amount":25000,"amount_received":25000,"currency":"usd","latest_charge":{charge}}}"#
+        );
+        let paid = if word == "succeeded" { "paid" } else { "unpaid" };
+        let session = format!(
+            r#"{{"id":"cs_test_a1B2c3","status":"complete","payment_status":"{paid}","payment_intent":{intent},"amount_total":25000,"currency":"usd"}}"#
+        );
+        for update in [heard(INTENT, &intent), heard(SESSION, &session)] {
+            let status = if word == "succeeded" { NormalizedStatus::Confirmed } else { NormalizedStatus::Pending };
+            assert_eq!(update.status, status, "{intent}");
+            let refund = update.refund;
+            assert!(refund.as_ref().is_none_or(|refund| refund.reach == RefundReach::TotalSoFar), "{intent}");
+            assert_eq!(refund.map(|refund| refund.amount.to_string()).as_deref(), expected, "{intent}");
+        }
+    }
+    let unreadable = r#"{"id":"pi_3S1aZ","status":"succeeded","amount":25000,"currency":"usd","latest_charge":{"amount_refunded":"x","currency":"usd"}}"#;
+    let failure = failed(stripe().query_status(&payment(INTENT), &[HttpReply::new(200, unreadable)]));
+    assert_eq!(failure.kind, FailureKind::UnreadableAnswer);
 }
 
 #[test]

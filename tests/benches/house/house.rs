@@ -21,7 +21,7 @@ pub(crate) const CUSTOMERS: u64 = 2_000;
 pub(crate) const LOGIN_BASE: u64 = 2_000_000;
 
 /// The ring that seals credentials, as the host and a raw strand read it.
-pub(crate) const SEAL_RING: &str = "1 0707070707070707070707070707070707070707070707070707070707070707";
+pub(crate) const SEAL_RING: &str = "1:0707070707070707070707070707070707070707070707070707070707070707";
 
 /// What is built before anything is measured: `cargo bench` builds no programs and libraries of other crates.
 const PACKAGES: [&str; 4] =
@@ -160,7 +160,7 @@ fn furnish(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> Outco
     std::fs::write(
         root.join("cashier.toml"),
         "customer_listen = \"127.0.0.1:0\"\nmanager_listen = \"127.0.0.1:0\"\nwatch_listen = \"127.0.0.1:0\"\n\
-         session_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\n",
+         deposits_per_minute = 0\nsession_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\n",
     )?;
     let mut plugins = format!("folders = [{:?}]\n", programs()?);
     for module in modules {

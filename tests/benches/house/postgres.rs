@@ -59,10 +59,13 @@ impl Postgres {
 
     /// Transactions per second of a script with 16 clients.
     pub(crate) fn rate(&self, script: &str, length: Duration) -> Outcome<f64> {
+        let file = self.folder.path().join("script.sql");
+        std::fs::write(&file, script)?;
         let mut pgbench = self.program("pgbench");
-        pgbench.args(["-n", "-c", "16", "-j", "1", "-M", "prepared", "-f", "/dev/stdin", "-T"]);
-        pgbench.arg(length.as_secs().max(2).to_string()).arg("-h").arg(self.folder.path()).arg("postgres");
-        let output = run(&mut pgbench, script)?;
+        pgbench.args(["-n", "-c", "16", "-j", "1", "-M", "prepared", "-T"]);
+        pgbench.arg(length.as_secs().max(2).to_string()).arg("-f").arg(file);
+        pgbench.arg("-h").arg(self.folder.path()).arg("postgres");
+        let output = run(&mut pgbench, "")?;
         let text = String::from_utf8(output.stdout)?;
         let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next());
         Ok(tps.ok_or_else(|| format!("no tps in: {text}"))?.parse()?)

@@ -77,9 +77,10 @@ impl<'a> News<'a> {
     /// The first doubt, in a fixed order, that nothing has cured and no person has resolved since.
     pub(super) fn doubt(&self, amount: i64, persons: &Persons) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
-        let newest_payment = self.payments.values().max().filter(|_| self.payments.len() > 1);
+        let named = || self.payments.iter().filter(|(id, _)| !id.is_empty());
+        let newest_payment = named().map(|(_, heard)| heard).max().filter(|_| named().count() > 1);
         if newest_payment.is_some_and(|newest| *newest > resolved_at) {
-            let ids: Vec<&str> = self.payments.keys().copied().collect();
+            let ids: Vec<&str> = named().map(|(id, _)| *id).collect();
             return Some(Reason::new("SECOND_PAYMENT", ids.join(" and ")));
         }
         if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
@@ -89,7 +90,10 @@ impl<'a> News<'a> {
         for (seq, doubt) in &self.doubts {
             let cured = match doubt {
                 Doubt::OutcomeUnknown => self.definite,
-                Doubt::AmountUnstated { payment } => self.payments.contains_key(&**payment),
+                Doubt::AmountUnstated { payment } => {
+                    let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
+                    self.payments.keys().any(|known| same(known))
+                }
                 Doubt::Mismatch { .. } | Doubt::Look { .. } => false,
             };
             if !cured && *seq > resolved_at {
@@ -105,7 +109,8 @@ impl Doubt {
         match self {
             Self::OutcomeUnknown => Reason::new("OUTCOME_UNKNOWN", "the provider was asked and cannot be asked again"),
             Self::AmountUnstated { payment } => {
-                Reason::new("AMOUNT_UNSTATED", format!("payment {payment} was confirmed without an amount"))
+                let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
+                Reason::new("AMOUNT_UNSTATED", format!("{named} was confirmed without an amount"))
             }
             Self::Mismatch { what, expected, stated, .. } => {
                 let code = format!("{}_MISMATCH", what.to_uppercase());

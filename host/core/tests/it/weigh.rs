@@ -43,7 +43,7 @@ fn statements_become_these_facts() {
         (update(S::Confirmed), vec![confirmed()]),
         (
             Update { payment_id: "".into(), ..update(S::Confirmed) },
-            vec![ProviderFact::Confirmed { payment: reference(15).as_str().into(), minor: 10_000 }],
+            vec![ProviderFact::Confirmed { payment: "".into(), minor: 10_000 }],
         ),
         (
             Update { amount: exact(9_000), ..update(S::Confirmed) },
@@ -97,8 +97,67 @@ fn statements_become_these_facts() {
         (dispute(S::Chargeback, None), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }]),
         (dispute(S::Chargeback, Some(eur(1))), vec![mismatch("currency", "100.0 USD", "0.01 EUR", None)]),
         (update(S::Chargeback), vec![ProviderFact::Chargeback { id: "pi_123".into(), minor: 10_000 }]),
-        (dispute(S::ChargebackReversed, None), vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }]),
+        (
+            dispute(S::ChargebackReversed, None),
+            vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }, confirmed()],
+        ),
         (update(S::ChargebackReversed), vec![ProviderFact::ChargebackReversed { id: "pi_123".into() }]),
+        // An answer to a question tells at once what notices tell one by one.
+        (
+            Update { status: S::Confirmed, ..refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar) },
+            vec![confirmed(), ProviderFact::RefundedTotal { minor: 3_000 }],
+        ),
+        (
+            Update { status: S::Confirmed, ..refund("re_1", Stated::Exact(usd(3_000)), Reach::Delta) },
+            vec![confirmed(), ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }],
+        ),
+        (
+            Update { status: S::Confirmed, ..refund("", eur(3_000), Reach::TotalSoFar) },
+            vec![confirmed(), mismatch("currency", "100.0 USD", "30.0 EUR", None)],
+        ),
+        (
+            Update {
+                amount: exact(9_000),
+                status: S::Confirmed,
+                ..refund("", Stated::Exact(usd(1)), Reach::TotalSoFar)
+            },
+            vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000)), ProviderFact::RefundedTotal { minor: 1 }],
+        ),
+        (
+            Update { amount: exact(10_000), ..dispute(S::Confirmed, exact(4_000)) },
+            vec![confirmed(), ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 }],
+        ),
+        (
+            Update {
+                dispute: dispute(S::Chargeback, exact(4_000)).dispute,
+                status: S::Chargeback,
+                ..refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar)
+            },
+            vec![
+                ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
+                ProviderFact::RefundedTotal { minor: 3_000 },
+            ],
+        ),
+        // The money of a lifted dispute is with us: the payment is paid, where it is the whole that is stated.
+        (
+            Update {
+                refund: refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar).refund,
+                ..dispute(S::ChargebackReversed, exact(4_000))
+            },
+            vec![
+                ProviderFact::ChargebackReversed { id: "dp_1".into() },
+                confirmed(),
+                ProviderFact::RefundedTotal { minor: 3_000 },
+            ],
+        ),
+        (
+            Update { amount: exact(4_000), ..dispute(S::ChargebackReversed, exact(4_000)) },
+            vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }],
+        ),
+        (
+            Update { amount: None, ..dispute(S::ChargebackReversed, exact(4_000)) },
+            vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }],
+        ),
         (update(S::ManualReview), vec![look("raw")]),
         (
             Update { amount: exact(9_000), ..update(S::ManualReview) },

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::suspects::headers_json;
 use crate::flows::hearing::{self, Matched};
+use crate::flows::inquiry::Question;
 use crate::flows::{Asking, House};
 use crate::ledger::{Draft, Ticket};
 use crate::ports::RawNotice;
@@ -22,8 +23,8 @@ pub(super) struct Filed {
     pub(super) events: Vec<FiledEvent>,
     /// Transactions whose balance operation is now due.
     pub(super) due: Vec<TransactionId>,
-    /// Transactions whose own provider must be asked.
-    pub(super) to_ask: Vec<TransactionId>,
+    /// Transactions whose own provider must be asked, and what.
+    pub(super) to_ask: Vec<(TransactionId, Question)>,
     pub(super) duplicate: bool,
 }
 
@@ -168,11 +169,16 @@ fn follow_up(draft: &Draft<'_>, listener: &Listener, id: TransactionId, filed: &
         filed.due.push(id);
     }
     let transaction = &aggregate.transaction;
-    let advance =
-        transaction.facts.provider.iter().any(|known| matches!(known.fact, ProviderFact::AdvanceWanted { .. }));
-    let own_gateway = transaction.config_id != listener.config_id;
-    let unstated = &*transaction.reason.code == "AMOUNT_UNSTATED";
-    if (own_gateway || unstated || (advance && !transaction.status.is_final())) && !filed.to_ask.contains(&id) {
-        filed.to_ask.push(id);
+    let wanted = |fact: &ProviderFact| matches!(fact, ProviderFact::AdvanceWanted { .. });
+    let advance = transaction.is_unpaid() && transaction.facts.provider.iter().any(|known| wanted(&known.fact));
+    let foreign = transaction.config_id != listener.config_id;
+    let question = match (foreign, advance) {
+        (true, _) => Question::Status,
+        (false, true) => Question::Advance,
+        (false, false) if &*transaction.reason.code == "AMOUNT_UNSTATED" => Question::Status,
+        (false, false) => return,
+    };
+    if !filed.to_ask.iter().any(|(known, _)| *known == id) {
+        filed.to_ask.push((id, question));
     }
 }

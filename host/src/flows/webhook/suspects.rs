@@ -1,6 +1,8 @@
 //! Notices that were not genuine or could not be judged: kept as unproven events in the strand's bounded area, because an
 //! open door must not fill the disk. They take no part in dedup, matching or replay. Also how headers are written down.
 
+use std::sync::Arc;
+
 use cashier_core::change::{Body, Change};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::notice::ProviderEvent;
@@ -23,9 +25,13 @@ const HEADER_VALUE_MAX: usize = 1024;
 const MASKED_HEADERS: &[&str] =
     &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"];
 
+/// Suspects on their way to the disk: a few batches of the strand. A flood beyond them is counted by nobody, and real
+/// money finds the write queue free.
+pub(in crate::flows) const SUSPECTS_WAITING_MAX: usize = 256;
+
 /// Keeps a suspect if there is room to write at all; its sender is not owed that it is on disk.
 pub(super) fn keep(
-    house: &House,
+    house: &Arc<House>,
     provider: &str,
     config_id: ConfigId,
     signature_status: SignatureStatus,
@@ -34,7 +40,8 @@ pub(super) fn keep(
     asking: &Asking,
 ) {
     tracing::warn!(provider, config = %config_id, signature = signature_status.word(), reason, "a webhook was refused");
-    let Ok(_room) = house.ledger.admit(Estimate::single(UNPROVEN_BODY_MAX as u64)) else { return };
+    let Ok(place) = Arc::clone(&house.suspects).try_acquire_owned() else { return };
+    let Ok(room) = house.ledger.admit(Estimate::single(UNPROVEN_BODY_MAX as u64)) else { return };
     let kept = raw.body.get(..UNPROVEN_BODY_MAX).unwrap_or(&raw.body);
     let sha256: [u8; 32] = Sha256::digest(&raw.body).into();
     let brand = house.picture().config(config_id).map(|served| served.config.brand.clone()).unwrap_or_default();
@@ -70,8 +77,15 @@ pub(super) fn keep(
         });
         draft.add([Change::Event(Box::new(event))]);
     });
-    if let Err(refusal) = recorded {
-        tracing::warn!(%refusal, "an unproven webhook was not kept");
+    match recorded {
+        // The room is given back when the disk has it, so that what waits stays bounded.
+        Ok(ticket) => house.spawn.spawn(Box::pin(async move {
+            if ticket.durable().await.is_err() {
+                tracing::warn!("an unproven webhook was not kept");
+            }
+            drop((place, room));
+        })),
+        Err(refusal) => tracing::warn!(%refusal, "an unproven webhook was not kept"),
     }
 }
 

@@ -151,3 +151,12 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
         assert_eq!(block_on(strand.reload()).unwrap_err().to_string(), expected);
     }
 }
+
+#[test]
+fn a_closed_strand_frees_the_database_though_somebody_still_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (held, _) = opened(folder.path());
+    assert!(open(settings(folder.path()), Arc::new(Listening::default())).is_err(), "it is in use");
+    held.close().unwrap();
+    opened(folder.path());
+}

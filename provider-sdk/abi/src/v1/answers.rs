@@ -76,7 +76,7 @@ pub struct AcknowledgementV1 {
     pub body: RVec<u8>,
 }
 
-/// One fact about one payment.
+/// What is said about one payment: a status, and beside it what went back and what is disputed.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct UpdateV1 {

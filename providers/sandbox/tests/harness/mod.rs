@@ -2,9 +2,8 @@
 //! and how they are signed, and the answer that creates a payment.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use cashier_provider_sdk::signature::{Digest, hmac, to_hex};
 use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
-use cashier_provider_testing::{Harness, SigningSecret, sample_order};
+use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_stamped};
 use serde_json::{Value, json};
 
 pub(crate) const NOW: i64 = 1_795_160_000;
@@ -78,8 +77,5 @@ fn notice(kind: &str, status: &str, part: Value) -> WebhookNotice {
 
 /// `Sandbox-Signature`; that it is the service's own scheme is held by `tests/service.rs`.
 pub(crate) fn sign(notice: &mut WebhookNotice, secret: &Secret, signed_unix: i64) {
-    let time = signed_unix.to_string();
-    let mac = hmac(Digest::Sha256, secret.expose().as_bytes(), &[time.as_bytes(), b".", &notice.body]);
-    notice.headers.retain(|(name, _)| name != "sandbox-signature");
-    notice.headers.push(("sandbox-signature".into(), format!("t={time},v1={}", to_hex(&mac))));
+    sign_stamped(notice, "sandbox-signature", secret, signed_unix);
 }

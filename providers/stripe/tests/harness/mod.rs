@@ -2,9 +2,8 @@
 //! how they are signed, and the answers that create a payment, for both flows.
 
 use cashier_provider_sdk::serde_json::{Value, json};
-use cashier_provider_sdk::signature::{Digest, hmac, to_hex};
 use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
-use cashier_provider_testing::{Harness, SigningSecret, sample_order};
+use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_stamped};
 
 const NOW: i64 = 1_795_160_000;
 
@@ -91,6 +90,13 @@ fn notices() -> Vec<WebhookNotice> {
             }),
         ),
         (
+            "refund.failed",
+            json!({
+                "id": "re_3S1rF", "object": "refund", "amount": 10000, "charge": "ch_3S1aZ", "currency": "usd",
+                "failure_reason": "lost_or_stolen_card", "payment_intent": "pi_3S1aZ", "status": "failed",
+            }),
+        ),
+        (
             "charge.dispute.created",
             json!({
                 "id": "du_1S1dP", "object": "dispute", "amount": 25000, "charge": "ch_3S1aZ",
@@ -121,8 +127,5 @@ fn notice(kind: &str, object: &Value) -> WebhookNotice {
 
 /// `Stripe-Signature`; that it is Stripe's own scheme is held by `tests/signature.rs`.
 fn sign(notice: &mut WebhookNotice, secret: &Secret, signed_unix: i64) {
-    let time = signed_unix.to_string();
-    let mac = hmac(Digest::Sha256, secret.expose().as_bytes(), &[time.as_bytes(), b".", &notice.body]);
-    notice.headers.retain(|(name, _)| name != "stripe-signature");
-    notice.headers.push(("stripe-signature".into(), format!("t={time},v1={}", to_hex(&mac))));
+    sign_stamped(notice, "stripe-signature", secret, signed_unix);
 }

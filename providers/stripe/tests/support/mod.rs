@@ -1,10 +1,8 @@
-//! What the tests of this module share: one row, one order, and an HMAC that is not ours.
+//! What the tests of this module share: one row, one order, one payment.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a broken setup must stop the test")]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
+use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
     Amount, HttpReply, HttpRequest, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
     ProviderRef, Settings, Step, WebhookNotice,
@@ -37,6 +35,11 @@ pub(crate) fn stripe() -> Stripe {
 
 pub(crate) fn configured(row: &ProviderConfig) -> Stripe {
     Stripe::configure(row).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same behind the border and its guard, as the host has it.
+pub(crate) fn module() -> Instance {
+    ModuleV1::of::<Stripe>().configure(&row()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(crate) fn order() -> PaymentOrder {
@@ -113,21 +116,4 @@ pub(crate) fn shown(request: &HttpRequest) -> String {
     let form = cashier_provider_sdk::Form::read(&request.body);
     lines.extend(form.pairs().iter().map(|(key, value)| format!("  {key} = {value}")));
     lines.join("\n")
-}
-
-/// HMAC-SHA256 in hex as OpenSSL computes it; none where there is no openssl on this machine.
-pub(crate) fn openssl_hmac(key: &str, message: &[u8]) -> Option<String> {
-    let mut child = Command::new("openssl")
-        .args(["dgst", "-sha256", "-hmac", key])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    child.stdin.take()?.write_all(message).ok()?;
-    let output = child.wait_with_output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    // `SHA2-256(stdin)= <hex>`, or the hex alone: it is the last word in every version.
-    let hex = text.split_whitespace().last()?;
-    (output.status.success() && hex.len() == 64).then(|| hex.to_owned())
 }

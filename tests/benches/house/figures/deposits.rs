@@ -51,19 +51,19 @@ pub(crate) struct Deposits {
     made: Cell<u64>,
     /// How many are made at most.
     most: Cell<u64>,
-    /// Provider payment ids of the answers, where they are asked for.
-    payments: Option<RefCell<Vec<String>>>,
+    /// Payment pages of the answers, where they are asked for.
+    pages: Option<RefCell<Vec<String>>>,
 }
 
 impl Deposits {
     pub(crate) fn of(provider: &'static str) -> Self {
         let tokens = (1..=CUSTOMERS).map(|id| token(CUSTOMER, id)).collect();
-        Self { provider, tokens, made: Cell::new(0), most: Cell::new(u64::MAX), payments: None }
+        Self { provider, tokens, made: Cell::new(0), most: Cell::new(u64::MAX), pages: None }
     }
 
-    /// The same, noting the payment ids of the answers.
+    /// The same, noting the payment pages of the answers.
     pub(crate) fn noted(provider: &'static str) -> Self {
-        Self { payments: Some(RefCell::default()), ..Self::of(provider) }
+        Self { pages: Some(RefCell::default()), ..Self::of(provider) }
     }
 
     /// Lets this many more be made.
@@ -71,9 +71,9 @@ impl Deposits {
         self.most.set(self.made.get() + more as u64);
     }
 
-    /// The payment ids noted so far.
-    pub(crate) fn take_payments(&self) -> Vec<String> {
-        self.payments.as_ref().map(RefCell::take).unwrap_or_default()
+    /// The payment pages noted so far.
+    pub(crate) fn take_pages(&self) -> Vec<String> {
+        self.pages.as_ref().map(RefCell::take).unwrap_or_default()
     }
 }
 
@@ -96,11 +96,11 @@ impl Work for Deposits {
 
     fn right(&self, reply: &Reply<'_>) -> bool {
         let right = reply.status == 200 && reply.has("\"next_action\":\"REDIRECT\"");
-        if let Some(payments) = self.payments.as_ref().filter(|_| right) {
-            let payment = serde_json::from_slice::<Value>(reply.body)
+        if let Some(pages) = self.pages.as_ref().filter(|_| right) {
+            let page = serde_json::from_slice::<Value>(reply.body)
                 .ok()
-                .and_then(|answer| Some(answer.pointer("/transaction/provider_payment_id")?.as_str()?.to_owned()));
-            payments.borrow_mut().extend(payment);
+                .and_then(|answer| Some(answer.pointer("/redirect_url")?.as_str()?.to_owned()));
+            pages.borrow_mut().extend(page);
         }
         right
     }

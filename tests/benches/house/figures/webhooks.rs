@@ -49,7 +49,8 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
 fn paid(house: &House, deposits: &Rc<Deposits>, count: usize) -> Outcome<Vec<String>> {
     deposits.allow(count);
     load::exhaust(house.customer, CLIENTS, Rc::clone(deposits))?;
-    let sessions = deposits.take_payments();
+    let pages = deposits.take_pages();
+    let sessions: Vec<String> = pages.iter().filter_map(|page| Some(page.rsplit_once('/')?.1.to_owned())).collect();
     if sessions.len() == count { Ok(sessions) } else { Err(format!("{} sessions of {count}", sessions.len()).into()) }
 }
 

@@ -1,0 +1,132 @@
+//! Where a configuration's requests go: one checked base URL.
+//! Whether its host may be reached at all is the cashier's to say.
+
+use super::{ConfigError, ProviderFailure, Settings};
+
+/// A base URL without user, query, fragment or slash at its end: `https`, or plain `http` to this
+/// machine for a fake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(String);
+
+impl Settings {
+    /// The endpoint under `key`, or `default` where it is not set.
+    ///
+    /// # Errors
+    /// Names `key` where it is no such URL.
+    pub fn endpoint(&self, key: &str, default: &str) -> Result<Endpoint, ConfigError> {
+        Endpoint::read(self.text_or(key, default)?).map_err(|why| ConfigError::new(key, why))
+    }
+}
+
+impl Endpoint {
+    fn read(text: &str) -> Result<Self, &'static str> {
+        let base = text.trim_end_matches('/');
+        let plain = base.bytes().all(|byte| byte.is_ascii_graphic()) && !base.contains(['?', '#', '@', '\\']);
+        if !plain {
+            return Err("must be a plain URL without user, query or fragment");
+        }
+        match base.split_once("://").map(|(scheme, rest)| (scheme, authority(rest))) {
+            Some(("https", host)) if !host.is_empty() => {}
+            Some(("http", host)) if is_loopback(host) => {}
+            Some(("http", _)) => return Err("must be https, except on this machine"),
+            Some(_) | None => return Err("must begin with https://"),
+        }
+        Ok(Self(base.to_owned()))
+    }
+
+    /// The URL of `path`, which begins with a slash.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The page a customer is sent to: `https`, save where the endpoint itself is plain `http` on
+    /// this machine.
+    ///
+    /// # Errors
+    /// `UnreadableAnswer` where the provider named no such page.
+    pub fn page(&self, url: Option<&str>) -> Result<String, ProviderFailure> {
+        url.filter(|url| url.starts_with("https://") || (url.starts_with("http://") && self.0.starts_with("http://")))
+            .map(str::to_owned)
+            .ok_or_else(|| ProviderFailure::unreadable("an open payment without the URL of its page"))
+    }
+}
+
+fn authority(rest: &str) -> &str {
+    rest.split('/').next().unwrap_or_default()
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_https_or_this_machine() {
+        let table = [
+            ("https://api.acme.example", Some("https://api.acme.example")),
+            ("https://api.acme.example/", Some("https://api.acme.example")),
+            ("https://proxy.example/acme//", Some("https://proxy.example/acme")),
+            ("https://proxy.example:8443", Some("https://proxy.example:8443")),
+            ("http://127.0.0.1:8420", Some("http://127.0.0.1:8420")),
+            ("http://127.0.0.1:4567/", Some("http://127.0.0.1:4567")),
+            ("http://localhost", Some("http://localhost")),
+            ("http://[::1]:9", Some("http://[::1]:9")),
+            ("http://api.acme.example", None),
+            ("http://localhost.example", None),
+            ("http://127.0.0.1.evil.example", None),
+            ("http://127.0.0.1@evil.example", None),
+            ("http://127.0.0.1:80:80", None),
+            ("https://user:pass@api.acme.example", None),
+            ("https://api.acme.example?x=1", None),
+            ("https://api.acme.example#x", None),
+            ("https://api.acme.example\\x", None),
+            ("https://api.acme.example\r\nx: y", None),
+            ("https://a b", None),
+            ("https://", None),
+            ("https:///v1", None),
+            ("ftp://127.0.0.1", None),
+            ("127.0.0.1:8900", None),
+            ("api.acme.example", None),
+        ];
+        for (text, expected) in table {
+            let read = Settings::default().endpoint("api_base", text);
+            assert_eq!(read.as_ref().ok().map(Endpoint::as_str), expected, "{text:?}");
+            assert!(read.is_ok() || read.is_err_and(|error| error.field == "api_base"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_wins_over_the_default_and_must_be_a_text() {
+        let settings = |text: &str| Settings::parse(text).expect("an object");
+        let endpoint =
+            |text| settings(text).endpoint("api_base", "https://api.acme.example").map(|base| base.at("/v1"));
+        assert_eq!(endpoint("{}").as_deref(), Ok("https://api.acme.example/v1"));
+        assert_eq!(endpoint(r#"{"api_base":"http://localhost:1/"}"#).as_deref(), Ok("http://localhost:1/v1"));
+        assert_eq!(endpoint(r#"{"api_base":8900}"#).map_err(|error| error.field), Err("api_base".to_owned()));
+    }
+
+    #[test]
+    fn a_page_is_https_save_at_a_fake_on_this_machine() {
+        let endpoint = |text| Settings::default().endpoint("api_base", text).expect("an endpoint");
+        let (far, near) = (endpoint("https://api.acme.example"), endpoint("http://localhost"));
+        for (url, from_far, from_near) in [
+            (Some("https://pay.acme.example/1"), true, true),
+            (Some("http://localhost/1"), false, true),
+            (Some("javascript:alert(1)"), false, false),
+            (None, false, false),
+        ] {
+            assert_eq!((far.page(url).is_ok(), near.page(url).is_ok()), (from_far, from_near), "{url:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Closing what nobody has paid: what is sent, and what is asked where Stripe refuses.
+
+mod support;
+
+use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, PaymentProvider};
+use expect_test::expect;
+use support::{done, failed, payment, sent, shown, stripe};
+
+const SESSION: &[(&str, &str)] = &[("checkout_session", "cs_test_a1B2c3")];
+const INTENT: &[(&str, &str)] = &[("payment_intent", "pi_3S1aZ")];
+const REFUSED: &str = r#"{"error":{"type":"invalid_request_error","message":"Only open ones."}}"#;
+
+#[test]
+fn the_session_is_expired_or_the_intent_cancelled() {
+    let request = sent(stripe().cancel_payment(&payment(SESSION), &[]));
+    expect![[r#"
+        POST https://api.stripe.com/v1/checkout/sessions/cs_test_a1B2c3/expire
+        authorization: Bearer sk_test_canary7Q2M9X4T1B8
+        stripe-version: 2025-01-27.acacia
+        content-type: application/x-www-form-urlencoded
+        safe to repeat: true"#]]
+    .assert_eq(&shown(&request));
+    let intent = sent(stripe().cancel_payment(&payment(INTENT), &[]));
+    assert_eq!(intent.url, "https://api.stripe.com/v1/payment_intents/pi_3S1aZ/cancel");
+}
+
+#[test]
+fn without_a_sound_id_nothing_is_sent() {
+    for payment in [payment(&[]), payment(&[("checkout_session", "../x")])] {
+        assert_eq!(failed(stripe().cancel_payment(&payment, &[])).kind, FailureKind::RefusedRequest);
+    }
+}
+
+#[test]
+fn what_is_closed_is_cancelled() {
+    let session = r#"{"id":"cs_test_a1B2c3","status":"expired","payment_status":"unpaid","payment_intent":null}"#;
+    let intent = r#"{"id":"pi_3S1aZ","status":"canceled","amount":25000,"currency":"usd"}"#;
+    for (refs, body) in [(SESSION, session), (INTENT, intent)] {
+        let update = done(stripe().cancel_payment(&payment(refs), &[HttpReply::new(200, body)]));
+        assert_eq!(update.status, NormalizedStatus::Cancelled, "{body}");
+    }
+}
+
+#[test]
+fn a_refusal_is_followed_by_the_question_how_it_stands() {
+    let refused = HttpReply::new(400, REFUSED);
+    let question = sent(stripe().cancel_payment(&payment(SESSION), std::slice::from_ref(&refused)));
+    assert_eq!(question, sent(stripe().query_status(&payment(SESSION), &[])));
+    let paid = r#"{"id":"cs_test_a1B2c3","status":"complete","payment_status":"paid","payment_intent":"pi_3S1aZ","amount_total":25000,"currency":"usd"}"#;
+    let update = done(stripe().cancel_payment(&payment(SESSION), &[refused, HttpReply::new(200, paid)]));
+    assert_eq!((update.status, update.payment_id.as_deref()), (NormalizedStatus::Confirmed, Some("pi_3S1aZ")));
+}
+
+#[test]
+fn an_answer_that_says_nothing_leaves_it_open() {
+    for (status, kind) in [(500, FailureKind::Temporary), (429, FailureKind::Temporary), (404, FailureKind::NotFound)] {
+        assert_eq!(failed(stripe().cancel_payment(&payment(SESSION), &[HttpReply::new(status, "")])).kind, kind);
+    }
+}

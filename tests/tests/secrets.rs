@@ -1,0 +1,267 @@
+//! Secrets planted in configs, tokens, headers and keys appear in no log line at any level, no answer, no event and in no
+//! file that the house writes, whatever goes right or wrong around them.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use cashier_tests::customer::order;
+use cashier_tests::http::Reply;
+use cashier_tests::signing;
+use cashier_tests::stripe_stub::{Mood, Said, signed};
+use cashier_tests::waiting::eventually;
+use cashier_tests::world::World;
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// What must be seen nowhere; each is planted at one place.
+const SECRET_KEY: &str = "sk_test_CANARYapikey83b1";
+const WEBHOOK_SECRET: &str = "whsec_CANARYwebhook4f07";
+const NEXT_WEBHOOK_SECRET: &str = "whsec_CANARYnext9c55";
+const CONFIG_JSON_SECRET: &str = "sk_test_CANARYconfigjson20d4";
+const WRONG_SECRET: &str = "sk_live_CANARYwrongmode71aa";
+const UNUSABLE_SECRET: &str = "CANARY with blanks e6e6";
+const COOKIE: &str = "sid=CANARYcookie5d2e";
+const API_KEY_HEADER: &str = "CANARYxapikey0b9f";
+const BASIC: &str = "Basic Q0FOQVJZYmFzaWM=";
+const CLIENT_TOKEN: &str = "CANARYtoken.CANARYclaims.CANARYsignature";
+
+/// What the house logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Where a secret was looked for, and what was there.
+struct Seen {
+    places: Vec<(String, Vec<u8>)>,
+}
+
+impl Seen {
+    fn add(&mut self, place: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        self.places.push((place.into(), bytes.into()));
+    }
+
+    fn answer(&mut self, place: &str, reply: &Reply) {
+        let headers =
+            reply.headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()].concat());
+        self.add(format!("the answer to {place}"), [headers.collect(), reply.body.to_vec()].concat());
+    }
+
+    /// Places that hold a text as it is, or in a usual spelling of it.
+    fn with(&self, secret: &str) -> Vec<&str> {
+        let spellings = [secret.to_owned(), hex::encode(secret), hex::encode_upper(secret), secret.replace(' ', "%20")];
+        let holds = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            spellings.iter().any(|spelling| text.contains(spelling))
+        };
+        self.places.iter().filter(|(_, bytes)| holds(bytes)).map(|(place, _)| &**place).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_secrets_are_found_nowhere() {
+    if !signing::can_sign() {
+        return;
+    }
+    let log = Log::default();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_writer(log.clone())
+        .init();
+    let mut seen = Seen { places: Vec::new() };
+    let mut world = World::new().await;
+    let (customer_token, manager_token) = (world.customer().token, world.manager().token);
+
+    configure(&world, &mut seen).await;
+    deposit(&world, &mut seen).await;
+    hear(&world, &mut seen).await;
+    refuse(&world, &mut seen).await;
+    world.restart().await;
+    list(&world, &mut seen).await;
+    world.stop().await;
+
+    let logged = log.0.lock().unwrap().clone();
+    let text = String::from_utf8_lossy(&logged);
+    for expected in ["doors are open", "config saved", "a webhook was refused", "DEBUG", "access"] {
+        assert!(text.contains(expected), "the log is not what this test believes: no {expected:?}");
+    }
+    seen.add("the log", logged);
+    // The copies of modules are what anyone can download; everything else the house wrote itself.
+    let written = files(&world.folder().join("bases")).into_iter().chain(files(&world.folder().join("var")));
+    for file in written.filter(|file| file.extension().is_none_or(|it| it != "so")) {
+        seen.add(file.display().to_string(), std::fs::read(&file).unwrap());
+    }
+
+    let found = seen.with("findable-1");
+    assert!(found.iter().any(|place| place.ends_with("cashier.db")), "the search finds what is there: {found:?}");
+    let kept = [
+        SECRET_KEY,
+        WEBHOOK_SECRET,
+        NEXT_WEBHOOK_SECRET,
+        CONFIG_JSON_SECRET,
+        WRONG_SECRET,
+        UNUSABLE_SECRET,
+        COOKIE,
+        API_KEY_HEADER,
+        BASIC,
+        CLIENT_TOKEN,
+        &customer_token,
+        &manager_token,
+        &"5e".repeat(32),
+        &"a7".repeat(32),
+    ];
+    for secret in kept {
+        assert_eq!(seen.with(secret), Vec::<&str>::new(), "{secret} was seen");
+    }
+    assert_eq!(seen.with("CANARY"), Vec::<&str>::new(), "a part of a secret was seen");
+}
+
+/// Configs that are saved, changed and refused.
+async fn configure(world: &World, seen: &mut Seen) {
+    let mut config = world.stripe_config();
+    config["secret_key"] = json!(SECRET_KEY);
+    config["webhook_secret"] = json!(WEBHOOK_SECRET);
+    let manager = world.manager();
+    let save = "MngUpdateCashierProviderConfig";
+    seen.answer("a new config", &manager.command(save, &config).await);
+    let mut second = world.stripe_config();
+    second["secret_key"] = json!("");
+    second["method"] = json!("");
+    second["sort_index"] = json!(9);
+    let secrets = json!({"secret_key": CONFIG_JSON_SECRET, "webhook_secret": WEBHOOK_SECRET});
+    second["config_json"] = json!(secrets.to_string());
+    let saved = manager.command(save, &second).await;
+    saved.fine();
+    seen.answer("a config in config_json", &saved);
+    let refused = [
+        json!({"id": 1, "secret_key": WRONG_SECRET}),
+        json!({"id": 1, "secret_key": UNUSABLE_SECRET}),
+        json!({"id": 1, "webhook_secret": UNUSABLE_SECRET}),
+        json!({"id": 1, "secret_key": WRONG_SECRET, "unknown": 1}),
+        json!({"id": 1, "config_json": format!("{{\"secret_key\":\"{UNUSABLE_SECRET}\"")}),
+        json!({"id": 1, "settings_json": "[]", "secret_key": WRONG_SECRET}),
+        json!({"provider": "stripe", "brand": "ion4", "enabled": 1, "public_key": WRONG_SECRET}),
+    ];
+    for change in refused {
+        let answer = manager.command(save, &change).await;
+        assert_eq!(answer.status, 400, "{change}: {}", answer.text());
+        seen.answer("a refused config", &answer);
+    }
+    seen.answer(
+        "a replaced secret",
+        &manager.command(save, &json!({"id": 1, "webhook_secret": NEXT_WEBHOOK_SECRET})).await,
+    );
+}
+
+/// Deposits that go well, are declined, and meet a provider that quotes the key it was shown.
+async fn deposit(world: &World, seen: &mut Seen) {
+    let customer = world.customer();
+    for (at, mood) in [Mood::Answering, Mood::Declining, Mood::Quoting].into_iter().enumerate() {
+        world.stripe.mood(mood.clone());
+        let mut asked = order("stripe", "25");
+        asked["provider_config_id"] = json!(1);
+        asked["idempotency_key"] = json!(format!("findable-{}", at + 1));
+        let answer = customer.deposit(&asked).await;
+        assert_eq!(answer.status == 200, mood == Mood::Answering, "{mood:?}: {}", answer.text());
+        seen.answer(&format!("a deposit, {mood:?}"), &answer);
+    }
+    world.stripe.mood(Mood::Answering);
+    assert!(world.stripe.asked().iter().all(|asked| asked.authorization.ends_with(SECRET_KEY)), "the key is in use");
+}
+
+/// Webhooks, genuine and not, with headers that open doors elsewhere.
+async fn hear(world: &World, seen: &mut Seen) {
+    let reference = world.stripe.asked()[0].form["metadata[transaction_id]"].clone();
+    let said = Said {
+        event_id: "evt_1",
+        reference: &reference,
+        intent: "pi_stub_1",
+        amount: 2_500,
+        currency: "usd",
+        live: false,
+    };
+    let now = world.clock.unix();
+    for secret in [NEXT_WEBHOOK_SECRET, "whsec_nobodys"] {
+        let (body, (name, signature)) = signed(secret, now, &said.intent_succeeded(now));
+        let headers = [
+            (name, &*signature),
+            ("authorization", BASIC),
+            ("cookie", COOKIE),
+            ("x-api-key", API_KEY_HEADER),
+            ("x-auth-token", CLIENT_TOKEN),
+            ("proxy-authorization", BASIC),
+        ];
+        let url = format!("{}/cashier/webhook/stripe", world.customer_door());
+        let answer = world.http.post(&url, &headers, body).await;
+        assert_eq!(answer.status == 200, secret == NEXT_WEBHOOK_SECRET, "{}", answer.text());
+        seen.answer("a webhook", &answer);
+    }
+    let credited = eventually("the credit", async || {
+        Some(world.customer().transactions("").await).filter(|list| list.text().contains("\"status\":3"))
+    })
+    .await;
+    seen.answer("the customer's list", &credited);
+}
+
+/// Requests refused for their tokens, their bodies and their paths.
+async fn refuse(world: &World, seen: &mut Seen) {
+    let mut customer = world.customer();
+    customer.token = CLIENT_TOKEN.into();
+    seen.answer("a forged token", &customer.deposit(&order("stripe", "25")).await);
+    customer.token = BASIC.into();
+    seen.answer("basic authorization", &customer.methods(1).await);
+    let mut manager = world.manager();
+    manager.token = CLIENT_TOKEN.into();
+    seen.answer("a forged manager token", &manager.command("MngGetCashierProviders", &json!({})).await);
+    let body = json!({"command": "MngGetCashierProviders", "extID": "x", "__token": CLIENT_TOKEN}).to_string();
+    seen.answer("a token in the message", &world.http.post(&format!("{}/manager", manager.door), &[], body).await);
+    let path = format!("{}/cashier/methods?login=1&token=x", world.customer_door());
+    seen.answer("an odd query", &world.http.get(&path, &[("cookie", COOKIE)]).await);
+}
+
+/// Everything that managers are shown.
+async fn list(world: &World, seen: &mut Seen) {
+    let manager = world.manager();
+    let lists = [
+        ("MngGetCashierProviders", json!({})),
+        ("MngGetCashierTransactionsByFilter", json!({})),
+        ("MngGetCashierTransaction", json!({"id": 1})),
+        ("MngGetCashierTransaction", json!({"id": 2})),
+        ("MngGetCashierTransaction", json!({"id": 3})),
+    ];
+    for (command, data) in lists {
+        let answer = manager.command(command, &data).await;
+        answer.fine();
+        seen.answer(command, &answer);
+    }
+    let watch = format!("http://{}", world.doors.watch);
+    for page in ["healthz", "readyz", "metrics"] {
+        seen.answer(page, &world.http.get(&format!("{watch}/{page}"), &[]).await);
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
