@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything that must happen may take on a busy machine; verdicts never depend on how fast it was.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until there is something, and fails with `what` when nothing comes.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -98,6 +98,12 @@ pub struct Eligible {
     matched: Option<(OverrideId, OverrideMode)>,
 }
 
+/// The configs a customer may use, in the order they see them, without the trace of why.
+pub fn offers(asker: &Asker<'_>, candidates: &[Candidate<'_>], overrides: &[CustomerOverride]) -> Vec<Eligible> {
+    let shown = |candidate: &Candidate<'_>| walk(asker, candidate, overrides, None, "", &mut |_, _| {}).ok();
+    in_order(candidates).into_iter().filter_map(shown).collect()
+}
+
 /// Judges every candidate, in the order a customer sees them: `sort_index`, then id.
 /// `overrides` are those of the asking customer; others are ignored.
 pub fn survey(

@@ -2,6 +2,7 @@
 //! body → on disk → trading server → answer. What is not genuine is kept in a bounded ring and moves nothing.
 
 mod filing;
+mod received;
 mod suspects;
 
 use std::sync::Arc;

@@ -14,6 +14,8 @@ const ASK_PAUSE_MAX: i64 = 6 * 60 * 60;
 const RETRY_PAUSE_MIN: i64 = 2;
 /// A trading server that is down for hours is still tried every minute.
 const RETRY_PAUSE_MAX: i64 = 60;
+/// A create call whose answer is missing is repeated soon at first: a customer waits for the payment page.
+const REPEAT_PAUSE_MIN: i64 = 5;
 /// What has no duty is looked at again after this long: flows start what they make due, and the janitor finds the rest.
 const IDLE_PAUSE: Duration = Duration::from_secs(60);
 
@@ -48,7 +50,8 @@ impl Agenda {
         let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
         let (least, longest) = match duty {
             Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
-            Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
+            Duty::RepeatCreate => (REPEAT_PAUSE_MIN, ASK_PAUSE_MAX),
+            Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
         let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));

@@ -1,6 +1,6 @@
 //! Filing a genuine notice: one commit with its body, an event row per update, and what the updates change.
 
-use cashier_core::change::{Body, Change};
+use cashier_core::change::Change;
 use cashier_core::facts::ProviderFact;
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::{Listener, ProviderEvent, Update, VerifiedNotice};
@@ -8,9 +8,8 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use cashier_core::time::UnixTime;
-use sha2::{Digest, Sha256};
 
-use super::suspects::headers_json;
+use super::received::Received;
 use crate::flows::hearing::{self, Matched};
 use crate::flows::inquiry::Question;
 use crate::flows::{Asking, House};
@@ -42,33 +41,37 @@ pub(super) fn file(
     raw: &RawNotice,
     asking: &Asking,
 ) -> Result<Ticket<Filed>, Refusal> {
-    let digest: [u8; 32] = Sha256::digest(&raw.body).into();
+    let received = Received::of(raw, usize::MAX);
+    let identified = identified(notice, received.derived_event_id());
     let listener = notice.listener();
     let stamp = house.stamp(Actor::Provider(listener.config_id), &asking.request_id);
     house.ledger.decide(&stamp, |draft| {
         let mut filed = Filed::default();
-        let mut stored = None;
-        for (event_id, update) in identified(notice, &digest) {
+        let mut received = Some(received);
+        let mut notice_id = None;
+        for (event_id, update) in identified {
             if let Some(row) = draft.event_heard(listener.config_id, &event_id) {
                 filed.events.push(FiledEvent::Repeated(row));
                 continue;
             }
-            let notice_id = *stored.get_or_insert_with(|| store(draft, raw, digest));
-            let blank = blank_event(draft, listener, notice_id, event_id, update);
+            let id = *notice_id.get_or_insert_with(|| draft.next_notice());
+            if let Some(received) = received.take() {
+                draft.keep(received.under(id));
+            }
+            let blank = blank_event(draft, listener, id, event_id, update);
             let event = hear_event(draft, listener, blank, &mut filed);
             tracing::debug!(event = %event.id, status = event.processing_status.word(), "event filed");
             draft.add([Change::Event(Box::new(event.clone()))]);
             filed.events.push(FiledEvent::New(Box::new(event)));
         }
-        filed.duplicate = stored.is_none();
+        filed.duplicate = notice_id.is_none();
         filed
     })
 }
 
 /// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to
 /// several updates of a notice, the later ones are told apart by their place, so that none is lost.
-fn identified<'a>(notice: &'a VerifiedNotice, digest: &[u8; 32]) -> Vec<(Box<str>, Option<&'a Update>)> {
-    let derived: Box<str> = format!("sha256:{}", hex::encode(digest)).into();
+fn identified(notice: &VerifiedNotice, derived: Box<str>) -> Vec<(Box<str>, Option<&Update>)> {
     if notice.updates().is_empty() {
         return vec![(derived, None)];
     }
@@ -80,21 +83,6 @@ fn identified<'a>(notice: &'a VerifiedNotice, digest: &[u8; 32]) -> Vec<(Box<str
         identified.push((id, Some(update)));
     }
     identified
-}
-
-fn store(draft: &mut Draft<'_>, raw: &RawNotice, sha256: [u8; 32]) -> NoticeId {
-    let id = draft.next_notice();
-    draft.keep(Body::Notice {
-        id,
-        received_time: raw.received_time,
-        method: raw.method.clone(),
-        path: raw.path.clone(),
-        raw_query: raw.raw_query.clone(),
-        headers_json: headers_json(raw),
-        sha256,
-        body: raw.body.as_ref().into(),
-    });
-    id
 }
 
 fn blank_event(
