@@ -161,7 +161,7 @@ impl CashierManager {
 
     /// Doors close, flows in flight end, the strand writes what is queued.
     pub async fn stop(self) {
-        // Nobody listens any more when every door is gone already.
+        // Every door may be gone already, and then nobody listens.
         let _ = self.stop.send(true);
         let cut: usize = self.serving.join_all().await.into_iter().sum();
         let drained = self.tasks.drain(DRAIN).await;

@@ -8,6 +8,7 @@ pub mod http;
 pub mod ledger;
 mod lock;
 pub mod manager;
+mod members;
 pub mod plugins;
 pub mod ports;
 mod private_files;

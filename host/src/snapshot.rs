@@ -27,8 +27,10 @@ pub struct Served {
 pub struct Snapshot {
     configs: BTreeMap<ConfigId, Served>,
     by_provider: BTreeMap<Box<str>, Vec<ConfigId>>,
-    overrides: BTreeMap<OverrideId, Arc<CustomerOverride>>,
-    by_customer: BTreeMap<CustomerId, Vec<CustomerOverride>>,
+    /// By customer, each list by id: a new picture copies pointers, and the row that an edit changes.
+    overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
+    /// Whose list an override is in; its customer never changes.
+    owners: BTreeMap<OverrideId, CustomerId>,
     catalog: Arc<[CatalogLine]>,
     allow_sandbox_credit: Arc<[Box<str>]>,
 }
@@ -59,11 +61,12 @@ impl Snapshot {
 
     /// The picture with one override written.
     pub fn with_override(mut self, row: CustomerOverride) -> Self {
-        let of_customer = self.by_customer.entry(row.customer_id).or_default();
-        of_customer.retain(|known| known.id != row.id);
-        of_customer.push(row.clone());
-        of_customer.sort_by_key(|known| known.id);
-        self.overrides.insert(row.id, Arc::new(row));
+        self.owners.insert(row.id, row.customer_id);
+        let of_customer = self.overrides.entry(row.customer_id).or_default();
+        let mut rows: Vec<CustomerOverride> = of_customer.iter().filter(|known| known.id != row.id).cloned().collect();
+        rows.push(row);
+        rows.sort_by_key(|known| known.id);
+        *of_customer = rows.into();
         self
     }
 
@@ -82,17 +85,18 @@ impl Snapshot {
         ids.iter().filter_map(|id| self.configs.get(id))
     }
 
-    pub fn customer_override(&self, id: OverrideId) -> Option<&Arc<CustomerOverride>> {
-        self.overrides.get(&id)
+    pub fn customer_override(&self, id: OverrideId) -> Option<&CustomerOverride> {
+        self.overrides_of(*self.owners.get(&id)?).iter().find(|known| known.id == id)
     }
 
-    /// Every override, by id.
-    pub fn overrides(&self) -> impl Iterator<Item = &Arc<CustomerOverride>> {
-        self.overrides.values()
+    /// Every override, by customer and id.
+    pub fn overrides(&self) -> impl Iterator<Item = &CustomerOverride> {
+        self.overrides.values().flat_map(|of_customer| of_customer.iter())
     }
 
+    /// By id.
     pub fn overrides_of(&self, customer: CustomerId) -> &[CustomerOverride] {
-        self.by_customer.get(&customer).map_or(&[], Vec::as_slice)
+        self.overrides.get(&customer).map_or(&[], |of_customer| of_customer)
     }
 
     pub fn catalog(&self) -> &Arc<[CatalogLine]> {
@@ -126,5 +130,50 @@ impl Snapshot {
             }
         };
         Candidate { config: &served.config, module }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cashier_core::customer_override::OverrideMode;
+    use cashier_core::money::Limit;
+
+    use super::*;
+
+    fn row(id: u64, customer: u64, comment: &str) -> CustomerOverride {
+        CustomerOverride {
+            id: OverrideId(id),
+            customer_id: CustomerId(customer),
+            brand: "ion4".into(),
+            provider_config_id: ConfigId(0),
+            provider: "stripe".into(),
+            method: "".into(),
+            mode: OverrideMode::Deny,
+            min_amount: Limit::NONE,
+            max_amount: Limit::NONE,
+            enabled: true,
+            reason: "".into(),
+            comment: comment.into(),
+            expires_time: UnixTime::UNSET,
+            created_time: UnixTime(1),
+            updated_time: UnixTime(1),
+        }
+    }
+
+    #[test]
+    fn an_override_written_again_replaces_itself_and_leaves_earlier_pictures_alone() {
+        let rows = [row(2, 5, "b"), row(3, 6, "c"), row(1, 5, "a")];
+        let before = rows.into_iter().fold(Snapshot::default(), Snapshot::with_override);
+        let after = before.clone().with_override(row(1, 5, "edited"));
+        let comments = |picture: &Snapshot| -> Vec<String> {
+            picture.overrides_of(CustomerId(5)).iter().map(|known| known.comment.to_string()).collect()
+        };
+        assert_eq!(
+            (comments(&before), comments(&after)),
+            (vec!["a".into(), "b".into()], vec!["edited".into(), "b".into()])
+        );
+        let found = |id| after.customer_override(OverrideId(id)).map(|known| &*known.comment);
+        assert_eq!([found(1), found(3), found(4)], [Some("edited"), Some("c"), None]);
+        assert_eq!((after.overrides().count(), after.overrides_of(CustomerId(7)).len()), (3, 0));
     }
 }

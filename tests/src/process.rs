@@ -19,6 +19,9 @@ use crate::world::{NO_PACE, settings_text, settle_in, write, write_stage};
 /// How long the process may take until its doors are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+
 /// A folder with everything `cashier serve` needs, and the process when it runs.
 pub struct Served {
     folder: PathBuf,
@@ -74,6 +77,15 @@ impl Served {
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the cashier runs");
         child.kill().await.expect("a running process can be killed");
+    }
+
+    /// Asks the process to stop (SIGTERM) and gives its exit code once it has.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let asked = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
+        assert!(asked.is_ok_and(|status| status.success()), "a running process can be asked to stop");
+        let mut child = self.child.take().expect("the cashier runs");
+        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
+        ended.expect("a child can be waited for").code()
     }
 
     pub fn pid(&self) -> u32 {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -89,4 +90,19 @@ fn is_whole(bytes: &[u8]) -> bool {
 /// The status of a raw answer; 0 when there is none.
 pub fn status_of(answer: &str) -> u16 {
     answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+/// Number and code of a raw answer; the body must be the published error.
+pub fn refusal_of(answer: &str) -> (u16, String) {
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let error = body["error"].as_str().or(body["data"]["error"].as_str()).unwrap_or_default();
+    (status_of(answer), error.to_owned())
+}
+
+/// Writes a request on a connection of its own and reads the answer.
+pub async fn exchange(door: &str, request: &[u8]) -> String {
+    let mut client = Raw::connect(door).await;
+    client.write(request).await;
+    client.read_answer().await
 }

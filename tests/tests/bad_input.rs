@@ -1,11 +1,9 @@
-//! Whatever comes in at any door, the documented answer goes out: never 500, never a connection dropped without one,
-//! and nothing is created by what was refused.
+//! Bodies, fields, filters and messages that are wrong in every known way are refused by the documented
+//! answer that names what is wrong, and nothing is created by them.
 #![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use cashier_tests::customer::order;
-use cashier_tests::raw::{Raw, post, status_of};
-use cashier_tests::roster::{CUSTOMER, LOGIN};
-use cashier_tests::tokens::{SESSION_KEY, forged, unsigned};
+use cashier_tests::raw::{exchange, post, refusal_of, status_of};
 use cashier_tests::world::World;
 use serde_json::{Value, json};
 
@@ -17,20 +15,6 @@ async fn world() -> World {
 
 async fn count_of_transactions(world: &World) -> Value {
     world.customer().transactions("").await.fine()["count"].clone()
-}
-
-/// Number and code of a raw answer; the body must be the published error.
-fn refusal_of(answer: &str) -> (u16, String) {
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let body: Value = serde_json::from_str(body).unwrap_or_default();
-    let error = body["error"].as_str().or(body["data"]["error"].as_str()).unwrap_or_default();
-    (status_of(answer), error.to_owned())
-}
-
-async fn raw(door: &str, request: &[u8]) -> String {
-    let mut client = Raw::connect(door).await;
-    client.write(request).await;
-    client.read_answer().await
 }
 
 /// Bodies that are no request of anybody.
@@ -71,13 +55,13 @@ async fn bodies_that_are_no_json_object_are_invalid_data_on_every_route() {
     ];
     for (door, path, token) in &routes {
         for (what, body) in malformed() {
-            let answer = raw(door, &post(path, &[("authorization", token)], &body)).await;
+            let answer = exchange(door, &post(path, &[("authorization", token)], &body)).await;
             assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{path} {what}: {answer}");
         }
     }
     for (what, body) in malformed() {
         for path in ["/cashier/webhook/sandbox", "/cashier/webhook/sandbox/1", "/cashier/webhook/nobody"] {
-            let answer = raw(&world.customer_door(), &post(path, &[], &body)).await;
+            let answer = exchange(&world.customer_door(), &post(path, &[], &body)).await;
             assert_eq!(refusal_of(&answer), (401, "INVALID_SIGNATURE".into()), "{path} {what}: {answer}");
         }
     }
@@ -146,7 +130,8 @@ async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
         let fields: Vec<String> = rest.chain([format!("\"{field}\":{value}")]).collect();
         let body = format!("{{{}}}", fields.join(","));
         let answer =
-            raw(&world.customer_door(), &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes())).await;
+            exchange(&world.customer_door(), &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes()))
+                .await;
         let shown: String = value.chars().take(60).collect();
         assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{field}: {shown}: {answer}");
     }
@@ -155,7 +140,8 @@ async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
         ["{\"login\":2000009,\"login\":2000009,\"provider\":\"sandbox\",\"amount\":50,\"currency\":\"USD\"}", "{}"]
     {
         let answer =
-            raw(&world.customer_door(), &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes())).await;
+            exchange(&world.customer_door(), &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes()))
+                .await;
         assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{body}: {answer}");
     }
     assert_eq!(count_of_transactions(&world).await, json!(0));
@@ -232,232 +218,6 @@ async fn wrong_filters_are_invalid_data_and_encoded_ones_mean_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn missing_and_forged_tokens_are_refused_on_every_route() {
-    let world = world().await;
-    let now = world.clock.unix();
-    let header = json!({"alg": "HS256", "typ": "JWT", "kid": "test"});
-    let claims = |role: u8| json!({"id": CUSTOMER, "role": role, "exp": now + 3600});
-    let with = |role: u8, name: &str, value: Value| {
-        let mut claims = claims(role);
-        claims[name] = value;
-        claims
-    };
-    let with_header = |name: &str, value: Value| {
-        let mut header = header.clone();
-        header[name] = value;
-        header
-    };
-    for (role, is_customer) in [(9, true), (1, false)] {
-        let genuine = forged(&header, &claims(role), &SESSION_KEY);
-        let (head, signature) = genuine.rsplit_once('.').unwrap();
-        let other = if is_customer { 1 } else { 9 };
-        let table: Vec<(&str, String)> = vec![
-            ("none", String::new()),
-            ("a word", "token".into()),
-            ("dots", "..".into()),
-            ("no signature", format!("{head}.")),
-            ("half a signature", format!("{head}.{}", &signature[..20])),
-            ("somebody else's claims", format!("{}.{signature}", unsigned(&header, &with(role, "id", json!(6))))),
-            ("another key", forged(&header, &claims(role), &[0x11; 32])),
-            ("an empty key", forged(&header, &claims(role), b"")),
-            ("alg none", format!("{}.", unsigned(&json!({"alg": "none"}), &claims(role)))),
-            ("alg none, signed", forged(&with_header("alg", json!("none")), &claims(role), &SESSION_KEY)),
-            ("alg HS512", forged(&with_header("alg", json!("HS512")), &claims(role), &SESSION_KEY)),
-            ("alg RS256", forged(&with_header("alg", json!("RS256")), &claims(role), &SESSION_KEY)),
-            ("a key nobody has", forged(&with_header("kid", json!("other")), &claims(role), &SESSION_KEY)),
-            ("crit", forged(&with_header("crit", json!(["exp"])), &claims(role), &SESSION_KEY)),
-            ("expired", forged(&header, &with(role, "exp", json!(now)), &SESSION_KEY)),
-            ("no exp", forged(&header, &with(role, "exp", Value::Null), &SESSION_KEY)),
-            ("exp as text", forged(&header, &with(role, "exp", json!("tomorrow")), &SESSION_KEY)),
-            ("not yet", forged(&header, &with(role, "nbf", json!(now + 3600)), &SESSION_KEY)),
-            ("issued tomorrow", forged(&header, &with(role, "iat", json!(now + 86_400)), &SESSION_KEY)),
-            ("no role", forged(&header, &with(role, "role", Value::Null), &SESSION_KEY)),
-            ("a role that is none", forged(&header, &with(role, "role", json!(7)), &SESSION_KEY)),
-            ("id 0", forged(&header, &with(role, "id", json!(0)), &SESSION_KEY)),
-            ("id as text", forged(&header, &with(role, "id", json!("5")), &SESSION_KEY)),
-            ("id -5", forged(&header, &with(role, "id", json!(-5)), &SESSION_KEY)),
-            ("very long", format!("{head}.{}", "A".repeat(40_000))),
-            ("the other door's role", forged(&header, &claims(other), &SESSION_KEY)),
-        ];
-        for (what, token) in table {
-            if is_customer {
-                let mut customer = world.customer();
-                customer.token = token;
-                let answers = [
-                    customer.methods(LOGIN).await,
-                    customer.deposit(&order("sandbox", "50")).await,
-                    customer.withdraw(&json!({"login": LOGIN, "amount": 5, "currency": "USD"})).await,
-                    customer.transactions("").await,
-                ];
-                for answer in answers {
-                    assert_eq!(answer.refusal(), (403, "PERMISSION_DENIED".into()), "{what}: {}", answer.text());
-                }
-            } else {
-                let mut manager = world.manager();
-                manager.token = token;
-                let answer = manager.command("MngGetCashierProviders", &json!({})).await;
-                let code = answer.json()["data"]["error"].clone();
-                let role_known = what == "the other door's role";
-                let expected = if role_known { (403, "PERMISSION_DENIED") } else { (401, "RET_UNAUTHORIZED") };
-                assert_eq!((answer.status, code), (expected.0, json!(expected.1)), "{what}");
-            }
-        }
-        // The genuine one, written in both published ways.
-        for authorization in [genuine.clone(), format!("Bearer {genuine}"), format!("bearer  {genuine}")] {
-            let status = if is_customer {
-                let mut customer = world.customer();
-                customer.token = authorization;
-                customer.methods(LOGIN).await.status
-            } else {
-                let mut manager = world.manager();
-                manager.token = authorization;
-                manager.command("MngGetCashierProviders", &json!({})).await.status
-            };
-            assert_eq!(status, 200);
-        }
-    }
-    assert_eq!(count_of_transactions(&world).await, json!(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_beyond_the_limit_are_413_before_they_are_read() {
-    let world = world().await;
-    let (customer, manager) = (world.customer().token, world.manager().token);
-    let routes = [
-        (world.customer_door(), "/cashier/deposit", &*customer, 128 * 1024),
-        (world.customer_door(), "/cashier/withdrawal", &*customer, 128 * 1024),
-        (world.customer_door(), "/cashier/webhook/sandbox", "", 1024 * 1024),
-        (world.customer_door(), "/cashier/webhook/sandbox/1", "", 1024 * 1024),
-        (world.manager_door(), "/manager", &*manager, 1024 * 1024),
-    ];
-    for (door, path, token, limit) in routes {
-        // Announced: 2 GiB, of which nothing is sent.
-        let head =
-            format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: 2147483648\r\n\r\n");
-        let answer = raw(&door, head.as_bytes()).await;
-        assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}: {answer}");
-
-        // Unannounced, in chunks.
-        let mut client = Raw::connect(&door).await;
-        let head =
-            format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ntransfer-encoding: chunked\r\n\r\n");
-        client.write(head.as_bytes()).await;
-        let chunk = [format!("{:x}\r\n", 64 * 1024).into_bytes(), vec![b' '; 64 * 1024], b"\r\n".to_vec()].concat();
-        for _ in 0..=limit / (64 * 1024) {
-            client.write(&chunk).await;
-        }
-        let answer = client.read_answer().await;
-        assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}, chunked: {answer}");
-
-        // Announced and sent: the answer comes through although nobody reads the body.
-        let answer = raw(&door, &post(path, &[("authorization", token)], &vec![b'x'; 8 * limit])).await;
-        assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}, sent: {answer}");
-
-        // At the limit it is read, and judged for what it is.
-        let answer = raw(&door, &post(path, &[("authorization", token)], &vec![b' '; limit])).await;
-        let judged = if path.contains("webhook") { (401, "INVALID_SIGNATURE") } else { (400, "INVALID_DATA") };
-        assert_eq!(refusal_of(&answer), (judged.0, judged.1.into()), "{path}, at the limit: {answer}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn unknown_paths_and_methods_are_404_and_405() {
-    let world = world().await;
-    let token = world.customer().token;
-    let unknown = [
-        "/",
-        "/cashier",
-        "/cashier/",
-        "/cashier/deposit/",
-        "/cashier/deposit/1",
-        "//cashier/deposit",
-        "/Cashier/deposit",
-        "/cashier/DEPOSIT",
-        "/cashier/%64eposit",
-        "/cashier/../manager",
-        "/cashier/webhook",
-        "/cashier/webhook/a/1/2",
-        "/manager",
-        "/readyz",
-        "/metrics",
-        "/favicon.ico",
-        "/cashier/deposit;x=1",
-    ];
-    for path in unknown {
-        for method in ["GET", "POST"] {
-            let request =
-                format!("{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: 0\r\n\r\n");
-            let answer = raw(&world.customer_door(), request.as_bytes()).await;
-            assert_eq!(refusal_of(&answer), (404, "RET_ERR_NOTFOUND".into()), "{method} {path}: {answer}");
-        }
-    }
-    for (path, takes) in [("/cashier/methods", "GET"), ("/cashier/deposit", "POST"), ("/cashier/transactions", "GET")] {
-        for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW"] {
-            let request =
-                format!("{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\nconnection: close\r\n\r\n");
-            let mut client = Raw::connect(&world.customer_door()).await;
-            client.write(request.as_bytes()).await;
-            let answer = client.read_answer().await;
-            assert_eq!(status_of(&answer), 405, "{method} {path}: {answer}");
-            let allow = answer.lines().find_map(|line| line.strip_prefix("allow: ")).unwrap_or_default();
-            assert_eq!(allow.trim(), takes, "{method} {path}: {answer}");
-        }
-    }
-    let manager = world.manager();
-    let answer = manager.command("MngDoEverything", &json!({})).await;
-    let shown = answer.json();
-    assert_eq!(
-        (answer.status, &shown["data"]["error"], &shown["extID"]),
-        (404, &json!("RET_ERR_NOTFOUND"), &json!("test")),
-        "{shown}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_hardly_http_are_answered_and_closed() {
-    let world = world().await;
-    let long_head = format!("GET /cashier/methods HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(200_000));
-    let many_heads = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(500));
-    let long_path = format!("GET /cashier/{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(70_000));
-    let table: [(&str, &[u8], &[u16]); 13] = [
-        ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", &[400]),
-        ("words", b"hello there\r\n\r\n", &[400]),
-        ("HTTP/9", b"GET / HTTP/9.9\r\n\r\n", &[400, 505]),
-        ("a bad header", b"GET / HTTP/1.1\r\nhost x\r\n\r\n", &[400]),
-        ("a NUL in a header", b"GET / HTTP/1.1\r\nhost: x\x00y\r\n\r\n", &[400]),
-        ("a raw angle in the URL", b"GET /cashier/methods?login=<x> HTTP/1.1\r\nhost: x\r\n\r\n", &[400]),
-        (
-            "two lengths",
-            b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-            &[400],
-        ),
-        ("a length that is none", b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", &[400]),
-        (
-            "a bad chunk",
-            b"POST /cashier/webhook/sandbox HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-            &[400],
-        ),
-        (
-            "an unknown transfer coding",
-            b"POST /cashier/webhook/sandbox HTTP/1.1\r\nhost: x\r\ntransfer-encoding: snail\r\n\r\n",
-            &[400, 501],
-        ),
-        ("a head of 200 kB", long_head.as_bytes(), &[431]),
-        ("five hundred headers", many_heads.as_bytes(), &[431]),
-        ("a path of 70 kB", long_path.as_bytes(), &[404, 414, 431]),
-    ];
-    for (what, bytes, expected) in table {
-        let answer = raw(&world.customer_door(), bytes).await;
-        assert!(expected.contains(&status_of(&answer)), "{what}: {answer:?}");
-    }
-    // A client that speaks HTTP/2 without asking could not read an answer in HTTP/1: it is closed at once.
-    let mut client = Raw::connect(&world.customer_door()).await;
-    client.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    assert_eq!(client.read_all().await, "");
-    world.customer().methods(LOGIN).await.fine();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn wrong_manager_messages_are_answered_under_their_ext_id() {
     let world = world().await;
     let manager = world.manager();
@@ -505,9 +265,11 @@ async fn wrong_manager_messages_are_answered_under_their_ext_id() {
         );
     }
     for message in ["{\"extID\":\"e\"}", "{\"extID\":\"e\",\"command\":7}", "{\"extID\":\"e\",\"command\":\"\"}"] {
-        let answer =
-            raw(&world.manager_door(), &post("/manager", &[("authorization", &manager.token)], message.as_bytes()))
-                .await;
+        let answer = exchange(
+            &world.manager_door(),
+            &post("/manager", &[("authorization", &manager.token)], message.as_bytes()),
+        )
+        .await;
         assert!(answer.contains("\"extID\":\"e\""), "{message}: {answer}");
         assert!([400, 404].contains(&status_of(&answer)), "{message}: {answer}");
     }

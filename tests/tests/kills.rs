@@ -1,5 +1,6 @@
 //! The cashier is killed (SIGKILL) at random moments under 64 depositors with webhooks, again and again: every deposit
-//! that was answered is there with its id, nothing is credited twice, and nothing that was paid stays uncredited.
+//! that was answered is there with its id, nothing is credited twice, and nothing that was paid stays uncredited. A stop
+//! that is asked for ends what was begun.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use cashier_tests::manager::Manager;
 use cashier_tests::process::Served;
 use cashier_tests::roster::{self, CUSTOMER, LOGIN};
 use cashier_tests::sandbox::{self, Sandbox};
+use cashier_tests::stripe_stub::{self, Mood, StripeStub};
 use cashier_tests::waiting::eventually;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -92,6 +94,48 @@ fn config(service: &str) -> Value {
     json!({"provider": "sandbox", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
         "secret_key": sandbox::API_KEY, "webhook_secret": sandbox::WEBHOOK_SECRET,
         "settings_json": json!({"api_base": service}).to_string()})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_what_was_begun_and_exits_with_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let stripe = StripeStub::start(false).await;
+    let mut served = Served::prepare(folder.path(), &[stripe.url()], &roster::home()).await;
+    let doors = served.start().await;
+    let customer = Customer {
+        http: Http::new(),
+        door: format!("http://{}", doors.customer),
+        token: served.token(Role::Customer, CUSTOMER),
+    };
+    let manager =
+        Manager { http: Http::new(), door: format!("http://{}", doors.manager), token: served.token(Role::Manager, 1) };
+    let config = json!({"provider": "stripe", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
+        "secret_key": stripe_stub::SECRET_KEY, "webhook_secret": stripe_stub::WEBHOOK_SECRET,
+        "settings_json": json!({"api_base": stripe.url(), "flow": "payment_intents"}).to_string()});
+    manager.save_config(&config).await;
+
+    stripe.mood(Mood::Holding);
+    let mut asked = order("stripe", "50");
+    asked["idempotency_key"] = json!("last");
+    let depositing = tokio::spawn({
+        let (customer, asked) = (customer.clone(), asked.clone());
+        async move { customer.deposit(&asked).await }
+    });
+    eventually("the create call", async || (!stripe.asked().is_empty()).then_some(())).await;
+    let answering = async {
+        // The provider answers while the house is already stopping.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stripe.mood(Mood::Answering);
+    };
+    let (code, ()) = tokio::join!(served.terminate(), answering);
+    assert_eq!(code, Some(0), "{}", served.log());
+    let answer = depositing.await.unwrap().fine();
+    assert_eq!(answer["next_action"], json!("INSTRUCTIONS"), "whoever waited was answered: {answer}");
+
+    served.start().await;
+    let again = customer.deposit(&asked).await.fine();
+    assert_eq!(again, answer, "and finds the same after the next start");
+    assert_eq!(stripe.asked().len(), 1);
 }
 
 /// Deposits and pays until it is over; where there was no answer, asks again under the same key.

@@ -186,9 +186,13 @@ async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
             })
             .await;
         }
-        let operations = world.manager().transaction(id).await["balance_operations"].clone();
-        let unsettled = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
-        assert!(!operations.as_array().unwrap().iter().any(unsettled), "{switch}: {operations}");
+        // The account has the money a moment before the cashier has recorded that it was posted.
+        eventually(&format!("{switch}: every operation is settled"), async || {
+            let operations = world.manager().transaction(id).await["balance_operations"].clone();
+            let unsettled = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
+            (!operations.as_array()?.iter().any(unsettled)).then_some(())
+        })
+        .await;
     });
     join_all(outcomes).await;
 }

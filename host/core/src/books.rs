@@ -229,7 +229,7 @@ impl Books {
     }
 
     /// Transactions with something left to do, by rising id: a create not ended, an operation unsettled, owed not
-    /// posted, an order that can expire, or a provider that must be asked.
+    /// posted, an order unpaid or that can expire, or a provider that must be asked.
     pub fn unsettled(&self) -> Vec<TransactionId> {
         self.unsettled.iter().copied().collect()
     }

@@ -6,6 +6,7 @@ mod build;
 mod like;
 mod tables;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 pub use build::{Clause, FilterBuilder};
@@ -254,6 +255,12 @@ impl Values {
 }
 
 impl<F: Field, R: Row<F>> Row<F> for &R {
+    fn value(&self, field: F) -> Value<'_> {
+        (**self).value(field)
+    }
+}
+
+impl<F: Field, R: Row<F> + Clone> Row<F> for Cow<'_, R> {
     fn value(&self, field: F) -> Value<'_> {
         (**self).value(field)
     }

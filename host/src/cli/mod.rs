@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::plugins::probe;
 use crate::ports::Fault;
 use crate::settings::{Settings, SettingsError};
 
@@ -47,7 +48,7 @@ enum Command {
     Modules(SettingsArgs),
     /// Open a module in this process and say what it is; the server runs this as a child, so that a broken file breaks
     /// nothing else.
-    #[command(hide = true)]
+    #[command(name = probe::SUBCOMMAND, hide = true)]
     ModuleProbe { path: PathBuf },
 }
 
@@ -87,7 +88,7 @@ impl From<Fault> for CliError {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::ModuleProbe { path } => return crate::plugins::probe::main(&path),
+        Command::ModuleProbe { path } => return probe::main(&path),
         Command::Serve(args) => serve::serve(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Token(args) => token::token(&args),

@@ -130,7 +130,7 @@ pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: Transacti
         let known = draft.aggregate(id).filter(|known| known.transaction.config_id == listener.config_id);
         let Some(Aggregate { transaction, .. }) = known else { return };
         let mut waiting = draft.pending_events(listener.config_id, &transaction.refs);
-        let foreign = |update: &Update| !update.reference.as_ref().is_none_or(|own| *own == transaction.reference);
+        let foreign = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
         waiting.retain(|event| event.update.as_ref().is_some_and(|update| !foreign(update)));
         if waiting.is_empty() {
             return;

@@ -8,6 +8,7 @@ use cashier_core::facts::ProviderFact;
 use cashier_core::ids::TransactionId;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
+use cashier_core::transaction::Transaction;
 
 use super::deposit::provider_key;
 use super::{House, hearing, settle};
@@ -23,6 +24,19 @@ pub(super) enum Question {
     /// The money-moving follow-up that a notice asked for.
     Advance,
     Cancel,
+}
+
+impl Question {
+    /// The idempotency key of this call: providers refuse one key for two sorts of request, and the same call asked again
+    /// must be the same.
+    fn key(self, transaction: &Transaction) -> Box<str> {
+        let own = provider_key(transaction);
+        match self {
+            Self::Status => own,
+            Self::Advance => format!("{own}-advance").into(),
+            Self::Cancel => format!("{own}-cancel").into(),
+        }
+    }
 }
 
 /// What asking brought.
@@ -53,7 +67,7 @@ pub(super) async fn ask(house: &Arc<House>, id: TransactionId, question: Questio
     };
     let Some(aggregate) = subject(house, id).await else { return Asked::NoAnswer };
     let Some(gateway) = house.gateway(aggregate.get().transaction.config_id) else { return Asked::NoGateway };
-    let payment = aggregate.with(|aggregate| payment(house, aggregate));
+    let payment = aggregate.with(|aggregate| payment(house, aggregate, question));
     let answer = match question {
         Question::Status => gateway.query(payment.into_inner()).await,
         Question::Advance => gateway.advance(payment).await,
@@ -80,14 +94,14 @@ async fn subject(house: &House, id: TransactionId) -> Option<Durable<Aggregate>>
     Some(durable.with(|_| aggregate))
 }
 
-fn payment(house: &House, aggregate: &Aggregate) -> PaymentQuery {
+fn payment(house: &House, aggregate: &Aggregate, question: Question) -> PaymentQuery {
     let transaction = &aggregate.transaction;
     PaymentQuery {
         reference: transaction.reference.clone(),
         refs: transaction.refs.iter().cloned().collect(),
         amount: transaction.amount,
         method: transaction.method.clone(),
-        idempotency_key: provider_key(transaction),
+        idempotency_key: question.key(transaction),
         created_time: transaction.created_time,
         now: house.clock.now(),
         nonce: house.entropy.bits(),

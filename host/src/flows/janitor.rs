@@ -2,7 +2,8 @@
 //! payments nobody has heard of for long, orders past their time, and a ledger that closed. A restart and a normal run
 //! take the same path.
 
-use std::collections::BTreeMap;
+mod agenda;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, Transaction};
 
+use self::agenda::Agenda;
 use super::deposit::{end_create, order_of};
 use super::inquiry::{self, Asked, Question};
 use super::{House, settle};
@@ -32,12 +34,6 @@ const HOUSE_REQUEST: &str = "janitor";
 
 /// A pending payment is asked about first after this long; then the pause doubles, up to [`ASK_PAUSE_MAX`].
 const ASK_PAUSE_MIN: i64 = 60;
-/// A payment that is pending for days is still asked about four times a day.
-const ASK_PAUSE_MAX: i64 = 6 * 60 * 60;
-/// A duty that failed is tried again after this long at first.
-const RETRY_PAUSE_MIN: i64 = 2;
-/// A trading server that is down for hours is still tried every minute.
-const RETRY_PAUSE_MAX: i64 = 60;
 /// The part of a provider's idempotency window that is not used: its clock is not ours (API.md section 5).
 const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 /// An event whose transaction has not appeared by then never will (API.md section 3, rule 3).
@@ -46,13 +42,8 @@ const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// which begins where this one found no room, so that a restart floods nobody and no duty starves another.
 const QUESTIONS_PER_ROUND_MAX: usize = 256;
 const POSTINGS_PER_ROUND_MAX: usize = 256;
-/// The house's own questions that one config's provider is asked at one time: an eighth of what a gateway carries, so that
-/// a provider which is slow to answer them still gets new deposits.
-const ASKED_AT_ONCE_MAX: usize = 32;
 /// Transactions looked at in one hold of the ledger's lock: some 200 µs, so that deposits do not wait for the janitor.
 const LOOKED_AT_ONCE: usize = 128;
-/// What has no duty is looked at again after this long: flows start what they make due, and the janitor finds the rest.
-const IDLE_PAUSE: Duration = Duration::from_secs(60);
 /// Events given up in one round; more are given up in the next.
 const EVENTS_PER_ROUND_MAX: usize = 1024;
 
@@ -69,63 +60,6 @@ enum Duty {
     Ask,
     /// The order is past its time.
     Expire,
-}
-
-/// When each transaction is looked at again, and how often its duty was tried. Pauses are counted by the clock that only
-/// runs forward: setting the one on the wall back must not put off a credit.
-#[derive(Debug, Default)]
-struct Agenda {
-    pauses: BTreeMap<TransactionId, Pause>,
-    /// Where the next round begins: the first that found no room in the last.
-    next: TransactionId,
-    /// Every question under way holds a copy of its config's place.
-    asked: BTreeMap<ConfigId, Arc<()>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Pause {
-    until: Duration,
-    tries: u32,
-}
-
-impl Agenda {
-    fn is_due(&self, id: TransactionId, now: Duration) -> bool {
-        self.pauses.get(&id).is_none_or(|pause| pause.until <= now)
-    }
-
-    /// `most` is the longest pause that misses no moment known before, such as an expiry.
-    fn tried(&mut self, id: TransactionId, duty: Duty, now: Duration, most: i64) {
-        let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
-        let (least, longest) = match duty {
-            Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
-            Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
-        };
-        let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
-        let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));
-        self.pauses.insert(id, Pause { until, tries: tries.saturating_add(1) });
-    }
-
-    fn nothing_due(&mut self, id: TransactionId, now: Duration) {
-        let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
-        self.pauses.insert(id, Pause { until: now.saturating_add(IDLE_PAUSE), tries });
-    }
-
-    /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.
-    fn place(&mut self, config: ConfigId) -> Option<Arc<()>> {
-        let places = self.asked.entry(config).or_default();
-        (Arc::strong_count(places) <= ASKED_AT_ONCE_MAX).then(|| Arc::clone(places))
-    }
-
-    /// Forgets transactions that have no duties left.
-    fn keep_only(&mut self, open: &[TransactionId]) {
-        self.pauses.retain(|id, _| open.binary_search(id).is_ok());
-    }
-
-    /// The open transactions, beginning where the last round found no more room.
-    fn in_turn(&self, open: &[TransactionId]) -> Vec<TransactionId> {
-        let (before, after) = open.split_at(open.partition_point(|id| *id < self.next));
-        [after, before].concat()
-    }
 }
 
 /// Starts the janitor and the keeper of the ledger. They end with the house.

@@ -1,6 +1,8 @@
 //! Commands about provider configs. A session of one brand sees its own rows, and the rows of every brand without their
 //! credentials; those are blanked before the filter looks, so that no filter can guess them.
 
+use std::borrow::Cow;
+
 use cashier_core::edit::ConfigEdit;
 use cashier_core::filter::Page;
 use cashier_core::ids::ConfigId;
@@ -11,6 +13,7 @@ use cashier_core::session::Role;
 use crate::flows::configure;
 use crate::manager::command::{Call, Command};
 use crate::manager::module;
+use crate::snapshot::Snapshot;
 use crate::wire::filter::Parameters;
 use crate::wire::{config, write};
 
@@ -42,12 +45,12 @@ pub const DELETE: Command = Command {
 };
 
 fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
-    let page = page(call)?;
     let picture = call.house.picture();
+    let page = page(call, &picture)?;
     let lines = module::visible(picture.catalog(), &call.session);
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
-        fields.array("rows", &page.rows, config::write).number("count", page.count).array(
+        fields.array("rows", &page.rows, |out, row| config::write(out, row)).number("count", page.count).array(
             "runtime_providers",
             &lines,
             module::write_runtime,
@@ -57,23 +60,23 @@ fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
 }
 
 fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
-    let page = page(call)?;
+    let picture = call.house.picture();
+    let page = page(call, &picture)?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
-        fields.array("rows", &page.rows, config::write).number("count", page.count);
+        fields.array("rows", &page.rows, |out, row| config::write(out, row)).number("count", page.count);
     });
     Ok(out)
 }
 
-fn page(call: &Call) -> Result<Page<ProviderConfig>, Refusal> {
+fn page<'p>(call: &Call, picture: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
-    let picture = call.house.picture();
     let seen = picture.configs().filter_map(|served| {
         let row = &*served.config;
         if call.session.sees(&row.brand) {
-            Some(row.clone())
+            Some(Cow::Borrowed(row))
         } else if row.brand.is_empty() {
-            Some(config::without_credentials(row))
+            Some(Cow::Owned(config::without_credentials(row)))
         } else {
             None
         }

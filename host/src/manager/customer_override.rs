@@ -43,12 +43,12 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
     let picture = call.house.picture();
     let seen = picture.overrides().filter(|row| call.session.sees(&row.brand));
-    let page = filter.page(seen.map(|row| CustomerOverride::clone(row)));
+    let page = filter.page(seen);
     let mut out = Vec::with_capacity(512 + page.rows.len() * 160);
     write::object(&mut out, |fields| {
         fields
             .array("structure", FIELDS, |out, (name, _)| write::text(out, name))
-            .array("rows", &page.rows, customer_override::write_row)
+            .array("rows", page.rows, customer_override::write_row)
             .number("count", page.count);
     });
     Ok(out)

@@ -5,7 +5,7 @@ mod heard;
 mod masks;
 mod shown;
 
-pub(super) use heard::{acknowledgement, created, update, updates};
+pub(super) use heard::{REASON_LENGTH_MAX, acknowledgement, created, update, updates};
 pub(super) use masks::Masks;
 pub(super) use shown::{config, endpoints, missing_required, notice, payment, payment_order};
 

@@ -10,12 +10,9 @@ use cashier_provider_sdk::{
     FailureKind, NormalizedStatus, PaymentCreated, ProviderFailure, StatusUpdate, WebhookVerdict,
 };
 
-use super::convert::{self, Masks};
+use super::convert::{self, Masks, REASON_LENGTH_MAX};
 use super::exchange::{Broken, Ended, Exchanged};
 use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
-
-/// Longest reason kept: what `failure_reason` on the wire may hold.
-const REASON_LENGTH_MAX: usize = 256;
 
 /// How a create call ended.
 pub(super) fn create(exchanged: Exchanged<PaymentCreated>, masks: &Masks) -> CreateAnswer {

@@ -9,7 +9,7 @@ use cashier_core::notice::Listener;
 use cashier_core::provider_config::ProviderConfig as Row;
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{HttpReply, PaymentRef, StatusUpdate, Step};
+use cashier_provider_sdk::{HttpReply, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -152,18 +152,16 @@ impl Live {
         Ok(())
     }
 
-    async fn create(&self, order: &Order) -> CreateAnswer {
-        let shown = convert::payment_order(order);
+    async fn create(&self, shown: PaymentOrder) -> CreateAnswer {
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&shown, replies);
         endings::create(self.line.exchange(&self.thread, Allowed::Everything, call).await, &self.masks)
     }
 
-    async fn verify(&self, notice: &RawNotice, offline: bool) -> Verdict {
+    async fn verify(&self, shown: WebhookNotice, offline: bool) -> Verdict {
         if let Err(reason) = self.let_go_of_old_secrets().await {
             return Verdict::NotWorking(reason);
         }
         let allowed = if offline { Allowed::Nothing } else { Allowed::SafeRequests };
-        let shown = convert::notice(notice, &self.listener.provider, self.entropy.bits());
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&shown, replies);
         endings::verify(self.line.exchange(&self.thread, allowed, call).await, &self.masks)
     }
@@ -211,12 +209,13 @@ impl Gateway for LiveGateway {
     }
 
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
-        self.with(|live| async move { live.create(order.get()).await })
+        let shown = convert::payment_order(order.get());
+        self.with(|live| async move { live.create(shown).await })
     }
 
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
-        let notice = notice.clone();
-        self.with(|live| async move { live.verify(&notice, offline).await })
+        let shown = convert::notice(notice, &self.0.listener.provider, self.0.entropy.bits());
+        self.with(|live| async move { live.verify(shown, offline).await })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {

@@ -26,8 +26,8 @@ use futures_util::future::BoxFuture;
 
 use self::seal::{Seal, SealKeys};
 use self::sqlite::Sqlite;
+pub use self::thread::Backlog;
 use self::thread::Line;
-pub use self::thread::{Backlog, weight};
 use crate::lock::Lock;
 use crate::ports::{Entropy, Fault, Loaded, Recorder, Synced};
 use crate::private_files;
@@ -87,7 +87,7 @@ impl Strand {
         closed
     }
 
-    /// What waits to be written, for admission and metrics.
+    /// What waits to be written, for whoever submits faster than a disk writes and is not held back by the ledger.
     pub fn backlog(&self) -> Backlog {
         self.line.backlog()
     }

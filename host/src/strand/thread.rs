@@ -282,8 +282,8 @@ impl Drop for Watch {
     }
 }
 
-/// Bytes a commit holds until it is written; an estimate, for batching and admission.
-pub fn weight(commit: &Commit) -> usize {
+/// Bytes a commit holds until it is written; an estimate, for batching.
+pub(super) fn weight(commit: &Commit) -> usize {
     let bodies = commit.bodies.iter().map(|body| match body {
         Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
         Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),

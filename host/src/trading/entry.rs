@@ -1,12 +1,11 @@
 //! One entry of an import file, read field by field: each mistake is noted under its field and reading goes on, so that
 //! all of them are told at once. Numbers are read from their text.
 
-use std::fmt;
-
 use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::CODE_LENGTH_MAX;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::members::Members;
 
 /// The fields of one entry, each taken once; what is left over is unknown.
 pub(super) struct Fields<'a> {
@@ -17,8 +16,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(raw: &'a RawValue) -> Self {
-        match serde_json::from_str::<Pairs<'a>>(raw.get()) {
-            Ok(Pairs(left)) => Self { left, mistakes: Vec::new(), is_object: true },
+        match serde_json::from_str::<Members<'a>>(raw.get()) {
+            Ok(Members(left)) => Self { left, mistakes: Vec::new(), is_object: true },
             Err(_) => Self {
                 left: Vec::new(),
                 mistakes: vec![(Box::default(), "must be an object".into())],
@@ -86,30 +85,5 @@ impl<'a> Fields<'a> {
         let left = self.left.into_iter();
         self.mistakes.extend(left.map(|(name, _)| (name.into(), "is unknown or stands there twice".into())));
         self.mistakes
-    }
-}
-
-/// An object's members in order, repeated ones included.
-struct Pairs<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Pairs<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Pairs<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Members)
     }
 }

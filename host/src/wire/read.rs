@@ -1,7 +1,6 @@
 //! Takes the fields of a JSON object one by one, by name, so that what is missing, wrong, doubled or unknown is refused
 //! by its name. Numbers are read from their text; nothing passes through a float.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use cashier_core::ids::ID_MAX;
@@ -9,10 +8,9 @@ use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::refusal::Refusal;
 use cashier_core::time::UnixTime;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::members::Members;
 use crate::wire::object_text;
 
 /// Fields of one object: twice the largest published record (25), so that a full row with additions still fits.
@@ -38,20 +36,20 @@ impl<'a> Fields<'a> {
 
     /// Reads an object whose field names are not ours; its number of fields is bounded by the text's own limit.
     pub fn parse_open(json: &'a [u8], what: &str) -> Result<Self, Refusal> {
-        let entries: Entries<'a> = serde_json::from_slice(json).map_err(|error| {
+        let Members(entries): Members<'a> = serde_json::from_slice(json).map_err(|error| {
             if error.is_data() {
                 Refusal::invalid(format!("{what} must be a JSON object"))
             } else {
                 Refusal::invalid(format!("{what} is not valid JSON at line {} column {}", error.line(), error.column()))
             }
         })?;
-        let mut names: Vec<&str> = entries.0.iter().map(|(name, _)| &**name).collect();
+        let mut names: Vec<&str> = entries.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         if let Some(doubled) = names.windows(2).find_map(|pair| pair.first().filter(|first| pair.last() == Some(first)))
         {
             return Err(Refusal::invalid(format!("{} is given twice", shown(doubled))));
         }
-        Ok(Self { entries: entries.0 })
+        Ok(Self { entries })
     }
 
     /// The value as written; `null` counts as omitted.
@@ -180,30 +178,6 @@ pub fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 64;
     let plain = text.chars().map(|letter| if letter.is_control() { '?' } else { letter });
     plain.take(SHOWN_MAX).collect()
-}
-
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor;
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry::<String, &'de RawValue>()? {
-                    entries.push(entry);
-                }
-                Ok(entries)
-            }
-        }
-        deserializer.deserialize_map(EntriesVisitor).map(Self)
-    }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// A key that no longer has its text: 128 bits, so that two of a billion events meet with a chance below 10^-20.
+/// A key without its text: 128 bits, so that two of a billion events meet with a chance below 10^-20.
 pub(super) fn wide_hash(key: impl Hash) -> u128 {
     u128::from(hash_of(1, &key)) << 64 | u128::from(hash_of(2, &key))
 }

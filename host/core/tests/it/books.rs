@@ -309,7 +309,7 @@ fn what_is_left_to_do_is_listed() {
     let table: Vec<(&str, bool, Transaction, Vec<BalanceOperation>)> = vec![
         ("failed", false, quiet(), vec![]),
         ("expires", true, Transaction { status: S::PendingPayment, ..deposit(15) }, vec![]),
-        ("never expires", false, Transaction { status: S::PendingPayment, ..quiet() }, vec![]),
+        ("never expires", true, Transaction { status: S::PendingPayment, ..quiet() }, vec![]),
         ("expired", false, Transaction { status: S::Cancelled, ..deposit(15) }, vec![]),
         ("create open", true, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
         ("waits for a person", false, manual(15, TransactionType::Withdrawal), vec![]),

@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use super::super::{CliError, say};
+use crate::cli::{CliError, say};
 
 /// The demo's own answers are a few kilobytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::{CliError, say};
 use super::client::{Call, Teller};
 use super::world::World;
+use crate::cli::{CliError, say};
 
 /// How often the walk looks whether the account was credited, and how many times: ten seconds in all.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);

@@ -10,8 +10,8 @@ use cashier_core::session::Role;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::super::{CliError, say};
 use crate::app::{CashierManager, Doors};
+use crate::cli::{CliError, say};
 use crate::http::session::{SessionKeys, issue_token, parse_keys};
 use crate::ports::{Clock, Entropy};
 use crate::private_files;

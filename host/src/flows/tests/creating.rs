@@ -8,7 +8,9 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::{FirstAnswer, NextAction};
 
-use super::world::{AMOUNT, Create, Post, World, lock, paid, update};
+use super::provider::{Create, listener};
+use super::trading::Post;
+use super::world::{AMOUNT, World, lock, paid, update};
 use crate::ports::QueryAnswer;
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +62,7 @@ async fn a_late_end_of_a_repeated_create_does_not_undo_the_answer_given() {
     let world = World::new().await;
     let outcome = world.deposit("k").await.unwrap();
     let before = world.known(outcome.transaction.id);
-    let listener = super::world::listener(cashier_core::ids::ConfigId(1));
+    let listener = listener(cashier_core::ids::ConfigId(1));
     let at = cashier_core::aggregate::Circumstances {
         seq: cashier_core::ids::Seq(99),
         now: world.house.clock.now(),

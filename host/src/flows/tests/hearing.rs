@@ -8,7 +8,8 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
 
-use super::world::{AMOUNT, Post, World, lock, paid, update, usd};
+use super::trading::Post;
+use super::world::{AMOUNT, World, lock, paid, update, usd};
 use crate::ports::QueryAnswer;
 
 async fn pending(world: &World) -> (TransactionId, Reference) {

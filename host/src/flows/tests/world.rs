@@ -2,38 +2,31 @@
 //! a test says, a clock that runs when everybody waits. Time is tokio's, paused; randomness is counted. A crash cuts
 //! every flow at the await it stands at and opens a new house over what was on disk.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::aggregate::{Aggregate, CreateEnding};
+use cashier_core::aggregate::Aggregate;
 use cashier_core::deposit::DepositRequest;
-use cashier_core::ids::{ConfigId, CustomerId, Login, OperationId, Reference, TransactionId};
-use cashier_core::money::{Currency, Limit, Money};
-use cashier_core::notice::{Listener, Stated, Update};
-use cashier_core::operation::PostingOutcome;
-use cashier_core::provider_config::{ProviderConfig, Secret};
-use cashier_core::refs::ProviderRef;
+use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
+use cashier_core::money::{Currency, Money};
+use cashier_core::notice::{Stated, Update};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::CustomerSession;
 use cashier_core::status::{OperationStatus, ProviderStatus};
 use cashier_core::time::UnixTime;
-use cashier_core::transaction::NextAction;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 
 use super::disk::Disk;
+use super::provider::{Provider, Shelf, config};
+use super::trading::{Trading, TradingPort};
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{Asking, House, Ports, Rules, configure, janitor};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::ports::{
-    CatalogLine, Clock, CreateAnswer, Durable, Entropy, Fault, Gateway, Modules, Order, PaymentQuery, Posting,
-    QueryAnswer, RawNotice, Spawn, TradingServer, Verdict,
-};
+use crate::ports::{Clock, Entropy, Modules, QueryAnswer, RawNotice, Spawn};
 
 pub(super) const CUSTOMER: CustomerId = CustomerId(5);
 pub(super) const LOGIN: Login = Login(1001);
@@ -98,330 +91,6 @@ impl Spawn for Threads {
 
     fn resident(&self, task: BoxFuture<'static, ()>) {
         lock(&self.0).spawn(task);
-    }
-}
-
-/// What the trading server does with the next posting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Post {
-    Fine,
-    /// Posted; the answer is lost.
-    Silent,
-    /// Never arrives.
-    Lost,
-    Refuse,
-    /// Posted after this many seconds.
-    Slow(u64),
-}
-
-/// Balances by the operations posted; survives crashes.
-#[derive(Default)]
-pub(super) struct Trading {
-    pub(super) posted: Mutex<Vec<(OperationId, TransactionId, i64)>>,
-    refused: Mutex<BTreeMap<OperationId, ()>>,
-    pub(super) script: Mutex<VecDeque<Post>>,
-    pub(super) unkeyed: AtomicBool,
-}
-
-impl Trading {
-    pub(super) fn balance(&self) -> i64 {
-        lock(&self.posted).iter().map(|(_, _, minor)| minor).sum()
-    }
-
-    pub(super) fn credited(&self, id: TransactionId) -> i64 {
-        lock(&self.posted).iter().filter(|(_, of, _)| *of == id).map(|(_, _, minor)| minor).sum()
-    }
-
-    fn take(&self, posting: &Posting) -> PostingOutcome {
-        let operation = &posting.operation;
-        if !self.unkeyed.load(Ordering::SeqCst)
-            && let Some(known) = self.known(operation.id)
-        {
-            return known;
-        }
-        let mut posted = lock(&self.posted);
-        posted.push((operation.id, operation.transaction_id, operation.amount.minor));
-        PostingOutcome::Posted { trade_order: posted.len() as u64 }
-    }
-
-    fn known(&self, id: OperationId) -> Option<PostingOutcome> {
-        let place = lock(&self.posted).iter().position(|(known, ..)| *known == id);
-        let refused = lock(&self.refused).contains_key(&id);
-        let refused = refused.then(|| PostingOutcome::Refused { reason: "NO".into() });
-        place.map(|place| PostingOutcome::Posted { trade_order: place as u64 + 1 }).or(refused)
-    }
-}
-
-pub(super) struct TradingPort(pub(super) Arc<Trading>);
-
-impl TradingServer for TradingPort {
-    fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
-        let customer = Customer {
-            customer_id: CUSTOMER,
-            country: "DE".into(),
-            brand: "main".into(),
-            status: 0,
-            deposit_allowed: true,
-            withdrawal_allowed: true,
-        };
-        let group = Group {
-            group: "real".into(),
-            brand: "main".into(),
-            currency: usd(0).currency,
-            account_mode: AccountMode::Real,
-            enabled: true,
-        };
-        let balance = usd(self.0.balance());
-        let account = Account { login, customer_id: CUSTOMER, group: "real".into(), enabled: true, balance };
-        let found = (login == LOGIN).then_some(AccountFacts { customer, account, group });
-        Box::pin(std::future::ready(Ok(found)))
-    }
-
-    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
-        let trading = Arc::clone(&self.0);
-        let next = lock(&trading.script).pop_front().unwrap_or(Post::Fine);
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(3)).await;
-            match next {
-                Post::Fine => trading.take(posting.get()),
-                Post::Lost => PostingOutcome::Unknown,
-                Post::Refuse => {
-                    lock(&trading.refused).insert(posting.get().operation.id, ());
-                    PostingOutcome::Refused { reason: "NO".into() }
-                }
-                Post::Silent => {
-                    trading.take(posting.get());
-                    tokio::time::sleep(Duration::from_secs(5)).await;
-                    PostingOutcome::Unknown
-                }
-                Post::Slow(seconds) => {
-                    tokio::time::sleep(Duration::from_secs(seconds)).await;
-                    trading.take(posting.get())
-                }
-            }
-        })
-    }
-
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(std::future::ready(Ok(self.0.known(id))))
-    }
-
-    fn keyed_by_operation(&self) -> bool {
-        !self.0.unkeyed.load(Ordering::SeqCst)
-    }
-}
-
-/// What the provider does with the next create call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Create {
-    Redirect,
-    /// Taken after this many seconds.
-    Slow(u64),
-    /// Taken; the answer is lost.
-    Silent,
-    NeverSent,
-    Decline,
-}
-
-/// A provider with what tests make it say; survives crashes.
-#[derive(Default)]
-pub(super) struct Provider {
-    pub(super) creates: Mutex<VecDeque<Create>>,
-    /// References in the order the provider was told them, repeats included.
-    pub(super) told: Mutex<Vec<Reference>>,
-    /// What a query answers, by our reference.
-    pub(super) states: Mutex<BTreeMap<Reference, QueryAnswer>>,
-    pub(super) cancel: Mutex<Option<QueryAnswer>>,
-    pub(super) advance: Mutex<Option<QueryAnswer>>,
-    pub(super) queries: AtomicU64,
-    pub(super) advances: AtomicU64,
-    pub(super) cancels: AtomicU64,
-    /// The updates of each notice; a notice's body is its number.
-    notices: Mutex<Vec<Vec<Update>>>,
-    /// Configs whose module is not working.
-    pub(super) broken: Mutex<Vec<ConfigId>>,
-    /// Configs whose gateways find nothing genuine.
-    pub(super) deaf: Mutex<Vec<ConfigId>>,
-    pub(super) expiry_seconds: AtomicI64,
-    pub(super) window_seconds: AtomicI64,
-    /// Configs that have no gateway.
-    pub(super) unloaded: Mutex<Vec<ConfigId>>,
-}
-
-impl Provider {
-    pub(super) fn told(&self) -> usize {
-        lock(&self.told).len()
-    }
-}
-
-struct Line {
-    listener: Listener,
-    provider: Arc<Provider>,
-}
-
-impl Gateway for Line {
-    fn listener(&self) -> &Listener {
-        &self.listener
-    }
-
-    fn expiry_seconds(&self) -> i64 {
-        self.provider.expiry_seconds.load(Ordering::SeqCst)
-    }
-
-    fn idempotency_window_seconds(&self) -> i64 {
-        self.provider.window_seconds.load(Ordering::SeqCst)
-    }
-
-    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
-        let provider = Arc::clone(&self.provider);
-        let next = lock(&provider.creates).pop_front().unwrap_or(Create::Redirect);
-        let reference = order.get().reference.clone();
-        Box::pin(async move {
-            let answer = |ending, url: &str| CreateAnswer {
-                ending,
-                update: None,
-                refs: vec![ProviderRef::new("session", &format!("cs_{reference}"))],
-                redirect_url: url.into(),
-                instructions_json: Box::default(),
-                provider_time: Duration::ZERO,
-            };
-            let wait = if let Create::Slow(seconds) = next { seconds * 1000 } else { 20 };
-            if next != Create::NeverSent {
-                lock(&provider.told).push(reference.clone());
-            }
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-            match next {
-                Create::Redirect | Create::Slow(_) => {
-                    answer(CreateEnding::Accepted(NextAction::Redirect), "https://pay.example/")
-                }
-                Create::Silent => {
-                    let mut silent = answer(CreateEnding::Unknown, "");
-                    silent.refs.clear();
-                    silent
-                }
-                Create::NeverSent => {
-                    let mut unsent = answer(CreateEnding::NeverSent { reason: "unreachable".into() }, "");
-                    unsent.refs.clear();
-                    unsent
-                }
-                Create::Decline => answer(CreateEnding::Declined { reason: "no".into() }, ""),
-            }
-        })
-    }
-
-    fn verify(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
-        let number: usize = std::str::from_utf8(&notice.body).unwrap_or_default().parse().unwrap_or(usize::MAX);
-        let config = self.listener.config_id;
-        let verdict = if lock(&self.provider.broken).contains(&config) {
-            Verdict::NotWorking("stuck".to_owned())
-        } else if lock(&self.provider.deaf).contains(&config) {
-            Verdict::NotGenuine("another's signature".to_owned())
-        } else {
-            match lock(&self.provider.notices).get(number) {
-                Some(updates) => Verdict::Genuine { updates: updates.clone(), acknowledgement: None },
-                None => Verdict::NotGenuine("forged".to_owned()),
-            }
-        };
-        Box::pin(std::future::ready(verdict))
-    }
-
-    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
-        self.provider.queries.fetch_add(1, Ordering::SeqCst);
-        let known = lock(&self.provider.states).get(&payment.reference).cloned();
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(15)).await;
-            known.unwrap_or(QueryAnswer::Unsupported)
-        })
-    }
-
-    fn advance(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
-        self.provider.advances.fetch_add(1, Ordering::SeqCst);
-        let answer = lock(&self.provider.advance).clone().unwrap_or(QueryAnswer::Unsupported);
-        Box::pin(std::future::ready(answer))
-    }
-
-    fn cancel(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
-        self.provider.cancels.fetch_add(1, Ordering::SeqCst);
-        let answer = lock(&self.provider.cancel).clone().unwrap_or(QueryAnswer::Unsupported);
-        Box::pin(std::future::ready(answer))
-    }
-}
-
-struct Shelf(Arc<Provider>);
-
-impl Modules for Shelf {
-    fn catalog(&self) -> Arc<[CatalogLine]> {
-        Arc::new([CatalogLine {
-            code: "acme".into(),
-            name: "Acme".into(),
-            description: Box::default(),
-            payment_mode: "redirect".into(),
-            methods: vec!["card".into()],
-            module_name: "acme".into(),
-            path: Box::default(),
-            api_version: "1.0".into(),
-            available: true,
-            failure_reason: Box::default(),
-            generation: 1,
-            isolation: "in-process".into(),
-            health: "ok".into(),
-            sha256: Box::default(),
-            brands: None,
-            endpoint_settings: Vec::new(),
-            secret_settings: Vec::new(),
-        }])
-    }
-
-    fn validate(&self, _config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
-        Box::pin(async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Ok(())
-        })
-    }
-
-    fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>> {
-        if lock(&self.0.unloaded).contains(&config.id) {
-            return Box::pin(std::future::ready(Err("not loaded".to_owned())));
-        }
-        let line = Line { listener: listener(config.id), provider: Arc::clone(&self.0) };
-        Box::pin(std::future::ready(Ok(Arc::new(line) as Arc<dyn Gateway>)))
-    }
-}
-
-pub(super) fn listener(config_id: ConfigId) -> Listener {
-    Listener {
-        config_id,
-        provider: "acme".into(),
-        brand: Box::default(),
-        sandbox: false,
-        primary_ref_kind: "payment".into(),
-        module_hash: "ab".into(),
-    }
-}
-
-pub(super) fn config(id: u64) -> ProviderConfig {
-    ProviderConfig {
-        id: ConfigId(id),
-        provider: "acme".into(),
-        brand: Box::default(),
-        method: Box::default(),
-        country: Box::default(),
-        currency: Box::default(),
-        merchant_id: Box::default(),
-        public_key: Box::default(),
-        secret_key: Secret::new("sk"),
-        webhook_secret: Secret::new("wh"),
-        replaced_webhook_secrets: Vec::new(),
-        settings_json: "{}".into(),
-        config_json: Secret::default(),
-        min_amount: Limit::NONE,
-        max_amount: Limit::NONE,
-        sandbox: false,
-        enabled: true,
-        sort_index: 0,
-        created_time: UnixTime(1),
-        updated_time: UnixTime(1),
-        version: 1,
     }
 }
 
@@ -581,6 +250,13 @@ impl World {
     /// What the provider answers when it is asked about this payment.
     pub(super) fn answers(&self, reference: &Reference, answer: QueryAnswer) {
         lock(&self.provider.states).insert(reference.clone(), answer);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.threads.cut();
+        self.disk.power_off();
     }
 }
 

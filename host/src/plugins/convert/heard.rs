@@ -19,12 +19,12 @@ const ID_LENGTH_MAX: usize = 255;
 /// A provider's word for a status.
 const WORD_LENGTH_MAX: usize = 64;
 /// A reason; what `failure_reason` on the wire may hold.
-const REASON_LENGTH_MAX: usize = 256;
+pub(in crate::plugins) const REASON_LENGTH_MAX: usize = 256;
 /// An unreadable amount, as it is shown to the person who must decide.
 const AMOUNT_TEXT_MAX: usize = 64;
 /// Updates of one notice. Batching providers send tens; each becomes a row.
 const UPDATES_MAX: usize = 256;
-/// What a browser follows.
+/// What every browser follows.
 const URL_LENGTH_MAX: usize = 2048;
 /// Bank details and a QR code as text fit many times over.
 const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;

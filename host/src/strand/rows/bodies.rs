@@ -4,9 +4,9 @@ use bytes::Bytes;
 use cashier_core::change::{Body, OrderDetails};
 use cashier_core::ids::{NoticeId, TransactionId};
 
-use super::super::columns::{Cells, Put};
 use super::{Standing, Writer};
 use crate::ports::{Fault, StoredAnswer, StoredNotice};
+use crate::strand::columns::{Cells, Put};
 
 macro_rules! put_notice {
     ($table:literal) => {
@@ -25,11 +25,11 @@ const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, 
                          nonce) VALUES (?,?,?,?,?,?,?)";
 
 /// At most one of the tables has it.
-pub(in super::super) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
+pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
      SELECT id, received_time, method, path, raw_query, headers_json, body FROM unproven_notice WHERE id = ?1";
-pub(in super::super) const READ_ANSWER: &str =
+pub(in crate::strand) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
-pub(in super::super) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
+pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
                                                nonce FROM stored_order WHERE transaction_id = ?1";
 
 pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Standing) -> Result<(), rusqlite::Error> {
@@ -83,7 +83,7 @@ pub(super) fn put_order(
         .run()
 }
 
-pub(in super::super) fn read_notice(cells: &mut Cells<'_, '_>) -> Result<StoredNotice, Fault> {
+pub(in crate::strand) fn read_notice(cells: &mut Cells<'_, '_>) -> Result<StoredNotice, Fault> {
     Ok(StoredNotice {
         id: NoticeId(cells.id()?),
         received_time: cells.time()?,
@@ -95,12 +95,12 @@ pub(in super::super) fn read_notice(cells: &mut Cells<'_, '_>) -> Result<StoredN
     })
 }
 
-pub(in super::super) fn read_answer(cells: &mut Cells<'_, '_>) -> Result<StoredAnswer, Fault> {
+pub(in crate::strand) fn read_answer(cells: &mut Cells<'_, '_>) -> Result<StoredAnswer, Fault> {
     cells.id()?;
     Ok(StoredAnswer { redirect_url: cells.text()?, instructions_json: cells.text()? })
 }
 
-pub(in super::super) fn read_order(cells: &mut Cells<'_, '_>) -> Result<OrderDetails, Fault> {
+pub(in crate::strand) fn read_order(cells: &mut Cells<'_, '_>) -> Result<OrderDetails, Fault> {
     cells.id()?;
     Ok(OrderDetails {
         notify_url: cells.text()?,

@@ -3,13 +3,13 @@
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, Secret};
 
-use super::super::columns::{Cells, Put, sql_fault};
-use super::super::json;
-use super::super::seal::{Place, Seal};
 use super::Writer;
 use crate::ports::Fault;
+use crate::strand::columns::{Cells, Put, sql_fault};
+use crate::strand::json;
+use crate::strand::seal::{Place, Seal};
 
-pub(in super::super) const TABLE: &str = "provider_config";
+pub(in crate::strand) const TABLE: &str = "provider_config";
 
 macro_rules! columns {
     () => {
@@ -22,7 +22,7 @@ macro_rules! columns {
 const PUT: &str =
     concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
-pub(in super::super) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
+pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
 
 // What each sealed value is bound to; changing one of these shuts every row on disk.
 const SECRET_KEY: &str = "secret_key";
@@ -71,7 +71,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderConfig) -> Result<(), F
     put().map_err(sql_fault(TABLE))
 }
 
-pub(in super::super) fn read(cells: &mut Cells<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
+pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
     let id = ConfigId(cells.id()?);
     let open = |column, sealed: &[u8]| seal.open(place(id, column), sealed);
     let secret = |column, sealed: &[u8]| open(column, sealed).map(|text| Secret::new(&text));

@@ -4,23 +4,23 @@ use cashier_core::change::{Commit, Counters};
 use cashier_core::session::Actor;
 use rusqlite::Connection;
 
-use super::super::columns::{Cells, Put};
 use super::Writer;
 use crate::ports::Fault;
+use crate::strand::columns::{Cells, Put};
 
-pub(in super::super) const TABLE: &str = "counters";
+pub(in crate::strand) const TABLE: &str = "counters";
 
 const PUT: &str = "UPDATE counters SET seq = ?, cashier_transaction = ?, operation = ?, event = ?, notice = ?, \
                    config = ?, customer_override = ? WHERE id = 1";
 
-pub(in super::super) const READ: &str =
+pub(in crate::strand) const READ: &str =
     "SELECT id, seq, cashier_transaction, operation, event, notice, config, customer_override FROM counters";
 
 /// A plain INSERT: a seq written twice means two deciders, and stops the house.
 const PUT_JOURNAL: &str =
     "INSERT INTO commit_journal (seq, at, actor, actor_id, request_id, touched) VALUES (?,?,?,?,?,?)";
 
-pub(in super::super) fn put(connection: &Connection, counters: &Counters) -> Result<(), rusqlite::Error> {
+pub(in crate::strand) fn put(connection: &Connection, counters: &Counters) -> Result<(), rusqlite::Error> {
     Put::prepare(connection, PUT)?
         .id(counters.seq)
         .id(counters.transaction)
@@ -32,7 +32,7 @@ pub(in super::super) fn put(connection: &Connection, counters: &Counters) -> Res
         .run()
 }
 
-pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<Counters, Fault> {
+pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Counters, Fault> {
     cells.id()?;
     Ok(Counters {
         seq: cells.id()?,

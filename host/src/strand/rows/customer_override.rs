@@ -3,11 +3,11 @@
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 
-use super::super::columns::{Cells, Put};
 use super::Writer;
 use crate::ports::Fault;
+use crate::strand::columns::{Cells, Put};
 
-pub(in super::super) const TABLE: &str = "customer_override";
+pub(in crate::strand) const TABLE: &str = "customer_override";
 
 macro_rules! columns {
     () => {
@@ -18,7 +18,7 @@ macro_rules! columns {
 
 const PUT: &str = concat!("REPLACE INTO customer_override (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
-pub(in super::super) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM customer_override ORDER BY id");
+pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM customer_override ORDER BY id");
 
 pub(super) fn put(writer: &mut Writer<'_>, row: &CustomerOverride) -> Result<(), rusqlite::Error> {
     writer.touch('v', row.id.0);
@@ -41,7 +41,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &CustomerOverride) -> Result<(),
         .run()
 }
 
-pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<CustomerOverride, Fault> {
+pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<CustomerOverride, Fault> {
     Ok(CustomerOverride {
         id: OverrideId(cells.id()?),
         customer_id: CustomerId(cells.id()?),

@@ -5,12 +5,12 @@ use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 
-use super::super::columns::{Cells, Put, sql_fault};
-use super::super::json;
 use super::{Standing, Writer, text};
 use crate::ports::Fault;
+use crate::strand::columns::{Cells, Put, sql_fault};
+use crate::strand::json;
 
-pub(in super::super) const TABLE: &str = "provider_event";
+pub(in crate::strand) const TABLE: &str = "provider_event";
 
 macro_rules! columns {
     () => {
@@ -45,7 +45,7 @@ const PUT_PENDING: &str = "INSERT OR IGNORE INTO pending_event (id) VALUES (?)";
 const DROP_PENDING: &str = "DELETE FROM pending_event WHERE id = ?";
 
 /// One event by id; at most one of the tables has it.
-pub(in super::super) const READ_ONE: &str = concat!(
+pub(in crate::strand) const READ_ONE: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM provider_event WHERE id = ?1 UNION ALL SELECT ",
@@ -54,7 +54,7 @@ pub(in super::super) const READ_ONE: &str = concat!(
 );
 
 /// Events below an id, newest first.
-pub(in super::super) const READ_BEFORE: &str = concat!(
+pub(in crate::strand) const READ_BEFORE: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM provider_event WHERE id < ?1 UNION ALL SELECT ",
@@ -63,11 +63,11 @@ pub(in super::super) const READ_BEFORE: &str = concat!(
 );
 
 /// The genuine events that wait for their transaction.
-pub(in super::super) const READ_PENDING: &str =
+pub(in crate::strand) const READ_PENDING: &str =
     concat!("SELECT ", columns!(), " FROM provider_event WHERE id IN (SELECT id FROM pending_event) ORDER BY id");
 
 /// Answered from the index alone, without visiting a row.
-pub(in super::super) const READ_KEYS: &str =
+pub(in crate::strand) const READ_KEYS: &str =
     "SELECT config_id, event_id, id FROM provider_event INDEXED BY provider_event_key";
 
 pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderEvent) -> Result<(), Fault> {
@@ -121,7 +121,7 @@ fn put_row(writer: &mut Writer<'_>, sql: &str, row: &ProviderEvent) -> Result<()
     put().map_err(sql_fault(TABLE))
 }
 
-pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<ProviderEvent, Fault> {
+pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<ProviderEvent, Fault> {
     Ok(ProviderEvent {
         id: EventId(cells.id()?),
         notice_id: NoticeId(cells.id()?),

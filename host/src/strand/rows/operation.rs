@@ -4,11 +4,11 @@ use cashier_core::ids::{Login, OperationId, TransactionId};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 
-use super::super::columns::{Cells, Put};
 use super::Writer;
 use crate::ports::Fault;
+use crate::strand::columns::{Cells, Put};
 
-pub(in super::super) const TABLE: &str = "balance_operation";
+pub(in crate::strand) const TABLE: &str = "balance_operation";
 
 macro_rules! columns {
     () => {
@@ -20,7 +20,7 @@ macro_rules! columns {
 const PUT: &str = concat!("REPLACE INTO balance_operation (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)");
 
 /// Rows of an id range, both ends included, in the order of their ids.
-pub(in super::super) const READ_RANGE: &str =
+pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM balance_operation WHERE id BETWEEN ? AND ? ORDER BY id");
 
 pub(super) fn put(writer: &mut Writer<'_>, row: &BalanceOperation) -> Result<(), rusqlite::Error> {
@@ -40,7 +40,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &BalanceOperation) -> Result<(),
         .run()
 }
 
-pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<BalanceOperation, Fault> {
+pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<BalanceOperation, Fault> {
     Ok(BalanceOperation {
         id: OperationId(cells.id()?),
         transaction_id: TransactionId(cells.id()?),

@@ -5,12 +5,12 @@ use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Seq, Transaction
 use cashier_core::status::{Source, TransactionStatus, TransactionType};
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-use super::super::columns::{Cells, Put, sql_fault};
-use super::super::json;
 use super::{Writer, text};
 use crate::ports::Fault;
+use crate::strand::columns::{Cells, Put, sql_fault};
+use crate::strand::json;
 
-pub(in super::super) const TABLE: &str = "cashier_transaction";
+pub(in crate::strand) const TABLE: &str = "cashier_transaction";
 
 macro_rules! columns {
     () => {
@@ -29,7 +29,7 @@ const PUT: &str = concat!(
 );
 
 /// Rows of an id range, both ends included, in the order of their ids.
-pub(in super::super) const READ_RANGE: &str =
+pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM cashier_transaction WHERE id BETWEEN ? AND ? ORDER BY id");
 
 pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Fault> {
@@ -87,7 +87,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Faul
     put().map_err(sql_fault(TABLE))
 }
 
-pub(in super::super) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, Fault> {
+pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, Fault> {
     Ok(Transaction {
         id: TransactionId(cells.id()?),
         customer_id: CustomerId(cells.id()?),

@@ -1,0 +1,277 @@
+//! Lives in which persons decide: holds, rejections, doubts resolved, refunds, manual rows.
+
+use super::*;
+
+#[test]
+fn a_mismatch_is_settled_by_a_person_for_exactly_what_they_say() {
+    let mismatch = || {
+        Hear(ProviderFact::Doubt(Doubt::Mismatch {
+            what: "amount".into(),
+            expected: "100.0 USD".into(),
+            stated: "90.0 USD".into(),
+            stated_minor: Some(9_000),
+        }))
+    };
+    tell(
+        deposit(15),
+        vec![mismatch(), Person(PersonFact::Resolved { minor: 9_000 }), Post, mismatch()],
+        expect![[r#"
+        doubt -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
+        person: Resolved { minor: 9000 } -> provider_confirmed | owed 90 posted 0 | BALANCE_IN 90 planned
+        posted -> credited | owed 90 posted 90
+        doubt -> credited | owed 90 posted 90
+    "#]],
+    );
+    tell(
+        deposit(15),
+        vec![mismatch(), Person(PersonFact::Resolved { minor: 0 }), confirmed()],
+        expect![[r#"
+        doubt -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
+        person: Resolved { minor: 0 } -> cancelled REJECTED | owed 0 posted 0
+        confirmed pi_1 -> manual_review CONFIRMED_BUT_REJECTED | owed 0 posted 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_held_credited_means_settled_outside_and_a_confirmation_posts_nothing() {
+    use TransactionStatus as S;
+    tell(
+        deposit(15),
+        vec![
+            held(S::Credited),
+            confirmed(),
+            Person(PersonFact::Released),
+            confirmed(),
+            Person(PersonFact::Retried),
+            Post,
+        ],
+        expect![[r#"
+            person: Held(Credited) -> credited | owed 0 posted 0
+            confirmed pi_1 -> credited | owed 100 posted 0
+            person: Released -> provider_confirmed | owed 100 posted 0
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0
+            person: Retried -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+        "#]],
+    );
+}
+
+#[test]
+fn a_held_status_that_the_provider_contradicts_is_review() {
+    use TransactionStatus as S;
+    tell(
+        deposit(15),
+        vec![held(S::Failed), declined(), confirmed(), Person(PersonFact::Retried)],
+        expect![[r#"
+        person: Held(Failed) -> failed | owed 0 posted 0
+        declined -> failed PROVIDER_DECLINED no funds | owed 0 posted 0
+        confirmed pi_1 -> manual_review HELD_BUT_HEARD a person wrote failed, the provider says provider_confirmed | owed 100 posted 0
+        person: Retried -> manual_review HELD_BUT_HEARD a person wrote failed, the provider says provider_confirmed | owed 100 posted 0
+    "#]],
+    );
+    tell(
+        deposit(15),
+        vec![confirmed(), held(S::Cancelled), Post, confirmed()],
+        expect![[r#"
+        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+        person: Held(Cancelled) -> cancelled | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> cancelled | owed 100 posted 100
+        confirmed pi_1 -> cancelled | owed 100 posted 100
+    "#]],
+    );
+}
+
+#[test]
+fn rejected_and_confirmed_meet_in_review_in_either_order() {
+    let rejected = || Person(PersonFact::Rejected);
+    tell(
+        deposit(15),
+        vec![rejected(), confirmed(), Person(PersonFact::Resolved { minor: 10_000 }), Post],
+        expect![[r#"
+        person: Rejected -> cancelled REJECTED | owed 0 posted 0
+        confirmed pi_1 -> manual_review CONFIRMED_BUT_REJECTED | owed 100 posted 0
+        person: Resolved { minor: 10000 } -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> credited | owed 100 posted 100
+    "#]],
+    );
+    tell(
+        deposit(15),
+        vec![confirmed(), rejected(), Post],
+        expect![[r#"
+        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+        person: Rejected -> manual_review CONFIRMED_BUT_REJECTED | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> manual_review CONFIRMED_BUT_REJECTED | owed 100 posted 100
+    "#]],
+    );
+    tell(
+        deposit(15),
+        vec![rejected(), declined(), expired()],
+        expect![[r#"
+        person: Rejected -> cancelled REJECTED | owed 0 posted 0
+        declined -> cancelled REJECTED | owed 0 posted 0
+        cancelled EXPIRED -> cancelled REJECTED | owed 0 posted 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_refund_by_a_manager_is_posted_first_and_given_back_if_the_provider_refuses() {
+    let asked = |id: &str| Person(PersonFact::RefundAsked { id: id.into(), minor: 4_000 });
+    let refused = Person(PersonFact::RefundRefused { id: "1".into() });
+    tell(
+        deposit(15),
+        vec![confirmed(), Post, asked("1"), Post, refused, Post],
+        expect![[r#"
+        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> credited | owed 100 posted 100
+        person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+        posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+        person: RefundRefused { id: "1" } -> provider_confirmed | owed 100 posted 60 | BALANCE_IN 40 planned
+        posted -> credited | owed 100 posted 100
+    "#]],
+    );
+}
+
+#[test]
+fn a_refund_by_a_manager_and_the_providers_word_of_it_count_once() {
+    let asked = || Person(PersonFact::RefundAsked { id: "1".into(), minor: 4_000 });
+    let done = || Person(PersonFact::RefundDone { id: "1".into(), refund: "re_1".into() });
+    let total = || Hear(ProviderFact::RefundedTotal { minor: 4_000 });
+    tell(
+        deposit(15),
+        vec![confirmed(), Post, asked(), Post, done(), refund("re_1", 4_000), total()],
+        expect![[r#"
+        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> credited | owed 100 posted 100
+        person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+        posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+        person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
+        refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 60 posted 60
+        refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
+    "#]],
+    );
+    tell(
+        deposit(15),
+        vec![confirmed(), Post, asked(), Post, total(), done()],
+        expect![[r#"
+        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> credited | owed 100 posted 100
+        person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+        posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+        refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
+        person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
+    "#]],
+    );
+    // A sum heard before the asking does not include it.
+    tell(
+        deposit(15),
+        vec![confirmed(), Post, total(), Post, asked(), Post, done(), refund("re_1", 4_000)],
+        expect![[r#"
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 20 posted 60 | BALANCE_OUT -40 planned
+            posted -> credited PARTLY_REFUNDED | owed 20 posted 20
+            person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 20 posted 20
+            refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 20 posted 20
+        "#]],
+    );
+}
+
+#[test]
+fn a_refund_whose_posting_was_refused_may_be_asked_again() {
+    let asked = |id: &str| Person(PersonFact::RefundAsked { id: id.into(), minor: 4_000 });
+    let refused = Person(PersonFact::RefundRefused { id: "1".into() });
+    tell(
+        deposit(15),
+        vec![confirmed(), Post, asked("1"), Refuse("no balance"), refused, asked("2"), Post],
+        expect![[r#"
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posting refused -> credited PARTLY_REFUNDED | owed 60 posted 100
+            person: RefundRefused { id: "1" } -> credited | owed 100 posted 100
+            person: RefundAsked { id: "2", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+        "#]],
+    );
+}
+
+#[test]
+fn a_manual_deposit_is_credited_when_approved() {
+    let approved = || Person(PersonFact::Approved);
+    let row = || manual(15, TransactionType::Deposit);
+    tell(
+        row(),
+        vec![approved(), Post],
+        expect![[r#"
+        person: Approved -> manual_review | owed 100 posted 0 | BALANCE_IN 100 planned
+        posted -> credited | owed 100 posted 100
+    "#]],
+    );
+    tell(
+        row(),
+        vec![approved(), Refuse("login disabled"), approved(), Post],
+        expect![[r#"
+            person: Approved -> manual_review | owed 100 posted 0 | BALANCE_IN 100 planned
+            posting refused -> manual_review CREDIT_REFUSED login disabled | owed 100 posted 0
+            person: Approved -> manual_review CREDIT_REFUSED | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+        "#]],
+    );
+    tell(
+        row(),
+        vec![approved(), Refuse("login disabled"), Person(PersonFact::Rejected)],
+        expect![[r#"
+            person: Approved -> manual_review | owed 100 posted 0 | BALANCE_IN 100 planned
+            posting refused -> manual_review CREDIT_REFUSED login disabled | owed 100 posted 0
+            person: Rejected -> cancelled REJECTED | owed 0 posted 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_manual_withdrawal_debits_when_approved_and_never_when_rejected() {
+    let approved = || Person(PersonFact::Approved);
+    let row = || manual(15, TransactionType::Withdrawal);
+    tell(
+        row(),
+        vec![approved(), Post],
+        expect![[r#"
+        person: Approved -> manual_review | owed -100 posted 0 | BALANCE_OUT -100 planned
+        posted -> credited | owed -100 posted -100
+    "#]],
+    );
+    tell(
+        row(),
+        vec![Person(PersonFact::Rejected)],
+        expect![[r#"
+        person: Rejected -> cancelled REJECTED | owed 0 posted 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_manual_row_that_was_held_moves_money_only_when_a_person_says_so() {
+    tell(
+        manual(15, TransactionType::Withdrawal),
+        vec![
+            Person(PersonFact::Approved),
+            Refuse("no balance"),
+            held(TransactionStatus::Credited),
+            Person(PersonFact::Released),
+            Person(PersonFact::Retried),
+            Post,
+        ],
+        expect![[r#"
+            person: Approved -> manual_review | owed -100 posted 0 | BALANCE_OUT -100 planned
+            posting refused -> manual_review CREDIT_REFUSED no balance | owed -100 posted 0
+            person: Held(Credited) -> credited | owed -100 posted 0
+            person: Released -> manual_review CREDIT_REFUSED no balance | owed -100 posted 0
+            person: Retried -> manual_review CREDIT_REFUSED | owed -100 posted 0 | BALANCE_OUT -100 planned
+            posted -> credited | owed -100 posted -100
+        "#]],
+    );
+}
