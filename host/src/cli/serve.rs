@@ -7,7 +7,7 @@ use crate::app::CashierManager;
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
-    logs::start("info");
+    let _writing = logs::start("info");
     let settings = args.read()?;
     runtime()?.block_on(until_signal(settings))
 }

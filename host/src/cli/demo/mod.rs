@@ -22,7 +22,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn demo(args: &DemoArgs) -> Result<(), CliError> {
-    logs::start("warn");
+    let _writing = logs::start("warn");
     serve::runtime()?.block_on(tell(args))
 }
 

@@ -1,0 +1,205 @@
+//! One event as one line of JSON: time, level, target, the event's own fields, then each span it happened in as an
+//! object under the span's name. Written straight into the line: a busy host writes ten thousand of these a second.
+
+use std::fmt::{self, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// A whole line.
+pub(super) struct JsonLine;
+
+/// The fields of a span, kept with it as `"name":value,…`.
+pub(super) struct Fields;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let about = event.metadata();
+        out.write_str(r#"{"timestamp":""#)?;
+        SystemTime.format_time(&mut out)?;
+        write!(out, r#"","level":"{}","target":"#, about.level())?;
+        text(&mut out, about.target())?;
+        let mut fields = Written { out: &mut out, first: false, result: Ok(()) };
+        event.record(&mut fields);
+        fields.result?;
+        for span in context.event_scope().into_iter().flatten() {
+            let extensions = span.extensions();
+            let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.fields.as_str());
+            out.write_char(',')?;
+            text(&mut out, span.name())?;
+            write!(out, ":{{{fields}}}")?;
+        }
+        out.write_str("}\n")
+    }
+}
+
+impl<'a> FormatFields<'a> for Fields {
+    fn format_fields<R: RecordFields>(&self, mut out: Writer<'a>, fields: R) -> fmt::Result {
+        let mut written = Written { out: &mut out, first: true, result: Ok(()) };
+        fields.record(&mut written);
+        written.result
+    }
+}
+
+/// Writes fields as they are visited. Visiting cannot fail, so the first failure is kept.
+struct Written<'a, 'b> {
+    out: &'a mut Writer<'b>,
+    /// Whether nothing stands before the next field.
+    first: bool,
+    result: fmt::Result,
+}
+
+impl Written<'_, '_> {
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.result.is_err() {
+            return;
+        }
+        let comma = if std::mem::take(&mut self.first) { "" } else { "," };
+        self.result = self
+            .out
+            .write_str(comma)
+            .and_then(|()| text(self.out, field.name()))
+            .and_then(|()| self.out.write_char(':'))
+            .and_then(|()| value(self.out));
+    }
+}
+
+impl Visit for Written<'_, '_> {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.field(field, |out| write!(out, "{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field, |out| write!(out, "{value}"));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.field(field, |out| write!(out, "{value}"));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.field(field, |out| write!(out, "{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.field(field, |out| out.write_str(if value { "true" } else { "false" }));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.field(field, |out| text(out, value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.field(field, |out| {
+            out.write_char('"')?;
+            write!(Escaping(out), "{value:?}")?;
+            out.write_char('"')
+        });
+    }
+}
+
+/// A text in quotes.
+fn text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    Escaping(out).write_str(text)?;
+    out.write_char('"')
+}
+
+/// Escapes what may not stand in a JSON string as it is.
+struct Escaping<'a, 'b>(&'a mut Writer<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+            let (plain, special) = rest.split_at(at);
+            self.0.write_str(plain)?;
+            let mut characters = special.chars();
+            match characters.next() {
+                Some('"') => self.0.write_str("\\\"")?,
+                Some('\\') => self.0.write_str("\\\\")?,
+                Some('\n') => self.0.write_str("\\n")?,
+                Some(control) => write!(self.0, "\\u{:04x}", u32::from(control))?,
+                None => {}
+            }
+            rest = characters.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Seen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that `log` leaves, without their times.
+    fn logged(log: impl FnOnce()) -> Vec<Value> {
+        let seen = Seen::default();
+        let writer = seen.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(JsonLine)
+            .fmt_fields(Fields)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, log);
+        let text = String::from_utf8(seen.0.lock().unwrap().clone()).unwrap();
+        let line = |line: &str| {
+            let mut line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+            assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+            line
+        };
+        text.lines().map(line).collect()
+    }
+
+    #[test]
+    fn a_line_holds_the_event_and_the_spans_around_it() {
+        let lines = logged(|| {
+            let _span = tracing::info_span!("request", id = %"abc").entered();
+            tracing::info!(target: "access", status = 200, own_us = 7_u128, late = false, path = "/x", "done");
+        });
+        let expected = json!({
+            "level": "INFO", "target": "access", "message": "done", "status": 200, "own_us": 7, "late": false,
+            "path": "/x", "request": {"id": "abc"},
+        });
+        assert_eq!(lines, [expected]);
+    }
+
+    #[test]
+    fn whatever_a_stranger_sends_stays_inside_its_quotes() {
+        let nasty = "a\"b\\c\nd\u{1}e\u{7f}\u{2028}€\u{10ffff}";
+        let lines = logged(|| tracing::warn!(given = nasty, shown = %nasty, spelled = ?nasty));
+        let line = lines.first().unwrap();
+        assert_eq!((line["given"].as_str(), line["shown"].as_str()), (Some(nasty), Some(nasty)));
+        assert_eq!(line["spelled"], json!(format!("{nasty:?}")));
+        assert_eq!(lines.len(), 1);
+    }
+}
