@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cashier_core::ids::ID_MAX;
 use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
@@ -19,7 +20,7 @@ pub(super) struct TokenArgs {
     #[arg(long)]
     role: RoleWord,
     /// The customer's or manager's id.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
     id: u64,
     /// How long it lives: seconds, or a number with s, m, h or d.
     #[arg(long, default_value = "1h", value_parser = lifetime)]
