@@ -1,14 +1,15 @@
 //! Where logs go: readable lines on a terminal, JSON otherwise. The level is set by CASHIER_LOG (`info` by default).
+//! JSON lines are written by a thread of their own, so that a reader that is far behind loses lines instead of stopping
+//! deposits.
 
 mod json;
-mod lines;
 
-use std::io::IsTerminal;
+use std::io::{BufWriter, IsTerminal};
 
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use self::json::{Fields, JsonLine};
-use self::lines::{Lines, Writing};
 
 /// The variable that sets levels, such as `info` or `cashier_host::flows=debug`.
 const LEVEL_VARIABLE: &str = "CASHIER_LOG";
@@ -16,7 +17,7 @@ const LEVEL_VARIABLE: &str = "CASHIER_LOG";
 /// Starts logging to standard error for this process. What is returned is held as long as anything logs: dropping it
 /// waits until every line is written.
 #[must_use = "lines still waiting are lost when the process ends without it"]
-pub(super) fn start(default_level: &str) -> Option<Writing> {
+pub(super) fn start(default_level: &str) -> Option<WorkerGuard> {
     let filter = EnvFilter::try_from_env(LEVEL_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default_level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter);
     // A second start in one process, as in tests, keeps the first.
@@ -24,7 +25,8 @@ pub(super) fn start(default_level: &str) -> Option<Writing> {
         let _ = lines.with_writer(std::io::stderr).try_init();
         return None;
     }
-    let (waiting, writing) = Lines::start(std::io::stderr());
+    // The thread flushes whenever no line waits, so lines that came together share a write.
+    let (waiting, writing) = NonBlocking::new(BufWriter::new(std::io::stderr()));
     let _ = lines.event_format(JsonLine).fmt_fields(Fields).with_writer(waiting).try_init();
     Some(writing)
 }
