@@ -13,6 +13,7 @@ use futures_util::future::{self, Either};
 use futures_util::{Stream, StreamExt};
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
@@ -21,6 +22,13 @@ use crate::ports::Clock;
 
 /// How long a body may take to arrive: a phone on a poor line sends 64 KiB in far less.
 pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of a body that count against nothing: deposits and most webhooks are far smaller, so that slow senders of large
+/// bodies never stand in their way.
+const FREE_LENGTH: usize = 64 * 1024;
+
+/// Kilobytes of larger bodies that one door reads at once; without it every connection could hold a megabyte.
+pub(super) const LARGE_BODIES_KIB_MAX: usize = 64 * 1024;
 
 /// Longest locale carried, as BCP 47 recommends for fixed fields (RFC 5646, section 4.4.1).
 const LOCALE_LENGTH_MAX: usize = 35;
@@ -33,6 +41,8 @@ pub(super) struct Origin {
     pub(super) ip: IpAddr,
     /// Microseconds spent waiting for the asker to send the body; not the house's own time.
     pub(super) waited_us: Arc<AtomicU64>,
+    /// The door's room for large bodies, in kilobytes: [`LARGE_BODIES_KIB_MAX`].
+    pub(super) large_bodies: Arc<Semaphore>,
 }
 
 type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
@@ -47,6 +57,10 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     pub(super) origin: Origin,
     body: Body,
+}
+
+fn no_room() -> Refusal {
+    Refusal::new(RefusalCode::Frequent, "too many large bodies are being sent at once, try again shortly")
 }
 
 /// Takes the whole request; it goes behind the filters that match the path.
@@ -111,7 +125,8 @@ impl Asked {
         }
     }
 
-    /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`].
+    /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`], 429 when the door has no room for
+    /// another large one.
     pub(super) async fn read_body(&mut self, length_max: usize, clock: &dyn Clock) -> Result<Bytes, Refusal> {
         let too_large =
             || Refusal::new(RefusalCode::BodyTooLarge, format!("the body is larger than {length_max} bytes"));
@@ -120,14 +135,26 @@ impl Asked {
             return Err(too_large());
         }
         let body = &mut self.body;
+        let large_bodies = Arc::clone(&self.origin.large_bodies);
         let reading = Box::pin(async move {
             let mut whole = BytesMut::new();
+            let mut room: Option<OwnedSemaphorePermit> = None;
             while let Some(piece) = body.next().await {
                 let piece = piece.map_err(|()| Refusal::invalid("the body broke off"))?;
                 if whole.len() + piece.len() > length_max {
                     return Err(too_large());
                 }
                 whole.extend_from_slice(&piece);
+                let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+                let wanted = whole.len().saturating_sub(FREE_LENGTH).div_ceil(1024).saturating_sub(held);
+                if wanted > 0 {
+                    let more = u32::try_from(wanted).map_err(|_| too_large())?;
+                    let more = Arc::clone(&large_bodies).try_acquire_many_owned(more).map_err(|_| no_room())?;
+                    match &mut room {
+                        Some(room) => room.merge(more),
+                        None => room = Some(more),
+                    }
+                }
             }
             Ok(whole.freeze())
         });

@@ -28,7 +28,7 @@ use warp::Reply;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::http::asked::Origin;
+use crate::http::asked::{LARGE_BODIES_KIB_MAX, Origin};
 use crate::http::reply::{Answer, Outside};
 use crate::http::stall::StallGuard;
 use crate::ports::{Clock, Entropy, Fault};
@@ -82,7 +82,12 @@ pub async fn serve(door: Door, surroundings: Surroundings, mut stop: watch::Rece
     let places = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let hall = Hall { name, routes, surroundings: surroundings.clone() };
+    let hall = Hall {
+        name,
+        routes,
+        surroundings: surroundings.clone(),
+        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_KIB_MAX)),
+    };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -174,6 +179,8 @@ struct Hall {
     name: &'static str,
     routes: BoxedFilter<(Answer,)>,
     surroundings: Surroundings,
+    /// Kilobytes of large bodies that may still be read at once.
+    large_bodies: Arc<Semaphore>,
 }
 
 impl Hall {
@@ -182,7 +189,12 @@ impl Hall {
         let request_id = request_id(request.headers(), &*self.surroundings.entropy);
         let ip = asker(peer, request.headers(), &self.surroundings.trusted_proxies);
         let waited_us = Arc::new(AtomicU64::new(0));
-        let origin = Origin { request_id: Arc::clone(&request_id), ip, waited_us: Arc::clone(&waited_us) };
+        let origin = Origin {
+            request_id: Arc::clone(&request_id),
+            ip,
+            waited_us: Arc::clone(&waited_us),
+            large_bodies: Arc::clone(&self.large_bodies),
+        };
         request.extensions_mut().insert(origin);
         let (method, path) = (request.method().clone(), logged(request.uri().path()));
 

@@ -127,6 +127,37 @@ async fn bodies_are_read_whole_or_refused() {
 }
 
 #[tokio::test]
+async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
+    let clock = Arc::new(TestClock::default());
+    let reading = Arc::clone(&clock);
+    let routes = asked().then(move |mut request: Asked| {
+        let clock = Arc::clone(&reading);
+        async move {
+            // Under `/full` other senders hold all but one kilobyte of the room.
+            let room = Arc::clone(&request.origin.large_bodies);
+            let others = if &*request.path == "/full" { LARGE_BODIES_KIB_MAX as u32 - 1 } else { 0 };
+            let _others = room.try_acquire_many(others).unwrap();
+            match request.read_body(1024 * 1024, &*clock).await {
+                Ok(body) => Answer::text(200, "text/plain", body.len().to_string()),
+                Err(refusal) => Answer::refused(&refusal),
+            }
+        }
+    });
+    let door = TestDoor::open(routes.boxed(), clock).await;
+    let table = [
+        ("/full", 64 * 1024, 200),
+        ("/full", 65 * 1024, 200),
+        ("/full", 65 * 1024 + 1, 429),
+        ("/free", 1024 * 1024, 200),
+        ("/free", 1024 * 1024, 200),
+    ];
+    for (path, length, status) in table {
+        let heard = door.send(&format!("POST {path}"), "", &"x".repeat(length)).await;
+        assert_eq!(heard.status, status, "{path} {length}: {}", heard.body);
+    }
+}
+
+#[tokio::test]
 async fn rude_bytes_end_the_connection_and_nothing_else() {
     let clock = Arc::new(TestClock::default());
     let door = TestDoor::open(echo(&clock), clock).await;
