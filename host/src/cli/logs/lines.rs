@@ -4,12 +4,16 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes that may wait: some seconds of a busy host's lines. A reader that is further behind loses lines, and is told
 /// how many; deposits do not wait for it.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Pause between writes, so that lines gather: a thread that is woken for each line costs more than the lines.
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// Where lines are appended.
 #[derive(Clone)]
@@ -78,6 +82,7 @@ impl Shared {
             }
             let _ = out.flush();
             gathered.clear();
+            std::thread::sleep(GATHERING);
         }
     }
 
