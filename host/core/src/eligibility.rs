@@ -109,6 +109,12 @@ pub fn survey(
     in_order(candidates).into_iter().map(|candidate| judge(asker, candidate, overrides, amount, "")).collect()
 }
 
+/// The configs that a customer is shown, in the order of [`survey`]; nothing is noted of why.
+pub fn shown(asker: &Asker<'_>, candidates: &[Candidate<'_>], overrides: &[CustomerOverride]) -> Vec<Eligible> {
+    let serves = |candidate| walk(asker, candidate, overrides, None, "", &mut |_, _| {}).ok();
+    in_order(candidates).into_iter().filter_map(serves).collect()
+}
+
 /// Judges one config. Without an amount its limits hide nothing; an empty `asked_method` leaves the method to the config.
 pub fn judge(
     asker: &Asker<'_>,

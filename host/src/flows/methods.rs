@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cashier_core::eligibility::{self, Candidate, Eligible, Verdict};
+use cashier_core::eligibility::{self, Candidate, Eligible};
 use cashier_core::ids::Login;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
@@ -32,9 +32,8 @@ pub async fn list(house: &House, session: &CustomerSession, login: Login) -> Res
     let candidates: Vec<Candidate<'_>> = picture.configs().map(|served| picture.candidate(served)).collect();
     let asker = picture.asker(&account, house.clock.now());
     let overrides = picture.overrides_of(session.customer_id());
-    let shown = eligibility::survey(&asker, &candidates, overrides, None).into_iter().filter_map(|judgement| {
-        let Verdict::Shown(eligible) = judgement.verdict else { return None };
-        let served = picture.config(judgement.config_id)?;
+    let shown = eligibility::shown(&asker, &candidates, overrides).into_iter().filter_map(|eligible| {
+        let served = picture.config(eligible.config_id())?;
         let line = picture.module(&served.config.provider)?;
         Some(method(Arc::clone(&served.config), eligible, line))
     });
