@@ -98,12 +98,6 @@ pub struct Eligible {
     matched: Option<(OverrideId, OverrideMode)>,
 }
 
-/// The configs a customer may use, in the order they see them, without the trace of why.
-pub fn offers(asker: &Asker<'_>, candidates: &[Candidate<'_>], overrides: &[CustomerOverride]) -> Vec<Eligible> {
-    let shown = |candidate: &Candidate<'_>| walk(asker, candidate, overrides, None, "", &mut |_, _| {}).ok();
-    in_order(candidates).into_iter().filter_map(shown).collect()
-}
-
 /// Judges every candidate, in the order a customer sees them: `sort_index`, then id.
 /// `overrides` are those of the asking customer; others are ignored.
 pub fn survey(
@@ -113,6 +107,12 @@ pub fn survey(
     amount: Option<Money>,
 ) -> Vec<Judgement> {
     in_order(candidates).into_iter().map(|candidate| judge(asker, candidate, overrides, amount, "")).collect()
+}
+
+/// The configs that a customer is shown, in the order of [`survey`]; nothing is noted of why.
+pub fn shown(asker: &Asker<'_>, candidates: &[Candidate<'_>], overrides: &[CustomerOverride]) -> Vec<Eligible> {
+    let serves = |candidate| walk(asker, candidate, overrides, None, "", &mut |_, _| {}).ok();
+    in_order(candidates).into_iter().filter_map(serves).collect()
 }
 
 /// Judges one config. Without an amount its limits hide nothing; an empty `asked_method` leaves the method to the config.

@@ -184,9 +184,9 @@ impl Limit {
     /// As the wire writes money: `25.0`, `0.05`.
     pub fn to_wire(self) -> String {
         let (whole, fraction) = (self.units / 100_000_000, self.units % 100_000_000);
-        let digits = format!("{fraction:08}");
-        let digits = digits.trim_end_matches('0');
-        format!("{whole}.{}", if digits.is_empty() { "0" } else { digits })
+        // Both fit: limits are not negative and at most 10^15 whole units. 64 bits are written several times faster.
+        let narrow = |part: i128| u64::try_from(part).unwrap_or(u64::MAX);
+        decimal("", narrow(whole), narrow(fraction), Self::EXPONENT)
     }
 }
 
@@ -228,12 +228,23 @@ fn is_plain_decimal(text: &str) -> bool {
 fn minor_to_wire(minor: i64, exponent: u8) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     let scale = 10_u64.pow(u32::from(exponent.min(8)));
-    let (whole, fraction) = (minor.unsigned_abs() / scale, minor.unsigned_abs() % scale);
-    let places = usize::from(exponent.min(8));
-    let digits = if places == 0 { String::new() } else { format!("{fraction:0places$}") };
-    let digits = digits.trim_end_matches('0');
-    let digits = if digits.is_empty() { "0" } else { digits };
-    format!("{sign}{whole}.{digits}")
+    decimal(sign, minor.unsigned_abs() / scale, minor.unsigned_abs() % scale, exponent.min(8))
+}
+
+/// `whole.fraction` with the fraction's trailing zeros left out, but for the first digit.
+fn decimal(sign: &str, whole: u64, fraction: u64, places: u8) -> String {
+    let mut text = format!("{sign}{whole}.");
+    let mut rest = fraction;
+    let mut scale = 10_u64.pow(u32::from(places));
+    loop {
+        scale = (scale / 10).max(1);
+        let digit = rest / scale % 10;
+        text.push(char::from(b'0' + digit as u8));
+        rest %= scale;
+        if rest == 0 || scale == 1 {
+            return text;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -298,6 +309,9 @@ mod tests {
         let limit = Limit::parse("25.50").unwrap();
         assert_eq!([2_549, 2_550, 2_551].map(|minor| limit.compare(usd(minor))), [Less, Equal, Greater]);
         assert_eq!((limit.to_wire(), Limit::NONE.to_wire()), ("25.5".into(), "0.0".into()));
+        for text in ["1000000000000000.0", "999999999999999.99999999", "0.00000001", "92233720368.54775808", "10.01"] {
+            assert_eq!(Limit::parse(text).map(Limit::to_wire).as_deref(), Ok(text));
+        }
         for wrong in ["", "-1", "1e2", "0.000000001", "1.", ".1", "x", "1.2.3"] {
             assert!(Limit::parse(wrong).is_err(), "{wrong}");
         }

@@ -4,7 +4,8 @@
 
 mod json;
 
-use std::io::{BufWriter, IsTerminal};
+use std::io::{BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -25,8 +26,25 @@ pub(super) fn start(default_level: &str) -> Option<WorkerGuard> {
         let _ = lines.with_writer(std::io::stderr).try_init();
         return None;
     }
-    // The thread flushes whenever no line waits, so lines that came together share a write.
-    let (waiting, writing) = NonBlocking::new(BufWriter::new(std::io::stderr()));
+    let (waiting, writing) = NonBlocking::new(Gathering(BufWriter::new(std::io::stderr())));
     let _ = lines.event_format(JsonLine).fmt_fields(Fields).with_writer(waiting).try_init();
     Some(writing)
+}
+
+/// Pause after a write, so that lines gather: a thread that is woken for each line costs more than the lines.
+const GATHERING_PAUSE: Duration = Duration::from_millis(5);
+
+/// Writes what came together, then lets more come. The log's thread flushes whenever no line waits.
+struct Gathering<W>(W);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()?;
+        std::thread::sleep(GATHERING_PAUSE);
+        Ok(())
+    }
 }

@@ -32,7 +32,7 @@ pub async fn list(house: &House, session: &CustomerSession, login: Login) -> Res
     let candidates: Vec<Candidate<'_>> = picture.configs().map(|served| picture.candidate(served)).collect();
     let asker = picture.asker(&account, house.clock.now());
     let overrides = picture.overrides_of(session.customer_id());
-    let shown = eligibility::offers(&asker, &candidates, overrides).into_iter().filter_map(|eligible| {
+    let shown = eligibility::shown(&asker, &candidates, overrides).into_iter().filter_map(|eligible| {
         let served = picture.config(eligible.config_id())?;
         let line = picture.module(&served.config.provider)?;
         Some(method(Arc::clone(&served.config), eligible, line))

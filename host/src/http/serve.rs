@@ -216,7 +216,8 @@ impl Hall {
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             headers.insert("x-request-id", value);
         }
-        headers.insert("x-own-latency-us", HeaderValue::from(u64::try_from(own.as_micros()).unwrap_or(u64::MAX)));
+        let own_us = micros(own);
+        headers.insert("x-own-latency-us", HeaderValue::from(own_us));
         tracing::info!(
             target: "access",
             door = self.name,
@@ -224,12 +225,16 @@ impl Hall {
             %method,
             path,
             status = response.status().as_u16(),
-            own_us = own.as_micros(),
-            outside_us = outside.as_micros(),
+            own_us,
+            outside_us = micros(outside),
             %ip,
         );
         response
     }
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The client's own id where it is sane, so that one id follows a request through several systems; else a fresh one.
