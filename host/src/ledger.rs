@@ -149,6 +149,10 @@ impl Ledger {
 
 fn books_of(loaded: Loaded) -> Books {
     let mut books = Books::new();
+    books.expect(
+        usize::try_from(loaded.counters.transaction).unwrap_or(0).min(loaded.rows.len()),
+        loaded.event_keys.len(),
+    );
     for row in loaded.rows {
         books.load(row);
     }

@@ -101,6 +101,15 @@ impl Books {
         }
     }
 
+    /// Makes room for what will be loaded, so that no table grows, and hashes its rows again, on the way.
+    pub fn expect(&mut self, transactions: usize, event_keys: usize) {
+        self.by_reference.expect(transactions);
+        self.by_key.expect(transactions);
+        // Most have an id of their page and one of their payment.
+        self.by_provider_id.expect(transactions.saturating_mul(2));
+        self.events.expect(event_keys);
+    }
+
     /// Takes in a row as it is on disk. Rows may come in any order; it is fastest by rising id with the operations first,
     /// because then each transaction is packed once.
     pub fn load(&mut self, row: Change) {

@@ -13,8 +13,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn number(&mut self, number: u64) {
-        self.wide(number.into());
+    pub(super) fn number(&mut self, mut rest: u64) {
+        while rest >= 0x80 {
+            self.bytes.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
     }
 
     fn wide(&mut self, mut rest: u128) {
@@ -32,8 +36,11 @@ impl Writer {
     /// A moment near another one; unset takes one byte.
     pub(super) fn moment(&mut self, moment: i64, near: i64) {
         match moment {
-            0 => self.wide(0),
-            _ => self.wide(u128::from(zigzag(moment.wrapping_sub(near))) + 1),
+            0 => self.number(0),
+            _ => match zigzag(moment.wrapping_sub(near)).checked_add(1) {
+                Some(apart) => self.number(apart),
+                None => self.wide(1 << 64),
+            },
         }
     }
 
@@ -80,9 +87,18 @@ impl<'b> Reader<'b> {
         u64::try_from(self.wide()?).ok()
     }
 
+    /// Nearly every number has one or two bytes; arithmetic in 128 bits is kept for those that need it.
     fn wide(&mut self) -> Option<u128> {
-        let mut number = 0_u128;
-        for shift in (0..128).step_by(7) {
+        let mut low = 0_u64;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            low |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(low.into());
+            }
+        }
+        let mut number = u128::from(low);
+        for shift in (63..128).step_by(7) {
             let byte = self.byte()?;
             number |= u128::from(byte & 0x7f) << shift;
             if byte < 0x80 {

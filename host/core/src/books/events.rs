@@ -28,6 +28,11 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// Makes room for so many keys at once.
+    pub(super) fn expect(&mut self, keys: usize) {
+        self.heard.reserve(keys, |known| known.key[0]);
+    }
+
     /// Events that were not genuine take no part in dedup or matching.
     pub(super) fn put(&mut self, event: &ProviderEvent) {
         match event.signature_status {

@@ -23,6 +23,11 @@ struct Entry {
 pub(super) struct Finder(HashTable<Entry>);
 
 impl Finder {
+    /// Makes room for so many entries at once.
+    pub(super) fn expect(&mut self, entries: usize) {
+        self.0.reserve(entries, |known| spread(known.hash));
+    }
+
     pub(super) fn insert(&mut self, key: impl Hash, slot: Slot) {
         let entry = Entry { hash: short_hash(key), slot };
         if self.0.find(spread(entry.hash), |known| *known == entry).is_none() {
@@ -43,6 +48,13 @@ impl Finder {
 pub(super) struct LeanFinder(HashTable<Slot>);
 
 impl LeanFinder {
+    /// The same before the first row: later, every row would be hashed again.
+    pub(super) fn expect(&mut self, entries: usize) {
+        if self.0.is_empty() {
+            self.0 = HashTable::with_capacity(entries);
+        }
+    }
+
     pub(super) fn insert(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
         if self.0.find(hash, |known| *known == slot).is_none() {
             self.0.insert_unique(hash, slot, |known| hash_again(*known));
