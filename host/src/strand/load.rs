@@ -7,6 +7,8 @@ use std::thread::{self, ScopedJoinHandle};
 
 use cashier_core::change::{Change, Counters};
 use cashier_core::ids::{ConfigId, EventId};
+use cashier_core::operation::BalanceOperation;
+use cashier_core::transaction::Transaction;
 use rusqlite::{Connection, Params};
 
 use super::columns::{Cells, Currencies, sql_fault};
@@ -43,21 +45,27 @@ pub(super) fn everything(connection: &Connection, path: &Path, seal: &Seal) -> R
     let mut shares = shares?;
     let rows = |share: &Share| share.transactions.len() + share.operations.len();
     loaded.rows.reserve_exact(shares.iter().map(rows).sum());
-    // Operations first: the books then pack each transaction once, with its operations.
-    for share in &mut shares {
-        loaded.rows.append(&mut share.operations);
+    let mut operations: Vec<BalanceOperation> =
+        shares.iter_mut().flat_map(|share| share.operations.drain(..)).collect();
+    // Nearly in order already: ids of operations and of their transactions grow together.
+    operations.sort_by_key(|operation| (operation.transaction_id, operation.id));
+    let mut operations = operations.into_iter().peekable();
+    for transaction in shares.into_iter().flat_map(|share| share.transactions) {
+        // Its operations stand before it, so that whoever takes the rows in meets each transaction once, complete.
+        while let Some(operation) = operations.next_if(|operation| operation.transaction_id <= transaction.id) {
+            loaded.rows.push(Change::Operation(Box::new(operation)));
+        }
+        loaded.rows.push(Change::Transaction(Box::new(transaction)));
     }
-    for share in &mut shares {
-        loaded.rows.append(&mut share.transactions);
-    }
+    loaded.rows.extend(operations.map(|operation| Change::Operation(Box::new(operation))));
     loaded.rows.append(&mut pending?);
     Ok(loaded)
 }
 
 /// One reader's part of the rows.
 struct Share {
-    transactions: Vec<Change>,
-    operations: Vec<Change>,
+    transactions: Vec<Transaction>,
+    operations: Vec<BalanceOperation>,
 }
 
 fn readers() -> usize {
@@ -69,13 +77,13 @@ fn read_share(path: &Path, counters: &Counters, place: usize) -> Result<Share, F
     let ids = id_range(counters.transaction, place);
     let mut transactions = Vec::new();
     each(&connection, transaction::READ_RANGE, [*ids.start(), *ids.end()], transaction::TABLE, |cells| {
-        transactions.push(Change::Transaction(Box::new(transaction::read(cells)?)));
+        transactions.push(transaction::read(cells)?);
         Ok(())
     })?;
     let ids = id_range(counters.operation, place);
     let mut operations = Vec::new();
     each(&connection, operation::READ_RANGE, [*ids.start(), *ids.end()], operation::TABLE, |cells| {
-        operations.push(Change::Operation(Box::new(operation::read(cells)?)));
+        operations.push(operation::read(cells)?);
         Ok(())
     })?;
     Ok(Share { transactions, operations })
@@ -128,10 +136,7 @@ fn check_counters(connection: &Connection, counters: &Counters) -> Result<(), Fa
         ("customer_override", "id", counters.customer_override),
     ];
     for (table, key, counter) in highest {
-        // Each by itself is one look at the table's edge; both in one SELECT would read the whole table.
-        let sql = format!(
-            "SELECT coalesce((SELECT min({key}) FROM {table}), 1), coalesce((SELECT max({key}) FROM {table}), 0)"
-        );
+        let sql = format!("SELECT coalesce(min({key}), 1), coalesce(max({key}), 0) FROM {table}");
         let (least, most) = connection
             .query_row(&sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
             .map_err(sql_fault(table))?;
