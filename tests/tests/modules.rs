@@ -14,6 +14,7 @@ use cashier_core::transaction::NextAction;
 use cashier_host::plugins::Outcome;
 use cashier_host::ports::{Clock, Durable, Gateway, Modules, QueryAnswer, Verdict};
 use cashier_tests::modules::{NOW, Workshop, config, echo_notice, module_file, money, order, question};
+use cashier_tests::waiting::skipped;
 use serde_json::json;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
@@ -122,16 +123,19 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
 
 #[test]
 fn a_foreign_library_is_told_from_a_module() {
-    let folders = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
-    let found = folders.map(|folder| format!("{folder}/libm.so.6")).into_iter().find(|path| fs::exists(path).unwrap());
-    let Some(libm) = found else {
-        println!("skipped: this machine keeps no libm.so.6 where it was looked for");
-        return;
-    };
-    let shop = Workshop::open(PROBE, &format!("[[module]]\nfile = \"{libm}\"\n"));
-    let reason = shop.line("libm.so").failure_reason;
-    let expected = "it is a library but no provider module: it has no symbol cashier_provider_contract_version";
-    assert_eq!(&*reason, expected);
+    let folders = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib", "/usr/lib64"];
+    for name in ["libm.so.6", "libsqlite3.so.0"] {
+        let found = folders.map(|folder| format!("{folder}/{name}")).into_iter().find(|path| fs::exists(path).unwrap());
+        let Some(library) = found else {
+            skipped(&format!("no {name} where it was looked for"));
+            continue;
+        };
+        let shop = Workshop::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
+        let stem = name.rsplit_once('.').unwrap().0;
+        let reason = shop.line(stem).failure_reason;
+        let expected = "it is a library but no provider module: it has no symbol cashier_provider_contract_version";
+        assert_eq!(&*reason, expected, "{name}");
+    }
 }
 
 #[tokio::test]
