@@ -127,7 +127,7 @@ fn speaks_of(draft: &Draft<'_>, listener: &Listener, transaction: &Transaction, 
 /// find further ones. An event that brought a reference of its own waits for that one alone.
 pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId) {
     // Nearly always: the transaction need not be unpacked to find that nothing waits for it.
-    if !draft.books().has_pending_events() {
+    if !draft.may_have_pending_events() {
         return;
     }
     loop {
