@@ -214,6 +214,11 @@ impl Books {
         self.events.remember(config, event_id, id);
     }
 
+    /// Whether any genuine event waits for its transaction.
+    pub fn has_pending_events(&self) -> bool {
+        self.events.has_pending()
+    }
+
     /// Genuine events heard under a config that wait for a transaction with one of these ids, by rising id.
     pub fn pending_events<'r>(
         &self,

@@ -126,6 +126,10 @@ fn speaks_of(draft: &Draft<'_>, listener: &Listener, transaction: &Transaction, 
 /// Applies events that came before their transaction was known by the ids it has since learned; what they teach may
 /// find further ones. An event that brought a reference of its own waits for that one alone.
 pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId) {
+    // Nearly always: the transaction need not be unpacked to find that nothing waits for it.
+    if !draft.may_have_pending_events() {
+        return;
+    }
     loop {
         let known = draft.aggregate(id).filter(|known| known.transaction.config_id == listener.config_id);
         let Some(Aggregate { transaction, .. }) = known else { return };

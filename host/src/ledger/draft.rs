@@ -93,6 +93,11 @@ impl<'a> Draft<'a> {
         self.books.event_heard(config_id, event_id)
     }
 
+    /// Whether any event waits in the books, or is drafted here and may.
+    pub fn may_have_pending_events(&self) -> bool {
+        self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)))
+    }
+
     /// Genuine events under a config that wait for a transaction with one of these ids, as this draft leaves them, by
     /// rising id.
     pub fn pending_events(&self, config_id: ConfigId, refs: &Refs) -> Vec<ProviderEvent> {

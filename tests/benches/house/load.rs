@@ -2,6 +2,7 @@
 //! Every answer is looked at; one wrong answer fails the measurement, so that refusals never count as speed.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -105,10 +106,11 @@ pub(crate) fn open_loop(
     work: Rc<impl Work>,
 ) -> Outcome<Latencies> {
     on_one_thread(async move {
-        let idle = Rc::new(RefCell::new(Vec::with_capacity(connections)));
+        // In turns: a connection that is left alone for seconds is closed by the house.
+        let idle = Rc::new(RefCell::new(VecDeque::with_capacity(connections)));
         for _ in 0..connections {
             let connection = Connection::open(address).await?;
-            idle.borrow_mut().push(connection);
+            idle.borrow_mut().push_back(connection);
         }
         let seen = Rc::new(RefCell::new(Latencies { own: Vec::new(), seen: Vec::new() }));
         let begun = Instant::now();
@@ -120,7 +122,7 @@ pub(crate) fn open_loop(
             }
             tokio::time::sleep_until((begun + offset).into()).await;
             let Some(request) = work.next() else { break };
-            let mut connection = match idle.borrow_mut().pop() {
+            let mut connection = match idle.borrow_mut().pop_front() {
                 Some(connection) => connection,
                 None => return Err("every connection is busy: the rate is not sustained".into()),
             };
@@ -136,7 +138,7 @@ pub(crate) fn open_loop(
                     seen.own.push(own);
                     seen.seen.push(((begun.elapsed() - offset).as_micros()) as f64);
                 }
-                idle.borrow_mut().push(connection);
+                idle.borrow_mut().push_back(connection);
                 Outcome::Ok(())
             }));
         }

@@ -54,6 +54,10 @@ impl Events {
         }
     }
 
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     pub(super) fn heard(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
         let key = key_of(config, event_id);
         self.heard.find(key[0], |known| known.key == key).map(|known| known.id)
