@@ -33,13 +33,13 @@ async fn a_webhook_while_the_trading_server_is_down_is_kept_answered_and_credite
     if !signing::can_sign() {
         return;
     }
-    let pending = Pending::of(troubled(Pace::Times(100))).await;
+    let pending = Pending::of(troubled(Pace::Times(30))).await;
     pending.world.troubled().mood(Mood::Down);
-    let heard = pending.tell("stripe", SECRET, &pending.said()).await.fine();
+    let heard = pending.tell_until_taken("stripe", SECRET, &pending.said()).await.fine();
     assert_eq!((&heard["data"], &heard["event"]["processing_status"]), (&json!("OK"), &json!(1)), "{heard}");
     assert_eq!(heard["transaction"]["status"], json!(2), "confirmed, and not yet credited: {heard}");
     assert_eq!(pending.world.balance(LOGIN).await, "0.0 USD");
-    let again = pending.tell("stripe", SECRET, &pending.said()).await.fine();
+    let again = pending.tell_until_taken("stripe", SECRET, &pending.said()).await.fine();
     assert_eq!(again["duplicate"], json!(true), "the event is kept: {again}");
 
     pending.world.troubled().mood(Mood::Well);
@@ -77,9 +77,9 @@ async fn a_posting_whose_answer_was_lost_is_sent_again_under_its_key_and_counts_
     if !signing::can_sign() {
         return;
     }
-    let pending = Pending::of(troubled(Pace::Times(100))).await;
+    let pending = Pending::of(troubled(Pace::Times(30))).await;
     pending.world.troubled().mood(Mood::Forgetful);
-    pending.tell("stripe", SECRET, &pending.said()).await.fine();
+    pending.tell_until_taken("stripe", SECRET, &pending.said()).await.fine();
     let seen = pending.seen().await;
     assert_eq!(seen["transaction"]["status"], json!(2), "nobody knows yet: {seen}");
     eventually("a repetition", async || (pending.world.troubled().asked().len() > 2).then_some(())).await;
@@ -96,9 +96,9 @@ async fn an_owed_credit_outlives_a_restart() {
         return;
     }
     for mood in [Mood::Down, Mood::Forgetful] {
-        let mut pending = Pending::of(troubled(Pace::Times(100))).await;
+        let mut pending = Pending::of(troubled(Pace::Times(30))).await;
         pending.world.troubled().mood(mood);
-        pending.tell("stripe", SECRET, &pending.said()).await.fine();
+        pending.tell_until_taken("stripe", SECRET, &pending.said()).await.fine();
         pending.world.stop().await;
         pending.world.troubled().mood(Mood::Well);
         pending.world.reopen().await;
@@ -111,13 +111,13 @@ async fn a_refused_credit_is_shown_and_waits_for_a_person() {
     if !signing::can_sign() {
         return;
     }
-    let pending = Pending::of(troubled(Pace::Times(100))).await;
+    let pending = Pending::of(troubled(Pace::Times(30))).await;
     pending.world.troubled().mood(Mood::Refusing("CLOSED_FOR_THE_DAY"));
-    let heard = pending.tell("stripe", SECRET, &pending.said()).await.fine();
+    let heard = pending.tell_until_taken("stripe", SECRET, &pending.said()).await.fine();
     assert_eq!(heard["transaction"]["status"], json!(4), "{heard}");
     pending.world.troubled().mood(Mood::Well);
     pending.world.clock.advance_seconds(3600);
-    pending.tell("stripe", SECRET, &pending.said()).await.fine();
+    pending.tell_until_taken("stripe", SECRET, &pending.said()).await.fine();
     let seen = pending.seen().await;
     assert_eq!(seen["transaction"]["status"], json!(4), "a refused operation is final: {seen}");
     assert_eq!(seen["balance_operations"][0]["failure_reason"], json!("CLOSED_FOR_THE_DAY"), "{seen}");
