@@ -6,9 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::change::Change;
-use cashier_core::customer_override::CustomerOverride;
-use cashier_core::provider_config::ProviderConfig;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
@@ -112,9 +109,8 @@ impl CashierManager {
         )?);
         let archive = Arc::new(Reader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
-        let mut loaded = strand.reload().await?;
-        let (configs, overrides) = take_configuration(&mut loaded);
-        let ledger = Ledger::new(Arc::clone(&strand) as _, board, loaded, Admission::new(Admission::DEFAULT_LIMIT));
+        let Loaded { books, configs, overrides } = strand.reload().await?;
+        let ledger = Ledger::new(Arc::clone(&strand) as _, board, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
@@ -196,20 +192,6 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
     let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
     http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
-}
-
-/// Takes configs and overrides out of the loaded rows: the snapshot keeps them, not the books.
-fn take_configuration(loaded: &mut Loaded) -> (Vec<ProviderConfig>, Vec<CustomerOverride>) {
-    let (mut configs, mut overrides, mut rest) = (Vec::new(), Vec::new(), Vec::with_capacity(loaded.rows.len()));
-    for row in std::mem::take(&mut loaded.rows) {
-        match row {
-            Change::Config(config) => configs.push(*config),
-            Change::Override(row) => overrides.push(*row),
-            Change::Transaction(_) | Change::Operation(_) | Change::Event(_) => rest.push(row),
-        }
-    }
-    loaded.rows = rest;
-    (configs, overrides)
 }
 
 /// Loading probes every module in a child process, which blocks.

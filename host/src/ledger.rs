@@ -62,9 +62,9 @@ pub fn storage_unavailable() -> Refusal {
 }
 
 impl Ledger {
-    pub fn new(recorder: Arc<dyn Recorder>, board: Arc<Board>, loaded: Loaded, admission: Admission) -> Self {
-        board.open_at(Seq(loaded.counters.seq));
-        Self { books: Mutex::new(books_of(loaded)), recorder, board, admission: Arc::new(admission) }
+    pub fn new(recorder: Arc<dyn Recorder>, board: Arc<Board>, books: Books, admission: Admission) -> Self {
+        board.open_at(Seq(books.counters().seq));
+        Self { books: Mutex::new(books), recorder, board, admission: Arc::new(admission) }
     }
 
     /// Makes one decision. It sees the books and drafts changes; if it drafts any, they become one commit.
@@ -123,9 +123,8 @@ impl Ledger {
         // A decision that found the ledger open may still be under way: it must not submit to a strand that was reloaded
         // meanwhile. Those after it find the ledger closed.
         drop(self.books.lock());
-        let loaded = self.recorder.reload().await?;
-        let seq = Seq(loaded.counters.seq);
-        let fresh = books_of(loaded);
+        let Loaded { books: fresh, .. } = self.recorder.reload().await?;
+        let seq = Seq(fresh.counters().seq);
         match self.books.lock() {
             Ok(mut books) => *books = fresh,
             Err(poisoned) => {
@@ -145,20 +144,4 @@ impl Ledger {
         };
         if self.board.is_open() { Ok(books) } else { Err(storage_unavailable()) }
     }
-}
-
-fn books_of(loaded: Loaded) -> Books {
-    let mut books = Books::new();
-    books.expect(
-        usize::try_from(loaded.counters.transaction).unwrap_or(0).min(loaded.rows.len()),
-        loaded.event_keys.len(),
-    );
-    for row in loaded.rows {
-        books.load(row);
-    }
-    for (config_id, event_id, row) in loaded.event_keys {
-        books.remember_event_key(config_id, &event_id, row);
-    }
-    books.set_counters(loaded.counters);
-    books
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::CreateEnding;
-use cashier_core::change::{Change, Commit, Counters, OrderDetails};
-use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
+use cashier_core::books::Books;
+use cashier_core::change::{Commit, OrderDetails};
+use cashier_core::customer_override::CustomerOverride;
+use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{Listener, ProviderEvent, Update};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
@@ -98,13 +100,12 @@ pub trait Synced: Send + Sync {
     fn failed(&self, fault: &Fault);
 }
 
-/// The rows on disk as changes to apply to empty books. Events hold those still pending in full.
-#[derive(Debug, Default)]
+/// Everything on disk, taken in: the books hold transactions, operations and events.
+#[derive(Default)]
 pub struct Loaded {
-    pub counters: Counters,
-    pub rows: Vec<Change>,
-    /// Genuine events' dedup keys: (config, provider's event id, row id).
-    pub event_keys: Vec<(ConfigId, Box<str>, EventId)>,
+    pub books: Books,
+    pub configs: Vec<ProviderConfig>,
+    pub overrides: Vec<CustomerOverride>,
 }
 
 /// What a customer was told when the create call ended.

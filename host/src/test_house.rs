@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
+use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, OperationId, TransactionId};
 use cashier_core::money::{Currency, Limit, Money};
@@ -47,8 +48,9 @@ impl TestHouse {
         let trading = Arc::new(TestTrading::default());
         let board = Arc::new(Board::new());
         let disk = Arc::new(TestDisk { board: Arc::clone(&board), rows: Mutex::default() });
-        let loaded = Loaded { counters: Counters { config: 3, ..Counters::default() }, ..Loaded::default() };
-        let ledger = Ledger::new(Arc::clone(&disk) as _, board, loaded, Admission::new(Admission::DEFAULT_LIMIT));
+        let mut books = Books::new();
+        books.set_counters(Counters { config: 3, ..Counters::default() });
+        let ledger = Ledger::new(Arc::clone(&disk) as _, board, books, Admission::new(Admission::DEFAULT_LIMIT));
         let modules = Arc::new(TestModules { provider: Arc::clone(&provider) });
         let snapshot = [config(1, "ion4"), config(2, ""), config(3, "other")].into_iter().fold(
             Snapshot::new(modules.catalog(), Arc::default()),

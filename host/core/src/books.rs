@@ -53,6 +53,9 @@ struct Head {
     count: u32,
 }
 
+/// Rows that room is made for at once: what a start reads in a few seconds. A counter may stand far above the rows.
+const EXPECTED_MAX: usize = 4_000_000;
+
 pub struct Books {
     counters: Counters,
     words: Words,
@@ -101,8 +104,11 @@ impl Books {
         }
     }
 
-    /// Makes room for what will be loaded, so that no table grows, and hashes its rows again, on the way.
-    pub fn expect(&mut self, transactions: usize, event_keys: usize) {
+    /// Makes room for what will be loaded, as the counters on disk bound it, so that no table grows, and hashes its rows
+    /// again, on the way.
+    pub fn expect(&mut self, counters: Counters) {
+        let rows = |counter: u64| usize::try_from(counter).unwrap_or(usize::MAX).min(EXPECTED_MAX);
+        let (transactions, event_keys) = (rows(counters.transaction), rows(counters.event));
         self.by_reference.expect(transactions);
         self.by_key.expect(transactions);
         // Most have an id of their page and one of their payment.
@@ -110,8 +116,12 @@ impl Books {
         self.events.expect(event_keys);
     }
 
-    /// Takes in a row as it is on disk. Rows may come in any order; it is fastest by rising id with the operations first,
-    /// because then each transaction is packed once.
+    /// Takes in a transaction as it is on disk with all its operations, in the order of their ids.
+    pub fn load_transaction(&mut self, transaction: &Transaction, operations: &[BalanceOperation]) {
+        self.put(self.slot(transaction.id), transaction, operations, Seq(0));
+    }
+
+    /// Takes in a row as it is on disk. Rows may come in any order.
     pub fn load(&mut self, row: Change) {
         self.apply_change(&row, Seq(0));
     }

@@ -1,15 +1,21 @@
-//! Reads every row back: transactions and operations by several readers side by side, the rest by the strand itself.
-//! Nothing writes meanwhile, so the readers see one state.
+//! Reads every row back: several readers decode side by side while the strand's own thread takes the rows in, so that a
+//! start holds no second copy of the database. Nothing writes meanwhile, so the readers see one state.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
 use cashier_core::change::{Change, Counters};
+use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId};
+use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
+use cashier_core::provider_config::ProviderConfig;
 use cashier_core::transaction::Transaction;
-use rusqlite::{Connection, Params};
+use rusqlite::{Connection, OptionalExtension, Params};
 
 use super::columns::{Cells, Currencies, sql_fault};
 use super::rows::{config, counters, customer_override, event, operation, transaction};
@@ -20,73 +26,117 @@ use crate::ports::{Fault, Loaded};
 /// Readers beyond this share one disk and one allocator without getting faster.
 const READERS_MAX: usize = 4;
 
-pub(super) fn everything(connection: &Connection, path: &Path, seal: &Seal) -> Result<Loaded, Fault> {
+/// Ids in a block of transactions: decoded rows of a few blocks fit a processor's cache on their way into the books.
+const BLOCK_IDS: i64 = 256;
+
+/// Blocks that wait to be taken in, for each reader.
+const BLOCKS_WAITING: usize = 4;
+
+/// Who takes the rows in. A transaction comes once, by rising id, with all its operations.
+pub(super) trait Intake {
+    fn counters(&mut self, counters: Counters);
+    fn config(&mut self, row: ProviderConfig);
+    fn customer_override(&mut self, row: CustomerOverride);
+    fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]);
+    /// An operation whose transaction has no row.
+    fn orphan(&mut self, row: BalanceOperation);
+    fn event_key(&mut self, config: ConfigId, event_id: &str, id: EventId);
+    fn pending_event(&mut self, row: ProviderEvent);
+}
+
+impl Intake for Loaded {
+    fn counters(&mut self, counters: Counters) {
+        self.books.expect(counters);
+        self.books.set_counters(counters);
+    }
+
+    fn config(&mut self, row: ProviderConfig) {
+        self.configs.push(row);
+    }
+
+    fn customer_override(&mut self, row: CustomerOverride) {
+        self.overrides.push(row);
+    }
+
+    fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {
+        self.books.load_transaction(&row, operations);
+    }
+
+    fn orphan(&mut self, row: BalanceOperation) {
+        self.books.load(Change::Operation(Box::new(row)));
+    }
+
+    fn event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
+        self.books.remember_event_key(config, event_id, id);
+    }
+
+    fn pending_event(&mut self, row: ProviderEvent) {
+        self.books.load(Change::Event(Box::new(row)));
+    }
+}
+
+pub(super) fn everything(
+    connection: &Connection,
+    path: &Path,
+    seal: &Seal,
+    intake: &mut impl Intake,
+) -> Result<(), Fault> {
     let counters = read_counters(connection)?;
-    let mut loaded = Loaded { counters, rows: Vec::new(), event_keys: Vec::new() };
     check_counters(connection, &counters)?;
+    intake.counters(counters);
     each(connection, config::READ_ALL, [], config::TABLE, |cells| {
-        loaded.rows.push(Change::Config(Box::new(config::read(cells, seal)?)));
+        intake.config(config::read(cells, seal)?);
         Ok(())
     })?;
     each(connection, customer_override::READ_ALL, [], customer_override::TABLE, |cells| {
-        loaded.rows.push(Change::Override(Box::new(customer_override::read(cells)?)));
+        intake.customer_override(customer_override::read(cells)?);
         Ok(())
     })?;
-    let (shares, pending) = thread::scope(|scope| {
-        let readers: Vec<ScopedJoinHandle<'_, Result<Share, Fault>>> =
-            (0..readers()).map(|place| scope.spawn(move || read_share(path, &counters, place))).collect();
-        let pending = read_events(connection, &mut loaded.event_keys);
-        let joined = |reader: ScopedJoinHandle<'_, _>| {
-            reader.join().unwrap_or_else(|_| Err(Fault::new("a reader of the database panicked")))
-        };
-        let shares: Result<Vec<Share>, Fault> = readers.into_iter().map(joined).collect();
-        (shares, pending)
-    });
-    let mut shares = shares?;
-    let rows = |share: &Share| share.transactions.len() + share.operations.len();
-    loaded.rows.reserve_exact(shares.iter().map(rows).sum());
-    let mut operations: Vec<BalanceOperation> =
-        shares.iter_mut().flat_map(|share| share.operations.drain(..)).collect();
-    // Nearly in order already: ids of operations and of their transactions grow together.
-    operations.sort_by_key(|operation| (operation.transaction_id, operation.id));
-    let mut operations = operations.into_iter().peekable();
-    for transaction in shares.into_iter().flat_map(|share| share.transactions) {
-        // Its operations stand before it, so that whoever takes the rows in meets each transaction once, complete.
-        while let Some(operation) = operations.next_if(|operation| operation.transaction_id <= transaction.id) {
-            loaded.rows.push(Change::Operation(Box::new(operation)));
-        }
-        loaded.rows.push(Change::Transaction(Box::new(transaction)));
-    }
-    loaded.rows.extend(operations.map(|operation| Change::Operation(Box::new(operation))));
-    loaded.rows.append(&mut pending?);
-    Ok(loaded)
-}
-
-/// One reader's part of the rows.
-struct Share {
-    transactions: Vec<Transaction>,
-    operations: Vec<BalanceOperation>,
+    let operations = read_operations(path, counters.operation, || read_event_keys(connection, intake))?;
+    read_transactions(path, operations, intake)?;
+    each(connection, event::READ_PENDING, [], event::TABLE, |cells| {
+        intake.pending_event(event::read(cells)?);
+        Ok(())
+    })
 }
 
 fn readers() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX)
 }
 
-fn read_share(path: &Path, counters: &Counters, place: usize) -> Result<Share, Fault> {
-    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
-    let ids = id_range(counters.transaction, place);
-    let mut transactions = Vec::new();
-    each(&connection, transaction::READ_RANGE, [*ids.start(), *ids.end()], transaction::TABLE, |cells| {
-        transactions.push(transaction::read(cells)?);
-        Ok(())
+fn joined<T>(reader: ScopedJoinHandle<'_, Result<T, Fault>>) -> Result<T, Fault> {
+    reader.join().unwrap_or_else(|_| Err(Fault::new("a reader of the database panicked")))
+}
+
+/// All operations in the order of their transactions; `meanwhile` runs while they are read.
+fn read_operations(
+    path: &Path,
+    highest: u64,
+    meanwhile: impl FnOnce() -> Result<(), Fault>,
+) -> Result<Vec<BalanceOperation>, Fault> {
+    let read = |place| -> Result<Vec<BalanceOperation>, Fault> {
+        let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+        let ids = id_range(highest, place);
+        let mut operations = Vec::new();
+        each(&connection, operation::READ_RANGE, [*ids.start(), *ids.end()], operation::TABLE, |cells| {
+            operations.push(operation::read(cells)?);
+            Ok(())
+        })?;
+        Ok(operations)
+    };
+    let mut operations = thread::scope(|scope| -> Result<Vec<BalanceOperation>, Fault> {
+        let read = &read;
+        let readers: Vec<_> = (0..readers()).map(|place| scope.spawn(move || read(place))).collect();
+        meanwhile()?;
+        let mut all = Vec::new();
+        for reader in readers {
+            all.append(&mut joined(reader)?);
+        }
+        Ok(all)
     })?;
-    let ids = id_range(counters.operation, place);
-    let mut operations = Vec::new();
-    each(&connection, operation::READ_RANGE, [*ids.start(), *ids.end()], operation::TABLE, |cells| {
-        operations.push(operation::read(cells)?);
-        Ok(())
-    })?;
-    Ok(Share { transactions, operations })
+    // Nearly in order already: ids of operations and of their transactions grow together.
+    operations.sort_by_key(|operation| (operation.transaction_id, operation.id));
+    Ok(operations)
 }
 
 /// The ids a reader takes of 1..=highest; together the readers take each once.
@@ -98,18 +148,87 @@ fn id_range(highest: u64, place: usize) -> RangeInclusive<i64> {
     first..=bound(place + 1).cast_signed()
 }
 
-/// The pending events in full, and the keys of all.
-fn read_events(connection: &Connection, keys: &mut Vec<(ConfigId, Box<str>, EventId)>) -> Result<Vec<Change>, Fault> {
+/// A block of transactions by its place in the order of ids.
+type Block = (u64, Vec<Transaction>);
+
+/// Reads transactions in blocks and hands them on in the order of their ids, each with its operations.
+fn read_transactions(path: &Path, operations: Vec<BalanceOperation>, intake: &mut impl Intake) -> Result<(), Fault> {
+    let next = Mutex::new(NextBlock { place: 0, first: 0 });
+    let (sender, blocks) = sync_channel(readers() * BLOCKS_WAITING);
+    thread::scope(|scope| {
+        let next = &next;
+        let readers: Vec<_> = (0..readers())
+            .map(|_| {
+                let sender = sender.clone();
+                scope.spawn(move || read_blocks(path, next, &sender))
+            })
+            .collect();
+        drop(sender);
+        take_in_order(blocks, operations, intake);
+        readers.into_iter().try_for_each(joined)
+    })
+}
+
+/// Where the next block begins: nowhere before this id.
+struct NextBlock {
+    place: u64,
+    first: i64,
+}
+
+fn read_blocks(path: &Path, next: &Mutex<NextBlock>, blocks: &SyncSender<Block>) -> Result<(), Fault> {
+    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+    loop {
+        let (place, first) = {
+            let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seek = connection.prepare_cached(transaction::FIRST_FROM).map_err(sql_fault(transaction::TABLE))?;
+            let found = seek.query_row([next.first], |row| row.get(0)).optional();
+            let Some(first) = found.map_err(sql_fault(transaction::TABLE))? else { return Ok(()) };
+            let place = next.place;
+            *next = NextBlock { place: place + 1, first: BLOCK_IDS.saturating_add(first) };
+            (place, first)
+        };
+        let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or(0));
+        let last = first.saturating_add(BLOCK_IDS - 1);
+        each(&connection, transaction::READ_RANGE, [first, last], transaction::TABLE, |cells| {
+            rows.push(transaction::read(cells)?);
+            Ok(())
+        })?;
+        // Whoever took the blocks in is gone: it has met a fault of another reader.
+        if blocks.send((place, rows)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn take_in_order(blocks: Receiver<Block>, operations: Vec<BalanceOperation>, intake: &mut impl Intake) {
+    let mut early: BTreeMap<u64, Vec<Transaction>> = BTreeMap::new();
+    let mut place = 0;
+    let mut rest = &*operations;
+    for (found, rows) in blocks {
+        early.insert(found, rows);
+        while let Some(rows) = early.remove(&place) {
+            place += 1;
+            for row in rows {
+                let (orphans, from) = rest.split_at(rest.partition_point(|known| known.transaction_id < row.id));
+                orphans.iter().for_each(|orphan| intake.orphan(orphan.clone()));
+                let own = from.iter().take_while(|known| known.transaction_id == row.id).count();
+                let (own, after) = from.split_at(own);
+                intake.transaction(row, own);
+                rest = after;
+            }
+        }
+    }
+    rest.iter().for_each(|orphan| intake.orphan(orphan.clone()));
+}
+
+/// The keys of all genuine events.
+fn read_event_keys(connection: &Connection, intake: &mut impl Intake) -> Result<(), Fault> {
     each(connection, event::READ_KEYS, [], event::TABLE, |cells| {
-        keys.push((ConfigId(cells.id()?), cells.text()?, EventId(cells.id()?)));
+        let config = ConfigId(cells.id()?);
+        let event_id = cells.str()?;
+        intake.event_key(config, event_id, EventId(cells.id()?));
         Ok(())
-    })?;
-    let mut pending = Vec::new();
-    each(connection, event::READ_PENDING, [], event::TABLE, |cells| {
-        pending.push(Change::Event(Box::new(event::read(cells)?)));
-        Ok(())
-    })?;
-    Ok(pending)
+    })
 }
 
 fn read_counters(connection: &Connection) -> Result<Counters, Fault> {

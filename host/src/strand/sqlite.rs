@@ -84,7 +84,9 @@ impl Store for Sqlite {
             settle(connection)?;
         }
         let connection = self.connection.as_ref().ok_or_else(unopened)?;
-        load::everything(connection, &self.path, &self.seal)
+        let mut loaded = Loaded::default();
+        load::everything(connection, &self.path, &self.seal, &mut loaded)?;
+        Ok(loaded)
     }
 
     fn close(&mut self) -> Result<(), Fault> {

@@ -8,8 +8,8 @@ const REPEATED_LENGTH_MIN: usize = 4;
 #[derive(Default)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
-    /// Where each text that may be referred to again was spelled.
-    texts: Vec<(usize, Box<str>)>,
+    /// Where each text that may be referred to again was spelled, head included, and how long it is.
+    texts: Vec<(usize, usize)>,
 }
 
 impl Writer {
@@ -49,15 +49,20 @@ impl Writer {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        if let Some((place, _)) = self.texts.iter().find(|(_, known)| **known == *text) {
-            let place = *place as u64;
-            return self.number(place << 1 | 1);
-        }
-        if text.len() >= REPEATED_LENGTH_MIN {
-            self.texts.push((self.bytes.len(), text.into()));
+        let may_repeat = text.len() >= REPEATED_LENGTH_MIN;
+        if may_repeat {
+            if let Some(place) = self.spelled_at(text) {
+                return self.number((place as u64) << 1 | 1);
+            }
+            self.texts.push((self.bytes.len(), text.len()));
         }
         self.number((text.len() as u64) << 1);
         self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    fn spelled_at(&self, text: &str) -> Option<usize> {
+        let same = |place: usize| Reader { bytes: &self.bytes, place }.text() == Some(text);
+        self.texts.iter().find(|(place, length)| *length == text.len() && same(*place)).map(|(place, _)| *place)
     }
 
     pub(super) fn into_bytes(self) -> Box<[u8]> {

@@ -33,7 +33,13 @@ impl Books {
     }
 
     /// Packs a transaction into its slot, or into a new one, and keeps every index.
-    fn put(&mut self, slot: Option<Slot>, transaction: &Transaction, operations: &[BalanceOperation], seq: Seq) {
+    pub(super) fn put(
+        &mut self,
+        slot: Option<Slot>,
+        transaction: &Transaction,
+        operations: &[BalanceOperation],
+        seq: Seq,
+    ) {
         let mut row = packed::pack(transaction, operations, &mut self.words);
         row.touched = seq.0;
         let (slot, before) = match slot.and_then(|slot| self.rows.get(slot).map(|row| (slot, row))) {

@@ -97,24 +97,26 @@ impl Disk {
 
     /// Every row as it is on disk.
     pub(super) fn loaded(&self) -> Loaded {
-        let (mut transactions, mut operations) = (BTreeMap::new(), BTreeMap::new());
+        let mut loaded = Loaded { configs: self.configs(), ..Loaded::default() };
         let mut events: BTreeMap<EventId, &ProviderEvent> = BTreeMap::new();
         let durable = lock(&self.durable);
         for change in durable.iter().flat_map(|commit| &commit.changes) {
             match change {
-                Change::Transaction(row) => drop(transactions.insert(row.id, change.clone())),
-                Change::Operation(row) => drop(operations.insert(row.id, change.clone())),
+                Change::Transaction(_) | Change::Operation(_) => loaded.books.load(change.clone()),
                 Change::Event(row) if row.signature_status == SignatureStatus::Valid => {
                     events.insert(row.id, row);
                 }
                 Change::Event(_) | Change::Config(_) | Change::Override(_) => {}
             }
         }
-        let keys = events.values().map(|row| (row.config_id, row.event_id.clone(), row.id)).collect();
-        let pending = events.values().filter(|row| row.processing_status == ProcessingStatus::Pending);
-        let pending = pending.map(|row| Change::Event(Box::new((*row).clone())));
-        let rows = operations.into_values().chain(transactions.into_values()).chain(pending).collect();
-        Loaded { counters: durable.last().map(|commit| commit.counters).unwrap_or_default(), rows, event_keys: keys }
+        for row in events.into_values() {
+            loaded.books.remember_event_key(row.config_id, &row.event_id, row.id);
+            if row.processing_status == ProcessingStatus::Pending {
+                loaded.books.load(Change::Event(Box::new(row.clone())));
+            }
+        }
+        loaded.books.set_counters(durable.last().map(|commit| commit.counters).unwrap_or_default());
+        loaded
     }
 
     pub(super) fn commits(&self) -> usize {

@@ -26,7 +26,7 @@ use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{Asking, House, Ports, Rules, configure, janitor};
 use crate::ledger::{Admission, Board, Ledger};
-use crate::ports::{Clock, Entropy, Modules, QueryAnswer, RawNotice, Spawn};
+use crate::ports::{Clock, Entropy, Loaded, Modules, QueryAnswer, RawNotice, Spawn};
 
 pub(super) const CUSTOMER: CustomerId = CustomerId(5);
 pub(super) const LOGIN: Login = Login(1001);
@@ -270,11 +270,11 @@ async fn open(
     let threads = Arc::new(Threads::default());
     let board = Arc::new(Board::new());
     let recorder = disk.power_on(Arc::clone(&board) as _, &*threads);
-    let loaded = disk.loaded();
-    let ledger = Ledger::new(recorder, board, loaded, Admission::new(Admission::DEFAULT_LIMIT));
+    let Loaded { books, configs, .. } = disk.loaded();
+    let ledger = Ledger::new(recorder, board, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(Shelf(Arc::clone(provider)));
     let now = clock.now();
-    let picture = configure::first_picture(&ledger, &*modules, disk.configs(), Vec::new(), Arc::default(), now).await;
+    let picture = configure::first_picture(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),

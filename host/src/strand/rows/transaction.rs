@@ -28,6 +28,9 @@ const PUT: &str = concat!(
     ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 );
 
+/// The first id that is not below a number.
+pub(in crate::strand) const FIRST_FROM: &str = "SELECT id FROM cashier_transaction WHERE id >= ? ORDER BY id LIMIT 1";
+
 /// Rows of an id range, both ends included, in the order of their ids.
 pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM cashier_transaction WHERE id BETWEEN ? AND ? ORDER BY id");

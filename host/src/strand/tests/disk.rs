@@ -61,8 +61,7 @@ fn no_secret_stands_in_the_files_and_all_come_back() {
         }
     };
     check("in the log");
-    let loaded = block_on(strand.reload()).unwrap();
-    assert_eq!(loaded.rows, [Change::Config(Box::new(config()))]);
+    assert_eq!(block_on(strand.reload()).unwrap().configs, [config()]);
     strand.close().unwrap();
     check("in the database");
 }
@@ -76,7 +75,7 @@ fn without_its_key_a_config_names_the_key_that_is_missing() {
     drop(strand);
     let keys = SealKeys::parse(&RING.replacen('7', "8", 1)).unwrap();
     let strand = open(StrandSettings { keys, ..settings(folder.path()) }, listening).unwrap();
-    let fault = block_on(strand.reload()).unwrap_err().to_string();
+    let fault = block_on(strand.reload()).err().unwrap().to_string();
     assert_eq!(fault, "provider_config 1: secret_key: sealed with key 7, which is not in the key ring");
 }
 
@@ -148,7 +147,7 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
         listening.wait_for_synced(1);
         let other = rusqlite::Connection::open(strand.path()).unwrap();
         assert_eq!(other.execute(damage, []).unwrap(), 1, "{damage}");
-        assert_eq!(block_on(strand.reload()).unwrap_err().to_string(), expected);
+        assert_eq!(block_on(strand.reload()).err().unwrap().to_string(), expected);
     }
 }
 

@@ -69,7 +69,9 @@ impl Store for Ailing {
         }
         self.abandoned = false;
         let seq = self.disk.synced.lock().unwrap().last().copied().unwrap_or(0);
-        Ok(Loaded { counters: Counters { seq, ..Counters::default() }, ..Loaded::default() })
+        let mut loaded = Loaded::default();
+        loaded.books.set_counters(Counters { seq, ..Counters::default() });
+        Ok(loaded)
     }
 
     fn close(&mut self) -> Result<(), Fault> {
@@ -102,12 +104,12 @@ fn a_failed_batch_is_never_called_synced_and_later_ones_are_dropped_until_a_relo
         assert_eq!(line.backlog().commits, 0, "{trouble:?}: what comes after a failure is dropped");
 
         *disk.unreadable.lock().unwrap() = true;
-        assert_eq!(block_on(line.reload()).unwrap_err(), Fault::new("unreadable"));
+        assert_eq!(block_on(line.reload()).err().unwrap(), Fault::new("unreadable"));
         line.submit(empty(3));
         assert_eq!(line.backlog().commits, 0, "{trouble:?}: a failed reload opens nothing");
 
         *disk.unreadable.lock().unwrap() = false;
-        assert_eq!(block_on(line.reload()).unwrap().counters.seq, 1);
+        assert_eq!(block_on(line.reload()).unwrap().books.counters().seq, 1);
         line.submit(empty(2));
         line.submit(empty(3));
         line.close().unwrap();
@@ -124,7 +126,7 @@ fn a_panic_in_the_store_is_a_failure_and_nobody_waits_for_the_dead_thread() {
     disk.set(Trouble::Panic);
     line.submit(empty(1));
     listening.wait_for(|told| told == [Told::Failed("the strand's thread panicked".into())]);
-    assert_eq!(block_on(line.reload()).unwrap_err(), Fault::new("the strand is closed"));
+    assert_eq!(block_on(line.reload()).err().unwrap(), Fault::new("the strand is closed"));
     line.submit(empty(2));
     assert_eq!(line.close().unwrap_err(), Fault::new("the strand's thread panicked"));
 }
@@ -138,7 +140,7 @@ fn closing_writes_what_is_queued_and_takes_nothing_more() {
     assert_eq!(listening.told().last(), Some(&Told::Synced(50)));
     line.submit(empty(51));
     assert_eq!(line.backlog().commits, 0);
-    assert_eq!(block_on(line.reload()).unwrap_err(), Fault::new("the strand is closed"));
+    assert_eq!(block_on(line.reload()).err().unwrap(), Fault::new("the strand is closed"));
     line.close().unwrap();
 }
 
@@ -157,18 +159,18 @@ fn on_a_real_disk_a_failed_batch_leaves_no_trace_and_a_reload_mends() {
     strand.submit(deposit(2, 3));
 
     let expected = vec![Change::Transaction(Box::new(plain::deposit(1)))];
-    let loaded = block_on(strand.reload()).unwrap();
-    assert_eq!((loaded.rows, loaded.counters.seq), (expected, 1));
+    assert_eq!(block_on(strand.reload()).unwrap().books.counters().seq, 1);
+    assert_eq!(Rows::on_disk(strand.path()).rows, expected);
     strand.submit(deposit(2, 4));
     listening.wait_for_synced(2);
-    assert_eq!(block_on(strand.reload()).unwrap().rows.len(), 2);
+    assert_eq!(block_on(strand.reload()).unwrap().books.transactions(), 2);
 }
 
 #[test]
 fn one_event_is_never_filed_twice_whatever_the_books_believe() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listening) = opened(folder.path());
-    let again = cashier_core::notice::ProviderEvent { id: cashier_core::ids::EventId(2), ..plain::confirmation(1) };
+    let again = ProviderEvent { id: EventId(2), ..plain::confirmation(1) };
     strand.submit(commit(1, vec![Change::Event(Box::new(plain::confirmation(1)))], Vec::new()));
     listening.wait_for_synced(1);
     strand.submit(commit(2, vec![Change::Event(Box::new(again))], Vec::new()));

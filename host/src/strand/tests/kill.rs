@@ -59,7 +59,7 @@ fn what_was_called_synced_survives_a_kill() {
     let promised = told.map(|seq| seq.parse().unwrap()).last().unwrap_or(promised);
 
     let (strand, _) = opened(folder.path());
-    let loaded = block_on(strand.reload()).unwrap();
+    let loaded = Rows::on_disk(strand.path());
     assert!(loaded.counters.seq >= promised, "promised {promised}, found {}", loaded.counters.seq);
     let expected: Vec<_> =
         (1..=loaded.counters.seq).map(|id| Change::Transaction(Box::new(plain::deposit(id)))).collect();

@@ -17,11 +17,18 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use cashier_core::change::{Body, Change, Commit, Counters};
-use cashier_core::ids::Seq;
+use cashier_core::customer_override::CustomerOverride;
+use cashier_core::ids::{ConfigId, EventId, Seq};
+use cashier_core::notice::ProviderEvent;
+use cashier_core::operation::BalanceOperation;
+use cashier_core::provider_config::ProviderConfig;
 use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
+use cashier_core::transaction::Transaction;
 
-use super::seal::SealKeys;
+use super::load::{self, Intake};
+use super::seal::{Seal, SealKeys};
+use super::sqlite::connect_read_only;
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{Entropy, Fault, Synced};
 
@@ -84,6 +91,55 @@ impl Synced for Listening {
 
     fn failed(&self, fault: &Fault) {
         self.note(Told::Failed(fault.to_string()));
+    }
+}
+
+/// The rows on disk one by one, in the order in which a start takes them in.
+#[derive(Default)]
+struct Rows {
+    counters: Counters,
+    rows: Vec<Change>,
+    event_keys: Vec<(ConfigId, Box<str>, EventId)>,
+}
+
+impl Rows {
+    fn on_disk(path: &Path) -> Self {
+        let mut rows = Self::default();
+        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(Counting::default()));
+        load::everything(&connect_read_only(path).unwrap(), path, &seal, &mut rows).unwrap();
+        rows
+    }
+}
+
+impl Intake for Rows {
+    fn counters(&mut self, counters: Counters) {
+        self.counters = counters;
+    }
+
+    fn config(&mut self, row: ProviderConfig) {
+        self.rows.push(Change::Config(Box::new(row)));
+    }
+
+    fn customer_override(&mut self, row: CustomerOverride) {
+        self.rows.push(Change::Override(Box::new(row)));
+    }
+
+    fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {
+        assert!(operations.iter().all(|own| own.transaction_id == row.id), "operations of another transaction");
+        self.rows.push(Change::Transaction(Box::new(row)));
+        self.rows.extend(operations.iter().map(|own| Change::Operation(Box::new(own.clone()))));
+    }
+
+    fn orphan(&mut self, row: BalanceOperation) {
+        self.rows.push(Change::Operation(Box::new(row)));
+    }
+
+    fn event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
+        self.event_keys.push((config, event_id.into(), id));
+    }
+
+    fn pending_event(&mut self, row: ProviderEvent) {
+        self.rows.push(Change::Event(Box::new(row)));
     }
 }
 

@@ -218,7 +218,7 @@ fn on_a_real_disk_synced_comes_after_the_commit_and_in_order() {
         .collect();
     assert!(seqs.is_sorted() && seqs.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] <= 7), "{seqs:?}");
 
-    let loaded = block_on(strand.reload()).unwrap();
+    let loaded = Rows::on_disk(strand.path());
     let versions: Vec<_> = loaded
         .rows
         .iter()

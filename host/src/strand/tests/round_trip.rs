@@ -42,7 +42,7 @@ fn every_row_comes_back_as_its_last_change_said() {
             (1..).zip(&commits).map(|(seq, changes)| commit(seq, changes.clone(), Vec::new())).collect();
         store.write_batch(&batch).unwrap();
         store.sync().unwrap();
-        let loaded = store.load().unwrap();
+        let loaded = Rows::on_disk(&folder.path().join("cashier.db"));
         prop_assert_eq!(loaded.counters, batch.last().unwrap().counters);
 
         let mut rows = last_of_each(commits.iter().flatten().cloned());
@@ -59,13 +59,23 @@ fn every_row_comes_back_as_its_last_change_said() {
         let pending = genuine.values().filter(|event| event.processing_status == ProcessingStatus::Pending);
         rows.extend(last_of_each(pending.map(|event| Change::Event(event.clone()))));
         prop_assert_eq!(last_of_each(loaded.rows.iter().cloned()), rows);
-        // Whoever takes the rows in meets each transaction with its operations already known.
-        let place = |wanted: &dyn Fn(&Change) -> bool| loaded.rows.iter().position(wanted);
+        let transactions: Vec<_> = loaded
+            .rows
+            .iter()
+            .filter_map(|row| match row {
+                Change::Transaction(row) => Some(row.id),
+                Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) => None,
+            })
+            .collect();
+        prop_assert!(transactions.is_sorted(), "transactions come by rising id");
+        // What the store takes in is what the rows say.
+        let taken_in = store.load().unwrap();
         for row in &loaded.rows {
-            if let Change::Operation(operation) = row {
-                let transaction =
-                    place(&|row| matches!(row, Change::Transaction(known) if known.id == operation.transaction_id));
-                prop_assert!(transaction.is_none_or(|transaction| place(&|known| known == row) < Some(transaction)));
+            if let Change::Transaction(row) = row {
+                let known = taken_in.books.aggregate(row.id).unwrap();
+                prop_assert_eq!(&known.transaction, &**row);
+                let own = |change: &Change| matches!(change, Change::Operation(own) if own.transaction_id == row.id);
+                prop_assert_eq!(known.operations.len(), loaded.rows.iter().filter(|change| own(change)).count());
             }
         }
 
@@ -131,13 +141,13 @@ fn the_journal_says_who_touched_which_rows_for_which_request() {
         Change::Event(Box::new(plain::confirmation(9))),
     ];
     let mut by_provider = Arc::unwrap_or_clone(commit(1, paid, vec![plain::notice(9, b"{}")]));
-    by_provider.actor = Actor::Provider(cashier_core::ids::ConfigId(4));
+    by_provider.actor = Actor::Provider(ConfigId(4));
     let mut by_manager = Arc::unwrap_or_clone(commit(2, Vec::new(), Vec::new()));
     by_manager.actor = Actor::Manager(cashier_core::ids::ManagerId(77));
     strand.submit(Arc::new(by_provider));
     strand.submit(Arc::new(by_manager));
     listening.wait_for_synced(2);
-    let reader = super::super::sqlite::connect_read_only(strand.path()).unwrap();
+    let reader = connect_read_only(strand.path()).unwrap();
     let mut lines = reader.prepare("SELECT * FROM commit_journal ORDER BY seq").unwrap();
     type Line = (i64, i64, i64, i64, String, String);
     let read = |row: &rusqlite::Row<'_>| Line::try_from(row);
