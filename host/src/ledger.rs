@@ -9,7 +9,9 @@ mod draft;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cashier_core::books::Books;
+use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::Seq;
+use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
@@ -118,12 +120,12 @@ impl Ledger {
         self.board.closed().await;
     }
 
-    /// Loads the books from disk after a failed commit and opens again.
-    pub async fn reopen(&self) -> Result<(), Fault> {
+    /// Loads the books from disk after a failed commit and opens again; gives the configuration that is on disk.
+    pub async fn reopen(&self) -> Result<(Vec<ProviderConfig>, Vec<CustomerOverride>), Fault> {
         // A decision that found the ledger open may still be under way: it must not submit to a strand that was reloaded
         // meanwhile. Those after it find the ledger closed.
         drop(self.books.lock());
-        let Loaded { books: fresh, .. } = self.recorder.reload().await?;
+        let Loaded { books: fresh, configs, overrides } = self.recorder.reload().await?;
         let seq = Seq(fresh.counters().seq);
         match self.books.lock() {
             Ok(mut books) => *books = fresh,
@@ -133,7 +135,7 @@ impl Ledger {
             }
         }
         self.board.open_at(seq);
-        Ok(())
+        Ok((configs, overrides))
     }
 
     /// The books, unless a commit failed or a decision panicked half way: then only a reload brings them back.

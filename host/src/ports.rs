@@ -152,7 +152,8 @@ pub trait TradingServer: Send + Sync {
     /// Everything about a login at once; `None` when there is no such account.
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
-    /// What became of an operation: `None` when the server never saw it.
+    /// What became of an operation: `None` when the server never saw it. Where it keys by our id, this is answered after
+    /// every posting that was sent before it, so that `None` proves that none of them came.
     fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
     /// Whether it keys by our operation id, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;

@@ -18,8 +18,16 @@ use crate::ports::{CatalogLine, Gateway};
 #[derive(Clone)]
 pub struct Served {
     pub config: Arc<ProviderConfig>,
-    /// Why there is none is the module's own sentence.
-    pub gateway: Result<Arc<dyn Gateway>, Arc<str>>,
+    pub gateway: Result<Arc<dyn Gateway>, NoGateway>,
+}
+
+/// Why a config has no gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoGateway {
+    /// Disabled, and nothing may still be heard under it.
+    Closed,
+    /// It should have one; the module's own sentence says why not. It is tried again.
+    Broken(Arc<str>),
 }
 
 /// Everything a request may need to know about configuration.
@@ -123,8 +131,8 @@ impl Snapshot {
         let module = match (self.module(&served.config.provider), &served.gateway) {
             (None, _) => ModuleFitness::NotLoaded { reason: "no module of this provider is listed in plugins.toml" },
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
-            (Some(_), Err(reason)) if served.config.enabled => ModuleFitness::NotLoaded { reason },
-            // A disabled config of which nothing may still be heard has no gateway; that it is disabled is the reason.
+            (Some(_), Err(NoGateway::Broken(reason))) if served.config.enabled => ModuleFitness::NotLoaded { reason },
+            // That a config is disabled is the reason, not its missing gateway.
             (Some(line), Ok(_) | Err(_)) => {
                 ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
             }

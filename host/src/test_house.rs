@@ -99,6 +99,7 @@ fn config(id: u64, brand: &str) -> ProviderConfig {
         sort_index: 0,
         created_time: TestClock::NOW,
         updated_time: TestClock::NOW,
+        terms_version: 1,
         version: 1,
     }
 }

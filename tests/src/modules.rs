@@ -136,6 +136,7 @@ pub fn config(id: u64, provider: &str) -> ProviderConfig {
         sort_index: 0,
         created_time: UnixTime(NOW),
         updated_time: UnixTime(NOW),
+        terms_version: 1,
         version: 1,
     }
 }

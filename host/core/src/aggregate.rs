@@ -48,7 +48,8 @@ impl Aggregate {
         )
     }
 
-    /// Hears provider facts and ids. The returned flag says whether anything was news.
+    /// Hears provider facts and ids, each that has room. The returned flag says whether anything was news, or that
+    /// something had no room.
     pub fn hear(
         &self,
         listener: &Listener,
@@ -59,20 +60,19 @@ impl Aggregate {
         let mut next = self.clone();
         let mut hearing = Hearing::AlreadyHeard;
         for fact in news {
-            match next.transaction.facts.hear(at.seq, at.now, fact.clone()) {
-                Hearing::News => hearing = Hearing::News,
-                Hearing::AlreadyHeard => {}
-                Hearing::Full => return (Vec::new(), Hearing::Full),
+            match (next.transaction.facts.hear(at.seq, at.now, fact.clone()), hearing) {
+                (Hearing::Full, _) | (Hearing::News | Hearing::AlreadyHeard, Hearing::Full) => hearing = Hearing::Full,
+                (Hearing::News, Hearing::News | Hearing::AlreadyHeard) => hearing = Hearing::News,
+                (Hearing::AlreadyHeard, Hearing::News | Hearing::AlreadyHeard) => {}
             }
         }
         for id in refs {
-            if next.transaction.refs.learn(id.clone()) {
+            if next.transaction.refs.learn(id.clone()) && hearing != Hearing::Full {
                 hearing = Hearing::News;
             }
         }
-        if next.transaction.provider_payment_id.is_empty()
-            && let Some(primary) = next.transaction.refs.of_kind(&listener.primary_ref_kind)
-        {
+        // Of the set, whatever was heard first: two ids of the primary kind show as the same one in any order.
+        if let Some(primary) = next.transaction.refs.of_kind(&listener.primary_ref_kind) {
             next.transaction.provider_payment_id = primary.into();
         }
         (next.settled(self, at), hearing)

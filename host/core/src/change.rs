@@ -57,6 +57,8 @@ pub enum Body {
 /// The parts of an order that live nowhere else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderDetails {
+    /// The config's [`terms_version`](crate::provider_config::ProviderConfig::terms_version) it was made under.
+    pub terms_version: u64,
     pub notify_url: Box<str>,
     pub success_url: Box<str>,
     pub failure_url: Box<str>,

@@ -68,6 +68,7 @@ impl ConfigEdit {
             sort_index: 0,
             created_time: now,
             updated_time: now,
+            terms_version: 0,
             version: 0,
         };
         self.apply(&blank, false, now)
@@ -99,13 +100,8 @@ impl ConfigEdit {
         keep_or(&mut config.sort_index, &self.sort_index);
         keep_or_secret(&mut config.secret_key, &self.secret_key);
         keep_or_secret(&mut config.config_json, &self.config_json);
-        config.replaced_webhook_secrets.retain(|replaced| !self.revoke_previous && now < replaced.until);
-        let replaced = stored.webhook_secret.clone();
         keep_or_secret(&mut config.webhook_secret, &self.webhook_secret);
-        if !self.revoke_previous && !replaced.is_empty() && config.webhook_secret != replaced {
-            let until = now.plus(REPLACED_SECRET_SECONDS);
-            config.replaced_webhook_secrets.insert(0, ReplacedSecret { secret: replaced, until });
-        }
+        config.replaced_webhook_secrets.retain(|replaced| !self.revoke_previous && now < replaced.until);
         if !config.currency.is_empty() && Currency::from_code(&config.currency).is_none() {
             return Err(Refusal::invalid(format!("currency {} is not known", config.currency)));
         }
@@ -114,12 +110,24 @@ impl ConfigEdit {
         }
         config.updated_time = now;
         config.version = stored.version.saturating_add(1);
+        if terms(&config) != terms(stored) {
+            config.terms_version = config.version;
+        }
         Ok(config)
     }
 
-    /// Whether the edit changes what is frozen once a transaction exists.
+    /// Keeps the webhook secret that `config` replaces, so that it verifies for [`REPLACED_SECRET_SECONDS`] more, unless
+    /// the edit ends it now.
+    pub fn keep_replaced(&self, config: &mut ProviderConfig, replaced: Secret, now: UnixTime) {
+        if !self.revoke_previous && !replaced.is_empty() {
+            let until = now.plus(REPLACED_SECRET_SECONDS);
+            config.replaced_webhook_secrets.insert(0, ReplacedSecret { secret: replaced, until });
+        }
+    }
+
+    /// Whether the edit may change what is frozen once a transaction exists; `config_json` may hold a merchant id.
     pub fn moves_the_ground(&self, stored: &ProviderConfig) -> bool {
-        self.check_frozen(stored).is_err()
+        self.check_frozen(stored).is_err() || self.config_json.as_ref().is_some_and(|new| !new.is_empty())
     }
 
     /// Once a transaction exists these are immutable: changing them would point old money at new credentials.
@@ -132,12 +140,23 @@ impl ConfigEdit {
             ("sandbox", self.sandbox.is_some_and(|new| new != stored.sandbox)),
         ];
         match frozen.iter().find(|(_, changed)| *changed) {
-            Some((field, _)) => Err(Refusal::invalid(format!(
-                "{field} cannot change once transactions exist under the config: make a new config"
-            ))),
+            Some((field, _)) => Err(frozen_field(field)),
             None => Ok(()),
         }
     }
+}
+
+/// The refusal of an edit that would point old money at new ground.
+pub fn frozen_field(field: &str) -> Refusal {
+    Refusal::invalid(format!("{field} cannot change once transactions exist under the config: make a new config"))
+}
+
+/// What a provider is called with, and as whom.
+fn terms(config: &ProviderConfig) -> impl PartialEq {
+    (
+        (config.provider.clone(), config.merchant_id.clone(), config.public_key.clone(), config.sandbox),
+        (config.secret_key.clone(), config.config_json.clone(), config.settings_json.clone()),
+    )
 }
 
 /// An override as CRM wrote it (the override seed page).

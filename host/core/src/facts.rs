@@ -111,7 +111,8 @@ pub struct Facts {
 pub const PROVIDER_FACTS_MAX: usize = 128;
 
 /// Of these, declines, captures wanted and other words may take this many: a customer who tries a card a hundred times
-/// must leave room for the payment that succeeds.
+/// must leave room for the payment that succeeds. The first of each sort has room always, so that no flood of one sort
+/// hides that the order was accepted, declined or closed.
 pub const PROVIDER_WORDS_MAX: usize = 64;
 
 /// The outcome of adding a provider fact.
@@ -119,16 +120,19 @@ pub const PROVIDER_WORDS_MAX: usize = 64;
 pub enum Hearing {
     News,
     AlreadyHeard,
-    /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_WORDS_MAX`] for what moves no money; the fact was not added.
+    /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_WORDS_MAX`] for what moves no money; a fact was not added.
     Full,
 }
 
 impl Facts {
     /// Adds a provider fact to the set.
     pub fn hear(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Hearing {
+        let sort = std::mem::discriminant(&fact);
+        let first_of_its_sort = || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == sort);
+        let room = if moves_money(&fact) { PROVIDER_FACTS_MAX } else { PROVIDER_WORDS_MAX };
         if self.provider.iter().any(|known| known.fact == fact) {
             Hearing::AlreadyHeard
-        } else if self.provider.len() >= if moves_money(&fact) { PROVIDER_FACTS_MAX } else { PROVIDER_WORDS_MAX } {
+        } else if self.provider.len() >= room && !first_of_its_sort() {
             Hearing::Full
         } else {
             self.provider.push(Heard { seq, at, fact });

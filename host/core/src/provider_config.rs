@@ -72,6 +72,9 @@ pub struct ProviderConfig {
     pub sort_index: i64,
     pub created_time: UnixTime,
     pub updated_time: UnixTime,
+    /// The version at which credentials, settings or mode last changed: an order made under other terms is not sent
+    /// again (API.md section 5, unknown is never failed).
+    pub terms_version: u64,
     /// Counts changes; an [`crate::eligibility::Eligible`] of an older version is stale.
     pub version: u64,
 }

@@ -1,7 +1,9 @@
 //! The one publisher of configuration: validate → commit → on disk → build the gateway → store the new picture.
 //! Edits come through a queue and are made one after another.
 
-use std::collections::BTreeMap;
+mod guard;
+mod upkeep;
+
 use std::sync::{Arc, Weak};
 
 use cashier_core::change::Change;
@@ -16,8 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Asking, House};
 use crate::ledger::{Estimate, Ledger};
-use crate::ports::{CatalogLine, Modules};
-use crate::snapshot::{Served, Snapshot};
+use crate::ports::Modules;
+use crate::snapshot::{NoGateway, Served, Snapshot};
+
+pub(super) use self::upkeep::{reloaded, reopen_broken};
 
 /// Edits that may wait; people make them, so a longer queue is a runaway client.
 pub(super) const QUEUE_MAX: usize = 64;
@@ -30,6 +34,10 @@ const HEARING_SECONDS: i64 = 540 * 24 * 60 * 60;
 pub(super) enum Order {
     Config(ManagerSession, Box<ConfigEdit>, Asking, oneshot::Sender<Result<ProviderConfig, Refusal>>),
     Override(ManagerSession, Box<OverrideEdit>, Asking, oneshot::Sender<Result<CustomerOverride, Refusal>>),
+    /// A config that should have a gateway and has none.
+    Reopen(ConfigId),
+    /// The rows on disk after a failed commit, which may have reached the disk all the same.
+    Reloaded(Vec<ProviderConfig>, Vec<CustomerOverride>),
 }
 
 /// Creates or updates a provider config.
@@ -78,6 +86,8 @@ pub(super) fn start(house: &Arc<House>, mut orders: mpsc::Receiver<Order>) {
                 Order::Override(session, edit, asking, reply) => {
                     let _ = reply.send(publish_override(&house, &session, &edit, &asking).await);
                 }
+                Order::Reopen(id) => upkeep::reopen(&house, id).await,
+                Order::Reloaded(configs, overrides) => upkeep::show_reloaded(&house, configs, overrides).await,
             }
         }
     }));
@@ -130,15 +140,17 @@ async fn write_config(
     let draft = match &stored {
         Some(stored) => {
             let has_transactions = house.ledger.glance(|books| books.config_activity(stored.id).is_some())?;
-            if has_transactions {
-                check_endpoints(house.picture().module(&stored.provider), stored, edit)?;
-            }
-            edit.apply(stored, has_transactions, now)?
+            let mut draft = edit.apply(stored, has_transactions, now)?;
+            let picture = house.picture();
+            guard::check(edit, stored, &mut draft, picture.module(&stored.provider), has_transactions, now)?;
+            draft
         }
-        None => edit.create(ConfigId(0), now)?,
+        None => {
+            let draft = edit.create(ConfigId(0), now)?;
+            guard::check_new(&draft, house.picture().module(&draft.provider))?;
+            draft
+        }
     };
-    check_json("settings_json", &draft.settings_json)?;
-    check_json("config_json", draft.config_json.expose())?;
     validate(house, &draft).await?;
 
     let _room = house.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
@@ -207,30 +219,6 @@ async fn validate(house: &House, config: &ProviderConfig) -> Result<(), Refusal>
     house.modules.validate(config).await.map_err(Refusal::invalid)
 }
 
-/// Once money rests on a config, sending its secrets to another endpoint demands that they be written anew.
-fn check_endpoints(line: Option<&CatalogLine>, stored: &ProviderConfig, edit: &ConfigEdit) -> Result<(), Refusal> {
-    let written =
-        |secret: &Option<cashier_core::provider_config::Secret>| secret.as_ref().is_some_and(|s| !s.is_empty());
-    let renewed = written(&edit.secret_key) || written(&edit.config_json);
-    let (Some(line), Some(settings), false) = (line, &edit.settings_json, renewed) else { return Ok(()) };
-    let (before, after) = (json_object(&stored.settings_json), json_object(settings));
-    match line.endpoint_settings.iter().find(|key| before.get(&***key) != after.get(&***key)) {
-        Some(key) => {
-            Err(Refusal::invalid(format!("changing {key} requires secret_key or config_json to be given anew")))
-        }
-        None => Ok(()),
-    }
-}
-
-fn json_object(text: &str) -> BTreeMap<String, serde_json::Value> {
-    serde_json::from_str(text).unwrap_or_default()
-}
-
-fn check_json(field: &str, text: &str) -> Result<(), Refusal> {
-    let is_object = text.is_empty() || serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(text).is_ok();
-    if is_object { Ok(()) } else { Err(Refusal::invalid(format!("{field} must be a JSON object as a string"))) }
-}
-
 /// Whether anything may still be heard under a config: new deposits, or old money.
 fn may_hear(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
     let activity = ledger.glance(|books| books.config_activity(config.id)).ok().flatten();
@@ -240,9 +228,9 @@ fn may_hear(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
 
 async fn serve(ledger: &Ledger, modules: &dyn Modules, config: ProviderConfig, now: UnixTime) -> Served {
     let gateway = if may_hear(ledger, &config, now) {
-        modules.open_gateway(&config).await.map_err(Arc::from)
+        modules.open_gateway(&config).await.map_err(|reason| NoGateway::Broken(reason.into()))
     } else {
-        Err("the config is disabled and nothing may still be heard under it".into())
+        Err(NoGateway::Closed)
     };
     Served { config: Arc::new(config), gateway }
 }
@@ -259,9 +247,7 @@ pub async fn first_picture(
     let mut picture = Snapshot::new(modules.catalog(), allow_sandbox_credit);
     let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
     for served in opened.await {
-        if let Err(reason) = &served.gateway
-            && served.config.enabled
-        {
+        if let Err(NoGateway::Broken(reason)) = &served.gateway {
             tracing::error!(config = %served.config.id, provider = %served.config.provider, %reason, "no gateway");
         }
         picture = picture.with_config(served);

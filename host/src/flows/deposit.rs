@@ -46,9 +46,10 @@ impl DepositOutcome {
         }
     }
 
-    /// What the customer does next; an open or unknown create call means waiting.
+    /// What the customer does next; an open or unknown create call means waiting, unless a notice has ended the payment.
     pub fn next_action(&self) -> NextAction {
         match self.transaction.first_answer {
+            FirstAnswer::Open | FirstAnswer::Unknown if self.transaction.status.is_final() => NextAction::None,
             FirstAnswer::Open | FirstAnswer::Unknown => NextAction::Wait,
             FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => self.transaction.next_action,
         }
@@ -185,6 +186,8 @@ fn bound(books: &cashier_core::books::Books, request: &DepositRequest) -> Option
 fn details(house: &House, request: &DepositRequest, eligible: &Eligible, asking: &Asking) -> OrderDetails {
     let (base, provider, config) = (&house.rules.public_url, &request.provider, eligible.config_id());
     OrderDetails {
+        // `open` finds the config at the version it was chosen at, and so under these terms.
+        terms_version: house.picture().config(config).map_or(0, |served| served.config.terms_version),
         notify_url: format!("{base}/cashier/webhook/{provider}/{config}").into(),
         success_url: request.success_url.clone(),
         failure_url: request.failure_url.clone(),

@@ -11,6 +11,7 @@ use cashier_core::session::Actor;
 use cashier_core::transaction::Transaction;
 
 use super::deposit::provider_key;
+use super::undone::Left;
 use super::{House, hearing, settle};
 use crate::ports::{Durable, Gateway, PaymentQuery, QueryAnswer};
 
@@ -55,7 +56,9 @@ pub(super) enum Asked {
 pub(super) fn start(house: &Arc<House>, id: TransactionId, question: Question) {
     let flow = Arc::clone(house);
     house.spawn.spawn(Box::pin(async move {
-        ask(&flow, id, question).await;
+        if ask(&flow, id, question).await != Asked::Heard {
+            flow.undone.leave(id, Left::Question);
+        }
     }));
 }
 

@@ -19,12 +19,16 @@ use cashier_core::transaction::{FirstAnswer, Transaction};
 use self::agenda::Agenda;
 use super::deposit::{end_create, order_of};
 use super::inquiry::{self, Asked, Question};
-use super::{House, settle};
+use super::{House, configure, settle};
 use crate::ledger::Ticket;
 use crate::ports::{CreateAnswer, Durable};
 
 /// How often duties are looked for.
 const ROUND: Duration = Duration::from_secs(5);
+
+/// Every so many rounds, gateways that did not open are tried again: a minute is soon for a sender that repeats its
+/// notices, and rare for a module that says no each time.
+const REOPEN_ROUNDS: u64 = 12;
 
 /// How long after a failed commit the books are loaded again, and again after each failure.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
@@ -68,8 +72,13 @@ pub fn start(house: &Arc<House>) {
     let clock = Arc::clone(&house.clock);
     house.spawn.resident(Box::pin(async move {
         let mut agenda = Agenda::default();
+        let mut rounds: u64 = 1;
         while let Some(house) = sweeper.upgrade() {
             round(&house, &mut agenda).await;
+            if rounds % REOPEN_ROUNDS == 0 {
+                configure::reopen_broken(&house);
+            }
+            rounds += 1;
             house.pace.forget_quiet();
             house.network_verifications.forget_quiet();
             drop(house);
@@ -85,7 +94,10 @@ async fn keep_open(house: Weak<House>) {
         house.ledger.closed().await;
         house.clock.sleep(REOPEN_PAUSE).await;
         match house.ledger.reopen().await {
-            Ok(()) => tracing::warn!("the books were loaded anew after a failed commit: the ledger is open"),
+            Ok((configs, overrides)) => {
+                tracing::warn!("the books were loaded anew after a failed commit: the ledger is open");
+                configure::reloaded(&house, configs, overrides).await;
+            }
             Err(fault) => tracing::error!(%fault, "the books could not be loaded: the ledger stays closed"),
         }
     }
@@ -95,6 +107,9 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
     let (now, ticks) = (house.clock.now(), house.clock.monotonic());
     let Ok(open) = house.ledger.glance(|books| books.unsettled()) else { return };
     agenda.keep_only(&open);
+    for (id, left) in house.undone.take() {
+        agenda.take_up(id, left);
+    }
     let mut due = agenda.in_turn(&open);
     due.retain(|id| agenda.is_due(*id, ticks));
     let (mut questions, mut postings) = (0, 0);
@@ -167,10 +182,11 @@ fn duty(aggregate: &Aggregate, now: UnixTime) -> Option<Duty> {
     if aggregate.operations.iter().any(|operation| operation.is_unsettled()) {
         return Some(Duty::Settle);
     }
-    if transaction.first_answer == FirstAnswer::Open {
+    // A notice may have told what the create call would: then it is not made again.
+    let unpaid = transaction.is_unpaid();
+    if unpaid && transaction.first_answer == FirstAnswer::Open {
         return Some(Duty::RepeatCreate);
     }
-    let unpaid = transaction.is_unpaid();
     let wants_advance = |fact: &ProviderFact| matches!(fact, ProviderFact::AdvanceWanted { .. });
     if unpaid && is_past_its_time(transaction, now) {
         return Some(Duty::Expire);
@@ -196,7 +212,7 @@ fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
     house.spawn.spawn(Box::pin(async move {
         match duty {
             Duty::RepeatCreate => repeat_create(&flow, id).await,
-            Duty::Advance => drop(inquiry::ask(&flow, id, Question::Advance).await),
+            Duty::Advance => advance(&flow, id).await,
             Duty::Ask => drop(inquiry::ask(&flow, id, Question::Status).await),
             Duty::Expire => expire(&flow, id).await,
             // The trading server's, not a provider's.
@@ -204,6 +220,14 @@ fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
         }
         drop(place);
     }));
+}
+
+/// Makes the call that the payment waits for. Where that brings no answer it may have been made before: the provider is
+/// asked.
+async fn advance(house: &Arc<House>, id: TransactionId) {
+    if inquiry::ask(house, id, Question::Advance).await != Asked::Heard {
+        inquiry::ask(house, id, Question::Status).await;
+    }
 }
 
 /// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and
@@ -227,13 +251,16 @@ async fn repeat_create(house: &Arc<House>, id: TransactionId) {
     };
     let window = gateway.idempotency_window_seconds() - WINDOW_MARGIN_SECONDS;
     let in_window = house.clock.now() < transaction.created_time.plus(window);
+    let terms = house.picture().config(transaction.config_id).map(|served| served.config.terms_version);
     let details = match house.archive.order(id).await {
-        Ok(details) => details.filter(|_| in_window),
+        // Under other credentials or settings it would be another order.
+        Ok(details) => details.filter(|details| in_window && terms == Some(details.terms_version)),
         Err(fault) => {
             tracing::error!(%fault, transaction = %id, "a stored order could not be read");
             return;
         }
     };
+    let repeated = details.is_some();
     let mut answer = match details {
         Some(details) => {
             let order: Durable<_> = durable.with(|_| Arc::new(order_of(transaction, details)));
@@ -245,12 +272,12 @@ async fn repeat_create(house: &Arc<House>, id: TransactionId) {
     if matches!(answer.ending, CreateEnding::NeverSent { .. }) {
         answer = unknown_answer();
     }
-    tracing::info!(transaction = %id, ending = ?answer.ending, repeated = in_window, "an unfinished create call was taken up");
+    tracing::info!(transaction = %id, ending = ?answer.ending, repeated, "an unfinished create call was taken up");
     if let Err(refusal) = end_create(house, id, &*gateway, answer, HOUSE_REQUEST).await {
         tracing::warn!(%refusal, transaction = %id, "the end of a create call was not recorded");
     }
     settle::start(house, id);
-    if !in_window {
+    if !repeated {
         inquiry::ask(house, id, Question::Status).await;
     }
 }

@@ -11,6 +11,7 @@ pub mod methods;
 mod pace;
 pub mod settle;
 pub mod transactions;
+mod undone;
 pub mod webhook;
 pub mod withdrawal;
 
@@ -29,6 +30,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::flights::Flights;
 use self::pace::Pace;
+use self::undone::Undone;
 use crate::ledger::{Ledger, Stamp};
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
 use crate::snapshot::{Snapshot, SnapshotCell};
@@ -69,6 +71,8 @@ pub struct House {
     settling: Flights,
     /// Transactions whose provider is being asked.
     asking: Flights,
+    /// What flows of requests left undone, for the janitor.
+    undone: Undone,
     /// Room for notices that were not genuine and are not on disk yet.
     suspects: Arc<Semaphore>,
     configure: mpsc::Sender<configure::Order>,
@@ -118,6 +122,7 @@ impl House {
             creating: Flights::default(),
             settling: Flights::default(),
             asking: Flights::default(),
+            undone: Undone::default(),
             suspects: Arc::new(Semaphore::new(webhook::SUSPECTS_WAITING_MAX)),
             configure,
             pace,

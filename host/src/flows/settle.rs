@@ -12,6 +12,7 @@ use cashier_core::status::{OperationCmd, OperationStatus};
 use futures_util::future::{Either, select};
 
 use super::House;
+use super::undone::Left;
 use crate::ports::{Durable, Posting};
 
 /// Request id of commits that the house makes on its own account.
@@ -38,9 +39,12 @@ pub(super) fn start(house: &Arc<House>, id: TransactionId) {
     house.spawn.spawn(Box::pin(async move {
         let unanswered = settle(&flow, id).await;
         drop(flight);
+        let left = unsettled(&flow, id);
         // What was planned while this run was ending found it under way and did not start another.
-        if unanswered != unsettled(&flow, id) {
+        if unanswered != left {
             start(&flow, id);
+        } else if left.is_some() {
+            flow.undone.leave(id, Left::Posting);
         }
     }));
 }
@@ -92,7 +96,8 @@ async fn due(house: &House, id: TransactionId) -> Option<Durable<(Aggregate, Bal
     Some(aggregate.with(|_| both))
 }
 
-/// Asks the trading server; `None` when it did not hear us, so that nothing new is known.
+/// Asks the trading server; `None` when it did not hear us, so that nothing new is known. What may have been sent before
+/// is asked about first; one that a keyed server never saw is judged anew before it is sent again.
 async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
     let (aggregate, operation) = due.get();
     let transaction = &aggregate.transaction;
@@ -108,11 +113,17 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
                 Err(_) => None,
             };
         }
-        // It may have happened: only a server that keys by our id may be sent it again, another is asked.
-        OperationStatus::Unknown if !house.trading.keyed_by_operation() => {
-            return house.trading.find(operation.id).await.ok().flatten();
-        }
-        OperationStatus::Planned => {
+        OperationStatus::Planned | OperationStatus::Unknown => {
+            if operation.status == OperationStatus::Unknown {
+                let found = house.trading.find(operation.id).await.ok()?;
+                // Only a server that keys by our id may be sent it again, and proves that it never came.
+                if found.is_some() || !house.trading.keyed_by_operation() {
+                    return found;
+                }
+                if !aggregate.standing().may_post {
+                    return Some(PostingOutcome::Refused { reason: "WITHHELD".into() });
+                }
+            }
             let facts = house.trading.account(operation.login).await.ok()?;
             let Some(facts) = facts else {
                 return Some(PostingOutcome::Refused { reason: "ACCOUNT_NOT_FOUND".into() });
@@ -131,7 +142,7 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
                 return None;
             }
         }
-        OperationStatus::Unknown | OperationStatus::Posted | OperationStatus::Refused => {}
+        OperationStatus::Posted | OperationStatus::Refused => {}
     }
     let posting = due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),

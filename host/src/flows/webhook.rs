@@ -21,6 +21,7 @@ pub(super) use self::suspects::SUSPECTS_WAITING_MAX;
 use super::{Asking, House, inquiry, settle};
 use crate::ledger::Estimate;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
+use crate::snapshot::{NoGateway, Served};
 
 /// Webhooks of one config that may be verified by asking its provider, each minute.
 pub(super) const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 120;
@@ -87,11 +88,17 @@ fn invalid_signature() -> Refusal {
     Refusal::new(RefusalCode::InvalidSignature, "the notice could not be verified")
 }
 
-/// The gateways that may have been meant, lowest config id first. `Err` is a config whose module is not working.
+/// The gateways that may have been meant, lowest config id first. `Err` is a config whose module is not working; one that
+/// hears nothing any more was not meant.
 fn listening(house: &House, provider: &str, addressed: Option<ConfigId>) -> Vec<Result<Arc<dyn Gateway>, ConfigId>> {
     let picture = house.picture();
     let meant = picture.configs_of(provider).filter(|served| addressed.is_none_or(|id| served.config.id == id));
-    meant.map(|served| served.gateway.as_ref().map(Arc::clone).map_err(|_| served.config.id)).collect()
+    let open = |served: &Served| match &served.gateway {
+        Ok(gateway) => Some(Ok(Arc::clone(gateway))),
+        Err(NoGateway::Broken(_)) => Some(Err(served.config.id)),
+        Err(NoGateway::Closed) => None,
+    };
+    meant.filter_map(open).collect()
 }
 
 /// A gateway's verdict that a notice is genuine.

@@ -137,6 +137,7 @@ pub(crate) mod tests {
             sort_index: -3,
             created_time: UnixTime(1_779_270_000),
             updated_time: UnixTime(1_779_270_001),
+            terms_version: 1,
             version: 1,
         }
     }

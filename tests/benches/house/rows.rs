@@ -41,6 +41,7 @@ pub(crate) fn opened(id: u64) -> (Vec<Change>, Vec<Body>) {
         locale: "de-DE".into(),
         ip: "192.0.2.77".into(),
         nonce: u128::from(id) << 64,
+        terms_version: 1,
     };
     let body = Body::Order { transaction_id: transaction.id, details };
     (vec![Change::Transaction(Box::new(transaction))], vec![body])

@@ -5,13 +5,11 @@ use crate::facts::{Doubt, ProviderFact};
 use crate::operation::{self, BalanceOperation};
 use crate::standing;
 use crate::status::{Source, TransactionStatus};
-use crate::transaction::{FirstAnswer, Transaction};
+use crate::transaction::Transaction;
 
 pub(super) fn has_duty(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
-    let create_open = transaction.source == Source::Provider && transaction.first_answer == FirstAnswer::Open;
     let unpaid = transaction.source == Source::Provider && transaction.is_unpaid();
-    create_open
-        || unpaid
+    unpaid
         || operations.iter().any(BalanceOperation::is_unsettled)
         || (!transaction.status.is_final() && (transaction.expires_time.is_set() || must_ask(transaction)))
         || owes(transaction, operations)

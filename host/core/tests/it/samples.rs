@@ -80,6 +80,7 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         sort_index: 0,
         created_time: NOW,
         updated_time: NOW,
+        terms_version: 1,
         version: 1,
     }
 }

@@ -146,3 +146,15 @@ fn the_set_of_facts_is_bounded() {
     let newest = Heard { seq: Seq(128), at: NOW, fact: ProviderFact::RefundedTotal { minor: 127 } };
     assert_eq!(facts.provider.last(), Some(&newest));
 }
+
+#[test]
+fn a_flood_of_declines_hides_neither_the_end_nor_the_payment() {
+    use cashier_core::facts::{Hearing, PROVIDER_WORDS_MAX};
+    let declines = (0..PROVIDER_WORDS_MAX).map(|number| ProviderFact::Declined { reason: number.to_string().into() });
+    let mut facts = heard(declines);
+    let mut hear = |fact| facts.hear(Seq(999), NOW, fact);
+    assert_eq!(hear(ProviderFact::Declined { reason: "one more".into() }), Hearing::Full);
+    assert_eq!(hear(ProviderFact::Accepted), Hearing::News);
+    assert_eq!(hear(ProviderFact::Cancelled { reason: "EXPIRED".into() }), Hearing::News);
+    assert_eq!(hear(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }), Hearing::News);
+}

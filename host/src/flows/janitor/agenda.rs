@@ -7,6 +7,7 @@ use std::time::Duration;
 use cashier_core::ids::{ConfigId, TransactionId};
 
 use super::{ASK_PAUSE_MIN, Duty};
+use crate::flows::undone::Left;
 
 /// A payment that is pending for days is still asked about four times a day.
 const ASK_PAUSE_MAX: i64 = 6 * 60 * 60;
@@ -36,6 +37,8 @@ pub(super) struct Agenda {
 
 #[derive(Debug, Clone, Copy)]
 struct Pause {
+    /// What was tried; none when nothing was due.
+    duty: Option<Duty>,
     until: Duration,
     tries: u32,
 }
@@ -47,7 +50,7 @@ impl Agenda {
 
     /// `most` is the longest pause that misses no moment known before, such as an expiry.
     pub(super) fn tried(&mut self, id: TransactionId, duty: Duty, now: Duration, most: i64) {
-        let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
+        let tries = self.tries(id, duty);
         let (least, longest) = match duty {
             Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
             Duty::RepeatCreate => (REPEAT_PAUSE_MIN, ASK_PAUSE_MAX),
@@ -55,12 +58,29 @@ impl Agenda {
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
         let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));
-        self.pauses.insert(id, Pause { until, tries: tries.saturating_add(1) });
+        self.pauses.insert(id, Pause { duty: Some(duty), until, tries: tries.saturating_add(1) });
     }
 
     pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration) {
-        let tries = self.pauses.get(&id).map_or(0, |pause| pause.tries);
-        self.pauses.insert(id, Pause { until: now.saturating_add(IDLE_PAUSE), tries });
+        let before = self.pauses.get(&id).copied();
+        let (duty, tries) = before.map_or((None, 0), |pause| (pause.duty, pause.tries));
+        self.pauses.insert(id, Pause { duty, until: now.saturating_add(IDLE_PAUSE), tries });
+    }
+
+    /// How often this very duty was tried in a row.
+    fn tries(&self, id: TransactionId, duty: Duty) -> u32 {
+        self.pauses.get(&id).filter(|pause| pause.duty == Some(duty)).map_or(0, |pause| pause.tries)
+    }
+
+    /// Makes due at once what a flow left undone, unless the pause was earned by trying that.
+    pub(super) fn take_up(&mut self, id: TransactionId, left: Left) {
+        let earned = self.pauses.get(&id).is_some_and(|pause| match left {
+            Left::Posting => pause.duty == Some(Duty::Settle),
+            Left::Question => false,
+        });
+        if !earned {
+            self.pauses.remove(&id);
+        }
     }
 
     /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.

@@ -1,14 +1,22 @@
 //! Edits of configs while deposits come.
 
-use cashier_core::edit::ConfigEdit;
-use cashier_core::ids::{ConfigId, ManagerId};
-use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::session::{ManagerSession, Role};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{AMOUNT, World, paid};
+use cashier_core::edit::ConfigEdit;
+use cashier_core::ids::{ConfigId, ManagerId};
+use cashier_core::provider_config::Secret;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{ManagerSession, Role};
+
+use super::provider::Create;
+use super::world::{AMOUNT, World, lock, paid};
 use crate::flows::{Asking, configure};
+use crate::ports::QueryAnswer;
+
+fn first() -> ConfigEdit {
+    ConfigEdit { id: Some(ConfigId(1)), ..ConfigEdit::default() }
+}
 
 fn save(world: &World, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
     let house = Arc::clone(&world.house);
@@ -46,4 +54,93 @@ async fn a_config_that_is_disabled_hears_of_its_old_money() {
     assert_eq!(world.deposit("new").await.unwrap_err().code, RefusalCode::MethodNotAvailable);
     world.notice(None, vec![paid("e1", &transaction.reference)]).await.unwrap();
     assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_forms_of_a_credential_are_guarded_alike_once_money_rests_on_them() {
+    let world = World::new().await;
+    world.deposit("k").await.unwrap();
+    let json = |text: &str| Some(Secret::new(text));
+    let moved = || ConfigEdit { settings_json: Some(r#"{"api_base":"https://b.example"}"#.into()), ..first() };
+    let renewed = || ConfigEdit { secret_key: json("sk_2"), webhook_secret: json("wh_2"), ..moved() };
+    let table = [
+        ("another merchant", ConfigEdit { config_json: json(r#"{"merchant_id":"other"}"#), ..first() }, "merchant_id"),
+        (
+            "another endpoint",
+            ConfigEdit { config_json: json(r#"{"api_base":"https://b"}"#), ..first() },
+            "secret_key and",
+        ),
+        ("nothing renewed", ConfigEdit { config_json: json("{}"), ..moved() }, "secret_key and webhook_secret"),
+        ("one renewed", ConfigEdit { secret_key: json("sk_2"), ..moved() }, "webhook_secret"),
+        (
+            "a secret shown",
+            ConfigEdit { settings_json: Some(r#"{"secret_key":"x"}"#.into()), ..first() },
+            "secret_key is a",
+        ),
+        ("no object", ConfigEdit { settings_json: Some("[]".into()), ..first() }, "settings_json must be"),
+    ];
+    for (what, edit, named) in table {
+        let refusal = save(&world, edit).await.expect_err(what);
+        assert!(refusal.code == RefusalCode::InvalidData && refusal.message.contains(named), "{what}: {refusal}");
+    }
+    save(&world, renewed()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_secret_replaced_in_either_form_verifies_for_a_week_more() {
+    let world = World::new().await;
+    let json = |text: &str| Some(Secret::new(text));
+    let kept = |world: &World| -> Vec<String> {
+        let picture = world.house.picture();
+        let replaced = picture.config(ConfigId(1)).unwrap().config.replaced_webhook_secrets.clone();
+        replaced.iter().map(|old| old.secret.expose().to_owned()).collect()
+    };
+    save(&world, ConfigEdit { config_json: json(r#"{"webhook_secret":"A"}"#), ..first() }).await.unwrap();
+    assert_eq!(kept(&world), ["wh"], "the column's own gave way to the object's");
+    save(&world, ConfigEdit { config_json: json(r#"{"webhook_secret":"B"}"#), ..first() }).await.unwrap();
+    assert_eq!(kept(&world), ["A", "wh"]);
+    save(&world, ConfigEdit { webhook_secret: json("unseen"), ..first() }).await.unwrap();
+    assert_eq!(kept(&world), ["A", "wh"], "the object's still wins, so nothing was replaced");
+    world.pass(7 * 86_400 + 1).await;
+    let revoke = ConfigEdit { config_json: json(r#"{"webhook_secret":"C"}"#), revoke_previous: true, ..first() };
+    save(&world, revoke).await.unwrap();
+    assert!(kept(&world).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_is_not_made_again_under_other_credentials() {
+    let world = World::new().await;
+    lock(&world.provider.creates).push_back(Create::Silent);
+    let transaction = world.deposit("k").await.unwrap().transaction;
+    let limits = ConfigEdit { sort_index: Some(7), ..first() };
+    save(&world, limits).await.unwrap();
+    save(&world, ConfigEdit { secret_key: Some(Secret::new("sk_of_another_account")), ..first() }).await.unwrap();
+    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(paid("", &transaction.reference))));
+    world.pass(120).await;
+    assert_eq!(world.provider.told(), 1, "to another account it would be a second payment");
+    assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT), "it was asked about");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_did_not_open_is_tried_again() {
+    let mut world = World::new().await;
+    let transaction = world.deposit("k").await.unwrap().transaction;
+    lock(&world.provider.unloaded).push(ConfigId(1));
+    world.crash().await;
+    let deaf = world.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap_err();
+    assert_eq!(deaf.code, RefusalCode::ProviderUnavailable);
+    lock(&world.provider.unloaded).clear();
+    world.pass(70).await;
+    world.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_hears_nothing_more_is_not_a_module_that_does_not_work() {
+    let world = World::with_configs(&[1, 2]).await;
+    save(&world, ConfigEdit { id: Some(ConfigId(2)), enabled: Some(false), ..ConfigEdit::default() }).await.unwrap();
+    for addressed in [None, Some(2)] {
+        let refusal = world.raw_notice(addressed, "forged".into()).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::InvalidSignature, "{addressed:?}");
+    }
 }

@@ -123,6 +123,39 @@ async fn a_failed_commit_of_the_end_is_found_again_under_the_same_reference() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_create_that_a_crash_cut_after_its_payment_was_told_is_over() {
+    let mut world = World::new().await;
+    lock(&world.provider.creates).push_back(Create::Slow(3));
+    let asked = tokio::spawn(world.deposit("k"));
+    world.pass(1).await;
+    let reference = lock(&world.provider.told)[0].clone();
+    world.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    world.crash().await;
+    asked.abort();
+    world.pass(600).await;
+    assert_eq!(world.provider.told(), 1, "what a notice told is not asked for again");
+    assert_eq!(world.house.ledger.glance(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
+    let again = world.deposit("k").await.unwrap();
+    assert_eq!((again.transaction.status.number(), again.next_action()), (3, NextAction::None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_create_that_was_confirmed_without_an_amount_is_asked_about() {
+    let mut world = World::new().await;
+    lock(&world.provider.creates).push_back(Create::Slow(3));
+    let asked = tokio::spawn(world.deposit("k"));
+    world.pass(1).await;
+    let reference = lock(&world.provider.told)[0].clone();
+    let unstated = cashier_core::notice::Update { amount: None, ..paid("e1", &reference) };
+    world.notice(Some(1), vec![unstated]).await.unwrap();
+    world.crash().await;
+    asked.abort();
+    world.answers(&reference, QueryAnswer::Heard(Box::new(paid("", &reference))));
+    world.pass(120).await;
+    assert_eq!(world.trading.balance(), AMOUNT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_create_is_found_by_asking_once_the_window_is_over() {
     let world = World::new().await;
     world.provider.window_seconds.store(0, Ordering::SeqCst);

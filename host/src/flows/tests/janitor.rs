@@ -86,6 +86,46 @@ async fn a_clock_set_back_delays_no_credit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_earned_by_asking_does_not_put_off_a_credit() {
+    let world = World::new().await;
+    let transaction = world.deposit("k").await.unwrap().transaction;
+    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.pass(40_000).await;
+    lock(&world.trading.script).push_back(Post::Lost);
+    world.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    world.pass(20).await;
+    assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_capture_whose_answer_was_lost_is_found_by_asking() {
+    let world = World::new().await;
+    world.provider.expiry_seconds.store(0, Ordering::SeqCst);
+    let transaction = world.deposit("k").await.unwrap().transaction;
+    *lock(&world.provider.advance) = Some(QueryAnswer::NoAnswer("captured already".into()));
+    let reference = Some(transaction.reference.clone());
+    let approved = Update { advance: true, reference, ..update("e1", ProviderStatus::Pending) };
+    world.notice(Some(1), vec![approved]).await.unwrap();
+    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(paid("", &transaction.reference))));
+    world.pass(120).await;
+    assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unanswered_posting_is_not_sent_again_once_there_is_doubt() {
+    let world = World::new().await;
+    let transaction = world.deposit("k").await.unwrap().transaction;
+    lock(&world.trading.script).push_back(Post::Lost);
+    world.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    let second = Update { payment_id: "pay_2".into(), ..paid("e2", &transaction.reference) };
+    world.notice(Some(1), vec![second]).await.unwrap();
+    world.pass(300).await;
+    let known = world.known(transaction.id).transaction;
+    assert_eq!((known.status.number(), &*known.reason.code), (9, "SECOND_PAYMENT"));
+    assert_eq!((world.trading.balance(), world.unsettled_operations(transaction.id)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_duties_that_cannot_end_starve_no_other() {
     let world = World::new().await;
     let mut ids = Vec::new();

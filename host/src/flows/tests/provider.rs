@@ -176,7 +176,7 @@ impl Modules for Shelf {
             health: "ok".into(),
             sha256: Box::default(),
             brands: None,
-            endpoint_settings: Vec::new(),
+            endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
         }])
     }
@@ -230,6 +230,7 @@ pub(super) fn config(id: u64) -> ProviderConfig {
         sort_index: 0,
         created_time: UnixTime(1),
         updated_time: UnixTime(1),
+        terms_version: 1,
         version: 1,
     }
 }

@@ -185,6 +185,7 @@ fn row() -> Row {
         sort_index: 0,
         created_time: UnixTime(1),
         updated_time: UnixTime(1),
+        terms_version: 1,
         version: 1,
     }
 }

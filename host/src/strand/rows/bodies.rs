@@ -22,7 +22,7 @@ const PUT_NOTICE: &str = put_notice!("notice");
 const PUT_UNPROVEN_NOTICE: &str = put_notice!("unproven_notice");
 const PUT_ANSWER: &str = "REPLACE INTO answer (transaction_id, redirect_url, instructions_json) VALUES (?,?,?)";
 const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, success_url, failure_url, locale, ip, \
-                         nonce) VALUES (?,?,?,?,?,?,?)";
+                         nonce, terms_version) VALUES (?,?,?,?,?,?,?,?)";
 
 /// At most one of the tables has it.
 pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
@@ -30,7 +30,7 @@ pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, metho
 pub(in crate::strand) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
 pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
-                                               nonce FROM stored_order WHERE transaction_id = ?1";
+                                               nonce, terms_version FROM stored_order WHERE transaction_id = ?1";
 
 pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Standing) -> Result<(), rusqlite::Error> {
     let Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body } = notice else {
@@ -80,6 +80,7 @@ pub(super) fn put_order(
         .text(&details.locale)
         .text(&details.ip)
         .blob(&details.nonce.to_be_bytes())
+        .id(details.terms_version)
         .run()
 }
 
@@ -109,5 +110,6 @@ pub(in crate::strand) fn read_order(cells: &mut Cells<'_, '_>) -> Result<OrderDe
         locale: cells.text()?,
         ip: cells.text()?,
         nonce: u128::from_be_bytes(cells.bytes()?),
+        terms_version: cells.id()?,
     })
 }

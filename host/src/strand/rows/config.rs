@@ -15,12 +15,12 @@ macro_rules! columns {
     () => {
         "id, provider, brand, method, country, currency, merchant_id, public_key, secret_key_sealed, \
          webhook_secret_sealed, replaced_secrets_sealed, settings_json, config_json_sealed, min_amount, max_amount, \
-         sandbox, enabled, sort_index, created_time, updated_time, version"
+         sandbox, enabled, sort_index, created_time, updated_time, terms_version, version"
     };
 }
 
 const PUT: &str =
-    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
 
@@ -65,6 +65,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderConfig) -> Result<(), F
             .int(row.sort_index)
             .time(row.created_time)
             .time(row.updated_time)
+            .id(row.terms_version)
             .id(row.version)
             .run()
     };
@@ -100,6 +101,7 @@ pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>, seal: &Seal) -> Result<
         sort_index: cells.int()?,
         created_time: cells.time()?,
         updated_time: cells.time()?,
+        terms_version: cells.id()?,
         version: cells.id()?,
     })
 }

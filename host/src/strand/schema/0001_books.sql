@@ -149,7 +149,8 @@ CREATE TABLE stored_order (
   failure_url    TEXT NOT NULL,
   locale         TEXT NOT NULL,
   ip             TEXT NOT NULL,
-  nonce          BLOB NOT NULL -- 16 bytes, big-endian
+  nonce          BLOB NOT NULL, -- 16 bytes, big-endian
+  terms_version  INTEGER NOT NULL -- of the config it was made under
 ) STRICT;
 
 -- Columns that end in _sealed hold version | key id | nonce | ciphertext (host/src/strand/seal.rs).
@@ -174,6 +175,7 @@ CREATE TABLE provider_config (
   sort_index              INTEGER NOT NULL,
   created_time            INTEGER NOT NULL,
   updated_time            INTEGER NOT NULL,
+  terms_version           INTEGER NOT NULL, -- the version at which credentials or settings last changed
   version                 INTEGER NOT NULL
 ) STRICT;
 

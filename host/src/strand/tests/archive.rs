@@ -28,6 +28,7 @@ fn order() -> OrderDetails {
         locale: "de".into(),
         ip: "203.0.113.7".into(),
         nonce: u128::MAX - 5,
+        terms_version: 7,
     }
 }
 

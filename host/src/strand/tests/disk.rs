@@ -33,6 +33,7 @@ fn config() -> ProviderConfig {
         sort_index: -3,
         created_time: UnixTime(1),
         updated_time: UnixTime(2),
+        terms_version: 2,
         version: 3,
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
                 sort_index,
                 created_time,
                 updated_time,
+                terms_version: version / 2,
                 version,
             }
         })

@@ -1,0 +1,60 @@
+//! What keeps the picture true without an edit: gateways that failed to open are tried again, and after a failed commit the
+//! rows on disk are shown, whichever of them the edit under way was told of.
+
+use std::sync::Arc;
+
+use cashier_core::customer_override::CustomerOverride;
+use cashier_core::ids::ConfigId;
+use cashier_core::provider_config::ProviderConfig;
+
+use super::{Order, serve, show};
+use crate::flows::House;
+use crate::snapshot::{NoGateway, Served, Snapshot};
+
+/// Gateways tried again at one time, so that edits by persons find room in the queue.
+const REOPENED_AT_ONCE_MAX: usize = 16;
+
+/// Asks for another try at every gateway that should be open and whose module is there.
+pub(in crate::flows) fn reopen_broken(house: &House) {
+    let picture = house.picture();
+    let loaded = |served: &&Served| picture.module(&served.config.provider).is_some_and(|line| line.available);
+    let broken = picture.configs().filter(|served| is_broken(served)).filter(loaded);
+    for served in broken.take(REOPENED_AT_ONCE_MAX) {
+        // A full queue is full of edits, which open gateways themselves; the next round asks again.
+        let _ = house.configure.try_send(Order::Reopen(served.config.id));
+    }
+}
+
+fn is_broken(served: &Served) -> bool {
+    matches!(served.gateway, Err(NoGateway::Broken(_)))
+}
+
+pub(super) async fn reopen(house: &House, id: ConfigId) {
+    let Some(broken) = house.picture().config(id).filter(|served| is_broken(served)).cloned() else { return };
+    let served = serve(&house.ledger, &*house.modules, ProviderConfig::clone(&broken.config), house.clock.now()).await;
+    if served.gateway.is_ok() {
+        tracing::info!(config = %id, provider = %served.config.provider, "a gateway was opened at another try");
+        show(house, served);
+    }
+}
+
+/// Hands the rows on disk to the publisher.
+pub(in crate::flows) async fn reloaded(house: &House, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
+    // The publisher ends with the house alone.
+    let _ = house.configure.send(Order::Reloaded(configs, overrides)).await;
+}
+
+pub(super) async fn show_reloaded(house: &House, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
+    for config in configs {
+        let shown = house.picture().config(config.id).is_some_and(|served| *served.config == config);
+        if !shown {
+            tracing::warn!(config = %config.id, "a config whose commit was not confirmed is on disk: it is shown");
+            show(house, serve(&house.ledger, &*house.modules, config, house.clock.now()).await);
+        }
+    }
+    for row in overrides {
+        if house.picture().customer_override(row.id) != Some(&row) {
+            house.snapshot.store(Arc::new(Snapshot::clone(&house.picture()).with_override(row)));
+        }
+    }
+}
