@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::flows::{House, Ports, Rules, configure, janitor};
 use crate::http;
 use crate::http::serve::{Door, Surroundings};
-use crate::http::session::{SessionKeys, parse_keys};
+use crate::http::session::{SessionKeys, following, parse_keys};
 use crate::ledger::{Admission, Board, Ledger};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginSettings, Plugins, World};
@@ -132,6 +132,10 @@ impl CashierManager {
         };
         let house = House::new(ledger, picture, ports, rules);
         janitor::start(&house);
+        if let Some(file) = settings.session_keys_file.clone() {
+            let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
+            house.spawn.resident(Box::pin(following::follow(file, text, keys, clock)));
+        }
 
         let (stop, stopped) = watch::channel(false);
         let surroundings = Surroundings {

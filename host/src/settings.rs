@@ -57,6 +57,8 @@ pub struct Settings {
     pub allow_sandbox_credit: Vec<Box<str>>,
     /// The text of the session key file: lines of `kid:hex`.
     pub session_keys: Zeroizing<String>,
+    /// That file, followed while the server runs; `None` where the keys came from the environment.
+    pub session_keys_file: Option<PathBuf>,
     /// The text of the seal key file: lines of `number:hex`, 32 bytes each, the highest number seals.
     pub seal_keys: Zeroizing<String>,
     /// Proxies whose `x-forwarded-for` is believed.
@@ -121,6 +123,13 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let written: Written = toml::from_str(text).map_err(|error| SettingsError(error.message().to_owned()))?;
         let customer_listen = address("customer_listen", written.customer_listen, "127.0.0.1:8080")?;
+        let public_url = written.public_url.as_deref().map(base_url).transpose()?;
+        if public_url.is_none() && customer_listen.ip().is_unspecified() {
+            return Err(SettingsError(format!(
+                "public_url is needed: nobody reaches this server as {customer_listen}, and providers are told where to \
+                 send their notices"
+            )));
+        }
         let here = |path: Option<PathBuf>, default: &str| folder.join(path.unwrap_or_else(|| default.into()));
         let session_file = written.session_keys_file.map(|path| folder.join(path));
         let seal_file = written.seal_keys_file.map(|path| folder.join(path));
@@ -128,11 +137,12 @@ impl Settings {
             customer_listen,
             manager_listen: address("manager_listen", written.manager_listen, "127.0.0.1:8081")?,
             watch_listen: address("watch_listen", written.watch_listen, "127.0.0.1:8082")?,
-            public_url: written.public_url.as_deref().map(base_url).transpose()?,
+            public_url,
             bases: here(written.bases, "bases"),
             var: here(written.var, "var"),
             plugins: here(written.plugins, "plugins.toml"),
             allow_sandbox_credit: written.allow_sandbox_credit.into_iter().map(Box::from).collect(),
+            session_keys_file: session_file.clone(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: written.trusted_proxies,
@@ -225,6 +235,7 @@ mod tests {
             ("public_url = \"ftp://x\"", "public_url"),
             ("public_urll = \"http://x\"", "public_urll"),
             ("session_keys_file = \"absent.key\"", "session_keys_file"),
+            ("customer_listen = \"0.0.0.0:8080\"", "public_url is needed"),
             ("tls_key_file = \"key.pem\"", "tls_certificate_file"),
         ];
         for (text, named) in table {

@@ -285,7 +285,10 @@ async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId)
     if !deposit::same_order(&on_disk(house, id).await?, request) {
         return Err(deposit::key_conflict());
     }
+    // The wait for another caller's flight is the provider's time.
+    let began = house.clock.monotonic();
     house.creating.landed(id).await;
+    let provider_time = house.clock.monotonic().saturating_sub(began);
     let transaction = on_disk(house, id).await?;
     let answer = match transaction.first_answer {
         FirstAnswer::Accepted => house.archive.answer(id).await.map_err(|fault| {
@@ -294,7 +297,7 @@ async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId)
         })?,
         FirstAnswer::Open | FirstAnswer::Declined | FirstAnswer::NeverSent | FirstAnswer::Unknown => None,
     };
-    Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time: Duration::ZERO })
+    Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time })
 }
 
 async fn on_disk(house: &House, id: TransactionId) -> Result<Transaction, Refusal> {

@@ -75,11 +75,12 @@ pub fn start(house: &Arc<House>) {
         let mut rounds: u64 = 1;
         while let Some(house) = sweeper.upgrade() {
             round(&house, &mut agenda).await;
-            if rounds % REOPEN_ROUNDS == 0 {
+            if rounds.is_multiple_of(REOPEN_ROUNDS) {
                 configure::reopen_broken(&house);
             }
             rounds += 1;
             house.pace.forget_quiet();
+            house.withdrawals.forget_quiet();
             house.network_verifications.forget_quiet();
             drop(house);
             clock.sleep(ROUND).await;

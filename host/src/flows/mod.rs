@@ -78,6 +78,8 @@ pub struct House {
     configure: mpsc::Sender<configure::Order>,
     /// Deposits of one customer.
     pace: Pace<CustomerId>,
+    /// Withdrawal requests of one customer.
+    withdrawals: Pace<CustomerId>,
     /// Network verifications of one config's webhooks.
     network_verifications: Pace<ConfigId>,
 }
@@ -126,6 +128,7 @@ impl House {
             suspects: Arc::new(Semaphore::new(webhook::SUSPECTS_WAITING_MAX)),
             configure,
             pace,
+            withdrawals: Pace::new(withdrawal::PER_MINUTE, Arc::clone(&house_clock)),
             network_verifications: Pace::new(webhook::NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(&house_clock)),
         });
         configure::start(&house, orders);

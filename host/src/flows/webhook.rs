@@ -105,6 +105,8 @@ fn listening(house: &House, provider: &str, addressed: Option<ConfigId>) -> Vec<
 struct Accepted {
     notice: VerifiedNotice,
     acknowledgement: Option<Acknowledgement>,
+    /// Time spent asking the provider whether the notice is its own.
+    provider_time: Duration,
 }
 
 enum Judged {
@@ -139,11 +141,12 @@ async fn judge(
             continue;
         }
         asked.push(listener.config_id);
-        match verify(house, &**gateway, raw, addressed).await {
+        let (verdict, provider_time) = verify(house, &**gateway, raw, addressed).await;
+        match verdict {
             Verdict::Genuine { updates, acknowledgement } => {
                 owner = owner_of(house, gateways, listener, &updates);
                 let notice = VerifiedNotice::assertion(listener.clone(), updates);
-                accepted = Some(Accepted { notice, acknowledgement });
+                accepted = Some(Accepted { notice, acknowledgement, provider_time });
                 if owner.is_none_or(|owner| asked.contains(&owner)) {
                     break;
                 }
@@ -171,19 +174,21 @@ async fn judge(
 }
 
 /// Offline first. What a module cannot tell offline it may ask its provider, on the addressed form and at a pace, so that
-/// an open door does not make us call providers.
-async fn verify(house: &House, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> Verdict {
+/// an open door does not make us call providers. The time that took is the provider's.
+async fn verify(house: &House, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> (Verdict, Duration) {
     let offline = gateway.verify(raw, true).await;
     match &offline {
         Verdict::CannotTell(_) if addressed => {}
         Verdict::Genuine { .. } | Verdict::NotGenuine(_) | Verdict::CannotTell(_) | Verdict::NotWorking(_) => {
-            return offline;
+            return (offline, Duration::ZERO);
         }
     }
-    match house.network_verifications.check(gateway.listener().config_id) {
-        Ok(()) => gateway.verify(raw, false).await,
-        Err(_) => offline,
+    if house.network_verifications.check(gateway.listener().config_id).is_err() {
+        return (offline, Duration::ZERO);
     }
+    let began = house.clock.monotonic();
+    let verdict = gateway.verify(raw, false).await;
+    (verdict, house.clock.monotonic().saturating_sub(began))
 }
 
 /// The config of the transaction that the updates name, by our reference or else by an id known under one of the
@@ -229,7 +234,8 @@ async fn hear(
     if let Some(id) = filed.due.last() {
         settle::within_patience(house, *id).await;
     }
-    answer(house, filed, accepted.acknowledgement).await
+    let outcome = answer(house, filed, accepted.acknowledgement).await?;
+    Ok(WebhookOutcome { provider_time: accepted.provider_time, ..outcome })
 }
 
 async fn answer(

@@ -14,6 +14,9 @@ use cashier_core::withdrawal::{self, WithdrawalRequest};
 use super::{Asking, House};
 use crate::ledger::Estimate;
 
+/// Requests of one customer in a minute: each is a row that a person reads.
+pub(super) const PER_MINUTE: u32 = 30;
+
 /// Records a withdrawal request, or shows the one that its idempotency key stands for.
 pub async fn withdraw(
     house: &Arc<House>,
@@ -21,6 +24,7 @@ pub async fn withdraw(
     request: WithdrawalRequest,
     asking: Asking,
 ) -> Result<Transaction, Refusal> {
+    house.withdrawals.check(session.customer_id())?;
     let account = house.own_account(session, request.login).await?;
     let earlier = house.ledger.glance(|books| bound(books, &request))?;
     if earlier.is_none() {

@@ -2,6 +2,8 @@
 //! The clock is handed in and nothing is cached: a check costs two hashes of a short text, finding a token in a cache
 //! costs one, and a key that was removed must end its tokens at once.
 
+pub mod following;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -28,11 +28,15 @@ impl Watched for House {
 
     fn metrics(&self) -> String {
         let open = u8::from(self.ledger.is_open());
-        let transactions = self.ledger.glance(|books| books.transactions()).unwrap_or_default();
-        let duties = self.ledger.glance(|books| books.unsettled().len()).unwrap_or_default();
-        format!(
+        let opened = format!(
             "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\n\
-             cashier_ledger_open {open}\n\
+             cashier_ledger_open {open}\n"
+        );
+        // What cannot be counted is left out: a zero would be a lie.
+        let counted = self.ledger.glance(|books| (books.transactions(), books.unsettled().len()));
+        let Ok((transactions, duties)) = counted else { return opened };
+        format!(
+            "{opened}\
              # HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\n\
              cashier_transactions {transactions}\n\
              # HELP cashier_duties Transactions with something left to do.\n# TYPE cashier_duties gauge\n\

@@ -47,7 +47,9 @@ pub const DELETE: Command = Command {
 fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
     let picture = call.house.picture();
     let page = page(call, &picture)?;
-    let lines = module::visible(picture.catalog(), &call.session);
+    // Asked anew: how a module fares changes between two pictures.
+    let catalog = call.house.modules.catalog();
+    let lines = module::visible(&catalog, &call.session);
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
         fields.array("rows", &page.rows, |out, row| config::write(out, row)).number("count", page.count).array(

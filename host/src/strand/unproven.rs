@@ -5,10 +5,17 @@ use rusqlite::Connection;
 
 /// Unproven events, and unproven notices, kept at most. A day of a scanner's knocking at one per ten seconds.
 pub(super) const UNPROVEN_ROWS_MAX: u64 = 10_000;
-/// Bytes of unproven bodies kept at most: 64 MiB, which is 64 bodies of the largest size the door takes.
+/// Bytes of unproven notices kept at most, bodies and what stands around them: 64 MiB.
 pub(super) const UNPROVEN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// When a bound is passed, this share is cleared at once, so that not every commit deletes.
 const CLEARED_SHARE: u64 = 10;
+
+/// What a notice takes, its texts included.
+macro_rules! notice_bytes {
+    () => {
+        "length(body) + octet_length(headers_json) + octet_length(path) + octet_length(raw_query)"
+    };
+}
 
 /// How full the bounded area is, counted along with the writes of this connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,13 +26,13 @@ pub(super) struct Unproven {
 }
 
 impl Unproven {
-    /// Counts what is on disk; bodies are measured, not read.
+    /// Counts what is on disk; notices are measured, not read.
     pub(super) fn count(connection: &Connection) -> Result<Self, rusqlite::Error> {
         let whole = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
         Ok(Self {
             events: whole("SELECT count(*) FROM unproven_event")?,
             notices: whole("SELECT count(*) FROM unproven_notice")?,
-            bytes: whole("SELECT coalesce(sum(length(body)), 0) FROM unproven_notice")?,
+            bytes: whole(concat!("SELECT coalesce(sum(", notice_bytes!(), "), 0) FROM unproven_notice"))?,
         })
     }
 
@@ -49,9 +56,13 @@ impl Unproven {
         let bytes_kept = UNPROVEN_BYTES_MAX - UNPROVEN_BYTES_MAX / CLEARED_SHARE;
         // Newest first, each row with the sum of what is newer: what lies beyond the kept share goes.
         connection.execute(
-            "DELETE FROM unproven_notice WHERE id IN (SELECT id FROM (SELECT id, \
-             row_number() OVER newest AS place, sum(length(body)) OVER newest AS bytes FROM unproven_notice \
-             WINDOW newest AS (ORDER BY id DESC)) WHERE place > ?1 OR bytes > ?2)",
+            concat!(
+                "DELETE FROM unproven_notice WHERE id IN (SELECT id FROM (SELECT id, \
+                 row_number() OVER newest AS place, sum(",
+                notice_bytes!(),
+                ") OVER newest AS bytes FROM unproven_notice WINDOW newest AS (ORDER BY id DESC)) \
+                 WHERE place > ?1 OR bytes > ?2)"
+            ),
             [rows_kept.cast_signed(), bytes_kept.cast_signed()],
         )?;
         connection.execute(

@@ -9,7 +9,7 @@ use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use cashier_core::time::UnixTime;
 
-use super::received::Received;
+use super::received::{Kept, Received};
 use crate::flows::hearing::{self, Matched};
 use crate::flows::inquiry::Question;
 use crate::flows::{Asking, House};
@@ -41,7 +41,7 @@ pub(super) fn file(
     raw: &RawNotice,
     asking: &Asking,
 ) -> Result<Ticket<Filed>, Refusal> {
-    let received = Received::of(raw, usize::MAX);
+    let received = Received::of(raw, &Kept::WHOLE);
     let identified = identified(notice, received.derived_event_id());
     let listener = notice.listener();
     let stamp = house.stamp(Actor::Provider(listener.config_id), &asking.request_id);

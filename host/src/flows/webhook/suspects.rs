@@ -10,7 +10,7 @@ use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use cashier_core::time::UnixTime;
 
-use super::received::Received;
+use super::received::{Kept, Received, cut};
 use crate::flows::{Asking, House};
 use crate::ledger::Estimate;
 use crate::ports::RawNotice;
@@ -18,9 +18,18 @@ use crate::ports::RawNotice;
 /// Bytes of an unproven body that are kept: enough to see who knocks and why it failed.
 const UNPROVEN_BODY_MAX: usize = 16 * 1024;
 
+/// Bytes kept of whatever else the sender chose: path, query, provider and each list of headers. Longer ones are cut.
+const UNPROVEN_TEXT_MAX: usize = 256;
+const UNPROVEN_HEADERS_MAX: usize = 4 * 1024;
+
 /// Suspects on their way to the disk: a few batches of the strand. A flood beyond them is counted by nobody, and real
 /// money finds the write queue free.
 pub(in crate::flows) const SUSPECTS_WAITING_MAX: usize = 256;
+
+impl Kept {
+    /// What is kept of a request that anybody may have sent.
+    const UNPROVEN: Self = Self { body: UNPROVEN_BODY_MAX, text: UNPROVEN_TEXT_MAX, headers: UNPROVEN_HEADERS_MAX };
+}
 
 /// Keeps a suspect if there is room to write at all; its sender is not owed that it is on disk.
 pub(super) fn keep(
@@ -32,10 +41,13 @@ pub(super) fn keep(
     raw: &RawNotice,
     asking: &Asking,
 ) {
+    let provider = cut(provider, UNPROVEN_TEXT_MAX);
     tracing::warn!(provider, config = %config_id, signature = signature_status.word(), reason, "a webhook was refused");
     let Ok(place) = Arc::clone(&house.suspects).try_acquire_owned() else { return };
-    let Ok(room) = house.ledger.admit(Estimate::single(UNPROVEN_BODY_MAX as u64)) else { return };
-    let received = Received::of(raw, UNPROVEN_BODY_MAX);
+    let Ok(room) = house.ledger.admit(Estimate::single((UNPROVEN_BODY_MAX + UNPROVEN_HEADERS_MAX) as u64)) else {
+        return;
+    };
+    let received = Received::of(raw, &Kept::UNPROVEN);
     let brand = house.picture().config(config_id).map(|served| served.config.brand.clone()).unwrap_or_default();
     let stamp = house.stamp(Actor::House, &asking.request_id);
     let recorded = house.ledger.decide(&stamp, |draft| {
@@ -51,7 +63,7 @@ pub(super) fn keep(
             provider_payment_id: Box::default(),
             signature_status,
             processing_status: ProcessingStatus::Failed,
-            failure_reason: reason.into(),
+            failure_reason: cut(reason, UNPROVEN_TEXT_MAX).into(),
             update: None,
             module_hash: Box::default(),
             created_time: draft.now(),

@@ -40,7 +40,7 @@ pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Stand
     let sql = match standing {
         Standing::Genuine => PUT_NOTICE,
         Standing::Unproven => {
-            writer.unproven.filed_notice(body.len());
+            writer.unproven.filed_notice(body.len() + headers_json.len() + path.len() + raw_query.len());
             PUT_UNPROVEN_NOTICE
         }
     };

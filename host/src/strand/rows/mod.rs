@@ -51,6 +51,10 @@ impl Writer<'_> {
         for body in &commit.bodies {
             self.body(commit, body)?;
         }
+        // The journal is kept for ever, so what an open door brings must not write into it.
+        if commit_standing(commit) == Standing::Unproven {
+            return Ok(());
+        }
         counters::put_journal(self, commit).map_err(sql_fault("commit_journal"))
     }
 
@@ -89,6 +93,14 @@ impl Writer<'_> {
         // Writing to a String cannot fail.
         let _ = write!(touched, "{id}");
     }
+}
+
+/// A commit is unproven when it holds unproven events and no other row.
+fn commit_standing(commit: &Commit) -> Standing {
+    let unproven =
+        |change: &Change| matches!(change, Change::Event(event) if event.signature_status != SignatureStatus::Valid);
+    let all = !commit.changes.is_empty() && commit.changes.iter().all(unproven);
+    if all { Standing::Unproven } else { Standing::Genuine }
 }
 
 /// A notice is unproven when events were filed from it and none of them is genuine.

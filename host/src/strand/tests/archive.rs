@@ -117,6 +117,7 @@ fn an_open_door_cannot_fill_the_disk() {
         assert!(events <= UNPROVEN_ROWS_MAX && notices <= UNPROVEN_ROWS_MAX, "{events} {notices}");
         assert!(bytes <= UNPROVEN_BYTES_MAX, "{bytes}");
         assert!(notices < sent && notices * 2 > sent.min(UNPROVEN_BYTES_MAX / (1024 * 1024)), "{notices} of {sent}");
+        assert_eq!(number("SELECT count(*) FROM commit_journal"), 1, "the journal is kept for ever");
         // The newest are kept, and the genuine one is not touched.
         assert_eq!(number("SELECT max(id) FROM unproven_notice"), commits * per_commit + per_commit - 1);
         assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
