@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::aggregate::CreateEnding;
+use cashier_core::ids::ConfigId;
 use cashier_core::notice::Stated;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::status::ProviderStatus;
@@ -244,7 +245,35 @@ async fn configuring_that_does_not_return_is_given_up_and_not_tried_for_ever() {
         assert_eq!(error, "the module did not return from configuring in time");
     }
     let error = shop.plugins.open_gateway(&config).await.err().unwrap();
-    assert_eq!(error, "the module is unavailable: it never returned from configuring before");
+    assert_eq!(error, "the module is unavailable: too many of its calls never returned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_configs_of_one_module_that_are_opened_at_once_all_get_a_gateway() {
+    let shop = sleeping("");
+    let configs: Vec<_> =
+        (1..=20).map(|id| ProviderConfig { id: ConfigId(id), ..sleeps_in("configure", 50) }).collect();
+    let opened = futures_util::future::join_all(configs.iter().map(|config| shop.plugins.open_gateway(config))).await;
+    for (config, opened) in configs.iter().zip(opened) {
+        let gateway = opened.unwrap_or_else(|reason| panic!("config {}: {reason}", config.id));
+        assert_eq!(create(&gateway).await, CreateEnding::Accepted(NextAction::Wait));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_never_lets_go_costs_its_gateway_one_call_and_is_told() {
+    let shop = sleeping("");
+    let replaced = vec![ReplacedSecret { secret: Secret::new("whsec_before"), until: UnixTime(NOW + 100) }];
+    let config = ProviderConfig { replaced_webhook_secrets: replaced, ..sleeps_in("drop", FOR_EVER_MS) };
+    let gateway = shop.gateway(&config).await;
+    shop.clock.forward(100);
+    // The instance that knows the replaced secret is let go, and does not return.
+    let notice = echo_notice("", &json!({}));
+    let first = gateway.verify(&notice, true).await;
+    let busy = "the module is overloaded: too many calls wait for it".to_owned();
+    assert_eq!(first, Verdict::NotWorking(busy));
+    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Genuine { .. }));
+    assert_eq!(&*shop.line("sleeps").health, "degraded");
 }
 
 #[tokio::test]

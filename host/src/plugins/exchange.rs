@@ -10,9 +10,10 @@ use cashier_provider_sdk::{FailureKind, HttpReply, HttpRequest, Keep, ProviderFa
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Turn};
+use super::call_failures::CallFailure;
 use super::kept::{KeptReplies, Stamp};
 use super::limits::Limits;
-use super::module_thread::{CallFailure, ModuleThread};
+use super::module_thread::ModuleThread;
 use super::network::{Network, SendError};
 use crate::ports::Clock;
 

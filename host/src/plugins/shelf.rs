@@ -2,7 +2,6 @@
 //! for the loading itself; `catalog` publishes it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cashier_provider_sdk::Descriptor;
@@ -14,6 +13,7 @@ use super::network::{EgressPolicy, Network, Networks};
 use super::plugins_toml::{Entry, Listed, PluginsToml};
 use super::probe::Probe;
 use super::symbols::Symbols;
+use super::thread_places::ThreadPlaces;
 use crate::ports::CatalogLine;
 
 /// One build of one module, opened once and never closed.
@@ -23,8 +23,8 @@ pub(super) struct Generation {
     pub(super) symbols: Symbols,
     pub(super) module: ModuleV1,
     pub(super) descriptor: Descriptor,
-    /// Threads that never returned from configuring it.
-    pub(super) stuck_configuring: Arc<AtomicUsize>,
+    /// Where its instances are configured and let go.
+    pub(super) places: ThreadPlaces,
     gateways: Mutex<Vec<Weak<Live>>>,
 }
 
@@ -153,8 +153,8 @@ impl Shelf {
             Some(generation_before) => Outcome::Replaced { generation_before },
         };
         let number = before.unwrap_or(0).saturating_add(1);
-        let (stuck_configuring, gateways) = (Arc::default(), Mutex::default());
-        let generation = Generation { number, copied, symbols, module, descriptor, stuck_configuring, gateways };
+        let (places, gateways) = (ThreadPlaces::default(), Mutex::default());
+        let generation = Generation { number, copied, symbols, module, descriptor, places, gateways };
         Ok((Arc::new(generation), outcome))
     }
 

@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::plugins::convert::Masks;
 use crate::plugins::endings;
+use crate::plugins::thread_places::ThreadPlaces;
 use crate::ports::{CreateAnswer, Verdict};
 
 /// Fetches a token, then pays with it, as OAuth providers want it. The order's method says what else it does.
@@ -136,7 +137,8 @@ impl Rig {
         let script = Arc::new(Script { clock: Arc::clone(&clock), answers, sent: Mutex::default() });
         let line = Line::new("scripted".to_owned(), limits, clock.clone(), script.clone());
         let config = sdk::ProviderConfig::default();
-        let thread = ModuleThread::start(ModuleV1::of::<Scripted>(), config, limits, clock.clone(), Arc::default());
+        let thread =
+            ModuleThread::start(ModuleV1::of::<Scripted>(), config, limits, clock.clone(), ThreadPlaces::default());
         let Ok(thread) = thread.await else { panic!("the module starts") };
         Self { line, thread, script, clock }
     }
