@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{FailureKind, HttpReply, HttpRequest, Keep, ProviderFailure, Step};
+use cashier_provider_sdk::{FailureKind, HttpMethod, HttpReply, HttpRequest, Keep, ProviderFailure, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Turn};
@@ -22,17 +22,36 @@ const NETWORK_GRACE: Duration = Duration::from_millis(250);
 
 /// What a module may send in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Allowed {
+pub(super) enum Allowed<'a> {
     Nothing,
     SafeRequests,
     Everything,
+    /// Everything; and whatever carries one of these texts of the order may begin its payment.
+    Creating {
+        marks: &'a [&'a str],
+    },
+}
+
+impl Allowed<'_> {
+    /// Whether a request may move money. Where a payment is created the module's own word is not enough: a create under a
+    /// key may well be repeated, and yet its lost answer leaves a payment behind. There what is sent moves, unless it
+    /// only asks, or fetches for many exchanges, as a token is fetched.
+    fn moves(self, request: &HttpRequest, keep: Option<&Keep>) -> bool {
+        let errand = request.method == HttpMethod::Get || keep.is_some();
+        match self {
+            Self::Creating { marks } => {
+                !request.safe_to_repeat || !errand || marks.iter().any(|mark| request.carries(mark))
+            }
+            Self::Nothing | Self::SafeRequests | Self::Everything => !request.safe_to_repeat,
+        }
+    }
 }
 
 /// How an exchange ended and what is known of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exchanged<T> {
     pub(super) ended: Ended<T>,
-    /// A request that is not safe to repeat may have left the house.
+    /// A request that may move money may have left the house.
     pub(super) moved: bool,
     /// Time spent waiting for the network.
     pub(super) provider_time: Duration,
@@ -105,7 +124,7 @@ impl Line {
 
     /// Drives one exchange to its end. `call` is one entry of the module with what it is asked, fixed for the whole
     /// exchange.
-    pub(super) async fn exchange<T, F>(&self, thread: &ModuleThread, allowed: Allowed, call: F) -> Exchanged<T>
+    pub(super) async fn exchange<T, F>(&self, thread: &ModuleThread, allowed: Allowed<'_>, call: F) -> Exchanged<T>
     where
         T: Send + 'static,
         F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
@@ -135,7 +154,7 @@ impl Line {
     async fn attempt<T, F>(
         &self,
         thread: &ModuleThread,
-        allowed: Allowed,
+        allowed: Allowed<'_>,
         call: &Arc<F>,
         running: &mut Running,
     ) -> Ended<T>
@@ -161,41 +180,41 @@ impl Line {
             if let Some(broken) = self.forbidden(allowed, &request, replies.len()) {
                 return Ended::Broken(broken);
             }
-            match self.reply_to(request, keep, running).await {
+            let moves = allowed.moves(&request, keep.as_ref());
+            match self.reply_to(request, keep.filter(|_| !moves), moves, running).await {
                 Ok(reply) => replies.push(reply),
                 Err(broken) => return Ended::Broken(broken),
             }
         }
     }
 
-    fn forbidden(&self, allowed: Allowed, request: &HttpRequest, sent: usize) -> Option<Broken> {
+    fn forbidden(&self, allowed: Allowed<'_>, request: &HttpRequest, sent: usize) -> Option<Broken> {
         match allowed {
             Allowed::Nothing => Some(Broken::WouldSend),
             Allowed::SafeRequests if !request.safe_to_repeat => Some(Broken::WouldMove),
-            Allowed::SafeRequests | Allowed::Everything => {
+            Allowed::SafeRequests | Allowed::Everything | Allowed::Creating { .. } => {
                 (sent >= self.limits.steps_max).then_some(Broken::TooManySteps(self.limits.steps_max))
             }
         }
     }
 
-    /// The reply to one request: a kept one, or the provider's. Only a reply to a safe request is ever shown again,
-    /// because a request that is answered from memory is not made.
+    /// The reply to one request: a kept one, or the provider's. Nothing that moves money has a `keep` here, because a
+    /// request that is answered from memory is not made.
     async fn reply_to(
         &self,
         request: HttpRequest,
         keep: Option<Keep>,
+        moves: bool,
         running: &mut Running,
     ) -> Result<HttpReply, Broken> {
-        let Some(keep) = keep.filter(|_| request.safe_to_repeat) else {
-            return self.send(request, running).await;
-        };
+        let Some(keep) = keep else { return self.send(request, moves, running).await };
         if let Some(reply) = self.kept_reply(&keep, running) {
             return Ok(reply);
         }
         // The network's room first: whoever fetches for others must not wait for it behind them.
         self.take_room(running).await?;
         let Some(errand) = self.kept.errand(&keep.name) else {
-            return self.send(request, running).await;
+            return self.send(request, moves, running).await;
         };
         let left = self.left(running)?;
         let permit = tokio::select! {
@@ -205,7 +224,7 @@ impl Line {
         if let Some(reply) = self.kept_reply(&keep, running) {
             return Ok(reply);
         }
-        let reply = self.send(request, running).await?;
+        let reply = self.send(request, moves, running).await?;
         self.kept.keep(&keep, &reply, self.clock.monotonic());
         drop(permit);
         Ok(reply)
@@ -217,7 +236,7 @@ impl Line {
         Some(reply)
     }
 
-    async fn send(&self, request: HttpRequest, running: &mut Running) -> Result<HttpReply, Broken> {
+    async fn send(&self, request: HttpRequest, moves: bool, running: &mut Running) -> Result<HttpReply, Broken> {
         self.take_room(running).await?;
         let within = self.left(running)?;
         let sent_at = self.clock.monotonic();
@@ -225,7 +244,6 @@ impl Line {
         if !running.admitted {
             return Err(Broken::BreakerOpen);
         }
-        let moves = !request.safe_to_repeat;
         let answer = tokio::select! {
             answer = self.network.send(request, within) => answer,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {

@@ -153,8 +153,10 @@ impl Live {
     }
 
     async fn create(&self, shown: PaymentOrder) -> CreateAnswer {
+        let (reference, key) = (shown.reference.clone(), shown.idempotency_key.clone());
+        let allowed = Allowed::Creating { marks: &[&reference, &key] };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&shown, replies);
-        endings::create(self.line.exchange(&self.thread, Allowed::Everything, call).await, &self.masks)
+        endings::create(self.line.exchange(&self.thread, allowed, call).await, &self.masks)
     }
 
     async fn verify(&self, shown: WebhookNotice, offline: bool) -> Verdict {
@@ -168,7 +170,7 @@ impl Live {
 
     async fn ask(&self, question: Question, payment: &PaymentQuery) -> QueryAnswer {
         let can = self.loaded.generation.descriptor.capabilities;
-        let (able, allowed, entry): (bool, Allowed, Entry) = match question {
+        let (able, allowed, entry): (bool, Allowed<'_>, Entry) = match question {
             Question::Query => (can.query, Allowed::SafeRequests, Instance::query_status),
             Question::Advance => (can.advance, Allowed::Everything, Instance::advance_payment),
             Question::Cancel => (can.cancel, Allowed::Everything, Instance::cancel_payment),

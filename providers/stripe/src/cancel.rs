@@ -31,5 +31,4 @@ fn request(stripe: &Stripe, subject: &Subject<'_>) -> HttpRequest {
         .bearer(stripe.secret_key.expose())
         .header("stripe-version", API_VERSION)
         .form(&Form::new())
-        .safe_to_repeat()
 }

@@ -18,7 +18,7 @@ fn the_session_is_expired_or_the_intent_cancelled() {
         authorization: Bearer sk_test_canary7Q2M9X4T1B8
         stripe-version: 2025-01-27.acacia
         content-type: application/x-www-form-urlencoded
-        safe to repeat: true"#]]
+        safe to repeat: false"#]]
     .assert_eq(&shown(&request));
     let intent = sent(stripe().cancel_payment(&payment(INTENT), &[]));
     assert_eq!(intent.url, "https://api.stripe.com/v1/payment_intents/pi_3S1aZ/cancel");

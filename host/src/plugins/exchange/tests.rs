@@ -36,6 +36,23 @@ impl PaymentProvider for Scripted {
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
         let get = HttpRequest::get(format!("https://p.test/{}", replies.len()));
         match (order.method.as_str(), replies) {
+            ("keyed", []) => Step::send(
+                HttpRequest::post("https://p.test/keyed").idempotency_key(&order.idempotency_key).safe_to_repeat(),
+            ),
+            ("referenced", []) => Step::send(HttpRequest::get(format!("https://p.test/pay?ref={}", order.reference))),
+            ("bodily", []) => {
+                let body = serde_json::json!({ "order": order.reference });
+                Step::send_and_keep(HttpRequest::post("https://p.test/body").json(&body).safe_to_repeat(), "pay", 60)
+            }
+            ("posts", []) => Step::send(HttpRequest::post("https://p.test/post").safe_to_repeat()),
+            ("oauth", []) => {
+                Step::send_and_keep(HttpRequest::post("https://p.test/oauth").safe_to_repeat(), "token", 60)
+            }
+            ("looks_up", []) => Step::send(HttpRequest::get("https://p.test/methods")),
+            ("keyed" | "referenced" | "bodily" | "posts" | "oauth" | "looks_up", [answer, ..]) => match answer.text() {
+                Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
+                Ok(_) | Err(_) => Step::Failed(answer.failure("no", "the provider's words")),
+            },
             ("local", _) => Step::Failed(ProviderFailure::refused_request("currency", "not this one")),
             ("decides", _) => Step::Failed(ProviderFailure::declined("too_small", "below the provider's least")),
             ("loops", _) => Step::send(get),
@@ -144,13 +161,21 @@ impl Rig {
     }
 
     async fn create(&self, method: &str) -> CreateAnswer {
-        let order = PaymentOrder { method: method.to_owned(), nonce: "n1".to_owned(), ..PaymentOrder::default() };
+        let order = PaymentOrder {
+            method: method.to_owned(),
+            nonce: "n1".to_owned(),
+            reference: "D7K2M9QX4T".to_owned(),
+            idempotency_key: "key-1".to_owned(),
+            ..PaymentOrder::default()
+        };
+        let (reference, key) = (order.reference.clone(), order.idempotency_key.clone());
+        let allowed = Allowed::Creating { marks: &[&reference, &key] };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&order, replies);
-        let exchanged = self.line.exchange(&self.thread, Allowed::Everything, call).await;
+        let exchanged = self.line.exchange(&self.thread, allowed, call).await;
         endings::create(exchanged, &masks())
     }
 
-    async fn verify(&self, body: &str, allowed: Allowed) -> Verdict {
+    async fn verify(&self, body: &str, allowed: Allowed<'_>) -> Verdict {
         let notice = sdk::WebhookNotice { body: body.into(), ..sdk::WebhookNotice::default() };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
         endings::verify(self.line.exchange(&self.thread, allowed, call).await, &masks())
@@ -190,6 +215,33 @@ async fn a_create_ends_as_unknown_exactly_when_money_may_have_moved() {
         let shown = format!("{answers:?}");
         let rig = Rig::new(Limits::default(), answers).await;
         assert_eq!(rig.create(method).await.ending, expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_created_a_payment_is_unknown_whatever_the_module_says_of_it() {
+    let never = CreateEnding::NeverSent { reason: "the provider did not answer: the connection broke".into() };
+    let table = [
+        ("keyed", CreateEnding::Unknown),
+        ("referenced", CreateEnding::Unknown),
+        ("bodily", CreateEnding::Unknown),
+        ("posts", CreateEnding::Unknown),
+        ("oauth", never.clone()),
+        ("looks_up", never),
+    ];
+    for (method, expected) in table {
+        let rig = Rig::new(Limits::default(), vec![unknown()]).await;
+        assert_eq!(rig.create(method).await.ending, expected, "{method}");
+        assert_eq!(rig.sent().len(), 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_create_a_payment_is_never_answered_from_memory() {
+    let rig = Rig::new(Limits::default(), vec![reply(200, "wait"), reply(200, "wait")]).await;
+    for _ in 0..2 {
+        assert_eq!(rig.create("bodily").await.ending, WAITING);
+        assert_eq!(rig.sent(), ["POST /body"]);
     }
 }
 
