@@ -19,6 +19,9 @@ use crate::ports::Clock;
 
 /// The network keeps its own deadline; past it by this much, its answer is not waited for.
 const NETWORK_GRACE: Duration = Duration::from_millis(250);
+/// The first request of an exchange gets at least one part in so many of the exchange's time: with less it would mostly be
+/// cut off underway, and one that never left is known not to have happened.
+const FIRST_REQUEST_SHARE: u32 = 4;
 
 /// What a module may send in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +103,8 @@ pub(super) struct Line {
 /// What one exchange holds while it runs.
 struct Running {
     started: Duration,
+    /// The time that was spent before the first request, once there is one.
+    queued: Option<Duration>,
     moved: bool,
     provider_time: Duration,
     /// The right to use the network, taken at the first request.
@@ -132,6 +137,7 @@ impl Line {
         let started = self.clock.monotonic();
         let mut running = Running {
             started,
+            queued: None,
             moved: false,
             provider_time: Duration::ZERO,
             permit: None,
@@ -238,12 +244,13 @@ impl Line {
 
     async fn send(&self, request: HttpRequest, moves: bool, running: &mut Running) -> Result<HttpReply, Broken> {
         self.take_room(running).await?;
-        let within = self.left(running)?;
+        let within = self.time_to_send(running)?;
         let sent_at = self.clock.monotonic();
         running.admitted = running.admitted || self.breaker().admits(sent_at);
         if !running.admitted {
             return Err(Broken::BreakerOpen);
         }
+        let queued = *running.queued.get_or_insert(sent_at.saturating_sub(running.started));
         let answer = tokio::select! {
             answer = self.network.send(request, within) => answer,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
@@ -252,8 +259,11 @@ impl Line {
         };
         let now = self.clock.monotonic();
         running.provider_time = running.provider_time.saturating_add(now.saturating_sub(sent_at));
+        // A provider that was given less time than others because the house was busy is not to blame for it.
+        let cut_off = now.saturating_sub(sent_at) >= within && queued >= self.first_request_share();
         match &answer {
             Ok(_) => self.remember(true, now),
+            Err(_) if cut_off => {}
             Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.remember(false, now),
             Err(SendError::Refused(_)) => {}
         }
@@ -296,6 +306,18 @@ impl Line {
         };
         running.permit = Some(permit.map_err(|_| Broken::Overloaded)?);
         Ok(())
+    }
+
+    fn time_to_send(&self, running: &Running) -> Result<Duration, Broken> {
+        match (self.left(running), running.queued) {
+            (left, Some(_)) => left,
+            (Ok(left), None) if left >= self.first_request_share() => Ok(left),
+            (Ok(_) | Err(_), None) => Err(Broken::Overloaded),
+        }
+    }
+
+    fn first_request_share(&self) -> Duration {
+        self.limits.exchange / FIRST_REQUEST_SHARE
     }
 
     fn left(&self, running: &Running) -> Result<Duration, Broken> {
