@@ -53,7 +53,9 @@ fn a_refusal_is_followed_by_the_question_how_it_stands() {
 
 #[test]
 fn an_answer_that_says_nothing_leaves_it_open() {
-    for (status, kind) in [(500, FailureKind::Temporary), (429, FailureKind::Temporary), (404, FailureKind::NotFound)] {
+    for (status, kind) in
+        [(500, FailureKind::Temporary), (429, FailureKind::Temporary), (404, FailureKind::UnreadableAnswer)]
+    {
         assert_eq!(failed(stripe().cancel_payment(&payment(SESSION), &[HttpReply::new(status, "")])).kind, kind);
     }
 }
