@@ -54,6 +54,8 @@ impl Allowed<'_> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exchanged<T> {
     pub(super) ended: Ended<T>,
+    /// The network was given a request.
+    pub(super) asked: bool,
     /// A request that may move money may have left the house.
     pub(super) moved: bool,
     /// Time spent waiting for the network.
@@ -154,7 +156,7 @@ impl Line {
             }
             ended => ended,
         };
-        Exchanged { ended, moved: running.moved, provider_time: running.provider_time }
+        Exchanged { ended, asked: running.queued.is_some(), moved: running.moved, provider_time: running.provider_time }
     }
 
     async fn attempt<T, F>(

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use self::rig::{Rig, never_sent, reply, unknown};
 use super::*;
-use crate::ports::Verdict;
+use crate::ports::{QueryAnswer, Verdict};
 
 mod rig;
 
@@ -154,6 +154,16 @@ async fn a_notice_is_judged_offline_without_a_request_and_online_with_safe_ones_
         let rig = Rig::new(Limits::default(), answers).await;
         assert_eq!(rig.verify(body, allowed).await, expected, "{body} {allowed:?}");
         assert_eq!(rig.sent().len(), requests, "{body} {allowed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_the_provider_gave_no_id_for_cannot_be_asked_about() {
+    let refused = QueryAnswer::NoAnswer("no: the provider's words".to_owned());
+    let table = [("no_id", vec![], QueryAnswer::Unsupported, 0), ("p_1", vec![reply(400, "")], refused, 1)];
+    for (method, answers, expected, requests) in table {
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!((rig.query(method).await, rig.sent().len()), (expected, requests), "{method}");
     }
 }
 

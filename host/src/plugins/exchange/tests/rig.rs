@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::host::ModuleV1;
-use cashier_provider_sdk::{self as sdk, ConfigError, Descriptor, PaymentCreated, PaymentOrder, PaymentProvider};
+use cashier_provider_sdk::{
+    self as sdk, ConfigError, Descriptor, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, StatusUpdate,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::super::*;
 use crate::plugins::convert::Masks;
-use crate::plugins::endings;
+use crate::plugins::endings::{self, Question};
 use crate::plugins::thread_places::ThreadPlaces;
-use crate::ports::{CreateAnswer, Verdict};
+use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
 
 /// Fetches a token, then pays with it, as OAuth providers want it. The order's method says what else it does.
 pub(super) struct Scripted;
@@ -65,6 +67,14 @@ impl PaymentProvider for Scripted {
                 Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
                 Ok(_) | Err(_) => Step::Failed(ProviderFailure::unreadable("what is this")),
             },
+        }
+    }
+
+    fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        match (payment.method.as_str(), replies) {
+            ("no_id", _) => Step::Failed(ProviderFailure::refused_request("no_id_known", "what is asked about?")),
+            (_, []) => Step::send(HttpRequest::get("https://p.test/status")),
+            (_, [answer, ..]) => Step::Failed(answer.failure("no", "the provider's words")),
         }
     }
 
@@ -183,6 +193,13 @@ impl Rig {
         self.clock.0.fetch_add(waited_ms, Ordering::SeqCst);
         drop(held);
         waits.await
+    }
+
+    pub(super) async fn query(&self, method: &str) -> QueryAnswer {
+        let payment = PaymentRef { method: method.to_owned(), ..PaymentRef::default() };
+        let call = move |instance: &Instance, replies: &[HttpReply]| instance.query_status(&payment, replies);
+        let exchanged = self.line.exchange(&self.thread, Allowed::SafeRequests, call).await;
+        endings::query(Question::Query, exchanged, &masks())
     }
 
     pub(super) async fn verify(&self, body: &str, allowed: Allowed<'_>) -> Verdict {
