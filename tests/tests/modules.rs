@@ -276,9 +276,10 @@ async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
 async fn configuring_that_does_not_return_is_given_up_and_not_tried_for_ever() {
     let shop = sleeping("");
     let config = sleeps_in("configure", FOR_EVER_MS);
-    for _ in 0..3 {
+    for health in ["degraded", "degraded", "unavailable"] {
         let error = shop.plugins.validate(&config).await.unwrap_err();
         assert_eq!(error, "the module did not return from configuring in time");
+        assert_eq!(&*shop.line("sleeps").health, health);
     }
     let error = shop.plugins.open_gateway(&config).await.err().unwrap();
     assert_eq!(error, "the module is unavailable: too many of its calls never returned");

@@ -69,6 +69,11 @@ impl ThreadPlaces {
         self.place(&mut self.0.lock(), clock.monotonic())
     }
 
+    /// How many threads have held a place longer than `call` at `now`, a monotonic time.
+    pub(super) fn stuck(&self, call: Duration, now: Duration) -> usize {
+        self.0.lock().since.values().filter(|since| since.saturating_add(call) <= now).count()
+    }
+
     fn place(&self, held: &mut Held, now: Duration) -> Place {
         held.last_number += 1;
         held.since.insert(held.last_number, now);
