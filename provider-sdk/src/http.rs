@@ -20,8 +20,9 @@ pub struct HttpRequest {
     pub url: String,
     pub headers: Pairs,
     pub body: Vec<u8>,
-    /// Whether sending it twice does no more than sending it once. Only such requests may be sent
-    /// while a notice is judged or a status is asked.
+    /// Whether it moves no money and changes no payment, however often it is sent. Only such requests
+    /// may be sent while a notice is judged or a status is asked. A create under an idempotency key is
+    /// none: it may be repeated, but where its answer is lost a payment may exist.
     pub safe_to_repeat: bool,
 }
 
@@ -73,11 +74,21 @@ impl HttpRequest {
         self.header("content-type", "application/json")
     }
 
-    /// Says that sending it twice does no more than sending it once.
+    /// Says that it moves no money and changes no payment: a token, a search that takes a body.
     #[must_use]
     pub fn safe_to_repeat(mut self) -> Self {
         self.safe_to_repeat = true;
         self
+    }
+
+    /// Whether `text` stands in the URL, a header or the body, as it is written. No request carries
+    /// an empty text.
+    pub fn carries(&self, text: &str) -> bool {
+        let found = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        !text.is_empty()
+            && (self.url.contains(text)
+                || self.headers.iter().any(|(_, value)| value.contains(text))
+                || found(&self.body))
     }
 }
 

@@ -68,7 +68,7 @@ pub enum Step<T> {
     Done(T),
     /// The exchange is over and failed; the kind says how much is known.
     Failed(ProviderFailure),
-    /// This provider has no such call.
+    /// This provider has no such call, or none for this payment: nothing is known to ask by.
     Unsupported,
 }
 

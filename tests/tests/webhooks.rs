@@ -196,3 +196,33 @@ async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
     });
     join_all(outcomes).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_each_of_twelve_configs_of_one_module_hears_its_own_webhooks() {
+    if !signing::can_sign() {
+        return;
+    }
+    let mut world = World::new().await;
+    let secret = |number: usize| format!("whsec_of_config_{number}");
+    let mut configs = Vec::new();
+    for number in 0..12 {
+        let mut config = world.stripe_config();
+        config["webhook_secret"] = json!(secret(number));
+        configs.push(world.manager().save_config(&config).await);
+    }
+    world.restart().await;
+    for (number, id) in configs.into_iter().enumerate() {
+        let (event_id, now) = (format!("evt_{number}"), world.clock.unix());
+        let said = Said {
+            event_id: &event_id,
+            reference: "D7K2M9QX4T",
+            intent: "pi_nobodys",
+            amount: 25_000,
+            currency: "usd",
+            live: false,
+        };
+        let (body, (name, signature)) = signed(&secret(number), now, &said.intent_succeeded(now));
+        let answer = world.webhook(&format!("stripe/{id}"), (name, &signature), &body).await;
+        assert_eq!(answer.fine()["duplicate"], json!(false), "config {id}: {}", answer.text());
+    }
+}

@@ -99,7 +99,7 @@ fn tell(report: &Report) {
 
 impl Modules for Plugins {
     fn catalog(&self) -> Arc<[CatalogLine]> {
-        self.shelf.load().lines()
+        self.shelf.load().lines(self.world.clock.monotonic())
     }
 
     /// A config whose module is not loaded has nobody to object to it.

@@ -16,7 +16,7 @@ use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
 
 /// How a create call ended.
 pub(super) fn create(exchanged: Exchanged<PaymentCreated>, masks: &Masks) -> CreateAnswer {
-    let Exchanged { ended, moved, provider_time } = exchanged;
+    let Exchanged { ended, asked: _, moved, provider_time } = exchanged;
     let no_answer = |reason: Box<str>| {
         bare(if moved { CreateEnding::Unknown } else { CreateEnding::NeverSent { reason } }, provider_time)
     };
@@ -127,6 +127,10 @@ pub(super) fn query(question: Question, exchanged: Exchanged<StatusUpdate>, mask
         Ended::Failed(failure) => {
             let reason = told(&failure, masks);
             match (failure.kind, question) {
+                // Nobody was asked: the module lacks what it would ask by, such as an id that the provider never told.
+                (FailureKind::RefusedRequest | FailureKind::NotFound, _) if !exchanged.asked => {
+                    QueryAnswer::Unsupported
+                }
                 (FailureKind::NotFound, _) => QueryAnswer::NotFound,
                 // The capture was refused for good: that is the payment's end. A refused question is not.
                 (FailureKind::Declined, Question::Advance) => {
@@ -188,7 +192,7 @@ mod tests {
         let ask = |question, kind| {
             let failure = ProviderFailure::new(kind, "code", "words");
             let ended = Ended::Failed(failure);
-            query(question, Exchanged { ended, moved: true, provider_time: Duration::ZERO }, &masks)
+            query(question, Exchanged { ended, asked: true, moved: true, provider_time: Duration::ZERO }, &masks)
         };
         for question in [Query, Advance, Cancel] {
             assert_eq!(ask(question, NotFound), QueryAnswer::NotFound);
@@ -208,9 +212,30 @@ mod tests {
     }
 
     #[test]
+    fn a_question_that_the_module_refuses_before_anything_is_sent_cannot_be_asked() {
+        use Question::*;
+        let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
+        let ask = |question, kind, asked| {
+            let ended = Ended::Failed(ProviderFailure::new(kind, "code", "words"));
+            query(question, Exchanged { ended, asked, moved: false, provider_time: Duration::ZERO }, &masks)
+        };
+        let no_answer = QueryAnswer::NoAnswer("code: words".to_owned());
+        for question in [Query, Advance, Cancel] {
+            for kind in [FailureKind::RefusedRequest, FailureKind::NotFound] {
+                assert_eq!(ask(question, kind, false), QueryAnswer::Unsupported, "{question:?} {kind:?}");
+            }
+            assert_eq!(ask(question, FailureKind::RefusedRequest, true), no_answer, "{question:?}");
+            for kind in [FailureKind::Temporary, FailureKind::UnreadableAnswer, FailureKind::Panicked] {
+                assert_eq!(ask(question, kind, false), no_answer, "{question:?} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_module_that_fails_to_judge_is_told_from_one_that_cannot_tell() {
         let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
-        let judge = |ended| verify(Exchanged { ended, moved: false, provider_time: Duration::ZERO }, &masks);
+        let judge =
+            |ended| verify(Exchanged { ended, asked: false, moved: false, provider_time: Duration::ZERO }, &masks);
         let failed = |kind| judge(Ended::Failed(ProviderFailure::new(kind, "code", "words")));
         for kind in [FailureKind::Temporary, FailureKind::Panicked] {
             assert_eq!(failed(kind), Verdict::NotWorking("code: words".to_owned()), "{kind:?}");

@@ -6,32 +6,57 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{FailureKind, HttpReply, HttpRequest, Keep, ProviderFailure, Step};
+use cashier_provider_sdk::{FailureKind, HttpMethod, HttpReply, HttpRequest, Keep, ProviderFailure, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Turn};
+use super::call_failures::CallFailure;
 use super::kept::{KeptReplies, Stamp};
 use super::limits::Limits;
-use super::module_thread::{CallFailure, ModuleThread};
+use super::module_thread::ModuleThread;
 use super::network::{Network, SendError};
 use crate::ports::Clock;
 
 /// The network keeps its own deadline; past it by this much, its answer is not waited for.
 const NETWORK_GRACE: Duration = Duration::from_millis(250);
+/// The first request of an exchange gets at least one part in so many of the exchange's time: with less it would mostly be
+/// cut off underway, and one that never left is known not to have happened.
+const FIRST_REQUEST_SHARE: u32 = 4;
 
 /// What a module may send in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Allowed {
+pub(super) enum Allowed<'a> {
     Nothing,
     SafeRequests,
     Everything,
+    /// Everything; and whatever carries one of these texts of the order may begin its payment.
+    Creating {
+        marks: &'a [&'a str],
+    },
+}
+
+impl Allowed<'_> {
+    /// Whether a request may move money. Where a payment is created the module's own word is not enough: a create under a
+    /// key may well be repeated, and yet its lost answer leaves a payment behind. There what is sent moves, unless it
+    /// only asks, or fetches for many exchanges, as a token is fetched.
+    fn moves(self, request: &HttpRequest, keep: Option<&Keep>) -> bool {
+        let errand = request.method == HttpMethod::Get || keep.is_some();
+        match self {
+            Self::Creating { marks } => {
+                !request.safe_to_repeat || !errand || marks.iter().any(|mark| request.carries(mark))
+            }
+            Self::Nothing | Self::SafeRequests | Self::Everything => !request.safe_to_repeat,
+        }
+    }
 }
 
 /// How an exchange ended and what is known of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exchanged<T> {
     pub(super) ended: Ended<T>,
-    /// A request that is not safe to repeat may have left the house.
+    /// The network was given a request.
+    pub(super) asked: bool,
+    /// A request that may move money may have left the house.
     pub(super) moved: bool,
     /// Time spent waiting for the network.
     pub(super) provider_time: Duration,
@@ -80,6 +105,8 @@ pub(super) struct Line {
 /// What one exchange holds while it runs.
 struct Running {
     started: Duration,
+    /// The time that was spent before the first request, once there is one.
+    queued: Option<Duration>,
     moved: bool,
     provider_time: Duration,
     /// The right to use the network, taken at the first request.
@@ -104,7 +131,7 @@ impl Line {
 
     /// Drives one exchange to its end. `call` is one entry of the module with what it is asked, fixed for the whole
     /// exchange.
-    pub(super) async fn exchange<T, F>(&self, thread: &ModuleThread, allowed: Allowed, call: F) -> Exchanged<T>
+    pub(super) async fn exchange<T, F>(&self, thread: &ModuleThread, allowed: Allowed<'_>, call: F) -> Exchanged<T>
     where
         T: Send + 'static,
         F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
@@ -112,6 +139,7 @@ impl Line {
         let started = self.clock.monotonic();
         let mut running = Running {
             started,
+            queued: None,
             moved: false,
             provider_time: Duration::ZERO,
             permit: None,
@@ -128,13 +156,13 @@ impl Line {
             }
             ended => ended,
         };
-        Exchanged { ended, moved: running.moved, provider_time: running.provider_time }
+        Exchanged { ended, asked: running.queued.is_some(), moved: running.moved, provider_time: running.provider_time }
     }
 
     async fn attempt<T, F>(
         &self,
         thread: &ModuleThread,
-        allowed: Allowed,
+        allowed: Allowed<'_>,
         call: &Arc<F>,
         running: &mut Running,
     ) -> Ended<T>
@@ -160,41 +188,41 @@ impl Line {
             if let Some(broken) = self.forbidden(allowed, &request, replies.len()) {
                 return Ended::Broken(broken);
             }
-            match self.reply_to(request, keep, running).await {
+            let moves = allowed.moves(&request, keep.as_ref());
+            match self.reply_to(request, keep.filter(|_| !moves), moves, running).await {
                 Ok(reply) => replies.push(reply),
                 Err(broken) => return Ended::Broken(broken),
             }
         }
     }
 
-    fn forbidden(&self, allowed: Allowed, request: &HttpRequest, sent: usize) -> Option<Broken> {
+    fn forbidden(&self, allowed: Allowed<'_>, request: &HttpRequest, sent: usize) -> Option<Broken> {
         match allowed {
             Allowed::Nothing => Some(Broken::WouldSend),
             Allowed::SafeRequests if !request.safe_to_repeat => Some(Broken::WouldMove),
-            Allowed::SafeRequests | Allowed::Everything => {
+            Allowed::SafeRequests | Allowed::Everything | Allowed::Creating { .. } => {
                 (sent >= self.limits.steps_max).then_some(Broken::TooManySteps(self.limits.steps_max))
             }
         }
     }
 
-    /// The reply to one request: a kept one, or the provider's. Only a reply to a safe request is ever shown again,
-    /// because a request that is answered from memory is not made.
+    /// The reply to one request: a kept one, or the provider's. Nothing that moves money has a `keep` here, because a
+    /// request that is answered from memory is not made.
     async fn reply_to(
         &self,
         request: HttpRequest,
         keep: Option<Keep>,
+        moves: bool,
         running: &mut Running,
     ) -> Result<HttpReply, Broken> {
-        let Some(keep) = keep.filter(|_| request.safe_to_repeat) else {
-            return self.send(request, running).await;
-        };
+        let Some(keep) = keep else { return self.send(request, moves, running).await };
         if let Some(reply) = self.kept_reply(&keep, running) {
             return Ok(reply);
         }
         // The network's room first: whoever fetches for others must not wait for it behind them.
         self.take_room(running).await?;
         let Some(errand) = self.kept.errand(&keep.name) else {
-            return self.send(request, running).await;
+            return self.send(request, moves, running).await;
         };
         let left = self.left(running)?;
         let permit = tokio::select! {
@@ -204,7 +232,7 @@ impl Line {
         if let Some(reply) = self.kept_reply(&keep, running) {
             return Ok(reply);
         }
-        let reply = self.send(request, running).await?;
+        let reply = self.send(request, moves, running).await?;
         self.kept.keep(&keep, &reply, self.clock.monotonic());
         drop(permit);
         Ok(reply)
@@ -216,15 +244,15 @@ impl Line {
         Some(reply)
     }
 
-    async fn send(&self, request: HttpRequest, running: &mut Running) -> Result<HttpReply, Broken> {
+    async fn send(&self, request: HttpRequest, moves: bool, running: &mut Running) -> Result<HttpReply, Broken> {
         self.take_room(running).await?;
-        let within = self.left(running)?;
+        let within = self.time_to_send(running)?;
         let sent_at = self.clock.monotonic();
         running.admitted = running.admitted || self.breaker().admits(sent_at);
         if !running.admitted {
             return Err(Broken::BreakerOpen);
         }
-        let moves = !request.safe_to_repeat;
+        let queued = *running.queued.get_or_insert(sent_at.saturating_sub(running.started));
         let answer = tokio::select! {
             answer = self.network.send(request, within) => answer,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
@@ -233,8 +261,11 @@ impl Line {
         };
         let now = self.clock.monotonic();
         running.provider_time = running.provider_time.saturating_add(now.saturating_sub(sent_at));
+        // A provider that was given less time than others because the house was busy is not to blame for it.
+        let cut_off = now.saturating_sub(sent_at) >= within && queued >= self.first_request_share();
         match &answer {
             Ok(_) => self.remember(true, now),
+            Err(_) if cut_off => {}
             Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.remember(false, now),
             Err(SendError::Refused(_)) => {}
         }
@@ -277,6 +308,18 @@ impl Line {
         };
         running.permit = Some(permit.map_err(|_| Broken::Overloaded)?);
         Ok(())
+    }
+
+    fn time_to_send(&self, running: &Running) -> Result<Duration, Broken> {
+        match (self.left(running), running.queued) {
+            (left, Some(_)) => left,
+            (Ok(left), None) if left >= self.first_request_share() => Ok(left),
+            (Ok(_) | Err(_), None) => Err(Broken::Overloaded),
+        }
+    }
+
+    fn first_request_share(&self) -> Duration {
+        self.limits.exchange / FIRST_REQUEST_SHARE
     }
 
     fn left(&self, running: &Running) -> Result<Duration, Broken> {

@@ -16,8 +16,9 @@ use futures_util::future::BoxFuture;
 use super::convert::{self, Masks};
 use super::endings::{self, Question};
 use super::exchange::{Allowed, Line};
-use super::module_thread::{ModuleThread, STUCK_MAX};
+use super::module_thread::ModuleThread;
 use super::shelf::Loaded;
+use super::thread_places::STUCK_MAX;
 use crate::ports::{
     Clock, CreateAnswer, Durable, Entropy, Gateway, Order, PaymentQuery, QueryAnswer, RawNotice, Verdict,
 };
@@ -116,8 +117,8 @@ async fn configured(row: &Row, parts: &Parts) -> Result<(ModuleThread, Masks), S
         loaded.network.permits(url).map_err(|reason| format!("{key}: {reason}"))?;
     }
     let masks = Masks::of(&config, &loaded.generation.descriptor);
-    let (limits, stuck) = (loaded.listed.limits, Arc::clone(&loaded.generation.stuck_configuring));
-    match ModuleThread::start(loaded.generation.module, config, limits, Arc::clone(clock), stuck).await {
+    let (limits, places) = (loaded.listed.limits, loaded.generation.places.clone());
+    match ModuleThread::start(loaded.generation.module, config, limits, Arc::clone(clock), places).await {
         Ok(thread) => Ok((thread, masks)),
         Err(failure) => Err(masks.text(&failure.to_string(), REFUSAL_LENGTH_MAX).into_string()),
     }
@@ -143,18 +144,19 @@ impl Live {
         if now.0 < self.secrets_hold_until.load(Ordering::Acquire) {
             return Ok(());
         }
-        let (module, config) =
-            (self.loaded.generation.module, convert::config(&self.row, self.notify_url.clone(), now)?);
-        let made = self.thread.call(move |_| module.configure(&config)).await.map_err(|failure| failure.to_string())?;
-        self.thread
-            .replace(made.map_err(|error| self.masks.text(&error.to_string(), REFUSAL_LENGTH_MAX).into_string())?);
+        let config = convert::config(&self.row, self.notify_url.clone(), now)?;
+        let made = self.thread.reconfigure(self.loaded.generation.module, config).await;
+        made.map_err(|failure| failure.to_string())?
+            .map_err(|error| self.masks.text(&error.to_string(), REFUSAL_LENGTH_MAX).into_string())?;
         self.secrets_hold_until.store(next_expiry(&self.row, now), Ordering::Release);
         Ok(())
     }
 
     async fn create(&self, shown: PaymentOrder) -> CreateAnswer {
+        let (reference, key) = (shown.reference.clone(), shown.idempotency_key.clone());
+        let allowed = Allowed::Creating { marks: &[&reference, &key] };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&shown, replies);
-        endings::create(self.line.exchange(&self.thread, Allowed::Everything, call).await, &self.masks)
+        endings::create(self.line.exchange(&self.thread, allowed, call).await, &self.masks)
     }
 
     async fn verify(&self, shown: WebhookNotice, offline: bool) -> Verdict {
@@ -168,7 +170,7 @@ impl Live {
 
     async fn ask(&self, question: Question, payment: &PaymentQuery) -> QueryAnswer {
         let can = self.loaded.generation.descriptor.capabilities;
-        let (able, allowed, entry): (bool, Allowed, Entry) = match question {
+        let (able, allowed, entry): (bool, Allowed<'_>, Entry) = match question {
             Question::Query => (can.query, Allowed::SafeRequests, Instance::query_status),
             Question::Advance => (can.advance, Allowed::Everything, Instance::advance_payment),
             Question::Cancel => (can.cancel, Allowed::Everything, Instance::cancel_payment),

@@ -98,9 +98,11 @@ pub(super) fn copy(source: &Path, pin: Option<&str>, folder: &Path) -> Result<Co
         return Err(format!("its SHA-256 is {sha256}, plugins.toml pins {pin}"));
     }
     let path = folder.join(format!("{sha256}{}", std::env::consts::DLL_SUFFIX));
-    let same = fs::read(&path).is_ok_and(|there| there == bytes);
-    if !same {
-        place(&bytes, folder, &path).map_err(|error| format!("cannot be copied to {}: {error}", path.display()))?;
+    let trouble = |error| format!("cannot be copied to {}: {error}", path.display());
+    // Closed first: in a folder that others may write to, what was compared is not what is opened.
+    private_folder(folder).map_err(trouble)?;
+    if !(ours_alone(&path) && fs::read(&path).is_ok_and(|there| there == bytes)) {
+        place(&bytes, folder, &path).map_err(trouble)?;
     }
     Ok(Copied { path, sha256 })
 }
@@ -166,7 +168,6 @@ fn complete_elf(bytes: &[u8]) -> Result<(), String> {
 
 /// Written whole under another name, synced, then renamed: the final name never holds half a file.
 fn place(bytes: &[u8], folder: &Path, path: &Path) -> io::Result<()> {
-    private_folder(folder)?;
     let draft = folder.join(format!(".draft-{}", std::process::id()));
     match fs::remove_file(&draft) {
         Ok(()) => {}
@@ -185,6 +186,23 @@ fn place(bytes: &[u8], folder: &Path, path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())
+}
+
+/// Whether a copy that is there already is a file, not a link to one, that nobody else may write to.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "geteuid is a C function")]
+fn ours_alone(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    /// Write permission of group and others.
+    const OTHERS_WRITE: u32 = 0o022;
+    // SAFETY: it takes nothing, cannot fail and reads what the kernel keeps of this process.
+    let us = unsafe { libc::geteuid() };
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_file() && it.uid() == us && it.mode() & OTHERS_WRITE == 0)
+}
+
+#[cfg(not(unix))]
+fn ours_alone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_file())
 }
 
 fn private_folder(folder: &Path) -> io::Result<()> {
@@ -241,6 +259,35 @@ mod tests {
         let refused = copy(&source, Some(&"0".repeat(64)), &folder).unwrap_err();
         assert_eq!(refused, format!("its SHA-256 is {}, plugins.toml pins {}", copied.sha256, "0".repeat(64)));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_or_copy_that_others_may_write_to_is_closed_and_placed_anew() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let room = tempfile::tempdir().unwrap();
+        let (source, folder) = (std::env::current_exe().unwrap(), room.path().join("modules"));
+        let Copied { path, .. } = copy(&source, None, &folder).unwrap();
+        let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+        let open_up = |path: &Path, mode: u32| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        let theirs = room.path().join("theirs.so");
+        fs::copy(&source, &theirs).unwrap();
+        open_up(&theirs, 0o700);
+        let placed_anew = || {
+            copy(&source, None, &folder).unwrap();
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+            assert_eq!((mode(&path), mode(&folder)), (0o500, 0o700));
+        };
+        open_up(&folder, 0o777);
+        placed_anew();
+        for writable in [0o520, 0o502, 0o777] {
+            open_up(&path, writable);
+            placed_anew();
+        }
+        fs::remove_file(&path).unwrap();
+        symlink(&theirs, &path).unwrap();
+        placed_anew();
+        assert_eq!(mode(&theirs), 0o700, "what the link named is left alone");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! config → `convert` → `module_thread` + `exchange` → `endings`, all of it held by a gateway (`gateways`).
 
 mod breaker;
+mod call_failures;
 mod catalog;
 mod convert;
 mod egress;
@@ -20,6 +21,7 @@ pub mod plugins_toml;
 pub mod probe;
 mod shelf;
 mod symbols;
+mod thread_places;
 
 pub use catalog::{PluginSettings, Plugins, World};
 pub use shelf::{Outcome, Report};

@@ -1,11 +1,9 @@
 //! One configured module instance and the thread that its calls run on. A call that does not return is abandoned with
-//! its thread, at most three times; then the instance is unavailable until one of them comes back.
-//! Knows nothing of payments or networks.
+//! its thread, at most three times; then the instance is unavailable until one of them comes back. Whatever of the
+//! module runs, runs on such a thread: configuring, calls and letting go. Knows nothing of payments or networks.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,58 +11,13 @@ use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{ConfigError, ProviderConfig};
 use tokio::sync::oneshot;
 
+use super::call_failures::{CallFailure, StartFailure};
 use super::limits::Limits;
+use super::thread_places::{AllStuck, STUCK_MAX, ThreadPlaces};
 use crate::ports::Clock;
 
-/// Threads that may be stuck in one instance, or in the configuring of one module: a stuck thread costs its stack and
-/// what it holds, and a module that swallows three swallows all.
-pub(super) const STUCK_MAX: usize = 3;
 /// What Rust gives a thread by default; modules are written and tested under it.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
-
-/// Why a call brought nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CallFailure {
-    /// Too many calls wait, or this one waited too long; it was not begun.
-    Busy,
-    /// It was begun and did not return in time.
-    Late,
-    /// Too many calls never returned, or the host's own side of the call failed.
-    Unavailable,
-}
-
-impl fmt::Display for CallFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Busy => "the module is overloaded: too many calls wait for it",
-            Self::Late => "the module did not return from a call in time",
-            Self::Unavailable => "the module is unavailable: too many of its calls never returned",
-        })
-    }
-}
-
-/// Why there is no instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum StartFailure {
-    /// The module refuses the configuration, in its own words.
-    Refused(ConfigError),
-    Late,
-    /// Too many earlier attempts to configure this module never returned.
-    TooManyStuck,
-    NoThread(String),
-}
-
-impl fmt::Display for StartFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(error) if error.field.is_empty() => f.write_str(&error.message),
-            Self::Refused(error) => error.fmt(f),
-            Self::Late => f.write_str("the module did not return from configuring in time"),
-            Self::TooManyStuck => f.write_str("the module is unavailable: it never returned from configuring before"),
-            Self::NoThread(error) => write!(f, "no thread for the module: {error}"),
-        }
-    }
-}
 
 /// A live instance with its thread. Dropping it lets the instance go, on that thread.
 pub(super) struct ModuleThread {
@@ -75,13 +28,17 @@ struct Shared {
     name: String,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    /// What letting the last instance go is counted in.
+    places: ThreadPlaces,
     state: Mutex<State>,
     wake: Condvar,
 }
 
 struct State {
-    /// What new calls are made on. Gone when the owner is.
+    /// What new calls are made on. Taken out only to be let go on the module's thread, or forgotten.
     instance: Option<Arc<Instance>>,
+    /// Whether anybody may still call.
+    owned: bool,
     queue: VecDeque<Job>,
     last_ticket: u64,
     /// The call that runs, and since when.
@@ -90,50 +47,45 @@ struct State {
     crew: u64,
     /// Whether that thread exists.
     served: bool,
-    stuck: usize,
+    /// The calls that were abandoned with their threads and have not returned.
+    left: Vec<u64>,
 }
 
+/// A call. It owns nothing that runs the module's code when it is dropped unmade.
 struct Job {
     ticket: u64,
     work: Box<dyn FnOnce(&Instance) + Send>,
 }
 
 impl ModuleThread {
-    /// Asks `module` for an instance of `config` on a new thread, which then serves it. `stuck` counts the module's
-    /// threads that never returned from here.
+    /// Asks `module` for an instance of `config` on a new thread, which then serves it. Waits for one of `places` first:
+    /// a house with many configs of one module opens them all at once.
     pub(super) async fn start(
         module: ModuleV1,
         config: ProviderConfig,
         limits: Limits,
         clock: Arc<dyn Clock>,
-        stuck: Arc<AtomicUsize>,
+        places: ThreadPlaces,
     ) -> Result<Self, StartFailure> {
-        // Counted as stuck until it returns, so that attempts at one time are limited as well.
-        if stuck.fetch_add(1, Ordering::AcqRel) >= STUCK_MAX {
-            stuck.fetch_sub(1, Ordering::AcqRel);
-            return Err(StartFailure::TooManyStuck);
-        }
+        let place = places.take(limits.call, &*clock).await.map_err(|AllStuck| StartFailure::AllStuck)?;
         let (answer, answered) = oneshot::channel();
         let name = format!("module {} {}", config.provider, config.id);
-        let (thread_name, thread_clock, counted) = (name.clone(), Arc::clone(&clock), Arc::clone(&stuck));
+        let (thread_name, thread_clock) = (name.clone(), Arc::clone(&clock));
         let born = spawn(&name, move || {
             let made = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
-            counted.fetch_sub(1, Ordering::AcqRel);
+            drop(place);
             let made = made.unwrap_or_else(|_| Err(ConfigError::new("", "the host failed while configuring")));
             match made {
                 Err(refused) => drop(answer.send(Err(StartFailure::Refused(refused)))),
                 Ok(instance) => {
-                    let shared = Arc::new(Shared::new(thread_name, limits, thread_clock, instance));
-                    if answer.send(Ok(Self { shared: Arc::clone(&shared) })).is_ok() {
-                        shared.serve(0);
-                    }
+                    let shared = Arc::new(Shared::new(thread_name, limits, thread_clock, places, instance));
+                    // Where nobody waits any more, serving is letting go at once.
+                    drop(answer.send(Ok(Self { shared: Arc::clone(&shared) })));
+                    shared.serve(0);
                 }
             }
         });
-        if let Err(error) = born {
-            stuck.fetch_sub(1, Ordering::AcqRel);
-            return Err(StartFailure::NoThread(error.to_string()));
-        }
+        born.map_err(|error| StartFailure::NoThread(error.to_string()))?;
         tokio::select! {
             biased;
             answer = answered => answer.unwrap_or(Err(StartFailure::Late)),
@@ -146,9 +98,36 @@ impl ModuleThread {
         &self,
         work: impl FnOnce(&Instance) -> T + Send + 'static,
     ) -> Result<T, CallFailure> {
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         // Nobody waits for the answer of an abandoned call.
         let ticket = self.shared.enqueue(Box::new(move |instance| drop(answer.send(work(instance)))))?;
+        self.wait(ticket, answered).await
+    }
+
+    /// Asks `module` for an instance of another `config`, which later calls are made on. The earlier one is let go, here
+    /// as well on the module's thread: its code may hang.
+    pub(super) async fn reconfigure(
+        &self,
+        module: ModuleV1,
+        config: ProviderConfig,
+    ) -> Result<Result<(), ConfigError>, CallFailure> {
+        let (answer, answered) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let ticket = self.shared.enqueue(Box::new(move |_| {
+            let made = module.configure(&config).map(Arc::new);
+            let spare = made.map(|made| shared.replace(made, answer.is_closed()));
+            match spare {
+                Ok(spare) => {
+                    drop(answer.send(Ok(())));
+                    drop(spare);
+                }
+                Err(refused) => drop(answer.send(Err(refused))),
+            }
+        }))?;
+        self.wait(ticket, answered).await
+    }
+
+    async fn wait<T>(&self, ticket: u64, mut answered: oneshot::Receiver<T>) -> Result<T, CallFailure> {
         let mut wait = self.shared.limits.call;
         loop {
             tokio::select! {
@@ -165,29 +144,20 @@ impl ModuleThread {
         }
     }
 
-    /// Later calls are made on this instance; the earlier one is let go when its calls are over.
-    pub(super) fn replace(&self, instance: Instance) {
-        let before = self.shared.lock().instance.replace(Arc::new(instance));
-        // The earlier instance is let go on the module's thread: its code may hang.
-        let _ = self.shared.enqueue(Box::new(move |_| drop(before)));
-    }
-
-    /// How many of its threads never returned.
+    /// How many of its threads never returned, those included that nobody waits for.
     pub(super) fn stuck(&self) -> usize {
-        self.shared.lock().stuck
+        let state = self.shared.lock();
+        state.left.len() + usize::from(self.shared.left_to_run(&state) == Some(Duration::ZERO))
     }
 }
 
 impl Drop for ModuleThread {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        // The thread lets it go; when all of them are stuck, nobody can.
-        let instance = state.instance.take();
-        if state.served {
-            let ticket = state.last_ticket.saturating_add(1);
-            state.queue.push_back(Job { ticket, work: Box::new(move |_| drop(instance)) });
-        } else {
-            std::mem::forget(instance);
+        state.owned = false;
+        if !state.served {
+            // Its threads are all stuck: nobody can let it go.
+            std::mem::forget(state.instance.take());
         }
         drop(state);
         self.shared.wake.notify_all();
@@ -203,17 +173,18 @@ enum Overdue {
 }
 
 impl Shared {
-    fn new(name: String, limits: Limits, clock: Arc<dyn Clock>, instance: Instance) -> Self {
+    fn new(name: String, limits: Limits, clock: Arc<dyn Clock>, places: ThreadPlaces, instance: Instance) -> Self {
         let state = State {
             instance: Some(Arc::new(instance)),
+            owned: true,
             queue: VecDeque::new(),
             last_ticket: 0,
             running: None,
             crew: 0,
             served: true,
-            stuck: 0,
+            left: Vec::new(),
         };
-        Self { name, limits, clock, state: Mutex::new(state), wake: Condvar::new() }
+        Self { name, limits, clock, places, state: Mutex::new(state), wake: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -237,20 +208,35 @@ impl Shared {
         Ok(ticket)
     }
 
+    /// Puts `instance` in its place and gives back whichever of the two is to be let go: the new one where nobody waits
+    /// for it any more, because others may have been configured since.
+    fn replace(&self, instance: Arc<Instance>, unwanted: bool) -> Arc<Instance> {
+        let mut state = self.lock();
+        match &mut state.instance {
+            Some(place) if !unwanted => std::mem::replace(place, instance),
+            Some(_) | None => instance,
+        }
+    }
+
     /// The thread numbered `crew`: call after call until the owner is gone or the thread was abandoned.
     fn serve(self: Arc<Self>, mut crew: u64) {
         loop {
             let Some((job, instance)) = self.next() else { return };
-            // The guard in the module catches its panics; this catches the host's own side of the call.
-            let _ = catch_unwind(AssertUnwindSafe(|| (job.work)(&instance)));
+            let ticket = job.ticket;
+            // The guard in the module catches its panics; this catches the host's own side of the call. An instance that
+            // was replaced meanwhile is let go as part of the call.
+            let _ = catch_unwind(AssertUnwindSafe(move || {
+                (job.work)(&instance);
+                drop(instance);
+            }));
             let mut state = self.lock();
             if state.crew == crew {
                 state.running = None;
                 continue;
             }
             // Abandoned, and back all the same.
-            state.stuck -= 1;
-            if state.served || state.instance.is_none() {
+            state.left.retain(|left| *left != ticket);
+            if state.served || !state.owned {
                 return;
             }
             state.crew += 1;
@@ -262,48 +248,59 @@ impl Shared {
     fn next(&self) -> Option<(Job, Arc<Instance>)> {
         let mut state = self.lock();
         loop {
-            let Some(instance) = state.instance.clone() else {
-                // The owner is gone: the last jobs only let instances go, here, when they are dropped.
-                let last = std::mem::take(&mut state.queue);
+            if !state.owned {
+                let last = (state.instance.take(), std::mem::take(&mut state.queue));
                 drop(state);
-                drop(last);
+                let _counted = self.places.take_at_once(&*self.clock);
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
                 return None;
-            };
-            if let Some(job) = state.queue.pop_front() {
+            }
+            if let Some(instance) = state.instance.clone()
+                && let Some(job) = state.queue.pop_front()
+            {
                 state.running = Some((job.ticket, self.clock.monotonic()));
                 return Some((job, instance));
             }
-            drop(instance);
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Decides about a call whose caller waited long enough.
+    /// How much longer the call that runs may take.
+    fn left_to_run(&self, state: &State) -> Option<Duration> {
+        let (_, since) = state.running?;
+        let ran = self.clock.monotonic().saturating_sub(since);
+        Some(self.limits.call.saturating_sub(ran))
+    }
+
+    /// Decides about a call whose caller waited long enough. Whatever runs too long is abandoned, also what nobody waits
+    /// for: the caller is the only one who looks.
     fn overdue(self: &Arc<Self>, ticket: u64) -> Overdue {
         let mut state = self.lock();
-        if let Some(place) = state.queue.iter().position(|job| job.ticket == ticket) {
+        let queued = state.queue.iter().position(|job| job.ticket == ticket);
+        if let Some(place) = queued {
             state.queue.remove(place);
-            return Overdue::NotBegun;
         }
-        let Some((_, since)) = state.running.filter(|(running, _)| *running == ticket) else {
-            return Overdue::Over;
-        };
-        let ran = self.clock.monotonic().saturating_sub(since);
-        if ran < self.limits.call {
-            return Overdue::Running { left: self.limits.call.saturating_sub(ran) };
+        let runs = state.running.is_some_and(|(running, _)| running == ticket);
+        match self.left_to_run(&state) {
+            Some(Duration::ZERO) => self.abandon(&mut state),
+            Some(left) if runs => return Overdue::Running { left },
+            Some(_) | None => {}
         }
-        self.abandon(&mut state);
-        Overdue::Abandoned
+        match queued {
+            Some(_) => Overdue::NotBegun,
+            None if state.left.contains(&ticket) => Overdue::Abandoned,
+            None => Overdue::Over,
+        }
     }
 
     fn abandon(self: &Arc<Self>, state: &mut State) {
-        state.running = None;
+        state.left.extend(state.running.take().map(|(ticket, _)| ticket));
         state.crew += 1;
-        state.stuck += 1;
-        tracing::error!(thread = self.name, stuck = state.stuck, "a module call did not return; its thread is left");
+        let stuck = state.left.len();
+        tracing::error!(thread = self.name, stuck, "a module call did not return; its thread is left");
         let crew = state.crew;
         let next = Arc::clone(self);
-        state.served = state.stuck < STUCK_MAX && spawn(&self.name, move || next.serve(crew)).is_ok();
+        state.served = stuck < STUCK_MAX && spawn(&self.name, move || next.serve(crew)).is_ok();
         if !state.served {
             // Their callers hear that nobody serves.
             state.queue.clear();
@@ -315,3 +312,6 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     builder.spawn(work).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,9 @@ const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 /// Processor seconds for constructors, layout check and descriptor; all three together take milliseconds.
 #[cfg(unix)]
 const CPU_SECONDS: u64 = 5;
+/// When the kernel kills: later than it sends the signal that tells why, which it only does where there is time between.
+#[cfg(unix)]
+const CPU_SECONDS_HARD: u64 = CPU_SECONDS + 1;
 /// Address space of the child. Modules with all debug information map tens of megabytes.
 #[cfg(unix)]
 const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -146,13 +149,13 @@ fn end_of(status: ExitStatus) -> String {
 #[expect(unsafe_code, reason = "setrlimit is a C function; it reads the one record it is given")]
 fn limit_this_process() {
     let limits = [
-        (libc::RLIMIT_CPU, CPU_SECONDS),
-        (libc::RLIMIT_AS, MEMORY_BYTES),
-        (libc::RLIMIT_CORE, 0),
-        (libc::RLIMIT_FSIZE, FILE_BYTES),
+        (libc::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS_HARD),
+        (libc::RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES),
+        (libc::RLIMIT_CORE, 0, 0),
+        (libc::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES),
     ];
-    for (resource, amount) in limits {
-        let limit = libc::rlimit { rlim_cur: amount, rlim_max: amount };
+    for (resource, soft, hard) in limits {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
         // SAFETY: the record lives for the call. A limit that cannot be set leaves the parent's timeout.
         unsafe { libc::setrlimit(resource, &raw const limit) };
     }
@@ -168,6 +171,12 @@ mod tests {
 
     fn reason(program: &str) -> String {
         Probe { program: program.into() }.ask(Path::new("/no/module.so")).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_child_that_used_up_its_processor_time_is_told_by_its_signal() {
+        let ended: ExitStatus = std::os::unix::process::ExitStatusExt::from_raw(libc::SIGXCPU);
+        assert_eq!(end_of(ended), "opening it took more than 5 s of processor time");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! for the loading itself; `catalog` publishes it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use cashier_provider_sdk::Descriptor;
 use cashier_provider_sdk::host::ModuleV1;
@@ -14,6 +14,7 @@ use super::network::{EgressPolicy, Network, Networks};
 use super::plugins_toml::{Entry, Listed, PluginsToml};
 use super::probe::Probe;
 use super::symbols::Symbols;
+use super::thread_places::{STUCK_MAX, ThreadPlaces};
 use crate::ports::CatalogLine;
 
 /// One build of one module, opened once and never closed.
@@ -23,8 +24,8 @@ pub(super) struct Generation {
     pub(super) symbols: Symbols,
     pub(super) module: ModuleV1,
     pub(super) descriptor: Descriptor,
-    /// Threads that never returned from configuring it.
-    pub(super) stuck_configuring: Arc<AtomicUsize>,
+    /// Where its instances are configured and let go.
+    pub(super) places: ThreadPlaces,
     gateways: Mutex<Vec<Weak<Live>>>,
 }
 
@@ -153,8 +154,8 @@ impl Shelf {
             Some(generation_before) => Outcome::Replaced { generation_before },
         };
         let number = before.unwrap_or(0).saturating_add(1);
-        let (stuck_configuring, gateways) = (Arc::default(), Mutex::default());
-        let generation = Generation { number, copied, symbols, module, descriptor, stuck_configuring, gateways };
+        let (places, gateways) = (ThreadPlaces::default(), Mutex::default());
+        let generation = Generation { number, copied, symbols, module, descriptor, places, gateways };
         Ok((Arc::new(generation), outcome))
     }
 
@@ -189,14 +190,15 @@ impl Shelf {
         self.loaded().find(|loaded| loaded.generation.descriptor.code == code)
     }
 
-    pub(super) fn lines(&self) -> Arc<[CatalogLine]> {
+    /// The catalog as it stands at `now`, a monotonic time: health changes without any reload.
+    pub(super) fn lines(&self, now: Duration) -> Arc<[CatalogLine]> {
         let line = |place: &Place| match place {
-            Place::Serving(loaded) => loaded.line(""),
+            Place::Serving(loaded) => loaded.line("", now),
             Place::Delisted(loaded) if loaded.listed.enabled => {
-                loaded.line("plugins.toml does not list it; it only hears about earlier payments")
+                loaded.line("plugins.toml does not list it; it only hears about earlier payments", now)
             }
             Place::Delisted(loaded) => {
-                loaded.line("plugins.toml has it switched off; it only hears about earlier payments")
+                loaded.line("plugins.toml has it switched off; it only hears about earlier payments", now)
             }
             Place::Refused(line) => CatalogLine::clone(line),
         };
@@ -219,20 +221,25 @@ impl Generation {
         gateways.push(Arc::downgrade(gateway));
     }
 
-    /// The module is as well as its gateways: unavailable when all are, degraded when any is not well.
-    fn health(&self) -> Health {
+    /// The module is as well as its gateways: unavailable when all are, degraded when any is not well. One that does not
+    /// return from being configured is not well either, and unavailable where no gateway could be opened before. `now` is
+    /// a monotonic time.
+    fn health(&self, call: Duration, now: Duration) -> Health {
         let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let each: Vec<Health> = gateways.iter().filter_map(Weak::upgrade).map(|live| live.health()).collect();
+        let stuck = self.places.stuck(call, now);
         match (each.iter().min(), each.iter().max()) {
             (Some(Health::Unavailable), _) => Health::Unavailable,
+            (None, _) if stuck >= STUCK_MAX => Health::Unavailable,
             (_, Some(Health::Degraded | Health::Unavailable)) => Health::Degraded,
+            (_, Some(Health::Ok) | None) if stuck > 0 => Health::Degraded,
             (_, Some(Health::Ok) | None) => Health::Ok,
         }
     }
 }
 
 impl Loaded {
-    fn line(&self, failure_reason: &str) -> CatalogLine {
+    fn line(&self, failure_reason: &str, now: Duration) -> CatalogLine {
         let Generation { number, copied, symbols, descriptor, .. } = &*self.generation;
         let keys = |wanted: fn(&cashier_provider_sdk::SettingSpec) -> bool| {
             descriptor.settings.iter().filter(|spec| wanted(spec)).map(|spec| spec.key.as_str().into()).collect()
@@ -250,7 +257,7 @@ impl Loaded {
             failure_reason: failure_reason.into(),
             generation: *number,
             isolation: "in-process".into(),
-            health: self.generation.health().word().into(),
+            health: self.generation.health(self.listed.limits.call, now).word().into(),
             sha256: copied.sha256.as_str().into(),
             brands: boxed(self.listed.brands.as_deref()),
             endpoint_settings: keys(|spec| spec.endpoint),

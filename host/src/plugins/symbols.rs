@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use cashier_provider_abi::symbols::{CONTRACT_VERSION, SDK_VERSION, SDK_VERSION_BYTES_MAX, UNWINDS};
+use cashier_provider_sdk::export::CONTRACT;
 use libloading::Library;
 
 /// What a module says of itself in words that every host can read.
@@ -11,9 +12,9 @@ use libloading::Library;
 pub(super) struct Symbols {
     /// The contract it was built for.
     pub(super) contract: u32,
-    /// Whether its panics unwind, so that a guard can catch them.
+    /// Whether its panics unwind, so that a guard can catch them. Read of this host's contract alone.
     pub(super) unwinds: bool,
-    /// The version of the kit it was written with; empty when it does not say.
+    /// The version of the kit it was written with; empty when it does not say, or is of another contract.
     pub(super) sdk_version: String,
 }
 
@@ -38,6 +39,10 @@ impl Symbols {
             .map_err(|_| format!("it is a library but no provider module: it has no symbol {CONTRACT_VERSION}"))?;
         // SAFETY: not null, or `get` had failed; aligned and static, as said above.
         let contract = unsafe { (*contract).read_unaligned() };
+        if contract != CONTRACT {
+            // What its other symbols are is that contract's to say: nothing is read by this one's types.
+            return Ok(Self { contract, unwinds: false, sdk_version: String::new() });
+        }
         // SAFETY: a module exports this name as a static `u8`.
         let unwinds = unsafe { library.get::<*const u8>(UNWINDS.as_bytes()) }
             .map_err(|_| format!("it does not say whether its panics unwind: it has no symbol {UNWINDS}"))?;

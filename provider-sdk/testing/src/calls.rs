@@ -2,7 +2,8 @@
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
-    Descriptor, FailureKind, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentProvider, ProviderConfig, Step,
+    Descriptor, FailureKind, HttpMethod, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentProvider,
+    ProviderConfig, Step,
 };
 
 use crate::harness::{Complaint, Harness, demand, sample_payment, sample_refund};
@@ -87,7 +88,8 @@ pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harne
 }
 
 /// The request that creates the payment carries our reference and, where the provider keeps keys,
-/// the idempotency key; and it is not marked as safe to repeat without one.
+/// the idempotency key; and it is not marked as safe to repeat: where its answer is lost, a payment
+/// may exist.
 pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
     harness: &Harness,
 ) -> Result<(), Complaint> {
@@ -102,11 +104,21 @@ pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
         // Instructions are made without asking anybody.
         return Ok(());
     }
-    let carry = |text: &str| requests.iter().any(|request| carries(request, text));
-    demand(carry(&harness.order.reference), || "no request carries our reference".into())?;
-    demand(said.idempotency_window_seconds == 0 || carry(&harness.order.idempotency_key), || {
+    let Harness { order, .. } = harness;
+    let carry = |text: &str| requests.iter().any(|request| request.carries(text));
+    demand(carry(&order.reference), || "no request carries our reference".into())?;
+    demand(said.idempotency_window_seconds == 0 || carry(&order.idempotency_key), || {
         "the descriptor names an idempotency window, and no request carries the key".into()
-    })
+    })?;
+    // A GET may ask for the order before it is created, but not every one of them only asks.
+    let ours = || {
+        requests
+            .iter()
+            .filter(|request| [&order.reference, &order.idempotency_key].into_iter().any(|text| request.carries(text)))
+    };
+    let marked = ours().find(|request| request.safe_to_repeat && request.method != HttpMethod::Get);
+    let marked = marked.or(ours().next().filter(|_| ours().all(|request| request.safe_to_repeat)));
+    demand(marked.is_none(), || format!("{marked:?} creates a payment, and is marked as safe to repeat"))
 }
 
 /// An answer that cannot be read is never a created payment and never a definite no: the request
@@ -243,12 +255,6 @@ pub(crate) fn sent<T>(step: &Step<T>) -> Option<HttpRequest> {
         Step::Send { request, .. } => Some(request.clone()),
         Step::Done(_) | Step::Failed(_) | Step::Unsupported => None,
     }
-}
-
-fn carries(request: &HttpRequest, text: &str) -> bool {
-    request.url.contains(text)
-        || String::from_utf8_lossy(&request.body).contains(text)
-        || request.headers.iter().any(|(_, value)| value.contains(text))
 }
 
 fn endpoint_hosts(said: &Descriptor, config: &ProviderConfig) -> Vec<String> {

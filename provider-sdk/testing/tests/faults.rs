@@ -31,7 +31,8 @@ catches! {
         GOES_ELSEWHERE saying "evil.example",
         ASKS_UNSAFELY saying "not marked as safe to repeat";
     calls::a_request_that_creates_carries_key_and_reference catches
-        FORGETS_THE_KEY saying "no request carries the key";
+        FORGETS_THE_KEY saying "no request carries the key",
+        CREATES_SAFELY saying "is marked as safe to repeat";
     calls::an_answer_that_cannot_be_read_leaves_the_outcome_unknown catches
         TAKES_NOISE_FOR_NO saying "must leave the outcome unknown",
         PANICS_AT_REPLIES saying "must leave the outcome unknown";

@@ -9,7 +9,8 @@ use crate::status::{API_VERSION, Subject};
 /// that a payment made in the last moment is heard.
 pub(crate) fn cancel_payment(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
     let subject = match Subject::of(payment) {
-        Ok(subject) => subject,
+        Ok(Some(subject)) => subject,
+        Ok(None) => return Step::Unsupported,
         Err(failure) => return Step::Failed(failure),
     };
     match replies {
@@ -31,5 +32,4 @@ fn request(stripe: &Stripe, subject: &Subject<'_>) -> HttpRequest {
         .bearer(stripe.secret_key.expose())
         .header("stripe-version", API_VERSION)
         .form(&Form::new())
-        .safe_to_repeat()
 }

@@ -4,17 +4,23 @@
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{Asked, FailureKind, HttpReply, JsonRead, ProviderFailure};
 
+/// The type of Stripe's own errors about what was asked.
+const INVALID_REQUEST: &str = "invalid_request_error";
+
 /// Reads a reply that is no success: `{"error":{type,code,decline_code,message,param}}`, or
-/// whatever a proxy in between wrote. The status decides, save that `idempotency_error` says that
+/// whatever a proxy in between wrote. The status decides, save for two. `idempotency_error` says that
 /// the key was used with other parameters: that other request may have begun a payment, so nothing
-/// definite is known.
+/// definite is known. And a 404 is believed in Stripe's own words alone, because a payment that is
+/// not found is given up, and any misrouted request brings a 404.
 pub(crate) fn failure(reply: &HttpReply, asked: Asked) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
     let error = body.at("/error");
     let kind = error.text_at("/type");
     let failure = reply.failure_when(asked, error.text_at("/code").or(kind), sentence(reply, error));
-    let failure = match (asked, failure.kind, kind) {
-        (Asked::Creation, FailureKind::RefusedRequest, Some("idempotency_error")) => {
+    let failure = match (reply.status, asked, failure.kind, kind) {
+        (404, _, _, Some(INVALID_REQUEST)) if error.text_at("/code") == Some("resource_missing") => failure,
+        (404, _, _, Some(INVALID_REQUEST)) => failure.with_kind(FailureKind::RefusedRequest),
+        (404, ..) | (_, Asked::Creation, FailureKind::RefusedRequest, Some("idempotency_error")) => {
             failure.with_kind(FailureKind::UnreadableAnswer)
         }
         _ => failure,

@@ -16,7 +16,8 @@ pub(crate) const API_VERSION: &str = "2025-01-27.acacia";
 
 pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
     let subject = match Subject::of(payment) {
-        Ok(subject) => subject,
+        Ok(Some(subject)) => subject,
+        Ok(None) => return Step::Unsupported,
         Err(failure) => return Step::Failed(failure),
     };
     match replies {
@@ -33,15 +34,12 @@ pub(crate) enum Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(crate) fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
+    /// `None` where the answer to the creation was lost: Stripe is asked by its own ids alone. Its search by metadata
+    /// lags behind, so that finding nothing there would say nothing.
+    pub(crate) fn of(payment: &'a PaymentRef) -> Result<Option<Self>, ProviderFailure> {
         let session = payment.path_id_of(refs::CHECKOUT_SESSION)?.map(Self::Session);
         let intent = payment.path_id_of(refs::PAYMENT_INTENT)?.map(Self::Intent);
-        session.or(intent).ok_or_else(|| {
-            ProviderFailure::refused_request(
-                "no_id_known",
-                "Stripe named neither a session nor an intent for this payment, so it cannot be asked",
-            )
-        })
+        Ok(session.or(intent))
     }
 
     pub(crate) fn request(&self, stripe: &Stripe) -> HttpRequest {

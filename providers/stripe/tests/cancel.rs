@@ -2,7 +2,7 @@
 
 mod support;
 
-use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, PaymentProvider};
+use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, PaymentProvider, Step};
 use expect_test::expect;
 use support::{done, failed, payment, sent, shown, stripe};
 
@@ -18,7 +18,7 @@ fn the_session_is_expired_or_the_intent_cancelled() {
         authorization: Bearer sk_test_canary7Q2M9X4T1B8
         stripe-version: 2025-01-27.acacia
         content-type: application/x-www-form-urlencoded
-        safe to repeat: true"#]]
+        safe to repeat: false"#]]
     .assert_eq(&shown(&request));
     let intent = sent(stripe().cancel_payment(&payment(INTENT), &[]));
     assert_eq!(intent.url, "https://api.stripe.com/v1/payment_intents/pi_3S1aZ/cancel");
@@ -26,9 +26,9 @@ fn the_session_is_expired_or_the_intent_cancelled() {
 
 #[test]
 fn without_a_sound_id_nothing_is_sent() {
-    for payment in [payment(&[]), payment(&[("checkout_session", "../x")])] {
-        assert_eq!(failed(stripe().cancel_payment(&payment, &[])).kind, FailureKind::RefusedRequest);
-    }
+    assert_eq!(stripe().cancel_payment(&payment(&[]), &[]), Step::Unsupported);
+    let unsound = payment(&[("checkout_session", "../x")]);
+    assert_eq!(failed(stripe().cancel_payment(&unsound, &[])).kind, FailureKind::RefusedRequest);
 }
 
 #[test]
@@ -53,7 +53,9 @@ fn a_refusal_is_followed_by_the_question_how_it_stands() {
 
 #[test]
 fn an_answer_that_says_nothing_leaves_it_open() {
-    for (status, kind) in [(500, FailureKind::Temporary), (429, FailureKind::Temporary), (404, FailureKind::NotFound)] {
+    for (status, kind) in
+        [(500, FailureKind::Temporary), (429, FailureKind::Temporary), (404, FailureKind::UnreadableAnswer)]
+    {
         assert_eq!(failed(stripe().cancel_payment(&payment(SESSION), &[HttpReply::new(status, "")])).kind, kind);
     }
 }

@@ -46,6 +46,12 @@ fn each_answer_has_its_kind() {
             false,
         ),
         (404, error("invalid_request_error", "resource_missing"), RefusedRequest, NotFound, "resource_missing", false),
+        // Stripe does not know the address; a proxy that does not, never asked Stripe.
+        (404, error("invalid_request_error", ""), RefusedRequest, RefusedRequest, "invalid_request_error", false),
+        (404, error("api_error", "resource_missing"), UnreadableAnswer, UnreadableAnswer, "resource_missing", false),
+        (404, "<html>not found</html>".to_owned(), UnreadableAnswer, UnreadableAnswer, "http_404", false),
+        (404, String::new(), UnreadableAnswer, UnreadableAnswer, "http_404", false),
+        (404, r#"{"error":"not found"}"#.to_owned(), UnreadableAnswer, UnreadableAnswer, "http_404", false),
         // The key was used with other parameters: that other request may have begun a payment.
         (400, key_reused.to_owned(), UnreadableAnswer, RefusedRequest, "idempotency_error", false),
         (

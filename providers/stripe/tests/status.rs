@@ -2,7 +2,9 @@
 
 mod support;
 
-use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, PaymentProvider, RefundReach, StatusUpdate};
+use cashier_provider_sdk::{
+    FailureKind, HttpReply, NormalizedStatus, PaymentProvider, RefundReach, StatusUpdate, Step,
+};
 use expect_test::expect;
 use support::{done, failed, payment, sent, shown, stripe};
 
@@ -33,10 +35,15 @@ fn without_a_session_the_intent_is_asked() {
 }
 
 #[test]
+fn what_stripe_named_no_id_for_cannot_be_asked() {
+    for payment in [payment(&[]), payment(&[("charge", "ch_1")])] {
+        assert_eq!(stripe().query_status(&payment, &[]), Step::Unsupported);
+    }
+}
+
+#[test]
 fn what_has_no_sound_id_is_not_asked() {
     let table = [
-        ("no id", payment(&[])),
-        ("only a charge", payment(&[("charge", "ch_1")])),
         ("another path", payment(&[("payment_intent", "../refunds")])),
         ("a query", payment(&[("checkout_session", "cs_1?expand=x")])),
         ("an empty id", payment(&[("checkout_session", "")])),

@@ -1,167 +1,18 @@
-//! Exchanges of a scripted provider behind the real border, over a scripted network and a clock that stands still: what
-//! is sent, how often, and what the house believes afterwards.
+//! Exchanges of a scripted provider: what is sent, how often, and what the house believes afterwards.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::aggregate::CreateEnding;
-use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
-use cashier_provider_sdk::host::ModuleV1;
-use cashier_provider_sdk::{self as sdk, ConfigError, Descriptor, PaymentCreated, PaymentOrder, PaymentProvider};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 
+use self::rig::{Rig, never_sent, reply, unknown};
 use super::*;
-use crate::plugins::convert::Masks;
-use crate::plugins::endings;
-use crate::ports::{CreateAnswer, Verdict};
+use crate::ports::{QueryAnswer, Verdict};
 
-/// Fetches a token, then pays with it, as OAuth providers want it. The order's method says what else it does.
-struct Scripted;
-
-impl PaymentProvider for Scripted {
-    fn descriptor() -> Descriptor {
-        Descriptor::default()
-    }
-
-    fn configure(_config: &sdk::ProviderConfig) -> Result<Self, ConfigError> {
-        Ok(Self)
-    }
-
-    fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
-        let get = HttpRequest::get(format!("https://p.test/{}", replies.len()));
-        match (order.method.as_str(), replies) {
-            ("local", _) => Step::Failed(ProviderFailure::refused_request("currency", "not this one")),
-            ("decides", _) => Step::Failed(ProviderFailure::declined("too_small", "below the provider's least")),
-            ("loops", _) => Step::send(get),
-            ("many_names", _) => Step::send_and_keep(get, format!("name {}", order.reference), 60),
-            (_, []) => Step::send_and_keep(HttpRequest::get("https://p.test/token"), "token", 60),
-            (_, [token]) => {
-                let token = token.text().unwrap_or_default();
-                Step::send(HttpRequest::post("https://p.test/pay").bearer(token).idempotency_key(&order.nonce))
-            }
-            (_, [_, paid]) if paid.status == 401 => Step::Failed(ProviderFailure::stale_reply("the token is over")),
-            (_, [_, paid]) if !paid.is_success() => Step::Failed(paid.failure("no", "the provider's words")),
-            (_, [_, paid, ..]) => match paid.text() {
-                Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
-                Ok(_) | Err(_) => Step::Failed(ProviderFailure::unreadable("what is this")),
-            },
-        }
-    }
-
-    fn normalize_status(&self, notice: &sdk::WebhookNotice, replies: &[HttpReply]) -> Step<sdk::WebhookVerdict> {
-        match (notice.body.as_slice(), replies) {
-            (b"ask", []) => Step::send(HttpRequest::get("https://p.test/verify")),
-            (b"capture", []) => Step::send(HttpRequest::post("https://p.test/capture")),
-            _ => Step::Done(sdk::WebhookVerdict::nothing_to_do()),
-        }
-    }
-}
-
-type Answer = Result<HttpReply, SendError>;
-
-fn reply(status: u16, body: &str) -> Answer {
-    Ok(HttpReply::new(status, body))
-}
-
-fn never_sent() -> Answer {
-    Err(SendError::NeverSent("nobody listens".to_owned()))
-}
-
-fn unknown() -> Answer {
-    Err(SendError::Unknown("the connection broke".to_owned()))
-}
-
-/// Time that moves when an answer takes some. Nothing ever times out by itself.
-#[derive(Default)]
-struct StillClock(AtomicU64);
-
-impl Clock for StillClock {
-    fn now(&self) -> UnixTime {
-        UnixTime(0)
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn sleep(&self, _length: Duration) -> BoxFuture<'static, ()> {
-        futures_util::future::pending().boxed()
-    }
-}
-
-/// Gives the answers in their order, each after some milliseconds, and writes down what it was sent.
-struct Script {
-    clock: Arc<StillClock>,
-    answers: Mutex<VecDeque<(u64, Answer)>>,
-    sent: Mutex<Vec<String>>,
-}
-
-impl Network for Script {
-    fn permits(&self, _url: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn send(&self, request: HttpRequest, _within: Duration) -> BoxFuture<'static, Answer> {
-        let header = |name| request.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-        let line =
-            [request.method.as_str(), &request.url, header("authorization"), header("idempotency-key")].join(" ");
-        self.sent.lock().unwrap().push(line.trim().replace("https://p.test", ""));
-        let (took, answer) = self.answers.lock().unwrap().pop_front().unwrap_or((0, never_sent()));
-        self.clock.0.fetch_add(took, Ordering::SeqCst);
-        // Gives way once, so that exchanges under way at one time really meet.
-        async move {
-            tokio::task::yield_now().await;
-            answer
-        }
-        .boxed()
-    }
-}
-
-struct Rig {
-    line: Line,
-    thread: ModuleThread,
-    script: Arc<Script>,
-    clock: Arc<StillClock>,
-}
-
-impl Rig {
-    async fn new(limits: Limits, answers: Vec<Answer>) -> Self {
-        let clock = Arc::new(StillClock::default());
-        let answers = Mutex::new(answers.into_iter().map(|answer| (10, answer)).collect());
-        let script = Arc::new(Script { clock: Arc::clone(&clock), answers, sent: Mutex::default() });
-        let line = Line::new("scripted".to_owned(), limits, clock.clone(), script.clone());
-        let config = sdk::ProviderConfig::default();
-        let thread = ModuleThread::start(ModuleV1::of::<Scripted>(), config, limits, clock.clone(), Arc::default());
-        let Ok(thread) = thread.await else { panic!("the module starts") };
-        Self { line, thread, script, clock }
-    }
-
-    async fn create(&self, method: &str) -> CreateAnswer {
-        let order = PaymentOrder { method: method.to_owned(), nonce: "n1".to_owned(), ..PaymentOrder::default() };
-        let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&order, replies);
-        let exchanged = self.line.exchange(&self.thread, Allowed::Everything, call).await;
-        endings::create(exchanged, &masks())
-    }
-
-    async fn verify(&self, body: &str, allowed: Allowed) -> Verdict {
-        let notice = sdk::WebhookNotice { body: body.into(), ..sdk::WebhookNotice::default() };
-        let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
-        endings::verify(self.line.exchange(&self.thread, allowed, call).await, &masks())
-    }
-
-    fn sent(&self) -> Vec<String> {
-        std::mem::take(&mut self.script.sent.lock().unwrap())
-    }
-}
-
-fn masks() -> Masks {
-    Masks::of(&sdk::ProviderConfig::default(), &Descriptor::default())
-}
+mod rig;
 
 const WAITING: CreateEnding = CreateEnding::Accepted(NextAction::Wait);
 
@@ -188,6 +39,33 @@ async fn a_create_ends_as_unknown_exactly_when_money_may_have_moved() {
         let shown = format!("{answers:?}");
         let rig = Rig::new(Limits::default(), answers).await;
         assert_eq!(rig.create(method).await.ending, expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_created_a_payment_is_unknown_whatever_the_module_says_of_it() {
+    let never = CreateEnding::NeverSent { reason: "the provider did not answer: the connection broke".into() };
+    let table = [
+        ("keyed", CreateEnding::Unknown),
+        ("referenced", CreateEnding::Unknown),
+        ("bodily", CreateEnding::Unknown),
+        ("posts", CreateEnding::Unknown),
+        ("oauth", never.clone()),
+        ("looks_up", never),
+    ];
+    for (method, expected) in table {
+        let rig = Rig::new(Limits::default(), vec![unknown()]).await;
+        assert_eq!(rig.create(method).await.ending, expected, "{method}");
+        assert_eq!(rig.sent().len(), 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_create_a_payment_is_never_answered_from_memory() {
+    let rig = Rig::new(Limits::default(), vec![reply(200, "wait"), reply(200, "wait")]).await;
+    for _ in 0..2 {
+        assert_eq!(rig.create("bodily").await.ending, WAITING);
+        assert_eq!(rig.sent(), ["POST /body"]);
     }
 }
 
@@ -280,6 +158,16 @@ async fn a_notice_is_judged_offline_without_a_request_and_online_with_safe_ones_
 }
 
 #[tokio::test]
+async fn a_payment_that_the_provider_gave_no_id_for_cannot_be_asked_about() {
+    let refused = QueryAnswer::NoAnswer("no: the provider's words".to_owned());
+    let table = [("no_id", vec![], QueryAnswer::Unsupported, 0), ("p_1", vec![reply(400, "")], refused, 1)];
+    for (method, answers, expected, requests) in table {
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!((rig.query(method).await, rig.sent().len()), (expected, requests), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_provider_is_left_alone_and_tried_a_little_until_it_is_back() {
     let failures = (0..5).map(|_| never_sent());
     let back = [reply(200, "t1"), reply(200, "wait"), reply(200, "wait")];
@@ -325,4 +213,28 @@ async fn exchanges_beyond_the_limits_are_refused_before_anything_is_sent() {
     assert!(rig.sent().is_empty());
     drop(held);
     assert_eq!(waits.await.ending, WAITING);
+}
+
+#[tokio::test]
+async fn an_exchange_that_waited_too_long_for_the_network_is_not_begun() {
+    let limits = Limits { concurrency_max: 1, ..Limits::default() };
+    let overloaded = CreateEnding::NeverSent { reason: "too many exchanges with the provider are under way".into() };
+    for (waited_ms, expected) in [(22_500, WAITING), (22_501, overloaded)] {
+        let rig = Rig::new(limits, vec![reply(200, "t1"), reply(200, "wait")]).await;
+        assert_eq!(rig.create_after(waited_ms).await.ending, expected, "{waited_ms}");
+        assert_eq!(rig.sent().is_empty(), expected != WAITING, "{waited_ms}");
+    }
+}
+
+#[tokio::test]
+async fn time_that_was_lost_in_the_queue_is_not_the_providers() {
+    let limits = Limits { concurrency_max: 1, ..Limits::default() };
+    for (waited_ms, took_ms, broken) in [(0, 30_000, true), (15_000, 15_000, false), (15_000, 10, true)] {
+        let rig = Rig::new(limits, Vec::new()).await;
+        for _ in 0..5 {
+            rig.script.answers.lock().unwrap().push_back((took_ms, unknown()));
+            rig.create_after(waited_ms).await;
+        }
+        assert_eq!((rig.line.is_broken(), rig.sent().len()), (broken, 5), "waited {waited_ms}, took {took_ms}");
+    }
 }

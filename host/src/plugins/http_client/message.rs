@@ -52,11 +52,16 @@ pub(super) fn outgoing(request: EgressRequest, target: &Target) -> Result<Reques
     if request.body.len() > REQUEST_BYTES_MAX {
         return Err(format!("the body of {} bytes is larger than {REQUEST_BYTES_MAX}", request.body.len()));
     }
+    // Servers expect a body of these (RFC 9110, 8.6), and hyper tells the length only of one that is there.
+    let says_empty = request.body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&method);
     let mut outgoing = Request::new(Full::new(request.body));
     *outgoing.method_mut() = method;
     *outgoing.version_mut() = Version::HTTP_11;
     *outgoing.uri_mut() = target.request_target.parse().map_err(|_| "the path or query is not valid")?;
     *outgoing.headers_mut() = headers(&request.headers, target)?;
+    if says_empty {
+        outgoing.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     Ok(outgoing)
 }
 

@@ -53,6 +53,22 @@ async fn a_request_goes_out_as_stated_and_its_answer_comes_back_whole() {
 }
 
 #[tokio::test]
+async fn a_request_that_might_have_a_body_says_that_it_has_none() {
+    // RFC 9110, 8.6: without it some servers wait for a body, or answer 411.
+    let length = "content-length: 0";
+    for (method, told) in
+        [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false), ("HEAD", false)]
+    {
+        let peer = Peer::plain(|mut line| Box::pin(async move { line.answer_all(FINE).await })).await;
+        let request = EgressRequest { method: method.into(), ..get(peer.url("/")) };
+        peer.egress().send(request, PATIENCE).await.unwrap();
+        let heard = peer.heard().concat();
+        assert_eq!(heard.contains(length), told, "{heard}");
+        assert!(heard.matches("content-length").count() <= 1, "{heard}");
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_breaks_off_or_speaks_otherwise_leaves_the_outcome_unknown() {
     let table: [(&str, &str, Manners); 8] = [
         ("closes without a word", "broke", |line| ends_with(line, "")),

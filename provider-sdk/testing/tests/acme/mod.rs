@@ -35,6 +35,7 @@ pub(crate) const ACKNOWLEDGES_WITH_ITS_SECRET: u32 = 21;
 pub(crate) const PANICS_AT_BYTES: u32 = 22;
 pub(crate) const REVOKES_NOTHING: u32 = 23;
 pub(crate) const PANICS_AT_PINGS: u32 = 24;
+pub(crate) const CREATES_SAFELY: u32 = 25;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -137,16 +138,16 @@ impl<const FAULT: u32> Acme<FAULT> {
                 return Step::Failed(ProviderFailure::refused_request("amount", error.to_string()));
             }
         };
-        Step::send(
-            HttpRequest::post(format!("{base}/payments")).bearer(self.secret_key.expose()).idempotency_key(key).json(
-                &json!({
-                    "order": order.reference,
-                    "amount": amount.minor,
-                    "currency": amount.currency,
-                    "nonce": counted::<FAULT>(),
-                }),
-            ),
-        )
+        let request = HttpRequest::post(format!("{base}/payments"))
+            .bearer(self.secret_key.expose())
+            .idempotency_key(key)
+            .json(&json!({
+                "order": order.reference,
+                "amount": amount.minor,
+                "currency": amount.currency,
+                "nonce": counted::<FAULT>(),
+            }));
+        Step::send(if FAULT == CREATES_SAFELY { request.safe_to_repeat() } else { request })
     }
 
     fn read_created(&self, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {

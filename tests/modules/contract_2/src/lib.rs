@@ -1,29 +1,10 @@
-//! A whole module that says it was built for contract 2.
+//! What a module of contract 2 may look like to this host: the symbol that says so, and others that mean something else
+//! than they do in contract 1, or are not there.
+#![expect(unsafe_code, reason = "an exported name is a promise to the loader")]
 
-use cashier_provider_sdk::{
-    ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderConfig, Step,
-    WebhookNotice, WebhookVerdict,
-};
+#[unsafe(no_mangle)]
+pub static cashier_provider_contract_version: u32 = 2;
 
-struct Later;
-
-impl PaymentProvider for Later {
-    fn descriptor() -> Descriptor {
-        Descriptor { code: "contract_2".into(), name: "Contract 2".into(), ..Descriptor::default() }
-    }
-
-    fn configure(_config: &ProviderConfig) -> Result<Self, ConfigError> {
-        Ok(Self)
-    }
-
-    fn create_payment(&self, _order: &PaymentOrder, _replies: &[HttpReply]) -> Step<PaymentCreated> {
-        Step::Unsupported
-    }
-
-    fn normalize_status(&self, _notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
-        Step::Unsupported
-    }
-}
-
-cashier_provider_sdk::export_symbols!(contract = 2, unwinds = cfg!(panic = "unwind"));
-cashier_provider_sdk::export_root!(cashier_provider_sdk::export::header::<Later>());
+/// One byte, where contract 1 has a text of 64.
+#[unsafe(no_mangle)]
+pub static cashier_provider_sdk_version: u8 = 2;

@@ -2,7 +2,7 @@
 
 use cashier_provider_sdk::{
     Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef,
-    ProviderConfig, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    ProviderConfig, RefundOrder, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
 struct Panics {
@@ -25,7 +25,13 @@ impl PaymentProvider for Panics {
             code: "panics".into(),
             name: "Panics".into(),
             methods: vec!["card".into()],
-            capabilities: Capabilities { advance: true, query: true, cancel: true, ..Capabilities::default() },
+            capabilities: Capabilities {
+                advance: true,
+                query: true,
+                cancel: true,
+                refund: true,
+                ..Capabilities::default()
+            },
             settings: vec![SettingSpec::text("panic_in", "Entry to panic in")],
             ..Descriptor::default()
         }
@@ -55,6 +61,11 @@ impl PaymentProvider for Panics {
 
     fn query_status(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
         self.maybe("query_status");
+        Step::Done(StatusUpdate::default())
+    }
+
+    fn refund_payment(&self, _refund: &RefundOrder, _replies: &[HttpReply]) -> Step<StatusUpdate> {
+        self.maybe("refund_payment");
         Step::Done(StatusUpdate::default())
     }
 

@@ -56,4 +56,10 @@ impl PaymentProvider for Sleeps {
     }
 }
 
+impl Drop for Sleeps {
+    fn drop(&mut self) {
+        self.maybe("drop");
+    }
+}
+
 cashier_provider_sdk::export_provider!(Sleeps);
