@@ -49,6 +49,8 @@ pub struct Served {
     folder: PathBuf,
     doors: Option<Doors>,
     child: Option<Child>,
+    /// What it logs from its next start on.
+    pub log_level: &'static str,
 }
 
 impl Served {
@@ -63,7 +65,7 @@ impl Served {
     pub fn unsettled(folder: &Path, peers: &[&str]) -> Self {
         write_stage(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_PACE));
-        Self { folder: folder.to_path_buf(), doors: None, child: None }
+        Self { folder: folder.to_path_buf(), doors: None, child: None, log_level: "info" }
     }
 
     /// Starts the process and waits until its doors are open; the same doors every time.
@@ -74,7 +76,7 @@ impl Served {
         let mut child = Command::new(places::cashier())
             .args(["serve", "--settings"])
             .arg(&settings)
-            .env("RUST_LOG", "info")
+            .env("CASHIER_LOG", self.log_level)
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .kill_on_drop(true)
@@ -121,7 +123,7 @@ impl Served {
         self.child.as_ref().and_then(Child::id).expect("the cashier runs")
     }
 
-    /// Everything it logged so far.
+    /// Everything it wrote to standard error so far: its log, and what gets past it.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("cashier.log")).unwrap_or_default()
     }
