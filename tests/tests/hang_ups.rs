@@ -28,6 +28,11 @@ fn troubled() -> Plan {
     Plan { troubled_trading: true, pace: Pace::Times(1), ..Plan::default() }
 }
 
+/// A clock that stands still: the janitor never comes to finish what a flow left.
+fn still() -> Plan {
+    Plan { pace: Pace::Still, ..troubled() }
+}
+
 /// Writes a deposit and gives the open connection.
 async fn begin(world: &World, asked: &Value) -> Raw {
     let mut client = Raw::connect(&world.customer_door()).await;
@@ -94,7 +99,7 @@ async fn a_deposit_goes_on_when_its_client_leaves_while_the_provider_is_called()
 /// A deposit waits for the disk twice: once it is opened, and once the provider has answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposit_goes_on_when_its_client_leaves_while_the_disk_is_awaited() {
-    let world = World::of(troubled()).await;
+    let world = World::of(still()).await;
     world.manager().save_config(&world.stripe_config()).await;
     let decided = async |id: u64, answered: bool| {
         eventually("the decision", async || {
@@ -172,7 +177,7 @@ async fn a_webhook_goes_on_when_its_sender_leaves_while_the_disk_is_awaited() {
         return;
     }
     for (leave, after_the_posting) in WAYS.into_iter().flat_map(|way| [(way, false), (way, true)]) {
-        let pending = Pending::of(troubled()).await;
+        let pending = Pending::of(still()).await;
         let world = &pending.world;
         let mut lock = None;
         if after_the_posting {
