@@ -27,3 +27,4 @@ pub mod tokens;
 pub mod trading;
 pub mod waiting;
 pub mod world;
+pub mod write_lock;

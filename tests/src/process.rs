@@ -1,7 +1,7 @@
 //! The cashier as a process of its own: started from its settings file, killed without warning, started again.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use cashier_core::session::Role;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::places;
+use crate::waiting::PATIENCE;
 use crate::world::{NO_PACE, settings_text, settle_in, write, write_stage};
 
 /// How long the process may take until its doors are open.
@@ -22,19 +23,49 @@ const START_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// What the program said and how it ended, for commands that end by themselves.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs the program in a folder until it ends, with none of its settings in the environment.
+pub async fn run(folder: &Path, arguments: &[&str]) -> Ran {
+    let mut program = Command::new(places::cashier());
+    program.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    for variable in ["CASHIER_SETTINGS", "CASHIER_SESSION_KEYS", "CASHIER_SEAL_KEYS", "CASHIER_LOG"] {
+        program.env_remove(variable);
+    }
+    let ended = tokio::time::timeout(PATIENCE, program.output()).await.expect("the program ends by itself");
+    let Output { status, stdout, stderr } = ended.expect("the cashier starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes text");
+    Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
 /// A folder with everything `cashier serve` needs, and the process when it runs.
 pub struct Served {
     folder: PathBuf,
     doors: Option<Doors>,
     child: Option<Child>,
+    /// What it logs from its next start on.
+    pub log_level: &'static str,
 }
 
 impl Served {
     /// Sets the stage in `folder`; `peers` are the addresses that modules may reach.
     pub async fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
-        write_stage(folder, peers);
+        let served = Self::unsettled(folder, peers);
         settle_in(&folder.join("bases"), roster, None).await;
-        Self { folder: folder.to_path_buf(), doors: None, child: None }
+        served
+    }
+
+    /// The same without a roster: its settings file is there, and nobody has an account yet.
+    pub fn unsettled(folder: &Path, peers: &[&str]) -> Self {
+        write_stage(folder, peers);
+        write(&folder.join("cashier.toml"), &settings_text(None, NO_PACE));
+        Self { folder: folder.to_path_buf(), doors: None, child: None, log_level: "info" }
     }
 
     /// Starts the process and waits until its doors are open; the same doors every time.
@@ -45,7 +76,7 @@ impl Served {
         let mut child = Command::new(places::cashier())
             .args(["serve", "--settings"])
             .arg(&settings)
-            .env("RUST_LOG", "info")
+            .env("CASHIER_LOG", self.log_level)
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .kill_on_drop(true)
@@ -92,7 +123,7 @@ impl Served {
         self.child.as_ref().and_then(Child::id).expect("the cashier runs")
     }
 
-    /// Everything it logged so far.
+    /// Everything it wrote to standard error so far: its log, and what gets past it.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("cashier.log")).unwrap_or_default()
     }

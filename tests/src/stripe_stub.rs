@@ -46,6 +46,8 @@ struct State {
     /// The id that the next payment intent gets; else one is counted up.
     next_intent: Option<String>,
     objects: BTreeMap<String, Value>,
+    /// What was created under an idempotency key, and is answered again under it.
+    by_key: BTreeMap<String, Value>,
 }
 
 type Shared = Arc<(Mutex<State>, watch::Sender<Mood>)>;
@@ -60,8 +62,14 @@ pub struct StripeStub {
 impl StripeStub {
     /// `live` is what its objects say of themselves.
     pub async fn start(live: bool) -> Self {
-        let state =
-            State { live, asked: Vec::new(), looked_up: Vec::new(), next_intent: None, objects: BTreeMap::new() };
+        let state = State {
+            live,
+            asked: Vec::new(),
+            looked_up: Vec::new(),
+            next_intent: None,
+            objects: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+        };
         let state: Shared = Arc::new((Mutex::new(state), watch::Sender::new(Mood::Answering)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -158,9 +166,11 @@ async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Respons
         let mut state = state.0.lock().unwrap();
         let number = state.asked.len() + 1;
         state.asked.push(asked.clone());
-        let object = match asked.path.as_str() {
-            "/v1/checkout/sessions" => session(url, number, state.live, &asked.form),
-            _ => {
+        let earlier = state.by_key.get(&asked.idempotency_key).cloned();
+        let object = match (earlier, asked.path.as_str()) {
+            (Some(earlier), _) => earlier,
+            (None, "/v1/checkout/sessions") => session(url, number, state.live, &asked.form),
+            (None, _) => {
                 let id = state.next_intent.take().unwrap_or_else(|| format!("pi_stub_{number}"));
                 intent(&id, state.live, &asked.form)
             }
@@ -168,6 +178,9 @@ async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Respons
         if !matches!(present, Mood::Declining | Mood::Quoting) {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
             state.objects.insert(id, object.clone());
+            if !asked.idempotency_key.is_empty() {
+                state.by_key.insert(asked.idempotency_key.clone(), object.clone());
+            }
         }
         object
     };

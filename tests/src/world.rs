@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cashier_core::ids::Login;
+use cashier_core::aggregate::Aggregate;
+use cashier_core::ids::{Login, TransactionId};
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
 use cashier_host::app::{CashierManager, Doors, Machine};
@@ -137,6 +138,17 @@ impl World {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What the house has decided about a transaction, on disk or not yet; nothing while its ledger is closed. Tests learn
+    /// from it at which wait a flow stands.
+    pub fn decided(&self, id: u64) -> Option<Aggregate> {
+        self.house().house().ledger.glance(|books| books.aggregate(TransactionId(id))).ok().flatten()
+    }
+
+    /// A page of the watching door, such as `readyz`.
+    pub async fn watch(&self, page: &str) -> Reply {
+        self.http.get(&format!("http://{}/{page}", self.doors.watch), &[]).await
     }
 
     pub fn customer_door(&self) -> String {

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use cashier_core::status::OperationStatus;
+use cashier_core::transaction::FirstAnswer;
 use cashier_tests::clock::Pace;
 use cashier_tests::customer::order;
 use cashier_tests::pending::Pending;
@@ -14,6 +16,7 @@ use cashier_tests::stripe_stub::{self, Mood as StripeMood, Said, signed};
 use cashier_tests::trading::Mood;
 use cashier_tests::waiting::eventually;
 use cashier_tests::world::{Plan, World};
+use cashier_tests::write_lock::WriteLock;
 use serde_json::{Value, json};
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
@@ -23,6 +26,11 @@ const WAYS: [fn(Raw); 2] = [Raw::hang_up, Raw::vanish];
 
 fn troubled() -> Plan {
     Plan { troubled_trading: true, pace: Pace::Times(1), ..Plan::default() }
+}
+
+/// A clock that stands still: the janitor never comes to finish what a flow left.
+fn still() -> Plan {
+    Plan { pace: Pace::Still, ..troubled() }
 }
 
 /// Writes a deposit and gives the open connection.
@@ -88,6 +96,42 @@ async fn a_deposit_goes_on_when_its_client_leaves_while_the_provider_is_called()
     assert_eq!(world.stripe.asked().len(), WAYS.len(), "each was created once");
 }
 
+/// A deposit waits for the disk twice: once it is opened, and once the provider has answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_goes_on_when_its_client_leaves_while_the_disk_is_awaited() {
+    let world = World::of(still()).await;
+    world.manager().save_config(&world.stripe_config()).await;
+    let decided = async |id: u64, answered: bool| {
+        eventually("the decision", async || {
+            let transaction = world.decided(id)?.transaction;
+            ((transaction.first_answer != FirstAnswer::Open) == answered).then_some(())
+        })
+        .await;
+    };
+    for (id, (leave, after_the_call)) in (1_u64..).zip(WAYS.into_iter().flat_map(|way| [(way, false), (way, true)])) {
+        let asked = keyed(&format!("disk-{id}"));
+        let calls = world.stripe.asked().len();
+        if after_the_call {
+            world.stripe.mood(StripeMood::Holding);
+        }
+        let mut lock = (!after_the_call).then(|| WriteLock::take(world.folder()));
+        let client = begin(&world, &asked).await;
+        if after_the_call {
+            eventually("the create call", async || (world.stripe.asked().len() > calls).then_some(())).await;
+            lock = Some(WriteLock::take(world.folder()));
+            world.stripe.mood(StripeMood::Answering);
+        }
+        // It is decided and cannot be on disk: that is what the flow waits for.
+        decided(id, after_the_call).await;
+        leave(client);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(world.stripe.asked().len() > calls, after_the_call, "what is not on disk is not sent");
+        lock.into_iter().for_each(WriteLock::release);
+        stands(&world, &asked).await;
+    }
+    assert_eq!(world.stripe.asked().len(), 4, "each was created once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn deposits_whose_clients_leave_at_any_moment_all_stand() {
     let world = World::of(troubled()).await;
@@ -120,6 +164,44 @@ async fn a_webhook_goes_on_when_its_sender_leaves_while_the_trading_server_is_sl
         leave(client);
         tokio::time::sleep(Duration::from_millis(30)).await;
         pending.world.troubled().mood(Mood::Well);
+        eventually("the credit", async || (pending.seen().await["transaction"]["status"] == json!(3)).then_some(()))
+            .await;
+        pending.credited_once().await;
+    }
+}
+
+/// A webhook waits for the disk twice: once it is heard, and once the trading server has posted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_goes_on_when_its_sender_leaves_while_the_disk_is_awaited() {
+    if !signing::can_sign() {
+        return;
+    }
+    for (leave, after_the_posting) in WAYS.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+        let pending = Pending::of(still()).await;
+        let world = &pending.world;
+        let mut lock = None;
+        if after_the_posting {
+            world.troubled().mood(Mood::Slow(Duration::from_secs(3600)));
+        } else {
+            lock = Some(WriteLock::take(world.folder()));
+        }
+        let client = send(&pending, &pending.said()).await;
+        if after_the_posting {
+            eventually("the posting", async || (!world.troubled().asked().is_empty()).then_some(())).await;
+            lock = Some(WriteLock::take(world.folder()));
+            world.troubled().mood(Mood::Well);
+        }
+        // It is decided and cannot be on disk: that is what the flow waits for.
+        let planned = if after_the_posting { OperationStatus::Posted } else { OperationStatus::Planned };
+        eventually("the decision", async || {
+            let operations = world.decided(pending.id)?.operations;
+            operations.first().is_some_and(|operation| operation.status == planned).then_some(())
+        })
+        .await;
+        leave(client);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(world.troubled().asked().is_empty(), !after_the_posting, "what is not on disk is not posted");
+        lock.into_iter().for_each(WriteLock::release);
         eventually("the credit", async || (pending.seen().await["transaction"]["status"] == json!(3)).then_some(()))
             .await;
         pending.credited_once().await;

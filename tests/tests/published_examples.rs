@@ -4,6 +4,7 @@
 
 use cashier_core::session::Role;
 use cashier_core::status::TransactionStatus;
+use cashier_host::manager::COMMANDS;
 use cashier_tests::clock::{Pace, START};
 use cashier_tests::customer::order;
 use cashier_tests::published::shows;
@@ -371,6 +372,8 @@ async fn the_manager_page_names_who_may_use_its_methods() {
         ("MngGetCashierProviders", json!({})),
         ("MngUpdateCashierProviderConfig", json!({"id": 1, "sort_index": 1})),
         ("MngUpdateCashierCustomerProviderOverride", json!({"customer_id": 5, "brand": "ion4", "provider": "x"})),
+        ("MngGetCashierCustomerProviderOverride", json!({"id": 1})),
+        ("MngGetCashierCustomerProviderOverridesByFilter", json!({})),
     ];
     let mut manager = world.manager();
     for (role, may) in roles {
@@ -380,6 +383,12 @@ async fn the_manager_page_names_who_may_use_its_methods() {
             let error = answer.json()["data"]["error"].clone();
             let expected = if may { (200, Value::Null) } else { (403, json!("PERMISSION_DENIED")) };
             assert_eq!((answer.status, error), expected, "{role:?} {command}");
+        }
+        // Whoever may not, may not use the commands either that have no page of their own.
+        for command in COMMANDS.iter().filter(|_| !may) {
+            let refused = manager.command(command.name, &json!({})).await;
+            let error = refused.json()["data"]["error"].clone();
+            assert_eq!((refused.status, error), (403, json!("PERMISSION_DENIED")), "{role:?} {}", command.name);
         }
     }
 }

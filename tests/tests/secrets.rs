@@ -6,12 +6,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cashier_tests::customer::order;
-use cashier_tests::http::Reply;
-use cashier_tests::signing;
+use cashier_core::session::Role;
+use cashier_tests::customer::{Customer, order};
+use cashier_tests::http::{Http, Reply};
+use cashier_tests::manager::Manager;
+use cashier_tests::process::Served;
+use cashier_tests::roster::{self, CUSTOMER};
 use cashier_tests::stripe_stub::{Mood, Said, signed};
 use cashier_tests::waiting::eventually;
 use cashier_tests::world::World;
+use cashier_tests::{modules, signing};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -134,6 +138,65 @@ async fn planted_secrets_are_found_nowhere() {
     for secret in kept {
         assert_eq!(seen.with(secret), Vec::<&str>::new(), "{secret} was seen");
     }
+    assert_eq!(seen.with("CANARY"), Vec::<&str>::new(), "a part of a secret was seen");
+}
+
+/// What the `panics` module quotes when it panics.
+const QUOTED_SECRET: &str = "sk_live_CANARYquoted6a1f";
+
+/// The program itself, so that standard error is seen as well: what a panic says gets past every log otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut served = Served::prepare(folder.path(), &[], &roster::home()).await;
+    modules::built();
+    let plugins = folder.path().join("plugins.toml");
+    let listed = std::fs::read_to_string(&plugins).unwrap();
+    std::fs::write(&plugins, format!("{listed}[[module]]\nname = \"panics\"\n")).unwrap();
+    served.log_level = "trace";
+    let doors = served.start().await;
+    let (http, mut seen) = (Http::new(), Seen { places: Vec::new() });
+    let (customer, manager) = (format!("http://{}", doors.customer), format!("http://{}", doors.manager));
+    let manager = Manager { http: http.clone(), door: manager, token: served.token(Role::Manager, 1) };
+    let customer = Customer { http, door: customer, token: served.token(Role::Customer, CUSTOMER) };
+
+    let save = "MngUpdateCashierProviderConfig";
+    let panics_in = |entry: &str| json!({"panic_in": entry}).to_string();
+    let mut config = json!({"provider": "panics", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
+        "secret_key": QUOTED_SECRET, "webhook_secret": QUOTED_SECRET, "settings_json": panics_in("configure")});
+    let refused = manager.command(save, &config).await;
+    assert!(refused.status == 400 && refused.text().contains("panicked in configure at "), "{}", refused.text());
+    seen.answer("a config that cannot be read", &refused);
+
+    config["settings_json"] = json!(panics_in("create_payment"));
+    let id = manager.save_config(&config).await;
+    let failed = customer.deposit(&order("panics", "25")).await;
+    assert_eq!(failed.status, 503, "{}", failed.text());
+    seen.answer("a deposit", &failed);
+    for entry in ["normalize_status", "drop", ""] {
+        let change = json!({"id": id, "settings_json": panics_in(entry)});
+        seen.answer("an edit", &manager.command(save, &change).await);
+        let url = format!("{}/cashier/webhook/panics/{id}", customer.door);
+        let heard = customer.http.post(&url, &[], "{}").await;
+        assert_eq!(heard.status == 200, entry != "normalize_status", "{entry}: {}", heard.text());
+        seen.answer("a webhook", &heard);
+    }
+    for (command, data) in [("MngGetCashierTransactionsByFilter", json!({})), ("MngGetCashierProviders", json!({}))] {
+        seen.answer(command, &manager.command(command, &data).await);
+    }
+    assert_eq!(served.terminate().await, Some(0), "it drains as ever");
+
+    let log = served.log();
+    for expected in ["doors are open", "TRACE", "panicked in normalize_status at "] {
+        assert!(log.contains(expected), "standard error is not what this test believes: no {expected:?}\n{log}");
+    }
+    seen.add("standard error", log);
+    for file in files(&folder.path().join("bases")) {
+        seen.add(file.display().to_string(), std::fs::read(&file).unwrap());
+    }
+    // Where a panic was is kept, for the manager and on disk; what it said is not.
+    let kept = seen.with("panicked in create_payment at ");
+    assert!(kept.iter().any(|place| place.contains("cashier.db")), "the search finds what is there: {kept:?}");
     assert_eq!(seen.with("CANARY"), Vec::<&str>::new(), "a part of a secret was seen");
 }
 

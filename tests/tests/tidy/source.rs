@@ -1,0 +1,166 @@
+//! The source as the walls read it: each file of the product with its code and its texts apart, comments and test modules
+//! cut away. It knows no wall.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A source file.
+pub(crate) struct Source {
+    pub(crate) path: String,
+    /// Lines of code by their number; texts stand in it as `""`.
+    pub(crate) code: Vec<(usize, String)>,
+    /// What stands between quotes, by the line it begins on.
+    pub(crate) texts: Vec<(usize, String)>,
+    pub(crate) whole: String,
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").to_path_buf()
+}
+
+pub(crate) fn sources(folder: &str) -> Vec<Source> {
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    found.sort();
+    assert!(!found.is_empty(), "no sources below {folder}: the wall would hold nothing");
+    found.into_iter().map(|path| read(&path)).collect()
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Source {
+    let whole = fs::read_to_string(path).expect("a readable source");
+    let path = path.strip_prefix(root()).expect("below the root").display().to_string();
+    let (code, texts) = apart(before_tests(&path, &whole));
+    let code = code.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end().to_owned()));
+    Source { path, code: code.filter(|(_, line)| !line.is_empty()).collect(), texts, whole }
+}
+
+/// What stands before the file's own test module, which must be the last thing in it.
+fn before_tests<'s>(path: &str, whole: &'s str) -> &'s str {
+    let mut from = 0;
+    while let Some(found) = whole[from..].find("\n#[cfg(") {
+        let at = from + found + 1;
+        let is_for_tests = whole[at..].starts_with("#[cfg(test)]") || whole[at..].starts_with("#[cfg(all(test,");
+        let declared = whole[at..].lines().nth(1).unwrap_or_default();
+        if is_for_tests && declared.ends_with("mod tests {") {
+            let after = whole[at..].split_once("\n}\n").map_or("", |(_, after)| after);
+            assert_eq!(after, "", "{path}: code stands behind the test module, where no wall looks");
+            return &whole[..at];
+        }
+        from = at + 1;
+    }
+    whole
+}
+
+/// The code with empty texts and without comments, and the texts.
+fn apart(source: &str) -> (String, Vec<(usize, String)>) {
+    let (mut code, mut texts) = (String::with_capacity(source.len()), Vec::new());
+    let (mut rest, mut line) = (source, 1);
+    while let Some(letter) = rest.chars().next() {
+        let (kept, taken) = if rest.starts_with("//") {
+            (String::new(), rest.find('\n').unwrap_or(rest.len()))
+        } else if rest.starts_with("/*") {
+            (String::new(), rest.find("*/").expect("a comment ends") + 2)
+        } else if let Some((opening, closing)) = raw_quotes(rest, &code) {
+            let inside = rest[opening..].find(&closing).expect("a text ends");
+            texts.push((line, rest[opening..opening + inside].to_owned()));
+            ("\"\"".to_owned(), opening + inside + closing.len())
+        } else if letter == '"' {
+            let inside = end_of_text(&rest[1..]);
+            texts.push((line, rest[1..=inside].to_owned()));
+            ("\"\"".to_owned(), inside + 2)
+        } else if let Some(length) = letter_in_quotes(rest) {
+            ("' '".to_owned(), length)
+        } else {
+            // As far as nothing can begin that is not code.
+            let plain = rest[letter.len_utf8()..].find(['"', '\'', '/', 'r', 'b', 'c']);
+            let length = plain.map_or(rest.len(), |plain| plain + letter.len_utf8());
+            (rest[..length].to_owned(), length)
+        };
+        code.push_str(&kept);
+        // Lines keep their numbers, whatever was cut out of them.
+        let passed = rest[..taken].matches('\n').count();
+        code.push_str(&"\n".repeat(passed - kept.matches('\n').count()));
+        line += passed;
+        rest = &rest[taken..];
+    }
+    (code, texts)
+}
+
+/// The lengths of `r#"` and its kind at the beginning, and what closes it.
+fn raw_quotes(rest: &str, before: &str) -> Option<(usize, String)> {
+    let in_a_word = before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+    let hashes_at = ["r", "br", "cr"].into_iter().find(|opening| rest.starts_with(opening) && !in_a_word)?.len();
+    let hashes = rest[hashes_at..].chars().take_while(|letter| *letter == '#').count();
+    rest[hashes_at + hashes..].starts_with('"').then(|| (hashes_at + hashes + 1, format!("\"{}", "#".repeat(hashes))))
+}
+
+/// Where a text ends whose opening quote is behind us.
+fn end_of_text(rest: &str) -> usize {
+    let mut escaped = false;
+    let end = rest.char_indices().find(|(_, letter)| {
+        let ends = *letter == '"' && !escaped;
+        escaped = *letter == '\\' && !escaped;
+        ends
+    });
+    end.expect("a text ends").0
+}
+
+/// The length of a letter such as `'"'`; a lifetime is none.
+fn letter_in_quotes(rest: &str) -> Option<usize> {
+    let inside = rest.strip_prefix('\'')?;
+    if inside.starts_with('\\') {
+        return inside[2..].find('\'').map(|end| end + 4);
+    }
+    let letter = inside.chars().next()?;
+    inside[letter.len_utf8()..].starts_with('\'').then(|| letter.len_utf8() + 2)
+}
+
+fn is_test_code(file: &Source) -> bool {
+    let of_tests = ["host/src/test_house.rs", "host/src/test_house/", "host/src/http/testing.rs", "tests/"];
+    let whole_folder = file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
+    whole_folder || of_tests.iter().any(|known| file.path.starts_with(known))
+}
+
+/// Files of the product itself: no test trees, no test modules in files of their own.
+pub(crate) fn product(folder: &str) -> Vec<Source> {
+    sources(folder).into_iter().filter(|file| !is_test_code(file)).collect()
+}
+
+/// Asserts that no code line of these files has any of the words.
+#[track_caller]
+pub(crate) fn absent(wall: &str, files: &[Source], words: &[&str]) {
+    let mut breaches = Vec::new();
+    for file in files {
+        for (at, line) in &file.code {
+            for word in words.iter().filter(|word| line.contains(**word)) {
+                breaches.push(format!("{}:{at}: {word}", file.path));
+            }
+        }
+    }
+    holds(wall, &breaches);
+}
+
+#[track_caller]
+pub(crate) fn holds(wall: &str, breaches: &[String]) {
+    assert!(breaches.is_empty(), "{wall}:\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn code_and_texts_are_told_apart() {
+    let source = "let a = \"x // \\\" y\"; // \"no\"\nlet b = r#\"SELECT \"1\"\"#; /* \"\n */ f('\"', b\"z\", 'a);\n";
+    let (code, texts) = apart(source);
+    assert_eq!(code, "let a = \"\"; \nlet b = \"\"; \n f(' ', b\"\", 'a);\n");
+    let found: Vec<(usize, &str)> = texts.iter().map(|(line, text)| (*line, &**text)).collect();
+    assert_eq!(found, [(1, "x // \\\" y"), (2, "SELECT \"1\""), (3, "z")]);
+}
