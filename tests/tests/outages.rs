@@ -205,3 +205,23 @@ async fn a_provider_that_is_slow_to_tell_about_many_pending_payments_still_gets_
     answer.expect("a deposit does not wait for questions about others").fine();
     world.stripe.mood(StripeMood::Answering);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_was_never_answered_ends_in_doubt_where_the_provider_cannot_be_asked_about_it() {
+    let world = World::of(Plan { pace: Pace::Times(30), ..Plan::default() }).await;
+    world.manager().save_config(&world.stripe_config()).await;
+    world.stripe.mood(StripeMood::Holding);
+    let begun = world.customer().deposit(&order("stripe", "50")).await.fine();
+    let id = begun["transaction"]["id"].as_u64().unwrap();
+    // Stripe is asked by its own ids, and told none. Past its keys' and the payment's time nothing else is to be tried.
+    world.clock.advance_seconds(2 * 24 * 60 * 60);
+    let seen = eventually("the doubt", async || {
+        let seen = world.manager().transaction(id).await;
+        (seen["transaction"]["status"] != json!(1)).then_some(seen)
+    })
+    .await;
+    let reason = seen["transaction"]["failure_reason"].as_str().unwrap_or_default();
+    assert_eq!(seen["transaction"]["status"], json!(9), "{seen}");
+    assert!(reason.starts_with("OUTCOME_UNKNOWN"), "{seen}");
+    world.stripe.mood(StripeMood::Answering);
+}

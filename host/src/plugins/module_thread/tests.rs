@@ -1,5 +1,6 @@
 //! Instances that do not return from configuring or from being let go, behind the real border and on the real clock.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use cashier_provider_sdk as sdk;
@@ -52,13 +53,27 @@ fn never_lets_go() -> ProviderConfig {
     config("old", &format!("{{\"drop_ms\":{FOR_EVER_MS}}}"))
 }
 
+/// One for all threads: what they hold is measured by it.
+fn clock() -> Arc<SystemClock> {
+    static CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(|| Arc::new(SystemClock::new()));
+    Arc::clone(&CLOCK)
+}
+
+/// What a thread that does nothing surely manages, on however busy a machine.
+const AMPLE_MS: u64 = 1_000;
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 fn limits(call_ms: u64) -> Limits {
     Limits { call: Duration::from_millis(call_ms), ..Limits::default() }
 }
 
 async fn start(config: ProviderConfig, limits: Limits, places: &ThreadPlaces) -> Result<ModuleThread, StartFailure> {
-    let clock = Arc::new(SystemClock::new());
-    ModuleThread::start(ModuleV1::of::<Sleepy>(), config, limits, clock, places.clone()).await
+    ModuleThread::start(ModuleV1::of::<Sleepy>(), config, limits, clock(), places.clone()).await
 }
 
 /// Which instance answers.
@@ -101,7 +116,7 @@ async fn a_configuring_that_returns_late_gives_its_place_back() {
 
 #[tokio::test]
 async fn an_instance_that_does_not_let_go_does_not_block_the_one_that_took_its_place() {
-    let thread = start(never_lets_go(), limits(100), &ThreadPlaces::default()).await.unwrap();
+    let thread = start(never_lets_go(), limits(AMPLE_MS), &ThreadPlaces::default()).await.unwrap();
     thread.reconfigure(ModuleV1::of::<Sleepy>(), config("new", "{}")).await.unwrap().unwrap();
     // Whoever comes first waits in vain, and leaves the thread for those who come after.
     assert_eq!(name(&thread).await, Err(CallFailure::Busy));
@@ -110,28 +125,28 @@ async fn an_instance_that_does_not_let_go_does_not_block_the_one_that_took_its_p
 
 #[tokio::test]
 async fn a_thread_that_nobody_waits_for_is_stuck_as_well() {
-    let thread = start(never_lets_go(), limits(100), &ThreadPlaces::default()).await.unwrap();
+    let thread = start(never_lets_go(), limits(AMPLE_MS), &ThreadPlaces::default()).await.unwrap();
     thread.reconfigure(ModuleV1::of::<Sleepy>(), config("new", "{}")).await.unwrap().unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(thread.stuck(), 1);
+    assert_eq!(thread.stuck(), 0, "it may still return in time");
+    until(|| thread.stuck() == 1).await;
 }
 
 #[tokio::test]
 async fn gateways_that_do_not_let_go_take_the_places_of_their_module() {
     let places = ThreadPlaces::default();
     for _ in 0..STUCK_MAX {
-        drop(start(never_lets_go(), limits(100), &places).await.unwrap());
+        drop(start(never_lets_go(), limits(AMPLE_MS), &places).await.unwrap());
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let refused = start(config("new", "{}"), limits(100), &places).await;
+    until(|| places.stuck(limits(AMPLE_MS).call, clock().monotonic()) == STUCK_MAX).await;
+    let refused = start(config("new", "{}"), limits(AMPLE_MS), &places).await;
     assert_eq!(refused.err(), Some(StartFailure::AllStuck));
 }
 
 #[tokio::test]
 async fn no_code_of_a_module_runs_on_the_thread_of_whoever_drops_its_gateway() {
     let places = ThreadPlaces::default();
-    drop(start(config("well", "{}"), limits(100), &places).await.unwrap());
-    let thread = start(config("stuck", "{}"), limits(100), &places).await.unwrap();
+    drop(start(config("well", "{}"), limits(AMPLE_MS), &places).await.unwrap());
+    let thread = start(config("stuck", "{}"), limits(500), &places).await.unwrap();
     for _ in 0..STUCK_MAX {
         let hangs = thread.call(|_| std::thread::sleep(Duration::from_millis(FOR_EVER_MS)));
         assert_eq!(hangs.await, Err(CallFailure::Late));
