@@ -31,6 +31,12 @@ const DISK_GROWTH_MAX: u64 = 160 * 1024 * 1024;
 const WEBHOOK_BYTES: usize = 16 * 1024;
 const WEBHOOKS: usize = 10_000;
 
+/// Bytes of each unsigned webhook that stand outside its body, in a head that the door still takes: 400 MiB in all.
+const HEAD_BYTES: usize = 40 * 1024;
+
+/// What a flood may add to the log: two lines for each webhook, of a kilobyte each.
+const LOG_GROWTH_MAX: u64 = 2 * 1024 * WEBHOOKS as u64;
+
 const IDLE_CONNECTIONS: usize = 2_000;
 
 /// A cashier in a process, with a sandbox service beside it.
@@ -131,6 +137,35 @@ async fn ten_thousand_unsigned_webhooks_with_distinct_ids_do_not_fill_memory_or_
         }
     }));
     harbour.withstands(async { drop(flood.await) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_unsigned_webhooks_that_are_large_outside_their_bodies_do_not_fill_memory_disk_or_log() {
+    const SENDERS: usize = 32;
+    let harbour = Harbour::open().await;
+    let logged = harbour.served.log().len() as u64;
+    let flood = join_all((0..SENDERS).map(|sender| {
+        let customer = &harbour.customer;
+        async move {
+            for number in (sender..WEBHOOKS).step_by(SENDERS) {
+                let pad = format!("{number}{}", "x".repeat(HEAD_BYTES));
+                let (path, header) = match number % 5 {
+                    0 => (pad.clone(), "short"),
+                    1 => (format!("sandbox/{pad}"), "short"),
+                    2 => (format!("sandbox?q={pad}"), "short"),
+                    3 => (format!("{}?q={}", &pad[..HEAD_BYTES / 2], &pad[HEAD_BYTES / 2..]), "short"),
+                    _ => ("sandbox/1".to_owned(), pad.as_str()),
+                };
+                let (url, headers) = (format!("{}/cashier/webhook/{path}", customer.door), [("x-pad", header)]);
+                let answer = customer.http.post(&url, &headers, "{}").await;
+                let refused = matches!(answer.status, 401 | 404 | 414 | 431);
+                assert!(refused, "{number}: {} {}", answer.status, answer.text());
+            }
+        }
+    }));
+    harbour.withstands(async { drop(flood.await) }).await;
+    let logged = harbour.served.log().len() as u64 - logged;
+    assert!(logged < LOG_GROWTH_MAX, "{logged} bytes of log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
