@@ -182,6 +182,11 @@ impl Aggregate {
         }
         self.transaction.status = standing.status;
         self.transaction.reason = standing.reason;
+        if &*self.transaction.reason.code == "PROVIDER_DECLINED"
+            && self.transaction.first_answer == FirstAnswer::NeverSent
+        {
+            self.transaction.reason.code = "PROVIDER_UNAVAILABLE".into();
+        }
         if let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
             && &*self.transaction.reason.code == "CREDIT_REFUSED"
         {

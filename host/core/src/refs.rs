@@ -11,7 +11,9 @@ pub struct ProviderRef {
 }
 
 impl ProviderRef {
+    /// A word such as `checkout_session`.
     pub const KIND_LENGTH_MAX: usize = 32;
+    /// The longest id that a provider served promises, Stripe's.
     pub const VALUE_LENGTH_MAX: usize = 255;
     /// A payment that collects more ids than this is not one payment; the surplus is not stored.
     pub const PER_TRANSACTION_MAX: usize = 16;

@@ -22,29 +22,34 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
 
 async fn until_signal(settings: Settings) -> Result<(), CliError> {
     let scheme = settings.scheme();
+    // Heard from here on: a signal while the books load stops the house in order as soon as it stands.
+    let stopped = stop_signal()?;
     let manager = CashierManager::open(settings).await?;
     let doors = manager.doors();
     say(&format!("customers  {scheme}://{}", doors.customer));
     say(&format!("manager    {scheme}://{}/manager", doors.manager));
     say(&format!("health     http://{}/readyz", doors.watch));
-    stop_signal().await?;
+    stopped.await?;
     tracing::info!("stopping: doors close, flows in flight end");
     manager.stop().await;
     Ok(())
 }
 
-/// Resolves at SIGINT or SIGTERM.
-pub(super) async fn stop_signal() -> Result<(), CliError> {
+/// Resolves at SIGINT or SIGTERM, heard from this call on.
+pub(super) fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>, CliError> {
     let failed = |error: std::io::Error| CliError(format!("signals cannot be heard: {error}"));
     #[cfg(unix)]
     {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
-            _ = terminate.recv() => Ok(()),
-        }
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => Ok(()),
+                _ = terminate.recv() => Ok(()),
+            }
+        })
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
+    Ok(async move { tokio::signal::ctrl_c().await.map_err(failed) })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
-use cashier_core::aggregate::Aggregate;
+use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::{Body, Change, OrderDetails};
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{self, Candidate, Eligible, Wanted};
@@ -234,6 +234,12 @@ async fn create(
 ) -> Result<DepositOutcome, Refusal> {
     let id = order.get().transaction_id;
     let answer = gateway.create(order).await;
+    match &answer.ending {
+        CreateEnding::Accepted(_) => {}
+        CreateEnding::Declined { .. } | CreateEnding::NeverSent { .. } | CreateEnding::Unknown => {
+            tracing::warn!(transaction = %id, ending = ?answer.ending, "a payment was not created");
+        }
+    }
     let provider_time = answer.provider_time;
     let stored =
         StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };

@@ -73,7 +73,12 @@ pub fn start(house: &Arc<House>) {
     house.spawn.resident(Box::pin(async move {
         let mut agenda = Agenda::default();
         let mut rounds: u64 = 1;
+        let mut epoch = 0;
         while let Some(house) = sweeper.upgrade() {
+            // What was learnt of books that were loaded anew since may not be so.
+            if std::mem::replace(&mut epoch, house.ledger.epoch()) != house.ledger.epoch() {
+                agenda = Agenda::default();
+            }
             round(&house, &mut agenda).await;
             if rounds.is_multiple_of(REOPEN_ROUNDS) {
                 configure::reopen_broken(&house);

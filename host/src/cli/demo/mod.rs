@@ -33,7 +33,7 @@ async fn tell(args: &DemoArgs) -> Result<(), CliError> {
         Ok(()) if args.exit => say("\nThe demo ended as it should."),
         Ok(()) => {
             world.print_try_it()?;
-            serve::stop_signal().await?;
+            serve::stop_signal()?.await?;
         }
         Err(_) => say("\nThe demo did not end as it should."),
     }

@@ -9,16 +9,23 @@ use cashier_core::provider_config::ProviderConfig;
 
 use super::{Order, serve, show};
 use crate::flows::House;
+use crate::ports::CatalogLine;
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
 /// Gateways tried again at one time, so that edits by persons find room in the queue.
 const REOPENED_AT_ONCE_MAX: usize = 16;
 
-/// Asks for another try at every gateway that should be open and whose module is there.
+/// Asks for another try at every gateway that should be open and whose module is well.
 pub(in crate::flows) fn reopen_broken(house: &House) {
     let picture = house.picture();
-    let loaded = |served: &&Served| picture.module(&served.config.provider).is_some_and(|line| line.available);
-    let broken = picture.configs().filter(|served| is_broken(served)).filter(loaded);
+    let mut broken = picture.configs().filter(|served| is_broken(served)).peekable();
+    if broken.peek().is_none() {
+        return;
+    }
+    // A module whose calls do not return is left alone: another try would take a thread of those that still work.
+    let catalog = house.modules.catalog();
+    let well = |line: &CatalogLine| line.available && &*line.health == "ok";
+    let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
     for served in broken.take(REOPENED_AT_ONCE_MAX) {
         // A full queue is full of edits, which open gateways themselves; the next round asks again.
         let _ = house.configure.try_send(Order::Reopen(served.config.id));
