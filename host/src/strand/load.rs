@@ -151,22 +151,58 @@ fn id_range(highest: u64, place: usize) -> RangeInclusive<i64> {
 /// A block of transactions by its place in the order of ids.
 type Block = (u64, Vec<Transaction>);
 
-/// Reads transactions in blocks and hands them on in the order of their ids, each with its operations.
+/// Reads transactions in blocks and takes them in by rising id, each with its operations. This thread takes in what is
+/// ready and reads while nothing is, so that no processor waits for another.
 fn read_transactions(path: &Path, operations: Vec<BalanceOperation>, intake: &mut impl Intake) -> Result<(), Fault> {
     let next = Mutex::new(NextBlock { place: 0, first: 0 });
     let (sender, blocks) = sync_channel(readers() * BLOCKS_WAITING);
     thread::scope(|scope| {
         let next = &next;
-        let readers: Vec<_> = (0..readers())
+        let others: Vec<_> = (1..readers())
             .map(|_| {
                 let sender = sender.clone();
                 scope.spawn(move || read_blocks(path, next, &sender))
             })
             .collect();
         drop(sender);
-        take_in_order(blocks, operations, intake);
-        readers.into_iter().try_for_each(joined)
+        let mut line = Line { early: BTreeMap::new(), place: 0, operations: &operations };
+        let taken = take_and_read(path, next, &blocks, &mut line, intake);
+        // Whoever still sends finds nobody and ends.
+        drop(blocks);
+        others.into_iter().map(joined).fold(taken, Result::and)
     })
+}
+
+fn take_and_read(
+    path: &Path,
+    next: &Mutex<NextBlock>,
+    blocks: &Receiver<Block>,
+    line: &mut Line<'_>,
+    intake: &mut impl Intake,
+) -> Result<(), Fault> {
+    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+    while let Some(own) = read_block(&connection, next)? {
+        line.take(own, intake);
+        for block in blocks.try_iter() {
+            line.take(block, intake);
+        }
+    }
+    for block in blocks {
+        line.take(block, intake);
+    }
+    line.end(intake);
+    Ok(())
+}
+
+fn read_blocks(path: &Path, next: &Mutex<NextBlock>, blocks: &SyncSender<Block>) -> Result<(), Fault> {
+    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+    while let Some(block) = read_block(&connection, next)? {
+        // Whoever took the blocks in has met a fault.
+        if blocks.send(block).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Where the next block begins: nowhere before this id.
@@ -175,50 +211,53 @@ struct NextBlock {
     first: i64,
 }
 
-fn read_blocks(path: &Path, next: &Mutex<NextBlock>, blocks: &SyncSender<Block>) -> Result<(), Fault> {
-    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
-    loop {
-        let (place, first) = {
-            let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut seek = connection.prepare_cached(transaction::FIRST_FROM).map_err(sql_fault(transaction::TABLE))?;
-            let found = seek.query_row([next.first], |row| row.get(0)).optional();
-            let Some(first) = found.map_err(sql_fault(transaction::TABLE))? else { return Ok(()) };
-            let place = next.place;
-            *next = NextBlock { place: place + 1, first: BLOCK_IDS.saturating_add(first) };
-            (place, first)
-        };
-        let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or(0));
-        let last = first.saturating_add(BLOCK_IDS - 1);
-        each(&connection, transaction::READ_RANGE, [first, last], transaction::TABLE, |cells| {
-            rows.push(transaction::read(cells)?);
-            Ok(())
-        })?;
-        // Whoever took the blocks in is gone: it has met a fault of another reader.
-        if blocks.send((place, rows)).is_err() {
-            return Ok(());
-        }
-    }
+fn read_block(connection: &Connection, next: &Mutex<NextBlock>) -> Result<Option<Block>, Fault> {
+    let (place, first) = {
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seek = connection.prepare_cached(transaction::FIRST_FROM).map_err(sql_fault(transaction::TABLE))?;
+        let found = seek.query_row([next.first], |row| row.get(0)).optional();
+        let Some(first) = found.map_err(sql_fault(transaction::TABLE))? else { return Ok(None) };
+        let place = next.place;
+        *next = NextBlock { place: place + 1, first: BLOCK_IDS.saturating_add(first) };
+        (place, first)
+    };
+    let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or(0));
+    let last = first.saturating_add(BLOCK_IDS - 1);
+    each(connection, transaction::READ_RANGE, [first, last], transaction::TABLE, |cells| {
+        rows.push(transaction::read(cells)?);
+        Ok(())
+    })?;
+    Ok(Some((place, rows)))
 }
 
-fn take_in_order(blocks: Receiver<Block>, operations: Vec<BalanceOperation>, intake: &mut impl Intake) {
-    let mut early: BTreeMap<u64, Vec<Transaction>> = BTreeMap::new();
-    let mut place = 0;
-    let mut rest = &*operations;
-    for (found, rows) in blocks {
-        early.insert(found, rows);
-        while let Some(rows) = early.remove(&place) {
-            place += 1;
+/// Puts blocks in the order of their ids, and operations beside their transactions.
+struct Line<'o> {
+    early: BTreeMap<u64, Vec<Transaction>>,
+    place: u64,
+    /// In the order of their transactions; those not taken in yet.
+    operations: &'o [BalanceOperation],
+}
+
+impl Line<'_> {
+    fn take(&mut self, (place, rows): Block, intake: &mut impl Intake) {
+        self.early.insert(place, rows);
+        while let Some(rows) = self.early.remove(&self.place) {
+            self.place += 1;
             for row in rows {
-                let (orphans, from) = rest.split_at(rest.partition_point(|known| known.transaction_id < row.id));
+                let before = self.operations.iter().take_while(|known| known.transaction_id < row.id).count();
+                let (orphans, from) = self.operations.split_at(before);
                 orphans.iter().for_each(|orphan| intake.orphan(orphan.clone()));
                 let own = from.iter().take_while(|known| known.transaction_id == row.id).count();
                 let (own, after) = from.split_at(own);
                 intake.transaction(row, own);
-                rest = after;
+                self.operations = after;
             }
         }
     }
-    rest.iter().for_each(|orphan| intake.orphan(orphan.clone()));
+
+    fn end(&mut self, intake: &mut impl Intake) {
+        self.operations.iter().for_each(|orphan| intake.orphan(orphan.clone()));
+    }
 }
 
 /// The keys of all genuine events.

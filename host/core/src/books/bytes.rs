@@ -4,8 +4,12 @@
 /// Shorter texts are spelled again: a reference to an earlier one would save nothing.
 const REPEATED_LENGTH_MIN: usize = 4;
 
+/// Room for a row with its texts; nearly every one is shorter, so that writing it moves nothing.
+const ROW_ROOM: usize = 512;
+/// Texts that most rows have.
+const TEXTS_ROOM: usize = 24;
+
 /// Writes values one after another.
-#[derive(Default)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
     /// Where each text that may be referred to again was spelled, head included, and how long it is.
@@ -13,6 +17,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    pub(super) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(ROW_ROOM), texts: Vec::with_capacity(TEXTS_ROOM) }
+    }
+
     pub(super) fn number(&mut self, mut rest: u64) {
         while rest >= 0x80 {
             self.bytes.push((rest & 0x7f) as u8 | 0x80);
@@ -66,7 +74,8 @@ impl Writer {
     }
 
     pub(super) fn into_bytes(self) -> Box<[u8]> {
-        self.bytes.into_boxed_slice()
+        // A copy of just this length: the row is kept, the room is used again.
+        Box::from(&*self.bytes)
     }
 }
 

@@ -55,6 +55,11 @@ impl LeanFinder {
         }
     }
 
+    /// A row that no table has met.
+    pub(super) fn insert_new(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
+        self.0.insert_unique(hash, slot, |known| hash_again(*known));
+    }
+
     pub(super) fn insert(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
         if self.0.find(hash, |known| *known == slot).is_none() {
             self.0.insert_unique(hash, slot, |known| hash_again(*known));

@@ -73,7 +73,7 @@ impl Books {
         let provider = self.providers.entry(provider).or_insert(Head::EMPTY).push(slot);
         if self.expected_slot(row.id) != Some(slot) {
             let rows = &self.rows;
-            self.astray.insert(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
+            self.astray.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
         }
         Chain { customer, login, provider }
     }
@@ -90,14 +90,17 @@ impl Books {
         }
         let rows = &self.rows;
         let key = key_hash((transaction.customer_id.0, transaction.key_space.number(), &*transaction.idempotency_key));
-        if transaction.binds_key() {
-            self.by_key.insert(key, slot, |slot| rows.get(slot).map_or(0, order_key_hash));
+        let hash_again = |slot| rows.get(slot).map_or(0, order_key_hash);
+        if transaction.binds_key() && before.is_none() {
+            self.by_key.insert_new(key, slot, hash_again);
+        } else if transaction.binds_key() {
+            self.by_key.insert(key, slot, hash_again);
         } else if !transaction.idempotency_key.is_empty() {
             self.by_key.remove(key, slot);
         }
         if before.is_none() {
             let reference = key_hash(transaction.reference.as_str());
-            self.by_reference.insert(reference, slot, |slot| rows.get(slot).map_or(0, reference_hash));
+            self.by_reference.insert_new(reference, slot, |slot| rows.get(slot).map_or(0, reference_hash));
         }
         if !transaction.provider_payment_id.is_empty() {
             self.by_provider_id.insert(&*transaction.provider_payment_id, slot);

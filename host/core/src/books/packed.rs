@@ -61,7 +61,7 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], w
 
 fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut Words) -> Box<[u8]> {
     let created = transaction.created_time.0;
-    let mut w = Writer::default();
+    let mut w = Writer::new();
     w.text(&transaction.provider_payment_id);
     w.text(transaction.reference.as_str());
     w.text(&transaction.idempotency_key);
