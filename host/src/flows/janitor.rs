@@ -3,13 +3,14 @@
 //! take the same path.
 
 mod agenda;
+mod asking;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use cashier_core::aggregate::{Aggregate, CreateEnding};
+use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Change;
-use cashier_core::facts::{Doubt, ProviderFact};
+use cashier_core::facts::ProviderFact;
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
 use cashier_core::status::ProcessingStatus;
@@ -17,11 +18,7 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, Transaction};
 
 use self::agenda::Agenda;
-use super::deposit::{end_create, order_of};
-use super::inquiry::{self, Asked, Question};
 use super::{House, configure, settle};
-use crate::ledger::Ticket;
-use crate::ports::{CreateAnswer, Durable};
 
 /// How often duties are looked for.
 const ROUND: Duration = Duration::from_secs(5);
@@ -38,8 +35,6 @@ const HOUSE_REQUEST: &str = "janitor";
 
 /// A pending payment is asked about first after this long; then the pause doubles, up to [`ASK_PAUSE_MAX`].
 const ASK_PAUSE_MIN: i64 = 60;
-/// The part of a provider's idempotency window that is not used: its clock is not ours (API.md section 5).
-const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 /// An event whose transaction has not appeared by then never will (API.md section 3, rule 3).
 const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// Questions to providers begun in one round, and postings sent to the trading server; the rest wait for the next round,
@@ -152,7 +147,7 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
                         without_room.get_or_insert(id);
                         continue;
                     };
-                    ask(house, id, duty, place);
+                    asking::ask(house, id, duty, place);
                 }
             }
             *begun += 1;
@@ -210,121 +205,6 @@ fn duty(aggregate: &Aggregate, now: UnixTime) -> Option<Duty> {
 
 fn is_past_its_time(transaction: &Transaction, now: UnixTime) -> bool {
     transaction.expires_time.is_set() && transaction.expires_time <= now
-}
-
-/// Starts what a duty asks of the provider; the place is free again when that has ended.
-fn ask(house: &Arc<House>, id: TransactionId, duty: Duty, place: Arc<()>) {
-    let flow = Arc::clone(house);
-    house.spawn.spawn(Box::pin(async move {
-        match duty {
-            Duty::RepeatCreate => repeat_create(&flow, id).await,
-            Duty::Advance => advance(&flow, id).await,
-            Duty::Ask => drop(inquiry::ask(&flow, id, Question::Status).await),
-            Duty::Expire => expire(&flow, id).await,
-            // The trading server's, not a provider's.
-            Duty::Settle => {}
-        }
-        drop(place);
-    }));
-}
-
-/// Makes the call that the payment waits for. Where that brings no answer it may have been made before: the provider is
-/// asked.
-async fn advance(house: &Arc<House>, id: TransactionId) {
-    if inquiry::ask(house, id, Question::Advance).await != Asked::Heard {
-        inquiry::ask(house, id, Question::Status).await;
-    }
-}
-
-/// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and
-/// the provider is asked.
-async fn repeat_create(house: &Arc<House>, id: TransactionId) {
-    let Some(_flight) = house.creating.begin(id) else { return };
-    let Ok(ticket) = house.ledger.read(|books| (books.aggregate(id), books.touched(id))) else { return };
-    let Ok(durable) = Ticket::durable(ticket).await else { return };
-    let Some(aggregate) = durable.get().clone() else { return };
-    let transaction = &aggregate.transaction;
-    // The call that was under way when the round looked may have ended since.
-    let ended = !matches!(transaction.first_answer, FirstAnswer::Open | FirstAnswer::Unknown);
-    if ended || !transaction.is_unpaid() {
-        return;
-    }
-    let Some(gateway) = house.gateway(transaction.config_id) else {
-        if is_past_its_time(transaction, house.clock.now()) {
-            expire(house, id).await;
-        }
-        return;
-    };
-    let window = gateway.idempotency_window_seconds() - WINDOW_MARGIN_SECONDS;
-    let in_window = house.clock.now() < transaction.created_time.plus(window);
-    let terms = house.picture().config(transaction.config_id).map(|served| served.config.terms_version);
-    let details = match house.archive.order(id).await {
-        // Under other credentials or settings it would be another order.
-        Ok(details) => details.filter(|details| in_window && terms == Some(details.terms_version)),
-        Err(fault) => {
-            tracing::error!(%fault, transaction = %id, "a stored order could not be read");
-            return;
-        }
-    };
-    let repeated = details.is_some();
-    let mut answer = match details {
-        Some(details) => {
-            let order: Durable<_> = durable.with(|_| Arc::new(order_of(transaction, details)));
-            gateway.create(order).await
-        }
-        None => unknown_answer(),
-    };
-    // The first call may have arrived before it was cut, so one that did not leave tells nothing.
-    if matches!(answer.ending, CreateEnding::NeverSent { .. }) {
-        answer = unknown_answer();
-    }
-    tracing::info!(transaction = %id, ending = ?answer.ending, repeated, "an unfinished create call was taken up");
-    if let Err(refusal) = end_create(house, id, &*gateway, answer, HOUSE_REQUEST).await {
-        tracing::warn!(%refusal, transaction = %id, "the end of a create call was not recorded");
-    }
-    settle::start(house, id);
-    if !repeated {
-        inquiry::ask(house, id, Question::Status).await;
-    }
-}
-
-fn unknown_answer() -> CreateAnswer {
-    CreateAnswer {
-        ending: CreateEnding::Unknown,
-        update: None,
-        refs: Vec::new(),
-        redirect_url: Box::default(),
-        instructions_json: Box::default(),
-        provider_time: Duration::ZERO,
-    }
-}
-
-/// At expiry: ask, cancel at the provider where that is possible, then cancelled. What was never accepted and cannot be
-/// asked is doubt, never cancelled (API.md section 5, unknown is never failed).
-async fn expire(house: &Arc<House>, id: TransactionId) {
-    let asked = inquiry::ask(house, id, Question::Status).await;
-    let Ok(Some(aggregate)) = house.ledger.glance(|books| books.aggregate(id)) else { return };
-    if !aggregate.transaction.is_unpaid() {
-        return;
-    }
-    let known = |fact: &ProviderFact| matches!(fact, ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. });
-    let accepted = aggregate.transaction.facts.provider.iter().any(|heard| known(&heard.fact));
-    let fact = match asked {
-        Asked::NoAnswer => return,
-        // Nobody could hear of it: what the provider accepted stays pending until its module is back.
-        Asked::NoGateway if accepted => return,
-        Asked::NoGateway | Asked::NotAskable if !accepted => ProviderFact::Doubt(Doubt::OutcomeUnknown),
-        Asked::Heard | Asked::NotAskable | Asked::NoGateway => {
-            if inquiry::ask(house, id, Question::Cancel).await == Asked::NoAnswer {
-                return;
-            }
-            ProviderFact::Cancelled { reason: "EXPIRED".into() }
-        }
-        Asked::NotFound => ProviderFact::Cancelled { reason: "EXPIRED".into() },
-    };
-    if let Err(refusal) = inquiry::establish(house, id, fact).await {
-        tracing::warn!(%refusal, transaction = %id, "an expiry was not recorded");
-    }
 }
 
 /// Events whose transaction never appeared are closed as failed.
