@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cashier_core::ids::Reference;
+use cashier_core::books::Books;
+use cashier_core::ids::{ConfigId, Reference, TransactionId};
 use cashier_core::notice::{Reach, RefundStatement, Stated, Update};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus};
@@ -232,6 +233,37 @@ impl Day {
             assert_eq!(set, 0, "seed {seed}: something is still pending");
         }
     }
+
+    /// The recorded commits, applied anew, make the very books that stand, indexes included.
+    fn judge_replay(&self, seed: u64) {
+        let replayed = self.world.disk.replayed();
+        let events = || self.truths.values().flat_map(|truth| &truth.events);
+        let compare = |books: &Books| {
+            assert_eq!(replayed.counters(), books.counters(), "seed {seed}");
+            assert_eq!(replayed.transactions(), books.transactions(), "seed {seed}");
+            assert_eq!(replayed.unsettled(), books.unsettled(), "seed {seed}");
+            for id in (1..=books.counters().transaction).map(TransactionId) {
+                let known = books.aggregate(id).unwrap();
+                assert_eq!(replayed.aggregate(id).as_ref(), Some(&known), "seed {seed}");
+                let own = &known.transaction;
+                let key = |books: &Books| books.by_key(own.customer_id, own.key_space, &own.idempotency_key);
+                assert_eq!(replayed.by_reference(&own.reference), Some(id), "seed {seed}");
+                assert_eq!(key(&replayed), key(books), "seed {seed}");
+                for name in own.refs.iter() {
+                    let found = |books: &Books| books.by_provider_ref(own.config_id, name);
+                    assert_eq!((found(&replayed), found(books)), (Some(id), Some(id)), "seed {seed}");
+                }
+            }
+            for config in [1, 2].map(ConfigId) {
+                assert_eq!(replayed.config_activity(config), books.config_activity(config), "seed {seed}");
+                for event in events() {
+                    let heard = |books: &Books| books.event_heard(config, &event.event_id);
+                    assert_eq!(heard(&replayed), heard(books), "seed {seed}");
+                }
+            }
+        };
+        self.world.house.ledger.glance(compare).unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,6 +280,7 @@ async fn however_a_day_goes_money_is_credited_once_and_nothing_is_lost() {
         }
         day.recover().await;
         day.judge(seed);
+        day.judge_replay(seed);
         credits += lock(&day.world.trading.posted).len();
     }
     assert!(credits > 40 && crashes > 10, "the days were too quiet: {credits} credits");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
@@ -117,6 +118,13 @@ impl Disk {
         }
         loaded.books.set_counters(durable.last().map(|commit| commit.counters).unwrap_or_default());
         loaded
+    }
+
+    /// The books that the recorded commits make, applied one after another.
+    pub(super) fn replayed(&self) -> Books {
+        let mut books = Books::new();
+        lock(&self.durable).iter().for_each(|commit| books.apply(commit));
+        books
     }
 
     pub(super) fn commits(&self) -> usize {
