@@ -104,11 +104,10 @@ impl Books {
         }
     }
 
-    /// Makes room for what will be loaded, as the counters on disk bound it, so that no table grows, and hashes its rows
-    /// again, on the way.
-    pub fn expect(&mut self, counters: Counters) {
-        let rows = |counter: u64| usize::try_from(counter).unwrap_or(usize::MAX).min(EXPECTED_MAX);
-        let (transactions, event_keys) = (rows(counters.transaction), rows(counters.event));
+    /// Makes room for what will be loaded, so that no table grows, and hashes its rows again, on the way.
+    pub fn expect(&mut self, transactions: u64, event_keys: u64) {
+        let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(EXPECTED_MAX);
+        let (transactions, event_keys) = (rows(transactions), rows(event_keys));
         self.by_reference.expect(transactions);
         self.by_key.expect(transactions);
         // Most have an id of their page and one of their payment.

@@ -71,7 +71,8 @@ pub fn start(house: &Arc<House>) {
         let mut epoch = 0;
         while let Some(house) = sweeper.upgrade() {
             // What was learnt of books that were loaded anew since may not be so.
-            if std::mem::replace(&mut epoch, house.ledger.epoch()) != house.ledger.epoch() {
+            let present = house.ledger.epoch();
+            if std::mem::replace(&mut epoch, present) != present {
                 agenda = Agenda::default();
             }
             round(&house, &mut agenda).await;

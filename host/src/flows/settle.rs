@@ -101,48 +101,35 @@ async fn due(house: &House, id: TransactionId) -> Option<Durable<(Aggregate, Bal
 async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
     let (aggregate, operation) = due.get();
     let transaction = &aggregate.transaction;
-    match operation.status {
-        // Doubt, a hold or a rejection came between planning and sending: what the server never saw is withheld, and
-        // planned anew when a person lets money move.
-        OperationStatus::Planned if !aggregate.standing().may_post => {
-            return match house.trading.find(operation.id).await {
-                Ok(None) if house.trading.keyed_by_operation() => {
-                    Some(PostingOutcome::Refused { reason: "WITHHELD".into() })
-                }
-                Ok(found) => found,
-                Err(_) => None,
-            };
+    let may_post = aggregate.standing().may_post;
+    // It may have been sent before, or doubt, a hold or a rejection came between planning and sending.
+    if operation.status == OperationStatus::Unknown || !may_post {
+        let found = house.trading.find(operation.id).await.ok()?;
+        // Only a server that keys by our id may be sent it again, and proves that it never came.
+        if found.is_some() || !house.trading.keyed_by_operation() {
+            return found;
         }
-        OperationStatus::Planned | OperationStatus::Unknown => {
-            if operation.status == OperationStatus::Unknown {
-                let found = house.trading.find(operation.id).await.ok()?;
-                // Only a server that keys by our id may be sent it again, and proves that it never came.
-                if found.is_some() || !house.trading.keyed_by_operation() {
-                    return found;
-                }
-                if !aggregate.standing().may_post {
-                    return Some(PostingOutcome::Refused { reason: "WITHHELD".into() });
-                }
-            }
-            let facts = house.trading.account(operation.login).await.ok()?;
-            let Some(facts) = facts else {
-                return Some(PostingOutcome::Refused { reason: "ACCOUNT_NOT_FOUND".into() });
-            };
-            let sandbox_money = transaction.sandbox
-                && operation.cmd == OperationCmd::BalanceIn
-                && facts.group.account_mode == AccountMode::Real
-                && !house.picture().allows_sandbox_credit(&transaction.brand);
-            if sandbox_money {
-                return Some(PostingOutcome::Refused { reason: "SANDBOX_ON_REAL_ACCOUNT".into() });
-            }
-            // A crash must not find it planned when it may have happened: such a server cannot be sent it again.
-            if !house.trading.keyed_by_operation()
-                && !record(house, transaction.id, operation.id, &PostingOutcome::Unknown).await
-            {
-                return None;
-            }
+        // Planned anew when a person lets money move.
+        if !may_post {
+            return Some(PostingOutcome::Refused { reason: "WITHHELD".into() });
         }
-        OperationStatus::Posted | OperationStatus::Refused => {}
+    }
+    let facts = house.trading.account(operation.login).await.ok()?;
+    let Some(facts) = facts else {
+        return Some(PostingOutcome::Refused { reason: "ACCOUNT_NOT_FOUND".into() });
+    };
+    let sandbox_money = transaction.sandbox
+        && operation.cmd == OperationCmd::BalanceIn
+        && facts.group.account_mode == AccountMode::Real
+        && !house.picture().allows_sandbox_credit(&transaction.brand);
+    if sandbox_money {
+        return Some(PostingOutcome::Refused { reason: "SANDBOX_ON_REAL_ACCOUNT".into() });
+    }
+    // A crash must not find it planned when it may have happened: such a server cannot be sent it again.
+    if !house.trading.keyed_by_operation()
+        && !record(house, transaction.id, operation.id, &PostingOutcome::Unknown).await
+    {
+        return None;
     }
     let posting = due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),

@@ -34,7 +34,8 @@ const BLOCKS_WAITING: usize = 4;
 
 /// Who takes the rows in. A transaction comes once, by rising id, with all its operations.
 pub(super) trait Intake {
-    fn counters(&mut self, counters: Counters);
+    /// Comes first.
+    fn counters(&mut self, counters: Counters, event_keys: u64);
     fn config(&mut self, row: ProviderConfig);
     fn customer_override(&mut self, row: CustomerOverride);
     fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]);
@@ -45,8 +46,8 @@ pub(super) trait Intake {
 }
 
 impl Intake for Loaded {
-    fn counters(&mut self, counters: Counters) {
-        self.books.expect(counters);
+    fn counters(&mut self, counters: Counters, event_keys: u64) {
+        self.books.expect(counters.transaction, event_keys);
         self.books.set_counters(counters);
     }
 
@@ -83,7 +84,10 @@ pub(super) fn everything(
 ) -> Result<(), Fault> {
     let counters = read_counters(connection)?;
     check_counters(connection, &counters)?;
-    intake.counters(counters);
+    // Counted, because the counter of events counts forged ones as well.
+    let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));
+    let event_keys: i64 = count.map_err(sql_fault(event::TABLE))?;
+    intake.counters(counters, event_keys.cast_unsigned());
     each(connection, config::READ_ALL, [], config::TABLE, |cells| {
         intake.config(config::read(cells, seal)?);
         Ok(())

@@ -37,7 +37,7 @@ pub(super) struct Agenda {
 
 #[derive(Debug, Clone, Copy)]
 struct Pause {
-    /// What was tried; none when nothing was due.
+    /// What was tried last; none when nothing ever was.
     duty: Option<Duty>,
     until: Duration,
     tries: u32,

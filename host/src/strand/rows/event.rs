@@ -66,7 +66,9 @@ pub(in crate::strand) const READ_BEFORE: &str = concat!(
 pub(in crate::strand) const READ_PENDING: &str =
     concat!("SELECT ", columns!(), " FROM provider_event WHERE id IN (SELECT id FROM pending_event) ORDER BY id");
 
-/// Answered from the index alone, without visiting a row.
+/// Answered from the index alone, without visiting a row; the keys too.
+pub(in crate::strand) const COUNT_KEYS: &str = "SELECT count(*) FROM provider_event INDEXED BY provider_event_key";
+
 pub(in crate::strand) const READ_KEYS: &str =
     "SELECT config_id, event_id, id FROM provider_event INDEXED BY provider_event_key";
 

@@ -112,7 +112,7 @@ impl Rows {
 }
 
 impl Intake for Rows {
-    fn counters(&mut self, counters: Counters) {
+    fn counters(&mut self, counters: Counters, _: u64) {
         self.counters = counters;
     }
 
