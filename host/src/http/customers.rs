@@ -1,4 +1,4 @@
-//! The customer door: every path under `/cashier` with the one method it takes. What each does is in its own file.
+//! The customer listener: every path under `/cashier` with the one method it takes. What each does is in its own file.
 
 use std::sync::Arc;
 
@@ -9,32 +9,32 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::flows::House;
-use crate::http::asked::{Asked, asked};
+use crate::flows::Cashier;
 use crate::http::reply::Answer;
+use crate::http::request::{Request, request};
 use crate::http::session::SessionKeys;
 use crate::http::{deposit, methods, transactions, webhook, withdrawal};
 
 /// Bytes of a JSON body: 16 KiB of metadata with every letter escaped take 96 KiB, the other fields less than 8 KiB.
 pub(super) const JSON_LENGTH_MAX: usize = 128 * 1024;
 
-/// What the endpoints of this door need.
+/// What the endpoints of this listener need.
 pub(super) struct Customers {
-    pub(super) house: Arc<House>,
+    pub(super) cashier: Arc<Cashier>,
     pub(super) keys: Arc<SessionKeys>,
 }
 
 impl Customers {
     /// Who asks; the refusal is the published 403.
-    pub(super) fn session(&self, asked: &Asked) -> Result<CustomerSession, Refusal> {
-        self.keys.customer(asked.authorization(), self.house.clock.now())
+    pub(super) fn session(&self, asked: &Request) -> Result<CustomerSession, Refusal> {
+        self.keys.customer(asked.authorization(), self.cashier.clock.now())
     }
 }
 
-/// The routes of the customer door.
+/// The routes of the customer listener.
 pub(super) fn routes(customers: Arc<Customers>) -> BoxedFilter<(Answer,)> {
     warp::path("cashier")
-        .and(asked())
+        .and(request())
         .then(move |asked| {
             let customers = Arc::clone(&customers);
             async move { answer(&customers, asked).await }
@@ -44,7 +44,7 @@ pub(super) fn routes(customers: Arc<Customers>) -> BoxedFilter<(Answer,)> {
         .boxed()
 }
 
-async fn answer(customers: &Customers, asked: Asked) -> Answer {
+async fn answer(customers: &Customers, asked: Request) -> Answer {
     let method = asked.method.clone();
     let path = asked.path.clone();
     // The path begins with a slash, so the first segment is empty.

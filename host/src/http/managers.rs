@@ -1,4 +1,4 @@
-//! The manager door over HTTP: `POST /manager`, one message in, one message out. What a message means is `manager`'s.
+//! The manager listener over HTTP: `POST /manager`, one message in, one message out. What a message means is `manager`'s.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::http::asked::{Asked, asked};
 use crate::http::reply::Answer;
+use crate::http::request::{Request, request};
 use crate::http::session::SessionKeys;
 use crate::manager::{self, Desk, MESSAGE_LENGTH_MAX, Tokens};
 use crate::wire::envelope;
@@ -21,11 +21,11 @@ impl Tokens for SessionKeys {
     }
 }
 
-/// The routes of the manager door.
+/// The routes of the manager listener.
 pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
     warp::path("manager")
         .and(warp::path::end())
-        .and(asked())
+        .and(request())
         .then(move |asked| {
             let desk = Arc::clone(&desk);
             async move { answer(&desk, asked).await }
@@ -35,12 +35,12 @@ pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
         .boxed()
 }
 
-async fn answer(desk: &Desk, mut asked: Asked) -> Answer {
+async fn answer(desk: &Desk, mut asked: Request) -> Answer {
     if asked.method != Method::POST {
         return Answer::method_not_allowed(&Method::POST);
     }
-    let (number, message) = match asked.read_body(MESSAGE_LENGTH_MAX, &*desk.house.clock).await {
-        Ok(message) => manager::answer(desk, &message, asked.authorization(), asked.asking()).await,
+    let (number, message) = match asked.read_body(MESSAGE_LENGTH_MAX, &*desk.cashier.clock).await {
+        Ok(message) => manager::answer(desk, &message, asked.authorization(), asked.context()).await,
         Err(refusal) => envelope::write("null", &Err(refusal)),
     };
     Answer::json(number, message)

@@ -1,4 +1,4 @@
-//! The watching door: is the process alive, may it take work, and what do its counters say. It has a listener of its
+//! The watching listener: is the process alive, may it take work, and what do its counters say. It has a listener of its
 //! own, because neither customers nor providers have a use for it.
 
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::flows::House;
+use crate::flows::Cashier;
 use crate::http::reply::Answer;
 
-/// What the watching door asks.
+/// What the watching listener asks.
 pub(super) trait Watched: Send + Sync {
     /// `Err` says in one sentence why no work can be taken.
     fn ready(&self) -> Result<(), String>;
@@ -21,7 +21,7 @@ pub(super) trait Watched: Send + Sync {
 const PLAIN: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-impl Watched for House {
+impl Watched for Cashier {
     fn ready(&self) -> Result<(), String> {
         if self.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
     }
@@ -33,7 +33,7 @@ impl Watched for House {
              cashier_ledger_open {open}\n"
         );
         // What cannot be counted is left out: a zero would be a lie.
-        let counted = self.ledger.glance(|books| (books.transactions(), books.unsettled().len()));
+        let counted = self.ledger.peek(|books| (books.transactions(), books.unsettled().len()));
         let Ok((transactions, duties)) = counted else { return opened };
         format!(
             "{opened}\

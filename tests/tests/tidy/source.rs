@@ -127,7 +127,7 @@ fn letter_in_quotes(rest: &str) -> Option<usize> {
 }
 
 fn is_test_code(file: &Source) -> bool {
-    let of_tests = ["host/src/test_house.rs", "host/src/test_house/", "host/src/http/testing.rs", "tests/"];
+    let of_tests = ["host/src/test_cashier.rs", "host/src/test_cashier/", "host/src/http/testing.rs", "tests/"];
     let whole_folder = file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
     whole_folder || of_tests.iter().any(|known| file.path.starts_with(known))
 }
