@@ -10,6 +10,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::House;
+use crate::http::Route;
 use crate::http::asked::{Asked, asked};
 use crate::http::reply::Answer;
 use crate::http::session::SessionKeys;
@@ -44,23 +45,35 @@ pub(super) fn routes(customers: Arc<Customers>) -> BoxedFilter<(Answer,)> {
         .boxed()
 }
 
+type Handler = for<'a> fn(&'a Customers, Asked, &[&'a str]) -> BoxFuture<'a, Result<Answer, Refusal>>;
+
+const fn at(method: Method, path: &'static str) -> Route {
+    Route { listener: "customer", method, path }
+}
+
+/// What each path does. The handler gets the values of the path's parameters.
+pub(super) const ENDPOINTS: &[(Route, Handler)] = &[
+    (at(Method::GET, "/cashier/methods"), |to, asked, _| Box::pin(methods::answer(to, asked))),
+    (at(Method::POST, "/cashier/deposit"), |to, asked, _| Box::pin(deposit::answer(to, asked))),
+    (at(Method::POST, "/cashier/withdrawal"), |to, asked, _| Box::pin(withdrawal::answer(to, asked))),
+    (at(Method::GET, "/cashier/transactions"), |to, asked, _| Box::pin(transactions::answer(to, asked))),
+    (at(Method::POST, "/cashier/webhook/{provider}"), webhook),
+    (at(Method::POST, "/cashier/webhook/{provider}/{provider_config_id}"), webhook),
+];
+
+fn webhook<'a>(to: &'a Customers, asked: Asked, of: &[&'a str]) -> BoxFuture<'a, Result<Answer, Refusal>> {
+    let (provider, config) = (of.first().copied().unwrap_or_default(), of.get(1).copied());
+    Box::pin(webhook::answer(to, asked, provider, config))
+}
+
 async fn answer(customers: &Customers, asked: Asked) -> Answer {
-    let method = asked.method.clone();
     let path = asked.path.clone();
-    // The path begins with a slash, so the first segment is empty.
-    let segments: Vec<&str> = path.split('/').skip(2).collect();
-    let (takes, answering): (Method, BoxFuture<'_, Result<Answer, Refusal>>) = match segments.as_slice() {
-        ["methods"] => (Method::GET, Box::pin(methods::answer(customers, asked))),
-        ["deposit"] => (Method::POST, Box::pin(deposit::answer(customers, asked))),
-        ["withdrawal"] => (Method::POST, Box::pin(withdrawal::answer(customers, asked))),
-        ["transactions"] => (Method::GET, Box::pin(transactions::answer(customers, asked))),
-        ["webhook", provider] => (Method::POST, Box::pin(webhook::answer(customers, asked, provider, None))),
-        ["webhook", provider, config] => {
-            (Method::POST, Box::pin(webhook::answer(customers, asked, provider, Some(config))))
-        }
-        _ => return Answer::not_found(),
-    };
-    if method == takes { answering.await.into() } else { Answer::method_not_allowed(&takes) }
+    let found = ENDPOINTS.iter().find_map(|(route, handler)| Some((route, handler, route.parameters(&path)?)));
+    match found {
+        None => Answer::not_found(),
+        Some((route, _, _)) if asked.method != route.method => Answer::method_not_allowed(&route.method),
+        Some((_, handler, parameters)) => handler(customers, asked, &parameters).await.into(),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::http::Route;
 use crate::http::asked::{Asked, asked};
 use crate::http::reply::Answer;
 use crate::http::session::SessionKeys;
@@ -21,9 +22,11 @@ impl Tokens for SessionKeys {
     }
 }
 
+pub(super) const ROUTE: Route = Route { listener: "manager", method: Method::POST, path: "/manager" };
+
 /// The routes of the manager door.
 pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
-    warp::path("manager")
+    warp::path(ROUTE.path.trim_start_matches('/'))
         .and(warp::path::end())
         .and(asked())
         .then(move |asked| {
@@ -36,8 +39,8 @@ pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
 }
 
 async fn answer(desk: &Desk, mut asked: Asked) -> Answer {
-    if asked.method != Method::POST {
-        return Answer::method_not_allowed(&Method::POST);
+    if asked.method != ROUTE.method {
+        return Answer::method_not_allowed(&ROUTE.method);
     }
     let (number, message) = match asked.read_body(MESSAGE_LENGTH_MAX, &*desk.house.clock).await {
         Ok(message) => manager::answer(desk, &message, asked.authorization(), asked.asking()).await,
