@@ -12,6 +12,7 @@ mod arrows;
 #[path = "tidy/limits.rs"]
 mod limits;
 #[path = "tidy/source.rs"]
+#[allow(dead_code, reason = "shared with the tidy tests of the other file")]
 mod source;
 
 use std::fs;

@@ -10,6 +10,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::Cashier;
+use crate::http::Route;
 use crate::http::reply::Answer;
 use crate::http::request::{Request, request};
 use crate::http::session::SessionKeys;
@@ -26,8 +27,8 @@ pub(super) struct Customers {
 
 impl Customers {
     /// Who asks; the refusal is the published 403.
-    pub(super) fn session(&self, asked: &Request) -> Result<CustomerSession, Refusal> {
-        self.keys.customer(asked.authorization(), self.cashier.clock.now())
+    pub(super) fn session(&self, request: &Request) -> Result<CustomerSession, Refusal> {
+        self.keys.customer(request.authorization(), self.cashier.clock.now())
     }
 }
 
@@ -35,32 +36,44 @@ impl Customers {
 pub(super) fn routes(customers: Arc<Customers>) -> BoxedFilter<(Answer,)> {
     warp::path("cashier")
         .and(request())
-        .then(move |asked| {
+        .then(move |request| {
             let customers = Arc::clone(&customers);
-            async move { answer(&customers, asked).await }
+            async move { answer(&customers, request).await }
         })
         .or(warp::any().map(Answer::not_found))
         .unify()
         .boxed()
 }
 
-async fn answer(customers: &Customers, asked: Request) -> Answer {
-    let method = asked.method.clone();
-    let path = asked.path.clone();
-    // The path begins with a slash, so the first segment is empty.
-    let segments: Vec<&str> = path.split('/').skip(2).collect();
-    let (takes, answering): (Method, BoxFuture<'_, Result<Answer, Refusal>>) = match segments.as_slice() {
-        ["methods"] => (Method::GET, Box::pin(methods::answer(customers, asked))),
-        ["deposit"] => (Method::POST, Box::pin(deposit::answer(customers, asked))),
-        ["withdrawal"] => (Method::POST, Box::pin(withdrawal::answer(customers, asked))),
-        ["transactions"] => (Method::GET, Box::pin(transactions::answer(customers, asked))),
-        ["webhook", provider] => (Method::POST, Box::pin(webhook::answer(customers, asked, provider, None))),
-        ["webhook", provider, config] => {
-            (Method::POST, Box::pin(webhook::answer(customers, asked, provider, Some(config))))
-        }
-        _ => return Answer::not_found(),
-    };
-    if method == takes { answering.await.into() } else { Answer::method_not_allowed(&takes) }
+type Handler = for<'a> fn(&'a Customers, Request, &[&'a str]) -> BoxFuture<'a, Result<Answer, Refusal>>;
+
+const fn at(method: Method, path: &'static str) -> Route {
+    Route { listener: "customer", method, path }
+}
+
+/// What each path does. The handler gets the values of the path's parameters.
+pub(super) const ENDPOINTS: &[(Route, Handler)] = &[
+    (at(Method::GET, "/cashier/methods"), |to, request, _| Box::pin(methods::answer(to, request))),
+    (at(Method::POST, "/cashier/deposit"), |to, request, _| Box::pin(deposit::answer(to, request))),
+    (at(Method::POST, "/cashier/withdrawal"), |to, request, _| Box::pin(withdrawal::answer(to, request))),
+    (at(Method::GET, "/cashier/transactions"), |to, request, _| Box::pin(transactions::answer(to, request))),
+    (at(Method::POST, "/cashier/webhook/{provider}"), webhook),
+    (at(Method::POST, "/cashier/webhook/{provider}/{provider_config_id}"), webhook),
+];
+
+fn webhook<'a>(to: &'a Customers, request: Request, of: &[&'a str]) -> BoxFuture<'a, Result<Answer, Refusal>> {
+    let (provider, config) = (of.first().copied().unwrap_or_default(), of.get(1).copied());
+    Box::pin(webhook::answer(to, request, provider, config))
+}
+
+async fn answer(customers: &Customers, request: Request) -> Answer {
+    let path = request.path.clone();
+    let found = ENDPOINTS.iter().find_map(|(route, handler)| Some((route, handler, route.parameters(&path)?)));
+    match found {
+        None => Answer::not_found(),
+        Some((route, _, _)) if request.method != route.method => Answer::method_not_allowed(&route.method),
+        Some((_, handler, parameters)) => handler(customers, request, &parameters).await.into(),
+    }
 }
 
 #[cfg(test)]

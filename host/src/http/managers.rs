@@ -9,6 +9,7 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::http::Route;
 use crate::http::reply::Answer;
 use crate::http::request::{Request, request};
 use crate::http::session::SessionKeys;
@@ -21,26 +22,28 @@ impl Tokens for SessionKeys {
     }
 }
 
+pub(super) const ROUTE: Route = Route { listener: "manager", method: Method::POST, path: "/manager" };
+
 /// The routes of the manager listener.
 pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
-    warp::path("manager")
+    warp::path(ROUTE.path.trim_start_matches('/'))
         .and(warp::path::end())
         .and(request())
-        .then(move |asked| {
+        .then(move |request| {
             let desk = Arc::clone(&desk);
-            async move { answer(&desk, asked).await }
+            async move { answer(&desk, request).await }
         })
         .or(warp::any().map(Answer::not_found))
         .unify()
         .boxed()
 }
 
-async fn answer(desk: &Desk, mut asked: Request) -> Answer {
-    if asked.method != Method::POST {
-        return Answer::method_not_allowed(&Method::POST);
+async fn answer(desk: &Desk, mut request: Request) -> Answer {
+    if request.method != ROUTE.method {
+        return Answer::method_not_allowed(&ROUTE.method);
     }
-    let (number, message) = match asked.read_body(MESSAGE_LENGTH_MAX, &*desk.cashier.clock).await {
-        Ok(message) => manager::answer(desk, &message, asked.authorization(), asked.context()).await,
+    let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*desk.cashier.clock).await {
+        Ok(message) => manager::answer(desk, &message, request.authorization(), request.context()).await,
         Err(refusal) => envelope::write("null", &Err(refusal)),
     };
     Answer::json(number, message)
