@@ -9,4 +9,4 @@ mod life;
 mod query;
 mod samples;
 mod standing;
-mod weigh;
+mod verify;
