@@ -1,5 +1,5 @@
 //! Amounts as decimal text: integers of 10^-8 inside, never a float.
-//! Knows nothing of currencies and their exponents: the service echoes what it was asked for.
+//! Does not know currencies and their exponents: the service echoes the amount of the request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,20 +8,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Digits before the point: 10^15 units is more than any payment, and sums of many stay far inside u128.
 const WHOLE_DIGITS_MAX: usize = 15;
-/// Digits behind the point: crypto currencies have at most 8.
+/// Digits after the point: crypto currencies have at most 8.
 const DECIMALS_MAX: usize = 8;
 
 const UNIT: u128 = 100_000_000;
 
-/// A decimal amount that remembers how many decimals it was written with.
+/// A decimal amount with the number of decimals it was written with.
 #[derive(Debug, Clone, Copy)]
-pub struct Amount {
+pub struct DecimalAmount {
     /// Units of 10^-8.
     scaled: u128,
     decimals: usize,
 }
 
-impl Amount {
+impl DecimalAmount {
     pub fn zero_like(other: Self) -> Self {
         Self { scaled: 0, decimals: other.decimals }
     }
@@ -30,7 +30,7 @@ impl Amount {
         self.scaled == 0
     }
 
-    /// The whole units when there is nothing behind the point.
+    /// The whole units when the fraction is zero.
     pub fn whole(self) -> Option<u128> {
         self.scaled.is_multiple_of(UNIT).then_some(self.scaled / UNIT)
     }
@@ -50,28 +50,28 @@ impl Amount {
     }
 }
 
-impl PartialEq for Amount {
+impl PartialEq for DecimalAmount {
     /// By value: `5` equals `5.00`.
     fn eq(&self, other: &Self) -> bool {
         self.scaled == other.scaled
     }
 }
 
-impl Eq for Amount {}
+impl Eq for DecimalAmount {}
 
-impl PartialOrd for Amount {
+impl PartialOrd for DecimalAmount {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Amount {
+impl Ord for DecimalAmount {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.scaled.cmp(&other.scaled)
     }
 }
 
-impl fmt::Display for Amount {
+impl fmt::Display for DecimalAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.scaled / UNIT)?;
         if self.decimals == 0 {
@@ -82,12 +82,12 @@ impl fmt::Display for Amount {
     }
 }
 
-impl FromStr for Amount {
+impl FromStr for DecimalAmount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (whole, fraction) = match text.split_once('.') {
-            Some((_, "")) => return Err("an amount does not end in a point".into()),
+            Some((_, "")) => return Err("an amount must not end in a point".into()),
             Some(parts) => parts,
             None => (text, ""),
         };
@@ -100,7 +100,7 @@ impl FromStr for Amount {
         }
         if whole.len() > WHOLE_DIGITS_MAX || fraction.len() > DECIMALS_MAX {
             return Err(format!(
-                "an amount has at most {WHOLE_DIGITS_MAX} digits before and {DECIMALS_MAX} behind the point"
+                "an amount has at most {WHOLE_DIGITS_MAX} digits before and {DECIMALS_MAX} after the point"
             ));
         }
         let scaled =
@@ -109,13 +109,13 @@ impl FromStr for Amount {
     }
 }
 
-impl Serialize for Amount {
+impl Serialize for DecimalAmount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Amount {
+impl<'de> Deserialize<'de> for DecimalAmount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
@@ -126,17 +126,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spelling_survives_and_the_value_counts() {
+    fn the_number_of_decimals_is_kept_and_equality_is_by_value() {
         for text in ["0", "5", "5.00", "0.05", "0.00000001", "999999999999999.99999999"] {
-            assert_eq!(text.parse::<Amount>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<DecimalAmount>().unwrap().to_string(), text);
         }
-        assert_eq!("5".parse::<Amount>(), "5.00".parse());
-        assert_eq!("5.5".parse::<Amount>().unwrap().whole(), None);
-        assert_eq!("402.00".parse::<Amount>().unwrap().whole(), Some(402));
+        assert_eq!("5".parse::<DecimalAmount>(), "5.00".parse());
+        assert_eq!("5.5".parse::<DecimalAmount>().unwrap().whole(), None);
+        assert_eq!("402.00".parse::<DecimalAmount>().unwrap().whole(), Some(402));
     }
 
     #[test]
-    fn what_is_not_plain_decimal_text_is_refused() {
+    fn text_that_is_not_a_plain_decimal_is_refused() {
         for text in [
             "",
             ".",
@@ -154,17 +154,17 @@ mod tests {
             "0x1",
             "1.2.3",
         ] {
-            assert!(text.parse::<Amount>().is_err(), "{text}");
+            assert!(text.parse::<DecimalAmount>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn sums_keep_the_finer_spelling() {
-        let (hundred, half): (Amount, Amount) = ("100".parse().unwrap(), "0.50".parse().unwrap());
+    fn sums_keep_the_larger_number_of_decimals() {
+        let (hundred, half): (DecimalAmount, DecimalAmount) = ("100".parse().unwrap(), "0.50".parse().unwrap());
         assert_eq!(hundred.minus(half).unwrap().to_string(), "99.50");
         assert_eq!(hundred.plus(half).to_string(), "100.50");
         assert_eq!(half.minus(hundred), None);
         assert_eq!(half.one_more().to_string(), "1.50");
-        assert_eq!(Amount::zero_like(half).to_string(), "0.00");
+        assert_eq!(DecimalAmount::zero_like(half).to_string(), "0.00");
     }
 }

@@ -1,4 +1,4 @@
-//! A running service with everything around it, owned by one test.
+//! A running service with a client, a webhook receiver and a clock, for one test.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_sandbox_service::{Clock, Running, SandboxService, SandboxSettings, Secret, SeededEntropy};
+use cashier_sandbox_service::{
+    RunningSandbox, SandboxClock, SandboxService, SandboxSettings, SeededEntropy, ServiceSecret,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -23,25 +25,25 @@ use tokio::sync::{mpsc, watch};
 pub(crate) const API_KEY: &str = "sk_canary_7Qm2";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_canary_x9L4";
 pub(crate) const NOW: i64 = 1_795_160_000;
-/// Only so that a broken test ends; no verdict hangs on it.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Ends a broken test; no assertion depends on it.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) struct World {
-    pub(crate) service: Running,
-    pub(crate) clock: Arc<HandClock>,
-    pub(crate) hook: Hook,
+pub(crate) struct ServiceFixture {
+    pub(crate) service: RunningSandbox,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) receiver: WebhookReceiver,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -49,25 +51,25 @@ impl Answer {
     }
 
     /// Status and error code.
-    pub(crate) fn refusal(&self) -> (u16, String) {
+    pub(crate) fn error(&self) -> (u16, String) {
         (self.status, self.json()["error"]["code"].as_str().unwrap().to_owned())
     }
 }
 
-impl World {
+impl ServiceFixture {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut SandboxSettings)) -> Self {
-        let clock = Arc::new(HandClock::new());
-        let mut settings = SandboxSettings::new(Secret::new(API_KEY), Secret::new(WEBHOOK_SECRET));
+        let clock = Arc::new(ManualClock::new());
+        let mut settings = SandboxSettings::new(ServiceSecret::new(API_KEY), ServiceSecret::new(WEBHOOK_SECRET));
         settings.clock = clock.clone();
         settings.entropy = Arc::new(SeededEntropy::new(7));
         adjust(&mut settings);
         let service = SandboxService::start(settings).await.unwrap();
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-        Self { service, clock, hook: Hook::open().await, client }
+        Self { service, clock, receiver: WebhookReceiver::open().await, client }
     }
 
     pub(crate) async fn send(
@@ -76,28 +78,28 @@ impl World {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> Answer {
+    ) -> HttpAnswer {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.service.base_url()) };
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).unwrap();
-        let answer = in_time(self.client.request(request)).await.expect("an answer");
+        let answer = with_timeout(self.client.request(request)).await.expect("an answer");
         let (head, body) = answer.into_parts();
-        let text = String::from_utf8(in_time(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: head.status.as_u16(), headers: head.headers, text }
+        let text = String::from_utf8(with_timeout(body.collect()).await.unwrap().to_bytes().to_vec()).unwrap();
+        HttpAnswer { status: head.status.as_u16(), headers: head.headers, text }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> HttpAnswer {
         self.send(Method::GET, path, &[("authorization", &bearer())], "").await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> HttpAnswer {
         self.send(Method::POST, path, &[("authorization", &bearer())], body.to_string()).await
     }
 
-    pub(crate) async fn post_keyed(&self, path: &str, key: &str, body: Value) -> Answer {
+    pub(crate) async fn post_keyed(&self, path: &str, key: &str, body: Value) -> HttpAnswer {
         self.send(Method::POST, path, &[("authorization", &bearer()), ("idempotency-key", key)], body.to_string()).await
     }
 
@@ -108,19 +110,19 @@ impl World {
         answer.json()
     }
 
-    pub(crate) async fn create(&self, key: &str, reference: &str, switches: &[&str]) -> Answer {
+    pub(crate) async fn create(&self, key: &str, reference: &str, switches: &[&str]) -> HttpAnswer {
         self.post_keyed("/v1/payments", key, self.order(reference, switches)).await
     }
 
     pub(crate) fn order(&self, reference: &str, switches: &[&str]) -> Value {
         json!({
             "reference": reference, "amount": "250.00", "currency": "EUR", "method": "card",
-            "notify_url": self.hook.url, "switches": switches,
+            "notify_url": self.receiver.url, "switches": switches,
         })
     }
 
     /// Presses a button without a browser.
-    pub(crate) async fn press(&self, payment: &Value, button: &str) -> Answer {
+    pub(crate) async fn press(&self, payment: &Value, button: &str) -> HttpAnswer {
         let path = format!("{}/{button}", payment["payment_url"].as_str().unwrap());
         self.send(Method::POST, &path, &[("accept", "application/json")], "").await
     }
@@ -130,10 +132,10 @@ impl World {
         answer.json()["status"].as_str().unwrap().to_owned()
     }
 
-    /// The delivery log of a payment once nothing in it waits.
+    /// The delivery log of a payment when no delivery is waiting.
     pub(crate) async fn settled_deliveries(&self, payment: &Value) -> Vec<Value> {
         let path = format!("/_control/deliveries?payment={}", id(payment));
-        in_time(async {
+        with_timeout(async {
             loop {
                 let log = self.get(&path).await.json()["deliveries"].as_array().unwrap().clone();
                 if !log.is_empty() && log.iter().all(|delivery| delivery["state"] != "waiting") {
@@ -165,7 +167,7 @@ pub(crate) async fn raw(addr: SocketAddr, request: &str) -> Vec<u8> {
     let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    in_time(stream.read_to_end(&mut answer)).await.unwrap();
+    with_timeout(stream.read_to_end(&mut answer)).await.unwrap();
     answer
 }
 
@@ -177,19 +179,19 @@ pub(crate) fn id(payment: &Value) -> &str {
     payment["id"].as_str().unwrap()
 }
 
-pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work).await.expect("it came to an end")
+pub(crate) async fn with_timeout<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TEST_TIMEOUT, work).await.expect("the test timed out")
 }
 
-/// A clock that stands still; sleeps are noted and over at once, or held until released.
-pub(crate) struct HandClock {
-    slept_ms: Mutex<Vec<u128>>,
+/// A stopped clock; sleeps are recorded and end at once, or are held until released.
+pub(crate) struct ManualClock {
+    sleeps_ms: Mutex<Vec<u128>>,
     held: watch::Sender<bool>,
 }
 
-impl HandClock {
+impl ManualClock {
     fn new() -> Self {
-        Self { slept_ms: Mutex::default(), held: watch::Sender::new(false) }
+        Self { sleeps_ms: Mutex::default(), held: watch::Sender::new(false) }
     }
 
     pub(crate) fn hold(&self) {
@@ -200,14 +202,14 @@ impl HandClock {
         self.held.send_replace(false);
     }
 
-    pub(crate) fn slept_ms(&self) -> Vec<u128> {
-        self.slept_ms.lock().unwrap().clone()
+    pub(crate) fn sleeps_ms(&self) -> Vec<u128> {
+        self.sleeps_ms.lock().unwrap().clone()
     }
 
-    /// Returns once somebody sleeps.
-    pub(crate) async fn somebody_sleeps(&self) {
-        in_time(async {
-            while self.slept_ms().is_empty() {
+    /// Returns when the first sleep was requested.
+    pub(crate) async fn wait_for_sleep(&self) {
+        with_timeout(async {
+            while self.sleeps_ms().is_empty() {
                 tokio::task::yield_now().await;
             }
         })
@@ -215,13 +217,13 @@ impl HandClock {
     }
 }
 
-impl Clock for HandClock {
+impl SandboxClock for ManualClock {
     fn now_unix(&self) -> i64 {
         NOW
     }
 
     fn sleep(&self, delay: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.slept_ms.lock().unwrap().push(delay.as_millis());
+        self.sleeps_ms.lock().unwrap().push(delay.as_millis());
         let mut held = self.held.subscribe();
         Box::pin(async move {
             let _ = held.wait_for(|held| !held).await;
@@ -230,30 +232,30 @@ impl Clock for HandClock {
 }
 
 /// The merchant's side of webhooks.
-pub(crate) struct Hook {
+pub(crate) struct WebhookReceiver {
     pub(crate) url: String,
-    heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<Heard>>,
+    received: tokio::sync::Mutex<mpsc::UnboundedReceiver<ReceivedWebhook>>,
     answers: Arc<Mutex<VecDeque<u16>>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedWebhook {
     pub(crate) signature: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Hook {
+impl WebhookReceiver {
     async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?of=test", listener.local_addr().unwrap());
-        let (tell, heard) = mpsc::unbounded_channel();
+        let (sender, received) = mpsc::unbounded_channel();
         let answers: Arc<Mutex<VecDeque<u16>>> = Arc::default();
         let script = Arc::clone(&answers);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (tell, script) = (tell.clone(), Arc::clone(&script));
-                let listening = service_fn(move |request: Request<hyper::body::Incoming>| {
-                    let (tell, script) = (tell.clone(), Arc::clone(&script));
+                let (sender, script) = (sender.clone(), Arc::clone(&script));
+                let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                    let (sender, script) = (sender.clone(), Arc::clone(&script));
                     async move {
                         assert_eq!(request.uri().path_and_query().unwrap(), "/hook?of=test");
                         assert_eq!(request.headers()["content-type"], "application/json");
@@ -261,42 +263,42 @@ impl Hook {
                             request.headers().get("Sandbox-Signature").map(|v| v.to_str().unwrap().to_owned());
                         let body = request.into_body().collect().await?.to_bytes().to_vec();
                         let status = script.lock().unwrap().pop_front().unwrap_or(204);
-                        let _ = tell.send(Heard { signature, body });
+                        let _ = sender.send(ReceivedWebhook { signature, body });
                         let mut answer = Response::new(Full::<Bytes>::default());
                         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
                         Ok::<_, hyper::Error>(answer)
                     }
                 });
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), listening),
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
-        Self { url, heard: tokio::sync::Mutex::new(heard), answers }
+        Self { url, received: tokio::sync::Mutex::new(received), answers }
     }
 
-    /// The next webhooks are answered so; then 204 again.
+    /// The statuses that answer the next webhooks; then 204 again.
     pub(crate) fn will_answer(&self, statuses: &[u16]) {
         self.answers.lock().unwrap().extend(statuses);
     }
 
-    pub(crate) async fn next(&self) -> Heard {
-        in_time(async { self.heard.lock().await.recv().await }).await.unwrap()
+    pub(crate) async fn next(&self) -> ReceivedWebhook {
+        with_timeout(async { self.received.lock().await.recv().await }).await.unwrap()
     }
 
-    /// The next webhook, which must be genuine.
+    /// The next webhook, whose signature must be valid.
     pub(crate) async fn event(&self) -> Value {
-        let heard = self.next().await;
-        assert!(heard.is_genuine(), "{heard:?}");
-        heard.json()
+        let webhook = self.next().await;
+        assert!(webhook.has_valid_signature(), "{webhook:?}");
+        webhook.json()
     }
 
-    pub(crate) async fn is_silent(&self) -> bool {
-        self.heard.lock().await.is_empty()
+    pub(crate) async fn is_empty(&self) -> bool {
+        self.received.lock().await.is_empty()
     }
 }
 
-impl Heard {
+impl ReceivedWebhook {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -308,8 +310,8 @@ impl Heard {
         (t.parse().unwrap(), v1.to_owned())
     }
 
-    /// Recomputed from the README's words alone.
-    pub(crate) fn is_genuine(&self) -> bool {
+    /// Recomputed as the README describes it.
+    pub(crate) fn has_valid_signature(&self) -> bool {
         let (t, v1) = self.parts();
         let signed = [format!("{t}.").as_bytes(), &self.body].concat();
         let mac = Hmac::<sha2::Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap().chain_update(signed);

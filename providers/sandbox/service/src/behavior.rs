@@ -1,9 +1,9 @@
 //! What a list of switches means for one payment: plain fields, one per decision.
-//! Pure; the doing is in `create`, `life` and `courier`.
+//! Pure; `payments`, `state` and `webhook_sender` act on it.
 
-use crate::money::Amount;
+use crate::decimal_amount::DecimalAmount;
+use crate::event_kind::EventKind;
 use crate::switch::{Switch, Times};
-use crate::wire::EventKind;
 
 /// The whole number of an amount that acts as `create_decline`.
 pub(crate) const MAGIC_CREATE_DECLINE: u128 = 402;
@@ -12,7 +12,7 @@ pub(crate) const MAGIC_PAY_DECLINE: u128 = 403;
 
 /// How one payment behaves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Conduct {
+pub(crate) struct PaymentBehavior {
     pub(crate) create_lost: Option<Times>,
     pub(crate) create_500: Option<Times>,
     pub(crate) create_busy: Option<Times>,
@@ -24,22 +24,22 @@ pub(crate) struct Conduct {
     pub(crate) before_answer: Option<EventKind>,
     pub(crate) auto: Option<EventKind>,
     pub(crate) pay_decline: bool,
-    /// In the order in which they are sent; empty is the plain course.
+    /// In the order in which they are sent; empty is the normal sequence.
     pub(crate) pay_events: Vec<EventKind>,
     pub(crate) query_500: bool,
     pub(crate) cancel_refuse: bool,
     pub(crate) refund_decline: bool,
-    pub(crate) webhook: WebhookConduct,
+    pub(crate) webhook: WebhookBehavior,
 }
 
 /// How the webhooks of one payment behave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct WebhookConduct {
+pub(crate) struct WebhookBehavior {
     pub(crate) twice: bool,
     pub(crate) late_ms: Option<u64>,
     pub(crate) never: bool,
     /// `Some(None)`: one unit more.
-    pub(crate) amount: Option<Option<Amount>>,
+    pub(crate) amount: Option<Option<DecimalAmount>>,
     /// `Some(None)`: EUR, or USD for EUR.
     pub(crate) currency: Option<Option<String>>,
     pub(crate) reference: Option<String>,
@@ -50,22 +50,22 @@ pub(crate) struct WebhookConduct {
     pub(crate) garbage: bool,
 }
 
-impl Conduct {
-    /// Later switches overrule earlier ones of the same name.
-    pub(crate) fn of(defaults: &[Switch], amount: Amount, own: &[Switch]) -> Self {
+impl PaymentBehavior {
+    /// Later switches override earlier ones of the same name.
+    pub(crate) fn from_switches(defaults: &[Switch], amount: DecimalAmount, own: &[Switch]) -> Self {
         let magic = match amount.whole() {
             Some(MAGIC_CREATE_DECLINE) => Some(Switch::CreateDecline),
             Some(MAGIC_PAY_DECLINE) => Some(Switch::PayDecline),
             Some(_) | None => None,
         };
-        let mut conduct = Self::default();
+        let mut behavior = Self::default();
         for switch in defaults.iter().chain(&magic).chain(own) {
-            conduct.turn(switch.clone());
+            behavior.apply(switch.clone());
         }
-        conduct
+        behavior
     }
 
-    fn turn(&mut self, switch: Switch) {
+    fn apply(&mut self, switch: Switch) {
         let webhook = &mut self.webhook;
         match switch {
             Switch::Auto(kind) => self.auto = Some(kind),
@@ -97,8 +97,8 @@ impl Conduct {
         }
     }
 
-    /// What pressing Pay makes happen, in the order in which it is sent.
-    pub(crate) fn when_paid(&self) -> Vec<EventKind> {
+    /// The events of pressing Pay, in the order in which they are sent.
+    pub(crate) fn pay_button_events(&self) -> Vec<EventKind> {
         match (self.pay_events.is_empty(), self.pay_decline) {
             (false, _) => self.pay_events.clone(),
             (true, true) => vec![EventKind::Failed],
@@ -112,12 +112,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_payments_own_switches_overrule_the_defaults_and_magic_amounts_join_in() {
+    fn own_switches_override_defaults_and_magic_amounts_add_switches() {
         let defaults = [Switch::CreateSlow(5), Switch::WebhookTwice];
-        let conduct = Conduct::of(&defaults, "402.00".parse().unwrap(), &[Switch::CreateSlow(9)]);
-        assert_eq!(conduct.create_slow_ms, Some(9));
-        assert!(conduct.create_decline && conduct.webhook.twice);
-        assert_eq!(Conduct::of(&[], "402.01".parse().unwrap(), &[]), Conduct::default());
-        assert_eq!(Conduct::of(&[], "403".parse().unwrap(), &[]).when_paid(), [EventKind::Failed]);
+        let behavior = PaymentBehavior::from_switches(&defaults, "402.00".parse().unwrap(), &[Switch::CreateSlow(9)]);
+        assert_eq!(behavior.create_slow_ms, Some(9));
+        assert!(behavior.create_decline && behavior.webhook.twice);
+        assert_eq!(PaymentBehavior::from_switches(&[], "402.01".parse().unwrap(), &[]), PaymentBehavior::default());
+        assert_eq!(
+            PaymentBehavior::from_switches(&[], "403".parse().unwrap(), &[]).pay_button_events(),
+            [EventKind::Failed]
+        );
     }
 }

@@ -1,41 +1,42 @@
-//! The life of a payment: which event may happen when, and what it changes. Pure: time and ids are given.
-//! Knows nothing of webhooks; an event here is only what the payment remembers and shows.
+//! The lifecycle of a payment: which event is allowed in which status, and what it changes. Pure: time and ids are
+//! arguments. Does not send webhooks; an event here is only the record that a webhook will carry.
 
-use crate::money::Amount;
-use crate::refusal::{Refusal, RefusalCode};
+use crate::api_error::{ApiError, ApiErrorCode};
+use crate::decimal_amount::DecimalAmount;
+use crate::event_kind::EventKind;
 use crate::settings::REFUNDS_MAX;
-use crate::wire::{Dispute, DisputeStatus, Event, EventKind, Payment, PaymentStatus, Refund};
+use crate::wire::{DisputeStatus, Payment, PaymentDispute, PaymentEvent, PaymentRefund, PaymentStatus};
 
-/// Something that is to happen to a payment.
+/// An event to apply to a payment.
 #[derive(Debug, Clone)]
-pub(crate) struct Happening {
+pub(crate) struct EventInput {
     pub(crate) kind: EventKind,
-    /// For refunds and chargebacks; `None` is all that is left.
-    pub(crate) amount: Option<Amount>,
+    /// For refunds and chargebacks; `None` is the remaining amount.
+    pub(crate) amount: Option<DecimalAmount>,
     pub(crate) reason: String,
     pub(crate) now: i64,
     /// Sixteen random bytes in hex, for the event.
     pub(crate) event_id: String,
-    /// The same, for the refund or dispute it may bring.
+    /// The same, for the refund or dispute it may create.
     pub(crate) part_id: String,
 }
 
-/// Changes the payment and tells of it, or refuses and changes nothing.
-pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Event, Refusal> {
-    let Happening { kind, amount, reason, now, event_id, part_id } = happening;
-    let mut told_as = None;
+/// Changes the payment and returns the event, or returns an error and changes nothing.
+pub(crate) fn apply_event(payment: &mut Payment, input: EventInput) -> Result<PaymentEvent, ApiError> {
+    let EventInput { kind, amount, reason, now, event_id, part_id } = input;
+    let mut reported_as = None;
     let mut refund = None;
     let mut dispute = None;
 
     match (kind, payment.status) {
-        (EventKind::Pending, _) => told_as = Some(PaymentStatus::Pending),
+        (EventKind::Pending, _) => reported_as = Some(PaymentStatus::Pending),
 
         (EventKind::Confirmed, PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled) => {
             payment.status = PaymentStatus::Confirmed;
             payment.failure_reason.clear();
         }
         (EventKind::Confirmed, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
-            told_as = Some(PaymentStatus::Confirmed);
+            reported_as = Some(PaymentStatus::Confirmed);
         }
 
         (EventKind::Failed, PaymentStatus::Pending | PaymentStatus::Failed) => {
@@ -47,20 +48,20 @@ pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Even
             payment.failure_reason.clear();
         }
         (EventKind::Cancelled, PaymentStatus::Cancelled) => {}
-        // Late news of an earlier moment: told, and nothing changes.
+        // A late event about an earlier status: reported, and nothing changes.
         (
             EventKind::Failed,
             PaymentStatus::Cancelled | PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        ) => told_as = Some(PaymentStatus::Failed),
+        ) => reported_as = Some(PaymentStatus::Failed),
         (EventKind::Cancelled, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
-            told_as = Some(PaymentStatus::Cancelled);
+            reported_as = Some(PaymentStatus::Cancelled);
         }
 
         (EventKind::Refunded, PaymentStatus::Confirmed) => {
-            refund = Some(give_back(payment, amount, reason, now, part_id)?);
+            refund = Some(refund_payment(payment, amount, reason, now, part_id)?);
         }
         (EventKind::Chargeback, PaymentStatus::Confirmed | PaymentStatus::Refunded) => {
-            dispute = Some(take_back(payment, amount, part_id)?);
+            dispute = Some(open_dispute(payment, amount, part_id)?);
         }
         (EventKind::Chargeback, PaymentStatus::Chargeback) => dispute = payment.dispute.clone(),
         (EventKind::ChargebackReversed, PaymentStatus::Chargeback) => {
@@ -92,36 +93,36 @@ pub(crate) fn happen(payment: &mut Payment, happening: Happening) -> Result<Even
             | PaymentStatus::Cancelled
             | PaymentStatus::Confirmed
             | PaymentStatus::Refunded,
-        ) => return Err(forbidden(payment, kind.word())),
+        ) => return Err(not_allowed_in_status(payment, kind.as_str())),
     }
 
     payment.updated = now;
     let mut data = payment.clone();
-    if let Some(status) = told_as {
+    if let Some(status) = reported_as {
         data.status = status;
     }
-    Ok(Event { id: format!("evt_{event_id}"), kind, created: now, livemode: false, data, refund, dispute })
+    Ok(PaymentEvent { id: format!("evt_{event_id}"), kind, created: now, livemode: false, data, refund, dispute })
 }
 
-fn give_back(
+fn refund_payment(
     payment: &mut Payment,
-    amount: Option<Amount>,
+    amount: Option<DecimalAmount>,
     reason: String,
     now: i64,
     part_id: String,
-) -> Result<Refund, Refusal> {
-    let left = payment.amount.minus(payment.refunded_total).unwrap_or(Amount::zero_like(payment.amount));
+) -> Result<PaymentRefund, ApiError> {
+    let left = payment.amount.minus(payment.refunded_total).unwrap_or(DecimalAmount::zero_like(payment.amount));
     let amount = amount.unwrap_or(left);
     if amount.is_zero() {
-        return Err(Refusal::invalid("`amount` must be above zero"));
+        return Err(ApiError::invalid("`amount` must be above zero"));
     }
     if amount > left {
-        return Err(about(payment, format!("only {left} {} is left to refund", payment.currency)));
+        return Err(not_allowed(payment, format!("only {left} {} is left to refund", payment.currency)));
     }
     if payment.refunds.len() >= REFUNDS_MAX {
-        return Err(about(payment, format!("a payment has at most {REFUNDS_MAX} refunds")));
+        return Err(not_allowed(payment, format!("a payment has at most {REFUNDS_MAX} refunds")));
     }
-    let refund = Refund {
+    let refund = PaymentRefund {
         id: format!("sr_{part_id}"),
         payment: payment.id.clone(),
         amount,
@@ -135,26 +136,30 @@ fn give_back(
     Ok(refund)
 }
 
-fn take_back(payment: &mut Payment, amount: Option<Amount>, part_id: String) -> Result<Dispute, Refusal> {
-    // A full refund does not keep a payer's bank from disputing the whole.
+fn open_dispute(
+    payment: &mut Payment,
+    amount: Option<DecimalAmount>,
+    part_id: String,
+) -> Result<PaymentDispute, ApiError> {
+    // A payer's bank can dispute the whole amount even after a full refund.
     let left = payment.amount.minus(payment.refunded_total).filter(|left| !left.is_zero()).unwrap_or(payment.amount);
     let amount = amount.unwrap_or(left);
     if amount.is_zero() || amount > payment.amount {
-        return Err(Refusal::invalid("`amount` must be above zero and at most the payment's"));
+        return Err(ApiError::invalid("`amount` must be above zero and at most the payment's"));
     }
-    let dispute = Dispute { id: format!("sd_{part_id}"), amount, status: DisputeStatus::Open };
+    let dispute = PaymentDispute { id: format!("sd_{part_id}"), amount, status: DisputeStatus::Open };
     payment.dispute = Some(dispute.clone());
     payment.status = PaymentStatus::Chargeback;
     Ok(dispute)
 }
 
-/// Where a paid payment stands when no dispute is open.
+/// The status of a paid payment when no dispute is open.
 fn settled_status(payment: &Payment) -> PaymentStatus {
     if payment.refunded_total >= payment.amount { PaymentStatus::Refunded } else { PaymentStatus::Confirmed }
 }
 
-/// Position in the course of a life: events of one list happen in this order, whatever order they are sent in.
-pub(crate) const fn course(kind: EventKind) -> u8 {
+/// Position in the lifecycle: events of one list are applied in this order, independently of the order of sending.
+pub(crate) const fn lifecycle_order(kind: EventKind) -> u8 {
     match kind {
         EventKind::Pending => 0,
         EventKind::Failed => 1,
@@ -166,12 +171,12 @@ pub(crate) const fn course(kind: EventKind) -> u8 {
     }
 }
 
-pub(crate) fn forbidden(payment: &Payment, what: &str) -> Refusal {
-    about(payment, format!("a {} payment cannot be {what}", payment.status.word()))
+pub(crate) fn not_allowed_in_status(payment: &Payment, action: &str) -> ApiError {
+    not_allowed(payment, format!("a {} payment cannot be {action}", payment.status.as_str()))
 }
 
-fn about(payment: &Payment, message: String) -> Refusal {
-    Refusal { code: RefusalCode::NotAllowed, message, payment: Some(payment.id.clone()) }
+fn not_allowed(payment: &Payment, message: String) -> ApiError {
+    ApiError { code: ApiErrorCode::NotAllowed, message, payment: Some(payment.id.clone()) }
 }
 
 #[cfg(test)]
@@ -179,7 +184,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn payment(status: PaymentStatus) -> Payment {
-        let amount: Amount = "10.00".parse().unwrap();
+        let amount: DecimalAmount = "10.00".parse().unwrap();
         Payment {
             id: "sp_1".into(),
             status,
@@ -193,7 +198,7 @@ pub(crate) mod tests {
             failure_url: String::new(),
             metadata: Default::default(),
             failure_reason: String::new(),
-            refunded_total: Amount::zero_like(amount),
+            refunded_total: DecimalAmount::zero_like(amount),
             refunds: Vec::new(),
             dispute: None,
             livemode: false,
@@ -202,13 +207,13 @@ pub(crate) mod tests {
         }
     }
 
-    fn lived(words: &str) -> (PaymentStatus, Vec<String>) {
+    fn after(events: &str) -> (PaymentStatus, Vec<String>) {
         let mut payment = payment(PaymentStatus::Pending);
-        let told = words
+        let outcomes = events
             .split_whitespace()
-            .map(|word| {
-                let (kind, amount) = word.split_once('=').map_or((word, None), |(k, a)| (k, Some(a.parse().unwrap())));
-                let happening = Happening {
+            .map(|item| {
+                let (kind, amount) = item.split_once('=').map_or((item, None), |(k, a)| (k, Some(a.parse().unwrap())));
+                let input = EventInput {
                     kind: kind.parse().unwrap(),
                     amount,
                     reason: String::new(),
@@ -216,17 +221,17 @@ pub(crate) mod tests {
                     event_id: "e".into(),
                     part_id: "p".into(),
                 };
-                match happen(&mut payment, happening) {
-                    Ok(event) => event.data.status.word().to_owned(),
-                    Err(refusal) => refusal.code.word().to_owned(),
+                match apply_event(&mut payment, input) {
+                    Ok(event) => event.data.status.as_str().to_owned(),
+                    Err(error) => error.code.as_str().to_owned(),
                 }
             })
             .collect();
-        (payment.status, told)
+        (payment.status, outcomes)
     }
 
     #[test]
-    fn lives() {
+    fn each_event_list_ends_in_its_status() {
         use PaymentStatus::*;
         let table: &[(&str, PaymentStatus, &[&str])] = &[
             ("confirmed", Confirmed, &["confirmed"]),
@@ -250,8 +255,8 @@ pub(crate) mod tests {
             ("confirmed refunded=0", Confirmed, &["confirmed", "invalid_request"]),
             ("pending confirmed pending", Confirmed, &["pending", "confirmed", "pending"]),
         ];
-        for (words, status, told) in table {
-            assert_eq!(lived(words), (*status, told.iter().map(ToString::to_string).collect()), "{words}");
+        for (events, status, outcomes) in table {
+            assert_eq!(after(events), (*status, outcomes.iter().map(ToString::to_string).collect()), "{events}");
         }
     }
 }

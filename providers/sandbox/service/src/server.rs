@@ -1,4 +1,4 @@
-//! The accept loop: bounded connections, bounded bodies, bounded patience, and answers that are never given.
+//! The accept loop: bounded connections, bodies and timeouts, and connections closed without an answer on request.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,35 +17,35 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use crate::answer::{self, Silence};
-use crate::ports::Clock;
-use crate::refusal::{Refusal, RefusalCode};
-use crate::settings::{BODY_BYTES_MAX, CONNECTIONS_MAX, REQUEST_PATIENCE};
+use crate::api_error::{ApiError, ApiErrorCode};
+use crate::ports::SandboxClock;
+use crate::response::{self, NoAnswer};
+use crate::settings::{BODY_BYTES_MAX, CONNECTIONS_MAX, REQUEST_TIMEOUT};
 
-/// How long `create_hang` keeps a connection: longer than any client's deadline, and then it is given back.
+/// How long `create_hang` holds a connection: longer than any client's deadline, and bounded.
 const HANG: Duration = Duration::from_secs(120);
-/// Pause after a failed accept, so that a machine without file handles is not spun upon.
+/// Pause after a failed accept, so that the loop does not spin when file handles run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `end` changes or its sender is gone.
-pub(crate) async fn keep_open<S>(
+pub(crate) async fn serve_connections<S>(
     listener: TcpListener,
     routes: S,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn SandboxClock>,
     mut end: watch::Receiver<bool>,
 ) where
     S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = end.changed() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
-        let Some((stream, place)) = accepted else {
+        let Some((stream, permit)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -53,40 +53,40 @@ pub(crate) async fn keep_open<S>(
         let clock = Arc::clone(&clock);
         connections.spawn(async move {
             serve(stream, routes, clock).await;
-            drop(place);
+            drop(permit);
         });
     }
     connections.shutdown().await;
 }
 
-/// A connection with its place; waits in the kernel's queue while all places are taken.
+/// A connection with its permit; connections wait in the kernel's queue while all permits are taken.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => Some((stream, permit)),
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
+            tracing::warn!(%error, "accepting a connection failed");
             None
         }
     }
 }
 
-async fn serve<S>(stream: TcpStream, routes: S, clock: Arc<dyn Clock>)
+async fn serve<S>(stream: TcpStream, routes: S, clock: Arc<dyn SandboxClock>)
 where
     S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no nodelay");
+        tracing::debug!(%error, "setting TCP_NODELAY failed");
     }
-    let answering = service_fn(move |request| answer_one(request, routes.clone(), Arc::clone(&clock)));
+    let service = service_fn(move |request| answer_one(request, routes.clone(), Arc::clone(&clock)));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_PATIENCE)
-        .serve_connection(TokioIo::new(stream), answering)
+        .header_read_timeout(REQUEST_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "connection ended");
@@ -96,46 +96,47 @@ where
 async fn answer_one<S>(
     request: Request<Incoming>,
     mut routes: S,
-    clock: Arc<dyn Clock>,
-) -> Result<warp::reply::Response, Unanswered>
+    clock: Arc<dyn SandboxClock>,
+) -> Result<warp::reply::Response, ConnectionClosed>
 where
     S: Service<Request<Full<Bytes>>, Response = warp::reply::Response, Error = Infallible>,
 {
     let (head, body) = request.into_parts();
     let method = head.method.clone();
     let path = head.uri.path().to_owned();
-    let collected = tokio::time::timeout(REQUEST_PATIENCE, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    let collected = tokio::time::timeout(REQUEST_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let response: Response<_> = match collected {
-        Err(_) => return Err(Unanswered),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            answer::refusal(&Refusal::new(RefusalCode::TooLarge, format!("a body has at most {BODY_BYTES_MAX} bytes")))
-        }
-        Ok(Err(_)) => return Err(Unanswered),
+        Err(_) => return Err(ConnectionClosed),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => response::api_error(&ApiError::new(
+            ApiErrorCode::TooLarge,
+            format!("a body has at most {BODY_BYTES_MAX} bytes"),
+        )),
+        Ok(Err(_)) => return Err(ConnectionClosed),
         Ok(Ok(body)) => match routes.call(Request::from_parts(head, Full::new(body.to_bytes()))).await {
             Ok(response) => response,
-            Err(never) => match never {},
+            Err(infallible) => match infallible {},
         },
     };
-    match response.extensions().get::<Silence>() {
+    match response.extensions().get::<NoAnswer>() {
         None => {
-            tracing::info!(%method, path, status = response.status().as_u16(), "answered");
+            tracing::info!(%method, path, status = response.status().as_u16(), "request answered");
             return Ok(response);
         }
-        Some(Silence::Drop) => {}
-        Some(Silence::Hang) => clock.sleep(HANG).await,
+        Some(NoAnswer::Drop) => {}
+        Some(NoAnswer::Hang) => clock.sleep(HANG).await,
     }
-    tracing::info!(%method, path, "left without an answer, as switched");
-    Err(Unanswered)
+    tracing::info!(%method, path, "connection closed without an answer by a switch");
+    Err(ConnectionClosed)
 }
 
 /// Makes hyper close the connection without a byte.
 #[derive(Debug)]
-struct Unanswered;
+struct ConnectionClosed;
 
-impl fmt::Display for Unanswered {
+impl fmt::Display for ConnectionClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("left without an answer")
+        f.write_str("the connection is closed without an answer")
     }
 }
 
-impl Error for Unanswered {}
+impl Error for ConnectionClosed {}

@@ -1,24 +1,24 @@
-//! Turns decisions into HTTP answers, and marks those that are never to be given.
+//! Turns results into HTTP responses, and marks those that are never sent.
 
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use warp::reply::Response;
 
-use crate::keys::Answer;
-use crate::refusal::{Refusal, RefusalCode};
+use crate::api_error::{ApiError, ApiErrorCode};
+use crate::idempotency::RecordedAnswer;
 
-/// A mark on an answer that the door does not send.
+/// A mark on a response that the server does not send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Silence {
+pub(crate) enum NoAnswer {
     /// Close the connection.
     Drop,
     /// Keep it open for `HANG`, then close it.
     Hang,
 }
 
-pub(crate) fn silent(silence: Silence) -> Response {
+pub(crate) fn never_sent(how: NoAnswer) -> Response {
     let mut response = Response::new(Vec::new().into());
-    response.extensions_mut().insert(silence);
+    response.extensions_mut().insert(how);
     response
 }
 
@@ -26,11 +26,11 @@ pub(crate) fn json(status: u16, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => raw(status, "application/json", body),
         Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
+            tracing::error!(%error, "serializing a response failed");
             raw(
                 500,
                 "application/json",
-                br#"{"error":{"code":"internal","message":"no answer could be written"}}"#.to_vec(),
+                br#"{"error":{"code":"internal","message":"the answer could not be serialized"}}"#.to_vec(),
             )
         }
     }
@@ -44,7 +44,7 @@ pub(crate) fn raw(status: u16, content_type: &'static str, body: Vec<u8>) -> Res
     response
 }
 
-pub(crate) fn kept(answer: &Answer, replay: bool) -> Response {
+pub(crate) fn recorded(answer: &RecordedAnswer, replay: bool) -> Response {
     let mut response = raw(answer.status, "application/json", answer.body.to_vec());
     if replay {
         response.headers_mut().insert("idempotent-replay", HeaderValue::from_static("true"));
@@ -52,31 +52,31 @@ pub(crate) fn kept(answer: &Answer, replay: bool) -> Response {
     response
 }
 
-pub(crate) fn refusal(refusal: &Refusal) -> Response {
-    let mut response = json(refusal.code.status(), &refusal.body());
-    match refusal.code {
-        RefusalCode::Busy => {
+pub(crate) fn api_error(error: &ApiError) -> Response {
+    let mut response = json(error.code.status(), &error.body());
+    match error.code {
+        ApiErrorCode::Busy => {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        RefusalCode::Unauthorized => {
+        ApiErrorCode::Unauthorized => {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        RefusalCode::InvalidRequest
-        | RefusalCode::Declined
-        | RefusalCode::NotFound
-        | RefusalCode::MethodNotAllowed
-        | RefusalCode::NotAllowed
-        | RefusalCode::IdempotencyConflict
-        | RefusalCode::TooLarge
-        | RefusalCode::Internal => {}
+        ApiErrorCode::InvalidRequest
+        | ApiErrorCode::Declined
+        | ApiErrorCode::NotFound
+        | ApiErrorCode::MethodNotAllowed
+        | ApiErrorCode::NotAllowed
+        | ApiErrorCode::IdempotencyConflict
+        | ApiErrorCode::TooLarge
+        | ApiErrorCode::Internal => {}
     }
     response
 }
 
-/// The value as JSON, or the refusal.
-pub(crate) fn of<T: Serialize>(status: u16, outcome: Result<T, Refusal>) -> Response {
+/// The value as JSON, or the error.
+pub(crate) fn result<T: Serialize>(status: u16, outcome: Result<T, ApiError>) -> Response {
     match outcome {
         Ok(value) => json(status, &value),
-        Err(no) => refusal(&no),
+        Err(error) => api_error(&error),
     }
 }

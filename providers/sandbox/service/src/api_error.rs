@@ -1,10 +1,10 @@
-//! Every no this service has, with its published word and HTTP status.
+//! Every error that the API answers, with its published code and HTTP status.
 
 use crate::wire::{ErrorBody, ErrorDetail};
 
-/// Why a request was refused.
+/// The published error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalCode {
+pub enum ApiErrorCode {
     InvalidRequest,
     Unauthorized,
     Declined,
@@ -17,7 +17,7 @@ pub enum RefusalCode {
     Internal,
 }
 
-impl RefusalCode {
+impl ApiErrorCode {
     pub const ALL: [Self; 10] = [
         Self::InvalidRequest,
         Self::Unauthorized,
@@ -31,8 +31,8 @@ impl RefusalCode {
         Self::Internal,
     ];
 
-    /// The published word.
-    pub const fn word(self) -> &'static str {
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
@@ -63,35 +63,35 @@ impl RefusalCode {
     }
 }
 
-/// A refusal with what the asker may know about it.
+/// An error as the client of the API gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub code: RefusalCode,
+pub struct ApiError {
+    pub code: ApiErrorCode,
     pub message: String,
     pub payment: Option<String>,
 }
 
-impl Refusal {
-    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+impl ApiError {
+    pub fn new(code: ApiErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), payment: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(RefusalCode::InvalidRequest, message)
+        Self::new(ApiErrorCode::InvalidRequest, message)
     }
 
     pub(crate) fn not_found() -> Self {
-        Self::new(RefusalCode::NotFound, "there is no such thing here")
+        Self::new(ApiErrorCode::NotFound, "no such payment, delivery or path")
     }
 
     pub(crate) fn not_allowed(message: impl Into<String>) -> Self {
-        Self::new(RefusalCode::NotAllowed, message)
+        Self::new(ApiErrorCode::NotAllowed, message)
     }
 
     pub(crate) fn body(&self) -> ErrorBody {
         ErrorBody {
             error: ErrorDetail {
-                code: self.code.word().to_owned(),
+                code: self.code.as_str().to_owned(),
                 message: self.message.clone(),
                 payment: self.payment.clone(),
             },
