@@ -72,7 +72,7 @@ fn bare(ending: CreateEnding, provider_time: Duration) -> CreateAnswer {
 pub(super) fn verify(exchanged: Exchanged<WebhookVerdict>, masks: &Masks) -> Verdict {
     let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX).into_string();
     match exchanged.ended {
-        Ended::Done(WebhookVerdict::Genuine { updates, acknowledgement }) => {
+        Ended::Done(WebhookVerdict::Verified { updates, acknowledgement }) => {
             let updates = convert::updates(updates, masks);
             let acknowledgement = acknowledgement.map(convert::acknowledgement).transpose();
             match (updates, acknowledgement) {
@@ -80,8 +80,8 @@ pub(super) fn verify(exchanged: Exchanged<WebhookVerdict>, masks: &Masks) -> Ver
                 (Err(reason), _) | (_, Err(reason)) => Verdict::NotWorking(reason),
             }
         }
-        Ended::Done(WebhookVerdict::NotGenuine(reason)) => Verdict::NotGenuine(clean(&reason)),
-        Ended::Done(WebhookVerdict::CannotTell(reason)) => Verdict::CannotTell(clean(&reason)),
+        Ended::Done(WebhookVerdict::Rejected(reason)) => Verdict::NotGenuine(clean(&reason)),
+        Ended::Done(WebhookVerdict::Undetermined(reason)) => Verdict::CannotTell(clean(&reason)),
         Ended::Failed(failure) => {
             let reason = told(&failure, masks).into_string();
             match failure.kind {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{FailureKind, HttpMethod, HttpReply, HttpRequest, Keep, ProviderFailure, Step};
+use cashier_provider_sdk::{CachePolicy, FailureKind, HttpMethod, HttpReply, HttpRequest, ProviderFailure, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Turn};
@@ -39,7 +39,7 @@ impl Allowed<'_> {
     /// Whether a request may move money. Where a payment is created the module's own word is not enough: a create under a
     /// key may well be repeated, and yet its lost answer leaves a payment behind. There what is sent moves, unless it
     /// only asks, or fetches for many exchanges, as a token is fetched.
-    fn moves(self, request: &HttpRequest, keep: Option<&Keep>) -> bool {
+    fn moves(self, request: &HttpRequest, keep: Option<&CachePolicy>) -> bool {
         let errand = request.method == HttpMethod::Get || keep.is_some();
         match self {
             Self::Creating { marks } => {
@@ -183,7 +183,7 @@ impl Line {
                 Step::Done(value) => return Ended::Done(value),
                 Step::Failed(failure) => return Ended::Failed(failure),
                 Step::Unsupported => return Ended::Unsupported,
-                Step::Send { request, keep } => (request, keep),
+                Step::Send { request, cache: keep } => (request, keep),
             };
             if let Some(broken) = self.forbidden(allowed, &request, replies.len()) {
                 return Ended::Broken(broken);
@@ -211,7 +211,7 @@ impl Line {
     async fn reply_to(
         &self,
         request: HttpRequest,
-        keep: Option<Keep>,
+        keep: Option<CachePolicy>,
         moves: bool,
         running: &mut Running,
     ) -> Result<HttpReply, Broken> {
@@ -238,7 +238,7 @@ impl Line {
         Ok(reply)
     }
 
-    fn kept_reply(&self, keep: &Keep, running: &mut Running) -> Option<HttpReply> {
+    fn kept_reply(&self, keep: &CachePolicy, running: &mut Running) -> Option<HttpReply> {
         let (reply, stamp) = self.kept.fresh(&keep.name, self.clock.monotonic())?;
         running.shown.push((keep.name.clone(), stamp));
         Some(reply)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cashier_provider_sdk::{HttpReply, Keep};
+use cashier_provider_sdk::{CachePolicy, HttpReply};
 use tokio::sync::Semaphore;
 
 /// Names one module may keep. A token per purpose is two or three; names made of order data would grow without end.
@@ -55,9 +55,9 @@ impl KeptReplies {
     }
 
     /// Keeps a reply that arrived at `now`. One that is no success is not kept.
-    pub(super) fn keep(&self, keep: &Keep, reply: &HttpReply, now: Duration) {
+    pub(super) fn keep(&self, keep: &CachePolicy, reply: &HttpReply, now: Duration) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let seconds = u64::from(keep.seconds.min(SECONDS_MAX));
+        let seconds = u64::from(keep.ttl_seconds.min(SECONDS_MAX));
         if let Some(slot) = slots.get_mut(&keep.name).filter(|_| reply.is_success() && seconds > 0) {
             let until = now.saturating_add(Duration::from_secs(seconds));
             slot.kept = Some(Kept { reply: reply.clone(), until, stamp: Stamp(now) });

@@ -41,12 +41,10 @@ impl PaymentProvider for Scripted {
             ("referenced", []) => Step::send(HttpRequest::get(format!("https://p.test/pay?ref={}", order.reference))),
             ("bodily", []) => {
                 let body = serde_json::json!({ "order": order.reference });
-                Step::send_and_keep(HttpRequest::post("https://p.test/body").json(&body).safe_to_repeat(), "pay", 60)
+                Step::send_cached(HttpRequest::post("https://p.test/body").json(&body).safe_to_repeat(), "pay", 60)
             }
             ("posts", []) => Step::send(HttpRequest::post("https://p.test/post").safe_to_repeat()),
-            ("oauth", []) => {
-                Step::send_and_keep(HttpRequest::post("https://p.test/oauth").safe_to_repeat(), "token", 60)
-            }
+            ("oauth", []) => Step::send_cached(HttpRequest::post("https://p.test/oauth").safe_to_repeat(), "token", 60),
             ("looks_up", []) => Step::send(HttpRequest::get("https://p.test/methods")),
             ("keyed" | "referenced" | "bodily" | "posts" | "oauth" | "looks_up", [answer, ..]) => match answer.text() {
                 Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
@@ -55,8 +53,8 @@ impl PaymentProvider for Scripted {
             ("local", _) => Step::Failed(ProviderFailure::refused_request("currency", "not this one")),
             ("decides", _) => Step::Failed(ProviderFailure::declined("too_small", "below the provider's least")),
             ("loops", _) => Step::send(get),
-            ("many_names", _) => Step::send_and_keep(get, format!("name {}", order.reference), 60),
-            (_, []) => Step::send_and_keep(HttpRequest::get("https://p.test/token"), "token", 60),
+            ("many_names", _) => Step::send_cached(get, format!("name {}", order.reference), 60),
+            (_, []) => Step::send_cached(HttpRequest::get("https://p.test/token"), "token", 60),
             (_, [token]) => {
                 let token = token.text().unwrap_or_default();
                 Step::send(HttpRequest::post("https://p.test/pay").bearer(token).idempotency_key(&order.nonce))
@@ -82,7 +80,7 @@ impl PaymentProvider for Scripted {
         match (notice.body.as_slice(), replies) {
             (b"ask", []) => Step::send(HttpRequest::get("https://p.test/verify")),
             (b"capture", []) => Step::send(HttpRequest::post("https://p.test/capture")),
-            _ => Step::Done(sdk::WebhookVerdict::nothing_to_do()),
+            _ => Step::Done(sdk::WebhookVerdict::no_updates()),
         }
     }
 }

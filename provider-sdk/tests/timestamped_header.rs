@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use cashier_provider_sdk::signature::{Doubt, Keys, StampedHeader};
+use cashier_provider_sdk::signature::{Keys, TimestampedHeader, Unverified};
 use cashier_provider_sdk::{Secret, WebhookNotice};
 
 const NOW: i64 = 1_795_160_000;
@@ -17,8 +17,8 @@ const VECTOR_SECRET: &str = "whsec_test_secret";
 /// A signature of the right form that nothing made.
 const OTHER: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 
-const THREE: StampedHeader = StampedHeader { name: "Acme-Signature", signatures_max: 3 };
-const ONE: StampedHeader = StampedHeader { signatures_max: 1, ..THREE };
+const THREE: TimestampedHeader = TimestampedHeader { name: "Acme-Signature", signatures_max: 3 };
+const ONE: TimestampedHeader = TimestampedHeader { signatures_max: 1, ..THREE };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
@@ -28,12 +28,12 @@ enum Told {
 }
 use Told::{CannotTell, Genuine, Not};
 
-fn told(header: StampedHeader, secrets: &[&str], notice: &WebhookNotice) -> Told {
+fn told(header: TimestampedHeader, secrets: &[&str], notice: &WebhookNotice) -> Told {
     let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::new(*text)).collect();
-    match header.prove(&Keys::text(&secrets), notice) {
+    match header.verify(&Keys::text(&secrets), notice) {
         Ok(_) => Genuine,
-        Err(Doubt::NotGenuine(_)) => Not,
-        Err(Doubt::CannotTell(_)) => CannotTell,
+        Err(Unverified::Rejected(_)) => Not,
+        Err(Unverified::Undetermined(_)) => CannotTell,
     }
 }
 
