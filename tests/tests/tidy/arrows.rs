@@ -190,18 +190,18 @@ fn paths_are_followed_however_they_are_written() {
 
 /// Who sees both sides of the module border, and why besides the translators.
 const TRANSLATORS: [(&str, &str); 5] = [
-    ("host/src/plugins/convert/heard.rs", "translates what a module said"),
-    ("host/src/plugins/convert/shown.rs", "translates what a module is shown"),
+    ("host/src/plugins/calling/convert/from_module.rs", "translates what a module said"),
+    ("host/src/plugins/calling/convert/to_module.rs", "translates what a module is shown"),
     (
-        "host/src/plugins/endings.rs",
+        "host/src/plugins/calling/outcomes.rs",
         "how an exchange that did not end well is told, from the module's failure to the core's ending",
     ),
     (
-        "host/src/plugins/gateways.rs",
+        "host/src/plugins/calling/gateway.rs",
         "takes the core's row and order, and drives the instance with what `convert` made of them",
     ),
     (
-        "host/src/plugins/library.rs",
+        "host/src/plugins/loading/library.rs",
         "holds a descriptor against the core's lengths and its reserved code before it is trusted",
     ),
 ];
@@ -216,7 +216,7 @@ fn only_the_translators_name_core_and_sdk() {
     });
     let found: BTreeSet<&str> = both.map(|file| file.path.as_str()).collect();
     let known: BTreeSet<&str> = TRANSLATORS.iter().map(|(path, _)| *path).collect();
-    assert_eq!(found, known, "core and SDK meet in `plugins/convert`; each further place has its reason here");
+    assert_eq!(found, known, "core and SDK meet in `plugins/calling/convert`; each further place has its reason here");
     let elsewhere: Vec<Source> = files.into_iter().filter(|file| !file.path.starts_with("host/src/plugins")).collect();
     crate::source::absent("the border is the plugin host's", &elsewhere, &["cashier_provider_"]);
 }

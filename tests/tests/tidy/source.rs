@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// A source file.
 pub(crate) struct Source {
@@ -21,28 +22,36 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn sources(folder: &str) -> Vec<Source> {
     let mut found = Vec::new();
     walk(&root().join(folder), &mut found);
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "rs"));
     found.sort();
-    assert!(!found.is_empty(), "no sources below {folder}: the wall would hold nothing");
+    assert!(!found.is_empty(), "no sources below {folder}: nothing would be checked");
     found.into_iter().map(|path| read(&path)).collect()
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every file below a folder, what is built apart.
+pub(crate) fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.expect("a readable folder").path();
-        if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
-            walk(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+        if !path.is_dir() {
             found.push(path);
+        } else if path.file_name().is_none_or(|name| name != "target") {
+            walk(&path, found);
         }
     }
 }
 
 pub(crate) fn read(path: &Path) -> Source {
     let whole = fs::read_to_string(path).expect("a readable source");
-    let path = path.strip_prefix(root()).expect("below the root").display().to_string();
-    let (code, texts) = apart(before_tests(&path, &whole));
-    let code = code.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end().to_owned()));
-    Source { path, code: code.filter(|(_, line)| !line.is_empty()).collect(), texts, whole }
+    Source::of(&path.strip_prefix(root()).expect("below the root").display().to_string(), &whole)
+}
+
+impl Source {
+    pub(crate) fn of(path: &str, whole: &str) -> Self {
+        let (code, texts) = apart(before_tests(path, whole));
+        let code = code.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end().to_owned()));
+        let code = code.filter(|(_, line)| !line.is_empty()).collect();
+        Self { path: path.to_owned(), code, texts, whole: whole.to_owned() }
+    }
 }
 
 /// What stands before the file's own test module, which must be the last thing in it.
@@ -126,15 +135,41 @@ fn letter_in_quotes(rest: &str) -> Option<usize> {
     inside[letter.len_utf8()..].starts_with('\'').then(|| letter.len_utf8() + 2)
 }
 
-fn is_test_code(file: &Source) -> bool {
-    let of_tests = ["host/src/test_house.rs", "host/src/test_house/", "host/src/http/testing.rs", "tests/"];
-    let whole_folder = file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
-    whole_folder || of_tests.iter().any(|known| file.path.starts_with(known))
+/// Files of the product itself: neither test trees nor modules that are declared for tests alone.
+pub(crate) fn product(folder: &str) -> Vec<Source> {
+    sources(folder).into_iter().filter(|file| !is_test_code(&file.path)).collect()
 }
 
-/// Files of the product itself: no test trees, no test modules in files of their own.
-pub(crate) fn product(folder: &str) -> Vec<Source> {
-    sources(folder).into_iter().filter(|file| !is_test_code(file)).collect()
+fn is_test_code(path: &str) -> bool {
+    static DECLARED: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let folders = ["host", "provider-sdk", "providers"].into_iter();
+        folders.flat_map(sources).flat_map(|file| test_modules(&file.path, &file.whole)).collect()
+    });
+    let is_below = |module: &String| path == format!("{module}.rs") || path.starts_with(&format!("{module}/"));
+    path.contains("/tests/") || path.starts_with("tests/") || DECLARED.iter().any(is_below)
+}
+
+/// The modules in files of their own that a file declares for tests alone, as paths without an ending.
+fn test_modules(path: &str, whole: &str) -> Vec<String> {
+    let own = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
+    let mut lines = whole.lines().map(str::trim);
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        let declared = (line == "#[cfg(test)]").then(|| lines.next()).flatten().and_then(|line| line.strip_suffix(';'));
+        if let Some((_, module)) = declared.and_then(|line| line.rsplit_once("mod ")) {
+            found.push(format!("{own}/{module}"));
+        }
+    }
+    found
+}
+
+/// The source folders of the workspace's crates, the misbehaving modules of the tests apart.
+pub(crate) fn crates() -> Vec<String> {
+    let text = fs::read_to_string(root().join("Cargo.toml")).expect("the root manifest");
+    let document: toml_edit::DocumentMut = text.parse().expect("TOML");
+    let members = document["workspace"]["members"].as_array().expect("members").iter();
+    let paths = members.map(|member| member.as_str().expect("a path").to_owned());
+    paths.filter(|path| !path.ends_with("/*")).map(|path| format!("{path}/src")).collect()
 }
 
 /// Asserts that no code line of these files has any of the words.

@@ -79,7 +79,7 @@ impl World {
         let mut replies = Vec::new();
         loop {
             match call(&replies) {
-                Step::Send { request, keep: None } => match self.send(&request).await {
+                Step::Send { request, cache: None } => match self.send(&request).await {
                     Some(reply) => replies.push(reply),
                     None => return Ending { step: None, replies },
                 },
