@@ -142,15 +142,15 @@ fn a_planted_name_of_a_foreign_layer_is_found() {
 
 /// Who sees both sides of the module border, and why besides the translators.
 const TRANSLATORS: [(&str, &str); 5] = [
-    ("host/src/plugins/convert/heard.rs", "translates what a module answered"),
-    ("host/src/plugins/convert/shown.rs", "translates what a module is shown"),
-    ("host/src/plugins/endings.rs", "turns the failure of a module into the core's outcome of an exchange"),
+    ("host/src/plugins/calling/convert/from_module.rs", "translates what a module answered"),
+    ("host/src/plugins/calling/convert/to_module.rs", "translates what a module is shown"),
+    ("host/src/plugins/calling/outcomes.rs", "turns the failure of a module into the core's outcome of an exchange"),
     (
-        "host/src/plugins/gateways.rs",
+        "host/src/plugins/calling/gateway.rs",
         "takes the core's row and order and drives the instance with what `convert` made of them",
     ),
     (
-        "host/src/plugins/library.rs",
+        "host/src/plugins/loading/library.rs",
         "checks a descriptor against the core's lengths and its reserved code before it is trusted",
     ),
 ];
@@ -162,7 +162,7 @@ fn only_the_translators_name_core_and_sdk() {
     assert_eq!(
         naming_both(&files),
         known,
-        "core and SDK meet in `plugins/convert`; each further place has its reason here"
+        "core and SDK meet in `plugins/calling/convert`; each further place has its reason here"
     );
     let elsewhere: Vec<Source> = files.into_iter().filter(|file| !file.path.starts_with("host/src/plugins")).collect();
     absent("the module boundary belongs to the plugin host", &elsewhere, &["cashier_provider_"]);

@@ -31,9 +31,13 @@ const FIELDS: [(&str, &str, &str); 4] = [
         "a field with its reason that plugins.toml may set",
     ),
     ("host/src/plugins/limits.rs", "exchange: Duration::from_secs(30),", "the same"),
-    ("host/src/plugins/http_client.rs", "Self { connect_deadline: ", "a field with its reason that a test may set"),
     (
-        "host/src/plugins/kept.rs",
+        "host/src/plugins/egress/http_client.rs",
+        "Self { connect_deadline: ",
+        "a field with its reason that a test may set",
+    ),
+    (
+        "host/src/plugins/calling/reply_cache.rs",
         "let fresh = || Slot { errand: Arc::new(Semaphore::new(1))",
         "one holder: a lock, not a limit",
     ),
