@@ -1,4 +1,4 @@
-//! Builds the house in order — lock, strand, books, catalog, gateways, flows, doors — and drains it in reverse.
+//! Builds the cashier in order — lock, strand, books, catalog, gateways, flows, listeners — and drains it in reverse.
 //! The only room that knows all rooms.
 
 use std::net::SocketAddr;
@@ -13,11 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use crate::flows::{House, Ports, Rules, configure, janitor};
+use crate::flows::{Cashier, Ports, Rules, configure, janitor};
 use crate::http;
-use crate::http::serve::{Door, Surroundings};
+use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, following, parse_keys};
-use crate::ledger::{Admission, Board, Ledger};
+use crate::ledger::{Admission, Ledger, Watermark};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginSettings, Plugins, World};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
@@ -28,7 +28,7 @@ use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
 use crate::trading::embedded::Embedded;
 
-/// How long requests and flows under way may take to end when the house stops.
+/// How long requests and flows under way may take to end when the cashier stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Open connections per listener; beyond these the system's own queue holds them. Customers and providers: twice the
@@ -59,9 +59,9 @@ impl Machine {
     }
 }
 
-/// Where the doors are.
+/// Where the listeners are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Doors {
+pub struct Listeners {
     pub customer: SocketAddr,
     pub manager: SocketAddr,
     pub watch: SocketAddr,
@@ -69,8 +69,8 @@ pub struct Doors {
 
 /// The whole host.
 pub struct CashierManager {
-    house: Arc<House>,
-    doors: Doors,
+    cashier: Arc<Cashier>,
+    listeners: Listeners,
     serving: JoinSet<usize>,
     stop: watch::Sender<bool>,
     tasks: Arc<Tasks>,
@@ -79,12 +79,12 @@ pub struct CashierManager {
 }
 
 impl CashierManager {
-    /// Opens the house on the real machine.
+    /// Opens the cashier on the real machine.
     pub async fn open(settings: Settings) -> Result<Self, Fault> {
         Self::open_with(settings, Machine::real(), None).await
     }
 
-    /// Opens the house with a clock and randomness of the caller's, and a trading server in place of the embedded one.
+    /// Opens the cashier with a clock and randomness of the caller's, and a trading server in place of the embedded one.
     pub async fn open_with(
         settings: Settings,
         machine: Machine,
@@ -93,11 +93,11 @@ impl CashierManager {
         let keys = session_keys(&settings)?;
         let tls = tls(&settings)?;
         let sockets = Sockets::bind(&settings)?;
-        let doors = sockets.doors()?;
-        let own_url = || format!("{}://{}", settings.scheme(), doors.customer).into();
+        let listeners = sockets.listeners()?;
+        let own_url = || format!("{}://{}", settings.scheme(), listeners.customer).into();
         let public_url = settings.public_url.clone().unwrap_or_else(own_url);
 
-        let board = Arc::new(Board::new());
+        let watermark = Arc::new(Watermark::new());
         let strand = Arc::new(strand::open(
             StrandSettings {
                 path: settings.bases.join("cashier.db"),
@@ -105,17 +105,17 @@ impl CashierManager {
                 entropy: Arc::clone(&machine.entropy),
                 batch: BatchLimits::default(),
             },
-            Arc::clone(&board) as _,
+            Arc::clone(&watermark) as _,
         )?);
         let archive = Arc::new(Reader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
         let Loaded { books, configs, overrides } = strand.reload().await?;
-        let ledger = Ledger::new(Arc::clone(&strand) as _, board, books, Admission::new(Admission::DEFAULT_LIMIT));
+        let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
-        let picture = configure::first_picture(&ledger, &*plugins, configs, overrides, allow, now).await;
+        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configs, overrides, allow, now).await;
         let tasks = Arc::new(Tasks::new(Handle::current()));
         let ports = Ports {
             archive,
@@ -130,38 +130,38 @@ impl CashierManager {
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
         };
-        let house = House::new(ledger, picture, ports, rules);
-        janitor::start(&house);
+        let cashier = Cashier::new(ledger, snapshot, ports, rules);
+        janitor::start(&cashier);
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
-            house.spawn.resident(Box::pin(following::follow(file, text, keys, clock)));
+            cashier.spawn.resident(Box::pin(following::follow(file, text, keys, clock)));
         }
 
         let (stop, stopped) = watch::channel(false);
-        let surroundings = Surroundings {
+        let context = ListenerContext {
             clock: machine.clock,
             entropy: machine.entropy,
             trusted_proxies: settings.trusted_proxies.into(),
         };
         let mut serving = JoinSet::new();
-        for door in sockets.into_doors(&house, &keys, tls) {
-            serving.spawn(http::serve::serve(door, surroundings.clone(), stopped.clone(), DRAIN));
+        for listener in sockets.into_doors(&cashier, &keys, tls) {
+            serving.spawn(http::serve::serve(listener, context.clone(), stopped.clone(), DRAIN));
         }
-        tracing::info!(customer = %doors.customer, manager = %doors.manager, watch = %doors.watch, "doors are open");
-        Ok(Self { house, doors, serving, stop, tasks, strand, trading })
+        tracing::info!(customer = %listeners.customer, manager = %listeners.manager, watch = %listeners.watch, "listeners are open");
+        Ok(Self { cashier, listeners, serving, stop, tasks, strand, trading })
     }
 
-    pub fn doors(&self) -> Doors {
-        self.doors
+    pub fn listeners(&self) -> Listeners {
+        self.listeners
     }
 
-    pub fn house(&self) -> &Arc<House> {
-        &self.house
+    pub fn cashier(&self) -> &Arc<Cashier> {
+        &self.cashier
     }
 
-    /// Doors close, flows in flight end, the strand writes what is queued.
+    /// Listeners close, flows in flight end, the strand writes what is queued.
     pub async fn stop(self) {
-        // Every door may be gone already, and then nobody listens.
+        // Every listener may be gone already, and then nobody listens.
         let _ = self.stop.send(true);
         let cut: usize = self.serving.join_all().await.into_iter().sum();
         let drained = self.tasks.drain(DRAIN).await;
@@ -178,7 +178,7 @@ impl CashierManager {
     }
 }
 
-/// What plugins.toml offers, without opening the house.
+/// What plugins.toml offers, without opening the cashier.
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
@@ -235,7 +235,7 @@ struct Sockets {
     watch: TcpListener,
 }
 
-/// Listens with a queue long enough for a burst; the address is free again as soon as the house has closed.
+/// Listens with a queue long enough for a burst; the address is free again as soon as the cashier has closed.
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     #[cfg(unix)]
@@ -256,33 +256,42 @@ impl Sockets {
         })
     }
 
-    fn doors(&self) -> Result<Doors, Fault> {
+    fn listeners(&self) -> Result<Listeners, Fault> {
         let address = |socket: &TcpListener| socket.local_addr().map_err(|error| Fault::new(error.to_string()));
-        Ok(Doors { customer: address(&self.customer)?, manager: address(&self.manager)?, watch: address(&self.watch)? })
+        Ok(Listeners {
+            customer: address(&self.customer)?,
+            manager: address(&self.manager)?,
+            watch: address(&self.watch)?,
+        })
     }
 
-    fn into_doors(self, house: &Arc<House>, keys: &Arc<SessionKeys>, tls: Option<Arc<ServerConfig>>) -> [Door; 3] {
+    fn into_doors(
+        self,
+        cashier: &Arc<Cashier>,
+        keys: &Arc<SessionKeys>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> [Listener; 3] {
         [
-            Door {
+            Listener {
                 name: "customer",
                 socket: self.customer,
                 tls: tls.clone(),
                 connections_max: CUSTOMER_CONNECTIONS_MAX,
-                routes: http::customer_routes(house, keys),
+                routes: http::customer_routes(cashier, keys),
             },
-            Door {
+            Listener {
                 name: "manager",
                 socket: self.manager,
                 tls,
                 connections_max: MANAGER_CONNECTIONS_MAX,
-                routes: http::manager_routes(house, keys),
+                routes: http::manager_routes(cashier, keys),
             },
-            Door {
+            Listener {
                 name: "watch",
                 socket: self.watch,
                 tls: None,
                 connections_max: WATCH_CONNECTIONS_MAX,
-                routes: http::watch_routes(house),
+                routes: http::watch_routes(cashier),
             },
         ]
     }

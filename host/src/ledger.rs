@@ -3,8 +3,8 @@
 //! on disk: every decision, also one that changes nothing, comes back through a [`Ticket`].
 
 mod admission;
-mod board;
 mod draft;
+mod durability;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,8 +17,8 @@ use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
 
 pub use self::admission::{Admission, Admitted, Estimate};
-pub use self::board::Board;
 pub use self::draft::Draft;
+pub use self::durability::Watermark;
 use crate::ports::{Durable, Fault, Loaded, Recorder};
 
 /// Who decides, for which request, when.
@@ -33,24 +33,24 @@ pub struct Stamp {
 pub struct Ledger {
     books: Mutex<Books>,
     recorder: Arc<dyn Recorder>,
-    board: Arc<Board>,
+    watermark: Arc<Watermark>,
     admission: Arc<Admission>,
 }
 
 /// A decision's value, to be had once everything it rests on is on disk.
-#[must_use = "nothing leaves the house before it is on disk"]
+#[must_use = "nothing leaves the cashier before it is on disk"]
 #[derive(Debug)]
 pub struct Ticket<T> {
     value: T,
     rests_on: Seq,
     epoch: u64,
-    board: Arc<Board>,
+    watermark: Arc<Watermark>,
 }
 
 impl<T> Ticket<T> {
     /// Waits for the disk. The refusal means that the outcome is not on disk and must not be shown.
     pub async fn durable(self) -> Result<Durable<T>, Refusal> {
-        if self.board.wait(self.rests_on, self.epoch).await {
+        if self.watermark.wait(self.rests_on, self.epoch).await {
             Ok(Durable::assertion(self.value))
         } else {
             Err(storage_unavailable())
@@ -64,9 +64,9 @@ pub fn storage_unavailable() -> Refusal {
 }
 
 impl Ledger {
-    pub fn new(recorder: Arc<dyn Recorder>, board: Arc<Board>, books: Books, admission: Admission) -> Self {
-        board.open_at(Seq(books.counters().seq));
-        Self { books: Mutex::new(books), recorder, board, admission: Arc::new(admission) }
+    pub fn new(recorder: Arc<dyn Recorder>, watermark: Arc<Watermark>, books: Books, admission: Admission) -> Self {
+        watermark.open_at(Seq(books.counters().seq));
+        Self { books: Mutex::new(books), recorder, watermark, admission: Arc::new(admission) }
     }
 
     /// Makes one decision. It sees the books and drafts changes; if it drafts any, they become one commit.
@@ -84,18 +84,18 @@ impl Ledger {
             }
             None => Seq(books.counters().seq),
         };
-        Ok(Ticket { value, rests_on, epoch: self.board.epoch(), board: Arc::clone(&self.board) })
+        Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 
     /// Reads the books; the ticket waits for the newest row that `read` names as shown.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> (T, Seq)) -> Result<Ticket<T>, Refusal> {
         let books = self.lock()?;
         let (value, rests_on) = read(&books);
-        Ok(Ticket { value, rests_on, epoch: self.board.epoch(), board: Arc::clone(&self.board) })
+        Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 
-    /// Looks without showing: for decisions of the house that are checked again when they are made.
-    pub fn glance<T>(&self, look: impl FnOnce(&Books) -> T) -> Result<T, Refusal> {
+    /// Looks without showing: for decisions of the cashier that are checked again when they are made.
+    pub fn peek<T>(&self, look: impl FnOnce(&Books) -> T) -> Result<T, Refusal> {
         Ok(look(&*self.lock()?))
     }
 
@@ -107,17 +107,17 @@ impl Ledger {
 
     /// Whether decisions can be made and shown.
     pub fn is_open(&self) -> bool {
-        self.board.is_open()
+        self.watermark.is_open()
     }
 
     /// Changes whenever the books are loaded anew.
     pub fn epoch(&self) -> u64 {
-        self.board.epoch()
+        self.watermark.epoch()
     }
 
     /// Resolves when a commit has failed and the books must be loaded anew.
     pub async fn closed(&self) {
-        self.board.closed().await;
+        self.watermark.closed().await;
     }
 
     /// Loads the books from disk after a failed commit and opens again; gives the configuration that is on disk.
@@ -134,16 +134,16 @@ impl Ledger {
                 self.books.clear_poison();
             }
         }
-        self.board.open_at(seq);
+        self.watermark.open_at(seq);
         Ok((configs, overrides))
     }
 
     /// The books, unless a commit failed or a decision panicked half way: then only a reload brings them back.
     fn lock(&self) -> Result<MutexGuard<'_, Books>, Refusal> {
         let Ok(books) = self.books.lock() else {
-            self.board.close();
+            self.watermark.close();
             return Err(storage_unavailable());
         };
-        if self.board.is_open() { Ok(books) } else { Err(storage_unavailable()) }
+        if self.watermark.is_open() { Ok(books) } else { Err(storage_unavailable()) }
     }
 }

@@ -20,4 +20,4 @@ pub mod trading;
 pub mod wire;
 
 #[cfg(test)]
-pub(crate) mod test_house;
+pub(crate) mod test_cashier;

@@ -13,7 +13,7 @@ use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
-use cashier_core::notice::{Listener, ProviderEvent, Update};
+use cashier_core::notice::{ProviderEvent, ReceivingConfig, Update};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refs::ProviderRef;
@@ -54,9 +54,9 @@ pub trait Entropy: Send + Sync {
 
 /// Starts work that outlives the request which began it.
 pub trait Spawn: Send + Sync {
-    /// A flow: it ends by itself and is awaited when the house stops.
+    /// A flow: it ends by itself and is awaited when the cashier stops.
     fn spawn(&self, flow: BoxFuture<'static, ()>);
-    /// A resident: it lives as long as the house and is dropped when it stops.
+    /// A resident: it lives as long as the cashier and is dropped when it stops.
     fn resident(&self, task: BoxFuture<'static, ()>);
 }
 
@@ -220,13 +220,13 @@ pub struct Acknowledgement {
 /// A module's verdict on a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Genuine {
+    Verified {
         updates: Vec<Update>,
         acknowledgement: Option<Acknowledgement>,
     },
-    NotGenuine(String),
+    Rejected(String),
     /// No secret to tell by.
-    CannotTell(String),
+    Undetermined(String),
     /// The module is not working: panicked, late, overloaded or gone.
     NotWorking(String),
 }
@@ -244,10 +244,10 @@ pub struct PaymentQuery {
     pub nonce: u128,
 }
 
-/// What asking a provider about a payment brought.
+/// What context a provider about a payment brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
-    Heard(Box<Update>),
+    Stated(Box<Update>),
     /// The module cannot ask.
     Unsupported,
     /// The provider does not know the payment.
@@ -258,7 +258,7 @@ pub enum QueryAnswer {
 
 /// A live instance of a module under one config.
 pub trait Gateway: Send + Sync {
-    fn listener(&self) -> &Listener;
+    fn receiver(&self) -> &ReceivingConfig;
     /// Seconds after which an unpaid order is given up; 0 never.
     fn expiry_seconds(&self) -> i64;
     /// Seconds within which an identical create may be repeated; 0 never.

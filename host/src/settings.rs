@@ -45,7 +45,7 @@ pub struct Settings {
     pub manager_listen: SocketAddr,
     /// Health and metrics; loopback unless configured.
     pub watch_listen: SocketAddr,
-    /// Where providers reach the customer listener, without a trailing slash; `None` is the listener's own address.
+    /// Where providers reach the customer receiver, without a trailing slash; `None` is the receiver's own address.
     pub public_url: Option<Box<str>>,
     /// The folder of cashier.db and trading.db.
     pub bases: PathBuf,
@@ -65,7 +65,7 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Deposits one customer may ask for in a minute; 0 is no limit, `None` the default.
     pub deposits_per_minute: Option<u32>,
-    /// Certificate chain and private key, PEM files, of the customer and manager listeners; `None` speaks plain HTTP, for
+    /// Certificate chain and private key, PEM files, of the customer and manager receiver; `None` speaks plain HTTP, for
     /// a TLS proxy in front.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -105,7 +105,7 @@ impl Settings {
             .map_err(|SettingsError(what)| SettingsError(format!("settings file {}: {what}", path.display())))
     }
 
-    /// What the customer and manager listeners speak.
+    /// What the customer and manager receiver speak.
     pub fn scheme(&self) -> &'static str {
         if self.tls_files.is_some() { "https" } else { "http" }
     }

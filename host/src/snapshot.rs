@@ -1,4 +1,4 @@
-//! The one immutable picture of configs, overrides, gateways and catalog that requests read without a lock.
+//! The one immutable snapshot of configs, overrides, gateways and catalog that requests read without a lock.
 //! It has one publisher, `flows/configure`; nothing else stores into it.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub enum NoGateway {
 pub struct Snapshot {
     configs: BTreeMap<ConfigId, Served>,
     by_provider: BTreeMap<Box<str>, Vec<ConfigId>>,
-    /// By customer, each list by id: a new picture copies pointers, and the row that an edit changes.
+    /// By customer, each list by id: a new snapshot copies pointers, and the row that an edit changes.
     overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
     /// Whose list an override is in; its customer never changes.
     owners: BTreeMap<OverrideId, CustomerId>,
@@ -43,7 +43,7 @@ pub struct Snapshot {
     allow_sandbox_credit: Arc<[Box<str>]>,
 }
 
-/// The cell that holds the current picture.
+/// The cell that holds the current snapshot.
 pub type SnapshotCell = ArcSwap<Snapshot>;
 
 impl Snapshot {
@@ -51,7 +51,7 @@ impl Snapshot {
         Self { catalog, allow_sandbox_credit, ..Self::default() }
     }
 
-    /// The picture with one config served differently.
+    /// The snapshot with one config served differently.
     pub fn with_config(mut self, served: Served) -> Self {
         let (id, provider) = (served.config.id, served.config.provider.clone());
         if let Some(before) = self.configs.insert(id, served)
@@ -67,7 +67,7 @@ impl Snapshot {
         self
     }
 
-    /// The picture with one override written.
+    /// The snapshot with one override written.
     pub fn with_override(mut self, row: CustomerOverride) -> Self {
         self.owners.insert(row.id, row.customer_id);
         let of_customer = self.overrides.entry(row.customer_id).or_default();
@@ -173,8 +173,8 @@ mod tests {
         let rows = [row(2, 5, "b"), row(3, 6, "c"), row(1, 5, "a")];
         let before = rows.into_iter().fold(Snapshot::default(), Snapshot::with_override);
         let after = before.clone().with_override(row(1, 5, "edited"));
-        let comments = |picture: &Snapshot| -> Vec<String> {
-            picture.overrides_of(CustomerId(5)).iter().map(|known| known.comment.to_string()).collect()
+        let comments = |snapshot: &Snapshot| -> Vec<String> {
+            snapshot.overrides_of(CustomerId(5)).iter().map(|known| known.comment.to_string()).collect()
         };
         assert_eq!(
             (comments(&before), comments(&after)),

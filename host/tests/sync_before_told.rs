@@ -134,7 +134,7 @@ fn commit(seq: u64) -> Arc<Commit> {
     Arc::new(Commit {
         seq: Seq(seq),
         at: UnixTime(1_779_270_000),
-        actor: Actor::House,
+        actor: Actor::System,
         request_id: "r".into(),
         changes: Vec::new(),
         bodies: vec![answer],

@@ -197,19 +197,19 @@ impl HttpReply {
     ///
     /// `words` may quote what was sent, and need not be cut: the guard takes secrets out first and
     /// cuts then, because half a secret left by a cut is found by no later mask.
-    pub fn failure_when(&self, asked: Asked, code: Option<&str>, words: impl Into<String>) -> ProviderFailure {
+    pub fn failure_for(&self, target: CallTarget, code: Option<&str>, words: impl Into<String>) -> ProviderFailure {
         let code = code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES_MAX);
         let failure = self.failure(code.map_or_else(|| format!("http_{}", self.status), str::to_owned), words);
-        match (failure.kind, asked) {
-            (FailureKind::NotFound, Asked::Creation) => failure.with_kind(FailureKind::RefusedRequest),
-            (_, Asked::Creation | Asked::Payment) => failure,
+        match (failure.kind, target) {
+            (FailureKind::NotFound, CallTarget::Creation) => failure.with_kind(FailureKind::RefusedRequest),
+            (_, CallTarget::Creation | CallTarget::Payment) => failure,
         }
     }
 }
 
 /// What was being asked when a reply came that is no success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum CallTarget {
     Creation,
     /// A payment that exists: its status, its end, a refund of it.
     Payment,

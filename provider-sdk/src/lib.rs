@@ -23,7 +23,7 @@
 //! ```
 //! #![forbid(unsafe_code)]
 //! use cashier_provider_sdk::serde_json::{Value, json};
-//! use cashier_provider_sdk::signature::{Keys, StampedHeader};
+//! use cashier_provider_sdk::signature::{Keys, TimestampedHeader};
 //! use cashier_provider_sdk::*;
 //!
 //! const API_BASE: &str = "https://api.acme.example";
@@ -32,7 +32,7 @@
 //! const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 //!
 //! /// `acme-signature: t=<unix time>,v1=<hex>`; two v1 while a secret is replaced.
-//! const SIGNATURE: StampedHeader = StampedHeader { name: "Acme-Signature", signatures_max: 2 };
+//! const SIGNATURE: TimestampedHeader = TimestampedHeader { name: "Acme-Signature", signatures_max: 2 };
 //!
 //! pub struct Acme {
 //!     api: Endpoint,
@@ -80,10 +80,10 @@
 //!     }
 //!
 //!     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
-//!         match SIGNATURE.prove(&self.webhook_keys, notice) {
+//!         match SIGNATURE.verify(&self.webhook_keys, notice) {
 //!             // A genuine notice that cannot be read is a failure, which the cashier keeps; never silence.
 //!             Ok(proof) => notice.json(&proof).and_then(|event| read_event(&event)).into(),
-//!             Err(doubt) => Step::Done(doubt.into()),
+//!             Err(unverified) => Step::Done(unverified.into()),
 //!         }
 //!     }
 //!
@@ -93,7 +93,7 @@
 //!                 HttpRequest::get(self.api.at(&format!("/payments/by-order/{}", payment.reference)))
 //!                     .bearer(self.secret_key.expose()),
 //!             ),
-//!             [found, ..] => read_reply(found, Asked::Payment).and_then(|body| read_payment(&body)).into(),
+//!             [found, ..] => read_reply(found, CallTarget::Payment).and_then(|body| read_payment(&body)).into(),
 //!         }
 //!     }
 //! }
@@ -105,7 +105,7 @@
 //!             .map_err(|error| ProviderFailure::refused_request("amount", error.to_string()))?;
 //!         Ok(HttpRequest::post(self.api.at("/payments"))
 //!             .bearer(self.secret_key.expose())
-//!             .idempotency_key(order.sound_key()?)
+//!             .idempotency_key(order.checked_idempotency_key()?)
 //!             .json(&json!({
 //!                 "order": order.reference,
 //!                 "amount": amount.minor,
@@ -116,19 +116,19 @@
 //!     }
 //!
 //!     fn read_created(&self, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
-//!         let body = read_reply(reply, Asked::Creation)?;
+//!         let body = read_reply(reply, CallTarget::Creation)?;
 //!         let update = read_payment(&body)?;
 //!         let next = match update.status {
 //!             NormalizedStatus::Pending => NextAction::Redirect { url: self.api.page(body.text_at("/url"))? },
 //!             _ => NextAction::None,
 //!         };
-//!         PaymentCreated::standing(update, next)
+//!         PaymentCreated::from_update(update, next)
 //!     }
 //! }
 //!
 //! fn read_event(event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
 //!     if event.at("/payment").is_null() {
-//!         return Ok(WebhookVerdict::nothing_to_do());
+//!         return Ok(WebhookVerdict::no_updates());
 //!     }
 //!     Ok(WebhookVerdict::updates(vec![StatusUpdate {
 //!         event_id: event.text_at("/id").map(str::to_owned),
@@ -155,13 +155,13 @@
 //!     })
 //! }
 //!
-//! fn read_reply(reply: &HttpReply, asked: Asked) -> Result<Value, ProviderFailure> {
+//! fn read_reply(reply: &HttpReply, target: CallTarget) -> Result<Value, ProviderFailure> {
 //!     let body = reply.json();
 //!     if reply.is_success() {
 //!         return body;
 //!     }
 //!     let body = body.unwrap_or_default();
-//!     Err(reply.failure_when(asked, body.text_at("/error"), format!("Acme answered {}", reply.status)))
+//!     Err(reply.failure_for(target, body.text_at("/error"), format!("Acme answered {}", reply.status)))
 //! }
 //!
 //! export_provider!(Acme);
@@ -173,7 +173,7 @@
 //! #         reference: "K7Q2".into(), amount: Amount::new(2_500, 2, "USD"), idempotency_key: "k1".into(),
 //! #         ..PaymentOrder::default()
 //! #     };
-//! #     let Step::Send { request, keep: None } = acme.create_payment(&order, &[]) else { panic!("nothing sent") };
+//! #     let Step::Send { request, cache: None } = acme.create_payment(&order, &[]) else { panic!("nothing sent") };
 //! #     assert_eq!(request.url, "https://api.acme.example/payments");
 //! #     let url = "https://pay.acme.example/p1";
 //! #     let body = json!({"id": "p1", "order": "K7Q2", "status": "open", "amount": 2500, "currency": "USD", "url": url});
@@ -183,7 +183,7 @@
 //! #     let refused = acme.create_payment(&order, &[HttpReply::new(404, "")]);
 //! #     assert!(matches!(refused, Step::Failed(failure) if failure.kind == FailureKind::RefusedRequest));
 //! #     let verdict = acme.normalize_status(&WebhookNotice::default(), &[]);
-//! #     assert!(matches!(verdict, Step::Done(WebhookVerdict::CannotTell(_))));
+//! #     assert!(matches!(verdict, Step::Done(WebhookVerdict::Undetermined(_))));
 //! # }
 //! ```
 //!
@@ -213,10 +213,10 @@ pub mod provider;
 pub mod signature;
 pub mod types;
 
-pub use http::{Asked, Form, HttpMethod, HttpReply, HttpRequest};
+pub use http::{CallTarget, Form, HttpMethod, HttpReply, HttpRequest};
 pub use json::JsonRead;
 pub use money::{Amount, Exponents, MoneyError};
-pub use provider::{Keep, PaymentProvider, Step};
+pub use provider::{CachePolicy, PaymentProvider, Step};
 /// The JSON crate of the contract: its numbers keep the text they were written in.
 pub use serde_json;
 pub use types::{

@@ -107,8 +107,8 @@ impl Masked for PaymentCreated {
 impl Masked for WebhookVerdict {
     fn mask(&mut self, mask: &Mask) {
         match self {
-            Self::Genuine { updates, .. } => updates.iter_mut().for_each(|update| update.mask(mask)),
-            Self::NotGenuine(reason) | Self::CannotTell(reason) => mask.hide(reason),
+            Self::Verified { updates, .. } => updates.iter_mut().for_each(|update| update.mask(mask)),
+            Self::Rejected(reason) | Self::Undetermined(reason) => mask.hide(reason),
         }
     }
 }

@@ -62,7 +62,7 @@ pub enum Step<T> {
     Send {
         request: HttpRequest,
         /// Set where the reply may be shown again in later exchanges, such as an access token.
-        keep: Option<Keep>,
+        cache: Option<CachePolicy>,
     },
     /// The exchange is over and this is what it gave.
     Done(T),
@@ -75,19 +75,19 @@ pub enum Step<T> {
 impl<T> Step<T> {
     /// Sends `request`; its reply belongs to this exchange alone.
     pub fn send(request: HttpRequest) -> Self {
-        Self::Send { request, keep: None }
+        Self::Send { request, cache: None }
     }
 
     /// Sends `request` unless a reply kept under `name` is younger than `seconds`; that one is
     /// shown instead.
-    pub fn send_and_keep(request: HttpRequest, name: impl Into<String>, seconds: u32) -> Self {
-        Self::Send { request, keep: Some(Keep { name: name.into(), seconds }) }
+    pub fn send_cached(request: HttpRequest, name: impl Into<String>, ttl_seconds: u32) -> Self {
+        Self::Send { request, cache: Some(CachePolicy { name: name.into(), ttl_seconds }) }
     }
 
     /// The same step with another result.
     pub fn map<U>(self, read: impl FnOnce(T) -> U) -> Step<U> {
         match self {
-            Self::Send { request, keep } => Step::Send { request, keep },
+            Self::Send { request, cache } => Step::Send { request, cache },
             Self::Done(value) => Step::Done(read(value)),
             Self::Failed(failure) => Step::Failed(failure),
             Self::Unsupported => Step::Unsupported,
@@ -108,9 +108,9 @@ impl<T> From<Result<T, ProviderFailure>> for Step<T> {
 /// A reply the host may show again in later exchanges of the same instance. A failure of kind
 /// `StaleReply` makes the host forget it and start the exchange once more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct CachePolicy {
     /// Names the reply within one instance, such as `token`.
     pub name: String,
     /// How long after its arrival the reply may be shown again.
-    pub seconds: u32,
+    pub ttl_seconds: u32,
 }

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::types::{Secret, WebhookVerdict};
 
-mod stamped;
+mod timestamped;
 
-pub use stamped::{StampedHeader, only_header};
+pub use timestamped::{TimestampedHeader, single_header};
 
 /// How far a signed timestamp may lie from the time of receipt, in either direction: five minutes,
 /// the tolerance providers name themselves, and enough for clocks that drift.
@@ -29,20 +29,20 @@ pub enum Digest {
 /// Proof that a notice carries a signature made with one of our secrets.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "read the notice only once its signature is proven"]
-pub struct Genuine(());
+pub struct SignatureProof(());
 
 /// Why there is no such proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doubt {
-    NotGenuine(String),
-    CannotTell(String),
+pub enum Unverified {
+    Rejected(String),
+    Undetermined(String),
 }
 
-impl From<Doubt> for WebhookVerdict {
-    fn from(doubt: Doubt) -> Self {
-        match doubt {
-            Doubt::NotGenuine(reason) => Self::NotGenuine(reason),
-            Doubt::CannotTell(reason) => Self::CannotTell(reason),
+impl From<Unverified> for WebhookVerdict {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Rejected(reason) => Self::Rejected(reason),
+            Unverified::Undetermined(reason) => Self::Undetermined(reason),
         }
     }
 }
@@ -50,8 +50,13 @@ impl From<Doubt> for WebhookVerdict {
 /// Proves that one of the signatures is the HMAC of the message under one of the keys.
 ///
 /// # Errors
-/// `CannotTell` without a key, `NotGenuine` without a matching signature.
-pub fn verify_hmac(digest: Digest, keys: &Keys, message: &[&[u8]], signatures: &[Signature]) -> Result<Genuine, Doubt> {
+/// `Undetermined` without a key, `Rejected` without a matching signature.
+pub fn verify_hmac(
+    digest: Digest,
+    keys: &Keys,
+    message: &[&[u8]],
+    signatures: &[Signature],
+) -> Result<SignatureProof, Unverified> {
     verify(keys, signatures, |key| hmac(digest, key, message))
 }
 
@@ -60,12 +65,16 @@ pub fn verify_hmac(digest: Digest, keys: &Keys, message: &[&[u8]], signatures: &
 ///
 /// # Errors
 /// As [`verify_hmac`].
-pub fn verify(keys: &Keys, signatures: &[Signature], sign: impl Fn(&[u8]) -> Vec<u8>) -> Result<Genuine, Doubt> {
+pub fn verify(
+    keys: &Keys,
+    signatures: &[Signature],
+    sign: impl Fn(&[u8]) -> Vec<u8>,
+) -> Result<SignatureProof, Unverified> {
     if keys.0.is_empty() {
-        return Err(Doubt::CannotTell("no webhook secret is configured".into()));
+        return Err(Unverified::Undetermined("no webhook secret is configured".into()));
     }
     if signatures.is_empty() {
-        return Err(Doubt::NotGenuine("no readable signature".into()));
+        return Err(Unverified::Rejected("no readable signature".into()));
     }
     // Every pair is compared: which key matched, or at which byte, must not show in the time.
     let mut found = Choice::from(0);
@@ -75,31 +84,35 @@ pub fn verify(keys: &Keys, signatures: &[Signature], sign: impl Fn(&[u8]) -> Vec
             found |= expected.ct_eq(&signature.0);
         }
     }
-    if bool::from(found) { Ok(Genuine(())) } else { Err(Doubt::NotGenuine("the signature does not match".into())) }
+    if bool::from(found) {
+        Ok(SignatureProof(()))
+    } else {
+        Err(Unverified::Rejected("the signature does not match".into()))
+    }
 }
 
 /// Checks that a signed time lies within [`TOLERANCE_SECONDS`] of the receipt, before or after.
 ///
 /// # Errors
-/// `NotGenuine`: an old notice shown again, or a clock that is wrong.
-pub fn fresh(signed_unix: i64, received_unix: i64) -> Result<(), Doubt> {
+/// `Rejected`: an old notice shown again, or a clock that is wrong.
+pub fn check_timestamp(signed_unix: i64, received_unix: i64) -> Result<(), Unverified> {
     if signed_unix.abs_diff(received_unix) <= TOLERANCE_SECONDS {
         return Ok(());
     }
-    Err(Doubt::NotGenuine(format!("the signed time is more than {TOLERANCE_SECONDS} s away")))
+    Err(Unverified::Rejected(format!("the signed time is more than {TOLERANCE_SECONDS} s away")))
 }
 
 /// Reads a signed time: seconds in plain digits.
 ///
 /// # Errors
-/// `NotGenuine` for anything else.
-pub fn signed_time(text: &str) -> Result<i64, Doubt> {
+/// `Rejected` for anything else.
+pub fn parse_timestamp(text: &str) -> Result<i64, Unverified> {
     if text.bytes().all(|c| c.is_ascii_digit())
         && let Ok(seconds) = text.parse()
     {
         return Ok(seconds);
     }
-    Err(Doubt::NotGenuine("the signed time is not a number".into()))
+    Err(Unverified::Rejected("the signed time is not a number".into()))
 }
 
 /// The HMAC of the parts, one after another.
@@ -221,7 +234,7 @@ mod tests {
             &[b"1795160000.", body.as_bytes()],
             &[Signature::hex("0ed0520adbd99f213ce0914d947c7be8beb49ee6046416b7ca707762fde327e1").expect("hex")],
         );
-        assert_eq!(genuine, Ok(Genuine(())));
+        assert_eq!(genuine, Ok(SignatureProof(())));
 
         // Hex key, base64 signature.
         let genuine = verify_hmac(
@@ -230,7 +243,7 @@ mod tests {
             &[b"7914073381342284::TestMerchant:TestPayment-1407325143704:1130:EUR:AUTHORISATION:true"],
             &[Signature::base64("coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0=").expect("base64")],
         );
-        assert_eq!(genuine, Ok(Genuine(())));
+        assert_eq!(genuine, Ok(SignatureProof(())));
 
         // A hash over fields and the secret.
         let fields = "Test-Integration-MerchantSandbox1590611635payment1test-1560610955";
@@ -242,7 +255,7 @@ mod tests {
             .expect("hex")],
             |key| hash(Digest::Sha384, &[fields.as_bytes(), key]),
         );
-        assert_eq!(genuine, Ok(Genuine(())));
+        assert_eq!(genuine, Ok(SignatureProof(())));
     }
 
     #[test]
@@ -271,7 +284,7 @@ mod tests {
         // Signed with the empty secret itself.
         let signature = Signature(hmac(Digest::Sha256, b"", &[b"body"]));
         let told = verify_hmac(Digest::Sha256, &keys, &[b"body"], &[signature]);
-        assert!(matches!(told, Err(Doubt::CannotTell(_))), "{told:?}");
+        assert!(matches!(told, Err(Unverified::Undetermined(_))), "{told:?}");
         assert!(Keys::hex(&secrets(&["not hex"])).is_empty());
         assert!(Keys::base64(&secrets(&["whsec_"]), "whsec_").is_empty());
     }
@@ -281,11 +294,11 @@ mod tests {
         let keys = Keys::text(&secrets(&["new", "", "old"]));
         let by = |key: &[u8]| Signature(hmac(Digest::Sha256, key, &[b"body"]));
         let verify = |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, &[b"body"], signatures);
-        assert_eq!(verify(&[by(b"old")]), Ok(Genuine(())));
-        assert_eq!(verify(&[by(b"other"), by(b"new")]), Ok(Genuine(())));
-        assert!(matches!(verify(&[by(b"other")]), Err(Doubt::NotGenuine(_))));
-        assert!(matches!(verify(&[by(b"")]), Err(Doubt::NotGenuine(_))));
-        assert!(matches!(verify(&[]), Err(Doubt::NotGenuine(_))));
+        assert_eq!(verify(&[by(b"old")]), Ok(SignatureProof(())));
+        assert_eq!(verify(&[by(b"other"), by(b"new")]), Ok(SignatureProof(())));
+        assert!(matches!(verify(&[by(b"other")]), Err(Unverified::Rejected(_))));
+        assert!(matches!(verify(&[by(b"")]), Err(Unverified::Rejected(_))));
+        assert!(matches!(verify(&[]), Err(Unverified::Rejected(_))));
     }
 
     #[test]
@@ -304,14 +317,14 @@ mod tests {
     #[test]
     fn a_signed_time_counts_in_both_directions() {
         for away in [0, 1, 300, -1, -300] {
-            assert_eq!(fresh(NOW + away, NOW), Ok(()), "{away}");
+            assert_eq!(check_timestamp(NOW + away, NOW), Ok(()), "{away}");
         }
         for away in [301, -301, i64::MAX - NOW, i64::MIN + NOW] {
-            assert!(fresh(NOW.saturating_add(away), NOW).is_err(), "{away}");
+            assert!(check_timestamp(NOW.saturating_add(away), NOW).is_err(), "{away}");
         }
-        assert_eq!(signed_time("1795160000"), Ok(NOW));
+        assert_eq!(parse_timestamp("1795160000"), Ok(NOW));
         for text in ["", "-1", "+1", "1.0", " 1", "99999999999999999999"] {
-            assert!(signed_time(text).is_err(), "{text}");
+            assert!(parse_timestamp(text).is_err(), "{text}");
         }
     }
 }

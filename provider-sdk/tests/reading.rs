@@ -3,7 +3,7 @@
 
 use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, StaleReply, Temporary, UnreadableAnswer};
 use cashier_provider_sdk::{
-    Asked, HttpReply, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig,
+    CallTarget, HttpReply, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig,
     ProviderRef, StatusUpdate,
 };
 
@@ -21,7 +21,7 @@ fn a_key_that_cannot_stand_in_a_header_is_not_sent() {
         ("ключ", false),
     ] {
         let order = PaymentOrder { idempotency_key: key.into(), ..PaymentOrder::default() };
-        let read = order.sound_key();
+        let read = order.checked_idempotency_key();
         assert_eq!(read.is_ok(), sound, "{key:?}");
         assert!(read.is_ok_and(|read| read == key) || !sound, "{key:?}");
     }
@@ -64,15 +64,15 @@ fn a_refusal_has_the_kind_of_its_status_and_of_what_was_asked() {
     for (status, at_creation, about_a_payment, retryable) in table {
         let headers = vec![("Retry-After".to_owned(), " 7 ".to_owned())];
         let reply = HttpReply { headers, ..HttpReply::new(status, "") };
-        let created = reply.failure_when(Asked::Creation, Some("no"), "words");
-        let asked = reply.failure_when(Asked::Payment, Some("no"), "words");
+        let created = reply.failure_for(CallTarget::Creation, Some("no"), "words");
+        let asked = reply.failure_for(CallTarget::Payment, Some("no"), "words");
         assert_eq!((created.kind, asked.kind), (at_creation, about_a_payment), "{status}");
         assert_eq!((created.retryable, created.retry_after_seconds), (retryable, Some(7)), "{status}");
         assert_eq!((created.code.as_str(), created.message.as_str()), ("no", "words"));
     }
     let too_long = "x".repeat(65);
     for code in [None, Some(""), Some(too_long.as_str())] {
-        assert_eq!(HttpReply::new(400, "").failure_when(Asked::Payment, code, "").code, "http_400");
+        assert_eq!(HttpReply::new(400, "").failure_for(CallTarget::Payment, code, "").code, "http_400");
     }
 }
 
@@ -91,7 +91,7 @@ fn another_kind_brings_its_own_word_on_repetition() {
 fn a_created_payment_hands_on_an_outcome_and_no_beginning() {
     let created = |status| {
         let update = StatusUpdate::new(status, "word").with_ref("order", "1");
-        PaymentCreated::standing(update, NextAction::Wait)
+        PaymentCreated::from_update(update, NextAction::Wait)
     };
     let pending = created(NormalizedStatus::Pending).expect("a beginning");
     assert_eq!((pending.status, pending.update), (NormalizedStatus::Pending, None));

@@ -110,7 +110,7 @@ impl Clock for TestClock {
     }
 }
 
-impl cashier_sandbox_service::Clock for TestClock {
+impl cashier_sandbox_service::SandboxClock for TestClock {
     fn now_unix(&self) -> i64 {
         self.unix()
     }

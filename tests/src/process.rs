@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
-use cashier_host::app::Doors;
+use cashier_host::app::Listeners;
 use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
 use cashier_host::settings::Settings;
 use serde_json::Value;
@@ -47,7 +47,7 @@ pub async fn run(folder: &Path, arguments: &[&str]) -> Ran {
 /// A folder with everything `cashier serve` needs, and the process when it runs.
 pub struct Served {
     folder: PathBuf,
-    doors: Option<Doors>,
+    doors: Option<Listeners>,
     child: Option<Child>,
     /// What it logs from its next start on.
     pub log_level: &'static str,
@@ -69,7 +69,7 @@ impl Served {
     }
 
     /// Starts the process and waits until its doors are open; the same doors every time.
-    pub async fn start(&mut self) -> Doors {
+    pub async fn start(&mut self) -> Listeners {
         let settings = self.folder.join("cashier.toml");
         write(&settings, &settings_text(self.doors, NO_PACE));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
@@ -91,7 +91,7 @@ impl Served {
                     found.push(address.parse().expect("an address"));
                 }
                 if let [customer, manager, watch] = found[..] {
-                    return Doors { customer, manager, watch };
+                    return Listeners { customer, manager, watch };
                 }
             }
             panic!("the cashier did not open: {}", self.log());

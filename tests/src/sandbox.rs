@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_sandbox_service::{Running, SandboxService, SandboxSettings, Secret, SeededEntropy};
+use cashier_sandbox_service::{RunningSandbox, SandboxService, SandboxSettings, SeededEntropy, ServiceSecret};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub const WEBHOOK_SECRET: &str = "whsec_sandbox_b2d80e65";
 
 /// A running service with a clock and randomness of the test's.
 pub struct Sandbox {
-    running: Option<Running>,
+    running: Option<RunningSandbox>,
     http: Http,
     url: String,
 }
@@ -34,7 +34,7 @@ impl Sandbox {
             retry_delays: retry_delays_ms.iter().copied().map(Duration::from_millis).collect(),
             clock: Arc::new(clock),
             entropy: Arc::new(SeededEntropy::new(seed)),
-            ..SandboxSettings::new(Secret::new(API_KEY), Secret::new(WEBHOOK_SECRET))
+            ..SandboxSettings::new(ServiceSecret::new(API_KEY), ServiceSecret::new(WEBHOOK_SECRET))
         };
         let running = SandboxService::start(settings).await.expect("the sandbox service starts");
         let url = running.base_url().to_owned();

@@ -8,7 +8,7 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::ids::{Login, TransactionId};
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
-use cashier_host::app::{CashierManager, Doors, Machine};
+use cashier_host::app::{CashierManager, Listeners, Machine};
 use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
 use cashier_host::ports::TradingServer;
 use cashier_host::settings::Settings;
@@ -69,7 +69,7 @@ pub struct World {
     /// There when the plan asked for it.
     pub troubled: Option<Arc<Troubled>>,
     pub http: Http,
-    pub doors: Doors,
+    pub doors: Listeners,
     house: Option<CashierManager>,
     /// Further lines of the settings file, as the next opening reads them.
     pub settings: String,
@@ -96,7 +96,7 @@ impl World {
         settle_in(&settings.bases, &plan.roster, troubled.clone()).await;
         let house = open(settings, &clock, plan.seed, troubled.clone()).await;
         Self {
-            doors: house.doors(),
+            doors: house.listeners(),
             house: Some(house),
             clock,
             sandbox,
@@ -123,7 +123,7 @@ impl World {
         self.seed += 1;
         let settings = settings(self.folder.path(), Some(self.doors), &self.settings);
         let house = open(settings, &self.clock, self.seed, self.troubled.clone()).await;
-        self.doors = house.doors();
+        self.doors = house.listeners();
         self.house = Some(house);
     }
 
@@ -143,7 +143,7 @@ impl World {
     /// What the house has decided about a transaction, on disk or not yet; nothing while its ledger is closed. Tests learn
     /// from it at which wait a flow stands.
     pub fn decided(&self, id: u64) -> Option<Aggregate> {
-        self.house().house().ledger.glance(|books| books.aggregate(TransactionId(id))).ok().flatten()
+        self.house().cashier().ledger.peek(|books| books.aggregate(TransactionId(id))).ok().flatten()
     }
 
     /// A page of the watching door, such as `readyz`.
@@ -211,7 +211,7 @@ impl World {
         // A troubled server is looked into from behind: its mood is for the house.
         let facts = match &self.troubled {
             Some(troubled) => troubled.embedded().account_shown(login),
-            None => self.house().house().trading.account(login).await,
+            None => self.house().cashier().trading.account(login).await,
         };
         facts.expect("the trading server answers").expect("the account is there").account.balance.to_string()
     }
@@ -257,8 +257,8 @@ fn plugins(peers: &[&str]) -> String {
 }
 
 /// The settings file; ports are the system's to choose unless doors are given.
-pub(crate) fn settings_text(doors: Option<Doors>, further: &str) -> String {
-    let address = |pick: fn(&Doors) -> std::net::SocketAddr| {
+pub(crate) fn settings_text(doors: Option<Listeners>, further: &str) -> String {
+    let address = |pick: fn(&Listeners) -> std::net::SocketAddr| {
         doors.as_ref().map_or_else(|| "127.0.0.1:0".to_owned(), |doors| pick(doors).to_string())
     };
     format!(
@@ -270,7 +270,7 @@ pub(crate) fn settings_text(doors: Option<Doors>, further: &str) -> String {
     )
 }
 
-fn settings(folder: &Path, doors: Option<Doors>, further: &str) -> Settings {
+fn settings(folder: &Path, doors: Option<Listeners>, further: &str) -> Settings {
     let file = folder.join("cashier.toml");
     write(&file, &settings_text(doors, further));
     Settings::read(&file).expect("the settings mean something")

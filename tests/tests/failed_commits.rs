@@ -54,7 +54,7 @@ async fn is_closed(world: &World) {
 async fn recovers(world: &World) {
     eventually("the house to be ready", async || (world.watch("readyz").await.status == 200).then_some(())).await;
     assert!(world.watch("metrics").await.text().contains("cashier_ledger_open 1"));
-    assert!(world.house().house().ledger.is_open());
+    assert!(world.house().cashier().ledger.is_open());
 }
 
 /// Moves the clock past the janitor's pauses, slowly enough that no call under way is late for it.

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use cashier_core::aggregate::CreateEnding;
-use cashier_core::notice::Stated;
+use cashier_core::notice::StatedAmount;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
@@ -63,18 +63,18 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
         "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
     });
     let notice = echo_notice("whsec_1_canary", &body);
-    let Verdict::Genuine { updates, acknowledgement: None } = first.verify(&notice, true).await else {
+    let Verdict::Verified { updates, acknowledgement: None } = first.verify(&notice, true).await else {
         panic!("its own notice is genuine");
     };
     let [update] = updates.as_slice() else { panic!("{updates:?}") };
-    assert_eq!((update.status, &update.amount), (ProviderStatus::Confirmed, &Some(Stated::Exact(money()))));
+    assert_eq!((update.status, &update.amount), (ProviderStatus::Confirmed, &Some(StatedAmount::Exact(money()))));
     assert_eq!((update.reference.as_ref(), &*update.event_id), (Some(&order(1).reference), "evt_1"));
-    assert_eq!(second.verify(&notice, true).await, Verdict::NotGenuine("the signature does not match".to_owned()));
-    assert_eq!((first.listener().config_id.0, second.listener().config_id.0), (1, 2));
-    assert_eq!(*first.listener().module_hash, *shop.line("echo").sha256);
+    assert_eq!(second.verify(&notice, true).await, Verdict::Rejected("the signature does not match".to_owned()));
+    assert_eq!((first.receiver().config_id.0, second.receiver().config_id.0), (1, 2));
+    assert_eq!(*first.receiver().module_hash, *shop.line("echo").sha256);
 
     let cancelled = first.cancel(Durable::assertion(question(1))).await;
-    let QueryAnswer::Heard(update) = cancelled else { panic!("{cancelled:?}") };
+    let QueryAnswer::Stated(update) = cancelled else { panic!("{cancelled:?}") };
     assert_eq!(update.status, ProviderStatus::Cancelled);
     assert_eq!(first.advance(Durable::assertion(question(1))).await, QueryAnswer::Unsupported);
 }
@@ -167,7 +167,7 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_no_other_module_notic
     panicked("create_payment", &reason);
     others_answer().await;
     let notice = echo_notice("", &json!({}));
-    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Genuine { .. }), "other entries go on");
+    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. }), "other entries go on");
 
     let gateway = shop.gateway(&panics_in("normalize_status")).await;
     let Verdict::NotWorking(reason) = gateway.verify(&notice, true).await else { panic!("it panicked") };
@@ -264,7 +264,7 @@ async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
     };
     let gateway = shop.gateway(&config).await;
     let genuine = async |secret: &str| {
-        matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Genuine { .. })
+        matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Verified { .. })
     };
     assert!(genuine("whsec_1_canary").await && genuine("whsec_before").await && !genuine("whsec_long_ago").await);
     shop.clock.forward(100);
@@ -292,7 +292,7 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
     fs::write(&file, &bytes).unwrap();
     assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, Outcome::Replaced { generation_before: 1 }));
     let new = shop.gateway(&config(1, "echo")).await;
-    assert_ne!(old.listener().module_hash, new.listener().module_hash);
+    assert_ne!(old.receiver().module_hash, new.receiver().module_hash);
     for gateway in [&old, &new] {
         assert_eq!(create(gateway).await, CreateEnding::Accepted(NextAction::Redirect));
     }
@@ -314,7 +314,7 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
     );
     let delisted = shop.gateway(&config(1, "echo")).await;
     let notice = echo_notice("whsec_1_canary", &json!({}));
-    assert!(matches!(delisted.verify(&notice, true).await, Verdict::Genuine { .. }));
+    assert!(matches!(delisted.verify(&notice, true).await, Verdict::Verified { .. }));
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn picture(books: &Books) -> Picture {
 }
 
 fn seen(world: &World) -> Picture {
-    world.house().house().ledger.glance(picture).unwrap()
+    world.house().cashier().ledger.peek(picture).unwrap()
 }
 
 /// A deposit under a key of its own; gives Stripe's id of it and our reference.

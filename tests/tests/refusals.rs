@@ -25,10 +25,10 @@ async fn world_with(edit: impl FnOnce(&mut Value)) -> World {
 
 /// The wire word of the rule that hides the first config from a login, and its sentence; `SHOWN` where none does.
 async fn trace(world: &World, login: u64, amount_minor: Option<i64>) -> (String, String) {
-    let house = world.house().house();
+    let house = world.house().cashier();
     let facts = house.trading.account(Login(login)).await;
     let facts = facts.ok().flatten().unwrap_or_else(|| panic!("login {login}"));
-    let picture = house.picture();
+    let picture = house.snapshot();
     let candidates: Vec<Candidate<'_>> = picture.configs().map(|served| picture.candidate(served)).collect();
     let asker = picture.asker(&facts, house.clock.now());
     let amount = amount_minor.map(|minor| Money::new(minor, facts.group.currency));
@@ -272,5 +272,5 @@ async fn a_withdrawal_waits_for_a_person_debits_nothing_and_is_refused_where_not
     deposit["idempotency_key"] = json!("w1");
     refused(&customer.deposit(&deposit).await, 409, "IDEMPOTENCY_CONFLICT");
     assert_eq!(world.balance(LOGIN).await, "0.0 USD");
-    assert_eq!(world.house().house().picture().overrides_of(CustomerId(CUSTOMER)).len(), 0);
+    assert_eq!(world.house().cashier().snapshot().overrides_of(CustomerId(CUSTOMER)).len(), 0);
 }

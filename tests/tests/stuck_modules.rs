@@ -75,7 +75,7 @@ async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
     while &*shop.line("sleeps").health != "ok" {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Genuine { .. }));
+    assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Verified { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,7 @@ async fn an_instance_that_never_lets_go_costs_its_gateway_one_call_and_is_told()
     // On a busy machine the next thread may take its time as well.
     let mut genuine = false;
     for _ in 0..20 {
-        genuine = genuine || matches!(gateway.verify(&notice, true).await, Verdict::Genuine { .. });
+        genuine = genuine || matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. });
     }
     assert!(genuine, "the next thread serves");
     assert_eq!(&*shop.line("sleeps").health, "degraded");

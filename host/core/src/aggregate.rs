@@ -2,9 +2,9 @@
 //! aggregate and gives the next one; what differs becomes changes.
 
 use crate::change::Change;
-use crate::facts::{Hearing, PersonFact, ProviderFact};
+use crate::facts::{PersonFact, ProviderFact, Recording};
 use crate::ids::{ManagerId, OperationId, Seq};
-use crate::notice::Listener;
+use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::refs::ProviderRef;
 use crate::standing::{self, Standing};
@@ -21,7 +21,7 @@ pub struct Aggregate {
 
 /// The circumstances of one decision: its place in the ledger's order, the moment, and the operation id it may use.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances {
+pub struct DecisionContext {
     pub seq: Seq,
     pub now: UnixTime,
     /// The id of the operation this decision may plan; unused ids leave no gap.
@@ -50,51 +50,53 @@ impl Aggregate {
 
     /// Hears provider facts and ids, each that has room. The returned flag says whether anything was news, or that
     /// something had no room.
-    pub fn hear(
+    pub fn record(
         &self,
-        listener: &Listener,
+        receiver: &ReceivingConfig,
         news: &[ProviderFact],
         refs: &[ProviderRef],
-        at: Circumstances,
-    ) -> (Vec<Change>, Hearing) {
+        at: DecisionContext,
+    ) -> (Vec<Change>, Recording) {
         let mut next = self.clone();
-        let mut hearing = Hearing::AlreadyHeard;
+        let mut hearing = Recording::Duplicate;
         for fact in news {
-            match (next.transaction.facts.hear(at.seq, at.now, fact.clone()), hearing) {
-                (Hearing::Full, _) | (Hearing::News | Hearing::AlreadyHeard, Hearing::Full) => hearing = Hearing::Full,
-                (Hearing::News, Hearing::News | Hearing::AlreadyHeard) => hearing = Hearing::News,
-                (Hearing::AlreadyHeard, Hearing::News | Hearing::AlreadyHeard) => {}
+            match (next.transaction.facts.record(at.seq, at.now, fact.clone()), hearing) {
+                (Recording::Full, _) | (Recording::Added | Recording::Duplicate, Recording::Full) => {
+                    hearing = Recording::Full
+                }
+                (Recording::Added, Recording::Added | Recording::Duplicate) => hearing = Recording::Added,
+                (Recording::Duplicate, Recording::Added | Recording::Duplicate) => {}
             }
         }
         for id in refs {
-            if next.transaction.refs.learn(id.clone()) && hearing != Hearing::Full {
-                hearing = Hearing::News;
+            if next.transaction.refs.learn(id.clone()) && hearing != Recording::Full {
+                hearing = Recording::Added;
             }
         }
         // Of the set, whatever was heard first: two ids of the primary kind show as the same one in any order.
-        if let Some(primary) = next.transaction.refs.of_kind(&listener.primary_ref_kind) {
+        if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {
             next.transaction.provider_payment_id = primary.into();
         }
         (next.settled(self, at), hearing)
     }
 
-    /// Records a fact that the house established itself, such as an expiry.
-    pub fn establish(&self, fact: ProviderFact, at: Circumstances) -> Vec<Change> {
+    /// Records a fact that the cashier established itself, such as an expiry.
+    pub fn establish(&self, fact: ProviderFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
-        match next.transaction.facts.hear(at.seq, at.now, fact) {
-            Hearing::News => next.settled(self, at),
-            Hearing::AlreadyHeard | Hearing::Full => Vec::new(),
+        match next.transaction.facts.record(at.seq, at.now, fact) {
+            Recording::Added => next.settled(self, at),
+            Recording::Duplicate | Recording::Full => Vec::new(),
         }
     }
 
     /// Records how the create call ended, with what the provider said in its answer.
     pub fn end_create(
         &self,
-        listener: &Listener,
+        receiver: &ReceivingConfig,
         ending: &CreateEnding,
         news: &[ProviderFact],
         refs: &[ProviderRef],
-        at: Circumstances,
+        at: DecisionContext,
     ) -> Vec<Change> {
         let mut ended = self.clone();
         // The first call may have arrived, and what a customer was told stays told.
@@ -107,7 +109,7 @@ impl Aggregate {
         let (answer, action, fact) = match ending {
             // A repeat that never left says nothing of the first call.
             CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
-            // An order the provider took is not undone by the refusal of its repetition; a notice will tell.
+            // An order the provider took is not requeue by the refusal of its repetition; a notice will tell.
             CreateEnding::Declined { .. } if told => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
                 (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
@@ -126,7 +128,7 @@ impl Aggregate {
         ended.transaction.next_action = action;
         let mut all = vec![fact];
         all.extend_from_slice(news);
-        let (changes, _) = ended.hear(listener, &all, refs, at);
+        let (changes, _) = ended.record(receiver, &all, refs, at);
         if changes.is_empty() { ended.settled(self, at) } else { changes }
     }
 
@@ -136,7 +138,7 @@ impl Aggregate {
         id: OperationId,
         outcome: &PostingOutcome,
         by: ManagerId,
-        at: Circumstances,
+        at: DecisionContext,
     ) -> Vec<Change> {
         let mut next = self.clone();
         let Some(operation) = next.operations.iter_mut().find(|known| known.id == id && known.is_unsettled()) else {
@@ -168,14 +170,14 @@ impl Aggregate {
     }
 
     /// Records a person's decision.
-    pub fn decide(&self, fact: PersonFact, at: Circumstances) -> Vec<Change> {
+    pub fn decide(&self, fact: PersonFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
         next.transaction.facts.decide(at.seq, at.now, fact);
         next.settled(self, at)
     }
 
     /// Derives the standing anew, plans what is due, and lists what differs from `before`.
-    fn settled(mut self, before: &Self, at: Circumstances) -> Vec<Change> {
+    fn settled(mut self, before: &Self, at: DecisionContext) -> Vec<Change> {
         let standing = self.standing();
         if let Some(due) = operation::plan(&self.transaction, &standing, &self.operations, at.next_operation, at.now) {
             self.operations.push(due);

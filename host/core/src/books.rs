@@ -6,17 +6,17 @@
 //! the order within a hash table. A row's id, customer, login, provider, config, reference and created_time never
 //! change; its refs only grow.
 
-mod bytes;
+mod codec;
 mod duty;
 mod events;
-mod facts_spelling;
-mod finding;
-mod keeping;
-mod packed;
+mod facts_codec;
+mod hash_index;
+mod indexing;
+mod interner;
 mod query;
+mod row_codec;
 mod rows;
 mod view;
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -31,9 +31,9 @@ use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
-use finding::{Finder, Fixed, LeanFinder, Slot, key_hash};
+use hash_index::{Finder, Fixed, LeanFinder, Slot, key_hash};
+use interner::Words;
 use rows::{Row, Rows};
-use words::Words;
 
 pub use query::{Answer, Progress, Scan, Scope};
 
@@ -158,7 +158,7 @@ impl Books {
     }
 
     pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
-        packed::unpack(self.row(id)?, &self.words)
+        row_codec::unpack(self.row(id)?, &self.words)
     }
 
     pub fn transaction(&self, id: TransactionId) -> Option<Transaction> {
@@ -188,7 +188,7 @@ impl Books {
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.
     pub fn by_provider_ref(&self, config: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
         let meant = |row: &Row| {
-            packed::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
+            row_codec::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
                 transaction.config_id == config && transaction.refs.iter().any(|known| known == id)
             })
         };
@@ -198,7 +198,7 @@ impl Books {
     /// The transaction of this brand that has this provider id, of whatever kind and config.
     pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
         let meant = |row: &Row| {
-            packed::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
+            row_codec::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
                 let named = *transaction.provider_payment_id == *value;
                 *transaction.brand == *brand && (named || transaction.refs.iter().any(|known| *known.value == *value))
             })

@@ -47,12 +47,12 @@ pub enum ProviderFact {
     ChargebackReversed {
         id: Box<str>,
     },
-    Doubt(Doubt),
+    ReviewHold(ReviewHold),
 }
 
 /// Why money must wait for a second look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Doubt {
+pub enum ReviewHold {
     /// Asked, unanswered, and not askable: cured by any definite provider fact.
     OutcomeUnknown,
     /// Confirmed without an amount; cured by a full confirmation of the same payment.
@@ -60,7 +60,7 @@ pub enum Doubt {
     /// The provider states another amount, currency, brand or mode than was ordered.
     Mismatch { what: Box<str>, expected: Box<str>, stated: Box<str>, stated_minor: Option<i64> },
     /// The provider asks for a person.
-    Look { word: Box<str> },
+    Requested { status: Box<str> },
 }
 
 /// What a person decided. The latest of a kind wins.
@@ -94,7 +94,7 @@ pub enum PersonFact {
 
 /// A fact with the commit in which it was first heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard<F> {
+pub struct Recorded<F> {
     pub seq: Seq,
     pub at: UnixTime,
     pub fact: F,
@@ -103,8 +103,8 @@ pub struct Heard<F> {
 /// All facts of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    pub provider: Vec<Heard<ProviderFact>>,
-    pub persons: Vec<Heard<PersonFact>>,
+    pub provider: Vec<Recorded<ProviderFact>>,
+    pub persons: Vec<Recorded<PersonFact>>,
 }
 
 /// A provider that states more distinct facts than this about one payment is not speaking of one payment.
@@ -117,31 +117,31 @@ pub const PROVIDER_WORDS_MAX: usize = 64;
 
 /// The outcome of adding a provider fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hearing {
-    News,
-    AlreadyHeard,
+pub enum Recording {
+    Added,
+    Duplicate,
     /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_WORDS_MAX`] for what moves no money; a fact was not added.
     Full,
 }
 
 impl Facts {
     /// Adds a provider fact to the set.
-    pub fn hear(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Hearing {
+    pub fn record(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Recording {
         let sort = std::mem::discriminant(&fact);
         let first_of_its_sort = || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == sort);
         let room = if moves_money(&fact) { PROVIDER_FACTS_MAX } else { PROVIDER_WORDS_MAX };
         if self.provider.iter().any(|known| known.fact == fact) {
-            Hearing::AlreadyHeard
+            Recording::Duplicate
         } else if self.provider.len() >= room && !first_of_its_sort() {
-            Hearing::Full
+            Recording::Full
         } else {
-            self.provider.push(Heard { seq, at, fact });
-            Hearing::News
+            self.provider.push(Recorded { seq, at, fact });
+            Recording::Added
         }
     }
 
     pub fn decide(&mut self, seq: Seq, at: UnixTime, fact: PersonFact) {
-        self.persons.push(Heard { seq, at, fact });
+        self.persons.push(Recorded { seq, at, fact });
     }
 }
 
@@ -152,14 +152,14 @@ fn moves_money(fact: &ProviderFact) -> bool {
         | ProviderFact::RefundedTotal { .. }
         | ProviderFact::Chargeback { .. }
         | ProviderFact::ChargebackReversed { .. }
-        // Doubt stops money, which is as weighty as moving it; the provider's own words alone can be many.
-        | ProviderFact::Doubt(Doubt::AmountUnstated { .. } | Doubt::Mismatch { .. } | Doubt::OutcomeUnknown) => true,
+        // ReviewHold stops money, which is as weighty as moving it; the provider's own words alone can be many.
+        | ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. } | ReviewHold::OutcomeUnknown) => true,
         ProviderFact::Accepted
         | ProviderFact::Unanswered
         | ProviderFact::AdvanceWanted { .. }
         | ProviderFact::Declined { .. }
         | ProviderFact::Cancelled { .. }
-        | ProviderFact::Doubt(Doubt::Look { .. }) => false,
+        | ProviderFact::ReviewHold(ReviewHold::Requested { .. }) => false,
     }
 }
 

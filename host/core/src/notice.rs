@@ -1,7 +1,7 @@
-//! What a provider says of payments, after its module verified and normalized it, and how the house weighs it:
+//! What a provider says of payments, after its module verified and normalized it, and how the cashier weighs it:
 //! amount, currency, brand and mode are compared here before anything becomes a fact (API.md section 3, webhook rule 4).
 
-use crate::facts::{Doubt, ProviderFact};
+use crate::facts::{ProviderFact, ReviewHold};
 use crate::ids::{ConfigId, EventId, NoticeId, Reference, TransactionId};
 use crate::money::Money;
 use crate::refs::ProviderRef;
@@ -11,7 +11,7 @@ use crate::transaction::Transaction;
 
 /// An amount as the provider states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stated {
+pub enum StatedAmount {
     Exact(Money),
     /// Text that is no amount of a known currency; compared to nothing, it is a mismatch.
     Unreadable(Box<str>),
@@ -28,7 +28,7 @@ pub enum Reach {
 pub struct RefundStatement {
     /// Empty when the provider names none; required for [`Reach::Delta`] to be told apart from its repetition.
     pub id: Box<str>,
-    pub amount: Stated,
+    pub amount: StatedAmount,
     pub reach: Reach,
 }
 
@@ -36,7 +36,7 @@ pub struct RefundStatement {
 pub struct DisputeStatement {
     pub id: Box<str>,
     /// `None` disputes the whole payment.
-    pub amount: Option<Stated>,
+    pub amount: Option<StatedAmount>,
 }
 
 /// One normalized status update: what one event, or the answer to one question, says about one payment. `refund` and
@@ -52,7 +52,7 @@ pub struct Update {
     pub status: ProviderStatus,
     /// The provider's stable id of the payment; empty when not stated.
     pub payment_id: Box<str>,
-    pub amount: Option<Stated>,
+    pub amount: Option<StatedAmount>,
     pub refund: Option<RefundStatement>,
     pub dispute: Option<DisputeStatement>,
     /// The provider's own status word.
@@ -67,7 +67,7 @@ pub struct Update {
 
 /// Under which config something was heard. Its signature has power over that config's transactions alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
+pub struct ReceivingConfig {
     pub config_id: ConfigId,
     pub provider: Box<str>,
     /// Empty serves every brand.
@@ -82,18 +82,18 @@ pub struct Listener {
 /// Proof that a gateway found a notice genuine. Made by the webhook flow from a module's `Genuine` verdict alone.
 #[derive(Debug, Clone)]
 pub struct VerifiedNotice {
-    listener: Listener,
+    receiver: ReceivingConfig,
     updates: Vec<Update>,
 }
 
 impl VerifiedNotice {
-    /// The caller asserts that the listener's own gateway answered `Genuine` with these updates for the raw bytes.
-    pub fn assertion(listener: Listener, updates: Vec<Update>) -> Self {
-        Self { listener, updates }
+    /// The caller asserts that the receiver's own gateway answered `Genuine` with these updates for the raw bytes.
+    pub fn assertion(receiver: ReceivingConfig, updates: Vec<Update>) -> Self {
+        Self { receiver, updates }
     }
 
-    pub fn listener(&self) -> &Listener {
-        &self.listener
+    pub fn receiver(&self) -> &ReceivingConfig {
+        &self.receiver
     }
 
     pub fn updates(&self) -> &[Update] {
@@ -124,13 +124,17 @@ pub struct ProviderEvent {
     pub processed_time: UnixTime,
 }
 
-/// Weighs an update about `transaction`, heard under `listener`, and says which facts it establishes.
+/// Weighs an update about `transaction`, heard under `receiver`, and says which facts it establishes.
 /// An update heard under another config establishes nothing: `Err` carries the event's failure reason.
-pub fn weigh(transaction: &Transaction, listener: &Listener, update: &Update) -> Result<Vec<ProviderFact>, String> {
-    if listener.config_id != transaction.config_id {
+pub fn weigh(
+    transaction: &Transaction,
+    receiver: &ReceivingConfig,
+    update: &Update,
+) -> Result<Vec<ProviderFact>, String> {
+    if receiver.config_id != transaction.config_id {
         return Err(format!(
             "PROVIDER_CONFIG_MISMATCH: heard under config {}, the transaction was made under {}",
-            listener.config_id, transaction.config_id
+            receiver.config_id, transaction.config_id
         ));
     }
     let mut facts = stated_facts(transaction, update);
@@ -138,8 +142,8 @@ pub fn weigh(transaction: &Transaction, listener: &Listener, update: &Update) ->
         facts.push(ProviderFact::AdvanceWanted { event: update.event_id.clone() });
     }
     let moves_money = facts.iter().any(is_money);
-    if moves_money && let Some(doubt) = wrong_world(transaction, listener, update) {
-        facts = vec![ProviderFact::Doubt(doubt)];
+    if moves_money && let Some(doubt) = wrong_world(transaction, receiver, update) {
+        facts = vec![ProviderFact::ReviewHold(doubt)];
     }
     Ok(facts)
 }
@@ -156,25 +160,25 @@ fn is_money(fact: &ProviderFact) -> bool {
         | ProviderFact::Unanswered
         | ProviderFact::Declined { .. }
         | ProviderFact::Cancelled { .. }
-        | ProviderFact::Doubt(_) => false,
+        | ProviderFact::ReviewHold(_) => false,
     }
 }
 
 /// Mode and brand must agree before money is believed.
-fn wrong_world(transaction: &Transaction, listener: &Listener, update: &Update) -> Option<Doubt> {
+fn wrong_world(transaction: &Transaction, receiver: &ReceivingConfig, update: &Update) -> Option<ReviewHold> {
     let mode = |sandbox: bool| if sandbox { "sandbox" } else { "live" };
-    let stated_sandbox = update.sandbox.unwrap_or(listener.sandbox);
-    if stated_sandbox != transaction.sandbox || listener.sandbox != transaction.sandbox {
+    let stated_sandbox = update.sandbox.unwrap_or(receiver.sandbox);
+    if stated_sandbox != transaction.sandbox || receiver.sandbox != transaction.sandbox {
         return Some(mismatch("mode", mode(transaction.sandbox), mode(stated_sandbox), None));
     }
-    if !listener.brand.is_empty() && listener.brand != transaction.brand {
-        return Some(mismatch("brand", &transaction.brand, &listener.brand, None));
+    if !receiver.brand.is_empty() && receiver.brand != transaction.brand {
+        return Some(mismatch("brand", &transaction.brand, &receiver.brand, None));
     }
     None
 }
 
-fn mismatch(what: &str, expected: &str, stated: &str, stated_minor: Option<i64>) -> Doubt {
-    Doubt::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor }
+fn mismatch(what: &str, expected: &str, stated: &str, stated_minor: Option<i64>) -> ReviewHold {
+    ReviewHold::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor }
 }
 
 fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
@@ -204,12 +208,12 @@ fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact>
                 .collect()
         }
         ProviderStatus::ManualReview => {
-            let mut facts = vec![ProviderFact::Doubt(Doubt::Look { word: reason() })];
-            if let Some(Stated::Exact(stated)) = &update.amount {
+            let mut facts = vec![ProviderFact::ReviewHold(ReviewHold::Requested { status: reason() })];
+            if let Some(StatedAmount::Exact(stated)) = &update.amount {
                 let doubt =
                     mismatch("amount", &transaction.amount.to_string(), &stated.to_string(), Some(stated.minor));
                 if *stated != transaction.amount {
-                    facts = vec![ProviderFact::Doubt(doubt)];
+                    facts = vec![ProviderFact::ReviewHold(doubt)];
                 }
             }
             facts
@@ -225,16 +229,16 @@ fn cancel_code(update: &Update) -> Box<str> {
 fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
     let payment = update.payment_id.clone();
     match &update.amount {
-        None => ProviderFact::Doubt(Doubt::AmountUnstated { payment }),
+        None => ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment }),
         Some(stated) => match compare(transaction, stated) {
             Ok(minor) if minor == transaction.amount.minor => ProviderFact::Confirmed { payment, minor },
-            Ok(minor) => ProviderFact::Doubt(mismatch(
+            Ok(minor) => ProviderFact::ReviewHold(mismatch(
                 "amount",
                 &transaction.amount.to_string(),
                 &Money::new(minor, transaction.amount.currency).to_string(),
                 Some(minor),
             )),
-            Err(doubt) => ProviderFact::Doubt(doubt),
+            Err(doubt) => ProviderFact::ReviewHold(doubt),
         },
     }
 }
@@ -248,7 +252,7 @@ fn refund_beside(transaction: &Transaction, update: &Update) -> Option<ProviderF
 /// A payment whose dispute was lifted is paid. Heard where the whole ordered amount is stated beside the dispute; any
 /// other amount may be the disputed one and says nothing of the payment.
 fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
-    let whole = update.amount.as_ref().is_some_and(|stated| *stated == Stated::Exact(transaction.amount));
+    let whole = update.amount.as_ref().is_some_and(|stated| *stated == StatedAmount::Exact(transaction.amount));
     (whole && update.dispute.is_some()).then(|| confirmation(transaction, update))
 }
 
@@ -257,17 +261,17 @@ fn refund(transaction: &Transaction, update: &Update) -> ProviderFact {
         return match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
             None => ProviderFact::RefundedTotal { minor: transaction.amount.minor },
             Some(Ok(minor)) => ProviderFact::RefundedTotal { minor },
-            Some(Err(doubt)) => ProviderFact::Doubt(doubt),
+            Some(Err(doubt)) => ProviderFact::ReviewHold(doubt),
         };
     };
     match (compare(transaction, &statement.amount), statement.reach) {
-        (Err(doubt), _) => ProviderFact::Doubt(doubt),
+        (Err(doubt), _) => ProviderFact::ReviewHold(doubt),
         (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { minor },
         (Ok(minor), Reach::Delta) => {
             let id = if statement.id.is_empty() { update.event_id.clone() } else { statement.id.clone() };
             // Without any id it cannot be told from its own repetition.
             if id.is_empty() {
-                return ProviderFact::Doubt(Doubt::Look { word: "refund without an id".into() });
+                return ProviderFact::ReviewHold(ReviewHold::Requested { status: "refund without an id".into() });
             }
             ProviderFact::Refund { id, minor }
         }
@@ -282,16 +286,16 @@ fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {
     match amount.map(|stated| compare(transaction, stated)) {
         None => ProviderFact::Chargeback { id, minor: transaction.amount.minor },
         Some(Ok(minor)) => ProviderFact::Chargeback { id, minor },
-        Some(Err(doubt)) => ProviderFact::Doubt(doubt),
+        Some(Err(doubt)) => ProviderFact::ReviewHold(doubt),
     }
 }
 
 /// The stated minor units, if they are of the transaction's currency.
-fn compare(transaction: &Transaction, stated: &Stated) -> Result<i64, Doubt> {
+fn compare(transaction: &Transaction, stated: &StatedAmount) -> Result<i64, ReviewHold> {
     let expected = transaction.amount;
     match stated {
-        Stated::Exact(money) if money.currency == expected.currency => Ok(money.minor),
-        Stated::Exact(money) => Err(mismatch("currency", &expected.to_string(), &money.to_string(), None)),
-        Stated::Unreadable(text) => Err(mismatch("amount", &expected.to_string(), text, None)),
+        StatedAmount::Exact(money) if money.currency == expected.currency => Ok(money.minor),
+        StatedAmount::Exact(money) => Err(mismatch("currency", &expected.to_string(), &money.to_string(), None)),
+        StatedAmount::Unreadable(text) => Err(mismatch("amount", &expected.to_string(), text, None)),
     }
 }

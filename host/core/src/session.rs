@@ -91,5 +91,5 @@ pub enum Actor {
     /// A genuine webhook of this config.
     Provider(ConfigId),
     /// The cashier's own duties.
-    House,
+    System,
 }

@@ -3,8 +3,8 @@
 
 mod summary;
 
-use self::summary::{News, Persons};
-use crate::facts::{Doubt, Facts, Heard, ProviderFact, Reason};
+use self::summary::{PersonSummary, ProviderSummary};
+use crate::facts::{Facts, ProviderFact, Reason, Recorded, ReviewHold};
 use crate::status::TransactionStatus;
 
 /// What a transaction is, as far as its status and debt are concerned.
@@ -37,7 +37,7 @@ pub struct Standing {
 
 /// Derives where a transaction of `amount_minor` stands (API.md section 5, the status table, first line that fits).
 pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) -> Standing {
-    let persons = Persons::read(&facts.persons);
+    let persons = PersonSummary::read(&facts.persons);
     let free = match nature {
         Nature::ProviderDeposit => provider_deposit(amount_minor, &facts.provider, &persons, posted),
         Nature::ManualDeposit => manual(amount_minor, &persons, posted),
@@ -69,7 +69,7 @@ fn agrees(held: TransactionStatus, heard: TransactionStatus) -> bool {
 
 fn is_definite(fact: &ProviderFact) -> bool {
     match fact {
-        ProviderFact::Unanswered | ProviderFact::Doubt(Doubt::OutcomeUnknown) => false,
+        ProviderFact::Unanswered | ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown) => false,
         ProviderFact::Accepted
         | ProviderFact::AdvanceWanted { .. }
         | ProviderFact::Confirmed { .. }
@@ -79,13 +79,20 @@ fn is_definite(fact: &ProviderFact) -> bool {
         | ProviderFact::RefundedTotal { .. }
         | ProviderFact::Chargeback { .. }
         | ProviderFact::ChargebackReversed { .. }
-        | ProviderFact::Doubt(Doubt::AmountUnstated { .. } | Doubt::Mismatch { .. } | Doubt::Look { .. }) => true,
+        | ProviderFact::ReviewHold(
+            ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. },
+        ) => true,
     }
 }
 
-fn provider_deposit(amount: i64, provider: &[Heard<ProviderFact>], persons: &Persons, posted: Posted) -> Standing {
+fn provider_deposit(
+    amount: i64,
+    provider: &[Recorded<ProviderFact>],
+    persons: &PersonSummary,
+    posted: Posted,
+) -> Standing {
     use TransactionStatus as S;
-    let news = News::read(provider);
+    let news = ProviderSummary::read(provider);
     let confirmed = match persons.resolved {
         Some((_, resolved)) => resolved,
         None if news.payments.is_empty() => 0,
@@ -138,7 +145,7 @@ fn provider_deposit(amount: i64, provider: &[Heard<ProviderFact>], persons: &Per
     stands(S::Created, Reason::default(), settles)
 }
 
-fn manual(owed_when_approved: i64, persons: &Persons, posted: Posted) -> Standing {
+fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
     let stands =
         |status, code, owed_minor, may_post| Standing { status, reason: Reason::new(code, ""), owed_minor, may_post };

@@ -51,9 +51,9 @@ fn credited(id: u64) -> Vec<Change> {
     let created = UnixTime(1_779_270_000 + id as i64);
     let intent = format!("pi_3Mtw{id:019}");
     let mut facts = Facts::default();
-    facts.hear(Seq(3 * id), created.plus(1), ProviderFact::Accepted);
+    facts.record(Seq(3 * id), created.plus(1), ProviderFact::Accepted);
     let confirmed = ProviderFact::Confirmed { payment: intent.as_str().into(), minor: 25_000 };
-    facts.hear(Seq(3 * id + 1), created.plus(60), confirmed);
+    facts.record(Seq(3 * id + 1), created.plus(60), confirmed);
     let refs: Refs = [("checkout_session", format!("cs_live_a1{id:048}")), ("payment_intent", intent.clone())]
         .iter()
         .map(|(kind, value)| ProviderRef::new(kind, value))

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::plugins::probe;
 use crate::ports::Fault;
@@ -83,6 +83,11 @@ impl From<Fault> for CliError {
     fn from(fault: Fault) -> Self {
         Self(fault.0)
     }
+}
+
+/// The commands and their flags, for what describes them.
+pub fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line of this process.

@@ -1,4 +1,4 @@
-//! `cashier serve`: open the house, serve until a signal, drain.
+//! `cashier serve`: open the cashier, serve until a signal, drain.
 
 use tokio::runtime::Runtime;
 
@@ -22,15 +22,15 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
 
 async fn until_signal(settings: Settings) -> Result<(), CliError> {
     let scheme = settings.scheme();
-    // Heard from here on: a signal while the books load stops the house in order as soon as it stands.
+    // Heard from here on: a signal while the books load stops the cashier in order as soon as it stands.
     let stopped = stop_signal()?;
     let manager = CashierManager::open(settings).await?;
-    let doors = manager.doors();
-    say(&format!("customers  {scheme}://{}", doors.customer));
-    say(&format!("manager    {scheme}://{}/manager", doors.manager));
-    say(&format!("health     http://{}/readyz", doors.watch));
+    let listeners = manager.listeners();
+    say(&format!("customers  {scheme}://{}", listeners.customer));
+    say(&format!("manager    {scheme}://{}/manager", listeners.manager));
+    say(&format!("health     http://{}/readyz", listeners.watch));
     stopped.await?;
-    tracing::info!("stopping: doors close, flows in flight end");
+    tracing::info!("stopping: listeners close, flows in flight end");
     manager.stop().await;
     Ok(())
 }

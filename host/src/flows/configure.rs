@@ -1,4 +1,4 @@
-//! The one publisher of configuration: validate → commit → on disk → build the gateway → store the new picture.
+//! The one publisher of configuration: validate → commit → on disk → build the gateway → store the new snapshot.
 //! Edits come through a queue and are made one after another.
 
 mod guard;
@@ -16,7 +16,7 @@ use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Asking, House};
+use super::{Cashier, RequestContext};
 use crate::ledger::{Estimate, Ledger};
 use crate::ports::Modules;
 use crate::snapshot::{NoGateway, Served, Snapshot};
@@ -32,8 +32,8 @@ const HEARING_SECONDS: i64 = 540 * 24 * 60 * 60;
 
 /// One edit and where its outcome goes.
 pub(super) enum Order {
-    Config(ManagerSession, Box<ConfigEdit>, Asking, oneshot::Sender<Result<ProviderConfig, Refusal>>),
-    Override(ManagerSession, Box<OverrideEdit>, Asking, oneshot::Sender<Result<CustomerOverride, Refusal>>),
+    Config(ManagerSession, Box<ConfigEdit>, RequestContext, oneshot::Sender<Result<ProviderConfig, Refusal>>),
+    Override(ManagerSession, Box<OverrideEdit>, RequestContext, oneshot::Sender<Result<CustomerOverride, Refusal>>),
     /// A config that should have a gateway and has none.
     Reopen(ConfigId),
     /// The rows on disk after a failed commit, which may have reached the disk all the same.
@@ -42,146 +42,146 @@ pub(super) enum Order {
 
 /// Creates or updates a provider config.
 pub async fn save_config(
-    house: &House,
+    cashier: &Cashier,
     session: ManagerSession,
     edit: ConfigEdit,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<ProviderConfig, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    order(house, Order::Config(session, Box::new(edit), asking, sender))?;
+    order(cashier, Order::Config(session, Box::new(edit), context, sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
 /// Creates or updates a customer override.
 pub async fn save_override(
-    house: &House,
+    cashier: &Cashier,
     session: ManagerSession,
     edit: OverrideEdit,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<CustomerOverride, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    order(house, Order::Override(session, Box::new(edit), asking, sender))?;
+    order(cashier, Order::Override(session, Box::new(edit), context, sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
-fn order(house: &House, order: Order) -> Result<(), Refusal> {
-    house.configure.try_send(order).map_err(|_| Refusal::new(RefusalCode::Frequent, "too many edits are waiting"))
+fn order(cashier: &Cashier, order: Order) -> Result<(), Refusal> {
+    cashier.configure.try_send(order).map_err(|_| Refusal::new(RefusalCode::Frequent, "too many edits are waiting"))
 }
 
 fn interrupted() -> Refusal {
     Refusal::new(RefusalCode::Internal, "the edit was interrupted")
 }
 
-/// Starts the publisher. It ends with the house.
-pub(super) fn start(house: &Arc<House>, mut orders: mpsc::Receiver<Order>) {
-    let publisher: Weak<House> = Arc::downgrade(house);
-    house.spawn.resident(Box::pin(async move {
+/// Starts the publisher. It ends with the cashier.
+pub(super) fn start(cashier: &Arc<Cashier>, mut orders: mpsc::Receiver<Order>) {
+    let publisher: Weak<Cashier> = Arc::downgrade(cashier);
+    cashier.spawn.resident(Box::pin(async move {
         while let Some(order) = orders.recv().await {
-            let Some(house) = publisher.upgrade() else { return };
+            let Some(cashier) = publisher.upgrade() else { return };
             match order {
-                Order::Config(session, edit, asking, reply) => {
+                Order::Config(session, edit, context, reply) => {
                     // Whoever asked may be gone; the edit stands.
-                    let _ = reply.send(publish_config(&house, &session, &edit, &asking).await);
+                    let _ = reply.send(publish_config(&cashier, &session, &edit, &context).await);
                 }
-                Order::Override(session, edit, asking, reply) => {
-                    let _ = reply.send(publish_override(&house, &session, &edit, &asking).await);
+                Order::Override(session, edit, context, reply) => {
+                    let _ = reply.send(publish_override(&cashier, &session, &edit, &context).await);
                 }
-                Order::Reopen(id) => upkeep::reopen(&house, id).await,
-                Order::Reloaded(configs, overrides) => upkeep::show_reloaded(&house, configs, overrides).await,
+                Order::Reopen(id) => upkeep::reopen(&cashier, id).await,
+                Order::Reloaded(configs, overrides) => upkeep::show_reloaded(&cashier, configs, overrides).await,
             }
         }
     }));
 }
 
 /// While an edit would move what transactions rest on, the config serves no new deposit, so that none is opened between
-/// the look at its transactions and the new picture.
+/// the look at its transactions and the new snapshot.
 async fn publish_config(
-    house: &House,
+    cashier: &Cashier,
     session: &ManagerSession,
     edit: &ConfigEdit,
-    asking: &Asking,
+    context: &RequestContext,
 ) -> Result<ProviderConfig, Refusal> {
     let served = match edit.target() {
-        Some(id) => Some(house.picture().config(id).cloned().ok_or_else(no_row)?),
+        Some(id) => Some(cashier.snapshot().config(id).cloned().ok_or_else(no_row)?),
         None => None,
     };
     let stored = served.as_ref().map(|served| Arc::clone(&served.config));
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
     check_brand(session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
     let Some(before) = served.filter(|served| edit.moves_the_ground(&served.config)) else {
-        return write_config(house, session, edit, asking, stored).await;
+        return write_config(cashier, session, edit, context, stored).await;
     };
     let aside = ProviderConfig {
         enabled: false,
         version: before.config.version.saturating_add(1),
         ..ProviderConfig::clone(&before.config)
     };
-    show(house, Served { config: Arc::new(aside), gateway: before.gateway.clone() });
-    let written = write_config(house, session, edit, asking, stored).await;
+    show(cashier, Served { config: Arc::new(aside), gateway: before.gateway.clone() });
+    let written = write_config(cashier, session, edit, context, stored).await;
     if written.is_err() {
-        show(house, before);
+        show(cashier, before);
     }
     written
 }
 
-/// Publishes one config in a new picture.
-fn show(house: &House, served: Served) {
-    house.snapshot.store(Arc::new(Snapshot::clone(&house.picture()).with_config(served)));
+/// Publishes one config in a new snapshot.
+fn show(cashier: &Cashier, served: Served) {
+    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_config(served)));
 }
 
 async fn write_config(
-    house: &House,
+    cashier: &Cashier,
     session: &ManagerSession,
     edit: &ConfigEdit,
-    asking: &Asking,
+    context: &RequestContext,
     stored: Option<Arc<ProviderConfig>>,
 ) -> Result<ProviderConfig, Refusal> {
-    let now = house.clock.now();
+    let now = cashier.clock.now();
     let draft = match &stored {
         Some(stored) => {
-            let has_transactions = house.ledger.glance(|books| books.config_activity(stored.id).is_some())?;
+            let has_transactions = cashier.ledger.peek(|books| books.config_activity(stored.id).is_some())?;
             let mut draft = edit.apply(stored, has_transactions, now)?;
-            let picture = house.picture();
-            guard::check(edit, stored, &mut draft, picture.module(&stored.provider), has_transactions, now)?;
+            let snapshot = cashier.snapshot();
+            guard::check(edit, stored, &mut draft, snapshot.module(&stored.provider), has_transactions, now)?;
             draft
         }
         None => {
             let draft = edit.create(ConfigId(0), now)?;
-            guard::check_new(&draft, house.picture().module(&draft.provider))?;
+            guard::check_new(&draft, cashier.snapshot().module(&draft.provider))?;
             draft
         }
     };
-    validate(house, &draft).await?;
+    validate(cashier, &draft).await?;
 
-    let _room = house.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
-    let stamp = house.stamp(Actor::Manager(session.manager_id()), &asking.request_id);
-    let ticket = house.ledger.decide(&stamp, |drafting| {
+    let _room = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_config() };
         let saved = ProviderConfig { id, ..draft };
         drafting.add([Change::Config(Box::new(saved.clone()))]);
         saved
     })?;
     let saved = ticket.durable().await?.into_inner();
-    let served = serve(&house.ledger, &*house.modules, saved.clone(), now).await;
+    let served = serve(&cashier.ledger, &*cashier.modules, saved.clone(), now).await;
     let deaf = served.gateway.is_err();
-    show(house, served);
-    // A deposit opened under the picture before this one may still be heard of; under this one none can be opened unseen.
-    if deaf && may_hear(&house.ledger, &saved, now) {
-        show(house, serve(&house.ledger, &*house.modules, saved.clone(), now).await);
+    show(cashier, served);
+    // A deposit opened under the snapshot before this one may still be heard of; under this one none can be opened unseen.
+    if deaf && may_hear(&cashier.ledger, &saved, now) {
+        show(cashier, serve(&cashier.ledger, &*cashier.modules, saved.clone(), now).await);
     }
     tracing::info!(config = %saved.id, provider = %saved.provider, by = %session.manager_id(), "config saved");
     Ok(saved)
 }
 
 async fn publish_override(
-    house: &House,
+    cashier: &Cashier,
     session: &ManagerSession,
     edit: &OverrideEdit,
-    asking: &Asking,
+    context: &RequestContext,
 ) -> Result<CustomerOverride, Refusal> {
-    let now = house.clock.now();
+    let now = cashier.clock.now();
     let stored = match edit.target() {
-        Some(id) => Some(house.picture().customer_override(id).cloned().ok_or_else(no_row)?),
+        Some(id) => Some(cashier.snapshot().customer_override(id).cloned().ok_or_else(no_row)?),
         None => None,
     };
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
@@ -190,16 +190,16 @@ async fn publish_override(
         Some(stored) => edit.apply(stored, now)?,
         None => edit.create(OverrideId(0), now)?,
     };
-    let _room = house.ledger.admit(Estimate::single(0))?;
-    let stamp = house.stamp(Actor::Manager(session.manager_id()), &asking.request_id);
-    let ticket = house.ledger.decide(&stamp, |drafting| {
+    let _room = cashier.ledger.admit(Estimate::single(0))?;
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_override() };
         let saved = CustomerOverride { id, ..draft };
         drafting.add([Change::Override(Box::new(saved.clone()))]);
         saved
     })?;
     let saved = ticket.durable().await?.into_inner();
-    house.snapshot.store(Arc::new(Snapshot::clone(&house.picture()).with_override(saved.clone())));
+    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(saved.clone())));
     tracing::info!(customer_override = %saved.id, by = %session.manager_id(), "override saved");
     Ok(saved)
 }
@@ -210,18 +210,18 @@ fn no_row() -> Refusal {
 
 /// A loaded module is asked whether it would work under the config. A disabled config without any credential yet may be
 /// saved as a draft.
-async fn validate(house: &House, config: &ProviderConfig) -> Result<(), Refusal> {
-    let loaded = house.picture().module(&config.provider).is_some_and(|line| line.available);
+async fn validate(cashier: &Cashier, config: &ProviderConfig) -> Result<(), Refusal> {
+    let loaded = cashier.snapshot().module(&config.provider).is_some_and(|line| line.available);
     let blank = config.secret_key.is_empty() && config.webhook_secret.is_empty() && config.config_json.is_empty();
     if !loaded || (!config.enabled && blank) {
         return Ok(());
     }
-    house.modules.validate(config).await.map_err(Refusal::invalid)
+    cashier.modules.validate(config).await.map_err(Refusal::invalid)
 }
 
 /// Whether anything may still be heard under a config: new deposits, or old money.
 fn may_hear(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
-    let activity = ledger.glance(|books| books.config_activity(config.id)).ok().flatten();
+    let activity = ledger.peek(|books| books.config_activity(config.id)).ok().flatten();
     config.enabled
         || activity.is_some_and(|activity| activity.open > 0 || now < activity.newest_created.plus(HEARING_SECONDS))
 }
@@ -235,8 +235,8 @@ async fn serve(ledger: &Ledger, modules: &dyn Modules, config: ProviderConfig, n
     Served { config: Arc::new(config), gateway }
 }
 
-/// The first picture, from the rows on disk. A gateway that does not open is a line in the log, not a closed house.
-pub async fn first_picture(
+/// The first snapshot, from the rows on disk. A gateway that does not open is a line in the log, not a closed cashier.
+pub async fn initial_snapshot(
     ledger: &Ledger,
     modules: &dyn Modules,
     configs: Vec<ProviderConfig>,
@@ -244,13 +244,13 @@ pub async fn first_picture(
     allow_sandbox_credit: Arc<[Box<str>]>,
     now: UnixTime,
 ) -> Snapshot {
-    let mut picture = Snapshot::new(modules.catalog(), allow_sandbox_credit);
+    let mut snapshot = Snapshot::new(modules.catalog(), allow_sandbox_credit);
     let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
     for served in opened.await {
         if let Err(NoGateway::Broken(reason)) = &served.gateway {
             tracing::error!(config = %served.config.id, provider = %served.config.provider, %reason, "no gateway");
         }
-        picture = picture.with_config(served);
+        snapshot = snapshot.with_config(served);
     }
-    overrides.into_iter().fold(picture, Snapshot::with_override)
+    overrides.into_iter().fold(snapshot, Snapshot::with_override)
 }

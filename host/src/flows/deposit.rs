@@ -15,8 +15,8 @@ use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::transaction::{FirstAnswer, Fresh, KeySpace, NextAction, Transaction};
 use tokio::sync::oneshot;
 
-use super::flights::Flight;
-use super::{Asking, House, hearing, settle};
+use super::single_flight::Flight;
+use super::{Cashier, RequestContext, hearing, settle};
 use crate::ledger::{Draft, Estimate, Ticket};
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
@@ -28,7 +28,7 @@ const STALE_CONFIG_RETRIES: usize = 2;
 pub struct DepositOutcome {
     pub transaction: Transaction,
     pub answer: StoredAnswer,
-    /// Time spent waiting for the provider; not the house's own.
+    /// Time spent waiting for the provider; not the cashier's own.
     pub provider_time: Duration,
 }
 
@@ -58,33 +58,33 @@ impl DepositOutcome {
 
 /// Makes a deposit, or repeats the answer of the one that its idempotency key stands for.
 pub async fn deposit(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     session: &CustomerSession,
     request: DepositRequest,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
-    house.pace.check(session.customer_id())?;
+    cashier.rate_limit.check(session.customer_id())?;
     let (sender, outcome) = oneshot::channel();
-    let (flow, session) = (Arc::clone(house), session.clone());
-    house.spawn.spawn(Box::pin(async move {
+    let (flow, session) = (Arc::clone(cashier), session.clone());
+    cashier.spawn.spawn(Box::pin(async move {
         // The asker may have hung up, already while the account was looked up; the deposit goes on all the same.
-        let _ = sender.send(make(&flow, &session, request, asking).await);
+        let _ = sender.send(make(&flow, &session, request, context).await);
     }));
     outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the deposit was interrupted")))
 }
 
 async fn make(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     session: &CustomerSession,
     request: DepositRequest,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
-    let account = house.own_account(session, request.login).await?;
-    if let Some(earlier) = house.ledger.glance(|books| bound(books, &request))? {
-        return repeat(house, &request, earlier).await;
+    let account = cashier.own_account(session, request.login).await?;
+    if let Some(earlier) = cashier.ledger.peek(|books| bound(books, &request))? {
+        return repeat(cashier, &request, earlier).await;
     }
-    let _admitted = house.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
-    begin(house, account, request, asking).await
+    let _admitted = cashier.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
+    begin(cashier, account, request, context).await
 }
 
 enum Opened {
@@ -98,23 +98,23 @@ enum Opened {
 }
 
 async fn begin(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     account: AccountFacts,
     request: DepositRequest,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
     for _ in 0..=STALE_CONFIG_RETRIES {
-        let (eligible, gateway) = choose(house, &account, &request)?;
-        let details = details(house, &request, &eligible, &asking);
-        let opened = open(house, &account, &request, &eligible, &*gateway, &details, &asking)?;
+        let (eligible, gateway) = choose(cashier, &account, &request)?;
+        let details = details(cashier, &request, &eligible, &context);
+        let opened = open(cashier, &account, &request, &eligible, &*gateway, &details, &context)?;
         let durable = opened.durable().await?;
         match durable.get() {
             Opened::StaleConfig => {}
-            Opened::Earlier(id) => return repeat(house, &request, *id).await,
+            Opened::Earlier(id) => return repeat(cashier, &request, *id).await,
             // The flight is held by `durable`, until the create call has ended on disk.
             Opened::New { opened, flight: _ } => {
                 let order = Arc::new(order_of(&opened.transaction, details));
-                return create(house, durable.with(|_| order), &*gateway, &asking.request_id).await;
+                return create(cashier, durable.with(|_| order), &*gateway, &context.request_id).await;
             }
         }
     }
@@ -123,25 +123,25 @@ async fn begin(
 
 /// Which config serves the deposit, checked in the published order.
 fn choose(
-    house: &House,
+    cashier: &Cashier,
     account: &AccountFacts,
     request: &DepositRequest,
 ) -> Result<(Eligible, Arc<dyn Gateway>), Refusal> {
     deposit::check_account(request, account)?;
-    let picture = house.picture();
+    let snapshot = cashier.snapshot();
     let candidates: Vec<Candidate<'_>> =
-        picture.configs_of(&request.provider).map(|served| picture.candidate(served)).collect();
+        snapshot.configs_of(&request.provider).map(|served| snapshot.candidate(served)).collect();
     let wanted = Wanted {
         provider: &request.provider,
         method: &request.method,
         provider_config_id: request.provider_config_id,
         amount: request.amount,
     };
-    let asker = picture.asker(account, house.clock.now());
-    let overrides = picture.overrides_of(request.customer_id);
+    let asker = snapshot.asker(account, cashier.clock.now());
+    let overrides = snapshot.overrides_of(request.customer_id);
     let eligible = eligibility::choose(&asker, &candidates, overrides, &wanted)?;
     deposit::check_return_urls(request, eligible.sandbox())?;
-    let gateway = picture.config(eligible.config_id()).and_then(|served| served.gateway.as_ref().ok());
+    let gateway = snapshot.config(eligible.config_id()).and_then(|served| served.gateway.as_ref().ok());
     match gateway {
         Some(gateway) => Ok((eligible, Arc::clone(gateway))),
         None => Err(Refusal::new(RefusalCode::MethodNotAvailable, "this payment method is not available")),
@@ -150,28 +150,28 @@ fn choose(
 
 /// Opens the transaction, unless its key was bound or its config was edited since it was chosen.
 fn open(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     account: &AccountFacts,
     request: &DepositRequest,
     eligible: &Eligible,
     gateway: &dyn Gateway,
     details: &OrderDetails,
-    asking: &Asking,
+    context: &RequestContext,
 ) -> Result<Ticket<Opened>, Refusal> {
-    let random = [house.entropy.bits(), house.entropy.bits()];
-    let stamp = house.stamp(Actor::Customer(request.customer_id), &asking.request_id);
-    house.ledger.decide(&stamp, |draft| {
+    let random = [cashier.entropy.bits(), cashier.entropy.bits()];
+    let stamp = cashier.stamp(Actor::Customer(request.customer_id), &context.request_id);
+    cashier.ledger.decide(&stamp, |draft| {
         if let Some(earlier) = bound(draft.books(), request) {
             return Opened::Earlier(earlier);
         }
-        let current = house.picture().config(eligible.config_id()).map(|served| served.config.version);
+        let current = cashier.snapshot().config(eligible.config_id()).map(|served| served.config.version);
         let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
         let Some(reference) = reference.filter(|_| current == Some(eligible.version())) else {
             return Opened::StaleConfig;
         };
         let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
         let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
-        let flight = house.creating.begin(transaction.id);
+        let flight = cashier.creating.begin(transaction.id);
         draft.keep(Body::Order { transaction_id: transaction.id, details: details.clone() });
         draft.add([Change::Transaction(Box::new(transaction.clone()))]);
         Opened::New { opened: Box::new(Aggregate { transaction, operations: Vec::new() }), flight }
@@ -183,17 +183,17 @@ fn bound(books: &cashier_core::books::Books, request: &DepositRequest) -> Option
     (!key.is_empty()).then(|| books.by_key(request.customer_id, KeySpace::Customer, key)).flatten()
 }
 
-fn details(house: &House, request: &DepositRequest, eligible: &Eligible, asking: &Asking) -> OrderDetails {
-    let (base, provider, config) = (&house.rules.public_url, &request.provider, eligible.config_id());
+fn details(cashier: &Cashier, request: &DepositRequest, eligible: &Eligible, context: &RequestContext) -> OrderDetails {
+    let (base, provider, config) = (&cashier.rules.public_url, &request.provider, eligible.config_id());
     OrderDetails {
         // `open` finds the config at the version it was chosen at, and so under these terms.
-        terms_version: house.picture().config(config).map_or(0, |served| served.config.terms_version),
+        terms_version: cashier.snapshot().config(config).map_or(0, |served| served.config.terms_version),
         notify_url: format!("{base}/cashier/webhook/{provider}/{config}").into(),
         success_url: request.success_url.clone(),
         failure_url: request.failure_url.clone(),
-        locale: asking.locale.clone(),
-        ip: asking.ip.clone(),
-        nonce: house.entropy.bits(),
+        locale: context.locale.clone(),
+        ip: context.ip.clone(),
+        nonce: cashier.entropy.bits(),
     }
 }
 
@@ -227,7 +227,7 @@ pub(super) fn provider_key(transaction: &Transaction) -> Box<str> {
 }
 
 async fn create(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     order: Durable<Arc<Order>>,
     gateway: &dyn Gateway,
     request_id: &str,
@@ -243,30 +243,30 @@ async fn create(
     let provider_time = answer.provider_time;
     let stored =
         StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };
-    let ended = end_create(house, id, gateway, answer, request_id).await?;
+    let ended = end_create(cashier, id, gateway, answer, request_id).await?;
     let transaction = if ended.operations.is_empty() {
         ended.transaction
     } else {
-        settle::within_patience(house, id).await;
-        on_disk(house, id).await?
+        settle::within_patience(cashier, id).await;
+        on_disk(cashier, id).await?
     };
     Ok(DepositOutcome { transaction, answer: stored, provider_time })
 }
 
 /// Records how the create call ended and what its answer states, and waits until that is on disk.
 pub(super) async fn end_create(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     id: TransactionId,
     gateway: &dyn Gateway,
     answer: CreateAnswer,
     request_id: &str,
 ) -> Result<Aggregate, Refusal> {
-    let listener = gateway.listener();
-    let stamp = house.stamp(Actor::Provider(listener.config_id), request_id);
-    let ticket = house.ledger.decide(&stamp, |draft: &mut Draft<'_>| {
+    let receiver = gateway.receiver();
+    let stamp = cashier.stamp(Actor::Provider(receiver.config_id), request_id);
+    let ticket = cashier.ledger.decide(&stamp, |draft: &mut Draft<'_>| {
         let before = draft.aggregate(id)?;
-        let (facts, refs) = hearing::stated(draft, listener, &before.transaction, answer.update.as_ref(), &answer.refs);
-        let changes = before.end_create(listener, &answer.ending, &facts, &refs, draft.circumstances());
+        let (facts, refs) = hearing::stated(draft, receiver, &before.transaction, answer.update.as_ref(), &answer.refs);
+        let changes = before.end_create(receiver, &answer.ending, &facts, &refs, draft.context());
         let ended = changes.iter().any(|change| {
             let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
             matches!(change, Change::Transaction(row) if accepted(row) && !accepted(&before.transaction))
@@ -279,7 +279,7 @@ pub(super) async fn end_create(
                 instructions_json: answer.instructions_json,
             });
         }
-        hearing::catch_up(draft, listener, id);
+        hearing::catch_up(draft, receiver, id);
         draft.aggregate(id)
     })?;
     let ended = ticket.durable().await?.into_inner();
@@ -287,17 +287,21 @@ pub(super) async fn end_create(
 }
 
 /// The answer of an earlier request under the same key. Another order under it is a conflict at once.
-async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId) -> Result<DepositOutcome, Refusal> {
-    if !deposit::same_order(&on_disk(house, id).await?, request) {
+async fn repeat(
+    cashier: &Arc<Cashier>,
+    request: &DepositRequest,
+    id: TransactionId,
+) -> Result<DepositOutcome, Refusal> {
+    if !deposit::same_order(&on_disk(cashier, id).await?, request) {
         return Err(deposit::key_conflict());
     }
     // The wait for another caller's flight is the provider's time.
-    let began = house.clock.monotonic();
-    house.creating.landed(id).await;
-    let provider_time = house.clock.monotonic().saturating_sub(began);
-    let transaction = on_disk(house, id).await?;
+    let began = cashier.clock.monotonic();
+    cashier.creating.landed(id).await;
+    let provider_time = cashier.clock.monotonic().saturating_sub(began);
+    let transaction = on_disk(cashier, id).await?;
     let answer = match transaction.first_answer {
-        FirstAnswer::Accepted => house.archive.answer(id).await.map_err(|fault| {
+        FirstAnswer::Accepted => cashier.archive.answer(id).await.map_err(|fault| {
             tracing::error!(%fault, transaction = %id, "a stored answer could not be read");
             crate::ledger::storage_unavailable()
         })?,
@@ -306,8 +310,8 @@ async fn repeat(house: &Arc<House>, request: &DepositRequest, id: TransactionId)
     Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time })
 }
 
-async fn on_disk(house: &House, id: TransactionId) -> Result<Transaction, Refusal> {
-    let ticket = house.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
+async fn on_disk(cashier: &Cashier, id: TransactionId) -> Result<Transaction, Refusal> {
+    let ticket = cashier.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
     let transaction = ticket.durable().await?.into_inner();
     transaction.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))
 }

@@ -1,11 +1,11 @@
-//! Hearing what a provider says: find the transaction, weigh the update, add the facts. Shared by webhooks, create
+//! Recording what a provider says: find the transaction, weigh the update, add the facts. Shared by webhooks, create
 //! answers and queries; it works on a draft, under the ledger's lock.
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Change;
-use cashier_core::facts::{Hearing, ProviderFact};
+use cashier_core::facts::{ProviderFact, Recording};
 use cashier_core::ids::TransactionId;
-use cashier_core::notice::{Listener, Update, weigh};
+use cashier_core::notice::{ReceivingConfig, Update, weigh};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
 use cashier_core::transaction::Transaction;
@@ -21,7 +21,7 @@ pub(super) enum Matched {
 }
 
 /// Our reference leads; without it an id within the config finds the transaction (API.md section 3, rule 3).
-pub(super) fn find(draft: &Draft<'_>, listener: &Listener, update: &Update) -> Matched {
+pub(super) fn find(draft: &Draft<'_>, receiver: &ReceivingConfig, update: &Update) -> Matched {
     let mut found = None;
     if let Some(reference) = &update.reference {
         match draft.by_reference(reference) {
@@ -30,7 +30,7 @@ pub(super) fn find(draft: &Draft<'_>, listener: &Listener, update: &Update) -> M
         }
     }
     for id in &update.refs {
-        let Some(known) = draft.by_provider_ref(listener.config_id, id) else { continue };
+        let Some(known) = draft.by_provider_ref(receiver.config_id, id) else { continue };
         match &found {
             None => found = Some((known, format!("{} {}", id.kind, id.value))),
             Some((first, _)) if *first == known => {}
@@ -48,22 +48,22 @@ pub(super) fn find(draft: &Draft<'_>, listener: &Listener, update: &Update) -> M
 /// Hears one update about one transaction and says what became of the event.
 pub(super) fn hear(
     draft: &mut Draft<'_>,
-    listener: &Listener,
+    receiver: &ReceivingConfig,
     id: TransactionId,
     update: &Update,
 ) -> (ProcessingStatus, String) {
     let Some(before) = draft.aggregate(id) else {
         return (ProcessingStatus::Failed, "TRANSACTION_NOT_FOUND".into());
     };
-    let facts = match weigh(&before.transaction, listener, update) {
+    let facts = match weigh(&before.transaction, receiver, update) {
         Ok(facts) => facts,
         Err(reason) => return (ProcessingStatus::Failed, reason),
     };
-    let (changes, hearing) = before.hear(listener, &facts, &update.refs, draft.circumstances());
+    let (changes, hearing) = before.record(receiver, &facts, &update.refs, draft.context());
     draft.add(changes);
     match hearing {
-        Hearing::Full => (ProcessingStatus::Failed, "TOO_MANY_FACTS".into()),
-        Hearing::News | Hearing::AlreadyHeard => match update.status {
+        Recording::Full => (ProcessingStatus::Failed, "TOO_MANY_FACTS".into()),
+        Recording::Added | Recording::Duplicate => match update.status {
             ProviderStatus::Unknown => (ProcessingStatus::Ignored, String::new()),
             ProviderStatus::Pending
             | ProviderStatus::Confirmed
@@ -80,36 +80,41 @@ pub(super) fn hear(
 /// What a create answer states about its own transaction: the facts, and the ids that belong to no other.
 pub(super) fn stated(
     draft: &Draft<'_>,
-    listener: &Listener,
+    receiver: &ReceivingConfig,
     transaction: &Transaction,
     update: Option<&Update>,
     refs: &[ProviderRef],
 ) -> (Vec<ProviderFact>, Vec<ProviderRef>) {
     let id = transaction.id;
     let facts = match update {
-        Some(update) if !speaks_of(draft, listener, transaction, update) => {
+        Some(update) if !speaks_of(draft, receiver, transaction, update) => {
             tracing::error!(transaction = %id, "a create answer speaks of another payment");
             Vec::new()
         }
-        Some(update) => weigh(transaction, listener, update).unwrap_or_else(|reason| {
+        Some(update) => weigh(transaction, receiver, update).unwrap_or_else(|reason| {
             tracing::error!(transaction = %id, reason, "a create answer was heard under another config");
             Vec::new()
         }),
         None => Vec::new(),
     };
-    let free = |known: &&ProviderRef| draft.by_provider_ref(listener.config_id, known).is_none_or(|owner| owner == id);
+    let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
     (facts, refs.iter().filter(free).cloned().collect())
 }
 
 /// Hears the answer to a question about one transaction. An answer about another payment establishes nothing.
-pub(super) fn hear_answer(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId, update: &Update) -> bool {
-    let own = draft.aggregate(id).is_some_and(|known| speaks_of(draft, listener, &known.transaction, update));
+pub(super) fn hear_answer(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    id: TransactionId,
+    update: &Update,
+) -> bool {
+    let own = draft.aggregate(id).is_some_and(|known| speaks_of(draft, receiver, &known.transaction, update));
     if own {
-        let (status, reason) = hear(draft, listener, id, update);
+        let (status, reason) = hear(draft, receiver, id, update);
         if status == ProcessingStatus::Failed {
             tracing::error!(transaction = %id, reason, "an answer of the provider was not heard");
         }
-        catch_up(draft, listener, id);
+        catch_up(draft, receiver, id);
     } else {
         tracing::error!(transaction = %id, "the provider answers about another payment");
     }
@@ -117,23 +122,23 @@ pub(super) fn hear_answer(draft: &mut Draft<'_>, listener: &Listener, id: Transa
 }
 
 /// Whether nothing in the update names another transaction than this one.
-fn speaks_of(draft: &Draft<'_>, listener: &Listener, transaction: &Transaction, update: &Update) -> bool {
+fn speaks_of(draft: &Draft<'_>, receiver: &ReceivingConfig, transaction: &Transaction, update: &Update) -> bool {
     let named = update.reference.as_ref().is_none_or(|reference| *reference == transaction.reference);
-    let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(listener.config_id, id));
+    let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
     named && owners.all(|owner| owner == transaction.id)
 }
 
 /// Applies events that came before their transaction was known by the ids it has since learned; what they teach may
 /// find further ones. An event that brought a reference of its own waits for that one alone.
-pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: TransactionId) {
+pub(super) fn catch_up(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: TransactionId) {
     // Nearly always: the transaction need not be unpacked to find that nothing waits for it.
     if !draft.may_have_pending_events() {
         return;
     }
     loop {
-        let known = draft.aggregate(id).filter(|known| known.transaction.config_id == listener.config_id);
+        let known = draft.aggregate(id).filter(|known| known.transaction.config_id == receiver.config_id);
         let Some(Aggregate { transaction, .. }) = known else { return };
-        let mut waiting = draft.pending_events(listener.config_id, &transaction.refs);
+        let mut waiting = draft.pending_events(receiver.config_id, &transaction.refs);
         let foreign = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
         waiting.retain(|event| event.update.as_ref().is_some_and(|update| !foreign(update)));
         if waiting.is_empty() {
@@ -141,7 +146,7 @@ pub(super) fn catch_up(draft: &mut Draft<'_>, listener: &Listener, id: Transacti
         }
         for mut event in waiting {
             let Some(update) = event.update.take() else { continue };
-            let (status, reason) = hear(draft, listener, id, &update);
+            let (status, reason) = hear(draft, receiver, id, &update);
             event.update = Some(update);
             event.transaction_id = id;
             event.processing_status = status;

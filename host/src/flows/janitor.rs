@@ -2,8 +2,8 @@
 //! payments nobody has heard of for long, orders past their time, and a ledger that closed. A restart and a normal run
 //! take the same path.
 
-mod agenda;
-mod asking;
+mod backoff;
+mod provider_calls;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,8 +17,8 @@ use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, Transaction};
 
-use self::agenda::Agenda;
-use super::{House, configure, settle};
+use self::backoff::Backoff;
+use super::{Cashier, configure, settle};
 
 /// How often duties are looked for.
 const ROUND: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const REOPEN_ROUNDS: u64 = 12;
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Request id of the janitor's own commits.
-const HOUSE_REQUEST: &str = "janitor";
+const REQUEST_ID: &str = "janitor";
 
 /// A pending payment is asked about first after this long; then the pause doubles, up to [`ASK_PAUSE_MAX`].
 const ASK_PAUSE_MIN: i64 = 60;
@@ -61,63 +61,63 @@ enum Duty {
     Expire,
 }
 
-/// Starts the janitor and the keeper of the ledger. They end with the house.
-pub fn start(house: &Arc<House>) {
-    let (sweeper, keeper) = (Arc::downgrade(house), Arc::downgrade(house));
-    let clock = Arc::clone(&house.clock);
-    house.spawn.resident(Box::pin(async move {
-        let mut agenda = Agenda::default();
+/// Starts the janitor and the keeper of the ledger. They end with the cashier.
+pub fn start(cashier: &Arc<Cashier>) {
+    let (sweeper, keeper) = (Arc::downgrade(cashier), Arc::downgrade(cashier));
+    let clock = Arc::clone(&cashier.clock);
+    cashier.spawn.resident(Box::pin(async move {
+        let mut backoff = Backoff::default();
         let mut rounds: u64 = 1;
         let mut epoch = 0;
-        while let Some(house) = sweeper.upgrade() {
+        while let Some(cashier) = sweeper.upgrade() {
             // What was learnt of books that were loaded anew since may not be so.
-            let present = house.ledger.epoch();
+            let present = cashier.ledger.epoch();
             if std::mem::replace(&mut epoch, present) != present {
-                agenda = Agenda::default();
+                backoff = Backoff::default();
             }
-            round(&house, &mut agenda).await;
+            round(&cashier, &mut backoff).await;
             if rounds.is_multiple_of(REOPEN_ROUNDS) {
-                configure::reopen_broken(&house);
+                configure::reopen_broken(&cashier);
             }
             rounds += 1;
-            house.pace.forget_quiet();
-            house.withdrawals.forget_quiet();
-            house.network_verifications.forget_quiet();
-            drop(house);
+            cashier.rate_limit.forget_quiet();
+            cashier.withdrawals.forget_quiet();
+            cashier.network_verifications.forget_quiet();
+            drop(cashier);
             clock.sleep(ROUND).await;
         }
     }));
-    house.spawn.resident(Box::pin(keep_open(keeper)));
+    cashier.spawn.resident(Box::pin(keep_open(keeper)));
 }
 
 /// Loads the books anew whenever a commit has failed, until that works.
-async fn keep_open(house: Weak<House>) {
-    while let Some(house) = house.upgrade() {
-        house.ledger.closed().await;
-        house.clock.sleep(REOPEN_PAUSE).await;
-        match house.ledger.reopen().await {
+async fn keep_open(cashier: Weak<Cashier>) {
+    while let Some(cashier) = cashier.upgrade() {
+        cashier.ledger.closed().await;
+        cashier.clock.sleep(REOPEN_PAUSE).await;
+        match cashier.ledger.reopen().await {
             Ok((configs, overrides)) => {
                 tracing::warn!("the books were loaded anew after a failed commit: the ledger is open");
-                configure::reloaded(&house, configs, overrides).await;
+                configure::reloaded(&cashier, configs, overrides).await;
             }
             Err(fault) => tracing::error!(%fault, "the books could not be loaded: the ledger stays closed"),
         }
     }
 }
 
-async fn round(house: &Arc<House>, agenda: &mut Agenda) {
-    let (now, ticks) = (house.clock.now(), house.clock.monotonic());
-    let Ok(open) = house.ledger.glance(|books| books.unsettled()) else { return };
-    agenda.keep_only(&open);
-    for (id, left) in house.undone.take() {
-        agenda.take_up(id, left);
+async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
+    let (now, ticks) = (cashier.clock.now(), cashier.clock.monotonic());
+    let Ok(open) = cashier.ledger.peek(|books| books.unsettled()) else { return };
+    backoff.keep_only(&open);
+    for (id, left) in cashier.requeue.take() {
+        backoff.take_up(id, left);
     }
-    let mut due = agenda.in_turn(&open);
-    due.retain(|id| agenda.is_due(*id, ticks));
+    let mut due = backoff.in_turn(&open);
+    due.retain(|id| backoff.is_due(*id, ticks));
     let (mut questions, mut postings) = (0, 0);
     let mut without_room = None;
     for some in due.chunks(LOOKED_AT_ONCE) {
-        let looked = house.ledger.glance(|books| {
+        let looked = cashier.ledger.peek(|books| {
             let seen = |id: &TransactionId| books.aggregate(*id).map(|known| look(&known, now));
             some.iter().map(|id| (*id, seen(id))).collect::<Vec<_>>()
         });
@@ -125,7 +125,7 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
         for (id, seen) in looked {
             let Some(Seen { config_id, duty, pause_max }) = seen else { continue };
             let Some(duty) = duty else {
-                agenda.nothing_due(id, ticks);
+                backoff.nothing_due(id, ticks);
                 continue;
             };
             let (begun, most) = match duty {
@@ -138,29 +138,29 @@ async fn round(house: &Arc<House>, agenda: &mut Agenda) {
                 without_room.get_or_insert(id);
                 continue;
             }
-            if duty == Duty::RepeatCreate && house.creating.is_flying(id) {
+            if duty == Duty::RepeatCreate && cashier.creating.is_flying(id) {
                 continue;
             }
             match duty {
-                Duty::Settle => settle::start(house, id),
+                Duty::Settle => settle::start(cashier, id),
                 Duty::RepeatCreate | Duty::Advance | Duty::Ask | Duty::Expire => {
-                    let Some(place) = agenda.place(config_id) else {
+                    let Some(place) = backoff.place(config_id) else {
                         without_room.get_or_insert(id);
                         continue;
                     };
-                    asking::ask(house, id, duty, place);
+                    provider_calls::ask(cashier, id, duty, place);
                 }
             }
             *begun += 1;
-            agenda.tried(id, duty, ticks, pause_max);
+            backoff.tried(id, duty, ticks, pause_max);
         }
         if questions >= QUESTIONS_PER_ROUND_MAX && postings >= POSTINGS_PER_ROUND_MAX && without_room.is_some() {
             break;
         }
         tokio::task::yield_now().await;
     }
-    agenda.next = without_room.unwrap_or_default();
-    give_up_on_unknown_events(house, now).await;
+    backoff.next = without_room.unwrap_or_default();
+    give_up_on_unknown_events(cashier, now).await;
 }
 
 /// What the janitor sees of a transaction.
@@ -209,14 +209,14 @@ fn is_past_its_time(transaction: &Transaction, now: UnixTime) -> bool {
 }
 
 /// Events whose transaction never appeared are closed as failed.
-async fn give_up_on_unknown_events(house: &House, now: UnixTime) {
+async fn give_up_on_unknown_events(cashier: &Cashier, now: UnixTime) {
     let long_ago = now.plus(-UNKNOWN_EVENT_SECONDS);
-    let Ok(old) = house.ledger.glance(|books| books.pending_events_before(long_ago)) else { return };
+    let Ok(old) = cashier.ledger.peek(|books| books.pending_events_before(long_ago)) else { return };
     if old.is_empty() {
         return;
     }
-    let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
-    let closed = house.ledger.decide(&stamp, |draft| {
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let closed = cashier.ledger.decide(&stamp, |draft| {
         // One that found its transaction since is left alone.
         let waiting = old.iter().take(EVENTS_PER_ROUND_MAX).filter_map(|event| draft.books().pending_event(event.id));
         let closed: Vec<Change> = waiting

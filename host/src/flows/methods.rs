@@ -8,7 +8,7 @@ use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::CustomerSession;
 
-use super::House;
+use super::Cashier;
 use crate::ports::CatalogLine;
 
 /// One method as a customer sees it.
@@ -22,19 +22,19 @@ pub struct Method {
 }
 
 /// The methods for a login of this customer. Empty where the customer or the account may not deposit at all.
-pub async fn list(house: &House, session: &CustomerSession, login: Login) -> Result<Vec<Method>, Refusal> {
-    let account = house.own_account(session, login).await?;
+pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) -> Result<Vec<Method>, Refusal> {
+    let account = cashier.own_account(session, login).await?;
     let may_deposit = account.customer.is_active() && account.customer.deposit_allowed && account.account_open();
     if !may_deposit {
         return Ok(Vec::new());
     }
-    let picture = house.picture();
-    let candidates: Vec<Candidate<'_>> = picture.configs().map(|served| picture.candidate(served)).collect();
-    let asker = picture.asker(&account, house.clock.now());
-    let overrides = picture.overrides_of(session.customer_id());
+    let snapshot = cashier.snapshot();
+    let candidates: Vec<Candidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
+    let asker = snapshot.asker(&account, cashier.clock.now());
+    let overrides = snapshot.overrides_of(session.customer_id());
     let shown = eligibility::shown(&asker, &candidates, overrides).into_iter().filter_map(|eligible| {
-        let served = picture.config(eligible.config_id())?;
-        let line = picture.module(&served.config.provider)?;
+        let served = snapshot.config(eligible.config_id())?;
+        let line = snapshot.module(&served.config.provider)?;
         Some(method(Arc::clone(&served.config), eligible, line))
     });
     Ok(shown.collect())

@@ -1,17 +1,17 @@
 //! The journeys: each reads from top to bottom as a story, knows no socket, disk or library, and outlives the request
-//! that began it. What they share is the [`House`]: the ledger, the snapshot and the ports.
+//! that began it. What they share is the [`Cashier`]: the ledger, the snapshot and the ports.
 
 pub mod configure;
 pub mod deposit;
-mod flights;
 mod hearing;
-mod inquiry;
 pub mod janitor;
 pub mod methods;
-mod pace;
+mod provider_query;
+mod rate_limit;
+mod requeue;
 pub mod settle;
+mod single_flight;
 pub mod transactions;
-mod undone;
 pub mod webhook;
 pub mod withdrawal;
 
@@ -28,9 +28,9 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
-use self::flights::Flights;
-use self::pace::Pace;
-use self::undone::Undone;
+use self::rate_limit::RateLimit;
+use self::requeue::Requeue;
+use self::single_flight::SingleFlight;
 use crate::ledger::{Ledger, Stamp};
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
 use crate::snapshot::{Snapshot, SnapshotCell};
@@ -56,7 +56,7 @@ impl Rules {
 }
 
 /// Everything a flow may use.
-pub struct House {
+pub struct Cashier {
     pub ledger: Ledger,
     pub snapshot: SnapshotCell,
     pub archive: Arc<dyn Archive>,
@@ -67,25 +67,25 @@ pub struct House {
     pub spawn: Arc<dyn Spawn>,
     pub rules: Rules,
     /// Create calls under way; same-key callers wait on them.
-    creating: Flights,
+    creating: SingleFlight,
     /// Transactions whose postings are being performed.
-    settling: Flights,
+    settling: SingleFlight,
     /// Transactions whose provider is being asked.
-    asking: Flights,
-    /// What flows of requests left undone, for the janitor.
-    undone: Undone,
+    querying: SingleFlight,
+    /// What flows of requests left requeue, for the janitor.
+    requeue: Requeue,
     /// Room for notices that were not genuine and are not on disk yet.
-    suspects: Arc<Semaphore>,
+    quarantine: Arc<Semaphore>,
     configure: mpsc::Sender<configure::Order>,
     /// Deposits of one customer.
-    pace: Pace<CustomerId>,
+    rate_limit: RateLimit<CustomerId>,
     /// Withdrawal requests of one customer.
-    withdrawals: Pace<CustomerId>,
+    withdrawals: RateLimit<CustomerId>,
     /// Network verifications of one config's webhooks.
-    network_verifications: Pace<ConfigId>,
+    network_verifications: RateLimit<ConfigId>,
 }
 
-/// The adapters a house is built of.
+/// The adapters a cashier is built of.
 pub struct Ports {
     pub archive: Arc<dyn Archive>,
     pub trading: Arc<dyn TradingServer>,
@@ -97,7 +97,7 @@ pub struct Ports {
 
 /// Where a request came from, as far as flows care.
 #[derive(Debug, Clone)]
-pub struct Asking {
+pub struct RequestContext {
     pub request_id: Box<str>,
     /// The customer's address as the door knows it; may be empty.
     pub ip: Box<str>,
@@ -105,14 +105,14 @@ pub struct Asking {
     pub locale: Box<str>,
 }
 
-impl House {
-    /// Builds the house around its ports and starts its publisher of configuration.
+impl Cashier {
+    /// Builds the cashier around its ports and starts its publisher of configuration.
     pub fn new(ledger: Ledger, snapshot: Snapshot, ports: Ports, rules: Rules) -> Arc<Self> {
         let (configure, orders) = mpsc::channel(configure::QUEUE_MAX);
         let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
         let house_clock = Arc::clone(&clock);
-        let pace = Pace::new(rules.deposits_per_minute, Arc::clone(&clock));
-        let house = Arc::new(Self {
+        let rate_limit = RateLimit::new(rules.deposits_per_minute, Arc::clone(&clock));
+        let cashier = Arc::new(Self {
             ledger,
             snapshot: SnapshotCell::from_pointee(snapshot),
             archive,
@@ -122,27 +122,27 @@ impl House {
             entropy,
             spawn,
             rules,
-            creating: Flights::default(),
-            settling: Flights::default(),
-            asking: Flights::default(),
-            undone: Undone::default(),
-            suspects: Arc::new(Semaphore::new(webhook::SUSPECTS_WAITING_MAX)),
+            creating: SingleFlight::default(),
+            settling: SingleFlight::default(),
+            querying: SingleFlight::default(),
+            requeue: Requeue::default(),
+            quarantine: Arc::new(Semaphore::new(webhook::QUARANTINE_WAITING_MAX)),
             configure,
-            pace,
-            withdrawals: Pace::new(withdrawal::PER_MINUTE, Arc::clone(&house_clock)),
-            network_verifications: Pace::new(webhook::NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(&house_clock)),
+            rate_limit,
+            withdrawals: RateLimit::new(withdrawal::PER_MINUTE, Arc::clone(&house_clock)),
+            network_verifications: RateLimit::new(webhook::NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(&house_clock)),
         });
-        configure::start(&house, orders);
-        house
+        configure::start(&cashier, orders);
+        cashier
     }
 
-    pub fn picture(&self) -> Guard<Arc<Snapshot>> {
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
 
     /// The gateway that a config keeps while it may still hear something.
     fn gateway(&self, config: ConfigId) -> Option<Arc<dyn Gateway>> {
-        self.picture().config(config)?.gateway.as_ref().ok().cloned()
+        self.snapshot().config(config)?.gateway.as_ref().ok().cloned()
     }
 
     fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {

@@ -11,21 +11,21 @@ use cashier_core::session::Actor;
 use cashier_core::status::{OperationCmd, OperationStatus};
 use futures_util::future::{Either, select};
 
-use super::House;
-use super::undone::Left;
+use super::Cashier;
+use super::requeue::Left;
 use crate::ports::{Durable, Posting};
 
-/// Request id of commits that the house makes on its own account.
-const HOUSE_REQUEST: &str = "settle";
+/// Request id of commits that the cashier makes on its own account.
+const REQUEST_ID: &str = "settle";
 
 /// Postings one run performs for a transaction; facts heard meanwhile may plan another, endless repetition may not.
 const POSTINGS_PER_RUN_MAX: usize = 8;
 
 /// Starts settling and waits for it as long as a webhook sender may be kept waiting. The work goes on without us.
-pub(super) async fn within_patience(house: &Arc<House>, id: TransactionId) {
-    let patience = house.clock.sleep(house.rules.webhook_patience);
-    start(house, id);
-    let landed = Box::pin(house.settling.landed(id));
+pub(super) async fn within_patience(cashier: &Arc<Cashier>, id: TransactionId) {
+    let patience = cashier.clock.sleep(cashier.rules.webhook_patience);
+    start(cashier, id);
+    let landed = Box::pin(cashier.settling.landed(id));
     match select(landed, patience).await {
         Either::Left(_) => {}
         Either::Right(_) => tracing::warn!(transaction = %id, "the trading server is slow: answered before the credit"),
@@ -33,10 +33,10 @@ pub(super) async fn within_patience(house: &Arc<House>, id: TransactionId) {
 }
 
 /// Starts settling as a flow of its own, unless it is under way.
-pub(super) fn start(house: &Arc<House>, id: TransactionId) {
-    let Some(flight) = house.settling.begin(id) else { return };
-    let flow = Arc::clone(house);
-    house.spawn.spawn(Box::pin(async move {
+pub(super) fn start(cashier: &Arc<Cashier>, id: TransactionId) {
+    let Some(flight) = cashier.settling.begin(id) else { return };
+    let flow = Arc::clone(cashier);
+    cashier.spawn.spawn(Box::pin(async move {
         let unanswered = settle(&flow, id).await;
         drop(flight);
         let left = unsettled(&flow, id);
@@ -44,23 +44,23 @@ pub(super) fn start(house: &Arc<House>, id: TransactionId) {
         if unanswered != left {
             start(&flow, id);
         } else if left.is_some() {
-            flow.undone.leave(id, Left::Posting);
+            flow.requeue.push(id, Left::Posting);
         }
     }));
 }
 
-fn unsettled(house: &House, id: TransactionId) -> Option<OperationId> {
-    let aggregate = house.ledger.glance(|books| books.aggregate(id)).ok().flatten()?;
+fn unsettled(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
+    let aggregate = cashier.ledger.peek(|books| books.aggregate(id)).ok().flatten()?;
     aggregate.operations.iter().find(|known| known.is_unsettled()).map(|known| known.id)
 }
 
 /// Performs what is due; gives the operation that got no answer and stays a duty.
-async fn settle(house: &House, id: TransactionId) -> Option<OperationId> {
+async fn settle(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
     for _ in 0..POSTINGS_PER_RUN_MAX {
-        let due = due(house, id).await?;
+        let due = due(cashier, id).await?;
         let (aggregate, operation) = due.get();
-        let Some(outcome) = send(house, &due).await else { return Some(operation.id) };
-        let on_disk = record(house, aggregate.transaction.id, operation.id, &outcome).await;
+        let Some(outcome) = send(cashier, &due).await else { return Some(operation.id) };
+        let on_disk = record(cashier, aggregate.transaction.id, operation.id, &outcome).await;
         tracing::info!(transaction = %id, operation = %operation.id, ?outcome, "posting answered");
         let finished = match outcome {
             PostingOutcome::Posted { .. } | PostingOutcome::Refused { .. } => false,
@@ -70,15 +70,15 @@ async fn settle(house: &House, id: TransactionId) -> Option<OperationId> {
             return Some(operation.id);
         }
     }
-    unsettled(house, id)
+    unsettled(cashier, id)
 }
 
 /// Records what became of a posting; whether that is on disk.
-async fn record(house: &House, id: TransactionId, operation: OperationId, outcome: &PostingOutcome) -> bool {
-    let stamp = house.stamp(Actor::House, HOUSE_REQUEST);
-    let recorded = house.ledger.decide(&stamp, |draft| {
+async fn record(cashier: &Cashier, id: TransactionId, operation: OperationId, outcome: &PostingOutcome) -> bool {
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let recorded = cashier.ledger.decide(&stamp, |draft| {
         let Some(before) = draft.aggregate(id) else { return };
-        let at = draft.circumstances();
+        let at = draft.context();
         draft.add(before.end_posting(operation, outcome, ManagerId(0), at));
     });
     match recorded {
@@ -88,8 +88,8 @@ async fn record(house: &House, id: TransactionId, operation: OperationId, outcom
 }
 
 /// The unsettled operation of a transaction, on disk.
-async fn due(house: &House, id: TransactionId) -> Option<Durable<(Aggregate, BalanceOperation)>> {
-    let ticket = house.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
+async fn due(cashier: &Cashier, id: TransactionId) -> Option<Durable<(Aggregate, BalanceOperation)>> {
+    let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
     let aggregate = ticket.durable().await.ok()?;
     let operation = aggregate.get().as_ref()?.operations.iter().find(|known| known.is_unsettled())?.clone();
     let both = aggregate.get().clone().map(|aggregate| (aggregate, operation))?;
@@ -98,15 +98,15 @@ async fn due(house: &House, id: TransactionId) -> Option<Durable<(Aggregate, Bal
 
 /// Asks the trading server; `None` when it did not hear us, so that nothing new is known. What may have been sent before
 /// is asked about first; one that a keyed server never saw is judged anew before it is sent again.
-async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
+async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
     let (aggregate, operation) = due.get();
     let transaction = &aggregate.transaction;
     let may_post = aggregate.standing().may_post;
     // It may have been sent before, or doubt, a hold or a rejection came between planning and sending.
     if operation.status == OperationStatus::Unknown || !may_post {
-        let found = house.trading.find(operation.id).await.ok()?;
+        let found = cashier.trading.find(operation.id).await.ok()?;
         // Only a server that keys by our id may be sent it again, and proves that it never came.
-        if found.is_some() || !house.trading.keyed_by_operation() {
+        if found.is_some() || !cashier.trading.keyed_by_operation() {
             return found;
         }
         // Planned anew when a person lets money move.
@@ -114,20 +114,20 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
             return Some(PostingOutcome::Refused { reason: "WITHHELD".into() });
         }
     }
-    let facts = house.trading.account(operation.login).await.ok()?;
+    let facts = cashier.trading.account(operation.login).await.ok()?;
     let Some(facts) = facts else {
         return Some(PostingOutcome::Refused { reason: "ACCOUNT_NOT_FOUND".into() });
     };
     let sandbox_money = transaction.sandbox
         && operation.cmd == OperationCmd::BalanceIn
         && facts.group.account_mode == AccountMode::Real
-        && !house.picture().allows_sandbox_credit(&transaction.brand);
+        && !cashier.snapshot().allows_sandbox_credit(&transaction.brand);
     if sandbox_money {
         return Some(PostingOutcome::Refused { reason: "SANDBOX_ON_REAL_ACCOUNT".into() });
     }
     // A crash must not find it planned when it may have happened: such a server cannot be sent it again.
-    if !house.trading.keyed_by_operation()
-        && !record(house, transaction.id, operation.id, &PostingOutcome::Unknown).await
+    if !cashier.trading.keyed_by_operation()
+        && !record(cashier, transaction.id, operation.id, &PostingOutcome::Unknown).await
     {
         return None;
     }
@@ -136,5 +136,5 @@ async fn send(house: &House, due: &Durable<(Aggregate, BalanceOperation)>) -> Op
         customer_id: aggregate.transaction.customer_id,
         comment: format!("cashier {}", aggregate.transaction.id).into(),
     });
-    Some(house.trading.post(posting).await)
+    Some(cashier.trading.post(posting).await)
 }

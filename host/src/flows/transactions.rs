@@ -8,15 +8,15 @@ use cashier_core::ids::TransactionId;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 
-use super::House;
+use super::Cashier;
 use crate::ledger::storage_unavailable;
 
 /// A page of transactions within a scope, once everything it shows is on disk.
-pub async fn list(house: &House, scope: &Scope, filter: &Filter<TransactionField>) -> Result<Answer, Refusal> {
+pub async fn list(cashier: &Cashier, scope: &Scope, filter: &Filter<TransactionField>) -> Result<Answer, Refusal> {
     let mut resume: Option<Box<Scan>> = None;
-    let epoch = house.ledger.epoch();
+    let epoch = cashier.ledger.epoch();
     loop {
-        let ticket = house.ledger.read(|books| match books.query(filter, scope, resume.take()) {
+        let ticket = cashier.ledger.read(|books| match books.query(filter, scope, resume.take()) {
             Progress::Done(answer) => {
                 let newest = answer.newest;
                 (Progress::Done(answer), newest)
@@ -28,7 +28,7 @@ pub async fn list(house: &House, scope: &Scope, filter: &Filter<TransactionField
             Progress::More(scan) => resume = Some(scan),
         }
         // A scan belongs to the books it began in; after a reload it must begin again, and the asker decides that.
-        if house.ledger.epoch() != epoch {
+        if cashier.ledger.epoch() != epoch {
             return Err(storage_unavailable());
         }
         tokio::task::yield_now().await;
@@ -36,8 +36,8 @@ pub async fn list(house: &House, scope: &Scope, filter: &Filter<TransactionField
 }
 
 /// One transaction with its balance operations, if it exists for this session.
-pub async fn one(house: &House, session: &ManagerSession, id: TransactionId) -> Result<Aggregate, Refusal> {
-    let ticket = house.ledger.read(|books| (books.aggregate(id), books.touched(id)))?;
+pub async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> Result<Aggregate, Refusal> {
+    let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id)))?;
     let found = ticket.durable().await?.into_inner();
     found
         .filter(|aggregate| session.sees(&aggregate.transaction.brand))

@@ -2,28 +2,28 @@
 //! body → on disk → trading server → answer. What is not genuine is kept in a bounded ring and moves nothing.
 
 mod filing;
+mod quarantine;
 mod received;
-mod suspects;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::notice::ProviderEvent;
-use cashier_core::notice::{Listener, Update, VerifiedNotice};
+use cashier_core::notice::{ReceivingConfig, Update, VerifiedNotice};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::SignatureStatus;
 use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
 use self::filing::Filed;
-pub(super) use self::suspects::SUSPECTS_WAITING_MAX;
-use super::{Asking, House, inquiry, settle};
+pub(super) use self::quarantine::QUARANTINE_WAITING_MAX;
+use super::{Cashier, RequestContext, provider_query, settle};
 use crate::ledger::Estimate;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
 
-/// Webhooks of one config that may be verified by asking its provider, each minute.
+/// Webhooks of one config that may be verified by context its provider, each minute.
 pub(super) const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 120;
 
 /// What the provider's sender is told.
@@ -37,42 +37,42 @@ pub struct WebhookOutcome {
     pub duplicate: bool,
     /// The module's own answer, where its provider needs one.
     pub acknowledgement: Option<Acknowledgement>,
-    /// Time spent waiting for the provider's network; not the house's own.
+    /// Time spent waiting for the provider's network; not the cashier's own.
     pub provider_time: Duration,
 }
 
 /// Receives a webhook for a provider, or for one config of it.
 pub async fn receive(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     provider: &str,
     addressed: Option<ConfigId>,
     raw: RawNotice,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    let (flow, provider) = (Arc::clone(house), Box::<str>::from(provider));
-    house.spawn.spawn(Box::pin(async move {
+    let (flow, provider) = (Arc::clone(cashier), Box::<str>::from(provider));
+    cashier.spawn.spawn(Box::pin(async move {
         // The sender may have hung up, already while its notice was verified; what was sent is heard all the same.
-        let _ = sender.send(take_in(&flow, &provider, addressed, raw, &asking).await);
+        let _ = sender.send(take_in(&flow, &provider, addressed, raw, &context).await);
     }));
     outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
 }
 
 async fn take_in(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     provider: &str,
     addressed: Option<ConfigId>,
     raw: RawNotice,
-    asking: &Asking,
+    context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
-    let gateways = listening(house, provider, addressed);
-    match judge(house, &gateways, &raw, addressed.is_some()).await {
+    let gateways = listening(cashier, provider, addressed);
+    match judge(cashier, &gateways, &raw, addressed.is_some()).await {
         Judged::Genuine(accepted) => {
-            let _admitted = house.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
-            hear(house, accepted, raw, asking).await
+            let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
+            hear(cashier, accepted, raw, context).await
         }
         Judged::Suspect { config_id, signature, reason } => {
-            suspects::keep(house, provider, config_id, signature, &reason, &raw, asking);
+            quarantine::keep(cashier, provider, config_id, signature, &reason, &raw, context);
             Err(match signature {
                 SignatureStatus::Unknown => {
                     Refusal::new(RefusalCode::ProviderUnavailable, "the payment module is not working, try again")
@@ -90,9 +90,13 @@ fn invalid_signature() -> Refusal {
 
 /// The gateways that may have been meant, lowest config id first. `Err` is a config whose module is not working; one that
 /// hears nothing any more was not meant.
-fn listening(house: &House, provider: &str, addressed: Option<ConfigId>) -> Vec<Result<Arc<dyn Gateway>, ConfigId>> {
-    let picture = house.picture();
-    let meant = picture.configs_of(provider).filter(|served| addressed.is_none_or(|id| served.config.id == id));
+fn listening(
+    cashier: &Cashier,
+    provider: &str,
+    addressed: Option<ConfigId>,
+) -> Vec<Result<Arc<dyn Gateway>, ConfigId>> {
+    let snapshot = cashier.snapshot();
+    let meant = snapshot.configs_of(provider).filter(|served| addressed.is_none_or(|id| served.config.id == id));
     let open = |served: &Served| match &served.gateway {
         Ok(gateway) => Some(Ok(Arc::clone(gateway))),
         Err(NoGateway::Broken(_)) => Some(Err(served.config.id)),
@@ -105,7 +109,7 @@ fn listening(house: &House, provider: &str, addressed: Option<ConfigId>) -> Vec<
 struct Accepted {
     notice: VerifiedNotice,
     acknowledgement: Option<Acknowledgement>,
-    /// Time spent asking the provider whether the notice is its own.
+    /// Time spent context the provider whether the notice is its own.
     provider_time: Duration,
 }
 
@@ -117,7 +121,7 @@ enum Judged {
 /// Asks the gateways. Among several that accept, the one under which the transaction was made is the receiver, else the
 /// one with the lowest config id (API.md section 3, unaddressed form).
 async fn judge(
-    house: &House,
+    cashier: &Cashier,
     gateways: &[Result<Arc<dyn Gateway>, ConfigId>],
     raw: &RawNotice,
     addressed: bool,
@@ -136,29 +140,29 @@ async fn judge(
                 continue;
             }
         };
-        let listener = gateway.listener();
-        if accepted.is_some() && owner != Some(listener.config_id) {
+        let receiver = gateway.receiver();
+        if accepted.is_some() && owner != Some(receiver.config_id) {
             continue;
         }
-        asked.push(listener.config_id);
-        let (verdict, provider_time) = verify(house, &**gateway, raw, addressed).await;
+        asked.push(receiver.config_id);
+        let (verdict, provider_time) = verify(cashier, &**gateway, raw, addressed).await;
         match verdict {
-            Verdict::Genuine { updates, acknowledgement } => {
-                owner = owner_of(house, gateways, listener, &updates);
-                let notice = VerifiedNotice::assertion(listener.clone(), updates);
+            Verdict::Verified { updates, acknowledgement } => {
+                owner = owner_of(cashier, gateways, receiver, &updates);
+                let notice = VerifiedNotice::assertion(receiver.clone(), updates);
                 accepted = Some(Accepted { notice, acknowledgement, provider_time });
                 if owner.is_none_or(|owner| asked.contains(&owner)) {
                     break;
                 }
             }
-            Verdict::NotGenuine(reason) | Verdict::CannotTell(reason) => {
+            Verdict::Rejected(reason) | Verdict::Undetermined(reason) => {
                 if suspect.1 != SignatureStatus::Unknown {
-                    suspect = (listener.config_id, SignatureStatus::Invalid, reason);
+                    suspect = (receiver.config_id, SignatureStatus::Invalid, reason);
                 }
             }
             Verdict::NotWorking(reason) => {
-                suspect = (listener.config_id, SignatureStatus::Unknown, reason);
-                silent.push(listener.config_id);
+                suspect = (receiver.config_id, SignatureStatus::Unknown, reason);
+                silent.push(receiver.config_id);
             }
         }
     }
@@ -173,41 +177,41 @@ async fn judge(
     }
 }
 
-/// Offline first. What a module cannot tell offline it may ask its provider, on the addressed form and at a pace, so that
+/// Offline first. What a module cannot tell offline it may ask its provider, on the addressed form and at a rate_limit, so that
 /// an open door does not make us call providers. The time that took is the provider's.
-async fn verify(house: &House, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> (Verdict, Duration) {
+async fn verify(cashier: &Cashier, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> (Verdict, Duration) {
     let offline = gateway.verify(raw, true).await;
     match &offline {
-        Verdict::CannotTell(_) if addressed => {}
-        Verdict::Genuine { .. } | Verdict::NotGenuine(_) | Verdict::CannotTell(_) | Verdict::NotWorking(_) => {
+        Verdict::Undetermined(_) if addressed => {}
+        Verdict::Verified { .. } | Verdict::Rejected(_) | Verdict::Undetermined(_) | Verdict::NotWorking(_) => {
             return (offline, Duration::ZERO);
         }
     }
-    if house.network_verifications.check(gateway.listener().config_id).is_err() {
+    if cashier.network_verifications.check(gateway.receiver().config_id).is_err() {
         return (offline, Duration::ZERO);
     }
-    let began = house.clock.monotonic();
+    let began = cashier.clock.monotonic();
     let verdict = gateway.verify(raw, false).await;
-    (verdict, house.clock.monotonic().saturating_sub(began))
+    (verdict, cashier.clock.monotonic().saturating_sub(began))
 }
 
 /// The config of the transaction that the updates name, by our reference or else by an id known under one of the
-/// configs that may have been meant; `None` when that is the listener's own or there is none.
+/// configs that may have been meant; `None` when that is the receiver's own or there is none.
 fn owner_of(
-    house: &House,
+    cashier: &Cashier,
     gateways: &[Result<Arc<dyn Gateway>, ConfigId>],
-    listener: &Listener,
+    receiver: &ReceivingConfig,
     updates: &[Update],
 ) -> Option<ConfigId> {
     let meant = |gateway: &Result<Arc<dyn Gateway>, ConfigId>| match gateway {
-        Ok(gateway) => gateway.listener().config_id,
+        Ok(gateway) => gateway.receiver().config_id,
         Err(config_id) => *config_id,
     };
-    let found = house.ledger.glance(|books| {
+    let found = cashier.ledger.peek(|books| {
         let named = updates.iter().find_map(|update| books.by_reference(update.reference.as_ref()?));
         let unnamed = || updates.iter().filter(|update| update.reference.is_none()).flat_map(|update| &update.refs);
         let known = || {
-            let own = unnamed().any(|id| books.by_provider_ref(listener.config_id, id).is_some());
+            let own = unnamed().any(|id| books.by_provider_ref(receiver.config_id, id).is_some());
             let others = gateways.iter().map(meant).filter(|_| !own);
             others
                 .flat_map(|config| unnamed().map(move |id| (config, id)))
@@ -215,31 +219,31 @@ fn owner_of(
         };
         named.or_else(known).and_then(|id| books.transaction(id)).map(|transaction| transaction.config_id)
     });
-    found.ok().flatten().filter(|owner| *owner != listener.config_id)
+    found.ok().flatten().filter(|owner| *owner != receiver.config_id)
 }
 
 async fn hear(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     accepted: Accepted,
     raw: RawNotice,
-    asking: &Asking,
+    context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
-    let filed = filing::file(house, &accepted.notice, &raw, asking)?.durable().await?.into_inner();
+    let filed = filing::file(cashier, &accepted.notice, &raw, context)?.durable().await?.into_inner();
     for id in &filed.due {
-        settle::start(house, *id);
+        settle::start(cashier, *id);
     }
     for (id, question) in &filed.to_ask {
-        inquiry::start(house, *id, *question);
+        provider_query::start(cashier, *id, *question);
     }
     if let Some(id) = filed.due.last() {
-        settle::within_patience(house, *id).await;
+        settle::within_patience(cashier, *id).await;
     }
-    let outcome = answer(house, filed, accepted.acknowledgement).await?;
+    let outcome = answer(cashier, filed, accepted.acknowledgement).await?;
     Ok(WebhookOutcome { provider_time: accepted.provider_time, ..outcome })
 }
 
 async fn answer(
-    house: &House,
+    cashier: &Cashier,
     filed: Filed,
     acknowledgement: Option<Acknowledgement>,
 ) -> Result<WebhookOutcome, Refusal> {
@@ -247,7 +251,7 @@ async fn answer(
     for event in filed.events {
         events.push(match event {
             filing::FiledEvent::New(event) => *event,
-            filing::FiledEvent::Repeated(id) => match house.archive.event(id).await {
+            filing::FiledEvent::Repeated(id) => match cashier.archive.event(id).await {
                 Ok(Some(event)) => event,
                 Ok(None) => return Err(Refusal::new(RefusalCode::Internal, "an event row is missing")),
                 Err(fault) => {
@@ -260,7 +264,7 @@ async fn answer(
     let about = events.last().map(|event| event.transaction_id).filter(|id| id.0 != 0);
     let transaction = match about {
         Some(id) => {
-            let ticket = house.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
+            let ticket = cashier.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
             ticket.durable().await?.into_inner()
         }
         None => None,

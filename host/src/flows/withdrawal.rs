@@ -11,7 +11,7 @@ use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 use cashier_core::withdrawal::{self, WithdrawalRequest};
 
-use super::{Asking, House};
+use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
 
 /// Requests of one customer in a minute: each is a row that a person reads.
@@ -19,21 +19,21 @@ pub(super) const PER_MINUTE: u32 = 30;
 
 /// Records a withdrawal request, or shows the one that its idempotency key stands for.
 pub async fn withdraw(
-    house: &Arc<House>,
+    cashier: &Arc<Cashier>,
     session: &CustomerSession,
     request: WithdrawalRequest,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<Transaction, Refusal> {
-    house.withdrawals.check(session.customer_id())?;
-    let account = house.own_account(session, request.login).await?;
-    let earlier = house.ledger.glance(|books| bound(books, &request))?;
+    cashier.withdrawals.check(session.customer_id())?;
+    let account = cashier.own_account(session, request.login).await?;
+    let earlier = cashier.ledger.peek(|books| bound(books, &request))?;
     if earlier.is_none() {
         withdrawal::check_account(&request, &account)?;
     }
-    let _admitted = house.ledger.admit(Estimate::single(request.metadata_json.len() as u64))?;
-    let random = [house.entropy.bits(), house.entropy.bits()];
-    let stamp = house.stamp(Actor::Customer(request.customer_id), &asking.request_id);
-    let ticket = house.ledger.decide(&stamp, |draft| {
+    let _admitted = cashier.ledger.admit(Estimate::single(request.metadata_json.len() as u64))?;
+    let random = [cashier.entropy.bits(), cashier.entropy.bits()];
+    let stamp = cashier.stamp(Actor::Customer(request.customer_id), &context.request_id);
+    let ticket = cashier.ledger.decide(&stamp, |draft| {
         if let Some(earlier) = bound(draft.books(), &request) {
             let same = withdrawal::same_order(&earlier, &request);
             return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };

@@ -4,16 +4,16 @@
 use cashier_core::refusal::Refusal;
 
 use crate::flows::deposit;
-use crate::http::asked::Asked;
 use crate::http::customers::{Customers, JSON_LENGTH_MAX};
 use crate::http::reply::Answer;
+use crate::http::request::Request;
 use crate::wire;
 
-pub(super) async fn answer(customers: &Customers, mut asked: Asked) -> Result<Answer, Refusal> {
+pub(super) async fn answer(customers: &Customers, mut asked: Request) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
-    let body = asked.read_body(JSON_LENGTH_MAX, &*customers.house.clock).await?;
+    let body = asked.read_body(JSON_LENGTH_MAX, &*customers.cashier.clock).await?;
     let request = wire::deposit::read(&body, session.customer_id())?;
-    let outcome = deposit::deposit(&customers.house, &session, request, asked.asking()).await?;
+    let outcome = deposit::deposit(&customers.cashier, &session, request, asked.context()).await?;
     let answer = match outcome.refusal() {
         Some(refusal) => Answer::refused_with_transaction(&refusal, &outcome.transaction),
         None => Answer::fine(|out| {

@@ -1,4 +1,4 @@
-//! The manager door over HTTP: `POST /manager`, one message in, one message out. What a message means is `manager`'s.
+//! The manager listener over HTTP: `POST /manager`, one message in, one message out. What a message means is `manager`'s.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::http::asked::{Asked, asked};
+use crate::http::Route;
 use crate::http::reply::Answer;
+use crate::http::request::{Request, request};
 use crate::http::session::SessionKeys;
 use crate::manager::{self, Desk, MESSAGE_LENGTH_MAX, Tokens};
 use crate::wire::envelope;
@@ -21,26 +22,28 @@ impl Tokens for SessionKeys {
     }
 }
 
-/// The routes of the manager door.
+pub(super) const ROUTE: Route = Route { listener: "manager", method: Method::POST, path: "/manager" };
+
+/// The routes of the manager listener.
 pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
-    warp::path("manager")
+    warp::path(ROUTE.path.trim_start_matches('/'))
         .and(warp::path::end())
-        .and(asked())
-        .then(move |asked| {
+        .and(request())
+        .then(move |request| {
             let desk = Arc::clone(&desk);
-            async move { answer(&desk, asked).await }
+            async move { answer(&desk, request).await }
         })
         .or(warp::any().map(Answer::not_found))
         .unify()
         .boxed()
 }
 
-async fn answer(desk: &Desk, mut asked: Asked) -> Answer {
-    if asked.method != Method::POST {
-        return Answer::method_not_allowed(&Method::POST);
+async fn answer(desk: &Desk, mut request: Request) -> Answer {
+    if request.method != ROUTE.method {
+        return Answer::method_not_allowed(&ROUTE.method);
     }
-    let (number, message) = match asked.read_body(MESSAGE_LENGTH_MAX, &*desk.house.clock).await {
-        Ok(message) => manager::answer(desk, &message, asked.authorization(), asked.asking()).await,
+    let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*desk.cashier.clock).await {
+        Ok(message) => manager::answer(desk, &message, request.authorization(), request.context()).await,
         Err(refusal) => envelope::write("null", &Err(refusal)),
     };
     Answer::json(number, message)

@@ -3,20 +3,20 @@
 use cashier_core::refusal::Refusal;
 
 use crate::flows::methods::{self, Method};
-use crate::http::asked::Asked;
 use crate::http::customers::Customers;
 use crate::http::query;
 use crate::http::reply::Answer;
+use crate::http::request::Request;
 use crate::wire::method::{self, Row};
 use crate::wire::read::missing;
 use crate::wire::write;
 
-pub(super) async fn answer(customers: &Customers, asked: Asked) -> Result<Answer, Refusal> {
+pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
     let mut parameters = query::parse(&asked.raw_query)?;
     let login = query::login(&mut parameters)?.ok_or_else(|| missing("login"))?;
     parameters.finish()?;
-    let shown = methods::list(&customers.house, &session, login).await?;
+    let shown = methods::list(&customers.cashier, &session, login).await?;
     Ok(Answer::fine(|out| {
         write::object(out, |fields| {
             fields.array("rows", &shown, |out, shown| method::write(out, row(shown)));

@@ -72,7 +72,7 @@ impl Answer {
         Self::refused(&Refusal::new(RefusalCode::NotFound, "there is nothing at this path"))
     }
 
-    /// Plain text, for the watching door.
+    /// Plain text, for the watching listener.
     pub fn text(number: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];

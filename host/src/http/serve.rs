@@ -1,5 +1,5 @@
 //! The accept loop around the routes: slow senders, too many connections, panics, TLS, request ids, latency and the
-//! access log are met here, once, for every door. It knows no path.
+//! access log are met here, once, for every listener. It knows no path.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -28,8 +28,8 @@ use warp::Reply;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::http::asked::{LARGE_BODIES_KIB_MAX, Origin};
 use crate::http::reply::{Answer, Outside};
+use crate::http::request::{LARGE_BODIES_KIB_MAX, Origin};
 use crate::http::stall::StallGuard;
 use crate::ports::{Clock, Entropy, Fault};
 
@@ -55,8 +55,8 @@ const LOGGED_PATH_MAX: usize = 128;
 /// Pause after the system refused to accept: it is out of descriptors and needs some to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A door: where it listens and what it answers.
-pub struct Door {
+/// A listener: where it listens and what it answers.
+pub struct Listener {
     /// For the log.
     pub name: &'static str,
     pub socket: TcpListener,
@@ -66,9 +66,9 @@ pub struct Door {
     pub routes: BoxedFilter<(Answer,)>,
 }
 
-/// What every door needs of the world.
+/// What every listener needs of the world.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct ListenerContext {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     /// Proxies whose `x-forwarded-for` is believed.
@@ -77,15 +77,20 @@ pub struct Surroundings {
 
 /// Serves until `stop` says so, then lets requests under way finish for as long as `drain`. Tells how many connections
 /// were cut.
-pub async fn serve(door: Door, surroundings: Surroundings, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let Door { name, socket, tls, connections_max, routes } = door;
+pub async fn serve(
+    listener: Listener,
+    context: ListenerContext,
+    mut stop: watch::Receiver<bool>,
+    drain: Duration,
+) -> usize {
+    let Listener { name, socket, tls, connections_max, routes } = listener;
     let places = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let hall = Hall {
+    let connection = ConnectionContext {
         name,
         routes,
-        surroundings: surroundings.clone(),
+        context: context.clone(),
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_KIB_MAX)),
     };
     loop {
@@ -97,17 +102,17 @@ pub async fn serve(door: Door, surroundings: Surroundings, mut stop: watch::Rece
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                let (hall, tls, watcher) = (hall.clone(), tls.clone(), graceful.watcher());
+                let (connection, tls, watcher) = (connection.clone(), tls.clone(), graceful.watcher());
                 connections.spawn(async move {
-                    if let Err(fault) = attend(hall, stream, peer, tls, watcher).await {
-                        tracing::debug!(door = name, %fault, "a connection ended early");
+                    if let Err(fault) = attend(connection, stream, peer, tls, watcher).await {
+                        tracing::debug!(listener = name, %fault, "a connection ended early");
                     }
                     drop(place);
                 });
             }
             Err(fault) => {
-                tracing::warn!(door = name, %fault, "a connection could not be accepted");
-                surroundings.clock.sleep(ACCEPT_PAUSE).await;
+                tracing::warn!(listener = name, %fault, "a connection could not be accepted");
+                context.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -116,7 +121,7 @@ pub async fn serve(door: Door, surroundings: Surroundings, mut stop: watch::Rece
         graceful.shutdown().await;
         while connections.join_next().await.is_some() {}
     });
-    let late = futures_util::future::select(finished, surroundings.clock.sleep(drain)).await;
+    let late = futures_util::future::select(finished, context.clock.sleep(drain)).await;
     drop(late);
     let cut = connections.len();
     connections.shutdown().await;
@@ -134,7 +139,7 @@ async fn accept(
 }
 
 async fn attend(
-    hall: Hall,
+    connection: ConnectionContext,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
@@ -144,23 +149,23 @@ async fn attend(
     stream.set_nodelay(true).map_err(|error| Fault::new(error.to_string()))?;
     let stream = StallGuard::new(stream);
     match tls {
-        None => speak(hall, stream, peer, watcher).await,
+        None => speak(connection, stream, peer, watcher).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             let stream = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
             let stream = stream.map_err(|_| Fault::new("the TLS handshake took too long"))?;
-            speak(hall, stream.map_err(|error| Fault::new(format!("TLS: {error}")))?, peer, watcher).await
+            speak(connection, stream.map_err(|error| Fault::new(format!("TLS: {error}")))?, peer, watcher).await
         }
     }
 }
 
-async fn speak<S>(hall: Hall, stream: S, peer: SocketAddr, watcher: Watcher) -> Result<(), Fault>
+async fn speak<S>(connection: ConnectionContext, stream: S, peer: SocketAddr, watcher: Watcher) -> Result<(), Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let hall = hall.clone();
-        async move { Ok::<_, Infallible>(hall.answer(request, peer.ip()).await) }
+        let connection = connection.clone();
+        async move { Ok::<_, Infallible>(connection.answer(request, peer.ip()).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -173,21 +178,21 @@ where
     watcher.watch(connection).await.map_err(|error| Fault::new(error.to_string()))
 }
 
-/// One door's routes with what surrounds them.
+/// One listener's routes with what surrounds them.
 #[derive(Clone)]
-struct Hall {
+struct ConnectionContext {
     name: &'static str,
     routes: BoxedFilter<(Answer,)>,
-    surroundings: Surroundings,
+    context: ListenerContext,
     /// Kilobytes of large bodies that may still be read at once.
     large_bodies: Arc<Semaphore>,
 }
 
-impl Hall {
+impl ConnectionContext {
     async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response {
-        let began = self.surroundings.clock.monotonic();
-        let request_id = request_id(request.headers(), &*self.surroundings.entropy);
-        let ip = asker(peer, request.headers(), &self.surroundings.trusted_proxies);
+        let began = self.context.clock.monotonic();
+        let request_id = request_id(request.headers(), &*self.context.entropy);
+        let ip = asker(peer, request.headers(), &self.context.trusted_proxies);
         let waited_us = Arc::new(AtomicU64::new(0));
         let origin = Origin {
             request_id: Arc::clone(&request_id),
@@ -204,14 +209,14 @@ impl Hall {
         let mut response = match routed {
             Ok(Ok(response)) => response,
             Err(_) => {
-                tracing::error!(door = self.name, %request_id, %method, path, "a request panicked");
+                tracing::error!(listener = self.name, %request_id, %method, path, "a request panicked");
                 Answer::refused(&Refusal::new(RefusalCode::Internal, "something went wrong inside")).into_response()
             }
         };
 
         let provider = response.extensions().get::<Outside>().copied().unwrap_or_default().0;
         let outside = provider + Duration::from_micros(waited_us.load(Ordering::Relaxed));
-        let own = self.surroundings.clock.monotonic().saturating_sub(began).saturating_sub(outside);
+        let own = self.context.clock.monotonic().saturating_sub(began).saturating_sub(outside);
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             headers.insert("x-request-id", value);
@@ -220,7 +225,7 @@ impl Hall {
         headers.insert("x-own-latency-us", HeaderValue::from(own_us));
         tracing::info!(
             target: "access",
-            door = self.name,
+            listener = self.name,
             %request_id,
             %method,
             path,

@@ -1,4 +1,4 @@
-//! Session tokens: JWT, HS256 alone, several keys at once (API.md section 7). The only file that asserts who is asking.
+//! Session tokens: JWT, HS256 alone, several keys at once (API.md section 7). The only file that asserts who is context.
 //! The clock is handed in and nothing is cached: a check costs two hashes of a short text, finding a token in a cache
 //! costs one, and a key that was removed must end its tokens at once.
 

@@ -1,4 +1,4 @@
-//! A door on loopback, and a client that writes raw bytes, so that tests may send what no
+//! A listener on loopback, and a client that writes raw bytes, so that tests may send what no
 //! well-behaved client would.
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,17 +13,17 @@ use tokio::task::JoinHandle;
 use warp::filters::BoxedFilter;
 
 use crate::http::reply::Answer;
-use crate::http::serve::{Door, Surroundings, serve};
-use crate::test_house::{TestClock, TestEntropy};
+use crate::http::serve::{Listener, ListenerContext, serve};
+use crate::test_cashier::{TestClock, TestEntropy};
 
-/// A served door.
-pub(crate) struct TestDoor {
+/// A served listener.
+pub(crate) struct TestListener {
     pub(crate) address: SocketAddr,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) served: JoinHandle<usize>,
 }
 
-impl TestDoor {
+impl TestListener {
     pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
     pub(crate) async fn open(routes: BoxedFilter<(Answer,)>, clock: Arc<TestClock>) -> Self {
@@ -40,10 +40,13 @@ impl TestDoor {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let surroundings =
-            Surroundings { clock, entropy: Arc::new(TestEntropy::default()), trusted_proxies: trusted_proxies.into() };
-        let door = Door { name: "test", socket, tls, connections_max, routes };
-        let served = tokio::spawn(serve(door, surroundings, stopped, Self::DRAIN));
+        let context = ListenerContext {
+            clock,
+            entropy: Arc::new(TestEntropy::default()),
+            trusted_proxies: trusted_proxies.into(),
+        };
+        let listener = Listener { name: "test", socket, tls, connections_max, routes };
+        let served = tokio::spawn(serve(listener, context, stopped, Self::DRAIN));
         Self { address, stop, served }
     }
 

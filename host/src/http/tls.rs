@@ -25,7 +25,7 @@ pub fn server_config(chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfi
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| Fault::new(format!("the TLS certificate and key do not fit: {error}")))?;
-    // The doors speak HTTP/1.1 alone, and say so.
+    // The listeners speak HTTP/1.1 alone, and say so.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

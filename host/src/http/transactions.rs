@@ -5,14 +5,14 @@ use cashier_core::filter::{Clause, FilterBuilder};
 use cashier_core::refusal::Refusal;
 
 use crate::flows::transactions;
-use crate::http::asked::Asked;
 use crate::http::customers::Customers;
 use crate::http::query;
 use crate::http::reply::Answer;
+use crate::http::request::Request;
 use crate::wire::transaction::{self, View};
 use crate::wire::write;
 
-pub(super) async fn answer(customers: &Customers, asked: Asked) -> Result<Answer, Refusal> {
+pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
     let mut parameters = query::parse(&asked.raw_query)?;
     let login = query::login(&mut parameters)?;
@@ -22,11 +22,11 @@ pub(super) async fn answer(customers: &Customers, asked: Asked) -> Result<Answer
     }
     let filter = parameters.into_filter_on(builder)?;
     if let Some(login) = login {
-        customers.house.own_account(&session, login).await?;
+        customers.cashier.own_account(&session, login).await?;
     }
     // A token's brand narrows the customer's own rows; the customer id alone already keeps others' out.
     let scope = Scope { customer: Some(session.customer_id()), brand: session.brand().map(Into::into) };
-    let page = transactions::list(&customers.house, &scope, &filter).await?;
+    let page = transactions::list(&customers.cashier, &scope, &filter).await?;
     Ok(Answer::fine(|out| {
         write::object(out, |fields| {
             fields.array("rows", &page.rows, |out, row| transaction::write(out, row, View::Customer));

@@ -7,9 +7,9 @@ use cashier_core::ids::ConfigId;
 use cashier_core::refusal::Refusal;
 
 use crate::flows::webhook;
-use crate::http::asked::Asked;
 use crate::http::customers::Customers;
 use crate::http::reply::Answer;
+use crate::http::request::Request;
 use crate::ports::RawNotice;
 use crate::wire;
 
@@ -18,12 +18,12 @@ pub(super) const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
 
 pub(super) async fn answer(
     customers: &Customers,
-    mut asked: Asked,
+    mut asked: Request,
     provider: &str,
     config: Option<&str>,
 ) -> Result<Answer, Refusal> {
-    let house = &customers.house;
-    let body = asked.read_body(NOTICE_LENGTH_MAX, &*house.clock).await?;
+    let cashier = &customers.cashier;
+    let body = asked.read_body(NOTICE_LENGTH_MAX, &*cashier.clock).await?;
     // What is no id is the id of no config, and is answered like one.
     let addressed = config.map(|text| ConfigId(text.parse().unwrap_or(0)));
     let notice = RawNotice {
@@ -33,9 +33,9 @@ pub(super) async fn answer(
         content_type: asked.content_type().into(),
         headers: headers(&asked),
         body,
-        received_time: house.clock.now(),
+        received_time: cashier.clock.now(),
     };
-    let outcome = webhook::receive(house, provider, addressed, notice, asked.asking()).await?;
+    let outcome = webhook::receive(cashier, provider, addressed, notice, asked.context()).await?;
     let answer = match outcome.acknowledgement {
         Some(own) => Answer::acknowledgement(own.status, &own.headers, own.body),
         None => Answer::fine(|out| {
@@ -45,7 +45,7 @@ pub(super) async fn answer(
     Ok(answer.after(outcome.provider_time))
 }
 
-fn headers(asked: &Asked) -> Arc<[(Box<str>, Box<str>)]> {
+fn headers(asked: &Request) -> Arc<[(Box<str>, Box<str>)]> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned().into_boxed_str();
     asked.headers.iter().map(|(name, value)| (name.as_str().into(), text(value))).collect()
 }

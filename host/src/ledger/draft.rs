@@ -1,7 +1,7 @@
 //! A decision in the making: it sees the books with its own changes on top, and takes the next ids.
 //! Dropping a draft leaves the books as they were.
 
-use cashier_core::aggregate::{Aggregate, Circumstances};
+use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
@@ -37,8 +37,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Place, moment and next operation id for a core decision.
-    pub fn circumstances(&self) -> Circumstances {
-        Circumstances { seq: self.seq, now: self.now, next_operation: OperationId(self.counters.operation + 1) }
+    pub fn context(&self) -> DecisionContext {
+        DecisionContext { seq: self.seq, now: self.now, next_operation: OperationId(self.counters.operation + 1) }
     }
 
     /// The transaction with its operations, as this draft leaves them.

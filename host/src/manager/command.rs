@@ -8,7 +8,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
 
-use crate::flows::{Asking, House};
+use crate::flows::{Cashier, RequestContext};
 use crate::wire::read::Fields;
 
 /// One command of the table.
@@ -22,11 +22,11 @@ pub struct Command {
 
 /// One use of a command.
 pub struct Call {
-    pub house: Arc<House>,
+    pub cashier: Arc<Cashier>,
     pub session: ManagerSession,
     /// The request's `data`, JSON as it was sent.
     pub data: Box<str>,
-    pub asking: Asking,
+    pub context: RequestContext,
 }
 
 impl Call {

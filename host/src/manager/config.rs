@@ -45,10 +45,10 @@ pub const DELETE: Command = Command {
 };
 
 fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
-    let picture = call.house.picture();
-    let page = page(call, &picture)?;
-    // Asked anew: how a module fares changes between two pictures.
-    let catalog = call.house.modules.catalog();
+    let snapshot = call.cashier.snapshot();
+    let page = page(call, &snapshot)?;
+    // Request anew: how a module fares changes between two snapshots.
+    let catalog = call.cashier.modules.catalog();
     let lines = module::visible(&catalog, &call.session);
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
@@ -62,8 +62,8 @@ fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
 }
 
 fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
-    let picture = call.house.picture();
-    let page = page(call, &picture)?;
+    let snapshot = call.cashier.snapshot();
+    let page = page(call, &snapshot)?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
         fields.array("rows", &page.rows, |out, row| config::write(out, row)).number("count", page.count);
@@ -71,9 +71,9 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-fn page<'p>(call: &Call, picture: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
+fn page<'p>(call: &Call, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
-    let seen = picture.configs().filter_map(|served| {
+    let seen = snapshot.configs().filter_map(|served| {
         let row = &*served.config;
         if call.session.sees(&row.brand) {
             Some(Cow::Borrowed(row))
@@ -101,7 +101,7 @@ async fn update(call: Call) -> Result<Vec<u8>, Refusal> {
 }
 
 async fn save(call: Call, edit: ConfigEdit) -> Result<Vec<u8>, Refusal> {
-    let saved = configure::save_config(&call.house, call.session, edit, call.asking).await?;
+    let saved = configure::save_config(&call.cashier, call.session, edit, call.context).await?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
         fields.value("provider", |out| config::write(out, &saved));
@@ -112,6 +112,6 @@ async fn save(call: Call, edit: ConfigEdit) -> Result<Vec<u8>, Refusal> {
 /// Disables; the record stays, because old money rests on it.
 async fn delete(call: Call) -> Result<Vec<u8>, Refusal> {
     let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), enabled: Some(false), ..ConfigEdit::default() };
-    configure::save_config(&call.house, call.session, edit, call.asking).await?;
+    configure::save_config(&call.cashier, call.session, edit, call.context).await?;
     Ok(br#"{"data":"OK"}"#.to_vec())
 }

@@ -30,8 +30,8 @@ pub const UPDATE: Command = Command {
 };
 
 fn get(call: &Call) -> Result<Vec<u8>, Refusal> {
-    let picture = call.house.picture();
-    let found = picture.customer_override(OverrideId(call.id()?)).filter(|row| call.session.sees(&row.brand));
+    let snapshot = call.cashier.snapshot();
+    let found = snapshot.customer_override(OverrideId(call.id()?)).filter(|row| call.session.sees(&row.brand));
     match found {
         Some(row) => Ok(shown(row)),
         None => Err(Refusal::new(RefusalCode::NotFound, "there is no such override")),
@@ -41,8 +41,8 @@ fn get(call: &Call) -> Result<Vec<u8>, Refusal> {
 /// In table form, as its published page says: a structure and rows of values in that order.
 fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
-    let picture = call.house.picture();
-    let seen = picture.overrides().filter(|row| call.session.sees(&row.brand));
+    let snapshot = call.cashier.snapshot();
+    let seen = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
     let page = filter.page(seen);
     let mut out = Vec::with_capacity(512 + page.rows.len() * 160);
     write::object(&mut out, |fields| {
@@ -56,7 +56,7 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
 
 async fn update(call: Call) -> Result<Vec<u8>, Refusal> {
     let edit = customer_override::read(call.data.as_bytes())?;
-    let saved = configure::save_override(&call.house, call.session, edit, call.asking).await?;
+    let saved = configure::save_override(&call.cashier, call.session, edit, call.context).await?;
     Ok(shown(&saved))
 }
 

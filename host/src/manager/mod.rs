@@ -1,4 +1,4 @@
-//! The manager API: one table of commands behind whatever door brings a message (API.md section 4). It reads the
+//! The manager API: one table of commands behind whatever listener brings a message (API.md section 4). It reads the
 //! envelope, asks who is speaking, finds the command and wraps its answer; each command is in the file of its noun.
 //! It knows no socket.
 
@@ -18,11 +18,11 @@ use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
 use self::command::{Call, Command};
-use crate::flows::{Asking, House};
+use crate::flows::{Cashier, RequestContext};
 use crate::wire::envelope::{self, Envelope};
 use crate::wire::read::shown;
 
-/// Bytes of one message on every manager door (API.md section 4).
+/// Bytes of one message on every manager listener (API.md section 4).
 pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 
 /// Every command there is.
@@ -40,23 +40,28 @@ pub const COMMANDS: &[Command] = &[
     module::LIST,
 ];
 
-/// Who a token speaks for. The doors check tokens; commands get the proof.
+/// Who a token speaks for. The listeners check tokens; commands get the proof.
 pub trait Tokens: Send + Sync {
     fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal>;
 }
 
 /// What the commands work with.
 pub struct Desk {
-    pub house: Arc<House>,
+    pub cashier: Arc<Cashier>,
     pub tokens: Arc<dyn Tokens>,
 }
 
-/// Answers one message with its number and the whole envelope. `authorization` is the door's own token, used where the
+/// Answers one message with its number and the whole envelope. `authorization` is the listener's own token, used where the
 /// message carries none.
-pub async fn answer(desk: &Desk, message: &[u8], authorization: Option<&str>, asking: Asking) -> (u16, Vec<u8>) {
+pub async fn answer(
+    desk: &Desk,
+    message: &[u8],
+    authorization: Option<&str>,
+    context: RequestContext,
+) -> (u16, Vec<u8>) {
     match envelope::read(message) {
         Ok(envelope) => {
-            let result = run(desk, &envelope, authorization, asking).await;
+            let result = run(desk, &envelope, authorization, context).await;
             envelope::write(envelope.ext_id, &result)
         }
         Err((ext_id, refusal)) => envelope::write(ext_id, &Err(refusal)),
@@ -67,16 +72,16 @@ async fn run(
     desk: &Desk,
     envelope: &Envelope<'_>,
     authorization: Option<&str>,
-    asking: Asking,
+    context: RequestContext,
 ) -> Result<Vec<u8>, Refusal> {
     let token = envelope.token.as_deref().or(authorization);
-    let session = desk.tokens.manager(token, desk.house.clock.now())?;
+    let session = desk.tokens.manager(token, desk.cashier.clock.now())?;
     let command = COMMANDS.iter().find(|known| *known.name == *envelope.command).ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(&envelope.command)))
     })?;
     if !(command.may)(session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
-    let call = Call { house: Arc::clone(&desk.house), session, data: envelope.data.into(), asking };
+    let call = Call { cashier: Arc::clone(&desk.cashier), session, data: envelope.data.into(), context };
     (command.run)(call).await
 }

@@ -20,8 +20,8 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     if call.session.brand().is_some() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "module commands are for sessions of every brand"));
     }
-    // Asked anew: how a module fares changes between two pictures.
-    let lines = call.house.modules.catalog();
+    // Request anew: how a module fares changes between two snapshots.
+    let lines = call.cashier.modules.catalog();
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
         fields.array("rows", lines.iter(), write).number("count", lines.len() as u64);

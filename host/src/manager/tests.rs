@@ -1,4 +1,4 @@
-//! The manager commands against the test house: the published pages, brand scope, and what a client may do wrong.
+//! The manager commands against the test cashier: the published pages, brand scope, and what a client may do wrong.
 
 use cashier_core::ids::{CustomerId, Login, ManagerId};
 use cashier_core::session::{CustomerSession, Role};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::flows::deposit;
-use crate::test_house::TestHouse;
+use crate::test_cashier::TestCashier;
 use crate::wire::customer_override::tests::PUBLISHED_REQUEST;
 
 /// Tokens of the test: `<role>` or `<role>@<brand>`.
@@ -29,20 +29,20 @@ impl Tokens for Words {
 }
 
 struct Office {
-    world: TestHouse,
+    world: TestCashier,
     desk: Desk,
 }
 
 impl Office {
     fn open() -> Self {
-        let world = TestHouse::new();
-        let desk = Desk { house: Arc::clone(&world.house), tokens: Arc::new(Words) };
+        let world = TestCashier::new();
+        let desk = Desk { cashier: Arc::clone(&world.cashier), tokens: Arc::new(Words) };
         Self { world, desk }
     }
 
     async fn say(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
-        let asking = Asking { request_id: "r".into(), ip: "".into(), locale: "".into() };
-        let (number, bytes) = answer(&self.desk, message.as_bytes(), authorization, asking).await;
+        let context = RequestContext { request_id: "r".into(), ip: "".into(), locale: "".into() };
+        let (number, bytes) = answer(&self.desk, message.as_bytes(), authorization, context).await;
         (number, String::from_utf8(bytes).unwrap())
     }
 
@@ -66,8 +66,8 @@ impl Office {
         let json = br#"{"login":2000009,"provider":"stripe","amount":250.0,"currency":"USD"}"#;
         let request = crate::wire::deposit::read(json, session.customer_id()).unwrap();
         assert_eq!(request.login, Login(2_000_009));
-        let asking = Asking { request_id: "r".into(), ip: "".into(), locale: "".into() };
-        deposit::deposit(&self.world.house, &session, request, asking).await.unwrap();
+        let context = RequestContext { request_id: "r".into(), ip: "".into(), locale: "".into() };
+        deposit::deposit(&self.world.cashier, &session, request, context).await.unwrap();
     }
 }
 
@@ -188,7 +188,7 @@ async fn configs_are_made_changed_disabled_and_guarded() {
     let whole = made["provider"].to_string();
     let (_, again) = office.command("manager@ion4", update, &whole).await;
     assert_eq!(again["provider"], made["provider"]);
-    let kept = office.world.house.picture().config(cashier_core::ids::ConfigId(id)).unwrap().config.clone();
+    let kept = office.world.cashier.snapshot().config(cashier_core::ids::ConfigId(id)).unwrap().config.clone();
     assert_eq!(kept.secret_key.expose(), "CANARY");
 
     let wrong = [

@@ -21,7 +21,7 @@ pub const LIST: Command = Command {
 };
 
 async fn get(call: Call) -> Result<Vec<u8>, Refusal> {
-    let found = transactions::one(&call.house, &call.session, TransactionId(call.id()?)).await?;
+    let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
         fields.value("transaction", |out| transaction::write(out, &found.transaction, View::Manager)).array(
@@ -36,7 +36,7 @@ async fn get(call: Call) -> Result<Vec<u8>, Refusal> {
 async fn list(call: Call) -> Result<Vec<u8>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
-    let page = transactions::list(&call.house, &scope, &filter).await?;
+    let page = transactions::list(&call.cashier, &scope, &filter).await?;
     let mut out = Vec::with_capacity(256 + page.rows.len() * 160);
     write::object(&mut out, |fields| {
         fields

@@ -1,5 +1,5 @@
 //! The plugin host as the flows see it: the catalog, validation, new gateways, and reloading plugins.toml while the
-//! house runs. Which file came to what is `shelf`; what a gateway does is `gateways`.
+//! cashier runs. Which file came to what is `shelf`; what a gateway does is `gateways`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +9,11 @@ use cashier_core::provider_config::ProviderConfig;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::gateways::{self, Parts};
-use super::network::Networks;
-use super::plugins_toml::PluginsToml;
-use super::probe::Probe;
-use super::shelf::{Loader, Outcome, Report, Shelf};
+use super::loading::plugins_toml::PluginsToml;
+use super::loading::probe::Probe;
+use crate::plugins::calling::gateway::{self, Parts};
+use crate::plugins::egress::port::Networks;
+use crate::plugins::loading::registry::{Loader, ModuleRegistry, Outcome, Report};
 use crate::ports::{CatalogLine, Clock, Entropy, Gateway, Modules};
 
 /// Where things are.
@@ -27,7 +27,7 @@ pub struct PluginSettings {
     pub module_folders: Vec<PathBuf>,
     /// The program that knows `module-probe`: this one.
     pub program: PathBuf,
-    /// What providers reach the house under, without a slash at the end; config n's notices arrive at
+    /// What providers reach the cashier under, without a slash at the end; config n's notices arrive at
     /// `<public_url>/cashier/webhook/<provider>/<n>`.
     pub public_url: String,
 }
@@ -44,7 +44,7 @@ pub struct World {
 pub struct Plugins {
     settings: PluginSettings,
     world: World,
-    shelf: ArcSwap<Shelf>,
+    shelf: ArcSwap<ModuleRegistry>,
     /// One load at a time.
     loading: Mutex<()>,
 }
@@ -106,7 +106,7 @@ impl Modules for Plugins {
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
         let Some(parts) = self.parts(config) else { return futures_util::future::ready(Ok(())).boxed() };
         let config = config.clone();
-        async move { gateways::validate(&config, &parts).await }.boxed()
+        async move { gateway::validate(&config, &parts).await }.boxed()
     }
 
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>> {
@@ -116,7 +116,7 @@ impl Modules for Plugins {
         };
         let (config, generation) = (config.clone(), Arc::clone(&parts.loaded.generation));
         async move {
-            let (live, gateway) = gateways::open(&config, parts).await?;
+            let (live, gateway) = gateway::open(&config, parts).await?;
             generation.joined(&live);
             Ok(gateway)
         }

@@ -1,27 +1,16 @@
 //! The plugin host: finds, proves, loads and contains provider modules, and is the only network they have.
 //!
-//! plugins.toml (`plugins_toml`) → private copy, probe, open (`library`, `probe`, `symbols`) → `shelf` → `catalog`;
-//! config → `convert` → `module_thread` + `exchange` → `endings`, all of it held by a gateway (`gateways`).
+//! plugins.toml → private copy, probe, open, registry (`loading`) → `catalog`; config → a gateway that drives exchanges on
+//! the module's thread (`calling`); requests of modules leave through `egress`.
 
-mod breaker;
-mod call_failures;
+mod calling;
 mod catalog;
-mod convert;
 mod egress;
-mod endings;
-mod exchange;
-mod gateways;
-pub mod http_client;
-mod kept;
-mod library;
 pub mod limits;
-mod module_thread;
-pub mod network;
-pub mod plugins_toml;
-pub mod probe;
-mod shelf;
-mod symbols;
-mod thread_places;
+mod loading;
+mod thread_slots;
 
-pub use catalog::{PluginSettings, Plugins, World};
-pub use shelf::{Outcome, Report};
+pub use self::catalog::{PluginSettings, Plugins, World};
+pub use self::egress::{http_client, port};
+pub use self::loading::registry::{Outcome, Report};
+pub use self::loading::{plugins_toml, probe};

@@ -1,10 +1,10 @@
 //! Facts, refs and normalized updates as the JSON kept in a column: private twins of the domain types, which stay free
 //! of serialization. Every variant and field is named here, so that the compiler tells when a twin falls behind.
 
-use cashier_core::facts::{Doubt, Heard, PersonFact, ProviderFact};
+use cashier_core::facts::{PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::{Reference, Seq};
 use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, Stated, Update};
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::{ProviderStatus, TransactionStatus};
@@ -14,22 +14,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// Appends `[[seq, at, fact], …]`; nothing when there are none.
-pub(super) fn write_provider_facts(facts: &[Heard<ProviderFact>], out: &mut Vec<u8>) -> serde_json::Result<()> {
+pub(super) fn write_provider_facts(facts: &[Recorded<ProviderFact>], out: &mut Vec<u8>) -> serde_json::Result<()> {
     write_lines(facts, out, |heard| ProviderLineOut(heard.seq.0, heard.at.0, &heard.fact))
 }
 
-pub(super) fn read_provider_facts(text: &str) -> serde_json::Result<Vec<Heard<ProviderFact>>> {
+pub(super) fn read_provider_facts(text: &str) -> serde_json::Result<Vec<Recorded<ProviderFact>>> {
     let lines: Vec<ProviderLine> = serde_json::from_str(text)?;
-    Ok(lines.into_iter().map(|ProviderLine(seq, at, fact)| Heard { seq: Seq(seq), at: UnixTime(at), fact }).collect())
+    Ok(lines
+        .into_iter()
+        .map(|ProviderLine(seq, at, fact)| Recorded { seq: Seq(seq), at: UnixTime(at), fact })
+        .collect())
 }
 
-pub(super) fn write_person_facts(facts: &[Heard<PersonFact>], out: &mut Vec<u8>) -> serde_json::Result<()> {
+pub(super) fn write_person_facts(facts: &[Recorded<PersonFact>], out: &mut Vec<u8>) -> serde_json::Result<()> {
     write_lines(facts, out, |heard| PersonLineOut(heard.seq.0, heard.at.0, &heard.fact))
 }
 
-pub(super) fn read_person_facts(text: &str) -> serde_json::Result<Vec<Heard<PersonFact>>> {
+pub(super) fn read_person_facts(text: &str) -> serde_json::Result<Vec<Recorded<PersonFact>>> {
     let lines: Vec<PersonLine> = serde_json::from_str(text)?;
-    Ok(lines.into_iter().map(|PersonLine(seq, at, fact)| Heard { seq: Seq(seq), at: UnixTime(at), fact }).collect())
+    Ok(lines.into_iter().map(|PersonLine(seq, at, fact)| Recorded { seq: Seq(seq), at: UnixTime(at), fact }).collect())
 }
 
 /// Appends `[[kind, value], …]`; nothing when there are none.
@@ -73,9 +76,9 @@ pub(super) fn read_replaced(text: &str) -> serde_json::Result<Vec<ReplacedSecret
 }
 
 fn write_lines<'a, F, L: Serialize>(
-    facts: &'a [Heard<F>],
+    facts: &'a [Recorded<F>],
     out: &mut Vec<u8>,
-    line: impl Fn(&'a Heard<F>) -> L,
+    line: impl Fn(&'a Recorded<F>) -> L,
 ) -> serde_json::Result<()> {
     if facts.is_empty() {
         return Ok(());
@@ -100,24 +103,55 @@ struct PersonLine(u64, i64, #[serde(with = "PersonFactTwin")] PersonFact);
 enum ProviderFactTwin {
     Accepted,
     Unanswered,
-    AdvanceWanted { event: Box<str> },
-    Confirmed { payment: Box<str>, minor: i64 },
-    Declined { reason: Box<str> },
-    Cancelled { reason: Box<str> },
-    Refund { id: Box<str>, minor: i64 },
-    RefundedTotal { minor: i64 },
-    Chargeback { id: Box<str>, minor: i64 },
-    ChargebackReversed { id: Box<str> },
-    Doubt(#[serde(with = "DoubtTwin")] Doubt),
+    AdvanceWanted {
+        event: Box<str>,
+    },
+    Confirmed {
+        payment: Box<str>,
+        minor: i64,
+    },
+    Declined {
+        reason: Box<str>,
+    },
+    Cancelled {
+        reason: Box<str>,
+    },
+    Refund {
+        id: Box<str>,
+        minor: i64,
+    },
+    RefundedTotal {
+        minor: i64,
+    },
+    Chargeback {
+        id: Box<str>,
+        minor: i64,
+    },
+    ChargebackReversed {
+        id: Box<str>,
+    },
+    #[serde(rename = "doubt")]
+    ReviewHold(#[serde(with = "ReviewHoldRow")] ReviewHold),
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Doubt", rename_all = "snake_case")]
-enum DoubtTwin {
+#[serde(remote = "ReviewHold", rename_all = "snake_case")]
+enum ReviewHoldRow {
     OutcomeUnknown,
-    AmountUnstated { payment: Box<str> },
-    Mismatch { what: Box<str>, expected: Box<str>, stated: Box<str>, stated_minor: Option<i64> },
-    Look { word: Box<str> },
+    AmountUnstated {
+        payment: Box<str>,
+    },
+    Mismatch {
+        what: Box<str>,
+        expected: Box<str>,
+        stated: Box<str>,
+        stated_minor: Option<i64>,
+    },
+    #[serde(rename = "look")]
+    Requested {
+        #[serde(rename = "word")]
+        status: Box<str>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,7 +180,7 @@ struct UpdateTwin {
     status: ProviderStatus,
     payment_id: Box<str>,
     #[serde(with = "maybe_stated")]
-    amount: Option<Stated>,
+    amount: Option<StatedAmount>,
     #[serde(with = "maybe_refund")]
     refund: Option<RefundStatement>,
     #[serde(with = "maybe_dispute")]
@@ -158,7 +192,7 @@ struct UpdateTwin {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Stated", rename_all = "snake_case")]
+#[serde(remote = "StatedAmount", rename_all = "snake_case")]
 enum StatedTwin {
     Exact(#[serde(with = "money")] Money),
     Unreadable(Box<str>),
@@ -169,7 +203,7 @@ enum StatedTwin {
 struct RefundTwin {
     id: Box<str>,
     #[serde(with = "StatedTwin")]
-    amount: Stated,
+    amount: StatedAmount,
     #[serde(with = "ReachTwin")]
     reach: Reach,
 }
@@ -186,7 +220,7 @@ enum ReachTwin {
 struct DisputeTwin {
     id: Box<str>,
     #[serde(with = "maybe_stated")]
-    amount: Option<Stated>,
+    amount: Option<StatedAmount>,
 }
 
 /// A twin of `Option<T>` where `T` has a twin.
@@ -212,7 +246,7 @@ macro_rules! maybe {
     };
 }
 
-maybe!(maybe_stated, Stated, "StatedTwin");
+maybe!(maybe_stated, StatedAmount, "StatedTwin");
 maybe!(maybe_refund, RefundStatement, "RefundTwin");
 maybe!(maybe_dispute, DisputeStatement, "DisputeTwin");
 

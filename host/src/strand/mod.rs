@@ -8,12 +8,12 @@ pub mod bodies;
 mod columns;
 mod json;
 mod load;
+mod quarantine;
 mod rows;
 mod schema;
 pub mod seal;
 mod sqlite;
 mod thread;
-mod unproven;
 
 #[cfg(test)]
 mod tests;

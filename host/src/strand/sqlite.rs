@@ -9,10 +9,10 @@ use cashier_core::change::Commit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::columns::sql_fault;
+use super::quarantine::Unproven;
 use super::rows::{Scratch, Writer, counters};
 use super::seal::Seal;
 use super::thread::Store;
-use super::unproven::Unproven;
 use super::{load, schema};
 use crate::ports::{Fault, Loaded};
 use crate::private_files;

@@ -137,7 +137,7 @@ impl TradingServer for Embedded {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
         match self.account_shown(login) {
             Ok(facts) => Box::pin(std::future::ready(Ok(facts))),
-            // Asking the thread makes it read the disk anew.
+            // A request to the thread makes it read the disk anew.
             Err(_) => {
                 let answer = self.ask(move |answer| Work::Account { login, answer });
                 Box::pin(async move { answer.await.ok_or_else(not_answered) })

@@ -1,5 +1,5 @@
 //! Trading servers: who owns customers, accounts and balances. Only these files speak SQL about balances; the rest of
-//! the house knows the port `TradingServer`.
+//! the cashier knows the port `TradingServer`.
 
 pub mod embedded;
 mod entry;

@@ -37,7 +37,7 @@ const WORLD: &str = r#"{
   ]
 }"#;
 
-fn house() -> (TempDir, Embedded) {
+fn cashier() -> (TempDir, Embedded) {
     let folder = tempfile::tempdir().unwrap();
     let trading = Embedded::open(folder.path()).unwrap();
     // The command line imports from a thread of its own too: waiting blocks.
@@ -112,7 +112,7 @@ async fn each_posting_moves_its_balance_or_says_why_not() {
         (100, i64::MAX, "USD", Deposit, "posted 8", "92233720368547758.07 USD"),
         (100, 1, "USD", Deposit, "INVALID_AMOUNT", "92233720368547758.07 USD"),
     ];
-    let (_folder, trading) = house();
+    let (_folder, trading) = cashier();
     for (key, (login, minor, code, reason, outcome, after)) in (1..).zip(table) {
         let asked = posting(key, login, minor, code, reason);
         assert_eq!(post(&trading, asked).await, outcome, "posting {key}");
@@ -130,7 +130,7 @@ async fn each_posting_moves_its_balance_or_says_why_not() {
 
 #[tokio::test]
 async fn a_key_is_posted_once_and_refused_with_other_values() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     let same = other(|posting| {
@@ -171,7 +171,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_crowd_posts_each_key_once() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     let trading = Arc::new(trading);
     let mut crowd = tokio::task::JoinSet::new();
     // 64 at once, every key asked for by four of them.
@@ -190,9 +190,9 @@ async fn a_crowd_posts_each_key_once() {
 
 #[tokio::test]
 async fn what_was_answered_survives_a_copy_of_the_files_taken_at_that_moment() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
-    // As after a power cut: the files as they lie, with the house still running.
+    // As after a power cut: the files as they lie, with the cashier still running.
     let wreck = tempfile::tempdir().unwrap();
     for name in ["trading.db", "trading.db-wal"] {
         std::fs::copy(folder.path().join(name), wreck.path().join(name)).unwrap();
@@ -204,7 +204,7 @@ async fn what_was_answered_survives_a_copy_of_the_files_taken_at_that_moment() {
 
 #[tokio::test]
 async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     let intruder = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "unknown");
@@ -223,7 +223,7 @@ async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
 #[tokio::test]
 async fn the_files_are_their_owners_alone_also_when_they_were_not() {
     use std::os::unix::fs::PermissionsExt;
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     drop(trading);
     let path = |name: &str| folder.path().join(name);
     std::fs::set_permissions(path("trading.db"), PermissionsExt::from_mode(0o644)).unwrap();
@@ -237,7 +237,7 @@ async fn the_files_are_their_owners_alone_also_when_they_were_not() {
 
 #[tokio::test]
 async fn the_database_has_one_owner_at_a_time() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
     let holder = format!("process {} holds the lock file", std::process::id());
     assert!(refused.contains(&holder) && refused.contains("trading.lock"), "{refused}");
@@ -258,7 +258,7 @@ async fn a_newer_database_is_not_touched() {
 
 #[tokio::test]
 async fn facts_of_an_account_are_told_at_once() {
-    let (_folder, trading) = house();
+    let (_folder, trading) = cashier();
     let usd = Currency::from_code("USD").unwrap();
     let expected = AccountFacts {
         customer: Customer {
@@ -291,7 +291,7 @@ async fn facts_of_an_account_are_told_at_once() {
 
 #[tokio::test]
 async fn a_part_is_changed_by_stating_it_anew() {
-    let (_folder, trading) = house();
+    let (_folder, trading) = cashier();
     let known = trading.customer(CustomerId(5)).unwrap().unwrap();
     let barred = Customer { status: 3, ..Customer::clone(&known) };
     let report = trading.admit(Roster { customers: vec![barred], ..Roster::default() }).await.unwrap();

@@ -53,11 +53,11 @@ codes! {
         MANUAL_REVIEW = 8,
     }
 
-    /// Whether a notice is genuine. An unknown code is `CANNOT_TELL`.
+    /// Whether a notice was verified. An unknown code is `UNDETERMINED`.
     VerdictCode {
-        GENUINE = 0,
-        NOT_GENUINE = 1,
-        CANNOT_TELL = 2,
+        VERIFIED = 0,
+        REJECTED = 1,
+        UNDETERMINED = 2,
     }
 
     /// What the customer does next. An unknown code is `WAIT`.

@@ -318,7 +318,7 @@ fn the_codes_keep_their_numbers() {
                 StatusCode::MANUAL_REVIEW.0,
             ],
         ),
-        ("verdict", vec![VerdictCode::GENUINE.0, VerdictCode::NOT_GENUINE.0, VerdictCode::CANNOT_TELL.0]),
+        ("verdict", vec![VerdictCode::VERIFIED.0, VerdictCode::REJECTED.0, VerdictCode::UNDETERMINED.0]),
         ("next", vec![NextCode::NONE.0, NextCode::REDIRECT.0, NextCode::INSTRUCTIONS.0, NextCode::WAIT.0]),
         ("reach", vec![ReachCode::DELTA.0, ReachCode::TOTAL_SO_FAR.0]),
         (

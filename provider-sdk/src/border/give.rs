@@ -12,9 +12,9 @@ use cashier_provider_abi::v1::{
 };
 
 use crate::{
-    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpRequest,
-    Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef, Refund,
-    RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
+    Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
+    HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
+    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
 };
 
 pub(crate) fn step<T, R>(step: Step<T>, give: impl FnOnce(T) -> R) -> StepV1<R> {
@@ -27,10 +27,10 @@ pub(crate) fn step<T, R>(step: Step<T>, give: impl FnOnce(T) -> R) -> StepV1<R> 
         bag: RVec::new(),
     };
     match step {
-        Step::Send { request, keep } => {
+        Step::Send { request, cache } => {
             record.kind = StepCode::SEND;
             record.send = ROption::RSome(self::request(request));
-            record.keep = keep.map(self::keep).into();
+            record.keep = cache.map(self::cache).into();
         }
         Step::Done(value) => {
             record.kind = StepCode::DONE;
@@ -87,11 +87,11 @@ pub(crate) fn created(created: PaymentCreated) -> CreatedV1 {
 
 pub(crate) fn verdict(verdict: WebhookVerdict) -> VerdictV1 {
     let (kind, updates, acknowledgement, reason) = match verdict {
-        WebhookVerdict::Genuine { updates, acknowledgement } => {
-            (VerdictCode::GENUINE, updates, acknowledgement, String::new())
+        WebhookVerdict::Verified { updates, acknowledgement } => {
+            (VerdictCode::VERIFIED, updates, acknowledgement, String::new())
         }
-        WebhookVerdict::NotGenuine(reason) => (VerdictCode::NOT_GENUINE, Vec::new(), None, reason),
-        WebhookVerdict::CannotTell(reason) => (VerdictCode::CANNOT_TELL, Vec::new(), None, reason),
+        WebhookVerdict::Rejected(reason) => (VerdictCode::REJECTED, Vec::new(), None, reason),
+        WebhookVerdict::Undetermined(reason) => (VerdictCode::UNDETERMINED, Vec::new(), None, reason),
     };
     VerdictV1 {
         kind,
@@ -160,8 +160,8 @@ fn request(request: HttpRequest) -> RequestV1 {
     }
 }
 
-fn keep(keep: Keep) -> KeepV1 {
-    KeepV1 { name: keep.name.into(), seconds: keep.seconds }
+fn cache(policy: CachePolicy) -> KeepV1 {
+    KeepV1 { name: policy.name.into(), seconds: policy.ttl_seconds }
 }
 
 fn acknowledgement(acknowledgement: Acknowledgement) -> AcknowledgementV1 {

@@ -13,15 +13,15 @@ use cashier_provider_abi::v1::{
 };
 
 use crate::{
-    Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpRequest,
-    Keep, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef, Refund,
-    RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
+    Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
+    HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
+    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
 };
 
 pub(crate) fn step<R, T>(record: StepV1<R>, take: impl FnOnce(R) -> T) -> Step<T> {
     match record.kind {
         StepCode::SEND => match record.send.into_option().and_then(request) {
-            Some(request) => Step::Send { request, keep: record.keep.into_option().map(keep) },
+            Some(request) => Step::Send { request, cache: record.keep.into_option().map(cache) },
             None => puzzling("a request this host cannot send"),
         },
         StepCode::DONE => match record.done {
@@ -88,13 +88,13 @@ pub(crate) fn created(record: CreatedV1) -> PaymentCreated {
 
 pub(crate) fn verdict(record: VerdictV1) -> WebhookVerdict {
     match record.kind {
-        VerdictCode::GENUINE => WebhookVerdict::Genuine {
+        VerdictCode::VERIFIED => WebhookVerdict::Verified {
             updates: record.updates.into_vec().into_iter().map(update).collect(),
             acknowledgement: record.acknowledgement.into_option().map(acknowledgement),
         },
-        VerdictCode::NOT_GENUINE => WebhookVerdict::NotGenuine(record.reason.into()),
-        VerdictCode::CANNOT_TELL => WebhookVerdict::CannotTell(record.reason.into()),
-        VerdictCode(code) => WebhookVerdict::CannotTell(format!(
+        VerdictCode::REJECTED => WebhookVerdict::Rejected(record.reason.into()),
+        VerdictCode::UNDETERMINED => WebhookVerdict::Undetermined(record.reason.into()),
+        VerdictCode(code) => WebhookVerdict::Undetermined(format!(
             "the module answered with verdict {code}, which this host does not know"
         )),
     }
@@ -167,8 +167,8 @@ fn request(record: RequestV1) -> Option<HttpRequest> {
     })
 }
 
-fn keep(record: KeepV1) -> Keep {
-    Keep { name: record.name.into(), seconds: record.seconds }
+fn cache(record: KeepV1) -> CachePolicy {
+    CachePolicy { name: record.name.into(), ttl_seconds: record.seconds }
 }
 
 fn acknowledgement(record: AcknowledgementV1) -> Acknowledgement {

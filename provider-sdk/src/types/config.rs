@@ -37,7 +37,7 @@ pub struct ProviderConfig {
 
 impl ProviderConfig {
     /// The webhook secret and its predecessors that still hold, empty ones left out. An empty list
-    /// means that nothing can be verified: answer `CannotTell`.
+    /// means that nothing can be verified: answer `Undetermined`.
     pub fn webhook_secrets(&self) -> Vec<Secret> {
         std::iter::once(&self.webhook_secret)
             .chain(&self.previous_webhook_secrets)

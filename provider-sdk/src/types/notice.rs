@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Pairs, ProviderFailure, StatusUpdate};
 use crate::http::find_header;
-use crate::signature::Genuine;
+use crate::signature::SignatureProof;
 
 /// What a provider sent, byte for byte.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl WebhookNotice {
     /// # Errors
     /// `UnreadableAnswer` when it is not JSON: the host keeps such a notice. The body itself is not
     /// quoted: it may hold secrets.
-    pub fn json(&self, _: &Genuine) -> Result<Value, ProviderFailure> {
+    pub fn json(&self, _: &SignatureProof) -> Result<Value, ProviderFailure> {
         serde_json::from_slice(&self.body).map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))
     }
 }
@@ -63,34 +63,34 @@ impl fmt::Debug for WebhookNotice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookVerdict {
     /// It is. `updates` may be empty: a ping, a report that matters to no payment.
-    Genuine {
+    Verified {
         updates: Vec<StatusUpdate>,
         /// The answer the provider wants; the host's own where absent.
         acknowledgement: Option<Acknowledgement>,
     },
     /// It is not: a wrong or missing signature, too old, for another merchant.
-    NotGenuine(String),
+    Rejected(String),
     /// Nobody can say: no secret is configured.
-    CannotTell(String),
+    Undetermined(String),
 }
 
 impl WebhookVerdict {
     /// Genuine and saying nothing about a payment.
-    pub fn nothing_to_do() -> Self {
+    pub fn no_updates() -> Self {
         Self::updates(Vec::new())
     }
 
     /// Genuine, acknowledged in the host's own words.
     pub fn updates(updates: Vec<StatusUpdate>) -> Self {
-        Self::Genuine { updates, acknowledgement: None }
+        Self::Verified { updates, acknowledgement: None }
     }
 
-    pub fn not_genuine(reason: impl Into<String>) -> Self {
-        Self::NotGenuine(reason.into())
+    pub fn rejected(reason: impl Into<String>) -> Self {
+        Self::Rejected(reason.into())
     }
 
-    pub fn cannot_tell(reason: impl Into<String>) -> Self {
-        Self::CannotTell(reason.into())
+    pub fn undetermined(reason: impl Into<String>) -> Self {
+        Self::Undetermined(reason.into())
     }
 }
 

@@ -45,7 +45,7 @@ impl PaymentOrder {
     ///
     /// # Errors
     /// `RefusedRequest` where it is empty, longer than 255 bytes or not visible ASCII.
-    pub fn sound_key(&self) -> Result<&str, ProviderFailure> {
+    pub fn checked_idempotency_key(&self) -> Result<&str, ProviderFailure> {
         let key = self.idempotency_key.as_str();
         let sound = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         sound.then_some(key).ok_or_else(|| {
@@ -78,7 +78,7 @@ impl PaymentCreated {
     ///
     /// # Errors
     /// `UnreadableAnswer` where it stands at a word the module does not know: the outcome is unknown.
-    pub fn standing(update: StatusUpdate, next: NextAction) -> Result<Self, ProviderFailure> {
+    pub fn from_update(update: StatusUpdate, next: NextAction) -> Result<Self, ProviderFailure> {
         if update.status == NormalizedStatus::Unknown {
             return Err(ProviderFailure::unreadable(format!(
                 "the created payment stands at {}, which this module does not know",

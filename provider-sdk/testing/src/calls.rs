@@ -6,58 +6,58 @@ use cashier_provider_sdk::{
     ProviderConfig, Step,
 };
 
-use crate::harness::{Complaint, Harness, demand, sample_payment, sample_refund};
+use crate::harness::{ConformanceError, Harness, ensure, sample_payment, sample_refund};
 
 /// Steps an exchange may take: a token, the call and one more are usual; eight is a loop.
 const STEPS_MAX: usize = 8;
 
 /// The descriptor names what the host needs and contradicts itself nowhere.
-pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(), Complaint> {
+pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(), ConformanceError> {
     let said = descriptor::<P>()?;
     let code = &said.code;
     let in_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    demand((1..=64).contains(&code.len()) && code.chars().all(in_code), || {
+    ensure((1..=64).contains(&code.len()) && code.chars().all(in_code), || {
         format!("code {code:?} is not 1 to 64 of a-z, 0-9, _")
     })?;
-    demand(!said.name.is_empty(), || "name is empty".into())?;
-    demand(!said.version.is_empty(), || "version is empty".into())?;
-    demand(!said.methods.is_empty(), || "no methods".into())?;
-    demand(!said.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
+    ensure(!said.name.is_empty(), || "name is empty".into())?;
+    ensure(!said.version.is_empty(), || "version is empty".into())?;
+    ensure(!said.methods.is_empty(), || "no methods".into())?;
+    ensure(!said.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
     for host in &said.hosts {
-        demand(!host.is_empty() && !host.contains('/'), || format!("host {host:?} is not a bare host name"))?;
+        ensure(!host.is_empty() && !host.contains('/'), || format!("host {host:?} is not a bare host name"))?;
     }
     for (at, setting) in said.settings.iter().enumerate() {
         let key = &setting.key;
-        demand(!key.is_empty() && !setting.label.is_empty(), || format!("setting {key:?} has no key or no label"))?;
-        demand(!setting.secret || setting.default.is_none(), || format!("the secret setting {key:?} has a default"))?;
+        ensure(!key.is_empty() && !setting.label.is_empty(), || format!("setting {key:?} has no key or no label"))?;
+        ensure(!setting.secret || setting.default.is_none(), || format!("the secret setting {key:?} has a default"))?;
         let twice = said.settings.iter().skip(at.saturating_add(1)).any(|other| other.key == *key);
-        demand(!twice, || format!("setting {key:?} is named twice"))?;
+        ensure(!twice, || format!("setting {key:?} is named twice"))?;
     }
-    demand(said.capabilities.refund || !said.capabilities.partial_refund, || "partial refunds without refunds".into())
+    ensure(said.capabilities.refund || !said.capabilities.partial_refund, || "partial refunds without refunds".into())
 }
 
 /// The harness's configuration works.
-pub fn the_configuration_is_accepted<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn the_configuration_is_accepted<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     harness.instance::<P>().map(|_| ())
 }
 
 /// The canned replies lead to a created payment, with none left over.
-pub fn a_payment_is_created_with_the_canned_replies<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn the_canned_replies_create_a_payment<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let created = created(&harness.instance::<P>()?, harness)?;
     match &created.next {
-        NextAction::Redirect { url } => demand(url.starts_with("https://") || loopback(url), || {
+        NextAction::Redirect { url } => ensure(url.starts_with("https://") || loopback(url), || {
             format!("the redirect {url:?} is neither https nor loopback")
         }),
         NextAction::Instructions { json_text } => {
             let object = serde_json::from_str::<serde_json::Map<_, _>>(json_text);
-            demand(object.is_ok(), || "the instructions are no JSON object".into())
+            ensure(object.is_ok(), || "the instructions are no JSON object".into())
         }
         NextAction::Wait | NextAction::None => Ok(()),
     }
 }
 
 /// Every request goes to a host of the descriptor, or to where an endpoint setting points, over TLS.
-pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn requests_go_only_to_declared_hosts<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let said = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
     let mut allowed = said.hosts.clone();
@@ -65,14 +65,14 @@ pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harne
     for request in first_requests(&instance, harness, &said) {
         let url = &request.url;
         let host = host_of(url).unwrap_or_default();
-        demand(allowed.iter().any(|name| name == host), || {
+        ensure(allowed.iter().any(|name| name == host), || {
             format!("a request goes to {host:?}, which is none of {allowed:?}")
         })?;
-        demand(url.starts_with("https://") || loopback(url), || format!("{url:?} is neither https nor loopback"))?;
+        ensure(url.starts_with("https://") || loopback(url), || format!("{url:?} is neither https nor loopback"))?;
         for (name, value) in &request.headers {
             let token = !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
             let clean = value.bytes().all(|c| c == b'\t' || (b' '..=b'~').contains(&c));
-            demand(token && clean, || format!("the header {name:?} is malformed"))?;
+            ensure(token && clean, || format!("the header {name:?} is malformed"))?;
         }
     }
     // What judges and asks must be safe to repeat.
@@ -82,7 +82,7 @@ pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harne
         asking.push(sent(&instance.normalize_status(&notice, &[])));
     }
     for request in asking.into_iter().flatten() {
-        demand(request.safe_to_repeat, || format!("{request:?} asks, but is not marked as safe to repeat"))?;
+        ensure(request.safe_to_repeat, || format!("{request:?} asks, but is not marked as safe to repeat"))?;
     }
     Ok(())
 }
@@ -90,9 +90,9 @@ pub fn requests_go_where_the_descriptor_says<P: PaymentProvider>(harness: &Harne
 /// The request that creates the payment carries our reference and, where the provider keeps keys,
 /// the idempotency key; and it is not marked as safe to repeat: where its answer is lost, a payment
 /// may exist.
-pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
+pub fn a_creating_request_carries_key_and_reference<P: PaymentProvider>(
     harness: &Harness,
-) -> Result<(), Complaint> {
+) -> Result<(), ConformanceError> {
     let said = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
     let mut requests = Vec::new();
@@ -106,8 +106,8 @@ pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
     }
     let Harness { order, .. } = harness;
     let carry = |text: &str| requests.iter().any(|request| request.carries(text));
-    demand(carry(&order.reference), || "no request carries our reference".into())?;
-    demand(said.idempotency_window_seconds == 0 || carry(&order.idempotency_key), || {
+    ensure(carry(&order.reference), || "no request carries our reference".into())?;
+    ensure(said.idempotency_window_seconds == 0 || carry(&order.idempotency_key), || {
         "the descriptor names an idempotency window, and no request carries the key".into()
     })?;
     // A GET may ask for the order before it is created, but not every one of them only asks.
@@ -118,14 +118,14 @@ pub fn a_request_that_creates_carries_key_and_reference<P: PaymentProvider>(
     };
     let marked = ours().find(|request| request.safe_to_repeat && request.method != HttpMethod::Get);
     let marked = marked.or(ours().next().filter(|_| ours().all(|request| request.safe_to_repeat)));
-    demand(marked.is_none(), || format!("{marked:?} creates a payment, and is marked as safe to repeat"))
+    ensure(marked.is_none(), || format!("{marked:?} creates a payment, and is marked as safe to repeat"))
 }
 
 /// An answer that cannot be read is never a created payment and never a definite no: the request
 /// was sent, so money may have moved.
-pub fn an_answer_that_cannot_be_read_leaves_the_outcome_unknown<P: PaymentProvider>(
+pub fn an_unreadable_reply_leaves_the_outcome_unknown<P: PaymentProvider>(
     harness: &Harness,
-) -> Result<(), Complaint> {
+) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     let Some((_, before)) = harness.create_replies.split_last() else {
         return Ok(());
@@ -153,13 +153,13 @@ pub fn an_answer_that_cannot_be_read_leaves_the_outcome_unknown<P: PaymentProvid
             Step::Failed(failure) => !failure.kind.is_definite() && failure.kind != FailureKind::Panicked,
             Step::Send { .. } | Step::Done(_) | Step::Unsupported => false,
         };
-        demand(unknown, || format!("HTTP {status} {body:?} must leave the outcome unknown, got {step:?}"))?;
+        ensure(unknown, || format!("HTTP {status} {body:?} must leave the outcome unknown, got {step:?}"))?;
     }
     Ok(())
 }
 
 /// A capability that is offered answers; one that is not says `Unsupported`, whatever it is shown.
-pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn an_undeclared_capability_is_unsupported<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let said = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
     let payment = sample_payment(&harness.order, &said.primary_ref_kind);
@@ -173,7 +173,7 @@ pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(harness: &Harness)
             ("refund", offered.refund, instance.refund_payment(&refund, &replies)),
         ];
         for (name, offered, step) in calls {
-            demand(offered != (step == Step::Unsupported), || {
+            ensure(offered != (step == Step::Unsupported), || {
                 format!("{name}: offered is {offered}, the answer is {step:?}")
             })?;
         }
@@ -182,7 +182,7 @@ pub fn what_is_not_offered_is_unsupported<P: PaymentProvider>(harness: &Harness)
 }
 
 /// The same input gives the same step, on the same instance and on another.
-pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let kind = descriptor::<P>()?.primary_ref_kind;
     let (one, other) = (harness.instance::<P>()?, harness.instance::<P>()?);
     let everything = |instance: &Instance| {
@@ -208,15 +208,15 @@ pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) ->
         (notices, created, about)
     };
     let first = everything(&one);
-    demand(first == everything(&one), || "the same instance gave another answer the second time".into())?;
-    demand(first == everything(&other), || "another instance of the same configuration gave another answer".into())
+    ensure(first == everything(&one), || "the same instance gave another answer the second time".into())?;
+    ensure(first == everything(&other), || "another instance of the same configuration gave another answer".into())
 }
 
-pub(crate) fn descriptor<P: PaymentProvider>() -> Result<Descriptor, Complaint> {
-    ModuleV1::of::<P>().descriptor().map_err(|failure| Complaint::new(format!("no descriptor: {failure}")))
+pub(crate) fn descriptor<P: PaymentProvider>() -> Result<Descriptor, ConformanceError> {
+    ModuleV1::of::<P>().descriptor().map_err(|failure| ConformanceError::new(format!("no descriptor: {failure}")))
 }
 
-fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, Complaint> {
+fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, ConformanceError> {
     let canned = &harness.create_replies;
     for shown in 0..=canned.len().min(STEPS_MAX) {
         let replies = canned.get(..shown).unwrap_or_default();
@@ -224,11 +224,14 @@ fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, Com
             Step::Done(created) if shown == canned.len() => return Ok(created),
             Step::Send { .. } if shown < canned.len() => {}
             step @ (Step::Done(_) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported) => {
-                return Err(Complaint::new(format!("with {shown} of {} canned replies: {step:?}", canned.len())));
+                return Err(ConformanceError::new(format!(
+                    "with {shown} of {} canned replies: {step:?}",
+                    canned.len()
+                )));
             }
         }
     }
-    Err(Complaint::new(format!("more than {STEPS_MAX} steps")))
+    Err(ConformanceError::new(format!("more than {STEPS_MAX} steps")))
 }
 
 /// What every entry sends first, and what creation sends at each step.

@@ -8,7 +8,7 @@
 //!   "entry": "notice",
 //!   "received_unix": 1795160000,
 //!   "body": { "id": "evt_1", "type": "paid" },
-//!   "expect": { "genuine": [ { "status": "confirmed", "amount": "250.00 USD" } ] }
+//!   "expect": { "verified": [ { "status": "confirmed", "amount": "250.00 USD" } ] }
 //! }
 //! ```
 //!
@@ -26,13 +26,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::calls::descriptor;
-use crate::harness::{Complaint, Harness, configured, demand, sample_payment, sample_refund};
+use crate::harness::{ConformanceError, Harness, configured, ensure, sample_payment, sample_refund};
 use crate::rendering;
 
 /// Runs every `.json` file of `folder` in the order of names, and tells all that differ.
-pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), Complaint> {
+pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), ConformanceError> {
     let files = files(folder)?;
-    demand(!files.is_empty(), || format!("no cases in {}", folder.display()))?;
+    ensure(!files.is_empty(), || format!("no cases in {}", folder.display()))?;
     let update = std::env::var_os("UPDATE_CASES").is_some_and(|value| value == "1");
     let mut complaints = Vec::new();
     for path in files {
@@ -62,7 +62,7 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
             fs::write(&path, text).map_err(|error| trouble(&path, &error))?;
         }
     }
-    demand(complaints.is_empty(), || complaints.join("\n\n"))
+    ensure(complaints.is_empty(), || complaints.join("\n\n"))
 }
 
 /// One case as written. What is left out is as in the harness.
@@ -136,7 +136,11 @@ fn yes() -> bool {
     true
 }
 
-fn answer<P: PaymentProvider>(harness: &Harness, document: &Value, path: &Path) -> Result<(String, Value), Complaint> {
+fn answer<P: PaymentProvider>(
+    harness: &Harness,
+    document: &Value,
+    path: &Path,
+) -> Result<(String, Value), ConformanceError> {
     let case: Case = serde_json::from_value(document.clone()).map_err(|error| trouble(path, &error))?;
     let instance = instance::<P>(harness, &case)?;
     let replies: Vec<HttpReply> = case.replies.iter().map(reply).collect();
@@ -185,15 +189,15 @@ fn answer<P: PaymentProvider>(harness: &Harness, document: &Value, path: &Path) 
     Ok((case.name, answer))
 }
 
-fn instance<P: PaymentProvider>(harness: &Harness, case: &Case) -> Result<Instance, Complaint> {
+fn instance<P: PaymentProvider>(harness: &Harness, case: &Case) -> Result<Instance, ConformanceError> {
     let mut config = harness.config.clone();
     config.sandbox = case.sandbox.unwrap_or(config.sandbox);
     if !case.settings.is_empty() {
         let written = config.settings.to_json_text();
         let mut settings: Map<String, Value> = serde_json::from_str(&written).unwrap_or_default();
         settings.extend(case.settings.clone());
-        config.settings =
-            Settings::parse(&Value::Object(settings).to_string()).map_err(|error| Complaint::new(error.to_string()))?;
+        config.settings = Settings::parse(&Value::Object(settings).to_string())
+            .map_err(|error| ConformanceError::new(error.to_string()))?;
     }
     configured::<P>(&config)
 }
@@ -263,7 +267,7 @@ fn amount(stated: &CaseAmount) -> Amount {
     Amount::new(stated.minor, stated.exponent, stated.currency.clone())
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Complaint> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, ConformanceError> {
     let entries = fs::read_dir(folder).map_err(|error| trouble(folder, &error))?;
     let mut files = Vec::new();
     for entry in entries {
@@ -276,11 +280,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Complaint> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Value, Complaint> {
+fn read(path: &Path) -> Result<Value, ConformanceError> {
     let text = fs::read_to_string(path).map_err(|error| trouble(path, &error))?;
     serde_json::from_str(&text).map_err(|error| trouble(path, &error))
 }
 
-fn trouble(path: &Path, error: &dyn std::error::Error) -> Complaint {
-    Complaint::new(format!("{}: {error}", path.display()))
+fn trouble(path: &Path, error: &dyn std::error::Error) -> ConformanceError {
+    ConformanceError::new(format!("{}: {error}", path.display()))
 }

@@ -78,48 +78,48 @@ impl Harness {
         notices
     }
 
-    pub(crate) fn instance<P: PaymentProvider>(&self) -> Result<Instance, Complaint> {
+    pub(crate) fn instance<P: PaymentProvider>(&self) -> Result<Instance, ConformanceError> {
         configured::<P>(&self.config)
     }
 }
 
-pub(crate) fn configured<P: PaymentProvider>(config: &ProviderConfig) -> Result<Instance, Complaint> {
+pub(crate) fn configured<P: PaymentProvider>(config: &ProviderConfig) -> Result<Instance, ConformanceError> {
     ModuleV1::of::<P>()
         .configure(config)
-        .map_err(|error| Complaint::new(format!("the configuration is refused: {error}")))
+        .map_err(|error| ConformanceError::new(format!("the configuration is refused: {error}")))
 }
 
 /// Why a provider does not pass.
 #[derive(PartialEq, Eq)]
-pub struct Complaint(String);
+pub struct ConformanceError(String);
 
-impl Complaint {
+impl ConformanceError {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
 
 /// A test that returns an error prints its Debug: the text as it is, lines and all.
-impl fmt::Debug for Complaint {
+impl fmt::Debug for ConformanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for ConformanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
 /// Complains unless `holds`.
-pub(crate) fn demand(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), Complaint> {
-    if holds { Ok(()) } else { Err(Complaint(complaint())) }
+pub(crate) fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), ConformanceError> {
+    if holds { Ok(()) } else { Err(ConformanceError(complaint())) }
 }
 
-/// Signs as `StampedHeader` verifies: `t=<unix time>,v1=<hex>` in the header `name`, which must be in
+/// Signs as `TimestampedHeader` verifies: `t=<unix time>,v1=<hex>` in the header `name`, which must be in
 /// lower case as the host gives names. For a harness's `sign`.
-pub fn sign_stamped(notice: &mut WebhookNotice, name: &str, secret: &Secret, signed_unix: i64) {
+pub fn sign_timestamped(notice: &mut WebhookNotice, name: &str, secret: &Secret, signed_unix: i64) {
     let time = signed_unix.to_string();
     let mac = hmac(Digest::Sha256, secret.expose().as_bytes(), &[time.as_bytes(), b".", &notice.body]);
     notice.headers.retain(|(present, _)| present != name);

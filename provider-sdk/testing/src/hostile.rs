@@ -9,14 +9,14 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use serde_json::Value;
 
 use crate::calls::descriptor;
-use crate::harness::{Complaint, Harness, demand, sample_payment, sample_refund};
+use crate::harness::{ConformanceError, Harness, ensure, sample_payment, sample_refund};
 use crate::json::bent;
 
 /// Random inputs per question: enough to meet each branch of a reader, done in well under a second.
 const CASES: u32 = 256;
 
 /// Any bytes as body and any texts as headers, signed and unsigned.
-pub fn no_bytes_in_a_notice_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn random_notice_bytes_never_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     let names: Vec<String> = harness
         .signed()
@@ -42,7 +42,7 @@ pub fn no_bytes_in_a_notice_panic<P: PaymentProvider>(harness: &Harness) -> Resu
 }
 
 /// A signed notice in which one JSON value is another, anywhere.
-pub fn no_value_in_a_signed_notice_panics<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn mutated_signed_notices_never_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     for notice in &harness.notices {
         let Ok(value) = serde_json::from_slice::<Value>(&notice.body) else {
@@ -61,7 +61,7 @@ pub fn no_value_in_a_signed_notice_panics<P: PaymentProvider>(harness: &Harness)
 }
 
 /// Any reply to any entry, at any step: random bytes, and the canned replies bent in one place.
-pub fn no_reply_panics<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn mutated_and_random_replies_never_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let kind = descriptor::<P>()?.primary_ref_kind;
     let instance = harness.instance::<P>()?;
     for (at, canned) in harness.create_replies.iter().enumerate() {
@@ -89,7 +89,7 @@ fn every_entry(
     harness: &Harness,
     primary_ref_kind: &str,
     replies: &[HttpReply],
-) -> Result<(), Complaint> {
+) -> Result<(), ConformanceError> {
     let payment = sample_payment(&harness.order, primary_ref_kind);
     let refund = sample_refund(payment.clone());
     calm("create", &instance.create_payment(&harness.order, replies))?;
@@ -103,10 +103,10 @@ fn every_entry(
     Ok(())
 }
 
-fn calm<T>(what: &str, step: &Step<T>) -> Result<(), Complaint> {
+fn calm<T>(what: &str, step: &Step<T>) -> Result<(), ConformanceError> {
     match step {
         Step::Failed(failure) => {
-            demand(failure.kind != FailureKind::Panicked, || format!("{what}: {}", failure.message))
+            ensure(failure.kind != FailureKind::Panicked, || format!("{what}: {}", failure.message))
         }
         Step::Send { .. } | Step::Done(_) | Step::Unsupported => Ok(()),
     }
@@ -125,10 +125,10 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 /// The same inputs in every run, so that a failure is there again the next time.
-fn run<S: Strategy>(input: &S, ask: impl Fn(S::Value) -> Result<(), Complaint>) -> Result<(), Complaint> {
+fn run<S: Strategy>(input: &S, ask: impl Fn(S::Value) -> Result<(), ConformanceError>) -> Result<(), ConformanceError> {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, rng)
         .run(input, |value| ask(value).map_err(|complaint| TestCaseError::fail(complaint.to_string())))
-        .map_err(|error| Complaint::new(error.to_string()))
+        .map_err(|error| ConformanceError::new(error.to_string()))
 }

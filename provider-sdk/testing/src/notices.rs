@@ -6,20 +6,20 @@ use cashier_provider_sdk::signature::TOLERANCE_SECONDS;
 use cashier_provider_sdk::{PaymentProvider, Secret, Step, WebhookNotice, WebhookVerdict};
 use serde_json::Value;
 
-use crate::harness::{Complaint, Harness, SigningSecret, configured, demand};
+use crate::harness::{ConformanceError, Harness, SigningSecret, configured, ensure};
 
 /// Positions tried in a body; beyond, they are spread evenly. Keeps large samples quick.
 const POSITIONS_MAX: usize = 400;
 
 /// Every sample notice, signed, is genuine.
-pub fn a_genuine_notice_is_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
-    demand(!harness.notices.is_empty(), || "the harness brings no notice".into())?;
+pub fn a_signed_notice_is_verified<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
+    ensure(!harness.notices.is_empty(), || "the harness brings no notice".into())?;
     let instance = harness.instance::<P>()?;
-    harness.signed().iter().try_for_each(|notice| genuine(&instance, notice, "a signed notice"))
+    harness.signed().iter().try_for_each(|notice| verified(&instance, notice, "a signed notice"))
 }
 
 /// A replaced webhook secret verifies as long as the host keeps it.
-pub fn a_replaced_secret_still_verifies<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn a_previous_secret_still_verifies<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     if harness.signing_secret != SigningSecret::Webhook {
         // One secret for everything has no predecessors.
         return Ok(());
@@ -30,51 +30,55 @@ pub fn a_replaced_secret_still_verifies<P: PaymentProvider>(harness: &Harness) -
     let instance = configured::<P>(&config)?;
     for secret in [&replaced, &config.webhook_secret] {
         for notice in harness.signed_with(secret, 0) {
-            genuine(&instance, &notice, "one of several secrets")?;
+            verified(&instance, &notice, "one of several secrets")?;
         }
     }
     config.previous_webhook_secrets.clear();
     let instance = configured::<P>(&config)?;
     for notice in harness.signed_with(&replaced, 0) {
-        not_genuine(&instance, &notice, "a secret that was revoked")?;
+        rejected(&instance, &notice, "a secret that was revoked")?;
     }
     Ok(())
 }
 
-/// Without a secret the verdict is `CannotTell`, or there is no configuration at all.
-pub fn without_a_secret_nobody_can_tell<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+/// Without a secret the verdict is `Undetermined`, or there is no configuration at all.
+pub fn a_notice_is_undetermined_without_a_secret<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
     let Ok(instance) = ModuleV1::of::<P>().configure(&harness.config_without_secret()) else {
         return Ok(());
     };
     let signed_with_nothing = harness.signed_with(&Secret::default(), 0);
     for notice in harness.notices.iter().chain(&signed_with_nothing) {
         let step = instance.normalize_status(notice, &[]);
-        demand(matches!(&step, Step::Done(WebhookVerdict::CannotTell(_))), || {
-            format!("without a secret: expected CannotTell, got {step:?}")
+        ensure(matches!(&step, Step::Done(WebhookVerdict::Undetermined(_))), || {
+            format!("without a secret: expected Undetermined, got {step:?}")
         })?;
     }
     Ok(())
 }
 
 /// A notice without any signature.
-pub fn an_unsigned_notice_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn an_unsigned_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
-    harness.notices.iter().try_for_each(|notice| not_genuine(&instance, notice, "no signature"))
+    harness.notices.iter().try_for_each(|notice| rejected(&instance, notice, "no signature"))
 }
 
 /// A notice signed with a secret that is not ours, the empty one included.
-pub fn a_notice_signed_by_another_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn a_notice_signed_with_another_secret_is_rejected<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     for secret in [other_secret(harness.secret()), Secret::default()] {
         for notice in harness.signed_with(&secret, 0) {
-            not_genuine(&instance, &notice, "another secret")?;
+            rejected(&instance, &notice, "another secret")?;
         }
     }
     Ok(())
 }
 
 /// A signed notice whose body was cut anywhere.
-pub fn a_notice_cut_short_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn a_truncated_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     for notice in harness.signed() {
         let json = serde_json::from_slice::<Value>(&notice.body).is_ok();
@@ -85,7 +89,7 @@ pub fn a_notice_cut_short_is_not_genuine<P: PaymentProvider>(harness: &Harness) 
         for length in positions(notice.body.len()) {
             let mut cut = notice.clone();
             cut.body.truncate(length);
-            not_genuine(&instance, &cut, &format!("cut to {length} bytes"))?;
+            rejected(&instance, &cut, &format!("cut to {length} bytes"))?;
         }
     }
     Ok(())
@@ -93,7 +97,7 @@ pub fn a_notice_cut_short_is_not_genuine<P: PaymentProvider>(harness: &Harness) 
 
 /// A signed notice of which one bit was changed anywhere; where only chosen fields are signed, a
 /// notice whose signature itself was changed.
-pub fn an_edited_notice_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn a_modified_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     if !harness.covers_every_byte {
         // Which bytes may change without harm is known to the provider's own cases alone.
         return Ok(());
@@ -105,14 +109,14 @@ pub fn an_edited_notice_is_not_genuine<P: PaymentProvider>(harness: &Harness) ->
             if let Some(byte) = edited.body.get_mut(position) {
                 *byte ^= 1;
             }
-            not_genuine(&instance, &edited, &format!("byte {position} changed"))?;
+            rejected(&instance, &edited, &format!("byte {position} changed"))?;
         }
     }
     Ok(())
 }
 
 /// A signed notice whose JSON was parsed and written anew: other spaces, other order of keys.
-pub fn a_notice_written_anew_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn a_reserialized_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     if !harness.covers_every_byte {
         return Ok(());
     }
@@ -124,14 +128,16 @@ pub fn a_notice_written_anew_is_not_genuine<P: PaymentProvider>(harness: &Harnes
             }
             let mut anew = notice.clone();
             anew.body = body;
-            not_genuine(&instance, &anew, how)?;
+            rejected(&instance, &anew, how)?;
         }
     }
     Ok(())
 }
 
 /// A notice signed longer ago than the tolerance, or as far ahead; at the edge it is genuine.
-pub fn a_notice_out_of_time_is_not_genuine<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn a_notice_outside_the_time_tolerance_is_rejected<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
     if !harness.signs_time {
         return Ok(());
     }
@@ -140,28 +146,28 @@ pub fn a_notice_out_of_time_is_not_genuine<P: PaymentProvider>(harness: &Harness
     let beyond = edge.saturating_add(1);
     for seconds in [edge, edge.saturating_neg()] {
         for notice in harness.signed_with(harness.secret(), seconds) {
-            genuine(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
+            verified(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
         }
     }
     for seconds in [beyond, beyond.saturating_neg(), 86_400, -86_400] {
         for notice in harness.signed_with(harness.secret(), seconds) {
-            not_genuine(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
+            rejected(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
         }
     }
     Ok(())
 }
 
-fn genuine(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), Complaint> {
+fn verified(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), ConformanceError> {
     let step = instance.normalize_status(notice, &[]);
-    demand(matches!(&step, Step::Done(WebhookVerdict::Genuine { .. })), || {
-        format!("{what}: expected Genuine, got {step:?}\nbody: {}", text(notice))
+    ensure(matches!(&step, Step::Done(WebhookVerdict::Verified { .. })), || {
+        format!("{what}: expected Verified, got {step:?}\nbody: {}", text(notice))
     })
 }
 
-fn not_genuine(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), Complaint> {
+fn rejected(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), ConformanceError> {
     let step = instance.normalize_status(notice, &[]);
-    demand(matches!(&step, Step::Done(WebhookVerdict::NotGenuine(_))), || {
-        format!("{what}: expected NotGenuine, got {step:?}\nbody: {}", text(notice))
+    ensure(matches!(&step, Step::Done(WebhookVerdict::Rejected(_))), || {
+        format!("{what}: expected Rejected, got {step:?}\nbody: {}", text(notice))
     })
 }
 

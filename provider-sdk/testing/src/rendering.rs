@@ -31,10 +31,10 @@ impl Masks {
 
 pub(crate) fn step<T>(step: Step<T>, masks: &Masks, done: impl FnOnce(T) -> Value) -> Value {
     match step {
-        Step::Send { request, keep } => {
+        Step::Send { request, cache } => {
             let mut shown = self::request(&request, masks);
-            if let Some(keep) = keep {
-                shown.insert("keep".into(), json!({"name": keep.name, "seconds": keep.seconds}));
+            if let Some(policy) = cache {
+                shown.insert("cache".into(), json!({"name": policy.name, "ttl_seconds": policy.ttl_seconds}));
             }
             json!({ "send": shown })
         }
@@ -46,10 +46,10 @@ pub(crate) fn step<T>(step: Step<T>, masks: &Masks, done: impl FnOnce(T) -> Valu
 
 pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
     match verdict {
-        WebhookVerdict::Genuine { updates, acknowledgement } => {
+        WebhookVerdict::Verified { updates, acknowledgement } => {
             let updates: Vec<Value> = updates.iter().map(update).collect();
             let mut shown = Map::new();
-            shown.insert("genuine".into(), updates.into());
+            shown.insert("verified".into(), updates.into());
             if let Some(answer) = acknowledgement {
                 let headers: Map<String, Value> =
                     answer.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -60,8 +60,8 @@ pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
             }
             shown.into()
         }
-        WebhookVerdict::NotGenuine(reason) => json!({ "not_genuine": reason }),
-        WebhookVerdict::CannotTell(reason) => json!({ "cannot_tell": reason }),
+        WebhookVerdict::Rejected(reason) => json!({ "rejected": reason }),
+        WebhookVerdict::Undetermined(reason) => json!({ "undetermined": reason }),
     }
 }
 

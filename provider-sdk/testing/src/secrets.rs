@@ -8,10 +8,10 @@ use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderConfig, Secret, S
 use serde_json::Value;
 
 use crate::calls::{descriptor, sent};
-use crate::harness::{CANARY_CHARS_MIN, Complaint, Harness, demand, sample_payment, sample_refund};
+use crate::harness::{CANARY_CHARS_MIN, ConformanceError, Harness, ensure, sample_payment, sample_refund};
 
 /// Plants the harness's secrets and listens to every answer, failures included.
-pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Complaint> {
+pub fn no_secret_leaks<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let said = descriptor::<P>()?;
     let secret_settings: Vec<&str> =
         said.settings.iter().filter(|setting| setting.secret).map(|setting| setting.key.as_str()).collect();
@@ -38,7 +38,7 @@ pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Co
     .concat()
     {
         let step = instance.normalize_status(&notice, &[]);
-        if let Step::Done(WebhookVerdict::Genuine { acknowledgement: Some(answer), .. }) = &step {
+        if let Step::Done(WebhookVerdict::Verified { acknowledgement: Some(answer), .. }) = &step {
             heard.push(format!("{:?}", answer.headers));
             heard.push(String::from_utf8_lossy(&answer.body).into_owned());
         }
@@ -52,7 +52,7 @@ pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Co
     }
     for text in heard {
         for (name, canary) in &canaries {
-            demand(!text.contains(canary.as_str()), || {
+            ensure(!text.contains(canary.as_str()), || {
                 format!("{name} is told in: {}", text.replace(canary.as_str(), "<the secret>"))
             })?;
         }
@@ -60,7 +60,7 @@ pub fn no_secret_is_told<P: PaymentProvider>(harness: &Harness) -> Result<(), Co
     Ok(())
 }
 
-fn canaries(harness: &Harness, secret_settings: &[&str]) -> Result<Vec<(String, String)>, Complaint> {
+fn canaries(harness: &Harness, secret_settings: &[&str]) -> Result<Vec<(String, String)>, ConformanceError> {
     let config = &harness.config;
     let mut canaries: Vec<(String, String)> = vec![
         ("secret_key".into(), config.secret_key.expose().into()),
@@ -78,9 +78,9 @@ fn canaries(harness: &Harness, secret_settings: &[&str]) -> Result<Vec<(String, 
         canaries.push(("a secret of a reply".into(), canary.clone()));
     }
     canaries.retain(|(_, canary)| !canary.is_empty());
-    demand(!canaries.is_empty(), || "the harness plants no secret".into())?;
+    ensure(!canaries.is_empty(), || "the harness plants no secret".into())?;
     for (name, canary) in &canaries {
-        demand(canary.chars().count() >= CANARY_CHARS_MIN, || {
+        ensure(canary.chars().count() >= CANARY_CHARS_MIN, || {
             format!("{name} is shorter than {CANARY_CHARS_MIN} characters: it is no canary")
         })?;
     }

@@ -49,7 +49,7 @@ impl PaymentProvider for Fields {
         let signed = signed_text(&event);
         match verify_hmac(Digest::Sha256, &self.keys, &[signed.as_bytes()], &signatures) {
             Ok(_) => read(&event).into(),
-            Err(doubt) => Step::Done(doubt.into()),
+            Err(unverified) => Step::Done(unverified.into()),
         }
     }
 }

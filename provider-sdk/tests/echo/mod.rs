@@ -76,7 +76,7 @@ impl PaymentProvider for Echo {
         );
         let heard = self.heard(shown, replies);
         match notice.path.as_str() {
-            "/genuine" => Step::Done(WebhookVerdict::Genuine {
+            "/genuine" => Step::Done(WebhookVerdict::Verified {
                 updates: NormalizedStatus::ALL
                     .into_iter()
                     .map(|status| StatusUpdate { bag: heard.clone(), ..full_update(status) })
@@ -87,10 +87,10 @@ impl PaymentProvider for Echo {
                     body: vec![0, 159, 146, 150],
                 }),
             }),
-            "/nothing" => Step::Done(WebhookVerdict::nothing_to_do()),
-            "/not" => Step::Done(WebhookVerdict::not_genuine("wrong signature")),
-            "/cannot" => Step::Done(WebhookVerdict::cannot_tell("no secret")),
-            other => answer(other, heard, WebhookVerdict::nothing_to_do()),
+            "/nothing" => Step::Done(WebhookVerdict::no_updates()),
+            "/not" => Step::Done(WebhookVerdict::rejected("wrong signature")),
+            "/cannot" => Step::Done(WebhookVerdict::undetermined("no secret")),
+            other => answer(other, heard, WebhookVerdict::no_updates()),
         }
     }
 
@@ -167,7 +167,7 @@ fn answer<T>(word: &str, heard: Pairs, done: T) -> Step<T> {
         "post" => Step::send(send(HttpMethod::Post)),
         "put" => Step::send(send(HttpMethod::Put)),
         "patch" => Step::send(send(HttpMethod::Patch)),
-        "delete" => Step::send_and_keep(send(HttpMethod::Delete), "token", 60),
+        "delete" => Step::send_cached(send(HttpMethod::Delete), "token", 60),
         "declined" => failure(FailureKind::Declined),
         "refused" => failure(FailureKind::RefusedRequest),
         "not found" => failure(FailureKind::NotFound),

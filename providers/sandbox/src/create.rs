@@ -3,7 +3,7 @@
 
 use cashier_provider_sdk::serde_json::{self, Map, Value, json};
 use cashier_provider_sdk::{
-    Asked, HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder,
+    CallTarget, HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder,
     ProviderFailure, Step,
 };
 
@@ -45,7 +45,7 @@ fn request(sandbox: &Sandbox, order: &PaymentOrder) -> Result<HttpRequest, Provi
     });
     Ok(HttpRequest::post(sandbox.api.at("/v1/payments"))
         .bearer(sandbox.secret_key.expose())
-        .idempotency_key(order.sound_key()?)
+        .idempotency_key(order.checked_idempotency_key()?)
         .json(&body))
 }
 
@@ -95,7 +95,7 @@ fn description(order: &PaymentOrder) -> String {
 
 fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
     if !reply.is_success() {
-        return Err(failure(reply, Asked::Creation));
+        return Err(failure(reply, CallTarget::Creation));
     }
     let payment = reply.json()?;
     if payment.text_at("/reference") != Some(&order.reference) {
@@ -113,5 +113,5 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
         | NormalizedStatus::ChargebackReversed
         | NormalizedStatus::ManualReview => NextAction::None,
     };
-    PaymentCreated::standing(update, next)
+    PaymentCreated::from_update(update, next)
 }

@@ -3,7 +3,7 @@
 //! secret, or be a proxy's page, is the guard's to mend.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{Asked, FailureKind, HttpReply, JsonRead, ProviderFailure};
+use cashier_provider_sdk::{CallTarget, FailureKind, HttpReply, JsonRead, ProviderFailure};
 
 /// Every no of the service's README: code, HTTP status, and what is known after it. A code under
 /// another status is not the service's own word. `idempotency_conflict` says that the key was used
@@ -25,10 +25,10 @@ const PUBLISHED: [(&str, u16, FailureKind); 10] = [
 /// between wrote. The service's own word decides; where it is not the service that speaks, the
 /// status, save that a payment's absence is believed of the service alone: a 404 of another server
 /// at this address says nothing about it.
-pub(crate) fn failure(reply: &HttpReply, asked: Asked) -> ProviderFailure {
+pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
     let word = body.text_at("/error/code");
-    let by_status = reply.failure_when(asked, word, sentence(reply, &body));
+    let by_status = reply.failure_for(target, word, sentence(reply, &body));
     let published = PUBLISHED.iter().find(|(code, status, _)| word == Some(code) && reply.status == *status);
     match (published.map(|(_, _, kind)| *kind), by_status.kind) {
         // What it says of a creation was weighed with the status: there the address is wrong.

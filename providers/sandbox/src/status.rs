@@ -3,7 +3,8 @@
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
-    Asked, Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
+    CallTarget, Form, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate,
+    Step,
 };
 
 use crate::config::Sandbox;
@@ -54,7 +55,7 @@ impl<'a> Subject<'a> {
     /// The payment that was asked about.
     fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
         if !reply.is_success() {
-            return Err(failure(reply, Asked::Payment));
+            return Err(failure(reply, CallTarget::Payment));
         }
         let body = reply.json()?;
         match self {

@@ -2,25 +2,25 @@
 //! before. The service wants any 2xx, so the host's own answer will do.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::signature::{Genuine, StampedHeader};
+use cashier_provider_sdk::signature::{SignatureProof, TimestampedHeader};
 use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
 
 use crate::config::Sandbox;
 use crate::payment::{dispute_update, payment_update, refund_update, sandbox};
 
 /// The service signs with the one secret it has.
-const HEADER: StampedHeader = StampedHeader { name: "Sandbox-Signature", signatures_max: 1 };
+const HEADER: TimestampedHeader = TimestampedHeader { name: "Sandbox-Signature", signatures_max: 1 };
 
 /// # Errors
 /// `UnreadableAnswer` where the notice is the service's and cannot be read: the host keeps it.
 pub(crate) fn judge(configured: &Sandbox, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
-    let proof = match HEADER.prove(&configured.webhook_keys, notice) {
+    let proof = match HEADER.verify(&configured.webhook_keys, notice) {
         Ok(proof) => proof,
-        Err(doubt) => return Ok(doubt.into()),
+        Err(unverified) => return Ok(unverified.into()),
     };
     let event = read_event(notice, &proof)?;
     Ok(match update(&event)? {
-        None => WebhookVerdict::nothing_to_do(),
+        None => WebhookVerdict::no_updates(),
         // The mode is passed on, not judged: what test money may do is the host's to say.
         Some(update) => WebhookVerdict::updates(vec![StatusUpdate {
             event_id: Some(event.body.required_text_at("/id")?.to_owned()),
@@ -36,7 +36,7 @@ struct Event {
     body: Value,
 }
 
-fn read_event(notice: &WebhookNotice, proof: &Genuine) -> Result<Event, ProviderFailure> {
+fn read_event(notice: &WebhookNotice, proof: &SignatureProof) -> Result<Event, ProviderFailure> {
     let body = notice.json(proof)?;
     let kind = body.required_text_at("/type")?.to_owned();
     Ok(Event { kind, body })

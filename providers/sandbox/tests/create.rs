@@ -26,7 +26,7 @@ fn sandbox() -> Sandbox {
 
 fn sent<T: std::fmt::Debug>(step: Step<T>) -> HttpRequest {
     match step {
-        Step::Send { request, keep: None } => request,
+        Step::Send { request, cache: None } => request,
         other => panic!("expected a request, got {other:?}"),
     }
 }

@@ -31,7 +31,7 @@ fn page_of(created: &PaymentCreated) -> String {
 
 fn only_update(step: Step<WebhookVerdict>) -> StatusUpdate {
     match step {
-        Step::Done(WebhookVerdict::Genuine { mut updates, acknowledgement: None }) if updates.len() == 1 => {
+        Step::Done(WebhookVerdict::Verified { mut updates, acknowledgement: None }) if updates.len() == 1 => {
             updates.remove(0)
         }
         other => panic!("expected one update, got {other:?}"),
@@ -140,7 +140,7 @@ async fn notices_that_the_service_spoils_are_not_genuine() {
         world.press(&page_of(&created), "pay").await;
         let notice = world.notice().await;
         let step = world.judge(&notice);
-        assert!(matches!(step, Step::Done(WebhookVerdict::NotGenuine(_))), "{switch}: {step:?}");
+        assert!(matches!(step, Step::Done(WebhookVerdict::Rejected(_))), "{switch}: {step:?}");
         world.close().await;
     }
 }
@@ -154,7 +154,7 @@ async fn an_edge_of_time_and_a_changed_byte_under_the_services_own_signature() {
     assert_eq!(only_update(world.judge(&notice)).status, NormalizedStatus::Confirmed);
     let text = String::from_utf8(notice.body.clone()).unwrap();
     let edited = WebhookNotice { body: text.replace("250.00", "950.00").into_bytes(), ..notice };
-    assert!(matches!(world.judge(&edited), Step::Done(WebhookVerdict::NotGenuine(_))));
+    assert!(matches!(world.judge(&edited), Step::Done(WebhookVerdict::Rejected(_))));
     world.close().await;
 }
 

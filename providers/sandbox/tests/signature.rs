@@ -33,9 +33,9 @@ use Told::{CannotTell, Genuine, Not};
 fn told(row: &ProviderConfig, notice: &WebhookNotice) -> Option<Told> {
     let sandbox = Sandbox::configure(row).unwrap_or_else(|error| panic!("{error}"));
     match sandbox.normalize_status(notice, &[]) {
-        Step::Done(WebhookVerdict::Genuine { .. }) => Some(Genuine),
-        Step::Done(WebhookVerdict::NotGenuine(_)) => Some(Not),
-        Step::Done(WebhookVerdict::CannotTell(_)) => Some(CannotTell),
+        Step::Done(WebhookVerdict::Verified { .. }) => Some(Genuine),
+        Step::Done(WebhookVerdict::Rejected(_)) => Some(Not),
+        Step::Done(WebhookVerdict::Undetermined(_)) => Some(CannotTell),
         Step::Send { .. } | Step::Failed(_) | Step::Unsupported => None,
     }
 }

@@ -3,7 +3,7 @@
 
 use cashier_provider_sdk::serde_json::{Map, Value};
 use cashier_provider_sdk::{
-    Asked, Form, HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder,
+    CallTarget, Form, HttpReply, HttpRequest, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder,
     ProviderFailure, Step,
 };
 
@@ -37,7 +37,7 @@ fn request(stripe: &Stripe, order: &PaymentOrder) -> Result<HttpRequest, Provide
     };
     Ok(HttpRequest::post(stripe.api.at(path))
         .bearer(stripe.secret_key.expose())
-        .idempotency_key(order.sound_key()?)
+        .idempotency_key(order.checked_idempotency_key()?)
         .form(&form))
 }
 
@@ -77,7 +77,7 @@ fn product_name(order: &PaymentOrder) -> String {
 
 fn read(stripe: &Stripe, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
     if !reply.is_success() {
-        return Err(failure(reply, Asked::Creation));
+        return Err(failure(reply, CallTarget::Creation));
     }
     let object = reply.json()?;
     check_mode(stripe, &object)?;
@@ -106,7 +106,7 @@ fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, Prov
         NextAction::None
     };
     let expires_unix = session.at("/expires_at").as_i64();
-    Ok(PaymentCreated { expires_unix, ..PaymentCreated::standing(update, next)? })
+    Ok(PaymentCreated { expires_unix, ..PaymentCreated::from_update(update, next)? })
 }
 
 /// Instructions where the broker's page still has something to do with the client secret, a wait
@@ -120,7 +120,7 @@ fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<
         Some("processing" | "requires_capture") => NextAction::Wait,
         Some(_) | None => NextAction::None,
     };
-    PaymentCreated::standing(update, next)
+    PaymentCreated::from_update(update, next)
 }
 
 /// What Stripe.js needs: the client secret is meant for the customer's browser, and only for it.

@@ -2,7 +2,7 @@
 //! a proxy's page, is the guard's to mend.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::{Asked, FailureKind, HttpReply, JsonRead, ProviderFailure};
+use cashier_provider_sdk::{CallTarget, FailureKind, HttpReply, JsonRead, ProviderFailure};
 
 /// The type of Stripe's own errors about what was asked.
 const INVALID_REQUEST: &str = "invalid_request_error";
@@ -12,15 +12,15 @@ const INVALID_REQUEST: &str = "invalid_request_error";
 /// the key was used with other parameters: that other request may have begun a payment, so nothing
 /// definite is known. And a 404 is believed in Stripe's own words alone, because a payment that is
 /// not found is given up, and any misrouted request brings a 404.
-pub(crate) fn failure(reply: &HttpReply, asked: Asked) -> ProviderFailure {
+pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
     let error = body.at("/error");
     let kind = error.text_at("/type");
-    let failure = reply.failure_when(asked, error.text_at("/code").or(kind), sentence(reply, error));
-    let failure = match (reply.status, asked, failure.kind, kind) {
+    let failure = reply.failure_for(target, error.text_at("/code").or(kind), sentence(reply, error));
+    let failure = match (reply.status, target, failure.kind, kind) {
         (404, _, _, Some(INVALID_REQUEST)) if error.text_at("/code") == Some("resource_missing") => failure,
         (404, _, _, Some(INVALID_REQUEST)) => failure.with_kind(FailureKind::RefusedRequest),
-        (404, ..) | (_, Asked::Creation, FailureKind::RefusedRequest, Some("idempotency_error")) => {
+        (404, ..) | (_, CallTarget::Creation, FailureKind::RefusedRequest, Some("idempotency_error")) => {
             failure.with_kind(FailureKind::UnreadableAnswer)
         }
         _ => failure,

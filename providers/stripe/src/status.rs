@@ -2,7 +2,7 @@
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
-    Asked, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
+    CallTarget, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
 };
 
 use crate::config::Stripe;
@@ -52,7 +52,7 @@ impl<'a> Subject<'a> {
 
     pub(crate) fn read(&self, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
         if !reply.is_success() {
-            return Err(failure(reply, Asked::Payment));
+            return Err(failure(reply, CallTarget::Payment));
         }
         let object = reply.json()?;
         let (Self::Session(id) | Self::Intent(id)) = self;

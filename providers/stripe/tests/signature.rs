@@ -24,9 +24,9 @@ use Told::{CannotTell, Genuine, Not};
 
 fn told(stripe: &Stripe, notice: &WebhookNotice) -> Option<Told> {
     match stripe.normalize_status(notice, &[]) {
-        Step::Done(WebhookVerdict::Genuine { .. }) => Some(Genuine),
-        Step::Done(WebhookVerdict::NotGenuine(_)) => Some(Not),
-        Step::Done(WebhookVerdict::CannotTell(_)) => Some(CannotTell),
+        Step::Done(WebhookVerdict::Verified { .. }) => Some(Genuine),
+        Step::Done(WebhookVerdict::Rejected(_)) => Some(Not),
+        Step::Done(WebhookVerdict::Undetermined(_)) => Some(CannotTell),
         Step::Send { .. } | Step::Failed(_) | Step::Unsupported => None,
     }
 }

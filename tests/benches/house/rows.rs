@@ -1,12 +1,12 @@
 //! Rows as a card deposit through a hosted page leaves them: the length of each text is that of the real thing.
 
 use cashier_core::change::{Body, Change, Counters, OrderDetails};
-use cashier_core::facts::{Facts, Heard, ProviderFact, Reason};
+use cashier_core::facts::{Facts, ProviderFact, Reason, Recorded};
 use cashier_core::ids::{
     ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, Reference, Seq, TransactionId,
 };
 use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{ProviderEvent, Stated, Update};
+use cashier_core::notice::{ProviderEvent, StatedAmount, Update};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::{
@@ -65,7 +65,7 @@ pub(crate) fn ended(id: u64) -> (Vec<Change>, Vec<Body>) {
 pub(crate) fn deposit(id: u64) -> Transaction {
     let usd = usd();
     let at = UnixTime(NOW.0 + id.cast_signed());
-    let heard = |seq, fact| Heard { seq: Seq(seq), at, fact };
+    let heard = |seq, fact| Recorded { seq: Seq(seq), at, fact };
     let payment: Box<str> = payment(id).into();
     Transaction {
         id: TransactionId(id),
@@ -154,7 +154,7 @@ pub(crate) fn confirmation(id: u64) -> ProviderEvent {
             refs: deposit.refs.iter().cloned().collect(),
             status: ProviderStatus::Confirmed,
             payment_id: payment(id).into(),
-            amount: Some(Stated::Exact(deposit.amount)),
+            amount: Some(StatedAmount::Exact(deposit.amount)),
             refund: None,
             dispute: None,
             raw_status: "checkout.session.completed/paid".into(),

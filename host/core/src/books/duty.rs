@@ -1,7 +1,7 @@
 //! Whether a transaction has something left to do. What exactly is left, and when, is for the flows to derive; the
 //! books only keep the list short.
 
-use crate::facts::{Doubt, ProviderFact};
+use crate::facts::{ProviderFact, ReviewHold};
 use crate::operation::{self, BalanceOperation};
 use crate::standing;
 use crate::status::{Source, TransactionStatus};
@@ -20,8 +20,10 @@ fn must_ask(transaction: &Transaction) -> bool {
     transaction.facts.provider.iter().any(|known| match &known.fact {
         ProviderFact::Unanswered
         | ProviderFact::AdvanceWanted { .. }
-        | ProviderFact::Doubt(Doubt::AmountUnstated { .. }) => true,
-        ProviderFact::Doubt(Doubt::OutcomeUnknown | Doubt::Mismatch { .. } | Doubt::Look { .. })
+        | ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }) => true,
+        ProviderFact::ReviewHold(
+            ReviewHold::OutcomeUnknown | ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. },
+        )
         | ProviderFact::Accepted
         | ProviderFact::Confirmed { .. }
         | ProviderFact::Declined { .. }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashTable;
 
-use super::finding::wide_hash;
+use super::hash_index::wide_hash;
 use crate::ids::{ConfigId, EventId};
 use crate::notice::ProviderEvent;
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
 
 /// A dedup key whose text is on disk only.
-struct Heard {
+struct SeenEvent {
     key: [u64; 2],
     id: EventId,
 }
@@ -22,7 +22,7 @@ type Name = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
 pub(super) struct Events {
-    heard: HashTable<Heard>,
+    heard: HashTable<SeenEvent>,
     pending: BTreeMap<EventId, ProviderEvent>,
     names: BTreeSet<Name>,
 }
@@ -66,7 +66,7 @@ impl Events {
     pub(super) fn remember(&mut self, config: ConfigId, event_id: &str, id: EventId) {
         let key = key_of(config, event_id);
         if self.heard.find(key[0], |known| known.key == key).is_none() {
-            self.heard.insert_unique(key[0], Heard { key, id }, |known| known.key[0]);
+            self.heard.insert_unique(key[0], SeenEvent { key, id }, |known| known.key[0]);
         }
     }
 

@@ -5,10 +5,10 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
-use super::finding::Slot;
+use super::hash_index::Slot;
 use super::rows::{BLOCK, NO_SLOT, Row};
 use super::view::{View, created_bounds};
-use super::{Books, Head, packed};
+use super::{Books, Head, row_codec};
 use crate::filter::{Filter, TransactionField, Values};
 use crate::ids::{CustomerId, Seq, TransactionId};
 use crate::transaction::Transaction;
@@ -110,7 +110,7 @@ impl Books {
         let Stage::Showing { page, next, shown, newest } = &mut scan.stage else { return Progress::More(scan) };
         let portion = page.iter().skip(*next).take(SHOWN_PER_HOLD);
         for view in portion.filter_map(|slot| self.view(*slot)).filter(|view| self.admits(filter, scope, view)) {
-            shown.extend(packed::unpack(view.row, &self.words).map(|known| known.transaction));
+            shown.extend(row_codec::unpack(view.row, &self.words).map(|known| known.transaction));
             *newest = Seq(view.row.touched).max(*newest);
         }
         *next += SHOWN_PER_HOLD;

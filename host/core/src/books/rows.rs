@@ -1,7 +1,7 @@
 //! The rows in the order in which the books met them, in blocks that never move: no copy of everything when they grow,
 //! and per block the bounds of creation time that let a search stop early.
 
-use super::finding::Slot;
+use super::hash_index::Slot;
 
 /// Rows in a block: bounds are worth their bytes, and the last, unfilled block wastes little.
 pub(super) const BLOCK: usize = 1024;

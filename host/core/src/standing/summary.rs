@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::is_definite;
-use crate::facts::{Doubt, Heard, PersonFact, ProviderFact, Reason};
+use crate::facts::{PersonFact, ProviderFact, Reason, Recorded, ReviewHold};
 use crate::ids::Seq;
 use crate::status::TransactionStatus;
 
 /// The provider's facts, summed up so that order and repetition are gone.
 #[derive(Default)]
-pub(super) struct News<'a> {
+pub(super) struct ProviderSummary<'a> {
     pub(super) accepted: bool,
     pub(super) unanswered: bool,
     /// Payment id and the seq it was first heard at.
@@ -22,13 +22,13 @@ pub(super) struct News<'a> {
     pub(super) refund_totals: Vec<(Seq, i64)>,
     pub(super) chargebacks: BTreeMap<&'a str, i64>,
     pub(super) reversals: Vec<&'a str>,
-    pub(super) doubts: Vec<(Seq, &'a Doubt)>,
+    pub(super) doubts: Vec<(Seq, &'a ReviewHold)>,
     pub(super) definite: bool,
     pub(super) newest_reversal: Seq,
 }
 
-impl<'a> News<'a> {
-    pub(super) fn read(provider: &'a [Heard<ProviderFact>]) -> Self {
+impl<'a> ProviderSummary<'a> {
+    pub(super) fn read(provider: &'a [Recorded<ProviderFact>]) -> Self {
         let mut news = Self::default();
         for known in provider {
             news.definite |= is_definite(&known.fact);
@@ -56,7 +56,7 @@ impl<'a> News<'a> {
                     news.newest_reversal = news.newest_reversal.max(known.seq);
                 }
                 ProviderFact::ChargebackReversed { id } => news.reversals.push(id),
-                ProviderFact::Doubt(doubt) => news.doubts.push((known.seq, doubt)),
+                ProviderFact::ReviewHold(doubt) => news.doubts.push((known.seq, doubt)),
             }
         }
         news
@@ -75,7 +75,7 @@ impl<'a> News<'a> {
     }
 
     /// The first doubt, in a fixed order, that nothing has cured and no person has resolved since.
-    pub(super) fn doubt(&self, amount: i64, persons: &Persons) -> Option<Reason> {
+    pub(super) fn doubt(&self, amount: i64, persons: &PersonSummary) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
         let named = || self.payments.iter().filter(|(id, _)| !id.is_empty());
         let newest_payment = named().map(|(_, heard)| heard).max().filter(|_| named().count() > 1);
@@ -86,25 +86,25 @@ impl<'a> News<'a> {
         if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
             return Some(Reason::new("BEYOND_CONFIRMED", "the provider states more reversed than was ordered"));
         }
-        let mut open: Vec<&Doubt> = Vec::new();
+        let mut open: Vec<&ReviewHold> = Vec::new();
         for (seq, doubt) in &self.doubts {
             let cured = match doubt {
-                Doubt::OutcomeUnknown => self.definite,
-                Doubt::AmountUnstated { payment } => {
+                ReviewHold::OutcomeUnknown => self.definite,
+                ReviewHold::AmountUnstated { payment } => {
                     let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
                     self.payments.keys().any(|known| same(known))
                 }
-                Doubt::Mismatch { .. } | Doubt::Look { .. } => false,
+                ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. } => false,
             };
             if !cured && *seq > resolved_at {
                 open.push(doubt);
             }
         }
-        open.into_iter().min().map(Doubt::reason)
+        open.into_iter().min().map(ReviewHold::reason)
     }
 }
 
-impl Doubt {
+impl ReviewHold {
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::OutcomeUnknown => Reason::new("OUTCOME_UNKNOWN", "the provider was asked and cannot be asked again"),
@@ -116,14 +116,14 @@ impl Doubt {
                 let code = format!("{}_MISMATCH", what.to_uppercase());
                 Reason::new(&code, format!("expected {expected}, the provider states {stated}"))
             }
-            Self::Look { word } => Reason::new("PROVIDER_REVIEW", word.clone()),
+            Self::Requested { status } => Reason::new("PROVIDER_REVIEW", status.clone()),
         }
     }
 }
 
 /// The persons' facts, the latest of each kind.
-pub(super) struct Persons<'a> {
-    pub(super) held: Option<Heard<TransactionStatus>>,
+pub(super) struct PersonSummary<'a> {
+    pub(super) held: Option<Recorded<TransactionStatus>>,
     pub(super) approved: Option<Seq>,
     pub(super) rejected: Option<Seq>,
     pub(super) resolved: Option<(Seq, i64)>,
@@ -152,9 +152,9 @@ pub(super) enum RefundState<'a> {
     Done(&'a str),
 }
 
-impl<'a> Persons<'a> {
-    pub(super) fn read(persons: &'a [Heard<PersonFact>]) -> Self {
-        let mut latest: Vec<&Heard<PersonFact>> = persons.iter().collect();
+impl<'a> PersonSummary<'a> {
+    pub(super) fn read(persons: &'a [Recorded<PersonFact>]) -> Self {
+        let mut latest: Vec<&Recorded<PersonFact>> = persons.iter().collect();
         latest.sort_by_key(|known| known.seq);
         let mut read = Self {
             held: None,
@@ -167,7 +167,7 @@ impl<'a> Persons<'a> {
         for known in latest {
             match &known.fact {
                 PersonFact::Held(status) => {
-                    read.held = Some(Heard { seq: known.seq, at: known.at, fact: *status });
+                    read.held = Some(Recorded { seq: known.seq, at: known.at, fact: *status });
                     read.money_released = false;
                 }
                 PersonFact::Released => read.held = None,
@@ -202,7 +202,7 @@ impl<'a> Persons<'a> {
 
     /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
     /// sum so far heard after the asking includes it, one heard before does not.
-    pub(super) fn refunded(&self, news: &News<'_>) -> Refunded {
+    pub(super) fn refunded(&self, news: &ProviderSummary<'_>) -> Refunded {
         let (mut done, mut asked) = (0_i64, 0_i64);
         let mut all_asked: Vec<(Seq, i64)> = Vec::new();
         for refund in self.refunds.values() {

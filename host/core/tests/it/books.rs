@@ -4,7 +4,7 @@
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Activity, Books};
 use cashier_core::change::{Change, Counters};
-use cashier_core::facts::{Doubt, Facts, Heard, PersonFact, ProviderFact, Reason};
+use cashier_core::facts::{Facts, PersonFact, ProviderFact, Reason, Recorded, ReviewHold};
 use cashier_core::ids::*;
 use cashier_core::money::Money;
 use cashier_core::notice::Update;
@@ -73,14 +73,14 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
 fn any_facts() -> impl Strategy<Value = Facts> {
     let mismatch =
         (any_text(), any_text(), any_text(), any::<Option<i64>>()).prop_map(|(what, expected, stated, minor)| {
-            ProviderFact::Doubt(Doubt::Mismatch { what, expected, stated, stated_minor: minor })
+            ProviderFact::ReviewHold(ReviewHold::Mismatch { what, expected, stated, stated_minor: minor })
         });
     let provider = prop_oneof![any_fact(), mismatch];
     let provider = prop::collection::vec((any::<u64>(), any_time(), provider), 0..5);
     let persons = prop::collection::vec((any::<u64>(), any_time(), any_person_fact()), 0..4);
     (provider, persons).prop_map(|(provider, persons)| Facts {
-        provider: provider.into_iter().map(|(seq, at, fact)| Heard { seq: Seq(seq), at, fact }).collect(),
-        persons: persons.into_iter().map(|(seq, at, fact)| Heard { seq: Seq(seq), at, fact }).collect(),
+        provider: provider.into_iter().map(|(seq, at, fact)| Recorded { seq: Seq(seq), at, fact }).collect(),
+        persons: persons.into_iter().map(|(seq, at, fact)| Recorded { seq: Seq(seq), at, fact }).collect(),
     })
 }
 
@@ -302,7 +302,7 @@ fn what_is_left_to_do_is_listed() {
     let quiet = || Transaction { expires_time: UnixTime::UNSET, status: S::Failed, ..deposit(15) };
     let heard = |fact, status| {
         let mut facts = Facts::default();
-        facts.hear(Seq(1), NOW, fact);
+        facts.record(Seq(1), NOW, fact);
         Transaction { facts, status, ..quiet() }
     };
     let confirmed = || ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };

@@ -140,7 +140,7 @@ proptest! {
             let circumstances = at(place as u64 + 2);
             let changes = match step {
                 Step::Hear(facts) if now.transaction.source == Source::Provider => {
-                    now.hear(&listener(), &facts, &[], circumstances).0
+                    now.record(&receiver(), &facts, &[], circumstances).0
                 }
                 Step::Hear(_) => Vec::new(),
                 // What was approved by hand cannot be rejected until its posting was refused; the flows see to it.

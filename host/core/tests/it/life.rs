@@ -7,7 +7,7 @@ mod persons;
 use std::fmt::Write as _;
 
 use cashier_core::aggregate::{Aggregate, CreateEnding};
-use cashier_core::facts::{Doubt, Hearing, PersonFact, ProviderFact};
+use cashier_core::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use cashier_core::ids::{ManagerId, Seq};
 use cashier_core::operation::PostingOutcome;
 use cashier_core::refs::ProviderRef;
@@ -59,7 +59,7 @@ fn tell(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
         let unsettled = aggregate.operations.iter().find(|known| known.is_unsettled()).map(|known| known.id);
         let end = |outcome| unsettled.map_or(Vec::new(), |id| aggregate.end_posting(id, &outcome, ManagerId(0), now));
         let (word, changes) = match step {
-            Hear(fact) => (heard_word(&fact), aggregate.hear(&listener(), &[fact], &[], now).0),
+            Hear(fact) => (heard_word(&fact), aggregate.record(&receiver(), &[fact], &[], now).0),
             Person(fact) => (format!("person: {fact:?}"), aggregate.decide(fact, now)),
             Post => ("posted".into(), end(PostingOutcome::Posted { trade_order: 7 })),
             Refuse(reason) => ("posting refused".into(), end(PostingOutcome::Refused { reason: reason.into() })),
@@ -98,6 +98,6 @@ fn heard_word(fact: &ProviderFact) -> String {
         ProviderFact::RefundedTotal { minor } => format!("refunded {} in all", minor / 100),
         ProviderFact::Chargeback { .. } => "chargeback".into(),
         ProviderFact::ChargebackReversed { .. } => "chargeback reversed".into(),
-        ProviderFact::Doubt(_) => "doubt".into(),
+        ProviderFact::ReviewHold(_) => "doubt".into(),
     }
 }

@@ -1,13 +1,13 @@
 //! Rows that the tests begin with; each test changes what it is about.
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::aggregate::{Aggregate, Circumstances};
+use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::{Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::{Facts, Reason};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Limit, Money};
-use cashier_core::notice::{Listener, ProviderEvent, Stated, Update};
+use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::session::Actor;
@@ -174,8 +174,8 @@ pub(crate) fn aggregate(transaction: Transaction) -> Aggregate {
 }
 
 /// The gateway of config 1.
-pub(crate) fn listener() -> Listener {
-    Listener {
+pub(crate) fn receiver() -> ReceivingConfig {
+    ReceivingConfig {
         config_id: ConfigId(1),
         provider: "stripe".into(),
         brand: "ion4".into(),
@@ -193,7 +193,7 @@ pub(crate) fn update(status: ProviderStatus) -> Update {
         refs: vec![ProviderRef::new("payment_intent", "pi_123")],
         status,
         payment_id: "pi_123".into(),
-        amount: Some(Stated::Exact(usd(10_000))),
+        amount: Some(StatedAmount::Exact(usd(10_000))),
         refund: None,
         dispute: None,
         raw_status: "raw".into(),
@@ -224,15 +224,15 @@ pub(crate) fn event(id: u64, processing_status: ProcessingStatus) -> ProviderEve
 }
 
 /// The circumstances of commit `seq`, which may plan operation `seq`.
-pub(crate) fn at(seq: u64) -> Circumstances {
-    Circumstances { seq: Seq(seq), now: NOW.plus(seq as i64), next_operation: OperationId(seq) }
+pub(crate) fn at(seq: u64) -> DecisionContext {
+    DecisionContext { seq: Seq(seq), now: NOW.plus(seq as i64), next_operation: OperationId(seq) }
 }
 
 pub(crate) fn commit(seq: u64, changes: Vec<Change>) -> Commit {
     Commit {
         seq: Seq(seq),
         at: NOW.plus(seq as i64),
-        actor: Actor::House,
+        actor: Actor::System,
         request_id: "r".into(),
         changes,
         bodies: Vec::new(),

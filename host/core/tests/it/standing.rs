@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use cashier_core::facts::{Doubt, Facts, Heard, ProviderFact};
+use cashier_core::facts::{Facts, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::Seq;
 use cashier_core::standing::{Nature, Posted, Standing, derive};
 use cashier_core::status::TransactionStatus;
@@ -27,15 +27,15 @@ fn alphabet() -> [(char, ProviderFact); 10] {
         ('t', ProviderFact::RefundedTotal { minor: 10_000 }),
         ('b', ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }),
         ('v', ProviderFact::ChargebackReversed { id: "dp_1".into() }),
-        ('u', ProviderFact::Doubt(Doubt::OutcomeUnknown)),
-        ('n', ProviderFact::Doubt(Doubt::AmountUnstated { payment: "pi_1".into() })),
+        ('u', ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown)),
+        ('n', ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: "pi_1".into() })),
     ]
 }
 
 fn heard(facts: impl IntoIterator<Item = ProviderFact>) -> Facts {
     let mut all = Facts::default();
     for (place, fact) in facts.into_iter().enumerate() {
-        all.hear(Seq(place as u64 + 1), NOW, fact);
+        all.record(Seq(place as u64 + 1), NOW, fact);
     }
     all
 }
@@ -66,7 +66,7 @@ fn every_subset_of_provider_facts_stands_as_listed() {
 #[test]
 fn a_mismatch_stops_money_whatever_else_was_said() {
     let alphabet = alphabet();
-    let mismatch = ProviderFact::Doubt(Doubt::Mismatch {
+    let mismatch = ProviderFact::ReviewHold(ReviewHold::Mismatch {
         what: "amount".into(),
         expected: "100.0 USD".into(),
         stated: "90.0 USD".into(),
@@ -95,11 +95,11 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         minor.clone().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
         (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Chargeback { id: id.into(), minor }),
         id.clone().prop_map(|id| ProviderFact::ChargebackReversed { id: id.into() }),
-        Just(ProviderFact::Doubt(Doubt::OutcomeUnknown)),
-        id.clone().prop_map(|id| ProviderFact::Doubt(Doubt::AmountUnstated { payment: id.into() })),
-        id.prop_map(|id| ProviderFact::Doubt(Doubt::Look { word: id.into() })),
+        Just(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown)),
+        id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: id.into() })),
+        id.prop_map(|id| ProviderFact::ReviewHold(ReviewHold::Requested { status: id.into() })),
         minor.prop_map(|minor| {
-            ProviderFact::Doubt(Doubt::Mismatch {
+            ProviderFact::ReviewHold(ReviewHold::Mismatch {
                 what: "amount".into(),
                 expected: "100".into(),
                 stated: "90".into(),
@@ -138,23 +138,23 @@ proptest! {
 
 #[test]
 fn the_set_of_facts_is_bounded() {
-    use cashier_core::facts::{Hearing, PROVIDER_FACTS_MAX};
+    use cashier_core::facts::{PROVIDER_FACTS_MAX, Recording};
     let mut facts = heard((0..PROVIDER_FACTS_MAX as i64).map(|minor| ProviderFact::RefundedTotal { minor }));
-    let next = |facts: &mut Facts, minor| facts.hear(Seq(999), NOW, ProviderFact::RefundedTotal { minor });
-    assert_eq!(next(&mut facts, 1_000), Hearing::Full);
-    assert_eq!(next(&mut facts, 5), Hearing::AlreadyHeard);
-    let newest = Heard { seq: Seq(128), at: NOW, fact: ProviderFact::RefundedTotal { minor: 127 } };
+    let next = |facts: &mut Facts, minor| facts.record(Seq(999), NOW, ProviderFact::RefundedTotal { minor });
+    assert_eq!(next(&mut facts, 1_000), Recording::Full);
+    assert_eq!(next(&mut facts, 5), Recording::Duplicate);
+    let newest = Recorded { seq: Seq(128), at: NOW, fact: ProviderFact::RefundedTotal { minor: 127 } };
     assert_eq!(facts.provider.last(), Some(&newest));
 }
 
 #[test]
 fn a_flood_of_declines_hides_neither_the_end_nor_the_payment() {
-    use cashier_core::facts::{Hearing, PROVIDER_WORDS_MAX};
+    use cashier_core::facts::{PROVIDER_WORDS_MAX, Recording};
     let declines = (0..PROVIDER_WORDS_MAX).map(|number| ProviderFact::Declined { reason: number.to_string().into() });
     let mut facts = heard(declines);
-    let mut hear = |fact| facts.hear(Seq(999), NOW, fact);
-    assert_eq!(hear(ProviderFact::Declined { reason: "one more".into() }), Hearing::Full);
-    assert_eq!(hear(ProviderFact::Accepted), Hearing::News);
-    assert_eq!(hear(ProviderFact::Cancelled { reason: "EXPIRED".into() }), Hearing::News);
-    assert_eq!(hear(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }), Hearing::News);
+    let mut hear = |fact| facts.record(Seq(999), NOW, fact);
+    assert_eq!(hear(ProviderFact::Declined { reason: "one more".into() }), Recording::Full);
+    assert_eq!(hear(ProviderFact::Accepted), Recording::Added);
+    assert_eq!(hear(ProviderFact::Cancelled { reason: "EXPIRED".into() }), Recording::Added);
+    assert_eq!(hear(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }), Recording::Added);
 }

@@ -1,37 +1,38 @@
 //! What becomes a fact of what a provider states: config, mode, brand, currency and amount are compared first.
 
-use cashier_core::facts::{Doubt, ProviderFact};
+use cashier_core::facts::{ProviderFact, ReviewHold};
 use cashier_core::ids::ConfigId;
 use cashier_core::money::Money;
-use cashier_core::notice::{DisputeStatement, Listener, Reach, RefundStatement, Stated, Update, weigh};
+use cashier_core::notice::{DisputeStatement, Reach, ReceivingConfig, RefundStatement, StatedAmount, Update, weigh};
 use cashier_core::status::ProviderStatus as S;
 use cashier_core::transaction::Transaction;
 
 use crate::samples::*;
 
-fn eur(minor: i64) -> Stated {
-    Stated::Exact(Money::new(minor, currency("EUR")))
+fn eur(minor: i64) -> StatedAmount {
+    StatedAmount::Exact(Money::new(minor, currency("EUR")))
 }
 
-fn exact(minor: i64) -> Option<Stated> {
-    Some(Stated::Exact(usd(minor)))
+fn exact(minor: i64) -> Option<StatedAmount> {
+    Some(StatedAmount::Exact(usd(minor)))
 }
 
-fn refund(id: &str, amount: Stated, reach: Reach) -> Update {
+fn refund(id: &str, amount: StatedAmount, reach: Reach) -> Update {
     Update { refund: Some(RefundStatement { id: id.into(), amount, reach }), ..update(S::Refunded) }
 }
 
-fn dispute(status: S, amount: Option<Stated>) -> Update {
+fn dispute(status: S, amount: Option<StatedAmount>) -> Update {
     Update { dispute: Some(DisputeStatement { id: "dp_1".into(), amount }), ..update(status) }
 }
 
 fn mismatch(what: &str, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
-    let doubt = Doubt::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor };
-    ProviderFact::Doubt(doubt)
+    let doubt =
+        ReviewHold::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor };
+    ProviderFact::ReviewHold(doubt)
 }
 
 fn look(word: &str) -> ProviderFact {
-    ProviderFact::Doubt(Doubt::Look { word: word.into() })
+    ProviderFact::ReviewHold(ReviewHold::Requested { status: word.into() })
 }
 
 #[test]
@@ -58,12 +59,12 @@ fn statements_become_these_facts() {
             vec![mismatch("currency", "100.0 USD", "100.0 EUR", None)],
         ),
         (
-            Update { amount: Some(Stated::Unreadable("1e2".into())), ..update(S::Confirmed) },
+            Update { amount: Some(StatedAmount::Unreadable("1e2".into())), ..update(S::Confirmed) },
             vec![mismatch("amount", "100.0 USD", "1e2", None)],
         ),
         (
             Update { amount: None, ..update(S::Confirmed) },
-            vec![ProviderFact::Doubt(Doubt::AmountUnstated { payment: "pi_123".into() })],
+            vec![ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: "pi_123".into() })],
         ),
         (update(S::Failed), vec![ProviderFact::Declined { reason: "raw".into() }]),
         (
@@ -77,18 +78,21 @@ fn statements_become_these_facts() {
             vec![ProviderFact::Cancelled { reason: "EXPIRED".into() }],
         ),
         (
-            refund("re_1", Stated::Exact(usd(3_000)), Reach::Delta),
+            refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta),
             vec![ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }],
         ),
         (
-            refund("", Stated::Exact(usd(3_000)), Reach::Delta),
+            refund("", StatedAmount::Exact(usd(3_000)), Reach::Delta),
             vec![ProviderFact::Refund { id: "evt_1".into(), minor: 3_000 }],
         ),
         (
-            Update { event_id: "".into(), ..refund("", Stated::Exact(usd(3_000)), Reach::Delta) },
+            Update { event_id: "".into(), ..refund("", StatedAmount::Exact(usd(3_000)), Reach::Delta) },
             vec![look("refund without an id")],
         ),
-        (refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar), vec![ProviderFact::RefundedTotal { minor: 3_000 }]),
+        (
+            refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar),
+            vec![ProviderFact::RefundedTotal { minor: 3_000 }],
+        ),
         (refund("re_1", eur(3_000), Reach::Delta), vec![mismatch("currency", "100.0 USD", "30.0 EUR", None)]),
         (update(S::Refunded), vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
         (Update { amount: exact(2_000), ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 2_000 }]),
@@ -104,11 +108,11 @@ fn statements_become_these_facts() {
         (update(S::ChargebackReversed), vec![ProviderFact::ChargebackReversed { id: "pi_123".into() }]),
         // An answer to a question tells at once what notices tell one by one.
         (
-            Update { status: S::Confirmed, ..refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar) },
+            Update { status: S::Confirmed, ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar) },
             vec![confirmed(), ProviderFact::RefundedTotal { minor: 3_000 }],
         ),
         (
-            Update { status: S::Confirmed, ..refund("re_1", Stated::Exact(usd(3_000)), Reach::Delta) },
+            Update { status: S::Confirmed, ..refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta) },
             vec![confirmed(), ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }],
         ),
         (
@@ -119,7 +123,7 @@ fn statements_become_these_facts() {
             Update {
                 amount: exact(9_000),
                 status: S::Confirmed,
-                ..refund("", Stated::Exact(usd(1)), Reach::TotalSoFar)
+                ..refund("", StatedAmount::Exact(usd(1)), Reach::TotalSoFar)
             },
             vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000)), ProviderFact::RefundedTotal { minor: 1 }],
         ),
@@ -131,7 +135,7 @@ fn statements_become_these_facts() {
             Update {
                 dispute: dispute(S::Chargeback, exact(4_000)).dispute,
                 status: S::Chargeback,
-                ..refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar)
+                ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar)
             },
             vec![
                 ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
@@ -141,7 +145,7 @@ fn statements_become_these_facts() {
         // The money of a lifted dispute is with us: the payment is paid, where it is the whole that is stated.
         (
             Update {
-                refund: refund("", Stated::Exact(usd(3_000)), Reach::TotalSoFar).refund,
+                refund: refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar).refund,
                 ..dispute(S::ChargebackReversed, exact(4_000))
             },
             vec![
@@ -169,44 +173,44 @@ fn statements_become_these_facts() {
         ),
     ];
     for (place, (update, expected)) in table.into_iter().enumerate() {
-        assert_eq!(weigh(&deposit(15), &listener(), &update), Ok(expected), "line {place}: {update:?}");
+        assert_eq!(weigh(&deposit(15), &receiver(), &update), Ok(expected), "line {place}: {update:?}");
     }
 }
 
 #[test]
 fn money_of_another_mode_or_brand_is_doubt_and_the_rest_is_heard() {
     let money = [S::Confirmed, S::Refunded, S::Chargeback, S::ChargebackReversed];
-    type Change = fn(&mut Transaction, &mut Listener, &mut Update);
+    type Change = fn(&mut Transaction, &mut ReceivingConfig, &mut Update);
     let worlds: [(&str, Change); 4] = [
         ("mode", |_, _, update| update.sandbox = Some(true)),
-        ("mode", |_, listener, _| listener.sandbox = true),
+        ("mode", |_, receiver, _| receiver.sandbox = true),
         ("mode", |transaction, _, _| transaction.sandbox = true),
-        ("brand", |_, listener, _| listener.brand = "other".into()),
+        ("brand", |_, receiver, _| receiver.brand = "other".into()),
     ];
     for (what, change) in worlds {
         for status in [S::Pending, S::Failed, S::Cancelled].into_iter().chain(money) {
-            let (mut transaction, mut listener, mut update) = (deposit(15), listener(), update(status));
-            change(&mut transaction, &mut listener, &mut update);
-            let facts = weigh(&transaction, &listener, &update).unwrap();
-            let doubts = |fact: &ProviderFact| matches!(fact, ProviderFact::Doubt(Doubt::Mismatch { what: found, .. }) if **found == *what);
+            let (mut transaction, mut receiver, mut update) = (deposit(15), receiver(), update(status));
+            change(&mut transaction, &mut receiver, &mut update);
+            let facts = weigh(&transaction, &receiver, &update).unwrap();
+            let doubts = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { what: found, .. }) if **found == *what);
             assert_eq!(facts.len(), 1, "{status:?}");
             assert_eq!(facts.iter().all(doubts), money.contains(&status), "{what} {status:?}: {facts:?}");
         }
     }
-    let generic = Listener { brand: "".into(), ..listener() };
+    let generic = ReceivingConfig { brand: "".into(), ..receiver() };
     assert_eq!(
         weigh(&deposit(15), &generic, &update(S::Confirmed)),
-        weigh(&deposit(15), &listener(), &update(S::Confirmed))
+        weigh(&deposit(15), &receiver(), &update(S::Confirmed))
     );
     let sandboxed = Transaction { sandbox: true, ..deposit(15) };
-    let sandbox = Listener { sandbox: true, ..listener() };
+    let sandbox = ReceivingConfig { sandbox: true, ..receiver() };
     let silent = weigh(&sandboxed, &sandbox, &update(S::Confirmed));
     assert!(matches!(silent.as_deref(), Ok([ProviderFact::Confirmed { .. }])));
 }
 
 #[test]
 fn another_configs_word_has_no_power() {
-    let stranger = Listener { config_id: ConfigId(2), ..listener() };
+    let stranger = ReceivingConfig { config_id: ConfigId(2), ..receiver() };
     for status in S::ALL {
         let reason = weigh(&deposit(15), &stranger, &update(*status)).unwrap_err();
         assert!(reason.starts_with("PROVIDER_CONFIG_MISMATCH: heard under config 2"), "{reason}");

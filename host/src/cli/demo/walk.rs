@@ -15,10 +15,11 @@ const LOOKS_MAX: usize = 200;
 
 pub(super) async fn walk(world: &World) -> Result<(), CliError> {
     let teller = Teller::new();
-    let (customer, manager) = (format!("http://{}", world.doors.customer), format!("http://{}", world.doors.manager));
+    let (customer, manager) =
+        (format!("http://{}", world.listeners.customer), format!("http://{}", world.listeners.manager));
     let as_customer = Some(("customer token", &*world.customer_token));
     let as_manager = Some(("manager token", &*world.manager_token));
-    let door = format!("{manager}/manager");
+    let listener = format!("{manager}/manager");
 
     say("\n1. Ops give brand ion4 a provider. The secrets go in and are never shown again.");
     let settings = json!(json!({"api_base": world.service_url}).to_string());
@@ -27,9 +28,9 @@ pub(super) async fn walk(world: &World) -> Result<(), CliError> {
             r#"{{"command":"MngUpdateCashierProviderConfig","extID":"demo-1","data":{{"provider":"sandbox","brand":"ion4","method":"card","currency":"USD","sandbox":1,"enabled":1,"min_amount":10,"max_amount":10000,"secret_key":"{secret_key}","webhook_secret":"{webhook_secret}","settings_json":{settings}}}}}"#
         )
     };
-    say(&format!("  > POST {door}\n  > Authorization: <manager token>\n  > {}", written("***", "***")));
+    say(&format!("  > POST {listener}\n  > Authorization: <manager token>\n  > {}", written("***", "***")));
     let config = written(&world.service_key, &world.webhook_secret);
-    let (status, answer) = teller.send(&Call::post(&door, as_manager, &config)).await?;
+    let (status, answer) = teller.send(&Call::post(&listener, as_manager, &config)).await?;
     say(&format!("  < {status} {}", String::from_utf8_lossy(&answer)));
     let saved: Value = serde_json::from_slice(&answer).map_err(|error| CliError(error.to_string()))?;
     expect("the config has an id", &saved, "/data/provider/id", &json!(1))?;
@@ -67,7 +68,7 @@ pub(super) async fn walk(world: &World) -> Result<(), CliError> {
 
     say("\n7. BackOffice sees the transaction and the one balance operation that credited it.");
     let view = format!(r#"{{"command":"MngGetCashierTransaction","extID":"demo-2","data":{{"id":{id}}}}}"#);
-    let view = teller.tell(Call::post(&door, as_manager, &view)).await?;
+    let view = teller.tell(Call::post(&listener, as_manager, &view)).await?;
     let operations = view.pointer("/data/balance_operations").and_then(Value::as_array).map_or(0, Vec::len);
     expect("there is one operation", &json!(operations), "", &json!(1))?;
     expect("it is posted", &view, "/data/balance_operations/0/status", &json!(1))?;

@@ -10,7 +10,7 @@ use cashier_core::session::Role;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::app::{CashierManager, Doors};
+use crate::app::{CashierManager, Listeners};
 use crate::cli::{CliError, say};
 use crate::http::session::{SessionKeys, issue_token, parse_keys};
 use crate::ports::{Clock, Entropy};
@@ -30,7 +30,7 @@ const ROSTER: &str = r#"{
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 pub(super) struct World {
-    pub(super) doors: Doors,
+    pub(super) listeners: Listeners,
     pub(super) service_url: String,
     pub(super) service_key: String,
     pub(super) webhook_secret: String,
@@ -65,13 +65,22 @@ impl World {
         let token = |role, id| issue_token(&keys, role, id, None, TOKEN_SECONDS, now).map_err(CliError::from);
         let (customer_token, manager_token) = (token(Role::Customer, 5)?, token(Role::Manager, 1)?);
         let manager = CashierManager::open(settings).await?;
-        let doors = manager.doors();
-        Ok(Self { doors, service_url, service_key, webhook_secret, customer_token, manager_token, manager, service })
+        let listeners = manager.listeners();
+        Ok(Self {
+            listeners,
+            service_url,
+            service_key,
+            webhook_secret,
+            customer_token,
+            manager_token,
+            manager,
+            service,
+        })
     }
 
     /// What the trading server says account 2000009 holds.
     pub(super) async fn balance(&self) -> Result<String, CliError> {
-        let facts = self.manager.house().trading.account(Login(2_000_009)).await?;
+        let facts = self.manager.cashier().trading.account(Login(2_000_009)).await?;
         facts.map(|facts| facts.account.balance.to_string()).ok_or_else(|| CliError("the account is gone".into()))
     }
 
@@ -83,7 +92,7 @@ impl World {
 
     /// Ready-made lines for a second terminal.
     pub(super) fn print_try_it(&mut self) -> Result<(), CliError> {
-        let Doors { customer, manager, watch } = self.doors;
+        let Listeners { customer, manager, watch } = self.listeners;
         say("\nIt keeps serving. In another terminal:\n");
         say(&format!("  CUSTOMER='{}'", self.customer_token));
         say(&format!("  MANAGER='{}'\n", self.manager_token));

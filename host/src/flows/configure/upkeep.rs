@@ -1,4 +1,4 @@
-//! What keeps the picture true without an edit: gateways that failed to open are tried again, and after a failed commit the
+//! What keeps the snapshot true without an edit: gateways that failed to open are tried again, and after a failed commit the
 //! rows on disk are shown, whichever of them the edit under way was told of.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 
 use super::{Order, serve, show};
-use crate::flows::House;
+use crate::flows::Cashier;
 use crate::ports::CatalogLine;
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
@@ -16,19 +16,19 @@ use crate::snapshot::{NoGateway, Served, Snapshot};
 const REOPENED_AT_ONCE_MAX: usize = 16;
 
 /// Asks for another try at every gateway that should be open and whose module is well.
-pub(in crate::flows) fn reopen_broken(house: &House) {
-    let picture = house.picture();
-    let mut broken = picture.configs().filter(|served| is_broken(served)).peekable();
+pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
+    let snapshot = cashier.snapshot();
+    let mut broken = snapshot.configs().filter(|served| is_broken(served)).peekable();
     if broken.peek().is_none() {
         return;
     }
     // A module whose calls do not return is left alone: another try would take a thread of those that still work.
-    let catalog = house.modules.catalog();
+    let catalog = cashier.modules.catalog();
     let well = |line: &CatalogLine| line.available && &*line.health == "ok";
     let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
     for served in broken.take(REOPENED_AT_ONCE_MAX) {
         // A full queue is full of edits, which open gateways themselves; the next round asks again.
-        let _ = house.configure.try_send(Order::Reopen(served.config.id));
+        let _ = cashier.configure.try_send(Order::Reopen(served.config.id));
     }
 }
 
@@ -36,32 +36,37 @@ fn is_broken(served: &Served) -> bool {
     matches!(served.gateway, Err(NoGateway::Broken(_)))
 }
 
-pub(super) async fn reopen(house: &House, id: ConfigId) {
-    let Some(broken) = house.picture().config(id).filter(|served| is_broken(served)).cloned() else { return };
-    let served = serve(&house.ledger, &*house.modules, ProviderConfig::clone(&broken.config), house.clock.now()).await;
+pub(super) async fn reopen(cashier: &Cashier, id: ConfigId) {
+    let Some(broken) = cashier.snapshot().config(id).filter(|served| is_broken(served)).cloned() else { return };
+    let served =
+        serve(&cashier.ledger, &*cashier.modules, ProviderConfig::clone(&broken.config), cashier.clock.now()).await;
     if served.gateway.is_ok() {
         tracing::info!(config = %id, provider = %served.config.provider, "a gateway was opened at another try");
-        show(house, served);
+        show(cashier, served);
     }
 }
 
 /// Hands the rows on disk to the publisher.
-pub(in crate::flows) async fn reloaded(house: &House, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
-    // The publisher ends with the house alone.
-    let _ = house.configure.send(Order::Reloaded(configs, overrides)).await;
+pub(in crate::flows) async fn reloaded(
+    cashier: &Cashier,
+    configs: Vec<ProviderConfig>,
+    overrides: Vec<CustomerOverride>,
+) {
+    // The publisher ends with the cashier alone.
+    let _ = cashier.configure.send(Order::Reloaded(configs, overrides)).await;
 }
 
-pub(super) async fn show_reloaded(house: &House, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
+pub(super) async fn show_reloaded(cashier: &Cashier, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
     for config in configs {
-        let shown = house.picture().config(config.id).is_some_and(|served| *served.config == config);
+        let shown = cashier.snapshot().config(config.id).is_some_and(|served| *served.config == config);
         if !shown {
             tracing::warn!(config = %config.id, "a config whose commit was not confirmed is on disk: it is shown");
-            show(house, serve(&house.ledger, &*house.modules, config, house.clock.now()).await);
+            show(cashier, serve(&cashier.ledger, &*cashier.modules, config, cashier.clock.now()).await);
         }
     }
     for row in overrides {
-        if house.picture().customer_override(row.id) != Some(&row) {
-            house.snapshot.store(Arc::new(Snapshot::clone(&house.picture()).with_override(row)));
+        if cashier.snapshot().customer_override(row.id) != Some(&row) {
+            cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(row)));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cashier_core::books::Books;
 use cashier_core::ids::{ConfigId, Reference, TransactionId};
-use cashier_core::notice::{Reach, RefundStatement, Stated, Update};
+use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus};
 use tokio::task::JoinSet;
@@ -49,7 +49,7 @@ struct Day {
     dice: Dice,
     truths: BTreeMap<Reference, Truth>,
     /// Requests under way; each checks its own answer against the disk.
-    asking: JoinSet<Option<String>>,
+    context: JoinSet<Option<String>>,
 }
 
 impl Day {
@@ -63,7 +63,7 @@ impl Day {
         };
         lock(&self.world.provider.creates).push_back(create);
         let (asked, disk) = (self.world.deposit(&format!("k{}", self.dice.roll(8))), Arc::clone(&self.world.disk));
-        self.asking.spawn(async move {
+        self.context.spawn(async move {
             if let Ok(outcome) = asked.await {
                 let shown = &outcome.transaction;
                 assert!(disk.version_of(shown.id) >= Some(shown.version), "transaction {} shown before disk", shown.id);
@@ -91,11 +91,11 @@ impl Day {
                 let named = Update { reference: None, refs: vec![intent.clone()], ..confirmed.clone() };
                 truth.events.push(Update { event_id: about("charged"), ..named });
                 truth.events.push(confirmed.clone());
-                self.world.answers(reference, QueryAnswer::Heard(Box::new(confirmed)));
+                self.world.answers(reference, QueryAnswer::Stated(Box::new(confirmed)));
             }
             2 if truth.paid && !truth.refunded => {
                 truth.refunded = true;
-                let amount = Stated::Exact(usd(AMOUNT));
+                let amount = StatedAmount::Exact(usd(AMOUNT));
                 let refund = RefundStatement { id: about("re"), amount, reach: Reach::Delta };
                 truth.events.push(Update { refund: Some(refund), ..said("refund", ProviderStatus::Refunded) });
             }
@@ -124,7 +124,7 @@ impl Day {
 
     fn send(&mut self, addressed: Option<u64>, updates: Vec<Update>) {
         let (asked, disk) = (self.world.notice(addressed, updates), Arc::clone(&self.world.disk));
-        self.asking.spawn(async move {
+        self.context.spawn(async move {
             let heard = asked.await;
             for event in heard.iter().flat_map(|outcome| &outcome.events) {
                 assert!(disk.event_row(event.id).is_some(), "event {} answered before disk", event.id);
@@ -148,7 +148,7 @@ impl Day {
     }
 
     async fn crash(&mut self) {
-        self.asking.abort_all();
+        self.context.abort_all();
         self.drain().await;
         self.world.crash().await;
     }
@@ -156,7 +156,7 @@ impl Day {
     /// Takes in the answers there are; a request that was cut has none.
     async fn drain(&mut self) -> Vec<String> {
         let mut refused = Vec::new();
-        while let Some(answered) = self.asking.join_next().await {
+        while let Some(answered) = self.context.join_next().await {
             match answered {
                 Ok(refusal) => refused.extend(refusal),
                 Err(error) => assert!(!error.is_panic(), "an answer was wrong"),
@@ -195,21 +195,21 @@ impl Day {
         for (reference, truth) in &self.truths {
             if !truth.paid {
                 let open = Update { reference: Some(reference.clone()), ..update("", ProviderStatus::Pending) };
-                self.world.answers(reference, QueryAnswer::Heard(Box::new(open)));
+                self.world.answers(reference, QueryAnswer::Stated(Box::new(open)));
             }
         }
         let events: Vec<Update> = self.truths.values().flat_map(|truth| truth.events.clone()).collect();
         for event in events.into_iter().rev() {
             self.send(Some(1), vec![event]);
         }
-        assert_eq!(self.drain().await, Vec::<String>::new(), "a well house takes every notice");
+        assert_eq!(self.drain().await, Vec::<String>::new(), "a well cashier takes every notice");
         self.world.pass(16 * 3600).await;
     }
 
     fn judge(&self, seed: u64) {
         let mut operations = Vec::new();
         for (reference, truth) in &self.truths {
-            let id = self.world.house.ledger.glance(|books| books.by_reference(reference)).unwrap();
+            let id = self.world.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap();
             let id = id.unwrap_or_else(|| panic!("seed {seed}: the provider was told {reference}, the disk was not"));
             let known = self.world.known(id);
             let (status, credited) = (self.world.status(id), self.world.trading.credited(id));
@@ -262,7 +262,7 @@ impl Day {
                 }
             }
         };
-        self.world.house.ledger.glance(compare).unwrap();
+        self.world.cashier.ledger.peek(compare).unwrap();
     }
 }
 
@@ -272,7 +272,7 @@ async fn however_a_day_goes_money_is_credited_once_and_nothing_is_lost() {
     for seed in 0..SEEDS {
         let world = World::with_configs(&[1, 2]).await;
         world.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
-        let mut day = Day { world, dice: Dice(seed), truths: BTreeMap::new(), asking: JoinSet::new() };
+        let mut day = Day { world, dice: Dice(seed), truths: BTreeMap::new(), context: JoinSet::new() };
         day.random().await;
         if seed % 2 == 0 {
             day.crash().await;

@@ -11,7 +11,7 @@ use cashier_core::session::{ManagerSession, Role};
 
 use super::provider::Create;
 use super::world::{AMOUNT, World, lock, paid};
-use crate::flows::{Asking, configure};
+use crate::flows::{RequestContext, configure};
 use crate::ports::QueryAnswer;
 
 fn first() -> ConfigEdit {
@@ -19,10 +19,10 @@ fn first() -> ConfigEdit {
 }
 
 fn save(world: &World, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
-    let house = Arc::clone(&world.house);
-    let asking = Asking { request_id: "t".into(), ip: "".into(), locale: "".into() };
+    let cashier = Arc::clone(&world.cashier);
+    let context = RequestContext { request_id: "t".into(), ip: "".into(), locale: "".into() };
     let session = ManagerSession::assertion(ManagerId(1), Role::Admin, None);
-    async move { configure::save_config(&house, session, edit, asking).await.map(drop) }
+    async move { configure::save_config(&cashier, session, edit, context).await.map(drop) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,7 +33,7 @@ async fn no_deposit_is_opened_under_a_config_whose_brand_is_being_changed() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(world.deposit("k").await.unwrap_err().code, RefusalCode::MethodNotAvailable);
     edited.await.unwrap().unwrap();
-    assert_eq!(&*world.house.picture().config(ConfigId(1)).unwrap().config.brand, "other");
+    assert_eq!(&*world.cashier.snapshot().config(ConfigId(1)).unwrap().config.brand, "other");
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,8 +91,8 @@ async fn a_webhook_secret_replaced_in_either_form_verifies_for_a_week_more() {
     let world = World::new().await;
     let json = |text: &str| Some(Secret::new(text));
     let kept = |world: &World| -> Vec<String> {
-        let picture = world.house.picture();
-        let replaced = picture.config(ConfigId(1)).unwrap().config.replaced_webhook_secrets.clone();
+        let snapshot = world.cashier.snapshot();
+        let replaced = snapshot.config(ConfigId(1)).unwrap().config.replaced_webhook_secrets.clone();
         replaced.iter().map(|old| old.secret.expose().to_owned()).collect()
     };
     save(&world, ConfigEdit { config_json: json(r#"{"webhook_secret":"A"}"#), ..first() }).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_create_is_not_made_again_under_other_credentials() {
     let limits = ConfigEdit { sort_index: Some(7), ..first() };
     save(&world, limits).await.unwrap();
     save(&world, ConfigEdit { secret_key: Some(Secret::new("sk_of_another_account")), ..first() }).await.unwrap();
-    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(paid("", &transaction.reference))));
+    world.answers(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
     world.pass(120).await;
     assert_eq!(world.provider.told(), 1, "to another account it would be a second payment");
     assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT), "it was asked about");

@@ -8,7 +8,7 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::{FirstAnswer, NextAction};
 
-use super::provider::{Create, listener};
+use super::provider::{Create, receiver};
 use super::trading::Post;
 use super::world::{AMOUNT, World, lock, paid, update};
 use crate::ports::QueryAnswer;
@@ -62,10 +62,10 @@ async fn a_late_end_of_a_repeated_create_does_not_undo_the_answer_given() {
     let world = World::new().await;
     let outcome = world.deposit("k").await.unwrap();
     let before = world.known(outcome.transaction.id);
-    let listener = listener(cashier_core::ids::ConfigId(1));
-    let at = cashier_core::aggregate::Circumstances {
+    let receiver = receiver(cashier_core::ids::ConfigId(1));
+    let at = cashier_core::aggregate::DecisionContext {
         seq: cashier_core::ids::Seq(99),
-        now: world.house.clock.now(),
+        now: world.cashier.clock.now(),
         next_operation: cashier_core::ids::OperationId(9),
     };
     for ending in [
@@ -74,7 +74,7 @@ async fn a_late_end_of_a_repeated_create_does_not_undo_the_answer_given() {
         CreateEnding::Declined { reason: "duplicate order".into() },
         CreateEnding::Accepted(NextAction::Wait),
     ] {
-        assert!(before.end_create(&listener, &ending, &[], &[], at).is_empty(), "{ending:?}");
+        assert!(before.end_create(&receiver, &ending, &[], &[], at).is_empty(), "{ending:?}");
     }
 }
 
@@ -134,7 +134,7 @@ async fn a_create_that_a_crash_cut_after_its_payment_was_told_is_over() {
     asked.abort();
     world.pass(600).await;
     assert_eq!(world.provider.told(), 1, "what a notice told is not asked for again");
-    assert_eq!(world.house.ledger.glance(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
+    assert_eq!(world.cashier.ledger.peek(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
     let again = world.deposit("k").await.unwrap();
     assert_eq!((again.transaction.status.number(), again.next_action()), (3, NextAction::None));
 }
@@ -150,7 +150,7 @@ async fn a_cut_create_that_was_confirmed_without_an_amount_is_asked_about() {
     world.notice(Some(1), vec![unstated]).await.unwrap();
     world.crash().await;
     asked.abort();
-    world.answers(&reference, QueryAnswer::Heard(Box::new(paid("", &reference))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     world.pass(120).await;
     assert_eq!(world.trading.balance(), AMOUNT);
 }
@@ -163,7 +163,7 @@ async fn an_unknown_create_is_found_by_asking_once_the_window_is_over() {
     let outcome = world.deposit("k").await.unwrap();
     assert_eq!(outcome.next_action(), NextAction::Wait);
     let reference = outcome.transaction.reference.clone();
-    world.answers(&reference, QueryAnswer::Heard(Box::new(paid("", &reference))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     world.pass(200).await;
     assert_eq!((world.status(outcome.transaction.id), world.trading.balance()), (3, AMOUNT));
     assert_eq!(world.provider.told(), 1, "never repeated outside the window");
@@ -174,13 +174,13 @@ async fn a_module_that_is_gone_does_not_cancel_what_its_provider_accepted() {
     let mut world = World::new().await;
     let id = world.deposit("k").await.unwrap().transaction.id;
     let reference = world.known(id).transaction.reference.clone();
-    world.answers(&reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     lock(&world.provider.unloaded).push(cashier_core::ids::ConfigId(1));
     world.crash().await;
     world.pass(100_000).await;
     assert_eq!(world.status(id), 1, "nobody could be asked, so nothing is known to be over");
     lock(&world.provider.unloaded).clear();
-    world.answers(&reference, QueryAnswer::Heard(Box::new(paid("", &reference))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     world.crash().await;
     world.pass(60).await;
     assert_eq!((world.status(id), world.trading.balance()), (3, AMOUNT));

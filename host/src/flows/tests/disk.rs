@@ -77,7 +77,7 @@ impl Disk {
         pen
     }
 
-    /// What is queued is lost, and late submissions of the house that was are too.
+    /// What is queued is lost, and late submissions of the cashier that was are too.
     pub(super) fn power_off(&self) {
         if let Some(pen) = lock(&self.current).upgrade() {
             pen.shut.store(true, Ordering::SeqCst);

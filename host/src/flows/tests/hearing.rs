@@ -1,9 +1,9 @@
-//! Hearing: notices in any order, early ones, foreign ones, and those that only some gateway can judge.
+//! Recording: notices in any order, early ones, foreign ones, and those that only some gateway can judge.
 
 use std::sync::atomic::Ordering;
 
 use cashier_core::ids::{ConfigId, Reference, TransactionId};
-use cashier_core::notice::{Stated, Update};
+use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::refs::ProviderRef;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
@@ -57,7 +57,7 @@ async fn an_early_event_is_applied_when_a_query_teaches_its_id() {
     world.notice(Some(1), vec![early]).await.unwrap();
     assert_eq!(world.status(id), 1);
     let learned = by_intent(update("", ProviderStatus::Pending), "pi_1");
-    world.answers(&reference, QueryAnswer::Heard(Box::new(learned)));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(learned)));
     world.pass(120).await;
     assert_eq!((world.status(id), world.trading.balance()), (3, AMOUNT));
 }
@@ -79,8 +79,8 @@ async fn a_query_that_answers_about_another_payment_credits_nothing() {
     let world = World::new().await;
     let (id, reference) = pending(&world).await;
     let other = world.deposit("other").await.unwrap().transaction;
-    world.answers(&reference, QueryAnswer::Heard(Box::new(paid("", &other.reference))));
-    world.answers(&other.reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(paid("", &other.reference))));
+    world.answers(&other.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     world.pass(200).await;
     assert_eq!((world.status(id), world.status(other.id), world.trading.balance()), (1, 1, 0));
 }
@@ -106,8 +106,8 @@ async fn among_configs_of_one_merchant_an_id_leads_to_its_owner_too() {
     let mut request = super::world::request("k");
     request.provider_config_id = Some(ConfigId(2));
     let session = cashier_core::session::CustomerSession::assertion(super::world::CUSTOMER, None);
-    let asking = crate::flows::Asking { request_id: "t".into(), ip: "".into(), locale: "".into() };
-    let made = crate::flows::deposit::deposit(&world.house, &session, request, asking).await.unwrap().transaction;
+    let context = crate::flows::RequestContext { request_id: "t".into(), ip: "".into(), locale: "".into() };
+    let made = crate::flows::deposit::deposit(&world.cashier, &session, request, context).await.unwrap().transaction;
     let session_id = ProviderRef::new("session", &format!("cs_{}", made.reference));
     let told = Update { reference: None, refs: vec![session_id], ..paid("e1", &made.reference) };
     world.notice(None, vec![told]).await.unwrap();
@@ -119,7 +119,7 @@ async fn among_configs_of_one_merchant_an_id_leads_to_its_owner_too() {
 async fn a_foreign_config_moves_nothing_and_the_own_gateway_is_asked() {
     let world = World::with_configs(&[1, 2]).await;
     let (id, reference) = pending(&world).await;
-    world.answers(&reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     let outcome = world.notice(Some(2), vec![paid("e1", &reference)]).await.unwrap();
     assert!(outcome.events[0].failure_reason.starts_with("PROVIDER_CONFIG_MISMATCH"));
     world.pass(5).await;
@@ -131,7 +131,7 @@ async fn a_foreign_config_moves_nothing_and_the_own_gateway_is_asked() {
 async fn a_capture_that_a_notice_asks_for_is_made_at_once() {
     let world = World::new().await;
     let (id, reference) = pending(&world).await;
-    *lock(&world.provider.advance) = Some(QueryAnswer::Heard(Box::new(paid("", &reference))));
+    *lock(&world.provider.advance) = Some(QueryAnswer::Stated(Box::new(paid("", &reference))));
     let approved = Update { advance: true, reference: Some(reference), ..update("e1", ProviderStatus::Pending) };
     world.notice(Some(1), vec![approved]).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
@@ -178,7 +178,7 @@ async fn a_second_payment_under_one_reference_is_doubt_and_credits_nothing_more(
 async fn a_confirmation_without_amount_is_asked_about_and_credited() {
     let world = World::new().await;
     let (id, reference) = pending(&world).await;
-    world.answers(&reference, QueryAnswer::Heard(Box::new(paid("", &reference))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     let unstated = Update { amount: None, payment_id: Box::default(), ..paid("e1", &reference) };
     world.notice(Some(1), vec![unstated]).await.unwrap();
     world.pass(5).await;
@@ -189,7 +189,7 @@ async fn a_confirmation_without_amount_is_asked_about_and_credited() {
 async fn an_amount_that_differs_is_never_credited() {
     let world = World::new().await;
     let (id, reference) = pending(&world).await;
-    let short = Update { amount: Some(Stated::Exact(usd(AMOUNT - 1))), ..paid("e1", &reference) };
+    let short = Update { amount: Some(StatedAmount::Exact(usd(AMOUNT - 1))), ..paid("e1", &reference) };
     world.notice(Some(1), vec![short]).await.unwrap();
     world.pass(60).await;
     assert_eq!((world.status(id), world.trading.balance()), (9, 0));
@@ -242,12 +242,12 @@ async fn a_forged_flood_leaves_room_for_real_money() {
     let world = World::new().await;
     let (id, reference) = pending(&world).await;
     world.disk.held.store(true, Ordering::SeqCst);
-    let before = world.house.ledger.glance(|books| books.counters().event).unwrap();
+    let before = world.cashier.ledger.peek(|books| books.counters().event).unwrap();
     for _ in 0..5_000 {
         let refusal = world.raw_notice(None, "forged".into()).await.unwrap_err();
         assert_eq!(refusal.code, RefusalCode::InvalidSignature);
     }
-    let waiting = world.house.ledger.glance(|books| books.counters().event).unwrap() - before;
+    let waiting = world.cashier.ledger.peek(|books| books.counters().event).unwrap() - before;
     assert!(waiting <= 256, "{waiting} forged notices wait for the disk");
     world.disk.held.store(false, Ordering::SeqCst);
     world.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();

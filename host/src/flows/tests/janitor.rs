@@ -13,7 +13,7 @@ use crate::ports::QueryAnswer;
 async fn a_pending_payment_is_asked_about_with_growing_pauses() {
     let world = World::new().await;
     let reference = world.deposit("k").await.unwrap().transaction.reference;
-    world.answers(&reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.answers(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     world.pass(80_000).await;
     let asked = world.provider.queries.load(Ordering::SeqCst);
     assert!((8..=14).contains(&asked), "{asked} questions in 22 hours");
@@ -26,7 +26,7 @@ async fn a_pending_payment_is_asked_about_with_growing_pauses() {
 async fn an_order_past_its_time_is_asked_about_cancelled_and_left_alone() {
     let world = World::new().await;
     let transaction = world.deposit("k").await.unwrap().transaction;
-    let still = QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending)));
+    let still = QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending)));
     world.answers(&transaction.reference, still);
     world.pass(90_000).await;
     assert_eq!((world.status(transaction.id), &*world.known(transaction.id).transaction.reason.code), (6, "EXPIRED"));
@@ -43,8 +43,8 @@ async fn an_order_past_its_time_is_asked_about_cancelled_and_left_alone() {
 async fn an_expiry_that_meets_a_payment_credits_it() {
     let world = World::new().await;
     let transaction = world.deposit("k").await.unwrap().transaction;
-    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
-    *lock(&world.provider.cancel) = Some(QueryAnswer::Heard(Box::new(paid("", &transaction.reference))));
+    world.answers(&transaction.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
+    *lock(&world.provider.cancel) = Some(QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
     world.pass(90_000).await;
     assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
 }
@@ -53,7 +53,7 @@ async fn an_expiry_that_meets_a_payment_credits_it() {
 async fn a_capture_that_never_succeeds_ends_at_expiry() {
     let world = World::new().await;
     let transaction = world.deposit("k").await.unwrap().transaction;
-    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.answers(&transaction.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     *lock(&world.provider.advance) = Some(QueryAnswer::NoAnswer("try later".into()));
     let reference = Some(transaction.reference.clone());
     let approved = Update { advance: true, reference, ..update("e1", ProviderStatus::Pending) };
@@ -67,7 +67,7 @@ async fn an_order_that_never_expires_is_still_asked_about() {
     let world = World::new().await;
     world.provider.expiry_seconds.store(0, Ordering::SeqCst);
     let transaction = world.deposit("k").await.unwrap().transaction;
-    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(paid("", &transaction.reference))));
+    world.answers(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
     world.pass(120).await;
     assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
 }
@@ -89,7 +89,7 @@ async fn a_clock_set_back_delays_no_credit() {
 async fn a_pause_earned_by_asking_does_not_put_off_a_credit() {
     let world = World::new().await;
     let transaction = world.deposit("k").await.unwrap().transaction;
-    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Pending))));
+    world.answers(&transaction.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     world.pass(40_000).await;
     lock(&world.trading.script).push_back(Post::Lost);
     world.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_capture_whose_answer_was_lost_is_found_by_asking() {
     let reference = Some(transaction.reference.clone());
     let approved = Update { advance: true, reference, ..update("e1", ProviderStatus::Pending) };
     world.notice(Some(1), vec![approved]).await.unwrap();
-    world.answers(&transaction.reference, QueryAnswer::Heard(Box::new(paid("", &transaction.reference))));
+    world.answers(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
     world.pass(120).await;
     assert_eq!((world.status(transaction.id), world.trading.balance()), (3, AMOUNT));
 }
@@ -139,7 +139,7 @@ async fn a_thousand_duties_that_cannot_end_starve_no_other() {
         world.notice(Some(1), vec![paid(&format!("e{}", old.id), &old.reference)]).await.unwrap();
     }
     world.pass(600).await;
-    world.answers(&newest.reference, QueryAnswer::Heard(Box::new(update("", ProviderStatus::Failed))));
+    world.answers(&newest.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Failed))));
     world.pass(600).await;
     assert_eq!(world.status(newest.id), 5, "the newest was asked about in ten minutes");
 }

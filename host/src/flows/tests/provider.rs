@@ -8,7 +8,7 @@ use std::time::Duration;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
-use cashier_core::notice::{Listener, Update};
+use cashier_core::notice::{ReceivingConfig, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
@@ -64,13 +64,13 @@ impl Provider {
 }
 
 struct Line {
-    listener: Listener,
+    receiver: ReceivingConfig,
     provider: Arc<Provider>,
 }
 
 impl Gateway for Line {
-    fn listener(&self) -> &Listener {
-        &self.listener
+    fn receiver(&self) -> &ReceivingConfig {
+        &self.receiver
     }
 
     fn expiry_seconds(&self) -> i64 {
@@ -120,15 +120,15 @@ impl Gateway for Line {
 
     fn verify(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
         let number: usize = std::str::from_utf8(&notice.body).unwrap_or_default().parse().unwrap_or(usize::MAX);
-        let config = self.listener.config_id;
+        let config = self.receiver.config_id;
         let verdict = if lock(&self.provider.broken).contains(&config) {
             Verdict::NotWorking("stuck".to_owned())
         } else if lock(&self.provider.deaf).contains(&config) {
-            Verdict::NotGenuine("another's signature".to_owned())
+            Verdict::Rejected("another's signature".to_owned())
         } else {
             match lock(&self.provider.notices).get(number) {
-                Some(updates) => Verdict::Genuine { updates: updates.clone(), acknowledgement: None },
-                None => Verdict::NotGenuine("forged".to_owned()),
+                Some(updates) => Verdict::Verified { updates: updates.clone(), acknowledgement: None },
+                None => Verdict::Rejected("forged".to_owned()),
             }
         };
         Box::pin(std::future::ready(verdict))
@@ -192,13 +192,13 @@ impl Modules for Shelf {
         if lock(&self.0.unloaded).contains(&config.id) {
             return Box::pin(std::future::ready(Err("not loaded".to_owned())));
         }
-        let line = Line { listener: listener(config.id), provider: Arc::clone(&self.0) };
+        let line = Line { receiver: receiver(config.id), provider: Arc::clone(&self.0) };
         Box::pin(std::future::ready(Ok(Arc::new(line) as Arc<dyn Gateway>)))
     }
 }
 
-pub(super) fn listener(config_id: ConfigId) -> Listener {
-    Listener {
+pub(super) fn receiver(config_id: ConfigId) -> ReceivingConfig {
+    ReceivingConfig {
         config_id,
         provider: "acme".into(),
         brand: Box::default(),

@@ -1,6 +1,6 @@
-//! A whole house over memory: a disk that can be slow or fail, a trading server, a provider and its gateway that do what
+//! A whole cashier over memory: a disk that can be slow or fail, a trading server, a provider and its gateway that do what
 //! a test says, a clock that runs when everybody waits. Time is tokio's, paused; randomness is counted. A crash cuts
-//! every flow at the await it stands at and opens a new house over what was on disk.
+//! every flow at the await it stands at and opens a new cashier over what was on disk.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +11,7 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{Stated, Update};
+use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::CustomerSession;
 use cashier_core::status::{OperationStatus, ProviderStatus};
@@ -24,8 +24,8 @@ use super::provider::{Provider, Shelf, config};
 use super::trading::{Trading, TradingPort};
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{Asking, House, Ports, Rules, configure, janitor};
-use crate::ledger::{Admission, Board, Ledger};
+use crate::flows::{Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Entropy, Loaded, Modules, QueryAnswer, RawNotice, Spawn};
 
 pub(super) const CUSTOMER: CustomerId = CustomerId(5);
@@ -117,7 +117,7 @@ pub(super) fn paid(event_id: &str, reference: &Reference) -> Update {
     Update {
         reference: Some(reference.clone()),
         payment_id: "pay_1".into(),
-        amount: Some(Stated::Exact(usd(AMOUNT))),
+        amount: Some(StatedAmount::Exact(usd(AMOUNT))),
         ..update(event_id, ProviderStatus::Confirmed)
     }
 }
@@ -138,13 +138,13 @@ pub(super) fn request(key: &str) -> DepositRequest {
     }
 }
 
-fn asking() -> Asking {
-    Asking { request_id: "test".into(), ip: Box::default(), locale: Box::default() }
+fn context() -> RequestContext {
+    RequestContext { request_id: "test".into(), ip: Box::default(), locale: Box::default() }
 }
 
-/// Everything around one house.
+/// Everything around one cashier.
 pub(super) struct World {
-    pub(super) house: Arc<House>,
+    pub(super) cashier: Arc<Cashier>,
     pub(super) disk: Arc<Disk>,
     pub(super) trading: Arc<Trading>,
     pub(super) provider: Arc<Provider>,
@@ -154,7 +154,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A house with one config, a day to pay, and a day of idempotency at the provider.
+    /// A cashier with one config, a day to pay, and a day of idempotency at the provider.
     pub(super) async fn new() -> Self {
         Self::with_configs(&[1]).await
     }
@@ -166,27 +166,27 @@ impl World {
         let clock = Arc::new(Hands { started: tokio::time::Instant::now(), skew: AtomicI64::new(0) });
         let disk = Disk::new(ids.iter().map(|id| config(*id)).collect());
         let (trading, entropy) = (Arc::new(Trading::default()), Arc::new(Counted(AtomicU64::new(1))));
-        let (house, threads) = open(&disk, &trading, &provider, &clock, &entropy).await;
-        Self { house, disk, trading, provider, clock, entropy, threads }
+        let (cashier, threads) = open(&disk, &trading, &provider, &clock, &entropy).await;
+        Self { cashier, disk, trading, provider, clock, entropy, threads }
     }
 
-    /// Cuts everything where it stands and opens a new house over what is on disk.
+    /// Cuts everything where it stands and opens a new cashier over what is on disk.
     pub(super) async fn crash(&mut self) {
         self.threads.cut();
         self.disk.power_off();
         tokio::task::yield_now().await;
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.house, self.threads) = open(parts.0, parts.1, parts.2, parts.3, parts.4).await;
+        (self.cashier, self.threads) = open(parts.0, parts.1, parts.2, parts.3, parts.4).await;
     }
 
-    /// Lets the house do what it does in this time.
+    /// Lets the cashier do what it does in this time.
     pub(super) async fn pass(&self, seconds: u64) {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
 
     pub(super) fn deposit(&self, key: &str) -> impl Future<Output = Result<DepositOutcome, Refusal>> + Send + 'static {
-        let (house, request) = (Arc::clone(&self.house), request(key));
-        async move { deposit::deposit(&house, &CustomerSession::assertion(CUSTOMER, None), request, asking()).await }
+        let (cashier, request) = (Arc::clone(&self.cashier), request(key));
+        async move { deposit::deposit(&cashier, &CustomerSession::assertion(CUSTOMER, None), request, context()).await }
     }
 
     /// A notice with these updates, to one config or to the provider's common address.
@@ -211,7 +211,7 @@ impl World {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let house = Arc::clone(&self.house);
+        let cashier = Arc::clone(&self.cashier);
         let raw = RawNotice {
             method: "POST".into(),
             path: "/".into(),
@@ -219,14 +219,14 @@ impl World {
             content_type: Box::default(),
             headers: Arc::new([]),
             body: Bytes::from(body),
-            received_time: house.clock.now(),
+            received_time: cashier.clock.now(),
         };
-        async move { webhook::receive(&house, "acme", addressed.map(ConfigId), raw, asking()).await }
+        async move { webhook::receive(&cashier, "acme", addressed.map(ConfigId), raw, context()).await }
     }
 
-    /// A transaction as the house sees it.
+    /// A transaction as the cashier sees it.
     pub(super) fn known(&self, id: TransactionId) -> Aggregate {
-        self.house.ledger.glance(|books| books.aggregate(id)).unwrap().expect("the transaction is in the books")
+        self.cashier.ledger.peek(|books| books.aggregate(id)).unwrap().expect("the transaction is in the books")
     }
 
     pub(super) fn status(&self, id: TransactionId) -> u8 {
@@ -241,7 +241,7 @@ impl World {
     /// How many provider deposits stand at each status that is not the end.
     pub(super) fn unended(&self) -> [(u8, usize); 3] {
         let count = |status| {
-            let last = self.house.ledger.glance(|books| books.counters().transaction).unwrap();
+            let last = self.cashier.ledger.peek(|books| books.counters().transaction).unwrap();
             (1..=last).filter(|id| self.status(TransactionId(*id)) == status).count()
         };
         [0, 1, 2].map(|status| (status, count(status)))
@@ -266,15 +266,15 @@ async fn open(
     provider: &Arc<Provider>,
     clock: &Arc<Hands>,
     entropy: &Arc<Counted>,
-) -> (Arc<House>, Arc<Threads>) {
+) -> (Arc<Cashier>, Arc<Threads>) {
     let threads = Arc::new(Threads::default());
-    let board = Arc::new(Board::new());
-    let recorder = disk.power_on(Arc::clone(&board) as _, &*threads);
+    let watermark = Arc::new(Watermark::new());
+    let recorder = disk.power_on(Arc::clone(&watermark) as _, &*threads);
     let Loaded { books, configs, .. } = disk.loaded();
-    let ledger = Ledger::new(recorder, board, books, Admission::new(Admission::DEFAULT_LIMIT));
+    let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(Shelf(Arc::clone(provider)));
     let now = clock.now();
-    let picture = configure::first_picture(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
@@ -288,7 +288,7 @@ async fn open(
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute: 0,
     };
-    let house = House::new(ledger, picture, ports, rules);
-    janitor::start(&house);
-    (house, threads)
+    let cashier = Cashier::new(ledger, snapshot, ports, rules);
+    janitor::start(&cashier);
+    (cashier, threads)
 }

@@ -3,7 +3,7 @@
 use cashier_core::change::Change;
 use cashier_core::facts::ProviderFact;
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
-use cashier_core::notice::{Listener, ProviderEvent, Update, VerifiedNotice};
+use cashier_core::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
@@ -11,8 +11,8 @@ use cashier_core::time::UnixTime;
 
 use super::received::{Kept, Received};
 use crate::flows::hearing::{self, Matched};
-use crate::flows::inquiry::Question;
-use crate::flows::{Asking, House};
+use crate::flows::provider_query::ProviderQuery;
+use crate::flows::{Cashier, RequestContext};
 use crate::ledger::{Draft, Ticket};
 use crate::ports::RawNotice;
 
@@ -23,7 +23,7 @@ pub(super) struct Filed {
     /// Transactions whose balance operation is now due.
     pub(super) due: Vec<TransactionId>,
     /// Transactions whose own provider must be asked, and what.
-    pub(super) to_ask: Vec<(TransactionId, Question)>,
+    pub(super) to_ask: Vec<(TransactionId, ProviderQuery)>,
     pub(super) duplicate: bool,
 }
 
@@ -36,21 +36,21 @@ pub(super) enum FiledEvent {
 
 /// Files a notice in one commit.
 pub(super) fn file(
-    house: &House,
+    cashier: &Cashier,
     notice: &VerifiedNotice,
     raw: &RawNotice,
-    asking: &Asking,
+    context: &RequestContext,
 ) -> Result<Ticket<Filed>, Refusal> {
     let received = Received::of(raw, &Kept::WHOLE);
     let identified = identified(notice, received.derived_event_id());
-    let listener = notice.listener();
-    let stamp = house.stamp(Actor::Provider(listener.config_id), &asking.request_id);
-    house.ledger.decide(&stamp, |draft| {
+    let receiver = notice.receiver();
+    let stamp = cashier.stamp(Actor::Provider(receiver.config_id), &context.request_id);
+    cashier.ledger.decide(&stamp, |draft| {
         let mut filed = Filed::default();
         let mut received = Some(received);
         let mut notice_id = None;
         for (event_id, update) in identified {
-            if let Some(row) = draft.event_heard(listener.config_id, &event_id) {
+            if let Some(row) = draft.event_heard(receiver.config_id, &event_id) {
                 filed.events.push(FiledEvent::Repeated(row));
                 continue;
             }
@@ -58,8 +58,8 @@ pub(super) fn file(
             if let Some(received) = received.take() {
                 draft.keep(received.under(id));
             }
-            let blank = blank_event(draft, listener, id, event_id, update);
-            let event = hear_event(draft, listener, blank, &mut filed);
+            let blank = blank_event(draft, receiver, id, event_id, update);
+            let event = hear_event(draft, receiver, blank, &mut filed);
             tracing::debug!(event = %event.id, status = event.processing_status.word(), "event filed");
             draft.add([Change::Event(Box::new(event.clone()))]);
             filed.events.push(FiledEvent::New(Box::new(event)));
@@ -87,7 +87,7 @@ fn identified(notice: &VerifiedNotice, derived: Box<str>) -> Vec<(Box<str>, Opti
 
 fn blank_event(
     draft: &mut Draft<'_>,
-    listener: &Listener,
+    receiver: &ReceivingConfig,
     notice_id: NoticeId,
     event_id: Box<str>,
     update: Option<&Update>,
@@ -95,31 +95,31 @@ fn blank_event(
     ProviderEvent {
         id: draft.next_event(),
         notice_id,
-        config_id: listener.config_id,
-        provider: listener.provider.clone(),
-        brand: listener.brand.clone(),
+        config_id: receiver.config_id,
+        provider: receiver.provider.clone(),
+        brand: receiver.brand.clone(),
         event_id,
         transaction_id: TransactionId(0),
-        provider_payment_id: update.map(|update| primary_id(listener, update)).unwrap_or_default(),
+        provider_payment_id: update.map(|update| primary_id(receiver, update)).unwrap_or_default(),
         signature_status: SignatureStatus::Valid,
         processing_status: ProcessingStatus::Ignored,
         failure_reason: Box::default(),
         update: update.cloned(),
-        module_hash: listener.module_hash.clone(),
+        module_hash: receiver.module_hash.clone(),
         created_time: draft.now(),
         processed_time: UnixTime::UNSET,
     }
 }
 
-fn primary_id(listener: &Listener, update: &Update) -> Box<str> {
-    let primary = update.refs.iter().find(|id| id.kind == listener.primary_ref_kind);
+fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
+    let primary = update.refs.iter().find(|id| id.kind == receiver.primary_ref_kind);
     primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
 }
 
 /// Hears the event's update, if it has one, and says in the row what became of it.
 fn hear_event(
     draft: &mut Draft<'_>,
-    listener: &Listener,
+    receiver: &ReceivingConfig,
     mut event: ProviderEvent,
     filed: &mut Filed,
 ) -> ProviderEvent {
@@ -127,7 +127,7 @@ fn hear_event(
         event.processed_time = draft.now();
         return event;
     };
-    let (status, reason) = match hearing::find(draft, listener, &update) {
+    let (status, reason) = match hearing::find(draft, receiver, &update) {
         Matched::Unknown => (ProcessingStatus::Pending, String::new()),
         Matched::Conflict(reason) => (ProcessingStatus::Failed, reason),
         Matched::Found(id) => {
@@ -135,9 +135,9 @@ fn hear_event(
             if let Some(known) = draft.aggregate(id) {
                 event.brand = known.transaction.brand;
             }
-            let heard = hearing::hear(draft, listener, id, &update);
-            hearing::catch_up(draft, listener, id);
-            follow_up(draft, listener, id, filed);
+            let heard = hearing::hear(draft, receiver, id, &update);
+            hearing::catch_up(draft, receiver, id);
+            follow_up(draft, receiver, id, filed);
             heard
         }
     };
@@ -151,7 +151,7 @@ fn hear_event(
 }
 
 /// What hearing the event made due.
-fn follow_up(draft: &Draft<'_>, listener: &Listener, id: TransactionId, filed: &mut Filed) {
+fn follow_up(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, filed: &mut Filed) {
     let Some(aggregate) = draft.aggregate(id) else { return };
     if aggregate.operations.iter().any(|operation| operation.is_unsettled()) && !filed.due.contains(&id) {
         filed.due.push(id);
@@ -159,11 +159,11 @@ fn follow_up(draft: &Draft<'_>, listener: &Listener, id: TransactionId, filed: &
     let transaction = &aggregate.transaction;
     let wanted = |fact: &ProviderFact| matches!(fact, ProviderFact::AdvanceWanted { .. });
     let advance = transaction.is_unpaid() && transaction.facts.provider.iter().any(|known| wanted(&known.fact));
-    let foreign = transaction.config_id != listener.config_id;
+    let foreign = transaction.config_id != receiver.config_id;
     let question = match (foreign, advance) {
-        (true, _) => Question::Status,
-        (false, true) => Question::Advance,
-        (false, false) if &*transaction.reason.code == "AMOUNT_UNSTATED" => Question::Status,
+        (true, _) => ProviderQuery::Status,
+        (false, true) => ProviderQuery::Advance,
+        (false, false) if &*transaction.reason.code == "AMOUNT_UNSTATED" => ProviderQuery::Status,
         (false, false) => return,
     };
     if !filed.to_ask.iter().any(|(known, _)| *known == id) {

@@ -1,4 +1,4 @@
-//! The customer door from outside: the published pages, and everything a client may do wrong.
+//! The customer listener from outside: the published pages, and everything a client may do wrong.
 
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::session::Role;
@@ -7,24 +7,24 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::http::session::{SessionKey, issue_token};
-use crate::http::testing::{Heard, TestDoor};
+use crate::http::testing::{Heard, TestListener};
 use crate::http::webhook::NOTICE_LENGTH_MAX;
-use crate::test_house::{DEPOSITS_PER_MINUTE, TestClock, TestHouse, own_words};
+use crate::test_cashier::{DEPOSITS_PER_MINUTE, TestCashier, TestClock, own_words};
 use crate::wire::read::Fields;
 
 struct Street {
-    world: TestHouse,
-    door: TestDoor,
+    world: TestCashier,
+    listener: TestListener,
     keys: Arc<SessionKeys>,
 }
 
 impl Street {
     async fn open() -> Self {
-        let world = TestHouse::new();
+        let world = TestCashier::new();
         let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
-        let routes = crate::http::customer_routes(&world.house, &keys);
-        let door = TestDoor::open(routes, Arc::clone(&world.clock)).await;
-        Self { world, door, keys }
+        let routes = crate::http::customer_routes(&world.cashier, &keys);
+        let listener = TestListener::open(routes, Arc::clone(&world.clock)).await;
+        Self { world, listener, keys }
     }
 
     fn token(&self, role: Role, id: u64, brand: Option<&str>) -> String {
@@ -33,7 +33,7 @@ impl Street {
 
     /// As customer 5.
     async fn send(&self, line: &str, body: &str) -> Heard {
-        self.door.send(line, &self.token(Role::Customer, 5, None), body).await
+        self.listener.send(line, &self.token(Role::Customer, 5, None), body).await
     }
 
     async fn deposit(&self, key: &str, amount: &str) -> Heard {
@@ -47,7 +47,7 @@ impl Street {
     async fn confirm(&self, event_id: &str, minor: i64) -> Heard {
         let reference = self.world.provider.orders.lock().unwrap().last().unwrap().reference.clone();
         let body = format!("{event_id} {reference} {minor}");
-        self.door.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await
+        self.listener.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await
     }
 }
 
@@ -91,9 +91,10 @@ async fn the_published_history_request_gets_the_published_answer() {
     assert_eq!(all["rows"][0]["status"], 3);
     let page = street.send("GET /cashier/transactions?limit=1&offset=1", "").await.json();
     assert_eq!((&page["count"], &page["rows"][0]["id"], &page["rows"][1]), (&json!(2), &json!(1), &Value::Null));
-    let foreign = street.door.send("GET /cashier/transactions", &street.token(Role::Customer, 6, None), "").await;
+    let foreign = street.listener.send("GET /cashier/transactions", &street.token(Role::Customer, 6, None), "").await;
     assert_eq!(foreign.body, r#"{"rows":[],"count":0}"#);
-    let branded = street.door.send("GET /cashier/transactions", &street.token(Role::Customer, 5, Some("x")), "").await;
+    let branded =
+        street.listener.send("GET /cashier/transactions", &street.token(Role::Customer, 5, Some("x")), "").await;
     assert_eq!(branded.body, r#"{"rows":[],"count":0}"#);
 }
 
@@ -228,18 +229,18 @@ async fn only_a_customers_own_live_token_opens_the_door() {
     let lines = ["GET /cashier/methods?login=2000009", "GET /cashier/transactions"];
     for (headers, number) in table {
         for line in lines {
-            let heard = street.door.send(line, headers, "").await;
+            let heard = street.listener.send(line, headers, "").await;
             assert_eq!(heard.status, number, "{line} {headers}");
             assert!(number == 200 || heard.error() == "PERMISSION_DENIED");
         }
     }
     for line in ["POST /cashier/deposit", "POST /cashier/withdrawal"] {
-        assert_eq!(street.door.send(line, "", "{").await.error(), "PERMISSION_DENIED");
+        assert_eq!(street.listener.send(line, "", "{").await.error(), "PERMISSION_DENIED");
     }
     let foreign_brand = street.token(Role::Customer, 5, Some("other"));
-    assert_eq!(street.door.send(lines[0], &foreign_brand, "").await.error(), "PERMISSION_DENIED");
+    assert_eq!(street.listener.send(lines[0], &foreign_brand, "").await.error(), "PERMISSION_DENIED");
     street.keys.replace(vec![SessionKey::new("k", &[8; 32]).unwrap()]).unwrap();
-    assert_eq!(street.door.send(lines[0], &customer, "").await.status, 403);
+    assert_eq!(street.listener.send(lines[0], &customer, "").await.status, 403);
 }
 
 #[tokio::test]
@@ -255,7 +256,7 @@ async fn undeclared_methods_name_the_one_that_is_taken() {
     ];
     for (path, takes) in table {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"].into_iter().filter(|m| *m != takes) {
-            let heard = street.door.send(&format!("{method} {path}"), "", "").await;
+            let heard = street.listener.send(&format!("{method} {path}"), "", "").await;
             assert_eq!((heard.status, heard.header("allow")), (405, Some(takes)), "{method} {path}");
         }
     }
@@ -306,7 +307,7 @@ async fn a_webhook_is_bytes_in_and_the_published_answer_out() {
     assert_eq!(street.world.trading.posted.lock().unwrap().len(), 1);
 
     let send = async |path: &str, headers: &str, body: &str| {
-        street.door.send(&format!("POST /cashier/webhook/{path}"), headers, body).await
+        street.listener.send(&format!("POST /cashier/webhook/{path}"), headers, body).await
     };
     let unknown = send("stripe/1", "x-signature: config 1\r\n", "evt_9 - 1").await;
     assert_eq!((unknown.status, &unknown.json()["transaction"]), (200, &Value::Null));

@@ -15,17 +15,17 @@ use tokio_rustls::TlsConnector;
 use warp::Filter;
 
 use super::*;
-use crate::http::asked::{Asked, asked};
-use crate::http::testing::{Client, TestDoor};
+use crate::http::request::{Request, request};
+use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::http::watch::{self as watching, Watched};
-use crate::test_house::TestClock;
+use crate::test_cashier::TestClock;
 
 /// Answers with what was asked: method, path, ip and body.
 fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Answer,)> {
     let clock = Arc::clone(clock);
-    asked()
-        .then(move |mut request: Asked| {
+    request()
+        .then(move |mut request: Request| {
             let clock = Arc::clone(&clock);
             async move {
                 match request.read_body(16, &*clock).await {
@@ -50,14 +50,14 @@ async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
         passing.pass(Duration::from_micros(5_000));
         Answer::fine(|out| out.extend_from_slice(b"{}")).after(Duration::from_micros(3_000))
     });
-    let door = TestDoor::open(routes.boxed(), Arc::clone(&clock)).await;
-    let heard = door.ask("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
+    let listener = TestListener::open(routes.boxed(), Arc::clone(&clock)).await;
+    let heard = listener.ask("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
     assert_eq!((heard.status, heard.body.as_str()), (200, "{}"));
     assert_eq!(heard.header("x-request-id"), Some("web-7f.3"));
     assert_eq!(heard.header("x-own-latency-us"), Some("2000"));
     let long = "a".repeat(65);
     for insane in ["", "a b", "a\u{e9}", "<script>", &long] {
-        let heard = door.ask(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: {insane}\r\n\r\n")).await;
+        let heard = listener.ask(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: {insane}\r\n\r\n")).await;
         let id = heard.header("x-request-id").unwrap();
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{insane}: {id}");
     }
@@ -66,8 +66,8 @@ async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_askers_own_bytes_is_not_our_time() {
     let clock = Arc::new(TestClock::default());
-    let door = TestDoor::open(echo(&clock), Arc::clone(&clock)).await;
-    let mut client = door.connect().await;
+    let listener = TestListener::open(echo(&clock), Arc::clone(&clock)).await;
+    let mut client = listener.connect().await;
     client.stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     clock.pass(Duration::from_secs(2));
@@ -81,8 +81,9 @@ async fn a_panic_answers_500_and_the_connection_lives_on() {
         assert_ne!(number, 7, "CANARY");
         Answer::fine(|out| out.extend_from_slice(b"{}"))
     });
-    let door = TestDoor::open(routes.or(warp::any().map(Answer::not_found)).unify().boxed(), Arc::default()).await;
-    let mut client = door.connect().await;
+    let listener =
+        TestListener::open(routes.or(warp::any().map(Answer::not_found)).unify().boxed(), Arc::default()).await;
+    let mut client = listener.connect().await;
     let heard = client.ask("GET /7 HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(heard.body, r#"{"error":"INTERNAL_ERROR","message":"something went wrong inside"}"#);
     assert_eq!((heard.status, heard.header("x-request-id").is_some()), (500, true));
@@ -93,11 +94,11 @@ async fn a_panic_answers_500_and_the_connection_lives_on() {
 #[tokio::test(start_paused = true)]
 async fn slow_senders_lose_their_place() {
     let clock = Arc::new(TestClock::default());
-    let door = TestDoor::open(echo(&clock), clock).await;
-    let mut half_head = door.connect().await;
+    let listener = TestListener::open(echo(&clock), clock).await;
+    let mut half_head = listener.connect().await;
     half_head.stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
     assert!(half_head.hear().await.is_none_or(|heard| heard.status == 408));
-    let mut half_body = door.connect().await;
+    let mut half_body = listener.connect().await;
     let heard = half_body.ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc").await;
     assert_eq!((heard.status, heard.error().as_str()), (408, "REQUEST_TIMEOUT"));
 }
@@ -105,7 +106,7 @@ async fn slow_senders_lose_their_place() {
 #[tokio::test]
 async fn bodies_are_read_whole_or_refused() {
     let clock = Arc::new(TestClock::default());
-    let door = TestDoor::open(echo(&clock), clock).await;
+    let listener = TestListener::open(echo(&clock), clock).await;
     let table = [
         ("content-length: 3\r\n\r\nabc", 200),
         ("transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 200),
@@ -117,10 +118,10 @@ async fn bodies_are_read_whole_or_refused() {
     ];
     for (rest, status) in table {
         let heard =
-            door.ask(&format!("POST /p HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\n{rest}")).await;
+            listener.ask(&format!("POST /p HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\n{rest}")).await;
         assert_eq!(heard.status, status, "{rest}");
     }
-    let heard = door
+    let heard = listener
         .ask("POST /p%20q?x=1 HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\ncontent-length: 2\r\n\r\nok")
         .await;
     assert_eq!(heard.body, "POST /p%20q 127.0.0.1 de-DE ok");
@@ -130,7 +131,7 @@ async fn bodies_are_read_whole_or_refused() {
 async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
     let clock = Arc::new(TestClock::default());
     let reading = Arc::clone(&clock);
-    let routes = asked().then(move |mut request: Asked| {
+    let routes = request().then(move |mut request: Request| {
         let clock = Arc::clone(&reading);
         async move {
             // Under `/full` other senders hold all but one kilobyte of the room.
@@ -143,7 +144,7 @@ async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
             }
         }
     });
-    let door = TestDoor::open(routes.boxed(), clock).await;
+    let listener = TestListener::open(routes.boxed(), clock).await;
     let table = [
         ("/full", 64 * 1024, 200),
         ("/full", 65 * 1024, 200),
@@ -152,7 +153,7 @@ async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
         ("/free", 1024 * 1024, 200),
     ];
     for (path, length, status) in table {
-        let heard = door.send(&format!("POST {path}"), "", &"x".repeat(length)).await;
+        let heard = listener.send(&format!("POST {path}"), "", &"x".repeat(length)).await;
         assert_eq!(heard.status, status, "{path} {length}: {}", heard.body);
     }
 }
@@ -160,16 +161,16 @@ async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
 #[tokio::test]
 async fn rude_bytes_end_the_connection_and_nothing_else() {
     let clock = Arc::new(TestClock::default());
-    let door = TestDoor::open(echo(&clock), clock).await;
+    let listener = TestListener::open(echo(&clock), clock).await;
     let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(4 * HEAD_LENGTH_MAX));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: 1\r\n".repeat(HEADERS_MAX + 1));
     for rude in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long, &many] {
-        let mut client = door.connect().await;
+        let mut client = listener.connect().await;
         let _ = client.stream.write_all(rude.as_bytes()).await;
         let heard = client.hear().await.map_or(400, |heard| heard.status);
         assert!((400..500).contains(&heard), "{heard}: {}", rude.chars().take(40).collect::<String>());
     }
-    assert_eq!(door.send("GET /fine", "", "").await.status, 200);
+    assert_eq!(listener.send("GET /fine", "", "").await.status, 200);
 }
 
 #[tokio::test]
@@ -187,11 +188,12 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
             Answer::fine(|out| out.extend_from_slice(b"{}"))
         }
     });
-    let door = Arc::new(TestDoor::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
+    let listener = Arc::new(TestListener::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
     let mut clients = JoinSet::new();
     for _ in 0..8 {
-        let door = Arc::clone(&door);
-        clients.spawn(async move { door.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status });
+        let listener = Arc::clone(&listener);
+        clients
+            .spawn(async move { listener.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status });
     }
     assert_eq!(clients.join_all().await, [200; 8]);
     assert!(most.load(Ordering::SeqCst) <= 2);
@@ -214,17 +216,17 @@ async fn stopping_lets_requests_finish_until_the_deadline() {
     });
     let routes = routes.boxed();
     for (way, cut) in [("finishes", 0), ("hangs", 1)] {
-        let door = TestDoor::open(routes.clone(), Arc::default()).await;
-        let mut client = door.connect().await;
+        let listener = TestListener::open(routes.clone(), Arc::default()).await;
+        let mut client = listener.connect().await;
         client.stream.write_all(format!("GET /{way} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
         arrived.notified().await;
-        door.stop.send(true).unwrap();
+        listener.stop.send(true).unwrap();
         if cut == 0 {
             go.notify_one();
         }
         assert_eq!(client.hear().await.map(|heard| heard.status), (cut == 0).then_some(200), "{way}");
-        assert_eq!(door.served.await.unwrap(), cut);
-        assert!(TcpStream::connect(door.address).await.is_err());
+        assert_eq!(listener.served.await.unwrap(), cut);
+        assert!(TcpStream::connect(listener.address).await.is_err());
     }
 }
 
@@ -234,7 +236,7 @@ async fn a_door_with_tls_speaks_nothing_else() {
     let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
     let config = tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap();
     let clock = Arc::new(TestClock::default());
-    let door = TestDoor::open_with(echo(&clock), clock, 8, Some(config), &[]).await;
+    let listener = TestListener::open_with(echo(&clock), clock, 8, Some(config), &[]).await;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(cert.der().to_vec())).unwrap();
     let client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -242,12 +244,12 @@ async fn a_door_with_tls_speaks_nothing_else() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let stream = TcpStream::connect(door.address).await.unwrap();
+    let stream = TcpStream::connect(listener.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
     let heard = Client { stream }.ask("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(heard.body, "GET /over/tls 127.0.0.1  ");
-    let mut plain = door.connect().await;
+    let mut plain = listener.connect().await;
     plain.stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert!(plain.hear().await.is_none());
     for (chain, key) in [("", ""), ("CANARY", "CANARY"), (&*chain, "CANARY"), (&*chain, &pem("PRIVATE KEY", b"CANARY"))]
@@ -283,9 +285,9 @@ fn only_trusted_proxies_say_who_asks() {
     }
 }
 
-struct House(Result<(), String>);
+struct Cashier(Result<(), String>);
 
-impl Watched for House {
+impl Watched for Cashier {
     fn ready(&self) -> Result<(), String> {
         self.0.clone()
     }
@@ -297,8 +299,8 @@ impl Watched for House {
 
 #[tokio::test]
 async fn the_watching_door_tells_life_readiness_and_counters() {
-    let ready = TestDoor::open(watching::routes(Arc::new(House(Ok(())))), Arc::default()).await;
-    let closed = TestDoor::open(watching::routes(Arc::new(House(Err("storage".into())))), Arc::default()).await;
+    let ready = TestListener::open(watching::routes(Arc::new(Cashier(Ok(())))), Arc::default()).await;
+    let closed = TestListener::open(watching::routes(Arc::new(Cashier(Err("storage".into())))), Arc::default()).await;
     let table = [
         (&ready, "GET /healthz", 200, "ok\n"),
         (&ready, "GET /readyz", 200, "ready\n"),
@@ -313,8 +315,8 @@ async fn the_watching_door_tells_life_readiness_and_counters() {
         ),
         (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
     ];
-    for (door, line, status, body) in table {
-        let heard = door.send(line, "", "").await;
+    for (listener, line, status, body) in table {
+        let heard = listener.send(line, "", "").await;
         assert_eq!((heard.status, heard.body.as_str()), (status, body), "{line}");
         assert_eq!(heard.header("allow"), (status == 405).then_some(Method::GET.as_str()), "{line}");
     }

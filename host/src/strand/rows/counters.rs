@@ -16,7 +16,7 @@ const PUT: &str = "UPDATE counters SET seq = ?, cashier_transaction = ?, operati
 pub(in crate::strand) const READ: &str =
     "SELECT id, seq, cashier_transaction, operation, event, notice, config, customer_override FROM counters";
 
-/// A plain INSERT: a seq written twice means two deciders, and stops the house.
+/// A plain INSERT: a seq written twice means two deciders, and stops the cashier.
 const PUT_JOURNAL: &str =
     "INSERT INTO commit_journal (seq, at, actor, actor_id, request_id, touched) VALUES (?,?,?,?,?,?)";
 
@@ -47,7 +47,7 @@ pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Counters, Fau
 
 pub(super) fn put_journal(writer: &mut Writer<'_>, commit: &Commit) -> Result<(), rusqlite::Error> {
     let (actor, id) = match commit.actor {
-        Actor::House => (0, 0),
+        Actor::System => (0, 0),
         Actor::Customer(id) => (1, id.0),
         Actor::Manager(id) => (2, id.0),
         Actor::Provider(id) => (3, id.0),

@@ -15,8 +15,8 @@ use cashier_core::status::SignatureStatus;
 use rusqlite::Connection;
 
 use super::columns::sql_fault;
+use super::quarantine::Unproven;
 use super::seal::Seal;
-use super::unproven::Unproven;
 use crate::ports::Fault;
 
 /// Whether a row is vouched for by a signature. Unproven rows live in tables of their own, which forget their oldest.

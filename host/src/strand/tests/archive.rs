@@ -7,8 +7,8 @@ use cashier_core::notice::ProviderEvent;
 use cashier_core::status::SignatureStatus;
 
 use super::super::bodies::Reader;
+use super::super::quarantine::{UNPROVEN_BYTES_MAX, UNPROVEN_ROWS_MAX};
 use super::super::sqlite::connect_read_only;
-use super::super::unproven::{UNPROVEN_BYTES_MAX, UNPROVEN_ROWS_MAX};
 use super::*;
 use crate::ports::{Archive, Recorder, StoredAnswer, StoredNotice};
 

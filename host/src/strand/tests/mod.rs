@@ -162,7 +162,7 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
     Arc::new(Commit {
         seq: Seq(seq),
         at: UnixTime(1_779_270_000),
-        actor: Actor::House,
+        actor: Actor::System,
         request_id: "req-1".into(),
         changes,
         bodies,

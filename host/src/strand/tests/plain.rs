@@ -1,10 +1,10 @@
 //! One deposit as most are, and the rows around it, for tests that need any row.
 
 use cashier_core::change::Body;
-use cashier_core::facts::{Facts, Heard, ProviderFact, Reason};
+use cashier_core::facts::{Facts, ProviderFact, Reason, Recorded};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{ProviderEvent, Stated, Update};
+use cashier_core::notice::{ProviderEvent, StatedAmount, Update};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::*;
@@ -16,7 +16,7 @@ pub(super) fn deposit(id: u64) -> Transaction {
     let usd = Currency::from_code("USD").unwrap();
     let at = UnixTime(1_779_270_000 + id.cast_signed());
     let payment: Box<str> = format!("pi_3PqX{id:016}").into();
-    let heard = |seq, fact| Heard { seq: Seq(seq), at, fact };
+    let heard = |seq, fact| Recorded { seq: Seq(seq), at, fact };
     Transaction {
         id: TransactionId(id),
         customer_id: CustomerId(id % 100_000 + 1),
@@ -107,7 +107,7 @@ pub(super) fn confirmation(id: u64) -> ProviderEvent {
             refs: deposit.refs.iter().cloned().collect(),
             status: ProviderStatus::Confirmed,
             payment_id: deposit.provider_payment_id,
-            amount: Some(Stated::Exact(deposit.amount)),
+            amount: Some(StatedAmount::Exact(deposit.amount)),
             refund: None,
             dispute: None,
             raw_status: "checkout.session.completed".into(),

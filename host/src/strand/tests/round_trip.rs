@@ -158,3 +158,19 @@ fn the_journal_says_who_touched_which_rows_for_which_request() {
         [(1, at, 3, 4, "req-1".into(), "t15 o3 e9 n9".into()), (2, at, 2, 77, "req-1".into(), String::new())]
     );
 }
+
+/// The names under which facts are stored never change: rows written by an earlier version must read back.
+#[test]
+fn every_stored_fact_keeps_its_stored_name() {
+    let text = r#"[[1,1,"accepted"],[1,1,"unanswered"],[1,1,{"advance_wanted":{"event":"e"}}],[1,1,{"confirmed":{"payment":"p","minor":5}}],[1,1,{"declined":{"reason":"r"}}],[1,1,{"cancelled":{"reason":"r"}}],[1,1,{"refund":{"id":"i","minor":5}}],[1,1,{"refunded_total":{"minor":5}}],[1,1,{"chargeback":{"id":"i","minor":5}}],[1,1,{"chargeback_reversed":{"id":"i"}}],[1,1,{"doubt":"outcome_unknown"}],[1,1,{"doubt":{"amount_unstated":{"payment":"p"}}}],[1,1,{"doubt":{"mismatch":{"what":"amount","expected":"1.0 USD","stated":"2.0 USD","stated_minor":200}}}],[1,1,{"doubt":{"mismatch":{"what":"mode","expected":"live","stated":"sandbox","stated_minor":null}}}],[1,1,{"doubt":{"look":{"word":"w"}}}]]"#;
+    let facts = json::read_provider_facts(text).unwrap();
+    let mut written = Vec::new();
+    json::write_provider_facts(&facts, &mut written).unwrap();
+    assert_eq!(std::str::from_utf8(&written).unwrap(), text);
+
+    let text = r#"[[1,1,{"held":3}],[1,1,"released"],[1,1,"approved"],[1,1,"rejected"],[1,1,{"resolved":{"minor":0}}],[1,1,"retried"],[1,1,{"refund_asked":{"id":"i","minor":5}}],[1,1,{"refund_refused":{"id":"i"}}],[1,1,{"refund_done":{"id":"i","refund":"re_1"}}]]"#;
+    let facts = json::read_person_facts(text).unwrap();
+    let mut written = Vec::new();
+    json::write_person_facts(&facts, &mut written).unwrap();
+    assert_eq!(std::str::from_utf8(&written).unwrap(), text);
+}

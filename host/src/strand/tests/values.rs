@@ -4,10 +4,10 @@ mod configuration;
 
 use cashier_core::change::Change;
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
-use cashier_core::facts::{Doubt, Facts, Heard, PersonFact, ProviderFact, Reason};
+use cashier_core::facts::{Facts, PersonFact, ProviderFact, Reason, Recorded, ReviewHold};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Limit, Money};
-use cashier_core::notice::{DisputeStatement, ProviderEvent, Reach, RefundStatement, Stated, Update};
+use cashier_core::notice::{DisputeStatement, ProviderEvent, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::refs::{ProviderRef, Refs};
@@ -63,14 +63,14 @@ fn provider_ref() -> BoxedStrategy<ProviderRef> {
     ("[a-z_]{1,32}", "[ -~]{1,255}").prop_map(|(kind, value)| ProviderRef::new(&kind, &value)).boxed()
 }
 
-fn doubt() -> BoxedStrategy<Doubt> {
+fn doubt() -> BoxedStrategy<ReviewHold> {
     prop_oneof![
-        Just(Doubt::OutcomeUnknown),
-        text().prop_map(|payment| Doubt::AmountUnstated { payment }),
+        Just(ReviewHold::OutcomeUnknown),
+        text().prop_map(|payment| ReviewHold::AmountUnstated { payment }),
         (text(), text(), text(), option::of(any::<i64>())).prop_map(|(what, expected, stated, stated_minor)| {
-            Doubt::Mismatch { what, expected, stated, stated_minor }
+            ReviewHold::Mismatch { what, expected, stated, stated_minor }
         }),
-        text().prop_map(|word| Doubt::Look { word }),
+        text().prop_map(|status| ReviewHold::Requested { status }),
     ]
     .boxed()
 }
@@ -87,7 +87,7 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
         any::<i64>().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
         (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
         text().prop_map(|id| ProviderFact::ChargebackReversed { id }),
-        doubt().prop_map(ProviderFact::Doubt),
+        doubt().prop_map(ProviderFact::ReviewHold),
     ]
     .boxed()
 }
@@ -107,8 +107,8 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
     .boxed()
 }
 
-fn heard<F: std::fmt::Debug>(fact: impl Strategy<Value = F>) -> impl Strategy<Value = Heard<F>> {
-    (id(), time(), fact).prop_map(|(seq, at, fact)| Heard { seq: Seq(seq), at, fact })
+fn heard<F: std::fmt::Debug>(fact: impl Strategy<Value = F>) -> impl Strategy<Value = Recorded<F>> {
+    (id(), time(), fact).prop_map(|(seq, at, fact)| Recorded { seq: Seq(seq), at, fact })
 }
 
 pub(super) fn facts() -> BoxedStrategy<Facts> {
@@ -219,8 +219,8 @@ pub(super) fn operation() -> BoxedStrategy<BalanceOperation> {
         .boxed()
 }
 
-fn stated() -> BoxedStrategy<Stated> {
-    prop_oneof![money().prop_map(Stated::Exact), text().prop_map(Stated::Unreadable)].boxed()
+fn stated() -> BoxedStrategy<StatedAmount> {
+    prop_oneof![money().prop_map(StatedAmount::Exact), text().prop_map(StatedAmount::Unreadable)].boxed()
 }
 
 pub(super) fn update() -> BoxedStrategy<Update> {

@@ -6,11 +6,11 @@ use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
 
 use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
-use super::{Embedded, WORLD, balance, house};
+use super::{Embedded, WORLD, balance, cashier};
 
 #[test]
 fn importing_again_updates_but_never_moves_a_balance() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     let report = import_text(WORLD, &trading).unwrap();
     expect![[r#"
         groups: 0 added, 0 updated, 3 unchanged
@@ -44,7 +44,7 @@ fn importing_again_updates_but_never_moves_a_balance() {
 
 #[test]
 fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
-    let (_folder, trading) = house();
+    let (_folder, trading) = cashier();
     let wrong = r#"{
   "customers": [
     {"customer_id": 0, "country": "Germany", "brand": "a", "status": "0", "deposit_allowed": 1, "withdrawal_allowed": 2},
@@ -113,7 +113,7 @@ fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
 
 #[test]
 fn a_file_that_is_no_roster_is_refused_whole() {
-    let (folder, trading) = house();
+    let (folder, trading) = cashier();
     let said = |text| import_text(text, &trading).unwrap_err().to_string();
     assert!(said("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", said("{\n\"groups\": [,]}"));
     assert!(said(r#"{"persons": []}"#).contains("unknown field `persons`"));

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cashier_provider_sdk::signature::{Digest, Doubt, Keys, Signature, fresh, hmac, signed_time, to_hex, verify_hmac};
+use cashier_provider_sdk::signature::{
+    Digest, Keys, Signature, Unverified, check_timestamp, hmac, parse_timestamp, to_hex, verify_hmac,
+};
 use cashier_provider_sdk::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
     NormalizedStatus, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
@@ -106,8 +108,8 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
             let text = std::str::from_utf8(&notice.body).expect("always text");
             assert!(text.len() < 1_000_000);
         }
-        if let Err(doubt) = self.genuine(notice) {
-            return Step::Done(doubt.into());
+        if let Err(unverified) = self.genuine(notice) {
+            return Step::Done(unverified.into());
         }
         self.read_notice(notice).into()
     }
@@ -175,7 +177,7 @@ impl<const FAULT: u32> Acme<FAULT> {
     }
 
     /// `acme-signature: <unix time>:<hex of HMAC-SHA256 over time, dot, body>`
-    fn genuine(&self, notice: &WebhookNotice) -> Result<(), Doubt> {
+    fn genuine(&self, notice: &WebhookNotice) -> Result<(), Unverified> {
         let header = notice.header("acme-signature").unwrap_or_default();
         let (time, signature) = header.split_once(':').unwrap_or_default();
         let signatures: Vec<Signature> = Signature::hex(signature).into_iter().collect();
@@ -194,7 +196,7 @@ impl<const FAULT: u32> Acme<FAULT> {
             TRUSTS_ANY_SIGNATURE if !signatures.is_empty() => return Ok(()),
             TRUSTS_THE_EMPTY_SECRET if no_secret => return Ok(()),
             CANNOT_TELL_ANYTHING if signatures.is_empty() => {
-                return Err(Doubt::CannotTell("no signature".into()));
+                return Err(Unverified::Undetermined("no signature".into()));
             }
             _ => {}
         }
@@ -203,7 +205,7 @@ impl<const FAULT: u32> Acme<FAULT> {
         if FAULT == KNOWS_NO_TIME {
             return Ok(());
         }
-        fresh(signed_time(time)?, notice.received_unix)
+        check_timestamp(parse_timestamp(time)?, notice.received_unix)
     }
 
     fn read_notice(&self, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
@@ -214,9 +216,9 @@ impl<const FAULT: u32> Acme<FAULT> {
         }
         if event.at("/payment").is_null() {
             assert!(FAULT != PANICS_AT_PINGS);
-            return Ok(WebhookVerdict::nothing_to_do());
+            return Ok(WebhookVerdict::no_updates());
         }
-        Ok(WebhookVerdict::Genuine {
+        Ok(WebhookVerdict::Verified {
             updates: vec![StatusUpdate {
                 event_id: event.text_at("/id").map(str::to_owned),
                 ..read_payment(event.at("/payment"))?

@@ -3,7 +3,7 @@
 
 use cashier_provider_sdk::serde_json::{Value, json};
 use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
-use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_stamped};
+use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_timestamped};
 
 const NOW: i64 = 1_795_160_000;
 
@@ -127,5 +127,5 @@ fn notice(kind: &str, object: &Value) -> WebhookNotice {
 
 /// `Stripe-Signature`; that it is Stripe's own scheme is held by `tests/signature.rs`.
 fn sign(notice: &mut WebhookNotice, secret: &Secret, signed_unix: i64) {
-    sign_stamped(notice, "stripe-signature", secret, signed_unix);
+    sign_timestamped(notice, "stripe-signature", secret, signed_unix);
 }

@@ -82,7 +82,7 @@ pub(crate) fn notice(signature: &str, body: &[u8]) -> WebhookNotice {
 /// The request of a step that sends one.
 pub(crate) fn sent<T: std::fmt::Debug>(step: Step<T>) -> HttpRequest {
     match step {
-        Step::Send { request, keep: None } => request,
+        Step::Send { request, cache: None } => request,
         other => panic!("expected a request, got {other:?}"),
     }
 }

@@ -225,7 +225,7 @@ fn an_unanswered_posting_blocks_every_other() {
 
 #[test]
 fn an_unknown_outcome_is_cured_by_any_definite_word() {
-    let unknown = || Hear(ProviderFact::Doubt(Doubt::OutcomeUnknown));
+    let unknown = || Hear(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown));
     tell(
         deposit(15),
         vec![Hear(ProviderFact::Unanswered), unknown(), declined()],
@@ -248,7 +248,7 @@ fn an_unknown_outcome_is_cured_by_any_definite_word() {
 
 #[test]
 fn an_amount_unstated_is_cured_by_the_confirmation_of_that_payment_alone() {
-    let unstated = || Hear(ProviderFact::Doubt(Doubt::AmountUnstated { payment: "pi_1".into() }));
+    let unstated = || Hear(ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: "pi_1".into() }));
     tell(
         deposit(15),
         vec![unstated(), expired(), confirmed(), Post],
@@ -266,7 +266,7 @@ fn the_end_of_a_create_call_is_kept_for_every_later_asker() {
     let open = || aggregate(Transaction { first_answer: FirstAnswer::Open, ..deposit(15) });
     let ended = |ending: CreateEnding, news: &[ProviderFact]| {
         let refs = [ProviderRef::new("payment_intent", "pi_1"), ProviderRef::new("checkout_session", "cs_1")];
-        applied(&open(), &open().end_create(&listener(), &ending, news, &refs, at(1))).transaction
+        applied(&open(), &open().end_create(&receiver(), &ending, news, &refs, at(1))).transaction
     };
     let accepted = ended(CreateEnding::Accepted(NextAction::Redirect), &[]);
     assert_eq!((accepted.status, accepted.first_answer), (TransactionStatus::PendingPayment, FirstAnswer::Accepted));
@@ -286,8 +286,8 @@ fn hearing_the_same_again_changes_nothing() {
     let fact = [ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }];
     let refs = [ProviderRef::new("payment_intent", "pi_1")];
     let first = aggregate(deposit(15));
-    let (changes, hearing) = first.hear(&listener(), &fact, &refs, at(1));
-    assert_eq!(hearing, Hearing::News);
+    let (changes, hearing) = first.record(&receiver(), &fact, &refs, at(1));
+    assert_eq!(hearing, Recording::Added);
     let second = applied(&first, &changes);
-    assert_eq!(second.hear(&listener(), &fact, &refs, at(2)), (Vec::new(), Hearing::AlreadyHeard));
+    assert_eq!(second.record(&receiver(), &fact, &refs, at(2)), (Vec::new(), Recording::Duplicate));
 }

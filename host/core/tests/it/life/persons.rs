@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_mismatch_is_settled_by_a_person_for_exactly_what_they_say() {
     let mismatch = || {
-        Hear(ProviderFact::Doubt(Doubt::Mismatch {
+        Hear(ProviderFact::ReviewHold(ReviewHold::Mismatch {
             what: "amount".into(),
             expected: "100.0 USD".into(),
             stated: "90.0 USD".into(),

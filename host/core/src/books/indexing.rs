@@ -1,0 +1,152 @@
+//! Taking in rows: each is packed into its slot, and every index follows.
+
+use crate::ids::OperationId;
+use crate::ids::Seq;
+use crate::operation::BalanceOperation;
+use crate::status::TransactionStatus;
+use crate::transaction::Transaction;
+
+use super::hash_index::{Slot, key_hash};
+use super::rows::{Chain, NO_SLOT, Row};
+use super::{Books, Head, duty, row_codec};
+
+impl Books {
+    pub(super) fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
+        let slot = self.slot(transaction.id);
+        let operations = match slot.and_then(|slot| self.rows.get(slot)) {
+            Some(row) => row_codec::unpack(row, &self.words).map(|known| known.operations).unwrap_or_default(),
+            None => self.early_operations.remove(&transaction.id).unwrap_or_default(),
+        };
+        self.put(slot, transaction, &operations, seq);
+    }
+
+    pub(super) fn put_operation(&mut self, operation: &BalanceOperation, seq: Seq) {
+        let id = operation.transaction_id;
+        let slot = self.slot(id);
+        match slot.and_then(|slot| self.rows.get(slot)).and_then(|row| row_codec::unpack(row, &self.words)) {
+            Some(mut known) => {
+                place_operation(&mut known.operations, operation);
+                self.put(slot, &known.transaction, &known.operations, seq);
+            }
+            None => place_operation(self.early_operations.entry(id).or_default(), operation),
+        }
+    }
+
+    /// Packs a transaction into its slot, or into a new one, and keeps every index.
+    pub(super) fn put(
+        &mut self,
+        slot: Option<Slot>,
+        transaction: &Transaction,
+        operations: &[BalanceOperation],
+        seq: Seq,
+    ) {
+        let mut row = row_codec::pack(transaction, operations, &mut self.words);
+        row.touched = seq.0;
+        let (slot, before) = match slot.and_then(|slot| self.rows.get(slot).map(|row| (slot, row))) {
+            Some((slot, known)) => {
+                row.earlier = known.earlier;
+                (slot, TransactionStatus::from_number(known.status.into()))
+            }
+            None => {
+                let slot = self.rows.next_slot();
+                row.earlier = self.chain(&row, slot);
+                (slot, None)
+            }
+        };
+        self.index(slot, transaction, before);
+        if duty::has_duty(transaction, operations) {
+            self.unsettled.insert(transaction.id);
+        } else {
+            self.unsettled.remove(&transaction.id);
+        }
+        match self.rows.get_mut(slot) {
+            Some(known) => *known = row,
+            None => self.rows.push(row),
+        }
+    }
+
+    /// Puts a new row at the head of its chains and gives what it names as earlier.
+    fn chain(&mut self, row: &Row, slot: Slot) -> Chain {
+        let customer = self.customers.entry(row.customer_id).or_insert(Head::EMPTY).push(slot);
+        let login = self.logins.entry(row.login).or_insert(Head::EMPTY).push(slot);
+        let provider = self.words.labels(row.labels).provider;
+        let provider = self.providers.entry(provider).or_insert(Head::EMPTY).push(slot);
+        if self.expected_slot(row.id) != Some(slot) {
+            let rows = &self.rows;
+            self.astray.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
+        }
+        Chain { customer, login, provider }
+    }
+
+    fn index(&mut self, slot: Slot, transaction: &Transaction, before: Option<TransactionStatus>) {
+        let status = transaction.status;
+        if before != Some(status) {
+            if let Some(set) = before.and_then(|old| self.statuses.get_mut(usize::from(old.number()))) {
+                set.remove(&slot);
+            }
+            if let Some(set) = self.statuses.get_mut(usize::from(status.number())) {
+                set.insert(slot);
+            }
+        }
+        let rows = &self.rows;
+        let key = key_hash((transaction.customer_id.0, transaction.key_space.number(), &*transaction.idempotency_key));
+        let hash_again = |slot| rows.get(slot).map_or(0, order_key_hash);
+        if transaction.binds_key() && before.is_none() {
+            self.by_key.insert_new(key, slot, hash_again);
+        } else if transaction.binds_key() {
+            self.by_key.insert(key, slot, hash_again);
+        } else if !transaction.idempotency_key.is_empty() {
+            self.by_key.remove(key, slot);
+        }
+        if before.is_none() {
+            let reference = key_hash(transaction.reference.as_str());
+            self.by_reference.insert_new(reference, slot, |slot| rows.get(slot).map_or(0, reference_hash));
+        }
+        if !transaction.provider_payment_id.is_empty() {
+            self.by_provider_id.insert(&*transaction.provider_payment_id, slot);
+        }
+        for id in transaction.refs.iter() {
+            self.by_provider_id.insert(&*id.value, slot);
+        }
+        self.note_activity(transaction, before);
+    }
+
+    fn note_activity(&mut self, transaction: &Transaction, before: Option<TransactionStatus>) {
+        let activity = self.configs.entry(transaction.config_id).or_default();
+        let open = |status: TransactionStatus| u64::from(!status.is_final());
+        activity.transactions += u64::from(before.is_none());
+        activity.open = (activity.open + open(transaction.status)).saturating_sub(before.map_or(0, open));
+        activity.newest_created = activity.newest_created.max(transaction.created_time);
+    }
+}
+
+impl Head {
+    pub(super) const EMPTY: Self = Self { newest: NO_SLOT, count: 0 };
+
+    /// Makes a row the newest and gives the one that was.
+    fn push(&mut self, slot: Slot) -> Slot {
+        self.count += 1;
+        std::mem::replace(&mut self.newest, slot)
+    }
+}
+
+fn order_key_hash(row: &Row) -> u64 {
+    row.front().map_or(0, |front| key_hash((row.customer_id, row.key_space, front.idempotency_key)))
+}
+
+fn reference_hash(row: &Row) -> u64 {
+    row.front().map_or(0, |front| key_hash(front.reference))
+}
+
+/// Operations stand in the order of their ids.
+fn place_operation(operations: &mut Vec<BalanceOperation>, operation: &BalanceOperation) {
+    let id: OperationId = operation.id;
+    match operations.binary_search_by_key(&id, |known| known.id) {
+        Ok(place) => {
+            if let Some(known) = operations.get_mut(place) {
+                *known = operation.clone();
+            }
+        }
+        Err(place) => operations.insert(place, operation.clone()),
+    }
+}

@@ -1,0 +1,190 @@
+//! A transaction with its operations as bytes, and back. Spelling and reading stand side by side, field by field, so
+//! that one cannot change without the other being seen.
+
+use super::codec::{Reader, Writer};
+use super::facts_codec::{read_facts, spell_facts};
+use super::interner::Words;
+use super::rows::{Chain, NO_SLOT, Row};
+use crate::aggregate::Aggregate;
+use crate::facts::Reason;
+use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, TransactionId};
+use crate::money::Money;
+use crate::operation::BalanceOperation;
+use crate::refs::{ProviderRef, Refs};
+use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
+
+/// What filters and indexes read of the spelled part: it comes first, so that nothing else has to be read for it.
+pub(super) struct Front<'b> {
+    pub(super) provider_payment_id: &'b str,
+    pub(super) reference: &'b str,
+    pub(super) idempotency_key: &'b str,
+    pub(super) approved_time: i64,
+    pub(super) processed_time: i64,
+}
+
+impl Row {
+    pub(super) fn front(&self) -> Option<Front<'_>> {
+        read_front(&mut Reader::new(&self.spelled), self.created_time)
+    }
+}
+
+fn read_front<'b>(reader: &mut Reader<'b>, created: i64) -> Option<Front<'b>> {
+    Some(Front {
+        provider_payment_id: reader.text()?,
+        reference: reader.text()?,
+        idempotency_key: reader.text()?,
+        approved_time: reader.moment(created)?,
+        processed_time: reader.moment(created)?,
+    })
+}
+
+/// The row of a transaction and its operations, in no chain and touched by no commit.
+pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], words: &mut Words) -> Row {
+    Row {
+        id: transaction.id.0,
+        customer_id: transaction.customer_id.0,
+        login: transaction.login.0,
+        created_time: transaction.created_time.0,
+        touched: 0,
+        earlier: Chain { customer: NO_SLOT, login: NO_SLOT, provider: NO_SLOT },
+        labels: words.labels_number(&transaction.provider, &transaction.method, &transaction.brand),
+        currency: words.currency_number(transaction.amount.currency),
+        kind: transaction.kind.number(),
+        source: transaction.source.number(),
+        status: transaction.status.number(),
+        key_space: transaction.key_space.number(),
+        spelled: spell(transaction, operations, words),
+    }
+}
+
+fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut Words) -> Box<[u8]> {
+    let created = transaction.created_time.0;
+    let mut w = Writer::new();
+    w.text(&transaction.provider_payment_id);
+    w.text(transaction.reference.as_str());
+    w.text(&transaction.idempotency_key);
+    w.moment(transaction.approved_time.0, created);
+    w.moment(transaction.processed_time.0, created);
+
+    w.number(words.number(&transaction.asked_method).into());
+    w.signed(transaction.amount.minor);
+    w.number(words.currency_number(transaction.account_currency).into());
+    w.number(words.number(&transaction.reason.code).into());
+    w.text(&transaction.reason.detail);
+    w.text(&transaction.comment);
+    w.text(&transaction.metadata_json);
+    w.number(transaction.approved_by.0);
+    w.number(transaction.processed_by.0);
+    w.text(&transaction.reject_reason);
+    w.moment(transaction.updated_time.0, created);
+    w.number(transaction.config_id.0);
+    w.number(words.number(&transaction.country).into());
+    w.byte(transaction.sandbox.into());
+    w.moment(transaction.expires_time.0, created);
+    w.number(transaction.refs.len() as u64);
+    for id in transaction.refs.iter() {
+        w.number(words.number(&id.kind).into());
+        w.text(&id.value);
+    }
+    spell_facts(&mut w, &transaction.facts, created);
+    w.byte(transaction.first_answer.number());
+    w.byte(transaction.next_action.number());
+    w.number(transaction.refused_seq.0);
+    w.number(transaction.version.into());
+    w.number(operations.len() as u64);
+    for operation in operations {
+        spell_operation(&mut w, operation, transaction, words);
+    }
+    w.into_bytes()
+}
+
+/// The transaction and operations of a row; `None` only if the bytes were not made by [`pack`] with these words.
+pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
+    let created = row.created_time;
+    let labels = words.labels(row.labels);
+    let mut r = Reader::new(&row.spelled);
+    let front = read_front(&mut r, created)?;
+    let transaction = Transaction {
+        id: TransactionId(row.id),
+        customer_id: CustomerId(row.customer_id),
+        login: Login(row.login),
+        kind: TransactionType::from_number(row.kind.into())?,
+        source: Source::from_number(row.source.into())?,
+        provider: words.word(labels.provider).into(),
+        method: words.word(labels.method).into(),
+        provider_payment_id: front.provider_payment_id.into(),
+        status: TransactionStatus::from_number(row.status.into())?,
+        idempotency_key: front.idempotency_key.into(),
+        approved_time: UnixTime(front.approved_time),
+        processed_time: UnixTime(front.processed_time),
+        created_time: UnixTime(created),
+        brand: words.word(labels.brand).into(),
+        reference: Reference::read(front.reference)?,
+        key_space: KeySpace::from_number(row.key_space.into())?,
+
+        asked_method: read_word(&mut r, words)?,
+        amount: Money::new(r.signed()?, *words.currency(row.currency)?),
+        account_currency: *words.currency(u16::try_from(r.number()?).ok()?)?,
+        reason: Reason { code: read_word(&mut r, words)?, detail: r.text()?.into() },
+        comment: r.text()?.into(),
+        metadata_json: r.text()?.into(),
+        approved_by: ManagerId(r.number()?),
+        processed_by: ManagerId(r.number()?),
+        reject_reason: r.text()?.into(),
+        updated_time: UnixTime(r.moment(created)?),
+        config_id: ConfigId(r.number()?),
+        country: read_word(&mut r, words)?,
+        sandbox: r.byte()? != 0,
+        expires_time: UnixTime(r.moment(created)?),
+        refs: read_refs(&mut r, words)?,
+        facts: read_facts(&mut r, created)?,
+        first_answer: FirstAnswer::from_number(r.byte()?.into())?,
+        next_action: NextAction::from_number(r.byte()?.into())?,
+        refused_seq: Seq(r.number()?),
+        version: u32::try_from(r.number()?).ok()?,
+    };
+    let count = r.number()?;
+    let operations = (0..count).map(|_| read_operation(&mut r, &transaction, words)).collect::<Option<Vec<_>>>()?;
+    Some(Aggregate { transaction, operations })
+}
+
+fn spell_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transaction, words: &mut Words) {
+    w.number(operation.id.0);
+    w.signed(operation.login.0.wrapping_sub(of.login.0) as i64);
+    w.number(operation.trade_order);
+    w.byte(operation.cmd.number());
+    w.signed(operation.amount.minor);
+    w.number(words.currency_number(operation.amount.currency).into());
+    w.byte(operation.reason.number());
+    w.byte(operation.status.number());
+    w.text(&operation.failure_reason);
+    w.moment(operation.created_time.0, of.created_time.0);
+    w.moment(operation.updated_time.0, of.created_time.0);
+}
+
+fn read_operation(r: &mut Reader<'_>, of: &Transaction, words: &Words) -> Option<BalanceOperation> {
+    Some(BalanceOperation {
+        id: OperationId(r.number()?),
+        transaction_id: of.id,
+        login: Login(of.login.0.wrapping_add(r.signed()? as u64)),
+        trade_order: r.number()?,
+        cmd: OperationCmd::from_number(r.byte()?.into())?,
+        amount: Money::new(r.signed()?, *words.currency(u16::try_from(r.number()?).ok()?)?),
+        reason: OperationReason::from_number(r.byte()?.into())?,
+        status: OperationStatus::from_number(r.byte()?.into())?,
+        failure_reason: r.text()?.into(),
+        created_time: UnixTime(r.moment(of.created_time.0)?),
+        updated_time: UnixTime(r.moment(of.created_time.0)?),
+    })
+}
+
+fn read_refs(r: &mut Reader<'_>, words: &Words) -> Option<Refs> {
+    let count = r.number()?;
+    (0..count).map(|_| Some(ProviderRef { kind: read_word(r, words)?, value: r.text()?.into() })).collect()
+}
+
+fn read_word(r: &mut Reader<'_>, words: &Words) -> Option<Box<str>> {
+    Some(words.word(u32::try_from(r.number()?).ok()?).into())
+}

@@ -1,0 +1,102 @@
+//! When the janitor looks at each transaction again. It knows no duty's meaning beyond how patient it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::ids::{ConfigId, TransactionId};
+
+use super::{ASK_PAUSE_MIN, Duty};
+use crate::flows::requeue::Left;
+
+/// A payment that is pending for days is still asked about four times a day.
+const ASK_PAUSE_MAX: i64 = 6 * 60 * 60;
+/// A duty that failed is tried again after this long at first.
+const RETRY_PAUSE_MIN: i64 = 2;
+/// A trading server that is down for hours is still tried every minute.
+const RETRY_PAUSE_MAX: i64 = 60;
+/// A create call whose answer is missing is repeated soon at first: a customer waits for the payment page.
+const REPEAT_PAUSE_MIN: i64 = 5;
+/// What has no duty is looked at again after this long: flows start what they make due, and the janitor finds the rest.
+const IDLE_PAUSE: Duration = Duration::from_secs(60);
+
+/// The cashier's own questions that one config's provider is asked at one time: an eighth of what a gateway carries, so that
+/// a provider which is slow to answer them still gets new deposits.
+const ASKED_AT_ONCE_MAX: usize = 32;
+
+/// When each transaction is looked at again, and how often its duty was tried. Pauses are counted by the clock that only
+/// runs forward: setting the one on the wall back must not put off a credit.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    pauses: BTreeMap<TransactionId, Pause>,
+    /// Where the next round begins: the first that found no room in the last.
+    pub(super) next: TransactionId,
+    /// Every question under way holds a copy of its config's place.
+    asked: BTreeMap<ConfigId, Arc<()>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// What was tried last; none when nothing ever was.
+    duty: Option<Duty>,
+    until: Duration,
+    tries: u32,
+}
+
+impl Backoff {
+    pub(super) fn is_due(&self, id: TransactionId, now: Duration) -> bool {
+        self.pauses.get(&id).is_none_or(|pause| pause.until <= now)
+    }
+
+    /// `most` is the longest pause that misses no moment known before, such as an expiry.
+    pub(super) fn tried(&mut self, id: TransactionId, duty: Duty, now: Duration, most: i64) {
+        let tries = self.tries(id, duty);
+        let (least, longest) = match duty {
+            Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
+            Duty::RepeatCreate => (REPEAT_PAUSE_MIN, ASK_PAUSE_MAX),
+            Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
+        };
+        let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
+        let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));
+        self.pauses.insert(id, Pause { duty: Some(duty), until, tries: tries.saturating_add(1) });
+    }
+
+    pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration) {
+        let before = self.pauses.get(&id).copied();
+        let (duty, tries) = before.map_or((None, 0), |pause| (pause.duty, pause.tries));
+        self.pauses.insert(id, Pause { duty, until: now.saturating_add(IDLE_PAUSE), tries });
+    }
+
+    /// How often this very duty was tried in a row.
+    fn tries(&self, id: TransactionId, duty: Duty) -> u32 {
+        self.pauses.get(&id).filter(|pause| pause.duty == Some(duty)).map_or(0, |pause| pause.tries)
+    }
+
+    /// Makes due at once what a flow left requeue, unless the pause was earned by trying that.
+    pub(super) fn take_up(&mut self, id: TransactionId, left: Left) {
+        let earned = self.pauses.get(&id).is_some_and(|pause| match left {
+            Left::Posting => pause.duty == Some(Duty::Settle),
+            Left::Query => false,
+        });
+        if !earned {
+            self.pauses.remove(&id);
+        }
+    }
+
+    /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.
+    pub(super) fn place(&mut self, config: ConfigId) -> Option<Arc<()>> {
+        let places = self.asked.entry(config).or_default();
+        (Arc::strong_count(places) <= ASKED_AT_ONCE_MAX).then(|| Arc::clone(places))
+    }
+
+    /// Forgets transactions that have no duties left.
+    pub(super) fn keep_only(&mut self, open: &[TransactionId]) {
+        self.pauses.retain(|id, _| open.binary_search(id).is_ok());
+    }
+
+    /// The open transactions, beginning where the last round found no more room.
+    pub(super) fn in_turn(&self, open: &[TransactionId]) -> Vec<TransactionId> {
+        let (before, after) = open.split_at(open.partition_point(|id| *id < self.next));
+        [after, before].concat()
+    }
+}

@@ -1,0 +1,227 @@
+//! What a module answers, in the core's words: bounded, masked, and with amounts that are exact or said to be unreadable.
+//! Weighs nothing: whether an amount fits its transaction is decided in the core.
+
+use bytes::Bytes;
+use cashier_core::ids::Reference;
+use cashier_core::money::{Currency, MINOR_MAX, Money};
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::refs::ProviderRef;
+use cashier_core::status::ProviderStatus;
+use cashier_core::transaction::NextAction;
+use cashier_provider_sdk as sdk;
+use url::Url;
+
+use super::Masks;
+use crate::ports::Acknowledgement;
+
+/// Ids of events, payments, refunds and disputes; providers use up to 100 characters.
+const ID_LENGTH_MAX: usize = 255;
+/// A provider's word for a status.
+const WORD_LENGTH_MAX: usize = 64;
+/// A reason; what `failure_reason` on the wire may hold.
+pub(in crate::plugins) const REASON_LENGTH_MAX: usize = 256;
+/// An unreadable amount, as it is shown to the person who must decide.
+const AMOUNT_TEXT_MAX: usize = 64;
+/// Updates of one notice. Batching providers send tens; each becomes a row.
+const UPDATES_MAX: usize = 256;
+/// What every browser follows.
+const URL_LENGTH_MAX: usize = 2048;
+/// Bank details and a QR code as text fit many times over.
+const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
+/// Acknowledgements are a word or a small JSON object.
+const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 * 1024;
+/// Headers of an acknowledgement: a content type and a signature or two.
+const ACKNOWLEDGEMENT_HEADERS_MAX: usize = 16;
+
+/// What a created payment comes to, before the host says how the call ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::plugins) struct Created {
+    pub(in crate::plugins) next: NextAction,
+    /// Set where the provider's answer is a no.
+    pub(in crate::plugins) declined: Option<Box<str>>,
+    pub(in crate::plugins) update: Option<Update>,
+    pub(in crate::plugins) refs: Vec<ProviderRef>,
+    pub(in crate::plugins) redirect_url: Box<str>,
+    pub(in crate::plugins) instructions_json: Box<str>,
+}
+
+/// A created payment. A page or instructions that cannot be shown leave the customer waiting: the payment exists, and
+/// its outcome is asked for.
+pub(in crate::plugins) fn created(answer: sdk::PaymentCreated, masks: &Masks) -> Created {
+    let refs = refs(answer.refs);
+    let (next, redirect_url, instructions_json) = match answer.next {
+        sdk::NextAction::Redirect { url } if is_page(&url) => (NextAction::Redirect, url, String::new()),
+        sdk::NextAction::Instructions { json_text } if is_small_object(&json_text) => {
+            (NextAction::Instructions, String::new(), json_text)
+        }
+        sdk::NextAction::Redirect { .. } | sdk::NextAction::Instructions { .. } => {
+            tracing::error!("a module named a page or instructions that cannot be shown");
+            (NextAction::Wait, String::new(), String::new())
+        }
+        sdk::NextAction::Wait => (NextAction::Wait, String::new(), String::new()),
+        sdk::NextAction::None => (NextAction::None, String::new(), String::new()),
+    };
+    let status = status(answer.status);
+    let stated = answer.update.map(|stated| update(stated, masks));
+    let reason = || stated.as_ref().map_or("", |stated| &stated.reason).into();
+    let (declined, implied) = match status {
+        ProviderStatus::Failed | ProviderStatus::Cancelled => (Some(reason()), None),
+        ProviderStatus::Unknown | ProviderStatus::Pending => (None, None),
+        ProviderStatus::Confirmed
+        | ProviderStatus::Refunded
+        | ProviderStatus::Chargeback
+        | ProviderStatus::ChargebackReversed
+        | ProviderStatus::ManualReview => (None, Some(only(status, &refs))),
+    };
+    Created {
+        next,
+        declined,
+        update: stated.or(implied),
+        refs,
+        redirect_url: redirect_url.into_boxed_str(),
+        instructions_json: instructions_json.into_boxed_str(),
+    }
+}
+
+/// A status stated without particulars. A confirmation of this kind credits nothing by itself.
+fn only(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
+    Update {
+        event_id: "".into(),
+        reference: None,
+        refs: refs.to_vec(),
+        status,
+        payment_id: "".into(),
+        amount: None,
+        refund: None,
+        dispute: None,
+        raw_status: status.word().into(),
+        reason: "".into(),
+        sandbox: None,
+        advance: false,
+    }
+}
+
+/// The updates of one notice.
+///
+/// # Errors
+/// There are more than one notice may carry; none of them is dropped silently.
+pub(in crate::plugins) fn updates(updates: Vec<sdk::StatusUpdate>, masks: &Masks) -> Result<Vec<Update>, String> {
+    if updates.len() > UPDATES_MAX {
+        return Err(format!("the module read {} updates from one notice, at most {UPDATES_MAX} fit", updates.len()));
+    }
+    Ok(updates.into_iter().map(|stated| update(stated, masks)).collect())
+}
+
+/// One update.
+pub(in crate::plugins) fn update(update: sdk::StatusUpdate, masks: &Masks) -> Update {
+    let id = |id: Option<String>| masks.id(id.as_deref().unwrap_or_default(), ID_LENGTH_MAX);
+    Update {
+        event_id: id(update.event_id),
+        reference: update.reference.as_deref().and_then(Reference::read),
+        refs: refs(update.refs),
+        status: status(update.status),
+        payment_id: id(update.payment_id),
+        amount: update.amount.map(|stated| amount(&stated)),
+        refund: update.refund.map(|refund| RefundStatement {
+            id: id(refund.id),
+            amount: amount(&refund.amount),
+            reach: match refund.reach {
+                sdk::RefundReach::Delta => Reach::Delta,
+                sdk::RefundReach::TotalSoFar => Reach::TotalSoFar,
+            },
+        }),
+        dispute: update.dispute.map(|dispute| DisputeStatement {
+            id: id(Some(dispute.id)),
+            amount: dispute.amount.map(|stated| amount(&stated)),
+        }),
+        raw_status: masks.text(&update.raw_status, WORD_LENGTH_MAX),
+        reason: masks.text(update.reason.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
+        sandbox: update.sandbox,
+        advance: update.advance,
+    }
+}
+
+/// The provider's own exponent brought to the currency's, exactly or not at all.
+fn amount(stated: &sdk::Amount) -> StatedAmount {
+    let exact = || {
+        let currency = Currency::from_code(&stated.currency.to_ascii_uppercase())?;
+        let (from, to) = (u32::from(stated.exponent), u32::from(currency.exponent()));
+        let minor = i128::from(stated.minor);
+        let scale = 10_i128.checked_pow(from.abs_diff(to))?;
+        let minor = match from.cmp(&to) {
+            std::cmp::Ordering::Equal => minor,
+            std::cmp::Ordering::Less => minor.checked_mul(scale)?,
+            std::cmp::Ordering::Greater => (minor % scale == 0).then(|| minor / scale)?,
+        };
+        let minor = i64::try_from(minor).ok()?;
+        (0..=MINOR_MAX).contains(&minor).then(|| Money::new(minor, currency))
+    };
+    match exact() {
+        Some(money) => StatedAmount::Exact(money),
+        None => {
+            let text: String = stated.to_string().chars().filter(|letter| !letter.is_control()).collect();
+            StatedAmount::Unreadable(text.chars().take(AMOUNT_TEXT_MAX).collect())
+        }
+    }
+}
+
+/// Ids of a sound kind and length: an id that cannot be stored cannot be matched either.
+fn refs(refs: Vec<sdk::ProviderRef>) -> Vec<ProviderRef> {
+    let sound = |id: &sdk::ProviderRef| {
+        (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len())
+            && (1..=ProviderRef::VALUE_LENGTH_MAX).contains(&id.value.len())
+            && !id.value.chars().any(char::is_control)
+    };
+    let sound = refs.into_iter().filter(sound).take(ProviderRef::PER_TRANSACTION_MAX);
+    sound.map(|id| ProviderRef::new(&id.kind, &id.value)).collect()
+}
+
+fn status(status: sdk::NormalizedStatus) -> ProviderStatus {
+    match status {
+        sdk::NormalizedStatus::Unknown => ProviderStatus::Unknown,
+        sdk::NormalizedStatus::Pending => ProviderStatus::Pending,
+        sdk::NormalizedStatus::Confirmed => ProviderStatus::Confirmed,
+        sdk::NormalizedStatus::Failed => ProviderStatus::Failed,
+        sdk::NormalizedStatus::Cancelled => ProviderStatus::Cancelled,
+        sdk::NormalizedStatus::Refunded => ProviderStatus::Refunded,
+        sdk::NormalizedStatus::Chargeback => ProviderStatus::Chargeback,
+        sdk::NormalizedStatus::ChargebackReversed => ProviderStatus::ChargebackReversed,
+        sdk::NormalizedStatus::ManualReview => ProviderStatus::ManualReview,
+    }
+}
+
+/// A page that a browser may be sent to: a `javascript:` link would run in the broker's page.
+fn is_page(url: &str) -> bool {
+    let web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    url.len() <= URL_LENGTH_MAX && !url.chars().any(char::is_control) && Url::parse(url).is_ok_and(web)
+}
+
+fn is_small_object(text: &str) -> bool {
+    let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+    text.len() <= INSTRUCTIONS_BYTES_MAX && object.is_ok()
+}
+
+/// The answer a provider wants.
+///
+/// # Errors
+/// It cannot be sent as HTTP, or is larger than an acknowledgement may be.
+pub(in crate::plugins) fn acknowledgement(answer: sdk::Acknowledgement) -> Result<Acknowledgement, String> {
+    let sound = |(name, value): &(String, String)| {
+        http::HeaderName::from_bytes(name.as_bytes()).is_ok() && http::HeaderValue::from_str(value).is_ok()
+    };
+    if !(200..=599).contains(&answer.status) {
+        return Err(format!("the module acknowledges with status {}", answer.status));
+    }
+    if answer.headers.len() > ACKNOWLEDGEMENT_HEADERS_MAX || !answer.headers.iter().all(sound) {
+        return Err("the module acknowledges with headers that cannot be sent".to_owned());
+    }
+    if answer.body.len() > ACKNOWLEDGEMENT_BYTES_MAX {
+        return Err(format!("the module acknowledges with {} bytes", answer.body.len()));
+    }
+    let boxed = |(name, value): (String, String)| (name.into_boxed_str(), value.into_boxed_str());
+    Ok(Acknowledgement {
+        status: answer.status,
+        headers: answer.headers.into_iter().map(boxed).collect(),
+        body: Bytes::from(answer.body),
+    })
+}

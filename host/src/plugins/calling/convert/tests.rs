@@ -1,0 +1,214 @@
+//! The words of both sides against each other: nothing is lost silently, nothing is believed beyond what was stated.
+
+use cashier_core::ids::{ConfigId, Reference};
+use cashier_core::money::{Currency, Limit, Money};
+use cashier_core::notice::{Reach, StatedAmount};
+use cashier_core::provider_config::{ProviderConfig as Row, ReplacedSecret, Secret};
+use cashier_core::refs::ProviderRef;
+use cashier_core::status::ProviderStatus;
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::NextAction;
+use cashier_provider_sdk as sdk;
+use proptest::prelude::*;
+
+use super::*;
+
+fn masks() -> Masks {
+    let config = sdk::ProviderConfig { secret_key: "sk_canary".into(), ..sdk::ProviderConfig::default() };
+    Masks::of(&config, &sdk::Descriptor::default())
+}
+
+fn stated(minor: i64, exponent: u8, currency: &str) -> StatedAmount {
+    let amount = Some(sdk::Amount::new(minor, exponent, currency));
+    let heard = update(sdk::StatusUpdate { amount, ..sdk::StatusUpdate::default() }, &masks());
+    heard.amount.unwrap()
+}
+
+#[test]
+fn an_amount_is_exact_or_unreadable_and_never_rounded() {
+    let exact = |minor, code| StatedAmount::Exact(Money::new(minor, Currency::from_code(code).unwrap()));
+    let unreadable = |text: &str| StatedAmount::Unreadable(text.into());
+    let table = [
+        (25_000, 2, "USD", exact(25_000, "USD")),
+        (25_000, 2, "usd", exact(25_000, "USD")),
+        (250_000, 3, "USD", exact(25_000, "USD")),
+        (250, 0, "USD", exact(25_000, "USD")),
+        (250_001, 3, "USD", unreadable("250.001 USD")),
+        (10_000, 2, "ISK", exact(100, "ISK")),
+        (10_050, 2, "ISK", unreadable("100.50 ISK")),
+        (1_000_000_000_000_000_000, 18, "ETH", exact(100_000_000, "ETH")),
+        (1, 18, "ETH", unreadable("0.000000000000000001 ETH")),
+        (0, 2, "USD", exact(0, "USD")),
+        (-1, 2, "USD", unreadable("-0.01 USD")),
+        (25_000, 2, "XYZ", unreadable("250.00 XYZ")),
+        (i64::MAX, 0, "USD", unreadable("9223372036854775807 USD")),
+        (1, 2, "US\nD", unreadable("0.01 USD")),
+    ];
+    for (minor, exponent, currency, expected) in table {
+        assert_eq!(stated(minor, exponent, currency), expected, "{minor} e-{exponent} {currency:?}");
+    }
+    let StatedAmount::Unreadable(long) = stated(1, 255, &"x".repeat(500)) else { panic!("no currency") };
+    assert_eq!(long.len(), 64);
+}
+
+proptest! {
+    #[test]
+    fn an_exact_amount_has_the_value_that_was_stated(minor in any::<i64>(), exponent in 0_u8..=18) {
+        for code in ["JPY", "USD", "KWD", "BTC"] {
+            if let StatedAmount::Exact(money) = stated(minor, exponent, code) {
+                let scale = |exponent: u8| 10_i128.pow(u32::from(exponent));
+                let (said, heard) = (i128::from(minor), i128::from(money.minor));
+                prop_assert_eq!(said * scale(money.currency.exponent()), heard * scale(exponent));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_update_keeps_what_can_be_stored_and_masks_what_must_not_be() {
+    let reference = Reference::from_random(1);
+    let long = "e".repeat(256);
+    let heard = update(
+        sdk::StatusUpdate {
+            event_id: Some(long.clone()),
+            reference: Some(reference.to_string()),
+            refs: vec![
+                sdk::ProviderRef::new("payment", "p1"),
+                sdk::ProviderRef::new("", "p2"),
+                sdk::ProviderRef::new("payment", long),
+                sdk::ProviderRef::new("payment", "a\nb"),
+            ],
+            refund: Some(sdk::Refund {
+                id: Some("re_1".into()),
+                amount: sdk::Amount::new(100, 2, "USD"),
+                reach: sdk::RefundReach::TotalSoFar,
+            }),
+            reason: Some("your key sk_canary\n".repeat(40)),
+            advance: true,
+            ..sdk::StatusUpdate::new(sdk::NormalizedStatus::Refunded, "refunded")
+        },
+        &masks(),
+    );
+    assert!(heard.event_id.starts_with("sha256:"));
+    assert_eq!((heard.reference, heard.refs), (Some(reference), vec![ProviderRef::new("payment", "p1")]));
+    let refund = heard.refund.unwrap();
+    assert_eq!((&*refund.id, refund.reach, heard.status), ("re_1", Reach::TotalSoFar, ProviderStatus::Refunded));
+    assert!(heard.reason.starts_with("your key *** your key ***") && heard.reason.len() <= 256);
+    assert!(heard.advance && !heard.reason.contains('\n'));
+    let foreign = sdk::StatusUpdate { reference: Some("15".into()), ..sdk::StatusUpdate::default() };
+    assert_eq!(update(foreign, &masks()).reference, None);
+}
+
+#[test]
+fn more_updates_than_a_notice_may_carry_are_an_error_and_not_fewer_updates() {
+    assert_eq!(updates(vec![sdk::StatusUpdate::default(); 256], &masks()).unwrap().len(), 256);
+    let error = updates(vec![sdk::StatusUpdate::default(); 257], &masks()).unwrap_err();
+    assert_eq!(error, "the module read 257 updates from one notice, at most 256 fit");
+}
+
+#[test]
+fn a_page_or_instructions_that_cannot_be_shown_leave_the_customer_waiting() {
+    let redirect = |url: &str| sdk::NextAction::Redirect { url: url.to_owned() };
+    let instructions = |text: &str| sdk::NextAction::Instructions { json_text: text.to_owned() };
+    let table = [
+        (redirect("https://p.test/pay?x=1"), NextAction::Redirect),
+        (redirect("javascript:alert(1)"), NextAction::Wait),
+        (redirect("/pay"), NextAction::Wait),
+        (redirect(""), NextAction::Wait),
+        (redirect(&format!("https://p.test/{}", "x".repeat(2_048))), NextAction::Wait),
+        (instructions(r#"{"iban":"AT00"}"#), NextAction::Instructions),
+        (instructions("[]"), NextAction::Wait),
+        (instructions("{"), NextAction::Wait),
+        (sdk::NextAction::Wait, NextAction::Wait),
+        (sdk::NextAction::None, NextAction::None),
+    ];
+    for (next, expected) in table {
+        let shown = format!("{next:?}");
+        let heard = created(sdk::PaymentCreated { next, ..sdk::PaymentCreated::default() }, &masks());
+        assert_eq!(heard.next, expected, "{shown}");
+        let (page, text) = (!heard.redirect_url.is_empty(), !heard.instructions_json.is_empty());
+        assert_eq!((page, text), (expected == NextAction::Redirect, expected == NextAction::Instructions), "{shown}");
+    }
+}
+
+#[test]
+fn a_bare_status_of_a_created_payment_is_heard_and_credits_nothing_by_itself() {
+    let heard = |status| created(sdk::PaymentCreated { status, ..sdk::PaymentCreated::default() }, &masks());
+    let confirmed = heard(sdk::NormalizedStatus::Confirmed).update.unwrap();
+    assert_eq!((confirmed.status, confirmed.amount), (ProviderStatus::Confirmed, None));
+    for status in [sdk::NormalizedStatus::Failed, sdk::NormalizedStatus::Cancelled] {
+        assert_eq!((heard(status).declined, heard(status).update), (Some("".into()), None));
+    }
+    for status in [sdk::NormalizedStatus::Pending, sdk::NormalizedStatus::Unknown] {
+        assert_eq!((heard(status).declined, heard(status).update), (None, None));
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_is_no_http_is_an_error() {
+    let answer = |status, name: &str, value: &str, bytes: usize| {
+        let headers = vec![(name.to_owned(), value.to_owned())];
+        acknowledgement(sdk::Acknowledgement { status, headers, body: vec![0; bytes] }).map(|answer| answer.status)
+    };
+    assert_eq!(answer(200, "content-type", "text/plain", 2), Ok(200));
+    for (status, name, value, bytes) in [
+        (100, "a", "b", 0),
+        (600, "a", "b", 0),
+        (200, "a b", "c", 0),
+        (200, "a", "b\r\nc: d", 0),
+        (200, "a", "b", 65_537),
+    ] {
+        assert!(answer(status, name, value, bytes).is_err(), "{status} {name:?} {value:?} {bytes}");
+    }
+}
+
+fn row() -> Row {
+    let replaced = |secret: &str, until: i64| ReplacedSecret { secret: Secret::new(secret), until: UnixTime(until) };
+    Row {
+        id: ConfigId(3),
+        provider: "stripe".into(),
+        brand: "acme".into(),
+        method: "".into(),
+        country: "".into(),
+        currency: "".into(),
+        merchant_id: "column merchant".into(),
+        public_key: "column public".into(),
+        secret_key: Secret::new("column secret"),
+        webhook_secret: Secret::new("column hook"),
+        replaced_webhook_secrets: vec![replaced("holds", 101), replaced("over", 100)],
+        settings_json: r#"{"mode":"a","rate":0.10,"kept":true}"#.into(),
+        config_json: Secret::new(r#"{"secret_key":"over secret","merchant_id":77001,"public_key":null,"mode":"b"}"#),
+        min_amount: Limit::NONE,
+        max_amount: Limit::NONE,
+        sandbox: true,
+        enabled: true,
+        sort_index: 0,
+        created_time: UnixTime(1),
+        updated_time: UnixTime(1),
+        terms_version: 1,
+        version: 1,
+    }
+}
+
+#[test]
+fn config_json_wins_over_columns_and_settings_and_expired_secrets_are_left_out() {
+    let shown = config(&row(), "https://c.test/3".to_owned(), UnixTime(100)).unwrap();
+    assert_eq!((shown.id, shown.merchant_id.as_str(), shown.public_key.as_str()), (3, "77001", "column public"));
+    assert_eq!((shown.secret_key.expose(), shown.webhook_secret.expose()), ("over secret", "column hook"));
+    let previous: Vec<_> = shown.previous_webhook_secrets.iter().map(|secret| secret.expose()).collect();
+    assert_eq!(previous, ["holds"]);
+    assert_eq!(shown.settings.to_json_text(), r#"{"kept":true,"mode":"b","rate":0.10}"#, "numbers keep their text");
+    assert_eq!((shown.notify_url.as_str(), shown.sandbox), ("https://c.test/3", true));
+}
+
+#[test]
+fn a_wrong_column_is_named_and_its_content_is_not() {
+    let table = [
+        (Row { config_json: Secret::new("canary"), ..row() }, "config_json: is not a JSON object"),
+        (Row { config_json: Secret::new(r#"{"secret_key":["canary"]}"#), ..row() }, "secret_key: must be a text"),
+        (Row { settings_json: "[\"canary\"]".into(), ..row() }, "settings_json: is not a JSON object"),
+    ];
+    for (row, expected) in table {
+        assert_eq!(config(&row, String::new(), UnixTime(0)).unwrap_err(), expected);
+    }
+}

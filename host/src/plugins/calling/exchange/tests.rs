@@ -1,0 +1,240 @@
+//! Exchanges of a scripted provider: what is sent, how often, and what the cashier believes afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cashier_core::aggregate::CreateEnding;
+use cashier_core::transaction::NextAction;
+use futures_util::FutureExt;
+
+use self::rig::{Rig, never_sent, reply, unknown};
+use super::*;
+use crate::ports::{QueryAnswer, Verdict};
+
+mod rig;
+
+const WAITING: CreateEnding = CreateEnding::Accepted(NextAction::Wait);
+
+#[tokio::test]
+async fn a_create_ends_as_unknown_exactly_when_money_may_have_moved() {
+    let token = || reply(200, "t1");
+    let never = |reason: &str| CreateEnding::NeverSent { reason: reason.into() };
+    let no = |reason: &str| CreateEnding::Declined { reason: reason.into() };
+    let table = [
+        ("pays", vec![token(), reply(200, "wait")], WAITING),
+        ("pays", vec![token(), reply(402, "")], no("no: the provider's words")),
+        ("pays", vec![token(), reply(400, "")], no("no: the provider's words")),
+        ("pays", vec![token(), reply(500, "")], CreateEnding::Unknown),
+        ("pays", vec![token(), reply(200, "gibberish")], CreateEnding::Unknown),
+        ("pays", vec![token(), reply(401, "")], CreateEnding::Unknown),
+        ("pays", vec![token(), unknown()], CreateEnding::Unknown),
+        ("pays", vec![token(), never_sent()], never("the provider was not asked: nobody listens")),
+        ("pays", vec![never_sent()], never("the provider was not asked: nobody listens")),
+        ("pays", vec![unknown()], never("the provider did not answer: the connection broke")),
+        ("local", vec![], never("currency: not this one")),
+        ("decides", vec![], no("too_small: below the provider's least")),
+    ];
+    for (method, answers, expected) in table {
+        let shown = format!("{answers:?}");
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!(rig.create(method).await.ending, expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_created_a_payment_is_unknown_whatever_the_module_says_of_it() {
+    let never = CreateEnding::NeverSent { reason: "the provider did not answer: the connection broke".into() };
+    let table = [
+        ("keyed", CreateEnding::Unknown),
+        ("referenced", CreateEnding::Unknown),
+        ("bodily", CreateEnding::Unknown),
+        ("posts", CreateEnding::Unknown),
+        ("oauth", never.clone()),
+        ("looks_up", never),
+    ];
+    for (method, expected) in table {
+        let rig = Rig::new(Limits::default(), vec![unknown()]).await;
+        assert_eq!(rig.create(method).await.ending, expected, "{method}");
+        assert_eq!(rig.sent().len(), 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_create_a_payment_is_never_answered_from_memory() {
+    let rig = Rig::new(Limits::default(), vec![reply(200, "wait"), reply(200, "wait")]).await;
+    for _ in 0..2 {
+        assert_eq!(rig.create("bodily").await.ending, WAITING);
+        assert_eq!(rig.sent(), ["POST /body"]);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_reply_is_fetched_once_shown_while_it_holds_and_fetched_again_when_it_is_stale() {
+    let ok = || reply(200, "wait");
+    let answers = vec![reply(200, "t1"), ok(), ok(), reply(401, ""), reply(200, "t2"), ok(), reply(200, "t3"), ok()];
+    let rig = Rig::new(Limits::default(), answers).await;
+    let pay = |token: &str| format!("POST /pay Bearer {token} n1");
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), ["GET /token".to_owned(), pay("t1")]);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), [pay("t1")]);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), [pay("t1"), "GET /token".to_owned(), pay("t2")]);
+    rig.clock.0.fetch_add(60_000, Ordering::SeqCst);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent(), ["GET /token".to_owned(), pay("t3")]);
+}
+
+#[tokio::test]
+async fn exchanges_at_one_time_share_one_errand_for_a_token() {
+    let answers = [vec![reply(200, "t1")], (0..16).map(|_| reply(200, "wait")).collect()].concat();
+    let rig = Rig::new(Limits::default(), answers).await;
+    let all = futures_util::future::join_all((0..16).map(|_| rig.create("pays"))).await;
+    assert!(all.iter().all(|answer| answer.ending == WAITING));
+    let sent = rig.sent();
+    assert_eq!((sent.len(), sent.iter().filter(|line| *line == "GET /token").count()), (17, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_is_not_kept() {
+    let rig = Rig::new(Limits::default(), vec![reply(503, "x"), reply(500, ""), reply(200, "t"), reply(200, "wait")]);
+    let rig = rig.await;
+    assert_eq!(rig.create("pays").await.ending, CreateEnding::Unknown);
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert_eq!(rig.sent().iter().filter(|line| *line == "GET /token").count(), 2);
+}
+
+#[tokio::test]
+async fn names_beyond_the_limit_are_fetched_every_time_and_not_kept() {
+    let limits = Limits { steps_max: 3, ..Limits::default() };
+    let rig = Rig::new(limits, (0..3).map(|_| reply(200, "")).collect()).await;
+    for place in 0..16 {
+        assert!(rig.line.kept.errand(&format!("taken {place}")).is_some());
+    }
+    let ending = rig.create("many_names").await.ending;
+    assert_eq!(ending, CreateEnding::NeverSent { reason: "the module wants to send more than 3 requests".into() });
+    assert_eq!(rig.sent().len(), 3);
+}
+
+#[tokio::test]
+async fn a_module_that_never_has_enough_is_stopped() {
+    let limits = Limits { steps_max: 4, ..Limits::default() };
+    let rig = Rig::new(limits, (0..9).map(|_| reply(200, "")).collect()).await;
+    let ending = rig.create("loops").await.ending;
+    assert_eq!(ending, CreateEnding::NeverSent { reason: "the module wants to send more than 4 requests".into() });
+    assert_eq!(rig.sent(), ["GET /0", "GET /1", "GET /2", "GET /3"]);
+}
+
+#[tokio::test]
+async fn an_exchange_has_one_deadline_for_all_its_requests() {
+    let limits = Limits { exchange: Duration::from_millis(15), ..Limits::default() };
+    let rig = Rig::new(limits, vec![reply(200, "t1"), reply(200, "t1"), reply(200, "t1")]).await;
+    let answer = rig.create("loops").await;
+    let reason = "the exchange with the provider took too long".into();
+    assert_eq!(answer.ending, CreateEnding::NeverSent { reason });
+    assert_eq!((rig.sent().len(), answer.provider_time), (2, Duration::from_millis(20)));
+}
+
+#[tokio::test]
+async fn a_notice_is_judged_offline_without_a_request_and_online_with_safe_ones_only() {
+    let genuine = Verdict::Verified { updates: Vec::new(), acknowledgement: None };
+    let cannot = |reason: &str| Verdict::Undetermined(reason.to_owned());
+    let offline = cannot("the module wants to ask its provider, and this check is made offline");
+    let moves = cannot("the module wants to send what may move money while it only may ask");
+    let broken = Verdict::NotWorking("the provider did not answer: the connection broke".to_owned());
+    let table = [
+        ("plain", Allowed::Nothing, vec![], genuine.clone(), 0),
+        ("ask", Allowed::Nothing, vec![], offline, 0),
+        ("ask", Allowed::SafeRequests, vec![reply(200, "")], genuine, 1),
+        ("ask", Allowed::SafeRequests, vec![unknown()], broken, 1),
+        ("capture", Allowed::SafeRequests, vec![], moves, 0),
+    ];
+    for (body, allowed, answers, expected, requests) in table {
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!(rig.verify(body, allowed).await, expected, "{body} {allowed:?}");
+        assert_eq!(rig.sent().len(), requests, "{body} {allowed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_the_provider_gave_no_id_for_cannot_be_asked_about() {
+    let refused = QueryAnswer::NoAnswer("no: the provider's words".to_owned());
+    let table = [("no_id", vec![], QueryAnswer::Unsupported, 0), ("p_1", vec![reply(400, "")], refused, 1)];
+    for (method, answers, expected, requests) in table {
+        let rig = Rig::new(Limits::default(), answers).await;
+        assert_eq!((rig.query(method).await, rig.sent().len()), (expected, requests), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_provider_is_left_alone_and_tried_a_little_until_it_is_back() {
+    let failures = (0..5).map(|_| never_sent());
+    let back = [reply(200, "t1"), reply(200, "wait"), reply(200, "wait")];
+    let rig = Rig::new(Limits::default(), failures.chain(back).collect()).await;
+    for _ in 0..5 {
+        assert!(matches!(rig.create("pays").await.ending, CreateEnding::NeverSent { .. }));
+    }
+    assert!(rig.line.is_broken());
+    rig.sent();
+    let refused =
+        CreateEnding::NeverSent { reason: "the provider could not be reached of late and is not asked".into() };
+    assert_eq!((rig.create("pays").await.ending, rig.sent().len()), (refused, 0));
+    rig.clock.0.fetch_add(1_000, Ordering::SeqCst);
+    // The exchange that is let through is let through as a whole.
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+    assert!(!rig.line.is_broken());
+    assert_eq!(rig.create("pays").await.ending, WAITING);
+}
+
+#[tokio::test]
+async fn what_the_host_itself_does_not_send_says_nothing_about_the_provider() {
+    let refusal = || Err(SendError::Refused("evil.test:443 is not among the hosts of this provider".to_owned()));
+    let rig = Rig::new(Limits::default(), (0..9).map(|_| refusal()).collect()).await;
+    for _ in 0..9 {
+        assert!(matches!(rig.create("pays").await.ending, CreateEnding::NeverSent { .. }));
+    }
+    assert!(!rig.line.is_broken());
+}
+
+#[tokio::test]
+async fn exchanges_beyond_the_limits_are_refused_before_anything_is_sent() {
+    let limits = Limits { concurrency_max: 1, waiting_max: 1, ..Limits::default() };
+    let rig = Rig::new(limits, vec![reply(200, "t1"), reply(200, "wait"), reply(200, "wait")]).await;
+    let held = Arc::clone(&rig.line.room).acquire_owned().await.unwrap();
+    let overloaded = CreateEnding::NeverSent { reason: "too many exchanges with the provider are under way".into() };
+    let waits = rig.create("pays");
+    tokio::pin!(waits);
+    while rig.line.waiting.load(Ordering::SeqCst) == 0 {
+        assert!((&mut waits).now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.create("pays").await.ending, overloaded);
+    assert!(rig.sent().is_empty());
+    drop(held);
+    assert_eq!(waits.await.ending, WAITING);
+}
+
+#[tokio::test]
+async fn an_exchange_that_waited_too_long_for_the_network_is_not_begun() {
+    let limits = Limits { concurrency_max: 1, ..Limits::default() };
+    let overloaded = CreateEnding::NeverSent { reason: "too many exchanges with the provider are under way".into() };
+    for (waited_ms, expected) in [(22_500, WAITING), (22_501, overloaded)] {
+        let rig = Rig::new(limits, vec![reply(200, "t1"), reply(200, "wait")]).await;
+        assert_eq!(rig.create_after(waited_ms).await.ending, expected, "{waited_ms}");
+        assert_eq!(rig.sent().is_empty(), expected != WAITING, "{waited_ms}");
+    }
+}
+
+#[tokio::test]
+async fn time_that_was_lost_in_the_queue_is_not_the_providers() {
+    let limits = Limits { concurrency_max: 1, ..Limits::default() };
+    for (waited_ms, took_ms, broken) in [(0, 30_000, true), (15_000, 15_000, false), (15_000, 10, true)] {
+        let rig = Rig::new(limits, Vec::new()).await;
+        for _ in 0..5 {
+            rig.script.answers.lock().unwrap().push_back((took_ms, unknown()));
+            rig.create_after(waited_ms).await;
+        }
+        assert_eq!((rig.line.is_broken(), rig.sent().len()), (broken, 5), "waited {waited_ms}, took {took_ms}");
+    }
+}

@@ -1,0 +1,316 @@
+//! Where a provider's requests may go: its hosts and the operator's exceptions, and the verdict on one URL and on each
+//! address that its name stands for. Pure; it resolves and connects nothing.
+
+use std::net::IpAddr;
+
+use url::{Host, Position, Url};
+
+use super::address::{AddressKind, AddressRange, kind};
+
+/// Longest URL sent; servers commonly refuse longer ones.
+const URL_LENGTH_MAX: usize = 8 * 1024;
+
+/// Where one provider's requests may go. From the module's descriptor and `plugins.toml` only, never from a config.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderEgress {
+    allowed: Vec<HostPattern>,
+    exceptions: Vec<Exception>,
+    ranges: Vec<AddressRange>,
+}
+
+impl ProviderEgress {
+    /// Reads allowed hosts and private exceptions.
+    ///
+    /// An allowed host is `api.example.com` (port 443), `api.example.com:8443`, or `*.example.com`, where the star stands
+    /// for exactly one label. An exception is `host:port` or `host` (443), which is allowed and may be loopback or
+    /// private, with plain HTTP where it is loopback; `http://host:port`, which may also be plain HTTP on a private
+    /// network; or a range such as `10.1.0.0/16` that allowed hosts may resolve into. Link-local, metadata and reserved
+    /// addresses need a range.
+    ///
+    /// # Errors
+    /// Names the text that is none of these.
+    pub fn read<A: AsRef<str>, E: AsRef<str>>(allowed_hosts: &[A], exceptions: &[E]) -> Result<Self, String> {
+        let mut egress = Self::default();
+        for text in allowed_hosts.iter().map(AsRef::as_ref) {
+            let pattern =
+                HostPattern::parse(text).ok_or_else(|| format!("{text:?} is no host that could be allowed"))?;
+            egress.allowed.push(pattern);
+        }
+        for text in exceptions.iter().map(AsRef::as_ref) {
+            if let Some(range) = AddressRange::parse(text) {
+                egress.ranges.push(range);
+            } else {
+                let exception = Exception::parse(text)
+                    .ok_or_else(|| format!("{text:?} is neither host:port nor a range of addresses"))?;
+                egress.exceptions.push(exception);
+            }
+        }
+        Ok(egress)
+    }
+
+    /// Judges a URL by scheme, host and port; the addresses behind the host are judged when it is dialed.
+    ///
+    /// # Errors
+    /// Why it may not be asked; without its path, query or user.
+    pub(super) fn target(&self, text: &str) -> Result<Target, String> {
+        if text.len() > URL_LENGTH_MAX {
+            return Err(format!("the URL is longer than {URL_LENGTH_MAX}"));
+        }
+        let url = Url::parse(text).map_err(|error| format!("the URL is not valid: {error}"))?;
+        let tls = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err("the URL is not https".into()),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the URL holds a user or a password".into());
+        }
+        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+            return Err("the URL has no host".into());
+        };
+        let host = host.to_owned();
+        let exception = self.exceptions.iter().find(|exception| exception.host == host && exception.port == port);
+        let plain = match exception {
+            Some(exception) if exception.plain_http => Plain::NotPublic,
+            Some(_) => Plain::Loopback,
+            None => Plain::Never,
+        };
+        if !tls && plain == Plain::Never {
+            return Err(format!("{host}:{port} may be asked over https only"));
+        }
+        if exception.is_none() && !self.allowed.iter().any(|pattern| pattern.admits(&host, port)) {
+            return Err(format!("{host}:{port} is not among the hosts of this provider"));
+        }
+        Ok(Target {
+            tls,
+            port,
+            authority: url[Position::BeforeHost..Position::AfterPort].into(),
+            request_target: url[Position::BeforePath..Position::AfterQuery].into(),
+            path: url.path().into(),
+            host,
+            plain,
+            excepted: exception.is_some(),
+            ranges: self.ranges.clone(),
+        })
+    }
+}
+
+/// Whether plain HTTP may be spoken, and with whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    Never,
+    Loopback,
+    NotPublic,
+}
+
+/// A URL that may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) tls: bool,
+    pub(super) host: Host,
+    pub(super) port: u16,
+    /// What the `host` header says: the host, and the port where it is not the scheme's own.
+    pub(super) authority: Box<str>,
+    /// Path and query as sent.
+    pub(super) request_target: Box<str>,
+    /// The path alone, for the log: a query may hold a secret.
+    pub(super) path: Box<str>,
+    plain: Plain,
+    excepted: bool,
+    ranges: Vec<AddressRange>,
+}
+
+impl Target {
+    /// Judges one address that the host stands for.
+    ///
+    /// # Errors
+    /// Why it may not be connected to.
+    pub(super) fn permits(&self, address: IpAddr) -> Result<(), String> {
+        let kind = kind(address);
+        let in_range = self.ranges.iter().any(|range| range.contains(address));
+        let reachable = match kind {
+            AddressKind::Public => true,
+            AddressKind::Loopback | AddressKind::Private => self.excepted || in_range,
+            AddressKind::LinkLocal | AddressKind::Metadata | AddressKind::Reserved => in_range,
+            AddressKind::Nowhere => false,
+        };
+        if !reachable {
+            return Err(format!("{} is at {address}, which is {kind}", self.host));
+        }
+        let readable_by_others = !self.tls
+            && match self.plain {
+                Plain::Never => true,
+                Plain::Loopback => kind != AddressKind::Loopback,
+                Plain::NotPublic => kind == AddressKind::Public,
+            };
+        if readable_by_others {
+            return Err(format!("{} is at {address}, which is {kind}: plain http may not go there", self.host));
+        }
+        Ok(())
+    }
+}
+
+/// A host that may be asked, on one port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct HostPattern {
+    host: Host,
+    /// The host is a parent, and exactly one label stands before it.
+    any_label: bool,
+    port: u16,
+}
+
+impl HostPattern {
+    fn parse(text: &str) -> Option<Self> {
+        let (any_label, bare) = match text.strip_prefix("*.") {
+            Some(parent) => (true, parent),
+            None => (false, text),
+        };
+        let (host, port) = authority(&format!("https://{bare}"))?;
+        let is_parent = matches!(&host, Host::Domain(name) if name.contains('.'));
+        (is_parent || !any_label).then_some(Self { host, any_label, port })
+    }
+
+    fn admits(&self, host: &Host, port: u16) -> bool {
+        let named = match (&self.host, host) {
+            (Host::Domain(parent), Host::Domain(name)) if self.any_label => name
+                .strip_suffix(parent.as_str())
+                .and_then(|start| start.strip_suffix('.'))
+                .is_some_and(|label| !label.is_empty() && !label.contains('.')),
+            (own, other) => own == other,
+        };
+        named && self.port == port
+    }
+}
+
+/// A host that the operator lets be private.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Exception {
+    host: Host,
+    port: u16,
+    plain_http: bool,
+}
+
+impl Exception {
+    fn parse(text: &str) -> Option<Self> {
+        let plain_http = text.starts_with("http://");
+        let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let (host, port) = authority(&url)?;
+        Some(Self { host, port, plain_http })
+    }
+}
+
+/// Host and port of a URL that has nothing else.
+fn authority(text: &str) -> Option<(Host, u16)> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let web = matches!(url.scheme(), "http" | "https") && !text.contains('@') && !text.contains('*');
+    if !bare || !web {
+        return None;
+    }
+    Some((url.host()?.to_owned(), url.port_or_known_default()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cashier() -> ProviderEgress {
+        let allowed = ["API.Example.com", "alt.example.com:8443", "*.pay.example.com", "münze.example", "9.9.9.9"];
+        let exceptions =
+            ["localhost:9300", "http://10.1.2.3:80", "inner.example:443", "172.16.0.0/12", "169.254.7.0/24"];
+        ProviderEgress::read(&allowed, &exceptions).unwrap()
+    }
+
+    #[test]
+    fn a_url_is_judged_by_scheme_host_and_port() {
+        let table = [
+            ("https://api.example.com/v1?a=b", ""),
+            ("https://api.EXAMPLE.com:443/v1", ""),
+            ("https://alt.example.com:8443/", ""),
+            ("https://shop7.pay.example.com/", ""),
+            ("https://xn--mnze-0ra.example/", ""),
+            ("https://MÜNZE.example/", ""),
+            ("https://9.9.9.9/", ""),
+            ("https://0x9090909/", ""),
+            ("http://localhost:9300/x", ""),
+            ("http://10.1.2.3/", ""),
+            ("https://inner.example/", ""),
+            ("http://api.example.com/", "api.example.com:80 may be asked over https only"),
+            ("https://api.example.com:8443/", "api.example.com:8443 is not among the hosts of this provider"),
+            ("https://alt.example.com/", "alt.example.com:443 is not among the hosts of this provider"),
+            ("https://pay.example.com/", "pay.example.com:443 is not among the hosts of this provider"),
+            ("https://a.b.pay.example.com/", "a.b.pay.example.com:443 is not among the hosts of this provider"),
+            ("https://evilpay.example.com/", "evilpay.example.com:443 is not among the hosts of this provider"),
+            (
+                "https://api.example.com.evil.test/",
+                "api.example.com.evil.test:443 is not among the hosts of this provider",
+            ),
+            ("https://api.example.com./", "api.example.com.:443 is not among the hosts of this provider"),
+            ("https://localhost/", "localhost:443 is not among the hosts of this provider"),
+            ("https://api.example.com@evil.test/", "the URL holds a user or a password"),
+            ("https://user:canary@api.example.com/", "the URL holds a user or a password"),
+            ("https://:canary@api.example.com/", "the URL holds a user or a password"),
+            ("https://evil.test\\@api.example.com/", "evil.test:443 is not among the hosts of this provider"),
+            ("ftp://api.example.com/", "the URL is not https"),
+            ("file:///etc/passwd", "the URL is not https"),
+            ("https:///", "the URL is not valid: empty host"),
+            ("api.example.com", "the URL is not valid: relative URL without a base"),
+        ];
+        for (url, expected) in table {
+            assert_eq!(cashier().target(url).err().unwrap_or_default(), expected, "{url}");
+        }
+        let long = format!("https://api.example.com/{}", "a".repeat(URL_LENGTH_MAX));
+        assert_eq!(cashier().target(&long).unwrap_err(), "the URL is longer than 8192");
+    }
+
+    #[test]
+    fn an_address_is_judged_by_what_the_operator_excepted() {
+        let table = [
+            ("https://api.example.com/", "93.184.216.34", true),
+            ("https://api.example.com/", "127.0.0.1", false),
+            ("https://api.example.com/", "10.0.0.1", false),
+            ("https://api.example.com/", "::ffff:93.184.216.34", false),
+            ("https://api.example.com/", "172.16.5.5", true),
+            ("https://api.example.com/", "169.254.169.254", false),
+            ("https://api.example.com/", "169.254.7.7", true),
+            ("https://api.example.com/", "0.0.0.0", false),
+            ("https://inner.example/", "10.0.0.1", true),
+            ("https://inner.example/", "fd00::1", true),
+            ("https://inner.example/", "93.184.216.34", true),
+            ("https://inner.example/", "169.254.169.254", false),
+            ("https://localhost:9300/", "127.0.0.1", true),
+            ("http://localhost:9300/", "127.0.0.1", true),
+            ("http://localhost:9300/", "::1", true),
+            ("http://localhost:9300/", "10.0.0.1", false),
+            ("http://localhost:9300/", "93.184.216.34", false),
+            ("http://10.1.2.3/", "10.1.2.3", true),
+        ];
+        for (url, address, expected) in table {
+            let verdict = cashier().target(url).unwrap().permits(address.parse().unwrap());
+            assert_eq!(verdict.is_ok(), expected, "{url} at {address}: {verdict:?}");
+        }
+        let public_plain = ProviderEgress::read::<&str, _>(&[], &["http://shop.example:80"]).unwrap();
+        let verdict = public_plain.target("http://shop.example/").unwrap().permits("93.184.216.34".parse().unwrap());
+        assert!(verdict.is_err(), "plain http never crosses the internet");
+    }
+
+    #[test]
+    fn what_is_sent_leaves_out_fragment_and_default_port() {
+        let target = cashier().target("https://API.example.com:443/a b/?q=ü#canary").unwrap();
+        assert_eq!((&*target.authority, &*target.request_target), ("api.example.com", "/a%20b/?q=%C3%BC"));
+        let target = cashier().target("https://alt.example.com:8443").unwrap();
+        assert_eq!((&*target.authority, &*target.request_target), ("alt.example.com:8443", "/"));
+    }
+
+    #[test]
+    fn a_slip_in_the_lists_is_named() {
+        let no_host =
+            ["", "https://a.example", "a.example/path", "u@a.example", "*.com", "*", "a.*.example", "a:99999"];
+        for wrong in no_host {
+            assert!(ProviderEgress::read::<_, &str>(&[wrong], &[]).is_err(), "{wrong}");
+        }
+        for wrong in ["", "10.0.0.1/8", "ftp://a:1", "http://a:1/path", "u@a:1", "*.a.example:1"] {
+            assert!(ProviderEgress::read::<&str, _>(&[], &[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The only network that modules have: allow-list, address check after DNS, TLS, deadlines, size limits, connection pool.
+//! It knows requests and replies, not payments.
+
+mod adapter;
+pub mod http_client;
+pub mod port;

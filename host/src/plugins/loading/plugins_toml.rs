@@ -1,0 +1,314 @@
+//! `plugins.toml`: as written by ops, then as meant. A wrong module entry becomes one unavailable line of the catalog;
+//! only a file that is no TOML, or names things that are no modules, is refused as a whole. Opens no library.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::plugins::limits::Limits;
+
+/// More modules than this in one file is a mistake: no broker serves so many providers from one process.
+const MODULES_MAX: usize = 256;
+/// Longest list of brands or hosts of one module; a list is read by people.
+const LIST_MAX: usize = 256;
+
+/// What the file means.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PluginsToml {
+    pub modules: Vec<Entry>,
+}
+
+/// One `[[module]]`: what it means, or why it means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The line of the file where the entry begins.
+    pub line: usize,
+    /// What the catalog calls the module.
+    pub name: String,
+    pub meaning: Result<Listed, String>,
+}
+
+/// A module that may be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub source: Source,
+    /// `false` delists it for new payments; it still hears about old ones.
+    pub enabled: bool,
+    /// Brands it may serve; `None` means all.
+    pub brands: Option<Vec<String>>,
+    /// The SHA-256 the file must have, lower-case hex.
+    pub pin: Option<String>,
+    /// Hosts beyond the module's own list that its requests may go to.
+    pub allow_hosts: Vec<String>,
+    /// Exceptions: `host:port` that may be asked though it is private or loopback, `http://host:port` even without TLS,
+    /// or a range of addresses.
+    pub allow_private: Vec<String>,
+    pub limits: Limits,
+}
+
+/// Where the file of a module is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Exactly here.
+    File(PathBuf),
+    /// In the first of these folders that has it, under this platform's name for libraries.
+    Named { file_name: String, folders: Vec<PathBuf> },
+}
+
+impl Source {
+    /// The file to open: the first that exists, or the first that was meant.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Named { file_name, folders } => {
+                let mut candidates = folders.iter().map(|folder| folder.join(file_name));
+                let first = candidates.clone().next().unwrap_or_else(|| PathBuf::from(file_name));
+                candidates.find(|path| path.exists()).unwrap_or(first)
+            }
+        }
+    }
+}
+
+/// The file name of module `name` on this platform: `libcashier_provider_stripe.so`, `.dylib`, or without `lib` `.dll`.
+pub fn library_file_name(name: &str) -> String {
+    format!("{}cashier_provider_{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+impl PluginsToml {
+    /// Reads the file at `path`. Its relative paths count from its own folder; bare names are looked for in the folders
+    /// it names, then in `folders`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, or has a key that means nothing here; the line is named.
+    pub fn read(path: &Path, folders: &[PathBuf]) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let home = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, home, folders).map_err(|reason| format!("{}: {reason}", path.display()))
+    }
+
+    /// The same from text.
+    ///
+    /// # Errors
+    /// As [`PluginsToml::read`].
+    pub fn parse(text: &str, home: &Path, folders: &[PathBuf]) -> Result<Self, String> {
+        let written: FileAsWritten = toml::from_str(text).map_err(|error| located(text, &error))?;
+        if written.module.len() > MODULES_MAX {
+            return Err(format!("{} modules are listed, at most {MODULES_MAX} may be", written.module.len()));
+        }
+        let places: Vec<PathBuf> =
+            written.folders.iter().map(|folder| home.join(folder)).chain(folders.iter().cloned()).collect();
+        let modules = written.module.into_iter().map(|entry| Entry::meant(text, home, &places, entry)).collect();
+        Ok(Self { modules })
+    }
+}
+
+impl Entry {
+    fn meant(text: &str, home: &Path, folders: &[PathBuf], written: toml::Spanned<toml::Table>) -> Self {
+        let line = line_of(text, written.span());
+        let table = written.into_inner();
+        let word = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let stem = word("file").and_then(|file| Some(Path::new(&file).file_stem()?.to_string_lossy().into_owned()));
+        let name = word("name").or(stem).unwrap_or_else(|| format!("module at line {line}"));
+        let meaning = ModuleAsWritten::deserialize(table)
+            .map_err(|error| error.message().trim().to_owned())
+            .and_then(|module| module.meant(home, folders))
+            .map_err(|reason| format!("plugins.toml line {line}, module {name}: {reason}"));
+        Self { line, name, meaning }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileAsWritten {
+    /// Where bare names are looked for.
+    #[serde(default)]
+    folders: Vec<PathBuf>,
+    #[serde(default)]
+    module: Vec<toml::Spanned<toml::Table>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModuleAsWritten {
+    file: Option<PathBuf>,
+    name: Option<String>,
+    #[serde(default = "yes")]
+    enabled: bool,
+    brands: Option<Vec<String>>,
+    isolation: Option<String>,
+    sha256: Option<String>,
+    #[serde(default)]
+    allow_hosts: Vec<String>,
+    #[serde(default)]
+    allow_private: Vec<String>,
+    #[serde(default)]
+    limits: LimitsAsWritten,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsAsWritten {
+    call_ms: Option<u64>,
+    exchange_ms: Option<u64>,
+    concurrency_max: Option<usize>,
+    waiting_max: Option<usize>,
+    steps_max: Option<usize>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ModuleAsWritten {
+    fn meant(self, home: &Path, folders: &[PathBuf]) -> Result<Listed, String> {
+        match self.isolation.as_deref() {
+            None | Some("in-process") => {}
+            Some("worker") => {
+                return Err("isolation \"worker\" is not offered by this build; write \"in-process\"".to_owned());
+            }
+            Some(other) => return Err(format!("isolation {other:?} is unknown; write \"in-process\"")),
+        }
+        Ok(Listed {
+            source: source(self.file, self.name, home, folders)?,
+            enabled: self.enabled,
+            brands: self.brands.map(|brands| words("brands", brands)).transpose()?,
+            pin: self.sha256.map(|pin| pinned(&pin)).transpose()?,
+            allow_hosts: words("allow_hosts", self.allow_hosts)?,
+            allow_private: words("allow_private", self.allow_private)?,
+            limits: self.limits.meant()?,
+        })
+    }
+}
+
+fn source(file: Option<PathBuf>, name: Option<String>, home: &Path, folders: &[PathBuf]) -> Result<Source, String> {
+    if let Some(file) = file {
+        return Ok(Source::File(home.join(file)));
+    }
+    let Some(name) = name else {
+        return Err("it has neither `file` nor `name`".to_owned());
+    };
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err(format!("without `file`, the name {name:?} must be one of a library: letters a-z, digits and _"));
+    }
+    Ok(Source::Named { file_name: library_file_name(&name), folders: folders.to_vec() })
+}
+
+fn words(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
+    if list.len() > LIST_MAX {
+        return Err(format!("{key} has {} entries, at most {LIST_MAX} may be", list.len()));
+    }
+    if list.iter().any(|word| word.trim().is_empty()) {
+        return Err(format!("{key} has an empty entry"));
+    }
+    Ok(list)
+}
+
+fn pinned(pin: &str) -> Result<String, String> {
+    let sound = pin.len() == 64 && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if sound { Ok(pin.to_ascii_lowercase()) } else { Err("sha256 must be 64 hexadecimal digits".to_owned()) }
+}
+
+impl LimitsAsWritten {
+    fn meant(self) -> Result<Limits, String> {
+        let plain = Limits::default();
+        let milliseconds = |written: Option<u64>, otherwise| written.map_or(otherwise, Duration::from_millis);
+        Limits {
+            call: milliseconds(self.call_ms, plain.call),
+            exchange: milliseconds(self.exchange_ms, plain.exchange),
+            concurrency_max: self.concurrency_max.unwrap_or(plain.concurrency_max),
+            waiting_max: self.waiting_max.unwrap_or(plain.waiting_max),
+            steps_max: self.steps_max.unwrap_or(plain.steps_max),
+        }
+        .checked()
+    }
+}
+
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let what = error.message().trim();
+    match error.span() {
+        Some(span) => format!("line {}: {what}", line_of(text, span)),
+        None => what.to_owned(),
+    }
+}
+
+fn line_of(text: &str, span: Range<usize>) -> usize {
+    let before = text.as_bytes().iter().take(span.start);
+    before.filter(|&&byte| byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<PluginsToml, String> {
+        PluginsToml::parse(text, Path::new("/etc/cashier"), &[PathBuf::from("/opt/modules")])
+    }
+
+    fn reasons(text: &str) -> Vec<String> {
+        let entries = read(text).unwrap().modules;
+        entries.into_iter().filter_map(|entry| entry.meaning.err()).collect()
+    }
+
+    #[test]
+    fn an_entry_means_what_it_says_and_paths_count_from_the_file() {
+        let file = read(concat!(
+            "folders = [\"modules\"]\n",
+            "[[module]]\nname = \"stripe\"\nbrands = [\"acme\"]\nallow_hosts = [\"mock:8443\"]\n",
+            "[module.limits]\ncall_ms = 500\n",
+            "[[module]]\nfile = \"../x/liby.so\"\nenabled = false\nisolation = \"in-process\"\n",
+        ))
+        .unwrap();
+        let [stripe, other] = file.modules.as_slice() else { panic!("{file:?}") };
+        let meant = stripe.meaning.as_ref().unwrap();
+        assert_eq!((stripe.line, stripe.name.as_str()), (2, "stripe"));
+        let Source::Named { file_name, folders } = &meant.source else { panic!("{meant:?}") };
+        assert_eq!(*file_name, library_file_name("stripe"));
+        assert_eq!(*folders, [PathBuf::from("/etc/cashier/modules"), PathBuf::from("/opt/modules")]);
+        assert_eq!(meant.brands, Some(vec!["acme".to_owned()]));
+        assert_eq!(meant.limits.call, Duration::from_millis(500));
+        assert_eq!(meant.limits.exchange, Limits::default().exchange);
+        let meant = other.meaning.as_ref().unwrap();
+        assert_eq!((other.line, other.name.as_str(), meant.enabled), (8, "liby", false));
+        assert_eq!(meant.source, Source::File("/etc/cashier/../x/liby.so".into()));
+        assert_eq!((&meant.brands, &meant.pin), (&None, &None));
+    }
+
+    #[test]
+    fn a_wrong_entry_is_refused_alone_with_its_line_and_name() {
+        let good = "[[module]]\nname = \"stripe\"\n";
+        let table = [
+            ("name = \"x\"\nisolation = \"worker\"", "isolation \"worker\" is not offered by this build"),
+            ("name = \"x\"\nisolation = \"vm\"", "isolation \"vm\" is unknown"),
+            ("name = \"x\"\nbrnads = []", "unknown field `brnads`"),
+            ("name = \"x\"\nsha256 = \"abc\"", "sha256 must be 64 hexadecimal digits"),
+            ("name = \"x\"\nbrands = [\"\"]", "brands has an empty entry"),
+            ("name = \"x\"\nenabled = \"yes\"", "invalid type"),
+            ("name = \"x\"\nlimits = { steps_max = 0 }", "steps_max"),
+            ("name = \"../x\"", "must be one of a library"),
+            ("enabled = true", "neither `file` nor `name`"),
+        ];
+        for (body, expected) in table {
+            let text = format!("{good}[[module]]\n{body}\n{good}");
+            let reasons = reasons(&text);
+            let [reason] = reasons.as_slice() else { panic!("{body}: {reasons:?}") };
+            assert!(reason.starts_with("plugins.toml line 3, module ") && reason.contains(expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_modules_is_refused_whole_with_the_line() {
+        let table = [
+            ("[[module]]\nname = \"x\n", "line 2:"),
+            ("[[modul]]\nname = \"x\"\n", "line 1: unknown field `modul`"),
+            ("\n\nmodule = 7\n", "line 3:"),
+        ];
+        for (text, expected) in table {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        assert_eq!(read("").unwrap(), PluginsToml::default());
+    }
+}
