@@ -76,7 +76,7 @@ pub fn manager_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedF
     managers::routes(Arc::new(Desk { cashier: Arc::clone(cashier), tokens: Arc::clone(keys) as _ }))
 }
 
-/// `/healthz`, `/readyz` and `/metrics`, for whoever watches the server.
+/// `/healthz`, `/readyz` and `/metrics`, for the operator's monitoring.
 pub fn watch_routes(cashier: &Arc<Cashier>) -> BoxedFilter<(Answer,)> {
     watch::routes(Arc::clone(cashier) as _)
 }

@@ -20,7 +20,7 @@ use cashier_host::manager::COMMANDS;
 use crate::compare::agree;
 use crate::markdown::{NOT_BUILT, read, section, table};
 
-/// The rows of a table whose column Built says yes; the cell has no third value.
+/// The rows of a table whose column Built is yes; the cell has no third value.
 fn built<const N: usize>(page: &str, first: &str, columns: [&str; N]) -> Vec<String> {
     let table = table(page, first);
     let states = table.columns(["Built"]).into_iter().map(|[state]| state);
@@ -47,7 +47,7 @@ fn the_manager_page_describes_every_command_and_marks_those_that_are_not_built()
     for [name, state] in listed {
         let text = section(&page, &name).expect("a section");
         let marked = text.trim_start().starts_with("**Not built yet");
-        assert_eq!(marked, state == NOT_BUILT, "{name}: the index says {state:?}, the section begins: {text}");
+        assert_eq!(marked, state == NOT_BUILT, "{name}: the index has {state:?}, the section begins: {text}");
     }
 }
 
@@ -138,7 +138,7 @@ fn the_conventions_list_the_published_numbers_of_every_field() {
     let fields = rows.iter().map(|[field, _]| field.clone()).collect();
     agree("fields with published numbers", fields, code.iter().map(|(field, _)| (*field).to_owned()).collect());
     for ([field, values], (_, code)) in rows.iter().zip(&code) {
-        // Names are compared without underscores, and without what the field says already.
+        // Names are compared without underscores, and without what the field's name contains already.
         let name = |value: &str| value.to_lowercase().replace('_', "").replace("cashier ", "");
         agree(field, values.split(", ").map(name).collect(), code.clone());
     }

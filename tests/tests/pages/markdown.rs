@@ -109,8 +109,8 @@ pub(crate) fn anchors(text: &str) -> Vec<String> {
 
 fn slug(heading: &str) -> String {
     let title = plain(heading.trim_start_matches('#').trim()).to_lowercase();
-    let kept = title.chars().filter(|sign| sign.is_alphanumeric() || matches!(sign, ' ' | '-' | '_'));
-    kept.map(|sign| if sign == ' ' { '-' } else { sign }).collect()
+    let slug = title.chars().filter(|sign| sign.is_alphanumeric() || matches!(sign, ' ' | '-' | '_'));
+    slug.map(|sign| if sign == ' ' { '-' } else { sign }).collect()
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn the_settings_page_lists_every_command_and_flag_of_the_program() {
     let rows = table(PAGE, "Command").columns(["Command", "Argument", "Default"]);
     let code = command_line();
     let line = |[command, argument, _]: &[String; 3]| format!("{command} {argument}");
-    // A row without an argument says what the command does by itself.
+    // A row without an argument describes the command itself.
     let page = rows.iter().filter(|[_, argument, _]| !argument.is_empty());
     agree("commands and flags", page.map(line).collect(), code.iter().map(line).collect());
     for row in &code {
