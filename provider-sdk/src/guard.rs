@@ -24,7 +24,8 @@ pub struct Guarded<P: PaymentProvider> {
 
 impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     fn descriptor() -> Result<DescriptorV1, FailureV1> {
-        guarded("descriptor", || encode::descriptor(P::descriptor())).map_err(|panicked| encode::failure(panicked.into()))
+        guarded("descriptor", || encode::descriptor(P::descriptor()))
+            .map_err(|panicked| encode::failure(panicked.into()))
     }
 
     fn configure(config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1> {

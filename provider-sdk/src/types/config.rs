@@ -63,7 +63,10 @@ impl ProviderConfig {
             return Err(ConfigError::new("secret_key", "is required"));
         }
         if !self.secret_key.is_visible_ascii() {
-            return Err(ConfigError::new("secret_key", "contains a space, a line break or another invisible character"));
+            return Err(ConfigError::new(
+                "secret_key",
+                "contains a space, a line break or another invisible character",
+            ));
         }
         Ok(self.secret_key.clone())
     }
