@@ -173,7 +173,7 @@ fn a_signature_made_by_openssl_verifies() {
     let body = |filler: &str| format!(r#"{{"id":"evt_1","type":"ping","livemode":false,"x":"{filler}"}}"#);
     let table = [
         ("whsec_1", body("")),
-        ("a-key_with/other+letters=", body("ünïcödé ☂")),
+        ("a-key_with/other+characters=", body("ünïcödé ☂")),
         ("w", body("short key")),
         (&"whsec_longer_than_a_block_of_sha256_".repeat(4), body("long key")),
         ("whsec_1", body(&"x".repeat(60_000))),

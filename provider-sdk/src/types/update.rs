@@ -29,7 +29,7 @@ pub struct StatusUpdate {
     pub payment_id: Option<String>,
     /// The amount as the provider states it. A confirmation without one credits nothing by itself.
     pub amount: Option<Amount>,
-    /// A refund, beside what the status says.
+    /// A refund, beside the status.
     pub refund: Option<Refund>,
     /// A dispute; reversed if the status is `ChargebackReversed`.
     pub dispute: Option<Dispute>,

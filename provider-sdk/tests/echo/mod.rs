@@ -31,7 +31,7 @@ impl PaymentProvider for Echo {
             expiry_seconds: 900,
             settings: vec![
                 SettingSpec::required_secret("secret_key", "Key"),
-                SettingSpec::endpoint("api_base", "Where", "https://echo.example"),
+                SettingSpec::endpoint("api_base", "API address", "https://echo.example"),
                 SettingSpec {
                     kind: SettingKind::Choice(vec!["a".into(), "b".into()]),
                     ..SettingSpec::text("flavour", "Flavour")

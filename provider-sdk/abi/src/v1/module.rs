@@ -56,7 +56,7 @@ pub struct InstanceV1 {
 }
 
 // SAFETY: the handle points to a type that implements `EntriesV1`, which is `Send + Sync`; a
-// module reaches us only through `module_of` or a layout-checked root made by it.
+// module reaches us only through `module_of` or a layout-checked root that it created.
 unsafe impl Send for InstanceV1 {}
 // SAFETY: as above; every entry takes the instance by shared reference.
 unsafe impl Sync for InstanceV1 {}

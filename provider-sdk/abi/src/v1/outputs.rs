@@ -85,7 +85,6 @@ pub struct VerdictV1 {
     pub updates: RVec<UpdateV1>,
     /// The response the provider requires.
     pub acknowledgement: ROption<AcknowledgementV1>,
-    /// Why it is not genuine or cannot be told, else empty.
     /// Why it is rejected or undetermined, else empty.
     pub reason: RString,
     /// Extension pairs.
