@@ -1,5 +1,5 @@
-//! The demo's world: a fresh folder with keys, modules and a trading server, the sandbox payment service as a process of
-//! its own, and the cashier in this one. Everything is on loopback and everything secret is made on the spot.
+//! The demo's environment: a fresh folder with keys, settings and a trading server, the sandbox payment service as a child
+//! process, and the cashier in this process. Everything listens on loopback, and every secret is generated here.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::app::{CashierManager, Listeners};
-use crate::cli::{CliError, say};
-use crate::http::session::{SessionKeys, issue_token, parse_keys};
+use crate::cli::terminal::{CliError, print_line};
+use crate::http::session::{SessionKeys, issue_token};
 use crate::ports::{Clock, Entropy};
 use crate::private_files;
 use crate::settings::Settings;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::trading;
 
-/// Who lives in the demo.
+/// The accounts of the demo.
 const ROSTER: &str = r#"{
   "groups": [{"group": "demo-usd", "brand": "ion4", "currency": "USD", "account_mode": 0, "enable": 1}],
   "customers": [{"customer_id": 5, "country": "DE", "brand": "ion4", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1}],
   "accounts": [{"login": 2000009, "customer_id": 5, "group": "demo-usd", "enable": 1, "balance": 0.0}]
 }"#;
 
-/// A day, in seconds: long enough to play.
+/// A day, in seconds: long enough to try things.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
-pub(super) struct World {
+pub(super) struct DemoEnvironment {
     pub(super) listeners: Listeners,
     pub(super) service_url: String,
     pub(super) service_key: String,
@@ -40,10 +40,10 @@ pub(super) struct World {
     service: Child,
 }
 
-impl World {
-    pub(super) async fn build(folder: Option<PathBuf>) -> Result<Self, CliError> {
+impl DemoEnvironment {
+    pub(super) async fn create(folder: Option<PathBuf>) -> Result<Self, CliError> {
         let folder = fresh_folder(folder)?;
-        say(&format!("The world of this demo is in {}", folder.display()));
+        print_line(&format!("Demo folder: {}", folder.display()));
         let (service_key, webhook_secret) = (format!("sk_{}", random()), format!("whsec_{}", random()));
         write_private(&folder.join("webhook.secret"), &webhook_secret)?;
         write_private(&folder.join("service.key"), &service_key)?;
@@ -55,12 +55,10 @@ impl World {
         write(&folder.join("cashier.toml"), SETTINGS)?;
         let settings = Settings::read(&folder.join("cashier.toml"))?;
         let (bases, roster) = (settings.bases.clone(), folder.join("roster.json"));
-        let filled = tokio::task::spawn_blocking(move || fill_trading_server(&bases, &roster)).await;
-        filled.unwrap_or_else(|_| Err(CliError("filling the trading server was interrupted".into())))?;
+        let imported = tokio::task::spawn_blocking(move || import_roster(&bases, &roster)).await;
+        imported.unwrap_or_else(|_| Err(CliError("importing the roster was interrupted".into())))?;
 
-        let keys = parse_keys(&settings.session_keys)
-            .and_then(SessionKeys::new)
-            .map_err(|error| CliError(error.to_string()))?;
+        let keys = SessionKeys::parse(&settings.session_keys).map_err(|error| CliError(error.to_string()))?;
         let now = SystemClock::new().now();
         let token = |role, id| issue_token(&keys, role, id, None, TOKEN_SECONDS, now).map_err(CliError::from);
         let (customer_token, manager_token) = (token(Role::Customer, 5)?, token(Role::Manager, 1)?);
@@ -78,38 +76,43 @@ impl World {
         })
     }
 
-    /// What the trading server says account 2000009 holds.
+    /// The balance of account 2000009 on the trading server.
     pub(super) async fn balance(&self) -> Result<String, CliError> {
         let facts = self.manager.cashier().trading.account(Login(2_000_009)).await?;
-        facts.map(|facts| facts.account.balance.to_string()).ok_or_else(|| CliError("the account is gone".into()))
+        facts
+            .map(|facts| facts.account.balance.to_string())
+            .ok_or_else(|| CliError("account 2000009 was not found".into()))
     }
 
     pub(super) async fn stop(mut self) {
         self.manager.stop().await;
-        // It holds nothing worth keeping; a service that is gone already is stopped too.
+        // A service that has already exited is stopped too.
         let _ = self.service.kill().await;
     }
 
-    /// Ready-made lines for a second terminal.
-    pub(super) fn print_try_it(&mut self) -> Result<(), CliError> {
+    /// Commands to copy into a second terminal.
+    pub(super) fn print_commands(&self) {
         let Listeners { customer, manager, watch } = self.listeners;
-        say("\nIt keeps serving. In another terminal:\n");
-        say(&format!("  CUSTOMER='{}'", self.customer_token));
-        say(&format!("  MANAGER='{}'\n", self.manager_token));
-        say(&format!("  curl -s 'http://{customer}/cashier/methods?login=2000009' -H \"Authorization: $CUSTOMER\""));
-        say(&format!(
+        print_line("\nThe cashier keeps serving. In another terminal:\n");
+        print_line(&format!("  CUSTOMER='{}'", self.customer_token));
+        print_line(&format!("  MANAGER='{}'\n", self.manager_token));
+        print_line(&format!(
+            "  curl -s 'http://{customer}/cashier/methods?login=2000009' -H \"Authorization: $CUSTOMER\""
+        ));
+        print_line(&format!(
             "  curl -s 'http://{customer}/cashier/deposit' -H \"Authorization: $CUSTOMER\" \
              -d '{{\"login\":2000009,\"provider\":\"sandbox\",\"amount\":25.5,\"currency\":\"USD\"}}'"
         ));
-        say("  # open the answer's redirect_url in a browser and press Pay, then:");
-        say(&format!("  curl -s 'http://{customer}/cashier/transactions?limit=5' -H \"Authorization: $CUSTOMER\""));
-        say(&format!(
+        print_line("  # open the redirect_url of the response in a browser and press Pay, then:");
+        print_line(&format!(
+            "  curl -s 'http://{customer}/cashier/transactions?limit=5' -H \"Authorization: $CUSTOMER\""
+        ));
+        print_line(&format!(
             "  curl -s 'http://{manager}/manager' -H \"Authorization: $MANAGER\" \
              -d '{{\"command\":\"MngGetCashierTransaction\",\"extID\":\"1\",\"data\":{{\"id\":1}}}}'"
         ));
-        say(&format!("  curl -s 'http://{watch}/readyz'"));
-        say("\nStop with Ctrl-C.");
-        Ok(())
+        print_line(&format!("  curl -s 'http://{watch}/readyz'"));
+        print_line("\nStop with Ctrl-C.");
     }
 }
 
@@ -130,17 +133,17 @@ fn plugins(service_url: &str) -> Result<String, CliError> {
     ))
 }
 
-/// Blocks on the disk.
-fn fill_trading_server(bases: &Path, roster: &Path) -> Result<(), CliError> {
+/// Blocks on file I/O.
+fn import_roster(bases: &Path, roster: &Path) -> Result<(), CliError> {
     write(roster, ROSTER)?;
     let server = trading::embedded::Embedded::open(bases)?;
     let imported = trading::import::import(roster, &server).map_err(|error| CliError(error.to_string()))?;
     server.close();
-    say(&format!("Trading server:\n{}", imported.to_string().trim_end()));
+    print_line(&format!("Trading server:\n{}", imported.to_string().trim_end()));
     Ok(())
 }
 
-/// The sandbox service, found beside this binary; it prints where it listens.
+/// Starts the sandbox service, which is beside this binary and prints its address.
 async fn start_service(folder: &Path) -> Result<(Child, String), CliError> {
     let program = binary_folder()?.join(format!("cashier-sandbox-service{}", std::env::consts::EXE_SUFFIX));
     let log = std::fs::File::create(folder.join("sandbox-service.log")).map_err(|error| CliError(error.to_string()))?;
@@ -160,7 +163,7 @@ async fn start_service(folder: &Path) -> Result<(Child, String), CliError> {
     BufReader::new(output).read_line(&mut line).await.map_err(|error| CliError(error.to_string()))?;
     let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
     let url = url.ok_or_else(|| CliError(format!("the sandbox service did not start: {line}")))?;
-    say(&format!("Sandbox payment service: {url}"));
+    print_line(&format!("Sandbox payment service: {url}"));
     Ok((child, url))
 }
 
@@ -172,7 +175,7 @@ fn binary_folder() -> Result<PathBuf, CliError> {
 fn fresh_folder(folder: Option<PathBuf>) -> Result<PathBuf, CliError> {
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("cashier-demo-{}", random())));
     if folder.exists() {
-        return Err(CliError(format!("{} is there already: the demo wants a fresh folder", folder.display())));
+        return Err(CliError(format!("{} exists already: the demo needs a fresh folder", folder.display())));
     }
     private_files::create_folder(&folder)?;
     Ok(folder)
@@ -186,7 +189,7 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     std::fs::write(path, text).map_err(|error| CliError(format!("{}: {error}", path.display())))
 }
 
-/// A file that its owner alone can read, from its first byte on.
+/// Writes a file that only its owner can read, from its first byte on.
 fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
     let mut file = private_files::open(path)?;
     file.write_all(text.as_bytes()).map_err(|error| CliError(format!("{}: {error}", path.display())))

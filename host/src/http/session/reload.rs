@@ -1,5 +1,5 @@
-//! The session key file while the server runs: keys are added by writing a line, and removing one ends its tokens with the
-//! next request. A file that cannot be read or understood changes nothing.
+//! Reloads the session key file while the server runs: a line that is added makes a key valid, a line that is removed
+//! invalidates its tokens with the next request. A file that cannot be read or parsed changes nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,13 +10,18 @@ use zeroize::Zeroizing;
 use super::{SessionKeys, parse_keys};
 use crate::ports::Clock;
 
-/// How often the file is looked at: a person who removes a key is still looking at the screen.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// How often the file is checked: a person who removes a key is still looking at the screen.
+const CHECK_PAUSE: Duration = Duration::from_secs(1);
 
-/// Follows the file for ever. `known` is its text as the keys stand.
-pub async fn follow(path: PathBuf, mut known: Zeroizing<String>, keys: Arc<SessionKeys>, clock: Arc<dyn Clock>) {
+/// Checks the file for ever. `known` is the text that `keys` were parsed from.
+pub async fn reload_on_change(
+    path: PathBuf,
+    mut known: Zeroizing<String>,
+    keys: Arc<SessionKeys>,
+    clock: Arc<dyn Clock>,
+) {
     loop {
-        clock.sleep(LOOK_PAUSE).await;
+        clock.sleep(CHECK_PAUSE).await;
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file).map(Zeroizing::new)).await;
         // A file that is being replaced is missing for a moment.
@@ -25,9 +30,9 @@ pub async fn follow(path: PathBuf, mut known: Zeroizing<String>, keys: Arc<Sessi
             continue;
         }
         match parse_keys(&text).and_then(|parsed| keys.replace(parsed)) {
-            Ok(()) => tracing::info!(file = %path.display(), "the session keys were read anew"),
+            Ok(()) => tracing::info!(file = %path.display(), "session key file was reloaded"),
             Err(error) => {
-                tracing::error!(file = %path.display(), %error, "the session keys stay as they were");
+                tracing::error!(file = %path.display(), %error, "session key file was rejected, the previous keys stay valid");
             }
         }
         known = text;
@@ -44,18 +49,18 @@ mod tests {
     use crate::system::SystemClock;
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_that_is_removed_from_the_file_ends_its_tokens_and_a_broken_file_ends_none() {
+    async fn removing_a_key_from_the_file_invalidates_its_tokens_and_a_broken_file_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("session.key");
         let line = |kid: &str, byte: &str| format!("{kid}:{}\n", byte.repeat(32));
         let (old, new) = (line("old", "01"), line("new", "02"));
         std::fs::write(&path, &old).unwrap();
-        let keys = Arc::new(SessionKeys::new(parse_keys(&old).unwrap()).unwrap());
+        let keys = Arc::new(SessionKeys::parse(&old).unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let token = issue_token(&keys, Role::Customer, 5, None, 3600, clock.now()).unwrap();
-        let is_good = |token: &str| keys.customer(Some(token), clock.now()).is_ok();
-        let following =
-            tokio::spawn(follow(path.clone(), Zeroizing::new(old.clone()), Arc::clone(&keys), clock.clone()));
+        let is_valid = |token: &str| keys.customer(Some(token), clock.now()).is_ok();
+        let (file, known) = (path.clone(), Zeroizing::new(old.clone()));
+        let reloading = tokio::spawn(reload_on_change(file, known, Arc::clone(&keys), clock.clone()));
 
         std::fs::write(&path, format!("{new}{old}")).unwrap();
         let signed_by_new = loop {
@@ -66,22 +71,22 @@ mod tests {
                 break token;
             }
         };
-        assert!(is_good(&token) && is_good(&signed_by_new), "both keys are valid");
+        assert!(is_valid(&token) && is_valid(&signed_by_new), "both keys are valid");
         std::fs::write(&path, "broken").unwrap();
-        tokio::time::sleep(LOOK_PAUSE * 2).await;
-        assert!(is_good(&token) && is_good(&signed_by_new), "a broken file changes nothing");
+        tokio::time::sleep(CHECK_PAUSE * 2).await;
+        assert!(is_valid(&token) && is_valid(&signed_by_new), "a broken file changes nothing");
         std::fs::write(&path, &new).unwrap();
-        while is_good(&token) {
+        while is_valid(&token) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(is_good(&signed_by_new));
+        assert!(is_valid(&signed_by_new));
         assert_eq!(keys.customer(Some(&signed_by_new), clock.now()).unwrap().customer_id(), CustomerId(5));
-        following.abort();
+        reloading.abort();
     }
 
     /// The header of a token signed by the first key of this text.
     fn issue_header(text: &str) -> String {
-        let keys = SessionKeys::new(parse_keys(text).unwrap()).unwrap();
+        let keys = SessionKeys::parse(text).unwrap();
         let now = SystemClock::new().now();
         let token = issue_token(&keys, Role::Customer, 5, None, 3600, now).unwrap();
         token.split('.').next().unwrap().to_owned()
