@@ -4,7 +4,7 @@ use cashier_core::books::Books;
 use cashier_core::change::Change;
 use cashier_core::ids::{ConfigId, EventId};
 
-use crate::house::Program;
+use crate::full_server::Program;
 use crate::table::Line;
 use crate::{Effort, Outcome, counting, rows, say};
 

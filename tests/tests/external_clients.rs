@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cashier_tests::artifacts;
 use cashier_tests::customer::order;
+use cashier_tests::deployment::{Deployment, DeploymentPlan};
 use cashier_tests::http::Http;
-use cashier_tests::places;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::waiting::{eventually, skipped};
-use cashier_tests::world::{Plan, World};
 use serde_json::{Value, json};
 
 /// The fake, by its name and version at PyPI.
@@ -40,18 +40,18 @@ aiohttp.web.run_app(localstripe.server.app, sock=door, print=None)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_confirmed_at_localstripe_is_credited_exactly_once() {
     let Some(stage) = Stage::set().await else { return };
-    let deposit = stage.world.customer().deposit(&order("stripe", "250")).await.fine();
+    let deposit = stage.deployment.customer().deposit(&order("stripe", "250")).await.expect_ok();
     assert_eq!((&deposit["next_action"], &deposit["transaction"]["status"]), (&json!("INSTRUCTIONS"), &json!(1)));
     let intent = stage.intent_of(&deposit).await;
     assert_eq!((&intent["amount"], &intent["currency"]), (&json!(25_000), &json!("usd")));
     assert_eq!(intent["status"], json!("requires_payment_method"), "nobody has paid yet");
-    assert_eq!(stage.world.balance(LOGIN).await, "0.0 USD");
+    assert_eq!(stage.deployment.balance(LOGIN).await, "0.0 USD");
 
     let confirmed = stage.pay(&intent, CARD).await.expect("the card is good");
     assert_eq!((&confirmed["status"], &confirmed["amount"]), (&json!("succeeded"), &json!(25_000)));
     let id = deposit["transaction"]["id"].as_u64().expect("an id");
     let seen = eventually("the credit", async || {
-        let seen = stage.world.manager().transaction(id).await;
+        let seen = stage.deployment.manager().transaction(id).await;
         (seen["transaction"]["status"] == json!(3)).then_some(seen)
     })
     .await;
@@ -60,38 +60,38 @@ async fn a_payment_confirmed_at_localstripe_is_credited_exactly_once() {
     assert_eq!(operations.len(), 1, "{seen}");
     assert_eq!((&operations[0]["amount"], &operations[0]["status"]), (&json!(250.0), &json!(1)), "{seen}");
     stage.delivered("payment_intent.succeeded").await;
-    assert_eq!(stage.world.balance(LOGIN).await, "250.0 USD");
+    assert_eq!(stage.deployment.balance(LOGIN).await, "250.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_declined_at_localstripe_credits_nothing_and_closes_nothing() {
     let Some(stage) = Stage::set().await else { return };
-    let deposit = stage.world.customer().deposit(&order("stripe", "75.5")).await.fine();
+    let deposit = stage.deployment.customer().deposit(&order("stripe", "75.5")).await.expect_ok();
     let id = deposit["transaction"]["id"].as_u64().expect("an id");
     let intent = stage.intent_of(&deposit).await;
     let refused = stage.pay(&intent, DECLINED_CARD).await.unwrap_or_else(|refusal| refusal);
     assert_ne!(refused["status"], json!("succeeded"), "the bank says no");
     stage.delivered("payment_intent.payment_failed").await;
-    let seen = stage.world.manager().transaction(id).await;
+    let seen = stage.deployment.manager().transaction(id).await;
     assert_eq!(seen["transaction"]["status"], json!(1), "the customer may try another card: {seen}");
     assert_eq!(seen["balance_operations"], json!([]), "{seen}");
-    assert_eq!(stage.world.balance(LOGIN).await, "0.0 USD");
+    assert_eq!(stage.deployment.balance(LOGIN).await, "0.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_of_localstripe_under_another_secret_moves_nothing() {
     let Some(stage) = Stage::set().await else { return };
     stage.register_webhook("whsec_of_somebody_else").await;
-    let deposit = stage.world.customer().deposit(&order("stripe", "250")).await.fine();
+    let deposit = stage.deployment.customer().deposit(&order("stripe", "250")).await.expect_ok();
     let intent = stage.intent_of(&deposit).await;
     stage.pay(&intent, CARD).await.expect("the card is good");
     eventually("the refusal", async || stage.peer.log().contains("failed with response code 401").then_some(())).await;
-    assert_eq!(stage.world.balance(LOGIN).await, "0.0 USD");
+    assert_eq!(stage.deployment.balance(LOGIN).await, "0.0 USD");
 }
 
 /// The house, the peer, and a config between them.
 struct Stage {
-    world: World,
+    deployment: Deployment,
     peer: LocalStripe,
     config: u64,
     http: Http,
@@ -110,27 +110,27 @@ impl Stage {
         // The peer signs with the machine's time, so the house must know it.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
         let start = i64::try_from(now.as_secs()).expect("a time");
-        let mut world = World::of(Plan { start, ..Plan::default() }).await;
-        // The peer takes the place of the stub that every world comes with.
-        let plugins = world.folder().join("plugins.toml");
-        let text = std::fs::read_to_string(&plugins).expect("a world has a plugins.toml");
-        let stub = world.stripe.url().trim_start_matches("http://").to_owned();
+        let mut deployment = Deployment::of(DeploymentPlan { start, ..DeploymentPlan::default() }).await;
+        // The peer takes the place of the stub that every deployment comes with.
+        let plugins = deployment.folder().join("plugins.toml");
+        let text = std::fs::read_to_string(&plugins).expect("a deployment has a plugins.toml");
+        let stub = deployment.stripe.url().trim_start_matches("http://").to_owned();
         assert!(text.contains(&stub), "{text}");
         std::fs::write(&plugins, text.replace(&stub, peer.url.trim_start_matches("http://"))).expect("its own folder");
-        world.restart().await;
-        let mut row = world.stripe_config();
+        deployment.restart().await;
+        let mut row = deployment.stripe_config();
         row["secret_key"] = json!(SECRET_KEY);
         row["webhook_secret"] = json!(WEBHOOK_SECRET);
         row["settings_json"] = json!(json!({"api_base": peer.url, "flow": "payment_intents"}).to_string());
-        let config = world.manager().save_config(&row).await;
-        let stage = Self { world, peer, config, http: Http::new() };
+        let config = deployment.manager().save_config(&row).await;
+        let stage = Self { deployment, peer, config, http: Http::new() };
         stage.register_webhook(WEBHOOK_SECRET).await;
         Some(stage)
     }
 
     /// Tells the peer where its webhooks go and how they are signed.
     async fn register_webhook(&self, secret: &str) {
-        let url = format!("{}/cashier/webhook/stripe/{}", self.world.customer_door(), self.config);
+        let url = format!("{}/cashier/webhook/stripe/{}", self.deployment.customer_url(), self.config);
         self.ask("/_config/webhooks/w1", &[("url", &url), ("secret", secret)]).await.expect("a webhook is registered");
     }
 
@@ -224,7 +224,7 @@ fn installed() -> Result<PathBuf, String> {
     if !has_python.is_ok_and(|status| status.success()) {
         return Err("no python3".to_owned());
     }
-    let target = places::built().parent().expect("a profile is in target").join("real_peers");
+    let target = artifacts::built().parent().expect("a profile is in target").join("real_peers");
     std::fs::create_dir_all(&target).expect("target can be written");
     let lock = File::create(target.join("lock")).expect("target can be written");
     lock.lock().expect("a lock");

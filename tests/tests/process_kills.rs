@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::session::Role;
+use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::clock::TestClock;
 use cashier_tests::customer::{Customer, order};
 use cashier_tests::http::Http;
 use cashier_tests::manager::Manager;
-use cashier_tests::process::Served;
 use cashier_tests::roster::{self, CUSTOMER, LOGIN};
 use cashier_tests::sandbox::{self, Sandbox};
-use cashier_tests::stripe_stub::{self, Mood, StripeStub};
+use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
 use cashier_tests::waiting::eventually;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -45,17 +45,20 @@ type Register = Arc<Mutex<Vec<Answered>>>;
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_under_load_lose_and_double_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = TestClock::of_the_machine();
+    let clock = TestClock::system_time();
     let sandbox = Arc::new(Sandbox::start_with(clock, 1, &[100, 200, 400, 800, 1600, 3200, 6400]).await);
-    let mut served = Served::prepare(folder.path(), &[sandbox.url()], &roster::home()).await;
-    let doors = served.start().await;
+    let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
+    let addresses = process.start().await;
     let customer = Customer {
         http: Http::new(),
-        door: format!("http://{}", doors.customer),
-        token: served.token(Role::Customer, CUSTOMER),
+        url: format!("http://{}", addresses.customer),
+        token: process.token(Role::Customer, CUSTOMER),
     };
-    let manager =
-        Manager { http: Http::new(), door: format!("http://{}", doors.manager), token: served.token(Role::Manager, 1) };
+    let manager = Manager {
+        http: Http::new(),
+        url: format!("http://{}", addresses.manager),
+        token: process.token(Role::Manager, 1),
+    };
     manager.save_config(&config(sandbox.url())).await;
 
     let (register, over) = (Register::default(), Arc::new(AtomicBool::new(false)));
@@ -68,9 +71,9 @@ async fn twenty_kills_under_load_lose_and_double_nothing() {
     let mut random = SEED;
     for _ in 0..KILLS {
         tokio::time::sleep(Duration::from_millis(draw(&mut random, LIFE_MS))).await;
-        served.kill().await;
+        process.kill().await;
         let answered = register.lock().unwrap().clone();
-        served.start().await;
+        process.start().await;
         all_there(&customer, &answered).await;
     }
     over.store(true, Ordering::SeqCst);
@@ -86,7 +89,7 @@ async fn twenty_kills_under_load_lose_and_double_nothing() {
         answered.iter().all(|it| rows[&it.id]["status"] == json!(3)).then_some(())
     })
     .await;
-    served.kill().await;
+    process.kill().await;
     credited_exactly_once(folder.path(), &answered);
 }
 
@@ -100,42 +103,45 @@ fn config(service: &str) -> Value {
 async fn a_stop_ends_what_was_begun_and_exits_with_zero() {
     let folder = tempfile::tempdir().unwrap();
     let stripe = StripeStub::start(false).await;
-    let mut served = Served::prepare(folder.path(), &[stripe.url()], &roster::home()).await;
-    let doors = served.start().await;
+    let mut process = CashierProcess::prepare(folder.path(), &[stripe.url()], &roster::standard()).await;
+    let addresses = process.start().await;
     let customer = Customer {
         http: Http::new(),
-        door: format!("http://{}", doors.customer),
-        token: served.token(Role::Customer, CUSTOMER),
+        url: format!("http://{}", addresses.customer),
+        token: process.token(Role::Customer, CUSTOMER),
     };
-    let manager =
-        Manager { http: Http::new(), door: format!("http://{}", doors.manager), token: served.token(Role::Manager, 1) };
+    let manager = Manager {
+        http: Http::new(),
+        url: format!("http://{}", addresses.manager),
+        token: process.token(Role::Manager, 1),
+    };
     let config = json!({"provider": "stripe", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
         "secret_key": stripe_stub::SECRET_KEY, "webhook_secret": stripe_stub::WEBHOOK_SECRET,
         "settings_json": json!({"api_base": stripe.url(), "flow": "payment_intents"}).to_string()});
     manager.save_config(&config).await;
 
-    stripe.mood(Mood::Holding);
+    stripe.set_mode(StubMode::Holding);
     let mut asked = order("stripe", "50");
     asked["idempotency_key"] = json!("last");
     let depositing = tokio::spawn({
         let (customer, asked) = (customer.clone(), asked.clone());
         async move { customer.deposit(&asked).await }
     });
-    eventually("the create call", async || (!stripe.asked().is_empty()).then_some(())).await;
+    eventually("the create call", async || (!stripe.requests().is_empty()).then_some(())).await;
     let answering = async {
         // The provider answers while the house is already stopping.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        stripe.mood(Mood::Answering);
+        stripe.set_mode(StubMode::Answering);
     };
-    let (code, ()) = tokio::join!(served.terminate(), answering);
-    assert_eq!(code, Some(0), "{}", served.log());
-    let answer = depositing.await.unwrap().fine();
+    let (code, ()) = tokio::join!(process.terminate(), answering);
+    assert_eq!(code, Some(0), "{}", process.log());
+    let answer = depositing.await.unwrap().expect_ok();
     assert_eq!(answer["next_action"], json!("INSTRUCTIONS"), "whoever waited was answered: {answer}");
 
-    served.start().await;
-    let again = customer.deposit(&asked).await.fine();
+    process.start().await;
+    let again = customer.deposit(&asked).await.expect_ok();
     assert_eq!(again, answer, "and finds the same after the next start");
-    assert_eq!(stripe.asked().len(), 1);
+    assert_eq!(stripe.requests().len(), 1);
 }
 
 /// Deposits and pays until it is over; where there was no answer, asks again under the same key.
@@ -159,7 +165,7 @@ async fn live(number: usize, customer: Customer, sandbox: Arc<Sandbox>, register
 /// The answer 200, through however many deaths of the cashier.
 async fn until_answered(customer: &Customer, asked: &Value) -> Value {
     let headers = [("authorization", &*customer.token), ("content-type", "application/json")];
-    let url = format!("{}/cashier/deposit", customer.door);
+    let url = format!("{}/cashier/deposit", customer.url);
     loop {
         match customer.http.try_send(http::Method::POST, &url, &headers, asked.to_string()).await {
             Ok(reply) if reply.status == 200 => return reply.json(),
@@ -183,7 +189,7 @@ fn read(asked: &Value, answer: &Value, amount_minor: i64) -> Answered {
 
 /// Every transaction of the customer by its id.
 async fn rows(customer: &Customer) -> BTreeMap<u64, Value> {
-    let list = customer.transactions("limit=50000").await.fine();
+    let list = customer.transactions("limit=50000").await.expect_ok();
     let rows = list["rows"].as_array().unwrap().clone();
     assert_eq!(json!(rows.len()), list["count"]);
     rows.into_iter().map(|row| (row["id"].as_u64().unwrap(), row)).collect()

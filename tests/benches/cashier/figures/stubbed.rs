@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::deposits::Deposits;
-use crate::house::{House, Program};
+use crate::full_server::{House, Program};
 use crate::load;
 use crate::postgres::{CREATE, Postgres};
 use crate::table::{Line, alternate, per_second};

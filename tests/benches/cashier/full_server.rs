@@ -118,7 +118,7 @@ impl House {
         command.stderr(std::fs::File::create(root.join("log"))?);
         let begun = Instant::now();
         let mut program = Program::start(command)?;
-        let doors = (door(&mut program, "customers"), door(&mut program, "manager"), door(&mut program, "health"));
+        let addresses = (door(&mut program, "customers"), door(&mut program, "manager"), door(&mut program, "health"));
         let opened_in = begun.elapsed();
         let (Ok(customer), Ok(manager), Ok(_watch)) = doors else {
             return Err(std::fs::read_to_string(root.join("log"))?.into());
@@ -150,7 +150,7 @@ impl House {
 fn door(program: &mut Program, name: &str) -> Outcome<SocketAddr> {
     let line = program.line()?;
     let url = line.strip_prefix(name).map(str::trim).and_then(|url| url.strip_prefix("http://"));
-    let address = url.and_then(|url| url.split('/').next()).ok_or_else(|| format!("no {name} door: {line}"))?;
+    let address = url.and_then(|url| url.split('/').next()).ok_or_else(|| format!("no {name} url: {line}"))?;
     Ok(address.parse()?)
 }
 

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use cashier_core::session::Role;
+use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::clock::TestClock;
 use cashier_tests::customer::{Customer, order};
 use cashier_tests::http::Http;
 use cashier_tests::manager::Manager;
-use cashier_tests::process::Served;
-use cashier_tests::raw::{Raw, status_of};
+use cashier_tests::raw_http::{RawConnection, status_of};
 use cashier_tests::roster::{self, CUSTOMER};
 use cashier_tests::sandbox::{self, Sandbox};
 use futures_util::future::join_all;
@@ -41,7 +41,7 @@ const IDLE_CONNECTIONS: usize = 2_000;
 
 /// A cashier in a process, with a sandbox service beside it.
 struct Harbour {
-    served: Served,
+    process: CashierProcess,
     customer: Customer,
     sandbox: Sandbox,
     folder: TempDir,
@@ -50,24 +50,24 @@ struct Harbour {
 impl Harbour {
     async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(TestClock::of_the_machine(), 1).await;
-        let mut served = Served::prepare(folder.path(), &[sandbox.url()], &roster::home()).await;
-        let doors = served.start().await;
+        let sandbox = Sandbox::start(TestClock::system_time(), 1).await;
+        let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
+        let addresses = process.start().await;
         let customer = Customer {
             http: Http::new(),
-            door: format!("http://{}", doors.customer),
-            token: served.token(Role::Customer, CUSTOMER),
+            url: format!("http://{}", addresses.customer),
+            token: process.token(Role::Customer, CUSTOMER),
         };
         let manager = Manager {
             http: Http::new(),
-            door: format!("http://{}", doors.manager),
-            token: served.token(Role::Manager, 1),
+            url: format!("http://{}", addresses.manager),
+            token: process.token(Role::Manager, 1),
         };
         let config = json!({"provider": "sandbox", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
             "secret_key": sandbox::API_KEY, "webhook_secret": sandbox::WEBHOOK_SECRET,
             "settings_json": json!({"api_base": sandbox.url()}).to_string()});
         manager.save_config(&config).await;
-        let harbour = Self { served, customer, sandbox, folder };
+        let harbour = Self { process, customer, sandbox, folder };
         // What every house takes once is not the flood's.
         for _ in 0..20 {
             harbour.deposit().await;
@@ -77,12 +77,12 @@ impl Harbour {
 
     /// A deposit is answered, whatever else goes on.
     async fn deposit(&self) {
-        let answer = self.customer.deposit(&order("sandbox", "25")).await.fine();
+        let answer = self.customer.deposit(&order("sandbox", "25")).await.expect_ok();
         assert!(answer["redirect_url"].as_str().unwrap().starts_with(self.sandbox.url()), "{answer}");
     }
 
     fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.pid())).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
@@ -131,7 +131,7 @@ async fn ten_thousand_unsigned_webhooks_with_distinct_ids_do_not_fill_memory_or_
                 let id = format!("evt_{number}");
                 let body = json!({"id": id, "type": "payment.confirmed", "pad": "x".repeat(WEBHOOK_BYTES)}).to_string();
                 let path = if number % 2 == 0 { "sandbox" } else { "sandbox/1" };
-                let answer = customer.http.post(&format!("{}/cashier/webhook/{path}", customer.door), &[], body).await;
+                let answer = customer.http.post(&format!("{}/cashier/webhook/{path}", customer.url), &[], body).await;
                 assert_eq!(answer.refusal(), (401, "INVALID_SIGNATURE".into()), "{id}");
             }
         }
@@ -143,7 +143,7 @@ async fn ten_thousand_unsigned_webhooks_with_distinct_ids_do_not_fill_memory_or_
 async fn ten_thousand_unsigned_webhooks_that_are_large_outside_their_bodies_do_not_fill_memory_disk_or_log() {
     const SENDERS: usize = 32;
     let harbour = Harbour::open().await;
-    let logged = harbour.served.log().len() as u64;
+    let logged = harbour.process.log().len() as u64;
     let flood = join_all((0..SENDERS).map(|sender| {
         let customer = &harbour.customer;
         async move {
@@ -156,7 +156,7 @@ async fn ten_thousand_unsigned_webhooks_that_are_large_outside_their_bodies_do_n
                     3 => (format!("{}?q={}", &pad[..HEAD_BYTES / 2], &pad[HEAD_BYTES / 2..]), "short"),
                     _ => ("sandbox/1".to_owned(), pad.as_str()),
                 };
-                let (url, headers) = (format!("{}/cashier/webhook/{path}", customer.door), [("x-pad", header)]);
+                let (url, headers) = (format!("{}/cashier/webhook/{path}", customer.url), [("x-pad", header)]);
                 let answer = customer.http.post(&url, &headers, "{}").await;
                 let refused = matches!(answer.status, 401 | 404 | 414 | 431);
                 assert!(refused, "{number}: {} {}", answer.status, answer.text());
@@ -164,7 +164,7 @@ async fn ten_thousand_unsigned_webhooks_that_are_large_outside_their_bodies_do_n
         }
     }));
     harbour.withstands(async { drop(flood.await) }).await;
-    let logged = harbour.served.log().len() as u64 - logged;
+    let logged = harbour.process.log().len() as u64 - logged;
     assert!(logged < LOG_GROWTH_MAX, "{logged} bytes of log");
 }
 
@@ -175,13 +175,13 @@ async fn two_thousand_idle_connections_take_little_and_are_closed() {
         let mut clients = Vec::with_capacity(IDLE_CONNECTIONS);
         // As many at once as the system's own queue of newcomers holds.
         while clients.len() < IDLE_CONNECTIONS {
-            clients.extend(join_all((0..500).map(|number| idler(&harbour.customer.door, number))).await);
+            clients.extend(join_all((0..500).map(|number| idler(&harbour.customer.url, number))).await);
         }
         for _ in 0..50 {
             harbour.deposit().await;
         }
         // After the time a head may take, they are closed one and all.
-        for said in join_all(clients.iter_mut().map(Raw::read_all)).await {
+        for said in join_all(clients.iter_mut().map(RawConnection::read_all)).await {
             assert_eq!(said, "", "an idle connection is closed");
         }
     };
@@ -189,8 +189,8 @@ async fn two_thousand_idle_connections_take_little_and_are_closed() {
 }
 
 /// Half say nothing, half begin a request and stop.
-async fn idler(door: &str, number: usize) -> Raw {
-    let mut client = Raw::connect(door).await;
+async fn idler(url: &str, number: usize) -> RawConnection {
+    let mut client = RawConnection::connect(url).await;
     if number.is_multiple_of(2) {
         client.write(b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\nauth").await;
     }
@@ -204,15 +204,15 @@ async fn clients_that_send_a_byte_a_second_are_told_so_and_hold_nobody_up() {
     let token = &harbour.customer.token;
     let flood = async {
         let crawling = (0..SLOW).map(|number| {
-            let door = &harbour.customer.door;
+            let door = &harbour.customer.url;
             async move {
-                let mut client = Raw::connect(door).await;
+                let mut client = RawConnection::connect(door).await;
                 let path = if number % 2 == 0 { "/cashier/deposit" } else { "/cashier/webhook/sandbox" };
                 let head = format!(
                     "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: 100000\r\n\r\n"
                 );
                 client.write(head.as_bytes()).await;
-                let crawl = async |client: &mut Raw| {
+                let crawl = async |client: &mut RawConnection| {
                     for _ in 0..12 {
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         client.write(b" ").await;
@@ -236,12 +236,12 @@ async fn bodies_of_two_gibibytes_are_refused_at_once_announced_or_not() {
     let token = &harbour.customer.token;
     let flood = async {
         let sending = (0..SENDERS).map(|number| {
-            let door = &harbour.customer.door;
+            let door = &harbour.customer.url;
             async move {
                 let path = if number % 2 == 0 { "/cashier/deposit" } else { "/cashier/webhook/sandbox/1" };
                 let announced = number % 4 < 2;
                 let length = if announced { "content-length: 2147483648" } else { "transfer-encoding: chunked" };
-                let mut client = Raw::connect(door).await;
+                let mut client = RawConnection::connect(door).await;
                 let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\n{length}\r\n\r\n");
                 client.write(head.as_bytes()).await;
                 let piece = vec![b' '; 64 * 1024];

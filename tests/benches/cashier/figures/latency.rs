@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::deposits::Deposits;
-use crate::house::House;
+use crate::full_server::House;
 use crate::load;
 use crate::table::{Line, quantile};
 use crate::{Effort, Outcome};

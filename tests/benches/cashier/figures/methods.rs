@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::house::{CUSTOMERS, House, LOGIN_BASE};
+use crate::full_server::{CUSTOMERS, House, LOGIN_BASE};
 use crate::http::{self, Reply};
 use crate::load::{self, Work};
 use crate::table::{Line, alternate, per_second};

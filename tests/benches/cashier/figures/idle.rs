@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::house::House;
+use crate::full_server::House;
 use crate::table::Line;
 use crate::{Effort, Outcome};
 

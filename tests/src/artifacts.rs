@@ -1,12 +1,12 @@
-//! Where the built binaries and modules are: beside the test binary, in the profile's folder of `target`.
+//! Paths of the built binaries and modules: beside the test binary, in the profile's folder of `target`.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
-    let here = std::env::current_exe().expect("a test binary knows where it is");
+    let here = std::env::current_exe().expect("the path of the test binary");
     let folder = here.parent().expect("a file is in a folder");
-    // target/<profile>/deps/journeys-0123 or target/<profile>/journeys
+    // target/<profile>/deps/webhooks-0123 or target/<profile>/webhooks
     let is_deps = folder.file_name().is_some_and(|name| name == "deps");
     if is_deps { folder.parent().expect("deps is in a folder").to_path_buf() } else { folder.to_path_buf() }
 });
@@ -33,6 +33,6 @@ pub fn module(code: &str) -> PathBuf {
 }
 
 fn present(path: PathBuf) -> PathBuf {
-    assert!(path.exists(), "{} is not there: run `cargo build --workspace` first", path.display());
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
     path
 }

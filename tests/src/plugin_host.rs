@@ -1,4 +1,4 @@
-//! A plugin host of its own for a test: real module files, a plugins.toml, configs and orders. No house around it.
+//! A plugin host alone: real module files, a plugins.toml, configs and orders, without the rest of the cashier.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,10 +24,10 @@ use tempfile::TempDir;
 const PACKAGES: [&str; 8] =
     ["echo", "panics", "panics-in-descriptor", "sleeps", "contract-2", "changed-record", "aborts", "crashes"];
 
-/// When the tests' clocks begin.
+/// Unix time at which the clock of these tests starts.
 pub const NOW: i64 = 1_750_000_000;
 
-/// The folder of the built test modules, built first where they are missing or old: `cargo test` alone builds no cdylib.
+/// The folder of the built test modules. Missing or outdated ones are built first: `cargo test` alone builds no cdylib.
 pub fn built() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -59,47 +59,47 @@ pub fn module_file(name: &str) -> PathBuf {
 }
 
 /// A plugin host with a folder of its own.
-pub struct Workshop {
-    pub room: TempDir,
+pub struct PluginHost {
+    pub folder: TempDir,
     pub plugins: Plugins,
-    pub clock: Arc<HandClock>,
-    /// What the first load said.
+    pub clock: Arc<ManualClock>,
+    /// The reports of the first load.
     pub reports: Vec<Report>,
 }
 
-impl Workshop {
-    /// Opens the host on a plugins.toml of this text. `probe` is the program with the probe in it.
+impl PluginHost {
+    /// Opens the host with this plugins.toml. `probe` is the program that has the module probe.
     pub fn open(probe: &str, plugins_toml: &str) -> Self {
         Self::open_in(tempfile::tempdir().unwrap_or_else(|error| unreachable!("{error}")), probe, plugins_toml)
     }
 
-    /// The same in a folder that holds module files of the test's own.
-    pub fn open_in(room: TempDir, probe: &str, plugins_toml: &str) -> Self {
-        let clock = Arc::new(HandClock { system: SystemClock::new(), now: AtomicI64::new(NOW) });
+    /// The same in a folder that holds module files of the test.
+    pub fn open_in(folder: TempDir, probe: &str, plugins_toml: &str) -> Self {
+        let clock = Arc::new(ManualClock { system: SystemClock::new(), now: AtomicI64::new(NOW) });
         let settings = PluginSettings {
-            file: room.path().join("plugins.toml"),
-            var: room.path().join("var"),
+            file: folder.path().join("plugins.toml"),
+            var: folder.path().join("var"),
             module_folders: vec![built().to_owned()],
             program: probe.into(),
             public_url: "https://cashier.test".to_owned(),
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
-        let world = World { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
+        let deployment = World { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
         let written = std::fs::write(&settings.file, plugins_toml);
-        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, world));
+        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, deployment));
         match opened {
-            Ok((plugins, reports)) => Self { room, plugins, clock, reports },
+            Ok((plugins, reports)) => Self { folder, plugins, clock, reports },
             Err(error) => unreachable!("{error}"),
         }
     }
 
-    /// Writes plugins.toml anew and reloads it.
+    /// Replaces plugins.toml and reloads it.
     pub fn reload(&self, plugins_toml: &str) -> Result<Vec<Report>, String> {
-        std::fs::write(self.room.path().join("plugins.toml"), plugins_toml).map_err(|error| error.to_string())?;
+        std::fs::write(self.folder.path().join("plugins.toml"), plugins_toml).map_err(|error| error.to_string())?;
         self.plugins.reload()
     }
 
-    /// The catalog line of the module that plugins.toml calls so.
+    /// The catalog line of the module with this name in plugins.toml.
     pub fn line(&self, module_name: &str) -> CatalogLine {
         let line = self.plugins.catalog().iter().find(|line| &*line.module_name == module_name).cloned();
         line.unwrap_or_else(|| unreachable!("no line for {module_name}: {:?}", self.plugins.catalog()))
@@ -149,7 +149,7 @@ pub fn money() -> Money {
     }
 }
 
-/// The order with the reference that `bits` spell.
+/// The order with the reference made of `bits`.
 pub fn order(bits: u128) -> Arc<Order> {
     Arc::new(Order {
         transaction_id: TransactionId(1),
@@ -173,8 +173,8 @@ pub fn order(bits: u128) -> Arc<Order> {
     })
 }
 
-/// A question about the payment of [`order`].
-pub fn question(bits: u128) -> PaymentQuery {
+/// A status query about the payment of [`order`].
+pub fn payment_query(bits: u128) -> PaymentQuery {
     PaymentQuery {
         reference: Reference::from_random(bits),
         refs: Vec::new(),
@@ -207,19 +207,19 @@ pub fn echo_notice(secret: &str, body: &serde_json::Value) -> RawNotice {
     }
 }
 
-/// A wall clock that a test moves; waiting is real.
-pub struct HandClock {
+/// A wall clock that a test advances; sleeps take real time.
+pub struct ManualClock {
     system: SystemClock,
     now: AtomicI64,
 }
 
-impl HandClock {
-    pub fn forward(&self, seconds: i64) {
+impl ManualClock {
+    pub fn advance_seconds(&self, seconds: i64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 }
 
-impl Clock for HandClock {
+impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
         UnixTime(self.now.load(Ordering::SeqCst))
     }

@@ -1,27 +1,27 @@
 //! Endless bodies, unknown paths, other methods and what is hardly HTTP are answered at once with the documented number,
 //! and the connection is never dropped without one.
 
-use cashier_tests::raw::{Raw, exchange, post, refusal_of, status_of};
+use cashier_tests::deployment::Deployment;
+use cashier_tests::raw_http::{RawConnection, exchange, post, refusal_of, status_of};
 use cashier_tests::roster::LOGIN;
-use cashier_tests::world::World;
 use serde_json::json;
 
-async fn world() -> World {
-    let world = World::new().await;
-    world.manager().save_config(&world.sandbox_config()).await;
-    world
+async fn deployment() -> Deployment {
+    let deployment = Deployment::new().await;
+    deployment.manager().save_config(&deployment.sandbox_config()).await;
+    deployment
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_beyond_the_limit_are_413_before_they_are_read() {
-    let world = world().await;
-    let (customer, manager) = (world.customer().token, world.manager().token);
+    let deployment = deployment().await;
+    let (customer, manager) = (deployment.customer().token, deployment.manager().token);
     let routes = [
-        (world.customer_door(), "/cashier/deposit", &*customer, 128 * 1024),
-        (world.customer_door(), "/cashier/withdrawal", &*customer, 128 * 1024),
-        (world.customer_door(), "/cashier/webhook/sandbox", "", 1024 * 1024),
-        (world.customer_door(), "/cashier/webhook/sandbox/1", "", 1024 * 1024),
-        (world.manager_door(), "/manager", &*manager, 1024 * 1024),
+        (deployment.customer_url(), "/cashier/deposit", &*customer, 128 * 1024),
+        (deployment.customer_url(), "/cashier/withdrawal", &*customer, 128 * 1024),
+        (deployment.customer_url(), "/cashier/webhook/sandbox", "", 1024 * 1024),
+        (deployment.customer_url(), "/cashier/webhook/sandbox/1", "", 1024 * 1024),
+        (deployment.manager_url(), "/manager", &*manager, 1024 * 1024),
     ];
     for (door, path, token, limit) in routes {
         // Announced: 2 GiB, of which nothing is sent.
@@ -31,7 +31,7 @@ async fn bodies_beyond_the_limit_are_413_before_they_are_read() {
         assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}: {answer}");
 
         // Unannounced, in chunks.
-        let mut client = Raw::connect(&door).await;
+        let mut client = RawConnection::connect(&door).await;
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ntransfer-encoding: chunked\r\n\r\n");
         client.write(head.as_bytes()).await;
@@ -55,8 +55,8 @@ async fn bodies_beyond_the_limit_are_413_before_they_are_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_and_methods_are_404_and_405() {
-    let world = world().await;
-    let token = world.customer().token;
+    let deployment = deployment().await;
+    let token = deployment.customer().token;
     let unknown = [
         "/",
         "/cashier",
@@ -80,7 +80,7 @@ async fn unknown_paths_and_methods_are_404_and_405() {
         for method in ["GET", "POST"] {
             let request =
                 format!("{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: 0\r\n\r\n");
-            let answer = exchange(&world.customer_door(), request.as_bytes()).await;
+            let answer = exchange(&deployment.customer_url(), request.as_bytes()).await;
             assert_eq!(refusal_of(&answer), (404, "RET_ERR_NOTFOUND".into()), "{method} {path}: {answer}");
         }
     }
@@ -88,7 +88,7 @@ async fn unknown_paths_and_methods_are_404_and_405() {
         for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW"] {
             let request =
                 format!("{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\nconnection: close\r\n\r\n");
-            let mut client = Raw::connect(&world.customer_door()).await;
+            let mut client = RawConnection::connect(&deployment.customer_url()).await;
             client.write(request.as_bytes()).await;
             let answer = client.read_answer().await;
             assert_eq!(status_of(&answer), 405, "{method} {path}: {answer}");
@@ -96,7 +96,7 @@ async fn unknown_paths_and_methods_are_404_and_405() {
             assert_eq!(allow.trim(), takes, "{method} {path}: {answer}");
         }
     }
-    let manager = world.manager();
+    let manager = deployment.manager();
     let answer = manager.command("MngDoEverything", &json!({})).await;
     let shown = answer.json();
     assert_eq!(
@@ -108,7 +108,7 @@ async fn unknown_paths_and_methods_are_404_and_405() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_hardly_http_are_answered_and_closed() {
-    let world = world().await;
+    let deployment = deployment().await;
     let long_head = format!("GET /cashier/methods HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(200_000));
     let many_heads = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(500));
     let long_path = format!("GET /cashier/{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(70_000));
@@ -140,12 +140,12 @@ async fn requests_that_are_hardly_http_are_answered_and_closed() {
         ("a path of 70 kB", long_path.as_bytes(), &[404, 414, 431]),
     ];
     for (what, bytes, expected) in table {
-        let answer = exchange(&world.customer_door(), bytes).await;
+        let answer = exchange(&deployment.customer_url(), bytes).await;
         assert!(expected.contains(&status_of(&answer)), "{what}: {answer:?}");
     }
     // A client that speaks HTTP/2 without asking could not read an answer in HTTP/1: it is closed at once.
-    let mut client = Raw::connect(&world.customer_door()).await;
+    let mut client = RawConnection::connect(&deployment.customer_url()).await;
     client.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert_eq!(client.read_all().await, "");
-    world.customer().methods(LOGIN).await.fine();
+    deployment.customer().methods(LOGIN).await.expect_ok();
 }

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use warp::http::{HeaderValue, Response};
 use warp::{Filter, Reply};
 
-use crate::house::{Program, SEAL_RING};
+use crate::full_server::{Program, SEAL_RING};
 use crate::{Outcome, rows, say};
 
 /// A bare route in a process of its own, and its address.

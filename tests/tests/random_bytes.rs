@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use cashier_core::refusal::RefusalCode;
 use cashier_tests::customer::order;
-use cashier_tests::raw::{Raw, status_of};
+use cashier_tests::deployment::Deployment;
+use cashier_tests::raw_http::{RawConnection, status_of};
 use cashier_tests::roster::LOGIN;
-use cashier_tests::world::World;
 use serde_json::{Value, json};
 
 /// Another seed damages otherwise.
@@ -47,19 +47,19 @@ struct Right {
     path: String,
     body: Vec<u8>,
     token: String,
-    door: String,
+    url: String,
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_requests_are_all_answered_and_never_with_500() {
-    let world = World::new().await;
-    world.manager().save_config(&world.sandbox_config()).await;
+    let deployment = Deployment::new().await;
+    deployment.manager().save_config(&deployment.sandbox_config()).await;
     let mut random = Random(SEED);
     let mut tally = BTreeMap::<u16, usize>::new();
-    for right in right(&world) {
+    for right in right(&deployment) {
         for _ in 0..EACH {
             let request = damaged(&right, &mut random);
-            let mut client = Raw::connect(&right.door).await;
+            let mut client = RawConnection::connect(&right.url).await;
             client.write(&request).await;
             let answer = client.read_answer().await;
             documented(&answer, &request);
@@ -68,13 +68,13 @@ async fn damaged_requests_are_all_answered_and_never_with_500() {
     }
     let common: Vec<u16> = tally.iter().filter(|(_, count)| **count >= 20).map(|(status, _)| *status).collect();
     assert_eq!(common, [200, 400, 401, 403, 404], "the damage is neither too small nor too great: {tally:?}");
-    world.customer().deposit(&order("sandbox", "25")).await.fine();
-    let ready = world.http.get(&format!("http://{}/readyz", world.doors.watch), &[]).await;
+    deployment.customer().deposit(&order("sandbox", "25")).await.expect_ok();
+    let ready = deployment.http.get(&format!("http://{}/readyz", deployment.addresses.watch), &[]).await;
     assert_eq!(ready.status, 200, "{}", ready.text());
 }
 
-fn right(world: &World) -> Vec<Right> {
-    let (customer, manager) = (world.customer(), world.manager());
+fn right(deployment: &Deployment) -> Vec<Right> {
+    let (customer, manager) = (deployment.customer(), deployment.manager());
     let full = json!({"login": LOGIN, "provider": "sandbox", "method": "card", "amount": 25.5, "currency": "USD",
         "provider_config_id": 1, "idempotency_key": "k", "success_url": "https://shop.example/ok",
         "failure_url": "https://shop.example/no", "comment": "c", "metadata_json": "{\"a\":1}"});
@@ -84,7 +84,7 @@ fn right(world: &World) -> Vec<Right> {
     let list =
         json!({"where": [["status", "=", 1]], "whereIn": [["id", [1, 2]]], "limit": 5, "orderBy": ["id", "ASC"]});
     let row = json!({"customer_id": 5, "brand": "ion4", "provider": "stripe", "mode": 0, "min_amount": 25.0});
-    let mut config = world.sandbox_config();
+    let mut config = deployment.sandbox_config();
     config["id"] = json!(1);
     // The house must still know where its peer is when all is over.
     for field in ["settings_json", "secret_key", "webhook_secret", "enabled", "provider", "currency", "brand"] {
@@ -95,14 +95,14 @@ fn right(world: &World) -> Vec<Right> {
         path: path.into(),
         body: body.into_bytes(),
         token: customer.token.clone(),
-        door: world.customer_door(),
+        url: deployment.customer_url(),
     };
     let at_manager = |body: String| Right {
         method: "POST",
         path: "/manager".into(),
         body: body.into_bytes(),
         token: manager.token.clone(),
-        door: world.manager_door(),
+        url: deployment.manager_url(),
     };
     vec![
         at_customer("POST", "/cashier/deposit", full.to_string()),

@@ -3,18 +3,18 @@
 #![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use cashier_tests::customer::order;
-use cashier_tests::raw::{exchange, post, refusal_of, status_of};
-use cashier_tests::world::World;
+use cashier_tests::deployment::Deployment;
+use cashier_tests::raw_http::{exchange, post, refusal_of, status_of};
 use serde_json::{Value, json};
 
-async fn world() -> World {
-    let world = World::new().await;
-    world.manager().save_config(&world.sandbox_config()).await;
-    world
+async fn deployment() -> Deployment {
+    let deployment = Deployment::new().await;
+    deployment.manager().save_config(&deployment.sandbox_config()).await;
+    deployment
 }
 
-async fn count_of_transactions(world: &World) -> Value {
-    world.customer().transactions("").await.fine()["count"].clone()
+async fn count_of_transactions(deployment: &Deployment) -> Value {
+    deployment.customer().transactions("").await.expect_ok()["count"].clone()
 }
 
 /// Bodies that are no request of anybody.
@@ -46,12 +46,12 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_are_no_json_object_are_invalid_data_on_every_route() {
-    let world = world().await;
-    let (customer, manager) = (world.customer(), world.manager());
+    let deployment = deployment().await;
+    let (customer, manager) = (deployment.customer(), deployment.manager());
     let routes = [
-        (world.customer_door(), "/cashier/deposit", &customer.token),
-        (world.customer_door(), "/cashier/withdrawal", &customer.token),
-        (world.manager_door(), "/manager", &manager.token),
+        (deployment.customer_url(), "/cashier/deposit", &customer.token),
+        (deployment.customer_url(), "/cashier/withdrawal", &customer.token),
+        (deployment.manager_url(), "/manager", &manager.token),
     ];
     for (door, path, token) in &routes {
         for (what, body) in malformed() {
@@ -61,16 +61,16 @@ async fn bodies_that_are_no_json_object_are_invalid_data_on_every_route() {
     }
     for (what, body) in malformed() {
         for path in ["/cashier/webhook/sandbox", "/cashier/webhook/sandbox/1", "/cashier/webhook/nobody"] {
-            let answer = exchange(&world.customer_door(), &post(path, &[], &body)).await;
+            let answer = exchange(&deployment.customer_url(), &post(path, &[], &body)).await;
             assert_eq!(refusal_of(&answer), (401, "INVALID_SIGNATURE".into()), "{path} {what}: {answer}");
         }
     }
-    assert_eq!(count_of_transactions(&world).await, json!(0));
+    assert_eq!(count_of_transactions(&deployment).await, json!(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
-    let world = world().await;
+    let deployment = deployment().await;
     let long = |length: usize| format!("\"{}\"", "x".repeat(length));
     let mut table: Vec<(&str, String)> = Vec::new();
     let mut row = |field: &'static str, values: &[&str]| {
@@ -123,15 +123,17 @@ async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
     ] {
         table.push((field, long(length)));
     }
-    let token = world.customer().token;
+    let token = deployment.customer().token;
     for (field, value) in &table {
         let base = [("login", "2000009"), ("provider", "\"sandbox\""), ("amount", "50"), ("currency", "\"USD\"")];
         let rest = base.iter().filter(|(name, _)| name != field).map(|(name, value)| format!("\"{name}\":{value}"));
         let fields: Vec<String> = rest.chain([format!("\"{field}\":{value}")]).collect();
         let body = format!("{{{}}}", fields.join(","));
-        let answer =
-            exchange(&world.customer_door(), &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes()))
-                .await;
+        let answer = exchange(
+            &deployment.customer_url(),
+            &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes()),
+        )
+        .await;
         let shown: String = value.chars().take(60).collect();
         assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{field}: {shown}: {answer}");
     }
@@ -139,26 +141,28 @@ async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
     for body in
         ["{\"login\":2000009,\"login\":2000009,\"provider\":\"sandbox\",\"amount\":50,\"currency\":\"USD\"}", "{}"]
     {
-        let answer =
-            exchange(&world.customer_door(), &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes()))
-                .await;
+        let answer = exchange(
+            &deployment.customer_url(),
+            &post("/cashier/deposit", &[("authorization", &token)], body.as_bytes()),
+        )
+        .await;
         assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{body}: {answer}");
     }
-    assert_eq!(count_of_transactions(&world).await, json!(0));
+    assert_eq!(count_of_transactions(&deployment).await, json!(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_filters_are_invalid_data_and_encoded_ones_mean_the_same() {
-    let world = world().await;
-    let customer = world.customer();
+    let deployment = deployment().await;
+    let customer = deployment.customer();
     for amount in ["20", "30"] {
-        customer.deposit(&order("sandbox", amount)).await.fine();
+        customer.deposit(&order("sandbox", amount)).await.expect_ok();
     }
     let plain = "where[0][0]=id&where[0][1]==&where[0][2]=2&orderBy[0][0]=created_time&orderBy[0][1]=desc";
     let encoded = plain.replace('[', "%5B").replace(']', "%5D");
     let everything = encoded.replace("==", "=%3D").replace("id", "%69%64").to_lowercase().replace("orderby", "orderBy");
     for query in [plain, &encoded, &encoded.to_lowercase().replace("orderby", "orderBy"), &everything] {
-        let list = customer.transactions(query).await.fine();
+        let list = customer.transactions(query).await.expect_ok();
         assert_eq!((&list["count"], &list["rows"][0]["id"]), (&json!(1), &json!(2)), "{query}");
     }
     let many = |count: usize, pair: fn(usize) -> String| (0..count).map(pair).collect::<Vec<_>>().join("&");
@@ -210,7 +214,7 @@ async fn wrong_filters_are_invalid_data_and_encoded_ones_mean_the_same() {
         let shown: String = query.chars().take(80).collect();
         assert_eq!(customer.transactions(query).await.refusal(), (400, "INVALID_DATA".into()), "{shown}");
     }
-    customer.transactions(&many(32, conditions)).await.fine();
+    customer.transactions(&many(32, conditions)).await.expect_ok();
     for query in ["", "login=", "login=x", "login=-1", "login=2000009&login=2000009", "login=2000009&x=1", "logi=1"] {
         let answer = customer.get(&format!("/cashier/methods?{query}")).await;
         assert_eq!(answer.refusal(), (400, "INVALID_DATA".into()), "methods?{query}");
@@ -219,8 +223,8 @@ async fn wrong_filters_are_invalid_data_and_encoded_ones_mean_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_manager_messages_are_answered_under_their_ext_id() {
-    let world = world().await;
-    let manager = world.manager();
+    let deployment = deployment().await;
+    let manager = deployment.manager();
     let table: Vec<(&str, Value, u16, &str)> = vec![
         ("MngGetCashierTransaction", json!([]), 400, "INVALID_DATA"),
         ("MngGetCashierTransaction", json!("x"), 400, "INVALID_DATA"),
@@ -266,7 +270,7 @@ async fn wrong_manager_messages_are_answered_under_their_ext_id() {
     }
     for message in ["{\"extID\":\"e\"}", "{\"extID\":\"e\",\"command\":7}", "{\"extID\":\"e\",\"command\":\"\"}"] {
         let answer = exchange(
-            &world.manager_door(),
+            &deployment.manager_url(),
             &post("/manager", &[("authorization", &manager.token)], message.as_bytes()),
         )
         .await;

@@ -1,4 +1,4 @@
-//! A client that writes raw bytes, so that tests may send what no well-behaved client would.
+//! A client that writes raw bytes, so that tests can send malformed requests and break connections.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long an answer to raw bytes may take; the longest limit of a door is ten seconds.
+/// How long an answer to raw bytes may take; the longest timeout of a listener is ten seconds.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// A connection to a door.
-pub struct Raw {
+/// A connection to a listener.
+pub struct RawConnection {
     stream: TcpStream,
 }
 
-impl Raw {
-    /// `door` is `http://127.0.0.1:port`.
-    pub async fn connect(door: &str) -> Self {
-        let stream = TcpStream::connect(door.trim_start_matches("http://")).await.expect("the door is open");
+impl RawConnection {
+    /// `url` is `http://127.0.0.1:port`.
+    pub async fn connect(url: &str) -> Self {
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("the listener is open");
         stream.set_nodelay(true).expect("a socket takes options");
         Self { stream }
     }
 
-    /// Writes; the other side may have closed already, which its answer will tell.
+    /// Writes; returns false when the other side has closed already.
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// Everything until the other side closes; gives what came when it stays silent for too long.
+    /// Reads until the other side closes or stays silent for too long.
     pub async fn read_all(&mut self) -> String {
         let mut whole = Vec::new();
-        // An aborted connection ends the answer as a close does.
+        // A reset connection ends the answer as a close does.
         let _ = tokio::time::timeout(ANSWER_TIME_MAX, self.stream.read_to_end(&mut whole)).await;
         String::from_utf8_lossy(&whole).into_owned()
     }
@@ -55,13 +55,13 @@ impl Raw {
         String::from_utf8_lossy(&whole).into_owned()
     }
 
-    /// Goes away without waiting for anything, as a closed browser does (FIN).
-    pub fn hang_up(self) {
+    /// Closes the connection without reading (FIN), as a closed browser does.
+    pub fn close(self) {
         drop(self.stream);
     }
 
-    /// Goes away as a crashed machine does (RST).
-    pub fn vanish(self) {
+    /// Resets the connection (RST), as a crashed machine does.
+    pub fn reset(self) {
         self.stream.set_zero_linger().expect("a socket takes options");
         drop(self.stream);
     }
@@ -100,9 +100,9 @@ pub fn refusal_of(answer: &str) -> (u16, String) {
     (status_of(answer), error.to_owned())
 }
 
-/// Writes a request on a connection of its own and reads the answer.
-pub async fn exchange(door: &str, request: &[u8]) -> String {
-    let mut client = Raw::connect(door).await;
+/// Writes a request on a new connection and reads the answer.
+pub async fn exchange(url: &str, request: &[u8]) -> String {
+    let mut client = RawConnection::connect(url).await;
     client.write(request).await;
     client.read_answer().await
 }

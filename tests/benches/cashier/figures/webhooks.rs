@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::deposits::Deposits;
 use super::stubbed::{CLIENTS, with_stub};
-use crate::house::House;
+use crate::full_server::House;
 use crate::http::{self, Reply};
 use crate::load::{self, Work};
 use crate::postgres::{HOOK, Postgres};

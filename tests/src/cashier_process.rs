@@ -1,4 +1,4 @@
-//! The cashier as a process of its own: started from its settings file, killed without warning, started again.
+//! The cashier as a separate process: started from its settings file, killed, started again.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -13,67 +13,67 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::places;
-use crate::waiting::PATIENCE;
-use crate::world::{NO_PACE, settings_text, settle_in, write, write_stage};
+use crate::artifacts;
+use crate::deployment::{NO_RATE_LIMIT, import_roster, settings_text, write, write_files};
+use crate::waiting::WAIT_MAX;
 
-/// How long the process may take until its doors are open.
+/// How long the process may take until its listeners are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// What the program said and how it ended, for commands that end by themselves.
+/// Output and exit code of a command that ends by itself.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 /// Runs the program in a folder until it ends, with none of its settings in the environment.
-pub async fn run(folder: &Path, arguments: &[&str]) -> Ran {
-    let mut program = Command::new(places::cashier());
+pub async fn run(folder: &Path, arguments: &[&str]) -> CommandOutput {
+    let mut program = Command::new(artifacts::cashier());
     program.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     for variable in ["CASHIER_SETTINGS", "CASHIER_SESSION_KEYS", "CASHIER_SEAL_KEYS", "CASHIER_LOG"] {
         program.env_remove(variable);
     }
-    let ended = tokio::time::timeout(PATIENCE, program.output()).await.expect("the program ends by itself");
+    let ended = tokio::time::timeout(WAIT_MAX, program.output()).await.expect("the program ends by itself");
     let Output { status, stdout, stderr } = ended.expect("the cashier starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes text");
-    Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+    CommandOutput { code: status.code(), out: text(stdout), err: text(stderr) }
 }
 
 /// A folder with everything `cashier serve` needs, and the process when it runs.
-pub struct Served {
+pub struct CashierProcess {
     folder: PathBuf,
-    doors: Option<Listeners>,
+    addresses: Option<Listeners>,
     child: Option<Child>,
     /// What it logs from its next start on.
     pub log_level: &'static str,
 }
 
-impl Served {
-    /// Sets the stage in `folder`; `peers` are the addresses that modules may reach.
+impl CashierProcess {
+    /// Writes the files into `folder` and imports the roster; `peers` are the addresses that modules may reach.
     pub async fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
-        let served = Self::unsettled(folder, peers);
-        settle_in(&folder.join("bases"), roster, None).await;
-        served
+        let process = Self::without_roster(folder, peers);
+        import_roster(&folder.join("bases"), roster, None).await;
+        process
     }
 
-    /// The same without a roster: its settings file is there, and nobody has an account yet.
-    pub fn unsettled(folder: &Path, peers: &[&str]) -> Self {
-        write_stage(folder, peers);
-        write(&folder.join("cashier.toml"), &settings_text(None, NO_PACE));
-        Self { folder: folder.to_path_buf(), doors: None, child: None, log_level: "info" }
+    /// The same without a roster: the settings file exists and there are no accounts.
+    pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
+        write_files(folder, peers);
+        write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
+        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
     }
 
-    /// Starts the process and waits until its doors are open; the same doors every time.
+    /// Starts the process and waits until its listeners are open; the same addresses every time.
     pub async fn start(&mut self) -> Listeners {
         let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.doors, NO_PACE));
+        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
-        let mut child = Command::new(places::cashier())
+        let mut child = Command::new(artifacts::cashier())
             .args(["serve", "--settings"])
             .arg(&settings)
             .env("CASHIER_LOG", self.log_level)
@@ -94,26 +94,26 @@ impl Served {
                     return Listeners { customer, manager, watch };
                 }
             }
-            panic!("the cashier did not open: {}", self.log());
+            panic!("the cashier did not start: {}", self.log());
         };
-        let doors = tokio::time::timeout(START_TIME_MAX, opening).await.expect("the cashier opens in time");
-        // What else it prints is read and dropped, so that it never waits for a full pipe.
+        let addresses = tokio::time::timeout(START_TIME_MAX, opening).await.expect("the cashier starts in time");
+        // The rest of its output is read and dropped, so that it never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        self.doors = Some(doors);
+        self.addresses = Some(addresses);
         self.child = Some(child);
-        doors
+        addresses
     }
 
-    /// Ends the process at once, as a power cut would (SIGKILL).
+    /// Kills the process (SIGKILL), as a power cut would.
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the cashier runs");
         child.kill().await.expect("a running process can be killed");
     }
 
-    /// Asks the process to stop (SIGTERM) and gives its exit code once it has.
+    /// Sends SIGTERM and returns the exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
-        let asked = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
-        assert!(asked.is_ok_and(|status| status.success()), "a running process can be asked to stop");
+        let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
         let mut child = self.child.take().expect("the cashier runs");
         let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
         ended.expect("a child can be waited for").code()
@@ -123,7 +123,7 @@ impl Served {
         self.child.as_ref().and_then(Child::id).expect("the cashier runs")
     }
 
-    /// Everything it wrote to standard error so far: its log, and what gets past it.
+    /// Everything it wrote to standard error so far: its log, and output outside the log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("cashier.log")).unwrap_or_default()
     }

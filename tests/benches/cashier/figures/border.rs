@@ -85,7 +85,7 @@ impl PaymentProvider for Plain {
 
     fn create_payment(&self, order: &PaymentOrder, _replies: &[HttpReply]) -> Step<PaymentCreated> {
         Step::Done(PaymentCreated {
-            status: NormalizedStatus::Pending,
+            status: NormalizedStatus::PendingDeposit,
             refs: vec![ProviderRef::new("plain_payment", format!("plain-{}", order.reference))],
             next: NextAction::Redirect {
                 url: format!("https://plain.invalid/pay/{}?n={}", order.reference, order.nonce),

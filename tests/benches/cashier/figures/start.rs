@@ -13,7 +13,7 @@ use cashier_host::strand::{self, BatchLimits, StrandSettings};
 use cashier_host::system::SystemEntropy;
 
 use crate::bare::commit;
-use crate::house::{House, SEAL_RING};
+use crate::full_server::{House, SEAL_RING};
 use crate::table::{Line, median};
 use crate::{Effort, Outcome, rows, tell};
 

@@ -6,7 +6,7 @@
 mod bare;
 mod counting;
 mod figures;
-mod house;
+mod full_server;
 mod http;
 mod load;
 mod postgres;
@@ -87,7 +87,7 @@ fn measure(words: &[&str]) -> Outcome<()> {
     }
     // A profile is taken of programs that stand beside this one already.
     if std::env::var_os("CASHIER_BENCH_AS_BUILT").is_none() {
-        house::build()?;
+        full_server::build()?;
     }
     let mut table = Table::default();
     for (name, figure) in FIGURES.iter().filter(|(name, _)| only.is_empty() || only.contains(name)) {
@@ -109,6 +109,6 @@ fn say(line: &str) {
 
 /// Progress, beside the table.
 #[expect(clippy::print_stderr, reason = "a program for a terminal")]
-fn tell(line: &str) {
+fn send_event(line: &str) {
     eprintln!("{line}");
 }
