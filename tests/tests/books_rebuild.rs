@@ -30,7 +30,7 @@ struct Picture {
     heard: Vec<Option<EventId>>,
     pending: Vec<ProviderEvent>,
     activity: Vec<Option<Activity>>,
-    without_roster: Vec<TransactionId>,
+    unsettled: Vec<TransactionId>,
     counters: Counters,
 }
 
@@ -51,7 +51,7 @@ fn picture(books: &Books) -> Picture {
         heard: EVENTS.map(|id| books.event_heard(ConfigId(1), id)).to_vec(),
         pending: books.pending_events_before(UnixTime(i64::MAX)),
         activity: [0, 1, 2].map(|id| books.config_activity(ConfigId(id))).to_vec(),
-        without_roster: books.without_roster(),
+        unsettled: books.unsettled(),
         counters,
     }
 }
@@ -119,7 +119,7 @@ async fn the_books_that_a_start_builds_are_those_that_were_left() {
 
     let left = seen(&deployment);
     assert_eq!((left.rows.len(), left.pending.len()), (7, 1), "{left:#?}");
-    assert!(left.without_roster.len() >= 2 && left.heard.iter().filter(|id| id.is_some()).count() == 6, "{left:#?}");
+    assert!(left.unsettled.len() >= 2 && left.heard.iter().filter(|id| id.is_some()).count() == 6, "{left:#?}");
     for start in 1..=2 {
         deployment.restart().await;
         let built = seen(&deployment);

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
 /// How a client leaves.
-const WAYS: [fn(RawConnection); 2] = [RawConnection::hang_up, RawConnection::vanish];
+const WAYS: [fn(RawConnection); 2] = [RawConnection::close, RawConnection::reset];
 
 fn faulty_server() -> DeploymentPlan {
     DeploymentPlan { faulty_trading: true, clock_speed: ClockSpeed::Times(1), ..DeploymentPlan::default() }

@@ -197,7 +197,7 @@ async fn a_provider_that_is_slow_to_tell_about_many_pending_payments_still_gets_
         answers.iter().for_each(|answer| drop(answer.expect_ok()));
     }
     // Nobody has paid for a minute, so the house asks about them; the answers do not come.
-    deployment.stripe.set_mode(StubMode::HoldingLookups);
+    deployment.stripe.set_mode(StubMode::HoldingQueries);
     deployment.clock.advance_seconds(61);
     eventually("the questions", async || (!deployment.stripe.queried().is_empty()).then_some(())).await;
     tokio::time::sleep(Duration::from_millis(200)).await;

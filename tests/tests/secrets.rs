@@ -15,7 +15,7 @@ use cashier_tests::manager::Manager;
 use cashier_tests::roster::{self, CUSTOMER};
 use cashier_tests::stripe_stub::{StripeEvent, StubMode, signed};
 use cashier_tests::waiting::eventually;
-use cashier_tests::{modules, signing};
+use cashier_tests::{plugin_host, signing};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -149,7 +149,7 @@ const QUOTED_SECRET: &str = "sk_live_CANARYquoted6a1f";
 async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
-    modules::built();
+    plugin_host::built();
     let plugins = folder.path().join("plugins.toml");
     let listed = std::fs::read_to_string(&plugins).unwrap();
     std::fs::write(&plugins, format!("{listed}[[module]]\nname = \"panics\"\n")).unwrap();

@@ -24,7 +24,7 @@ async fn fifty_identical_webhooks_at_once_half_by_each_path_are_one_credit_and_f
     let addressed = format!("stripe/{}", pending.config);
     let paths = (0..50).map(|at| if at % 2 == 0 { "stripe" } else { &*addressed });
     let answers = join_all(paths.map(|path| pending.deployment.webhook(path, (name, &signature), &body))).await;
-    let answers: Vec<Value> = answers.iter().map(Reply::fine).collect();
+    let answers: Vec<Value> = answers.iter().map(Reply::expect_ok).collect();
     let first = answers.iter().filter(|answer| answer["duplicate"] == json!(false)).count();
     assert_eq!(first, 1, "one of them is news");
     let events: Vec<&Value> = answers.iter().map(|answer| &answer["event"]["id"]).collect();
@@ -193,8 +193,8 @@ async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
         // The account has the money a moment before the cashier has recorded that it was posted.
         eventually(&format!("{switch}: every operation is settled"), async || {
             let operations = deployment.manager().transaction(id).await["balance_operations"].clone();
-            let without_roster = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
-            (!operations.as_array()?.iter().any(without_roster)).then_some(())
+            let unsettled = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
+            (!operations.as_array()?.iter().any(unsettled)).then_some(())
         })
         .await;
     });

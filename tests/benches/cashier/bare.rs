@@ -1,5 +1,5 @@
-//! The limits in HTTP: bare warp routes that answer the same bytes as the house, in a process of their own like the
-//! house. One answers at once; the other first awaits two commits on a raw strand, as a deposit must.
+//! The limits for HTTP: bare warp routes that answer the same bytes as the cashier, in a separate process as the cashier is.
+//! One answers at once; the other first awaits two commits on a raw strand, as a deposit must.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ use tokio::sync::oneshot;
 use warp::http::{HeaderValue, Response};
 use warp::{Filter, Reply};
 
-use crate::full_server::{Program, SEAL_RING};
-use crate::{Outcome, rows, say};
+use crate::full_server::{ChildProgram, SEAL_RING};
+use crate::{Outcome, print, rows};
 
 /// A bare route in a process of its own, and its address.
-pub(crate) fn start(arguments: &[&str]) -> Outcome<(Program, SocketAddr)> {
-    let mut program = Program::role(arguments)?;
+pub(crate) fn start(arguments: &[&str]) -> Outcome<(ChildProgram, SocketAddr)> {
+    let mut program = ChildProgram::role(arguments)?;
     let address = program.line()?.parse()?;
     Ok((program, address))
 }
@@ -56,31 +56,31 @@ fn json(body: Bytes) -> Response<Bytes> {
     response
 }
 
-/// On the runtime that the house has, on a port of the system's choice.
+/// Serves on the same runtime as the cashier, on a port that the system chooses.
 fn serve(
     route: impl Filter<Extract = (impl Reply,), Error = warp::Rejection> + Clone + Send + Sync + 'static,
 ) -> Outcome<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        say(&listener.local_addr()?.to_string());
+        print(&listener.local_addr()?.to_string());
         warp::serve(route).incoming(listener).run().await;
         Ok(())
     })
 }
 
-/// A strand without a house: commits in order, and who waits for them.
+/// A strand without the rest of the cashier: commits in order, and the tasks that wait for them.
 struct RawStrand {
     strand: Strand,
     last: Mutex<u64>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<CommitWaiters>,
 }
 
 #[derive(Default)]
-struct Waiting(Mutex<BTreeMap<u64, oneshot::Sender<()>>>);
+struct CommitWaiters(Mutex<BTreeMap<u64, oneshot::Sender<()>>>);
 
 impl RawStrand {
     fn open(folder: &Path) -> Outcome<Self> {
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(CommitWaiters::default());
         let strand = strand::open(
             StrandSettings {
                 path: folder.join("cashier.db"),
@@ -93,19 +93,19 @@ impl RawStrand {
         Ok(Self { strand, last: Mutex::new(0), waiting })
     }
 
-    /// Writes the rows made for the next number and waits until they are on disk.
+    /// Writes the rows made for the next number and waits until they are durable.
     async fn commit(&self, rows: impl FnOnce(u64) -> (Vec<Change>, Vec<Body>)) -> u64 {
-        let (seq, on_disk) = {
+        let (seq, durable) = {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last += 1;
-            let (sender, on_disk) = oneshot::channel();
+            let (sender, durable) = oneshot::channel();
             self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*last, sender);
             let (changes, bodies) = rows(*last);
             self.strand.submit(Arc::new(commit(*last, changes, bodies)));
-            (*last, on_disk)
+            (*last, durable)
         };
-        // A strand that failed releases nobody: the load then fails by its own deadline.
-        let _ = on_disk.await;
+        // A failed strand releases no waiter; the load then fails by its own deadline.
+        let _ = durable.await;
         seq
     }
 }
@@ -123,19 +123,19 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Commi
     }
 }
 
-impl Synced for Waiting {
+impl Synced for CommitWaiters {
     fn synced(&self, up_to: Seq) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let later = waiting.split_off(&(up_to.0 + 1));
         let due = std::mem::replace(&mut *waiting, later);
         drop(waiting);
         for sender in due.into_values() {
-            // Nobody waits for a request whose connection was cut.
+            // The receiver is gone when the connection of its request was closed.
             let _ = sender.send(());
         }
     }
 
     fn failed(&self, fault: &Fault) {
-        crate::tell(&format!("the raw strand failed: {fault}"));
+        crate::report(&format!("the raw strand failed: {fault}"));
     }
 }

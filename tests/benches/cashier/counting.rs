@@ -1,6 +1,6 @@
-//! An allocator that counts live bytes while asked to. Switched off it costs one load of a flag that nobody writes.
+//! An allocator that counts live bytes once started. Before that it costs one load of a flag.
 
-#![expect(unsafe_code, reason = "an allocator can only be written so; every call goes to the system's unchanged")]
+#![expect(unsafe_code, reason = "an allocator is an unsafe trait; every call goes to the system's unchanged")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -15,7 +15,7 @@ pub(crate) fn start() {
     ON.store(true, Ordering::SeqCst);
 }
 
-/// Bytes allocated and not freed since [`start`], as asked for: without the allocator's own headers.
+/// Bytes allocated and not freed since [`start`], as requested: without the allocator's own headers.
 pub(crate) fn live() -> i64 {
     LIVE.load(Ordering::SeqCst)
 }

@@ -1,5 +1,5 @@
-//! A house of its own for a figure: the shipped program `cashier serve` on a fresh folder, with modules, a trading server
-//! full of accounts, and configs made through the manager door, as an operator would.
+//! A cashier for one figure: the shipped program `cashier serve` on a fresh folder, with modules, a trading server with
+//! accounts, and configs created through the manager listener, as an operator does.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -15,15 +15,15 @@ use tempfile::TempDir;
 use crate::token::{ADMIN, SESSION_KEY, token};
 use crate::{Outcome, http};
 
-/// Customers 1 to this, each with one demo account in dollars. Enough that no customer's own limits are met.
+/// Customers 1 to this, each with one demo account in dollars. Enough that no customer reaches a rate limit.
 pub(crate) const CUSTOMERS: u64 = 2_000;
 /// Customer n has login this + n.
 pub(crate) const LOGIN_BASE: u64 = 2_000_000;
 
-/// The ring that seals credentials, as the host and a raw strand read it.
+/// The keys that seal credentials, as the host and a raw strand read them.
 pub(crate) const SEAL_RING: &str = "1:0707070707070707070707070707070707070707070707070707070707070707";
 
-/// What is built before anything is measured: `cargo bench` builds no programs and libraries of other crates.
+/// Built before anything is measured: `cargo bench` builds no programs and libraries of other crates.
 const PACKAGES: [&str; 4] =
     ["cashier-host", "cashier-provider-echo", "cashier-provider-sandbox", "cashier-provider-stripe"];
 
@@ -47,19 +47,19 @@ fn programs() -> Outcome<PathBuf> {
 }
 
 /// A running program that ends with its owner, and what it prints.
-pub(crate) struct Program {
+pub(crate) struct ChildProgram {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
-impl Program {
+impl ChildProgram {
     pub(crate) fn start(mut command: Command) -> Outcome<Self> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
         Ok(Self { child, output: BufReader::new(output) })
     }
 
-    /// This same program in another role.
+    /// This same program with other arguments.
     pub(crate) fn role(arguments: &[&str]) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments);
@@ -74,7 +74,7 @@ impl Program {
         }
     }
 
-    /// Resident memory as the system counts it, in bytes.
+    /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
@@ -83,28 +83,28 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for ChildProgram {
     fn drop(&mut self) {
-        // Both fail only when it has ended by itself.
+        // Both fail only when the child has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The running house.
-pub(crate) struct House {
-    pub program: Program,
+/// The running cashier.
+pub(crate) struct BenchServer {
+    pub program: ChildProgram,
     pub customer: SocketAddr,
     manager: SocketAddr,
-    /// From the start of the program until its doors were open.
+    /// From the start of the program until its listeners were open.
     pub opened_in: Duration,
     /// Removed last.
     #[expect(dead_code, reason = "held so that the folder outlives the program")]
     folder: TempDir,
 }
 
-impl House {
-    /// Opens a house with these modules; `provider` is an address on this machine that they may reach.
+impl BenchServer {
+    /// Starts a cashier with these modules; `provider` is an address on this machine that they may reach.
     pub(crate) fn open(modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
         Self::open_in(tempfile::tempdir()?, modules, provider)
     }
@@ -112,15 +112,16 @@ impl House {
     /// The same on a folder whose `bases/cashier.db` may have rows in it.
     pub(crate) fn open_in(folder: TempDir, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
         let root = folder.path();
-        furnish(root, modules, provider)?;
+        write_files(root, modules, provider)?;
         let mut command = Command::new(programs()?.join("cashier"));
         command.arg("serve").arg("--settings").arg(root.join("cashier.toml"));
         command.stderr(std::fs::File::create(root.join("log"))?);
         let begun = Instant::now();
-        let mut program = Program::start(command)?;
-        let addresses = (door(&mut program, "customers"), door(&mut program, "manager"), door(&mut program, "health"));
+        let mut program = ChildProgram::start(command)?;
+        let addresses =
+            (listener(&mut program, "customers"), listener(&mut program, "manager"), listener(&mut program, "health"));
         let opened_in = begun.elapsed();
-        let (Ok(customer), Ok(manager), Ok(_watch)) = doors else {
+        let (Ok(customer), Ok(manager), Ok(_watch)) = addresses else {
             return Err(std::fs::read_to_string(root.join("log"))?.into());
         };
         Ok(Self { program, customer, manager, opened_in, folder })
@@ -138,23 +139,23 @@ impl House {
         answer.pointer("/data/provider/id").and_then(Value::as_u64).ok_or_else(|| format!("{answer}").into())
     }
 
-    /// One command at the manager door; its whole answer.
+    /// Sends one manager command and returns the whole answer.
     pub(crate) fn command(&self, command: &str, data: &Value) -> Outcome<Value> {
         let body = json!({"command": command, "extID": "1", "data": data, "__token": token(ADMIN, 1)}).to_string();
-        let (status, answer) = http::ask_once(self.manager, &http::post("/manager", &[], &body))?;
+        let (status, answer) = http::send_once(self.manager, &http::post("/manager", &[], &body))?;
         if status == 200 { Ok(serde_json::from_str(&answer)?) } else { Err(format!("{command}: {answer}").into()) }
     }
 }
 
 /// Reads `customers  http://127.0.0.1:1234…` from the program's output.
-fn door(program: &mut Program, name: &str) -> Outcome<SocketAddr> {
+fn listener(program: &mut ChildProgram, name: &str) -> Outcome<SocketAddr> {
     let line = program.line()?;
     let url = line.strip_prefix(name).map(str::trim).and_then(|url| url.strip_prefix("http://"));
     let address = url.and_then(|url| url.split('/').next()).ok_or_else(|| format!("no {name} url: {line}"))?;
     Ok(address.parse()?)
 }
 
-fn furnish(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<()> {
+fn write_files(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<()> {
     std::fs::write(root.join("session.key"), format!("bench:{}\n", hex::encode(SESSION_KEY)))?;
     std::fs::write(root.join("seal.key"), format!("{SEAL_RING}\n"))?;
     std::fs::write(

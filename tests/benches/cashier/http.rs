@@ -1,5 +1,5 @@
-//! HTTP/1.1 over one kept connection, as little of it as a load generator needs: what is not asked for is not paid for
-//! on the cores that are being measured.
+//! HTTP/1.1 over one persistent connection, no more of it than a load generator needs: it runs on the cores that are being
+//! measured.
 
 use std::net::SocketAddr;
 
@@ -8,21 +8,21 @@ use tokio::net::TcpStream;
 
 use crate::Outcome;
 
-/// A kept connection. One request at a time.
+/// A persistent connection. One request at a time.
 pub(crate) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
-/// An answer, lying in its connection's buffer.
+/// An answer in its connection's buffer.
 #[derive(Clone, Copy)]
-pub(crate) struct Reply<'a> {
+pub(crate) struct RawReply<'a> {
     pub status: u16,
     head: &'a [u8],
     pub body: &'a [u8],
 }
 
-impl<'a> Reply<'a> {
+impl<'a> RawReply<'a> {
     /// The value of a header; `name` in lower case, as hyper writes them.
     pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
         let text = std::str::from_utf8(self.head).ok()?;
@@ -45,7 +45,7 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(16 * 1024) })
     }
 
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> Outcome<Reply<'_>> {
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Outcome<RawReply<'_>> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {
@@ -60,7 +60,7 @@ impl Connection {
         }
         let (head, body) = self.received.split_at(head);
         let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).ok_or("no status line")?;
-        Ok(Reply { status: status.parse()?, head, body })
+        Ok(RawReply { status: status.parse()?, head, body })
     }
 
     async fn receive(&mut self) -> Outcome<()> {
@@ -71,7 +71,7 @@ impl Connection {
     }
 }
 
-/// Both sides of every comparison answer with a length; one that does not is not what was meant to be measured.
+/// Both sides of every comparison answer with a length; an answer without one is a fault of the setup.
 fn content_length(head: &[u8]) -> Outcome<usize> {
     let name = b"content-length:";
     let at = head.windows(name.len()).position(|window| window.eq_ignore_ascii_case(name));
@@ -80,7 +80,7 @@ fn content_length(head: &[u8]) -> Outcome<usize> {
     Ok(std::str::from_utf8(value)?.trim().parse()?)
 }
 
-/// A GET as a browser's library sends it, without what nobody reads.
+/// A GET as a browser's library sends it, without headers that the cashier does not read.
 pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: cashier.test\r\nauthorization: Bearer {token}\r\naccept: */*\r\n\r\n")
         .into_bytes()
@@ -100,12 +100,12 @@ pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> 
     text.into_bytes()
 }
 
-/// One request on a connection of its own, from outside a runtime.
-pub(crate) fn ask_once(address: SocketAddr, request: &[u8]) -> Outcome<(u16, String)> {
+/// Sends one request on a new connection, from outside a runtime.
+pub(crate) fn send_once(address: SocketAddr, request: &[u8]) -> Outcome<(u16, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut connection = Connection::open(address).await?;
-        let reply = connection.ask(request).await?;
+        let reply = connection.send(request).await?;
         Ok((reply.status, String::from_utf8_lossy(reply.body).into_owned()))
     })
 }

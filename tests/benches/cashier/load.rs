@@ -1,5 +1,5 @@
-//! The load: one thread, many kept connections. Closed loop measures throughput, open loop latency at a given rate.
-//! Every answer is looked at; one wrong answer fails the measurement, so that refusals never count as speed.
+//! The load: one thread, many persistent connections. Closed loop measures throughput, open loop latency at a given rate.
+//! Every answer is checked; one unexpected answer fails the measurement, so that refusals never count as throughput.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 
 use crate::Outcome;
-use crate::http::{Connection, Reply};
+use crate::http::{Connection, RawReply};
 
 /// Answers before this are not counted: connections open, caches fill.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What is asked, and which answers are right.
-pub(crate) trait Work: 'static {
-    /// The next request; `None` when there is nothing left to ask.
+/// Which requests are sent, and which answers are expected.
+pub(crate) trait Workload: 'static {
+    /// The next request; `None` when there is none left.
     fn next(&self) -> Option<Vec<u8>>;
-    /// Whether the answer is the one that was meant to be measured.
-    fn right(&self, reply: &Reply<'_>) -> bool;
+    /// Whether the answer is the expected one.
+    fn is_expected(&self, reply: &RawReply<'_>) -> bool;
 }
 
-/// Answers per second with this many connections, each asking again as soon as it was answered.
+/// Answers per second with this many connections, each sending again as soon as it was answered.
 pub(crate) fn throughput(
     address: SocketAddr,
     connections: usize,
     length: Duration,
-    work: Rc<impl Work>,
+    work: Rc<impl Workload>,
 ) -> Outcome<f64> {
     let begun = Instant::now() + WARM_UP;
     let until = begun + length;
@@ -44,8 +44,8 @@ pub(crate) fn throughput(
     Ok(counted.get() as f64 / length.as_secs_f64())
 }
 
-/// Answers per second over everything there is to ask.
-pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Work>) -> Outcome<f64> {
+/// Answers per second until no request is left.
+pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Workload>) -> Outcome<f64> {
     let counted = Rc::new(Cell::new(0_u64));
     let count = Rc::clone(&counted);
     let begun = Instant::now();
@@ -56,24 +56,24 @@ pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Wor
     Ok(counted.get() as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// Asks on every connection until `answered` says no or nothing is left to ask.
+/// Sends on every connection until `answered` returns false or no request is left.
 fn each(
     address: SocketAddr,
     connections: usize,
-    work: Rc<impl Work>,
+    work: Rc<impl Workload>,
     answered: impl Fn() -> bool + 'static,
 ) -> Outcome<()> {
     let answered = Rc::new(answered);
     on_one_thread(async move {
-        let mut asking = Vec::with_capacity(connections);
+        let mut senders = Vec::with_capacity(connections);
         for _ in 0..connections {
             let (work, answered) = (Rc::clone(&work), Rc::clone(&answered));
             let mut connection = Connection::open(address).await?;
-            asking.push(tokio::task::spawn_local(async move {
+            senders.push(tokio::task::spawn_local(async move {
                 while let Some(request) = work.next() {
-                    let reply = connection.ask(&request).await?;
-                    if !work.right(&reply) {
-                        return Err(format!("a wrong answer: {}", reply.text()).into());
+                    let reply = connection.send(&request).await?;
+                    if !work.is_expected(&reply) {
+                        return Err(format!("unexpected answer: {}", reply.text()).into());
                     }
                     if !answered() {
                         break;
@@ -82,18 +82,18 @@ fn each(
                 Outcome::Ok(())
             }));
         }
-        for one in asking {
+        for one in senders {
             one.await??;
         }
         Ok(())
     })
 }
 
-/// What an open loop saw, in microseconds.
+/// Latencies of an open loop, in microseconds.
 pub(crate) struct Latencies {
-    /// As the house states its own share in `x-own-latency-us`.
+    /// The cashier's own share, from `x-own-latency-us`.
     pub own: Vec<f64>,
-    /// From the moment the request was due until its answer was read.
+    /// From the time the request was due until its answer was read.
     pub seen: Vec<f64>,
 }
 
@@ -103,10 +103,10 @@ pub(crate) fn open_loop(
     per_second: u32,
     connections: usize,
     length: Duration,
-    work: Rc<impl Work>,
+    work: Rc<impl Workload>,
 ) -> Outcome<Latencies> {
     on_one_thread(async move {
-        // In turns: a connection that is left alone for seconds is closed by the house.
+        // Used in turn: the cashier closes a connection that is idle for seconds.
         let idle = Rc::new(RefCell::new(VecDeque::with_capacity(connections)));
         for _ in 0..connections {
             let connection = Connection::open(address).await?;
@@ -128,9 +128,9 @@ pub(crate) fn open_loop(
             };
             let (work, seen, idle) = (Rc::clone(&work), Rc::clone(&seen), Rc::clone(&idle));
             under_way.push(tokio::task::spawn_local(async move {
-                let reply = connection.ask(&request).await?;
-                if !work.right(&reply) {
-                    return Err(format!("a wrong answer: {}", reply.text()).into());
+                let reply = connection.send(&request).await?;
+                if !work.is_expected(&reply) {
+                    return Err(format!("unexpected answer: {}", reply.text()).into());
                 }
                 let own: f64 = reply.header("x-own-latency-us").ok_or("no x-own-latency-us")?.parse()?;
                 if offset >= WARM_UP {

@@ -1,5 +1,5 @@
 //! The yardstick: a plain PostgreSQL 15 that commits the rows a deposit and a webhook need, without HTTP, signatures or
-//! rules. Durable (fsync and synchronous_commit as they come), on a socket in its own folder, as an unprivileged user.
+//! rules. Durable (default fsync and synchronous_commit), on a socket in its own folder, as an unprivileged user.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub(crate) const CREATE: &str = include_str!("yardstick/create.sql");
 /// The commit of a webhook.
 pub(crate) const HOOK: &str = include_str!("yardstick/hook.sql");
 
-/// Where Debian and its kin put the programs; elsewhere they are on the path.
+/// Where Debian and its derivatives install the programs.
 const FOLDERS: [&str; 2] = ["/usr/lib/postgresql/15/bin", "/usr/bin"];
 
 /// A running server. Stopped when dropped.
@@ -27,7 +27,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a fresh server; `None` where there is no PostgreSQL.
+    /// Starts a fresh server; `None` where PostgreSQL is not installed.
     pub(crate) fn start() -> Outcome<Option<Self>> {
         let Some(programs) = FOLDERS.iter().map(Path::new).find(|folder| complete(folder)) else { return Ok(None) };
         // The server refuses to run as root; Debian's package comes with a user for it.
@@ -93,7 +93,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let data = self.data();
-        // Its folder goes next; a server that does not stop is left to notice that.
+        // Its folder is removed next; a server that does not stop then ends by itself.
         let _ = self.program("pg_ctl").args(["-m", "immediate", "-D"]).arg(data).arg("stop").output();
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as a card deposit through a hosted page leaves them: the length of each text is that of the real thing.
+//! Rows as a card deposit through a hosted page leaves them, with texts of realistic length.
 
 use cashier_core::change::{Body, Change, Counters, OrderDetails};
 use cashier_core::facts::{Facts, ProviderFact, Reason, Recorded};
@@ -65,7 +65,7 @@ pub(crate) fn ended(id: u64) -> (Vec<Change>, Vec<Body>) {
 pub(crate) fn deposit(id: u64) -> Transaction {
     let usd = usd();
     let at = UnixTime(NOW.0 + id.cast_signed());
-    let heard = |seq, fact| Recorded { seq: Seq(seq), at, fact };
+    let recorded = |seq, fact| Recorded { seq: Seq(seq), at, fact };
     let payment: Box<str> = payment(id).into();
     Transaction {
         id: TransactionId(id),
@@ -103,8 +103,8 @@ pub(crate) fn deposit(id: u64) -> Transaction {
             .collect(),
         facts: Facts {
             provider: vec![
-                heard(id, ProviderFact::Accepted),
-                heard(id, ProviderFact::Confirmed { payment, minor: 25_000 }),
+                recorded(id, ProviderFact::Accepted),
+                recorded(id, ProviderFact::Confirmed { payment, minor: 25_000 }),
             ],
             persons: Vec::new(),
         },
@@ -183,7 +183,7 @@ fn payment(id: u64) -> String {
     format!("pi_3PqX8sLkdIwHu7ix{id:08x}")
 }
 
-/// Counters of a books where every kind of row has come this far.
+/// Counters of books in which every kind of row has reached this number.
 pub(crate) fn counters(last: u64) -> Counters {
     Counters { seq: last, transaction: last, operation: last, event: last, notice: last, ..Counters::default() }
 }

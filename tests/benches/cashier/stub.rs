@@ -1,20 +1,20 @@
-//! A provider on this machine: answers Stripe's create call as Stripe does, and nothing else. As thin as a server can
-//! be, because it runs on the cores that are being measured.
+//! A provider stub on this machine: answers Stripe's create call and nothing else. As thin as possible, because it runs on
+//! the cores that are being measured.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Outcome, say};
+use crate::{Outcome, print};
 
 /// Serves until killed; prints its address first.
 pub(crate) fn serve() -> Outcome<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        say(&listener.local_addr()?.to_string());
+        print(&listener.local_addr()?.to_string());
         loop {
             let (stream, _) = listener.accept().await?;
             tokio::spawn(async move {
-                // A connection that breaks is the caller's to notice.
+                // The caller notices a broken connection.
                 let _ = answer_all(stream).await;
             });
         }
@@ -50,7 +50,7 @@ fn whole(received: &[u8]) -> Option<usize> {
     (received.len() >= total).then_some(total)
 }
 
-/// A session whose id carries the reference, so that a webhook can be written from the deposit's answer alone.
+/// A session whose id contains the reference, so that a webhook can be made from the deposit's answer alone.
 fn created(request: &str) -> String {
     let reference = field(request, "client_reference_id=");
     let amount = field(request, "unit_amount%5D=");
@@ -61,7 +61,7 @@ fn created(request: &str) -> String {
     )
 }
 
-/// The session id that goes with a reference.
+/// The session id of a reference.
 pub(crate) fn session_of(reference: &str) -> String {
     format!("cs_test_{reference}a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9")
 }

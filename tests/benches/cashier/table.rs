@@ -1,11 +1,11 @@
-//! The table as it stands in the README, and the arithmetic of rounds: medians, ratios of pairs.
+//! The table as the README shows it, and the arithmetic of rounds: medians, ratios of pairs.
 
 use std::fmt;
 
-use crate::{Outcome, tell};
+use crate::{Outcome, report};
 
 /// One measured figure.
-pub(crate) struct Line {
+pub(crate) struct FigureRow {
     pub figure: &'static str,
     pub measured: String,
     pub limit: String,
@@ -16,30 +16,30 @@ pub(crate) struct Line {
     pub met: Option<bool>,
 }
 
-impl Line {
+impl FigureRow {
     /// A figure that this machine cannot measure.
     pub(crate) fn skipped(figure: &'static str, aim: &'static str, why: &str) -> Self {
-        tell(&format!("skipped: {why}"));
+        report(&format!("skipped: {why}"));
         Self { figure, measured: format!("skipped: {why}"), limit: String::new(), ratio: None, aim, met: None }
     }
 }
 
 #[derive(Default)]
 pub(crate) struct Table {
-    lines: Vec<Line>,
+    lines: Vec<FigureRow>,
     failures: Vec<String>,
 }
 
 impl Table {
-    pub(crate) fn extend(&mut self, lines: Vec<Line>) {
+    pub(crate) fn extend(&mut self, lines: Vec<FigureRow>) {
         for line in &lines {
-            tell(&format!("  {}: {} against {}", line.figure, line.measured, line.limit));
+            report(&format!("  {}: {} against {}", line.figure, line.measured, line.limit));
         }
         self.lines.extend(lines);
     }
 
     pub(crate) fn failed(&mut self, name: &str, error: &dyn std::error::Error) {
-        tell(&format!("  {name} failed: {error}"));
+        report(&format!("  {name} failed: {error}"));
         self.failures.push(format!("{name}: {error}"));
     }
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Table {
         writeln!(f, "{}\n", machine())?;
         writeln!(f, "| Figure | Measured | Limit, same run | Ratio | Aim | Met |")?;
         writeln!(f, "|---|---|---|---|---|---|")?;
-        for Line { figure, measured, limit, ratio, aim, met } in &self.lines {
+        for FigureRow { figure, measured, limit, ratio, aim, met } in &self.lines {
             let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
             let met = met.map_or("–", |met| if met { "yes" } else { "no" });
             writeln!(f, "| {figure} | {measured} | {limit} | {ratio} | {aim} | {met} |")?;
@@ -61,7 +61,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The machine as far as it matters: nothing that names it.
+/// Processor, memory and compiler; nothing that identifies the machine.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
@@ -83,15 +83,15 @@ fn machine() -> String {
     )
 }
 
-/// Ours and the limit, measured in turns.
+/// Ours and the limit, measured alternately.
 pub(crate) struct Pair {
     pub ours: f64,
     pub limit: f64,
-    /// The median of the rounds' own ratios, so that a slow minute of the machine weighs on both.
+    /// The median of the rounds' own ratios, so that a slow minute of the machine affects both.
     pub ratio: f64,
 }
 
-/// Measures in turns. Which goes first alternates, so that neither always finds the machine warmer.
+/// Measures alternately. Which goes first alternates too, so that neither always runs on the warmer machine.
 pub(crate) fn alternate(
     rounds: usize,
     mut ours: impl FnMut() -> Outcome<f64>,
@@ -106,7 +106,7 @@ pub(crate) fn alternate(
             let first = limit()?;
             (ours()?, first)
         };
-        tell(&format!("  round {}: {:.1} against {:.1}", round + 1, pair.0, pair.1));
+        report(&format!("  round {}: {:.1} against {:.1}", round + 1, pair.0, pair.1));
         pairs.push(pair);
     }
     Ok(Pair {

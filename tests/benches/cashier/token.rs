@@ -1,11 +1,11 @@
-//! Session tokens and provider signatures, made here and not by the house, from the keys that both know.
+//! Session tokens and provider signatures, made here from the shared keys and not by the cashier's code.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The session key of every measured house.
+/// The session key of every measured cashier.
 pub(crate) const SESSION_KEY: [u8; 32] = *b"a bench key, not one of a broker";
 /// Published session numbers.
 pub(crate) const CUSTOMER: u8 = 9;

@@ -1,5 +1,5 @@
-//! One call of a module whose order and answer both sides own: through the border of a real library with its guard,
-//! against the same code behind a plain trait object.
+//! One call of a module with owned order and answer: through the boundary of a real library with its guard, against the same
+//! code behind a plain trait object.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,29 +10,29 @@ use cashier_provider_sdk::{
     PaymentProvider, ProviderConfig, ProviderRef, Step, WebhookNotice, WebhookVerdict,
 };
 
-use crate::table::{Line, alternate};
+use crate::table::{FigureRow, alternate};
 use crate::{Effort, Outcome};
 
 const AIM: f64 = 2.0;
-/// Calls per stretch; a stretch then takes tens of milliseconds.
+/// Calls per round; a round then takes tens of milliseconds.
 const CALLS: u32 = 200_000;
-/// Stretches are short, so there are many.
+/// Rounds are short, so there are more of them.
 const ROUNDS_FACTOR: usize = 5;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
     let config = ProviderConfig { provider: "plain".into(), sandbox: true, ..ProviderConfig::default() };
     let instance = ModuleV1::of::<Plain>().configure(&config).map_err(|error| error.to_string())?;
     let plain: Box<dyn Creates> = Box::new(Plain);
     let order = order();
     if instance.create_payment(&order, &[]) != plain.create(&order, &[]) {
-        return Err("the border changes the answer".into());
+        return Err("the boundary changes the answer".into());
     }
     let pair = alternate(
         effort.rounds * ROUNDS_FACTOR,
-        || Ok(through_border(&instance, &order)),
+        || Ok(through_boundary(&instance, &order)),
         || Ok(on_trait_object(&*plain, &order)),
     )?;
-    Ok(vec![Line {
+    Ok(vec![FigureRow {
         figure: "one module call through the border",
         measured: format!("{:.0} ns", pair.ours),
         limit: format!("the same on a plain trait object: {:.0} ns", pair.limit),
@@ -43,7 +43,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
 }
 
 /// Nanoseconds per call.
-fn through_border(instance: &Instance, order: &PaymentOrder) -> f64 {
+fn through_boundary(instance: &Instance, order: &PaymentOrder) -> f64 {
     let begun = Instant::now();
     for _ in 0..CALLS {
         drop(black_box(instance.create_payment(black_box(order), black_box(&[]))));
@@ -59,7 +59,7 @@ fn on_trait_object(plain: &dyn Creates, order: &PaymentOrder) -> f64 {
     begun.elapsed().as_nanos() as f64 / f64::from(CALLS)
 }
 
-/// The call as it would be without a border: an order the module owns, an answer the host owns.
+/// The call without a boundary: an order the module owns, an answer the host owns.
 trait Creates {
     fn create(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated>;
 }
@@ -68,7 +68,7 @@ struct Plain;
 
 impl Creates for Plain {
     fn create(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
-        // The border hands the module an order of its own; so does this.
+        // The boundary gives the module an order of its own; so does this.
         let owned = order.clone();
         self.create_payment(&owned, replies)
     }
@@ -85,7 +85,7 @@ impl PaymentProvider for Plain {
 
     fn create_payment(&self, order: &PaymentOrder, _replies: &[HttpReply]) -> Step<PaymentCreated> {
         Step::Done(PaymentCreated {
-            status: NormalizedStatus::PendingDeposit,
+            status: NormalizedStatus::Pending,
             refs: vec![ProviderRef::new("plain_payment", format!("plain-{}", order.reference))],
             next: NextAction::Redirect {
                 url: format!("https://plain.invalid/pay/{}?n={}", order.reference, order.nonce),

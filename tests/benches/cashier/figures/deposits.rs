@@ -5,22 +5,22 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::full_server::{CUSTOMERS, House, LOGIN_BASE};
-use crate::http::{self, Reply};
-use crate::load::{self, Work};
-use crate::table::{Line, alternate, per_second};
+use crate::full_server::{BenchServer, CUSTOMERS, LOGIN_BASE};
+use crate::http::{self, RawReply};
+use crate::load::{self, Workload};
+use crate::table::{FigureRow, alternate, per_second};
 use crate::token::{CUSTOMER, token};
 use crate::{Effort, Outcome, bare};
 
 const CONNECTIONS: usize = 64;
 const AIM: f64 = 0.6;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
-    let house = House::open(&["echo"], None)?;
-    house.configure("echo", &json!({"method": "card"}))?;
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+    let server = BenchServer::open(&["echo"], None)?;
+    server.configure("echo", &json!({"method": "card"}))?;
     let work = Rc::new(Deposits::of("echo"));
     let first = work.next().ok_or("no request")?;
-    let (status, body) = http::ask_once(house.customer, &first)?;
+    let (status, body) = http::send_once(server.customer, &first)?;
     if status != 200 {
         return Err(format!("{status} {body}").into());
     }
@@ -31,10 +31,10 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     let (_bare, limit) = bare::start(&["serve-bare-deposits", &strand, &file.to_string_lossy()])?;
     let pair = alternate(
         effort.rounds,
-        || load::throughput(house.customer, CONNECTIONS, effort.stretch, Rc::clone(&work)),
-        || load::throughput(limit, CONNECTIONS, effort.stretch, Rc::clone(&work)),
+        || load::throughput(server.customer, CONNECTIONS, effort.round, Rc::clone(&work)),
+        || load::throughput(limit, CONNECTIONS, effort.round, Rc::clone(&work)),
     )?;
-    Ok(vec![Line {
+    Ok(vec![FigureRow {
         figure: "deposits, module without network, 64 connections",
         measured: per_second(pair.ours),
         limit: format!("bare warp POST with two raw strand commits: {}", per_second(pair.limit)),
@@ -44,14 +44,14 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     }])
 }
 
-/// Deposits of every customer in turn, each an order of its own.
+/// Deposits of every customer in turn, each with its own idempotency key.
 pub(crate) struct Deposits {
     provider: &'static str,
     tokens: Vec<String>,
     made: Cell<u64>,
-    /// How many are made at most.
+    /// The most that are made.
     most: Cell<u64>,
-    /// Payment pages of the answers, where they are asked for.
+    /// Payment pages of the answers, where they are collected.
     pages: Option<RefCell<Vec<String>>>,
 }
 
@@ -61,23 +61,23 @@ impl Deposits {
         Self { provider, tokens, made: Cell::new(0), most: Cell::new(u64::MAX), pages: None }
     }
 
-    /// The same, noting the payment pages of the answers.
-    pub(crate) fn noted(provider: &'static str) -> Self {
+    /// The same, collecting the payment pages of the answers.
+    pub(crate) fn with_pages(provider: &'static str) -> Self {
         Self { pages: Some(RefCell::default()), ..Self::of(provider) }
     }
 
-    /// Lets this many more be made.
+    /// Allows this many more.
     pub(crate) fn allow(&self, more: usize) {
         self.most.set(self.made.get() + more as u64);
     }
 
-    /// The payment pages noted so far.
+    /// The payment pages collected so far.
     pub(crate) fn take_pages(&self) -> Vec<String> {
         self.pages.as_ref().map(RefCell::take).unwrap_or_default()
     }
 }
 
-impl Work for Deposits {
+impl Workload for Deposits {
     fn next(&self) -> Option<Vec<u8>> {
         let made = self.made.get();
         if made >= self.most.get() {
@@ -94,14 +94,14 @@ impl Work for Deposits {
         Some(http::post("/cashier/deposit", &[("authorization", &format!("Bearer {token}"))], &body))
     }
 
-    fn right(&self, reply: &Reply<'_>) -> bool {
-        let right = reply.status == 200 && reply.has("\"next_action\":\"REDIRECT\"");
-        if let Some(pages) = self.pages.as_ref().filter(|_| right) {
+    fn is_expected(&self, reply: &RawReply<'_>) -> bool {
+        let expected = reply.status == 200 && reply.has("\"next_action\":\"REDIRECT\"");
+        if let Some(pages) = self.pages.as_ref().filter(|_| expected) {
             let page = serde_json::from_slice::<Value>(reply.body)
                 .ok()
                 .and_then(|answer| Some(answer.pointer("/redirect_url")?.as_str()?.to_owned()));
             pages.borrow_mut().extend(page);
         }
-        right
+        expected
     }
 }

@@ -1,4 +1,4 @@
-//! The house's own latency at a steady rate: what a customer waits for beyond the provider.
+//! The cashier's own latency at a steady rate: what a customer waits for in addition to the provider.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -6,14 +6,14 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::deposits::Deposits;
-use crate::full_server::House;
+use crate::full_server::BenchServer;
 use crate::load;
-use crate::table::{Line, quantile};
+use crate::table::{FigureRow, quantile};
 use crate::{Effort, Outcome};
 
 /// Deposits per second.
 const RATE: u32 = 1_000;
-/// More than are ever under way at this rate: an answer would have to take a quarter of a second.
+/// More than are ever in flight at this rate: an answer would have to take a quarter of a second.
 const CONNECTIONS: usize = 256;
 /// Microseconds.
 const P50_AIM: f64 = 1_000.0;
@@ -21,16 +21,16 @@ const P99_AIM: f64 = 5_000.0;
 /// Syncs measured for the limit.
 const SYNCS: usize = 500;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
-    let house = House::open(&["echo"], None)?;
-    house.configure("echo", &json!({"method": "card"}))?;
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+    let server = BenchServer::open(&["echo"], None)?;
+    server.configure("echo", &json!({"method": "card"}))?;
     let work = Rc::new(Deposits::of("echo"));
     let syncs = syncs()?;
-    let seen = load::open_loop(house.customer, RATE, CONNECTIONS, effort.stretch * 3, work)?;
+    let seen = load::open_loop(server.customer, RATE, CONNECTIONS, effort.round * 3, work)?;
     let (p50, p99) = (quantile(seen.own.clone(), 0.5), quantile(seen.own, 0.99));
     let (seen_p50, seen_p99) = (quantile(seen.seen.clone(), 0.5), quantile(seen.seen, 0.99));
     let (sync_p50, sync_p99) = (quantile(syncs.clone(), 0.5), quantile(syncs, 0.99));
-    Ok(vec![Line {
+    Ok(vec![FigureRow {
         figure: "own latency at 1,000 deposits/s, open loop",
         measured: format!("p50 {}, p99 {} (client: p50 {}, p99 {})", ms(p50), ms(p99), ms(seen_p50), ms(seen_p99)),
         limit: format!("the two syncs it awaits, alone: p50 {}, p99 {}", ms(sync_p50), ms(sync_p99)),
@@ -40,7 +40,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     }])
 }
 
-/// Two appends with a sync each, in microseconds: what the disk alone takes of a deposit.
+/// Two appends with a sync each, in microseconds: the disk's share of a deposit.
 fn syncs() -> Outcome<Vec<f64>> {
     use std::io::Write;
     let mut file = tempfile::tempfile()?;

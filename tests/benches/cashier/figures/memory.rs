@@ -1,24 +1,24 @@
-//! What the books keep of a transaction and of an event, counted by the allocator in a process that holds nothing else.
+//! Memory of the books per transaction and per event, counted by the allocator in a process that holds nothing else.
 
 use cashier_core::books::Books;
 use cashier_core::change::Change;
 use cashier_core::ids::{ConfigId, EventId};
 
-use crate::full_server::Program;
-use crate::table::Line;
-use crate::{Effort, Outcome, counting, rows, say};
+use crate::full_server::ChildProgram;
+use crate::table::FigureRow;
+use crate::{Effort, Outcome, counting, print, rows};
 
 const TRANSACTION_AIM: f64 = 400.0;
 const EVENT_AIM: f64 = 150.0;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
-    let mut program = Program::role(&["measure-memory", &effort.rows.to_string()])?;
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+    let mut program = ChildProgram::role(&["measure-memory", &effort.rows.to_string()])?;
     let line = program.line()?;
     let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let [transaction, transaction_resident, event, event_resident] = numbers.as_slice() else {
         return Err(format!("unreadable: {line}").into());
     };
-    let line = |figure, counted: f64, resident: f64, aim, most: f64| Line {
+    let line = |figure, counted: f64, resident: f64, aim, most: f64| FigureRow {
         figure,
         measured: format!("{counted:.0} B ({resident:.0} B resident)"),
         limit: format!("{} rows", effort.rows),
@@ -38,7 +38,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     ])
 }
 
-/// The role of the child: fills books as a start does, and prints bytes per row, counted and resident.
+/// The child process: fills books as a start does, and prints bytes per row, counted and resident.
 pub(crate) fn measure_here(rows: &str) -> Outcome<()> {
     let count: u64 = rows.parse()?;
     counting::start();
@@ -52,16 +52,16 @@ pub(crate) fn measure_here(rows: &str) -> Outcome<()> {
     for id in 1..=count {
         books.remember_event_key(ConfigId(1), &rows::event_id(id), EventId(id));
     }
-    let heard = (counting::live(), resident()?);
+    let with_events = (counting::live(), resident()?);
     let each = |from: i64, to: i64| (to - from) as f64 / count as f64;
-    say(&format!(
+    print(&format!(
         "{:.1} {:.1} {:.1} {:.1}",
         each(before.0, filled.0),
         each(before.1, filled.1),
-        each(filled.0, heard.0),
-        each(filled.1, heard.1),
+        each(filled.0, with_events.0),
+        each(filled.1, with_events.1),
     ));
-    // The books live until everything about them was said.
+    // The books live until both are measured.
     drop(books);
     Ok(())
 }

@@ -10,10 +10,10 @@ mod start;
 mod stubbed;
 mod webhooks;
 
-use crate::table::Line;
+use crate::table::FigureRow;
 use crate::{Effort, Outcome};
 
-type Figure = fn(Effort) -> Outcome<Vec<Line>>;
+type Figure = fn(Effort) -> Outcome<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
 pub(crate) const FIGURES: [(&str, Figure); 9] = [

@@ -1,5 +1,5 @@
-//! From the start of the program to open doors with a million credited deposits, against reading the same rows with
-//! nothing made of them.
+//! From the start of the program to open listeners with a million credited deposits, against reading the same rows without
+//! using them.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -13,18 +13,18 @@ use cashier_host::strand::{self, BatchLimits, StrandSettings};
 use cashier_host::system::SystemEntropy;
 
 use crate::bare::commit;
-use crate::full_server::{House, SEAL_RING};
-use crate::table::{Line, median};
-use crate::{Effort, Outcome, rows, tell};
+use crate::full_server::{BenchServer, SEAL_RING};
+use crate::table::{FigureRow, median};
+use crate::{Effort, Outcome, report, rows};
 
 /// Seconds.
 const AIM: f64 = 3.0;
-/// Deposits written in one commit: the writing is not what is measured.
+/// Deposits written in one commit: writing is not measured.
 const DEPOSITS_PER_COMMIT: u64 = 100;
 /// Commits queued at most while writing.
 const BACKLOG_MAX: usize = 2_000;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
     let (mut starts, mut scans) = (Vec::new(), Vec::new());
     let template = tempfile::tempdir()?;
     write(template.path(), effort.rows)?;
@@ -33,16 +33,16 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir_all(folder.path().join("bases"))?;
         std::fs::copy(template.path().join("bases/cashier.db"), folder.path().join("bases/cashier.db"))?;
-        let house = House::open_in(folder, &["echo"], None)?;
-        starts.push(house.opened_in.as_secs_f64());
-        tell(&format!(
+        let server = BenchServer::open_in(folder, &["echo"], None)?;
+        starts.push(server.opened_in.as_secs_f64());
+        report(&format!(
             "  opened in {:.2} s with {} MB resident",
-            house.opened_in.as_secs_f64(),
-            house.program.resident_bytes()? / 1_000_000
+            server.opened_in.as_secs_f64(),
+            server.program.resident_bytes()? / 1_000_000
         ));
     }
     let (start, scan) = (median(starts.into_iter()), median(scans.into_iter()));
-    Ok(vec![Line {
+    Ok(vec![FigureRow {
         figure: "start with 1,000,000 transactions",
         measured: format!("{start:.2} s for {} transactions, operations and events", effort.rows),
         limit: format!("reading the rows alone: {scan:.2} s"),
@@ -52,7 +52,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     }])
 }
 
-/// A database as that many credited deposits leave it, less the bodies that a start does not read.
+/// A database as that many credited deposits leave it, without the bodies that a start does not read.
 fn write(folder: &Path, count: u64) -> Outcome<()> {
     let progress = Arc::new(Progress::default());
     let strand = strand::open(
@@ -88,37 +88,37 @@ fn write(folder: &Path, count: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// How far the strand has come.
+/// The last commit that the strand has synced.
 #[derive(Default)]
 struct Progress {
     up_to: Mutex<u64>,
-    news: Condvar,
+    changed: Condvar,
 }
 
 impl Progress {
     fn wait_for(&self, seq: u64) {
         let up_to = self.up_to.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.news.wait_while(up_to, |up_to| *up_to < seq));
+        drop(self.changed.wait_while(up_to, |up_to| *up_to < seq));
     }
 
-    fn come_to(&self, seq: u64) {
+    fn advance_to(&self, seq: u64) {
         *self.up_to.lock().unwrap_or_else(PoisonError::into_inner) = seq;
-        self.news.notify_all();
+        self.changed.notify_all();
     }
 }
 
 impl Synced for Progress {
     fn synced(&self, up_to: Seq) {
-        self.come_to(up_to.0);
+        self.advance_to(up_to.0);
     }
 
     fn failed(&self, fault: &Fault) {
-        tell(&format!("the strand failed: {fault}"));
-        self.come_to(u64::MAX);
+        report(&format!("the strand failed: {fault}"));
+        self.advance_to(u64::MAX);
     }
 }
 
-/// Every value that a start reads, touched once.
+/// Reads every value that a start reads, once.
 fn scan(database: &Path) -> Outcome<f64> {
     let begun = Instant::now();
     let connection = rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;

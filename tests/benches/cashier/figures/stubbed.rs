@@ -5,10 +5,10 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::deposits::Deposits;
-use crate::full_server::{House, Program};
+use crate::full_server::{BenchServer, ChildProgram};
 use crate::load;
 use crate::postgres::{CREATE, Postgres};
-use crate::table::{Line, alternate, per_second};
+use crate::table::{FigureRow, alternate, per_second};
 use crate::{Effort, Outcome, bare};
 
 /// The yardstick's own number of clients.
@@ -16,16 +16,18 @@ pub(crate) const CLIENTS: usize = 16;
 const AIM: f64 = 2.0;
 const FIGURE: &str = "deposits through a provider stub, 16 clients";
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
-    let Some(postgres) = Postgres::start()? else { return Ok(vec![Line::skipped(FIGURE, "≥ 2", "no postgresql")]) };
-    let (house, _stub) = with_stub()?;
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(vec![FigureRow::skipped(FIGURE, "≥ 2", "no postgresql")]);
+    };
+    let (server, _stub) = with_stub()?;
     let work = Rc::new(Deposits::of("stripe"));
     let pair = alternate(
         effort.rounds,
-        || load::throughput(house.customer, CLIENTS, effort.stretch, Rc::clone(&work)),
-        || postgres.rate(CREATE, effort.stretch),
+        || load::throughput(server.customer, CLIENTS, effort.round, Rc::clone(&work)),
+        || postgres.rate(CREATE, effort.round),
     )?;
-    Ok(vec![Line {
+    Ok(vec![FigureRow {
         figure: FIGURE,
         measured: per_second(pair.ours),
         limit: format!("PostgreSQL 15, create.sql: {}", per_second(pair.limit)),
@@ -35,12 +37,12 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
     }])
 }
 
-/// A house whose stripe config talks to a stub; both end with their owner.
-pub(crate) fn with_stub() -> Outcome<(House, Program)> {
+/// A cashier whose stripe config uses a stub; both end with their owner.
+pub(crate) fn with_stub() -> Outcome<(BenchServer, ChildProgram)> {
     let (stub, address) = bare::start(&["serve-stub"])?;
-    let house = House::open(&["stripe"], Some(address))?;
-    house.configure("stripe", &config(&json!({"api_base": format!("http://{address}")})))?;
-    Ok((house, stub))
+    let server = BenchServer::open(&["stripe"], Some(address))?;
+    server.configure("stripe", &config(&json!({"api_base": format!("http://{address}")})))?;
+    Ok((server, stub))
 }
 
 fn config(settings: &Value) -> Value {

@@ -1,4 +1,4 @@
-//! Signed webhooks, each about another deposit, from the first byte to the credited account and the answer that says so;
+//! Signed webhooks, each for another deposit, from the first byte to the credited account and the answer that reports it;
 //! against the yardstick's single commit.
 
 use std::cell::Cell;
@@ -9,33 +9,35 @@ use serde_json::json;
 
 use super::deposits::Deposits;
 use super::stubbed::{CLIENTS, with_stub};
-use crate::full_server::House;
-use crate::http::{self, Reply};
-use crate::load::{self, Work};
+use crate::full_server::BenchServer;
+use crate::http::{self, RawReply};
+use crate::load::{self, Workload};
 use crate::postgres::{HOOK, Postgres};
 use crate::stub::reference_of;
-use crate::table::{Line, alternate, per_second};
+use crate::table::{FigureRow, alternate, per_second};
 use crate::token::stripe_signature;
 use crate::{Effort, Outcome};
 
 const AIM: f64 = 1.5;
 const FIGURE: &str = "signed webhooks to credited, each distinct, 16 clients";
-/// What `hook.sql` stores.
+/// The length that `hook.sql` stores.
 const BODY_BYTES: usize = 1500;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
-    let Some(postgres) = Postgres::start()? else { return Ok(vec![Line::skipped(FIGURE, "≥ 1.5", "no postgresql")]) };
-    let (house, _stub) = with_stub()?;
-    let deposits = Rc::new(Deposits::noted("stripe"));
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(vec![FigureRow::skipped(FIGURE, "≥ 1.5", "no postgresql")]);
+    };
+    let (server, _stub) = with_stub()?;
+    let deposits = Rc::new(Deposits::with_pages("stripe"));
     let pair = alternate(
         effort.rounds,
         || {
-            let work = Rc::new(Webhooks::about(paid(&house, &deposits, effort.webhooks)?)?);
-            load::exhaust(house.customer, CLIENTS, work)
+            let work = Rc::new(Webhooks::about(paid(&server, &deposits, effort.webhooks)?)?);
+            load::exhaust(server.customer, CLIENTS, work)
         },
-        || postgres.rate(HOOK, effort.stretch),
+        || postgres.rate(HOOK, effort.round),
     )?;
-    Ok(vec![Line {
+    Ok(vec![FigureRow {
         figure: FIGURE,
         measured: per_second(pair.ours),
         limit: format!("PostgreSQL 15, hook.sql: {}", per_second(pair.limit)),
@@ -46,15 +48,15 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<Line>> {
 }
 
 /// Deposits that wait for their webhook, by the provider's session id.
-fn paid(house: &House, deposits: &Rc<Deposits>, count: usize) -> Outcome<Vec<String>> {
+fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> Outcome<Vec<String>> {
     deposits.allow(count);
-    load::exhaust(house.customer, CLIENTS, Rc::clone(deposits))?;
+    load::exhaust(server.customer, CLIENTS, Rc::clone(deposits))?;
     let pages = deposits.take_pages();
     let sessions: Vec<String> = pages.iter().filter_map(|page| Some(page.rsplit_once('/')?.1.to_owned())).collect();
     if sessions.len() == count { Ok(sessions) } else { Err(format!("{} sessions of {count}", sessions.len()).into()) }
 }
 
-/// Requests signed beforehand: the sender's work is not what is measured.
+/// Requests signed beforehand: the sender's work is not measured.
 struct Webhooks {
     requests: Vec<Vec<u8>>,
     next: Cell<usize>,
@@ -68,14 +70,14 @@ impl Webhooks {
     }
 }
 
-impl Work for Webhooks {
+impl Workload for Webhooks {
     fn next(&self) -> Option<Vec<u8>> {
         let place = self.next.get();
         self.next.set(place + 1);
         self.requests.get(place).cloned()
     }
 
-    fn right(&self, reply: &Reply<'_>) -> bool {
+    fn is_expected(&self, reply: &RawReply<'_>) -> bool {
         reply.status == 200 && reply.has("\"status\":3") && reply.has("\"duplicate\":false")
     }
 }
