@@ -85,7 +85,7 @@ fn aims(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
+fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     let mut listed = figures();
     let folder = fs::read_dir(root().join("tests/benches/cashier/figures")).expect("the figures");
     let mut files: Vec<String> = folder
@@ -97,7 +97,7 @@ fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
     known.sort();
     assert_eq!(known, files, "each figure's file is in the table that --list prints");
 
-    let text = section("Measured");
+    let text = read("docs/measured.md");
     let mut rows = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('|')).skip(2) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -119,12 +119,23 @@ fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
     for (name, file) in &listed {
         for aim in aims(&read(&format!("tests/benches/cashier/figures/{file}.rs"))) {
             let stands = told.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
-            assert!(stands, "a figure of {name}, whose aim is {aim}, is not in the README");
+            assert!(stands, "a figure of {name}, whose aim is {aim}, is not in docs/measured.md");
         }
     }
     told.dedup();
     let order: Vec<String> = listed.drain(..).map(|(_, file)| file).collect();
-    assert_eq!(told, order, "the README's rows are those of the bench, in its order");
+    assert_eq!(told, order, "the rows of docs/measured.md are those of the bench, in its order");
     assert!(text.contains("cargo bench -p cashier-tests --bench cashier"), "how to measure again");
     assert!(text.contains("Measured on "), "the machine is named");
+}
+
+#[test]
+fn the_readme_repeats_figures_of_measured_md_unchanged() {
+    let page = read("docs/measured.md");
+    let text = section("Measured");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(!rows.is_empty() && text.contains("(docs/measured.md)"), "a short table and a link to the rest");
+    for row in rows {
+        assert!(page.lines().any(|line| line.starts_with(row)), "docs/measured.md has another figure: {row}");
+    }
 }
