@@ -15,7 +15,7 @@ use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, Temp
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{FailureKind, HttpReply, PaymentRef, ProviderFailure, Step};
 use cashier_provider_testing::sample_order;
-use cashier_sandbox_service::RefusalCode;
+use cashier_sandbox_service::ApiErrorCode;
 use harness::{SECRET_KEY, WEBHOOK_SECRET, row};
 use serde_json::json;
 
@@ -44,29 +44,29 @@ fn error(code: &str) -> String {
 }
 
 /// Kinds at creation and at status of every word the service publishes, by its own list.
-fn expected(code: RefusalCode) -> (FailureKind, FailureKind) {
+fn expected(code: ApiErrorCode) -> (FailureKind, FailureKind) {
     match code {
-        RefusalCode::InvalidRequest
-        | RefusalCode::Unauthorized
-        | RefusalCode::MethodNotAllowed
-        | RefusalCode::NotAllowed
-        | RefusalCode::TooLarge => (RefusedRequest, RefusedRequest),
-        RefusalCode::Declined => (Declined, Declined),
+        ApiErrorCode::InvalidRequest
+        | ApiErrorCode::Unauthorized
+        | ApiErrorCode::MethodNotAllowed
+        | ApiErrorCode::NotAllowed
+        | ApiErrorCode::TooLarge => (RefusedRequest, RefusedRequest),
+        ApiErrorCode::Declined => (Declined, Declined),
         // A creation cannot be "not found": there the address is wrong.
-        RefusalCode::NotFound => (RefusedRequest, NotFound),
+        ApiErrorCode::NotFound => (RefusedRequest, NotFound),
         // The key was used with another body: that other request may have begun a payment.
-        RefusalCode::IdempotencyConflict => (UnreadableAnswer, UnreadableAnswer),
-        RefusalCode::Busy | RefusalCode::Internal => (Temporary, Temporary),
+        ApiErrorCode::IdempotencyConflict => (UnreadableAnswer, UnreadableAnswer),
+        ApiErrorCode::Busy | ApiErrorCode::Internal => (Temporary, Temporary),
     }
 }
 
 #[test]
 fn every_word_the_service_publishes_has_its_kind() {
-    for code in RefusalCode::ALL {
-        let reply = || HttpReply::new(code.status(), error(code.word()));
+    for code in ApiErrorCode::ALL {
+        let reply = || HttpReply::new(code.status(), error(code.as_str()));
         let (created, asked) = (of_creation(reply()), of_status(reply()));
         assert_eq!((created.kind, asked.kind), expected(code), "{code:?}");
-        assert_eq!(created.code, code.word());
+        assert_eq!(created.code, code.as_str());
         assert_eq!(created.retryable, created.kind == Temporary, "{code:?}");
     }
 }

@@ -15,7 +15,9 @@ use cashier_provider_sdk::{
     HttpReply, HttpRequest, PaymentCreated, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 use cashier_provider_testing::sample_order;
-use cashier_sandbox_service::{Clock, Running, SandboxService, SandboxSettings, Secret, SeededEntropy};
+use cashier_sandbox_service::{
+    RunningSandbox, SandboxClock, SandboxService, SandboxSettings, SeededEntropy, ServiceSecret,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -32,7 +34,7 @@ use crate::harness::{NOW, SECRET_KEY, WEBHOOK_SECRET, row};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
-    service: Running,
+    service: RunningSandbox,
     hook_url: String,
     heard: mpsc::UnboundedReceiver<WebhookNotice>,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -42,7 +44,7 @@ pub(crate) struct World {
 impl World {
     /// Payment pages are shown under `public_url`, or where the service listens.
     pub(crate) async fn open(public_url: Option<&str>) -> Self {
-        let mut settings = SandboxSettings::new(Secret::new(SECRET_KEY), Secret::new(WEBHOOK_SECRET));
+        let mut settings = SandboxSettings::new(ServiceSecret::new(SECRET_KEY), ServiceSecret::new(WEBHOOK_SECRET));
         settings.clock = Arc::new(StoppedClock);
         settings.entropy = Arc::new(SeededEntropy::new(7));
         settings.public_url = public_url.map(str::to_owned);
@@ -193,7 +195,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
 /// Stands at [`NOW`]; every wait is over at once.
 struct StoppedClock;
 
-impl Clock for StoppedClock {
+impl SandboxClock for StoppedClock {
     fn now_unix(&self) -> i64 {
         NOW
     }
