@@ -72,7 +72,7 @@ fn the_test_line_stands_alone_and_is_the_one_that_ci_runs() {
 
 /// The bench's own table of figures, as `--list` names them: name and file.
 fn figures() -> Vec<(String, String)> {
-    let source = read("tests/benches/house/figures/mod.rs");
+    let source = read("tests/benches/cashier/figures/mod.rs");
     let table = source.split("FIGURES").nth(1).and_then(|rest| rest.split("];").next()).expect("the table of figures");
     let lines = table.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("::measure),"));
     lines.map(|line| line.split_once("\", ").expect("a name and its file")).map(|(n, f)| (n.into(), f.into())).collect()
@@ -85,9 +85,9 @@ fn aims(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
+fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     let mut listed = figures();
-    let folder = fs::read_dir(root().join("tests/benches/house/figures")).expect("the figures");
+    let folder = fs::read_dir(root().join("tests/benches/cashier/figures")).expect("the figures");
     let mut files: Vec<String> = folder
         .filter_map(|entry| entry.expect("readable").file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
         .filter(|name| name != "mod")
@@ -97,7 +97,7 @@ fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
     known.sort();
     assert_eq!(known, files, "each figure's file is in the table that --list prints");
 
-    let text = section("Measured");
+    let text = read("docs/measured.md");
     let mut rows = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('|')).skip(2) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -111,20 +111,31 @@ fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
     for (figure, _, aim) in &rows {
         let said = |source: &str| source.contains(&format!("\"{figure}\"")) && source.contains(&format!("\"{aim}\""));
         let owners: Vec<&String> = (listed.iter().map(|(_, file)| file))
-            .filter(|file| said(&read(&format!("tests/benches/house/figures/{file}.rs"))))
+            .filter(|file| said(&read(&format!("tests/benches/cashier/figures/{file}.rs"))))
             .collect();
         let [owner] = owners.as_slice() else { panic!("no bench prints the row {figure:?} with {aim:?}: {owners:?}") };
         told.push((*owner).clone());
     }
     for (name, file) in &listed {
-        for aim in aims(&read(&format!("tests/benches/house/figures/{file}.rs"))) {
+        for aim in aims(&read(&format!("tests/benches/cashier/figures/{file}.rs"))) {
             let stands = told.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
-            assert!(stands, "a figure of {name}, whose aim is {aim}, is not in the README");
+            assert!(stands, "a figure of {name}, whose aim is {aim}, is not in docs/measured.md");
         }
     }
     told.dedup();
     let order: Vec<String> = listed.drain(..).map(|(_, file)| file).collect();
-    assert_eq!(told, order, "the README's rows are those of the bench, in its order");
-    assert!(text.contains("cargo bench -p cashier-tests --bench house"), "how to measure again");
+    assert_eq!(told, order, "the rows of docs/measured.md are those of the bench, in its order");
+    assert!(text.contains("cargo bench -p cashier-tests --bench cashier"), "how to measure again");
     assert!(text.contains("Measured on "), "the machine is named");
+}
+
+#[test]
+fn the_readme_repeats_figures_of_measured_md_unchanged() {
+    let page = read("docs/measured.md");
+    let text = section("Measured");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(!rows.is_empty() && text.contains("(docs/measured.md)"), "a short table and a link to the rest");
+    for row in rows {
+        assert!(page.lines().any(|line| line.starts_with(row)), "docs/measured.md has another figure: {row}");
+    }
 }
