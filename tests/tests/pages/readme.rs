@@ -65,7 +65,7 @@ fn the_test_line_is_alone_in_its_block_and_is_the_one_that_ci_runs() {
 
 /// The bench's own table of figures, as `--list` names them: name and file.
 fn figures() -> Vec<(String, String)> {
-    let source = read("tests/benches/house/figures/mod.rs");
+    let source = read("tests/benches/cashier/figures/mod.rs");
     let table = source.split("FIGURES").nth(1).and_then(|rest| rest.split("];").next()).expect("the table of figures");
     let lines = table.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("::measure),"));
     lines.map(|line| line.split_once("\", ").expect("a name and its file")).map(|(n, f)| (n.into(), f.into())).collect()
@@ -80,7 +80,7 @@ fn aims(source: &str) -> Vec<String> {
 #[test]
 fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     let mut listed = figures();
-    let folder = fs::read_dir(root().join("tests/benches/house/figures")).expect("the figures");
+    let folder = fs::read_dir(root().join("tests/benches/cashier/figures")).expect("the figures");
     let mut files: Vec<String> = folder
         .filter_map(|entry| entry.expect("readable").file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
         .filter(|name| name != "mod")
@@ -104,13 +104,13 @@ fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     for (figure, _, aim) in &rows {
         let prints = |source: &str| source.contains(&format!("\"{figure}\"")) && source.contains(&format!("\"{aim}\""));
         let owners: Vec<&String> = (listed.iter().map(|(_, file)| file))
-            .filter(|file| prints(&read(&format!("tests/benches/house/figures/{file}.rs"))))
+            .filter(|file| prints(&read(&format!("tests/benches/cashier/figures/{file}.rs"))))
             .collect();
         let [owner] = owners.as_slice() else { panic!("no bench prints the row {figure:?} with {aim:?}: {owners:?}") };
         measured.push((*owner).clone());
     }
     for (name, file) in &listed {
-        for aim in aims(&read(&format!("tests/benches/house/figures/{file}.rs"))) {
+        for aim in aims(&read(&format!("tests/benches/cashier/figures/{file}.rs"))) {
             let has_row = measured.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
             assert!(has_row, "a figure of {name}, whose aim is {aim}, is not in docs/measured.md");
         }
@@ -118,7 +118,7 @@ fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     measured.dedup();
     let order: Vec<String> = listed.drain(..).map(|(_, file)| file).collect();
     assert_eq!(measured, order, "the rows of docs/measured.md are those of the bench, in its order");
-    assert!(text.contains("cargo bench -p cashier-tests --bench house"), "how to measure again");
+    assert!(text.contains("cargo bench -p cashier-tests --bench cashier"), "how to measure again");
     assert!(text.contains("Measured on "), "the machine is named");
 }
 
