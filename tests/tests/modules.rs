@@ -14,14 +14,14 @@ use cashier_host::plugins::{LoadOutcome, LoadReport};
 use cashier_host::ports::{Clock, Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
 use cashier_provider_sdk as sdk;
 use cashier_provider_sdk::host::ModuleV1;
-use cashier_tests::modules::{NOW, Workshop, config, echo_notice, module_file, money, order, question};
+use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, module_file, money, order, payment_query};
 use cashier_tests::waiting::skipped;
 use serde_json::json;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
 
-fn two_good_modules() -> Workshop {
-    Workshop::open(PROBE, "[[module]]\nname = \"echo\"\nbrands = [\"acme\"]\n[[module]]\nname = \"panics\"\n")
+fn two_good_modules() -> PluginHost {
+    PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nbrands = [\"acme\"]\n[[module]]\nname = \"panics\"\n")
 }
 
 async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
@@ -76,10 +76,10 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
     assert_eq!((first.receiver().config_id.0, second.receiver().config_id.0), (1, 2));
     assert_eq!(*first.receiver().module_hash, *shop.line("echo").sha256);
 
-    let cancelled = first.cancel(Durable::assertion(question(1))).await;
+    let cancelled = first.cancel(Durable::assertion(payment_query(1))).await;
     let QueryAnswer::Stated(update) = cancelled else { panic!("{cancelled:?}") };
     assert_eq!(update.status, ProviderStatus::Cancelled);
-    assert_eq!(first.advance(Durable::assertion(question(1))).await, QueryAnswer::Unsupported);
+    assert_eq!(first.advance(Durable::assertion(payment_query(1))).await, QueryAnswer::Unsupported);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
         (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
         (built("panics_in_descriptor"), "panics_in_descriptor", "the module panicked in descriptor at "),
         (format!("{}\nsha256 = \"{}\"", built("sleeps"), "0".repeat(64)), "sleeps", "its SHA-256 is "),
-        (here("other"), "other", "its provider code \"echo\" is already served by module \"echo\""),
+        (here("other"), "other", "its provider code \"echo\" is already process by module \"echo\""),
         (
             format!("{}\nisolation = \"worker\"", built("panics")),
             "panics",
@@ -115,7 +115,7 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
     ];
     let mut text = "[[module]]\nname = \"echo\"\n".to_owned();
     text.extend(table.iter().map(|(entry, ..)| format!("[[module]]\n{entry}\n")));
-    let shop = Workshop::open_in(room, PROBE, &text);
+    let shop = PluginHost::open_in(room, PROBE, &text);
     assert!(shop.line("echo").available);
     for (_, name, reason) in &table {
         let line = shop.line(name);
@@ -134,7 +134,7 @@ fn a_foreign_library_is_told_from_a_module() {
             skipped(&format!("no {name} where it was looked for"));
             continue;
         };
-        let shop = Workshop::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
+        let shop = PluginHost::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
         let stem = name.rsplit_once('.').unwrap().0;
         let reason = shop.line(stem).failure_reason;
         let expected = "it is a library but not a provider module: it has no symbol cashier_provider_contract_version";
@@ -180,9 +180,9 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_no_other_module_notic
     for entry in ["query_status", "advance_payment", "cancel_payment"] {
         let gateway = shop.gateway(&panics_in(entry)).await;
         let answer = match entry {
-            "query_status" => gateway.query(question(1)).await,
-            "advance_payment" => gateway.advance(Durable::assertion(question(1))).await,
-            _ => gateway.cancel(Durable::assertion(question(1))).await,
+            "query_status" => gateway.query(payment_query(1)).await,
+            "advance_payment" => gateway.advance(Durable::assertion(payment_query(1))).await,
+            _ => gateway.cancel(Durable::assertion(payment_query(1))).await,
         };
         let QueryAnswer::NoAnswer(reason) = answer else { panic!("it panicked in {entry}") };
         panicked(entry, &reason);
@@ -270,7 +270,7 @@ async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
         matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Verified { .. })
     };
     assert!(genuine("whsec_1_canary").await && genuine("whsec_before").await && !genuine("whsec_long_ago").await);
-    shop.clock.forward(100);
+    shop.clock.advance_seconds(100);
     assert_eq!(shop.clock.now(), UnixTime(NOW + 100));
     assert!(!genuine("whsec_before").await && genuine("whsec_1_canary").await);
 }
@@ -281,7 +281,7 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
     let (file, mut bytes) = (room.path().join("echo.so"), fs::read(module_file("echo")).unwrap());
     fs::write(&file, &bytes).unwrap();
     let text = "[[module]]\nfile = \"echo.so\"\n";
-    let shop = Workshop::open_in(room, PROBE, text);
+    let shop = PluginHost::open_in(room, PROBE, text);
     let outcome = |reports: Vec<LoadReport>| {
         let [report] = <[_; 1]>::try_from(reports).unwrap();
         (report.generation, report.outcome)
@@ -322,7 +322,7 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
 
 #[test]
 fn a_module_that_is_switched_off_is_loaded_for_old_payments_alone() {
-    let shop = Workshop::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
+    let shop = PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
     let line = shop.line("echo");
     let reason = "plugins.toml disables it; it only receives updates of earlier payments";
     assert_eq!((&*line.code, line.available, &*line.failure_reason), ("echo", false, reason));

@@ -10,7 +10,7 @@ use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
 use cashier_host::ports::{Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
-use cashier_tests::modules::{NOW, Workshop, config, echo_notice, order, question};
+use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, order, payment_query};
 use serde_json::json;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
@@ -20,11 +20,11 @@ async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
 }
 
 /// A sleeping module, with 250 ms for each call.
-fn sleeping(shop_limits: &str) -> Workshop {
+fn sleeping(shop_limits: &str) -> PluginHost {
     let text = format!(
         "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 250{shop_limits} }}\n[[module]]\nname = \"echo\"\n"
     );
-    Workshop::open(PROBE, &text)
+    PluginHost::open(PROBE, &text)
 }
 
 fn sleeps_in(entry: &str, sleep_ms: u64) -> ProviderConfig {
@@ -47,7 +47,7 @@ async fn a_call_that_does_not_return_is_left_behind_three_times_and_no_other_mod
     }
     let gone = "the module is unavailable: too many of its calls never returned";
     assert_eq!(create(&stuck).await, CreateEnding::NeverSent { reason: gone.into() });
-    assert_eq!(stuck.query(question(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
+    assert_eq!(stuck.query(payment_query(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
     assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
     assert_eq!(shop.line("echo").health, ModuleHealth::Ok);
 }
@@ -56,14 +56,14 @@ async fn a_call_that_does_not_return_is_left_behind_three_times_and_no_other_mod
 async fn calls_behind_a_stuck_one_are_served_by_the_next_thread() {
     let shop = sleeping("");
     let gateway = shop.gateway(&sleeps_in("query_status", FOR_EVER_MS)).await;
-    let (stuck, behind) = tokio::join!(gateway.query(question(1)), async {
+    let (stuck, behind) = tokio::join!(gateway.query(payment_query(1)), async {
         tokio::time::sleep(Duration::from_millis(25)).await;
         create(&gateway).await
     });
     assert_eq!(stuck, QueryAnswer::NoAnswer("the module did not return from a call in time".to_owned()));
     let overloaded = "the module is overloaded: too many calls wait for it";
-    let served = behind == CreateEnding::Accepted(NextAction::Wait);
-    assert!(served || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");
+    let process = behind == CreateEnding::Accepted(NextAction::Wait);
+    assert!(process || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");
     assert_eq!(create(&gateway).await, CreateEnding::Accepted(NextAction::Wait));
 }
 
@@ -109,7 +109,7 @@ async fn an_instance_that_never_lets_go_costs_its_gateway_one_call_and_is_told()
     let replaced = vec![ReplacedSecret { secret: Secret::new("whsec_before"), until: UnixTime(NOW + 100) }];
     let config = ProviderConfig { replaced_webhook_secrets: replaced, ..sleeps_in("drop", FOR_EVER_MS) };
     let gateway = shop.gateway(&config).await;
-    shop.clock.forward(100);
+    shop.clock.advance_seconds(100);
     // The instance that knows the replaced secret is let go, and does not return.
     let notice = echo_notice("", &json!({}));
     let first = gateway.verify(&notice, true).await;

@@ -88,7 +88,11 @@ impl PluginsToml {
         Self::parse(&text, home, folders).map_err(|reason| format!("{}: {reason}", path.display()))
     }
 
-    fn parse(text: &str, home: &Path, folders: &[PathBuf]) -> Result<Self, String> {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// As [`PluginsToml::read`], without the path.
+    pub fn parse(text: &str, home: &Path, folders: &[PathBuf]) -> Result<Self, String> {
         let file: FileToml = toml::from_str(text).map_err(|error| located(text, &error))?;
         if file.module.len() > MODULES_MAX {
             return Err(format!("{} modules are listed, at most {MODULES_MAX} may be", file.module.len()));
