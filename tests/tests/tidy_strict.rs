@@ -15,6 +15,7 @@ mod circles;
 #[path = "tidy/modules.rs"]
 mod modules;
 #[path = "tidy/paths.rs"]
+#[allow(dead_code, reason = "shared with the tidy tests of the other file")]
 mod paths;
 #[path = "tidy/source.rs"]
 #[allow(dead_code, reason = "shared with the tidy tests of the other file")]

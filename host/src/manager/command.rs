@@ -1,5 +1,5 @@
-//! What a command is: its published name, who may use it, and what it does. A further one is a constant in the file of
-//! its noun and a line in the table.
+//! A manager command: its published name, the roles that may use it, and its function. A new one is a constant in the file
+//! of its noun and a line in `COMMANDS`.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ pub struct Command {
     /// The published name.
     pub name: &'static str,
     pub may: fn(Role) -> bool,
-    /// Gives the answer's `data` as JSON.
-    pub run: fn(Call) -> BoxFuture<'static, Result<Vec<u8>, Refusal>>,
+    /// Returns the answer's `data` as JSON.
+    pub run: fn(CommandCall) -> BoxFuture<'static, Result<Vec<u8>, Refusal>>,
 }
 
-/// One use of a command.
-pub struct Call {
+/// One call of a command.
+pub struct CommandCall {
     pub cashier: Arc<Cashier>,
     pub session: ManagerSession,
-    /// The request's `data`, JSON as it was sent.
+    /// The request's `data`: JSON as received.
     pub data: Box<str>,
     pub context: RequestContext,
 }
 
-impl Call {
-    /// The id that is the whole request of a `Get…` command.
+impl CommandCall {
+    /// The id, which is the only field of a `Get…` request.
     pub fn id(&self) -> Result<u64, Refusal> {
         let mut fields = Fields::parse(self.data.as_bytes(), "data")?;
         let id = fields.id("id").ok().flatten().filter(|id| (1..=ID_MAX).contains(id));

@@ -1,5 +1,5 @@
-//! Commands about provider configs. A session of one brand sees its own rows, and the rows of every brand without their
-//! credentials; those are blanked before the filter looks, so that no filter can guess them.
+//! Commands about provider configs. A session of one brand sees its own rows, and the rows that serve every brand without
+//! their credentials; those are removed before the filter runs, so that no filter can be used to guess them.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::Role;
 
 use crate::flows::configure;
-use crate::manager::command::{Call, Command};
+use crate::manager::command::{Command, CommandCall};
 use crate::manager::module;
 use crate::snapshot::Snapshot;
 use crate::wire::filter::Parameters;
@@ -44,10 +44,10 @@ pub const DELETE: Command = Command {
     run: |call| Box::pin(delete(call)),
 };
 
-fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
+fn providers(call: &CommandCall) -> Result<Vec<u8>, Refusal> {
     let snapshot = call.cashier.snapshot();
     let page = page(call, &snapshot)?;
-    // Request anew: how a module fares changes between two snapshots.
+    // Read now: a module's health changes between two snapshots.
     let catalog = call.cashier.modules.catalog();
     let lines = module::visible(&catalog, &call.session);
     let mut out = Vec::with_capacity(1024);
@@ -61,7 +61,7 @@ fn providers(call: &Call) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
+fn list(call: &CommandCall) -> Result<Vec<u8>, Refusal> {
     let snapshot = call.cashier.snapshot();
     let page = page(call, &snapshot)?;
     let mut out = Vec::with_capacity(1024);
@@ -71,9 +71,9 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-fn page<'p>(call: &Call, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
+fn page<'p>(call: &CommandCall, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
-    let seen = snapshot.configs().filter_map(|served| {
+    let visible = snapshot.configs().filter_map(|served| {
         let row = &*served.config;
         if call.session.sees(&row.brand) {
             Some(Cow::Borrowed(row))
@@ -83,10 +83,10 @@ fn page<'p>(call: &Call, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, Provider
             None
         }
     });
-    Ok(filter.page(seen))
+    Ok(filter.page(visible))
 }
 
-async fn add(call: Call) -> Result<Vec<u8>, Refusal> {
+async fn add(call: CommandCall) -> Result<Vec<u8>, Refusal> {
     let edit = config::read(call.data.as_bytes())?;
     if edit.target().is_some() {
         return Err(Refusal::invalid("id is not a field of this request"));
@@ -94,13 +94,13 @@ async fn add(call: Call) -> Result<Vec<u8>, Refusal> {
     save(call, edit).await
 }
 
-/// Without an id it creates, which is the published older form.
-async fn update(call: Call) -> Result<Vec<u8>, Refusal> {
+/// Without an id it creates a config, which is the older published form.
+async fn update(call: CommandCall) -> Result<Vec<u8>, Refusal> {
     let edit = config::read(call.data.as_bytes())?;
     save(call, edit).await
 }
 
-async fn save(call: Call, edit: ConfigEdit) -> Result<Vec<u8>, Refusal> {
+async fn save(call: CommandCall, edit: ConfigEdit) -> Result<Vec<u8>, Refusal> {
     let saved = configure::save_config(&call.cashier, call.session, edit, call.context).await?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
@@ -109,8 +109,8 @@ async fn save(call: Call, edit: ConfigEdit) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-/// Disables; the record stays, because old money rests on it.
-async fn delete(call: Call) -> Result<Vec<u8>, Refusal> {
+/// Disables the config; its row stays, because earlier transactions refer to it.
+async fn delete(call: CommandCall) -> Result<Vec<u8>, Refusal> {
     let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), enabled: Some(false), ..ConfigEdit::default() };
     configure::save_config(&call.cashier, call.session, edit, call.context).await?;
     Ok(br#"{"data":"OK"}"#.to_vec())

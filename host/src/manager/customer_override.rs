@@ -1,4 +1,4 @@
-//! Commands about customer overrides: one, the table of many, and the edit that the published page shows.
+//! Commands about customer overrides: one, the table of many, and the published edit.
 
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::OverrideId;
@@ -6,7 +6,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 
 use crate::flows::configure;
-use crate::manager::command::{Call, Command};
+use crate::manager::command::{Command, CommandCall};
 use crate::wire::customer_override::{self, FIELDS};
 use crate::wire::filter::Parameters;
 use crate::wire::write;
@@ -29,7 +29,7 @@ pub const UPDATE: Command = Command {
     run: |call| Box::pin(update(call)),
 };
 
-fn get(call: &Call) -> Result<Vec<u8>, Refusal> {
+fn get(call: &CommandCall) -> Result<Vec<u8>, Refusal> {
     let snapshot = call.cashier.snapshot();
     let found = snapshot.customer_override(OverrideId(call.id()?)).filter(|row| call.session.sees(&row.brand));
     match found {
@@ -38,12 +38,12 @@ fn get(call: &Call) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// In table form, as its published page says: a structure and rows of values in that order.
-fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
+/// In the published table form: a structure and rows of values in that order.
+fn list(call: &CommandCall) -> Result<Vec<u8>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
     let snapshot = call.cashier.snapshot();
-    let seen = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
-    let page = filter.page(seen);
+    let visible = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
+    let page = filter.page(visible);
     let mut out = Vec::with_capacity(512 + page.rows.len() * 160);
     write::object(&mut out, |fields| {
         fields
@@ -54,7 +54,7 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-async fn update(call: Call) -> Result<Vec<u8>, Refusal> {
+async fn update(call: CommandCall) -> Result<Vec<u8>, Refusal> {
     let edit = customer_override::read(call.data.as_bytes())?;
     let saved = configure::save_override(&call.cashier, call.session, edit, call.context).await?;
     Ok(shown(&saved))

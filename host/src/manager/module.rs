@@ -1,9 +1,9 @@
-//! Commands about payment modules, and the catalog's lines as `MngGetCashierProviders` shows them.
+//! Commands about payment modules, and the catalog lines that `MngGetCashierProviders` lists.
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 
-use crate::manager::command::{Call, Command};
+use crate::manager::command::{Command, CommandCall};
 use crate::ports::CatalogLine;
 use crate::wire::read::Fields;
 use crate::wire::write::{self, Object};
@@ -14,13 +14,13 @@ pub const LIST: Command = Command {
     run: |call| Box::pin(async move { list(&call) }),
 };
 
-/// Modules are the whole server's, so this is for sessions that are not scoped to a brand.
-fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
+/// Modules belong to the whole server, so this needs a session that is not scoped to a brand.
+fn list(call: &CommandCall) -> Result<Vec<u8>, Refusal> {
     Fields::parse(call.data.as_bytes(), "data")?.finish()?;
     if call.session.brand().is_some() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "module commands are for sessions of every brand"));
     }
-    // Request anew: how a module fares changes between two snapshots.
+    // Read now: a module's health changes between two snapshots.
     let lines = call.cashier.modules.catalog();
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
@@ -29,7 +29,7 @@ fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-/// The lines that exist for a session: a brand's manager sees what may serve the brand, and not where it lies.
+/// The lines that a session may see: with a brand, the modules that may serve it, without their paths.
 pub(super) fn visible(catalog: &[CatalogLine], session: &ManagerSession) -> Vec<CatalogLine> {
     let Some(brand) = session.brand() else { return catalog.to_vec() };
     let serves = |line: &&CatalogLine| line.brands.as_ref().is_none_or(|brands| brands.iter().any(|b| **b == *brand));
@@ -40,14 +40,14 @@ fn write(out: &mut Vec<u8>, line: &CatalogLine) {
     write::object(out, |fields| write_fields(fields, line));
 }
 
-/// The line with what is known of it while it runs.
+/// The line with its runtime state.
 pub(super) fn write_runtime(out: &mut Vec<u8>, line: &CatalogLine) {
     write::object(out, |fields| {
         write_fields(fields, line);
         fields
             .number("generation", line.generation.into())
             .text("isolation", &line.isolation)
-            .text("health", &line.health);
+            .text("health", line.health.word());
     });
 }
 

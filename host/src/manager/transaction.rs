@@ -6,7 +6,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::Role;
 
 use crate::flows::transactions;
-use crate::manager::command::{Call, Command};
+use crate::manager::command::{Command, CommandCall};
 use crate::wire::filter::Parameters;
 use crate::wire::transaction::{TABLE, View};
 use crate::wire::{operation, transaction, write};
@@ -20,7 +20,7 @@ pub const LIST: Command = Command {
     run: |call| Box::pin(list(call)),
 };
 
-async fn get(call: Call) -> Result<Vec<u8>, Refusal> {
+async fn get(call: CommandCall) -> Result<Vec<u8>, Refusal> {
     let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |fields| {
@@ -33,7 +33,7 @@ async fn get(call: Call) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-async fn list(call: Call) -> Result<Vec<u8>, Refusal> {
+async fn list(call: CommandCall) -> Result<Vec<u8>, Refusal> {
     let filter = Parameters::from_json(call.data.as_bytes())?.into_filter()?;
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
     let page = transactions::list(&call.cashier, &scope, &filter).await?;

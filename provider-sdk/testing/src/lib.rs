@@ -1,12 +1,12 @@
-//! The questions every provider must answer well, run with one line in `tests/conformance.rs`.
-//! Everything goes through the real border and its guard; nothing here is linked into a module.
+//! The conformance tests that every provider must pass, run with one line in `tests/conformance.rs`.
+//! All calls go through the real ABI and its guard. Nothing here is linked into a module.
 //!
 //! ```ignore
 //! cashier_provider_testing::conformance!(cashier_provider_acme::Acme, harness::harness);
 //! ```
 //!
-//! The harness is the little that the kit cannot know: a valid configuration, genuine notices and
-//! how to sign them, and the replies with which a payment is created.
+//! The harness is what these tests cannot know: a valid config, sample webhooks and how to sign them, and the replies
+//! that create a payment.
 
 pub mod calls;
 pub mod cases;
@@ -18,53 +18,54 @@ mod rendering;
 pub mod secrets;
 
 pub use harness::{
-    CANARY_CHARS_MIN, Complaint, Harness, SigningSecret, sample_order, sample_payment, sample_refund, sign_stamped,
+    CANARY_CHARS_MIN, ConformanceError, Harness, SigningSecret, sample_order, sample_payment, sample_refund,
+    sign_timestamped,
 };
 
-/// Writes one test for each question; `$harness` is a function that gives the [`Harness`].
+/// Expands to one test per check; `$harness` is a function that returns the [`Harness`].
 #[macro_export]
 macro_rules! conformance {
     ($provider:ty, $harness:expr) => {
         $crate::conformance! { @tests $provider, $harness,
             calls::the_descriptor_is_complete,
             calls::the_configuration_is_accepted,
-            calls::a_payment_is_created_with_the_canned_replies,
-            calls::requests_go_where_the_descriptor_says,
-            calls::a_request_that_creates_carries_key_and_reference,
-            calls::an_answer_that_cannot_be_read_leaves_the_outcome_unknown,
-            calls::what_is_not_offered_is_unsupported,
+            calls::the_canned_replies_create_a_payment,
+            calls::requests_go_only_to_declared_hosts,
+            calls::a_creating_request_carries_key_and_reference,
+            calls::an_unreadable_reply_leaves_the_outcome_unknown,
+            calls::an_undeclared_capability_is_unsupported,
             calls::equal_inputs_give_equal_outputs,
-            notices::a_genuine_notice_is_genuine,
-            notices::a_replaced_secret_still_verifies,
-            notices::without_a_secret_nobody_can_tell,
-            notices::an_unsigned_notice_is_not_genuine,
-            notices::a_notice_signed_by_another_is_not_genuine,
-            notices::a_notice_cut_short_is_not_genuine,
-            notices::an_edited_notice_is_not_genuine,
-            notices::a_notice_written_anew_is_not_genuine,
-            notices::a_notice_out_of_time_is_not_genuine,
-            hostile::no_bytes_in_a_notice_panic,
-            hostile::no_value_in_a_signed_notice_panics,
-            hostile::no_reply_panics,
-            secrets::no_secret_is_told,
+            notices::a_signed_notice_is_verified,
+            notices::a_previous_secret_still_verifies,
+            notices::a_notice_is_undetermined_without_a_secret,
+            notices::an_unsigned_notice_is_rejected,
+            notices::a_notice_signed_with_another_secret_is_rejected,
+            notices::a_truncated_notice_is_rejected,
+            notices::a_modified_notice_is_rejected,
+            notices::a_reserialized_notice_is_rejected,
+            notices::a_notice_outside_the_time_tolerance_is_rejected,
+            hostile::random_notice_bytes_never_panic,
+            hostile::mutated_signed_notices_never_panic,
+            hostile::mutated_and_random_replies_never_panic,
+            secrets::no_secret_leaks,
         }
     };
-    (@tests $provider:ty, $harness:expr, $($room:ident :: $question:ident,)*) => {
+    (@tests $provider:ty, $harness:expr, $($module:ident :: $check:ident,)*) => {
         $(
             #[test]
-            fn $question() -> Result<(), $crate::Complaint> {
-                $crate::$room::$question::<$provider>(&$harness())
+            fn $check() -> Result<(), $crate::ConformanceError> {
+                $crate::$module::$check::<$provider>(&$harness())
             }
         )*
     };
 }
 
-/// Writes one test that runs every file of a folder of cases; see the module `cases`.
+/// Expands to one test that runs every file of a folder of cases; see the module `cases`.
 #[macro_export]
 macro_rules! cases {
     ($provider:ty, $harness:expr, $folder:expr) => {
         #[test]
-        fn every_case_gives_what_it_says() -> Result<(), $crate::Complaint> {
+        fn every_case_returns_what_it_expects() -> Result<(), $crate::ConformanceError> {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder);
             $crate::cases::run::<$provider>(&$harness(), std::path::Path::new(folder))
         }

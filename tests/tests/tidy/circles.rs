@@ -52,7 +52,7 @@ fn arrows(all: &Crate) -> Arrows {
     let mut arrows = Arrows::new();
     for (file, (_, names)) in all.files.iter().enumerate() {
         let own = all.module_of_file(file);
-        let bare: BTreeSet<&str> = names.bare.iter().map(|(_, name)| name.as_str()).collect();
+        let bare: BTreeSet<&str> = names.bare.iter().map(String::as_str).collect();
         let begins: BTreeSet<&str> =
             names.paths.iter().filter(|path| path.kind == Kind::InPlace).map(|path| path.steps[0].as_str()).collect();
         let mut add = |module: &[String], steps: &[String], may_be_a_child: bool| {

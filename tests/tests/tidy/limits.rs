@@ -32,32 +32,31 @@ const FIELDS: [(&str, &str, &str); 4] = [
     ),
     ("host/src/plugins/limits.rs", "exchange: Duration::from_secs(30),", "the same"),
     (
-        "host/src/plugins/egress/http_client.rs",
+        "host/src/plugins/egress/http_client/dial.rs",
         "Self { connect_deadline: ",
         "a field with its reason that a test may set",
     ),
     (
         "host/src/plugins/calling/reply_cache.rs",
-        "let fresh = || Slot { errand: Arc::new(Semaphore::new(1))",
+        "let empty = || CacheSlot { fetch: Arc::new(Semaphore::new(1))",
         "one holder: a lock, not a limit",
     ),
 ];
 
 #[test]
 fn every_bound_of_a_queue_a_body_or_a_wait_is_a_named_constant() {
-    let mut breaches = Vec::new();
-    let mut fields = Vec::new();
+    let (mut found, mut fields) = (Vec::new(), Vec::new());
     for folder in ["host/src", "host/core/src", "provider-sdk/src", "providers/sandbox/src", "providers/stripe/src"] {
         for file in product(folder) {
             for (at, line) in nameless_bounds(&file) {
                 match FIELDS.iter().find(|(path, field, _)| file.path == *path && line.trim().starts_with(field)) {
                     Some(field) => fields.push(*field),
-                    None => breaches.push(format!("{}:{at}: {}", file.path, line.trim())),
+                    None => found.push(format!("{}:{at}: {}", file.path, line.trim())),
                 }
             }
         }
     }
-    holds("a bound has no name and no reason", &breaches);
+    holds("a bound has no name and no reason", &found);
     assert_eq!(fields.len(), FIELDS.len(), "each of them is there: {fields:?}");
 }
 
@@ -85,7 +84,7 @@ fn nameless_bounds(file: &Source) -> Vec<(usize, &str)> {
 }
 
 #[test]
-fn a_bound_without_a_name_is_seen() {
+fn a_planted_bound_without_a_name_is_found() {
     let table = [
         ("let (a, b) = mpsc::channel(64);", true),
         ("let (a, b) = mpsc::channel(QUEUE_MAX);", false),
@@ -100,9 +99,7 @@ fn a_bound_without_a_name_is_seen() {
         ("Limited::new(body, ANSWER_BYTES_MAX)", false),
     ];
     for (line, expected) in table {
-        let code = vec![(1, line.to_owned())];
-        let file = Source { path: String::new(), code, texts: Vec::new(), whole: String::new() };
-        assert_eq!(!nameless_bounds(&file).is_empty(), expected, "{line}");
+        assert_eq!(!nameless_bounds(&Source::of("a.rs", line)).is_empty(), expected, "{line}");
     }
 }
 
@@ -111,20 +108,30 @@ const UNBOUNDED: [&str; 1] = ["host/src/trading/embedded.rs"];
 
 #[test]
 fn no_queue_is_endless() {
-    let files = ["host/src", "host/core/src", "provider-sdk/src"].into_iter().flat_map(product);
-    let endless = files.filter(|file| file.code.iter().any(|(_, line)| line.contains("unbounded_channel")));
-    let found: Vec<String> = endless.map(|file| file.path).collect();
-    assert_eq!(found, UNBOUNDED);
-    let trading = product("host/src/trading");
-    let desk = trading.iter().find(|file| file.path == UNBOUNDED[0]).expect("the embedded trading server");
-    let bounded = |word: &str| desk.code.iter().any(|(_, line)| line.contains(word));
+    let files: Vec<Source> = ["host/src", "host/core/src", "provider-sdk/src"].into_iter().flat_map(product).collect();
+    assert_eq!(endless(&files), UNBOUNDED);
+    let trading = files.iter().find(|file| file.path == UNBOUNDED[0]).expect("the embedded trading server");
+    let bounded = |word: &str| trading.code.iter().any(|(_, line)| line.contains(word));
     assert!(bounded("Semaphore::new(QUEUE_MAX)") && bounded("const QUEUE_MAX"), "its jobs wait for a place");
+}
+
+fn endless(files: &[Source]) -> Vec<&str> {
+    let has = |file: &&Source| file.code.iter().any(|(_, line)| line.contains("unbounded_channel"));
+    files.iter().filter(has).map(|file| file.path.as_str()).collect()
 }
 
 #[test]
 fn every_limit_says_why_it_is_what_it_is() {
-    let (mut silent, mut counted) = (Vec::new(), 0);
-    for file in ["host/src", "host/core/src"].into_iter().flat_map(product) {
+    let files: Vec<Source> = ["host/src", "host/core/src"].into_iter().flat_map(product).collect();
+    let (without_reason, counted) = limits_without_reason(&files);
+    holds("a limit without its reason", &without_reason);
+    assert!(counted > 60, "the limits are found: {counted}");
+}
+
+/// Limits that no comment explains, and how many limits there are.
+fn limits_without_reason(files: &[Source]) -> (Vec<String>, usize) {
+    let (mut found, mut counted) = (Vec::new(), 0);
+    for file in files {
         let lines: Vec<&str> = file.whole.lines().collect();
         for (at, line) in file.code.iter().filter(|(_, line)| is_limit(line)) {
             counted += 1;
@@ -134,17 +141,15 @@ fn every_limit_says_why_it_is_what_it_is() {
             let above = before
                 .map(|line| line.trim())
                 .find(|line| !is_limit(line) && !line.starts_with("#[") && !line.contains("fn "));
-            let said = lines[at - 1].contains("// ") || above.is_some_and(|line| line.starts_with("//"));
-            if !said {
-                silent.push(format!("{}:{at}: {}", file.path, line.trim()));
+            if !lines[at - 1].contains("// ") && !above.is_some_and(|line| line.starts_with("//")) {
+                found.push(format!("{}:{at}: {}", file.path, line.trim()));
             }
         }
     }
-    holds("a limit without its reason", &silent);
-    assert!(counted > 60, "the limits are found: {counted}");
+    (found, counted)
 }
 
-/// A constant whose name says that it bounds something.
+/// A constant whose name states that it bounds something.
 fn is_limit(line: &str) -> bool {
     let Some((_, declared)) = line.split_once("const ") else { return false };
     let name = declared.split(':').next().unwrap_or_default();
@@ -160,21 +165,33 @@ const STATUSES: [&str; 19] = [
 
 #[test]
 fn published_statuses_are_written_once_in_the_core() {
-    let mut breaches = Vec::new();
-    for room in ["host/src/wire", "host/src/manager", "host/src/flows", "host/src/ledger", "host/src/strand"] {
-        for file in product(room) {
-            for (at, line) in &file.code {
-                let words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-                let named = line.contains("const ");
-                if !named
-                    && words
-                        .into_iter()
-                        .any(|word| STATUSES.contains(&word.trim_end_matches("u16").trim_end_matches('_')))
-                {
-                    breaches.push(format!("{}:{at}: {}", file.path, line.trim()));
-                }
+    let layers = ["host/src/wire", "host/src/manager", "host/src/flows", "host/src/ledger", "host/src/strand"];
+    let files: Vec<Source> = layers.into_iter().flat_map(product).collect();
+    holds("a status stands as a bare number", &bare_statuses(&files));
+}
+
+fn bare_statuses(files: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files {
+        for (at, line) in file.code.iter().filter(|(_, line)| !line.contains("const ")) {
+            let words = line.split(|character: char| !character.is_alphanumeric() && character != '_');
+            let mut numbers = words.map(|word| word.trim_end_matches("u16").trim_end_matches('_'));
+            if numbers.any(|number| STATUSES.contains(&number)) {
+                found.push(format!("{}:{at}: {}", file.path, line.trim()));
             }
         }
     }
-    holds("a status stands as a bare number", &breaches);
+    found
+}
+
+#[test]
+fn a_planted_limit_queue_or_status_is_found() {
+    let limits = "const QUEUE_MAX: usize = 8;\n/// A reason.\nconst ROWS_MAX: usize = 9;\nconst PAGE_MAX: u8 = 1;\n\nfn f() {}\nconst LAST_WAIT: u8 = 2; // a reason\n";
+    let (found, counted) = limits_without_reason(&[Source::of("a.rs", limits)]);
+    assert_eq!((found, counted), (vec!["a.rs:1: const QUEUE_MAX: usize = 8;".to_owned()], 4));
+    let queues = [Source::of("a.rs", "mpsc::unbounded_channel()"), Source::of("b.rs", "mpsc::channel(QUEUE_MAX)")];
+    assert_eq!(endless(&queues), ["a.rs"]);
+    let statuses = "reply(404);\nreply(404_u16);\nreply(\"404\");\nconst NOT_FOUND: u16 = 404;\nlet row_404 = 4040;\n";
+    let found = bare_statuses(&[Source::of("a.rs", statuses)]);
+    assert_eq!(found, ["a.rs:1: reply(404);", "a.rs:2: reply(404_u16);"]);
 }

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
 
 #[derive(Clone, Debug)]
 pub(crate) struct WrittenPath {
+    pub(crate) line: usize,
     /// The inline modules of the file around it.
     pub(crate) inside: Vec<String>,
     /// Its steps as written, `crate`, `self` and `super` included; a glob ends in `*`.
@@ -31,7 +32,7 @@ pub(crate) struct WrittenPath {
 pub(crate) struct Names {
     pub(crate) paths: Vec<WrittenPath>,
     /// Names that stand alone, outside imports.
-    pub(crate) bare: Vec<(usize, String)>,
+    pub(crate) bare: Vec<String>,
     /// Names that the file declares, with the inline modules around each.
     pub(crate) declared: Vec<(Vec<String>, String)>,
     /// Modules declared inside the file.
@@ -63,14 +64,16 @@ pub(crate) fn names(file: &Source) -> Names {
             }
             "use" if [";", "{", "}", "]", ")", "pub"].contains(&before) => {
                 let kind = if before == "pub" || before == ")" { Kind::ReExport } else { Kind::Import };
-                let mut group = Group { tokens: &tokens, inside: &inside, kind, found: &mut found.paths };
+                let mut group = Group { tokens: &tokens, line, inside: &inside, kind, found: &mut found.paths };
                 at = group.tree(at + 1, Vec::new());
                 continue;
             }
-            declaration if DECLARATIONS.contains(&declaration) && is_name(word(at + 1)) => {
-                if depth == opened.last().map_or(0, |depth| depth + 1) {
-                    found.declared.push((inside.clone(), word(at + 1).to_owned()));
-                }
+            declaration
+                if DECLARATIONS.contains(&declaration)
+                    && is_name(word(at + 1))
+                    && depth == opened.last().map_or(0, |depth| depth + 1) =>
+            {
+                found.declared.push((inside.clone(), word(at + 1).to_owned()));
             }
             "macro_rules" => found.declared.push((inside.clone(), word(at + 2).to_owned())),
             name if is_name(name) && !["::", ".", "in"].contains(&before) => {
@@ -81,9 +84,9 @@ pub(crate) fn names(file: &Source) -> Names {
                 }
                 if steps.len() > 1 {
                     let (inside, kind) = (inside.clone(), Kind::InPlace);
-                    found.paths.push(WrittenPath { inside, steps, alias: None, kind });
+                    found.paths.push(WrittenPath { line, inside, steps, alias: None, kind });
                 } else {
-                    found.bare.push((line, name.to_owned()));
+                    found.bare.push(name.to_owned());
                 }
             }
             _ => {}
@@ -91,11 +94,11 @@ pub(crate) fn names(file: &Source) -> Names {
         at += 1;
     }
     // Paths in texts: `#[serde(with = "crate::wire::money")]`.
-    for (_, text) in &file.texts {
+    for (line, text) in &file.texts {
         let steps: Vec<String> = text.split("::").map(str::to_owned).collect();
         if steps.iter().all(|step| is_name(step)) && ["crate", "self", "super"].contains(&steps[0].as_str()) {
             let (inside, kind) = (Vec::new(), Kind::InPlace);
-            found.paths.push(WrittenPath { inside, steps, alias: None, kind });
+            found.paths.push(WrittenPath { line: *line, inside, steps, alias: None, kind });
         }
     }
     found
@@ -104,6 +107,7 @@ pub(crate) fn names(file: &Source) -> Names {
 /// One `use` statement being read.
 struct Group<'t> {
     tokens: &'t [(usize, String)],
+    line: usize,
     inside: &'t [String],
     kind: Kind,
     found: &'t mut Vec<WrittenPath>,
@@ -139,7 +143,7 @@ impl Group<'_> {
             at += 2;
         }
         let inside = self.inside.to_vec();
-        self.found.push(WrittenPath { inside, steps, alias, kind: self.kind });
+        self.found.push(WrittenPath { line: self.line, inside, steps, alias, kind: self.kind });
         at
     }
 

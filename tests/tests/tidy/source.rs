@@ -1,5 +1,5 @@
-//! The source as the walls read it: each file of the product with its code and its texts apart, comments and test modules
-//! cut away. It knows no wall.
+//! The source as the tidy tests read it: each file of the product with its code and its texts separated, comments and test
+//! modules cut away. It knows no rule.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(crate) fn read(path: &Path) -> Source {
 
 impl Source {
     pub(crate) fn of(path: &str, whole: &str) -> Self {
-        let (code, texts) = apart(before_tests(path, whole));
+        let (code, texts) = split(before_tests(path, whole));
         let code = code.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end().to_owned()));
         let code = code.filter(|(_, line)| !line.is_empty()).collect();
         Self { path: path.to_owned(), code, texts, whole: whole.to_owned() }
@@ -63,7 +63,7 @@ fn before_tests<'s>(path: &str, whole: &'s str) -> &'s str {
         let declared = whole[at..].lines().nth(1).unwrap_or_default();
         if is_for_tests && declared.ends_with("mod tests {") {
             let after = whole[at..].split_once("\n}\n").map_or("", |(_, after)| after);
-            assert_eq!(after, "", "{path}: code stands behind the test module, where no wall looks");
+            assert_eq!(after, "", "{path}: code stands behind the test module, where no rule is checked");
             return &whole[..at];
         }
         from = at + 1;
@@ -72,11 +72,11 @@ fn before_tests<'s>(path: &str, whole: &'s str) -> &'s str {
 }
 
 /// The code with empty texts and without comments, and the texts.
-fn apart(source: &str) -> (String, Vec<(usize, String)>) {
+fn split(source: &str) -> (String, Vec<(usize, String)>) {
     let (mut code, mut texts) = (String::with_capacity(source.len()), Vec::new());
     let (mut rest, mut line) = (source, 1);
-    while let Some(letter) = rest.chars().next() {
-        let (kept, taken) = if rest.starts_with("//") {
+    while let Some(first) = rest.chars().next() {
+        let (code_of, taken) = if rest.starts_with("//") {
             (String::new(), rest.find('\n').unwrap_or(rest.len()))
         } else if rest.starts_with("/*") {
             (String::new(), rest.find("*/").expect("a comment ends") + 2)
@@ -84,22 +84,22 @@ fn apart(source: &str) -> (String, Vec<(usize, String)>) {
             let inside = rest[opening..].find(&closing).expect("a text ends");
             texts.push((line, rest[opening..opening + inside].to_owned()));
             ("\"\"".to_owned(), opening + inside + closing.len())
-        } else if letter == '"' {
+        } else if first == '"' {
             let inside = end_of_text(&rest[1..]);
             texts.push((line, rest[1..=inside].to_owned()));
             ("\"\"".to_owned(), inside + 2)
-        } else if let Some(length) = letter_in_quotes(rest) {
+        } else if let Some(length) = quoted_character(rest) {
             ("' '".to_owned(), length)
         } else {
             // As far as nothing can begin that is not code.
-            let plain = rest[letter.len_utf8()..].find(['"', '\'', '/', 'r', 'b', 'c']);
-            let length = plain.map_or(rest.len(), |plain| plain + letter.len_utf8());
+            let plain = rest[first.len_utf8()..].find(['"', '\'', '/', 'r', 'b', 'c']);
+            let length = plain.map_or(rest.len(), |plain| plain + first.len_utf8());
             (rest[..length].to_owned(), length)
         };
-        code.push_str(&kept);
-        // Lines keep their numbers, whatever was cut out of them.
+        code.push_str(&code_of);
+        // Lines keep their numbers; cut lines stay as empty ones.
         let passed = rest[..taken].matches('\n').count();
-        code.push_str(&"\n".repeat(passed - kept.matches('\n').count()));
+        code.push_str(&"\n".repeat(passed - code_of.matches('\n').count()));
         line += passed;
         rest = &rest[taken..];
     }
@@ -108,31 +108,31 @@ fn apart(source: &str) -> (String, Vec<(usize, String)>) {
 
 /// The lengths of `r#"` and its kind at the beginning, and what closes it.
 fn raw_quotes(rest: &str, before: &str) -> Option<(usize, String)> {
-    let in_a_word = before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+    let in_a_word = before.ends_with(|before: char| before.is_alphanumeric() || before == '_');
     let hashes_at = ["r", "br", "cr"].into_iter().find(|opening| rest.starts_with(opening) && !in_a_word)?.len();
-    let hashes = rest[hashes_at..].chars().take_while(|letter| *letter == '#').count();
+    let hashes = rest[hashes_at..].chars().take_while(|hash| *hash == '#').count();
     rest[hashes_at + hashes..].starts_with('"').then(|| (hashes_at + hashes + 1, format!("\"{}", "#".repeat(hashes))))
 }
 
 /// Where a text ends whose opening quote is behind us.
 fn end_of_text(rest: &str) -> usize {
     let mut escaped = false;
-    let end = rest.char_indices().find(|(_, letter)| {
-        let ends = *letter == '"' && !escaped;
-        escaped = *letter == '\\' && !escaped;
+    let end = rest.char_indices().find(|(_, character)| {
+        let ends = *character == '"' && !escaped;
+        escaped = *character == '\\' && !escaped;
         ends
     });
     end.expect("a text ends").0
 }
 
-/// The length of a letter such as `'"'`; a lifetime is none.
-fn letter_in_quotes(rest: &str) -> Option<usize> {
+/// The length of a character such as `'"'`; a lifetime is none.
+fn quoted_character(rest: &str) -> Option<usize> {
     let inside = rest.strip_prefix('\'')?;
     if inside.starts_with('\\') {
         return inside[2..].find('\'').map(|end| end + 4);
     }
-    let letter = inside.chars().next()?;
-    inside[letter.len_utf8()..].starts_with('\'').then(|| letter.len_utf8() + 2)
+    let quoted = inside.chars().next()?;
+    inside[quoted.len_utf8()..].starts_with('\'').then(|| quoted.len_utf8() + 2)
 }
 
 /// Files of the product itself: neither test trees nor modules that are declared for tests alone.
@@ -174,27 +174,32 @@ pub(crate) fn crates() -> Vec<String> {
 
 /// Asserts that no code line of these files has any of the words.
 #[track_caller]
-pub(crate) fn absent(wall: &str, files: &[Source], words: &[&str]) {
-    let mut breaches = Vec::new();
+pub(crate) fn absent(rule: &str, files: &[Source], words: &[&str]) {
+    holds(rule, &words_in(files, words));
+}
+
+/// Each of the words in a code line of these files.
+pub(crate) fn words_in(files: &[Source], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
     for file in files {
         for (at, line) in &file.code {
-            for word in words.iter().filter(|word| line.contains(**word)) {
-                breaches.push(format!("{}:{at}: {word}", file.path));
-            }
+            found.extend(
+                words.iter().filter(|word| line.contains(**word)).map(|word| format!("{}:{at}: {word}", file.path)),
+            );
         }
     }
-    holds(wall, &breaches);
+    found
 }
 
 #[track_caller]
-pub(crate) fn holds(wall: &str, breaches: &[String]) {
-    assert!(breaches.is_empty(), "{wall}:\n{}", breaches.join("\n"));
+pub(crate) fn holds(rule: &str, violations: &[String]) {
+    assert!(violations.is_empty(), "{rule}:\n{}", violations.join("\n"));
 }
 
 #[test]
-fn code_and_texts_are_told_apart() {
+fn code_texts_and_comments_are_separated() {
     let source = "let a = \"x // \\\" y\"; // \"no\"\nlet b = r#\"SELECT \"1\"\"#; /* \"\n */ f('\"', b\"z\", 'a);\n";
-    let (code, texts) = apart(source);
+    let (code, texts) = split(source);
     assert_eq!(code, "let a = \"\"; \nlet b = \"\"; \n f(' ', b\"\", 'a);\n");
     let found: Vec<(usize, &str)> = texts.iter().map(|(line, text)| (*line, &**text)).collect();
     assert_eq!(found, [(1, "x // \\\" y"), (2, "SELECT \"1\""), (3, "z")]);

@@ -44,8 +44,8 @@ fn types(file: &Source) -> Vec<(usize, String)> {
     let word = |at: usize| tokens.get(at).map_or("", |(_, word)| word.as_str());
     let is_type = |at: usize| word(at).starts_with(|first: char| first.is_uppercase());
     let (mut found, mut depth, mut in_macro) = (Vec::new(), 0, false);
-    for at in 0..tokens.len() {
-        let declared = match word(at) {
+    for (at, (line, token)) in tokens.iter().enumerate() {
+        let declared = match token.as_str() {
             "{" => {
                 in_macro |= depth == 0 && at > 1 && word(at - 1) == "!" && word(at - 2) != "macro_rules";
                 depth += 1;
@@ -64,7 +64,7 @@ fn types(file: &Source) -> Vec<(usize, String)> {
         };
         let ends_like_one = declared > at || ["{", "(", ";"].contains(&word(at + 1));
         if is_type(declared) && ends_like_one {
-            found.push((tokens[at].0, word(declared).to_owned()));
+            found.push((*line, word(declared).to_owned()));
         }
     }
     found

@@ -1,7 +1,7 @@
-//! Which button of the page may be pressed when; the merchant's cancel call is one of them. Pure.
+//! Which button of the page is allowed in which status; the merchant's cancel call is one of them. Pure.
 
-use crate::life::forbidden;
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
+use crate::lifecycle::not_allowed_in_status;
 use crate::wire::{Payment, PaymentStatus};
 
 /// A button of the hosted page, or the merchant's cancel call.
@@ -12,28 +12,30 @@ pub(crate) enum Button {
     Cancel,
 }
 
-/// What a pressed button leads to.
+/// What pressing a button does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Press {
-    /// Something happens.
-    Acts,
-    /// It was so already; nothing happens again.
-    Repeats,
+pub(crate) enum ButtonEffect {
+    /// It changes the payment.
+    Applies,
+    /// The payment has that status already, so nothing changes.
+    AlreadyApplied,
 }
 
-pub(crate) fn press(payment: &Payment, button: Button) -> Result<Press, Refusal> {
+pub(crate) fn button_effect(payment: &Payment, button: Button) -> Result<ButtonEffect, ApiError> {
     match (button, payment.status) {
-        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => Ok(Press::Acts),
+        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => {
+            Ok(ButtonEffect::Applies)
+        }
         (Button::Pay, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback)
         | (Button::Decline, PaymentStatus::Failed)
-        | (Button::Cancel, PaymentStatus::Cancelled) => Ok(Press::Repeats),
-        (Button::Pay, PaymentStatus::Cancelled) => Err(forbidden(payment, "paid")),
+        | (Button::Cancel, PaymentStatus::Cancelled) => Ok(ButtonEffect::AlreadyApplied),
+        (Button::Pay, PaymentStatus::Cancelled) => Err(not_allowed_in_status(payment, "paid")),
         (
             Button::Decline,
             PaymentStatus::Cancelled | PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback,
-        ) => Err(forbidden(payment, "declined")),
+        ) => Err(not_allowed_in_status(payment, "declined")),
         (Button::Cancel, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
-            Err(forbidden(payment, "cancelled"))
+            Err(not_allowed_in_status(payment, "cancelled"))
         }
     }
 }
@@ -41,31 +43,44 @@ pub(crate) fn press(payment: &Payment, button: Button) -> Result<Press, Refusal>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::life::tests::payment;
+    use crate::lifecycle::tests::payment;
 
     #[test]
-    fn buttons() {
+    fn each_button_has_its_effect_in_each_status() {
         use PaymentStatus::*;
         let table = [
             (
                 Button::Pay,
                 [
-                    Some(Press::Acts),
-                    Some(Press::Repeats),
-                    Some(Press::Acts),
+                    Some(ButtonEffect::Applies),
+                    Some(ButtonEffect::AlreadyApplied),
+                    Some(ButtonEffect::Applies),
                     None,
-                    Some(Press::Repeats),
-                    Some(Press::Repeats),
+                    Some(ButtonEffect::AlreadyApplied),
+                    Some(ButtonEffect::AlreadyApplied),
                 ],
             ),
-            (Button::Decline, [Some(Press::Acts), None, Some(Press::Repeats), None, None, None]),
-            (Button::Cancel, [Some(Press::Acts), None, Some(Press::Acts), Some(Press::Repeats), None, None]),
+            (
+                Button::Decline,
+                [Some(ButtonEffect::Applies), None, Some(ButtonEffect::AlreadyApplied), None, None, None],
+            ),
+            (
+                Button::Cancel,
+                [
+                    Some(ButtonEffect::Applies),
+                    None,
+                    Some(ButtonEffect::Applies),
+                    Some(ButtonEffect::AlreadyApplied),
+                    None,
+                    None,
+                ],
+            ),
         ];
         for (button, expected) in table {
             for (status, expected) in
                 [Pending, Confirmed, Failed, Cancelled, Refunded, Chargeback].into_iter().zip(expected)
             {
-                assert_eq!(press(&payment(status), button).ok(), expected, "{button:?} {status:?}");
+                assert_eq!(button_effect(&payment(status), button).ok(), expected, "{button:?} {status:?}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The sandbox payment service as a program: reads the command line, says where it listens, runs until told to stop.
+//! The sandbox payment service as a program: reads the command line, prints its address, runs until a stop signal.
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cashier_sandbox_service::switch::Switch;
-use cashier_sandbox_service::{SandboxService, SandboxSettings, Secret};
+use cashier_sandbox_service::{SandboxService, SandboxSettings, ServiceSecret};
 use clap::Parser;
 
-/// A payment provider that exists only to be tried: merchant API, hosted page, signed webhooks,
-/// and a switch for everything that goes wrong. Moves no money and forgets everything when it stops.
+/// A payment provider for tests: merchant API, hosted page, signed webhooks, and a switch for every failure.
+/// Moves no money and keeps everything in memory only.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Options {
@@ -22,10 +22,10 @@ struct Options {
     /// Bearer key of the merchant and control API
     #[arg(long, env = "SANDBOX_API_KEY", hide_env_values = true, conflicts_with = "api_key_file")]
     api_key: Option<String>,
-    /// File that holds the bearer key (a line break at its end does not count)
+    /// File that holds the bearer key (a trailing line break is ignored)
     #[arg(long)]
     api_key_file: Option<PathBuf>,
-    /// File that holds the secret which signs webhooks (a line break at its end does not count)
+    /// File that holds the secret which signs webhooks (a trailing line break is ignored)
     #[arg(long)]
     webhook_secret_file: PathBuf,
     /// Name shown on the payment page
@@ -40,10 +40,10 @@ struct Options {
     /// Let webhooks go to other machines
     #[arg(long)]
     allow_remote_notify: bool,
-    /// Waits before the second, third … webhook attempt, in milliseconds
+    /// Delays before the second, third … webhook attempt, in milliseconds
     #[arg(long, value_delimiter = ',', default_value = "1000,5000,30000,120000")]
     retry_delays_ms: Vec<u64>,
-    /// A switch for every payment, such as webhook_twice or create_slow:500; may be repeated
+    /// A switch for every payment, such as webhook_twice or create_slow:500; repeatable
     #[arg(long = "default-switch", value_name = "SWITCH")]
     default_switches: Vec<Switch>,
 }
@@ -58,7 +58,7 @@ Try it:
 
   curl http://127.0.0.1:8900/_control/switches -H 'Authorization: Bearer sk_try_me'     # all switches
 
-RUST_LOG=debug shows more.";
+RUST_LOG=debug logs more.";
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     match tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed; there is nobody else to tell.
+            // Standard error may be closed; then the error cannot be reported.
             let _ = writeln!(std::io::stderr(), "cashier-sandbox-service: {error}");
             ExitCode::FAILURE
         }
@@ -81,14 +81,14 @@ fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let running = SandboxService::start(settings(options)?).await?;
     writeln!(std::io::stdout(), "listening on http://{}", running.addr())?;
-    stop_asked().await?;
+    stop_signal().await?;
     running.stop().await;
     Ok(())
 }
 
 fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {
     let api_key = match (options.api_key, options.api_key_file) {
-        (Some(key), _) => Secret::new(key),
+        (Some(key), _) => ServiceSecret::new(key),
         (None, Some(file)) => read_secret(&file)?,
         (None, None) => return Err("give --api-key, --api-key-file or SANDBOX_API_KEY".into()),
     };
@@ -104,21 +104,21 @@ fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {
     })
 }
 
-fn read_secret(file: &Path) -> Result<Secret, Box<dyn Error>> {
-    let text = std::fs::read_to_string(file).map_err(|why| format!("cannot read {}: {why}", file.display()))?;
-    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+fn read_secret(file: &Path) -> Result<ServiceSecret, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Ok(ServiceSecret::new(text.trim_end_matches(['\r', '\n'])))
 }
 
 #[cfg(unix)]
-async fn stop_asked() -> std::io::Result<()> {
+async fn stop_signal() -> std::io::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed,
+        interrupted = tokio::signal::ctrl_c() => interrupted,
         _ = terminate.recv() => Ok(()),
     }
 }
 
 #[cfg(not(unix))]
-async fn stop_asked() -> std::io::Result<()> {
+async fn stop_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }

@@ -1,11 +1,11 @@
-//! The hosted page as HTML: self-contained, no script, everything escaped. Pure; knows no HTTP.
+//! The hosted page as HTML: self-contained, no script, everything escaped. Pure; does not build HTTP responses.
 
 use std::fmt;
 
 use crate::wire::{Payment, PaymentStatus};
 
-/// Nothing is loaded from anywhere; only the style in the page itself. There is no `form-action`:
-/// browsers apply it to the redirect after the form too, which leads to the merchant.
+/// The page loads nothing; only its own inline style applies. There is no `form-action`:
+/// browsers apply it also to the redirect to the merchant after the form.
 pub(crate) const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -23,7 +23,7 @@ border:1px solid #8888;border-radius:8px;background:transparent;color:inherit;cu
 .pay{background:#0a6b3d;border-color:#0a6b3d;color:#fff;font-weight:600}\
 .note{font-size:.8rem;opacity:.7;margin:1rem 0 0}";
 
-/// The page of a payment: buttons while it waits, its result afterwards.
+/// The page of a payment: buttons while it is pending, its result afterwards.
 pub(crate) fn render(payment: &Payment, merchant: &str) -> String {
     let Payment { status, amount, currency, reference, method, description, payment_url, .. } = payment;
     let button = |action: &str, label: &str, class: &str| {
@@ -32,7 +32,7 @@ pub(crate) fn render(payment: &Payment, merchant: &str) -> String {
             Escaped(payment_url)
         )
     };
-    let (says, buttons) = match status {
+    let (status_text, buttons) = match status {
         PaymentStatus::Pending => (
             "Waiting for payment".to_owned(),
             [button("pay", "Pay", "pay"), button("decline", "Decline", ""), button("cancel", "Cancel", "")].concat(),
@@ -46,15 +46,15 @@ pub(crate) fn render(payment: &Payment, merchant: &str) -> String {
         PaymentStatus::Chargeback => ("Charged back".to_owned(), back(&payment.failure_url)),
         PaymentStatus::Cancelled => ("Cancelled".to_owned(), back(&payment.failure_url)),
     };
-    let line = |name: &str, value: &str| match value {
+    let detail = |name: &str, value: &str| match value {
         "" => String::new(),
         value => format!("<dt>{name}</dt><dd>{}</dd>", Escaped(value)),
     };
     let details = [
-        line("For", description),
-        line("Reference", reference),
-        line("Method", method),
-        format!("<dt>Status</dt><dd>{says}</dd>"),
+        detail("For", description),
+        detail("Reference", reference),
+        detail("Method", method),
+        format!("<dt>Status</dt><dd>{status_text}</dd>"),
     ]
     .concat();
     document(&format!(
@@ -64,8 +64,8 @@ pub(crate) fn render(payment: &Payment, merchant: &str) -> String {
     ))
 }
 
-/// A page that only says something.
-pub(crate) fn says(message: &str) -> String {
+/// A page with a message only.
+pub(crate) fn message_page(message: &str) -> String {
     document(&format!("<h1>{}</h1>", Escaped(message)))
 }
 
@@ -85,7 +85,7 @@ fn document(inner: &str) -> String {
     )
 }
 
-/// Text that stays text in element content and in a double-quoted attribute.
+/// Text escaped for element content and for a double-quoted attribute.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

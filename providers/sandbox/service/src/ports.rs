@@ -1,5 +1,5 @@
-//! What the service asks of the machine: the time, waiting, and random bytes.
-//! Handed in, so that a test owns all three.
+//! What the service needs from the machine: the time, waiting, and random bytes.
+//! Passed in, so that a test controls all three.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,18 +9,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 /// Time of day and waiting.
-pub trait Clock: Send + Sync + 'static {
+pub trait SandboxClock: Send + Sync + 'static {
     /// Unix seconds.
     fn now_unix(&self) -> i64;
-    /// Every delay that a switch or a retry asks for; I/O deadlines are not asked here.
+    /// Every delay of a switch or a retry. I/O timeouts do not use it.
     fn sleep(&self, delay: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+pub struct MachineClock;
 
-impl Clock for SystemClock {
+impl SandboxClock for MachineClock {
     fn now_unix(&self) -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -32,20 +32,20 @@ impl Clock for SystemClock {
     }
 }
 
-/// Where ids come from.
-pub trait Entropy: Send + Sync + 'static {
+/// Random bytes for ids.
+pub trait SandboxEntropy: Send + Sync + 'static {
     /// Sixteen bytes, never the same twice.
     ///
     /// # Errors
-    /// When the machine has no randomness to give.
+    /// When the machine's random source fails.
     fn draw(&self) -> Result<[u8; 16], String>;
 }
 
-/// The machine's randomness.
+/// The machine's random source.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemEntropy;
+pub struct MachineEntropy;
 
-impl Entropy for SystemEntropy {
+impl SandboxEntropy for MachineEntropy {
     fn draw(&self) -> Result<[u8; 16], String> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
@@ -66,9 +66,9 @@ impl SeededEntropy {
     }
 }
 
-impl Entropy for SeededEntropy {
+impl SandboxEntropy for SeededEntropy {
     fn draw(&self) -> Result<[u8; 16], String> {
-        let mut drawn = self.drawn.lock().map_err(|_| "a drawer of ids broke off".to_owned())?;
+        let mut drawn = self.drawn.lock().map_err(|_| "another thread panicked while drawing an id".to_owned())?;
         *drawn = drawn.wrapping_add(1);
         let digest = Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(drawn.to_be_bytes()).finalize();
         let mut bytes = [0; 16];

@@ -1,4 +1,4 @@
-//! Starts the service and holds it while it runs.
+//! Starts the service; a running service is stopped through its handle.
 
 use std::error::Error;
 use std::fmt;
@@ -9,99 +9,100 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::house::House;
 use crate::settings::SandboxSettings;
-use crate::{door, intake, routes};
+use crate::state::ServiceState;
+use crate::{routes, server, validation};
 
 /// The service, to be started inside a tokio runtime.
 #[derive(Debug, Clone, Copy)]
 pub struct SandboxService;
 
-/// A running service. Dropping it closes the door too, without waiting.
-pub struct Running {
+/// A running service. Dropping it closes the listener too, without waiting.
+pub struct RunningSandbox {
     addr: SocketAddr,
-    house: Arc<House>,
+    state: Arc<ServiceState>,
     end: watch::Sender<bool>,
-    door: JoinHandle<()>,
+    server: JoinHandle<()>,
 }
 
 impl SandboxService {
-    /// Opens the door; when this returns, requests are answered.
+    /// Binds the address; when this returns, requests are answered.
     ///
     /// # Errors
-    /// A blank secret, an address that is not allowed or not free, an unreadable public URL.
-    pub async fn start(mut settings: SandboxSettings) -> Result<Running, StartError> {
-        if settings.api_key.is_blank() {
-            return Err(StartError::BlankSecret("API key"));
+    /// An empty secret, an address that is not allowed or not free, an unreadable public URL.
+    pub async fn start(mut settings: SandboxSettings) -> Result<RunningSandbox, SandboxStartError> {
+        if settings.api_key.is_empty() {
+            return Err(SandboxStartError::EmptySecret("API key"));
         }
-        if settings.webhook_secret.is_blank() {
-            return Err(StartError::BlankSecret("webhook secret"));
+        if settings.webhook_secret.is_empty() {
+            return Err(SandboxStartError::EmptySecret("webhook secret"));
         }
         if !settings.listen.ip().is_loopback() && !settings.allow_remote_listen {
-            return Err(StartError::NotLoopback(settings.listen));
+            return Err(SandboxStartError::NotLoopback(settings.listen));
         }
         settings.limits = settings.limits.capped();
-        intake::switches_fit(&settings.default_switches).map_err(|refusal| StartError::Switches(refusal.message))?;
+        validation::check_switch_count(&settings.default_switches)
+            .map_err(|error| SandboxStartError::Switches(error.message))?;
         let public_url = match settings.public_url.as_deref() {
-            Some(url) => match intake::absolute(url) {
+            Some(url) => match validation::absolute(url) {
                 Some(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none() => {
                     Some(url.trim_end_matches('/').to_owned())
                 }
-                Some(_) | None => return Err(StartError::PublicUrl),
+                Some(_) | None => return Err(SandboxStartError::PublicUrl),
             },
             None => None,
         };
         let listener =
-            TcpListener::bind(settings.listen).await.map_err(|why| StartError::Bind(settings.listen, why))?;
-        let addr = listener.local_addr().map_err(|why| StartError::Bind(settings.listen, why))?;
+            TcpListener::bind(settings.listen).await.map_err(|why| SandboxStartError::Bind(settings.listen, why))?;
+        let addr = listener.local_addr().map_err(|why| SandboxStartError::Bind(settings.listen, why))?;
         let base_url = public_url.unwrap_or_else(|| format!("http://{addr}"));
 
         let clock = Arc::clone(&settings.clock);
-        let house = House::new(settings, base_url);
+        let state = ServiceState::new(settings, base_url);
         let (end, ending) = watch::channel(false);
-        let service = warp::service(routes::all(&house));
-        let door = tokio::spawn(door::keep_open(listener, service, clock, ending));
-        Ok(Running { addr, house, end, door })
+        let service = warp::service(routes::all(&state));
+        let server = tokio::spawn(server::serve_connections(listener, service, clock, ending));
+        Ok(RunningSandbox { addr, state, end, server })
     }
 }
 
-impl Running {
-    /// The bound address, with the true port.
+impl RunningSandbox {
+    /// The bound address, with the actual port.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Start of every URL here, without a slash at its end.
     pub fn base_url(&self) -> &str {
-        &self.house.base_url
+        &self.state.base_url
     }
 
-    /// Closes the door, ends deliveries under way, and waits until all is gone.
+    /// Closes the listener, cancels running deliveries, and waits until all tasks have ended.
     pub async fn stop(self) {
         let _ = self.end.send(true);
-        self.house.crew.stop().await;
-        // An error says that the door fell by itself.
-        if let Err(error) = self.door.await {
-            tracing::error!(%error, "the door broke");
+        self.state.tasks.stop().await;
+        // An error means that the accept loop panicked.
+        if let Err(error) = self.server.await {
+            tracing::error!(%error, "the accept loop failed");
         }
     }
 }
 
 /// Why the service did not start.
 #[derive(Debug)]
-pub enum StartError {
-    /// Named: the secret that is empty.
-    BlankSecret(&'static str),
+pub enum SandboxStartError {
+    /// The name of the secret that is empty.
+    EmptySecret(&'static str),
     NotLoopback(SocketAddr),
     PublicUrl,
     Switches(String),
     Bind(SocketAddr, std::io::Error),
 }
 
-impl fmt::Display for StartError {
+impl fmt::Display for SandboxStartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BlankSecret(which) => write!(f, "the {which} is empty"),
+            Self::EmptySecret(which) => write!(f, "the {which} is empty"),
             Self::NotLoopback(addr) => {
                 write!(f, "{addr} can be reached from other machines; allow it with --allow-remote-listen")
             }
@@ -112,4 +113,4 @@ impl fmt::Display for StartError {
     }
 }
 
-impl Error for StartError {}
+impl Error for SandboxStartError {}

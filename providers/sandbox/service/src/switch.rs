@@ -1,24 +1,24 @@
-//! Switches: the one table of everything that can be made to go wrong, and how a switch is written.
-//! What a switch then does is in `books` (create, refund, query) and `courier` (webhooks).
+//! Switches: the table of every failure that can be simulated, and the text form of a switch.
+//! `behavior` turns switches into decisions; `payments`, `state` and `webhook_sender` act on them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::money::Amount;
-use crate::wire::EventKind;
+use crate::decimal_amount::DecimalAmount;
+use crate::event_kind::EventKind;
 
-/// Longest delay a switch may ask for: twice the patience of a slow client, and a held connection is given back.
+/// Longest delay of a switch: twice the timeout of a slow client, and a held connection is released.
 pub const DELAY_MS_MAX: u64 = 120_000;
-/// Events one switch may name: enough for every kind once, and one repeat.
+/// Events in one switch: enough for every kind once, and one repetition.
 pub const EVENTS_MAX: usize = 8;
 /// Switches in one list: every row of the table may be on at once.
 pub const SWITCHES_MAX: usize = 32;
 /// The metadata key that is read as a comma-separated list of switches.
 pub const METADATA_KEY: &str = "sandbox_switches";
 
-/// One thing that goes wrong. Written `name` or `name:argument`.
+/// One simulated failure. Written `name` or `name:argument`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Switch {
     Auto(EventKind),
@@ -39,7 +39,7 @@ pub enum Switch {
     WebhookTwice,
     WebhookLate(u64),
     WebhookNever,
-    WebhookAmount(Option<Amount>),
+    WebhookAmount(Option<DecimalAmount>),
     WebhookCurrency(Option<String>),
     WebhookReference(String),
     WebhookLivemode,
@@ -65,7 +65,7 @@ const fn row(name: &'static str, argument: &'static str, meaning: &'static str) 
     SwitchRow { name, argument, meaning }
 }
 
-/// Every switch there is, in the order of a payment's life. The README shows this table; a test compares.
+/// Every switch, in the order of a payment's lifecycle. The README contains this table; a test compares them.
 pub const SWITCHES: [SwitchRow; 26] = [
     row(
         "auto",
@@ -75,12 +75,12 @@ pub const SWITCHES: [SwitchRow; 26] = [
     row("create_decline", "", "create answers 402 `declined`; the payment is recorded as failed, no webhook"),
     row("create_500", "[times], default always", "create answers 500 `internal`, nothing is recorded"),
     row("create_busy", "[times], default always", "create answers 429 `busy` with Retry-After: 1, nothing is recorded"),
-    row("create_slow", "ms", "create is recorded at once and answered after that long"),
+    row("create_slow", "ms", "create is recorded at once and answered after this delay"),
     row("create_hang", "", "create is recorded, then never answered; the connection is closed after 120 s"),
     row("create_drop", "", "create is recorded, then the connection is closed without an answer"),
     row("create_lost", "[times], default always", "the connection is closed without an answer and nothing is recorded"),
     row("create_garbage", "", "create is recorded, then answered 200 with a body that is not JSON"),
-    row("pay_decline", "", "whoever presses Pay is declined"),
+    row("pay_decline", "", "pressing Pay declines the payment"),
     row("query_500", "", "GET of this payment, and lists that contain it, answer 500 `internal`"),
     row("cancel_refuse", "", "cancel answers 409 `not_allowed`"),
     row("refund_decline", "", "refunds answer 402 `declined`"),
@@ -91,16 +91,20 @@ pub const SWITCHES: [SwitchRow; 26] = [
     ),
     row("webhook_events", "event+event+…", "pressing Pay makes all these events happen and sends them in this order"),
     row("webhook_twice", "", "every event is delivered twice, under the same event id"),
-    row("webhook_late", "ms", "every webhook is sent that much later"),
-    row("webhook_never", "", "no webhook is sent; the delivery log says `withheld`, redeliver sends it"),
-    row("webhook_amount", "[amount], default one unit more", "webhooks state this amount, truly signed"),
-    row("webhook_currency", "[currency], default EUR, or USD for EUR", "webhooks state this currency, truly signed"),
-    row("webhook_reference", "reference", "webhooks name this reference, truly signed"),
-    row("webhook_livemode", "", "webhooks say livemode true, truly signed"),
+    row("webhook_late", "ms", "every webhook is sent after this delay"),
+    row("webhook_never", "", "no webhook is sent; the delivery log states `withheld`, redeliver sends it"),
+    row("webhook_amount", "[amount], default one unit more", "webhooks state this amount, with a valid signature"),
+    row(
+        "webhook_currency",
+        "[currency], default EUR, or USD for EUR",
+        "webhooks state this currency, with a valid signature",
+    ),
+    row("webhook_reference", "reference", "webhooks state this reference, with a valid signature"),
+    row("webhook_livemode", "", "webhooks state livemode true, with a valid signature"),
     row("webhook_bad_signature", "", "webhooks are signed with another secret"),
     row("webhook_no_signature", "", "webhooks carry no signature header"),
     row("webhook_old", "[seconds], default 3600", "the signed timestamp is that old"),
-    row("webhook_garbage", "", "the webhook body is not JSON, truly signed"),
+    row("webhook_garbage", "", "the webhook body is not JSON, with a valid signature"),
 ];
 
 impl Switch {
@@ -141,7 +145,7 @@ impl Switch {
             Self::Auto(kind) | Self::WebhookBeforeAnswer(kind) => Some(kind.to_string()),
             Self::Create500(times) | Self::CreateBusy(times) | Self::CreateLost(times) => times.map(|n| n.to_string()),
             Self::CreateSlow(n) | Self::WebhookLate(n) | Self::WebhookOld(n) => Some(n.to_string()),
-            Self::WebhookEvents(kinds) => Some(kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join("+")),
+            Self::WebhookEvents(kinds) => Some(kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join("+")),
             Self::WebhookAmount(amount) => amount.map(|amount| amount.to_string()),
             Self::WebhookCurrency(currency) => currency.clone(),
             Self::WebhookReference(reference) => Some(reference.clone()),
@@ -178,7 +182,7 @@ impl FromStr for Switch {
         let named = |what: &str| {
             argument.filter(|a| !a.is_empty()).ok_or(format!("switch `{name}` needs {what}: `{name}:{what}`"))
         };
-        let event = |default| argument.map_or(Ok(default), |word| first_event(name, word));
+        let event = |default| argument.map_or(Ok(default), |event| first_event(name, event));
         let times =
             || argument.map(|a| number(name, a, 1_000).map(|n| u32::try_from(n).unwrap_or(u32::MAX))).transpose();
 
@@ -226,9 +230,9 @@ impl FromStr for Switch {
     }
 }
 
-/// An event that may be the first in a payment's life.
-fn first_event(name: &str, word: &str) -> Result<EventKind, String> {
-    match word.parse()? {
+/// An event that is allowed as the first of a payment.
+fn first_event(name: &str, event: &str) -> Result<EventKind, String> {
+    match event.parse()? {
         kind @ (EventKind::Pending | EventKind::Confirmed | EventKind::Failed | EventKind::Cancelled) => Ok(kind),
         EventKind::Refunded | EventKind::Chargeback | EventKind::ChargebackReversed => {
             Err(format!("switch `{name}` takes pending, confirmed, failed or cancelled"))
@@ -236,20 +240,20 @@ fn first_event(name: &str, word: &str) -> Result<EventKind, String> {
     }
 }
 
-/// A list that a payment can live through, whatever its order of sending.
-fn events(name: &str, words: &str) -> Result<Vec<EventKind>, String> {
-    let kinds = words.split('+').map(str::parse).collect::<Result<Vec<EventKind>, _>>()?;
+/// A list that a payment can go through in lifecycle order, independently of the order of sending.
+fn events(name: &str, list: &str) -> Result<Vec<EventKind>, String> {
+    let kinds = list.split('+').map(str::parse).collect::<Result<Vec<EventKind>, _>>()?;
     if kinds.len() > EVENTS_MAX {
         return Err(format!("switch `{name}` takes at most {EVENTS_MAX} events"));
     }
     for kind in &kinds {
-        let ground = match kind {
+        let required = match kind {
             EventKind::Pending | EventKind::Confirmed | EventKind::Failed | EventKind::Cancelled => continue,
             EventKind::Refunded | EventKind::Chargeback => EventKind::Confirmed,
             EventKind::ChargebackReversed => EventKind::Chargeback,
         };
-        if !kinds.contains(&ground) {
-            return Err(format!("switch `{name}`: {kind} needs {ground} in the same list"));
+        if !kinds.contains(&required) {
+            return Err(format!("switch `{name}`: {kind} needs {required} in the same list"));
         }
     }
     Ok(kinds)
@@ -268,7 +272,7 @@ pub(crate) fn is_currency(text: &str) -> bool {
     (3..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-/// 1..=64 visible ASCII characters: room for a UUID with a prefix, and safe in a query string after encoding.
+/// 1..=64 visible ASCII characters: enough for a UUID with a prefix, and safe in a query string after encoding.
 pub(crate) fn is_reference(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -304,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_parses_and_prints_itself() {
+    fn every_switch_parses_and_prints_the_same_text() {
         for row in SWITCHES {
             let sample = match row.argument {
                 "" => row.name.to_owned(),
@@ -320,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_shows_the_table() {
+    fn the_readme_contains_every_switch() {
         let readme = include_str!("../README.md");
         for row in SWITCHES {
             let line = format!("| `{}` | {} | {} |", row.name, row.argument, row.meaning);
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_does_not_know_is_refused() {
+    fn an_unknown_or_malformed_switch_is_refused() {
         for text in [
             "",
             "webhook_thrice",

@@ -1,13 +1,12 @@
 //! The records of the wire protocol, exactly as they are read and written.
-//! What may happen to them is decided in `books`; here are only shapes and words.
+//! What may happen to them is decided in `payments` and `lifecycle`; here are only the shapes.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::Amount;
+use crate::decimal_amount::DecimalAmount;
+use crate::event_kind::EventKind;
 use crate::switch::Switch;
 
 /// Body of `POST /v1/payments`. Unknown fields are refused by name, so a misspelt one is never ignored.
@@ -17,10 +16,10 @@ pub struct PaymentRequest {
     /// The merchant's own reference, 1..=64 visible ASCII characters. Need not be unique.
     pub reference: String,
     /// Decimal text above zero, at most 15 digits before and 8 behind the point.
-    pub amount: Amount,
+    pub amount: DecimalAmount,
     /// 3..=10 characters `A-Z0-9`.
     pub currency: String,
-    /// Free word such as `card`, at most 32 characters; shown on the page.
+    /// Free text such as `card`, at most 32 characters; shown on the page.
     #[serde(default)]
     pub method: String,
     /// At most 200 characters; shown on the page.
@@ -38,19 +37,19 @@ pub struct PaymentRequest {
     /// At most 50 text pairs, echoed. The key `sandbox_switches` is also read as switches.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
-    /// What shall go wrong with this payment.
+    /// The failures to simulate for this payment.
     #[serde(default)]
     pub switches: Vec<Switch>,
 }
 
-/// A payment as every answer and every webhook shows it.
+/// A payment, in every answer and every webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// `sp_` and 32 hex characters.
     pub id: String,
     pub status: PaymentStatus,
-    /// As asked for, in the spelling in which it was asked for.
-    pub amount: Amount,
+    /// As requested, with the same number of decimals.
+    pub amount: DecimalAmount,
     pub currency: String,
     pub reference: String,
     pub method: String,
@@ -63,10 +62,10 @@ pub struct Payment {
     /// Why the latest attempt failed; empty unless `status` is `failed`.
     pub failure_reason: String,
     /// Sum of `refunds`.
-    pub refunded_total: Amount,
-    pub refunds: Vec<Refund>,
+    pub refunded_total: DecimalAmount,
+    pub refunds: Vec<PaymentRefund>,
     /// The latest dispute, if there was one.
-    pub dispute: Option<Dispute>,
+    pub dispute: Option<PaymentDispute>,
     /// Always false: no money moves here.
     pub livemode: bool,
     /// Unix seconds.
@@ -85,17 +84,17 @@ pub enum PaymentStatus {
     Confirmed,
     /// Declined; may still become confirmed by a further attempt.
     Failed,
-    /// Given up by payer or merchant; final.
+    /// Cancelled by payer or merchant; final.
     Cancelled,
     /// Refunded in full.
     Refunded,
-    /// Taken back by the payer's bank, until reversed.
+    /// Disputed by the payer's bank, until reversed.
     Chargeback,
 }
 
 impl PaymentStatus {
-    /// The wire word.
-    pub const fn word(self) -> &'static str {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Confirmed => "confirmed",
@@ -111,9 +110,9 @@ impl PaymentStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefundRequest {
-    /// Absent: everything not yet refunded.
+    /// Absent: the amount not yet refunded.
     #[serde(default)]
-    pub amount: Option<Amount>,
+    pub amount: Option<DecimalAmount>,
     /// At most 200 characters.
     #[serde(default)]
     pub reason: String,
@@ -121,12 +120,12 @@ pub struct RefundRequest {
 
 /// One refund; it succeeds at once or is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
+pub struct PaymentRefund {
     /// `sr_` and 32 hex characters.
     pub id: String,
     /// Id of the payment.
     pub payment: String,
-    pub amount: Amount,
+    pub amount: DecimalAmount,
     pub currency: String,
     pub reason: String,
     /// Unix seconds.
@@ -142,19 +141,19 @@ pub struct RefundList {
     pub status: PaymentStatus,
     /// The refund just made; absent in the answer of a `GET`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund: Option<Refund>,
+    pub refund: Option<PaymentRefund>,
     /// All refunds, oldest first.
-    pub refunds: Vec<Refund>,
-    pub refunded_total: Amount,
+    pub refunds: Vec<PaymentRefund>,
+    pub refunded_total: DecimalAmount,
     pub currency: String,
 }
 
-/// A chargeback and what became of it.
+/// A chargeback and its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispute {
+pub struct PaymentDispute {
     /// `sd_` and 32 hex characters.
     pub id: String,
-    pub amount: Amount,
+    pub amount: DecimalAmount,
     pub status: DisputeStatus,
 }
 
@@ -177,85 +176,23 @@ pub struct PaymentList {
 
 /// Body of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct PaymentEvent {
     /// `evt_` and 32 hex characters; the same in every delivery of this event.
     pub id: String,
     #[serde(rename = "type")]
     pub kind: EventKind,
     /// Unix seconds.
     pub created: i64,
-    /// Always false, unless the switch `webhook_livemode` lies.
+    /// Always false, unless the switch `webhook_livemode` is on.
     pub livemode: bool,
     /// The payment as it was right after this event.
     pub data: Payment,
     /// The refund this event is about; only with `payment.refunded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund: Option<Refund>,
+    pub refund: Option<PaymentRefund>,
     /// The dispute this event is about; only with the chargeback kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dispute: Option<Dispute>,
-}
-
-/// What a webhook tells. On the wire `payment.<word>`; in switches and control calls the bare word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EventKind {
-    #[serde(rename = "payment.pending", alias = "pending")]
-    Pending,
-    #[serde(rename = "payment.confirmed", alias = "confirmed")]
-    Confirmed,
-    #[serde(rename = "payment.failed", alias = "failed")]
-    Failed,
-    #[serde(rename = "payment.cancelled", alias = "cancelled")]
-    Cancelled,
-    #[serde(rename = "payment.refunded", alias = "refunded")]
-    Refunded,
-    #[serde(rename = "payment.chargeback", alias = "chargeback")]
-    Chargeback,
-    #[serde(rename = "payment.chargeback_reversed", alias = "chargeback_reversed")]
-    ChargebackReversed,
-}
-
-impl EventKind {
-    pub const ALL: [Self; 7] = [
-        Self::Pending,
-        Self::Confirmed,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Refunded,
-        Self::Chargeback,
-        Self::ChargebackReversed,
-    ];
-
-    /// The bare word, as used in switches.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Confirmed => "confirmed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Refunded => "refunded",
-            Self::Chargeback => "chargeback",
-            Self::ChargebackReversed => "chargeback_reversed",
-        }
-    }
-}
-
-impl fmt::Display for EventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl FromStr for EventKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bare = text.strip_prefix("payment.").unwrap_or(text);
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.word() == bare)
-            .ok_or_else(|| format!("unknown event `{}`", text.escape_default()))
-    }
+    pub dispute: Option<PaymentDispute>,
 }
 
 /// Body of `POST /_control/payments/{id}/events`: something happens to a payment at the provider.
@@ -264,10 +201,10 @@ impl FromStr for EventKind {
 pub struct EventRequest {
     #[serde(rename = "type")]
     pub kind: EventKind,
-    /// For `refunded` and `chargeback`: how much; absent: all that is left.
+    /// For `refunded` and `chargeback`; absent: the remaining amount.
     #[serde(default)]
-    pub amount: Option<Amount>,
-    /// For `failed` and `refunded`: why.
+    pub amount: Option<DecimalAmount>,
+    /// For `failed` and `refunded`.
     #[serde(default)]
     pub reason: String,
 }
@@ -275,20 +212,20 @@ pub struct EventRequest {
 /// Body of `POST /_control/defaults` and its answer: switches for every payment created from then on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Defaults {
+pub struct DefaultSwitches {
     pub switches: Vec<Switch>,
 }
 
 /// Answer of `GET /_control/deliveries`, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryList {
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<WebhookDelivery>,
     pub count: usize,
 }
 
-/// One attempt series to bring one event to the merchant.
+/// One event sent to the merchant, with all its attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
+pub struct WebhookDelivery {
     /// `dl_` and 32 hex characters.
     pub id: String,
     pub event: String,
@@ -297,7 +234,7 @@ pub struct Delivery {
     pub payment: String,
     pub url: String,
     pub state: DeliveryState,
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<DeliveryAttempt>,
     /// Unix seconds.
     pub created: i64,
 }
@@ -318,7 +255,7 @@ pub enum DeliveryState {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct DeliveryAttempt {
     /// Unix seconds.
     pub at: i64,
     /// HTTP status of the answer; 0 when there was none.
@@ -335,10 +272,10 @@ pub struct ErrorBody {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorDetail {
-    /// One of the published words, see `RefusalCode`.
+    /// One of the published codes, see `ApiErrorCode`.
     pub code: String,
     pub message: String,
-    /// The payment the refusal is about, when one was recorded.
+    /// The payment the error is about, when one was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<String>,
 }

@@ -55,10 +55,10 @@ impl PaymentProvider for Echo {
     fn normalize_status(&self, notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
         let signed: Vec<Signature> = notice.header("x-echo-signature").and_then(Signature::hex).into_iter().collect();
         Step::Done(match signature::verify_hmac(Digest::Sha256, &self.keys, &[&notice.body], &signed) {
-            Err(doubt) => doubt.into(),
+            Err(unverified) => unverified.into(),
             Ok(_genuine) => match serde_json::from_slice::<Value>(&notice.body) {
                 Ok(body) => WebhookVerdict::updates(vec![update(&body)]),
-                Err(_) => WebhookVerdict::cannot_tell("the body is no JSON"),
+                Err(_) => WebhookVerdict::undetermined("the body is no JSON"),
             },
         })
     }

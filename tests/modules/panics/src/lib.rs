@@ -51,7 +51,7 @@ impl PaymentProvider for Panics {
 
     fn normalize_status(&self, _notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
         self.maybe("normalize_status");
-        Step::Done(WebhookVerdict::nothing_to_do())
+        Step::Done(WebhookVerdict::no_updates())
     }
 
     fn advance_payment(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {

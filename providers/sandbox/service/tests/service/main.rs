@@ -1,14 +1,15 @@
-//! The sandbox payment service from outside: over HTTP on loopback, by its README.
-//! `world` holds the service, a merchant's client, a merchant's webhook receiver and a clock in the test's hand.
+//! The sandbox payment service from outside: over HTTP on loopback, as its README describes.
+//! `fixture` holds the service, a merchant client, a webhook receiver and a manual clock.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on says so by panicking; the workspace exempts only functions marked as tests"
+    reason = "a test that cannot continue panics; the workspace exempts only functions marked as tests"
 )]
 
+mod fixture;
 mod limits;
 mod merchant;
 mod page;
@@ -16,4 +17,3 @@ mod program;
 mod secrets;
 mod switches;
 mod webhooks;
-mod world;

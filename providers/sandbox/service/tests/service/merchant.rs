@@ -1,72 +1,75 @@
-//! The merchant API: create, look up, cancel, refund, and what an idempotency key promises.
+//! The merchant API: create, look up, cancel, refund, and idempotency keys.
 
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{NOW, World, bearer, id};
+use crate::fixture::{NOW, ServiceFixture, bearer, id};
 
 #[tokio::test]
-async fn a_payment_is_created_and_found() {
-    let world = World::new().await;
-    let mut order = world.order("order-15", &[]);
+async fn a_created_payment_is_found_by_id_and_reference() {
+    let fixture = ServiceFixture::new().await;
+    let mut order = fixture.order("order-15", &[]);
     order["metadata"] = json!({ "cart": "ü" });
-    let created = world.post_keyed("/v1/payments", "k", order).await;
+    let created = fixture.post_keyed("/v1/payments", "k", order).await;
     assert_eq!(created.status, 201);
     let payment = created.json();
     assert_eq!(
         payment,
         json!({
             "id": id(&payment), "status": "pending", "amount": "250.00", "currency": "EUR", "reference": "order-15",
-            "method": "card", "description": "", "payment_url": format!("{}/pay/{}", world.service.base_url(), id(&payment)),
+            "method": "card", "description": "", "payment_url": format!("{}/pay/{}", fixture.service.base_url(), id(&payment)),
             "success_url": "", "failure_url": "", "metadata": { "cart": "ü" }, "failure_reason": "",
             "refunded_total": "0.00", "refunds": [], "dispute": null, "livemode": false, "created": NOW, "updated": NOW,
         })
     );
     assert!(id(&payment).starts_with("sp_") && id(&payment).len() == 35);
 
-    assert_eq!(world.get(&format!("/v1/payments/{}", id(&payment))).await.json(), payment);
-    world.payment("other", &[]).await;
-    assert_eq!(world.get("/v1/payments?reference=order-15").await.json(), json!({ "payments": [payment], "count": 1 }));
-    assert_eq!(world.get("/v1/payments?reference=nobody").await.json(), json!({ "payments": [], "count": 0 }));
+    assert_eq!(fixture.get(&format!("/v1/payments/{}", id(&payment))).await.json(), payment);
+    fixture.payment("other", &[]).await;
+    assert_eq!(
+        fixture.get("/v1/payments?reference=order-15").await.json(),
+        json!({ "payments": [payment], "count": 1 })
+    );
+    assert_eq!(fixture.get("/v1/payments?reference=unknown").await.json(), json!({ "payments": [], "count": 0 }));
 }
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_ids() {
-    let (one, two) = (World::new().await, World::new().await);
+    let (one, two) = (ServiceFixture::new().await, ServiceFixture::new().await);
     assert_eq!(one.payment("a", &[]).await["id"], two.payment("a", &[]).await["id"]);
 }
 
 #[tokio::test]
-async fn a_key_gives_one_payment() {
-    let world = World::new().await;
-    let first = world.create("k", "order-1", &[]).await;
-    world.press(&first.json(), "pay").await;
+async fn a_duplicate_create_returns_the_first_payment_and_another_body_conflicts() {
+    let fixture = ServiceFixture::new().await;
+    let first = fixture.create("k", "order-1", &[]).await;
+    fixture.press(&first.json(), "pay").await;
 
-    let again = world.create("k", "order-1", &[]).await;
+    let again = fixture.create("k", "order-1", &[]).await;
     assert_eq!((again.status, &again.text), (201, &first.text), "the first answer, whatever happened since");
     assert_eq!((first.header("idempotent-replay"), again.header("idempotent-replay")), ("", "true"));
 
-    let spaced = serde_json::to_string_pretty(&world.order("order-1", &[])).unwrap();
+    let spaced = serde_json::to_string_pretty(&fixture.order("order-1", &[])).unwrap();
     let headers = [("authorization", &*bearer()), ("idempotency-key", "k")];
-    assert_eq!(world.send(Method::POST, "/v1/payments", &headers, spaced).await.text, first.text);
+    assert_eq!(fixture.send(Method::POST, "/v1/payments", &headers, spaced).await.text, first.text);
 
-    let other = world.create("k", "order-2", &[]).await;
-    assert_eq!(other.refusal(), (409, "idempotency_conflict".into()));
-    let elsewhere = world.post_keyed(&format!("/v1/payments/{}/refunds", id(&first.json())), "k", json!({})).await;
-    assert_eq!(elsewhere.refusal(), (409, "idempotency_conflict".into()));
+    let other = fixture.create("k", "order-2", &[]).await;
+    assert_eq!(other.error(), (409, "idempotency_conflict".into()));
+    let elsewhere = fixture.post_keyed(&format!("/v1/payments/{}/refunds", id(&first.json())), "k", json!({})).await;
+    assert_eq!(elsewhere.error(), (409, "idempotency_conflict".into()));
 
-    // The same words about another payment are another request.
-    let second = world.payment("order-9", &["auto"]).await;
+    // The same body for another payment is another request.
+    let second = fixture.payment("order-9", &["auto"]).await;
     let refund = |payment: &Value| format!("/v1/payments/{}/refunds", id(payment));
-    assert_eq!(world.post_keyed(&refund(&first.json()), "r", json!({})).await.status, 201);
-    let mistaken = world.post_keyed(&refund(&second), "r", json!({})).await;
-    assert_eq!(mistaken.refusal(), (409, "idempotency_conflict".into()));
-    assert_eq!(world.get("/v1/payments?reference=order-1").await.json()["count"], 1);
+    assert_eq!(fixture.post_keyed(&refund(&first.json()), "r", json!({})).await.status, 201);
+    let conflict = fixture.post_keyed(&refund(&second), "r", json!({})).await;
+    assert_eq!(conflict.error(), (409, "idempotency_conflict".into()));
+    assert_eq!(fixture.get("/v1/payments?reference=order-1").await.json()["count"], 1);
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named() {
-    let world = World::new().await;
+async fn an_invalid_field_is_refused_by_name() {
+    let fixture = ServiceFixture::new().await;
     let table: &[(&str, Value, &str)] = &[
         ("reference", json!(""), "`reference`"),
         ("reference", json!("a b"), "`reference`"),
@@ -89,79 +92,79 @@ async fn what_is_wrong_is_named() {
         ("amuont", json!("1"), "amuont"),
     ];
     for (field, value, named) in table {
-        let mut order = world.order("order-1", &[]);
+        let mut order = fixture.order("order-1", &[]);
         order[*field] = value.clone();
-        let answer = world.post_keyed("/v1/payments", "k", order).await;
-        assert_eq!(answer.refusal(), (400, "invalid_request".into()), "{field}");
+        let answer = fixture.post_keyed("/v1/payments", "k", order).await;
+        assert_eq!(answer.error(), (400, "invalid_request".into()), "{field}");
         assert!(answer.text.contains(named), "{field}: {}", answer.text);
     }
-    let without_key = world.post("/v1/payments", world.order("order-1", &[])).await;
-    assert_eq!(without_key.refusal(), (400, "invalid_request".into()));
-    assert_eq!(world.get("/v1/payments?reference=order-1").await.json()["count"], 0);
+    let without_key = fixture.post("/v1/payments", fixture.order("order-1", &[])).await;
+    assert_eq!(without_key.error(), (400, "invalid_request".into()));
+    assert_eq!(fixture.get("/v1/payments?reference=order-1").await.json()["count"], 0);
 }
 
 #[tokio::test]
-async fn strangers_and_wrong_paths_are_turned_away() {
-    let world = World::new().await;
+async fn a_missing_key_or_an_unknown_path_is_refused() {
+    let fixture = ServiceFixture::new().await;
     for path in ["/v1/payments?reference=a", "/_control/deliveries", "/v1/nothing"] {
         for key in ["", "Bearer sk_wrong", "Bearer ", "Basic sk_canary_7Qm2", "Bearer sk_canary_7Qm2x"] {
-            let answer = world.send(Method::GET, path, &[("authorization", key)], "").await;
-            assert_eq!(answer.refusal(), (401, "unauthorized".into()), "{path} {key}");
+            let answer = fixture.send(Method::GET, path, &[("authorization", key)], "").await;
+            assert_eq!(answer.error(), (401, "unauthorized".into()), "{path} {key}");
         }
     }
-    let reset = world.send(Method::POST, "/_control/reset", &[], "").await;
-    assert_eq!(reset.refusal(), (401, "unauthorized".into()));
-    assert_eq!(world.get("/v1/payments/sp_0").await.refusal(), (404, "not_found".into()));
-    assert_eq!(world.get("/v1/nothing").await.refusal(), (404, "not_found".into()));
-    assert_eq!(world.get("/v1/payments").await.refusal(), (400, "invalid_request".into()));
-    assert_eq!(world.get("/v1/payments?reference=a&x=1").await.refusal(), (400, "invalid_request".into()));
-    let delete = world.send(Method::DELETE, "/v1/payments/sp_0", &[("authorization", &bearer())], "").await;
-    assert_eq!(delete.refusal(), (405, "method_not_allowed".into()));
-    assert_eq!(world.send(Method::GET, "/healthz", &[], "").await.json(), json!({ "status": "ok" }));
+    let reset = fixture.send(Method::POST, "/_control/reset", &[], "").await;
+    assert_eq!(reset.error(), (401, "unauthorized".into()));
+    assert_eq!(fixture.get("/v1/payments/sp_0").await.error(), (404, "not_found".into()));
+    assert_eq!(fixture.get("/v1/nothing").await.error(), (404, "not_found".into()));
+    assert_eq!(fixture.get("/v1/payments").await.error(), (400, "invalid_request".into()));
+    assert_eq!(fixture.get("/v1/payments?reference=a&x=1").await.error(), (400, "invalid_request".into()));
+    let delete = fixture.send(Method::DELETE, "/v1/payments/sp_0", &[("authorization", &bearer())], "").await;
+    assert_eq!(delete.error(), (405, "method_not_allowed".into()));
+    assert_eq!(fixture.send(Method::GET, "/healthz", &[], "").await.json(), json!({ "status": "ok" }));
 }
 
 #[tokio::test]
 async fn a_payment_is_cancelled_once() {
-    let world = World::new().await;
-    let payment = world.payment("order-1", &[]).await;
+    let fixture = ServiceFixture::new().await;
+    let payment = fixture.payment("order-1", &[]).await;
     let path = format!("/v1/payments/{}/cancel", id(&payment));
-    assert_eq!(world.post(&path, json!({})).await.json()["status"], "cancelled");
-    assert_eq!(world.hook.event().await["type"], "payment.cancelled");
-    assert_eq!(world.post(&path, json!({})).await.status, 200);
-    assert_eq!(world.press(&payment, "pay").await.refusal(), (409, "not_allowed".into()));
-    assert_eq!(world.settled_deliveries(&payment).await.len(), 1, "the repeat told nobody");
+    assert_eq!(fixture.post(&path, json!({})).await.json()["status"], "cancelled");
+    assert_eq!(fixture.receiver.event().await["type"], "payment.cancelled");
+    assert_eq!(fixture.post(&path, json!({})).await.status, 200);
+    assert_eq!(fixture.press(&payment, "pay").await.error(), (409, "not_allowed".into()));
+    assert_eq!(fixture.settled_deliveries(&payment).await.len(), 1, "the repetition sends no webhook");
 
-    let paid = world.payment("order-2", &[]).await;
-    world.press(&paid, "pay").await;
-    let late = world.post(&format!("/v1/payments/{}/cancel", id(&paid)), json!({})).await;
-    assert_eq!(late.refusal(), (409, "not_allowed".into()));
+    let paid = fixture.payment("order-2", &[]).await;
+    fixture.press(&paid, "pay").await;
+    let late = fixture.post(&format!("/v1/payments/{}/cancel", id(&paid)), json!({})).await;
+    assert_eq!(late.error(), (409, "not_allowed".into()));
 }
 
 #[tokio::test]
 async fn refunds_add_up_and_stop_at_the_amount() {
-    let world = World::new().await;
-    let payment = world.payment("order-1", &[]).await;
+    let fixture = ServiceFixture::new().await;
+    let payment = fixture.payment("order-1", &[]).await;
     let path = format!("/v1/payments/{}/refunds", id(&payment));
-    assert_eq!(world.post_keyed(&path, "r0", json!({})).await.refusal(), (409, "not_allowed".into()));
-    world.press(&payment, "pay").await;
-    assert_eq!(world.hook.event().await["type"], "payment.confirmed");
+    assert_eq!(fixture.post_keyed(&path, "r0", json!({})).await.error(), (409, "not_allowed".into()));
+    fixture.press(&payment, "pay").await;
+    assert_eq!(fixture.receiver.event().await["type"], "payment.confirmed");
 
-    let part = world.post_keyed(&path, "r1", json!({ "amount": "100", "reason": "half" })).await;
+    let part = fixture.post_keyed(&path, "r1", json!({ "amount": "100", "reason": "half" })).await;
     assert_eq!(part.status, 201);
     let refund = part.json()["refund"].clone();
     assert_eq!(
         refund,
         json!({ "id": refund["id"], "payment": payment["id"], "amount": "100", "currency": "EUR", "reason": "half", "created": NOW })
     );
-    assert_eq!(world.post_keyed(&path, "r1", json!({ "amount": "100", "reason": "half" })).await.text, part.text);
-    let event = world.hook.event().await;
+    assert_eq!(fixture.post_keyed(&path, "r1", json!({ "amount": "100", "reason": "half" })).await.text, part.text);
+    let event = fixture.receiver.event().await;
     assert_eq!((&event["type"], &event["refund"]), (&json!("payment.refunded"), &refund));
     assert_eq!((&event["data"]["status"], &event["data"]["refunded_total"]), (&json!("confirmed"), &json!("100.00")));
 
-    let much = world.post_keyed(&path, "r2", json!({ "amount": "150.01" })).await;
-    assert_eq!(much.refusal(), (409, "not_allowed".into()));
-    let rest = world.post_keyed(&path, "r3", json!({})).await.json();
+    let much = fixture.post_keyed(&path, "r2", json!({ "amount": "150.01" })).await;
+    assert_eq!(much.error(), (409, "not_allowed".into()));
+    let rest = fixture.post_keyed(&path, "r3", json!({})).await.json();
     assert_eq!((&rest["refund"]["amount"], &rest["refunded_total"]), (&json!("150.00"), &json!("250.00")));
     assert_eq!(rest["status"], "refunded");
-    assert_eq!(world.get(&path).await.json()["refunds"].as_array().unwrap().len(), 2);
+    assert_eq!(fixture.get(&path).await.json()["refunds"].as_array().unwrap().len(), 2);
 }

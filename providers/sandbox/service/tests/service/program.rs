@@ -1,11 +1,11 @@
-//! The program: says where it listens, teaches itself, stops when told, and keeps its secrets.
+//! The program: prints its address and help, stops on a signal, and prints no secret.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::world::{API_KEY, WEBHOOK_SECRET};
+use crate::fixture::{API_KEY, WEBHOOK_SECRET};
 
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_cashier-sandbox-service"));
@@ -44,8 +44,8 @@ fn it_prints_its_address_answers_and_stops() {
 
     #[cfg(unix)]
     {
-        let told = Command::new("kill").arg(running.id().to_string()).status().unwrap();
-        assert!(told.success());
+        let killed = Command::new("kill").arg(running.id().to_string()).status().unwrap();
+        assert!(killed.success());
         let output = running.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", all_of(&output));
         assert!(!all_of(&output).contains("canary"), "{}", all_of(&output));
@@ -55,24 +55,24 @@ fn it_prints_its_address_answers_and_stops() {
 }
 
 #[test]
-fn help_teaches() {
+fn help_names_options_and_examples() {
     let output = program().arg("--help").env("SANDBOX_API_KEY", API_KEY).output().unwrap();
     let help = all_of(&output);
-    for word in ["--listen", "--webhook-secret-file", "--default-switch", "curl ", "/_control/switches"] {
-        assert!(help.contains(word), "{word} in {help}");
+    for expected in ["--listen", "--webhook-secret-file", "--default-switch", "curl ", "/_control/switches"] {
+        assert!(help.contains(expected), "{expected} in {help}");
     }
     assert!(!help.contains("canary"), "{help}");
 }
 
 #[test]
-fn it_says_why_it_does_not_start() {
+fn a_failed_start_prints_the_reason() {
     let file = secret_file("program-secret-2", WEBHOOK_SECRET);
     let file = file.to_str().unwrap();
-    let blank = secret_file("program-secret-blank", "\n");
-    let blank = blank.to_str().unwrap();
+    let empty = secret_file("program-secret-empty", "\n");
+    let empty = empty.to_str().unwrap();
     let table: &[(&[&str], &str)] = &[
         (&["--webhook-secret-file", file], "--api-key"),
-        (&["--api-key", API_KEY, "--webhook-secret-file", blank], "webhook secret is empty"),
+        (&["--api-key", API_KEY, "--webhook-secret-file", empty], "webhook secret is empty"),
         (&["--api-key", API_KEY, "--webhook-secret-file", "/nonexistent"], "/nonexistent"),
         (&["--api-key", API_KEY, "--webhook-secret-file", file, "--listen", "0.0.0.0:0"], "--allow-remote-listen"),
         (&["--api-key", API_KEY, "--webhook-secret-file", file, "--default-switch", "nonsense"], "nonsense"),
