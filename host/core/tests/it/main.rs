@@ -6,6 +6,7 @@ mod eligibility;
 mod filter;
 mod histories;
 mod life;
+mod money_vectors;
 mod query;
 mod samples;
 mod standing;
