@@ -95,7 +95,7 @@ impl Ledger {
         Ok(look(&*self.lock()?))
     }
 
-    /// Reserves room for all commits a flow will need, before it starts.
+    /// Reserves capacity for all commits a flow will need, before it starts.
     pub fn admit(&self, estimate: Estimate) -> Result<Admitted, Refusal> {
         Admission::admit(&self.admission, estimate)
             .ok_or_else(|| Refusal::new(RefusalCode::StorageUnavailable, "the write queue is full, try again shortly"))

@@ -81,7 +81,7 @@ pub fn check_return_urls(request: &DepositRequest, sandbox: bool) -> Result<(), 
     Ok(())
 }
 
-/// The transaction that an eligible deposit opens: created, nothing heard.
+/// The transaction that an eligible deposit opens: created, without facts.
 /// `expiry_seconds` comes from the module's descriptor; 0 means the order never expires.
 pub fn open(
     request: &DepositRequest,

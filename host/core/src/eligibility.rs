@@ -142,7 +142,7 @@ pub fn judge(
 ///
 /// # Errors
 /// 400 AMOUNT_OUT_OF_RANGE naming the limits when the amount alone stands in the way; else 400 METHOD_NOT_AVAILABLE,
-/// which tells the customer nothing of configs, modules or overrides.
+/// which reveals nothing of configs, modules or overrides to the customer.
 pub fn choose(
     asker: &Asker<'_>,
     candidates: &[Candidate<'_>],

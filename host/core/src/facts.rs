@@ -28,7 +28,7 @@ pub struct Facts {
 pub const PROVIDER_FACTS_MAX: usize = 128;
 
 /// Of these, declines, captures wanted and other facts that move no money may take this many: a customer who tries a card
-/// a hundred times must leave room for the payment that succeeds. The first fact of each kind always has room, so that a
+/// a hundred times must leave capacity for the payment that succeeds. The first fact of each kind is always added, so that a
 /// flood of one kind hides neither the acceptance, the decline nor the closing of the order.
 pub const PROVIDER_WORDS_MAX: usize = 64;
 

@@ -1,5 +1,5 @@
 //! The filter language of the list methods (API.md section 6): typed conditions, an order and a page over any table of
-//! fields. Doors read query strings and JSON into texts; here the texts are read by the field's type. It knows no
+//! fields. Endpoints read query strings and JSON into texts; here the texts are read by the field's type. It knows no
 //! wire format and no storage.
 
 mod build;

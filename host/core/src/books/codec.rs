@@ -4,10 +4,10 @@
 /// Shorter texts are spelled again: a reference to an earlier one would save nothing.
 const REPEATED_LENGTH_MIN: usize = 4;
 
-/// Room for a row with its texts; nearly every one is shorter, so that writing it moves nothing.
-const ROW_ROOM: usize = 512;
+/// Capacity for a row with its texts; nearly every row is shorter, so that writing it reallocates nothing.
+const ROW_CAPACITY: usize = 512;
 /// Texts that most rows have.
-const TEXTS_ROOM: usize = 24;
+const TEXTS_CAPACITY: usize = 24;
 
 /// Writes values one after another.
 pub(super) struct Writer {
@@ -18,7 +18,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(ROW_ROOM), texts: Vec::with_capacity(TEXTS_ROOM) }
+        Self { bytes: Vec::with_capacity(ROW_CAPACITY), texts: Vec::with_capacity(TEXTS_CAPACITY) }
     }
 
     pub(super) fn number(&mut self, mut rest: u64) {
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     pub(super) fn into_bytes(self) -> Box<[u8]> {
-        // A copy of just this length: the row is kept, the room is used again.
+        // A copy of exactly this length: the row is stored, the buffer is freed.
         Box::from(&*self.bytes)
     }
 }

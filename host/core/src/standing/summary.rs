@@ -13,12 +13,12 @@ use crate::status::TransactionStatus;
 pub(super) struct ProviderSummary<'a> {
     pub(super) accepted: bool,
     pub(super) unanswered: bool,
-    /// Payment id and the seq it was first heard at.
+    /// Payment id and the seq it was first recorded at.
     pub(super) payments: BTreeMap<&'a str, Seq>,
     pub(super) declined: Option<&'a str>,
     pub(super) cancelled: Option<ReasonCode>,
     pub(super) refunds: BTreeMap<&'a str, i64>,
-    /// The sums so far, each with the seq it was heard at.
+    /// The sums so far, each with the seq it was recorded at.
     pub(super) refund_totals: Vec<(Seq, i64)>,
     pub(super) chargebacks: BTreeMap<&'a str, i64>,
     pub(super) reversals: Vec<&'a str>,
@@ -206,7 +206,7 @@ impl<'a> PersonSummary<'a> {
     }
 
     /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
-    /// sum so far heard after the asking includes it, one heard before does not.
+    /// sum so far that was recorded after the request includes it, one recorded before does not.
     pub(super) fn refunded(&self, provider: &ProviderSummary<'_>) -> Refunded {
         let (mut done, mut asked) = (0_i64, 0_i64);
         let mut all_asked: Vec<(Seq, i64)> = Vec::new();

@@ -35,7 +35,7 @@ pub(super) struct Quarantined<'a> {
     pub(super) reason: &'a str,
 }
 
-/// Stores a notice if there is room to write at all; its sender is not owed that it is durable.
+/// Stores a notice if the write queue has capacity at all; its sender is not owed that it is durable.
 pub(super) fn store(cashier: &Arc<Cashier>, why: &Quarantined<'_>, raw: &RawNotice, context: &RequestContext) {
     let Quarantined { provider, config_id, signature, reason } = *why;
     let provider = cut(provider, TEXT_MAX);
