@@ -130,7 +130,7 @@ impl CashierManager {
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
         };
-        let cashier = Cashier::new(ledger, snapshot, ports, rules);
+        let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         janitor::start(&cashier);
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));

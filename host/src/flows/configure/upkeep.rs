@@ -7,8 +7,9 @@ use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 
-use super::{Order, serve, show};
+use super::{serve, show};
 use crate::flows::Cashier;
+use crate::flows::publication::Publication;
 use crate::ports::{CatalogLine, ModuleHealth};
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
@@ -28,7 +29,7 @@ pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
     let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
     for served in broken.take(REOPENED_AT_ONCE_MAX) {
         // A full queue is full of edits, which open gateways themselves; the next round asks again.
-        let _ = cashier.configure.try_send(Order::Reopen(served.config.id));
+        let _ = cashier.publications.try_send(Publication::Reopen(served.config.id));
     }
 }
 
@@ -53,7 +54,7 @@ pub(in crate::flows) async fn reloaded(
     overrides: Vec<CustomerOverride>,
 ) {
     // The publisher ends with the cashier alone.
-    let _ = cashier.configure.send(Order::Reloaded(configs, overrides)).await;
+    let _ = cashier.publications.send(Publication::Reloaded(configs, overrides)).await;
 }
 
 pub(super) async fn show_reloaded(cashier: &Cashier, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
