@@ -7,19 +7,19 @@ use crate::flows::deposit;
 use crate::http::customers::{Customers, JSON_LENGTH_MAX};
 use crate::http::reply::Answer;
 use crate::http::request::Request;
-use crate::wire;
+use crate::wire::deposit::{DepositAnswer, read};
 
 pub(super) async fn answer(customers: &Customers, mut asked: Request) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
     let body = asked.read_body(JSON_LENGTH_MAX, &*customers.cashier.clock).await?;
-    let request = wire::deposit::read(&body, session.customer_id())?;
+    let request = read(&body, session.customer_id())?;
     let outcome = deposit::deposit(&customers.cashier, &session, request, asked.context()).await?;
     let answer = match outcome.refusal() {
-        Some(refusal) => Answer::refused_with_transaction(&refusal, &outcome.transaction),
-        None => Answer::fine(|out| {
+        Some(refusal) => Answer::refused_with(&refusal, Some(&outcome.transaction)),
+        None => {
             let (redirect_url, instructions) = (&outcome.answer.redirect_url, &outcome.answer.instructions_json);
-            wire::deposit::write(out, &outcome.transaction, outcome.next_action(), redirect_url, instructions);
-        }),
+            Answer::fine(&DepositAnswer::new(&outcome.transaction, outcome.next_action(), redirect_url, instructions))
+        }
     };
     Ok(answer.after(outcome.provider_time))
 }

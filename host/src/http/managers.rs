@@ -14,7 +14,7 @@ use crate::http::reply::Answer;
 use crate::http::request::{Request, request};
 use crate::http::session::SessionKeys;
 use crate::manager::{self, Desk, MESSAGE_LENGTH_MAX, Tokens};
-use crate::wire::envelope;
+use crate::wire::envelope::{self, ExtId};
 
 impl Tokens for SessionKeys {
     fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal> {
@@ -44,7 +44,7 @@ async fn answer(desk: &Desk, mut request: Request) -> Answer {
     }
     let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*desk.cashier.clock).await {
         Ok(message) => manager::answer(desk, &message, request.authorization(), request.context()).await,
-        Err(refusal) => envelope::write("null", &Err(refusal)),
+        Err(refusal) => envelope::write(&ExtId::default(), &Err(refusal)),
     };
     Answer::json(number, message)
 }

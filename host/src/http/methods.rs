@@ -7,9 +7,9 @@ use crate::http::customers::Customers;
 use crate::http::query;
 use crate::http::reply::Answer;
 use crate::http::request::Request;
-use crate::wire::method::{self, Row};
+use crate::wire::answer_values::Listing;
+use crate::wire::method::{MethodRecord, MethodRow};
 use crate::wire::read::missing;
-use crate::wire::write;
 
 pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
@@ -17,17 +17,13 @@ pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answ
     let login = query::login(&mut parameters)?.ok_or_else(|| missing("login"))?;
     parameters.finish()?;
     let shown = methods::list(&customers.cashier, &session, login).await?;
-    Ok(Answer::fine(|out| {
-        write::object(out, |fields| {
-            fields.array("rows", &shown, |out, shown| method::write(out, row(shown)));
-            fields.number("count", shown.len() as u64);
-        });
-    }))
+    let records = shown.iter().map(|method| MethodRecord::new(row(method)));
+    Ok(Answer::fine(&Listing::new(records, shown.len() as u64)))
 }
 
-fn row(shown: &Method) -> Row<'_> {
+fn row(shown: &Method) -> MethodRow<'_> {
     let (min_amount, max_amount) = shown.eligible.limits();
-    Row {
+    MethodRow {
         config: &shown.config,
         method: shown.eligible.method(),
         payment_mode: &shown.payment_mode,

@@ -9,8 +9,8 @@ use crate::http::customers::Customers;
 use crate::http::query;
 use crate::http::reply::Answer;
 use crate::http::request::Request;
-use crate::wire::transaction::{self, View};
-use crate::wire::write;
+use crate::wire::answer_values::Listing;
+use crate::wire::transaction::{Audience, TransactionRecord};
 
 pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answer, Refusal> {
     let session = customers.session(&asked)?;
@@ -27,10 +27,6 @@ pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answ
     // A token's brand narrows the customer's own rows; the customer id alone already keeps others' out.
     let scope = Scope { customer: Some(session.customer_id()), brand: session.brand().map(Into::into) };
     let page = transactions::list(&customers.cashier, &scope, &filter).await?;
-    Ok(Answer::fine(|out| {
-        write::object(out, |fields| {
-            fields.array("rows", &page.rows, |out, row| transaction::write(out, row, View::Customer));
-            fields.number("count", page.count);
-        });
-    }))
+    let records = page.rows.iter().map(|row| TransactionRecord::new(row, Audience::Customer));
+    Ok(Answer::fine(&Listing::new(records, page.count)))
 }

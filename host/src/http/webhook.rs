@@ -11,7 +11,7 @@ use crate::http::customers::Customers;
 use crate::http::reply::Answer;
 use crate::http::request::Request;
 use crate::ports::RawNotice;
-use crate::wire;
+use crate::wire::webhook::WebhookAnswer;
 
 /// Bytes of a notice (API.md section 3).
 pub(super) const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
@@ -38,9 +38,7 @@ pub(super) async fn answer(
     let outcome = webhook::receive(cashier, provider, addressed, notice, asked.context()).await?;
     let answer = match outcome.acknowledgement {
         Some(own) => Answer::acknowledgement(own.status, &own.headers, own.body),
-        None => Answer::fine(|out| {
-            wire::webhook::write(out, &outcome.events, outcome.transaction.as_ref(), outcome.duplicate);
-        }),
+        None => Answer::fine(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),
     };
     Ok(answer.after(outcome.provider_time))
 }

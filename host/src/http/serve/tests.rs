@@ -48,7 +48,7 @@ async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
     let passing = Arc::clone(&clock);
     let routes = warp::any().map(move || {
         passing.pass(Duration::from_micros(5_000));
-        Answer::fine(|out| out.extend_from_slice(b"{}")).after(Duration::from_micros(3_000))
+        Answer::fine(&serde_json::json!({})).after(Duration::from_micros(3_000))
     });
     let listener = TestListener::open(routes.boxed(), Arc::clone(&clock)).await;
     let heard = listener.ask("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
@@ -79,7 +79,7 @@ async fn waiting_for_the_askers_own_bytes_is_not_our_time() {
 async fn a_panic_answers_500_and_the_connection_lives_on() {
     let routes = warp::path::param::<u64>().map(|number: u64| {
         assert_ne!(number, 7, "CANARY");
-        Answer::fine(|out| out.extend_from_slice(b"{}"))
+        Answer::fine(&serde_json::json!({}))
     });
     let listener =
         TestListener::open(routes.or(warp::any().map(Answer::not_found)).unify().boxed(), Arc::default()).await;
@@ -185,7 +185,7 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
                 tokio::task::yield_now().await;
             }
             inside.fetch_sub(1, Ordering::SeqCst);
-            Answer::fine(|out| out.extend_from_slice(b"{}"))
+            Answer::fine(&serde_json::json!({}))
         }
     });
     let listener = Arc::new(TestListener::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
@@ -211,7 +211,7 @@ async fn stopping_lets_requests_finish_until_the_deadline() {
                 "finishes" => waits.notified().await,
                 _ => std::future::pending().await,
             }
-            Answer::fine(|out| out.extend_from_slice(b"{}"))
+            Answer::fine(&serde_json::json!({}))
         }
     });
     let routes = routes.boxed();
