@@ -1,5 +1,5 @@
-//! A clock that a test owns, and randomness that is the same in every run. The clock may stand still, run with the
-//! machine's or faster, and be moved forward; a sleep ends when its moment has come by either way.
+//! A clock that a test controls, and randomness that is the same in every run. The clock stands still, runs as fast as the
+//! machine's or faster, and can be advanced; a sleep ends when its time is reached either way.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,50 +10,50 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-/// Where every test clock starts: the moment of the published examples.
+/// Where every test clock starts: the time of the published examples.
 pub const START: i64 = 1_779_270_000;
 
 /// How fast a test clock runs by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum ClockSpeed {
     /// Only [`TestClock::advance`] moves it.
-    Still,
+    Stopped,
     /// This many of its seconds pass in one of the machine's.
     Times(u32),
 }
 
-/// A clock of one world; clones are the same clock.
+/// The clock of one deployment; clones are the same clock.
 #[derive(Clone)]
 pub struct TestClock(Arc<Inner>);
 
 struct Inner {
     start: i64,
-    pace: Pace,
+    clock_speed: ClockSpeed,
     began: Instant,
     moved: watch::Sender<Duration>,
 }
 
 impl TestClock {
-    pub fn new(pace: Pace) -> Self {
-        Self::starting(START, pace)
+    pub fn new(clock_speed: ClockSpeed) -> Self {
+        Self::starting(START, clock_speed)
     }
 
-    pub fn starting(start: i64, pace: Pace) -> Self {
-        Self(Arc::new(Inner { start, pace, began: Instant::now(), moved: watch::Sender::new(Duration::ZERO) }))
+    pub fn starting(start: i64, clock_speed: ClockSpeed) -> Self {
+        Self(Arc::new(Inner { start, clock_speed, began: Instant::now(), moved: watch::Sender::new(Duration::ZERO) }))
     }
 
-    /// A clock that agrees with the machine's, for worlds with other processes in them.
-    pub fn of_the_machine() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the machine's clock is set");
-        Self::starting(i64::try_from(since.as_secs()).unwrap(), Pace::Times(1))
+    /// A clock that agrees with the machine's, for deployments that include other processes.
+    pub fn system_time() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the system clock is set");
+        Self::starting(i64::try_from(since.as_secs()).unwrap(), ClockSpeed::Times(1))
     }
 
-    /// Moves the clock forward and wakes every sleeper whose moment has come.
+    /// Advances the clock and wakes every sleeper whose time is reached.
     pub fn advance(&self, by: Duration) {
         self.0.moved.send_modify(|moved| *moved += by);
     }
 
-    /// Moves the clock forward by whole seconds.
+    /// Advances the clock by whole seconds.
     pub fn advance_seconds(&self, seconds: u64) {
         self.advance(Duration::from_secs(seconds));
     }
@@ -65,14 +65,14 @@ impl TestClock {
 
 impl Inner {
     fn passed(&self) -> Duration {
-        let ran = match self.pace {
-            Pace::Still => Duration::ZERO,
-            Pace::Times(times) => self.began.elapsed() * times,
+        let ran = match self.clock_speed {
+            ClockSpeed::Stopped => Duration::ZERO,
+            ClockSpeed::Times(times) => self.began.elapsed() * times,
         };
         ran + *self.moved.borrow()
     }
 
-    /// Resolves when `moment` has come.
+    /// Resolves when `moment` is reached.
     async fn until(&self, moment: Duration) {
         let mut moved = self.moved.subscribe();
         loop {
@@ -81,9 +81,9 @@ impl Inner {
                 return;
             }
             let runs_out = async {
-                match self.pace {
-                    Pace::Still => std::future::pending().await,
-                    Pace::Times(times) => tokio::time::sleep(left / times).await,
+                match self.clock_speed {
+                    ClockSpeed::Stopped => std::future::pending().await,
+                    ClockSpeed::Times(times) => tokio::time::sleep(left / times).await,
                 }
             };
             tokio::select! {
@@ -137,7 +137,7 @@ impl Entropy for SeededEntropy {
         let mut drawn = self.drawn.lock().unwrap();
         *drawn += 1;
         let digest: [u8; 32] = Sha256::new()
-            .chain_update(b"house")
+            .chain_update(b"cashier")
             .chain_update(self.seed.to_be_bytes())
             .chain_update(drawn.to_be_bytes())
             .finalize()

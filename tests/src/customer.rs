@@ -1,4 +1,4 @@
-//! A customer at the REST door.
+//! A client of the customer listener (REST).
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::roster::LOGIN;
 pub struct Customer {
     pub http: Http,
     /// `http://127.0.0.1:port`
-    pub door: String,
+    pub url: String,
     pub token: String,
 }
 
@@ -33,7 +33,7 @@ impl Customer {
         self.post("/cashier/withdrawal", order).await
     }
 
-    /// `query` is what stands behind the `?`.
+    /// `query` is the part after the `?`.
     pub async fn transactions(&self, query: &str) -> Reply {
         let mark = if query.is_empty() { "" } else { "?" };
         self.get(&format!("/cashier/transactions{mark}{query}")).await
@@ -41,17 +41,17 @@ impl Customer {
 
     /// One of the customer's transactions as the list shows it.
     pub async fn transaction(&self, id: u64) -> Value {
-        let list = self.transactions(&format!("where[0][0]=id&where[0][1]==&where[0][2]={id}")).await.fine();
+        let list = self.transactions(&format!("where[0][0]=id&where[0][1]==&where[0][2]={id}")).await.expect_ok();
         assert_eq!(list["count"], json!(1), "transaction {id}: {list}");
         list["rows"][0].clone()
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        self.http.get(&format!("{}{path}", self.door), &[("authorization", &self.token)]).await
+        self.http.get(&format!("{}{path}", self.url), &[("authorization", &self.token)]).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         let headers = [("authorization", &*self.token), ("content-type", "application/json")];
-        self.http.post(&format!("{}{path}", self.door), &headers, body.to_string()).await
+        self.http.post(&format!("{}{path}", self.url), &headers, body.to_string()).await
     }
 }

@@ -1,4 +1,4 @@
-//! A plain HTTP client: sends what it is told and gives the answer whole. It knows no endpoint.
+//! A plain HTTP client: sends a request and returns the whole answer. It knows no endpoint.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
@@ -35,7 +35,7 @@ impl Http {
         Self { client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
-    /// Sends a request; a connection that breaks without an answer is an error.
+    /// Sends a request; a connection closed without an answer is an error.
     pub async fn try_send(
         &self,
         method: Method,
@@ -54,7 +54,7 @@ impl Http {
         Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
-    /// The same where an answer must come.
+    /// The same where an answer is required.
     pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
         self.try_send(method, url, headers, body).await.unwrap_or_else(|error| panic!("no answer: {error}"))
     }
@@ -79,12 +79,12 @@ impl Reply {
 
     /// The JSON of an answer that must be 200.
     #[track_caller]
-    pub fn fine(&self) -> Value {
+    pub fn expect_ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());
         self.json()
     }
 
-    /// Number and code of a refusal: `(403, "PERMISSION_DENIED")`; an empty code when it is none.
+    /// Number and code of a refusal: `(403, "PERMISSION_DENIED")`; the code is empty when it is none.
     pub fn refusal(&self) -> (u16, String) {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         (self.status, body["error"].as_str().unwrap_or_default().to_owned())

@@ -1,4 +1,4 @@
-//! A manager at the BackOffice door.
+//! A client of the manager listener (BackOffice).
 
 use serde_json::{Value, json};
 
@@ -9,32 +9,32 @@ use crate::http::{Http, Reply};
 pub struct Manager {
     pub http: Http,
     /// `http://127.0.0.1:port`
-    pub door: String,
+    pub url: String,
     pub token: String,
 }
 
 impl Manager {
-    /// Sends a command and gives the whole answer.
+    /// Sends a command and returns the whole answer.
     pub async fn command(&self, command: &str, data: &Value) -> Reply {
         let body = json!({"command": command, "extID": "test", "data": data}).to_string();
         let headers = [("authorization", &*self.token), ("content-type", "application/json")];
-        self.http.post(&format!("{}/manager", self.door), &headers, body).await
+        self.http.post(&format!("{}/manager", self.url), &headers, body).await
     }
 
     /// The `data` of an answer that must be 200.
     pub async fn run(&self, command: &str, data: &Value) -> Value {
-        let answer = self.command(command, data).await.fine();
+        let answer = self.command(command, data).await.expect_ok();
         assert_eq!((&answer["status"], &answer["extID"]), (&json!(200), &json!("test")), "{answer}");
         answer["data"].clone()
     }
 
-    /// Saves a provider config and gives its id.
+    /// Saves a provider config and returns its id.
     pub async fn save_config(&self, config: &Value) -> u64 {
         let saved = self.run("MngUpdateCashierProviderConfig", config).await;
         saved["provider"]["id"].as_u64().expect("a saved config has an id")
     }
 
-    /// Saves an override and gives its id.
+    /// Saves an override and returns its id.
     pub async fn save_override(&self, row: &Value) -> u64 {
         let saved = self.run("MngUpdateCashierCustomerProviderOverride", row).await;
         saved["override"]["id"].as_u64().expect("a saved override has an id")

@@ -1,5 +1,5 @@
-//! Comparing an answer with a published example: every field the page shows, its value as it is written, and the order.
-//! Fields that came later may stand between them.
+//! Compares an answer with a published example: every field that the page shows, its value as written, and the order.
+//! Fields added later may stand between them.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ fn read_array(text: &str) -> Option<Vec<Box<RawValue>>> {
     text.trim_start().starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-/// An object's members as they stand.
+/// An object's members as written.
 struct Pairs(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Pairs {

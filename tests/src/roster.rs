@@ -1,4 +1,5 @@
-//! Who lives in a world, as `cashier trading import` reads it. Tests start from [`home`] and change what they are about.
+//! The accounts of a deployment, as `cashier trading import` reads them. Tests start from [`standard`] and change what they
+//! are about.
 
 use serde_json::{Value, json};
 
@@ -7,8 +8,8 @@ pub const CUSTOMER: u64 = 5;
 pub const LOGIN: u64 = 2_000_009;
 
 /// A second customer, of the same brand, with one login.
-pub const NEIGHBOUR: u64 = 6;
-pub const NEIGHBOUR_LOGIN: u64 = 2_000_010;
+pub const SECOND_CUSTOMER: u64 = 6;
+pub const SECOND_LOGIN: u64 = 2_000_010;
 
 /// The first customer's login with real money.
 pub const REAL_LOGIN: u64 = 2_000_011;
@@ -17,11 +18,11 @@ pub const REAL_LOGIN: u64 = 2_000_011;
 pub const EURO_LOGIN: u64 = 2_000_012;
 
 /// A customer of another brand.
-pub const STRANGER: u64 = 7;
-pub const STRANGER_LOGIN: u64 = 2_000_013;
+pub const OTHER_BRAND_CUSTOMER: u64 = 7;
+pub const OTHER_BRAND_LOGIN: u64 = 2_000_013;
 
-/// Brand ion4 with three customers' worth of groups, and brand nova beside it.
-pub fn home() -> Value {
+/// Brand ion4 with three groups and two customers, and brand nova with one of each.
+pub fn standard() -> Value {
     json!({
         "groups": [
             group("demo-usd", "ion4", "USD", 0),
@@ -29,13 +30,13 @@ pub fn home() -> Value {
             group("demo-eur", "ion4", "EUR", 0),
             group("nova-usd", "nova", "USD", 0),
         ],
-        "customers": [customer(CUSTOMER, "ion4"), customer(NEIGHBOUR, "ion4"), customer(STRANGER, "nova")],
+        "customers": [customer(CUSTOMER, "ion4"), customer(SECOND_CUSTOMER, "ion4"), customer(OTHER_BRAND_CUSTOMER, "nova")],
         "accounts": [
             account(LOGIN, CUSTOMER, "demo-usd"),
             account(REAL_LOGIN, CUSTOMER, "real-usd"),
             account(EURO_LOGIN, CUSTOMER, "demo-eur"),
-            account(NEIGHBOUR_LOGIN, NEIGHBOUR, "demo-usd"),
-            account(STRANGER_LOGIN, STRANGER, "nova-usd"),
+            account(SECOND_LOGIN, SECOND_CUSTOMER, "demo-usd"),
+            account(OTHER_BRAND_LOGIN, OTHER_BRAND_CUSTOMER, "nova-usd"),
         ],
     })
 }

@@ -1,5 +1,5 @@
-//! The sandbox payment service beside a world, and what a test does at it: press buttons, look payments up, make events
-//! happen, write the webhooks that the service itself would never send.
+//! The sandbox payment service of a deployment and what tests do with it: press buttons, query payments, trigger events, and
+//! write the webhooks that the service itself never sends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::signing;
 pub const API_KEY: &str = "sk_sandbox_4c1f7a90";
 pub const WEBHOOK_SECRET: &str = "whsec_sandbox_b2d80e65";
 
-/// A running service with a clock and randomness of the test's.
+/// A running service with the test's clock and randomness.
 pub struct Sandbox {
     running: Option<RunningSandbox>,
     http: Http,
@@ -27,7 +27,7 @@ impl Sandbox {
         Self::start_with(clock, seed, &[1000, 2000, 4000, 8000]).await
     }
 
-    /// With other waits before the second, third … attempt of a webhook, in milliseconds.
+    /// With other delays before the second, third … attempt of a webhook, in milliseconds.
     pub async fn start_with(clock: TestClock, seed: u64, retry_delays_ms: &[u64]) -> Self {
         let settings = SandboxSettings {
             merchant: "ion4".into(),
@@ -59,27 +59,27 @@ impl Sandbox {
 
     /// The payment behind a hosted page.
     pub async fn payment(&self, page: &str) -> Value {
-        self.call(Method::GET, &format!("/v1/payments/{}", id_of(page)), None).await.fine()
+        self.call(Method::GET, &format!("/v1/payments/{}", id_of(page)), None).await.expect_ok()
     }
 
     /// Every payment under one of our references.
     pub async fn payments_of(&self, reference: &str) -> Value {
-        self.call(Method::GET, &format!("/v1/payments?reference={reference}"), None).await.fine()
+        self.call(Method::GET, &format!("/v1/payments?reference={reference}"), None).await.expect_ok()
     }
 
-    /// Makes an event happen, as the service's control page does.
-    pub async fn happen(&self, page: &str, event: &Value) -> Reply {
+    /// Triggers an event, as the service's control page does.
+    pub async fn trigger(&self, page: &str, event: &Value) -> Reply {
         self.call(Method::POST, &format!("/_control/payments/{}/events", id_of(page)), Some(event)).await
     }
 
     /// The switches of every payment created from now on.
     pub async fn switch(&self, switches: &[&str]) {
-        self.call(Method::POST, "/_control/defaults", Some(&json!({"switches": switches}))).await.fine();
+        self.call(Method::POST, "/_control/defaults", Some(&json!({"switches": switches}))).await.expect_ok();
     }
 
     /// The delivery log of a payment.
     pub async fn deliveries(&self, page: &str) -> Value {
-        self.call(Method::GET, &format!("/_control/deliveries?payment={}", id_of(page)), None).await.fine()
+        self.call(Method::GET, &format!("/_control/deliveries?payment={}", id_of(page)), None).await.expect_ok()
     }
 
     pub async fn redeliver(&self, delivery: &str) -> Reply {
@@ -99,7 +99,7 @@ pub fn id_of(page: &str) -> &str {
     page.rsplit('/').next().unwrap_or_default()
 }
 
-/// An event as the service writes it: `kind` is `payment.confirmed` and the like, `payment` as the service shows it.
+/// An event as the service writes it: `kind` such as `payment.confirmed`, `payment` as the service returns it.
 pub fn event(id: &str, kind: &str, payment: &Value) -> Value {
     let mut payment = payment.clone();
     if let Some(status) = kind.strip_prefix("payment.") {
@@ -108,7 +108,7 @@ pub fn event(id: &str, kind: &str, payment: &Value) -> Value {
     json!({"id": id, "type": kind, "created": payment["created"], "livemode": payment["livemode"], "data": payment})
 }
 
-/// A body with the header that makes it genuine under `secret` at `at`.
+/// A body with the header that signs it with `secret` at `at`.
 pub fn signed(secret: &str, at: i64, event: &Value) -> (Vec<u8>, (&'static str, String)) {
     let body = event.to_string().into_bytes();
     let signature = signing::timed_signature(secret, at, &body);

@@ -1,9 +1,9 @@
-//! Webhook signatures made by an implementation that is not ours: the `openssl` program.
+//! Webhook signatures made by an independent implementation: the `openssl` program.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Whether there is an `openssl` to sign with; says so where there is none.
+/// Whether `openssl` is installed; reports a skipped test where it is not.
 pub fn can_sign() -> bool {
     let found = Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok_and(|it| it.success());
     if !found {

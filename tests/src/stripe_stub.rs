@@ -1,5 +1,5 @@
-//! A peer that answers as Stripe does where the cashier calls it, on loopback, and remembers what it was asked. It keeps
-//! no money and sends no webhooks: those are signed by the tests.
+//! A stub of Stripe on loopback: answers the calls that the cashier makes and records each request. It holds no money and
+//! sends no webhooks: tests sign those.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,45 +14,45 @@ pub const SECRET_KEY: &str = "sk_test_9d2b61c07e";
 pub const LIVE_SECRET_KEY: &str = "sk_live_9d2b61c07e";
 pub const WEBHOOK_SECRET: &str = "whsec_stripe_71f0ce28";
 
-/// A request as it came in.
+/// A request as received.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct StubRequest {
     pub path: String,
     pub authorization: String,
     pub idempotency_key: String,
     pub form: BTreeMap<String, String>,
 }
 
-/// What the peer does with the creations that follow.
+/// How the stub answers the requests that follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mood {
+pub enum StubMode {
     Answering,
     /// 402 `card_declined`.
     Declining,
-    /// 401 with a message that quotes the key it was shown, whole.
-    Quoting,
-    /// Takes the request and answers when the mood changes.
+    /// 401 with a message that quotes the whole key of the request.
+    QuotingKey,
+    /// Accepts the request and answers when the mode changes.
     Holding,
-    /// The same for questions about what became of a payment; creations are answered.
-    HoldingLookups,
+    /// The same for status queries; creations are answered.
+    HoldingQueries,
 }
 
 #[derive(Debug)]
 struct State {
     live: bool,
-    asked: Vec<Asked>,
-    /// Ids whose standing was asked for.
-    looked_up: Vec<String>,
-    /// The id that the next payment intent gets; else one is counted up.
+    requests: Vec<StubRequest>,
+    /// Ids whose status was queried.
+    queried: Vec<String>,
+    /// The id of the next payment intent; otherwise a running number makes it.
     next_intent: Option<String>,
     objects: BTreeMap<String, Value>,
-    /// What was created under an idempotency key, and is answered again under it.
+    /// Created objects by idempotency key, returned again for the same key.
     by_key: BTreeMap<String, Value>,
 }
 
-type Shared = Arc<(Mutex<State>, watch::Sender<Mood>)>;
+type Shared = Arc<(Mutex<State>, watch::Sender<StubMode>)>;
 
-/// The running peer. Dropping it closes its door.
+/// The running stub. Dropping it closes its listener.
 pub struct StripeStub {
     url: String,
     state: Shared,
@@ -60,17 +60,17 @@ pub struct StripeStub {
 }
 
 impl StripeStub {
-    /// `live` is what its objects say of themselves.
+    /// `live` is the `livemode` of its objects.
     pub async fn start(live: bool) -> Self {
         let state = State {
             live,
-            asked: Vec::new(),
-            looked_up: Vec::new(),
+            requests: Vec::new(),
+            queried: Vec::new(),
             next_intent: None,
             objects: BTreeMap::new(),
             by_key: BTreeMap::new(),
         };
-        let state: Shared = Arc::new((Mutex::new(state), watch::Sender::new(Mood::Answering)));
+        let state: Shared = Arc::new((Mutex::new(state), watch::Sender::new(StubMode::Answering)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -86,34 +86,34 @@ impl StripeStub {
         &self.url
     }
 
-    /// Everything asked so far, in order.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.state.0.lock().unwrap().asked.clone()
+    /// Every creation received so far, in order.
+    pub fn requests(&self) -> Vec<StubRequest> {
+        self.state.0.lock().unwrap().requests.clone()
     }
 
     /// Our reference in the latest creation.
     pub fn latest_reference(&self) -> String {
-        let asked = self.asked();
-        let latest = asked.iter().rev().find(|it| !it.form.is_empty()).expect("something was created");
+        let requests = self.requests();
+        let latest = requests.iter().rev().find(|it| !it.form.is_empty()).expect("something was created");
         latest.form["metadata[transaction_id]"].clone()
     }
 
-    pub fn mood(&self, mood: Mood) {
-        self.state.1.send_replace(mood);
+    pub fn set_mode(&self, mode: StubMode) {
+        self.state.1.send_replace(mode);
     }
 
-    /// Every id whose standing was asked for, in order.
-    pub fn looked_up(&self) -> Vec<String> {
-        self.state.0.lock().unwrap().looked_up.clone()
+    /// Every id whose status was queried, in order.
+    pub fn queried(&self) -> Vec<String> {
+        self.state.0.lock().unwrap().queried.clone()
     }
 
-    /// Changes what an object says, such as `("pi_stub_1", "status", "succeeded")`.
+    /// Changes a field of an object, such as `("pi_stub_1", "status", "succeeded")`.
     pub fn amend(&self, id: &str, field: &str, value: Value) {
         let mut state = self.state.0.lock().unwrap();
-        state.objects.get_mut(id).expect("an object of this peer")[field] = value;
+        state.objects.get_mut(id).expect("an object of this stub")[field] = value;
     }
 
-    /// Names the next payment intent.
+    /// Sets the id of the next payment intent.
     pub fn next_intent(&self, id: &str) {
         self.state.0.lock().unwrap().next_intent = Some(id.into());
     }
@@ -123,35 +123,35 @@ fn routes(
     state: &Shared,
     url: &str,
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
-    let (creating, looking, url) = (Arc::clone(state), Arc::clone(state), url.to_owned());
-    let create = warp::post()
+    let (creating, querying, url) = (Arc::clone(state), Arc::clone(state), url.to_owned());
+    let creation = warp::post()
         .and(warp::path::full())
         .and(warp::header::optional::<String>("authorization"))
         .and(warp::header::optional::<String>("idempotency-key"))
         .and(warp::body::form())
         .then(move |path: warp::path::FullPath, authorization: Option<String>, key: Option<String>, form| {
-            let asked = Asked {
+            let request = StubRequest {
                 path: path.as_str().to_owned(),
                 authorization: authorization.unwrap_or_default(),
                 idempotency_key: key.unwrap_or_default(),
                 form,
             };
             let (state, url) = (Arc::clone(&creating), url.clone());
-            async move { answer(&state, &url, asked).await }
+            async move { create(&state, &url, request).await }
         });
-    let look = warp::get().and(warp::path::full()).then(move |path: warp::path::FullPath| {
+    let query = warp::get().and(warp::path::full()).then(move |path: warp::path::FullPath| {
         let id = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-        let state = Arc::clone(&looking);
-        async move { look_up(&state, id).await }
+        let state = Arc::clone(&querying);
+        async move { query_status(&state, id).await }
     });
-    create.or(look).unify()
+    creation.or(query).unify()
 }
 
-async fn look_up(state: &Shared, id: String) -> warp::reply::Response {
-    let mut mood = state.1.subscribe();
-    state.0.lock().unwrap().looked_up.push(id.clone());
-    // A peer that is gone has no mood any more; its answer comes all the same.
-    let _ = mood.wait_for(|mood| *mood != Mood::HoldingLookups).await;
+async fn query_status(state: &Shared, id: String) -> warp::reply::Response {
+    let mut mode = state.1.subscribe();
+    state.0.lock().unwrap().queried.push(id.clone());
+    // When the stub is dropped the mode no longer changes; the answer is sent all the same.
+    let _ = mode.wait_for(|mode| *mode != StubMode::HoldingQueries).await;
     let found = state.0.lock().unwrap().objects.get(&id).cloned();
     match found {
         Some(object) => reply(200, &object),
@@ -159,44 +159,44 @@ async fn look_up(state: &Shared, id: String) -> warp::reply::Response {
     }
 }
 
-async fn answer(state: &Shared, url: &str, asked: Asked) -> warp::reply::Response {
-    let mut mood = state.1.subscribe();
-    let present = mood.borrow_and_update().clone();
+async fn create(state: &Shared, url: &str, request: StubRequest) -> warp::reply::Response {
+    let mut mode = state.1.subscribe();
+    let present = mode.borrow_and_update().clone();
     let object = {
         let mut state = state.0.lock().unwrap();
-        let number = state.asked.len() + 1;
-        state.asked.push(asked.clone());
-        let earlier = state.by_key.get(&asked.idempotency_key).cloned();
-        let object = match (earlier, asked.path.as_str()) {
+        let number = state.requests.len() + 1;
+        state.requests.push(request.clone());
+        let earlier = state.by_key.get(&request.idempotency_key).cloned();
+        let object = match (earlier, request.path.as_str()) {
             (Some(earlier), _) => earlier,
-            (None, "/v1/checkout/sessions") => session(url, number, state.live, &asked.form),
+            (None, "/v1/checkout/sessions") => session(url, number, state.live, &request.form),
             (None, _) => {
                 let id = state.next_intent.take().unwrap_or_else(|| format!("pi_stub_{number}"));
-                intent(&id, state.live, &asked.form)
+                intent(&id, state.live, &request.form)
             }
         };
-        if !matches!(present, Mood::Declining | Mood::Quoting) {
+        if !matches!(present, StubMode::Declining | StubMode::QuotingKey) {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
             state.objects.insert(id, object.clone());
-            if !asked.idempotency_key.is_empty() {
-                state.by_key.insert(asked.idempotency_key.clone(), object.clone());
+            if !request.idempotency_key.is_empty() {
+                state.by_key.insert(request.idempotency_key.clone(), object.clone());
             }
         }
         object
     };
     match present {
-        Mood::Answering | Mood::HoldingLookups => reply(200, &object),
-        Mood::Declining => {
+        StubMode::Answering | StubMode::HoldingQueries => reply(200, &object),
+        StubMode::Declining => {
             let error = json!({"error": {"type": "card_error", "code": "card_declined", "message": "declined"}});
             reply(402, &error)
         }
-        Mood::Quoting => {
-            let message = format!("Invalid API Key provided: {}", asked.authorization);
+        StubMode::QuotingKey => {
+            let message = format!("Invalid API Key provided: {}", request.authorization);
             reply(401, &json!({"error": {"type": "invalid_request_error", "code": "api_key_bad", "message": message}}))
         }
-        Mood::Holding => {
-            // A peer that is gone has no mood any more; its answer comes all the same.
-            let _ = mood.changed().await;
+        StubMode::Holding => {
+            // When the stub is dropped the mode no longer changes; the answer is sent all the same.
+            let _ = mode.changed().await;
             reply(200, &object)
         }
     }
@@ -230,9 +230,9 @@ fn reply(status: u16, body: &Value) -> warp::reply::Response {
     warp::reply::with_status(warp::reply::json(body), status).into_response()
 }
 
-/// What Stripe would say of a payment; `amount` in minor units.
+/// The fields of an event about a payment; `amount` in minor units.
 #[derive(Debug, Clone)]
-pub struct Said<'a> {
+pub struct StripeEvent<'a> {
     pub event_id: &'a str,
     pub reference: &'a str,
     pub intent: &'a str,
@@ -241,7 +241,7 @@ pub struct Said<'a> {
     pub live: bool,
 }
 
-impl Said<'_> {
+impl StripeEvent<'_> {
     /// `payment_intent.succeeded`
     pub fn intent_succeeded(&self, created: i64) -> Value {
         json!({
@@ -269,7 +269,7 @@ impl Said<'_> {
     }
 }
 
-/// A body with the header that makes it genuine under `secret` at `at`.
+/// A body with the header that signs it with `secret` at `at`.
 pub fn signed(secret: &str, at: i64, event: &Value) -> (Vec<u8>, (&'static str, String)) {
     let body = event.to_string().into_bytes();
     let signature = signing::timed_signature(secret, at, &body);

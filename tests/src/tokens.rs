@@ -1,5 +1,5 @@
-//! Session tokens that nobody issued: any header and claims, signed by any key or by none. Written from RFC 7515, not
-//! with the house's own code.
+//! Forged session tokens: any header and claims, signed by any key or by none. Written from RFC 7515, independent of the
+//! cashier's own code.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The session key of every world, as `session.key` spells it after its id `test`.
+/// The session key of every deployment, as `session.key` has it after the key id `test`.
 pub const SESSION_KEY: [u8; 32] = [0x5e; 32];
 
 /// A token over these parts, signed with HMAC-SHA256.

@@ -1,23 +1,23 @@
-//! Waiting for something that must come, and skipping what a machine cannot do.
+//! Waiting for a condition, and skipping what a machine cannot run.
 
 use std::time::{Duration, Instant};
 
-/// How long anything that must happen may take on a busy machine; verdicts never depend on how fast it was.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a condition may take on a busy machine; no assertion depends on how fast it was met.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Looks until there is something, and fails with `what` when nothing comes.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+/// Polls until there is a value, and fails with `what` after [`WAIT_MAX`].
+pub async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = poll().await {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        assert!(began.elapsed() < WAIT_MAX, "timed out after {WAIT_MAX:?} waiting for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Says that a test was skipped and why; fails where nothing may be skipped (`CASHIER_TESTS_MUST_NOT_SKIP`).
+/// Reports that a test was skipped and why; fails where nothing may be skipped (`CASHIER_TESTS_MUST_NOT_SKIP`).
 pub fn skipped(why: &str) {
     let must_not = std::env::var_os("CASHIER_TESTS_MUST_NOT_SKIP").is_some_and(|value| !value.is_empty());
     assert!(!must_not, "CASHIER_TESTS_MUST_NOT_SKIP is set and there is {why}");

@@ -1,19 +1,19 @@
-//! A second hand on the cashier's database: while it is held, what the house decided cannot reach the disk, and after the
-//! strand's own patience a commit fails. It reads and writes no row.
+//! A second connection to the cashier's database: while it holds the write lock, decisions cannot become durable, and after
+//! the strand's busy timeout a commit fails. It reads and writes no row.
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-/// How long it waits for the strand to end a transaction of its own.
+/// How long it waits for the strand to end its transaction.
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Holds SQLite's write lock until it is dropped.
 pub struct WriteLock(Connection);
 
 impl WriteLock {
-    /// Takes the lock of the database in a world's folder.
+    /// Takes the lock on the database in a deployment's folder.
     pub fn take(folder: &Path) -> Self {
         let file = folder.join("bases").join("cashier.db");
         let connection = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("the database");

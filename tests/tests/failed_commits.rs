@@ -4,23 +4,23 @@
 
 use std::time::Duration;
 
-use cashier_tests::clock::Pace;
+use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
+use cashier_tests::deployment::{Deployment, DeploymentPlan};
+use cashier_tests::faulty_trading::TradingMode;
 use cashier_tests::http::Reply;
-use cashier_tests::pending::Pending;
+use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, Mood as StripeMood, Said};
-use cashier_tests::trading::Mood;
+use cashier_tests::stripe_stub::{self, StripeEvent, StubMode};
 use cashier_tests::waiting::eventually;
-use cashier_tests::world::{Plan, World};
 use cashier_tests::write_lock::WriteLock;
 use serde_json::{Value, json};
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
-fn troubled() -> Plan {
-    Plan { troubled_trading: true, pace: Pace::Times(1), ..Plan::default() }
+fn faulty_server() -> DeploymentPlan {
+    DeploymentPlan { faulty_trading: true, clock_speed: ClockSpeed::Times(1), ..DeploymentPlan::default() }
 }
 
 fn keyed(key: &str) -> Value {
@@ -37,35 +37,35 @@ fn is_unavailable(reply: &Reply) {
 }
 
 /// Alive, not ready, and neither promising nor showing anything.
-async fn is_closed(world: &World) {
-    assert_eq!(world.watch("healthz").await.status, 200, "it lives");
-    let ready = world.watch("readyz").await;
+async fn is_closed(deployment: &Deployment) {
+    assert_eq!(deployment.watch("healthz").await.status, 200, "it lives");
+    let ready = deployment.watch("readyz").await;
     assert!(ready.status == 503 && ready.text().contains("a commit failed"), "{}", ready.text());
-    assert!(world.watch("metrics").await.text().contains("cashier_ledger_open 0"));
-    let customer = world.customer();
+    assert!(deployment.watch("metrics").await.text().contains("cashier_ledger_open 0"));
+    let customer = deployment.customer();
     is_unavailable(&customer.deposit(&keyed("while-closed")).await);
     is_unavailable(&customer.withdraw(&json!({"login": LOGIN, "amount": 1, "currency": "USD"})).await);
     is_unavailable(&customer.transactions("").await);
-    let seen = world.manager().command("MngGetCashierTransaction", &json!({"id": 1})).await;
+    let seen = deployment.manager().command("MngGetCashierTransaction", &json!({"id": 1})).await;
     assert_eq!((seen.status, &seen.json()["data"]["error"]), (503, &json!("STORAGE_UNAVAILABLE")), "{}", seen.text());
 }
 
 /// Ready again without anybody's help.
-async fn recovers(world: &World) {
-    eventually("the house to be ready", async || (world.watch("readyz").await.status == 200).then_some(())).await;
-    assert!(world.watch("metrics").await.text().contains("cashier_ledger_open 1"));
-    assert!(world.house().cashier().ledger.is_open());
+async fn recovers(deployment: &Deployment) {
+    eventually("the house to be ready", async || (deployment.watch("readyz").await.status == 200).then_some(())).await;
+    assert!(deployment.watch("metrics").await.text().contains("cashier_ledger_open 1"));
+    assert!(deployment.running().cashier().ledger.is_open());
 }
 
 /// Moves the clock past the janitor's pauses, slowly enough that no call under way is late for it.
-async fn minutes_pass(world: &World) {
-    world.clock.advance_seconds(10);
+async fn minutes_pass(deployment: &Deployment) {
+    deployment.clock.advance_seconds(10);
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
 /// The customer's transaction under a key, alone.
-async fn under_key(world: &World, key: &str) -> Option<Value> {
-    let list = world.customer().transactions("").await.fine();
+async fn under_key(deployment: &Deployment, key: &str) -> Option<Value> {
+    let list = deployment.customer().transactions("").await.expect_ok();
     let mut rows = list["rows"].as_array()?.iter().filter(|row| row["idempotency_key"] == json!(key));
     let found = rows.next().cloned();
     assert_eq!(rows.next(), None, "one transaction under {key}: {list}");
@@ -73,19 +73,19 @@ async fn under_key(world: &World, key: &str) -> Option<Value> {
 }
 
 /// Stripe tells that the deposit of 30 USD under `reference` is paid; the credit is the only one of it.
-async fn is_paid_once(world: &World, transaction: &Value, reference: &str) {
+async fn is_paid_once(deployment: &Deployment, transaction: &Value, reference: &str) {
     let id = transaction["id"].as_u64().unwrap_or_default();
     let (event_id, intent) = (format!("evt_{id}"), transaction["provider_payment_id"].as_str().unwrap_or_default());
-    let said = Said { event_id: &event_id, reference, intent, amount: 3_000, currency: "usd", live: false };
-    let now = world.clock.unix();
+    let said = StripeEvent { event_id: &event_id, reference, intent, amount: 3_000, currency: "usd", live: false };
+    let now = deployment.clock.unix();
     let (body, (name, signature)) = stripe_stub::signed(SECRET, now, &said.intent_succeeded(now));
     for duplicate in [false, true] {
-        let heard = world.webhook("stripe", (name, &signature), &body).await.fine();
+        let heard = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
         assert_eq!((&heard["transaction"]["id"], &heard["duplicate"]), (&json!(id), &json!(duplicate)), "{heard}");
     }
-    let credited = async || (world.customer().transaction(id).await["status"] == json!(3)).then_some(());
+    let credited = async || (deployment.customer().transaction(id).await["status"] == json!(3)).then_some(());
     eventually("the credit", credited).await;
-    let seen = world.manager().transaction(id).await;
+    let seen = deployment.manager().transaction(id).await;
     let operations = seen["balance_operations"].as_array().map_or(0, Vec::len);
     assert_eq!((operations, &seen["balance_operations"][0]["amount"]), (1, &json!(30.0)), "{seen}");
 }
@@ -95,26 +95,26 @@ async fn a_deposit_whose_first_commit_fails_is_refused_and_was_never_begun() {
     if !signing::can_sign() {
         return;
     }
-    let world = World::of(troubled()).await;
-    world.manager().save_config(&world.stripe_config()).await;
-    let lock = WriteLock::take(world.folder());
-    is_unavailable(&world.customer().deposit(&keyed("lost")).await);
-    is_closed(&world).await;
-    assert_eq!(world.stripe.asked().len(), 0, "no provider is called for what is not on disk");
+    let deployment = Deployment::of(faulty_server()).await;
+    deployment.manager().save_config(&deployment.stripe_config()).await;
+    let lock = WriteLock::take(deployment.folder());
+    is_unavailable(&deployment.customer().deposit(&keyed("lost")).await);
+    is_closed(&deployment).await;
+    assert_eq!(deployment.stripe.requests().len(), 0, "no provider is called for what is not on disk");
 
     lock.release();
-    recovers(&world).await;
-    assert_eq!(under_key(&world, "lost").await, None, "it is not there");
+    recovers(&deployment).await;
+    assert_eq!(under_key(&deployment, "lost").await, None, "it is not there");
     // The same request again is a deposit like any other, and so is a new one.
     let mut held = 0;
     for key in ["lost", "new"] {
-        let answer = world.customer().deposit(&keyed(key)).await.fine();
-        let reference = world.stripe.latest_reference();
-        is_paid_once(&world, &answer["transaction"], &reference).await;
+        let answer = deployment.customer().deposit(&keyed(key)).await.expect_ok();
+        let reference = deployment.stripe.latest_reference();
+        is_paid_once(&deployment, &answer["transaction"], &reference).await;
         held += 30;
-        assert_eq!(world.balance(LOGIN).await, format!("{held}.0 USD"));
+        assert_eq!(deployment.balance(LOGIN).await, format!("{held}.0 USD"));
     }
-    assert_eq!(world.stripe.asked().len(), 2);
+    assert_eq!(deployment.stripe.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,36 +122,36 @@ async fn a_deposit_whose_last_commit_fails_is_finished_after_the_recovery_and_cr
     if !signing::can_sign() {
         return;
     }
-    let world = World::of(troubled()).await;
-    world.manager().save_config(&world.stripe_config()).await;
-    world.stripe.mood(StripeMood::Holding);
-    let (customer, asked) = (world.customer(), keyed("unfinished"));
+    let deployment = Deployment::of(faulty_server()).await;
+    deployment.manager().save_config(&deployment.stripe_config()).await;
+    deployment.stripe.set_mode(StubMode::Holding);
+    let (customer, asked) = (deployment.customer(), keyed("unfinished"));
     let (refused, lock) = tokio::join!(customer.deposit(&asked), async {
-        eventually("the create call", async || (!world.stripe.asked().is_empty()).then_some(())).await;
-        let lock = WriteLock::take(world.folder());
-        world.stripe.mood(StripeMood::Answering);
+        eventually("the create call", async || (!deployment.stripe.requests().is_empty()).then_some(())).await;
+        let lock = WriteLock::take(deployment.folder());
+        deployment.stripe.set_mode(StubMode::Answering);
         lock
     });
     is_unavailable(&refused);
-    is_closed(&world).await;
+    is_closed(&deployment).await;
 
     lock.release();
-    recovers(&world).await;
+    recovers(&deployment).await;
     // What the provider was asked for is a duty: it is asked again under the same key, and says the same.
     let finished = async || {
-        minutes_pass(&world).await;
-        under_key(&world, "unfinished").await.filter(|row| row["provider_payment_id"] != json!(""))
+        minutes_pass(&deployment).await;
+        under_key(&deployment, "unfinished").await.filter(|row| row["provider_payment_id"] != json!(""))
     };
     let row = eventually("the deposit to be finished", finished).await;
-    let calls = world.stripe.asked();
+    let calls = deployment.stripe.requests();
     assert!(calls.len() >= 2, "the call was repeated: {calls:?}");
     let same = |at: usize| (&calls[at].idempotency_key, &calls[at].form);
     assert!((1..calls.len()).all(|at| same(at) == same(0)), "byte for byte: {calls:?}");
     assert_eq!((&row["provider_payment_id"], &row["status"]), (&json!("pi_stub_1"), &json!(1)), "{row}");
-    let again = world.customer().deposit(&asked).await.fine();
+    let again = deployment.customer().deposit(&asked).await.expect_ok();
     assert_eq!(again["transaction"]["id"], row["id"], "{again}");
-    is_paid_once(&world, &row, &world.stripe.latest_reference()).await;
-    assert_eq!(world.balance(LOGIN).await, "30.0 USD");
+    is_paid_once(&deployment, &row, &deployment.stripe.latest_reference()).await;
+    assert_eq!(deployment.balance(LOGIN).await, "30.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,17 +159,17 @@ async fn a_webhook_whose_commit_fails_is_not_acknowledged_and_counts_once_when_i
     if !signing::can_sign() {
         return;
     }
-    let pending = Pending::of(troubled()).await;
-    let lock = WriteLock::take(pending.world.folder());
-    is_unavailable(&pending.tell("stripe", SECRET, &pending.said()).await);
-    is_closed(&pending.world).await;
-    is_unavailable(&pending.tell("stripe", SECRET, &pending.said()).await);
-    assert_eq!(pending.world.troubled().asked().len(), 0, "nothing is posted of what is not on disk");
+    let pending = PendingDeposit::of(faulty_server()).await;
+    let lock = WriteLock::take(pending.deployment.folder());
+    is_unavailable(&pending.send_event("stripe", SECRET, &pending.event()).await);
+    is_closed(&pending.deployment).await;
+    is_unavailable(&pending.send_event("stripe", SECRET, &pending.event()).await);
+    assert_eq!(pending.deployment.faulty_server().postings().len(), 0, "nothing is posted of what is not on disk");
 
     lock.release();
-    recovers(&pending.world).await;
+    recovers(&pending.deployment).await;
     assert_eq!(pending.not_credited().await["status"], json!(1), "the notice was not heard");
-    let heard = pending.tell("stripe", SECRET, &pending.said()).await.fine();
+    let heard = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
     assert_eq!((&heard["transaction"]["status"], &heard["duplicate"]), (&json!(3), &json!(false)), "{heard}");
     pending.credited_once().await;
 }
@@ -179,34 +179,34 @@ async fn a_posting_whose_end_fails_to_be_recorded_is_asked_for_again_under_its_k
     if !signing::can_sign() {
         return;
     }
-    let pending = Pending::of(troubled()).await;
-    let world = &pending.world;
-    world.troubled().mood(Mood::Slow(Duration::from_secs(3600)));
-    let said = pending.said();
-    let (heard, lock) = tokio::join!(pending.tell("stripe", SECRET, &said), async {
-        eventually("the posting", async || (!world.troubled().asked().is_empty()).then_some(())).await;
-        let lock = WriteLock::take(world.folder());
-        world.troubled().mood(Mood::Well);
+    let pending = PendingDeposit::of(faulty_server()).await;
+    let deployment = &pending.deployment;
+    deployment.faulty_server().set_mode(TradingMode::Slow(Duration::from_secs(3600)));
+    let said = pending.event();
+    let (heard, lock) = tokio::join!(pending.send_event("stripe", SECRET, &said), async {
+        eventually("the posting", async || (!deployment.faulty_server().postings().is_empty()).then_some(())).await;
+        let lock = WriteLock::take(deployment.folder());
+        deployment.faulty_server().set_mode(TradingMode::Working);
         lock
     });
-    let closed = async || (world.watch("readyz").await.status == 503).then_some(());
+    let closed = async || (deployment.watch("readyz").await.status == 503).then_some(());
     eventually("the house to close", closed).await;
-    is_closed(world).await;
-    assert_eq!(world.balance(LOGIN).await, "250.0 USD", "the trading server did post it");
+    is_closed(deployment).await;
+    assert_eq!(deployment.balance(LOGIN).await, "250.0 USD", "the trading server did post it");
     // The notice is on disk; whether its sender was told in time or is to come again, it counts once.
     assert!(heard.status == 200 || heard.status == 503, "{}", heard.text());
 
     lock.release();
-    recovers(world).await;
+    recovers(deployment).await;
     let credited = async || {
-        minutes_pass(world).await;
+        minutes_pass(deployment).await;
         (pending.seen().await["transaction"]["status"] == json!(3)).then_some(())
     };
     eventually("the credit to be known", credited).await;
     pending.credited_once().await;
-    let asked = world.troubled().asked();
+    let asked = deployment.faulty_server().postings();
     assert!(asked.iter().all(|posting| posting.operation.id == asked[0].operation.id), "{asked:?}");
-    let again = pending.tell("stripe", SECRET, &said).await.fine();
+    let again = pending.send_event("stripe", SECRET, &said).await.expect_ok();
     assert_eq!(again["duplicate"], json!(true), "{again}");
     pending.credited_once().await;
 }

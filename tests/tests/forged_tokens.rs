@@ -3,25 +3,25 @@
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use cashier_tests::customer::order;
+use cashier_tests::deployment::Deployment;
 use cashier_tests::roster::{CUSTOMER, LOGIN};
 use cashier_tests::tokens::{SESSION_KEY, forged, unsigned};
-use cashier_tests::world::World;
 use serde_json::{Value, json};
 
-async fn world() -> World {
-    let world = World::new().await;
-    world.manager().save_config(&world.sandbox_config()).await;
-    world
+async fn deployment() -> Deployment {
+    let deployment = Deployment::new().await;
+    deployment.manager().save_config(&deployment.sandbox_config()).await;
+    deployment
 }
 
-async fn count_of_transactions(world: &World) -> Value {
-    world.customer().transactions("").await.fine()["count"].clone()
+async fn count_of_transactions(deployment: &Deployment) -> Value {
+    deployment.customer().transactions("").await.expect_ok()["count"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_and_forged_tokens_are_refused_on_every_route() {
-    let world = world().await;
-    let now = world.clock.unix();
+    let deployment = deployment().await;
+    let now = deployment.clock.unix();
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": "test"});
     let claims = |role: u8| json!({"id": CUSTOMER, "role": role, "exp": now + 3600});
     let with = |role: u8, name: &str, value: Value| {
@@ -68,7 +68,7 @@ async fn missing_and_forged_tokens_are_refused_on_every_route() {
         ];
         for (what, token) in table {
             if is_customer {
-                let mut customer = world.customer();
+                let mut customer = deployment.customer();
                 customer.token = token;
                 let answers = [
                     customer.methods(LOGIN).await,
@@ -80,7 +80,7 @@ async fn missing_and_forged_tokens_are_refused_on_every_route() {
                     assert_eq!(answer.refusal(), (403, "PERMISSION_DENIED".into()), "{what}: {}", answer.text());
                 }
             } else {
-                let mut manager = world.manager();
+                let mut manager = deployment.manager();
                 manager.token = token;
                 let answer = manager.command("MngGetCashierProviders", &json!({})).await;
                 let code = answer.json()["data"]["error"].clone();
@@ -92,16 +92,16 @@ async fn missing_and_forged_tokens_are_refused_on_every_route() {
         // The genuine one, written in both published ways.
         for authorization in [genuine.clone(), format!("Bearer {genuine}"), format!("bearer  {genuine}")] {
             let status = if is_customer {
-                let mut customer = world.customer();
+                let mut customer = deployment.customer();
                 customer.token = authorization;
                 customer.methods(LOGIN).await.status
             } else {
-                let mut manager = world.manager();
+                let mut manager = deployment.manager();
                 manager.token = authorization;
                 manager.command("MngGetCashierProviders", &json!({})).await.status
             };
             assert_eq!(status, 200);
         }
     }
-    assert_eq!(count_of_transactions(&world).await, json!(0));
+    assert_eq!(count_of_transactions(&deployment).await, json!(0));
 }

@@ -10,18 +10,18 @@ use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
-use cashier_host::plugins::Outcome;
-use cashier_host::ports::{Clock, Durable, Gateway, Modules, QueryAnswer, Verdict};
+use cashier_host::plugins::{LoadOutcome, LoadReport};
+use cashier_host::ports::{Clock, Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
 use cashier_provider_sdk as sdk;
 use cashier_provider_sdk::host::ModuleV1;
-use cashier_tests::modules::{NOW, Workshop, config, echo_notice, module_file, money, order, question};
+use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, module_file, money, order, payment_query};
 use cashier_tests::waiting::skipped;
 use serde_json::json;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
 
-fn two_good_modules() -> Workshop {
-    Workshop::open(PROBE, "[[module]]\nname = \"echo\"\nbrands = [\"acme\"]\n[[module]]\nname = \"panics\"\n")
+fn two_good_modules() -> PluginHost {
+    PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nbrands = [\"acme\"]\n[[module]]\nname = \"panics\"\n")
 }
 
 async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
@@ -34,7 +34,10 @@ async fn two_modules_serve_at_once_and_the_catalog_tells_what_they_are() {
     let (echo, panics) = (shop.line("echo"), shop.line("panics"));
     assert!(echo.available && panics.available, "{echo:?}\n{panics:?}");
     assert_eq!((&*echo.code, &*echo.name, &*echo.payment_mode), ("echo", "Echo", "redirect"));
-    assert_eq!((&*echo.api_version, echo.generation, &*echo.isolation, &*echo.health), ("1", 1, "in-process", "ok"));
+    assert_eq!(
+        (&*echo.api_version, echo.generation, &*echo.isolation, echo.health),
+        ("1", 1, "in-process", ModuleHealth::Ok)
+    );
     assert_eq!((&*echo.path, echo.sha256.len()), (&*module_file("echo").to_string_lossy(), 64));
     assert_eq!((echo.brands, panics.brands), (Some(vec!["acme".into()]), None));
     assert_eq!(
@@ -73,10 +76,10 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
     assert_eq!((first.receiver().config_id.0, second.receiver().config_id.0), (1, 2));
     assert_eq!(*first.receiver().module_hash, *shop.line("echo").sha256);
 
-    let cancelled = first.cancel(Durable::assertion(question(1))).await;
+    let cancelled = first.cancel(Durable::assertion(payment_query(1))).await;
     let QueryAnswer::Stated(update) = cancelled else { panic!("{cancelled:?}") };
     assert_eq!(update.status, ProviderStatus::Cancelled);
-    assert_eq!(first.advance(Durable::assertion(question(1))).await, QueryAnswer::Unsupported);
+    assert_eq!(first.advance(Durable::assertion(payment_query(1))).await, QueryAnswer::Unsupported);
 }
 
 #[test]
@@ -97,13 +100,13 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
         (here("truncated"), "truncated", "it is truncated: its tables end at byte "),
         (here("missing"), "missing", "the file does not exist"),
         (here("folder"), "folder", "it is a folder, not a file"),
-        (built("contract_2"), "contract_2", "it was built for contract 2, this host speaks 1"),
+        (built("contract_2"), "contract_2", "it was built for contract 2, this host supports 1"),
         (built("aborts"), "aborts", "it was built with panic = \"abort\": a panic in it would end the house"),
         (built("changed_record"), "changed_record", "its records are not those of contract 1: "),
         (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
         (built("panics_in_descriptor"), "panics_in_descriptor", "the module panicked in descriptor at "),
         (format!("{}\nsha256 = \"{}\"", built("sleeps"), "0".repeat(64)), "sleeps", "its SHA-256 is "),
-        (here("other"), "other", "its provider code \"echo\" is already served by module \"echo\""),
+        (here("other"), "other", "its provider code \"echo\" is already process by module \"echo\""),
         (
             format!("{}\nisolation = \"worker\"", built("panics")),
             "panics",
@@ -112,7 +115,7 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
     ];
     let mut text = "[[module]]\nname = \"echo\"\n".to_owned();
     text.extend(table.iter().map(|(entry, ..)| format!("[[module]]\n{entry}\n")));
-    let shop = Workshop::open_in(room, PROBE, &text);
+    let shop = PluginHost::open_in(room, PROBE, &text);
     assert!(shop.line("echo").available);
     for (_, name, reason) in &table {
         let line = shop.line(name);
@@ -131,10 +134,10 @@ fn a_foreign_library_is_told_from_a_module() {
             skipped(&format!("no {name} where it was looked for"));
             continue;
         };
-        let shop = Workshop::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
+        let shop = PluginHost::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
         let stem = name.rsplit_once('.').unwrap().0;
         let reason = shop.line(stem).failure_reason;
-        let expected = "it is a library but no provider module: it has no symbol cashier_provider_contract_version";
+        let expected = "it is a library but not a provider module: it has no symbol cashier_provider_contract_version";
         assert_eq!(&*reason, expected, "{name}");
     }
 }
@@ -155,7 +158,7 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_no_other_module_notic
     let other = shop.gateway(&config(1, "echo")).await;
     let others_answer = async || {
         assert_eq!(create(&other).await, CreateEnding::Accepted(NextAction::Redirect));
-        assert_eq!(&*shop.line("echo").health, "ok");
+        assert_eq!(shop.line("echo").health, ModuleHealth::Ok);
     };
     panicked("configure", &shop.plugins.validate(&panics_in("configure")).await.unwrap_err());
     others_answer().await;
@@ -177,9 +180,9 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_no_other_module_notic
     for entry in ["query_status", "advance_payment", "cancel_payment"] {
         let gateway = shop.gateway(&panics_in(entry)).await;
         let answer = match entry {
-            "query_status" => gateway.query(question(1)).await,
-            "advance_payment" => gateway.advance(Durable::assertion(question(1))).await,
-            _ => gateway.cancel(Durable::assertion(question(1))).await,
+            "query_status" => gateway.query(payment_query(1)).await,
+            "advance_payment" => gateway.advance(Durable::assertion(payment_query(1))).await,
+            _ => gateway.cancel(Durable::assertion(payment_query(1))).await,
         };
         let QueryAnswer::NoAnswer(reason) = answer else { panic!("it panicked in {entry}") };
         panicked(entry, &reason);
@@ -235,7 +238,7 @@ async fn a_config_is_validated_in_the_modules_own_words() {
         (with(json!({"api_base": "https://echo.invalid/v2"}), json!({})), Ok(())),
         (
             with(json!({"api_base": "http://echo.invalid"}), json!({})),
-            Err("api_base: echo.invalid:80 may be asked over https only"),
+            Err("api_base: echo.invalid:80 is allowed over https only"),
         ),
         (
             with(json!({"api_base": "https://evil.test"}), json!({})),
@@ -267,7 +270,7 @@ async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
         matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Verified { .. })
     };
     assert!(genuine("whsec_1_canary").await && genuine("whsec_before").await && !genuine("whsec_long_ago").await);
-    shop.clock.forward(100);
+    shop.clock.advance_seconds(100);
     assert_eq!(shop.clock.now(), UnixTime(NOW + 100));
     assert!(!genuine("whsec_before").await && genuine("whsec_1_canary").await);
 }
@@ -278,19 +281,19 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
     let (file, mut bytes) = (room.path().join("echo.so"), fs::read(module_file("echo")).unwrap());
     fs::write(&file, &bytes).unwrap();
     let text = "[[module]]\nfile = \"echo.so\"\n";
-    let shop = Workshop::open_in(room, PROBE, text);
-    let outcome = |reports: Vec<cashier_host::plugins::Report>| {
+    let shop = PluginHost::open_in(room, PROBE, text);
+    let outcome = |reports: Vec<LoadReport>| {
         let [report] = <[_; 1]>::try_from(reports).unwrap();
         (report.generation, report.outcome)
     };
-    assert_eq!(outcome(shop.reports.clone()), (1, Outcome::Loaded));
+    assert_eq!(outcome(shop.reports.clone()), (1, LoadOutcome::Loaded));
     let old = shop.gateway(&config(1, "echo")).await;
-    assert_eq!(outcome(shop.plugins.reload().unwrap()), (1, Outcome::Unchanged));
+    assert_eq!(outcome(shop.plugins.reload().unwrap()), (1, LoadOutcome::Unchanged));
 
     // Bytes behind the last table change nothing but the file.
     bytes.extend_from_slice(b"another build");
     fs::write(&file, &bytes).unwrap();
-    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, Outcome::Replaced { generation_before: 1 }));
+    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, LoadOutcome::Replaced { generation_before: 1 }));
     let new = shop.gateway(&config(1, "echo")).await;
     assert_ne!(old.receiver().module_hash, new.receiver().module_hash);
     for gateway in [&old, &new] {
@@ -299,18 +302,18 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
 
     fs::write(&file, b"not even a library").unwrap();
     let (reason, still_serving) = ("it is a text file, not a library".to_owned(), Some(2));
-    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, Outcome::Refused { reason, still_serving }));
+    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, LoadOutcome::Refused { reason, still_serving }));
     assert!(shop.line("echo").available);
 
     assert!(shop.reload("[[module]\n").unwrap_err().contains("plugins.toml: line 1:"));
     assert!(shop.line("echo").available, "a broken plugins.toml changes nothing");
 
-    assert_eq!(outcome(shop.reload("").unwrap()), (2, Outcome::Delisted));
+    assert_eq!(outcome(shop.reload("").unwrap()), (2, LoadOutcome::Delisted));
     assert_eq!(shop.plugins.reload().unwrap(), [], "it is told once");
     let line = shop.line("echo");
     assert_eq!(
         (line.available, &*line.failure_reason),
-        (false, "plugins.toml does not list it; it only hears about earlier payments")
+        (false, "plugins.toml does not list it; it only receives updates of earlier payments")
     );
     let delisted = shop.gateway(&config(1, "echo")).await;
     let notice = echo_notice("whsec_1_canary", &json!({}));
@@ -319,8 +322,8 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
 
 #[test]
 fn a_module_that_is_switched_off_is_loaded_for_old_payments_alone() {
-    let shop = Workshop::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
+    let shop = PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
     let line = shop.line("echo");
-    let reason = "plugins.toml has it switched off; it only hears about earlier payments";
+    let reason = "plugins.toml disables it; it only receives updates of earlier payments";
     assert_eq!((&*line.code, line.available, &*line.failure_reason), ("echo", false, reason));
 }

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
+use cashier_tests::cashier_process::{CashierProcess, run};
 use cashier_tests::customer::Customer;
 use cashier_tests::http::Http;
 use cashier_tests::manager::Manager;
-use cashier_tests::process::{Served, run};
-use cashier_tests::roster::{self, CUSTOMER, LOGIN, NEIGHBOUR_LOGIN};
+use cashier_tests::roster::{self, CUSTOMER, LOGIN, SECOND_LOGIN};
 use serde_json::{Value, json};
 
 /// The story of the demo, in its order: a sentence of each step, and what must be seen of it.
@@ -26,7 +26,7 @@ const STORY: [(&str, &[&str]); 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_tells_how_a_deposit_becomes_exactly_its_credit_and_ends_well() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = run(folder.path(), &["demo", "--exit", "--folder", "world"]).await;
+    let ran = run(folder.path(), &["demo", "--exit", "--folder", "deployment"]).await;
     assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{}", ran.out);
     let mut rest = &*ran.out;
     for (at, (opening, _)) in STORY.iter().enumerate() {
@@ -44,7 +44,7 @@ async fn the_demo_tells_how_a_deposit_becomes_exactly_its_credit_and_ends_well()
     }
     // What it made in its own folder opens nothing: the keys are the folder's alone, and never printed.
     for key in ["session.key", "seal.key", "webhook.secret"] {
-        let text = std::fs::read_to_string(folder.path().join("world").join(key)).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("deployment").join(key)).unwrap();
         let secret = text.trim().rsplit(':').next().unwrap();
         assert!(secret.len() >= 16 && !ran.out.contains(secret), "{key} is printed");
     }
@@ -133,19 +133,19 @@ async fn serving_without_keys_is_refused_with_the_line_that_makes_them() {
     assert_eq!((token.code, token.out.trim().split('.').count()), (Some(0), 3), "{token:?}");
     let house = folder.path().join("house");
     std::fs::create_dir(&house).unwrap();
-    let mut served = Served::unsettled(&house, &[]);
+    let mut process = CashierProcess::without_roster(&house, &[]);
     for key in ["session.key", "seal.key"] {
         std::fs::copy(folder.path().join(key), house.join(key)).unwrap();
     }
-    served.start().await;
-    served.kill().await;
+    process.start().await;
+    process.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roster_is_imported_served_and_asked_about_with_printed_tokens() {
     let folder = tempfile::tempdir().unwrap();
-    let mut served = Served::unsettled(folder.path(), &["http://127.0.0.1:9"]);
-    std::fs::write(folder.path().join("roster.json"), roster::home().to_string()).unwrap();
+    let mut process = CashierProcess::without_roster(folder.path(), &["http://127.0.0.1:9"]);
+    std::fs::write(folder.path().join("roster.json"), roster::standard().to_string()).unwrap();
     let import = ["trading", "import", "roster.json", "--settings", "cashier.toml"];
     let ran = run(folder.path(), &import).await;
     assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{ran:?}");
@@ -155,18 +155,18 @@ async fn a_roster_is_imported_served_and_asked_about_with_printed_tokens() {
     let again = run(folder.path(), &import).await;
     assert!(again.code == Some(0) && again.out.contains("accounts: 0 added, 0 updated, 5 unchanged"), "{again:?}");
 
-    let doors = served.start().await;
+    let addresses = process.start().await;
     let busy = run(folder.path(), &import).await;
     assert!(busy.code != Some(0) && !busy.err.is_empty(), "an import beside a running server is refused: {busy:?}");
     let customer = Customer {
         http: Http::new(),
-        door: format!("http://{}", doors.customer),
+        url: format!("http://{}", addresses.customer),
         token: printed(folder.path(), &["--role", "customer", "--id", &CUSTOMER.to_string()]).await,
     };
-    assert_eq!(customer.methods(LOGIN).await.fine()["count"], json!(0), "nothing is offered yet");
+    assert_eq!(customer.methods(LOGIN).await.expect_ok()["count"], json!(0), "nothing is offered yet");
     let mut manager = Manager {
         http: Http::new(),
-        door: format!("http://{}", doors.manager),
+        url: format!("http://{}", addresses.manager),
         token: printed(folder.path(), &["--role", "manager", "--id", "1", "--brand", "nova"]).await,
     };
     let config: Value = json!({"provider": "sandbox", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
@@ -176,10 +176,10 @@ async fn a_roster_is_imported_served_and_asked_about_with_printed_tokens() {
     assert_eq!(manager.command(save, &config).await.status, 403, "the token is of one brand");
     manager.token = printed(folder.path(), &["--role", "manager", "--id", "1", "--ttl", "8h"]).await;
     manager.save_config(&config).await;
-    let methods = customer.methods(LOGIN).await.fine();
+    let methods = customer.methods(LOGIN).await.expect_ok();
     assert_eq!((&methods["count"], &methods["rows"][0]["provider"]), (&json!(1), &json!("sandbox")), "{methods}");
-    assert_eq!(customer.methods(NEIGHBOUR_LOGIN).await.refusal(), (403, "PERMISSION_DENIED".into()));
-    assert_eq!(served.terminate().await, Some(0));
+    assert_eq!(customer.methods(SECOND_LOGIN).await.refusal(), (403, "PERMISSION_DENIED".into()));
+    assert_eq!(process.terminate().await, Some(0));
 }
 
 /// The one line that `cashier token` prints.
@@ -192,8 +192,8 @@ async fn printed(folder: &Path, whose: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roster_with_a_mistake_is_refused_and_nothing_of_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let _served = Served::unsettled(folder.path(), &[]);
-    let mut wrong = roster::home();
+    let _served = CashierProcess::without_roster(folder.path(), &[]);
+    let mut wrong = roster::standard();
     roster::change(&mut wrong, "accounts", "login", &json!(LOGIN), "group", json!("nowhere"));
     let import = async |roster: &Value| {
         std::fs::write(folder.path().join("roster.json"), roster.to_string()).unwrap();
@@ -201,14 +201,14 @@ async fn a_roster_with_a_mistake_is_refused_and_nothing_of_it_is_written() {
     };
     let ran = import(&wrong).await;
     assert!(ran.code != Some(0) && ran.err.contains("nowhere"), "{ran:?}");
-    let right = import(&roster::home()).await;
+    let right = import(&roster::standard()).await;
     assert!(right.code == Some(0) && right.out.contains("accounts: 5 added, 0 updated, 0 unchanged"), "{right:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_module_list_shows_what_is_ready_and_why_something_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let _served = Served::unsettled(folder.path(), &[]);
+    let _served = CashierProcess::without_roster(folder.path(), &[]);
     std::fs::write(folder.path().join("notes.so"), "this is a text file\n").unwrap();
     let plugins = folder.path().join("plugins.toml");
     let mut listed = std::fs::read_to_string(&plugins).unwrap();

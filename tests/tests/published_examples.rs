@@ -5,15 +5,15 @@
 use cashier_core::session::Role;
 use cashier_core::status::TransactionStatus;
 use cashier_host::manager::COMMANDS;
-use cashier_tests::clock::{Pace, START};
+use cashier_tests::clock::{ClockSpeed, START};
 use cashier_tests::customer::order;
+use cashier_tests::deployment::{Deployment, DeploymentPlan};
+use cashier_tests::faulty_trading::TradingMode;
 use cashier_tests::published::shows;
-use cashier_tests::roster::{CUSTOMER, LOGIN, NEIGHBOUR, NEIGHBOUR_LOGIN};
+use cashier_tests::roster::{CUSTOMER, LOGIN, SECOND_CUSTOMER, SECOND_LOGIN};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, Said};
-use cashier_tests::trading::Mood;
+use cashier_tests::stripe_stub::{self, StripeEvent};
 use cashier_tests::waiting::eventually;
-use cashier_tests::world::{Plan, World};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -128,36 +128,36 @@ const OVERRIDE_ANSWER: &str = r#"{
 }"#;
 
 /// The house in the state of the examples: transaction 15 is the customer's deposit of 250 USD through stripe, pending.
-async fn world_of_the_examples() -> World {
-    let plan = Plan { pace: Pace::Still, troubled_trading: true, ..Plan::default() };
+async fn deployment_of_the_examples() -> Deployment {
+    let plan = DeploymentPlan { clock_speed: ClockSpeed::Stopped, faulty_trading: true, ..DeploymentPlan::default() };
     assert_eq!(plan.start, START);
-    let world = World::of(plan).await;
-    world.manager().save_config(&world.stripe_config()).await;
-    let neighbour = world.customer_of(NEIGHBOUR);
+    let deployment = Deployment::of(plan).await;
+    deployment.manager().save_config(&deployment.stripe_config()).await;
+    let neighbour = deployment.customer_of(SECOND_CUSTOMER);
     for _ in 1..15 {
-        neighbour.withdraw(&json!({"login": NEIGHBOUR_LOGIN, "amount": 1, "currency": "USD"})).await.fine();
+        neighbour.withdraw(&json!({"login": SECOND_LOGIN, "amount": 1, "currency": "USD"})).await.expect_ok();
     }
-    world.stripe.next_intent("pi_123");
+    deployment.stripe.next_intent("pi_123");
     let mut asked = order("stripe", "250.00");
     asked["method"] = json!("card");
     asked["idempotency_key"] = json!("0f9bb0e7-642d-4b70-b458-62e3993c7d2d");
-    let answer = world.customer().deposit(&asked).await.fine();
+    let answer = deployment.customer().deposit(&asked).await.expect_ok();
     assert_eq!(answer["transaction"]["id"], json!(15), "{answer}");
-    world
+    deployment
 }
 
-async fn send_as_manager(world: &World, message: &str) -> String {
-    let manager = world.manager();
+async fn send_as_manager(deployment: &Deployment, message: &str) -> String {
+    let manager = deployment.manager();
     let headers = [("authorization", &*manager.token), ("content-type", "application/json")];
-    let answer = world.http.post(&format!("{}/manager", manager.door), &headers, message.to_owned()).await;
+    let answer = deployment.http.post(&format!("{}/manager", manager.url), &headers, message.to_owned()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.text()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn get_cashier_transactions_answers_its_example() {
-    let world = world_of_the_examples().await;
-    let answer = world.customer().transactions(TRANSACTIONS_QUERY).await;
+    let deployment = deployment_of_the_examples().await;
+    let answer = deployment.customer().transactions(TRANSACTIONS_QUERY).await;
     assert_eq!(answer.status, 200);
     shows(&answer.text(), TRANSACTIONS);
     let compact: String = TRANSACTIONS.lines().map(str::trim).collect::<String>().replace("\": ", "\":");
@@ -166,25 +166,26 @@ async fn get_cashier_transactions_answers_its_example() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn get_cashier_transactions_refuses_as_its_page_says() {
-    let world = world_of_the_examples().await;
-    let mut nobody = world.customer();
+    let deployment = deployment_of_the_examples().await;
+    let mut nobody = deployment.customer();
     nobody.token = "not-a-token".into();
     assert_eq!(nobody.transactions("").await.refusal(), (403, "PERMISSION_DENIED".into()), "invalid session");
-    let manager = world.token(Role::Manager, CUSTOMER, None);
+    let manager = deployment.token(Role::Manager, CUSTOMER, None);
     nobody.token = manager;
     assert_eq!(nobody.transactions("").await.refusal(), (403, "PERMISSION_DENIED".into()), "no customer's session");
-    let foreign = world.customer().transactions(&format!("login={NEIGHBOUR_LOGIN}")).await;
+    let foreign = deployment.customer().transactions(&format!("login={SECOND_LOGIN}")).await;
     assert_eq!(foreign.refusal(), (403, "PERMISSION_DENIED".into()), "a login of somebody else");
-    let foreign = world.customer().transactions("where[0][0]=customer_id&where[0][1]==&where[0][2]=6").await.fine();
+    let foreign =
+        deployment.customer().transactions("where[0][0]=customer_id&where[0][1]==&where[0][2]=6").await.expect_ok();
     assert_eq!(foreign["count"], json!(0), "filters never reach beyond the session's customer");
-    let invalid = world.customer().transactions("where[0][0]=amount&where[0][1]==&where[0][2]=250").await;
+    let invalid = deployment.customer().transactions("where[0][0]=amount&where[0][1]==&where[0][2]=250").await;
     assert_eq!(invalid.refusal(), (400, "INVALID_DATA".into()), "amount is no field of the filter");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn get_cashier_transactions_filters_by_every_published_field() {
-    let world = world_of_the_examples().await;
-    let customer = world.customer();
+    let deployment = deployment_of_the_examples().await;
+    let customer = deployment.customer();
     let table = [
         ("id", "15"),
         ("customer_id", "5"),
@@ -207,12 +208,12 @@ async fn get_cashier_transactions_filters_by_every_published_field() {
                 "whereNot" => format!("whereNot[0][0]={field}&whereNot[0][1]={value}"),
                 list => format!("{list}[0][0]={field}&{list}[0][1][0]={value}"),
             };
-            let list = customer.transactions(&query).await.fine();
+            let list = customer.transactions(&query).await.expect_ok();
             assert_eq!(list["count"], json!(found), "{query}");
         }
         for (parameter, found) in [("whereBetween", 1), ("whereNotBetween", 0)] {
             let query = format!("{parameter}[0][0]={field}&{parameter}[0][1][0]={value}&{parameter}[0][1][1]={value}");
-            assert_eq!(customer.transactions(&query).await.fine()["count"], json!(found), "{query}");
+            assert_eq!(customer.transactions(&query).await.expect_ok()["count"], json!(found), "{query}");
         }
     }
 }
@@ -222,19 +223,19 @@ async fn mng_get_cashier_transaction_answers_its_example() {
     if !signing::can_sign() {
         return;
     }
-    let world = world_of_the_examples().await;
-    let pending = send_as_manager(&world, MANAGER_REQUEST).await;
+    let deployment = deployment_of_the_examples().await;
+    let pending = send_as_manager(&deployment, MANAGER_REQUEST).await;
     shows(
         &pending,
         r#"{"extID":"1","status":200,"data":{"transaction":{"id":15,"status":1},"balance_operations":[]}}"#,
     );
 
     // Paid a hundred seconds later, while the trading server takes its time: confirmed, and not yet credited.
-    let troubled = world.troubled.clone().unwrap_or_else(|| panic!("the plan asked for it"));
-    troubled.mood(Mood::Slow(Duration::from_secs(3600)));
-    world.clock.advance_seconds(100);
-    let reference = world.stripe.latest_reference();
-    let said = Said {
+    let faulty_server = deployment.faulty_server.clone().unwrap_or_else(|| panic!("the plan asked for it"));
+    faulty_server.set_mode(TradingMode::Slow(Duration::from_secs(3600)));
+    deployment.clock.advance_seconds(100);
+    let reference = deployment.stripe.latest_reference();
+    let said = StripeEvent {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_123",
@@ -242,12 +243,12 @@ async fn mng_get_cashier_transaction_answers_its_example() {
         currency: "usd",
         live: false,
     };
-    let now = world.clock.unix();
+    let now = deployment.clock.unix();
     let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &said.intent_succeeded(now));
-    let heard = world.webhook("stripe", (name, &signature), &body);
+    let heard = deployment.webhook("stripe", (name, &signature), &body);
     let looked = async {
         let confirmed = eventually("the confirmation", async || {
-            let text = send_as_manager(&world, MANAGER_REQUEST).await;
+            let text = send_as_manager(&deployment, MANAGER_REQUEST).await;
             text.contains("\"status\":2,").then_some(text)
         })
         .await;
@@ -257,11 +258,11 @@ async fn mng_get_cashier_transaction_answers_its_example() {
             "cmd":6,"amount":250.0,"currency":"USD","reason":100,"status":0,"failure_reason":"",
             "created_time":1779270100,"updated_time":1779270100}]}}"#;
         shows(&confirmed, planned);
-        troubled.mood(Mood::Well);
+        faulty_server.set_mode(TradingMode::Working);
     };
     let (heard, ()) = tokio::join!(heard, looked);
-    assert_eq!(heard.fine()["transaction"], json!({"id": 15, "status": 3, "provider_payment_id": "pi_123"}));
-    let credited = send_as_manager(&world, MANAGER_REQUEST).await;
+    assert_eq!(heard.expect_ok()["transaction"], json!({"id": 15, "status": 3, "provider_payment_id": "pi_123"}));
+    let credited = send_as_manager(&deployment, MANAGER_REQUEST).await;
     let posted = r#"{"data":{"balance_operations":[{"id":1,"transaction_id":15,"login":2000009,"trade_order":1,
         "cmd":6,"amount":250.0,"currency":"USD","reason":100,"status":1}]}}"#;
     shows(&credited, posted);
@@ -269,8 +270,8 @@ async fn mng_get_cashier_transaction_answers_its_example() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mng_get_cashier_transaction_refuses_as_its_page_says() {
-    let world = world_of_the_examples().await;
-    let manager = world.manager();
+    let deployment = deployment_of_the_examples().await;
+    let manager = deployment.manager();
     for data in [json!({}), json!({"id": 0}), json!({"id": "x"}), json!({"id": -1}), json!({"id": 1.5})] {
         let refused = manager.command("MngGetCashierTransaction", &data).await;
         let answer = refused.json();
@@ -287,22 +288,22 @@ async fn mng_get_cashier_transaction_refuses_as_its_page_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mng_update_cashier_customer_provider_override_answers_its_example() {
-    let world = world_of_the_examples().await;
+    let deployment = deployment_of_the_examples().await;
     for provider in ["sandbox", "other"] {
-        world.manager().save_override(&json!({"customer_id": 6, "brand": "ion4", "provider": provider})).await;
+        deployment.manager().save_override(&json!({"customer_id": 6, "brand": "ion4", "provider": provider})).await;
     }
-    let answer = send_as_manager(&world, OVERRIDE_REQUEST).await;
+    let answer = send_as_manager(&deployment, OVERRIDE_REQUEST).await;
     shows(&answer, &format!(r#"{{"extID":"1","status":200,"data":{OVERRIDE_ANSWER}}}"#));
 
     // Its defaults: `mode` allow, limits kept, no expiration. And an update keeps what it does not name.
     let least = json!({"customer_id": 5, "brand": "ion4", "provider": "stripe"});
-    let saved = world.manager().run("MngUpdateCashierCustomerProviderOverride", &least).await;
+    let saved = deployment.manager().run("MngUpdateCashierCustomerProviderOverride", &least).await;
     let shown = &saved["override"];
     assert_eq!((&shown["id"], &shown["mode"], &shown["enabled"]), (&json!(4), &json!(0), &json!(1)), "{saved}");
     assert_eq!((shown["min_amount"].to_string(), &shown["expires_time"]), ("0.0".into(), &json!(0)), "{saved}");
-    world.clock.advance_seconds(9);
+    deployment.clock.advance_seconds(9);
     let update = json!({"id": 3, "customer_id": 5, "brand": "ion4", "provider": "stripe", "mode": 1});
-    let saved = world.manager().run("MngUpdateCashierCustomerProviderOverride", &update).await;
+    let saved = deployment.manager().run("MngUpdateCashierCustomerProviderOverride", &update).await;
     let shown = &saved["override"];
     assert_eq!((&shown["mode"], &shown["reason"]), (&json!(1), &json!("VIP_ALLOW")), "{saved}");
     assert_eq!((&shown["created_time"], &shown["updated_time"]), (&json!(START), &json!(START + 9)), "{saved}");
@@ -310,7 +311,7 @@ async fn mng_update_cashier_customer_provider_override_answers_its_example() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cashier_page_names_every_endpoint_and_its_method() {
-    let world = world_of_the_examples().await;
+    let deployment = deployment_of_the_examples().await;
     let table = [
         ("GET", "/cashier/methods", "POST"),
         ("POST", "/cashier/deposit", "GET"),
@@ -319,10 +320,10 @@ async fn the_cashier_page_names_every_endpoint_and_its_method() {
         ("POST", "/cashier/webhook/stripe", "GET"),
     ];
     for (takes, path, not) in table {
-        let url = format!("{}{path}", world.customer_door());
+        let url = format!("{}{path}", deployment.customer_url());
         let send = async |method: &str| {
             let method = method.parse().unwrap_or_else(|_| panic!("a method"));
-            world.http.send(method, &url, &[], "").await
+            deployment.http.send(method, &url, &[], "").await
         };
         let refused = send(not).await;
         assert_eq!((refused.status, refused.header("allow")), (405, takes), "{not} {path}");
@@ -354,7 +355,7 @@ fn the_cashier_page_names_every_status() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manager_page_names_who_may_use_its_methods() {
-    let world = world_of_the_examples().await;
+    let deployment = deployment_of_the_examples().await;
     let roles = [
         (Role::User, false),
         (Role::Manager, true),
@@ -375,9 +376,9 @@ async fn the_manager_page_names_who_may_use_its_methods() {
         ("MngGetCashierCustomerProviderOverride", json!({"id": 1})),
         ("MngGetCashierCustomerProviderOverridesByFilter", json!({})),
     ];
-    let mut manager = world.manager();
+    let mut manager = deployment.manager();
     for (role, may) in roles {
-        manager.token = world.token(role, 9, None);
+        manager.token = deployment.token(role, 9, None);
         for (command, data) in &commands {
             let answer = manager.command(command, data).await;
             let error = answer.json()["data"]["error"].clone();
@@ -395,8 +396,9 @@ async fn the_manager_page_names_who_may_use_its_methods() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manager_page_lists_transactions_in_table_format() {
-    let world = world_of_the_examples().await;
-    let table = world.manager().run("MngGetCashierTransactionsByFilter", &json!({"where": [["id", "=", 15]]})).await;
+    let deployment = deployment_of_the_examples().await;
+    let table =
+        deployment.manager().run("MngGetCashierTransactionsByFilter", &json!({"where": [["id", "=", 15]]})).await;
     let structure = json!([
         "id",
         "customer_id",

@@ -5,31 +5,32 @@
 use cashier_core::eligibility::{self, Candidate, Verdict};
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::{Currency, Money};
-use cashier_tests::clock::Pace;
+use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
+use cashier_tests::deployment::{Deployment, DeploymentPlan};
 use cashier_tests::http::Reply;
 use cashier_tests::roster::{
-    CUSTOMER, EURO_LOGIN, LOGIN, NEIGHBOUR_LOGIN, REAL_LOGIN, STRANGER, STRANGER_LOGIN, change, home,
+    CUSTOMER, EURO_LOGIN, LOGIN, OTHER_BRAND_CUSTOMER, OTHER_BRAND_LOGIN, REAL_LOGIN, SECOND_LOGIN, change, standard,
 };
-use cashier_tests::world::{Plan, World};
 use serde_json::{Value, json};
 
-/// A world where the roster was changed, with one sandbox config.
-async fn world_with(edit: impl FnOnce(&mut Value)) -> World {
-    let mut roster = home();
+/// A deployment where the roster was changed, with one sandbox config.
+async fn world_with(edit: impl FnOnce(&mut Value)) -> Deployment {
+    let mut roster = standard();
     edit(&mut roster);
-    let world = World::of(Plan { roster, pace: Pace::Still, ..Plan::default() }).await;
-    world.manager().save_config(&world.sandbox_config()).await;
-    world
+    let deployment =
+        Deployment::of(DeploymentPlan { roster, clock_speed: ClockSpeed::Stopped, ..DeploymentPlan::default() }).await;
+    deployment.manager().save_config(&deployment.sandbox_config()).await;
+    deployment
 }
 
 /// The wire word of the rule that hides the first config from a login, and its sentence; `SHOWN` where none does.
-async fn trace(world: &World, login: u64, amount_minor: Option<i64>) -> (String, String) {
-    let house = world.house().cashier();
+async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -> (String, String) {
+    let house = deployment.running().cashier();
     let facts = house.trading.account(Login(login)).await;
     let facts = facts.ok().flatten().unwrap_or_else(|| panic!("login {login}"));
     let picture = house.snapshot();
-    let candidates: Vec<Candidate<'_>> = picture.configs().map(|served| picture.candidate(served)).collect();
+    let candidates: Vec<Candidate<'_>> = picture.configs().map(|process| picture.candidate(process)).collect();
     let asker = picture.asker(&facts, house.clock.now());
     let amount = amount_minor.map(|minor| Money::new(minor, facts.group.currency));
     let overrides = picture.overrides_of(facts.customer.customer_id);
@@ -58,69 +59,69 @@ fn refused(reply: &Reply, status: u16, code: &str) {
 }
 
 /// Nothing was created and nobody was asked.
-async fn nothing_happened(world: &World) {
-    let all = world.manager().run("MngGetCashierTransactionsByFilter", &json!({})).await;
+async fn nothing_happened(deployment: &Deployment) {
+    let all = deployment.manager().run("MngGetCashierTransactionsByFilter", &json!({})).await;
     assert_eq!(all["count"], json!(0), "{all}");
-    assert!(world.stripe.asked().is_empty());
+    assert!(deployment.stripe.requests().is_empty());
 }
 
-async fn count_of_methods(world: &World, login: u64) -> Value {
-    world.customer().methods(login).await.fine()["count"].clone()
+async fn count_of_methods(deployment: &Deployment, login: u64) -> Value {
+    deployment.customer().methods(login).await.expect_ok()["count"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_account_or_group_is_refused() {
     let cases: [(&str, &str, Value); 2] = [("accounts", "login", json!(LOGIN)), ("groups", "group", json!("demo-usd"))];
     for (list, key, id) in cases {
-        let world = world_with(|roster| change(roster, list, key, &id, "enable", json!(0))).await;
-        refused(&world.customer().deposit(&order("sandbox", "50")).await, 403, "ACCOUNT_DISABLED");
-        let (rule, sentence) = trace(&world, LOGIN, None).await;
+        let deployment = world_with(|roster| change(roster, list, key, &id, "enable", json!(0))).await;
+        refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 403, "ACCOUNT_DISABLED");
+        let (rule, sentence) = trace(&deployment, LOGIN, None).await;
         assert_eq!((&*rule, &*sentence), ("ACCOUNT_DISABLED", "the account or its group is disabled"), "{list}");
-        assert_eq!(count_of_methods(&world, LOGIN).await, json!(0), "{list}");
-        nothing_happened(&world).await;
+        assert_eq!(count_of_methods(&deployment, LOGIN).await, json!(0), "{list}");
+        nothing_happened(&deployment).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_may_not_deposit_is_refused() {
     let five = json!(CUSTOMER);
-    let world =
+    let deployment =
         world_with(|roster| change(roster, "customers", "customer_id", &five, "deposit_allowed", json!(0))).await;
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 403, "DEPOSIT_NOT_ALLOWED");
-    let (rule, sentence) = trace(&world, LOGIN, None).await;
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 403, "DEPOSIT_NOT_ALLOWED");
+    let (rule, sentence) = trace(&deployment, LOGIN, None).await;
     assert_eq!((&*rule, &*sentence), ("DEPOSIT_NOT_ALLOWED", "the customer is not active or may not deposit"));
-    assert_eq!(count_of_methods(&world, LOGIN).await, json!(0));
+    assert_eq!(count_of_methods(&deployment, LOGIN).await, json!(0));
 
-    let world = world_with(|roster| change(roster, "customers", "customer_id", &five, "status", json!(3))).await;
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 403, "PERMISSION_DENIED");
+    let deployment = world_with(|roster| change(roster, "customers", "customer_id", &five, "status", json!(3))).await;
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 403, "PERMISSION_DENIED");
     let withdrawal = json!({"login": LOGIN, "amount": 5, "currency": "USD"});
-    refused(&world.customer().withdraw(&withdrawal).await, 403, "PERMISSION_DENIED");
-    assert_eq!(trace(&world, LOGIN, None).await.0, "DEPOSIT_NOT_ALLOWED");
-    nothing_happened(&world).await;
+    refused(&deployment.customer().withdraw(&withdrawal).await, 403, "PERMISSION_DENIED");
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "DEPOSIT_NOT_ALLOWED");
+    nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_currency_than_the_accounts_is_refused() {
-    let world = world_with(|_| ()).await;
+    let deployment = world_with(|_| ()).await;
     let mut asked = order("sandbox", "50");
     asked["currency"] = json!("EUR");
-    refused(&world.customer().deposit(&asked).await, 400, "CURRENCY_CONVERSION_REQUIRED");
+    refused(&deployment.customer().deposit(&asked).await, 400, "CURRENCY_CONVERSION_REQUIRED");
     // The account in euros has a config in dollars alone.
     asked["login"] = json!(EURO_LOGIN);
-    refused(&world.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
-    assert_eq!(trace(&world, EURO_LOGIN, None).await.0, "CURRENCY");
+    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    assert_eq!(trace(&deployment, EURO_LOGIN, None).await.0, "CURRENCY");
     let withdrawal = json!({"login": LOGIN, "amount": 5, "currency": "EUR"});
-    refused(&world.customer().withdraw(&withdrawal).await, 400, "CURRENCY_CONVERSION_REQUIRED");
-    assert_eq!(count_of_methods(&world, EURO_LOGIN).await, json!(0));
-    nothing_happened(&world).await;
+    refused(&deployment.customer().withdraw(&withdrawal).await, 400, "CURRENCY_CONVERSION_REQUIRED");
+    assert_eq!(count_of_methods(&deployment, EURO_LOGIN).await, json!(0));
+    nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_of_somebody_else_is_refused_as_if_it_were_not_there() {
-    let world = world_with(|_| ()).await;
-    let customer = world.customer();
+    let deployment = world_with(|_| ()).await;
+    let customer = deployment.customer();
     let mut told = Vec::new();
-    for login in [NEIGHBOUR_LOGIN, STRANGER_LOGIN, 999] {
+    for login in [SECOND_LOGIN, OTHER_BRAND_LOGIN, 999] {
         let mut asked = order("sandbox", "50");
         asked["login"] = json!(login);
         let deposit = customer.deposit(&asked).await;
@@ -133,144 +134,144 @@ async fn a_login_of_somebody_else_is_refused_as_if_it_were_not_there() {
     }
     told.dedup();
     assert_eq!(told.len(), 1, "another's login and none at all look the same: {told:?}");
-    nothing_happened(&world).await;
+    nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_of_another_brand_is_not_served() {
-    let world = world_with(|_| ()).await;
+    let deployment = world_with(|_| ()).await;
     let mut asked = order("sandbox", "50");
-    asked["login"] = json!(STRANGER_LOGIN);
-    refused(&world.customer_of(STRANGER).deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
-    let (rule, sentence) = trace(&world, STRANGER_LOGIN, None).await;
+    asked["login"] = json!(OTHER_BRAND_LOGIN);
+    refused(&deployment.customer_of(OTHER_BRAND_CUSTOMER).deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    let (rule, sentence) = trace(&deployment, OTHER_BRAND_LOGIN, None).await;
     assert_eq!(
         (&*rule, &*sentence),
         ("BRAND_MISMATCH", "the config serves brand \"ion4\", the customer is of \"nova\"")
     );
-    nothing_happened(&world).await;
+    nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deny_override_refuses_until_it_expires() {
-    let world = world_with(|_| ()).await;
+    let deployment = world_with(|_| ()).await;
     let deny = json!({"customer_id": CUSTOMER, "brand": "ion4", "provider": "sandbox", "mode": 1,
-        "expires_time": world.clock.unix() + 60});
-    let denied = world.manager().save_override(&deny).await;
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
-    let (rule, sentence) = trace(&world, LOGIN, None).await;
+        "expires_time": deployment.clock.unix() + 60});
+    let denied = deployment.manager().save_override(&deny).await;
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
+    let (rule, sentence) = trace(&deployment, LOGIN, None).await;
     assert_eq!((rule, sentence), ("DENIED_BY_OVERRIDE".into(), format!("denied by override {denied}")));
-    assert_eq!(count_of_methods(&world, LOGIN).await, json!(0));
-    nothing_happened(&world).await;
+    assert_eq!(count_of_methods(&deployment, LOGIN).await, json!(0));
+    nothing_happened(&deployment).await;
 
-    world.clock.advance_seconds(59);
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
-    world.clock.advance_seconds(1);
-    assert_eq!(trace(&world, LOGIN, None).await.0, "SHOWN");
-    world.customer().deposit(&order("sandbox", "50")).await.fine();
+    deployment.clock.advance_seconds(59);
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
+    deployment.clock.advance_seconds(1);
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "SHOWN");
+    deployment.customer().deposit(&order("sandbox", "50")).await.expect_ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_allow_override_lifts_nothing_any_more() {
-    let world = world_with(|_| ()).await;
+    let deployment = world_with(|_| ()).await;
     let config = json!({"id": 1, "country": "FR"});
-    world.manager().save_config(&config).await;
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
-    assert_eq!(trace(&world, LOGIN, None).await.0, "COUNTRY");
+    deployment.manager().save_config(&config).await;
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "COUNTRY");
     let allow = json!({"customer_id": CUSTOMER, "brand": "ion4", "provider": "sandbox", "method": "card",
-        "provider_config_id": 1, "max_amount": 20000, "expires_time": world.clock.unix() + 60});
-    world.manager().save_override(&allow).await;
-    assert_eq!(trace(&world, LOGIN, None).await.0, "SHOWN");
-    world.customer().deposit(&order("sandbox", "15000")).await.fine();
-    let shown = world.customer().methods(LOGIN).await.fine();
+        "provider_config_id": 1, "max_amount": 20000, "expires_time": deployment.clock.unix() + 60});
+    deployment.manager().save_override(&allow).await;
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "SHOWN");
+    deployment.customer().deposit(&order("sandbox", "15000")).await.expect_ok();
+    let shown = deployment.customer().methods(LOGIN).await.expect_ok();
     let row = &shown["rows"][0];
     assert_eq!((row["max_amount"].to_string(), &row["override_id"]), ("20000.0".into(), &json!(1)), "{shown}");
 
-    world.clock.advance_seconds(60);
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
-    assert_eq!(trace(&world, LOGIN, None).await.0, "COUNTRY");
+    deployment.clock.advance_seconds(60);
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "COUNTRY");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amounts_beyond_the_limits_are_refused_and_the_limits_named() {
-    let world = world_with(|_| ()).await;
-    let customer = world.customer();
+    let deployment = world_with(|_| ()).await;
+    let customer = deployment.customer();
     for (amount, minor, rule) in [("9.99", 999, "AMOUNT_BELOW"), ("10000.01", 1_000_001, "AMOUNT_ABOVE")] {
         let reply = customer.deposit(&order("sandbox", amount)).await;
         refused(&reply, 400, "AMOUNT_OUT_OF_RANGE");
         let message = reply.json()["message"].to_string();
         assert!(message.contains("10.0") && message.contains("10000.0") && message.contains("USD"), "{message}");
-        assert_eq!(trace(&world, LOGIN, Some(minor)).await.0, rule);
+        assert_eq!(trace(&deployment, LOGIN, Some(minor)).await.0, rule);
     }
-    nothing_happened(&world).await;
+    nothing_happened(&deployment).await;
     for amount in ["10", "10000.00"] {
-        customer.deposit(&order("sandbox", amount)).await.fine();
+        customer.deposit(&order("sandbox", amount)).await.expect_ok();
     }
     assert_eq!(Currency::from_code("USD").map(|usd| usd.exponent()), Some(2), "the minor units above are cents");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sandbox_config_does_not_serve_a_real_account_unless_the_settings_say_so() {
-    let mut world = world_with(|_| ()).await;
+    let mut deployment = world_with(|_| ()).await;
     let mut asked = order("sandbox", "50");
     asked["login"] = json!(REAL_LOGIN);
-    refused(&world.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
-    let (rule, sentence) = trace(&world, REAL_LOGIN, None).await;
+    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    let (rule, sentence) = trace(&deployment, REAL_LOGIN, None).await;
     assert_eq!(rule, "SANDBOX_ON_REAL_ACCOUNT");
     assert!(sentence.contains("demo groups only"), "{sentence}");
-    assert_eq!(count_of_methods(&world, REAL_LOGIN).await, json!(0));
+    assert_eq!(count_of_methods(&deployment, REAL_LOGIN).await, json!(0));
 
     // No override lifts a hard check.
     let allow = json!({"customer_id": CUSTOMER, "brand": "ion4", "provider": "sandbox", "provider_config_id": 1});
-    world.manager().save_override(&allow).await;
-    refused(&world.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
-    assert_eq!(trace(&world, REAL_LOGIN, None).await.0, "SANDBOX_ON_REAL_ACCOUNT");
-    nothing_happened(&world).await;
+    deployment.manager().save_override(&allow).await;
+    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    assert_eq!(trace(&deployment, REAL_LOGIN, None).await.0, "SANDBOX_ON_REAL_ACCOUNT");
+    nothing_happened(&deployment).await;
 
-    world.settings.push_str("allow_sandbox_credit = [\"ion4\"]\n");
-    world.restart().await;
-    assert_eq!(trace(&world, REAL_LOGIN, None).await.0, "SHOWN");
-    world.customer().deposit(&asked).await.fine();
+    deployment.settings.push_str("allow_sandbox_credit = [\"ion4\"]\n");
+    deployment.restart().await;
+    assert_eq!(trace(&deployment, REAL_LOGIN, None).await.0, "SHOWN");
+    deployment.customer().deposit(&asked).await.expect_ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_config_and_one_without_its_module_serve_nobody() {
-    let world = world_with(|_| ()).await;
-    world.manager().save_config(&json!({"id": 1, "enabled": 0})).await;
-    refused(&world.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
-    assert_eq!(trace(&world, LOGIN, None).await.0, "CONFIG_DISABLED");
-    world.manager().save_config(&json!({"id": 1, "enabled": 1})).await;
-    assert_eq!(trace(&world, LOGIN, None).await.0, "SHOWN");
-    refused(&world.customer().deposit(&order("paypal", "50")).await, 400, "METHOD_NOT_AVAILABLE");
+    let deployment = world_with(|_| ()).await;
+    deployment.manager().save_config(&json!({"id": 1, "enabled": 0})).await;
+    refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "CONFIG_DISABLED");
+    deployment.manager().save_config(&json!({"id": 1, "enabled": 1})).await;
+    assert_eq!(trace(&deployment, LOGIN, None).await.0, "SHOWN");
+    refused(&deployment.customer().deposit(&order("paypal", "50")).await, 400, "METHOD_NOT_AVAILABLE");
     let mut asked = order("sandbox", "50");
     asked["method"] = json!("bank");
-    refused(&world.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
     asked["method"] = json!("card");
     asked["provider_config_id"] = json!(77);
-    refused(&world.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
-    nothing_happened(&world).await;
+    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_waits_for_a_person_debits_nothing_and_is_refused_where_not_allowed() {
     let five = json!(CUSTOMER);
-    let world =
+    let deployment =
         world_with(|roster| change(roster, "customers", "customer_id", &five, "withdrawal_allowed", json!(0))).await;
     let asked = json!({"login": LOGIN, "amount": 5, "currency": "USD", "idempotency_key": "w1"});
-    refused(&world.customer().withdraw(&asked).await, 403, "WITHDRAWAL_NOT_ALLOWED");
+    refused(&deployment.customer().withdraw(&asked).await, 403, "WITHDRAWAL_NOT_ALLOWED");
 
-    let world = world_with(|_| ()).await;
-    let customer = world.customer();
-    let answer = customer.withdraw(&asked).await.fine();
+    let deployment = world_with(|_| ()).await;
+    let customer = deployment.customer();
+    let answer = customer.withdraw(&asked).await.expect_ok();
     let seen = &answer["transaction"];
     let brief = json!([seen["type"], seen["provider"], seen["source"], seen["status"], seen["amount"]]);
     assert_eq!(brief.to_string(), r#"[1,"manual",1,9,5.0]"#, "{answer}");
-    assert_eq!(customer.withdraw(&asked).await.fine(), answer, "the same key is the same withdrawal");
+    assert_eq!(customer.withdraw(&asked).await.expect_ok(), answer, "the same key is the same withdrawal");
     let mut other = asked.clone();
     other["amount"] = json!(6);
     refused(&customer.withdraw(&other).await, 409, "IDEMPOTENCY_CONFLICT");
     let mut deposit = order("sandbox", "50");
     deposit["idempotency_key"] = json!("w1");
     refused(&customer.deposit(&deposit).await, 409, "IDEMPOTENCY_CONFLICT");
-    assert_eq!(world.balance(LOGIN).await, "0.0 USD");
-    assert_eq!(world.house().cashier().snapshot().overrides_of(CustomerId(CUSTOMER)).len(), 0);
+    assert_eq!(deployment.balance(LOGIN).await, "0.0 USD");
+    assert_eq!(deployment.running().cashier().snapshot().overrides_of(CustomerId(CUSTOMER)).len(), 0);
 }

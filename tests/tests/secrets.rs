@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use cashier_core::session::Role;
+use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::customer::{Customer, order};
+use cashier_tests::deployment::Deployment;
 use cashier_tests::http::{Http, Reply};
 use cashier_tests::manager::Manager;
-use cashier_tests::process::Served;
 use cashier_tests::roster::{self, CUSTOMER};
-use cashier_tests::stripe_stub::{Mood, Said, signed};
+use cashier_tests::stripe_stub::{StripeEvent, StubMode, signed};
 use cashier_tests::waiting::eventually;
-use cashier_tests::world::World;
-use cashier_tests::{modules, signing};
+use cashier_tests::{plugin_host, signing};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -94,16 +94,16 @@ async fn planted_secrets_are_found_nowhere() {
         .with_writer(log.clone())
         .init();
     let mut seen = Seen { places: Vec::new() };
-    let mut world = World::new().await;
-    let (customer_token, manager_token) = (world.customer().token, world.manager().token);
+    let mut deployment = Deployment::new().await;
+    let (customer_token, manager_token) = (deployment.customer().token, deployment.manager().token);
 
-    configure(&world, &mut seen).await;
-    deposit(&world, &mut seen).await;
-    hear(&world, &mut seen).await;
-    refuse(&world, &mut seen).await;
-    world.restart().await;
-    list(&world, &mut seen).await;
-    world.stop().await;
+    configure(&deployment, &mut seen).await;
+    deposit(&deployment, &mut seen).await;
+    hear(&deployment, &mut seen).await;
+    refuse(&deployment, &mut seen).await;
+    deployment.restart().await;
+    list(&deployment, &mut seen).await;
+    deployment.stop().await;
 
     let logged = log.0.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&logged);
@@ -112,7 +112,7 @@ async fn planted_secrets_are_found_nowhere() {
     }
     seen.add("the log", logged);
     // The copies of modules are what anyone can download; everything else the house wrote itself.
-    let written = files(&world.folder().join("bases")).into_iter().chain(files(&world.folder().join("var")));
+    let written = files(&deployment.folder().join("bases")).into_iter().chain(files(&deployment.folder().join("var")));
     for file in written.filter(|file| file.extension().is_none_or(|it| it != "so")) {
         seen.add(file.display().to_string(), std::fs::read(&file).unwrap());
     }
@@ -148,17 +148,17 @@ const QUOTED_SECRET: &str = "sk_live_CANARYquoted6a1f";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
     let folder = tempfile::tempdir().unwrap();
-    let mut served = Served::prepare(folder.path(), &[], &roster::home()).await;
-    modules::built();
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    plugin_host::built();
     let plugins = folder.path().join("plugins.toml");
     let listed = std::fs::read_to_string(&plugins).unwrap();
     std::fs::write(&plugins, format!("{listed}[[module]]\nname = \"panics\"\n")).unwrap();
-    served.log_level = "trace";
-    let doors = served.start().await;
+    process.log_level = "trace";
+    let addresses = process.start().await;
     let (http, mut seen) = (Http::new(), Seen { places: Vec::new() });
-    let (customer, manager) = (format!("http://{}", doors.customer), format!("http://{}", doors.manager));
-    let manager = Manager { http: http.clone(), door: manager, token: served.token(Role::Manager, 1) };
-    let customer = Customer { http, door: customer, token: served.token(Role::Customer, CUSTOMER) };
+    let (customer, manager) = (format!("http://{}", addresses.customer), format!("http://{}", addresses.manager));
+    let manager = Manager { http: http.clone(), url: manager, token: process.token(Role::Manager, 1) };
+    let customer = Customer { http, url: customer, token: process.token(Role::Customer, CUSTOMER) };
 
     let save = "MngUpdateCashierProviderConfig";
     let panics_in = |entry: &str| json!({"panic_in": entry}).to_string();
@@ -176,7 +176,7 @@ async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
     for entry in ["normalize_status", "drop", ""] {
         let change = json!({"id": id, "settings_json": panics_in(entry)});
         seen.answer("an edit", &manager.command(save, &change).await);
-        let url = format!("{}/cashier/webhook/panics/{id}", customer.door);
+        let url = format!("{}/cashier/webhook/panics/{id}", customer.url);
         let heard = customer.http.post(&url, &[], "{}").await;
         assert_eq!(heard.status == 200, entry != "normalize_status", "{entry}: {}", heard.text());
         seen.answer("a webhook", &heard);
@@ -184,9 +184,9 @@ async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
     for (command, data) in [("MngGetCashierTransactionsByFilter", json!({})), ("MngGetCashierProviders", json!({}))] {
         seen.answer(command, &manager.command(command, &data).await);
     }
-    assert_eq!(served.terminate().await, Some(0), "it drains as ever");
+    assert_eq!(process.terminate().await, Some(0), "it drains as ever");
 
-    let log = served.log();
+    let log = process.log();
     for expected in ["doors are open", "TRACE", "panicked in normalize_status at "] {
         assert!(log.contains(expected), "standard error is not what this test believes: no {expected:?}\n{log}");
     }
@@ -201,21 +201,21 @@ async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
 }
 
 /// Configs that are saved, changed and refused.
-async fn configure(world: &World, seen: &mut Seen) {
-    let mut config = world.stripe_config();
+async fn configure(deployment: &Deployment, seen: &mut Seen) {
+    let mut config = deployment.stripe_config();
     config["secret_key"] = json!(SECRET_KEY);
     config["webhook_secret"] = json!(WEBHOOK_SECRET);
-    let manager = world.manager();
+    let manager = deployment.manager();
     let save = "MngUpdateCashierProviderConfig";
     seen.answer("a new config", &manager.command(save, &config).await);
-    let mut second = world.stripe_config();
+    let mut second = deployment.stripe_config();
     second["secret_key"] = json!("");
     second["method"] = json!("");
     second["sort_index"] = json!(9);
     let secrets = json!({"secret_key": CONFIG_JSON_SECRET, "webhook_secret": WEBHOOK_SECRET});
     second["config_json"] = json!(secrets.to_string());
     let saved = manager.command(save, &second).await;
-    saved.fine();
+    saved.expect_ok();
     seen.answer("a config in config_json", &saved);
     let refused = [
         json!({"id": 1, "secret_key": WRONG_SECRET}),
@@ -238,25 +238,28 @@ async fn configure(world: &World, seen: &mut Seen) {
 }
 
 /// Deposits that go well, are declined, and meet a provider that quotes the key it was shown.
-async fn deposit(world: &World, seen: &mut Seen) {
-    let customer = world.customer();
-    for (at, mood) in [Mood::Answering, Mood::Declining, Mood::Quoting].into_iter().enumerate() {
-        world.stripe.mood(mood.clone());
+async fn deposit(deployment: &Deployment, seen: &mut Seen) {
+    let customer = deployment.customer();
+    for (at, mode) in [StubMode::Answering, StubMode::Declining, StubMode::QuotingKey].into_iter().enumerate() {
+        deployment.stripe.set_mode(mode.clone());
         let mut asked = order("stripe", "25");
         asked["provider_config_id"] = json!(1);
         asked["idempotency_key"] = json!(format!("findable-{}", at + 1));
         let answer = customer.deposit(&asked).await;
-        assert_eq!(answer.status == 200, mood == Mood::Answering, "{mood:?}: {}", answer.text());
-        seen.answer(&format!("a deposit, {mood:?}"), &answer);
+        assert_eq!(answer.status == 200, mode == StubMode::Answering, "{mode:?}: {}", answer.text());
+        seen.answer(&format!("a deposit, {mode:?}"), &answer);
     }
-    world.stripe.mood(Mood::Answering);
-    assert!(world.stripe.asked().iter().all(|asked| asked.authorization.ends_with(SECRET_KEY)), "the key is in use");
+    deployment.stripe.set_mode(StubMode::Answering);
+    assert!(
+        deployment.stripe.requests().iter().all(|asked| asked.authorization.ends_with(SECRET_KEY)),
+        "the key is in use"
+    );
 }
 
 /// Webhooks, genuine and not, with headers that open doors elsewhere.
-async fn hear(world: &World, seen: &mut Seen) {
-    let reference = world.stripe.asked()[0].form["metadata[transaction_id]"].clone();
-    let said = Said {
+async fn hear(deployment: &Deployment, seen: &mut Seen) {
+    let reference = deployment.stripe.requests()[0].form["metadata[transaction_id]"].clone();
+    let said = StripeEvent {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_stub_1",
@@ -264,7 +267,7 @@ async fn hear(world: &World, seen: &mut Seen) {
         currency: "usd",
         live: false,
     };
-    let now = world.clock.unix();
+    let now = deployment.clock.unix();
     for secret in [NEXT_WEBHOOK_SECRET, "whsec_nobodys"] {
         let (body, (name, signature)) = signed(secret, now, &said.intent_succeeded(now));
         let headers = [
@@ -275,37 +278,37 @@ async fn hear(world: &World, seen: &mut Seen) {
             ("x-auth-token", CLIENT_TOKEN),
             ("proxy-authorization", BASIC),
         ];
-        let url = format!("{}/cashier/webhook/stripe", world.customer_door());
-        let answer = world.http.post(&url, &headers, body).await;
+        let url = format!("{}/cashier/webhook/stripe", deployment.customer_url());
+        let answer = deployment.http.post(&url, &headers, body).await;
         assert_eq!(answer.status == 200, secret == NEXT_WEBHOOK_SECRET, "{}", answer.text());
         seen.answer("a webhook", &answer);
     }
     let credited = eventually("the credit", async || {
-        Some(world.customer().transactions("").await).filter(|list| list.text().contains("\"status\":3"))
+        Some(deployment.customer().transactions("").await).filter(|list| list.text().contains("\"status\":3"))
     })
     .await;
     seen.answer("the customer's list", &credited);
 }
 
 /// Requests refused for their tokens, their bodies and their paths.
-async fn refuse(world: &World, seen: &mut Seen) {
-    let mut customer = world.customer();
+async fn refuse(deployment: &Deployment, seen: &mut Seen) {
+    let mut customer = deployment.customer();
     customer.token = CLIENT_TOKEN.into();
     seen.answer("a forged token", &customer.deposit(&order("stripe", "25")).await);
     customer.token = BASIC.into();
     seen.answer("basic authorization", &customer.methods(1).await);
-    let mut manager = world.manager();
+    let mut manager = deployment.manager();
     manager.token = CLIENT_TOKEN.into();
     seen.answer("a forged manager token", &manager.command("MngGetCashierProviders", &json!({})).await);
     let body = json!({"command": "MngGetCashierProviders", "extID": "x", "__token": CLIENT_TOKEN}).to_string();
-    seen.answer("a token in the message", &world.http.post(&format!("{}/manager", manager.door), &[], body).await);
-    let path = format!("{}/cashier/methods?login=1&token=x", world.customer_door());
-    seen.answer("an odd query", &world.http.get(&path, &[("cookie", COOKIE)]).await);
+    seen.answer("a token in the message", &deployment.http.post(&format!("{}/manager", manager.url), &[], body).await);
+    let path = format!("{}/cashier/methods?login=1&token=x", deployment.customer_url());
+    seen.answer("an odd query", &deployment.http.get(&path, &[("cookie", COOKIE)]).await);
 }
 
 /// Everything that managers are shown.
-async fn list(world: &World, seen: &mut Seen) {
-    let manager = world.manager();
+async fn list(deployment: &Deployment, seen: &mut Seen) {
+    let manager = deployment.manager();
     let lists = [
         ("MngGetCashierProviders", json!({})),
         ("MngGetCashierTransactionsByFilter", json!({})),
@@ -315,12 +318,12 @@ async fn list(world: &World, seen: &mut Seen) {
     ];
     for (command, data) in lists {
         let answer = manager.command(command, &data).await;
-        answer.fine();
+        answer.expect_ok();
         seen.answer(command, &answer);
     }
-    let watch = format!("http://{}", world.doors.watch);
+    let watch = format!("http://{}", deployment.addresses.watch);
     for page in ["healthz", "readyz", "metrics"] {
-        seen.answer(page, &world.http.get(&format!("{watch}/{page}"), &[]).await);
+        seen.answer(page, &deployment.http.get(&format!("{watch}/{page}"), &[]).await);
     }
 }
 

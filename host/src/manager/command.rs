@@ -1,5 +1,5 @@
-//! What a command is: its published name, who may use it, and what it does. A further one is a constant in the file of
-//! its noun and a line in the table.
+//! A manager command: its published name, the roles that may use it, and its function. A new one is a constant in the file
+//! of its noun and a line in `COMMANDS`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Command {
     pub request: fn() -> Schema,
     /// The schema of the answer's `data`.
     pub answer: fn() -> Schema,
-    pub run: fn(Call) -> BoxFuture<'static, CommandResult>,
+    pub run: fn(CommandCall) -> BoxFuture<'static, CommandResult>,
 }
 
 request! {
@@ -32,38 +32,38 @@ request! {
         id: RecordId, "id of the record";
     }
 
-    /// A request that says nothing more than its command.
+    /// A request without fields.
     pub struct NoFields {}
 }
 
 answer! {
-    /// The answer of a command that has nothing to show.
+    /// The answer of a command that has no record to show.
     pub struct Done<'a>() {
         data: Str<'a> = "OK", "OK";
     }
 }
 
-/// One use of a command.
-pub struct Call {
+/// One call of a command.
+pub struct CommandCall {
     pub cashier: Arc<Cashier>,
     pub session: ManagerSession,
-    /// The request's `data`, as it was sent; `None` is the empty object.
+    /// The request's `data` as received; `None` is the empty object.
     pub data: Option<AnyJson>,
     pub context: RequestContext,
 }
 
-impl Call {
-    /// The request's `data` as JSON text.
-    pub fn data(&self) -> &[u8] {
-        self.data.as_ref().map_or(b"{}", |data| data.0.get().as_bytes())
-    }
-
-    /// The id that is the whole request of a `Get…` command.
+impl CommandCall {
+    /// The id, which is the only field of a `Get…` request.
     pub fn id(&self) -> Result<u64, Refusal> {
         Ok(self.read::<ById>()?.id.0)
     }
 
     pub fn read<T: RequestBody>(&self) -> Result<T, Refusal> {
         read(self.data(), "data")
+    }
+
+    /// The request's `data` as JSON text.
+    pub fn data(&self) -> &[u8] {
+        self.data.as_ref().map_or(b"{}", |data| data.0.get().as_bytes())
     }
 }

@@ -1,5 +1,5 @@
-//! Commands about provider configs. A session of one brand sees its own rows, and the rows of every brand without their
-//! credentials; those are blanked before the filter looks, so that no filter can guess them.
+//! Commands about provider configs. A session of one brand sees its own rows, and the rows that serve every brand without
+//! their credentials; those are removed before the filter runs, so that no filter can be used to guess them.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use cashier_core::session::Role;
 
 use crate::flows::configure;
 use crate::json_object::{Described, answer};
-use crate::manager::command::{ById, Call, Command, Done};
+use crate::manager::command::{ById, Command, CommandCall, Done};
 use crate::manager::module::{self, ModuleRecord};
 use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
@@ -63,32 +63,32 @@ pub const DELETE: Command = Command {
 };
 
 answer! {
-    /// Provider configs, and the modules that are loaded.
+    /// Provider configs, and the payment modules.
     pub struct ProvidersAnswer<'a>(page: &'a Page<Cow<'a, ProviderConfig>>, modules: &'a [CatalogLine]) {
-        rows: Vec<ConfigRecord<'a>> = page.rows.iter().map(|row| ConfigRecord::new(row)).collect::<Vec<_>>(), "the configs of this page";
-        count: u64 = page.count, "how many configs match, before the page is taken";
-        runtime_providers: Vec<ModuleRecord<'a>> = modules.iter().map(ModuleRecord::running).collect::<Vec<_>>(), "the modules of plugins.toml";
+        rows: Vec<ConfigRecord<'a>> = page.rows.iter().map(|row| ConfigRecord::new(row)).collect::<Vec<_>>(), "configs of this page";
+        count: u64 = page.count, "matching configs before pagination";
+        runtime_providers: Vec<ModuleRecord<'a>> = modules.iter().map(ModuleRecord::running).collect::<Vec<_>>(), "modules of plugins.toml";
     }
 }
 
-fn providers(call: &Call) -> CommandResult {
+fn providers(call: &CommandCall) -> CommandResult {
     let snapshot = call.cashier.snapshot();
     let page = page(call, &snapshot)?;
-    // Request anew: how a module fares changes between two snapshots.
+    // Read now: a module's health changes between two snapshots.
     let catalog = call.cashier.modules.catalog();
     let lines = module::visible(&catalog, &call.session);
     write::part(&ProvidersAnswer::new(&page, &lines))
 }
 
-fn list(call: &Call) -> CommandResult {
+fn list(call: &CommandCall) -> CommandResult {
     let snapshot = call.cashier.snapshot();
     let page = page(call, &snapshot)?;
     write::part(&Listing::new(page.rows.iter().map(|row| ConfigRecord::new(row)), page.count))
 }
 
-fn page<'p>(call: &Call, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
+fn page<'p>(call: &CommandCall, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
     let filter = Parameters::from_json(call.data())?.into_filter()?;
-    let seen = snapshot.configs().filter_map(|served| {
+    let visible = snapshot.configs().filter_map(|served| {
         let row = &*served.config;
         if call.session.sees(&row.brand) {
             Some(Cow::Borrowed(row))
@@ -98,10 +98,10 @@ fn page<'p>(call: &Call, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, Provider
             None
         }
     });
-    Ok(filter.page(seen))
+    Ok(filter.page(visible))
 }
 
-async fn add(call: Call) -> CommandResult {
+async fn add(call: CommandCall) -> CommandResult {
     let edit = config::read(call.data())?;
     if edit.target().is_some() {
         return Err(Refusal::invalid("id is not a field of this request"));
@@ -109,19 +109,19 @@ async fn add(call: Call) -> CommandResult {
     save(call, edit).await
 }
 
-/// Without an id it creates, which is the published older form.
-async fn update(call: Call) -> CommandResult {
+/// Without an id it creates a config, which is the older published form.
+async fn update(call: CommandCall) -> CommandResult {
     let edit = config::read(call.data())?;
     save(call, edit).await
 }
 
-async fn save(call: Call, edit: ConfigEdit) -> CommandResult {
+async fn save(call: CommandCall, edit: ConfigEdit) -> CommandResult {
     let saved = configure::save_config(&call.cashier, call.session, edit, call.context).await?;
     write::part(&ConfigAnswer::new(&saved))
 }
 
-/// Disables; the record stays, because old money rests on it.
-async fn delete(call: Call) -> CommandResult {
+/// Disables the config; its row stays, because earlier transactions refer to it.
+async fn delete(call: CommandCall) -> CommandResult {
     let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), enabled: Some(false), ..ConfigEdit::default() };
     configure::save_config(&call.cashier, call.session, edit, call.context).await?;
     write::part(&Done::new())

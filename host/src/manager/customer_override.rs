@@ -1,4 +1,4 @@
-//! Commands about customer overrides: one, the table of many, and the edit that the published page shows.
+//! Commands about customer overrides: one, the table of many, and the published edit.
 
 use cashier_core::filter::OverrideField;
 use cashier_core::ids::OverrideId;
@@ -7,7 +7,7 @@ use cashier_core::session::Role;
 
 use crate::flows::configure;
 use crate::json_object::Described;
-use crate::manager::command::{ById, Call, Command};
+use crate::manager::command::{ById, Command, CommandCall};
 use crate::wire::answer_values::{TableForm, TableOf};
 use crate::wire::customer_override::{self, OverrideAnswer, OverrideBody, OverrideRecord};
 use crate::wire::envelope::CommandResult;
@@ -38,7 +38,7 @@ pub const UPDATE: Command = Command {
     run: |call| Box::pin(update(call)),
 };
 
-fn get(call: &Call) -> CommandResult {
+fn get(call: &CommandCall) -> CommandResult {
     let snapshot = call.cashier.snapshot();
     let found = snapshot.customer_override(OverrideId(call.id()?)).filter(|row| call.session.sees(&row.brand));
     match found {
@@ -47,16 +47,16 @@ fn get(call: &Call) -> CommandResult {
     }
 }
 
-/// In table form, as its published page says: a structure and rows of values in that order.
-fn list(call: &Call) -> CommandResult {
+/// In the published table form: a structure and rows of values in that order.
+fn list(call: &CommandCall) -> CommandResult {
     let filter = Parameters::from_json(call.data())?.into_filter()?;
     let snapshot = call.cashier.snapshot();
-    let seen = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
-    let page = filter.page(seen);
+    let visible = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
+    let page = filter.page(visible);
     write::part(&TableForm::new(page.rows.iter().map(|row| OverrideRecord::new(row)), page.count))
 }
 
-async fn update(call: Call) -> CommandResult {
+async fn update(call: CommandCall) -> CommandResult {
     let edit = customer_override::read(call.data())?;
     let saved = configure::save_override(&call.cashier, call.session, edit, call.context).await?;
     write::part(&OverrideAnswer::new(&saved))

@@ -1,6 +1,5 @@
-//! The manager API: one table of commands behind whatever listener brings a message (API.md section 4). It reads the
-//! envelope, asks who is speaking, finds the command and wraps its answer; each command is in the file of its noun.
-//! It knows no socket.
+//! The manager API: one table of commands, whichever listener delivers a message (API.md section 4). It reads the envelope,
+//! checks the session, finds the command and wraps its answer; each command is in the file of its noun. It knows no socket.
 
 pub mod command;
 pub mod config;
@@ -17,7 +16,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
-use self::command::{Call, Command};
+use self::command::{Command, CommandCall};
 use crate::flows::{Cashier, RequestContext};
 use crate::json_object::shown;
 use crate::wire::envelope::{self, CommandResult, Envelope};
@@ -25,7 +24,7 @@ use crate::wire::envelope::{self, CommandResult, Envelope};
 /// Bytes of one message on every manager listener (API.md section 4).
 pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 
-/// Every command there is.
+/// Every command.
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
@@ -40,21 +39,21 @@ pub const COMMANDS: &[Command] = &[
     module::LIST,
 ];
 
-/// Who a token speaks for. The listeners check tokens; commands get the proof.
+/// Verifies manager tokens. The listener implements it; commands get the session that it returns.
 pub trait Tokens: Send + Sync {
     fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal>;
 }
 
-/// What the commands work with.
-pub struct Desk {
+/// What the commands need: the cashier and the check of tokens.
+pub struct ManagerContext {
     pub cashier: Arc<Cashier>,
     pub tokens: Arc<dyn Tokens>,
 }
 
-/// Answers one message with its number and the whole envelope. `authorization` is the listener's own token, used where the
+/// Answers one message with its status and the whole envelope. `authorization` is the token of the transport, used when the
 /// message carries none.
 pub async fn answer(
-    desk: &Desk,
+    manager: &ManagerContext,
     message: &[u8],
     authorization: Option<&str>,
     context: RequestContext,
@@ -62,15 +61,20 @@ pub async fn answer(
     match envelope::read(message) {
         Ok(mut envelope) => {
             let ext_id = envelope.ext_id.take().unwrap_or_default();
-            envelope::write(&ext_id, &run(desk, envelope, authorization, context).await)
+            envelope::write(&ext_id, &run(manager, envelope, authorization, context).await)
         }
         Err((ext_id, refusal)) => envelope::write(&ext_id, &Err(refusal)),
     }
 }
 
-async fn run(desk: &Desk, envelope: Envelope, authorization: Option<&str>, context: RequestContext) -> CommandResult {
+async fn run(
+    manager: &ManagerContext,
+    envelope: Envelope,
+    authorization: Option<&str>,
+    context: RequestContext,
+) -> CommandResult {
     let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
-    let session = desk.tokens.manager(token, desk.cashier.clock.now())?;
+    let session = manager.tokens.manager(token, manager.cashier.clock.now())?;
     let name = &*envelope.command.0;
     let command = COMMANDS
         .iter()
@@ -79,6 +83,6 @@ async fn run(desk: &Desk, envelope: Envelope, authorization: Option<&str>, conte
     if !(command.may)(session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
-    let call = Call { cashier: Arc::clone(&desk.cashier), session, data: envelope.data, context };
+    let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data, context };
     (command.run)(call).await
 }

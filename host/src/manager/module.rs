@@ -1,10 +1,10 @@
-//! Commands about payment modules, and the catalog's lines as `MngGetCashierProviders` shows them.
+//! Commands about payment modules, and the catalog lines that `MngGetCashierProviders` lists.
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 
 use crate::json_object::{Described, answer};
-use crate::manager::command::{Call, Command, NoFields};
+use crate::manager::command::{Command, CommandCall, NoFields};
 use crate::ports::CatalogLine;
 use crate::wire::answer_values::{Listing, ListingOf, Str};
 use crate::wire::envelope::CommandResult;
@@ -20,42 +20,42 @@ pub const LIST: Command = Command {
 };
 
 answer! {
-    /// A module of plugins.toml. What is known of it while it runs is in MngGetCashierProviders.
+    /// A module of plugins.toml; its runtime state is in MngGetCashierProviders alone.
     pub struct ModuleRecord<'a>(line: &'a CatalogLine, running: bool) {
         code: Str<'a> = &line.code, "provider code";
         name: Str<'a> = &line.name, "name to show";
         description: Str<'a> = &line.description, "description to show";
         payment_mode: Str<'a> = &line.payment_mode, "how the customer pays";
         module_name: Str<'a> = &line.module_name, "name in plugins.toml";
-        path: Str<'a> = &line.path, "file; empty for sessions of one brand";
-        api_version: Str<'a> = &line.api_version, "contract version that the file speaks; empty when it could not be read";
+        path: Str<'a> = &line.path, "file; empty for a session of one brand";
+        api_version: Str<'a> = &line.api_version, "contract version of the file; empty when it could not be read";
         available: Flag = line.available, "1 when it is loaded";
         failure_reason: Str<'a> = &line.failure_reason, "why it is not available";
         generation: Option<u32> = running.then_some(line.generation), "how often the module was replaced";
         isolation: Option<Str<'a>> = running.then(|| Str::from(&line.isolation)), "where it runs";
-        health: Option<Str<'a>> = running.then(|| Str::from(&line.health)), "ok, degraded or unavailable";
+        health: Option<Str<'a>> = running.then(|| Str::from(line.health.word())), "ok, degraded or unavailable";
     }
 }
 
 impl<'a> ModuleRecord<'a> {
-    /// With what is known of it while it runs.
+    /// With its runtime state.
     pub(super) fn running(line: &'a CatalogLine) -> Self {
         Self::new(line, true)
     }
 }
 
-/// Modules are the whole server's, so this is for sessions that are not scoped to a brand.
-fn list(call: &Call) -> CommandResult {
+/// Modules belong to the whole server, so this needs a session that is not scoped to a brand.
+fn list(call: &CommandCall) -> CommandResult {
     let NoFields {} = call.read()?;
     if call.session.brand().is_some() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "module commands are for sessions of every brand"));
     }
-    // Request anew: how a module fares changes between two snapshots.
+    // Read now: a module's health changes between two snapshots.
     let lines = call.cashier.modules.catalog();
     write::part(&Listing::new(lines.iter().map(|line| ModuleRecord::new(line, false)), lines.len() as u64))
 }
 
-/// The lines that exist for a session: a brand's manager sees what may serve the brand, and not where it lies.
+/// The lines that a session may see: with a brand, the modules that may serve it, without their paths.
 pub(super) fn visible(catalog: &[CatalogLine], session: &ManagerSession) -> Vec<CatalogLine> {
     let Some(brand) = session.brand() else { return catalog.to_vec() };
     let serves = |line: &&CatalogLine| line.brands.as_ref().is_none_or(|brands| brands.iter().any(|b| **b == *brand));

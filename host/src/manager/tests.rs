@@ -30,19 +30,19 @@ impl Tokens for Words {
 
 struct Office {
     world: TestCashier,
-    desk: Desk,
+    context: ManagerContext,
 }
 
 impl Office {
     fn open() -> Self {
         let world = TestCashier::new();
-        let desk = Desk { cashier: Arc::clone(&world.cashier), tokens: Arc::new(Words) };
-        Self { world, desk }
+        let context = ManagerContext { cashier: Arc::clone(&world.cashier), tokens: Arc::new(Words) };
+        Self { world, context }
     }
 
     async fn say(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
         let context = RequestContext { request_id: "r".into(), ip: "".into(), locale: "".into() };
-        let (number, bytes) = answer(&self.desk, message.as_bytes(), authorization, context).await;
+        let (number, bytes) = answer(&self.context, message.as_bytes(), authorization, context).await;
         (number, String::from_utf8(bytes).unwrap())
     }
 

@@ -7,7 +7,7 @@ use cashier_core::session::Role;
 
 use crate::flows::transactions;
 use crate::json_object::Described;
-use crate::manager::command::{ById, Call, Command};
+use crate::manager::command::{ById, Command, CommandCall};
 use crate::wire::answer_values::{TableForm, TableOf};
 use crate::wire::envelope::CommandResult;
 use crate::wire::filter::{self, Parameters};
@@ -30,12 +30,12 @@ pub const LIST: Command = Command {
     run: |call| Box::pin(list(call)),
 };
 
-async fn get(call: Call) -> CommandResult {
+async fn get(call: CommandCall) -> CommandResult {
     let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
     write::part(&TransactionDetail::new(&found.transaction, &found.operations))
 }
 
-async fn list(call: Call) -> CommandResult {
+async fn list(call: CommandCall) -> CommandResult {
     let filter = Parameters::from_json(call.data())?.into_filter()?;
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
     let page = transactions::list(&call.cashier, &scope, &filter).await?;

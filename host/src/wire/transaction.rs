@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use cashier_core::facts::Reason;
 use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::Reason;
 use cashier_core::status::{Source, TransactionStatus, TransactionType};
 use cashier_core::transaction::Transaction;
 
@@ -64,9 +64,9 @@ answer! {
 /// The code for everyone, `CODE: values behind it` for managers.
 fn failure_reason(reason: &Reason, to: Audience) -> Cow<'_, str> {
     match to {
-        Audience::Customer => Cow::Borrowed(&reason.code),
-        Audience::Manager if reason.detail.is_empty() => Cow::Borrowed(&reason.code),
-        Audience::Manager => Cow::Owned(format!("{}: {}", reason.code, reason.detail)),
+        Audience::Customer => Cow::Borrowed(reason.code.name()),
+        Audience::Manager if reason.detail.is_empty() => Cow::Borrowed(reason.code.name()),
+        Audience::Manager => Cow::Owned(reason.to_string()),
     }
 }
 
@@ -144,7 +144,10 @@ pub(crate) mod tests {
     #[test]
     fn customers_see_codes_and_their_own_metadata_managers_the_values_behind() {
         let mut kept = published();
-        kept.reason = Reason::new("AMOUNT_MISMATCH", "expected 250.0 USD, the provider states 25.0 USD");
+        kept.reason = Reason::new(
+            cashier_core::reason::ReasonCode::AmountMismatch,
+            "expected 250.0 USD, the provider states 25.0 USD",
+        );
         kept.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
         let shown = |view| {
             let json = serde_json::to_value(TransactionRecord::new(&kept, view)).unwrap();

@@ -1,4 +1,4 @@
-//! The probe alone: what `cashier module-probe` does, so that tests of modules need no whole house.
+//! The module probe alone, as `cashier module-probe` runs it, so that tests of modules need not start the cashier.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use cashier_host::plugins::probe;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match arguments.as_slice() {
-        [word, path] if *word == probe::SUBCOMMAND => probe::main(Path::new(path)),
+        [subcommand, path] if *subcommand == probe::SUBCOMMAND => probe::main(Path::new(path)),
         _ => ExitCode::FAILURE,
     }
 }

@@ -1,20 +1,13 @@
-//! What the papers promise of themselves: the two lines a newcomer copies stand alone and are the ones that are run, and
-//! the table of figures has a line for everything that the bench measures. What the figures are is for the bench to say.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read the papers must fail")]
+//! README.md and docs/measured.md: the two lines a newcomer copies are alone in their blocks and are the ones that are run,
+//! and the table of figures has a row for everything that the bench measures. It does not judge the figures.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read a page must fail")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").to_path_buf()
-}
+use crate::markdown::{read, root};
 
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// What stands under a heading of the README, up to the next one of its kind.
+/// The text under a heading of the README, up to the next one of its level.
 fn section(heading: &str) -> String {
     let readme = format!("\n{}", read("README.md"));
     let parts: Vec<&str> = readme.split(&format!("\n## {heading}\n")).collect();
@@ -41,18 +34,18 @@ fn only_line(heading: &str) -> String {
 }
 
 #[test]
-fn the_run_line_stands_alone_and_takes_what_is_appended_to_it() {
+fn the_run_line_is_alone_in_its_block_and_takes_arguments_at_its_end() {
     let line = only_line("Run it");
     let steps: Vec<&str> = line.split(" && ").collect();
     let (last, before) = steps.split_last().expect("a step");
     assert!(before.iter().all(|step| step.starts_with("cargo build ")), "only building comes before: {line}");
-    // ` --exit` goes to the program: nothing stands behind its own command.
+    // ` --exit` goes to the program: nothing follows its own command.
     assert!(last.starts_with("cargo run ") && last.ends_with(" -- demo"), "{line}");
-    assert!(section("Run it").contains("With ` --exit` it stops"), "the README says what may be appended");
+    assert!(section("Run it").contains("With ` --exit` it stops"), "the README states what may be appended");
 }
 
 #[test]
-fn the_test_line_stands_alone_and_is_the_one_that_ci_runs() {
+fn the_test_line_is_alone_in_its_block_and_is_the_one_that_ci_runs() {
     let line = only_line("Test it");
     assert!(line.ends_with("cargo test --workspace"), "all tests: {line}");
     let ci = read(".ci/run");
@@ -64,7 +57,7 @@ fn the_test_line_stands_alone_and_is_the_one_that_ci_runs() {
     assert_eq!(String::from_utf8_lossy(&read.stdout), line, ".ci/run reads another line");
     assert!(
         ci.contains("bash -c \"$line\"") && ci.contains("exit \"$status\""),
-        "it runs the line and says how it ended"
+        "it runs the line and exits with its status"
     );
     assert!(ci.contains("export CASHIER_TESTS_MUST_NOT_SKIP=1"), "nothing is skipped there");
     assert!(ci.contains("cargo fmt --all --check") && ci.contains("clippy --workspace --all-targets -- -D warnings"));
@@ -72,7 +65,7 @@ fn the_test_line_stands_alone_and_is_the_one_that_ci_runs() {
 
 /// The bench's own table of figures, as `--list` names them: name and file.
 fn figures() -> Vec<(String, String)> {
-    let source = read("tests/benches/house/figures/mod.rs");
+    let source = read("tests/benches/cashier/figures/mod.rs");
     let table = source.split("FIGURES").nth(1).and_then(|rest| rest.split("];").next()).expect("the table of figures");
     let lines = table.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("::measure),"));
     lines.map(|line| line.split_once("\", ").expect("a name and its file")).map(|(n, f)| (n.into(), f.into())).collect()
@@ -85,9 +78,9 @@ fn aims(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
+fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     let mut listed = figures();
-    let folder = fs::read_dir(root().join("tests/benches/house/figures")).expect("the figures");
+    let folder = fs::read_dir(root().join("tests/benches/cashier/figures")).expect("the figures");
     let mut files: Vec<String> = folder
         .filter_map(|entry| entry.expect("readable").file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
         .filter(|name| name != "mod")
@@ -97,34 +90,45 @@ fn every_figure_of_the_bench_stands_in_the_readme_beside_its_aim() {
     known.sort();
     assert_eq!(known, files, "each figure's file is in the table that --list prints");
 
-    let text = section("Measured");
+    let text = read("docs/measured.md");
     let mut rows = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('|')).skip(2) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [figure, measured, limit, _ratio, aim, met] = cells.as_slice() else { panic!("six cells: {line}") };
-        assert!(!measured.is_empty() && ["yes", "no", "–"].contains(met), "{line}");
+        let [figure, value, limit, _ratio, aim, met] = cells.as_slice() else { panic!("six cells: {line}") };
+        assert!(!value.is_empty() && ["yes", "no", "–"].contains(met), "{line}");
         rows.push((*figure, *limit, *aim));
     }
     assert_eq!(text.matches("\n|---|").count(), 1, "one table");
     // Row by row in the order of the list, so that a figure that was taken out or added is missed here.
-    let mut told: Vec<String> = Vec::new();
+    let mut measured: Vec<String> = Vec::new();
     for (figure, _, aim) in &rows {
-        let said = |source: &str| source.contains(&format!("\"{figure}\"")) && source.contains(&format!("\"{aim}\""));
+        let prints = |source: &str| source.contains(&format!("\"{figure}\"")) && source.contains(&format!("\"{aim}\""));
         let owners: Vec<&String> = (listed.iter().map(|(_, file)| file))
-            .filter(|file| said(&read(&format!("tests/benches/house/figures/{file}.rs"))))
+            .filter(|file| prints(&read(&format!("tests/benches/cashier/figures/{file}.rs"))))
             .collect();
         let [owner] = owners.as_slice() else { panic!("no bench prints the row {figure:?} with {aim:?}: {owners:?}") };
-        told.push((*owner).clone());
+        measured.push((*owner).clone());
     }
     for (name, file) in &listed {
-        for aim in aims(&read(&format!("tests/benches/house/figures/{file}.rs"))) {
-            let stands = told.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
-            assert!(stands, "a figure of {name}, whose aim is {aim}, is not in the README");
+        for aim in aims(&read(&format!("tests/benches/cashier/figures/{file}.rs"))) {
+            let has_row = measured.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
+            assert!(has_row, "a figure of {name}, whose aim is {aim}, is not in docs/measured.md");
         }
     }
-    told.dedup();
+    measured.dedup();
     let order: Vec<String> = listed.drain(..).map(|(_, file)| file).collect();
-    assert_eq!(told, order, "the README's rows are those of the bench, in its order");
-    assert!(text.contains("cargo bench -p cashier-tests --bench house"), "how to measure again");
+    assert_eq!(measured, order, "the rows of docs/measured.md are those of the bench, in its order");
+    assert!(text.contains("cargo bench -p cashier-tests --bench cashier"), "how to measure again");
     assert!(text.contains("Measured on "), "the machine is named");
+}
+
+#[test]
+fn the_readme_repeats_figures_of_measured_md_unchanged() {
+    let page = read("docs/measured.md");
+    let text = section("Measured");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(!rows.is_empty() && text.contains("(docs/measured.md)"), "a short table and a link to the rest");
+    for row in rows {
+        assert!(page.lines().any(|line| line.starts_with(row)), "docs/measured.md has another figure: {row}");
+    }
 }

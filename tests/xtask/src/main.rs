@@ -41,7 +41,7 @@ const TASKS: &[(&str, &str, &[&[&str]])] = &[
     (
         "bench",
         "measure (` --quick` takes a minute, ` --list` names the figures)",
-        &[&["bench", "-p", "cashier-tests", "--bench", "house", "--"]],
+        &[&["bench", "-p", "cashier-tests", "--bench", "cashier", "--"]],
     ),
     ("doc", "build the documentation of all crates (` --open` shows it)", &[&["doc", "--workspace", "--no-deps"]]),
 ];

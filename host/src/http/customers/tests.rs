@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::session::{SessionKey, issue_token};
-use crate::http::testing::{Heard, TestListener};
+use crate::http::customer_context::JSON_LENGTH_MAX;
+use crate::http::session::{SessionKey, SessionKeys, issue_token};
+use crate::http::testing::{ReceivedResponse, TestListener};
 use crate::http::webhook::NOTICE_LENGTH_MAX;
 use crate::test_cashier::{DEPOSITS_PER_MINUTE, TestCashier, TestClock, own_words};
 use crate::wire::read::parse;
@@ -32,11 +33,11 @@ impl Street {
     }
 
     /// As customer 5.
-    async fn send(&self, line: &str, body: &str) -> Heard {
+    async fn send(&self, line: &str, body: &str) -> ReceivedResponse {
         self.listener.send(line, &self.token(Role::Customer, 5, None), body).await
     }
 
-    async fn deposit(&self, key: &str, amount: &str) -> Heard {
+    async fn deposit(&self, key: &str, amount: &str) -> ReceivedResponse {
         let body = format!(
             r#"{{"login":2000009,"provider":"stripe","amount":{amount},"currency":"USD","idempotency_key":"{key}","success_url":"https://shop.example/ok","metadata_json":"{{}}"}}"#
         );
@@ -44,7 +45,7 @@ impl Street {
     }
 
     /// A genuine confirmation of what the provider was last asked for.
-    async fn confirm(&self, event_id: &str, minor: i64) -> Heard {
+    async fn confirm(&self, event_id: &str, minor: i64) -> ReceivedResponse {
         let reference = self.world.provider.orders.lock().unwrap().last().unwrap().reference.clone();
         let body = format!("{event_id} {reference} {minor}");
         self.listener.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await

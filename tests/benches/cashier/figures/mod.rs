@@ -1,0 +1,29 @@
+//! The figures of the table, one file each.
+
+mod border;
+mod deposits;
+mod idle;
+mod latency;
+pub(crate) mod memory;
+mod methods;
+mod start;
+mod stubbed;
+mod webhooks;
+
+use crate::table::FigureRow;
+use crate::{Effort, Outcome};
+
+type Figure = fn(Effort) -> Outcome<Vec<FigureRow>>;
+
+/// Every figure under the name that `--only` takes, in the order of the table.
+pub(crate) const FIGURES: [(&str, Figure); 9] = [
+    ("methods", methods::measure),
+    ("deposits", deposits::measure),
+    ("stubbed", stubbed::measure),
+    ("webhooks", webhooks::measure),
+    ("latency", latency::measure),
+    ("memory", memory::measure),
+    ("start", start::measure),
+    ("border", border::measure),
+    ("idle", idle::measure),
+];

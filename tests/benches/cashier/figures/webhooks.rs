@@ -1,0 +1,112 @@
+//! Signed webhooks, each for another deposit, from the first byte to the credited account and the answer that reports it;
+//! against the yardstick's single commit.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::deposits::Deposits;
+use super::stubbed::{CLIENTS, with_stub};
+use crate::full_server::BenchServer;
+use crate::http::{self, RawReply};
+use crate::load::{self, Workload};
+use crate::postgres::{HOOK, Postgres};
+use crate::stub::reference_of;
+use crate::table::{FigureRow, alternate, per_second};
+use crate::token::stripe_signature;
+use crate::{Effort, Outcome};
+
+const AIM: f64 = 1.5;
+const FIGURE: &str = "signed webhooks to credited, each distinct, 16 clients";
+/// The length that `hook.sql` stores.
+const BODY_BYTES: usize = 1500;
+
+pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(vec![FigureRow::skipped(FIGURE, "≥ 1.5", "no postgresql")]);
+    };
+    let (server, _stub) = with_stub()?;
+    let deposits = Rc::new(Deposits::with_pages("stripe"));
+    let pair = alternate(
+        effort.rounds,
+        || {
+            let work = Rc::new(Webhooks::about(paid(&server, &deposits, effort.webhooks)?)?);
+            load::exhaust(server.customer, CLIENTS, work)
+        },
+        || postgres.rate(HOOK, effort.round),
+    )?;
+    Ok(vec![FigureRow {
+        figure: FIGURE,
+        measured: per_second(pair.ours),
+        limit: format!("PostgreSQL 15, hook.sql: {}", per_second(pair.limit)),
+        ratio: Some(pair.ratio),
+        aim: "≥ 1.5",
+        met: Some(pair.ratio >= AIM),
+    }])
+}
+
+/// Deposits that wait for their webhook, by the provider's session id.
+fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> Outcome<Vec<String>> {
+    deposits.allow(count);
+    load::exhaust(server.customer, CLIENTS, Rc::clone(deposits))?;
+    let pages = deposits.take_pages();
+    let sessions: Vec<String> = pages.iter().filter_map(|page| Some(page.rsplit_once('/')?.1.to_owned())).collect();
+    if sessions.len() == count { Ok(sessions) } else { Err(format!("{} sessions of {count}", sessions.len()).into()) }
+}
+
+/// Requests signed beforehand: the sender's work is not measured.
+struct Webhooks {
+    requests: Vec<Vec<u8>>,
+    next: Cell<usize>,
+}
+
+impl Webhooks {
+    fn about(sessions: Vec<String>) -> Outcome<Self> {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let requests: Option<Vec<_>> = sessions.iter().map(|session| request(session, unix)).collect();
+        Ok(Self { requests: requests.ok_or("a session without a reference")?, next: Cell::default() })
+    }
+}
+
+impl Workload for Webhooks {
+    fn next(&self) -> Option<Vec<u8>> {
+        let place = self.next.get();
+        self.next.set(place + 1);
+        self.requests.get(place).cloned()
+    }
+
+    fn is_expected(&self, reply: &RawReply<'_>) -> bool {
+        reply.status == 200 && reply.has("\"status\":3") && reply.has("\"duplicate\":false")
+    }
+}
+
+fn request(session: &str, unix: u64) -> Option<Vec<u8>> {
+    let reference = reference_of(session)?;
+    let event = |filler: &str| {
+        json!({
+            "id": format!("evt_{reference}"), "object": "event", "type": "checkout.session.completed",
+            "api_version": "2025-01-27.acacia", "created": unix, "livemode": false, "pending_webhooks": 1,
+            "request": {"id": null, "idempotency_key": null},
+            "data": {"object": {
+                "id": session, "object": "checkout.session", "amount_subtotal": 25000, "amount_total": 25000,
+                "automatic_tax": {"enabled": false, "status": null}, "cancel_url": "https://ion4.example/deposit/failed",
+                "client_reference_id": reference, "created": unix, "currency": "usd", "customer": null,
+                "customer_details": {
+                    "address": {"city": null, "country": "AT", "postal_code": "1010"},
+                    "email": "customer@example.com", "name": "A. Customer",
+                },
+                "expires_at": 4_102_444_800_u64, "livemode": false, "metadata": {"transaction_id": reference},
+                "mode": "payment", "payment_intent": format!("pi_{reference}"), "payment_method_types": ["card"],
+                "payment_status": "paid", "status": "complete", "success_url": "https://ion4.example/deposit/done",
+                "url": null, "custom_text": filler,
+            }},
+        })
+        .to_string()
+    };
+    let filler = "x".repeat(BODY_BYTES.saturating_sub(event("").len()));
+    let body = event(&filler);
+    let signature = stripe_signature("whsec_bench", unix, &body);
+    Some(http::post("/cashier/webhook/stripe/1", &[("stripe-signature", &signature)], &body))
+}

@@ -1,0 +1,138 @@
+//! The cashier as a separate process: started from its settings file, killed, started again.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use cashier_core::session::Role;
+use cashier_core::time::UnixTime;
+use cashier_host::app::Listeners;
+use cashier_host::http::session::{SessionKeys, issue_token};
+use cashier_host::settings::Settings;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::artifacts;
+use crate::deployment::{NO_RATE_LIMIT, import_roster, settings_text, write, write_files};
+use crate::waiting::WAIT_MAX;
+
+/// How long the process may take until its listeners are open.
+const START_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Output and exit code of a command that ends by itself.
+#[derive(Debug)]
+pub struct CommandOutput {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs the program in a folder until it ends, with none of its settings in the environment.
+pub async fn run(folder: &Path, arguments: &[&str]) -> CommandOutput {
+    let mut program = Command::new(artifacts::cashier());
+    program.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    for variable in ["CASHIER_SETTINGS", "CASHIER_SESSION_KEYS", "CASHIER_SEAL_KEYS", "CASHIER_LOG"] {
+        program.env_remove(variable);
+    }
+    let ended = tokio::time::timeout(WAIT_MAX, program.output()).await.expect("the program ends by itself");
+    let Output { status, stdout, stderr } = ended.expect("the cashier starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes text");
+    CommandOutput { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
+/// A folder with everything `cashier serve` needs, and the process when it runs.
+pub struct CashierProcess {
+    folder: PathBuf,
+    addresses: Option<Listeners>,
+    child: Option<Child>,
+    /// What it logs from its next start on.
+    pub log_level: &'static str,
+}
+
+impl CashierProcess {
+    /// Writes the files into `folder` and imports the roster; `peers` are the addresses that modules may reach.
+    pub async fn prepare(folder: &Path, peers: &[&str], roster: &Value) -> Self {
+        let process = Self::without_roster(folder, peers);
+        import_roster(&folder.join("bases"), roster, None).await;
+        process
+    }
+
+    /// The same without a roster: the settings file exists and there are no accounts.
+    pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
+        write_files(folder, peers);
+        write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
+        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
+    }
+
+    /// Starts the process and waits until its listeners are open; the same addresses every time.
+    pub async fn start(&mut self) -> Listeners {
+        let settings = self.folder.join("cashier.toml");
+        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
+        let mut child = Command::new(artifacts::cashier())
+            .args(["serve", "--settings"])
+            .arg(&settings)
+            .env("CASHIER_LOG", self.log_level)
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the cashier starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let opening = async {
+            let mut found = Vec::new();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some((_, address)) = line.split_once("http://") {
+                    let address = address.split('/').next().unwrap_or_default();
+                    found.push(address.parse().expect("an address"));
+                }
+                if let [customer, manager, watch] = found[..] {
+                    return Listeners { customer, manager, watch };
+                }
+            }
+            panic!("the cashier did not start: {}", self.log());
+        };
+        let addresses = tokio::time::timeout(START_TIME_MAX, opening).await.expect("the cashier starts in time");
+        // The rest of its output is read and dropped, so that it never blocks on a full pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.addresses = Some(addresses);
+        self.child = Some(child);
+        addresses
+    }
+
+    /// Kills the process (SIGKILL), as a power cut would.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("the cashier runs");
+        child.kill().await.expect("a running process can be killed");
+    }
+
+    /// Sends SIGTERM and returns the exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
+        let mut child = self.child.take().expect("the cashier runs");
+        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
+        ended.expect("a child can be waited for").code()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("the cashier runs")
+    }
+
+    /// Everything it wrote to standard error so far: its log, and output outside the log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("cashier.log")).unwrap_or_default()
+    }
+
+    pub fn token(&self, role: Role, id: u64) -> String {
+        let settings = Settings::read(&self.folder.join("cashier.toml")).expect("settings");
+        let keys = SessionKeys::parse(&settings.session_keys).expect("keys");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock that is set");
+        let now = UnixTime(i64::try_from(now.as_secs()).expect("a time"));
+        issue_token(&keys, role, id, None, 24 * 60 * 60, now).expect("a token")
+    }
+}

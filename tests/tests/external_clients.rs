@@ -1,0 +1,254 @@
+//! Payments at a Stripe that nobody here wrote: localstripe, installed in a folder of its own under `target`, creates and
+//! confirms the intents, signs its webhooks and sends them to the running house. Skipped where there is no Python.
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cashier_tests::artifacts;
+use cashier_tests::customer::order;
+use cashier_tests::deployment::{Deployment, DeploymentPlan};
+use cashier_tests::http::Http;
+use cashier_tests::roster::LOGIN;
+use cashier_tests::waiting::{eventually, skipped};
+use serde_json::{Value, json};
+
+/// The fake, by its name and version at PyPI.
+const LOCALSTRIPE: &str = "localstripe==1.15.10";
+const SECRET_KEY: &str = "sk_test_real_peers";
+const WEBHOOK_SECRET: &str = "whsec_real_peers_5b1f";
+/// Cards that Stripe documents for tests: a good one, and one that is taken and then refuses to be charged.
+const CARD: &str = "4242424242424242";
+const DECLINED_CARD: &str = "4000000000000341";
+
+/// Its own command line listens on every interface; this listens on loopback alone, says where, and logs deliveries.
+const RUN: &str = "
+import logging, socket, sys
+import aiohttp.web
+import localstripe.server
+logging.basicConfig(level=logging.INFO, format='%(message)s')
+door = socket.socket()
+door.bind(('127.0.0.1', 0))
+door.listen()
+print(door.getsockname()[1], flush=True)
+aiohttp.web.run_app(localstripe.server.app, sock=door, print=None)
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_confirmed_at_localstripe_is_credited_exactly_once() {
+    let Some(stage) = Stage::set().await else { return };
+    let deposit = stage.deployment.customer().deposit(&order("stripe", "250")).await.expect_ok();
+    assert_eq!((&deposit["next_action"], &deposit["transaction"]["status"]), (&json!("INSTRUCTIONS"), &json!(1)));
+    let intent = stage.intent_of(&deposit).await;
+    assert_eq!((&intent["amount"], &intent["currency"]), (&json!(25_000), &json!("usd")));
+    assert_eq!(intent["status"], json!("requires_payment_method"), "nobody has paid yet");
+    assert_eq!(stage.deployment.balance(LOGIN).await, "0.0 USD");
+
+    let confirmed = stage.pay(&intent, CARD).await.expect("the card is good");
+    assert_eq!((&confirmed["status"], &confirmed["amount"]), (&json!("succeeded"), &json!(25_000)));
+    let id = deposit["transaction"]["id"].as_u64().expect("an id");
+    let seen = eventually("the credit", async || {
+        let seen = stage.deployment.manager().transaction(id).await;
+        (seen["transaction"]["status"] == json!(3)).then_some(seen)
+    })
+    .await;
+    assert_eq!(seen["transaction"]["provider_payment_id"], intent["id"]);
+    let operations = seen["balance_operations"].as_array().expect("a list");
+    assert_eq!(operations.len(), 1, "{seen}");
+    assert_eq!((&operations[0]["amount"], &operations[0]["status"]), (&json!(250.0), &json!(1)), "{seen}");
+    stage.delivered("payment_intent.succeeded").await;
+    assert_eq!(stage.deployment.balance(LOGIN).await, "250.0 USD");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_declined_at_localstripe_credits_nothing_and_closes_nothing() {
+    let Some(stage) = Stage::set().await else { return };
+    let deposit = stage.deployment.customer().deposit(&order("stripe", "75.5")).await.expect_ok();
+    let id = deposit["transaction"]["id"].as_u64().expect("an id");
+    let intent = stage.intent_of(&deposit).await;
+    let refused = stage.pay(&intent, DECLINED_CARD).await.unwrap_or_else(|refusal| refusal);
+    assert_ne!(refused["status"], json!("succeeded"), "the bank says no");
+    stage.delivered("payment_intent.payment_failed").await;
+    let seen = stage.deployment.manager().transaction(id).await;
+    assert_eq!(seen["transaction"]["status"], json!(1), "the customer may try another card: {seen}");
+    assert_eq!(seen["balance_operations"], json!([]), "{seen}");
+    assert_eq!(stage.deployment.balance(LOGIN).await, "0.0 USD");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_of_localstripe_under_another_secret_moves_nothing() {
+    let Some(stage) = Stage::set().await else { return };
+    stage.register_webhook("whsec_of_somebody_else").await;
+    let deposit = stage.deployment.customer().deposit(&order("stripe", "250")).await.expect_ok();
+    let intent = stage.intent_of(&deposit).await;
+    stage.pay(&intent, CARD).await.expect("the card is good");
+    eventually("the refusal", async || stage.peer.log().contains("failed with response code 401").then_some(())).await;
+    assert_eq!(stage.deployment.balance(LOGIN).await, "0.0 USD");
+}
+
+/// The house, the peer, and a config between them.
+struct Stage {
+    deployment: Deployment,
+    peer: LocalStripe,
+    config: u64,
+    http: Http,
+}
+
+impl Stage {
+    /// `None` where the peer cannot be had, which is said.
+    async fn set() -> Option<Self> {
+        let peer = match tokio::task::spawn_blocking(LocalStripe::start).await.expect("the start ends") {
+            Ok(peer) => peer,
+            Err(why) => {
+                skipped(&why);
+                return None;
+            }
+        };
+        // The peer signs with the machine's time, so the house must know it.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
+        let start = i64::try_from(now.as_secs()).expect("a time");
+        let mut deployment = Deployment::of(DeploymentPlan { start, ..DeploymentPlan::default() }).await;
+        // The peer takes the place of the stub that every deployment comes with.
+        let plugins = deployment.folder().join("plugins.toml");
+        let text = std::fs::read_to_string(&plugins).expect("a deployment has a plugins.toml");
+        let stub = deployment.stripe.url().trim_start_matches("http://").to_owned();
+        assert!(text.contains(&stub), "{text}");
+        std::fs::write(&plugins, text.replace(&stub, peer.url.trim_start_matches("http://"))).expect("its own folder");
+        deployment.restart().await;
+        let mut row = deployment.stripe_config();
+        row["secret_key"] = json!(SECRET_KEY);
+        row["webhook_secret"] = json!(WEBHOOK_SECRET);
+        row["settings_json"] = json!(json!({"api_base": peer.url, "flow": "payment_intents"}).to_string());
+        let config = deployment.manager().save_config(&row).await;
+        let stage = Self { deployment, peer, config, http: Http::new() };
+        stage.register_webhook(WEBHOOK_SECRET).await;
+        Some(stage)
+    }
+
+    /// Tells the peer where its webhooks go and how they are signed.
+    async fn register_webhook(&self, secret: &str) {
+        let url = format!("{}/cashier/webhook/stripe/{}", self.deployment.customer_url(), self.config);
+        self.ask("/_config/webhooks/w1", &[("url", &url), ("secret", secret)]).await.expect("a webhook is registered");
+    }
+
+    /// The deposit's intent as the peer has it.
+    async fn intent_of(&self, deposit: &Value) -> Value {
+        let id = deposit["transaction"]["provider_payment_id"].as_str().expect("an id").to_owned();
+        let url = format!("{}/v1/payment_intents/{id}", self.peer.url);
+        let answer = self.http.get(&url, &[("authorization", &format!("Bearer {SECRET_KEY}"))]).await;
+        serde_json::from_slice(&answer.body).expect("an intent")
+    }
+
+    /// What the customer's browser does with Stripe's form: a card for the intent, then the confirmation.
+    async fn pay(&self, intent: &Value, card: &str) -> Result<Value, Value> {
+        let form = [
+            ("type", "card"),
+            ("card[number]", card),
+            ("card[exp_month]", "12"),
+            ("card[exp_year]", "2090"),
+            ("card[cvc]", "123"),
+        ];
+        let method = self.ask("/v1/payment_methods", &form).await?;
+        let path = format!("/v1/payment_intents/{}", intent["id"].as_str().expect("an id"));
+        // Given with the confirmation it is a 500 of localstripe's own.
+        self.ask(&path, &[("payment_method", method["id"].as_str().expect("an id"))]).await?;
+        self.ask(&format!("{path}/confirm"), &[]).await
+    }
+
+    /// Posts a form to the peer; `Err` is its refusal.
+    async fn ask(&self, path: &str, form: &[(&str, &str)]) -> Result<Value, Value> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let bearer = format!("Bearer {SECRET_KEY}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let answer = self.http.post(&format!("{}{path}", self.peer.url), &headers, body).await;
+        let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        if answer.status == 200 { Ok(json) } else { Err(json) }
+    }
+
+    /// Waits until the peer says that the house took its webhook.
+    async fn delivered(&self, kind: &str) {
+        let line = format!("webhook \"{kind}\" successfully delivered");
+        eventually(&line, async || self.peer.log().contains(&line).then_some(())).await;
+    }
+}
+
+/// The running fake. It ends with its owner.
+struct LocalStripe {
+    url: String,
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl LocalStripe {
+    /// Installs it where it is missing, then starts it. `Err` is what is missing.
+    fn start() -> Result<Self, String> {
+        let python = installed()?;
+        let folder = tempfile::tempdir().expect("a fresh folder");
+        let log = File::create(folder.path().join("log")).expect("its own folder");
+        // It keeps its store in the system's folder for temporary files: every peer gets its own.
+        let mut child = Command::new(python)
+            .args(["-c", RUN])
+            .env("TMPDIR", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("an installed python starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let mut peer = Self { url: String::new(), child, folder };
+        let port: u16 = line.trim().parse().unwrap_or_else(|_| panic!("localstripe did not start: {}", peer.log()));
+        peer.url = format!("http://127.0.0.1:{port}");
+        Ok(peer)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for LocalStripe {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The python that has localstripe, in `target/real_peers`. Tests that come at the same time wait for one installation.
+fn installed() -> Result<PathBuf, String> {
+    let has_python = Command::new("python3").arg("--version").stdout(Stdio::null()).status();
+    if !has_python.is_ok_and(|status| status.success()) {
+        return Err("no python3".to_owned());
+    }
+    let target = artifacts::built().parent().expect("a profile is in target").join("real_peers");
+    std::fs::create_dir_all(&target).expect("target can be written");
+    let lock = File::create(target.join("lock")).expect("target can be written");
+    lock.lock().expect("a lock");
+    let venv = target.join(LOCALSTRIPE.replace("==", "-"));
+    let (python, complete) = (venv.join("bin/python"), venv.join("complete"));
+    if !complete.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), "no python3 venv")?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", LOCALSTRIPE]);
+        run(&mut pip, "no way to install localstripe")?;
+        touch(&complete);
+    }
+    Ok(python)
+}
+
+fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{otherwise}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("{otherwise}: {}", said.lines().last().unwrap_or_default()))
+}
+
+fn touch(path: &Path) {
+    File::create(path).expect("its own folder");
+}
