@@ -77,7 +77,7 @@ impl Ledger {
         };
         drop(books);
         for (id, status, reason) in attention {
-            let (status, code, detail) = (status.word(), reason.code.name(), &*reason.detail);
+            let (status, code, detail) = (status.name(), reason.code.name(), &*reason.detail);
             tracing::warn!(transaction = %id, status, reason = code, detail, "transaction needs a person");
         }
         Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })

@@ -282,7 +282,7 @@ pub enum ModuleHealth {
 
 impl ModuleHealth {
     /// The word on the wire.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Degraded => "degraded",

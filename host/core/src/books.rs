@@ -31,7 +31,7 @@ use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
 use hash_index::{Finder, Fixed, LeanFinder, Slot, key_hash};
-use interner::Words;
+use interner::Interner;
 use rows::{Row, Rows};
 
 pub use query::{Answer, Progress, Scan, Scope};
@@ -57,7 +57,7 @@ const EXPECTED_MAX: usize = 4_000_000;
 
 pub struct Books {
     counters: Counters,
-    words: Words,
+    interner: Interner,
     rows: Rows,
     /// Rows that do not stand where their id says; see [`Books::slot`].
     astray: LeanFinder,
@@ -86,7 +86,7 @@ impl Books {
     pub fn new() -> Self {
         Self {
             counters: Counters::default(),
-            words: Words::default(),
+            interner: Interner::default(),
             rows: Rows::default(),
             astray: LeanFinder::default(),
             by_reference: LeanFinder::default(),
@@ -157,7 +157,7 @@ impl Books {
     }
 
     pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
-        row_codec::unpack(self.row(id)?, &self.words)
+        row_codec::unpack(self.row(id)?, &self.interner)
     }
 
     pub fn transaction(&self, id: TransactionId) -> Option<Transaction> {
@@ -187,7 +187,7 @@ impl Books {
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.
     pub fn by_provider_ref(&self, config: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
         let meant = |row: &Row| {
-            row_codec::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
+            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
                 transaction.config_id == config && transaction.refs.iter().any(|known| known == id)
             })
         };
@@ -197,7 +197,7 @@ impl Books {
     /// The transaction of this brand that has this provider id, of whatever kind and config.
     pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
         let meant = |row: &Row| {
-            row_codec::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
+            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
                 let named = *transaction.provider_payment_id == *value;
                 *transaction.brand == *brand && (named || transaction.refs.iter().any(|known| *known.value == *value))
             })

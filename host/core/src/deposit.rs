@@ -37,7 +37,7 @@ pub fn same_order(earlier: &Transaction, request: &DepositRequest) -> bool {
         && earlier.source == Source::Provider
         && earlier.login == request.login
         && earlier.provider == request.provider
-        && earlier.asked_method == request.method
+        && earlier.requested_method == request.method
         && earlier.amount == request.amount
 }
 
@@ -94,7 +94,7 @@ pub fn open(
     Transaction {
         provider: request.provider.clone(),
         method: eligible.method().into(),
-        asked_method: request.method.clone(),
+        requested_method: request.method.clone(),
         idempotency_key: request.idempotency_key.clone(),
         comment: request.comment.clone(),
         metadata_json: request.metadata_json.clone(),

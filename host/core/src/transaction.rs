@@ -60,7 +60,7 @@ pub struct Transaction {
     pub provider: Box<str>,
     pub method: Box<str>,
     /// The method as the request named it, possibly empty; part of what makes two requests the same order.
-    pub asked_method: Box<str>,
+    pub requested_method: Box<str>,
     /// The id of the descriptor's primary kind; empty until the provider states one.
     pub provider_payment_id: Box<str>,
     pub amount: Money,
@@ -112,7 +112,7 @@ impl Transaction {
             source: Source::Provider,
             provider: Box::default(),
             method: Box::default(),
-            asked_method: Box::default(),
+            requested_method: Box::default(),
             provider_payment_id: Box::default(),
             amount,
             account_currency: account.group.currency,

@@ -121,7 +121,7 @@ async fn answer(cashier: &Cashier, filed: Filed, webhook: VerifiedWebhook) -> Re
         });
     }
     for event in &events {
-        let (id, status, reason) = (event.id, event.processing_status.word(), &*event.failure_reason);
+        let (id, status, reason) = (event.id, event.processing_status.name(), &*event.failure_reason);
         tracing::debug!(event = %id, transaction = %event.transaction_id, status, reason, "webhook event filed");
     }
     let about = events.last().map(|event| event.transaction_id).filter(|id| id.0 != 0);

@@ -1,7 +1,7 @@
 //! Small numbers in few bytes, and texts that are written once: the spelling of packed rows. It lives in memory only and
 //! is never stored.
 
-/// Shorter texts are spelled again: a reference to an earlier one would save nothing.
+/// Shorter texts are packed again: a reference to an earlier one would save nothing.
 const REPEATED_LENGTH_MIN: usize = 4;
 
 /// Capacity for a row with its texts; nearly every row is shorter, so that writing it reallocates nothing.
@@ -12,7 +12,7 @@ const TEXTS_CAPACITY: usize = 24;
 /// Writes values one after another.
 pub(super) struct Writer {
     bytes: Vec<u8>,
-    /// Where each text that may be referred to again was spelled, head included, and how long it is.
+    /// Where each text that may be referred to again was packed, head included, and how long it is.
     texts: Vec<(usize, usize)>,
 }
 
