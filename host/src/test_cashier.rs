@@ -72,7 +72,7 @@ impl TestCashier {
             webhook_patience: Duration::from_secs(2),
             deposits_per_minute: DEPOSITS_PER_MINUTE,
         };
-        Self { cashier: Cashier::new(ledger, snapshot, ports, rules), clock, provider, trading }
+        Self { cashier: crate::flows::open(ledger, snapshot, ports, rules), clock, provider, trading }
     }
 }
 

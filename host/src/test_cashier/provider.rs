@@ -16,8 +16,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, Modules, Order, PaymentQuery, QueryAnswer, RawNotice,
-    Verdict,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, PaymentQuery,
+    QueryAnswer, RawNotice, Verdict,
 };
 
 pub(super) struct TestModules {
@@ -39,7 +39,7 @@ impl Modules for TestModules {
             failure_reason: "".into(),
             generation: 1,
             isolation: "in-process".into(),
-            health: "ok".into(),
+            health: ModuleHealth::Ok,
             sha256: "".into(),
             brands: None,
             endpoint_settings: Vec::new(),

@@ -10,4 +10,4 @@ mod money_vectors;
 mod query;
 mod samples;
 mod standing;
-mod weigh;
+mod verify;

@@ -29,7 +29,10 @@ async fn an_order_past_its_time_is_asked_about_cancelled_and_left_alone() {
     let still = QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending)));
     world.answers(&transaction.reference, still);
     world.pass(90_000).await;
-    assert_eq!((world.status(transaction.id), &*world.known(transaction.id).transaction.reason.code), (6, "EXPIRED"));
+    assert_eq!(
+        (world.status(transaction.id), world.known(transaction.id).transaction.reason.code.name()),
+        (6, "EXPIRED")
+    );
     assert_eq!(world.provider.cancels.load(Ordering::SeqCst), 1);
     let asked = world.provider.queries.load(Ordering::SeqCst);
     world.pass(90_000).await;
@@ -121,7 +124,7 @@ async fn an_unanswered_posting_is_not_sent_again_once_there_is_doubt() {
     world.notice(Some(1), vec![second]).await.unwrap();
     world.pass(300).await;
     let known = world.known(transaction.id).transaction;
-    assert_eq!((known.status.number(), &*known.reason.code), (9, "SECOND_PAYMENT"));
+    assert_eq!((known.status.number(), known.reason.code.name()), (9, "SECOND_PAYMENT"));
     assert_eq!((world.trading.balance(), world.unsettled_operations(transaction.id)), (0, 0));
 }
 

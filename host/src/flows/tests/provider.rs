@@ -17,7 +17,8 @@ use futures_util::future::BoxFuture;
 
 use super::world::lock;
 use crate::ports::{
-    CatalogLine, CreateAnswer, Durable, Gateway, Modules, Order, PaymentQuery, QueryAnswer, RawNotice, Verdict,
+    CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, PaymentQuery, QueryAnswer, RawNotice,
+    Verdict,
 };
 
 /// What the provider does with the next create call.
@@ -173,7 +174,7 @@ impl Modules for Shelf {
             failure_reason: Box::default(),
             generation: 1,
             isolation: "in-process".into(),
-            health: "ok".into(),
+            health: ModuleHealth::Ok,
             sha256: Box::default(),
             brands: None,
             endpoint_settings: vec!["api_base".into()],

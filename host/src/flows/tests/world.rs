@@ -288,7 +288,7 @@ async fn open(
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute: 0,
     };
-    let cashier = Cashier::new(ledger, snapshot, ports, rules);
+    let cashier = crate::flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);
     (cashier, threads)
 }
