@@ -19,7 +19,7 @@ use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
-use crate::plugins::{PluginSettings, Plugins, World};
+use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::bodies::Reader;
@@ -130,7 +130,7 @@ impl CashierManager {
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
         };
-        let cashier = Cashier::new(ledger, snapshot, ports, rules);
+        let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         janitor::start(&cashier);
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
@@ -218,7 +218,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
             program,
             public_url: public_url.to_owned(),
         },
-        World {
+        PluginDependencies {
             networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
             clock: Arc::clone(&machine.clock),
             entropy: Arc::clone(&machine.entropy),

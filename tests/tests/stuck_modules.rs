@@ -9,7 +9,7 @@ use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
-use cashier_host::ports::{Durable, Gateway, Modules, QueryAnswer, Verdict};
+use cashier_host::ports::{Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
 use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, order, payment_query};
 use serde_json::json;
 
@@ -41,15 +41,15 @@ async fn a_call_that_does_not_return_is_left_behind_three_times_and_no_other_mod
     let (stuck, echo) = (shop.gateway(&sleeps_in("create_payment", FOR_EVER_MS)).await, config(2, "echo"));
     let echo = shop.gateway(&echo).await;
     let late = CreateEnding::NeverSent { reason: "the module did not return from a call in time".into() };
-    for left in ["degraded", "degraded", "unavailable"] {
+    for left in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
         assert_eq!(create(&stuck).await, late);
-        assert_eq!(&*shop.line("sleeps").health, left);
+        assert_eq!(shop.line("sleeps").health, left);
     }
     let gone = "the module is unavailable: too many of its calls never returned";
     assert_eq!(create(&stuck).await, CreateEnding::NeverSent { reason: gone.into() });
     assert_eq!(stuck.query(payment_query(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
     assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
-    assert_eq!(&*shop.line("echo").health, "ok");
+    assert_eq!(shop.line("echo").health, ModuleHealth::Ok);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
     let shop = sleeping("");
     let gateway = shop.gateway(&sleeps_in("create_payment", 1_000)).await;
     let _late = tokio::join!(create(&gateway), create(&gateway), create(&gateway));
-    while &*shop.line("sleeps").health != "ok" {
+    while shop.line("sleeps").health != ModuleHealth::Ok {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Verified { .. }));
@@ -82,10 +82,10 @@ async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
 async fn configuring_that_does_not_return_is_given_up_and_not_tried_for_ever() {
     let shop = sleeping("");
     let config = sleeps_in("configure", FOR_EVER_MS);
-    for health in ["degraded", "degraded", "unavailable"] {
+    for health in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
         let error = shop.plugins.validate(&config).await.unwrap_err();
         assert_eq!(error, "the module did not return from configuring in time");
-        assert_eq!(&*shop.line("sleeps").health, health);
+        assert_eq!(shop.line("sleeps").health, health);
     }
     let error = shop.plugins.open_gateway(&config).await.err().unwrap();
     assert_eq!(error, "the module is unavailable: too many of its calls never returned");
@@ -121,5 +121,5 @@ async fn an_instance_that_never_lets_go_costs_its_gateway_one_call_and_is_told()
         genuine = genuine || matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. });
     }
     assert!(genuine, "the next thread serves");
-    assert_eq!(&*shop.line("sleeps").health, "degraded");
+    assert_eq!(shop.line("sleeps").health, ModuleHealth::Degraded);
 }

@@ -16,6 +16,7 @@ use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
+use super::publication::Publication;
 use super::{Cashier, RequestContext};
 use crate::ledger::{Estimate, Ledger};
 use crate::ports::Modules;
@@ -23,22 +24,9 @@ use crate::snapshot::{NoGateway, Served, Snapshot};
 
 pub(super) use self::upkeep::{reloaded, reopen_broken};
 
-/// Edits that may wait; people make them, so a longer queue is a runaway client.
-pub(super) const QUEUE_MAX: usize = 64;
-
 /// A config without new payments keeps its gateway this long after its newest transaction: disputes come within
 /// 540 days (API.md section 3, webhook rule 7).
 const HEARING_SECONDS: i64 = 540 * 24 * 60 * 60;
-
-/// One edit and where its outcome goes.
-pub(super) enum Order {
-    Config(ManagerSession, Box<ConfigEdit>, RequestContext, oneshot::Sender<Result<ProviderConfig, Refusal>>),
-    Override(ManagerSession, Box<OverrideEdit>, RequestContext, oneshot::Sender<Result<CustomerOverride, Refusal>>),
-    /// A config that should have a gateway and has none.
-    Reopen(ConfigId),
-    /// The rows on disk after a failed commit, which may have reached the disk all the same.
-    Reloaded(Vec<ProviderConfig>, Vec<CustomerOverride>),
-}
 
 /// Creates or updates a provider config.
 pub async fn save_config(
@@ -48,7 +36,7 @@ pub async fn save_config(
     context: RequestContext,
 ) -> Result<ProviderConfig, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    order(cashier, Order::Config(session, Box::new(edit), context, sender))?;
+    queue(cashier, Publication::Config(session, Box::new(edit), context.request_id, sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -60,12 +48,13 @@ pub async fn save_override(
     context: RequestContext,
 ) -> Result<CustomerOverride, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    order(cashier, Order::Override(session, Box::new(edit), context, sender))?;
+    queue(cashier, Publication::Override(session, Box::new(edit), context.request_id, sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
-fn order(cashier: &Cashier, order: Order) -> Result<(), Refusal> {
-    cashier.configure.try_send(order).map_err(|_| Refusal::new(RefusalCode::Frequent, "too many edits are waiting"))
+fn queue(cashier: &Cashier, publication: Publication) -> Result<(), Refusal> {
+    let full = |_| Refusal::new(RefusalCode::Frequent, "too many edits are waiting");
+    cashier.publications.try_send(publication).map_err(full)
 }
 
 fn interrupted() -> Refusal {
@@ -73,21 +62,21 @@ fn interrupted() -> Refusal {
 }
 
 /// Starts the publisher. It ends with the cashier.
-pub(super) fn start(cashier: &Arc<Cashier>, mut orders: mpsc::Receiver<Order>) {
+pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publication>) {
     let publisher: Weak<Cashier> = Arc::downgrade(cashier);
     cashier.spawn.resident(Box::pin(async move {
-        while let Some(order) = orders.recv().await {
+        while let Some(publication) = queue.recv().await {
             let Some(cashier) = publisher.upgrade() else { return };
-            match order {
-                Order::Config(session, edit, context, reply) => {
-                    // Whoever asked may be gone; the edit stands.
-                    let _ = reply.send(publish_config(&cashier, &session, &edit, &context).await);
+            match publication {
+                Publication::Config(session, edit, request_id, reply) => {
+                    // The client may have disconnected; the edit holds.
+                    let _ = reply.send(publish_config(&cashier, &session, &edit, &request_id).await);
                 }
-                Order::Override(session, edit, context, reply) => {
-                    let _ = reply.send(publish_override(&cashier, &session, &edit, &context).await);
+                Publication::Override(session, edit, request_id, reply) => {
+                    let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
-                Order::Reopen(id) => upkeep::reopen(&cashier, id).await,
-                Order::Reloaded(configs, overrides) => upkeep::show_reloaded(&cashier, configs, overrides).await,
+                Publication::Reopen(id) => upkeep::reopen(&cashier, id).await,
+                Publication::Reloaded(configs, overrides) => upkeep::show_reloaded(&cashier, configs, overrides).await,
             }
         }
     }));
@@ -99,7 +88,7 @@ async fn publish_config(
     cashier: &Cashier,
     session: &ManagerSession,
     edit: &ConfigEdit,
-    context: &RequestContext,
+    request_id: &str,
 ) -> Result<ProviderConfig, Refusal> {
     let served = match edit.target() {
         Some(id) => Some(cashier.snapshot().config(id).cloned().ok_or_else(no_row)?),
@@ -109,7 +98,7 @@ async fn publish_config(
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
     check_brand(session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
     let Some(before) = served.filter(|served| edit.moves_the_ground(&served.config)) else {
-        return write_config(cashier, session, edit, context, stored).await;
+        return write_config(cashier, session, edit, request_id, stored).await;
     };
     let aside = ProviderConfig {
         enabled: false,
@@ -117,7 +106,7 @@ async fn publish_config(
         ..ProviderConfig::clone(&before.config)
     };
     show(cashier, Served { config: Arc::new(aside), gateway: before.gateway.clone() });
-    let written = write_config(cashier, session, edit, context, stored).await;
+    let written = write_config(cashier, session, edit, request_id, stored).await;
     if written.is_err() {
         show(cashier, before);
     }
@@ -133,7 +122,7 @@ async fn write_config(
     cashier: &Cashier,
     session: &ManagerSession,
     edit: &ConfigEdit,
-    context: &RequestContext,
+    request_id: &str,
     stored: Option<Arc<ProviderConfig>>,
 ) -> Result<ProviderConfig, Refusal> {
     let now = cashier.clock.now();
@@ -154,7 +143,7 @@ async fn write_config(
     validate(cashier, &draft).await?;
 
     let _room = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
-    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), request_id);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_config() };
         let saved = ProviderConfig { id, ..draft };
@@ -177,7 +166,7 @@ async fn publish_override(
     cashier: &Cashier,
     session: &ManagerSession,
     edit: &OverrideEdit,
-    context: &RequestContext,
+    request_id: &str,
 ) -> Result<CustomerOverride, Refusal> {
     let now = cashier.clock.now();
     let stored = match edit.target() {
@@ -191,7 +180,7 @@ async fn publish_override(
         None => edit.create(OverrideId(0), now)?,
     };
     let _room = cashier.ledger.admit(Estimate::single(0))?;
-    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), request_id);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_override() };
         let saved = CustomerOverride { id, ..draft };

@@ -47,7 +47,7 @@ pub(super) fn write_runtime(out: &mut Vec<u8>, line: &CatalogLine) {
         fields
             .number("generation", line.generation.into())
             .text("isolation", &line.isolation)
-            .text("health", &line.health);
+            .text("health", line.health.word());
     });
 }
 

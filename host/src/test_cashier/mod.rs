@@ -19,7 +19,7 @@ use cashier_core::status::{OperationStatus, ProviderStatus};
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice};
 
@@ -193,7 +193,7 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
     };
-    let cashier = Cashier::new(ledger, snapshot, ports, rules);
+    let cashier = flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);
     (cashier, tasks)
 }

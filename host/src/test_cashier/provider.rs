@@ -19,8 +19,8 @@ use futures_util::future::BoxFuture;
 use super::clock::TestClock;
 use super::lock;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, Modules, Order, PaymentQuery, QueryAnswer, RawNotice,
-    Verdict,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, PaymentQuery,
+    QueryAnswer, RawNotice, Verdict,
 };
 
 /// What the provider does with the next create call.
@@ -188,7 +188,7 @@ impl Modules for TestModules {
             failure_reason: Box::default(),
             generation: 1,
             isolation: "in-process".into(),
-            health: "ok".into(),
+            health: ModuleHealth::Ok,
             sha256: Box::default(),
             brands: None,
             endpoint_settings: vec!["api_base".into()],

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cashier_core::facts::Reason;
+use cashier_core::reason::Reason;
 use cashier_core::transaction::Transaction;
 
 use crate::wire::object_text;
@@ -83,9 +83,9 @@ pub fn write_row(out: &mut Vec<u8>, transaction: &Transaction) {
 /// The code for everyone, `CODE: values behind it` for managers.
 fn failure_reason(reason: &Reason, view: View) -> Cow<'_, str> {
     match view {
-        View::Customer => Cow::Borrowed(&reason.code),
-        View::Manager if reason.detail.is_empty() => Cow::Borrowed(&reason.code),
-        View::Manager => Cow::Owned(format!("{}: {}", reason.code, reason.detail)),
+        View::Customer => Cow::Borrowed(reason.code.name()),
+        View::Manager if reason.detail.is_empty() => Cow::Borrowed(reason.code.name()),
+        View::Manager => Cow::Owned(reason.to_string()),
     }
 }
 
@@ -162,7 +162,10 @@ pub(crate) mod tests {
     #[test]
     fn customers_see_codes_and_their_own_metadata_managers_the_values_behind() {
         let mut kept = published();
-        kept.reason = Reason::new("AMOUNT_MISMATCH", "expected 250.0 USD, the provider states 25.0 USD");
+        kept.reason = Reason::new(
+            cashier_core::reason::ReasonCode::AmountMismatch,
+            "expected 250.0 USD, the provider states 25.0 USD",
+        );
         kept.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
         let shown = |view| {
             let mut out = Vec::new();

@@ -28,7 +28,10 @@ async fn an_order_past_its_time_is_asked_about_cancelled_and_left_alone() {
     let still = QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending)));
     env.on_query(&transaction.reference, still);
     env.run_for(90_000).await;
-    assert_eq!((env.status(transaction.id), &*env.aggregate(transaction.id).transaction.reason.code), (6, "EXPIRED"));
+    assert_eq!(
+        (env.status(transaction.id), env.aggregate(transaction.id).transaction.reason.code.name()),
+        (6, "EXPIRED")
+    );
     assert_eq!(env.provider.cancels.load(Ordering::SeqCst), 1);
     let asked = env.provider.queries.load(Ordering::SeqCst);
     env.run_for(90_000).await;
@@ -120,7 +123,7 @@ async fn an_unanswered_posting_is_not_sent_again_once_there_is_doubt() {
     env.notice(Some(1), vec![second]).await.unwrap();
     env.run_for(300).await;
     let known = env.aggregate(transaction.id).transaction;
-    assert_eq!((known.status.number(), &*known.reason.code), (9, "SECOND_PAYMENT"));
+    assert_eq!((known.status.number(), known.reason.code.name()), (9, "SECOND_PAYMENT"));
     assert_eq!((env.trading.balance(), env.unsettled_operations(transaction.id)), (0, 0));
 }
 

@@ -1,5 +1,5 @@
-//! The little that the conformance questions cannot know about Stripe: a row, genuine notices and
-//! how they are signed, and the answers that create a payment, for both flows.
+//! The provider-specific input of the conformance tests: a configuration, valid notices, how they are
+//! signed, and the answers that create a payment, for both flows.
 
 use cashier_provider_sdk::serde_json::{Value, json};
 use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
@@ -39,7 +39,7 @@ fn harness(settings: Settings, created: Value) -> Harness {
         config: ProviderConfig {
             id: 7,
             provider: "stripe".into(),
-            // Neither test_ nor live_, so that cases may be of either mode.
+            // Neither test_ nor live_, so that cases can have either mode.
             public_key: "pk_forbrowsers".into(),
             secret_key: "sk_canary7Q2M9X4T1B8".into(),
             webhook_secret: "whsec_test_secret".into(),
@@ -59,7 +59,7 @@ fn harness(settings: Settings, created: Value) -> Harness {
     }
 }
 
-/// One notice of each object that the events speak of.
+/// One notice for each type of object in events.
 fn notices() -> Vec<WebhookNotice> {
     let metadata = json!({"transaction_id": "K7Q2M9X4T1B8"});
     [
@@ -125,7 +125,7 @@ fn notice(kind: &str, object: &Value) -> WebhookNotice {
     }
 }
 
-/// `Stripe-Signature`; that it is Stripe's own scheme is held by `tests/signature.rs`.
+/// `Stripe-Signature`; `tests/signature.rs` tests that this is Stripe's own scheme.
 fn sign(notice: &mut WebhookNotice, secret: &Secret, signed_unix: i64) {
     sign_timestamped(notice, "stripe-signature", secret, signed_unix);
 }

@@ -1,18 +1,17 @@
-//! A decision in the making: it sees the books with its own changes on top, and takes the next ids.
-//! Dropping a draft leaves the books as they were.
+//! A decision in the making: it sees the books with its own changes on top, and takes the next ids. Dropping a draft
+//! leaves the books as they were; the host's ledger turns it into a commit.
 
-use cashier_core::aggregate::{Aggregate, DecisionContext};
-use cashier_core::books::Books;
-use cashier_core::change::{Body, Change, Commit, Counters};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
-use cashier_core::notice::ProviderEvent;
-use cashier_core::refs::{ProviderRef, Refs};
-use cashier_core::status::ProcessingStatus;
-use cashier_core::time::UnixTime;
+use crate::aggregate::{Aggregate, DecisionContext};
+use crate::books::Books;
+use crate::change::{Body, Change, Commit, Counters, Stamp};
+use crate::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
+use crate::notice::ProviderEvent;
+use crate::reason::{Reason, ReasonCode};
+use crate::refs::{ProviderRef, Refs};
+use crate::status::{ProcessingStatus, TransactionStatus};
+use crate::time::UnixTime;
 
-use super::Stamp;
-
-/// Changes drafted under the ledger's lock.
+/// Changes drafted on top of the books.
 pub struct Draft<'a> {
     books: &'a Books,
     counters: Counters,
@@ -23,7 +22,7 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(books: &'a Books, now: UnixTime) -> Self {
+    pub fn new(books: &'a Books, now: UnixTime) -> Self {
         let counters = books.counters();
         Self { books, counters, seq: Seq(counters.seq + 1), now, changes: Vec::new(), bodies: Vec::new() }
     }
@@ -88,9 +87,9 @@ impl<'a> Draft<'a> {
         drafted.or_else(|| self.books.by_provider_ref(config_id, id))
     }
 
-    /// The row of a genuine event heard before.
-    pub fn event_heard(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
-        self.books.event_heard(config_id, event_id)
+    /// The row of a verified event that was received before.
+    pub fn known_event(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
+        self.books.known_event(config_id, event_id)
     }
 
     /// Whether any event waits in the books, or is drafted here and may.
@@ -98,7 +97,7 @@ impl<'a> Draft<'a> {
         self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)))
     }
 
-    /// Genuine events under a config that wait for a transaction with one of these ids, as this draft leaves them, by
+    /// Verified events under a config that wait for a transaction with one of these ids, as this draft leaves them, by
     /// rising id.
     pub fn pending_events(&self, config_id: ConfigId, refs: &Refs) -> Vec<ProviderEvent> {
         let mut waiting = self.books.pending_events(config_id, refs.iter());
@@ -111,6 +110,21 @@ impl<'a> Draft<'a> {
             }
         }
         waiting
+    }
+
+    /// Transactions that this draft moves to manual review or to a failed credit with a reason: what an operator must see.
+    pub fn needs_attention(&self) -> Vec<(TransactionId, TransactionStatus, Reason)> {
+        let attention = |change: &Change| {
+            let Change::Transaction(row) = change else { return None };
+            let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
+            let news = || {
+                let before = self.books.transaction(row.id).map(|before| (before.status, before.reason.code));
+                before != Some((row.status, row.reason.code))
+            };
+            let shown = status && row.reason.code != ReasonCode::None && news();
+            shown.then(|| (row.id, row.status, row.reason.clone()))
+        };
+        self.changes.iter().filter_map(attention).collect()
     }
 
     pub fn next_transaction(&mut self) -> TransactionId {
@@ -148,11 +162,13 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub fn keep(&mut self, body: Body) {
+    /// Adds a large body that is stored and not kept in memory.
+    pub fn store(&mut self, body: Body) {
         self.bodies.push(body);
     }
 
-    pub(super) fn into_commit(self, stamp: &Stamp) -> (Seq, Option<Commit>) {
+    /// The commit of everything that was drafted, with its place; none where nothing was.
+    pub fn into_commit(self, stamp: &Stamp) -> (Seq, Option<Commit>) {
         if self.changes.is_empty() && self.bodies.is_empty() {
             return (self.seq, None);
         }

@@ -1,5 +1,4 @@
-//! Module side, on the way out: an author's answers as owned records. Texts and bodies move, they
-//! are not copied.
+//! Module side, module to host: moves a provider's results into owned records, without copying texts and bodies.
 
 use cashier_provider_abi::abi_stable::std_types::{ROption, RString, RVec};
 use cashier_provider_abi::codes::{
@@ -17,7 +16,7 @@ use crate::{
     Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
 };
 
-pub(crate) fn step<T, R>(step: Step<T>, give: impl FnOnce(T) -> R) -> StepV1<R> {
+pub(crate) fn step<T, R>(step: Step<T>, encode: impl FnOnce(T) -> R) -> StepV1<R> {
     let mut record = StepV1 {
         kind: StepCode::UNSUPPORTED,
         send: ROption::RNone,
@@ -34,7 +33,7 @@ pub(crate) fn step<T, R>(step: Step<T>, give: impl FnOnce(T) -> R) -> StepV1<R> 
         }
         Step::Done(value) => {
             record.kind = StepCode::DONE;
-            record.done = ROption::RSome(give(value));
+            record.done = ROption::RSome(encode(value));
         }
         Step::Failed(failure) => {
             record.kind = StepCode::FAILED;

@@ -1,5 +1,5 @@
-//! Host side, on the way in: plain types as borrowed records. Nothing is copied but pointers; lists
-//! are passed beside their owner because a record borrows them for the length of the call.
+//! Host side, host to module: borrows plain types as records, copying pointers only. Lists of records come as extra
+//! arguments, because a record borrows them for the duration of the call.
 
 use cashier_provider_abi::abi_stable::std_types::{RSlice, RStr};
 use cashier_provider_abi::v1::{
@@ -115,7 +115,7 @@ pub(crate) fn config<'a>(
     }
 }
 
-/// The replies so far; `headers` holds the pairs of all of them, one after another.
+/// The replies so far; `headers` are the headers of all of them, concatenated.
 pub(crate) fn replies<'a>(replies: &'a [HttpReply], headers: &'a [PairRefV1<'a>]) -> Vec<ReplyV1<'a>> {
     let mut rest = headers;
     replies
@@ -128,7 +128,7 @@ pub(crate) fn replies<'a>(replies: &'a [HttpReply], headers: &'a [PairRefV1<'a>]
         .collect()
 }
 
-/// The headers of all replies, one after another.
+/// The headers of all replies, concatenated.
 pub(crate) fn reply_headers(replies: &[HttpReply]) -> Vec<PairRefV1<'_>> {
     replies.iter().flat_map(|reply| &reply.headers).map(pair).collect()
 }

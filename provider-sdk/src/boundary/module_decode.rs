@@ -1,4 +1,4 @@
-//! Module side, on the way in: borrowed records as the plain types an author is given.
+//! Module side, host to module: copies borrowed records into the plain types that a provider receives.
 
 use cashier_provider_abi::abi_stable::std_types::{RSlice, RStr};
 use cashier_provider_abi::v1::{

@@ -1,9 +1,11 @@
 //! What becomes a fact of what a provider states: config, mode, brand, currency and amount are compared first.
 
-use cashier_core::facts::{ProviderFact, ReviewHold};
+use cashier_core::facts::{MismatchKind, ProviderFact, ReviewHold};
 use cashier_core::ids::ConfigId;
+use cashier_core::inbox::verify;
 use cashier_core::money::Money;
-use cashier_core::notice::{DisputeStatement, Reach, ReceivingConfig, RefundStatement, StatedAmount, Update, weigh};
+use cashier_core::notice::{DisputeStatement, Reach, ReceivingConfig, RefundStatement, StatedAmount, Update};
+use cashier_core::reason::ReasonCode;
 use cashier_core::status::ProviderStatus as S;
 use cashier_core::transaction::Transaction;
 
@@ -25,9 +27,8 @@ fn dispute(status: S, amount: Option<StatedAmount>) -> Update {
     Update { dispute: Some(DisputeStatement { id: "dp_1".into(), amount }), ..update(status) }
 }
 
-fn mismatch(what: &str, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
-    let doubt =
-        ReviewHold::Mismatch { what: what.into(), expected: expected.into(), stated: stated.into(), stated_minor };
+fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
+    let doubt = ReviewHold::Mismatch { what, expected: expected.into(), stated: stated.into(), stated_minor };
     ProviderFact::ReviewHold(doubt)
 }
 
@@ -48,19 +49,19 @@ fn statements_become_these_facts() {
         ),
         (
             Update { amount: exact(9_000), ..update(S::Confirmed) },
-            vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000))],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000))],
         ),
         (
             Update { amount: exact(10_001), ..update(S::Confirmed) },
-            vec![mismatch("amount", "100.0 USD", "100.01 USD", Some(10_001))],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "100.01 USD", Some(10_001))],
         ),
         (
             Update { amount: Some(eur(10_000)), ..update(S::Confirmed) },
-            vec![mismatch("currency", "100.0 USD", "100.0 EUR", None)],
+            vec![mismatch(MismatchKind::Currency, "100.0 USD", "100.0 EUR", None)],
         ),
         (
             Update { amount: Some(StatedAmount::Unreadable("1e2".into())), ..update(S::Confirmed) },
-            vec![mismatch("amount", "100.0 USD", "1e2", None)],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "1e2", None)],
         ),
         (
             Update { amount: None, ..update(S::Confirmed) },
@@ -72,10 +73,10 @@ fn statements_become_these_facts() {
             vec![ProviderFact::Declined { reason: "no funds".into() }],
         ),
         (Update { amount: exact(1), ..update(S::Failed) }, vec![ProviderFact::Declined { reason: "raw".into() }]),
-        (update(S::Cancelled), vec![ProviderFact::Cancelled { reason: "CANCELLED".into() }]),
+        (update(S::Cancelled), vec![ProviderFact::Cancelled { reason: ReasonCode::Cancelled }]),
         (
             Update { raw_status: "session.expired".into(), ..update(S::Cancelled) },
-            vec![ProviderFact::Cancelled { reason: "EXPIRED".into() }],
+            vec![ProviderFact::Cancelled { reason: ReasonCode::Expired }],
         ),
         (
             refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta),
@@ -93,13 +94,16 @@ fn statements_become_these_facts() {
             refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar),
             vec![ProviderFact::RefundedTotal { minor: 3_000 }],
         ),
-        (refund("re_1", eur(3_000), Reach::Delta), vec![mismatch("currency", "100.0 USD", "30.0 EUR", None)]),
+        (
+            refund("re_1", eur(3_000), Reach::Delta),
+            vec![mismatch(MismatchKind::Currency, "100.0 USD", "30.0 EUR", None)],
+        ),
         (update(S::Refunded), vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
         (Update { amount: exact(2_000), ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 2_000 }]),
         (Update { amount: None, ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
         (dispute(S::Chargeback, exact(4_000)), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 }]),
         (dispute(S::Chargeback, None), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }]),
-        (dispute(S::Chargeback, Some(eur(1))), vec![mismatch("currency", "100.0 USD", "0.01 EUR", None)]),
+        (dispute(S::Chargeback, Some(eur(1))), vec![mismatch(MismatchKind::Currency, "100.0 USD", "0.01 EUR", None)]),
         (update(S::Chargeback), vec![ProviderFact::Chargeback { id: "pi_123".into(), minor: 10_000 }]),
         (
             dispute(S::ChargebackReversed, None),
@@ -117,7 +121,7 @@ fn statements_become_these_facts() {
         ),
         (
             Update { status: S::Confirmed, ..refund("", eur(3_000), Reach::TotalSoFar) },
-            vec![confirmed(), mismatch("currency", "100.0 USD", "30.0 EUR", None)],
+            vec![confirmed(), mismatch(MismatchKind::Currency, "100.0 USD", "30.0 EUR", None)],
         ),
         (
             Update {
@@ -125,7 +129,10 @@ fn statements_become_these_facts() {
                 status: S::Confirmed,
                 ..refund("", StatedAmount::Exact(usd(1)), Reach::TotalSoFar)
             },
-            vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000)), ProviderFact::RefundedTotal { minor: 1 }],
+            vec![
+                mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000)),
+                ProviderFact::RefundedTotal { minor: 1 },
+            ],
         ),
         (
             Update { amount: exact(10_000), ..dispute(S::Confirmed, exact(4_000)) },
@@ -165,7 +172,7 @@ fn statements_become_these_facts() {
         (update(S::ManualReview), vec![look("raw")]),
         (
             Update { amount: exact(9_000), ..update(S::ManualReview) },
-            vec![mismatch("amount", "100.0 USD", "90.0 USD", Some(9_000))],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000))],
         ),
         (
             Update { advance: true, ..update(S::Pending) },
@@ -173,7 +180,7 @@ fn statements_become_these_facts() {
         ),
     ];
     for (place, (update, expected)) in table.into_iter().enumerate() {
-        assert_eq!(weigh(&deposit(15), &receiver(), &update), Ok(expected), "line {place}: {update:?}");
+        assert_eq!(verify(&deposit(15), &receiver(), &update), Ok(expected), "line {place}: {update:?}");
     }
 }
 
@@ -181,30 +188,30 @@ fn statements_become_these_facts() {
 fn money_of_another_mode_or_brand_is_doubt_and_the_rest_is_heard() {
     let money = [S::Confirmed, S::Refunded, S::Chargeback, S::ChargebackReversed];
     type Change = fn(&mut Transaction, &mut ReceivingConfig, &mut Update);
-    let worlds: [(&str, Change); 4] = [
-        ("mode", |_, _, update| update.sandbox = Some(true)),
-        ("mode", |_, receiver, _| receiver.sandbox = true),
-        ("mode", |transaction, _, _| transaction.sandbox = true),
-        ("brand", |_, receiver, _| receiver.brand = "other".into()),
+    let worlds: [(MismatchKind, Change); 4] = [
+        (MismatchKind::Mode, |_, _, update| update.sandbox = Some(true)),
+        (MismatchKind::Mode, |_, receiver, _| receiver.sandbox = true),
+        (MismatchKind::Mode, |transaction, _, _| transaction.sandbox = true),
+        (MismatchKind::Brand, |_, receiver, _| receiver.brand = "other".into()),
     ];
     for (what, change) in worlds {
         for status in [S::Pending, S::Failed, S::Cancelled].into_iter().chain(money) {
             let (mut transaction, mut receiver, mut update) = (deposit(15), receiver(), update(status));
             change(&mut transaction, &mut receiver, &mut update);
-            let facts = weigh(&transaction, &receiver, &update).unwrap();
-            let doubts = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { what: found, .. }) if **found == *what);
+            let facts = verify(&transaction, &receiver, &update).unwrap();
+            let doubts = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { what: found, .. }) if *found == what);
             assert_eq!(facts.len(), 1, "{status:?}");
-            assert_eq!(facts.iter().all(doubts), money.contains(&status), "{what} {status:?}: {facts:?}");
+            assert_eq!(facts.iter().all(doubts), money.contains(&status), "{what:?} {status:?}: {facts:?}");
         }
     }
     let generic = ReceivingConfig { brand: "".into(), ..receiver() };
     assert_eq!(
-        weigh(&deposit(15), &generic, &update(S::Confirmed)),
-        weigh(&deposit(15), &receiver(), &update(S::Confirmed))
+        verify(&deposit(15), &generic, &update(S::Confirmed)),
+        verify(&deposit(15), &receiver(), &update(S::Confirmed))
     );
     let sandboxed = Transaction { sandbox: true, ..deposit(15) };
     let sandbox = ReceivingConfig { sandbox: true, ..receiver() };
-    let silent = weigh(&sandboxed, &sandbox, &update(S::Confirmed));
+    let silent = verify(&sandboxed, &sandbox, &update(S::Confirmed));
     assert!(matches!(silent.as_deref(), Ok([ProviderFact::Confirmed { .. }])));
 }
 
@@ -212,7 +219,7 @@ fn money_of_another_mode_or_brand_is_doubt_and_the_rest_is_heard() {
 fn another_configs_word_has_no_power() {
     let stranger = ReceivingConfig { config_id: ConfigId(2), ..receiver() };
     for status in S::ALL {
-        let reason = weigh(&deposit(15), &stranger, &update(*status)).unwrap_err();
-        assert!(reason.starts_with("PROVIDER_CONFIG_MISMATCH: heard under config 2"), "{reason}");
+        let reason = verify(&deposit(15), &stranger, &update(*status)).unwrap_err();
+        assert!(reason.to_string().starts_with("PROVIDER_CONFIG_MISMATCH: received under config 2"), "{reason}");
     }
 }

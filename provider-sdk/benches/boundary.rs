@@ -1,10 +1,10 @@
-//! What a call costs through the border, against the same call on a plain trait object. Run it with
-//! `cargo bench -p cashier-provider-sdk`. Numbers are medians of interleaved rounds; on a noisy
-//! machine trust their ratios.
+//! What a call costs through the ABI, compared with the same call on a plain trait object. Run it with
+//! `cargo bench -p cashier-provider-sdk`. Numbers are medians of interleaved rounds; on a noisy machine trust their
+//! ratios.
 //!
-//! The plain call is shown the order that exists. The host's real alternative is the second column:
-//! an order of its own for each call, as a module on another thread would be given.
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench is read on the terminal and may fail loudly")]
+//! The plain call borrows an existing order. The host's real alternative is the second column: a cloned order for each
+//! call, as a module on another thread would need.
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints to the terminal and may panic")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,12 +16,12 @@ use cashier_provider_sdk::{
     WebhookVerdict,
 };
 
-/// Rounds whose median is told; odd, so that there is a middle one.
+/// Rounds whose median is printed; odd, so that there is a middle one.
 const ROUNDS: usize = 41;
-/// Calls of one round: long enough that the clock's own cost is lost in it.
+/// Calls in one round: so many that reading the clock does not matter.
 const CALLS: u32 = 20_000;
 
-/// The least a real provider does: a request with three headers and a body, an update with two ids.
+/// The minimum of a real provider: a request with three headers and a body, an update with two ids.
 struct Small;
 
 impl PaymentProvider for Small {
@@ -72,10 +72,10 @@ fn update() -> StatusUpdate {
     .with_ref("charge", "ch_0123456789")
 }
 
-/// The author's trait as an object, which the trait itself is not.
+/// An object-safe version of the provider trait.
 trait Plain {
     fn create(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated>;
-    fn judge(&self, notice: &WebhookNotice) -> Step<WebhookVerdict>;
+    fn verify(&self, notice: &WebhookNotice) -> Step<WebhookVerdict>;
     fn query(&self, payment: &PaymentRef) -> Step<StatusUpdate>;
 }
 
@@ -84,7 +84,7 @@ impl<P: PaymentProvider> Plain for P {
         self.create_payment(order, replies)
     }
 
-    fn judge(&self, notice: &WebhookNotice) -> Step<WebhookVerdict> {
+    fn verify(&self, notice: &WebhookNotice) -> Step<WebhookVerdict> {
         self.normalize_status(notice, &[])
     }
 
@@ -99,11 +99,11 @@ fn main() {
         webhook_secret: "whsec_0123456789abcdef".into(),
         ..ProviderConfig::default()
     };
-    let through = ModuleV1::of::<Small>().configure(&config).expect("a sound configuration");
+    let through = ModuleV1::of::<Small>().configure(&config).expect("a valid config");
     let plain: Box<dyn Plain> = Box::new(Small);
     let (order, payment, notice, replies) = (order(), payment(), notice(), replies());
 
-    println!("{:<28}{:>10}{:>10}{:>10}{:>8}{:>8}", "ns per call", "plain", "owned", "border", "/plain", "/owned");
+    println!("{:<28}{:>10}{:>10}{:>10}{:>8}{:>8}", "ns per call", "plain", "owned", "ABI", "/plain", "/owned");
     row(
         "create, first step",
         [
@@ -113,7 +113,7 @@ fn main() {
         ],
     );
     row(
-        "create, after its reply",
+        "create, after the reply",
         [
             &mut || drop(black_box(plain.create(black_box(&order), black_box(&replies)))),
             &mut || drop(black_box(plain.create(&black_box(&order).clone(), &black_box(&replies).clone()))),
@@ -121,10 +121,10 @@ fn main() {
         ],
     );
     row(
-        "notice of 2 kB",
+        "webhook of 2 kB",
         [
-            &mut || drop(black_box(plain.judge(black_box(&notice)))),
-            &mut || drop(black_box(plain.judge(&black_box(&notice).clone()))),
+            &mut || drop(black_box(plain.verify(black_box(&notice)))),
+            &mut || drop(black_box(plain.verify(&black_box(&notice).clone()))),
             &mut || drop(black_box(through.normalize_status(black_box(&notice), &[]))),
         ],
     );
@@ -149,9 +149,9 @@ fn row(name: &str, mut calls: [&mut dyn FnMut(); 3]) {
             taken.push(started.elapsed().as_nanos() / u128::from(CALLS));
         }
     }
-    let [plain, owned, border] = rounds.map(median);
-    let ratio = |of: u128| format!("{}.{:02}", border / of.max(1), border * 100 / of.max(1) % 100);
-    println!("{name:<28}{plain:>10}{owned:>10}{border:>10}{:>8}{:>8}", ratio(plain), ratio(owned));
+    let [plain, owned, abi] = rounds.map(median);
+    let ratio = |of: u128| format!("{}.{:02}", abi / of.max(1), abi * 100 / of.max(1) % 100);
+    println!("{name:<28}{plain:>10}{owned:>10}{abi:>10}{:>8}{:>8}", ratio(plain), ratio(owned));
 }
 
 fn median(mut taken: Vec<u128>) -> u128 {
@@ -198,7 +198,7 @@ fn payment() -> PaymentRef {
 }
 
 fn notice() -> WebhookNotice {
-    let header = |name: &str| (name.to_owned(), "a value of the usual length".to_owned());
+    let header = |name: &str| (name.to_owned(), "a value of typical length".to_owned());
     WebhookNotice {
         provider: "small".into(),
         path: "/cashier/webhook/small/7".into(),
@@ -215,7 +215,7 @@ fn notice() -> WebhookNotice {
 }
 
 fn replies() -> Vec<HttpReply> {
-    let header = |name: &str| (name.to_owned(), "a value of the usual length".to_owned());
+    let header = |name: &str| (name.to_owned(), "a value of typical length".to_owned());
     let headers = ["content-type", "content-length", "date", "server", "request-id"].map(header).to_vec();
     vec![HttpReply { headers, ..HttpReply::new(200, "https://pay.small.example/p/0123456789") }]
 }

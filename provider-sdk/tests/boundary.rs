@@ -1,6 +1,6 @@
-//! A call through the border gives what a plain call gives, for every record and every answer;
-//! a panic becomes an answer that says where, never what.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+//! A call through the ABI returns the same as a plain call, for every record and every step. A panic becomes a failure
+//! that states its location, never its message.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod echo;
 
@@ -28,27 +28,27 @@ const STEPS: [&str; 13] = [
 ];
 
 #[test]
-fn the_descriptor_survives_the_border() {
+fn the_descriptor_is_the_same_through_the_abi() {
     let through = ModuleV1::of::<Echo>().descriptor();
     assert_eq!(through, Ok(Echo::descriptor()));
 }
 
 #[test]
-fn every_create_answer_survives_the_border() {
+fn every_create_step_is_the_same_through_the_abi() {
     let (plain, through) = both();
-    let words = ["redirect", "instructions", "wait", "none"];
-    for word in words.into_iter().chain(STEPS) {
-        let order = order(word);
+    let methods = ["redirect", "instructions", "wait", "none"];
+    for method in methods.into_iter().chain(STEPS) {
+        let order = order(method);
         for replies in [vec![], replies()] {
-            assert_eq!(through.create_payment(&order, &replies), plain.create_payment(&order, &replies), "{word}");
+            assert_eq!(through.create_payment(&order, &replies), plain.create_payment(&order, &replies), "{method}");
         }
     }
 }
 
 #[test]
-fn every_verdict_survives_the_border() {
+fn every_verdict_is_the_same_through_the_abi() {
     let (plain, through) = both();
-    let paths = ["/genuine", "/nothing", "/not", "/cannot"];
+    let paths = ["/verified", "/no_updates", "/rejected", "/undetermined"];
     for path in paths.into_iter().chain(STEPS) {
         let notice = notice(path);
         assert_eq!(
@@ -60,12 +60,12 @@ fn every_verdict_survives_the_border() {
 }
 
 #[test]
-fn every_call_about_a_payment_survives_the_border() {
+fn every_call_about_a_payment_is_the_same_through_the_abi() {
     let (plain, through) = both();
     let replies = replies();
-    for word in STEPS {
-        let payment = payment(word);
-        let refund = refund(word);
+    for step in STEPS {
+        let payment = payment(step);
+        let refund = refund(step);
         assert_eq!(through.advance_payment(&payment, &replies), plain.advance_payment(&payment, &replies));
         assert_eq!(through.query_status(&payment, &replies), plain.query_status(&payment, &replies));
         assert_eq!(through.cancel_payment(&payment, &replies), plain.cancel_payment(&payment, &replies));
@@ -74,7 +74,7 @@ fn every_call_about_a_payment_survives_the_border() {
 }
 
 #[test]
-fn a_secret_in_a_text_that_people_read_is_masked() {
+fn a_secret_in_a_failure_message_is_masked() {
     let through = ModuleV1::of::<Echo>()
         .configure(&ProviderConfig {
             secret_key: Secret::new("sk_live_planted_1"),
@@ -82,24 +82,24 @@ fn a_secret_in_a_text_that_people_read_is_masked() {
             previous_webhook_secrets: vec![Secret::new("whsec_planted_2_older")],
             ..config()
         })
-        .expect("a valid configuration");
+        .expect("a valid config");
     let Step::Failed(failure) = through.create_payment(&order("declined"), &[]) else {
-        panic!("the echo fails where it is told to");
+        panic!("the echo returns a failure");
     };
     assert!(!failure.message.contains("planted"), "{failure}");
     assert!(!failure.message.contains("_older"), "{failure}");
-    // Each was quoted once.
+    // The echo quotes each secret once.
     assert_eq!(failure.message.matches("\"***\"").count(), 3, "{failure}");
 }
 
 #[test]
-fn a_refused_configuration_is_told_in_the_modules_words() {
+fn a_refused_config_carries_the_modules_message() {
     let refused = configure(ProviderConfig { merchant_id: "bad".into(), ..config() });
     assert_eq!(refused, Err(ConfigError::new("merchant_id", "is bad")));
 }
 
 #[test]
-fn a_panic_in_any_entry_is_an_answer_that_quotes_nothing() {
+fn a_panic_in_any_entry_is_a_failure_without_its_message() {
     let (_, through) = both();
     let payment = payment("panic");
     panicked("create_payment", through.create_payment(&order("panic"), &[]));
@@ -113,19 +113,18 @@ fn a_panic_in_any_entry_is_an_answer_that_quotes_nothing() {
 }
 
 #[test]
-fn a_panic_while_configuring_is_a_refusal_that_quotes_nothing() {
-    let error =
-        configure(ProviderConfig { merchant_id: "panic".into(), ..config() }).expect_err("a panic configures nothing");
+fn a_panic_in_configure_is_an_error_without_its_message() {
+    let error = configure(ProviderConfig { merchant_id: "panic".into(), ..config() }).expect_err("the echo panics");
     assert!(error.message.starts_with("the module panicked in configure at "), "{error}");
     assert!(!error.to_string().contains(CANARY));
 }
 
 #[test]
-fn a_panic_while_dropping_stays_inside() {
-    configure(ProviderConfig { merchant_id: "panics when dropped".into(), ..config() }).expect("a valid configuration");
+fn a_panic_while_dropping_an_instance_is_caught() {
+    configure(ProviderConfig { merchant_id: "panics when dropped".into(), ..config() }).expect("a valid config");
 }
 
-/// Gateways move between threads and are called from many at once.
+/// The host moves instances between threads and calls them from many at once.
 const _: fn() = || {
     fn shared<T: Send + Sync>() {}
     shared::<ModuleV1>();
@@ -138,13 +137,13 @@ fn panicked<T: std::fmt::Debug>(entry: &str, step: Step<T>) {
     };
     assert_eq!(*kind, FailureKind::Panicked);
     assert!(message.starts_with(&format!("the module panicked in {entry} at ")), "{message}");
-    assert!(message.contains("echo"), "names the place: {message}");
+    assert!(message.contains("echo"), "states the location: {message}");
     assert!(!format!("{step:?}").contains(CANARY));
 }
 
 fn both() -> (Echo, Instance) {
-    let plain = Echo::configure(&config()).expect("a valid configuration");
-    let through = ModuleV1::of::<Echo>().configure(&config()).expect("a valid configuration");
+    let plain = Echo::configure(&config()).expect("a valid config");
+    let through = ModuleV1::of::<Echo>().configure(&config()).expect("a valid config");
     (plain, through)
 }
 
@@ -165,7 +164,7 @@ fn config() -> ProviderConfig {
         secret_key: Secret::new("secret"),
         webhook_secret: Secret::new("new"),
         previous_webhook_secrets: vec![Secret::new("old"), Secret::new("older")],
-        settings: Settings::parse(r#"{"api_base":"https://echo.example","n":1.50}"#).expect("an object"),
+        settings: Settings::parse(r#"{"api_base":"https://echo.example","n":1.50}"#).expect("a JSON object"),
         sandbox: true,
         notify_url: "https://cashier.example/hook".into(),
         bag: bag(),
@@ -237,7 +236,7 @@ fn refund(method: &str) -> RefundOrder {
         amount: Amount::new(5, 2, "USD"),
         refunded_before: Amount::new(1, 2, "USD"),
         completes: true,
-        reason: "asked".into(),
+        reason: "requested".into(),
         bag: bag(),
     }
 }

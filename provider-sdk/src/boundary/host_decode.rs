@@ -1,6 +1,6 @@
-//! Host side, on the way out: owned records as plain answers. A code this host does not know, or a
-//! record that contradicts itself, becomes the most careful answer there is, never a guess. A list is
-//! read as a `Vec` first, because that is rewritten in its own memory.
+//! Host side, module to host: turns owned records into plain results. A code that this host does not know, or a
+//! record that contradicts itself, becomes the most cautious result, never a guess. Lists are converted to `Vec`
+//! first, because `collect` then reuses their memory.
 
 use cashier_provider_abi::abi_stable::std_types::{ROption, RString, RVec};
 use cashier_provider_abi::codes::{
@@ -18,27 +18,27 @@ use crate::{
     Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
 };
 
-pub(crate) fn step<R, T>(record: StepV1<R>, take: impl FnOnce(R) -> T) -> Step<T> {
+pub(crate) fn step<R, T>(record: StepV1<R>, decode: impl FnOnce(R) -> T) -> Step<T> {
     match record.kind {
         StepCode::SEND => match record.send.into_option().and_then(request) {
             Some(request) => Step::Send { request, cache: record.keep.into_option().map(cache) },
-            None => puzzling("a request this host cannot send"),
+            None => malformed("a send step without a usable request"),
         },
         StepCode::DONE => match record.done {
-            ROption::RSome(value) => Step::Done(take(value)),
-            ROption::RNone => puzzling("done without a result"),
+            ROption::RSome(value) => Step::Done(decode(value)),
+            ROption::RNone => malformed("a done step without a result"),
         },
         StepCode::FAILED => match record.failed {
             ROption::RSome(failure) => Step::Failed(self::failure(failure)),
-            ROption::RNone => puzzling("failed without a failure"),
+            ROption::RNone => malformed("a failed step without a failure"),
         },
         StepCode::UNSUPPORTED => Step::Unsupported,
-        StepCode(code) => puzzling(&format!("step {code}, which this host does not know")),
+        StepCode(code) => malformed(&format!("step {code}, which this host does not know")),
     }
 }
 
-fn puzzling<T>(what: &str) -> Step<T> {
-    Step::Failed(ProviderFailure::unreadable(format!("the module answered: {what}")))
+fn malformed<T>(what: &str) -> Step<T> {
+    Step::Failed(ProviderFailure::unreadable(format!("the module returned {what}")))
 }
 
 pub(crate) fn descriptor(record: DescriptorV1) -> Descriptor {
@@ -77,7 +77,7 @@ pub(crate) fn created(record: CreatedV1) -> PaymentCreated {
             NextCode::NONE => NextAction::None,
             NextCode::REDIRECT => NextAction::Redirect { url: record.next_text.into() },
             NextCode::INSTRUCTIONS => NextAction::Instructions { json_text: record.next_text.into() },
-            // An unknown code included: the customer waits, the result is asked for.
+            // For an unknown code too: the customer waits, and a status query will report the result.
             NextCode(_) => NextAction::Wait,
         },
         update: record.update.into_option().map(update),
@@ -94,9 +94,9 @@ pub(crate) fn verdict(record: VerdictV1) -> WebhookVerdict {
         },
         VerdictCode::REJECTED => WebhookVerdict::Rejected(record.reason.into()),
         VerdictCode::UNDETERMINED => WebhookVerdict::Undetermined(record.reason.into()),
-        VerdictCode(code) => WebhookVerdict::Undetermined(format!(
-            "the module answered with verdict {code}, which this host does not know"
-        )),
+        VerdictCode(code) => {
+            WebhookVerdict::Undetermined(format!("the module returned verdict {code}, which this host does not know"))
+        }
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn update(record: UpdateV1) -> StatusUpdate {
         Some(Ok(refund)) => StatusUpdate { refund: Some(refund), ..update },
         Some(Err(code)) => StatusUpdate {
             status: NormalizedStatus::ManualReview,
-            reason: Some(format!("the module counts a refund by rule {code}, which this host does not know")),
+            reason: Some(format!("the module returned refund reach {code}, which this host does not know")),
             ..update
         },
     }
@@ -136,7 +136,7 @@ pub(crate) fn failure(record: FailureV1) -> ProviderFailure {
             FailureCode::TEMPORARY => FailureKind::Temporary,
             FailureCode::STALE_REPLY => FailureKind::StaleReply,
             FailureCode::PANICKED => FailureKind::Panicked,
-            // An unknown code included: the outcome is unknown.
+            // For an unknown code too: the outcome is unknown.
             FailureCode(_) => FailureKind::UnreadableAnswer,
         },
         code: record.code.into(),
