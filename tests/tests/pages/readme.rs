@@ -5,6 +5,8 @@
 use std::fs;
 use std::process::Command;
 
+use cashier_tests::cashier_process::run;
+
 use crate::markdown::{read, root};
 
 /// The text under a heading of the README, up to the next one of its level.
@@ -120,6 +122,26 @@ fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     assert_eq!(measured, order, "the rows of docs/measured.md are those of the bench, in its order");
     assert!(text.contains("cargo bench -p cashier-tests --bench cashier"), "how to measure again");
     assert!(text.contains("Measured on "), "the machine is named");
+}
+
+#[tokio::test]
+async fn the_files_of_serve_for_real_are_accepted_by_the_program() {
+    let text = section("What you can do next");
+    let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let files: Vec<&str> =
+        blocks.filter(|block| block.contains("> session.key") || block.starts_with("cat > ")).collect();
+    assert_eq!(files.len(), 4, "keys, cashier.toml, plugins.toml, roster.json: {files:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("bash").args(["-euc", &files.concat()]).current_dir(folder.path()).status();
+    assert!(made.expect("bash starts").success());
+    for (command, shown) in [
+        (&["trading", "import", "roster.json"][..], vec!["groups: 1 added", "customers: 1 added", "accounts: 1 added"]),
+        (&["modules"], vec!["sandbox      ready", "stripe       ready"]),
+        (&["token", "--role", "manager", "--id", "1", "--ttl", "8h"], vec!["."]),
+    ] {
+        let ran = run(folder.path(), &[command, &["--settings", "cashier.toml"]].concat()).await;
+        assert!(ran.code == Some(0) && shown.iter().all(|line| ran.out.contains(line)), "{command:?}: {ran:?}");
+    }
 }
 
 #[test]

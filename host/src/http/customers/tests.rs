@@ -11,7 +11,7 @@ use crate::http::session::{SessionKey, SessionKeys, issue_token};
 use crate::http::testing::{ReceivedResponse, TestListener};
 use crate::http::webhook::NOTICE_LENGTH_MAX;
 use crate::test_cashier::{DEPOSITS_PER_MINUTE, TestCashier, TestClock, own_words};
-use crate::wire::read::Fields;
+use crate::wire::read::parse;
 
 struct Street {
     world: TestCashier,
@@ -58,7 +58,7 @@ const FIELDS: &str = "id customer_id login type provider method provider_payment
 fn names_in_order(body: &str, marker: &str) -> String {
     let from = body.split_once(marker).unwrap().1;
     let object = serde_json::Deserializer::from_str(from).into_iter::<&RawValue>().next().unwrap().unwrap();
-    let fields = Fields::parse(object.get().as_bytes(), "object").unwrap().rest();
+    let fields = parse(object.get().as_bytes(), "object").unwrap().0;
     fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
