@@ -7,19 +7,19 @@ use crate::flows::deposit;
 use crate::http::customer_context::{CustomerContext, JSON_LENGTH_MAX};
 use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire;
+use crate::wire::deposit::{DepositAnswer, read};
 
 pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> Result<Reply, Refusal> {
     let session = context.session(&request)?;
     let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
-    let wanted = wire::deposit::read(&body, session.customer_id())?;
+    let wanted = read(&body, session.customer_id())?;
     let outcome = deposit::deposit(&context.cashier, &session, wanted, request.context()).await?;
     let reply = match outcome.refusal() {
-        Some(refusal) => Reply::refused_with_transaction(&refusal, &outcome.transaction),
-        None => Reply::success(|out| {
+        Some(refusal) => Reply::refused_with(&refusal, Some(&outcome.transaction)),
+        None => {
             let (redirect_url, instructions) = (&outcome.answer.redirect_url, &outcome.answer.instructions_json);
-            wire::deposit::write(out, &outcome.transaction, outcome.next_action(), redirect_url, instructions);
-        }),
+            Reply::success(&DepositAnswer::new(&outcome.transaction, outcome.next_action(), redirect_url, instructions))
+        }
     };
     Ok(reply.after(outcome.provider_time))
 }

@@ -7,9 +7,9 @@ use crate::http::customer_context::CustomerContext;
 use crate::http::query;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire::method::{self, Row};
+use crate::wire::answer_values::Listing;
+use crate::wire::method::{MethodRecord, MethodRow};
 use crate::wire::read::missing;
-use crate::wire::write;
 
 pub(super) async fn answer(context: &CustomerContext, request: Request) -> Result<Reply, Refusal> {
     let session = context.session(&request)?;
@@ -17,17 +17,13 @@ pub(super) async fn answer(context: &CustomerContext, request: Request) -> Resul
     let login = query::login(&mut parameters)?.ok_or_else(|| missing("login"))?;
     parameters.finish()?;
     let shown = methods::list(&context.cashier, &session, login).await?;
-    Ok(Reply::success(|out| {
-        write::object(out, |fields| {
-            fields.array("rows", &shown, |out, shown| method::write(out, row(shown)));
-            fields.number("count", shown.len() as u64);
-        });
-    }))
+    let records = shown.iter().map(|method| MethodRecord::new(row(method)));
+    Ok(Reply::success(&Listing::new(records, shown.len() as u64)))
 }
 
-fn row(shown: &Method) -> Row<'_> {
+fn row(shown: &Method) -> MethodRow<'_> {
     let (min_amount, max_amount) = shown.eligible.limits();
-    Row {
+    MethodRow {
         config: &shown.config,
         method: shown.eligible.method(),
         payment_mode: &shown.payment_mode,

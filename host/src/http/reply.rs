@@ -8,8 +8,10 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::transaction::Transaction;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
 
-use crate::wire;
+use crate::wire::refusal::RefusalBody;
+use crate::wire::write;
 
 /// Seconds after which a refused client may retry: long enough to let a queue drain, short enough for a person.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -38,24 +40,19 @@ impl Reply {
         Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
     }
 
-    /// 200 with the JSON that `write` writes.
-    pub fn success(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut body = Vec::with_capacity(1024);
-        write(&mut body);
-        Self::json(StatusCode::OK.as_u16(), body)
+    /// 200 with an answer as JSON.
+    pub fn success(answer: &impl Serialize) -> Self {
+        write::json(answer).map(|body| Self::json(StatusCode::OK.as_u16(), body)).into()
     }
 
     /// The published error body under its number.
     pub fn refused(refusal: &Refusal) -> Self {
-        let mut body = Vec::new();
-        wire::refusal::write(&mut body, refusal);
-        Self::json(refusal.code.number(), body).with_retry_after(refusal.code)
+        Self::refused_with(refusal, None)
     }
 
     /// The same with the transaction that the refusal ended.
-    pub fn refused_with_transaction(refusal: &Refusal, transaction: &Transaction) -> Self {
-        let mut body = Vec::new();
-        wire::refusal::write_with_transaction(&mut body, refusal, transaction);
+    pub fn refused_with(refusal: &Refusal, transaction: Option<&Transaction>) -> Self {
+        let body = write::json(&RefusalBody::new(refusal, transaction)).unwrap_or_default();
         Self::json(refusal.code.number(), body).with_retry_after(refusal.code)
     }
 

@@ -9,8 +9,8 @@ use crate::http::customer_context::CustomerContext;
 use crate::http::query;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire::transaction::{self, View};
-use crate::wire::write;
+use crate::wire::answer_values::Listing;
+use crate::wire::transaction::{Audience, TransactionRecord};
 
 pub(super) async fn answer(context: &CustomerContext, request: Request) -> Result<Reply, Refusal> {
     let session = context.session(&request)?;
@@ -27,10 +27,6 @@ pub(super) async fn answer(context: &CustomerContext, request: Request) -> Resul
     // A token's brand narrows the customer's own rows; the customer id alone already excludes other customers' rows.
     let scope = Scope { customer: Some(session.customer_id()), brand: session.brand().map(Into::into) };
     let page = transactions::list(&context.cashier, &scope, &filter).await?;
-    Ok(Reply::success(|out| {
-        write::object(out, |fields| {
-            fields.array("rows", &page.rows, |out, row| transaction::write(out, row, View::Customer));
-            fields.number("count", page.count);
-        });
-    }))
+    let records = page.rows.iter().map(|row| TransactionRecord::new(row, Audience::Customer));
+    Ok(Reply::success(&Listing::new(records, page.count)))
 }

@@ -11,7 +11,7 @@ use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
 use crate::ports::RawNotice;
-use crate::wire;
+use crate::wire::webhook::WebhookAnswer;
 
 /// Bytes of a notice (API.md section 3).
 pub(super) const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
@@ -38,9 +38,7 @@ pub(super) async fn answer(
     let outcome = webhook::receive(cashier, provider, addressed, notice, request.context()).await?;
     let reply = match outcome.acknowledgement {
         Some(own) => Reply::acknowledgement(own.status, &own.headers, own.body),
-        None => Reply::success(|out| {
-            wire::webhook::write(out, &outcome.events, outcome.transaction.as_ref(), outcome.duplicate);
-        }),
+        None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),
     };
     Ok(reply.after(outcome.provider_time))
 }

@@ -6,12 +6,12 @@ use crate::flows::withdrawal;
 use crate::http::customer_context::{CustomerContext, JSON_LENGTH_MAX};
 use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire;
+use crate::wire::withdrawal::{WithdrawalAnswer, read};
 
 pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> Result<Reply, Refusal> {
     let session = context.session(&request)?;
     let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
-    let wanted = wire::withdrawal::read(&body, session.customer_id())?;
+    let wanted = read(&body, session.customer_id())?;
     let transaction = withdrawal::withdraw(&context.cashier, &session, wanted, request.context()).await?;
-    Ok(Reply::success(|out| wire::withdrawal::write(out, &transaction)))
+    Ok(Reply::success(&WithdrawalAnswer::new(&transaction)))
 }

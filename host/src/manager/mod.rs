@@ -18,8 +18,8 @@ use cashier_core::time::UnixTime;
 
 use self::command::{Command, CommandCall};
 use crate::flows::{Cashier, RequestContext};
-use crate::wire::envelope::{self, Envelope};
-use crate::wire::read::shown;
+use crate::json_object::shown;
+use crate::wire::envelope::{self, CommandResult, Envelope};
 
 /// Bytes of one message on every manager listener (API.md section 4).
 pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
@@ -59,28 +59,30 @@ pub async fn answer(
     context: RequestContext,
 ) -> (u16, Vec<u8>) {
     match envelope::read(message) {
-        Ok(envelope) => {
-            let result = run(manager, &envelope, authorization, context).await;
-            envelope::write(envelope.ext_id, &result)
+        Ok(mut envelope) => {
+            let ext_id = envelope.ext_id.take().unwrap_or_default();
+            envelope::write(&ext_id, &run(manager, envelope, authorization, context).await)
         }
-        Err((ext_id, refusal)) => envelope::write(ext_id, &Err(refusal)),
+        Err((ext_id, refusal)) => envelope::write(&ext_id, &Err(refusal)),
     }
 }
 
 async fn run(
     manager: &ManagerContext,
-    envelope: &Envelope<'_>,
+    envelope: Envelope,
     authorization: Option<&str>,
     context: RequestContext,
-) -> Result<Vec<u8>, Refusal> {
-    let token = envelope.token.as_deref().or(authorization);
+) -> CommandResult {
+    let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
     let session = manager.tokens.manager(token, manager.cashier.clock.now())?;
-    let command = COMMANDS.iter().find(|known| *known.name == *envelope.command).ok_or_else(|| {
-        Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(&envelope.command)))
-    })?;
+    let name = &*envelope.command.0;
+    let command = COMMANDS
+        .iter()
+        .find(|known| known.name == name)
+        .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
     if !(command.may)(session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
-    let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data.into(), context };
+    let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data, context };
     (command.run)(call).await
 }

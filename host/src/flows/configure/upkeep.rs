@@ -1,5 +1,5 @@
-//! What keeps the snapshot true without an edit: gateways that failed to open are tried again, and after a failed commit the
-//! rows on disk are shown, whichever of them the edit under way was told of.
+//! Changes of the snapshot without an edit: gateways that failed to open are tried again, and after a failed commit the
+//! rows on disk are published, whatever the edit under way was answered.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 
-use super::{serve, show};
+use super::serving::{serve, show};
 use crate::flows::Cashier;
 use crate::flows::publication::Publication;
 use crate::ports::{CatalogLine, ModuleHealth};
@@ -16,7 +16,7 @@ use crate::snapshot::{NoGateway, Served, Snapshot};
 /// Gateways tried again at one time, so that edits by persons find room in the queue.
 const REOPENED_AT_ONCE_MAX: usize = 16;
 
-/// Asks for another try at every gateway that should be open and whose module is well.
+/// Queues another try for every gateway that should be open and whose module works.
 pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
     let snapshot = cashier.snapshot();
     let mut broken = snapshot.configs().filter(|served| is_broken(served)).peekable();

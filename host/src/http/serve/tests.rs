@@ -47,8 +47,8 @@ async fn every_response_carries_its_request_id_and_own_latency() {
     let clock = Arc::new(TestClock::default());
     let advanced = Arc::clone(&clock);
     let routes = warp::any().map(move || {
-        advanced.pass(Duration::from_micros(5_000));
-        Reply::success(|out| out.extend_from_slice(b"{}")).after(Duration::from_micros(3_000))
+        advanced.advance(Duration::from_micros(5_000));
+        Reply::success(&serde_json::json!({})).after(Duration::from_micros(3_000))
     });
     let listener = TestListener::open(routes.boxed(), Arc::clone(&clock)).await;
     let response = listener.request("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
@@ -70,7 +70,7 @@ async fn waiting_for_the_clients_body_is_not_own_latency() {
     let mut client = listener.connect().await;
     client.stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    clock.pass(Duration::from_secs(2));
+    clock.advance(Duration::from_secs(2));
     let response = client.request("cd").await;
     assert_eq!((response.status, response.header("x-own-latency-us")), (200, Some("0")));
 }
@@ -79,7 +79,7 @@ async fn waiting_for_the_clients_body_is_not_own_latency() {
 async fn a_panic_answers_500_and_the_connection_stays_open() {
     let routes = warp::path::param::<u64>().map(|number: u64| {
         assert_ne!(number, 7, "CANARY");
-        Reply::success(|out| out.extend_from_slice(b"{}"))
+        Reply::success(&serde_json::json!({}))
     });
     let listener =
         TestListener::open(routes.or(warp::any().map(Reply::not_found)).unify().boxed(), Arc::default()).await;
@@ -188,7 +188,7 @@ async fn connections_beyond_the_limit_wait() {
                 tokio::task::yield_now().await;
             }
             inside.fetch_sub(1, Ordering::SeqCst);
-            Reply::success(|out| out.extend_from_slice(b"{}"))
+            Reply::success(&serde_json::json!({}))
         }
     });
     let listener = Arc::new(TestListener::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
@@ -215,7 +215,7 @@ async fn stopping_drains_requests_until_the_deadline() {
                 "finishes" => waits.notified().await,
                 _ => std::future::pending().await,
             }
-            Reply::success(|out| out.extend_from_slice(b"{}"))
+            Reply::success(&serde_json::json!({}))
         }
     });
     let routes = routes.boxed();
