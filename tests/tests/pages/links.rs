@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::compare::agree;
+use crate::agree;
 use crate::markdown::{PAGES, anchors, read, root, table};
 
 const CASES: std::ops::RangeInclusive<u32> = 1..=46;
