@@ -103,7 +103,7 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
         (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
         (built("panics_in_descriptor"), "panics_in_descriptor", "the module panicked in descriptor at "),
         (format!("{}\nsha256 = \"{}\"", built("sleeps"), "0".repeat(64)), "sleeps", "its SHA-256 is "),
-        (here("other"), "other", "its provider code \"echo\" is already process by module \"echo\""),
+        (here("other"), "other", "its provider code \"echo\" is already served by module \"echo\""),
         (
             format!("{}\nisolation = \"worker\"", built("panics")),
             "panics",
