@@ -1,4 +1,5 @@
-//! Answers every order at once and without a network, so that a benchmark measures the cashier alone. Its notices are `{"event_id","reference","payment_id","status","amount_minor","exponent","currency","sandbox"}`,
+//! Answers every order at once and without a network, so that a benchmark measures the cashier alone.
+//! Its notices are `{"event_id","reference","payment_id","status","amount_minor","exponent","currency","sandbox"}`,
 //! signed in `x-echo-signature` with the hex HMAC-SHA256 of the body.
 
 use cashier_provider_sdk::serde_json::{self, Value};
