@@ -1,5 +1,5 @@
-//! Builds the cashier in order — lock, strand, books, catalog, gateways, flows, listeners — and drains it in reverse.
-//! The only room that knows all rooms.
+//! Builds the cashier in order (lock, strand, books, catalog, gateways, flows, listeners) and drains it in reverse. The only
+//! module that knows all modules.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use crate::flows::{Cashier, Ports, Rules, configure, janitor};
 use crate::http;
 use crate::http::serve::{Listener, ListenerContext};
-use crate::http::session::{SessionKeys, following, parse_keys};
+use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
-use crate::plugins::{PluginSettings, Plugins, World};
+use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::bodies::Reader;
@@ -28,27 +28,27 @@ use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
 use crate::trading::embedded::Embedded;
 
-/// How long requests and flows under way may take to end when the cashier stops.
+/// How long requests and flows in progress may take to end when the cashier stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Open connections per listener; beyond these the system's own queue holds them. Customers and providers: twice the
-/// 2,000 that may idle while others pay.
+/// Open connections per listener; more wait in the system's queue. Customers and providers: twice the 2,000 that may idle
+/// while others pay.
 const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
-/// A back office of some hundred people with one each.
+/// A back office of some hundred people with one connection each.
 const MANAGER_CONNECTIONS_MAX: usize = 512;
-/// A few collectors and load balancers that keep theirs open.
+/// A few collectors of metrics and load balancers that keep theirs open.
 const WATCH_CONNECTIONS_MAX: usize = 64;
 
-/// Newcomers the system holds until they are accepted. The default of 128 overflows when customers come back all at once
-/// after an outage, and whoever falls out waits a second for the next try.
+/// Connections that the system queues until they are accepted. The default of 128 overflows when customers reconnect all at
+/// once after an outage, and a dropped connection waits a second for its retry.
 const LISTEN_QUEUE: u32 = 1024;
 
-/// Clock, randomness and program, handed in so that tests own them.
+/// Clock, randomness and program, handed in so that tests can replace them.
 #[derive(Clone)]
 pub struct Machine {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    /// The `cashier` binary, started as a child to probe modules; `None` is the program that runs.
+    /// The `cashier` binary, started as a child to probe modules; `None` is the running program.
     pub program: Option<PathBuf>,
 }
 
@@ -59,7 +59,7 @@ impl Machine {
     }
 }
 
-/// Where the listeners are.
+/// The addresses of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listeners {
     pub customer: SocketAddr,
@@ -67,7 +67,7 @@ pub struct Listeners {
     pub watch: SocketAddr,
 }
 
-/// The whole host.
+/// The running cashier with everything that must be stopped.
 pub struct CashierManager {
     cashier: Arc<Cashier>,
     listeners: Listeners,
@@ -84,7 +84,7 @@ impl CashierManager {
         Self::open_with(settings, Machine::real(), None).await
     }
 
-    /// Opens the cashier with a clock and randomness of the caller's, and a trading server in place of the embedded one.
+    /// Opens the cashier with the caller's clock and randomness, and a trading server in place of the embedded one.
     pub async fn open_with(
         settings: Settings,
         machine: Machine,
@@ -130,11 +130,11 @@ impl CashierManager {
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
         };
-        let cashier = Cashier::new(ledger, snapshot, ports, rules);
+        let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         janitor::start(&cashier);
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
-            cashier.spawn.resident(Box::pin(following::follow(file, text, keys, clock)));
+            cashier.spawn.resident(Box::pin(reload::reload_on_change(file, text, keys, clock)));
         }
 
         let (stop, stopped) = watch::channel(false);
@@ -144,10 +144,10 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.into(),
         };
         let mut serving = JoinSet::new();
-        for listener in sockets.into_doors(&cashier, &keys, tls) {
+        for listener in sockets.into_listeners(&cashier, &keys, tls) {
             serving.spawn(http::serve::serve(listener, context.clone(), stopped.clone(), DRAIN));
         }
-        tracing::info!(customer = %listeners.customer, manager = %listeners.manager, watch = %listeners.watch, "listeners are open");
+        tracing::info!(customer = %listeners.customer, manager = %listeners.manager, watch = %listeners.watch, "listeners opened");
         Ok(Self { cashier, listeners, serving, stop, tasks, strand, trading })
     }
 
@@ -159,9 +159,9 @@ impl CashierManager {
         &self.cashier
     }
 
-    /// Listeners close, flows in flight end, the strand writes what is queued.
+    /// Closes the listeners, drains flows in progress, lets the strand write its queue.
     pub async fn stop(self) {
-        // Every listener may be gone already, and then nobody listens.
+        // The send fails when every listener has ended already.
         let _ = self.stop.send(true);
         let cut: usize = self.serving.join_all().await.into_iter().sum();
         let drained = self.tasks.drain(DRAIN).await;
@@ -171,24 +171,24 @@ impl CashierManager {
             strand.close()
         });
         match closed.await {
-            Ok(Ok(())) => tracing::info!(cut, drained, "stopped"),
-            Ok(Err(fault)) => tracing::error!(%fault, cut, drained, "the strand did not end cleanly"),
-            Err(_) => tracing::error!(cut, drained, "closing the databases was interrupted"),
+            Ok(Ok(())) => tracing::info!(cut, drained, "cashier stopped"),
+            Ok(Err(fault)) => {
+                tracing::error!(%fault, cut, drained, "writing the strand's queue failed during the stop")
+            }
+            Err(_) => tracing::error!(cut, drained, "closing the databases failed: its task was interrupted"),
         }
     }
 }
 
-/// What plugins.toml offers, without opening the cashier.
+/// The catalog of plugins.toml, without opening the cashier.
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
 }
 
 fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
-    parse_keys(&settings.session_keys)
-        .and_then(SessionKeys::new)
-        .map(Arc::new)
-        .map_err(|error| Fault::new(format!("session keys: {error}")))
+    let keys = SessionKeys::parse(&settings.session_keys);
+    keys.map(Arc::new).map_err(|error| Fault::new(format!("session keys: {error}")))
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.
@@ -209,7 +209,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
     let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
     let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
-    // What became of each module is in the log already.
+    // Each module's result is logged by `Plugins::open`.
     let (plugins, _) = Plugins::open(
         PluginSettings {
             file: settings.plugins.clone(),
@@ -218,7 +218,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
             program,
             public_url: public_url.to_owned(),
         },
-        World {
+        PluginDependencies {
             networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
             clock: Arc::clone(&machine.clock),
             entropy: Arc::clone(&machine.entropy),
@@ -228,14 +228,14 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
     Ok(plugins)
 }
 
-/// The listeners, bound before anything is opened, so that a taken port fails early; they serve last.
+/// The bound sockets of the listeners. They are bound first, so that a port in use fails early, and serve last.
 struct Sockets {
     customer: TcpListener,
     manager: TcpListener,
     watch: TcpListener,
 }
 
-/// Listens with a queue long enough for a burst; the address is free again as soon as the cashier has closed.
+/// Listens with a queue long enough for a burst; the address is reusable as soon as the cashier has stopped.
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     #[cfg(unix)]
@@ -265,7 +265,7 @@ impl Sockets {
         })
     }
 
-    fn into_doors(
+    fn into_listeners(
         self,
         cashier: &Arc<Cashier>,
         keys: &Arc<SessionKeys>,

@@ -3,31 +3,21 @@
 //! on disk: every decision, also one that changes nothing, comes back through a [`Ticket`].
 
 mod admission;
-mod draft;
 mod durability;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cashier_core::books::Books;
+use cashier_core::change::Stamp;
 use cashier_core::customer_override::CustomerOverride;
+use cashier_core::draft::Draft;
 use cashier_core::ids::Seq;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::session::Actor;
-use cashier_core::time::UnixTime;
 
 pub use self::admission::{Admission, Admitted, Estimate};
-pub use self::draft::Draft;
 pub use self::durability::Watermark;
 use crate::ports::{Durable, Fault, Loaded, Recorder};
-
-/// Who decides, for which request, when.
-#[derive(Debug, Clone)]
-pub struct Stamp {
-    pub actor: Actor,
-    pub request_id: Box<str>,
-    pub now: UnixTime,
-}
 
 /// The books, the strand and what is known to be on disk.
 pub struct Ledger {
@@ -74,6 +64,7 @@ impl Ledger {
         let mut books = self.lock()?;
         let mut draft = Draft::new(&books, stamp.now);
         let value = decision(&mut draft);
+        let attention = draft.needs_attention();
         let (seq, commit) = draft.into_commit(stamp);
         let rests_on = match commit {
             Some(commit) => {
@@ -84,6 +75,11 @@ impl Ledger {
             }
             None => Seq(books.counters().seq),
         };
+        drop(books);
+        for (id, status, reason) in attention {
+            let (status, code, detail) = (status.word(), reason.code.name(), &*reason.detail);
+            tracing::warn!(transaction = %id, status, reason = code, detail, "transaction needs a person");
+        }
         Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 

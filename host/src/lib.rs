@@ -1,14 +1,15 @@
-//! The cashier: doors, flows, ledger, strand, plugin host and trading server, built by [`app`].
-//! ARCHITECTURE.md draws the rooms and says which room knows which.
+//! The cashier: listeners, flows, ledger, strand, plugin host and trading server, built by [`app`]. ARCHITECTURE.md lists
+//! the modules and which may name which.
 
 pub mod app;
 pub mod cli;
 pub mod flows;
 pub mod http;
+pub mod json_object;
+mod key_file;
 pub mod ledger;
 mod lock;
 pub mod manager;
-mod members;
 pub mod plugins;
 pub mod ports;
 mod private_files;

@@ -8,27 +8,27 @@ use std::path::Path;
 use crate::ports::Fault;
 use crate::private_files;
 
-/// Longest note of the other holder that is repeated in an error; a pid line is far shorter.
-const NOTE_BYTES_MAX: u64 = 64;
+/// Longest text of the lock file that is repeated in an error; a pid line is far shorter.
+const HOLDER_BYTES_MAX: u64 = 64;
 
-/// Held for as long as the database may be written; the system takes it back from a process that died.
+/// Held for as long as the database may be written; the system releases the lock of a process that died.
 pub(crate) struct Lock {
     file: File,
 }
 
 impl Drop for Lock {
-    /// Closing the file is not enough: a child process that is just being started still has it open.
+    /// Closing the file is not enough: a child process that is just being started may still have it open.
     fn drop(&mut self) {
         if let Err(error) = self.file.unlock() {
-            tracing::warn!(%error, "the lock of the database was not given back before its file was closed");
+            tracing::warn!(%error, "releasing the database lock failed, it is released when its file is closed");
         }
     }
 }
 
 impl Lock {
-    /// Takes the lock file, or says who holds it.
+    /// Takes the lock file; the fault names the process that holds it.
     pub(crate) fn take(path: &Path) -> Result<Self, Fault> {
-        let trouble = |error| Fault::new(format!("cannot use the lock file {}: {error}", path.display()));
+        let failed = |error| Fault::new(format!("cannot use the lock file {}: {error}", path.display()));
         let mut file = private_files::open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -37,21 +37,21 @@ impl Lock {
                 let holder = holder(&file);
                 return Err(Fault::new(format!("the database is in use: {holder} holds the lock file {path}")));
             }
-            Err(TryLockError::Error(error)) => return Err(trouble(error)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        file.set_len(0).map_err(trouble)?;
-        file.rewind().map_err(trouble)?;
-        write!(file, "process {}", std::process::id()).map_err(trouble)?;
-        file.sync_data().map_err(trouble)?;
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        write!(file, "process {}", std::process::id()).map_err(failed)?;
+        file.sync_data().map_err(failed)?;
         Ok(Self { file })
     }
 }
 
-/// What the holder wrote of itself; a system that bars reading locked files leaves it unnamed.
+/// The holder's entry in the lock file; where the system bars reading locked files it stays unnamed.
 fn holder(file: &File) -> String {
-    let mut note = String::new();
-    match file.take(NOTE_BYTES_MAX).read_to_string(&mut note) {
-        Ok(length) if length > 0 => note,
+    let mut entry = String::new();
+    match file.take(HOLDER_BYTES_MAX).read_to_string(&mut entry) {
+        Ok(length) if length > 0 => entry,
         Ok(_) | Err(_) => "another process".to_owned(),
     }
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_taker_is_told_who_holds_the_lock() {
+    fn a_second_lock_attempt_fails_and_names_the_holder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cashier.lock");
         let first = Lock::take(&path).unwrap();

@@ -272,6 +272,25 @@ pub trait Gateway: Send + Sync {
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
 }
 
+/// How well a gateway, or a module with all its gateways, works; from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ModuleHealth {
+    Ok,
+    Degraded,
+    Unavailable,
+}
+
+impl ModuleHealth {
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// One line of the module catalog: what was found, and why it serves or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogLine {
@@ -289,8 +308,7 @@ pub struct CatalogLine {
     pub failure_reason: Box<str>,
     pub generation: u32,
     pub isolation: Box<str>,
-    /// `ok`, `degraded` or `unavailable`.
-    pub health: Box<str>,
+    pub health: ModuleHealth,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.

@@ -1,27 +1,27 @@
-//! Files and folders that their owner alone can read: databases, their locks, keys of a demo. It does not know what is
-//! written into them; copies of modules are made in `plugins/library`, because they are executable.
+//! Files and folders that only their owner can read: databases, their locks, keys of a demo. It does not know their content.
+//! Copies of modules are made in `plugins/loading/library.rs`, because they are executable.
 
 use std::fs::{DirBuilder, File};
 use std::path::Path;
 
 use crate::ports::Fault;
 
-/// Opens a file for reading and writing, made if there is none, with its content kept. One that others could read before
-/// is closed to them. SQLite gives its log the mode of the database.
+/// Opens a file for reading and writing, creates it if it is missing, keeps its content. Access of other users is removed.
+/// SQLite gives its log the mode of the database.
 pub(crate) fn open(path: &Path) -> Result<File, Fault> {
-    let trouble = |error| Fault::new(format!("cannot open {}: {error}", path.display()));
+    let failed = |error| Fault::new(format!("cannot open {}: {error}", path.display()));
     let mut options = File::options();
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(trouble)?;
+    let file = options.open(path).map_err(failed)?;
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(trouble)?;
-    file.sync_all().map_err(trouble)?;
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
     Ok(file)
 }
 
-/// Makes a folder and those above it, each open to its owner alone; what is there already stays as it is, because an
+/// Creates a folder and its parents, each accessible to its owner only; a folder that exists keeps its mode, because an
 /// operator may share it on purpose.
 pub(crate) fn create_folder(folder: &Path) -> Result<(), Fault> {
     let mut builder = DirBuilder::new();
@@ -38,10 +38,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_open_to_others_is_closed_and_keeps_its_content() {
+    fn opening_a_file_removes_access_of_others_and_keeps_its_content() {
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let room = tempfile::tempdir().unwrap();
-        let folder = room.path().join("a/b");
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a/b");
         create_folder(&folder).unwrap();
         let path = folder.join("trading.db");
         std::fs::write(&path, "rows").unwrap();

@@ -1,5 +1,5 @@
-//! The one immutable snapshot of configs, overrides, gateways and catalog that requests read without a lock.
-//! It has one publisher, `flows/configure`; nothing else stores into it.
+//! The immutable snapshot of configs, overrides, gateways and catalog that requests read without a lock. Only
+//! `flows/configure` publishes a new one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use cashier_core::time::UnixTime;
 
 use crate::ports::{CatalogLine, Gateway};
 
-/// A config with the gateway it keeps while it may still hear something.
+/// A config with its gateway, which stays open while updates of its payments may still arrive.
 #[derive(Clone)]
 pub struct Served {
     pub config: Arc<ProviderConfig>,
@@ -24,20 +24,20 @@ pub struct Served {
 /// Why a config has no gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoGateway {
-    /// Disabled, and nothing may still be heard under it.
+    /// Disabled, and no update of its payments may still arrive.
     Closed,
-    /// It should have one; the module's own sentence says why not. It is tried again.
+    /// Opening it failed for this reason, given by the module; it is retried.
     Broken(Arc<str>),
 }
 
-/// Everything a request may need to know about configuration.
+/// Everything that a request may need of the configuration.
 #[derive(Clone, Default)]
 pub struct Snapshot {
     configs: BTreeMap<ConfigId, Served>,
     by_provider: BTreeMap<Box<str>, Vec<ConfigId>>,
     /// By customer, each list by id: a new snapshot copies pointers, and the row that an edit changes.
     overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
-    /// Whose list an override is in; its customer never changes.
+    /// The customer of each override, which never changes.
     owners: BTreeMap<OverrideId, CustomerId>,
     catalog: Arc<[CatalogLine]>,
     allow_sandbox_credit: Arc<[Box<str>]>,
@@ -61,8 +61,8 @@ impl Snapshot {
             ids.retain(|known| *known != id);
         }
         let ids = self.by_provider.entry(provider).or_default();
-        if let Err(place) = ids.binary_search(&id) {
-            ids.insert(place, id);
+        if let Err(at) = ids.binary_search(&id) {
+            ids.insert(at, id);
         }
         self
     }
@@ -116,23 +116,23 @@ impl Snapshot {
         lines().find(|line| line.available).or_else(|| lines().next())
     }
 
-    /// Whether the server's own settings let sandbox money reach this brand's real accounts.
+    /// Whether the server's settings allow sandbox credits on this brand's real accounts.
     pub fn allows_sandbox_credit(&self, brand: &str) -> bool {
         self.allow_sandbox_credit.iter().any(|allowed| &**allowed == brand)
     }
 
-    /// Who asks, as eligibility wants to know it.
+    /// The customer's side of eligibility.
     pub fn asker<'a>(&self, account: &'a AccountFacts, now: UnixTime) -> Asker<'a> {
         Asker { account, sandbox_credit_allowed: self.allows_sandbox_credit(&account.customer.brand), now }
     }
 
-    /// What serves, as eligibility wants to know it.
+    /// The config's side of eligibility.
     pub fn candidate<'a>(&'a self, served: &'a Served) -> Candidate<'a> {
         let module = match (self.module(&served.config.provider), &served.gateway) {
             (None, _) => ModuleFitness::NotLoaded { reason: "no module of this provider is listed in plugins.toml" },
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
             (Some(_), Err(NoGateway::Broken(reason))) if served.config.enabled => ModuleFitness::NotLoaded { reason },
-            // That a config is disabled is the reason, not its missing gateway.
+            // For a disabled config the reason is that it is disabled, not its missing gateway.
             (Some(line), Ok(_) | Err(_)) => {
                 ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
             }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_written_again_replaces_itself_and_leaves_earlier_pictures_alone() {
+    fn an_edited_override_replaces_its_row_and_leaves_earlier_snapshots_unchanged() {
         let rows = [row(2, 5, "b"), row(3, 6, "c"), row(1, 5, "a")];
         let before = rows.into_iter().fold(Snapshot::default(), Snapshot::with_override);
         let after = before.clone().with_override(row(1, 5, "edited"));

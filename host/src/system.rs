@@ -1,4 +1,5 @@
-//! The machine itself behind the ports: its clock, its randomness, its tasks. The only room that asks for any of them.
+//! The operating system behind the ports `Clock`, `Entropy` and `Spawn`. The only module that uses its clocks, its
+//! randomness and the runtime's tasks.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,7 +32,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
-        // A clock before 1970 is not set; zero is what "not set" looks like everywhere else.
+        // A clock before 1970 is not set; zero means "not set" everywhere else.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
@@ -54,7 +55,7 @@ impl Entropy for SystemEntropy {
         let mut bytes = [0; 16];
         match getrandom::fill(&mut bytes) {
             Ok(()) => u128::from_ne_bytes(bytes),
-            // Guessable references would let strangers speak for payments: without randomness there is no cashier.
+            // With guessable references, forged webhooks could name payments: without randomness the cashier cannot run.
             Err(_) => std::process::abort(),
         }
     }
@@ -68,7 +69,7 @@ pub struct Tasks {
     residents: Mutex<JoinSet<()>>,
 }
 
-/// Ended flows are forgotten whenever this many are remembered, so that the set stays as small as what is under way.
+/// Ended flows are dropped from the set when it reaches this size, so that it stays about as small as the flows in progress.
 const REAP_AT: usize = 256;
 
 impl Tasks {
@@ -76,14 +77,14 @@ impl Tasks {
         Self { runtime, flows: Mutex::default(), residents: Mutex::default() }
     }
 
-    /// Drops the residents and waits for the flows under way; `false` when some were still going at the deadline.
+    /// Aborts the residents and waits for the flows in progress; `false` when some were still running at the deadline.
     pub async fn drain(&self, deadline: Duration) -> bool {
         self.residents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
-        let under_way = || std::mem::take(&mut *self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let in_progress = || std::mem::take(&mut *self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let all = async {
             // A flow may start another while it ends.
             loop {
-                let mut flows = under_way();
+                let mut flows = in_progress();
                 if flows.is_empty() {
                     return;
                 }
@@ -100,7 +101,7 @@ impl Spawn for Tasks {
         if flows.len() >= REAP_AT {
             while flows.try_join_next().is_some() {}
         }
-        // Log lines of the flow name the request that began it.
+        // Log lines of the flow carry the span of the request that started it.
         flows.spawn_on(flow.in_current_span(), &self.runtime);
     }
 

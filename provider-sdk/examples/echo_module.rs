@@ -1,6 +1,6 @@
-//! The echo provider as a library file, with no unsafe code of its own: `tests/library.rs` opens it.
+//! The echo provider as a library file without unsafe code of its own; `tests/library.rs` opens it.
 #![forbid(unsafe_code)]
-#![expect(clippy::panic, reason = "the echo panics where a test asks it to")]
+#![expect(clippy::panic, reason = "the echo panics on request of a test")]
 
 #[path = "../tests/echo/mod.rs"]
 mod echo;

@@ -1,5 +1,5 @@
-//! A library that claims contract 1 and exports a root of another shape: `tests/library.rs` sees it
-//! refused by the layout check.
+//! A library that declares contract 1 and exports a root with another layout; `tests/library.rs` checks that the
+//! layout check refuses it.
 
 use abi_stable::StableAbi;
 use abi_stable::library::RootModule;

@@ -1,6 +1,5 @@
-//! The host side of the border in plain types: open a module, make an instance, call it. Authors
-//! need nothing of this; tests use `ModuleV1::of` to run a provider through the real border
-//! without a library file.
+//! The host side of the ABI in plain types: open a module, configure an instance, call it. A provider does not use
+//! it, but its tests do: `ModuleV1::of` runs a provider through the real ABI without a library file.
 
 use std::error::Error;
 use std::fmt;
@@ -12,15 +11,15 @@ use cashier_provider_abi::v1::{InstanceV1, PaymentV1, ProviderModuleV1Ref, Reply
 pub use cashier_provider_abi::{CONTRACT, symbols};
 use zeroize::Zeroizing;
 
-use crate::border::{lend, take};
+use crate::boundary::{host_decode as decode, host_encode as encode};
 use crate::guard::Guarded;
 use crate::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig,
     ProviderFailure, RefundOrder, Secret, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
-/// A module of contract 1: a library that was opened and passed the layout check, or a provider
-/// of this very program.
+/// A module of contract 1: an opened library that passed the layout check, or a provider linked into this
+/// program.
 #[derive(Clone, Copy)]
 pub struct ModuleV1 {
     root: ProviderModuleV1Ref,
@@ -29,12 +28,12 @@ pub struct ModuleV1 {
 impl ModuleV1 {
     /// Opens the library at `path` and checks its layout. The library is never closed.
     ///
-    /// The path must be absolute and the file private to this process: opening a truncated file, or
-    /// one that is overwritten later, ends the process. Read the plain symbols first; opening runs
-    /// the library's constructors.
+    /// The path must be absolute and the file private to this process: opening a truncated file, or one that is
+    /// overwritten later, kills the process. Read the plain symbols first; opening runs the library's
+    /// constructors.
     ///
     /// # Errors
-    /// Why it is no module of this contract.
+    /// Why it is not a module of this contract.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         lib_header_from_path(path)
             .and_then(|header| header.init_root_module::<ProviderModuleV1Ref>())
@@ -42,105 +41,111 @@ impl ModuleV1 {
             .map_err(OpenError::from)
     }
 
-    /// A provider of this program behind the same border and the same guard.
+    /// A provider linked into this program, behind the same ABI and the same guard.
     pub fn of<P: PaymentProvider>() -> Self {
         Self { root: module_of::<Guarded<P>>() }
     }
 
-    /// The module's card.
+    /// The module's description of itself.
     ///
     /// # Errors
-    /// The module panicked.
+    /// `Panicked` if the module panicked.
     pub fn descriptor(&self) -> Result<Descriptor, ProviderFailure> {
-        self.root.descriptor()().into_result().map(take::descriptor).map_err(take::failure)
+        self.root.descriptor()().into_result().map(decode::descriptor).map_err(decode::failure)
     }
 
-    /// A live instance of one configuration.
+    /// An instance with this config.
     ///
     /// # Errors
-    /// The setting that cannot work, in the module's words.
+    /// The setting that cannot work, with the module's message; without a field if the module panicked.
     pub fn configure(&self, config: &ProviderConfig) -> Result<Instance, ConfigError> {
-        let bag = lend::pairs(&config.bag);
+        let bag = encode::pairs(&config.bag);
         let settings = Zeroizing::new(config.settings.to_json_text());
         let previous: Vec<RStr<'_>> =
-            config.previous_webhook_secrets.iter().map(|secret: &Secret| lend::text(secret.expose())).collect();
-        InstanceV1::configure(self.root, &lend::config(config, &previous, &settings, &bag))
+            config.previous_webhook_secrets.iter().map(|secret: &Secret| encode::text(secret.expose())).collect();
+        InstanceV1::configure(self.root, &encode::config(config, &previous, &settings, &bag))
             .map(Instance)
-            .map_err(take::config_error)
+            .map_err(decode::config_error)
     }
 }
 
-/// One configured provider. Calls may run on many threads at once; each is one step of an
-/// exchange, takes microseconds and does no I/O.
+/// One configured provider. Calls may run on many threads at once. Each is one step of an exchange, takes
+/// microseconds and does no I/O. They are those of [`PaymentProvider`]; a panic returns a failure of kind `Panicked`.
 pub struct Instance(InstanceV1);
 
 impl Instance {
+    /// See [`PaymentProvider::create_payment`].
     pub fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
-        let bag = lend::pairs(&order.bag);
-        let order = lend::order(order, &bag);
-        let step = shown(replies, |replies| self.0.create_payment(&order, replies));
-        take::step(step, take::created)
+        let bag = encode::pairs(&order.bag);
+        let order = encode::order(order, &bag);
+        let step = with_replies(replies, |replies| self.0.create_payment(&order, replies));
+        decode::step(step, decode::created)
     }
 
+    /// See [`PaymentProvider::normalize_status`].
     pub fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict> {
-        let headers = lend::pairs(&notice.headers);
-        let bag = lend::pairs(&notice.bag);
-        let notice = lend::notice(notice, &headers, &bag);
-        let step = shown(replies, |replies| self.0.normalize_status(&notice, replies));
-        take::step(step, take::verdict)
+        let headers = encode::pairs(&notice.headers);
+        let bag = encode::pairs(&notice.bag);
+        let notice = encode::notice(notice, &headers, &bag);
+        let step = with_replies(replies, |replies| self.0.normalize_status(&notice, replies));
+        decode::step(step, decode::verdict)
     }
 
+    /// See [`PaymentProvider::advance_payment`].
     pub fn advance_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        about(payment, replies, |payment, replies| self.0.advance_payment(payment, replies))
+        call_about(payment, replies, |payment, replies| self.0.advance_payment(payment, replies))
     }
 
+    /// See [`PaymentProvider::query_status`].
     pub fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        about(payment, replies, |payment, replies| self.0.query_status(payment, replies))
+        call_about(payment, replies, |payment, replies| self.0.query_status(payment, replies))
     }
 
+    /// See [`PaymentProvider::cancel_payment`].
     pub fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        about(payment, replies, |payment, replies| self.0.cancel_payment(payment, replies))
+        call_about(payment, replies, |payment, replies| self.0.cancel_payment(payment, replies))
     }
 
+    /// See [`PaymentProvider::refund_payment`].
     pub fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        let bag = lend::pairs(&refund.bag);
-        about(&refund.payment, replies, |payment, replies| {
-            self.0.refund_payment(&lend::refund(refund, *payment, &bag), replies)
+        let bag = encode::pairs(&refund.bag);
+        call_about(&refund.payment, replies, |payment, replies| {
+            self.0.refund_payment(&encode::refund(refund, *payment, &bag), replies)
         })
     }
 }
 
-fn about(
+fn call_about(
     payment: &PaymentRef,
     replies: &[HttpReply],
     call: impl FnOnce(&PaymentV1<'_>, &[ReplyV1<'_>]) -> StepV1<UpdateV1>,
 ) -> Step<StatusUpdate> {
-    let refs = lend::refs(&payment.refs);
-    let bag = lend::pairs(&payment.bag);
-    let payment = lend::payment(payment, &refs, &bag);
-    let step = shown(replies, |replies| call(&payment, replies));
-    take::step(step, take::update)
+    let refs = encode::refs(&payment.refs);
+    let bag = encode::pairs(&payment.bag);
+    let payment = encode::payment(payment, &refs, &bag);
+    let step = with_replies(replies, |replies| call(&payment, replies));
+    decode::step(step, decode::update)
 }
 
-fn shown<T>(replies: &[HttpReply], call: impl FnOnce(&[ReplyV1<'_>]) -> T) -> T {
-    let headers = lend::reply_headers(replies);
-    call(&lend::replies(replies, &headers))
+fn with_replies<T>(replies: &[HttpReply], call: impl FnOnce(&[ReplyV1<'_>]) -> T) -> T {
+    let headers = encode::reply_headers(replies);
+    call(&encode::replies(replies, &headers))
 }
 
-/// Why a library is no module of this contract.
+/// Why a library is not a module of this contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError {
-    /// A few lines for a catalog.
+    /// One short line for lists of modules.
     pub reason: String,
-    /// Everything the layout check said; hundreds of lines where shapes differ.
+    /// The complete output of the layout check; hundreds of lines if layouts differ.
     pub detail: String,
 }
 
-/// Differences of a layout error that a catalog shows: the first name the cause, what follows
-/// repeats it for every record that contains it.
+/// How many differences of a layout error a reason quotes: the first ones name the cause, the rest repeat it for
+/// every record that contains it.
 const REASON_PARTS_MAX: usize = 3;
 
-/// Longest difference shown; some quote whole types.
+/// Longest quoted difference; some quote whole types.
 const REASON_PART_CHARS_MAX: usize = 200;
 
 impl From<LibraryError> for OpenError {
@@ -151,9 +156,9 @@ impl From<LibraryError> for OpenError {
                 format!("its records are not those of contract 1: {}", layout_differences(&detail))
             }
             LibraryError::GetSymbolError { .. } => "it exports no module root".to_owned(),
-            LibraryError::InvalidAbiHeader(_) => "it was built with another border library".to_owned(),
+            LibraryError::InvalidAbiHeader(_) => "it was built with another version of abi_stable".to_owned(),
             LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
-                format!("it was built for border {actual_version}, this host speaks {expected_version}")
+                format!("it was built for ABI version {actual_version}, this host supports {expected_version}")
             }
             LibraryError::OpenError { .. }
             | LibraryError::ParseVersionError(_)
@@ -165,7 +170,7 @@ impl From<LibraryError> for OpenError {
     }
 }
 
-/// The meaning of a layout error is in the paragraphs that begin with `Error:`.
+/// The paragraphs of a layout error that begin with `Error:`; they state the differences.
 fn layout_differences(detail: &str) -> String {
     let mut differences: Vec<String> = Vec::new();
     let mut inside = false;

@@ -1,5 +1,5 @@
-//! Requests a module wants sent and the replies it is shown, with the builders and readers that
-//! providers share. Nothing here opens a connection.
+//! The requests that a module returns and the replies that it receives, with their builders and readers.
+//! Nothing here opens a connection: the host sends.
 
 use std::fmt;
 
@@ -9,20 +9,23 @@ use serde_json::Value;
 
 use crate::types::{FailureKind, Pairs, ProviderFailure};
 
-/// Longest code of a provider; its codes are words, and a longer text is some proxy's page.
+/// Longest error code of a provider; a longer text is not a code but, for example, a proxy's page.
 const CODE_BYTES_MAX: usize = 64;
 
-/// One request to a host of the descriptor.
+/// One request to one of the descriptor's hosts.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HttpRequest {
+    /// The method.
     pub method: HttpMethod,
-    /// Absolute, `https` save for the operator's loopback exceptions.
+    /// Absolute; `https`, except for loopback hosts that the operator allows.
     pub url: String,
+    /// Headers; the host adds those of the connection.
     pub headers: Pairs,
+    /// The body, byte for byte.
     pub body: Vec<u8>,
-    /// Whether it moves no money and changes no payment, however often it is sent. Only such requests
-    /// may be sent while a notice is judged or a status is asked. A create under an idempotency key is
-    /// none: it may be repeated, but where its answer is lost a payment may exist.
+    /// Whether it moves no money and changes no payment, however often it is sent. `normalize_status` and
+    /// `query_status` may send only such requests. A creation with an idempotency key is not one: a retry is
+    /// safe, but if its reply is lost a payment may exist.
     pub safe_to_repeat: bool,
 }
 
@@ -32,11 +35,12 @@ impl HttpRequest {
         Self { method: HttpMethod::Get, url: url.into(), safe_to_repeat: true, ..Self::default() }
     }
 
-    /// A POST, not safe to repeat unless said so with [`HttpRequest::safe_to_repeat`].
+    /// A POST, not safe to repeat unless marked with [`HttpRequest::safe_to_repeat`].
     pub fn post(url: impl Into<String>) -> Self {
         Self { method: HttpMethod::Post, url: url.into(), ..Self::default() }
     }
 
+    /// With one more header.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -56,33 +60,34 @@ impl HttpRequest {
         self.header("authorization", format!("Basic {pair}"))
     }
 
-    /// The header most providers read a key from; others name their own with `header`.
+    /// `Idempotency-Key: …`, as most providers call it; for another name use `header`.
     #[must_use]
     pub fn idempotency_key(self, key: &str) -> Self {
         self.header("idempotency-key", key)
     }
 
+    /// With this form as its body.
     #[must_use]
     pub fn form(mut self, form: &Form) -> Self {
         self.body = form.encode().into_bytes();
         self.header("content-type", "application/x-www-form-urlencoded")
     }
 
+    /// With this JSON as its body.
     #[must_use]
     pub fn json(mut self, value: &Value) -> Self {
         self.body = value.to_string().into_bytes();
         self.header("content-type", "application/json")
     }
 
-    /// Says that it moves no money and changes no payment: a token, a search that takes a body.
+    /// Marks it as one that moves no money and changes no payment: a token request, a search with a body.
     #[must_use]
     pub fn safe_to_repeat(mut self) -> Self {
         self.safe_to_repeat = true;
         self
     }
 
-    /// Whether `text` stands in the URL, a header or the body, as it is written. No request carries
-    /// an empty text.
+    /// Whether the URL, a header value or the body contains `text` unencoded; false for an empty text.
     pub fn carries(&self, text: &str) -> bool {
         let found = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         !text.is_empty()
@@ -92,7 +97,7 @@ impl HttpRequest {
     }
 }
 
-/// Headers and bodies carry credentials: names and measures only, and the URL without its query.
+/// Headers and bodies contain credentials: Debug prints names and sizes, and the URL without its query.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
@@ -105,17 +110,24 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
+/// The method of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HttpMethod {
+    /// `GET`
     #[default]
     Get,
+    /// `POST`
     Post,
+    /// `PUT`
     Put,
+    /// `PATCH`
     Patch,
+    /// `DELETE`
     Delete,
 }
 
 impl HttpMethod {
+    /// The name in upper case, as HTTP spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -127,37 +139,41 @@ impl HttpMethod {
     }
 }
 
-/// One reply, complete. That none came is never shown to a module.
+/// One complete reply. A module never sees a request that failed without one.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HttpReply {
+    /// The HTTP status.
     pub status: u16,
     /// Names in lower case.
     pub headers: Pairs,
+    /// The body, byte for byte.
     pub body: Vec<u8>,
 }
 
 impl HttpReply {
+    /// A reply without headers, for tests.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
+    /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The first header of this name, in any case.
+    /// The first header of this name; case does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         find_header(&self.headers, name)
     }
 
-    /// The body as JSON; numbers keep the text they were written in.
+    /// The body as JSON. Numbers keep the text they were sent in.
     ///
     /// # Errors
-    /// `UnreadableAnswer` when it is not JSON. The body itself is not quoted: it may hold secrets.
+    /// `UnreadableAnswer` if it is not JSON. The message does not quote the body, which may contain secrets.
     pub fn json(&self) -> Result<Value, ProviderFailure> {
         serde_json::from_slice(&self.body).map_err(|error| {
             ProviderFailure::unreadable(format!(
-                "the answer (HTTP {}, {} bytes) is not JSON at line {} column {}",
+                "the reply (HTTP {}, {} bytes) is not JSON at line {} column {}",
                 self.status,
                 self.body.len(),
                 error.line(),
@@ -169,14 +185,13 @@ impl HttpReply {
     /// The body as text.
     ///
     /// # Errors
-    /// `UnreadableAnswer` when it is not UTF-8.
+    /// `UnreadableAnswer` if it is not UTF-8.
     pub fn text(&self) -> Result<&str, ProviderFailure> {
-        std::str::from_utf8(&self.body).map_err(|_| ProviderFailure::unreadable("the answer is not UTF-8 text"))
+        std::str::from_utf8(&self.body).map_err(|_| ProviderFailure::unreadable("the reply is not UTF-8 text"))
     }
 
-    /// What an unsuccessful status means by itself, for providers that say no more: 402 is a
-    /// decline, 404 unknown, other 4xx a refused request, 408, 409, 425, 429 and 5xx may be repeated with
-    /// the same key, and anything else is unreadable.
+    /// The failure that an unsuccessful status means by itself: 402 is `Declined`; 404 is `NotFound`; 408, 409,
+    /// 425, 429 and 5xx are `Temporary`; other 4xx are `RefusedRequest`; anything else is `UnreadableAnswer`.
     pub fn failure(&self, code: impl Into<String>, message: impl Into<String>) -> ProviderFailure {
         let kind = match self.status {
             402 => FailureKind::Declined,
@@ -191,15 +206,15 @@ impl HttpReply {
         }
     }
 
-    /// As [`HttpReply::failure`], for a provider that names its codes: `http_<status>` stands where
-    /// it named none or something too long for one. A creation cannot be "not found": there the 404
-    /// is about the address or a parameter, and the request was refused.
+    /// As [`HttpReply::failure`], with the provider's own error code, or `http_<status>` if there is none or it
+    /// is longer than 64 bytes. A creation cannot be "not found": its 404 is about the URL or a parameter, so
+    /// the failure is `RefusedRequest`.
     ///
-    /// `words` may quote what was sent, and need not be cut: the guard takes secrets out first and
-    /// cuts then, because half a secret left by a cut is found by no later mask.
-    pub fn failure_for(&self, target: CallTarget, code: Option<&str>, words: impl Into<String>) -> ProviderFailure {
+    /// `message` may quote the request and need not be cut: the guard masks secrets and cuts afterwards,
+    /// because a mask cannot find half of a secret.
+    pub fn failure_for(&self, target: CallTarget, code: Option<&str>, message: impl Into<String>) -> ProviderFailure {
         let code = code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES_MAX);
-        let failure = self.failure(code.map_or_else(|| format!("http_{}", self.status), str::to_owned), words);
+        let failure = self.failure(code.map_or_else(|| format!("http_{}", self.status), str::to_owned), message);
         match (failure.kind, target) {
             (FailureKind::NotFound, CallTarget::Creation) => failure.with_kind(FailureKind::RefusedRequest),
             (_, CallTarget::Creation | CallTarget::Payment) => failure,
@@ -207,14 +222,16 @@ impl HttpReply {
     }
 }
 
-/// What was being asked when a reply came that is no success.
+/// What the failed call was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallTarget {
+    /// The creation of a payment.
     Creation,
-    /// A payment that exists: its status, its end, a refund of it.
+    /// An existing payment: its status, cancellation, capture or refund.
     Payment,
 }
 
+/// As for a request: names and sizes only.
 impl fmt::Debug for HttpReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpReply")
@@ -225,24 +242,26 @@ impl fmt::Debug for HttpReply {
     }
 }
 
-/// A form body, in the order given; keys may carry brackets, as in `metadata[order]`.
+/// A form body. Fields keep their order; keys may contain brackets, as in `metadata[order]`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Form {
     pairs: Pairs,
 }
 
 impl Form {
+    /// A form without fields.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// With one more field.
     #[must_use]
     pub fn field(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.pairs.push((key.into(), value.into()));
         self
     }
 
-    /// The field where there is a value and it is not empty.
+    /// With one more field, unless the value is absent or empty.
     #[must_use]
     pub fn optional(self, key: impl Into<String>, value: Option<&str>) -> Self {
         match value {
@@ -251,7 +270,7 @@ impl Form {
         }
     }
 
-    /// Reads a posted form or a query string.
+    /// Parses a posted form or a query string.
     pub fn read(body: &[u8]) -> Self {
         Self { pairs: form_urlencoded::parse(body).into_owned().collect() }
     }
@@ -261,10 +280,12 @@ impl Form {
         crate::types::pair(&self.pairs, key)
     }
 
+    /// All fields in order, decoded.
     pub fn pairs(&self) -> &[(String, String)] {
         &self.pairs
     }
 
+    /// The form, URL-encoded.
     pub fn encode(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.pairs).finish()
     }

@@ -1,25 +1,25 @@
-//! Reading a provider's JSON without panics: by JSON pointer, absent and null being the same.
+//! Reads a provider's JSON by JSON pointer, without panics. Null is the same as absent.
 
 use serde_json::Value;
 
 use crate::money::json_text;
 use crate::types::ProviderFailure;
 
-/// Readers for a [`Value`]; a pointer is written as in RFC 6901: `/data/object/id`.
+/// Readers for a [`Value`]. Pointers follow RFC 6901, such as `/data/object/id`.
 pub trait JsonRead {
-    /// The value there, or null.
+    /// The value at `pointer`, or null.
     fn at(&self, pointer: &str) -> &Value;
 
-    /// The text there. Nothing for an empty text or another type.
+    /// The string at `pointer`; `None` if it is empty or of another type.
     fn text_at(&self, pointer: &str) -> Option<&str>;
 
-    /// The text there, or the text of the number there as it was sent.
+    /// The string at `pointer`, or the number there as it was sent; `None` if it is empty or of another type.
     fn scalar_at(&self, pointer: &str) -> Option<String>;
 
-    /// The text there.
+    /// The string at `pointer`.
     ///
     /// # Errors
-    /// `UnreadableAnswer` naming the pointer.
+    /// `UnreadableAnswer` with the pointer, if it is absent, empty or of another type.
     fn required_text_at(&self, pointer: &str) -> Result<&str, ProviderFailure>;
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_absent_null_or_of_another_type_is_nothing() {
+    fn absent_null_and_mistyped_values_read_as_none() {
         let body = json!({"a": {"text": "x", "empty": "", "null": null, "list": [7]}});
         assert_eq!(body.text_at("/a/text"), Some("x"));
         assert_eq!(body.scalar_at("/a/list/0").as_deref(), Some("7"));
@@ -57,7 +57,7 @@ mod tests {
             assert_eq!(body.scalar_at(pointer), None, "{pointer}");
         }
         assert_eq!(body.at("/nowhere"), &Value::Null);
-        let error = body.required_text_at("/a/list").expect_err("a list is no text");
+        let error = body.required_text_at("/a/list").expect_err("a list is not a string");
         assert_eq!(error.message, "no text at /a/list");
     }
 }

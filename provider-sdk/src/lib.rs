@@ -1,22 +1,22 @@
 //! Write a payment provider for the cashier: one trait, one macro.
 //!
-//! A provider says what to send and reads what came back. It opens no socket, reads no clock and keeps
-//! nothing: the cashier owns the network, the time, the money and the disk.
+//! A provider module builds requests and reads replies. It opens no socket, reads no clock and stores nothing:
+//! the cashier owns the network, the time, the money and the storage.
 //!
-//! # How a call goes
+//! # How a call works
 //!
-//! The cashier calls again with all replies so far, until the provider is done:
+//! The cashier calls again with all replies so far, until the exchange ends:
 //!
 //! ```text
 //! create_payment(order, [])       -> Send(POST /payments)       the cashier sends it
-//! create_payment(order, [reply])  -> Done(redirect the customer there)
+//! create_payment(order, [reply])  -> Done(redirect to the payment page)
 //! ```
 //!
-//! One request is two arms of a `match`, a token first is three. An outcome is [`Step::Done`], a no is
-//! [`Step::Failed`] with how much is known after it ([`FailureKind`]), and what a provider does not
-//! offer is [`Step::Unsupported`] without a word from its author.
+//! One request takes two arms of a `match`; a token request before it makes three. A result is [`Step::Done`],
+//! a failure is [`Step::Failed`] with what is known about the money ([`FailureKind`]), and a call that a provider
+//! does not implement returns [`Step::Unsupported`] by default.
 //!
-//! # A whole provider
+//! # A complete provider
 //!
 //! In a crate of type `["cdylib", "rlib"]` this builds to a library that the cashier loads:
 //!
@@ -28,10 +28,10 @@
 //!
 //! const API_BASE: &str = "https://api.acme.example";
 //!
-//! /// Minor units of this provider: two decimals, none for yen.
+//! /// Minor units of this provider: two decimals, none for JPY.
 //! const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 //!
-//! /// `acme-signature: t=<unix time>,v1=<hex>`; two v1 while a secret is replaced.
+//! /// `acme-signature: t=<unix time>,v1=<hex>`; two v1 while a secret is being replaced.
 //! const SIGNATURE: TimestampedHeader = TimestampedHeader { name: "Acme-Signature", signatures_max: 2 };
 //!
 //! pub struct Acme {
@@ -60,7 +60,7 @@
 //!         }
 //!     }
 //!
-//!     // What a person can get wrong in the form is refused here, before a customer meets it.
+//!     // Errors in the settings form are refused here, before any customer is affected.
 //!     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
 //!         Ok(Self {
 //!             api: config.settings.endpoint("api_base", API_BASE)?,
@@ -81,7 +81,7 @@
 //!
 //!     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
 //!         match SIGNATURE.verify(&self.webhook_keys, notice) {
-//!             // A genuine notice that cannot be read is a failure, which the cashier keeps; never silence.
+//!             // A verified webhook that cannot be parsed is a failure, which the cashier stores for review.
 //!             Ok(proof) => notice.json(&proof).and_then(|event| read_event(&event)).into(),
 //!             Err(unverified) => Step::Done(unverified.into()),
 //!         }
@@ -137,8 +137,8 @@
 //! }
 //!
 //! fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-//!     let word = payment.text_at("/status").unwrap_or_default();
-//!     let status = match word {
+//!     let raw_status = payment.text_at("/status").unwrap_or_default();
+//!     let status = match raw_status {
 //!         "open" => NormalizedStatus::Pending,
 //!         "paid" => NormalizedStatus::Confirmed,
 //!         "declined" => NormalizedStatus::Failed,
@@ -151,7 +151,7 @@
 //!         reference: payment.text_at("/order").map(str::to_owned),
 //!         payment_id: Some(id.into()),
 //!         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
-//!         ..StatusUpdate::new(status, word).with_ref("payment", id)
+//!         ..StatusUpdate::new(status, raw_status).with_ref("payment", id)
 //!     })
 //! }
 //!
@@ -165,10 +165,10 @@
 //! }
 //!
 //! export_provider!(Acme);
-//! # // What the page above shows is what happens.
+//! # // The example above works as written.
 //! # fn main() {
 //! #     let config = ProviderConfig { secret_key: "sk_1".into(), ..ProviderConfig::default() };
-//! #     let acme = host::ModuleV1::of::<Acme>().configure(&config).expect("a sound configuration");
+//! #     let acme = host::ModuleV1::of::<Acme>().configure(&config).expect("a valid config");
 //! #     let order = PaymentOrder {
 //! #         reference: "K7Q2".into(), amount: Amount::new(2_500, 2, "USD"), idempotency_key: "k1".into(),
 //! #         ..PaymentOrder::default()
@@ -187,21 +187,22 @@
 //! # }
 //! ```
 //!
-//! # What the kit does for every provider
+//! # What the SDK does for every provider
 //!
-//! - Signatures are proven, never believed: [`signature`] has HMAC and plain hashes, several keys at once, times in both
-//!   directions, and headers of the form `t=…,v1=…`. Its answer is a proof that [`WebhookNotice::json`] asks for, or a verdict.
-//! - Amounts are integers with the provider's own exponents: [`Exponents`], [`Amount`]. A float cannot come in.
-//! - JSON is read by pointer, absent and null being the same: [`JsonRead`]. Numbers keep the text they were sent in.
-//! - A panic becomes an answer, and secrets are taken out of every text that people read before it is cut to its place.
+//! - [`signature`] verifies webhooks: HMAC and plain hashes, several keys at once, timestamps in both directions, and
+//!   headers of the form `t=…,v1=…`. It returns a proof, which [`WebhookNotice::json`] requires, or a verdict.
+//! - Amounts are integers with the provider's own exponents: [`Exponents`], [`Amount`]. There are no floats.
+//! - [`JsonRead`] reads JSON by pointer and treats null as absent. Numbers keep the text they were sent in.
+//! - The guard turns a panic into a failure, masks secrets in every text for people, and then cuts the text.
 //!
-//! # Before it ships
+//! # Before you release it
 //!
-//! `cashier-provider-testing` asks the questions every provider must answer well, with one line in `tests/conformance.rs`:
-//! forged, old, edited and unsigned notices, unreadable replies, planted secrets, hostile bytes. A folder of JSON cases
-//! holds what each of the provider's bodies means.
+//! `cashier-provider-testing` runs the conformance tests that every provider must pass, with one line in
+//! `tests/conformance.rs`: forged, old, modified and unsigned webhooks, unreadable replies, secret leaks, random
+//! bytes. A folder of JSON cases states what each of the provider's bodies means.
+#![warn(missing_docs)]
 
-mod border;
+mod boundary;
 pub mod export;
 mod guard;
 pub mod host;
@@ -217,11 +218,11 @@ pub use http::{CallTarget, Form, HttpMethod, HttpReply, HttpRequest};
 pub use json::JsonRead;
 pub use money::{Amount, Exponents, MoneyError};
 pub use provider::{CachePolicy, PaymentProvider, Step};
-/// The JSON crate of the contract: its numbers keep the text they were written in.
+/// The JSON crate of the contract, with numbers that keep the text they were sent in.
 pub use serde_json;
 pub use types::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, Endpoint, FailureKind, NextAction,
     NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
-    ProviderRef, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate,
+    ProviderRef, ProviderSettings, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, StatusUpdate,
     WebhookNotice, WebhookVerdict,
 };

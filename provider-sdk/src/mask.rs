@@ -1,25 +1,25 @@
-//! Takes the secrets of a configuration out of texts that people read, then cuts the texts to their
-//! place: a provider's error message may quote the key it refused, and a proxy answers with pages.
+//! Masks a config's secrets in texts for people, then cuts the texts: a provider's error message may quote the
+//! key it refused, and a proxy may answer with a whole page. Requests are not masked.
 
 use crate::types::{
     ConfigError, PaymentCreated, ProviderConfig, ProviderFailure, Secret, StatusUpdate, WebhookVerdict,
 };
 use crate::{Descriptor, Step};
 
-/// Shortest secret that is looked for: a shorter one occurs by chance inside words.
+/// Shortest secret that is masked: a shorter one occurs by chance in ordinary text.
 const SECRET_CHARS_MIN: usize = 8;
 
-/// Longest sentence of a failure: providers write one or two lines.
+/// Longest message of a failure: providers write one or two lines.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// Longest reason of an update: a manager reads it in a table cell.
+/// Longest reason of an update: the manager's table displays it in a cell.
 const REASON_CHARS_MAX: usize = 200;
 
-/// The secrets of one configuration, the longest first.
+/// The secrets of one config, the longest first, so that a secret inside another leaves no remainder.
 pub(crate) struct Mask(Vec<Secret>);
 
 impl Mask {
-    /// The secret columns, and the settings that `descriptor` marks as secret.
+    /// The secret fields, and the settings that `descriptor` marks as secret.
     pub(crate) fn of(config: &ProviderConfig, descriptor: &Descriptor) -> Self {
         let settings = descriptor
             .settings
@@ -58,7 +58,7 @@ impl Mask {
         }
     }
 
-    /// First masked, then cut: half a secret left by a cut is found by no mask.
+    /// Masks before it cuts: a mask cannot find half of a secret.
     fn hide_and_cut(&self, text: &mut String, chars_max: usize) {
         self.hide(text);
         if let Some((end, _)) = text.char_indices().nth(chars_max) {
@@ -75,7 +75,7 @@ impl Mask {
     }
 }
 
-/// An answer with texts that managers and logs are shown.
+/// A result with texts for managers and logs.
 pub(crate) trait Masked {
     fn mask(&mut self, mask: &Mask);
 }
@@ -126,24 +126,24 @@ mod tests {
     }
 
     #[test]
-    fn wherever_the_cut_falls_no_half_of_a_secret_is_left() {
-        for place in 0..=MESSAGE_CHARS_MAX {
-            let words = format!("{}{SECRET} and more{}", "ü".repeat(place), "x".repeat(MESSAGE_CHARS_MAX));
-            let mut failure = ProviderFailure::new(FailureKind::Temporary, SECRET, words.clone());
+    fn a_cut_at_any_position_leaves_no_part_of_a_secret() {
+        for position in 0..=MESSAGE_CHARS_MAX {
+            let text = format!("{}{SECRET} and more{}", "ü".repeat(position), "x".repeat(MESSAGE_CHARS_MAX));
+            let mut failure = ProviderFailure::new(FailureKind::Temporary, SECRET, text.clone());
             failure.mask(&mask());
             assert_eq!(failure.code, "***");
             assert!(!failure.message.contains("sk_"), "{}", failure.message);
             assert_eq!(failure.message.chars().count(), MESSAGE_CHARS_MAX);
 
-            let mut update = StatusUpdate { reason: Some(words), ..StatusUpdate::default() };
+            let mut update = StatusUpdate { reason: Some(text), ..StatusUpdate::default() };
             update.mask(&mask());
-            let reason = update.reason.expect("a reason stays one");
+            let reason = update.reason.expect("the reason is still set");
             assert!(!reason.contains("sk_") && reason.chars().count() == REASON_CHARS_MAX, "{reason}");
         }
     }
 
     #[test]
-    fn what_is_short_and_holds_no_secret_stays_as_it_is() {
+    fn a_short_text_without_secrets_is_unchanged() {
         let mut failure = ProviderFailure::declined("card_declined", "ünïcödé");
         failure.mask(&mask());
         assert_eq!((failure.code.as_str(), failure.message.as_str()), ("card_declined", "ünïcödé"));

@@ -1,5 +1,5 @@
-//! Amounts as providers write them: integer minor units with the provider's own exponent, decimal
-//! text, or a JSON number. Every conversion is exact; there is no float and no rounding.
+//! Amounts as providers write them: integer minor units with the provider's own exponent, decimal text or a JSON
+//! number. Every conversion is exact: no floats, no rounding. `tests/vectors/money.txt` is the specification.
 
 use std::error::Error;
 use std::fmt;
@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::types::ProviderFailure;
 
-/// Most decimals an amount may have: 10^18 is the largest power of ten in an `i64`.
+/// Largest exponent: 10^18 is the largest power of ten in an `i64`.
 pub const EXPONENT_MAX: u8 = 18;
 
-/// Longest number worth reading: 19 digits, a sign, a point, 18 decimals and an exponent fit.
+/// Longest number that is parsed: 19 digits, a sign, a point, 18 decimals and an exponent fit.
 const NUMBER_CHARS_MAX: usize = 64;
 
-/// Money in one currency. The exponent is the provider's, not ISO's, and travels with the amount.
+/// An amount of one currency. The exponent is the provider's, not ISO's, and is part of the amount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amount {
-    /// In units of 10^-exponent. 25000 with exponent 2 is 250.00.
+    /// In units of 10^-exponent: 25000 with exponent 2 is 250.00.
     pub minor: i64,
     /// 0..=18.
     pub exponent: u8,
@@ -26,20 +26,20 @@ pub struct Amount {
 }
 
 impl Amount {
+    /// `minor` units of 10^-`exponent`.
     pub fn new(minor: i64, exponent: u8, currency: impl Into<String>) -> Self {
         Self { minor, exponent, currency: currency.into() }
     }
 
-    /// Reads decimal text such as `250`, `250.00`, `-0.05` or `1e-7`. Zeros at the end do not
-    /// count against the exponent.
+    /// Parses a decimal such as `250`, `250.00`, `-0.05` or `1e-7`. Trailing zeros beyond the exponent are allowed.
     ///
     /// # Errors
-    /// The text is no number, has more decimals than `exponent`, or is too large.
+    /// The text is not a number, has more decimals than `exponent`, or is too large.
     pub fn from_decimal(text: &str, exponent: u8, currency: impl Into<String>) -> Result<Self, MoneyError> {
         Ok(Self::new(minor_of(text, exponent)?, exponent, currency))
     }
 
-    /// Reads a JSON number, or a text that holds one, as a decimal amount.
+    /// Parses a JSON number, or a string with a number, as a decimal amount.
     ///
     /// # Errors
     /// As [`Amount::from_decimal`].
@@ -48,10 +48,10 @@ impl Amount {
         Self::from_decimal(&text, exponent, currency)
     }
 
-    /// Reads a JSON number, or a text that holds one, as minor units: `25000` or `25000.0`.
+    /// Parses a JSON number, or a string with a number, as minor units: `25000` or `25000.0`.
     ///
     /// # Errors
-    /// As [`Amount::from_decimal`] with no decimals.
+    /// As [`Amount::from_decimal`] with exponent 0.
     pub fn from_json_minor(value: &Value, exponent: u8, currency: impl Into<String>) -> Result<Self, MoneyError> {
         let text = json_text(value).ok_or(MoneyError::NotANumber)?;
         Ok(Self::new(minor_of(&text, 0)?, exponent, currency))
@@ -70,10 +70,10 @@ impl Amount {
         format!("{sign}{whole}.{fraction}")
     }
 
-    /// The same money in units of 10^-`exponent`.
+    /// The same amount in units of 10^-`exponent`.
     ///
     /// # Errors
-    /// It cannot be written exactly with so few decimals, or is too large.
+    /// It needs more decimals than that, or is too large.
     pub fn rescaled(&self, exponent: u8) -> Result<Self, MoneyError> {
         let minor = scaled(i128::from(self.minor), i64::from(exponent).saturating_sub(i64::from(self.exponent)))?;
         Ok(Self::new(minor, exponent, self.currency.clone()))
@@ -87,36 +87,36 @@ impl fmt::Display for Amount {
     }
 }
 
-/// A provider's own table of exponents: how many decimals its minor units have per currency.
+/// A provider's table of exponents: how many decimals its minor units have, per currency.
 #[derive(Clone, Copy, Debug)]
 pub struct Exponents {
-    usual: u8,
+    default: u8,
     exceptions: &'static [(&'static str, u8)],
 }
 
 impl Exponents {
-    /// `usual` for every currency that is not among `exceptions`, whose codes are upper case.
-    pub const fn new(usual: u8, exceptions: &'static [(&'static str, u8)]) -> Self {
-        Self { usual, exceptions }
+    /// `default` for every currency that is not in `exceptions`.
+    pub const fn new(default: u8, exceptions: &'static [(&'static str, u8)]) -> Self {
+        Self { default, exceptions }
     }
 
-    /// The exponent of a currency, in any case.
+    /// The exponent of a currency; case does not matter.
     pub fn of(&self, currency: &str) -> u8 {
         self.exceptions
             .iter()
             .find(|(code, _)| code.eq_ignore_ascii_case(currency))
-            .map_or(self.usual, |(_, exponent)| *exponent)
+            .map_or(self.default, |(_, exponent)| *exponent)
     }
 
     /// An ordered amount in this provider's units.
     ///
     /// # Errors
-    /// The provider cannot express it: name it as a refused request.
+    /// The provider cannot express it exactly: return `RefusedRequest`.
     pub fn express(&self, amount: &Amount) -> Result<Amount, MoneyError> {
         amount.rescaled(self.of(&amount.currency))
     }
 
-    /// Minor units as this provider writes them in JSON, with the currency in any case.
+    /// Parses minor units as this provider writes them in JSON; the currency is converted to upper case.
     ///
     /// # Errors
     /// As [`Amount::from_json_minor`].
@@ -124,7 +124,7 @@ impl Exponents {
         Amount::from_json_minor(value, self.of(currency), currency.to_ascii_uppercase())
     }
 
-    /// A decimal as this provider writes it in JSON, with the currency in any case.
+    /// Parses a decimal as this provider writes it in JSON; the currency is converted to upper case.
     ///
     /// # Errors
     /// As [`Amount::from_json_decimal`].
@@ -133,9 +133,9 @@ impl Exponents {
     }
 }
 
-/// The text of a JSON number as it was sent, or of a JSON string; nothing else has one. Digits and
-/// zeros are kept; only an exponent is respelled (`1E5` as `1e+5`), so a scheme that signs exponents
-/// as sent must read the raw body.
+/// The text of a JSON number as it was sent, or of a JSON string; `None` for other types. All digits and zeros
+/// remain, but an exponent is normalized (`1E5` to `1e+5`): a scheme that signs exponents as sent must use the
+/// raw body.
 pub fn json_text(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => Some(number.to_string()),
@@ -147,10 +147,11 @@ pub fn json_text(value: &Value) -> Option<String> {
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoneyError {
+    /// Not a JSON number.
     NotANumber,
     /// More decimals than the currency has.
     TooPrecise,
-    /// More minor units than fit an `i64`, or an exponent over 18.
+    /// More minor units than an `i64` holds, or an exponent above 18.
     TooLarge,
 }
 
@@ -166,14 +167,14 @@ impl fmt::Display for MoneyError {
 
 impl Error for MoneyError {}
 
-/// An amount in an answer that cannot be read leaves the outcome unknown.
+/// An unreadable amount in a reply leaves the outcome unknown.
 impl From<MoneyError> for ProviderFailure {
     fn from(error: MoneyError) -> Self {
         Self::unreadable(error.to_string())
     }
 }
 
-/// The minor units of a decimal number, written as JSON writes numbers; a leading zero is forgiven.
+/// The minor units of a decimal in JSON's number syntax; leading zeros are accepted too.
 fn minor_of(text: &str, exponent: u8) -> Result<i64, MoneyError> {
     if text.len() > NUMBER_CHARS_MAX {
         return Err(MoneyError::TooLarge);
@@ -187,7 +188,7 @@ fn minor_of(text: &str, exponent: u8) -> Result<i64, MoneyError> {
         None => (false, mantissa),
     };
     let (whole, fraction) = match unsigned.split_once('.') {
-        // JSON wants decimals behind a point.
+        // JSON requires decimals after a point.
         Some((_, "")) => return Err(MoneyError::NotANumber),
         Some(parts) => parts,
         None => (unsigned, ""),
@@ -217,7 +218,7 @@ fn power_of(text: &str) -> Result<i64, MoneyError> {
     if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
         return Err(MoneyError::NotANumber);
     }
-    // Longer than an i64 holds is as good as the longest: it fails at the scaling.
+    // A power beyond an i64 counts as the largest one: scaling rejects it.
     let size: i64 = digits.parse().unwrap_or(i64::MAX);
     Ok(if text.starts_with('-') { size.saturating_neg() } else { size })
 }
@@ -227,7 +228,7 @@ fn scaled(mut digits: i128, shift: i64) -> Result<i64, MoneyError> {
     if digits == 0 {
         return Ok(0);
     }
-    // An i128 has 39 digits: past that every shift overflows or cuts digits off.
+    // An i128 has 39 digits: every longer shift overflows or cuts digits off.
     for _ in 0..shift.unsigned_abs().min(40) {
         digits = if shift > 0 {
             digits.checked_mul(10).ok_or(MoneyError::TooLarge)?
@@ -246,53 +247,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn decimal_text_is_read_exactly() {
-        use MoneyError::{NotANumber, TooLarge, TooPrecise};
-        let cases = [
-            ("250", 2, Ok(25_000)),
-            ("250.00", 2, Ok(25_000)),
-            ("250.0000", 2, Ok(25_000)),
-            ("0.05", 2, Ok(5)),
-            ("-0.05", 2, Ok(-5)),
-            ("007.5", 1, Ok(75)),
-            ("100.0", 0, Ok(100)),
-            ("100.5", 0, Err(TooPrecise)),
-            ("0.001", 2, Err(TooPrecise)),
-            ("1e-7", 8, Ok(10)),
-            ("1E-7", 6, Err(TooPrecise)),
-            ("2.5e2", 2, Ok(25_000)),
-            ("2.5E+2", 2, Ok(25_000)),
-            ("0e999999999999999999999", 2, Ok(0)),
-            ("1e999999999999999999999", 2, Err(TooLarge)),
-            ("1e-999999999999999999999", 2, Err(TooPrecise)),
-            ("9223372036854775807", 0, Ok(i64::MAX)),
-            ("-9223372036854775808", 0, Ok(i64::MIN)),
-            ("9223372036854775808", 0, Err(TooLarge)),
-            ("92233720368547758.08", 2, Err(TooLarge)),
-            ("1", 19, Err(TooLarge)),
-            ("", 2, Err(NotANumber)),
-            ("-", 2, Err(NotANumber)),
-            (".5", 2, Err(NotANumber)),
-            ("5.", 2, Err(NotANumber)),
-            ("1,5", 2, Err(NotANumber)),
-            ("+1", 2, Err(NotANumber)),
-            (" 1", 2, Err(NotANumber)),
-            ("1e", 2, Err(NotANumber)),
-            ("1e5.0", 2, Err(NotANumber)),
-            ("--1", 2, Err(NotANumber)),
-            ("١", 2, Err(NotANumber)),
-            ("NaN", 2, Err(NotANumber)),
-        ];
-        for (text, exponent, expected) in cases {
-            let read = Amount::from_decimal(text, exponent, "USD").map(|amount| amount.minor);
-            assert_eq!(read, expected, "{text} with {exponent} decimals");
-        }
-    }
-
-    #[test]
     fn json_numbers_keep_the_text_they_were_sent_in() {
         let body: Value = serde_json::from_str(r#"[1.000000, 1e-7, 25000, "0.10", 1E5, true]"#).expect("json");
-        let texts: Vec<_> = body.as_array().expect("list").iter().map(json_text).collect();
+        let texts: Vec<_> = body.as_array().expect("an array").iter().map(json_text).collect();
         assert_eq!(texts[0].as_deref(), Some("1.000000"));
         assert_eq!(texts[1].as_deref(), Some("1e-7"));
         assert_eq!(texts[2].as_deref(), Some("25000"));
@@ -314,18 +271,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_back_is_the_same(minor: i64, exponent in 0..=EXPONENT_MAX) {
+        fn a_written_amount_parses_to_itself(minor: i64, exponent in 0..=EXPONENT_MAX) {
             let amount = Amount::new(minor, exponent, "XXX");
             prop_assert_eq!(Amount::from_decimal(&amount.decimal(), exponent, "XXX"), Ok(amount));
         }
 
         #[test]
-        fn no_text_panics(text in ".{0,70}", exponent: u8) {
+        fn no_text_makes_the_parser_panic(text in ".{0,70}", exponent: u8) {
             let _ = Amount::from_decimal(&text, exponent, "XXX");
         }
 
         #[test]
-        fn decimal_never_panics_whatever_the_exponent(minor: i64, exponent: u8, to: u8) {
+        fn rescaling_there_and_back_is_the_same_amount(minor: i64, exponent: u8, to: u8) {
             let amount = Amount::new(minor, exponent, "XXX");
             prop_assert!(!amount.decimal().is_empty());
             if let Ok(rescaled) = amount.rescaled(to) {

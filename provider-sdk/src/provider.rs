@@ -1,5 +1,5 @@
-//! The trait a provider's author implements, and the step it answers with.
-//! Not the border: what crosses into the host is made from this trait by `export_provider!`.
+//! The trait that a provider module implements, and the step that each of its calls returns.
+//! It is not the ABI: `export_provider!` builds the exported functions from this trait.
 
 use crate::http::{HttpReply, HttpRequest};
 use crate::types::{
@@ -7,84 +7,84 @@ use crate::types::{
     StatusUpdate, WebhookNotice, WebhookVerdict,
 };
 
-/// One payment provider, configured with one row of credentials.
+/// One payment provider with one config.
 ///
-/// A provider is a pure function of what it is shown: it opens no socket, reads no clock, draws no
-/// random number and keeps no statics. Where it needs the network it answers [`Step::Send`]; the
-/// host sends, and calls again with all replies so far. The time and a nonce come with the order
-/// and stay the same for the whole exchange.
+/// Every call is a pure function of its arguments: a provider opens no socket, reads no clock, draws no random
+/// number and has no mutable statics. If it needs the network it returns [`Step::Send`]; the host sends the
+/// request and calls again with all replies so far. The time and a nonce are in the arguments and stay the
+/// same for the whole exchange.
 ///
-/// Everything that is not implemented is unsupported, never "fine".
+/// A call that is not implemented returns [`Step::Unsupported`], never success.
 pub trait PaymentProvider: Sized + Send + Sync + 'static {
-    /// What this module says of itself. Called before any configuration exists.
+    /// Describes this module. Called before any config exists.
     fn descriptor() -> Descriptor;
 
-    /// Checks one configuration and becomes a live instance. Nothing is sent from here.
+    /// Validates one config and returns an instance. It cannot send requests.
     ///
     /// # Errors
-    /// The first setting that cannot work, named, in words for the person who fills the form.
+    /// The first setting that cannot work, with a message for the person who fills in the form.
     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError>;
 
-    /// Begins one payment. The order's `idempotency_key` must travel with every request that moves
-    /// money: the host may repeat the exchange, byte for byte, when an answer was lost.
+    /// Creates one payment. Send the order's `idempotency_key` with every request that moves money: the host
+    /// may repeat the exchange, byte for byte, if a reply was lost.
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated>;
 
-    /// Judges one incoming notice and reads what it says. May send only requests that are safe to
-    /// repeat; a notice that needs a money-moving call says so with `StatusUpdate::advance`.
+    /// Verifies one webhook and maps it to updates. It may send only requests that are safe to repeat; if the
+    /// webhook requires a call that moves money, set `StatusUpdate::advance`.
     fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict>;
 
-    /// Makes the money-moving call that an update asked for with `advance`, such as a capture.
+    /// Makes the call that moves money after an update with `advance`, such as a capture.
     fn advance_payment(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
         Step::Unsupported
     }
 
-    /// Asks the provider what became of a payment. Only requests that are safe to repeat.
+    /// Queries the status of a payment. It may send only requests that are safe to repeat.
     fn query_status(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
         Step::Unsupported
     }
 
-    /// Asks the provider to close a payment that nobody has paid.
+    /// Cancels an unpaid payment at the provider.
     fn cancel_payment(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
         Step::Unsupported
     }
 
-    /// Gives money back. `Refunded` means done, `Pending` means accepted and the result comes as a
-    /// notice, a failure of kind `Declined` means refused for good.
+    /// Refunds a payment. `Refunded` means done, `Pending` means accepted and a webhook will report the
+    /// result, a failure of kind `Declined` means finally refused.
     fn refund_payment(&self, _refund: &RefundOrder, _replies: &[HttpReply]) -> Step<StatusUpdate> {
         Step::Unsupported
     }
 }
 
-/// What a provider wants next.
+/// What a call returns: one more request to send, or the end of the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<T> {
-    /// Send this and call again with its reply appended to the replies so far.
+    /// Send a request and call again with its reply appended to the replies so far.
     Send {
+        /// The request.
         request: HttpRequest,
-        /// Set where the reply may be shown again in later exchanges, such as an access token.
+        /// Set if the reply may be reused in later exchanges, such as an access token.
         cache: Option<CachePolicy>,
     },
-    /// The exchange is over and this is what it gave.
+    /// The exchange ended with this result.
     Done(T),
-    /// The exchange is over and failed; the kind says how much is known.
+    /// The exchange failed; the kind states what is known about the money.
     Failed(ProviderFailure),
-    /// This provider has no such call, or none for this payment: nothing is known to ask by.
+    /// This provider has no such call, or no id is known by which to make it for this payment.
     Unsupported,
 }
 
 impl<T> Step<T> {
-    /// Sends `request`; its reply belongs to this exchange alone.
+    /// Sends `request`; its reply is used in this exchange only.
     pub fn send(request: HttpRequest) -> Self {
         Self::Send { request, cache: None }
     }
 
-    /// Sends `request` unless a reply kept under `name` is younger than `seconds`; that one is
-    /// shown instead.
+    /// Sends `request`, or reuses the cached reply `name` if it is younger than `ttl_seconds`.
     pub fn send_cached(request: HttpRequest, name: impl Into<String>, ttl_seconds: u32) -> Self {
         Self::Send { request, cache: Some(CachePolicy { name: name.into(), ttl_seconds }) }
     }
 
-    /// The same step with another result.
+    /// The same step, with `read` applied to a `Done` result.
     pub fn map<U>(self, read: impl FnOnce(T) -> U) -> Step<U> {
         match self {
             Self::Send { request, cache } => Step::Send { request, cache },
@@ -95,7 +95,7 @@ impl<T> Step<T> {
     }
 }
 
-/// Lets a reading function use `?` and be turned into a step at the end.
+/// A function that reads replies can use `?` and end with `.into()`.
 impl<T> From<Result<T, ProviderFailure>> for Step<T> {
     fn from(result: Result<T, ProviderFailure>) -> Self {
         match result {
@@ -105,12 +105,12 @@ impl<T> From<Result<T, ProviderFailure>> for Step<T> {
     }
 }
 
-/// A reply the host may show again in later exchanges of the same instance. A failure of kind
-/// `StaleReply` makes the host forget it and start the exchange once more.
+/// Lets the host reuse a successful reply in later exchanges of the same instance. A failure of kind
+/// `StaleReply` makes the host drop it and restart the exchange once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
-    /// Names the reply within one instance, such as `token`.
+    /// The cache key within one instance, such as `token`.
     pub name: String,
-    /// How long after its arrival the reply may be shown again.
+    /// How long after its arrival the reply may be reused, in seconds.
     pub ttl_seconds: u32,
 }

@@ -1,5 +1,5 @@
-//! Whether a notice was signed with one of our secrets. Comparisons take the same time whatever
-//! they find, an absent secret verifies nothing, and the answer is a proof or a verdict, not a boolean.
+//! Verifies that a webhook was signed with one of the config's secrets. Comparisons take constant time, an
+//! absent secret verifies nothing, and the result is a proof or a verdict, never a boolean.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,46 +8,42 @@ use sha2::{Sha256, Sha384, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::types::{Secret, WebhookVerdict};
+use crate::types::Secret;
 
 mod timestamped;
 
 pub use timestamped::{TimestampedHeader, single_header};
 
-/// How far a signed timestamp may lie from the time of receipt, in either direction: five minutes,
-/// the tolerance providers name themselves, and enough for clocks that drift.
+/// How far a signed timestamp may be from the time of receipt, in either direction: five minutes, the
+/// tolerance that providers document, and enough for clock drift.
 pub const TOLERANCE_SECONDS: u64 = 300;
 
-/// The hash functions of the schemes in use.
+/// The hash function of a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Digest {
+    /// SHA-256
     Sha256,
+    /// SHA-384
     Sha384,
+    /// SHA-512
     Sha512,
 }
 
-/// Proof that a notice carries a signature made with one of our secrets.
+/// Proof that a webhook was signed with one of the config's secrets.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "read the notice only once its signature is proven"]
+#[must_use = "parse the webhook only after its signature is proven"]
 pub struct SignatureProof(());
 
-/// Why there is no such proof.
+/// Why a webhook is not verified; converts into a [`WebhookVerdict`](crate::WebhookVerdict).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unverified {
+    /// It is not the provider's, with the reason.
     Rejected(String),
+    /// It cannot be verified, with the reason.
     Undetermined(String),
 }
 
-impl From<Unverified> for WebhookVerdict {
-    fn from(unverified: Unverified) -> Self {
-        match unverified {
-            Unverified::Rejected(reason) => Self::Rejected(reason),
-            Unverified::Undetermined(reason) => Self::Undetermined(reason),
-        }
-    }
-}
-
-/// Proves that one of the signatures is the HMAC of the message under one of the keys.
+/// Proves that one of the signatures is the HMAC of the message, its parts concatenated, under one of the keys.
 ///
 /// # Errors
 /// `Undetermined` without a key, `Rejected` without a matching signature.
@@ -60,8 +56,8 @@ pub fn verify_hmac(
     verify(keys, signatures, |key| hmac(digest, key, message))
 }
 
-/// Proves that one of the signatures is what `sign` makes with one of the keys; for schemes that
-/// are no HMAC, such as a hash over fields and a secret.
+/// Proves that one of the signatures is what `sign` returns for one of the keys; for schemes other than HMAC,
+/// such as a hash over fields and a secret.
 ///
 /// # Errors
 /// As [`verify_hmac`].
@@ -76,7 +72,7 @@ pub fn verify(
     if signatures.is_empty() {
         return Err(Unverified::Rejected("no readable signature".into()));
     }
-    // Every pair is compared: which key matched, or at which byte, must not show in the time.
+    // Compare every pair, so that the time does not depend on which key matched or at which byte.
     let mut found = Choice::from(0);
     for key in &keys.0 {
         let expected = sign(key);
@@ -91,10 +87,11 @@ pub fn verify(
     }
 }
 
-/// Checks that a signed time lies within [`TOLERANCE_SECONDS`] of the receipt, before or after.
+/// Checks that a signed time is within [`TOLERANCE_SECONDS`] of the receipt, before or after. Both are Unix
+/// seconds.
 ///
 /// # Errors
-/// `Rejected`: an old notice shown again, or a clock that is wrong.
+/// `Rejected`: an old webhook was replayed, or a clock is wrong.
 pub fn check_timestamp(signed_unix: i64, received_unix: i64) -> Result<(), Unverified> {
     if signed_unix.abs_diff(received_unix) <= TOLERANCE_SECONDS {
         return Ok(());
@@ -102,7 +99,7 @@ pub fn check_timestamp(signed_unix: i64, received_unix: i64) -> Result<(), Unver
     Err(Unverified::Rejected(format!("the signed time is more than {TOLERANCE_SECONDS} s away")))
 }
 
-/// Reads a signed time: seconds in plain digits.
+/// Parses a signed time: Unix seconds in plain digits.
 ///
 /// # Errors
 /// `Rejected` for anything else.
@@ -115,7 +112,7 @@ pub fn parse_timestamp(text: &str) -> Result<i64, Unverified> {
     Err(Unverified::Rejected("the signed time is not a number".into()))
 }
 
-/// The HMAC of the parts, one after another.
+/// The HMAC of the message, its parts concatenated.
 pub fn hmac(digest: Digest, key: &[u8], message: &[&[u8]]) -> Vec<u8> {
     match digest {
         Digest::Sha256 => mac::<Hmac<Sha256>>(key, message),
@@ -124,7 +121,7 @@ pub fn hmac(digest: Digest, key: &[u8], message: &[&[u8]]) -> Vec<u8> {
     }
 }
 
-/// The plain hash of the parts, one after another.
+/// The plain hash of the message, its parts concatenated.
 pub fn hash(digest: Digest, message: &[&[u8]]) -> Vec<u8> {
     match digest {
         Digest::Sha256 => digested::<Sha256>(message),
@@ -143,12 +140,12 @@ pub fn to_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// The keys that verify: several, because a replaced secret still holds for a while. Empty and
-/// unreadable ones are left out; check their form in `configure`. Leaves memory when dropped.
+/// The keys that verify: several, because a replaced secret stays valid for a while. Empty and malformed
+/// secrets are left out; validate their form in `configure`. The memory is zeroed on drop.
 pub struct Keys(Vec<Zeroizing<Vec<u8>>>);
 
 impl Keys {
-    /// The secrets' own text is the key.
+    /// The bytes of the secret's text are the key.
     pub fn text(secrets: &[Secret]) -> Self {
         Self::read(secrets, |text| Some(text.as_bytes().to_vec()))
     }
@@ -168,23 +165,23 @@ impl Keys {
         Self(keys.filter(|key| !key.is_empty()).map(Zeroizing::new).collect())
     }
 
-    /// Whether there is nothing to verify with.
+    /// Whether there is no key, so that nothing can be verified.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// A signature as received. Its bytes are compared, so the case of its hex does not matter.
+/// A received signature. Its bytes are compared, so the case of its hex does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature(Vec<u8>);
 
 impl Signature {
-    /// Nothing where the text is not hex or is empty.
+    /// From hex; `None` if the text is empty or not hex.
     pub fn hex(text: &str) -> Option<Self> {
         hex::decode(text).ok().and_then(Self::bytes)
     }
 
-    /// Nothing where the text is not base64 or is empty.
+    /// From padded base64; `None` if the text is empty or not base64.
     pub fn base64(text: &str) -> Option<Self> {
         BASE64.decode(text).ok().and_then(Self::bytes)
     }
@@ -195,7 +192,7 @@ impl Signature {
 }
 
 fn mac<M: Mac + KeyInit>(key: &[u8], message: &[&[u8]]) -> Vec<u8> {
-    // HMAC takes keys of every length; the empty answer of the impossible arm matches no signature.
+    // HMAC takes keys of any length; the empty result of the unreachable arm matches no signature.
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
         return Vec::new();
     };
@@ -223,31 +220,31 @@ mod tests {
         texts.iter().map(|text| Secret::new(*text)).collect()
     }
 
-    /// Signed by implementations that are not ours: the tools of each scheme's owner.
+    /// The signatures were made by other implementations: the tools of each scheme's owner.
     #[test]
-    fn genuine_signatures_of_other_implementations_verify() {
+    fn signatures_of_other_implementations_verify() {
         // Text key, hex signature, over a timestamp and a body.
         let body = "{\n  \"id\": \"evt_test_1\",\n  \"object\": \"event\",\n  \"type\": \"checkout.session.completed\",\n  \"created\": 1795160000,\n  \"livemode\": false,\n  \"api_version\": \"2025-01-27.acacia\",\n  \"data\": {\n    \"object\": {\n      \"id\": \"cs_test_1\",\n      \"object\": \"checkout.session\",\n      \"amount_total\": 25000,\n      \"currency\": \"usd\",\n      \"payment_status\": \"paid\",\n      \"status\": \"complete\",\n      \"payment_intent\": \"pi_123\",\n      \"client_reference_id\": \"15\",\n      \"metadata\": {\n        \"transaction_id\": \"15\"\n      }\n    }\n  }\n}";
-        let genuine = verify_hmac(
+        let result = verify_hmac(
             Digest::Sha256,
             &Keys::text(&secrets(&["whsec_test_secret"])),
             &[b"1795160000.", body.as_bytes()],
             &[Signature::hex("0ed0520adbd99f213ce0914d947c7be8beb49ee6046416b7ca707762fde327e1").expect("hex")],
         );
-        assert_eq!(genuine, Ok(SignatureProof(())));
+        assert_eq!(result, Ok(SignatureProof(())));
 
         // Hex key, base64 signature.
-        let genuine = verify_hmac(
+        let result = verify_hmac(
             Digest::Sha256,
             &Keys::hex(&secrets(&["44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"])),
             &[b"7914073381342284::TestMerchant:TestPayment-1407325143704:1130:EUR:AUTHORISATION:true"],
             &[Signature::base64("coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0=").expect("base64")],
         );
-        assert_eq!(genuine, Ok(SignatureProof(())));
+        assert_eq!(result, Ok(SignatureProof(())));
 
         // A hash over fields and the secret.
         let fields = "Test-Integration-MerchantSandbox1590611635payment1test-1560610955";
-        let genuine = verify(
+        let result = verify(
             &Keys::text(&secrets(&["MerchantSecretKey"])),
             &[Signature::hex(
                 "6399dae5301bca803c83ec9cab006e8f347fc2935601906044798a108b686f3bcfa802385085b9df1897f9e1e2607845",
@@ -255,11 +252,11 @@ mod tests {
             .expect("hex")],
             |key| hash(Digest::Sha384, &[fields.as_bytes(), key]),
         );
-        assert_eq!(genuine, Ok(SignatureProof(())));
+        assert_eq!(result, Ok(SignatureProof(())));
     }
 
     #[test]
-    fn hmac_sha512_is_that_of_rfc_4231() {
+    fn hmac_sha512_matches_rfc_4231() {
         let mac = hmac(Digest::Sha512, b"Jefe", &[b"what do ya want ", b"for nothing?"]);
         assert_eq!(
             to_hex(&mac),
@@ -269,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn hmac_sha384_is_that_of_rfc_4231() {
+    fn hmac_sha384_matches_rfc_4231() {
         let mac = hmac(Digest::Sha384, b"Jefe", &[b"what do ya want for nothing?"]);
         assert_eq!(
             to_hex(&mac),
@@ -279,18 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_verifies_nothing() {
+    fn an_empty_secret_verifies_nothing() {
         let keys = Keys::text(&secrets(&["", ""]));
         // Signed with the empty secret itself.
         let signature = Signature(hmac(Digest::Sha256, b"", &[b"body"]));
-        let told = verify_hmac(Digest::Sha256, &keys, &[b"body"], &[signature]);
-        assert!(matches!(told, Err(Unverified::Undetermined(_))), "{told:?}");
+        let result = verify_hmac(Digest::Sha256, &keys, &[b"body"], &[signature]);
+        assert!(matches!(result, Err(Unverified::Undetermined(_))), "{result:?}");
         assert!(Keys::hex(&secrets(&["not hex"])).is_empty());
         assert!(Keys::base64(&secrets(&["whsec_"]), "whsec_").is_empty());
     }
 
     #[test]
-    fn any_of_several_secrets_and_signatures_is_enough() {
+    fn one_matching_pair_of_secret_and_signature_is_enough() {
         let keys = Keys::text(&secrets(&["new", "", "old"]));
         let by = |key: &[u8]| Signature(hmac(Digest::Sha256, key, &[b"body"]));
         let verify = |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, &[b"body"], signatures);
@@ -302,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_cut_short_does_not_match() {
+    fn a_truncated_signature_does_not_match() {
         let keys = Keys::text(&secrets(&["key"]));
         let whole = hmac(Digest::Sha256, b"key", &[b"body"]);
         for length in 0..whole.len() {
@@ -315,12 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_time_counts_in_both_directions() {
-        for away in [0, 1, 300, -1, -300] {
-            assert_eq!(check_timestamp(NOW + away, NOW), Ok(()), "{away}");
+    fn the_time_tolerance_applies_in_both_directions() {
+        for offset in [0, 1, 300, -1, -300] {
+            assert_eq!(check_timestamp(NOW + offset, NOW), Ok(()), "{offset}");
         }
-        for away in [301, -301, i64::MAX - NOW, i64::MIN + NOW] {
-            assert!(check_timestamp(NOW.saturating_add(away), NOW).is_err(), "{away}");
+        for offset in [301, -301, i64::MAX - NOW, i64::MIN + NOW] {
+            assert!(check_timestamp(NOW.saturating_add(offset), NOW).is_err(), "{offset}");
         }
         assert_eq!(parse_timestamp("1795160000"), Ok(NOW));
         for text in ["", "-1", "+1", "1.0", " 1", "99999999999999999999"] {

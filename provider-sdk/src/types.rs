@@ -1,5 +1,5 @@
-//! The words of the contract, in plain Rust: what a provider is given and what it answers.
-//! Nothing here crosses the border itself; `border` copies it into the frozen records.
+//! The plain Rust types of the provider contract: what a module receives and what it returns.
+//! None of them crosses the ABI boundary itself; `boundary` converts them to and from the frozen records.
 
 mod config;
 mod descriptor;
@@ -9,7 +9,7 @@ mod notice;
 mod order;
 mod update;
 
-pub use config::{ProviderConfig, Secret, Settings};
+pub use config::{ProviderConfig, ProviderSettings, Secret};
 pub use descriptor::{Capabilities, Descriptor, PaymentMode, SettingKind, SettingSpec};
 pub use endpoint::Endpoint;
 pub use failure::{ConfigError, FailureKind, ProviderFailure};
@@ -17,7 +17,8 @@ pub use notice::{Acknowledgement, WebhookNotice, WebhookVerdict};
 pub use order::{NextAction, PaymentCreated, PaymentOrder, PaymentRef, RefundOrder};
 pub use update::{Dispute, NormalizedStatus, ProviderRef, Refund, RefundReach, StatusUpdate};
 
-/// Pairs of name and value: headers, and the extension bag of a record.
+/// Name and value pairs: headers, and the extension `bag` of a record. A bag carries what later contract
+/// versions add; ignore the names you do not know.
 pub type Pairs = Vec<(String, String)>;
 
 /// The first value under `name`, compared exactly.

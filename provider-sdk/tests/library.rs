@@ -1,6 +1,6 @@
-//! A real library file: its plain symbols, its layout check, and the same answers as in-process.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
-#![expect(unsafe_code, reason = "a library's plain symbols are read as a host reads them")]
+//! Real library files: their plain symbols, the layout check, and the same results as in-process.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may panic")]
+#![expect(unsafe_code, reason = "the test reads a library's plain symbols as a host does")]
 
 mod echo;
 
@@ -14,24 +14,24 @@ use echo::{CANARY, Echo};
 use libloading::Library;
 
 #[test]
-fn the_root_symbol_has_the_name_that_the_border_library_looks_for() {
+fn the_root_symbol_has_the_name_that_abi_stable_searches_for() {
     assert_eq!(abi_stable::library::ROOT_MODULE_LOADER_NAME, "_1as_0lib_1header_0root_bmodule_bloader");
 }
 
 #[test]
-fn a_module_says_what_it_was_built_for_before_its_layout_is_trusted() {
+fn the_plain_symbols_state_contract_and_panic_strategy_and_version() {
     assert_eq!(plain_symbols("echo_module"), (1, 1, env!("CARGO_PKG_VERSION").to_owned()));
     assert_eq!(plain_symbols("later_module"), (2, 0, env!("CARGO_PKG_VERSION").to_owned()));
     assert_eq!(plain_symbols("foreign_module").0, 1);
 }
 
 #[test]
-fn a_library_answers_like_a_provider_of_this_program() {
+fn a_library_returns_the_same_as_a_linked_provider() {
     let module = ModuleV1::open(&library("echo_module")).expect("a module of contract 1");
     assert_eq!(module.descriptor(), Ok(Echo::descriptor()));
     let config = ProviderConfig::default();
-    let instance = module.configure(&config).expect("a valid configuration");
-    let plain = Echo::configure(&config).expect("a valid configuration");
+    let instance = module.configure(&config).expect("a valid config");
+    let plain = Echo::configure(&config).expect("a valid config");
     for method in ["redirect", "get", "declined"] {
         let order = PaymentOrder { method: method.into(), ..PaymentOrder::default() };
         assert_eq!(instance.create_payment(&order, &[]), plain.create_payment(&order, &[]));
@@ -39,9 +39,9 @@ fn a_library_answers_like_a_provider_of_this_program() {
 }
 
 #[test]
-fn a_panic_inside_a_library_is_an_answer() {
+fn a_panic_inside_a_library_is_a_failure() {
     let module = ModuleV1::open(&library("echo_module")).expect("a module of contract 1");
-    let instance = module.configure(&ProviderConfig::default()).expect("a valid configuration");
+    let instance = module.configure(&ProviderConfig::default()).expect("a valid config");
     let order = PaymentOrder { method: "panic".into(), ..PaymentOrder::default() };
     let step = instance.create_payment(&order, &[]);
     assert!(matches!(&step, Step::Failed(ProviderFailure { kind: FailureKind::Panicked, .. })), "{step:?}");
@@ -49,7 +49,7 @@ fn a_panic_inside_a_library_is_an_answer() {
 }
 
 #[test]
-fn what_is_no_module_of_this_contract_is_refused_in_few_words() {
+fn a_library_that_is_not_a_module_is_refused_with_a_short_reason() {
     let foreign = ModuleV1::open(&library("foreign_module")).err().expect("refused");
     assert_eq!(
         foreign.reason,
@@ -78,9 +78,9 @@ fn plain_symbols(name: &str) -> (u32, u8, String) {
     }
 }
 
-/// Where `cargo test` puts the examples: beside the folder of this test binary.
+/// The examples folder of `cargo test`, beside the folder of this test binary.
 fn library(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
+    let test = std::env::current_exe().expect("the path of this test");
     let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
     profile.join("examples").join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
 use cashier_host::app::Listeners;
-use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
+use cashier_host::http::session::{SessionKeys, issue_token};
 use cashier_host::settings::Settings;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -130,7 +130,7 @@ impl CashierProcess {
 
     pub fn token(&self, role: Role, id: u64) -> String {
         let settings = Settings::read(&self.folder.join("cashier.toml")).expect("settings");
-        let keys = SessionKeys::new(parse_keys(&settings.session_keys).expect("keys")).expect("keys");
+        let keys = SessionKeys::parse(&settings.session_keys).expect("keys");
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock that is set");
         let now = UnixTime(i64::try_from(now.as_secs()).expect("a time"));
         issue_token(&keys, role, id, None, 24 * 60 * 60, now).expect("a token")

@@ -9,7 +9,7 @@ use cashier_core::ids::{Login, TransactionId};
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
 use cashier_host::app::{CashierManager, Listeners, Machine};
-use cashier_host::http::session::{SessionKeys, issue_token, parse_keys};
+use cashier_host::http::session::{SessionKeys, issue_token};
 use cashier_host::ports::TradingServer;
 use cashier_host::settings::Settings;
 use cashier_host::trading::embedded::Embedded;
@@ -93,7 +93,7 @@ impl Deployment {
         write_files(folder.path(), &[sandbox.url(), stripe.url()]);
         let faulty_server = plan.faulty_trading.then(|| FaultyTradingServer::open(&folder.path().join("elsewhere")));
         let settings = settings(folder.path(), None, &plan.settings);
-        let keys = SessionKeys::new(parse_keys(&settings.session_keys).expect("keys")).expect("keys");
+        let keys = SessionKeys::parse(&settings.session_keys).expect("keys");
         import_roster(&settings.bases, &plan.roster, faulty_server.clone()).await;
         let running = open(settings, &clock, plan.seed, faulty_server.clone()).await;
         Self {

@@ -13,7 +13,7 @@ use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::time::UnixTime;
 use cashier_host::plugins::http_client::{EgressSettings, HttpClient};
 use cashier_host::plugins::plugins_toml::library_file_name;
-use cashier_host::plugins::{PluginSettings, Plugins, Report, World};
+use cashier_host::plugins::{LoadReport, PluginDependencies, PluginSettings, Plugins};
 use cashier_host::ports::{CatalogLine, Clock, Entropy, Gateway, Modules, Order, PaymentQuery, RawNotice};
 use cashier_host::system::SystemClock;
 use futures_util::future::BoxFuture;
@@ -64,7 +64,7 @@ pub struct PluginHost {
     pub plugins: Plugins,
     pub clock: Arc<ManualClock>,
     /// The reports of the first load.
-    pub reports: Vec<Report>,
+    pub reports: Vec<LoadReport>,
 }
 
 impl PluginHost {
@@ -84,9 +84,10 @@ impl PluginHost {
             public_url: "https://cashier.test".to_owned(),
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
-        let deployment = World { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
+        let dependencies =
+            PluginDependencies { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
         let written = std::fs::write(&settings.file, plugins_toml);
-        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, deployment));
+        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, dependencies));
         match opened {
             Ok((plugins, reports)) => Self { folder, plugins, clock, reports },
             Err(error) => unreachable!("{error}"),
@@ -94,7 +95,7 @@ impl PluginHost {
     }
 
     /// Replaces plugins.toml and reloads it.
-    pub fn reload(&self, plugins_toml: &str) -> Result<Vec<Report>, String> {
+    pub fn reload(&self, plugins_toml: &str) -> Result<Vec<LoadReport>, String> {
         std::fs::write(self.folder.path().join("plugins.toml"), plugins_toml).map_err(|error| error.to_string())?;
         self.plugins.reload()
     }

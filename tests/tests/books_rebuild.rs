@@ -48,7 +48,7 @@ fn snapshot(books: &Books) -> BooksSnapshot {
     BooksSnapshot {
         rows: rows.collect(),
         of_customers: [CUSTOMER, SECOND_CUSTOMER].map(|id| books.of_customer(CustomerId(id)).collect()).to_vec(),
-        known_events: EVENTS.map(|id| books.event_heard(ConfigId(1), id)).to_vec(),
+        known_events: EVENTS.map(|id| books.known_event(ConfigId(1), id)).to_vec(),
         pending: books.pending_events_before(UnixTime(i64::MAX)),
         activity: [0, 1, 2].map(|id| books.config_activity(ConfigId(id))).to_vec(),
         unsettled: books.unsettled(),

@@ -10,8 +10,8 @@ use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
-use cashier_host::plugins::Outcome;
-use cashier_host::ports::{Clock, Durable, Gateway, Modules, QueryAnswer, Verdict};
+use cashier_host::plugins::{LoadOutcome, LoadReport};
+use cashier_host::ports::{Clock, Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
 use cashier_provider_sdk as sdk;
 use cashier_provider_sdk::host::ModuleV1;
 use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, module_file, money, order, payment_query};
@@ -34,7 +34,10 @@ async fn two_modules_serve_at_once_and_the_catalog_describes_them() {
     let (echo, panics) = (host.line("echo"), host.line("panics"));
     assert!(echo.available && panics.available, "{echo:?}\n{panics:?}");
     assert_eq!((&*echo.code, &*echo.name, &*echo.payment_mode), ("echo", "Echo", "redirect"));
-    assert_eq!((&*echo.api_version, echo.generation, &*echo.isolation, &*echo.health), ("1", 1, "in-process", "ok"));
+    assert_eq!(
+        (&*echo.api_version, echo.generation, &*echo.isolation, echo.health),
+        ("1", 1, "in-process", ModuleHealth::Ok)
+    );
     assert_eq!((&*echo.path, echo.sha256.len()), (&*module_file("echo").to_string_lossy(), 64));
     assert_eq!((echo.brands, panics.brands), (Some(vec!["acme".into()]), None));
     assert_eq!(
@@ -97,7 +100,7 @@ fn a_file_that_is_no_module_is_refused_with_its_reason_and_the_host_starts() {
         (here("truncated"), "truncated", "it is truncated: its tables end at byte "),
         (here("missing"), "missing", "the file does not exist"),
         (here("folder"), "folder", "it is a folder, not a file"),
-        (built("contract_2"), "contract_2", "it was built for contract 2, this host speaks 1"),
+        (built("contract_2"), "contract_2", "it was built for contract 2, this host supports 1"),
         (built("aborts"), "aborts", "it was built with panic = \"abort\": a panic in it would end the cashier"),
         (built("changed_record"), "changed_record", "its records are not those of contract 1: "),
         (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
@@ -134,7 +137,7 @@ fn a_foreign_library_is_refused_as_no_module() {
         let host = PluginHost::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
         let stem = name.rsplit_once('.').unwrap().0;
         let reason = host.line(stem).failure_reason;
-        let expected = "it is a library but no provider module: it has no symbol cashier_provider_contract_version";
+        let expected = "it is a library but not a provider module: it has no symbol cashier_provider_contract_version";
         assert_eq!(&*reason, expected, "{name}");
     }
 }
@@ -155,7 +158,7 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_other_modules_are_una
     let other = host.gateway(&config(1, "echo")).await;
     let others_answer = async || {
         assert_eq!(create(&other).await, CreateEnding::Accepted(NextAction::Redirect));
-        assert_eq!(&*host.line("echo").health, "ok");
+        assert_eq!(host.line("echo").health, ModuleHealth::Ok);
     };
     panicked("configure", &host.plugins.validate(&panics_in("configure")).await.unwrap_err());
     others_answer().await;
@@ -197,7 +200,7 @@ fn a_panic_in_a_refund_is_caught_at_the_module_boundary() {
     let module = ModuleV1::open(&module_file("panics")).unwrap();
     let row = sdk::ProviderConfig {
         secret_key: "sk_canary".into(),
-        settings: sdk::Settings::parse(r#"{"panic_in":"refund_payment"}"#).unwrap(),
+        settings: sdk::ProviderSettings::parse(r#"{"panic_in":"refund_payment"}"#).unwrap(),
         ..sdk::ProviderConfig::default()
     };
     let instance = module.configure(&row).unwrap();
@@ -235,7 +238,7 @@ async fn a_config_is_validated_with_the_modules_own_messages() {
         (with(json!({"api_base": "https://echo.invalid/v2"}), json!({})), Ok(())),
         (
             with(json!({"api_base": "http://echo.invalid"}), json!({})),
-            Err("api_base: echo.invalid:80 may be asked over https only"),
+            Err("api_base: echo.invalid:80 is allowed over https only"),
         ),
         (
             with(json!({"api_base": "https://evil.test"}), json!({})),
@@ -279,18 +282,18 @@ async fn a_new_build_is_a_new_generation_and_an_invalid_file_replaces_none() {
     fs::write(&file, &bytes).unwrap();
     let text = "[[module]]\nfile = \"echo.so\"\n";
     let host = PluginHost::open_in(folder, PROBE, text);
-    let outcome = |reports: Vec<cashier_host::plugins::Report>| {
+    let outcome = |reports: Vec<LoadReport>| {
         let [report] = <[_; 1]>::try_from(reports).unwrap();
         (report.generation, report.outcome)
     };
-    assert_eq!(outcome(host.reports.clone()), (1, Outcome::Loaded));
+    assert_eq!(outcome(host.reports.clone()), (1, LoadOutcome::Loaded));
     let old = host.gateway(&config(1, "echo")).await;
-    assert_eq!(outcome(host.plugins.reload().unwrap()), (1, Outcome::Unchanged));
+    assert_eq!(outcome(host.plugins.reload().unwrap()), (1, LoadOutcome::Unchanged));
 
     // Bytes behind the last table change the hash alone.
     bytes.extend_from_slice(b"another build");
     fs::write(&file, &bytes).unwrap();
-    assert_eq!(outcome(host.plugins.reload().unwrap()), (2, Outcome::Replaced { generation_before: 1 }));
+    assert_eq!(outcome(host.plugins.reload().unwrap()), (2, LoadOutcome::Replaced { generation_before: 1 }));
     let new = host.gateway(&config(1, "echo")).await;
     assert_ne!(old.receiver().module_hash, new.receiver().module_hash);
     for gateway in [&old, &new] {
@@ -299,18 +302,18 @@ async fn a_new_build_is_a_new_generation_and_an_invalid_file_replaces_none() {
 
     fs::write(&file, b"not even a library").unwrap();
     let (reason, still_serving) = ("it is a text file, not a library".to_owned(), Some(2));
-    assert_eq!(outcome(host.plugins.reload().unwrap()), (2, Outcome::Refused { reason, still_serving }));
+    assert_eq!(outcome(host.plugins.reload().unwrap()), (2, LoadOutcome::Refused { reason, still_serving }));
     assert!(host.line("echo").available);
 
     assert!(host.reload("[[module]\n").unwrap_err().contains("plugins.toml: line 1:"));
     assert!(host.line("echo").available, "a broken plugins.toml changes nothing");
 
-    assert_eq!(outcome(host.reload("").unwrap()), (2, Outcome::Delisted));
+    assert_eq!(outcome(host.reload("").unwrap()), (2, LoadOutcome::Delisted));
     assert_eq!(host.plugins.reload().unwrap(), [], "it is reported once");
     let line = host.line("echo");
     assert_eq!(
         (line.available, &*line.failure_reason),
-        (false, "plugins.toml does not list it; it only hears about earlier payments")
+        (false, "plugins.toml does not list it; it only receives updates of earlier payments")
     );
     let delisted = host.gateway(&config(1, "echo")).await;
     let notice = echo_notice("whsec_1_canary", &json!({}));
@@ -321,6 +324,6 @@ async fn a_new_build_is_a_new_generation_and_an_invalid_file_replaces_none() {
 fn a_disabled_module_is_loaded_for_earlier_payments_alone() {
     let host = PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
     let line = host.line("echo");
-    let reason = "plugins.toml has it switched off; it only hears about earlier payments";
+    let reason = "plugins.toml disables it; it only receives updates of earlier payments";
     assert_eq!((&*line.code, line.available, &*line.failure_reason), ("echo", false, reason));
 }

@@ -9,7 +9,7 @@ use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
-use cashier_host::ports::{Durable, Gateway, Modules, QueryAnswer, Verdict};
+use cashier_host::ports::{Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
 use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, order, payment_query};
 use serde_json::json;
 
@@ -41,15 +41,15 @@ async fn a_module_is_unavailable_after_three_calls_that_never_return_and_other_m
     let (stuck, echo) = (host.gateway(&sleeps_in("create_payment", ENDLESS_MS)).await, config(2, "echo"));
     let echo = host.gateway(&echo).await;
     let late = CreateEnding::NeverSent { reason: "the module did not return from a call in time".into() };
-    for health in ["degraded", "degraded", "unavailable"] {
+    for health in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
         assert_eq!(create(&stuck).await, late);
-        assert_eq!(&*host.line("sleeps").health, health);
+        assert_eq!(host.line("sleeps").health, health);
     }
     let gone = "the module is unavailable: too many of its calls never returned";
     assert_eq!(create(&stuck).await, CreateEnding::NeverSent { reason: gone.into() });
     assert_eq!(stuck.query(payment_query(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
     assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
-    assert_eq!(&*host.line("echo").health, "ok");
+    assert_eq!(host.line("echo").health, ModuleHealth::Ok);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_gateway_whose_late_calls_return_serves_again() {
     let host = sleeping("");
     let gateway = host.gateway(&sleeps_in("create_payment", 1_000)).await;
     let _late = tokio::join!(create(&gateway), create(&gateway), create(&gateway));
-    while &*host.line("sleeps").health != "ok" {
+    while host.line("sleeps").health != ModuleHealth::Ok {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Verified { .. }));
@@ -82,10 +82,10 @@ async fn a_gateway_whose_late_calls_return_serves_again() {
 async fn configuring_that_does_not_return_times_out_and_is_not_retried_without_end() {
     let host = sleeping("");
     let config = sleeps_in("configure", ENDLESS_MS);
-    for health in ["degraded", "degraded", "unavailable"] {
+    for health in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
         let error = host.plugins.validate(&config).await.unwrap_err();
         assert_eq!(error, "the module did not return from configuring in time");
-        assert_eq!(&*host.line("sleeps").health, health);
+        assert_eq!(host.line("sleeps").health, health);
     }
     let error = host.plugins.open_gateway(&config).await.err().unwrap();
     assert_eq!(error, "the module is unavailable: too many of its calls never returned");
@@ -121,5 +121,5 @@ async fn an_instance_whose_drop_never_returns_costs_its_gateway_one_call_and_deg
         verified = verified || matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. });
     }
     assert!(verified, "the next thread serves");
-    assert_eq!(&*host.line("sleeps").health, "degraded");
+    assert_eq!(host.line("sleeps").health, ModuleHealth::Degraded);
 }

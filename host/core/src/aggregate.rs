@@ -6,6 +6,7 @@ use crate::facts::{PersonFact, ProviderFact, Recording};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
+use crate::reason::ReasonCode;
 use crate::refs::ProviderRef;
 use crate::standing::{self, Standing};
 use crate::status::OperationStatus;
@@ -19,7 +20,7 @@ pub struct Aggregate {
     pub operations: Vec<BalanceOperation>,
 }
 
-/// The circumstances of one decision: its place in the ledger's order, the moment, and the operation id it may use.
+/// The context of one decision: its place in the ledger's order, the moment, and the operation id it may use.
 #[derive(Debug, Clone, Copy)]
 pub struct DecisionContext {
     pub seq: Seq,
@@ -48,36 +49,30 @@ impl Aggregate {
         )
     }
 
-    /// Hears provider facts and ids, each that has room. The returned flag says whether anything was news, or that
-    /// something had no room.
+    /// Adds provider facts and ids, each that has room. The result is `Full` where anything had none, else `Added` where
+    /// anything was new.
     pub fn record(
         &self,
         receiver: &ReceivingConfig,
-        news: &[ProviderFact],
+        facts: &[ProviderFact],
         refs: &[ProviderRef],
         at: DecisionContext,
     ) -> (Vec<Change>, Recording) {
         let mut next = self.clone();
-        let mut hearing = Recording::Duplicate;
-        for fact in news {
-            match (next.transaction.facts.record(at.seq, at.now, fact.clone()), hearing) {
-                (Recording::Full, _) | (Recording::Added | Recording::Duplicate, Recording::Full) => {
-                    hearing = Recording::Full
-                }
-                (Recording::Added, Recording::Added | Recording::Duplicate) => hearing = Recording::Added,
-                (Recording::Duplicate, Recording::Added | Recording::Duplicate) => {}
-            }
+        let mut recording = Recording::Duplicate;
+        for fact in facts {
+            recording = recording.max(next.transaction.facts.record(at.seq, at.now, fact.clone()));
         }
         for id in refs {
-            if next.transaction.refs.learn(id.clone()) && hearing != Recording::Full {
-                hearing = Recording::Added;
+            if next.transaction.refs.learn(id.clone()) {
+                recording = recording.max(Recording::Added);
             }
         }
-        // Of the set, whatever was heard first: two ids of the primary kind show as the same one in any order.
+        // The first of the set, not the first received: two ids of the primary kind show as the same one in any order.
         if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {
             next.transaction.provider_payment_id = primary.into();
         }
-        (next.settled(self, at), hearing)
+        (next.settled(self, at), recording)
     }
 
     /// Records a fact that the cashier established itself, such as an expiry.
@@ -89,32 +84,32 @@ impl Aggregate {
         }
     }
 
-    /// Records how the create call ended, with what the provider said in its answer.
+    /// Records how the create call ended, with what the provider stated in its answer.
     pub fn end_create(
         &self,
         receiver: &ReceivingConfig,
         ending: &CreateEnding,
-        news: &[ProviderFact],
+        stated: &[ProviderFact],
         refs: &[ProviderRef],
         at: DecisionContext,
     ) -> Vec<Change> {
         let mut ended = self.clone();
-        // The first call may have arrived, and what a customer was told stays told.
-        let (repeated, told) = match self.transaction.first_answer {
+        // The first call may have arrived, and an answer that a customer was given does not change.
+        let (repeated, answered) = match self.transaction.first_answer {
             FirstAnswer::Open => (false, false),
             FirstAnswer::Unknown => (true, false),
             FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => (true, true),
         };
-        let kept = (self.transaction.first_answer, self.transaction.next_action);
+        let given = (self.transaction.first_answer, self.transaction.next_action);
         let (answer, action, fact) = match ending {
-            // A repeat that never left says nothing of the first call.
+            // A repeat that was never sent says nothing about the first call.
             CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
-            // An order the provider took is not requeue by the refusal of its repetition; a notice will tell.
-            CreateEnding::Declined { .. } if told => return Vec::new(),
+            // An order that the provider accepted is not undone by declining its repetition; a webhook will state the outcome.
+            CreateEnding::Declined { .. } if answered => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
                 (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
             }
-            CreateEnding::Accepted(_) if told => (kept.0, kept.1, ProviderFact::Accepted),
+            CreateEnding::Accepted(_) if answered => (given.0, given.1, ProviderFact::Accepted),
             CreateEnding::Accepted(action) => (FirstAnswer::Accepted, *action, ProviderFact::Accepted),
             CreateEnding::Declined { reason } => {
                 (FirstAnswer::Declined, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
@@ -127,7 +122,7 @@ impl Aggregate {
         ended.transaction.first_answer = answer;
         ended.transaction.next_action = action;
         let mut all = vec![fact];
-        all.extend_from_slice(news);
+        all.extend_from_slice(stated);
         let (changes, _) = ended.record(receiver, &all, refs, at);
         if changes.is_empty() { ended.settled(self, at) } else { changes }
     }
@@ -172,7 +167,7 @@ impl Aggregate {
     /// Records a person's decision.
     pub fn decide(&self, fact: PersonFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
-        next.transaction.facts.decide(at.seq, at.now, fact);
+        next.transaction.facts.record_person(at.seq, at.now, fact);
         next.settled(self, at)
     }
 
@@ -184,13 +179,13 @@ impl Aggregate {
         }
         self.transaction.status = standing.status;
         self.transaction.reason = standing.reason;
-        if &*self.transaction.reason.code == "PROVIDER_DECLINED"
+        if self.transaction.reason.code == ReasonCode::ProviderDeclined
             && self.transaction.first_answer == FirstAnswer::NeverSent
         {
-            self.transaction.reason.code = "PROVIDER_UNAVAILABLE".into();
+            self.transaction.reason.code = ReasonCode::ProviderUnavailable;
         }
         if let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
-            && &*self.transaction.reason.code == "CREDIT_REFUSED"
+            && self.transaction.reason.code == ReasonCode::CreditRefused
         {
             self.transaction.reason.detail = refused.failure_reason.clone();
         }

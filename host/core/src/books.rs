@@ -7,7 +7,6 @@
 //! change; its refs only grow.
 
 mod codec;
-mod duty;
 mod events;
 mod facts_codec;
 mod hash_index;
@@ -214,7 +213,7 @@ impl Books {
     }
 
     /// Whether a genuine event of this id was heard under this config, and as which row.
-    pub fn event_heard(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
+    pub fn known_event(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
         self.events.heard(config, event_id)
     }
 

@@ -21,6 +21,14 @@ pub enum Change {
     Override(Box<CustomerOverride>),
 }
 
+/// Who decides, for which request, when.
+#[derive(Debug, Clone)]
+pub struct Stamp {
+    pub actor: Actor,
+    pub request_id: Box<str>,
+    pub now: UnixTime,
+}
+
 /// The highest id handed out of each kind. Persisted with every commit, so that an id is never used twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {

@@ -251,42 +251,6 @@ fn decimal(sign: &str, whole: u64, fraction: u64, places: u8) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str, code: &str) -> Result<i64, AmountError> {
-        Money::parse_positive(text, Currency::from_code(code).unwrap()).map(|money| money.minor)
-    }
-
-    #[test]
-    fn amounts_are_read_exactly_from_their_text() {
-        use AmountError::*;
-        let table = [
-            ("250.0", "USD", Ok(25_000)),
-            ("250", "USD", Ok(25_000)),
-            ("0.05", "USD", Ok(5)),
-            ("0.050000", "USD", Ok(5)),
-            ("100.0", "JPY", Ok(100)),
-            ("100.5", "JPY", Err(TooManyDecimals)),
-            ("0.005", "USD", Err(TooManyDecimals)),
-            ("0.123", "KWD", Ok(123)),
-            ("0.00000001", "BTC", Ok(1)),
-            ("0", "USD", Err(NotPositive)),
-            ("0.00", "USD", Err(NotPositive)),
-            ("-5", "USD", Err(NotPositive)),
-            ("1e3", "USD", Err(NotADecimal)),
-            ("1E3", "USD", Err(NotADecimal)),
-            ("\"250\"", "USD", Err(NotADecimal)),
-            (".5", "USD", Err(NotADecimal)),
-            ("5.", "USD", Err(NotADecimal)),
-            ("", "USD", Err(NotADecimal)),
-            ("+5", "USD", Err(NotADecimal)),
-            ("10000000000000.00", "USD", Ok(MINOR_MAX)),
-            ("10000000000000.01", "USD", Err(TooLarge)),
-            ("99999999999999999999999999999999", "USD", Err(TooLarge)),
-        ];
-        for (text, code, expected) in table {
-            assert_eq!(read(text, code), expected, "{text} {code}");
-        }
-    }
-
     #[test]
     fn amounts_are_written_with_one_decimal_at_least() {
         let table = [

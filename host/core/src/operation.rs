@@ -1,7 +1,6 @@
 //! Balance operations: how owed becomes posted. At most one operation of a transaction is unsettled at any time, a
 //! refused one is final, and its id is its key at the trading server (API.md section 5, money moves once).
 
-use crate::facts::PersonFact;
 use crate::ids::{Login, OperationId, TransactionId};
 use crate::money::Money;
 use crate::standing::{Posted, Standing};
@@ -108,17 +107,7 @@ pub fn plan(
 /// asks a refund after it.
 fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     let last_refused = operations.last().is_some_and(|last| last.status == OperationStatus::Refused);
-    let asked_again = |fact: &PersonFact| match fact {
-        PersonFact::Retried | PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::RefundAsked { .. } => {
-            true
-        }
-        PersonFact::Held(_)
-        | PersonFact::Released
-        | PersonFact::Rejected
-        | PersonFact::RefundRefused { .. }
-        | PersonFact::RefundDone { .. } => false,
-    };
     let refused_at = transaction.refused_seq;
-    let retried = transaction.facts.persons.iter().any(|known| known.seq > refused_at && asked_again(&known.fact));
+    let retried = transaction.facts.persons.iter().any(|known| known.seq > refused_at && known.fact.permits_retry());
     last_refused && !retried
 }

@@ -78,3 +78,33 @@ pub struct ProviderConfig {
     /// Counts changes; an [`crate::eligibility::Eligible`] of an older version is stale.
     pub version: u64,
 }
+
+impl ProviderConfig {
+    /// A row of this provider with every other field at its default; it has no id yet.
+    pub fn blank(provider: Box<str>, now: UnixTime) -> Self {
+        Self {
+            id: ConfigId(0),
+            provider,
+            brand: Box::default(),
+            method: Box::default(),
+            country: Box::default(),
+            currency: Box::default(),
+            merchant_id: Box::default(),
+            public_key: Box::default(),
+            secret_key: Secret::default(),
+            webhook_secret: Secret::default(),
+            replaced_webhook_secrets: Vec::new(),
+            settings_json: "{}".into(),
+            config_json: Secret::default(),
+            min_amount: Limit::NONE,
+            max_amount: Limit::NONE,
+            sandbox: false,
+            enabled: false,
+            sort_index: 0,
+            created_time: now,
+            updated_time: now,
+            terms_version: 0,
+            version: 0,
+        }
+    }
+}

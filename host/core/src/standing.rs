@@ -1,10 +1,11 @@
-//! Where a transaction stands and what it owes, derived from the facts heard (API.md section 5, the status table). It
+//! Where a transaction stands and what it owes, derived from its facts (docs/life-of-a-transaction.md). It
 //! plans no money moves; `operation` does.
 
 mod summary;
 
 use self::summary::{PersonSummary, ProviderSummary};
-use crate::facts::{Facts, ProviderFact, Reason, Recorded, ReviewHold};
+use crate::facts::{Facts, ProviderFact, Recorded};
+use crate::reason::{Reason, ReasonCode as R};
 use crate::status::TransactionStatus;
 
 /// What a transaction is, as far as its status and debt are concerned.
@@ -31,7 +32,7 @@ pub struct Standing {
     pub reason: Reason,
     /// What the trading account should have received in all, minor units, with sign.
     pub owed_minor: i64,
-    /// Whether a new balance operation may be planned: not held, rejected or in doubt.
+    /// Whether a new balance operation may be planned: neither held, rejected nor under a review hold.
     pub may_post: bool,
 }
 
@@ -44,13 +45,13 @@ pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) 
         Nature::ManualWithdrawal => manual(amount_minor.saturating_neg(), &persons, posted),
     };
     let Some(held) = persons.held else { return free };
-    let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && is_definite(&known.fact))
+    let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
         && !agrees(held.fact, free.status);
     if contradicts {
         let detail = format!("a person wrote {}, the provider says {}", held.fact.word(), free.status.word());
         return Standing {
             status: TransactionStatus::ManualReview,
-            reason: Reason::new("HELD_BUT_HEARD", detail),
+            reason: Reason::new(R::HeldButHeard, detail),
             may_post: false,
             ..free
         };
@@ -61,85 +62,70 @@ pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) 
 }
 
 /// A held "credited" means settled outside, so being paid does not contradict it; neither does a held stage of payment.
-fn agrees(held: TransactionStatus, heard: TransactionStatus) -> bool {
+fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
     use TransactionStatus as S;
     let paid = |status| matches!(status, S::ProviderConfirmed | S::Credited | S::CreditFailed);
-    held == heard || (paid(held) && paid(heard))
-}
-
-fn is_definite(fact: &ProviderFact) -> bool {
-    match fact {
-        ProviderFact::Unanswered | ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown) => false,
-        ProviderFact::Accepted
-        | ProviderFact::AdvanceWanted { .. }
-        | ProviderFact::Confirmed { .. }
-        | ProviderFact::Declined { .. }
-        | ProviderFact::Cancelled { .. }
-        | ProviderFact::Refund { .. }
-        | ProviderFact::RefundedTotal { .. }
-        | ProviderFact::Chargeback { .. }
-        | ProviderFact::ChargebackReversed { .. }
-        | ProviderFact::ReviewHold(
-            ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. },
-        ) => true,
-    }
+    held == derived || (paid(held) && paid(derived))
 }
 
 fn provider_deposit(
     amount: i64,
-    provider: &[Recorded<ProviderFact>],
+    facts: &[Recorded<ProviderFact>],
     persons: &PersonSummary,
     posted: Posted,
 ) -> Standing {
     use TransactionStatus as S;
-    let news = ProviderSummary::read(provider);
+    let provider = ProviderSummary::read(facts);
     let confirmed = match persons.resolved {
         Some((_, resolved)) => resolved,
-        None if news.payments.is_empty() => 0,
+        None if provider.payments.is_empty() => 0,
         None => amount,
     };
-    let refunded = persons.refunded(&news);
-    let reversed = refunded.with_asked.saturating_add(news.charged_back());
+    let refunded = persons.refunded(&provider);
+    let reversed = refunded.with_asked.saturating_add(provider.charged_back());
     let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
     let stands = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
     let settles = persons.money_released && persons.rejected.is_none();
 
-    if let Some(reason) = news.doubt(amount, persons) {
+    if let Some(reason) = provider.review(amount, persons) {
         return stands(S::ManualReview, reason, false);
     }
-    if news.charged_back() > 0 {
-        return stands(S::Chargeback, Reason::new("CHARGEBACK", ""), settles);
+    if provider.charged_back() > 0 {
+        return stands(S::Chargeback, R::Chargeback.into(), settles);
     }
     if refunded.done > 0 && refunded.done >= amount {
         return stands(S::Refunded, Reason::default(), settles);
     }
     if confirmed > 0 {
         if persons.rejected.is_some() {
-            return stands(S::ManualReview, Reason::new("CONFIRMED_BUT_REJECTED", ""), false);
+            return stands(S::ManualReview, R::ConfirmedButRejected.into(), false);
         }
-        let note = if reversed > 0 { Reason::new("PARTLY_REFUNDED", "") } else { Reason::default() };
+        let note: Reason = if reversed > 0 { R::PartlyRefunded.into() } else { Reason::default() };
         // More posted than owed: the credit stands and a part of it waits to be taken back.
         return if posted.minor >= owed_minor {
             stands(S::Credited, note, settles)
         } else if posted.refused {
-            stands(S::CreditFailed, Reason::new("CREDIT_REFUSED", ""), settles)
+            stands(S::CreditFailed, R::CreditRefused.into(), settles)
         } else {
             stands(S::ProviderConfirmed, note, settles)
         };
     }
-    if persons.resolved.is_some_and(|(resolved_at, _)| news.payments.values().any(|heard| *heard > resolved_at)) {
-        return stands(S::ManualReview, Reason::new("CONFIRMED_BUT_REJECTED", ""), false);
+    if persons
+        .resolved
+        .is_some_and(|(resolved_at, _)| provider.payments.values().any(|recorded_at| *recorded_at > resolved_at))
+    {
+        return stands(S::ManualReview, R::ConfirmedButRejected.into(), false);
     }
     if persons.rejected.is_some() || persons.resolved.is_some() {
-        return stands(S::Cancelled, Reason::new("REJECTED", ""), settles && persons.rejected.is_none());
+        return stands(S::Cancelled, R::Rejected.into(), settles && persons.rejected.is_none());
     }
-    if let Some(reason) = news.cancelled {
-        return stands(S::Cancelled, Reason::new(reason, ""), settles);
+    if let Some(reason) = provider.cancelled {
+        return stands(S::Cancelled, reason.into(), settles);
     }
-    if let Some(reason) = news.declined {
-        return stands(S::Failed, Reason::new("PROVIDER_DECLINED", reason), settles);
+    if let Some(reason) = provider.declined {
+        return stands(S::Failed, Reason::new(R::ProviderDeclined, reason), settles);
     }
-    if news.accepted || news.unanswered {
+    if provider.accepted || provider.unanswered {
         return stands(S::PendingPayment, Reason::default(), settles);
     }
     stands(S::Created, Reason::default(), settles)
@@ -147,19 +133,18 @@ fn provider_deposit(
 
 fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
-    let stands =
-        |status, code, owed_minor, may_post| Standing { status, reason: Reason::new(code, ""), owed_minor, may_post };
+    let stands = |status, code: R, owed_minor, may_post| Standing { status, reason: code.into(), owed_minor, may_post };
     let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
     let settles = persons.money_released;
     if approved && posted.minor == owed_when_approved {
-        stands(S::Credited, "", owed_when_approved, settles)
+        stands(S::Credited, R::None, owed_when_approved, settles)
     } else if approved && posted.refused {
-        stands(S::ManualReview, "CREDIT_REFUSED", owed_when_approved, settles)
+        stands(S::ManualReview, R::CreditRefused, owed_when_approved, settles)
     } else if approved {
-        stands(S::ManualReview, "", owed_when_approved, settles)
+        stands(S::ManualReview, R::None, owed_when_approved, settles)
     } else if persons.rejected.is_some() {
-        stands(S::Cancelled, "REJECTED", 0, false)
+        stands(S::Cancelled, R::Rejected, 0, false)
     } else {
-        stands(S::ManualReview, "", 0, false)
+        stands(S::ManualReview, R::None, 0, false)
     }
 }

@@ -1,10 +1,11 @@
 //! The row everything meets in: what was asked, the snapshots of its creation, the facts heard, and where it stands.
 
 use crate::account::AccountFacts;
-use crate::facts::{Facts, Reason};
+use crate::facts::Facts;
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
+use crate::reason::Reason;
 use crate::refs::Refs;
 use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
@@ -154,6 +155,11 @@ impl Transaction {
     /// The provider may still be paid: nothing definite was heard, or not yet the payment itself.
     pub fn is_unpaid(&self) -> bool {
         matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
+    }
+
+    /// The idempotency key for the provider: our reference, which no customer chooses.
+    pub fn provider_key(&self) -> Box<str> {
+        self.reference.as_str().into()
     }
 
     /// The amount in account currency; conversion is refused at creation, so it is the amount itself.

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cashier_core::books::Books;
 use cashier_core::change::Change;
-use cashier_core::facts::{Facts, ProviderFact, Reason};
+use cashier_core::facts::{Facts, ProviderFact};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::Reason;
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::*;
 use cashier_core::time::UnixTime;

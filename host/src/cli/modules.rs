@@ -1,6 +1,7 @@
-//! `cashier modules`: the catalog as the server would see it.
+//! `cashier modules`: the catalog that the server would load.
 
-use super::{CliError, SettingsArgs, say};
+use super::settings_args::SettingsArgs;
+use super::terminal::{CliError, print_line};
 use crate::app;
 
 pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
@@ -8,9 +9,9 @@ pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
     for line in app::catalog(&settings)?.iter() {
         if line.available {
             let sha = line.sha256.get(..12).unwrap_or(&line.sha256);
-            say(&format!("{:<12} ready    contract {}  {}  {sha}", line.code, line.api_version, line.name));
+            print_line(&format!("{:<12} ready    contract {}  {}  {sha}", line.code, line.api_version, line.name));
         } else {
-            say(&format!("{:<12} refused  {}", line.module_name, line.failure_reason));
+            print_line(&format!("{:<12} refused  {}", line.module_name, line.failure_reason));
         }
     }
     Ok(())

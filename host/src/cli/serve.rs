@@ -1,18 +1,20 @@
-//! `cashier serve`: open the cashier, serve until a signal, drain.
+//! `cashier serve`: opens the cashier, serves until a signal, drains.
 
 use tokio::runtime::Runtime;
 
-use super::{CliError, SettingsArgs, logs, say};
+use super::logs;
+use super::settings_args::SettingsArgs;
+use super::terminal::{CliError, print_line};
 use crate::app::CashierManager;
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
-    let _writing = logs::start("info");
+    let _guard = logs::start("info");
     let settings = args.read()?;
     runtime()?.block_on(until_signal(settings))
 }
 
-/// The runtime every serving command uses.
+/// The runtime of every command that serves.
 pub(super) fn runtime() -> Result<Runtime, CliError> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -22,22 +24,22 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
 
 async fn until_signal(settings: Settings) -> Result<(), CliError> {
     let scheme = settings.scheme();
-    // Heard from here on: a signal while the books load stops the cashier in order as soon as it stands.
+    // Caught from here on: a signal while the books load stops the cashier in order once it is open.
     let stopped = stop_signal()?;
     let manager = CashierManager::open(settings).await?;
     let listeners = manager.listeners();
-    say(&format!("customers  {scheme}://{}", listeners.customer));
-    say(&format!("manager    {scheme}://{}/manager", listeners.manager));
-    say(&format!("health     http://{}/readyz", listeners.watch));
+    print_line(&format!("customers  {scheme}://{}", listeners.customer));
+    print_line(&format!("manager    {scheme}://{}/manager", listeners.manager));
+    print_line(&format!("health     http://{}/readyz", listeners.watch));
     stopped.await?;
-    tracing::info!("stopping: listeners close, flows in flight end");
+    tracing::info!("stop signal received, closing listeners and draining flows");
     manager.stop().await;
     Ok(())
 }
 
-/// Resolves at SIGINT or SIGTERM, heard from this call on.
+/// Resolves at SIGINT or SIGTERM, which are caught from this call on.
 pub(super) fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>, CliError> {
-    let failed = |error: std::io::Error| CliError(format!("signals cannot be heard: {error}"));
+    let failed = |error: std::io::Error| CliError(format!("signals cannot be caught: {error}"));
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,4 +1,4 @@
-//! `cashier token`: a session token for trying things and for systems of the broker's own.
+//! `cashier token`: prints a session token, for trials and for the broker's own systems.
 
 use std::time::Duration;
 
@@ -6,23 +6,24 @@ use cashier_core::ids::ID_MAX;
 use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
-use super::{CliError, SettingsArgs, say};
-use crate::http::session::{KeyError, SessionKeys, issue_token, parse_keys};
+use super::settings_args::SettingsArgs;
+use super::terminal::{CliError, print_line};
+use crate::http::session::{SessionKeys, issue_token};
 use crate::ports::Clock;
 use crate::system::SystemClock;
 
-/// Longest life of a token made here: a year, so that a forgotten one ends.
+/// Longest lifetime of a token made here: a year, so that a forgotten one expires.
 const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
     /// Whose session it is.
     #[arg(long)]
-    role: RoleWord,
+    role: RoleArg,
     /// The customer's or manager's id.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
     id: u64,
-    /// How long it lives: seconds, or a number with s, m, h or d.
+    /// Its lifetime: seconds, or a number with s, m, h or d.
     #[arg(long, default_value = "1h", value_parser = lifetime)]
     ttl: Duration,
     /// Scope a manager token to one brand.
@@ -33,7 +34,7 @@ pub(super) struct TokenArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum RoleWord {
+enum RoleArg {
     Customer,
     Manager,
     Dealer,
@@ -42,7 +43,7 @@ enum RoleWord {
     CrmAdmin,
 }
 
-impl RoleWord {
+impl RoleArg {
     fn role(self) -> Role {
         match self {
             Self::Customer => Role::Customer,
@@ -70,11 +71,11 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let settings = args.settings.read()?;
-    let wrong = |error: KeyError| CliError(format!("session keys: {error}"));
-    let keys = SessionKeys::new(parse_keys(&settings.session_keys).map_err(wrong)?).map_err(wrong)?;
+    let keys = SessionKeys::parse(&settings.session_keys);
+    let keys = keys.map_err(|error| CliError(format!("session keys: {error}")))?;
     let ttl_seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     let now = SystemClock::new().now();
-    say(&issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl_seconds, now)?);
+    print_line(&issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl_seconds, now)?);
     Ok(())
 }
 
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_are_written_as_people_say_them() {
+    fn a_lifetime_is_a_number_with_an_optional_unit() {
         let seconds = |text| lifetime(text).map(|ttl| ttl.as_secs());
         assert_eq!(["90", "90s", "15m", "1h", "7d"].map(seconds), [90, 90, 900, 3600, 604_800].map(Ok));
         for wrong in ["", "0", "h", "1w", "-1h", "400d", "1 h"] {

@@ -1,10 +1,11 @@
-//! `cashier trading …`: filling the embedded trading server.
+//! `cashier trading …`: imports rows into the embedded trading server.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{CliError, SettingsArgs, say};
+use super::settings_args::SettingsArgs;
+use super::terminal::{CliError, print_line};
 use crate::trading;
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +32,6 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
     let trading = trading::embedded::Embedded::open(&bases)?;
     let report = trading::import::import(file, &trading).map_err(|error| CliError(error.to_string()))?;
     trading.close();
-    say(report.to_string().trim_end());
+    print_line(report.to_string().trim_end());
     Ok(())
 }

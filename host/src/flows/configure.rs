@@ -1,44 +1,32 @@
-//! The one publisher of configuration: validate → commit → on disk → build the gateway → store the new snapshot.
-//! Edits come through a queue and are made one after another.
+//! The one publisher of configuration: judge → validate → commit → durable → open the gateway → publish the snapshot.
+//! Edits come through a queue and are made one after another. What an edit may change is judged in
+//! `cashier_core::edit`.
 
-mod guard;
+mod serving;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::edit::{ConfigEdit, OverrideEdit, check_brand};
-use cashier_core::ids::{ConfigId, OverrideId};
+use cashier_core::edit::{ConfigEdit, EditContext, ModuleSettings, OverrideEdit, SettingValue, Settings, check_brand};
+use cashier_core::ids::OverrideId;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
-use cashier_core::time::UnixTime;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::serving::initial_snapshot;
+use self::serving::{may_receive, serve, show};
+use super::publication::Publication;
 use super::{Cashier, RequestContext};
-use crate::ledger::{Estimate, Ledger};
-use crate::ports::Modules;
-use crate::snapshot::{NoGateway, Served, Snapshot};
+use crate::ledger::Estimate;
+use crate::ports::CatalogLine;
+use crate::snapshot::{Served, Snapshot};
 
 pub(super) use self::upkeep::{reloaded, reopen_broken};
-
-/// Edits that may wait; people make them, so a longer queue is a runaway client.
-pub(super) const QUEUE_MAX: usize = 64;
-
-/// A config without new payments keeps its gateway this long after its newest transaction: disputes come within
-/// 540 days (API.md section 3, webhook rule 7).
-const HEARING_SECONDS: i64 = 540 * 24 * 60 * 60;
-
-/// One edit and where its outcome goes.
-pub(super) enum Order {
-    Config(ManagerSession, Box<ConfigEdit>, RequestContext, oneshot::Sender<Result<ProviderConfig, Refusal>>),
-    Override(ManagerSession, Box<OverrideEdit>, RequestContext, oneshot::Sender<Result<CustomerOverride, Refusal>>),
-    /// A config that should have a gateway and has none.
-    Reopen(ConfigId),
-    /// The rows on disk after a failed commit, which may have reached the disk all the same.
-    Reloaded(Vec<ProviderConfig>, Vec<CustomerOverride>),
-}
 
 /// Creates or updates a provider config.
 pub async fn save_config(
@@ -48,7 +36,7 @@ pub async fn save_config(
     context: RequestContext,
 ) -> Result<ProviderConfig, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    order(cashier, Order::Config(session, Box::new(edit), context, sender))?;
+    queue(cashier, Publication::Config(session, Box::new(edit), context.request_id, sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -60,12 +48,13 @@ pub async fn save_override(
     context: RequestContext,
 ) -> Result<CustomerOverride, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    order(cashier, Order::Override(session, Box::new(edit), context, sender))?;
+    queue(cashier, Publication::Override(session, Box::new(edit), context.request_id, sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
-fn order(cashier: &Cashier, order: Order) -> Result<(), Refusal> {
-    cashier.configure.try_send(order).map_err(|_| Refusal::new(RefusalCode::Frequent, "too many edits are waiting"))
+fn queue(cashier: &Cashier, publication: Publication) -> Result<(), Refusal> {
+    let full = |_| Refusal::new(RefusalCode::Frequent, "too many edits are waiting");
+    cashier.publications.try_send(publication).map_err(full)
 }
 
 fn interrupted() -> Refusal {
@@ -73,33 +62,33 @@ fn interrupted() -> Refusal {
 }
 
 /// Starts the publisher. It ends with the cashier.
-pub(super) fn start(cashier: &Arc<Cashier>, mut orders: mpsc::Receiver<Order>) {
+pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publication>) {
     let publisher: Weak<Cashier> = Arc::downgrade(cashier);
     cashier.spawn.resident(Box::pin(async move {
-        while let Some(order) = orders.recv().await {
+        while let Some(publication) = queue.recv().await {
             let Some(cashier) = publisher.upgrade() else { return };
-            match order {
-                Order::Config(session, edit, context, reply) => {
-                    // Whoever asked may be gone; the edit stands.
-                    let _ = reply.send(publish_config(&cashier, &session, &edit, &context).await);
+            match publication {
+                Publication::Config(session, edit, request_id, reply) => {
+                    // The client may have disconnected; the edit holds.
+                    let _ = reply.send(publish_config(&cashier, &session, &edit, &request_id).await);
                 }
-                Order::Override(session, edit, context, reply) => {
-                    let _ = reply.send(publish_override(&cashier, &session, &edit, &context).await);
+                Publication::Override(session, edit, request_id, reply) => {
+                    let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
-                Order::Reopen(id) => upkeep::reopen(&cashier, id).await,
-                Order::Reloaded(configs, overrides) => upkeep::show_reloaded(&cashier, configs, overrides).await,
+                Publication::Reopen(id) => upkeep::reopen(&cashier, id).await,
+                Publication::Reloaded(configs, overrides) => upkeep::show_reloaded(&cashier, configs, overrides).await,
             }
         }
     }));
 }
 
-/// While an edit would move what transactions rest on, the config serves no new deposit, so that none is opened between
-/// the look at its transactions and the new snapshot.
+/// While an edit may change what transactions rest on, the config serves no new deposit, so that none is opened between
+/// the check for transactions and the new snapshot.
 async fn publish_config(
     cashier: &Cashier,
     session: &ManagerSession,
     edit: &ConfigEdit,
-    context: &RequestContext,
+    request_id: &str,
 ) -> Result<ProviderConfig, Refusal> {
     let served = match edit.target() {
         Some(id) => Some(cashier.snapshot().config(id).cloned().ok_or_else(no_row)?),
@@ -108,53 +97,48 @@ async fn publish_config(
     let stored = served.as_ref().map(|served| Arc::clone(&served.config));
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
     check_brand(session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
-    let Some(before) = served.filter(|served| edit.moves_the_ground(&served.config)) else {
-        return write_config(cashier, session, edit, context, stored).await;
+    let Some(before) = served.filter(|served| edit.may_change_frozen(&served.config)) else {
+        return write_config(cashier, session, edit, request_id, stored).await;
     };
-    let aside = ProviderConfig {
+    let closed = ProviderConfig {
         enabled: false,
         version: before.config.version.saturating_add(1),
         ..ProviderConfig::clone(&before.config)
     };
-    show(cashier, Served { config: Arc::new(aside), gateway: before.gateway.clone() });
-    let written = write_config(cashier, session, edit, context, stored).await;
+    show(cashier, Served { config: Arc::new(closed), gateway: before.gateway.clone() });
+    let written = write_config(cashier, session, edit, request_id, stored).await;
     if written.is_err() {
         show(cashier, before);
     }
     written
 }
 
-/// Publishes one config in a new snapshot.
-fn show(cashier: &Cashier, served: Served) {
-    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_config(served)));
-}
-
 async fn write_config(
     cashier: &Cashier,
     session: &ManagerSession,
     edit: &ConfigEdit,
-    context: &RequestContext,
+    request_id: &str,
     stored: Option<Arc<ProviderConfig>>,
 ) -> Result<ProviderConfig, Refusal> {
     let now = cashier.clock.now();
-    let draft = match &stored {
-        Some(stored) => {
-            let has_transactions = cashier.ledger.peek(|books| books.config_activity(stored.id).is_some())?;
-            let mut draft = edit.apply(stored, has_transactions, now)?;
-            let snapshot = cashier.snapshot();
-            guard::check(edit, stored, &mut draft, snapshot.module(&stored.provider), has_transactions, now)?;
-            draft
-        }
-        None => {
-            let draft = edit.create(ConfigId(0), now)?;
-            guard::check_new(&draft, cashier.snapshot().module(&draft.provider))?;
-            draft
+    let draft = {
+        let snapshot = cashier.snapshot();
+        let provider = stored.as_ref().map(|stored| &*stored.provider).or(edit.provider.as_deref());
+        let has_transactions = match &stored {
+            Some(stored) => cashier.ledger.peek(|books| books.config_activity(stored.id).is_some())?,
+            None => false,
+        };
+        let module = provider.and_then(|provider| snapshot.module(provider)).map(module_settings);
+        let context = EditContext { has_transactions, module, parse: &parse_settings, now };
+        match &stored {
+            Some(stored) => edit.apply(stored, &context)?,
+            None => edit.create(&context)?,
         }
     };
     validate(cashier, &draft).await?;
 
-    let _room = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
-    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let _admitted = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), request_id);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_config() };
         let saved = ProviderConfig { id, ..draft };
@@ -163,21 +147,39 @@ async fn write_config(
     })?;
     let saved = ticket.durable().await?.into_inner();
     let served = serve(&cashier.ledger, &*cashier.modules, saved.clone(), now).await;
-    let deaf = served.gateway.is_err();
+    let without_gateway = served.gateway.is_err();
     show(cashier, served);
-    // A deposit opened under the snapshot before this one may still be heard of; under this one none can be opened unseen.
-    if deaf && may_hear(&cashier.ledger, &saved, now) {
+    // A deposit opened under the previous snapshot still needs webhooks; under this one none can be opened unnoticed.
+    if without_gateway && may_receive(&cashier.ledger, &saved, now) {
         show(cashier, serve(&cashier.ledger, &*cashier.modules, saved.clone(), now).await);
     }
     tracing::info!(config = %saved.id, provider = %saved.provider, by = %session.manager_id(), "config saved");
     Ok(saved)
 }
 
+fn module_settings(line: &CatalogLine) -> ModuleSettings<'_> {
+    ModuleSettings { available: line.available, endpoints: &line.endpoint_settings, secrets: &line.secret_settings }
+}
+
+/// The parser that the judge of edits is lent. The parser's own message could quote a secret.
+fn parse_settings(field: &str, text: &str) -> Result<Settings, Refusal> {
+    let no_object = |_| Refusal::invalid(format!("{field} must be a JSON object as a string"));
+    let parsed: BTreeMap<String, Value> = serde_json::from_str(text).map_err(no_object)?;
+    let value = |value| match value {
+        Value::Null => SettingValue::Null,
+        Value::String(text) => SettingValue::Text(text),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            SettingValue::Json(other.to_string())
+        }
+    };
+    Ok(parsed.into_iter().map(|(name, setting)| (name, value(setting))).collect())
+}
+
 async fn publish_override(
     cashier: &Cashier,
     session: &ManagerSession,
     edit: &OverrideEdit,
-    context: &RequestContext,
+    request_id: &str,
 ) -> Result<CustomerOverride, Refusal> {
     let now = cashier.clock.now();
     let stored = match edit.target() {
@@ -190,8 +192,8 @@ async fn publish_override(
         Some(stored) => edit.apply(stored, now)?,
         None => edit.create(OverrideId(0), now)?,
     };
-    let _room = cashier.ledger.admit(Estimate::single(0))?;
-    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let _admitted = cashier.ledger.admit(Estimate::single(0))?;
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), request_id);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_override() };
         let saved = CustomerOverride { id, ..draft };
@@ -208,7 +210,7 @@ fn no_row() -> Refusal {
     Refusal::new(RefusalCode::NotFound, "there is no such row")
 }
 
-/// A loaded module is asked whether it would work under the config. A disabled config without any credential yet may be
+/// A loaded module validates the config. A disabled config without any credential yet may be
 /// saved as a draft.
 async fn validate(cashier: &Cashier, config: &ProviderConfig) -> Result<(), Refusal> {
     let loaded = cashier.snapshot().module(&config.provider).is_some_and(|line| line.available);
@@ -217,40 +219,4 @@ async fn validate(cashier: &Cashier, config: &ProviderConfig) -> Result<(), Refu
         return Ok(());
     }
     cashier.modules.validate(config).await.map_err(Refusal::invalid)
-}
-
-/// Whether anything may still be heard under a config: new deposits, or old money.
-fn may_hear(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
-    let activity = ledger.peek(|books| books.config_activity(config.id)).ok().flatten();
-    config.enabled
-        || activity.is_some_and(|activity| activity.open > 0 || now < activity.newest_created.plus(HEARING_SECONDS))
-}
-
-async fn serve(ledger: &Ledger, modules: &dyn Modules, config: ProviderConfig, now: UnixTime) -> Served {
-    let gateway = if may_hear(ledger, &config, now) {
-        modules.open_gateway(&config).await.map_err(|reason| NoGateway::Broken(reason.into()))
-    } else {
-        Err(NoGateway::Closed)
-    };
-    Served { config: Arc::new(config), gateway }
-}
-
-/// The first snapshot, from the rows on disk. A gateway that does not open is a line in the log, not a closed cashier.
-pub async fn initial_snapshot(
-    ledger: &Ledger,
-    modules: &dyn Modules,
-    configs: Vec<ProviderConfig>,
-    overrides: Vec<CustomerOverride>,
-    allow_sandbox_credit: Arc<[Box<str>]>,
-    now: UnixTime,
-) -> Snapshot {
-    let mut snapshot = Snapshot::new(modules.catalog(), allow_sandbox_credit);
-    let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
-    for served in opened.await {
-        if let Err(NoGateway::Broken(reason)) = &served.gateway {
-            tracing::error!(config = %served.config.id, provider = %served.config.provider, %reason, "no gateway");
-        }
-        snapshot = snapshot.with_config(served);
-    }
-    overrides.into_iter().fold(snapshot, Snapshot::with_override)
 }

@@ -1,5 +1,5 @@
-//! A deposit: session → account facts → idempotency and eligibility → on disk → provider → on disk → answer.
-//! A client that hangs up cancels nothing; same-key callers wait on the same flight.
+//! A deposit: session → account facts → idempotency and eligibility → durable → provider → durable → answer. A client that
+//! disconnects cancels nothing; requests with the same key wait for the same create call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,21 @@ use cashier_core::change::{Body, Change, OrderDetails};
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{self, Candidate, Eligible, Wanted};
 use cashier_core::ids::{Reference, TransactionId};
+use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::transaction::{FirstAnswer, Fresh, KeySpace, NextAction, Transaction};
 use tokio::sync::oneshot;
 
 use super::single_flight::Flight;
-use super::{Cashier, RequestContext, hearing, settle};
-use crate::ledger::{Draft, Estimate, Ticket};
+use super::{Cashier, RequestContext, settle};
+use crate::ledger::{Estimate, Ticket};
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
 /// How often a deposit starts over because the config it chose was edited meanwhile.
 const STALE_CONFIG_RETRIES: usize = 2;
 
-/// What the customer is told.
+/// What the customer is answered.
 #[derive(Debug, Clone)]
 pub struct DepositOutcome {
     pub transaction: Transaction,
@@ -63,11 +64,11 @@ pub async fn deposit(
     request: DepositRequest,
     context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
-    cashier.rate_limit.check(session.customer_id())?;
+    cashier.limits.deposits.check(session.customer_id())?;
     let (sender, outcome) = oneshot::channel();
     let (flow, session) = (Arc::clone(cashier), session.clone());
     cashier.spawn.spawn(Box::pin(async move {
-        // The asker may have hung up, already while the account was looked up; the deposit goes on all the same.
+        // The client may have disconnected, already while the account was looked up; the deposit goes on all the same.
         let _ = sender.send(make(&flow, &session, request, context).await);
     }));
     outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the deposit was interrupted")))
@@ -90,7 +91,7 @@ async fn make(
 enum Opened {
     New {
         opened: Box<Aggregate>,
-        #[expect(dead_code, reason = "held until the create call has ended, so that same-key callers wait")]
+        #[expect(dead_code, reason = "held until the create call has ended, so that requests with the same key wait")]
         flight: Option<Flight>,
     },
     Earlier(TransactionId),
@@ -106,12 +107,12 @@ async fn begin(
     for _ in 0..=STALE_CONFIG_RETRIES {
         let (eligible, gateway) = choose(cashier, &account, &request)?;
         let details = details(cashier, &request, &eligible, &context);
-        let opened = open(cashier, &account, &request, &eligible, &*gateway, &details, &context)?;
-        let durable = opened.durable().await?;
+        let opening = Opening { account: &account, request: &request, eligible, gateway: &*gateway, details: &details };
+        let durable = opening.open(cashier, &context.request_id)?.durable().await?;
         match durable.get() {
             Opened::StaleConfig => {}
             Opened::Earlier(id) => return repeat(cashier, &request, *id).await,
-            // The flight is held by `durable`, until the create call has ended on disk.
+            // The flight is held by `durable`, until the end of the create call is durable.
             Opened::New { opened, flight: _ } => {
                 let order = Arc::new(order_of(&opened.transaction, details));
                 return create(cashier, durable.with(|_| order), &*gateway, &context.request_id).await;
@@ -148,34 +149,39 @@ fn choose(
     }
 }
 
-/// Opens the transaction, unless its key was bound or its config was edited since it was chosen.
-fn open(
-    cashier: &Arc<Cashier>,
-    account: &AccountFacts,
-    request: &DepositRequest,
-    eligible: &Eligible,
-    gateway: &dyn Gateway,
-    details: &OrderDetails,
-    context: &RequestContext,
-) -> Result<Ticket<Opened>, Refusal> {
-    let random = [cashier.entropy.bits(), cashier.entropy.bits()];
-    let stamp = cashier.stamp(Actor::Customer(request.customer_id), &context.request_id);
-    cashier.ledger.decide(&stamp, |draft| {
-        if let Some(earlier) = bound(draft.books(), request) {
-            return Opened::Earlier(earlier);
-        }
-        let current = cashier.snapshot().config(eligible.config_id()).map(|served| served.config.version);
-        let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
-        let Some(reference) = reference.filter(|_| current == Some(eligible.version())) else {
-            return Opened::StaleConfig;
-        };
-        let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
-        let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
-        let flight = cashier.creating.begin(transaction.id);
-        draft.keep(Body::Order { transaction_id: transaction.id, details: details.clone() });
-        draft.add([Change::Transaction(Box::new(transaction.clone()))]);
-        Opened::New { opened: Box::new(Aggregate { transaction, operations: Vec::new() }), flight }
-    })
+/// A deposit that is eligible, before its transaction exists.
+struct Opening<'a> {
+    account: &'a AccountFacts,
+    request: &'a DepositRequest,
+    eligible: Eligible,
+    gateway: &'a dyn Gateway,
+    details: &'a OrderDetails,
+}
+
+impl Opening<'_> {
+    /// Opens the transaction, unless its key was bound or its config was edited since it was chosen.
+    fn open(&self, cashier: &Cashier, request_id: &str) -> Result<Ticket<Opened>, Refusal> {
+        let Self { account, request, eligible, gateway, details } = self;
+        let random = [cashier.entropy.bits(), cashier.entropy.bits()];
+        let stamp = cashier.stamp(Actor::Customer(request.customer_id), request_id);
+        cashier.ledger.decide(&stamp, |draft| {
+            if let Some(earlier) = bound(draft.books(), request) {
+                return Opened::Earlier(earlier);
+            }
+            let current = cashier.snapshot().config(eligible.config_id()).map(|served| served.config.version);
+            let mut references = random.map(Reference::from_random).into_iter();
+            let reference = references.find(|new| draft.by_reference(new).is_none());
+            let Some(reference) = reference.filter(|_| current == Some(eligible.version())) else {
+                return Opened::StaleConfig;
+            };
+            let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
+            let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
+            let flight = cashier.creating.begin(transaction.id);
+            draft.store(Body::Order { transaction_id: transaction.id, details: OrderDetails::clone(details) });
+            draft.add([Change::Transaction(Box::new(transaction.clone()))]);
+            Opened::New { opened: Box::new(Aggregate { transaction, operations: Vec::new() }), flight }
+        })
+    }
 }
 
 fn bound(books: &cashier_core::books::Books, request: &DepositRequest) -> Option<TransactionId> {
@@ -197,7 +203,7 @@ fn details(cashier: &Cashier, request: &DepositRequest, eligible: &Eligible, con
     }
 }
 
-/// The order as the provider is told it: the same from the same transaction and details, byte for byte.
+/// The order as it is sent to the provider: the same from the same transaction and details, byte for byte.
 pub(super) fn order_of(transaction: &Transaction, details: OrderDetails) -> Order {
     Order {
         transaction_id: transaction.id,
@@ -208,7 +214,7 @@ pub(super) fn order_of(transaction: &Transaction, details: OrderDetails) -> Orde
         brand: transaction.brand.clone(),
         country: transaction.country.clone(),
         method: transaction.method.clone(),
-        idempotency_key: provider_key(transaction),
+        idempotency_key: transaction.provider_key(),
         notify_url: details.notify_url,
         success_url: details.success_url,
         failure_url: details.failure_url,
@@ -219,11 +225,6 @@ pub(super) fn order_of(transaction: &Transaction, details: OrderDetails) -> Orde
         created_time: transaction.created_time,
         nonce: details.nonce,
     }
-}
-
-/// The idempotency key for the provider: our reference, which no customer chooses.
-pub(super) fn provider_key(transaction: &Transaction) -> Box<str> {
-    transaction.reference.as_str().into()
 }
 
 async fn create(
@@ -237,7 +238,7 @@ async fn create(
     match &answer.ending {
         CreateEnding::Accepted(_) => {}
         CreateEnding::Declined { .. } | CreateEnding::NeverSent { .. } | CreateEnding::Unknown => {
-            tracing::warn!(transaction = %id, ending = ?answer.ending, "a payment was not created");
+            tracing::warn!(transaction = %id, ending = ?answer.ending, "payment creation failed");
         }
     }
     let provider_time = answer.provider_time;
@@ -248,12 +249,12 @@ async fn create(
         ended.transaction
     } else {
         settle::within_patience(cashier, id).await;
-        on_disk(cashier, id).await?
+        durable(cashier, id).await?
     };
     Ok(DepositOutcome { transaction, answer: stored, provider_time })
 }
 
-/// Records how the create call ended and what its answer states, and waits until that is on disk.
+/// Records how the create call ended and what its answer states, and waits until that is durable.
 pub(super) async fn end_create(
     cashier: &Arc<Cashier>,
     id: TransactionId,
@@ -263,27 +264,30 @@ pub(super) async fn end_create(
 ) -> Result<Aggregate, Refusal> {
     let receiver = gateway.receiver();
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), request_id);
-    let ticket = cashier.ledger.decide(&stamp, |draft: &mut Draft<'_>| {
-        let before = draft.aggregate(id)?;
-        let (facts, refs) = hearing::stated(draft, receiver, &before.transaction, answer.update.as_ref(), &answer.refs);
-        let changes = before.end_create(receiver, &answer.ending, &facts, &refs, draft.context());
-        let ended = changes.iter().any(|change| {
-            let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
-            matches!(change, Change::Transaction(row) if accepted(row) && !accepted(&before.transaction))
-        });
-        draft.add(changes);
-        if ended {
-            draft.keep(Body::Answer {
-                transaction_id: id,
-                redirect_url: answer.redirect_url,
-                instructions_json: answer.instructions_json,
-            });
+    let CreateAnswer { ending, update, refs, redirect_url, instructions_json, provider_time: _ } = answer;
+    let stated = CreateAnswerStated { ending: &ending, update: update.as_ref(), refs: &refs };
+    let ticket = cashier.ledger.decide(&stamp, |draft| {
+        let recorded = inbox::end_create(draft, receiver, id, &stated)?;
+        if recorded.newly_accepted {
+            draft.store(Body::Answer { transaction_id: id, redirect_url, instructions_json });
         }
-        hearing::catch_up(draft, receiver, id);
-        draft.aggregate(id)
+        Some(recorded)
     })?;
-    let ended = ticket.durable().await?.into_inner();
-    ended.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))
+    let recorded = ticket.durable().await?.into_inner().ok_or_else(missing)?;
+    match &recorded.not_applied {
+        Some(AppliedAnswer::Failed(reason)) => {
+            tracing::error!(transaction = %id, %reason, "create answer was not applied");
+        }
+        Some(AppliedAnswer::OtherPayment) => {
+            tracing::error!(transaction = %id, "create answer named another payment: not applied");
+        }
+        Some(AppliedAnswer::Applied { .. }) | None => {}
+    }
+    Ok(recorded.aggregate)
+}
+
+fn missing() -> Refusal {
+    Refusal::new(RefusalCode::Internal, "the transaction is not in the books")
 }
 
 /// The answer of an earlier request under the same key. Another order under it is a conflict at once.
@@ -292,17 +296,17 @@ async fn repeat(
     request: &DepositRequest,
     id: TransactionId,
 ) -> Result<DepositOutcome, Refusal> {
-    if !deposit::same_order(&on_disk(cashier, id).await?, request) {
+    if !deposit::same_order(&durable(cashier, id).await?, request) {
         return Err(deposit::key_conflict());
     }
-    // The wait for another caller's flight is the provider's time.
+    // The wait for another request's create call is the provider's time.
     let began = cashier.clock.monotonic();
-    cashier.creating.landed(id).await;
+    cashier.creating.ended(id).await;
     let provider_time = cashier.clock.monotonic().saturating_sub(began);
-    let transaction = on_disk(cashier, id).await?;
+    let transaction = durable(cashier, id).await?;
     let answer = match transaction.first_answer {
         FirstAnswer::Accepted => cashier.archive.answer(id).await.map_err(|fault| {
-            tracing::error!(%fault, transaction = %id, "a stored answer could not be read");
+            tracing::error!(%fault, transaction = %id, "reading a stored answer failed");
             crate::ledger::storage_unavailable()
         })?,
         FirstAnswer::Open | FirstAnswer::Declined | FirstAnswer::NeverSent | FirstAnswer::Unknown => None,
@@ -310,8 +314,8 @@ async fn repeat(
     Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time })
 }
 
-async fn on_disk(cashier: &Cashier, id: TransactionId) -> Result<Transaction, Refusal> {
+async fn durable(cashier: &Cashier, id: TransactionId) -> Result<Transaction, Refusal> {
     let ticket = cashier.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
     let transaction = ticket.durable().await?.into_inner();
-    transaction.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the transaction is not in the books"))
+    transaction.ok_or_else(missing)
 }

@@ -1,11 +1,12 @@
-//! How fast one asker may ask: a runaway client must not fill the ledger, and an open door must not make us call
-//! providers. Time comes from the clock port.
+//! How often one customer may request something, and one config's webhooks may make us call its provider: all limits in
+//! one table. Time comes from the clock port.
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cashier_core::ids::{ConfigId, CustomerId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use governor::clock;
 use governor::middleware::NoOpMiddleware;
@@ -14,9 +15,41 @@ use governor::{Quota, RateLimiter};
 
 use crate::ports::Clock;
 
+/// Withdrawal requests of one customer in a minute: each is a row that a person reads.
+pub const WITHDRAWALS_PER_MINUTE: u32 = 30;
+
+/// Webhooks of one config, in a minute, that may be verified by calling its provider: senders who are not authenticated
+/// must not make us call providers.
+pub const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 120;
+
+/// Every rate limit of the flows.
+pub(super) struct RateLimits {
+    /// Deposits of one customer; the operator sets how many.
+    pub(super) deposits: RateLimit<CustomerId>,
+    pub(super) withdrawals: RateLimit<CustomerId>,
+    pub(super) network_verifications: RateLimit<ConfigId>,
+}
+
+impl RateLimits {
+    pub(super) fn new(deposits_per_minute: u32, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            deposits: RateLimit::new(deposits_per_minute, Arc::clone(clock)),
+            withdrawals: RateLimit::new(WITHDRAWALS_PER_MINUTE, Arc::clone(clock)),
+            network_verifications: RateLimit::new(NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(clock)),
+        }
+    }
+
+    /// Forgets keys whose allowance is whole again.
+    pub(super) fn forget_idle(&self) {
+        self.deposits.forget_idle();
+        self.withdrawals.forget_idle();
+        self.network_verifications.forget_idle();
+    }
+}
+
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, PortClock, NoOpMiddleware<Duration>>;
 
-/// The rate_limit of one sort of request, counted per asker.
+/// One limit, counted per key.
 pub(super) struct RateLimit<K: Hash + Eq + Clone> {
     limiter: Option<Limiter<K>>,
 }
@@ -34,8 +67,8 @@ impl clock::Clock for PortClock {
 }
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
-    /// `per_minute` requests per asker, all of which may come at once; 0 is no limit.
-    pub(super) fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
+    /// `per_minute` requests per key, all of which may come at once; 0 is no limit.
+    fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
         let limiter = NonZeroU32::new(per_minute).map(|per_minute| {
             let quota = Quota::per_minute(per_minute);
             RateLimiter::new(quota, DashMapStateStore::default(), PortClock(clock))
@@ -43,15 +76,15 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         Self { limiter }
     }
 
-    /// 429 RET_ERR_FREQUENT for one who asks too often.
-    pub(super) fn check(&self, asker: K) -> Result<(), Refusal> {
-        let within = self.limiter.as_ref().is_none_or(|limiter| limiter.check_key(&asker).is_ok());
+    /// # Errors
+    /// 429 RET_ERR_FREQUENT when the key has used up its allowance.
+    pub(super) fn check(&self, key: K) -> Result<(), Refusal> {
+        let within = self.limiter.as_ref().is_none_or(|limiter| limiter.check_key(&key).is_ok());
         let frequent = || Refusal::new(RefusalCode::Frequent, "too many requests in a short time, try again later");
         if within { Ok(()) } else { Err(frequent()) }
     }
 
-    /// Forgets askers whose allowance is whole again.
-    pub(super) fn forget_quiet(&self) {
+    fn forget_idle(&self) {
         if let Some(limiter) = &self.limiter {
             limiter.retain_recent();
         }
@@ -87,20 +120,20 @@ mod tests {
     #[test]
     fn a_customer_who_asks_too_often_waits_and_others_do_not() {
         let hand = Arc::new(Hand(Mutex::default()));
-        let rate_limit = RateLimit::new(3, Arc::clone(&hand) as _);
+        let limit = RateLimit::new(3, Arc::clone(&hand) as _);
         let (eager, calm) = (CustomerId(1), CustomerId(2));
-        assert!((0..3).all(|_| rate_limit.check(eager).is_ok()));
-        assert_eq!(rate_limit.check(eager).unwrap_err().code, RefusalCode::Frequent);
-        assert!(rate_limit.check(calm).is_ok());
+        assert!((0..3).all(|_| limit.check(eager).is_ok()));
+        assert_eq!(limit.check(eager).unwrap_err().code, RefusalCode::Frequent);
+        assert!(limit.check(calm).is_ok());
         *hand.0.lock().unwrap() += Duration::from_secs(20);
-        assert!(rate_limit.check(eager).is_ok(), "a third of a minute gives one back");
-        rate_limit.forget_quiet();
-        assert!(rate_limit.check(eager).is_err());
+        assert!(limit.check(eager).is_ok(), "a third of a minute gives one back");
+        limit.forget_idle();
+        assert!(limit.check(eager).is_err());
     }
 
     #[test]
     fn zero_is_no_limit() {
-        let rate_limit = RateLimit::new(0, Arc::new(Hand(Mutex::default())));
-        assert!((0..10_000).all(|_| rate_limit.check(CustomerId(1)).is_ok()));
+        let limit = RateLimit::new(0, Arc::new(Hand(Mutex::default())));
+        assert!((0..10_000).all(|_| limit.check(CustomerId(1)).is_ok()));
     }
 }

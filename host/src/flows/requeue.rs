@@ -1,5 +1,5 @@
-//! What a request's flow left requeue, so that the janitor takes it up in its next round: a pause that a transaction earned
-//! by one duty must not put off another. It only names transactions; what is due is derived from their state.
+//! What a request's flow left unfinished, so that the janitor takes it up in its next round: the backoff of one duty must
+//! not delay another. It only names transactions; what is due is derived from their state.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,26 +8,26 @@ use cashier_core::ids::TransactionId;
 
 /// What ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Left {
-    /// A posting. The janitor's own tries end here too, so a pause that a posting earned holds.
+pub(super) enum Unfinished {
+    /// A posting. The janitor's own tries end here too, so a backoff that a posting caused holds.
     Posting,
-    /// A question that a notice raised.
+    /// A query that an update called for.
     Query,
 }
 
 /// At most one entry per transaction with a duty; emptied by every round.
 #[derive(Debug, Default)]
-pub(super) struct Requeue(Mutex<BTreeMap<TransactionId, Left>>);
+pub(super) struct Requeue(Mutex<BTreeMap<TransactionId, Unfinished>>);
 
 impl Requeue {
-    pub(super) fn push(&self, id: TransactionId, left: Left) {
-        let mut requeue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = requeue.entry(id).or_insert(left);
-        *known = left.max(*known);
+    pub(super) fn push(&self, id: TransactionId, unfinished: Unfinished) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = entries.entry(id).or_insert(unfinished);
+        *known = unfinished.max(*known);
     }
 
-    /// Everything left since the last time, by id.
-    pub(super) fn take(&self) -> BTreeMap<TransactionId, Left> {
+    /// Everything pushed since the last call, by id.
+    pub(super) fn take(&self) -> BTreeMap<TransactionId, Unfinished> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

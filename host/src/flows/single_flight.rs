@@ -1,4 +1,4 @@
-//! Work under way for one transaction, so that it is done once: a second comer waits for the first to land.
+//! Work under way for one transaction, so that it is done once: a second caller waits for the first to end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 type Open = Arc<Mutex<BTreeMap<TransactionId, watch::Receiver<()>>>>;
 
-/// The single_flight of one sort of work.
+/// The calls of one kind that are under way.
 #[derive(Debug, Default)]
 pub(super) struct SingleFlight {
     open: Open,
 }
 
-/// Held while the work goes on; dropping it, also by a panic, lands the flight.
+/// Held while the work goes on; dropping it, also by a panic, ends the flight.
 #[derive(Debug)]
 pub(super) struct Flight {
     id: TransactionId,
@@ -34,15 +34,15 @@ impl SingleFlight {
         Some(Flight { id, open: Arc::clone(&self.open), _waiters: sender })
     }
 
-    pub(super) fn is_flying(&self, id: TransactionId) -> bool {
+    pub(super) fn is_under_way(&self, id: TransactionId) -> bool {
         self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains_key(&id)
     }
 
     /// Resolves when no such work is under way.
-    pub(super) async fn landed(&self, id: TransactionId) {
+    pub(super) async fn ended(&self, id: TransactionId) {
         let receiver = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&id).cloned();
         if let Some(mut receiver) = receiver {
-            // The sender never sends: an error means that it was dropped, which is the landing.
+            // The sender never sends: an error means that it was dropped, which ends the flight.
             while receiver.changed().await.is_ok() {}
         }
     }
@@ -65,10 +65,10 @@ mod tests {
         assert!(flight.is_some());
         assert!(single_flight.begin(TransactionId(1)).is_none());
         assert!(single_flight.begin(TransactionId(2)).is_some());
-        let waiting = single_flight.landed(TransactionId(1));
+        let waiting = single_flight.ended(TransactionId(1));
         drop(flight);
         waiting.await;
-        single_flight.landed(TransactionId(1)).await;
+        single_flight.ended(TransactionId(1)).await;
         assert!(single_flight.begin(TransactionId(1)).is_some());
     }
 }

@@ -14,9 +14,6 @@ use cashier_core::withdrawal::{self, WithdrawalRequest};
 use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
 
-/// Requests of one customer in a minute: each is a row that a person reads.
-pub(super) const PER_MINUTE: u32 = 30;
-
 /// Records a withdrawal request, or shows the one that its idempotency key stands for.
 pub async fn withdraw(
     cashier: &Arc<Cashier>,
@@ -24,7 +21,7 @@ pub async fn withdraw(
     request: WithdrawalRequest,
     context: RequestContext,
 ) -> Result<Transaction, Refusal> {
-    cashier.withdrawals.check(session.customer_id())?;
+    cashier.limits.withdrawals.check(session.customer_id())?;
     let account = cashier.own_account(session, request.login).await?;
     let earlier = cashier.ledger.peek(|books| bound(books, &request))?;
     if earlier.is_none() {

@@ -1,25 +1,25 @@
-//! `POST /cashier/deposit`: reads the order, lets the flow make it, answers with what the customer does next. A provider's
-//! "no" comes with the transaction that it ended.
+//! `POST /cashier/deposit`: reads the request, runs the deposit flow, answers with the customer's next step. A provider's
+//! refusal is answered with the transaction that it ended.
 
 use cashier_core::refusal::Refusal;
 
 use crate::flows::deposit;
-use crate::http::customers::{Customers, JSON_LENGTH_MAX};
-use crate::http::reply::Answer;
+use crate::http::customer_context::{CustomerContext, JSON_LENGTH_MAX};
+use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire;
+use crate::wire::deposit::{DepositAnswer, read};
 
-pub(super) async fn answer(customers: &Customers, mut asked: Request) -> Result<Answer, Refusal> {
-    let session = customers.session(&asked)?;
-    let body = asked.read_body(JSON_LENGTH_MAX, &*customers.cashier.clock).await?;
-    let request = wire::deposit::read(&body, session.customer_id())?;
-    let outcome = deposit::deposit(&customers.cashier, &session, request, asked.context()).await?;
-    let answer = match outcome.refusal() {
-        Some(refusal) => Answer::refused_with_transaction(&refusal, &outcome.transaction),
-        None => Answer::fine(|out| {
+pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> Result<Reply, Refusal> {
+    let session = context.session(&request)?;
+    let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
+    let wanted = read(&body, session.customer_id())?;
+    let outcome = deposit::deposit(&context.cashier, &session, wanted, request.context()).await?;
+    let reply = match outcome.refusal() {
+        Some(refusal) => Reply::refused_with(&refusal, Some(&outcome.transaction)),
+        None => {
             let (redirect_url, instructions) = (&outcome.answer.redirect_url, &outcome.answer.instructions_json);
-            wire::deposit::write(out, &outcome.transaction, outcome.next_action(), redirect_url, instructions);
-        }),
+            Reply::success(&DepositAnswer::new(&outcome.transaction, outcome.next_action(), redirect_url, instructions))
+        }
     };
-    Ok(answer.after(outcome.provider_time))
+    Ok(reply.after(outcome.provider_time))
 }

@@ -9,12 +9,12 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::http::Route;
-use crate::http::reply::Answer;
+use crate::http::reply::Reply;
 use crate::http::request::{Request, request};
+use crate::http::route::Route;
 use crate::http::session::SessionKeys;
-use crate::manager::{self, Desk, MESSAGE_LENGTH_MAX, Tokens};
-use crate::wire::envelope;
+use crate::manager::{self, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
+use crate::wire::envelope::{self, ExtId};
 
 impl Tokens for SessionKeys {
     fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal> {
@@ -25,26 +25,26 @@ impl Tokens for SessionKeys {
 pub(super) const ROUTE: Route = Route { listener: "manager", method: Method::POST, path: "/manager" };
 
 /// The routes of the manager listener.
-pub(super) fn routes(desk: Arc<Desk>) -> BoxedFilter<(Answer,)> {
+pub(super) fn routes(context: Arc<ManagerContext>) -> BoxedFilter<(Reply,)> {
     warp::path(ROUTE.path.trim_start_matches('/'))
         .and(warp::path::end())
         .and(request())
         .then(move |request| {
-            let desk = Arc::clone(&desk);
-            async move { answer(&desk, request).await }
+            let context = Arc::clone(&context);
+            async move { answer(&context, request).await }
         })
-        .or(warp::any().map(Answer::not_found))
+        .or(warp::any().map(Reply::not_found))
         .unify()
         .boxed()
 }
 
-async fn answer(desk: &Desk, mut request: Request) -> Answer {
+async fn answer(context: &ManagerContext, mut request: Request) -> Reply {
     if request.method != ROUTE.method {
-        return Answer::method_not_allowed(&ROUTE.method);
+        return Reply::method_not_allowed(&ROUTE.method);
     }
-    let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*desk.cashier.clock).await {
-        Ok(message) => manager::answer(desk, &message, request.authorization(), request.context()).await,
-        Err(refusal) => envelope::write("null", &Err(refusal)),
+    let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*context.cashier.clock).await {
+        Ok(message) => manager::answer(context, &message, request.authorization(), request.context()).await,
+        Err(refusal) => envelope::write(&ExtId::default(), &Err(refusal)),
     };
-    Answer::json(number, message)
+    Reply::json(number, message)
 }

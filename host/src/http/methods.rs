@@ -1,33 +1,29 @@
-//! `GET /cashier/methods?login=`: through what a customer may deposit to one of their accounts.
+//! `GET /cashier/methods?login=`: the payment methods that a customer may deposit with to one of their accounts.
 
 use cashier_core::refusal::Refusal;
 
 use crate::flows::methods::{self, Method};
-use crate::http::customers::Customers;
+use crate::http::customer_context::CustomerContext;
 use crate::http::query;
-use crate::http::reply::Answer;
+use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire::method::{self, Row};
+use crate::wire::answer_values::Listing;
+use crate::wire::method::{MethodRecord, MethodRow};
 use crate::wire::read::missing;
-use crate::wire::write;
 
-pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answer, Refusal> {
-    let session = customers.session(&asked)?;
-    let mut parameters = query::parse(&asked.raw_query)?;
+pub(super) async fn answer(context: &CustomerContext, request: Request) -> Result<Reply, Refusal> {
+    let session = context.session(&request)?;
+    let mut parameters = query::parse(&request.raw_query)?;
     let login = query::login(&mut parameters)?.ok_or_else(|| missing("login"))?;
     parameters.finish()?;
-    let shown = methods::list(&customers.cashier, &session, login).await?;
-    Ok(Answer::fine(|out| {
-        write::object(out, |fields| {
-            fields.array("rows", &shown, |out, shown| method::write(out, row(shown)));
-            fields.number("count", shown.len() as u64);
-        });
-    }))
+    let shown = methods::list(&context.cashier, &session, login).await?;
+    let records = shown.iter().map(|method| MethodRecord::new(row(method)));
+    Ok(Reply::success(&Listing::new(records, shown.len() as u64)))
 }
 
-fn row(shown: &Method) -> Row<'_> {
+fn row(shown: &Method) -> MethodRow<'_> {
     let (min_amount, max_amount) = shown.eligible.limits();
-    Row {
+    MethodRow {
         config: &shown.config,
         method: shown.eligible.method(),
         payment_mode: &shown.payment_mode,

@@ -1,6 +1,6 @@
 //! Query strings in the published bracket form: `where[0][0]=status&where[0][1]==&where[0][2]=1`, percent-encoded or
-//! not (API.md section 6). Nothing is ever ignored: a parameter that cannot be placed is refused by its name, because a
-//! filter that vanishes shows every row.
+//! not (API.md section 6). Nothing is ever ignored: an unknown parameter is refused by its name, because a filter that is
+//! dropped shows every row.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,16 +10,16 @@ use cashier_core::ids::{ID_MAX, Login};
 use cashier_core::refusal::Refusal;
 use percent_encoding::percent_decode_str;
 
+use crate::json_object::shown;
 use crate::wire::filter::{Node, Parameters};
-use crate::wire::read::shown;
 
-/// Pairs of one query: every list value the filter allows, its conditions, and room.
+/// Pairs of one query: every list value that the filter allows, and a margin for conditions, order and limits.
 const PAIRS_MAX: usize = LIST_VALUES_MAX + 500;
 
 /// Brackets behind one name: `whereIn[0][1][2]` is the deepest published form.
 const DEPTH_MAX: usize = 3;
 
-/// Reads the raw query of a request, as it stands behind the `?`.
+/// Reads the raw query of a request: the text after the `?`.
 pub(super) fn parse(raw: &str) -> Result<Parameters, Refusal> {
     let mut parameters = BTreeMap::new();
     for (count, pair) in raw.split('&').filter(|pair| !pair.is_empty()).enumerate() {
@@ -28,8 +28,8 @@ pub(super) fn parse(raw: &str) -> Result<Parameters, Refusal> {
         }
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (key, value) = (decoded(key, key)?, decoded(value, key)?);
-        let (name, places) = placed(&key)?;
-        put(&mut parameters, name, &places, value.into_owned())
+        let (name, indexes) = name_and_indexes(&key)?;
+        put(&mut parameters, name, &indexes, value.into_owned())
             .map_err(|why| Refusal::invalid(format!("{} {why}", shown(&key))))?;
     }
     Ok(Parameters(parameters))
@@ -44,7 +44,7 @@ pub(super) fn login(parameters: &mut Parameters) -> Result<Option<Login>, Refusa
     login.map(|login| Some(Login(login))).ok_or_else(|| Refusal::invalid("login must be the number of an account"))
 }
 
-/// Percent-decodes, with `+` for a blank as browsers write forms.
+/// Percent-decodes, with `+` for a space as browsers write forms.
 fn decoded<'a>(text: &'a str, key: &str) -> Result<Cow<'a, str>, Refusal> {
     let wrong = || Refusal::invalid(format!("{} is not percent-encoded UTF-8", shown(key)));
     if !text.contains('+') {
@@ -56,28 +56,32 @@ fn decoded<'a>(text: &'a str, key: &str) -> Result<Cow<'a, str>, Refusal> {
 }
 
 /// Splits `name[0][1]` into its name and indexes.
-fn placed(key: &str) -> Result<(&str, Vec<u32>), Refusal> {
+fn name_and_indexes(key: &str) -> Result<(&str, Vec<u32>), Refusal> {
     let wrong = || Refusal::invalid(format!("{} is not a known parameter", shown(key)));
     let Some((name, brackets)) = key.split_once('[') else { return Ok((key, Vec::new())) };
-    let indexes = brackets.strip_suffix(']').ok_or_else(wrong)?;
+    let brackets = brackets.strip_suffix(']').ok_or_else(wrong)?;
     let read = |index: &str| index.bytes().all(|byte| byte.is_ascii_digit()).then(|| index.parse().ok()).flatten();
-    let places: Option<Vec<u32>> = indexes.split("][").map(read).take(DEPTH_MAX + 1).collect();
-    let places = places.filter(|places| places.len() <= DEPTH_MAX).ok_or_else(wrong)?;
-    Ok((name, places))
+    let indexes: Option<Vec<u32>> = brackets.split("][").map(read).take(DEPTH_MAX + 1).collect();
+    let indexes = indexes.filter(|indexes| indexes.len() <= DEPTH_MAX).ok_or_else(wrong)?;
+    Ok((name, indexes))
 }
 
-fn put(parameters: &mut BTreeMap<String, Node>, name: &str, places: &[u32], value: String) -> Result<(), &'static str> {
-    /// What stands in the way when a place is taken.
+fn put(
+    parameters: &mut BTreeMap<String, Node>,
+    name: &str,
+    indexes: &[u32],
+    value: String,
+) -> Result<(), &'static str> {
     const TWICE: &str = "is given twice";
-    let Some((last, way)) = places.split_last() else {
+    let Some((last, parents)) = indexes.split_last() else {
         let earlier = parameters.insert(name.to_owned(), Node::Text(value));
         return earlier.map_or(Ok(()), |_| Err(TWICE));
     };
     let empty = || Node::List(BTreeMap::new());
     let mut node = parameters.entry(name.to_owned()).or_insert_with(empty);
-    for place in way {
+    for index in parents {
         let Node::List(inner) = node else { return Err(TWICE) };
-        node = inner.entry(*place).or_insert_with(empty);
+        node = inner.entry(*index).or_insert_with(empty);
     }
     let Node::List(inner) = node else { return Err(TWICE) };
     inner.insert(*last, Node::Text(value)).map_or(Ok(()), |_| Err(TWICE))
@@ -94,7 +98,7 @@ mod tests {
         parse(raw)?.into_filter()
     }
 
-    /// The published request without the parameters that are no filter.
+    /// The published request without the parameters that do not filter.
     const PUBLISHED: &str = "where[0][0]=status&where[0][1]==&where[0][2]=1&orderBy[0][0]=created_time&orderBy[0][1]=desc&limit=50&offset=0";
 
     #[test]
@@ -120,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_placed_is_refused_by_name() {
+    fn an_unknown_or_repeated_parameter_is_refused_by_name() {
         let many = (0..1501).map(|n| format!("whereIn[0][1][{n}]=1")).collect::<Vec<_>>().join("&");
         let table = [
             ("color=red", "color is not a known parameter"),
@@ -146,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_query_is_ever_half_understood(raw in "[a-z0-9=&\\[\\]%+.]{0,60}") {
+        fn every_pair_of_an_accepted_query_is_read(raw in "[a-z0-9=&\\[\\]%+.]{0,60}") {
             if let Ok(parameters) = parse(&raw) {
                 let pairs = raw.split('&').filter(|pair| !pair.is_empty()).count();
                 prop_assert_eq!(count(&Node::List((0..).zip(parameters.0.into_values()).collect())), pairs);

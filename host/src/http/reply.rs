@@ -1,4 +1,4 @@
-//! An endpoint's answer: a number, a JSON body (or a provider's own acknowledgement), and the time that was not ours.
+//! An endpoint's reply: status, JSON body (or a provider's own acknowledgement), and the time spent waiting for providers.
 //! The published codes become HTTP statuses here.
 
 use std::time::Duration;
@@ -8,101 +8,103 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::transaction::Transaction;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
 
-use crate::wire;
+use crate::wire::refusal::RefusalBody;
+use crate::wire::write;
 
-/// Seconds after which a refused asker may try again: long enough to let a queue drain, short enough for a person.
+/// Seconds after which a refused client may retry: long enough to let a queue drain, short enough for a person.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Time a request spent waiting for providers; the accept loop leaves it out of `x-own-latency-us`.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Outside(pub Duration);
+pub struct ProviderWait(pub Duration);
 
 /// What an endpoint answers.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
-    outside: Outside,
+    provider_wait: ProviderWait,
 }
 
-impl Answer {
-    /// A JSON body under a number; a number that HTTP does not know is ours to answer for and becomes 500.
+impl Reply {
+    /// A JSON body under a status number; a number that is no HTTP status is an error of ours and becomes 500.
     pub fn json(number: u16, body: Vec<u8>) -> Self {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // Answers show one customer's money; no cache on the way keeps them.
+        // Replies show one customer's money; no cache on the way may store them.
         let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-        Self { status, headers, body: body.into(), outside: Outside::default() }
+        Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
     }
 
-    /// 200 with the JSON that `write` writes.
-    pub fn fine(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut body = Vec::with_capacity(1024);
-        write(&mut body);
-        Self::json(StatusCode::OK.as_u16(), body)
+    /// 200 with an answer as JSON.
+    pub fn success(answer: &impl Serialize) -> Self {
+        write::json(answer).map(|body| Self::json(StatusCode::OK.as_u16(), body)).into()
     }
 
     /// The published error body under its number.
     pub fn refused(refusal: &Refusal) -> Self {
-        let mut body = Vec::new();
-        wire::refusal::write(&mut body, refusal);
-        Self::json(refusal.code.number(), body).retried_where_it_helps(refusal.code)
+        Self::refused_with(refusal, None)
     }
 
-    /// The same with the customer's transaction that the refusal ended.
-    pub fn refused_with_transaction(refusal: &Refusal, transaction: &Transaction) -> Self {
-        let mut body = Vec::new();
-        wire::refusal::write_with_transaction(&mut body, refusal, transaction);
-        Self::json(refusal.code.number(), body).retried_where_it_helps(refusal.code)
+    /// The same with the transaction that the refusal ended.
+    pub fn refused_with(refusal: &Refusal, transaction: Option<&Transaction>) -> Self {
+        let body = write::json(&RefusalBody::new(refusal, transaction)).unwrap_or_default();
+        Self::json(refusal.code.number(), body).with_retry_after(refusal.code)
     }
 
-    /// 405 naming what the path does take.
+    /// 405 naming the method that the path takes.
     pub fn method_not_allowed(allowed: &Method) -> Self {
         let refusal = Refusal::new(RefusalCode::MethodNotAllowed, format!("this path takes {allowed}"));
         let allow = HeaderValue::from_str(allowed.as_str()).ok();
-        let mut answer = Self::refused(&refusal);
-        answer.headers.extend(allow.map(|value| (ALLOW, value)));
-        answer
+        let mut reply = Self::refused(&refusal);
+        reply.headers.extend(allow.map(|value| (ALLOW, value)));
+        reply
     }
 
     pub fn not_found() -> Self {
         Self::refused(&Refusal::new(RefusalCode::NotFound, "there is nothing at this path"))
     }
 
-    /// Plain text, for the watching listener.
+    /// Plain text, for the watch listener.
     pub fn text(number: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
-        Self { status, headers, body: body.into(), outside: Outside::default() }
+        Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
     }
 
-    /// What a module wants its provider to hear. Headers that HTTP cannot carry are left out and named in the log.
+    /// The acknowledgement that a module wants its provider to receive. Headers that HTTP cannot carry are left out and
+    /// logged.
     pub fn acknowledgement(status: u16, headers: &[(Box<str>, Box<str>)], body: Bytes) -> Self {
-        let mut answer = Self { status: StatusCode::OK, headers: Vec::new(), body, outside: Outside::default() };
+        let mut reply =
+            Self { status: StatusCode::OK, headers: Vec::new(), body, provider_wait: ProviderWait::default() };
         match StatusCode::from_u16(status) {
-            Ok(known) if !known.is_informational() => answer.status = known,
-            Ok(_) | Err(_) => tracing::error!(status, "a module acknowledged with a number that is no HTTP answer"),
+            Ok(known) if !known.is_informational() => reply.status = known,
+            Ok(_) | Err(_) => {
+                tracing::error!(status, "acknowledgement status of a module was invalid, sent 200 instead")
+            }
         }
         for (name, value) in headers {
             let read = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
             match read {
-                (Ok(name), Ok(value)) if !is_the_connections(&name) => answer.headers.push((name, value)),
-                _ => tracing::error!(header = %name.escape_debug(), "a module acknowledged with an impossible header"),
+                (Ok(name), Ok(value)) if !belongs_to_the_connection(&name) => reply.headers.push((name, value)),
+                _ => tracing::error!(header = %name.escape_debug(), "acknowledgement header of a module was left out"),
             }
         }
-        answer
+        reply
     }
 
-    /// Names time that was spent waiting for a provider.
-    pub fn after(mut self, outside: Duration) -> Self {
-        self.outside = Outside(outside);
+    /// Notes the time that was spent waiting for a provider.
+    pub fn after(mut self, provider_time: Duration) -> Self {
+        self.provider_wait = ProviderWait(provider_time);
         self
     }
 
-    fn retried_where_it_helps(mut self, code: RefusalCode) -> Self {
+    /// Adds `retry-after` to the codes that a retry can cure.
+    fn with_retry_after(mut self, code: RefusalCode) -> Self {
         if matches!(code.number(), 429 | 503) {
             self.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
@@ -115,24 +117,24 @@ impl Answer {
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
-        response.extensions_mut().insert(self.outside);
+        response.extensions_mut().insert(self.provider_wait);
         response
     }
 }
 
-/// Headers that speak of the connection, which is the accept loop's.
-fn is_the_connections(name: &HeaderName) -> bool {
+/// Headers about the connection, which the accept loop sets.
+fn belongs_to_the_connection(name: &HeaderName) -> bool {
     use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
     [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(name)
 }
 
-impl warp::Reply for Answer {
+impl warp::Reply for Reply {
     fn into_response(self) -> warp::reply::Response {
         self.into_http().into_response()
     }
 }
 
-impl From<Result<Self, Refusal>> for Answer {
+impl From<Result<Self, Refusal>> for Reply {
     fn from(result: Result<Self, Refusal>) -> Self {
         result.unwrap_or_else(|refusal| Self::refused(&refusal))
     }
@@ -143,23 +145,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_published_refusal_is_an_http_answer_with_its_body() {
+    fn every_published_refusal_becomes_an_http_reply_with_its_body() {
         for code in RefusalCode::ALL {
-            let response = Answer::refused(&Refusal::new(*code, "why")).into_http();
+            let response = Reply::refused(&Refusal::new(*code, "why")).into_http();
             assert_eq!(response.status().as_u16(), code.number());
             assert_eq!(response.body(), format!("{{\"error\":\"{}\",\"message\":\"why\"}}", code.text()).as_bytes());
-            let again = response.headers().contains_key(RETRY_AFTER);
-            assert_eq!(again, [429, 503].contains(&code.number()), "{code:?}");
+            let may_retry = response.headers().contains_key(RETRY_AFTER);
+            assert_eq!(may_retry, [429, 503].contains(&code.number()), "{code:?}");
         }
     }
 
     #[test]
-    fn a_modules_acknowledgement_passes_except_for_what_is_the_connections() {
+    fn an_acknowledgement_keeps_its_headers_except_those_of_the_connection() {
         let headers = [("content-type", "text/plain"), ("Content-Length", "9"), ("bad name", "x"), ("x-a", "b\r\nc")];
         let headers = headers.map(|(name, value)| (Box::from(name), Box::from(value)));
-        let response = Answer::acknowledgement(202, &headers, Bytes::from_static(b"[accepted]")).into_http();
+        let response = Reply::acknowledgement(202, &headers, Bytes::from_static(b"[accepted]")).into_http();
         assert_eq!((response.status().as_u16(), response.headers().len()), (202, 1));
-        assert_eq!(Answer::acknowledgement(99, &[], Bytes::new()).status, StatusCode::OK);
-        assert_eq!(Answer::acknowledgement(101, &[], Bytes::new()).status, StatusCode::OK);
+        assert_eq!(Reply::acknowledgement(99, &[], Bytes::new()).status, StatusCode::OK);
+        assert_eq!(Reply::acknowledgement(101, &[], Bytes::new()).status, StatusCode::OK);
     }
 }

@@ -1,5 +1,5 @@
-//! A request as an endpoint sees it: method, path, query, headers, where it came from, and a body that is read only
-//! when asked for, within a size and a time. It knows no endpoint.
+//! A request as an endpoint sees it: method, path, query, headers, origin, and a body that is read on demand within a
+//! size and a time. It knows no endpoint.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -23,8 +23,8 @@ use crate::ports::Clock;
 /// How long a body may take to arrive: a phone on a poor line sends 64 KiB in far less.
 pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes of a body that count against nothing: deposits and most webhooks are far smaller, so that slow senders of large
-/// bodies never stand in their way.
+/// Bytes of a body that count against no limit of the listener: deposits and most webhooks are far smaller, so slow senders
+/// of large bodies never block them.
 const FREE_LENGTH: usize = 64 * 1024;
 
 /// Kilobytes of larger bodies that one listener reads at once; without it every connection could hold a megabyte.
@@ -33,19 +33,19 @@ pub(super) const LARGE_BODIES_KIB_MAX: usize = 64 * 1024;
 /// Longest locale carried, as BCP 47 recommends for fixed fields (RFC 5646, section 4.4.1).
 const LOCALE_LENGTH_MAX: usize = 35;
 
-/// What the accept loop knows of a request before any endpoint does.
+/// What the accept loop knows of a request: its id, its sender, and the capacity it shares.
 #[derive(Debug, Clone)]
-pub(super) struct Origin {
+pub(super) struct RequestOrigin {
     pub(super) request_id: Arc<str>,
-    /// The asker's address, as far as trusted proxies tell.
+    /// The client's address, as reported by trusted proxies.
     pub(super) ip: IpAddr,
-    /// Microseconds spent waiting for the asker to send the body; not the cashier's own time.
+    /// Microseconds spent waiting for the client to send the body; not the cashier's own time.
     pub(super) waited_us: Arc<AtomicU64>,
-    /// The listener's room for large bodies, in kilobytes: [`LARGE_BODIES_KIB_MAX`].
+    /// The listener's capacity for large bodies, in kilobytes: [`LARGE_BODIES_KIB_MAX`].
     pub(super) large_bodies: Arc<Semaphore>,
 }
 
-type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
+type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
 
 /// A request.
 pub(super) struct Request {
@@ -55,22 +55,22 @@ pub(super) struct Request {
     /// Behind the `?`, as received.
     pub(super) raw_query: Box<str>,
     pub(super) headers: HeaderMap,
-    pub(super) origin: Origin,
-    body: Body,
+    pub(super) origin: RequestOrigin,
+    body: BodyStream,
 }
 
-fn no_room() -> Refusal {
+fn too_many_large_bodies() -> Refusal {
     Refusal::new(RefusalCode::Frequent, "too many large bodies are being sent at once, try again shortly")
 }
 
-/// Takes the whole request; it goes behind the filters that match the path.
+/// Extracts the whole request; it follows the filters that match the path.
 pub(super) fn request() -> BoxedFilter<(Request,)> {
     let raw_query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::method()
         .and(warp::path::full())
         .and(raw_query)
         .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Origin>())
+        .and(warp::ext::get::<RequestOrigin>())
         .and(warp::body::stream())
         .map(|method, path: warp::path::FullPath, query: String, headers, origin, body| Request {
             method,
@@ -78,12 +78,12 @@ pub(super) fn request() -> BoxedFilter<(Request,)> {
             raw_query: query.into(),
             headers,
             origin,
-            body: plain(body),
+            body: as_bytes(body),
         })
         .boxed()
 }
 
-fn plain<S, B>(body: S) -> Body
+fn as_bytes<S, B>(body: S) -> BodyStream
 where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf,
@@ -92,7 +92,7 @@ where
 }
 
 impl Request {
-    /// The one value of a header; none when it is missing, repeated or no text.
+    /// The only value of a header; `None` when it is missing, repeated or not text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
@@ -107,13 +107,13 @@ impl Request {
         self.header(&CONTENT_TYPE).unwrap_or_default()
     }
 
-    /// The first language the asker prefers, or nothing.
+    /// The client's first preferred language, or an empty text.
     pub(super) fn locale(&self) -> &str {
         let accepted = self.header(&ACCEPT_LANGUAGE).unwrap_or_default();
         let first = accepted.split([',', ';']).next().unwrap_or_default().trim();
-        let sound =
+        let valid =
             first.len() <= LOCALE_LENGTH_MAX && first.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if sound { first } else { "" }
+        if valid { first } else { "" }
     }
 
     /// Where the request came from, for the flows.
@@ -125,8 +125,8 @@ impl Request {
         }
     }
 
-    /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`], 429 when the listener has no room for
-    /// another large one.
+    /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`], 429 when the listener has no
+    /// capacity for another large one.
     pub(super) async fn read_body(&mut self, length_max: usize, clock: &dyn Clock) -> Result<Bytes, Refusal> {
         let too_large =
             || Refusal::new(RefusalCode::BodyTooLarge, format!("the body is larger than {length_max} bytes"));
@@ -138,21 +138,22 @@ impl Request {
         let large_bodies = Arc::clone(&self.origin.large_bodies);
         let reading = Box::pin(async move {
             let mut whole = BytesMut::new();
-            let mut room: Option<OwnedSemaphorePermit> = None;
+            let mut permit: Option<OwnedSemaphorePermit> = None;
             while let Some(piece) = body.next().await {
                 let piece = piece.map_err(|()| Refusal::invalid("the body broke off"))?;
                 if whole.len() + piece.len() > length_max {
                     return Err(too_large());
                 }
                 whole.extend_from_slice(&piece);
-                let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+                let held = permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
                 let wanted = whole.len().saturating_sub(FREE_LENGTH).div_ceil(1024).saturating_sub(held);
                 if wanted > 0 {
                     let more = u32::try_from(wanted).map_err(|_| too_large())?;
-                    let more = Arc::clone(&large_bodies).try_acquire_many_owned(more).map_err(|_| no_room())?;
-                    match &mut room {
-                        Some(room) => room.merge(more),
-                        None => room = Some(more),
+                    let more =
+                        Arc::clone(&large_bodies).try_acquire_many_owned(more).map_err(|_| too_many_large_bodies())?;
+                    match &mut permit {
+                        Some(permit) => permit.merge(more),
+                        None => permit = Some(more),
                     }
                 }
             }

@@ -1,5 +1,5 @@
-//! The accept loop around the routes: slow senders, too many connections, panics, TLS, request ids, latency and the
-//! access log are met here, once, for every listener. It knows no path.
+//! The accept loop around the routes: slow senders, connection limits, panics, TLS, request ids, latency and the access
+//! log are handled here, once, for every listener. It knows no path.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -24,17 +24,17 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 use tracing::Instrument;
-use warp::Reply;
+use warp::Reply as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::http::reply::{Answer, Outside};
-use crate::http::request::{LARGE_BODIES_KIB_MAX, Origin};
+use crate::http::reply::{ProviderWait, Reply};
+use crate::http::request::{LARGE_BODIES_KIB_MAX, RequestOrigin};
 use crate::http::stall::StallGuard;
 use crate::ports::{Clock, Entropy, Fault};
 
 /// How long a request's head may take, and how long an idle connection is kept: a half-sent request must not hold a
-/// place for long.
+/// connection for long.
 const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a TLS handshake may take: three round trips on the slowest line served.
@@ -63,19 +63,19 @@ pub struct Listener {
     pub tls: Option<Arc<ServerConfig>>,
     /// Connections beyond this wait in the system's queue.
     pub connections_max: usize,
-    pub routes: BoxedFilter<(Answer,)>,
+    pub routes: BoxedFilter<(Reply,)>,
 }
 
-/// What every listener needs of the world.
+/// What every listener needs from the system.
 #[derive(Clone)]
 pub struct ListenerContext {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    /// Proxies whose `x-forwarded-for` is believed.
+    /// Proxies whose `x-forwarded-for` is trusted.
     pub trusted_proxies: Arc<[IpAddr]>,
 }
 
-/// Serves until `stop` says so, then lets requests under way finish for as long as `drain`. Tells how many connections
+/// Serves until `stop` is true, then lets requests in progress finish for as long as `drain`. Returns how many connections
 /// were cut.
 pub async fn serve(
     listener: Listener,
@@ -84,7 +84,7 @@ pub async fn serve(
     drain: Duration,
 ) -> usize {
     let Listener { name, socket, tls, connections_max, routes } = listener;
-    let places = Arc::new(Semaphore::new(connections_max));
+    let slots = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let connection = ConnectionContext {
@@ -98,20 +98,20 @@ pub async fn serve(
             biased;
             _ = stop.wait_for(|stopped| *stopped) => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&socket, &places) => accepted,
+            accepted = accept(&socket, &slots) => accepted,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
+            Ok((stream, peer, slot)) => {
                 let (connection, tls, watcher) = (connection.clone(), tls.clone(), graceful.watcher());
                 connections.spawn(async move {
-                    if let Err(fault) = attend(connection, stream, peer, tls, watcher).await {
-                        tracing::debug!(listener = name, %fault, "a connection ended early");
+                    if let Err(fault) = serve_connection(connection, stream, peer, tls, watcher).await {
+                        tracing::debug!(listener = name, %fault, "connection failed");
                     }
-                    drop(place);
+                    drop(slot);
                 });
             }
             Err(fault) => {
-                tracing::warn!(listener = name, %fault, "a connection could not be accepted");
+                tracing::warn!(listener = name, %fault, "accepting a connection failed");
                 context.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -128,38 +128,43 @@ pub async fn serve(
     cut
 }
 
-/// The next connection, once there is a place for it.
+/// The next connection, once there is a free slot for it.
 async fn accept(
     socket: &TcpListener,
-    places: &Arc<Semaphore>,
+    slots: &Arc<Semaphore>,
 ) -> Result<(TcpStream, SocketAddr, OwnedSemaphorePermit), Fault> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(|error| Fault::new(error.to_string()))?;
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(|error| Fault::new(error.to_string()))?;
     let (stream, peer) = socket.accept().await.map_err(|error| Fault::new(error.to_string()))?;
-    Ok((stream, peer, place))
+    Ok((stream, peer, slot))
 }
 
-async fn attend(
+async fn serve_connection(
     connection: ConnectionContext,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     watcher: Watcher,
 ) -> Result<(), Fault> {
-    // Answers are whole and small; waiting to fill a packet costs 40 ms.
+    // Responses are whole and small; waiting to fill a packet costs 40 ms.
     stream.set_nodelay(true).map_err(|error| Fault::new(error.to_string()))?;
     let stream = StallGuard::new(stream);
     match tls {
-        None => speak(connection, stream, peer, watcher).await,
+        None => serve_http(connection, stream, peer, watcher).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             let stream = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
-            let stream = stream.map_err(|_| Fault::new("the TLS handshake took too long"))?;
-            speak(connection, stream.map_err(|error| Fault::new(format!("TLS: {error}")))?, peer, watcher).await
+            let stream = stream.map_err(|_| Fault::new("the TLS handshake timed out"))?;
+            serve_http(connection, stream.map_err(|error| Fault::new(format!("TLS: {error}")))?, peer, watcher).await
         }
     }
 }
 
-async fn speak<S>(connection: ConnectionContext, stream: S, peer: SocketAddr, watcher: Watcher) -> Result<(), Fault>
+async fn serve_http<S>(
+    connection: ConnectionContext,
+    stream: S,
+    peer: SocketAddr,
+    watcher: Watcher,
+) -> Result<(), Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -170,7 +175,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME_MAX)
-        // A sender that closed its half still asked: its request, once whole, is carried out and answered.
+        // A client that closed its sending half still gets its request, once whole, carried out and answered.
         .half_close(true)
         .max_buf_size(HEAD_LENGTH_MAX)
         .max_headers(HEADERS_MAX)
@@ -178,11 +183,11 @@ where
     watcher.watch(connection).await.map_err(|error| Fault::new(error.to_string()))
 }
 
-/// One listener's routes with what surrounds them.
+/// One listener's routes and what its connections share.
 #[derive(Clone)]
 struct ConnectionContext {
     name: &'static str,
-    routes: BoxedFilter<(Answer,)>,
+    routes: BoxedFilter<(Reply,)>,
     context: ListenerContext,
     /// Kilobytes of large bodies that may still be read at once.
     large_bodies: Arc<Semaphore>,
@@ -192,9 +197,9 @@ impl ConnectionContext {
     async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response {
         let began = self.context.clock.monotonic();
         let request_id = request_id(request.headers(), &*self.context.entropy);
-        let ip = asker(peer, request.headers(), &self.context.trusted_proxies);
+        let ip = client_ip(peer, request.headers(), &self.context.trusted_proxies);
         let waited_us = Arc::new(AtomicU64::new(0));
-        let origin = Origin {
+        let origin = RequestOrigin {
             request_id: Arc::clone(&request_id),
             ip,
             waited_us: Arc::clone(&waited_us),
@@ -209,12 +214,12 @@ impl ConnectionContext {
         let mut response = match routed {
             Ok(Ok(response)) => response,
             Err(_) => {
-                tracing::error!(listener = self.name, %request_id, %method, path, "a request panicked");
-                Answer::refused(&Refusal::new(RefusalCode::Internal, "something went wrong inside")).into_response()
+                tracing::error!(listener = self.name, %request_id, %method, path, "request handler panicked");
+                Reply::refused(&Refusal::new(RefusalCode::Internal, "something went wrong inside")).into_response()
             }
         };
 
-        let provider = response.extensions().get::<Outside>().copied().unwrap_or_default().0;
+        let provider = response.extensions().get::<ProviderWait>().copied().unwrap_or_default().0;
         let outside = provider + Duration::from_micros(waited_us.load(Ordering::Relaxed));
         let own = self.context.clock.monotonic().saturating_sub(began).saturating_sub(outside);
         let headers = response.headers_mut();
@@ -242,21 +247,21 @@ fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The client's own id where it is sane, so that one id follows a request through several systems; else a fresh one.
+/// The client's own id where it is valid, so that one id follows a request through several systems; else a fresh one.
 fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> Arc<str> {
-    let sane = |text: &&str| {
+    let valid = |text: &&str| {
         (1..=REQUEST_ID_LENGTH_MAX).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    match headers.get("x-request-id").and_then(|value| value.to_str().ok()).filter(sane) {
+    match headers.get("x-request-id").and_then(|value| value.to_str().ok()).filter(valid) {
         Some(given) => given.into(),
         None => format!("{:032x}", entropy.bits()).into(),
     }
 }
 
-/// The asker's address: the peer's, or the last hop that no trusted proxy stands for. What lies before a hop that cannot
-/// be read is anybody's invention.
-fn asker(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+/// The client's address: the peer's, or the last hop that is not a trusted proxy. Hops before one that cannot be read
+/// may be forged.
+fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     let peer = peer.to_canonical();
     if !trusted.contains(&peer) {
         return peer;

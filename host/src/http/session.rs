@@ -1,8 +1,8 @@
-//! Session tokens: JWT, HS256 alone, several keys at once (API.md section 7). The only file that asserts who is context.
-//! The clock is handed in and nothing is cached: a check costs two hashes of a short text, finding a token in a cache
-//! costs one, and a key that was removed must end its tokens at once.
+//! Session tokens: JWT, HS256 only, several keys at once (API.md section 7). The only file that asserts a session. The
+//! clock is handed in and nothing is cached: a check costs two hashes of a short text, finding a token in a cache costs
+//! one, and removing a key must invalidate its tokens at once.
 
-pub mod following;
+pub mod reload;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,19 +19,20 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::key_file;
 use crate::ports::Fault;
 use crate::wire::envelope::TOKEN_LENGTH_MAX;
 
-/// Keys valid at once: an old one, a new one, and room for one per issuer.
+/// Keys valid at once: an old one and a new one, with a margin for several issuers.
 const KEYS_MAX: usize = 8;
 
-/// Shortest secret, in bytes: HS256 asks for as many bits as its hash has (RFC 7518, section 3.2).
+/// Shortest secret, in bytes: HS256 needs as many bits as its hash has (RFC 7518, section 3.2).
 const SECRET_LENGTH_MIN: usize = 32;
 
 /// How far clocks of issuers may run ahead, in seconds; for `nbf` and `iat`, never for `exp`.
 const CLOCK_SKEW_SECONDS: i64 = 30;
 
-/// The one algorithm; a token that names another is not read further.
+/// The only algorithm; a token that names another is rejected unread.
 const ALGORITHM: &str = "HS256";
 
 /// A key that signs and verifies session tokens. It has no Debug.
@@ -41,7 +42,7 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
-    /// A key under its id; an empty id serves tokens that name none.
+    /// A key under its id; tokens without a `kid` are tried with every key.
     pub fn new(kid: &str, secret: &[u8]) -> Result<Self, KeyError> {
         if secret.len() < SECRET_LENGTH_MIN {
             return Err(KeyError::Short);
@@ -56,15 +57,13 @@ impl SessionKey {
     }
 }
 
-/// Reads the text of a key file: lines of `kid:hex`, the signing key first; empty lines and `#` comments pass.
-pub fn parse_keys(text: &str) -> Result<Vec<SessionKey>, KeyError> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let read = |line: &str| {
-        let (kid, secret) = line.split_once(':').ok_or(KeyError::NotALine)?;
-        let secret = Zeroizing::new(hex::decode(secret.trim()).map_err(|_| KeyError::NotALine)?);
+/// The keys of a key file: lines of `kid:hex`, the signing key first.
+fn parse_keys(text: &str) -> Result<Vec<SessionKey>, KeyError> {
+    let read = |entry: Option<(&str, Zeroizing<Vec<u8>>)>| {
+        let (kid, secret) = entry.ok_or(KeyError::NotALine)?;
         SessionKey::new(kid.trim(), &secret)
     };
-    lines.map(read).collect()
+    key_file::entries(text, &[]).map(read).collect()
 }
 
 /// Why keys cannot be used.
@@ -91,26 +90,31 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// The keys that are valid. Replacing them takes effect with the next request.
+/// The valid keys. Replacing them takes effect with the next request.
 pub struct SessionKeys {
     keys: ArcSwap<Vec<SessionKey>>,
 }
 
 impl SessionKeys {
-    /// The first key signs what [`issue_token`] prints.
+    /// The first key signs what [`issue_token`] makes.
     pub fn new(keys: Vec<SessionKey>) -> Result<Self, KeyError> {
-        Ok(Self { keys: ArcSwap::from_pointee(sound(keys)?) })
+        Ok(Self { keys: ArcSwap::from_pointee(validated(keys)?) })
+    }
+
+    /// The keys of a key file.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        parse_keys(text).and_then(Self::new)
     }
 
     pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), KeyError> {
-        self.keys.store(Arc::new(sound(keys)?));
+        self.keys.store(Arc::new(validated(keys)?));
         Ok(())
     }
 
-    /// Who the customer is. Every doubt is 403 PERMISSION_DENIED, as published for customer paths.
+    /// The customer of a token. Any token that is not valid is 403 PERMISSION_DENIED, as published for customer paths.
     pub fn customer(&self, authorization: Option<&str>, now: UnixTime) -> Result<CustomerSession, Refusal> {
         let denied = || Refusal::new(RefusalCode::PermissionDenied, "a valid customer session is required");
-        let claims = authorization.and_then(|value| self.verify(bare(value), now)).ok_or_else(denied)?;
+        let claims = authorization.and_then(|value| self.verify(without_scheme(value), now)).ok_or_else(denied)?;
         match claims.role {
             Role::Customer => Ok(CustomerSession::assertion(CustomerId(claims.id), claims.brand)),
             Role::User
@@ -124,15 +128,15 @@ impl SessionKeys {
         }
     }
 
-    /// Who the manager is: 401 RET_UNAUTHORIZED without a good token. What the role may do is the command's to say.
+    /// The manager of a token; 401 RET_UNAUTHORIZED without a valid one. Each command checks the role.
     pub fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal> {
         let claims = token
-            .and_then(|value| self.verify(bare(value), now))
+            .and_then(|value| self.verify(without_scheme(value), now))
             .ok_or_else(|| Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required"))?;
         Ok(ManagerSession::assertion(ManagerId(claims.id), claims.role, claims.brand))
     }
 
-    fn verify(&self, token: &str, now: UnixTime) -> Option<Checked> {
+    fn verify(&self, token: &str, now: UnixTime) -> Option<VerifiedClaims> {
         if token.len() > TOKEN_LENGTH_MAX {
             return None;
         }
@@ -144,9 +148,9 @@ impl SessionKeys {
         }
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let keys = self.keys.load();
-        let meant = |key: &&SessionKey| header.kid.as_deref().is_none_or(|kid| kid == &*key.kid);
+        let named = |key: &&SessionKey| header.kid.as_deref().is_none_or(|kid| kid == &*key.kid);
         let signed = |key: &SessionKey| key.mac(message).is_some_and(|mac| mac.verify_slice(&signature).is_ok());
-        keys.iter().filter(meant).any(signed).then_some(())?;
+        keys.iter().filter(named).any(signed).then_some(())?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
         claims.check(now)
     }
@@ -181,7 +185,7 @@ pub fn issue_token(
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-fn sound(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, KeyError> {
+fn validated(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, KeyError> {
     if keys.is_empty() {
         return Err(KeyError::None);
     }
@@ -195,7 +199,7 @@ fn sound(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, KeyError> {
 }
 
 /// `Bearer <JWT>` and `<JWT>` are both published.
-fn bare(authorization: &str) -> &str {
+fn without_scheme(authorization: &str) -> &str {
     let value = authorization.trim();
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
@@ -203,8 +207,8 @@ fn bare(authorization: &str) -> &str {
     }
 }
 
-/// What a checked token says.
-struct Checked {
+/// The claims of a token that passed every check.
+struct VerifiedClaims {
     id: u64,
     role: Role,
     brand: Option<Box<str>>,
@@ -215,7 +219,7 @@ struct Header {
     alg: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
-    /// Extensions that must be understood; none are.
+    /// Extensions that must be understood; none is supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     crit: Option<serde_json::Value>,
 }
@@ -234,15 +238,15 @@ struct Claims {
 }
 
 impl Claims {
-    fn check(self, now: UnixTime) -> Option<Checked> {
-        let soonest = now.plus(CLOCK_SKEW_SECONDS).0;
-        let timely =
-            now.0 < self.exp && self.nbf.is_none_or(|nbf| nbf <= soonest) && self.iat.is_none_or(|iat| iat <= soonest);
+    fn check(self, now: UnixTime) -> Option<VerifiedClaims> {
+        let latest = now.plus(CLOCK_SKEW_SECONDS).0;
+        let in_time =
+            now.0 < self.exp && self.nbf.is_none_or(|nbf| nbf <= latest) && self.iat.is_none_or(|iat| iat <= latest);
         let known = (1..=ID_MAX).contains(&self.id);
-        let role = Role::from_number(self.role).filter(|_| timely && known)?;
+        let role = Role::from_number(self.role).filter(|_| in_time && known)?;
         // Unset strings are empty on the wire, so an issuer's empty brand is an omitted one.
         let brand = self.brand.filter(|brand| !brand.is_empty());
-        Some(Checked { id: self.id, role, brand })
+        Some(VerifiedClaims { id: self.id, role, brand })
     }
 }
 

@@ -1,5 +1,5 @@
 //! A stream whose writes may not stall: a reader that takes nothing for a while loses the connection, so that it does
-//! not hold a place and a megabyte of answer for ever.
+//! not hold a connection and a megabyte of response for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_is_given_up_and_one_that_takes_slowly_is_not() {
+    async fn a_stalled_reader_loses_the_connection_and_a_slow_one_keeps_it() {
         let (near, mut far) = tokio::io::duplex(4);
         let mut guarded = StallGuard::new(near);
         let slow = tokio::spawn(async move {

@@ -1,5 +1,4 @@
-//! A listener on loopback, and a client that writes raw bytes, so that tests may send what no
-//! well-behaved client would.
+//! A listener on loopback, and a client that writes raw bytes, so that tests can send malformed requests.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use warp::filters::BoxedFilter;
 
-use crate::http::reply::Answer;
+use crate::http::reply::Reply;
 use crate::http::serve::{Listener, ListenerContext, serve};
 use crate::test_cashier::{TestClock, TestEntropy};
 
@@ -26,12 +25,12 @@ pub(crate) struct TestListener {
 impl TestListener {
     pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
-    pub(crate) async fn open(routes: BoxedFilter<(Answer,)>, clock: Arc<TestClock>) -> Self {
+    pub(crate) async fn open(routes: BoxedFilter<(Reply,)>, clock: Arc<TestClock>) -> Self {
         Self::open_with(routes, clock, 64, None, &[]).await
     }
 
     pub(crate) async fn open_with(
-        routes: BoxedFilter<(Answer,)>,
+        routes: BoxedFilter<(Reply,)>,
         clock: Arc<TestClock>,
         connections_max: usize,
         tls: Option<Arc<ServerConfig>>,
@@ -55,14 +54,14 @@ impl TestListener {
     }
 
     /// One request on a connection of its own.
-    pub(crate) async fn ask(&self, request: &str) -> Heard {
-        self.connect().await.ask(request).await
+    pub(crate) async fn request(&self, request: &str) -> ReceivedResponse {
+        self.connect().await.request(request).await
     }
 
-    /// A GET or POST with a JSON body and the headers given, each ending in a line end.
-    pub(crate) async fn send(&self, line: &str, headers: &str, body: &str) -> Heard {
+    /// A request with these header lines, each with its line end, and this body.
+    pub(crate) async fn send(&self, line: &str, headers: &str, body: &str) -> ReceivedResponse {
         let length = body.len();
-        self.ask(&format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n{body}")).await
+        self.request(&format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n{body}")).await
     }
 }
 
@@ -71,13 +70,13 @@ pub(crate) struct Client<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    pub(crate) async fn ask(&mut self, request: &str) -> Heard {
+    pub(crate) async fn request(&mut self, request: &str) -> ReceivedResponse {
         self.stream.write_all(request.as_bytes()).await.unwrap();
-        self.hear().await.expect("an answer")
+        self.receive().await.expect("a response")
     }
 
-    /// The next answer; `None` when the connection ends before one.
-    pub(crate) async fn hear(&mut self) -> Option<Heard> {
+    /// The next response; `None` when the connection ends before it.
+    pub(crate) async fn receive(&mut self) -> Option<ReceivedResponse> {
         let mut bytes = Vec::new();
         let head_end = loop {
             if let Some(place) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -96,19 +95,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
         }
         let status = head[9..12].parse().unwrap();
-        Some(Heard { status, head, body: String::from_utf8(bytes[head_end..end].to_vec()).unwrap() })
+        Some(ReceivedResponse { status, head, body: String::from_utf8(bytes[head_end..end].to_vec()).unwrap() })
     }
 }
 
-/// An answer as it came.
+/// A response as received.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-impl Heard {
+impl ReceivedResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }

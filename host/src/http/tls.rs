@@ -1,4 +1,4 @@
-//! TLS for a listener: a certificate chain and a key as PEM become a server's settings. It opens no file.
+//! TLS for a listener: turns a certificate chain and a key in PEM into a server configuration. It opens no file.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::ports::Fault;
 
-/// Reads chain and key. The fault names what is wrong and shows neither.
+/// Reads chain and key. The fault names what is wrong and contains neither.
 pub fn server_config(chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, Fault> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
         .collect::<Result<_, _>>()
@@ -25,7 +25,7 @@ pub fn server_config(chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfi
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| Fault::new(format!("the TLS certificate and key do not fit: {error}")))?;
-    // The listeners speak HTTP/1.1 alone, and say so.
+    // The listeners speak HTTP/1.1 only.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -5,16 +5,16 @@ use cashier_core::filter::{Clause, FilterBuilder};
 use cashier_core::refusal::Refusal;
 
 use crate::flows::transactions;
-use crate::http::customers::Customers;
+use crate::http::customer_context::CustomerContext;
 use crate::http::query;
-use crate::http::reply::Answer;
+use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire::transaction::{self, View};
-use crate::wire::write;
+use crate::wire::answer_values::Listing;
+use crate::wire::transaction::{Audience, TransactionRecord};
 
-pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answer, Refusal> {
-    let session = customers.session(&asked)?;
-    let mut parameters = query::parse(&asked.raw_query)?;
+pub(super) async fn answer(context: &CustomerContext, request: Request) -> Result<Reply, Refusal> {
+    let session = context.session(&request)?;
+    let mut parameters = query::parse(&request.raw_query)?;
     let login = query::login(&mut parameters)?;
     let mut builder = FilterBuilder::new();
     if let Some(login) = login {
@@ -22,15 +22,11 @@ pub(super) async fn answer(customers: &Customers, asked: Request) -> Result<Answ
     }
     let filter = parameters.into_filter_on(builder)?;
     if let Some(login) = login {
-        customers.cashier.own_account(&session, login).await?;
+        context.cashier.own_account(&session, login).await?;
     }
-    // A token's brand narrows the customer's own rows; the customer id alone already keeps others' out.
+    // A token's brand narrows the customer's own rows; the customer id alone already excludes other customers' rows.
     let scope = Scope { customer: Some(session.customer_id()), brand: session.brand().map(Into::into) };
-    let page = transactions::list(&customers.cashier, &scope, &filter).await?;
-    Ok(Answer::fine(|out| {
-        write::object(out, |fields| {
-            fields.array("rows", &page.rows, |out, row| transaction::write(out, row, View::Customer));
-            fields.number("count", page.count);
-        });
-    }))
+    let page = transactions::list(&context.cashier, &scope, &filter).await?;
+    let records = page.rows.iter().map(|row| TransactionRecord::new(row, Audience::Customer));
+    Ok(Reply::success(&Listing::new(records, page.count)))
 }

@@ -1,5 +1,5 @@
-//! The watching listener: is the process alive, may it take work, and what do its counters say. It has a listener of its
-//! own, because neither customers nor providers have a use for it.
+//! The watch listener: liveness, readiness and metrics. It is a listener of its own, so that it need not be reachable by
+//! customers and providers.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 use crate::flows::Cashier;
-use crate::http::Route;
-use crate::http::reply::Answer;
+use crate::http::reply::Reply;
+use crate::http::route::Route;
 
-/// What the watching listener asks.
+/// What the watch listener reads.
 pub(super) trait Watched: Send + Sync {
-    /// `Err` says in one sentence why no work can be taken.
+    /// `Err` is the reason why no work can be taken, as one sentence.
     fn ready(&self) -> Result<(), String>;
     /// Counters in the Prometheus text format.
     fn metrics(&self) -> String;
@@ -28,7 +28,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metric {
     pub name: &'static str,
     pub help: &'static str,
-    /// `None` where it cannot be counted: the line is left out, because a zero would be wrong.
+    /// `None` when it cannot be counted: the metric is left out, because a zero would be wrong.
     value: fn(&Cashier) -> Option<usize>,
 }
 
@@ -46,14 +46,14 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "cashier_duties",
-        help: "Transactions with something left to do.",
+        help: "Transactions with unfinished work.",
         value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
     },
 ];
 
 impl Watched for Cashier {
     fn ready(&self) -> Result<(), String> {
-        if self.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being loaded anew".into()) }
+        if self.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being reloaded".into()) }
     }
 
     fn metrics(&self) -> String {
@@ -65,34 +65,34 @@ impl Watched for Cashier {
     }
 }
 
-type Page = fn(&dyn Watched) -> Answer;
+type Page = fn(&dyn Watched) -> Reply;
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
 pub(super) const PAGES: &[(Route, Page)] = &[
-    (at("/healthz"), |_| Answer::text(200, PLAIN, "ok\n")),
+    (at("/healthz"), |_| Reply::text(200, PLAIN, "ok\n")),
     (at("/readyz"), |watched| match watched.ready() {
-        Ok(()) => Answer::text(200, PLAIN, "ready\n"),
-        Err(why) => Answer::text(503, PLAIN, format!("not ready: {why}\n")),
+        Ok(()) => Reply::text(200, PLAIN, "ready\n"),
+        Err(why) => Reply::text(503, PLAIN, format!("not ready: {why}\n")),
     }),
-    (at("/metrics"), |watched| Answer::text(200, PROMETHEUS, watched.metrics())),
+    (at("/metrics"), |watched| Reply::text(200, PROMETHEUS, watched.metrics())),
 ];
 
 /// The routes of the watch listener.
-pub(super) fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Answer,)> {
+pub(super) fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Reply,)> {
     warp::method()
         .and(warp::path::full())
         .map(move |method: Method, path: FullPath| answer(&*watched, &method, path.as_str()))
         .boxed()
 }
 
-fn answer(watched: &dyn Watched, method: &Method, path: &str) -> Answer {
+fn answer(watched: &dyn Watched, method: &Method, path: &str) -> Reply {
     let path = path.strip_suffix('/').unwrap_or(path);
     match PAGES.iter().find(|(route, _)| route.path == path) {
-        None => Answer::not_found(),
-        Some((route, _)) if method != route.method => Answer::method_not_allowed(&route.method),
+        None => Reply::not_found(),
+        Some((route, _)) if method != route.method => Reply::method_not_allowed(&route.method),
         Some((_, page)) => page(watched),
     }
 }

@@ -1,5 +1,5 @@
-//! `POST /cashier/webhook/{provider}` and `…/{provider_config_id}`: public, taken as bytes of any type, because the
-//! signature speaks of the bytes. What is genuine and what it means is the flow's to find out.
+//! `POST /cashier/webhook/{provider}` and `…/{provider_config_id}`: public, read as bytes of any type, because the
+//! signature covers the bytes. The webhook flow verifies the notice and applies it.
 
 use std::sync::Arc;
 
@@ -7,45 +7,43 @@ use cashier_core::ids::ConfigId;
 use cashier_core::refusal::Refusal;
 
 use crate::flows::webhook;
-use crate::http::customers::Customers;
-use crate::http::reply::Answer;
+use crate::http::customer_context::CustomerContext;
+use crate::http::reply::Reply;
 use crate::http::request::Request;
 use crate::ports::RawNotice;
-use crate::wire;
+use crate::wire::webhook::WebhookAnswer;
 
 /// Bytes of a notice (API.md section 3).
 pub(super) const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
 
 pub(super) async fn answer(
-    customers: &Customers,
-    mut asked: Request,
+    context: &CustomerContext,
+    mut request: Request,
     provider: &str,
     config: Option<&str>,
-) -> Result<Answer, Refusal> {
-    let cashier = &customers.cashier;
-    let body = asked.read_body(NOTICE_LENGTH_MAX, &*cashier.clock).await?;
-    // What is no id is the id of no config, and is answered like one.
+) -> Result<Reply, Refusal> {
+    let cashier = &context.cashier;
+    let body = request.read_body(NOTICE_LENGTH_MAX, &*cashier.clock).await?;
+    // Text that is not an id matches no config and gets the same answer as an unknown id.
     let addressed = config.map(|text| ConfigId(text.parse().unwrap_or(0)));
     let notice = RawNotice {
-        method: asked.method.as_str().into(),
-        path: asked.path.clone(),
-        raw_query: asked.raw_query.clone(),
-        content_type: asked.content_type().into(),
-        headers: headers(&asked),
+        method: request.method.as_str().into(),
+        path: request.path.clone(),
+        raw_query: request.raw_query.clone(),
+        content_type: request.content_type().into(),
+        headers: headers(&request),
         body,
         received_time: cashier.clock.now(),
     };
-    let outcome = webhook::receive(cashier, provider, addressed, notice, asked.context()).await?;
-    let answer = match outcome.acknowledgement {
-        Some(own) => Answer::acknowledgement(own.status, &own.headers, own.body),
-        None => Answer::fine(|out| {
-            wire::webhook::write(out, &outcome.events, outcome.transaction.as_ref(), outcome.duplicate);
-        }),
+    let outcome = webhook::receive(cashier, provider, addressed, notice, request.context()).await?;
+    let reply = match outcome.acknowledgement {
+        Some(own) => Reply::acknowledgement(own.status, &own.headers, own.body),
+        None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),
     };
-    Ok(answer.after(outcome.provider_time))
+    Ok(reply.after(outcome.provider_time))
 }
 
-fn headers(asked: &Request) -> Arc<[(Box<str>, Box<str>)]> {
+fn headers(request: &Request) -> Arc<[(Box<str>, Box<str>)]> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned().into_boxed_str();
-    asked.headers.iter().map(|(name, value)| (name.as_str().into(), text(value))).collect()
+    request.headers.iter().map(|(name, value)| (name.as_str().into(), text(value))).collect()
 }

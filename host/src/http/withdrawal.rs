@@ -1,17 +1,17 @@
-//! `POST /cashier/withdrawal`: records a request for a person to approve.
+//! `POST /cashier/withdrawal`: records a request that a person approves.
 
 use cashier_core::refusal::Refusal;
 
 use crate::flows::withdrawal;
-use crate::http::customers::{Customers, JSON_LENGTH_MAX};
-use crate::http::reply::Answer;
+use crate::http::customer_context::{CustomerContext, JSON_LENGTH_MAX};
+use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire;
+use crate::wire::withdrawal::{WithdrawalAnswer, read};
 
-pub(super) async fn answer(customers: &Customers, mut asked: Request) -> Result<Answer, Refusal> {
-    let session = customers.session(&asked)?;
-    let body = asked.read_body(JSON_LENGTH_MAX, &*customers.cashier.clock).await?;
-    let request = wire::withdrawal::read(&body, session.customer_id())?;
-    let transaction = withdrawal::withdraw(&customers.cashier, &session, request, asked.context()).await?;
-    Ok(Answer::fine(|out| wire::withdrawal::write(out, &transaction)))
+pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> Result<Reply, Refusal> {
+    let session = context.session(&request)?;
+    let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
+    let wanted = read(&body, session.customer_id())?;
+    let transaction = withdrawal::withdraw(&context.cashier, &session, wanted, request.context()).await?;
+    Ok(Reply::success(&WithdrawalAnswer::new(&transaction)))
 }

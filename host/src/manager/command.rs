@@ -1,41 +1,69 @@
-//! What a command is: its published name, who may use it, and what it does. A further one is a constant in the file of
-//! its noun and a line in the table.
+//! A manager command: its published name, the roles that may use it, and its function. A new one is a constant in the file
+//! of its noun and a line in `COMMANDS`.
 
 use std::sync::Arc;
 
-use cashier_core::ids::ID_MAX;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
 
 use crate::flows::{Cashier, RequestContext};
-use crate::wire::read::Fields;
+use crate::json_object::{RequestBody, Schema, answer, request};
+use crate::wire::answer_values::Str;
+use crate::wire::envelope::CommandResult;
+use crate::wire::read::read;
+use crate::wire::values::{AnyJson, RecordId};
 
 /// One command of the table.
 pub struct Command {
     /// The published name.
     pub name: &'static str,
     pub may: fn(Role) -> bool,
-    /// Gives the answer's `data` as JSON.
-    pub run: fn(Call) -> BoxFuture<'static, Result<Vec<u8>, Refusal>>,
+    /// The schema of the request's `data`.
+    pub request: fn() -> Schema,
+    /// The schema of the answer's `data`.
+    pub answer: fn() -> Schema,
+    pub run: fn(CommandCall) -> BoxFuture<'static, CommandResult>,
 }
 
-/// One use of a command.
-pub struct Call {
+request! {
+    /// A request about one record.
+    pub struct ById {
+        id: RecordId, "id of the record";
+    }
+
+    /// A request without fields.
+    pub struct NoFields {}
+}
+
+answer! {
+    /// The answer of a command that has no record to show.
+    pub struct Done<'a>() {
+        data: Str<'a> = "OK", "OK";
+    }
+}
+
+/// One call of a command.
+pub struct CommandCall {
     pub cashier: Arc<Cashier>,
     pub session: ManagerSession,
-    /// The request's `data`, JSON as it was sent.
-    pub data: Box<str>,
+    /// The request's `data` as received; `None` is the empty object.
+    pub data: Option<AnyJson>,
     pub context: RequestContext,
 }
 
-impl Call {
-    /// The id that is the whole request of a `Get…` command.
+impl CommandCall {
+    /// The id, which is the only field of a `Get…` request.
     pub fn id(&self) -> Result<u64, Refusal> {
-        let mut fields = Fields::parse(self.data.as_bytes(), "data")?;
-        let id = fields.id("id").ok().flatten().filter(|id| (1..=ID_MAX).contains(id));
-        let id = id.ok_or_else(|| Refusal::invalid("id is missing or invalid"))?;
-        fields.finish()?;
-        Ok(id)
+        Ok(self.read::<ById>()?.id.0)
+    }
+
+    pub fn read<T: RequestBody>(&self) -> Result<T, Refusal> {
+        read(self.data(), "data")
+    }
+
+    /// The request's `data` as JSON text.
+    pub fn data(&self) -> &[u8] {
+        self.data.as_ref().map_or(b"{}", |data| data.0.get().as_bytes())
     }
 }

@@ -1,6 +1,5 @@
-//! The manager API: one table of commands behind whatever listener brings a message (API.md section 4). It reads the
-//! envelope, asks who is speaking, finds the command and wraps its answer; each command is in the file of its noun.
-//! It knows no socket.
+//! The manager API: one table of commands, whichever listener delivers a message (API.md section 4). It reads the envelope,
+//! checks the session, finds the command and wraps its answer; each command is in the file of its noun. It knows no socket.
 
 pub mod command;
 pub mod config;
@@ -17,15 +16,15 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
-use self::command::{Call, Command};
+use self::command::{Command, CommandCall};
 use crate::flows::{Cashier, RequestContext};
-use crate::wire::envelope::{self, Envelope};
-use crate::wire::read::shown;
+use crate::json_object::shown;
+use crate::wire::envelope::{self, CommandResult, Envelope};
 
 /// Bytes of one message on every manager listener (API.md section 4).
 pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 
-/// Every command there is.
+/// Every command.
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
@@ -40,48 +39,50 @@ pub const COMMANDS: &[Command] = &[
     module::LIST,
 ];
 
-/// Who a token speaks for. The listeners check tokens; commands get the proof.
+/// Verifies manager tokens. The listener implements it; commands get the session that it returns.
 pub trait Tokens: Send + Sync {
     fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal>;
 }
 
-/// What the commands work with.
-pub struct Desk {
+/// What the commands need: the cashier and the check of tokens.
+pub struct ManagerContext {
     pub cashier: Arc<Cashier>,
     pub tokens: Arc<dyn Tokens>,
 }
 
-/// Answers one message with its number and the whole envelope. `authorization` is the listener's own token, used where the
+/// Answers one message with its status and the whole envelope. `authorization` is the token of the transport, used when the
 /// message carries none.
 pub async fn answer(
-    desk: &Desk,
+    manager: &ManagerContext,
     message: &[u8],
     authorization: Option<&str>,
     context: RequestContext,
 ) -> (u16, Vec<u8>) {
     match envelope::read(message) {
-        Ok(envelope) => {
-            let result = run(desk, &envelope, authorization, context).await;
-            envelope::write(envelope.ext_id, &result)
+        Ok(mut envelope) => {
+            let ext_id = envelope.ext_id.take().unwrap_or_default();
+            envelope::write(&ext_id, &run(manager, envelope, authorization, context).await)
         }
-        Err((ext_id, refusal)) => envelope::write(ext_id, &Err(refusal)),
+        Err((ext_id, refusal)) => envelope::write(&ext_id, &Err(refusal)),
     }
 }
 
 async fn run(
-    desk: &Desk,
-    envelope: &Envelope<'_>,
+    manager: &ManagerContext,
+    envelope: Envelope,
     authorization: Option<&str>,
     context: RequestContext,
-) -> Result<Vec<u8>, Refusal> {
-    let token = envelope.token.as_deref().or(authorization);
-    let session = desk.tokens.manager(token, desk.cashier.clock.now())?;
-    let command = COMMANDS.iter().find(|known| *known.name == *envelope.command).ok_or_else(|| {
-        Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(&envelope.command)))
-    })?;
+) -> CommandResult {
+    let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
+    let session = manager.tokens.manager(token, manager.cashier.clock.now())?;
+    let name = &*envelope.command.0;
+    let command = COMMANDS
+        .iter()
+        .find(|known| known.name == name)
+        .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
     if !(command.may)(session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
-    let call = Call { cashier: Arc::clone(&desk.cashier), session, data: envelope.data.into(), context };
+    let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data, context };
     (command.run)(call).await
 }

@@ -1,65 +1,63 @@
-//! Commands about payment modules, and the catalog's lines as `MngGetCashierProviders` shows them.
+//! Commands about payment modules, and the catalog lines that `MngGetCashierProviders` lists.
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 
-use crate::manager::command::{Call, Command};
+use crate::json_object::{Described, answer};
+use crate::manager::command::{Command, CommandCall, NoFields};
 use crate::ports::CatalogLine;
-use crate::wire::read::Fields;
-use crate::wire::write::{self, Object};
+use crate::wire::answer_values::{Listing, ListingOf, Str};
+use crate::wire::envelope::CommandResult;
+use crate::wire::values::Flag;
+use crate::wire::write;
 
 pub const LIST: Command = Command {
     name: "MngGetCashierPaymentModules",
     may: Role::may_manage_cashier,
+    request: NoFields::schema,
+    answer: ListingOf::<ModuleRecord>::schema,
     run: |call| Box::pin(async move { list(&call) }),
 };
 
-/// Modules are the whole server's, so this is for sessions that are not scoped to a brand.
-fn list(call: &Call) -> Result<Vec<u8>, Refusal> {
-    Fields::parse(call.data.as_bytes(), "data")?.finish()?;
+answer! {
+    /// A module of plugins.toml; its runtime state is in MngGetCashierProviders alone.
+    pub struct ModuleRecord<'a>(line: &'a CatalogLine, running: bool) {
+        code: Str<'a> = &line.code, "provider code";
+        name: Str<'a> = &line.name, "name to show";
+        description: Str<'a> = &line.description, "description to show";
+        payment_mode: Str<'a> = &line.payment_mode, "how the customer pays";
+        module_name: Str<'a> = &line.module_name, "name in plugins.toml";
+        path: Str<'a> = &line.path, "file; empty for a session of one brand";
+        api_version: Str<'a> = &line.api_version, "contract version of the file; empty when it could not be read";
+        available: Flag = line.available, "1 when it is loaded";
+        failure_reason: Str<'a> = &line.failure_reason, "why it is not available";
+        generation: Option<u32> = running.then_some(line.generation), "how often the module was replaced";
+        isolation: Option<Str<'a>> = running.then(|| Str::from(&line.isolation)), "where it runs";
+        health: Option<Str<'a>> = running.then(|| Str::from(line.health.word())), "ok, degraded or unavailable";
+    }
+}
+
+impl<'a> ModuleRecord<'a> {
+    /// With its runtime state.
+    pub(super) fn running(line: &'a CatalogLine) -> Self {
+        Self::new(line, true)
+    }
+}
+
+/// Modules belong to the whole server, so this needs a session that is not scoped to a brand.
+fn list(call: &CommandCall) -> CommandResult {
+    let NoFields {} = call.read()?;
     if call.session.brand().is_some() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "module commands are for sessions of every brand"));
     }
-    // Request anew: how a module fares changes between two snapshots.
+    // Read now: a module's health changes between two snapshots.
     let lines = call.cashier.modules.catalog();
-    let mut out = Vec::with_capacity(1024);
-    write::object(&mut out, |fields| {
-        fields.array("rows", lines.iter(), write).number("count", lines.len() as u64);
-    });
-    Ok(out)
+    write::part(&Listing::new(lines.iter().map(|line| ModuleRecord::new(line, false)), lines.len() as u64))
 }
 
-/// The lines that exist for a session: a brand's manager sees what may serve the brand, and not where it lies.
+/// The lines that a session may see: with a brand, the modules that may serve it, without their paths.
 pub(super) fn visible(catalog: &[CatalogLine], session: &ManagerSession) -> Vec<CatalogLine> {
     let Some(brand) = session.brand() else { return catalog.to_vec() };
     let serves = |line: &&CatalogLine| line.brands.as_ref().is_none_or(|brands| brands.iter().any(|b| **b == *brand));
     catalog.iter().filter(serves).map(|line| CatalogLine { path: Box::default(), ..line.clone() }).collect()
-}
-
-fn write(out: &mut Vec<u8>, line: &CatalogLine) {
-    write::object(out, |fields| write_fields(fields, line));
-}
-
-/// The line with what is known of it while it runs.
-pub(super) fn write_runtime(out: &mut Vec<u8>, line: &CatalogLine) {
-    write::object(out, |fields| {
-        write_fields(fields, line);
-        fields
-            .number("generation", line.generation.into())
-            .text("isolation", &line.isolation)
-            .text("health", &line.health);
-    });
-}
-
-fn write_fields(fields: &mut Object<'_>, line: &CatalogLine) {
-    fields
-        .text("code", &line.code)
-        .text("name", &line.name)
-        .text("description", &line.description)
-        .text("payment_mode", &line.payment_mode)
-        .text("module_name", &line.module_name)
-        .text("path", &line.path)
-        .text("api_version", &line.api_version)
-        .flag("available", line.available)
-        .text("failure_reason", &line.failure_reason);
 }

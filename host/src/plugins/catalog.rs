@@ -1,5 +1,5 @@
-//! The plugin host as the flows see it: the catalog, validation, new gateways, and reloading plugins.toml while the
-//! cashier runs. Which file came to what is `shelf`; what a gateway does is `gateways`.
+//! The plugin host as the flows see it: the catalog, validation of configs, new gateways, and reloading plugins.toml while
+//! the cashier runs. `loading/registry` decides what is loaded; `calling/gateway` makes calls.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,32 +9,32 @@ use cashier_core::provider_config::ProviderConfig;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::calling::gateway::{self, GatewayParts};
+use super::egress::port::Networks;
 use super::loading::plugins_toml::PluginsToml;
 use super::loading::probe::Probe;
-use crate::plugins::calling::gateway::{self, Parts};
-use crate::plugins::egress::port::Networks;
-use crate::plugins::loading::registry::{Loader, ModuleRegistry, Outcome, Report};
+use super::loading::registry::{LoadOutcome, LoadReport, Loader, ModuleRegistry};
 use crate::ports::{CatalogLine, Clock, Entropy, Gateway, Modules};
 
-/// Where things are.
+/// Paths and URLs of the plugin host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginSettings {
     /// plugins.toml itself.
     pub file: PathBuf,
-    /// A private folder; copies of modules live in its `modules`.
+    /// A private folder; copies of modules are in its `modules`.
     pub var: PathBuf,
-    /// Folders in which modules given by name alone are looked for, after those that the file names.
+    /// Folders searched for modules that are given by name alone, after those that the file names.
     pub module_folders: Vec<PathBuf>,
-    /// The program that knows `module-probe`: this one.
+    /// The program that has the subcommand `module-probe`: this one.
     pub program: PathBuf,
-    /// What providers reach the cashier under, without a slash at the end; config n's notices arrive at
+    /// Where providers reach the cashier, without a slash at the end; webhooks for config n arrive at
     /// `<public_url>/cashier/webhook/<provider>/<n>`.
     pub public_url: String,
 }
 
-/// What the plugin host takes from the world.
+/// The ports that the plugin host uses.
 #[derive(Clone)]
-pub struct World {
+pub struct PluginDependencies {
     pub networks: Arc<dyn Networks>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
@@ -43,66 +43,71 @@ pub struct World {
 /// The plugin host.
 pub struct Plugins {
     settings: PluginSettings,
-    world: World,
-    shelf: ArcSwap<ModuleRegistry>,
+    dependencies: PluginDependencies,
+    registry: ArcSwap<ModuleRegistry>,
     /// One load at a time.
     loading: Mutex<()>,
 }
 
 impl Plugins {
-    /// Loads what plugins.toml lists. Blocks on disk and on one probe process per module. A module that does not load
-    /// is a line of the catalog, not an error.
+    /// Loads what plugins.toml lists. Blocks on disk and on one probe process per module. A module that cannot be loaded is
+    /// a line of the catalog, not an error.
     ///
     /// # Errors
     /// plugins.toml itself cannot be read.
-    pub fn open(settings: PluginSettings, world: World) -> Result<(Self, Vec<Report>), String> {
-        let plugins = Self { settings, world, shelf: ArcSwap::default(), loading: Mutex::new(()) };
+    pub fn open(settings: PluginSettings, dependencies: PluginDependencies) -> Result<(Self, Vec<LoadReport>), String> {
+        let plugins = Self { settings, dependencies, registry: ArcSwap::default(), loading: Mutex::new(()) };
         let reports = plugins.reload()?;
         Ok((plugins, reports))
     }
 
-    /// Reads plugins.toml again. A changed file is a new generation: gateways opened from here on use it, those that
-    /// live drain on the old one. Blocks as [`Plugins::open`] does; libraries are never unloaded.
+    /// Reads plugins.toml again. A changed file is a new generation: gateways opened from here on use it; open gateways keep
+    /// the old one. Blocks as [`Plugins::open`] does; libraries are never unloaded.
     ///
     /// # Errors
-    /// plugins.toml itself cannot be read; nothing changed then.
-    pub fn reload(&self) -> Result<Vec<Report>, String> {
+    /// plugins.toml itself cannot be read; nothing was changed then.
+    pub fn reload(&self) -> Result<Vec<LoadReport>, String> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let file = PluginsToml::read(&self.settings.file, &self.settings.module_folders)?;
         let folder = self.settings.var.join("modules");
         let folder = std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let probe = Probe { program: self.settings.program.clone() };
-        let loader = Loader { folder: &folder, probe: &probe, networks: &*self.world.networks };
-        let (next, reports) = self.shelf.load().next(file, &loader);
-        self.shelf.store(Arc::new(next));
-        reports.iter().for_each(tell);
+        let loader = Loader { folder: &folder, probe: &probe, networks: &*self.dependencies.networks };
+        let (next, reports) = self.registry.load().next(file, &loader);
+        self.registry.store(Arc::new(next));
+        reports.iter().for_each(log);
         Ok(reports)
     }
 
-    fn parts(&self, config: &ProviderConfig) -> Option<Parts> {
-        let loaded = Arc::clone(self.shelf.load().of(&config.provider)?);
+    fn parts(&self, config: &ProviderConfig) -> Option<GatewayParts> {
+        let loaded = Arc::clone(self.registry.load().module(&config.provider)?);
         let notify_url = format!("{}/cashier/webhook/{}/{}", self.settings.public_url, config.provider, config.id);
-        let (clock, entropy) = (Arc::clone(&self.world.clock), Arc::clone(&self.world.entropy));
-        Some(Parts { loaded, notify_url, clock, entropy })
+        let (clock, entropy) = (Arc::clone(&self.dependencies.clock), Arc::clone(&self.dependencies.entropy));
+        Some(GatewayParts { loaded, notify_url, clock, entropy })
     }
 }
 
-fn tell(report: &Report) {
-    let Report { module_name, code, generation, outcome } = report;
+fn log(report: &LoadReport) {
+    let LoadReport { module_name: module, code, generation, outcome } = report;
     match outcome {
-        Outcome::Loaded | Outcome::Unchanged | Outcome::Replaced { .. } | Outcome::Delisted => {
-            tracing::info!(module_name, code, generation, ?outcome, "module");
+        LoadOutcome::Loaded => tracing::info!(module, code, generation, "module loaded"),
+        LoadOutcome::Unchanged => tracing::info!(module, code, generation, "module unchanged"),
+        LoadOutcome::Replaced { generation_before } => {
+            tracing::info!(module, code, generation, generation_before, "module replaced");
         }
-        Outcome::Refused { reason, .. } => tracing::error!(module_name, code, generation, reason, "module refused"),
+        LoadOutcome::Delisted => tracing::info!(module, code, generation, "module delisted"),
+        LoadOutcome::Refused { reason, still_serving } => {
+            tracing::error!(module, code, reason, still_serving, "module refused");
+        }
     }
 }
 
 impl Modules for Plugins {
     fn catalog(&self) -> Arc<[CatalogLine]> {
-        self.shelf.load().lines(self.world.clock.monotonic())
+        self.registry.load().lines(self.dependencies.clock.monotonic())
     }
 
-    /// A config whose module is not loaded has nobody to object to it.
+    /// A config whose module is not loaded is accepted: there is no module to validate it.
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
         let Some(parts) = self.parts(config) else { return futures_util::future::ready(Ok(())).boxed() };
         let config = config.clone();
@@ -114,12 +119,7 @@ impl Modules for Plugins {
             let reason = format!("no module for provider {:?} is loaded", config.provider);
             return futures_util::future::ready(Err(reason)).boxed();
         };
-        let (config, generation) = (config.clone(), Arc::clone(&parts.loaded.generation));
-        async move {
-            let (live, gateway) = gateway::open(&config, parts).await?;
-            generation.joined(&live);
-            Ok(gateway)
-        }
-        .boxed()
+        let config = config.clone();
+        async move { gateway::open(&config, parts).await }.boxed()
     }
 }

@@ -1,7 +1,7 @@
-//! The plugin host: finds, proves, loads and contains provider modules, and is the only network they have.
+//! The plugin host: finds, checks, loads and contains provider modules, and is their only network.
 //!
-//! plugins.toml → private copy, probe, open, registry (`loading`) → `catalog`; config → a gateway that drives exchanges on
-//! the module's thread (`calling`); requests of modules leave through `egress`.
+//! plugins.toml → private copy, probe, open, registry (`loading`) → `catalog`; a config → a gateway that drives exchanges on
+//! the module's thread (`calling`); requests of modules leave through `egress`. It does not know flows or the ledger.
 
 mod calling;
 mod catalog;
@@ -10,7 +10,7 @@ pub mod limits;
 mod loading;
 mod thread_slots;
 
-pub use self::catalog::{PluginSettings, Plugins, World};
+pub use self::catalog::{PluginDependencies, PluginSettings, Plugins};
 pub use self::egress::{http_client, port};
-pub use self::loading::registry::{Outcome, Report};
+pub use self::loading::registry::{LoadOutcome, LoadReport};
 pub use self::loading::{plugins_toml, probe};

@@ -1,5 +1,5 @@
-//! Places for the threads on which a module is configured and its instances are let go: so many at one time, and whoever
-//! comes later waits. One that is held too long is a thread that never returned. Which calls take one is `module_thread`.
+//! Slots for the threads on which a module's instances are configured and dropped: a fixed number at a time, and callers
+//! beyond it wait. A slot that is held too long belongs to a thread that never returned. `module_thread` takes them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,88 +9,87 @@ use tokio::sync::Notify;
 
 use crate::ports::Clock;
 
-/// Threads that may be stuck in one instance, or in the configuring and letting go of one module: a stuck thread costs
-/// its stack and what it holds, and a module that swallows three swallows all.
+/// Threads that may be stuck in one instance, or in configuring and dropping instances of one module: a stuck thread costs
+/// its stack and what it holds, and a module that blocks three blocks all.
 pub(super) const STUCK_MAX: usize = 3;
 
-/// The places of one module.
+/// The slots of one module.
 #[derive(Clone, Default)]
-pub(super) struct ThreadSlots(Arc<Places>);
+pub(super) struct ThreadSlots(Arc<SlotTable>);
 
 #[derive(Default)]
-struct Places {
-    held: Mutex<Held>,
-    given_back: Notify,
+struct SlotTable {
+    held: Mutex<HeldSlots>,
+    released: Notify,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldSlots {
     last_number: u64,
-    /// Since when each place is held, a monotonic time.
+    /// Since when each slot is held, a monotonic time.
     since: BTreeMap<u64, Duration>,
 }
 
-/// A place of a thread, given back when dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+/// A slot of a thread, released when dropped.
+pub(super) struct ThreadSlot {
+    table: Arc<SlotTable>,
     number: u64,
 }
 
-/// Every place is held by a thread that never returned.
+/// Every slot is held by a thread that never returned.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct AllStuck;
+pub(super) struct AllSlotsStuck;
 
 impl ThreadSlots {
-    /// Waits for a place. A thread that holds one longer than `call` is stuck, so that this ends: every holder gives its
-    /// place back or is stuck in time.
-    pub(super) async fn take(&self, call: Duration, clock: &dyn Clock) -> Result<Place, AllStuck> {
+    /// Waits for a slot. The wait ends: every holder releases its slot or is stuck after `call`.
+    pub(super) async fn take(&self, call: Duration, clock: &dyn Clock) -> Result<ThreadSlot, AllSlotsStuck> {
         loop {
-            // Made before the look, so that what is given back after it is heard of.
-            let given_back = self.0.given_back.notified();
+            // Created before the check, so that a slot released after it is noticed.
+            let released = self.0.released.notified();
             let next_stuck = {
                 let mut held = self.0.lock();
                 let now = clock.monotonic();
                 if held.since.len() < STUCK_MAX {
-                    return Ok(self.place(&mut held, now));
+                    return Ok(self.slot(&mut held, now));
                 }
                 let ends = held.since.values().map(|since| since.saturating_add(call));
                 ends.filter(|end| *end > now).min().map(|end| end.saturating_sub(now))
             };
-            let Some(wait) = next_stuck else { return Err(AllStuck) };
+            let Some(wait) = next_stuck else { return Err(AllSlotsStuck) };
             tokio::select! {
-                () = given_back => {}
+                () = released => {}
                 () = clock.sleep(wait) => {}
             }
         }
     }
 
-    /// A place for work that cannot wait and that nobody waits for: whoever configures meanwhile does.
-    pub(super) fn take_at_once(&self, clock: &dyn Clock) -> Place {
-        self.place(&mut self.0.lock(), clock.monotonic())
+    /// A slot beyond the limit, for work that cannot wait; configuring waits for it.
+    pub(super) fn take_at_once(&self, clock: &dyn Clock) -> ThreadSlot {
+        self.slot(&mut self.0.lock(), clock.monotonic())
     }
 
-    /// How many threads have held a place longer than `call` at `now`, a monotonic time.
+    /// How many threads have held a slot longer than `call` at `now`, a monotonic time.
     pub(super) fn stuck(&self, call: Duration, now: Duration) -> usize {
         self.0.lock().since.values().filter(|since| since.saturating_add(call) <= now).count()
     }
 
-    fn place(&self, held: &mut Held, now: Duration) -> Place {
+    fn slot(&self, held: &mut HeldSlots, now: Duration) -> ThreadSlot {
         held.last_number += 1;
         held.since.insert(held.last_number, now);
-        Place { places: Arc::clone(&self.0), number: held.last_number }
+        ThreadSlot { table: Arc::clone(&self.0), number: held.last_number }
     }
 }
 
-impl Places {
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        // Every change is whole before its guard is dropped.
+impl SlotTable {
+    fn lock(&self) -> MutexGuard<'_, HeldSlots> {
+        // Every change is complete before its guard is dropped.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl Drop for ThreadSlot {
     fn drop(&mut self) {
-        self.places.lock().since.remove(&self.number);
-        self.places.given_back.notify_waiters();
+        self.table.lock().since.remove(&self.number);
+        self.table.released.notify_waiters();
     }
 }

@@ -147,6 +147,12 @@ impl<'r, 's> Cells<'r, 's> {
         value.as_str().map_err(|_| self.bad(place, "is not text"))
     }
 
+    /// A stored name; one that names nothing is a fault.
+    pub(super) fn name<T>(&mut self, named: impl FnOnce(&str) -> Option<T>) -> Result<T, Fault> {
+        let name = self.str()?;
+        named(name).ok_or_else(|| self.bad(self.next - 1, "holds an unknown name"))
+    }
+
     pub(super) fn text(&mut self) -> Result<Box<str>, Fault> {
         self.str().map(Box::from)
     }

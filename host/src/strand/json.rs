@@ -1,11 +1,12 @@
 //! Facts, refs and normalized updates as the JSON kept in a column: private twins of the domain types, which stay free
 //! of serialization. Every variant and field is named here, so that the compiler tells when a twin falls behind.
 
-use cashier_core::facts::{PersonFact, ProviderFact, Recorded, ReviewHold};
+use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::{Reference, Seq};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::{ProviderStatus, TransactionStatus};
 use cashier_core::time::UnixTime;
@@ -87,85 +88,91 @@ fn write_lines<'a, F, L: Serialize>(
 }
 
 #[derive(Serialize)]
-struct ProviderLineOut<'a>(u64, i64, #[serde(with = "ProviderFactTwin")] &'a ProviderFact);
+struct ProviderLineOut<'a>(u64, i64, #[serde(with = "ProviderFactRow")] &'a ProviderFact);
 
 #[derive(Deserialize)]
-struct ProviderLine(u64, i64, #[serde(with = "ProviderFactTwin")] ProviderFact);
+struct ProviderLine(u64, i64, #[serde(with = "ProviderFactRow")] ProviderFact);
 
 #[derive(Serialize)]
-struct PersonLineOut<'a>(u64, i64, #[serde(with = "PersonFactTwin")] &'a PersonFact);
+struct PersonLineOut<'a>(u64, i64, #[serde(with = "PersonFactRow")] &'a PersonFact);
 
 #[derive(Deserialize)]
-struct PersonLine(u64, i64, #[serde(with = "PersonFactTwin")] PersonFact);
+struct PersonLine(u64, i64, #[serde(with = "PersonFactRow")] PersonFact);
 
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "ProviderFact", rename_all = "snake_case")]
-enum ProviderFactTwin {
-    Accepted,
-    Unanswered,
-    AdvanceWanted {
-        event: Box<str>,
-    },
-    Confirmed {
-        payment: Box<str>,
-        minor: i64,
-    },
-    Declined {
-        reason: Box<str>,
-    },
-    Cancelled {
-        reason: Box<str>,
-    },
-    Refund {
-        id: Box<str>,
-        minor: i64,
-    },
-    RefundedTotal {
-        minor: i64,
-    },
-    Chargeback {
-        id: Box<str>,
-        minor: i64,
-    },
-    ChargebackReversed {
-        id: Box<str>,
-    },
-    #[serde(rename = "doubt")]
-    ReviewHold(#[serde(with = "ReviewHoldRow")] ReviewHold),
+/// One table of facts as stored JSON: each fact under its stored name, with its fields.
+macro_rules! stored {
+    ($row:ident $remote:literal
+    $(#[$meta:meta])* $name:ident { $(
+        $(#[$doc:meta])* $tag:literal $stored:literal $variant:ident
+        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? : $ty:ty),* $(,)? })?
+        $(( $inner:ident : $innerty:ty ))?
+    );* $(;)? }) => {
+        #[derive(Serialize, Deserialize)]
+        #[serde(remote = $remote)]
+        enum $row { $(
+            #[serde(rename = $stored)]
+            $variant
+            $({ $($(#[serde(rename = $as)])? #[serde(with = "field")] $field: $ty),* })?
+            $((#[serde(with = "field")] $innerty))?
+        ),* }
+    };
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "ReviewHold", rename_all = "snake_case")]
-enum ReviewHoldRow {
-    OutcomeUnknown,
-    AmountUnstated {
-        payment: Box<str>,
-    },
-    Mismatch {
-        what: Box<str>,
-        expected: Box<str>,
-        stated: Box<str>,
-        stated_minor: Option<i64>,
-    },
-    #[serde(rename = "look")]
-    Requested {
-        #[serde(rename = "word")]
-        status: Box<str>,
-    },
+cashier_core::provider_fact_table!(stored! ProviderFactRow "ProviderFact");
+cashier_core::review_hold_table!(stored! ReviewHoldRow "ReviewHold");
+cashier_core::person_fact_table!(stored! PersonFactRow "PersonFact");
+
+/// How a field of a fact is stored.
+trait StoredField: Sized {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error>;
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error>;
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "PersonFact", rename_all = "snake_case")]
-enum PersonFactTwin {
-    Held(#[serde(with = "transaction_status")] TransactionStatus),
-    Released,
-    Approved,
-    Rejected,
-    Resolved { minor: i64 },
-    Retried,
-    RefundAsked { id: Box<str>, minor: i64 },
-    RefundRefused { id: Box<str> },
-    RefundDone { id: Box<str>, refund: Box<str> },
+mod field {
+    use super::*;
+
+    pub(super) fn serialize<T: StoredField, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        value.write(to)
+    }
+
+    pub(super) fn deserialize<'de, T: StoredField, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        T::read(from)
+    }
+}
+
+macro_rules! stored_field {
+    ($($type:ty: |$value:ident| $write:expr, $raw:ty => $read:expr, $what:literal;)*) => {$(
+        impl StoredField for $type {
+            fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let $value = self;
+                $write.serialize(to)
+            }
+
+            fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let read: fn($raw) -> Option<Self> = $read;
+                read(<$raw>::deserialize(from)?).ok_or_else(|| D::Error::custom($what))
+            }
+        }
+    )*};
+}
+
+stored_field! {
+    Box<str>: |text| text, Box<str> => Some, "no text";
+    i64: |number| number, i64 => Some, "no number";
+    Option<i64>: |number| number, Option<i64> => Some, "no number";
+    TransactionStatus: |status| status.number(), i64 => TransactionStatus::from_number, "unknown transaction status";
+    ReasonCode: |code| code.name(), Box<str> => |name| ReasonCode::from_name(&name), "unknown reason code";
+    MismatchKind: |kind| kind.name(), Box<str> => |name| MismatchKind::from_name(&name), "unknown kind of mismatch";
+}
+
+impl StoredField for ReviewHold {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        ReviewHoldRow::serialize(self, to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        ReviewHoldRow::deserialize(from)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -268,7 +275,6 @@ macro_rules! by_number {
     };
 }
 
-by_number!(transaction_status, TransactionStatus);
 by_number!(provider_status, ProviderStatus);
 
 /// `[minor, "USD"]`.

@@ -7,6 +7,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use crate::key_file;
 use crate::ports::{Entropy, Fault};
 
 /// The layout below, as the first byte of every sealed value.
@@ -29,14 +30,12 @@ impl SealKeys {
     /// rotated by adding one with a higher id.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let mut keys: Vec<(u32, Zeroizing<[u8; 32]>)> = Vec::new();
-        let entries = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| line.split(','));
-        for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
+        for entry in key_file::entries(text, &[',']) {
             let place = keys.len() + 1;
             let malformed = || Fault::new(format!("seal key entry {place} is not '<id>:<64 hex digits>'"));
-            let (id, digits) = entry.split_once(':').ok_or_else(malformed)?;
+            let (id, secret) = entry.ok_or_else(malformed)?;
             let id: u32 = id.parse().map_err(|_| malformed())?;
-            let mut key = Zeroizing::new([0; 32]);
-            hex::decode_to_slice(digits.trim(), key.as_mut_slice()).map_err(|_| malformed())?;
+            let key = Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).map_err(|_| malformed())?);
             if keys.len() >= KEYS_MAX {
                 return Err(Fault::new(format!("the seal key ring holds more than {KEYS_MAX} keys")));
             }

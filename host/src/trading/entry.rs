@@ -5,7 +5,7 @@ use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::CODE_LENGTH_MAX;
 use serde_json::value::RawValue;
 
-use crate::members::Members;
+use crate::json_object::Members;
 
 /// The fields of one entry, each taken once; what is left over is unknown.
 pub(super) struct Fields<'a> {

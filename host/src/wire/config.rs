@@ -3,21 +3,76 @@
 
 use cashier_core::edit::ConfigEdit;
 use cashier_core::ids::ConfigId;
-use cashier_core::lengths::OBJECT_TEXT_LENGTH_MAX;
-use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX};
+use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 
-use crate::wire::read::Fields;
-use crate::wire::write;
-
-/// Longest credential: PEM keys of 4096 bits fit twice.
-const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
+use crate::json_object::{answer, request};
+use crate::wire::answer_values::Str;
+use crate::wire::read::read as read_request;
+use crate::wire::values::{
+    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, ObjectText, ReadOnly, RowId, SecretObject, SecretText,
+    SortIndex, Text, Time,
+};
 
 /// Longest merchant id: a URL or a path of account names fits, where providers have them so.
 const MERCHANT_ID_LENGTH_MAX: usize = 512;
 
-/// Sort places: far more than configs, and within every client's integers.
-const SORT_INDEX_MAX: i64 = 1_000_000_000;
+answer! {
+    /// A provider config. Secrets are empty for everyone.
+    pub struct ConfigRecord<'a>(row: &'a ProviderConfig) {
+        id: Id = row.id, "provider config id";
+        provider: Str<'a> = &row.provider, "provider code";
+        brand: Str<'a> = &row.brand, "brand; empty for every brand";
+        method: Str<'a> = &row.method, "provider method; empty for any";
+        country: Str<'a> = &row.country, "country; empty for any";
+        currency: Str<'a> = &row.currency, "currency; empty for any";
+        merchant_id: Str<'a> = &row.merchant_id, "merchant id at the provider";
+        public_key: Str<'a> = &row.public_key, "public key at the provider";
+        secret_key: Str<'a> = "", "always empty";
+        webhook_secret: Str<'a> = "", "always empty";
+        settings_json: Str<'a> = &row.settings_json, "settings of the module: a JSON object as a string";
+        config_json: Str<'a> = "", "always empty";
+        min_amount: LimitAmount = row.min_amount, "least amount; 0 is no limit";
+        max_amount: LimitAmount = row.max_amount, "greatest amount; 0 is no limit";
+        sandbox: Flag = row.sandbox, "1 for test money";
+        enabled: Flag = row.enabled, "1 when it serves new deposits";
+        sort_index: i64 = row.sort_index, "place among the customer's methods";
+        created_time: Time = row.created_time, "Creation timestamp";
+        updated_time: Time = row.updated_time, "Last update timestamp";
+    }
+
+    /// A provider config that was saved.
+    pub struct ConfigAnswer<'a>(row: &'a ProviderConfig) {
+        provider: ConfigRecord<'a> = ConfigRecord::new(row), "the config as it is now";
+    }
+}
+
+request! {
+    /// A provider config as a manager writes it. What is omitted keeps its value.
+    pub struct ConfigBody {
+        id: Option<RowId>, "config to change; 0 or omitted creates one";
+        provider: Option<Code<CODE_LENGTH_MAX>>, "provider code; needed to create";
+        brand: Option<Code<CODE_LENGTH_MAX>>, "brand; empty for every brand";
+        method: Option<Code<CODE_LENGTH_MAX>>, "provider method; empty for any";
+        country: Option<Country>, "ISO 3166 alpha-2; empty for any";
+        currency: Option<Code<CODE_LENGTH_MAX>>, "currency; empty for any";
+        merchant_id: Option<Code<MERCHANT_ID_LENGTH_MAX>>, "merchant id at the provider";
+        public_key: Option<Text<CREDENTIAL_LENGTH_MAX>>, "public key at the provider";
+        secret_key: Option<SecretText>, "secret key at the provider; empty keeps the stored one";
+        webhook_secret: Option<SecretText>, "secret that signs webhooks; empty keeps the stored one";
+        settings_json: Option<ObjectText<OBJECT_TEXT_LENGTH_MAX>>, "settings of the module: a JSON object as a string";
+        config_json: Option<SecretObject>, "settings with secrets: a JSON object as a string, whose keys win; empty keeps the stored one";
+        min_amount: Option<LimitAmount>, "least amount; 0 is no limit";
+        max_amount: Option<LimitAmount>, "greatest amount; 0 is no limit";
+        sandbox: Option<Flag>, "1 for test money";
+        enabled: Option<Flag>, "1 to serve new deposits";
+        sort_index: Option<SortIndex>, "place among the customer's methods";
+        revoke_previous: Option<Flag>, "1 ends the replaced webhook secret at once";
+        created_time: Option<ReadOnly>, "passes unread";
+        updated_time: Option<ReadOnly>, "passes unread";
+    }
+}
 
 /// The row without the credentials that are no secrets either, for those who may not see them: managers of one brand
 /// read configs of every brand so (API.md section 4, brand scope).
@@ -30,87 +85,35 @@ pub fn without_credentials(config: &ProviderConfig) -> ProviderConfig {
     }
 }
 
-/// The whole record. Secrets are `""` for everyone.
-pub fn write(out: &mut Vec<u8>, config: &ProviderConfig) {
-    write::object(out, |fields| {
-        fields
-            .number("id", config.id.0)
-            .text("provider", &config.provider)
-            .text("brand", &config.brand)
-            .text("method", &config.method)
-            .text("country", &config.country)
-            .text("currency", &config.currency)
-            .text("merchant_id", &config.merchant_id)
-            .text("public_key", &config.public_key)
-            .text("secret_key", "")
-            .text("webhook_secret", "")
-            .text("settings_json", &config.settings_json)
-            .text("config_json", "")
-            .raw("min_amount", &config.min_amount.to_wire())
-            .raw("max_amount", &config.max_amount.to_wire())
-            .flag("sandbox", config.sandbox)
-            .flag("enabled", config.enabled)
-            .signed("sort_index", config.sort_index)
-            .time("created_time", config.created_time)
-            .time("updated_time", config.updated_time);
-    });
-}
-
-/// Reads an edit. A whole row sent back is fine: its times are read-only and pass unread, and its blank secrets keep
-/// what is stored.
+/// Reads an edit. A whole row sent back is fine: its times pass unread, and its empty secrets keep what is stored.
 pub fn read(json: &[u8]) -> Result<ConfigEdit, Refusal> {
-    let mut fields = Fields::parse(json, "data")?;
-    fields.ignore(&["created_time", "updated_time"]);
-    let edit = ConfigEdit {
-        id: fields.id("id")?.filter(|id| *id > 0).map(ConfigId),
-        provider: fields.code("provider")?,
-        brand: fields.code("brand")?,
-        method: fields.code("method")?,
-        country: fields.code("country")?,
-        currency: fields.code("currency")?,
-        merchant_id: fields.code_within("merchant_id", MERCHANT_ID_LENGTH_MAX)?,
-        public_key: fields.text("public_key", CREDENTIAL_LENGTH_MAX)?,
-        secret_key: secret(&mut fields, "secret_key")?,
-        webhook_secret: secret(&mut fields, "webhook_secret")?,
-        settings_json: fields.object_text("settings_json", OBJECT_TEXT_LENGTH_MAX)?,
-        config_json: config_json(&mut fields)?,
-        min_amount: fields.limit("min_amount")?,
-        max_amount: fields.limit("max_amount")?,
-        sandbox: fields.flag("sandbox")?,
-        enabled: fields.flag("enabled")?,
-        sort_index: fields.whole("sort_index", -SORT_INDEX_MAX..=SORT_INDEX_MAX)?,
-        revoke_previous: fields.flag("revoke_previous")?.unwrap_or(false),
-    };
-    fields.finish()?;
-    check(&edit)?;
-    Ok(edit)
-}
-
-fn secret(fields: &mut Fields<'_>, name: &str) -> Result<Option<Secret>, Refusal> {
-    let text = fields.text(name, CREDENTIAL_LENGTH_MAX)?;
-    Ok(text.filter(|text| !text.is_empty()).map(|text| Secret::new(&text)))
-}
-
-fn config_json(fields: &mut Fields<'_>) -> Result<Option<Secret>, Refusal> {
-    let Some(text) = fields.text("config_json", OBJECT_TEXT_LENGTH_MAX)?.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    crate::wire::object_text::check(&text, "config_json")?;
-    Ok(Some(Secret::new(&text)))
-}
-
-fn check(edit: &ConfigEdit) -> Result<(), Refusal> {
-    let country = edit.country.as_deref().unwrap_or_default();
-    let two_letters = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
-    if !two_letters && !country.is_empty() {
-        return Err(Refusal::invalid("country must be two upper-case letters, or empty for any"));
-    }
-    Ok(())
+    let body: ConfigBody = read_request(json, "data")?;
+    Ok(ConfigEdit {
+        id: body.id.map(|id| ConfigId(id.0)),
+        provider: body.provider.map(Into::into),
+        brand: body.brand.map(Into::into),
+        method: body.method.map(Into::into),
+        country: body.country.map(Into::into),
+        currency: body.currency.map(Into::into),
+        merchant_id: body.merchant_id.map(Into::into),
+        public_key: body.public_key.map(Into::into),
+        secret_key: body.secret_key.map(Into::into),
+        webhook_secret: body.webhook_secret.map(Into::into),
+        settings_json: body.settings_json.map(Into::into),
+        config_json: body.config_json.map(Into::into),
+        min_amount: body.min_amount.map(Into::into),
+        max_amount: body.max_amount.map(Into::into),
+        sandbox: body.sandbox.map(Into::into),
+        enabled: body.enabled.map(Into::into),
+        sort_index: body.sort_index.map(Into::into),
+        revoke_previous: body.revoke_previous.is_some_and(Into::into),
+    })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use cashier_core::money::Limit;
+    use cashier_core::provider_config::Secret;
     use cashier_core::time::UnixTime;
 
     use super::*;
@@ -143,9 +146,7 @@ pub(crate) mod tests {
     }
 
     fn shown(config: &ProviderConfig) -> String {
-        let mut out = Vec::new();
-        write(&mut out, config);
-        String::from_utf8(out).unwrap()
+        serde_json::to_string(&ConfigRecord::new(config)).unwrap()
     }
 
     #[test]

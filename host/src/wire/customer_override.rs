@@ -1,72 +1,82 @@
-//! The customer override on the wire, as its published page shows it: rows and edits in which what is omitted keeps
-//! its value. Defaults (mode 0, enabled 1) are the core's, at creation alone.
+//! The customer override on the wire, as its published page shows it: rows and edits in which what is omitted keeps its
+//! value. Defaults (mode 0, enabled 1) are the core's, at creation alone.
 
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::edit::OverrideEdit;
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
-use cashier_core::lengths::COMMENT_LENGTH_MAX;
+use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
 
-use crate::wire::read::Fields;
-use crate::wire::write;
+use crate::json_object::{answer, request};
+use crate::wire::answer_values::Str;
+use crate::wire::read::read as read_request;
+use crate::wire::values::{Code, Flag, Id, LimitAmount, Numbered, ReadOnly, RowId, Text, Time};
 
-/// A field of the record: its name and how its value is written.
-pub type Column = (&'static str, fn(&mut Vec<u8>, &CustomerOverride));
+answer! {
+    /// A customer's override. Every field is a column of the table form.
+    pub struct OverrideRecord<'a>(row: &'a CustomerOverride) {
+        id: Id = row.id, "override id", column;
+        customer_id: Id = row.customer_id, "Target customer id", column;
+        brand: Str<'a> = &row.brand, "Brand scope", column;
+        provider_config_id: Id = row.provider_config_id, "Exact provider config id; 0 for provider, method and brand", column;
+        provider: Str<'a> = &row.provider, "Provider code", column;
+        method: Str<'a> = &row.method, "Provider method marker; empty for any", column;
+        mode: Numbered<OverrideMode> = row.mode, "0 allow, 1 deny", column;
+        min_amount: LimitAmount = row.min_amount, "Override minimum amount, 0 keeps provider config value", column;
+        max_amount: LimitAmount = row.max_amount, "Override maximum amount, 0 keeps provider config value", column;
+        enabled: Flag = row.enabled, "1 enabled, 0 disabled", column;
+        reason: Str<'a> = &row.reason, "Internal reason code", column;
+        comment: Str<'a> = &row.comment, "Manager comment", column;
+        expires_time: Time = row.expires_time, "Expiration timestamp, 0 means no expiration", column;
+        created_time: Time = row.created_time, "Creation timestamp", column;
+        updated_time: Time = row.updated_time, "Last update timestamp", column;
+    }
 
-/// All fields in the published order; also the columns of the table form.
-pub const FIELDS: [Column; 15] = [
-    ("id", |out, row| write::number(out, row.id.0)),
-    ("customer_id", |out, row| write::number(out, row.customer_id.0)),
-    ("brand", |out, row| write::text(out, &row.brand)),
-    ("provider_config_id", |out, row| write::number(out, row.provider_config_id.0)),
-    ("provider", |out, row| write::text(out, &row.provider)),
-    ("method", |out, row| write::text(out, &row.method)),
-    ("mode", |out, row| write::number(out, row.mode.number().into())),
-    ("min_amount", |out, row| out.extend_from_slice(row.min_amount.to_wire().as_bytes())),
-    ("max_amount", |out, row| out.extend_from_slice(row.max_amount.to_wire().as_bytes())),
-    ("enabled", |out, row| write::number(out, row.enabled.into())),
-    ("reason", |out, row| write::text(out, &row.reason)),
-    ("comment", |out, row| write::text(out, &row.comment)),
-    ("expires_time", |out, row| write::signed(out, row.expires_time.0)),
-    ("created_time", |out, row| write::signed(out, row.created_time.0)),
-    ("updated_time", |out, row| write::signed(out, row.updated_time.0)),
-];
-
-/// The whole record.
-pub fn write(out: &mut Vec<u8>, row: &CustomerOverride) {
-    write::object(out, |fields| {
-        for (name, write) in FIELDS {
-            fields.value(name, |out| write(out, row));
-        }
-    });
+    /// One override.
+    pub struct OverrideAnswer<'a>(row: &'a CustomerOverride) {
+        saved as "override": OverrideRecord<'a> = OverrideRecord::new(row), "the override as it is now";
+    }
 }
 
-/// One row of the table form, in the order of [`FIELDS`].
-pub fn write_row(out: &mut Vec<u8>, row: &CustomerOverride) {
-    write::array(out, FIELDS, |out, (_, write)| write(out, row));
+request! {
+    /// An override as a manager writes it. What is omitted keeps its value.
+    pub struct OverrideBody {
+        id: Option<RowId>, "Existing override id. If omitted or 0, a new override is created";
+        customer_id: Option<Id>, "Target customer id; needed to create";
+        brand: Option<Code<CODE_LENGTH_MAX>>, "Brand scope; needed to create";
+        provider_config_id: Option<Id>, "Exact provider config id. If omitted, resolved by provider, method and brand";
+        provider: Option<Code<CODE_LENGTH_MAX>>, "Provider code; needed to create";
+        method: Option<Code<CODE_LENGTH_MAX>>, "Provider method marker; empty for any";
+        mode: Option<Numbered<OverrideMode>>, "0 allow, 1 deny. Default is allow";
+        min_amount: Option<LimitAmount>, "Override minimum amount, 0 keeps provider config value";
+        max_amount: Option<LimitAmount>, "Override maximum amount, 0 keeps provider config value";
+        enabled: Option<Flag>, "1 enabled, 0 disabled. Default is enabled";
+        reason: Option<Code<CODE_LENGTH_MAX>>, "Internal reason code";
+        comment: Option<Text<COMMENT_LENGTH_MAX>>, "Manager comment";
+        expires_time: Option<Time>, "Expiration timestamp, 0 means no expiration";
+        created_time: Option<ReadOnly>, "passes unread";
+        updated_time: Option<ReadOnly>, "passes unread";
+    }
 }
 
-/// Reads an edit. A whole row sent back is fine: its times are read-only and pass unread.
+/// Reads an edit. A whole row sent back is fine: its times pass unread.
 pub fn read(json: &[u8]) -> Result<OverrideEdit, Refusal> {
-    let mut fields = Fields::parse(json, "data")?;
-    fields.ignore(&["created_time", "updated_time"]);
-    let edit = OverrideEdit {
-        id: fields.id("id")?.filter(|id| *id > 0).map(OverrideId),
-        customer_id: fields.id("customer_id")?.map(CustomerId),
-        brand: fields.code("brand")?,
-        provider_config_id: fields.id("provider_config_id")?.map(ConfigId),
-        provider: fields.code("provider")?,
-        method: fields.code("method")?,
-        mode: fields.whole("mode", 0..=1)?.and_then(OverrideMode::from_number),
-        min_amount: fields.limit("min_amount")?,
-        max_amount: fields.limit("max_amount")?,
-        enabled: fields.flag("enabled")?,
-        reason: fields.code("reason")?,
-        comment: fields.text("comment", COMMENT_LENGTH_MAX)?,
-        expires_time: fields.time("expires_time")?,
-    };
-    fields.finish()?;
-    Ok(edit)
+    let body: OverrideBody = read_request(json, "data")?;
+    Ok(OverrideEdit {
+        id: body.id.map(|id| OverrideId(id.0)),
+        customer_id: body.customer_id.map(|id| CustomerId(id.0)),
+        brand: body.brand.map(Into::into),
+        provider_config_id: body.provider_config_id.map(|id| ConfigId(id.0)),
+        provider: body.provider.map(Into::into),
+        method: body.method.map(Into::into),
+        mode: body.mode.map(|mode| mode.0),
+        min_amount: body.min_amount.map(Into::into),
+        max_amount: body.max_amount.map(Into::into),
+        enabled: body.enabled.map(Into::into),
+        reason: body.reason.map(Into::into),
+        comment: body.comment.map(Into::into),
+        expires_time: body.expires_time.map(Into::into),
+    })
 }
 
 #[cfg(test)]
@@ -98,10 +108,8 @@ pub(crate) mod tests {
             created_time: UnixTime(1_779_270_000),
             updated_time: UnixTime(1_779_270_000),
         };
-        let mut out = Vec::new();
-        write(&mut out, &row);
         let expected = r#"{"id":3,"customer_id":5,"brand":"ion4","provider_config_id":1,"provider":"stripe","method":"card","mode":0,"min_amount":25.0,"max_amount":10000.0,"enabled":1,"reason":"VIP_ALLOW","comment":"Manual allow from customer card","expires_time":0,"created_time":1779270000,"updated_time":1779270000}"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&OverrideRecord::new(&row)).unwrap(), expected);
         assert_eq!(read(expected.as_bytes()).unwrap().id, Some(OverrideId(3)));
     }
 

@@ -1,93 +1,72 @@
-//! `POST /cashier/deposit` on the wire: the request as asked, and the answer with what the customer does next
-//! (API.md section 3). Shapes and lengths are judged here; who may deposit and through what is not.
-
-use std::net::IpAddr;
+//! `POST /cashier/deposit` on the wire: the request, and the answer with what the customer does next (API.md section 3).
+//! Shapes and lengths are judged here; who may deposit and through what is not.
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login};
-use cashier_core::lengths::{COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
 use cashier_core::transaction::{NextAction, Transaction};
-use url::Url;
 
+use crate::json_object::{answer, request};
+use crate::wire::answer_values::{StoredObject, Str};
 use crate::wire::object_text;
-use crate::wire::read::{Fields, missing};
-use crate::wire::transaction::{self, View};
-use crate::wire::write;
+use crate::wire::read::read as read_request;
+use crate::wire::transaction::{Audience, TransactionRecord};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, Id, Metadata, ReturnUrl, RowId, Text};
+
+request! {
+    /// A deposit as its customer orders it.
+    pub struct DepositBody {
+        login: Id, "trading account to credit, owned by the customer";
+        provider: Code<CODE_LENGTH_MAX>, "provider code";
+        amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
+        currency: CurrencyCode, "currency of the amount, which is the account's";
+        method: Option<Code<CODE_LENGTH_MAX>>, "provider method; empty leaves the choice to the config";
+        provider_config_id: Option<RowId>, "provider config to use; 0 for the first one that fits";
+        idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "key under which the order is made once; empty is no key";
+        success_url: Option<ReturnUrl>, "https URL to which the customer returns after paying";
+        failure_url: Option<ReturnUrl>, "https URL to which the customer returns after a failure";
+        comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
+        metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
+    }
+}
+
+answer! {
+    /// A deposit that was made, and what its customer does next.
+    pub struct DepositAnswer<'a>(row: &'a Transaction, next: NextAction, url: &'a str, instructions_json: &'a str) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
+        next_action: Str<'a> = next.word(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
+        redirect_url: Str<'a> = url, "where to send the customer; empty when there is nothing to open";
+        instructions: StoredObject<'a> = instructions_json, "how to pay, where the provider gives instructions";
+    }
+}
 
 /// Reads the request of this customer.
 pub fn read(json: &[u8], customer_id: CustomerId) -> Result<DepositRequest, Refusal> {
-    let mut fields = Fields::parse(json, "the body")?;
-    let login = Login(fields.id_required("login")?);
-    let provider = fields.code("provider")?.filter(|code| !code.is_empty()).ok_or_else(|| missing("provider"))?;
-    let currency = fields.currency("currency")?.ok_or_else(|| missing("currency"))?;
-    let request = DepositRequest {
+    let body: DepositBody = read_request(json, "the body")?;
+    Ok(DepositRequest {
         customer_id,
-        login,
-        provider,
-        method: fields.code("method")?.unwrap_or_default(),
-        provider_config_id: fields.id("provider_config_id")?.filter(|id| *id > 0).map(ConfigId),
-        amount: fields.amount("amount", currency)?.ok_or_else(|| missing("amount"))?,
-        idempotency_key: idempotency_key(&mut fields)?,
-        success_url: return_url(&mut fields, "success_url")?,
-        failure_url: return_url(&mut fields, "failure_url")?,
-        comment: fields.text("comment", COMMENT_LENGTH_MAX)?.unwrap_or_default(),
-        metadata_json: metadata_json(&mut fields)?,
-    };
-    fields.finish()?;
-    Ok(request)
+        login: Login(body.login.0),
+        provider: body.provider.0,
+        method: or_empty(body.method),
+        provider_config_id: body.provider_config_id.map(|id| ConfigId(id.0)),
+        amount: body.amount.of("amount", body.currency.0)?,
+        idempotency_key: or_empty(body.idempotency_key),
+        success_url: or_empty(body.success_url),
+        failure_url: or_empty(body.failure_url),
+        comment: or_empty(body.comment),
+        metadata_json: metadata(body.metadata_json),
+    })
 }
 
-/// Writes the answer: the transaction, the next action, and what the provider gave for it.
-pub fn write(
-    out: &mut Vec<u8>,
-    transaction: &Transaction,
-    next_action: NextAction,
-    redirect_url: &str,
-    instructions_json: &str,
-) {
-    let instructions = if instructions_json.is_empty() { object_text::EMPTY } else { instructions_json };
-    write::object(out, |fields| {
-        fields
-            .value("transaction", |out| transaction::write(out, transaction, View::Customer))
-            .text("next_action", next_action.word())
-            .text("redirect_url", redirect_url)
-            .raw("instructions", instructions);
-    });
+/// The text of a field, empty where it is not given.
+pub(crate) fn or_empty(field: Option<impl Into<Box<str>>>) -> Box<str> {
+    field.map(Into::into).unwrap_or_default()
 }
 
-pub(crate) fn idempotency_key(fields: &mut Fields<'_>) -> Result<Box<str>, Refusal> {
-    Ok(fields.code_within("idempotency_key", IDEMPOTENCY_KEY_LENGTH_MAX)?.unwrap_or_default())
-}
-
-pub(crate) fn metadata_json(fields: &mut Fields<'_>) -> Result<Box<str>, Refusal> {
-    let text =
-        fields.object_text("metadata_json", OBJECT_TEXT_LENGTH_MAX)?.unwrap_or_else(|| object_text::EMPTY.into());
-    object_text::check_metadata(&text)?;
-    Ok(text)
-}
-
-/// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox alone.
-/// Kept as it was written; a URL that is read differently by different parsers (blanks, user names, letters beyond
-/// ASCII) is refused.
-fn return_url(fields: &mut Fields<'_>, name: &str) -> Result<Box<str>, Refusal> {
-    let Some(text) = fields.text(name, URL_LENGTH_MAX)?.filter(|text| !text.is_empty()) else {
-        return Ok(Box::default());
-    };
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let sound = plain && Url::parse(&text).is_ok_and(|url| leads_home(&text, &url));
-    if sound { Ok(text) } else { Err(Refusal::invalid(format!("{name} must be an https URL"))) }
-}
-
-fn leads_home(text: &str, url: &Url) -> bool {
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    let Some(host) = url.host_str().filter(|_| anonymous) else { return false };
-    text.starts_with("https://") || (text.starts_with("http://") && is_loopback(host))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// The metadata of a request, an empty object where it is not given.
+pub(crate) fn metadata(field: Option<Metadata>) -> Box<str> {
+    field.map_or_else(|| object_text::EMPTY.into(), Into::into)
 }
 
 #[cfg(test)]
@@ -165,9 +144,8 @@ mod tests {
 
     #[test]
     fn the_answer_shows_the_transaction_and_the_next_step() {
-        let mut out = Vec::new();
-        write(&mut out, &published(), NextAction::Redirect, "https://pay.example/c/1", "");
-        let text = String::from_utf8(out).unwrap();
+        let (row, url) = (published(), "https://pay.example/c/1");
+        let text = serde_json::to_string(&DepositAnswer::new(&row, NextAction::Redirect, url, "")).unwrap();
         assert!(text.starts_with(r#"{"transaction":{"id":15,"customer_id":5,"#), "{text}");
         let tail = r#"},"next_action":"REDIRECT","redirect_url":"https://pay.example/c/1","instructions":{}}"#;
         assert!(text.ends_with(tail), "{text}");

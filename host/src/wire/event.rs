@@ -1,46 +1,44 @@
 //! The provider event on the wire (API.md section 2), for managers with what was received, for the sender without.
 
+use std::borrow::Cow;
+
 use cashier_core::notice::ProviderEvent;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
 
-use crate::wire::write;
+use crate::json_object::answer;
+use crate::wire::answer_values::Str;
+use crate::wire::values::{Id, Numbered, Time};
 
-/// What was received with an event. Headers are masked before they are stored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Received<'a> {
-    /// The body; bytes that are no UTF-8 show as replacement characters.
-    pub body: &'a [u8],
-    pub headers_json: &'a str,
+answer! {
+    /// A provider event.
+    pub struct EventRecord<'a>(row: &'a ProviderEvent, body: Cow<'a, str>, headers: &'a str, reason: &'a str) {
+        id: Id = row.id, "Provider event id";
+        provider: Str<'a> = &row.provider, "Provider code";
+        event_id: Str<'a> = &row.event_id, "The provider's id of the event";
+        transaction_id: Id = row.transaction_id, "Transaction that the event is about; 0 while none is known";
+        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id";
+        payload_json: Str<'a> = body, "The body as received; bytes that are not UTF-8 are replaced";
+        headers_json: Str<'a> = headers, "The headers as received, secrets masked";
+        signature_status: Numbered<SignatureStatus> = row.signature_status, "0 unknown, 1 valid, 2 invalid";
+        processing_status: Numbered<ProcessingStatus> = row.processing_status, "0 pending, 1 processed, 2 failed, 3 ignored";
+        failure_reason: Str<'a> = reason, "Failure reason";
+        created_time: Time = row.created_time, "Creation timestamp";
+        processed_time: Time = row.processed_time, "Processing timestamp";
+    }
 }
 
-/// The whole record.
-pub fn write(out: &mut Vec<u8>, event: &ProviderEvent, received: Received<'_>) {
-    let reason = &event.failure_reason;
-    write_with(out, event, received, reason);
-}
+impl<'a> EventRecord<'a> {
+    /// For managers, with the body and the masked headers that were received.
+    pub fn for_manager(row: &'a ProviderEvent, body: &'a [u8], headers_json: &'a str) -> Self {
+        Self::new(row, String::from_utf8_lossy(body), headers_json, &row.failure_reason)
+    }
 
-/// The record as the webhook's sender sees it: the body is known to them, and of a failure they are told its code
-/// alone, because the values behind it are for managers.
-pub fn write_for_sender(out: &mut Vec<u8>, event: &ProviderEvent) {
-    let code = event.failure_reason.split(':').next().unwrap_or_default();
-    write_with(out, event, Received::default(), code);
-}
-
-fn write_with(out: &mut Vec<u8>, event: &ProviderEvent, received: Received<'_>, failure_reason: &str) {
-    write::object(out, |fields| {
-        fields
-            .number("id", event.id.0)
-            .text("provider", &event.provider)
-            .text("event_id", &event.event_id)
-            .number("transaction_id", event.transaction_id.0)
-            .text("provider_payment_id", &event.provider_payment_id)
-            .text("payload_json", &String::from_utf8_lossy(received.body))
-            .text("headers_json", received.headers_json)
-            .number("signature_status", event.signature_status.number().into())
-            .number("processing_status", event.processing_status.number().into())
-            .text("failure_reason", failure_reason)
-            .time("created_time", event.created_time)
-            .time("processed_time", event.processed_time);
-    });
+    /// For the webhook's sender: it knows the body, and of a failure it gets the code alone, because the values behind
+    /// it are for managers.
+    pub fn for_sender(row: &'a ProviderEvent) -> Self {
+        let code = row.failure_reason.split(':').next().unwrap_or_default();
+        Self::new(row, Cow::default(), "", code)
+    }
 }
 
 #[cfg(test)]
@@ -73,12 +71,11 @@ pub(crate) mod tests {
 
     #[test]
     fn managers_see_everything_the_sender_the_code_alone() {
-        let mut out = Vec::new();
-        write(&mut out, &failed(), Received { body: b"{\"id\":\"evt_1\"}\xff", headers_json: "[]" });
-        out.push(b'\n');
-        write_for_sender(&mut out, &failed());
+        let row = failed();
+        let to_manager = EventRecord::for_manager(&row, b"{\"id\":\"evt_1\"}\xff", "[]");
+        let written = [to_manager, EventRecord::for_sender(&row)].map(|record| serde_json::to_string(&record).unwrap());
         let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: heard under config 2","created_time":1779270000,"processed_time":1779270001}
 {"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"","headers_json":"","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH","created_time":1779270000,"processed_time":1779270001}"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(written.join("\n"), expected);
     }
 }

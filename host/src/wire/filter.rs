@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use cashier_core::filter::{Clause, Field, Filter, FilterBuilder};
+use cashier_core::filter::{Clause, Field, Filter, FilterBuilder, LIMIT_MAX, OFFSET_MAX};
 use cashier_core::refusal::Refusal;
 use serde_json::Value;
 
-use crate::wire::read::{Fields, shown};
+use crate::json_object::{Schema, shown};
+use crate::wire::read::parse;
 
 /// A parameter's value: a text, or a list by its indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Parameters {
     /// The JSON form: arrays are arrays, values are strings or numbers.
     pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
         let mut parameters = BTreeMap::new();
-        for (name, raw) in Fields::parse(json, "data")?.rest() {
+        for (name, raw) in parse(json, "data")?.0 {
             let value: Value = serde_json::from_str(raw.get()).map_err(|_| unreadable(&name))?;
             if !value.is_null() {
                 parameters.insert(name.clone(), node_of(value).ok_or_else(|| unreadable(&name))?);
@@ -75,6 +76,44 @@ impl Parameters {
         self.finish()?;
         Ok(builder.build())
     }
+}
+
+/// The operators of `where`.
+const OPERATORS: [&str; 8] = ["=", "==", "!=", ">", "<", ">=", "<=", "like"];
+
+/// The JSON form as a schema, with the fields by which one table may be filtered.
+pub fn schema<F: Field>() -> Schema {
+    let field = Schema::one_of(F::ALL.iter().map(|field| field.name()));
+    let value = Schema::any().with("type", vec!["string".into(), "number".into()]);
+    let values = Schema::list(value.clone());
+    let range = Schema::tuple([value.clone(), value.clone()]);
+    let mut schema = Schema::object("Filter", &["Conditions that must all hold, an order and a page."]);
+    for clause in Clause::ALL {
+        let (element, text) = match clause {
+            Clause::Where => {
+                (Schema::tuple([field.clone(), Schema::one_of(OPERATORS), value.clone()]), "the field compares so")
+            }
+            Clause::WhereNot => (Schema::tuple([field.clone(), value.clone()]), "the field has another value"),
+            Clause::WhereIn => (Schema::tuple([field.clone(), values.clone()]), "the field has one of the values"),
+            Clause::WhereNotIn => (Schema::tuple([field.clone(), values.clone()]), "the field has none of the values"),
+            Clause::WhereBetween => {
+                (Schema::tuple([field.clone(), range.clone()]), "the field is within the range, ends included")
+            }
+            Clause::WhereNotBetween => {
+                (Schema::tuple([field.clone(), range.clone()]), "the field is outside the range")
+            }
+        };
+        schema = schema.optional(clause.word(), Schema::list(element), text);
+    }
+    let direction = Schema::of("string").with("pattern", "^([aA][sS][cC]|[dD][eE][sS][cC])$");
+    schema
+        .optional(
+            "orderBy",
+            Schema::list(Schema::tuple([field, direction])),
+            "the sort keys; by default the newest first",
+        )
+        .optional("limit", Schema::whole(1, LIMIT_MAX as i64), "rows of the page; 100 by default")
+        .optional("offset", Schema::whole(0, OFFSET_MAX.cast_signed()), "rows before the page")
 }
 
 fn read_clause<F: Field>(builder: &mut FilterBuilder<F>, clause: Clause, node: Node) -> Result<(), Refusal> {

@@ -5,11 +5,13 @@ use cashier_core::ids::OverrideId;
 use cashier_core::money::Limit;
 use cashier_core::provider_config::ProviderConfig;
 
-use crate::wire::write;
+use crate::json_object::answer;
+use crate::wire::answer_values::Str;
+use crate::wire::values::{Flag, Id, LimitAmount, Numbered};
 
 /// What the row shows beside the config itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
+pub struct MethodRow<'a> {
     pub config: &'a ProviderConfig,
     /// The method shown: the config's own, or the module's where the config leaves it open.
     pub method: &'a str,
@@ -22,28 +24,26 @@ pub struct Row<'a> {
     pub matched_override: Option<(OverrideId, OverrideMode)>,
 }
 
-pub fn write(out: &mut Vec<u8>, row: Row<'_>) {
-    let config = row.config;
-    let (override_id, override_mode) = row.matched_override.map_or((0, 0), |(id, mode)| (id.0, mode.number()));
-    write::object(out, |fields| {
-        fields
-            .number("provider_config_id", config.id.0)
-            .text("provider", &config.provider)
-            .text("method", row.method)
-            .text("brand", &config.brand)
-            .text("currency", &config.currency)
-            .text("country", &config.country)
-            .text("payment_mode", row.payment_mode)
-            .text("display_name", row.display_name)
-            .text("description", row.description)
-            .text("public_key", &config.public_key)
-            .raw("min_amount", &row.min_amount.to_wire())
-            .raw("max_amount", &row.max_amount.to_wire())
-            .flag("sandbox", config.sandbox)
-            .signed("sort_index", config.sort_index)
-            .number("override_id", override_id)
-            .number("override_mode", override_mode.into());
-    });
+answer! {
+    /// A config through which the customer may deposit.
+    pub struct MethodRecord<'a>(row: MethodRow<'a>) {
+        provider_config_id: Id = row.config.id, "provider config, for the deposit request";
+        provider: Str<'a> = &row.config.provider, "provider code";
+        method: Str<'a> = row.method, "provider method";
+        brand: Str<'a> = &row.config.brand, "brand; empty for every brand";
+        currency: Str<'a> = &row.config.currency, "currency; empty for any";
+        country: Str<'a> = &row.config.country, "country; empty for any";
+        payment_mode: Str<'a> = row.payment_mode, "how the customer pays, from the module";
+        display_name: Str<'a> = row.display_name, "name to show";
+        description: Str<'a> = row.description, "description to show";
+        public_key: Str<'a> = &row.config.public_key, "the provider's public key, where its page needs one";
+        min_amount: LimitAmount = row.min_amount, "least amount; 0 is no limit";
+        max_amount: LimitAmount = row.max_amount, "greatest amount; 0 is no limit";
+        sandbox: Flag = row.config.sandbox, "1 for test money";
+        sort_index: i64 = row.config.sort_index, "place in the list";
+        override_id: Id = row.matched_override.map_or(OverrideId(0), |(id, _)| id), "override that applies; 0 for none";
+        override_mode: Numbered<OverrideMode> = row.matched_override.map_or(OverrideMode::Allow, |(_, mode)| mode), "0 allow, 1 deny";
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn the_published_fields_stand_in_their_order_without_secrets() {
         let config = kept();
-        let row = Row {
+        let row = MethodRow {
             config: &config,
             method: "card",
             payment_mode: "redirect",
@@ -64,9 +64,7 @@ mod tests {
             max_amount: Limit::parse("10000").unwrap(),
             matched_override: Some((OverrideId(3), OverrideMode::Allow)),
         };
-        let mut out = Vec::new();
-        write(&mut out, row);
         let expected = r#"{"provider_config_id":1,"provider":"stripe","method":"card","brand":"ion4","currency":"USD","country":"","payment_mode":"redirect","display_name":"Card","description":"Pay by card","public_key":"pk_1","min_amount":25.5,"max_amount":10000.0,"sandbox":1,"sort_index":-3,"override_id":3,"override_mode":0}"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&MethodRecord::new(row)).unwrap(), expected);
     }
 }

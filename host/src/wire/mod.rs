@@ -1,10 +1,11 @@
-//! JSON twins of what the core knows: exact published names, in the published order (API.md section 2).
-//! It decides nothing and speaks to nobody; doors read requests and write answers through it.
+//! The API's requests and answers as serde types: exact published names, in the published order (API.md section 2). It
+//! decides nothing; the listeners and commands read requests and write answers through it.
 //!
-//! Answers are written straight into a buffer ([`write`]), requests are taken field by field ([`read`]), so that every
-//! wrong field is named and no amount ever passes through a float. A field given as `null` counts as omitted; a field
-//! that the request does not know is refused by its name, because a misspelt limit or URL must not vanish silently.
+//! Each type is one table ([`crate::json_object`]), so every wrong field is named and no amount ever passes through a float.
+//! A field given as `null` counts as omitted; a field that the request does not know is refused by its name, because a
+//! misspelt limit or URL must not vanish silently.
 
+pub mod answer_values;
 pub mod config;
 pub mod customer_override;
 pub mod deposit;
@@ -17,6 +18,7 @@ pub mod operation;
 pub mod read;
 pub mod refusal;
 pub mod transaction;
+pub mod values;
 pub mod webhook;
 pub mod withdrawal;
 pub mod write;

@@ -1,46 +1,39 @@
-//! JSON objects that travel as strings (`metadata_json`, `settings_json`, `config_json`): what they may hold, and how
-//! the host's own notes are left out of what a customer sees.
+//! JSON objects that travel as strings (`metadata_json`, `settings_json`, `config_json`): the server's own key in them, and
+//! how it is left out of what a customer sees.
 
 use std::borrow::Cow;
 
-use cashier_core::refusal::Refusal;
+use serde::Serializer;
 
-use crate::wire::read::Fields;
-use crate::wire::write;
+use crate::json_object::{Members, Problem};
+use crate::wire::read::check;
 
 /// The object without fields.
 pub const EMPTY: &str = "{}";
 
-/// The key under which the host keeps notes of its own; refused from clients, not shown to customers.
+/// The key under which the server keeps notes of its own; refused from clients, not shown to customers.
 pub const RESERVED_KEY: &str = "_cashier";
 
-/// Judges that the text is one JSON object without doubled keys.
-pub fn check(text: &str, name: &str) -> Result<(), Refusal> {
-    Fields::parse_open(text.as_bytes(), name).map(|_| ())
-}
-
-/// Judges metadata from a client: an object that leaves the host's key alone.
-pub fn check_metadata(text: &str) -> Result<(), Refusal> {
-    let fields = Fields::parse_open(text.as_bytes(), "metadata_json")?;
-    if fields.rest().iter().any(|(key, _)| key == RESERVED_KEY) {
-        return Err(Refusal::invalid(format!("metadata_json may not hold {RESERVED_KEY}")));
+/// Judges metadata from a client: an object that leaves the server's key alone.
+pub fn check_metadata(text: &str) -> Result<(), Problem> {
+    match check(text)?.get(RESERVED_KEY) {
+        Some(_) => Err(format!("may not hold {RESERVED_KEY}").into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// Metadata as a customer sees it. Text without the host's key is shown as it was given.
+/// Metadata as a customer sees it. Text without the server's key is shown as it was given.
 pub fn for_customer(text: &str) -> Cow<'_, str> {
     if !text.contains(RESERVED_KEY) {
         return Cow::Borrowed(text);
     }
-    let Ok(fields) = Fields::parse_open(text.as_bytes(), "metadata_json") else { return Cow::Borrowed(EMPTY) };
+    let Ok(Members(members)) = serde_json::from_str(text) else { return Cow::Borrowed(EMPTY) };
     let mut out = Vec::with_capacity(text.len());
-    write::object(&mut out, |object| {
-        for (key, value) in fields.rest().into_iter().filter(|(key, _)| key != RESERVED_KEY) {
-            object.raw_named(&key, value.get());
-        }
-    });
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+    let shown = members.into_iter().filter(|(key, _)| key != RESERVED_KEY);
+    match serde_json::Serializer::new(&mut out).collect_map(shown).map(|()| String::from_utf8(out)) {
+        Ok(Ok(shown)) => Cow::Owned(shown),
+        Ok(Err(_)) | Err(_) => Cow::Borrowed(EMPTY),
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hosts_notes_are_refused_from_clients_and_hidden_from_customers() {
+    fn the_servers_key_is_refused_from_clients_and_hidden_from_customers() {
         for wrong in ["{\"_cashier\":1}", "{\"\\u005fcashier\":1}", "[]", "", "{\"a\":1,\"a\":2}", "{} {}"] {
             assert!(check_metadata(wrong).is_err(), "{wrong}");
         }
@@ -62,8 +55,8 @@ mod tests {
             ("{\"_cashier\":{}}", "{}"),
             ("{\"_cashier\":", "{}"),
         ];
-        for (kept, shown) in table {
-            assert_eq!(for_customer(kept), shown);
+        for (stored, shown) in table {
+            assert_eq!(for_customer(stored), shown);
         }
     }
 }

@@ -1,26 +1,28 @@
 //! The balance operation on the wire (API.md section 2).
 
 use cashier_core::operation::BalanceOperation;
+use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 
-use crate::wire::write;
+use crate::json_object::answer;
+use crate::wire::answer_values::{ExactAmount, Str};
+use crate::wire::values::{Id, Numbered, Time};
 
-/// The whole record; the amount carries its sign.
-pub fn write(out: &mut Vec<u8>, operation: &BalanceOperation) {
-    write::object(out, |fields| {
-        fields
-            .number("id", operation.id.0)
-            .number("transaction_id", operation.transaction_id.0)
-            .number("login", operation.login.0)
-            .number("trade_order", operation.trade_order)
-            .number("cmd", operation.cmd.number().into())
-            .raw("amount", &operation.amount.to_wire())
-            .text("currency", operation.amount.currency.code())
-            .number("reason", operation.reason.number().into())
-            .number("status", operation.status.number().into())
-            .text("failure_reason", &operation.failure_reason)
-            .time("created_time", operation.created_time)
-            .time("updated_time", operation.updated_time);
-    });
+answer! {
+    /// A balance operation; the amount carries its sign.
+    pub struct OperationRecord<'a>(row: &'a BalanceOperation) {
+        id: Id = row.id, "Cashier balance operation id";
+        transaction_id: Id = row.transaction_id, "Parent transaction id";
+        login: Id = row.login, "Trading account login";
+        trade_order: u64 = row.trade_order, "Balance trade/order id";
+        cmd: Numbered<OperationCmd> = row.cmd, "Balance operation command: 6 BALANCE_IN, 8 BALANCE_OUT";
+        amount: ExactAmount = row.amount, "Amount, negative for BALANCE_OUT";
+        currency: Str<'a> = row.amount.currency.code(), "Currency";
+        reason: Numbered<OperationReason> = row.reason, "Trading balance reason: 100 deposit, 101 withdrawal, 102 reversal";
+        status: Numbered<OperationStatus> = row.status, "Operation status: 0 planned, 1 posted, 2 refused, 3 unknown";
+        failure_reason: Str<'a> = &row.failure_reason, "Failure reason";
+        created_time: Time = row.created_time, "Creation timestamp";
+        updated_time: Time = row.updated_time, "Last update timestamp";
+    }
 }
 
 #[cfg(test)]
@@ -47,9 +49,7 @@ mod tests {
             created_time: UnixTime(1_779_270_000),
             updated_time: UnixTime(1_779_270_100),
         };
-        let mut out = Vec::new();
-        write(&mut out, &operation);
         let expected = r#"{"id":4,"transaction_id":15,"login":2000009,"trade_order":88,"cmd":8,"amount":-250.5,"currency":"USD","reason":102,"status":1,"failure_reason":"","created_time":1779270000,"updated_time":1779270100}"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&OperationRecord::new(&operation)).unwrap(), expected);
     }
 }

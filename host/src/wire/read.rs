@@ -1,188 +1,59 @@
-//! Takes the fields of a JSON object one by one, by name, so that what is missing, wrong, doubled or unknown is refused
-//! by its name. Numbers are read from their text; nothing passes through a float.
+//! Reads a request from JSON text by its description, so that what is missing, wrong, doubled or unknown is refused by
+//! its name. Numbers are read from their text; nothing passes through a float.
 
-use std::ops::RangeInclusive;
-
-use cashier_core::ids::ID_MAX;
-use cashier_core::lengths::CODE_LENGTH_MAX;
-use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::refusal::Refusal;
-use cashier_core::time::UnixTime;
-use serde_json::value::RawValue;
 
-use crate::members::Members;
-use crate::wire::object_text;
+use crate::json_object::{Members, Problem, RequestBody, read_members, shown};
 
 /// Fields of one object: twice the largest published record (25), so that a full row with additions still fits.
 const FIELDS_MAX: usize = 64;
 
-/// Latest moment accepted, 9999-12-31: beyond it calendars of clients break.
-const TIME_MAX: i64 = 253_402_300_799;
-
-/// The fields of an object that were not taken yet.
-pub struct Fields<'a> {
-    entries: Vec<(String, &'a RawValue)>,
+/// Reads a whole request. `what` names its text in the refusal.
+pub fn read<T: RequestBody>(json: &[u8], what: &str) -> Result<T, Refusal> {
+    read_members(parse(json, what)?).map_err(Refusal::invalid)
 }
 
-impl<'a> Fields<'a> {
-    /// Reads the outer shape of an object; values are read when taken. `what` names it in the refusal.
-    pub fn parse(json: &'a [u8], what: &str) -> Result<Self, Refusal> {
-        let fields = Self::parse_open(json, what)?;
-        if fields.entries.len() > FIELDS_MAX {
-            return Err(Refusal::invalid(format!("{what} has more than {FIELDS_MAX} fields")));
-        }
-        Ok(fields)
+/// Reads the outer shape of an object; values are read when taken.
+pub fn parse<'a>(json: &'a [u8], what: &str) -> Result<Members<'a>, Refusal> {
+    let members = members(json).map_err(|problem| Refusal::invalid(format!("{what} {problem}")))?;
+    if let Some(doubled) = members.repeated() {
+        return Err(Refusal::invalid(format!("{} is given twice", shown(doubled))));
     }
+    if members.0.len() > FIELDS_MAX {
+        return Err(Refusal::invalid(format!("{what} has more than {FIELDS_MAX} fields")));
+    }
+    Ok(members)
+}
 
-    /// Reads an object whose field names are not ours; its number of fields is bounded by the text's own limit.
-    pub fn parse_open(json: &'a [u8], what: &str) -> Result<Self, Refusal> {
-        let Members(entries): Members<'a> = serde_json::from_slice(json).map_err(|error| {
-            if error.is_data() {
-                Refusal::invalid(format!("{what} must be a JSON object"))
-            } else {
-                Refusal::invalid(format!("{what} is not valid JSON at line {} column {}", error.line(), error.column()))
-            }
-        })?;
-        let mut names: Vec<&str> = entries.iter().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        if let Some(doubled) = names.windows(2).find_map(|pair| pair.first().filter(|first| pair.last() == Some(first)))
-        {
-            return Err(Refusal::invalid(format!("{} is given twice", shown(doubled))));
-        }
-        Ok(Self { entries })
+/// Reads a text that must be one JSON object without doubled keys; their number is bounded by the text's own limit.
+pub fn check(text: &str) -> Result<Members<'_>, Problem> {
+    let members = members(text.as_bytes())?;
+    match members.repeated() {
+        Some(doubled) => Err(format!("holds {} twice", shown(doubled)).into()),
+        None => Ok(members),
     }
+}
 
-    /// The value as written; `null` counts as omitted.
-    pub fn value(&mut self, name: &str) -> Option<&'a RawValue> {
-        let place = self.entries.iter().position(|(known, _)| known == name)?;
-        let (_, value) = self.entries.swap_remove(place);
-        (value.get() != "null").then_some(value)
-    }
-
-    /// A string of at most `length_max` bytes without control characters other than line ends and tabs.
-    pub fn text(&mut self, name: &str, length_max: usize) -> Result<Option<Box<str>>, Refusal> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let text: String =
-            serde_json::from_str(value.get()).map_err(|_| Refusal::invalid(format!("{name} must be a string")))?;
-        if text.len() > length_max {
-            return Err(Refusal::invalid(format!("{name} is longer than {length_max} bytes")));
-        }
-        if text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) {
-            return Err(Refusal::invalid(format!("{name} holds control characters")));
-        }
-        Ok(Some(text.into_boxed_str()))
-    }
-
-    /// A code: at most 64 bytes, on one line, no blanks at its ends.
-    pub fn code(&mut self, name: &str) -> Result<Option<Box<str>>, Refusal> {
-        self.code_within(name, CODE_LENGTH_MAX)
-    }
-
-    /// A code of another length.
-    pub fn code_within(&mut self, name: &str, length_max: usize) -> Result<Option<Box<str>>, Refusal> {
-        let text = self.text(name, length_max)?;
-        if text.as_deref().is_some_and(|text| text.chars().any(char::is_control) || text.trim() != text) {
-            return Err(Refusal::invalid(format!("{name} must be one line without blanks around it")));
-        }
-        Ok(text)
-    }
-
-    /// A whole number within a range.
-    pub fn whole(&mut self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Refusal> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let read = value.get().parse().ok().filter(|number| range.contains(number));
-        let (least, most) = range.into_inner();
-        read.map(Some).ok_or_else(|| Refusal::invalid(format!("{name} must be a whole number from {least} to {most}")))
-    }
-
-    /// An id; 0 is "none" wherever the wire allows it.
-    pub fn id(&mut self, name: &str) -> Result<Option<u64>, Refusal> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let read = value.get().parse().ok().filter(|id| *id <= ID_MAX);
-        read.map(Some).ok_or_else(|| Refusal::invalid(format!("{name} must be a whole number that is an id")))
-    }
-
-    /// An id that must be there and not 0.
-    pub fn id_required(&mut self, name: &str) -> Result<u64, Refusal> {
-        self.id(name)?.filter(|id| *id > 0).ok_or_else(|| missing(name))
-    }
-
-    /// 0 or 1.
-    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Refusal> {
-        Ok(self.whole(name, 0..=1)?.map(|flag| flag == 1))
-    }
-
-    /// Unix seconds, 0 for unset.
-    pub fn time(&mut self, name: &str) -> Result<Option<UnixTime>, Refusal> {
-        Ok(self.whole(name, 0..=TIME_MAX)?.map(UnixTime))
-    }
-
-    /// A known currency by its code.
-    pub fn currency(&mut self, name: &str) -> Result<Option<Currency>, Refusal> {
-        let Some(code) = self.code(name)? else { return Ok(None) };
-        let known = Currency::from_code(&code);
-        known.map(Some).ok_or_else(|| Refusal::invalid(format!("{name} {} is not a known currency", shown(&code))))
-    }
-
-    /// A positive amount of a currency, from the number's own text.
-    pub fn amount(&mut self, name: &str, currency: Currency) -> Result<Option<Money>, Refusal> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let money = Money::parse_positive(value.get(), currency);
-        money.map(Some).map_err(|error| Refusal::invalid(format!("{name} {error}")))
-    }
-
-    /// A limit: a plain decimal of at most eight decimals; 0 is none.
-    pub fn limit(&mut self, name: &str) -> Result<Option<Limit>, Refusal> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let limit = Limit::parse(value.get());
-        limit.map(Some).map_err(|error| Refusal::invalid(format!("{name} {error}")))
-    }
-
-    /// A JSON object written as a string; `""` is the empty object.
-    pub fn object_text(&mut self, name: &str, length_max: usize) -> Result<Option<Box<str>>, Refusal> {
-        let Some(text) = self.text(name, length_max)? else { return Ok(None) };
-        if text.is_empty() {
-            return Ok(Some(object_text::EMPTY.into()));
-        }
-        object_text::check(&text, name)?;
-        Ok(Some(text))
-    }
-
-    /// Lets a field pass unread: clients that send a whole row back send its read-only fields too.
-    pub fn ignore(&mut self, names: &[&str]) {
-        self.entries.retain(|(known, _)| !names.contains(&&**known));
-    }
-
-    /// Names of the fields that were not taken, for objects whose fields are open.
-    pub fn rest(self) -> Vec<(String, &'a RawValue)> {
-        self.entries
-    }
-
-    /// Refuses whatever was not taken.
-    pub fn finish(self) -> Result<(), Refusal> {
-        match self.entries.first() {
-            None => Ok(()),
-            Some((name, _)) => Err(Refusal::invalid(format!("{} is not a field of this request", shown(name)))),
-        }
-    }
+fn members(json: &[u8]) -> Result<Members<'_>, Problem> {
+    serde_json::from_slice(json).map_err(|error| match error.is_data() {
+        true => Problem::Borrowed("must be a JSON object"),
+        false => format!("is not valid JSON at line {} column {}", error.line(), error.column()).into(),
+    })
 }
 
 /// The refusal of a required field that is not there, or is empty.
 pub fn missing(name: &str) -> Refusal {
     Refusal::invalid(format!("{name} is required"))
 }
-
-/// Text of the asker's as it is shown back: short, on one line.
-pub fn shown(text: &str) -> String {
-    /// Enough to recognise a name by; a refusal must not become a mirror for a whole body.
-    const SHOWN_MAX: usize = 64;
-    let plain = text.chars().map(|letter| if letter.is_control() { '?' } else { letter });
-    plain.take(SHOWN_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
+    use cashier_core::money::Currency;
+
     use super::*;
+    use crate::json_object::{RequestField, request};
+    use crate::wire::values::{Code, DecimalText, Flag, Id, LimitAmount, ObjectText, ReadOnly};
 
     fn said<T>(result: Result<T, Refusal>) -> String {
         result.map_or_else(|refusal| refusal.to_string(), |_| "fine".into())
@@ -205,29 +76,32 @@ mod tests {
             (b"{\"a\":null}", "fine"),
         ];
         for (json, expected) in table {
-            assert_eq!(said(Fields::parse(json, "body")), *expected, "{}", String::from_utf8_lossy(json));
+            assert_eq!(said(parse(json, "body")), *expected, "{}", String::from_utf8_lossy(json));
         }
-        assert_ne!(said(Fields::parse(deep.as_bytes(), "body")), "fine");
-        assert_ne!(said(Fields::parse(b"{\"a\":\"\xff\"}", "body")), "fine");
+        assert_ne!(said(parse(deep.as_bytes(), "body")), "fine");
+        assert_ne!(said(parse(b"{\"a\":\"\xff\"}", "body")), "fine");
     }
 
     #[test]
     fn each_kind_of_value_is_taken_exactly_or_refused_by_name() {
         let usd = Currency::from_code("USD").unwrap();
-        let take = |json: &str, kind: &str| {
+        fn take<T: RequestField, S: fmt::Debug>(json: &str, value: impl Fn(T) -> Result<S, Refusal>) -> String {
             let json = format!("{{\"x\":{json}}}");
-            let mut fields = Fields::parse(json.as_bytes(), "body").unwrap();
-            match kind {
-                "id" => fields.id("x").map(|read| format!("{read:?}")),
-                "id*" => fields.id_required("x").map(|read| format!("{read:?}")),
-                "flag" => fields.flag("x").map(|read| format!("{read:?}")),
-                "code" => fields.code("x").map(|read| format!("{read:?}")),
-                "usd" => fields.amount("x", usd).map(|read| format!("{read:?}")),
-                "limit" => fields.limit("x").map(|read| format!("{:?}", read.map(Limit::to_wire))),
-                "object" => fields.object_text("x", 16).map(|read| format!("{read:?}")),
-                _ => unreachable!(),
-            }
-            .unwrap_or_else(|refusal| refusal.message)
+            let mut members = parse(json.as_bytes(), "body").unwrap();
+            let mut problem = String::new();
+            let read = members.take::<T>("x", &mut |name, what| problem = format!("{name} {what}"));
+            let Some(read) = read else { return problem };
+            value(read).map_or_else(|refusal| refusal.message, |value| format!("{value:?}"))
+        }
+        let take = |json: &str, kind: &str| match kind {
+            "id" => take(json, |read: Option<Id>| Ok(read.map(|id| id.0))),
+            "id*" => take(json, |read: Id| Ok(read.0)),
+            "flag" => take(json, |read: Option<Flag>| Ok(read.map(|flag| flag.0))),
+            "code" => take(json, |read: Option<Code<64>>| Ok(read.map(|code| code.0))),
+            "usd" => take(json, |read: Option<DecimalText>| read.map(|amount| amount.of("x", usd)).transpose()),
+            "limit" => take(json, |read: Option<LimitAmount>| Ok(read.map(|limit| limit.0.to_wire()))),
+            "object" => take(json, |read: Option<ObjectText<16>>| Ok(read.map(|object| object.0))),
+            _ => unreachable!(),
         };
         let table = [
             ("id", "15", "Some(15)"),
@@ -266,10 +140,17 @@ mod tests {
         }
     }
 
+    request! {
+        /// One field that passes unread.
+        struct OneField { a: Option<ReadOnly>, "any"; }
+    }
+
     #[test]
-    fn what_nobody_took_is_refused_by_name() {
-        let mut fields = Fields::parse(b"{\"a\":1,\"success_ulr\":\"x\"}", "body").unwrap();
-        fields.ignore(&["a"]);
-        assert_eq!(said(fields.finish()), "INVALID_DATA: success_ulr is not a field of this request");
+    fn an_unknown_field_is_refused_by_name() {
+        assert!(read::<OneField>(b"{\"a\":1}", "body").unwrap().a.is_some());
+        assert_eq!(
+            said(read::<OneField>(b"{\"a\":1,\"success_ulr\":\"x\"}", "body")),
+            "INVALID_DATA: success_ulr is not a field of this request"
+        );
     }
 }

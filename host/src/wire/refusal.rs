@@ -1,24 +1,17 @@
-//! The bodies of every "no": `{"error","message"}`, with the transaction where the provider's answer made one.
+//! The bodies of every refusal: `{"error","message"}`, with the transaction where the provider's answer made one.
 
 use cashier_core::refusal::Refusal;
 use cashier_core::transaction::Transaction;
 
-use crate::wire::transaction::{self, View};
-use crate::wire::write::{self, Object};
+use crate::json_object::answer;
+use crate::wire::answer_values::Str;
+use crate::wire::transaction::{Audience, TransactionRecord};
 
-/// `{"error":"CODE","message":"…"}`.
-pub fn write(out: &mut Vec<u8>, refusal: &Refusal) {
-    write::object(out, |fields| write_fields(fields, refusal));
-}
-
-/// The same with the customer's own transaction, as 502 and 503 of a deposit carry it (API.md section 3).
-pub fn write_with_transaction(out: &mut Vec<u8>, refusal: &Refusal, transaction: &Transaction) {
-    write::object(out, |fields| {
-        write_fields(fields, refusal);
-        fields.value("transaction", |out| transaction::write(out, transaction, View::Customer));
-    });
-}
-
-fn write_fields(fields: &mut Object<'_>, refusal: &Refusal) {
-    fields.text("error", refusal.code.text()).text("message", &refusal.message);
+answer! {
+    /// A refusal.
+    pub struct RefusalBody<'a>(refusal: &'a Refusal, row: Option<&'a Transaction>) {
+        error: Str<'a> = refusal.code.text(), "the published error code";
+        message: Str<'a> = &*refusal.message, "what is wrong, for people";
+        transaction: Option<TransactionRecord<'a>> = row.map(|row| TransactionRecord::new(row, Audience::Customer)), "the transaction of a deposit that the provider refused or never got";
+    }
 }

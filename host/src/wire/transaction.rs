@@ -1,16 +1,22 @@
 //! The transaction on the wire: all 25 published fields in their order (API.md section 2), for customers or managers.
+//! `column` marks those of the manager's table (section 4).
 
 use std::borrow::Cow;
 
-use cashier_core::facts::Reason;
+use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::Reason;
+use cashier_core::status::{Source, TransactionStatus, TransactionType};
 use cashier_core::transaction::Transaction;
 
+use crate::json_object::answer;
+use crate::wire::answer_values::{ExactAmount, Str};
 use crate::wire::object_text;
-use crate::wire::write::{self, Object};
+use crate::wire::operation::OperationRecord;
+use crate::wire::values::{DecimalText, Id, Numbered, Time};
 
-/// Who looks. Customers see coded reasons and not the host's own notes.
+/// Who reads an answer. Customers see coded reasons, and not the server's own notes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
+pub enum Audience {
     Customer,
     Manager,
 }
@@ -18,81 +24,56 @@ pub enum View {
 /// Money is never converted, so the rate is one (API.md section 3, CURRENCY_CONVERSION_REQUIRED).
 const CONVERSION_RATE: &str = "1.0";
 
-/// The whole record.
-pub fn write(out: &mut Vec<u8>, transaction: &Transaction, view: View) {
-    write::object(out, |fields| {
-        write_head(fields, transaction);
-        fields
-            .text("account_currency", transaction.account_currency.code())
-            .raw("converted_amount", &transaction.converted().to_wire())
-            .raw("conversion_rate", CONVERSION_RATE)
-            .number("status", transaction.status.number().into())
-            .text("failure_reason", &failure_reason(&transaction.reason, view))
-            .text("idempotency_key", &transaction.idempotency_key)
-            .text("comment", &transaction.comment)
-            .text("metadata_json", &metadata(&transaction.metadata_json, view))
-            .number("source", transaction.source.number().into())
-            .number("approved_by", transaction.approved_by.0)
-            .time("approved_time", transaction.approved_time)
-            .number("processed_by", transaction.processed_by.0)
-            .time("processed_time", transaction.processed_time)
-            .text("reject_reason", &transaction.reject_reason)
-            .time("created_time", transaction.created_time)
-            .time("updated_time", transaction.updated_time);
-    });
-}
+answer! {
+    /// A deposit or withdrawal.
+    pub struct TransactionRecord<'a>(row: &'a Transaction, to: Audience) {
+        id: Id = row.id, "Cashier transaction id", column;
+        customer_id: Id = row.customer_id, "Customer id", column;
+        login: Id = row.login, "Trading account login", column;
+        kind as "type": Numbered<TransactionType> = row.kind, "0 deposit, 1 withdrawal", column;
+        provider: Str<'a> = &row.provider, "Provider code", column;
+        method: Str<'a> = &row.method, "Provider method", column;
+        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id", column;
+        amount: ExactAmount = row.amount, "Transaction amount", column;
+        currency: Str<'a> = row.amount.currency.code(), "Transaction currency", column;
+        account_currency: Str<'a> = row.account_currency.code(), "Account currency";
+        converted_amount: ExactAmount = row.converted(), "Converted account-currency amount";
+        conversion_rate: DecimalText = CONVERSION_RATE, "Conversion rate";
+        status: Numbered<TransactionStatus> = row.status, "Cashier transaction status", column;
+        failure_reason: Str<'a> = failure_reason(&row.reason, to), "Failure reason", column;
+        idempotency_key: Str<'a> = &row.idempotency_key, "Idempotency key";
+        comment: Str<'a> = &row.comment, "Comment";
+        metadata_json: Str<'a> = metadata(&row.metadata_json, to), "Metadata JSON string";
+        source: Numbered<Source> = row.source, "0 provider, 1 manual";
+        approved_by: Id = row.approved_by, "Manager id that approved manual transaction";
+        approved_time: Time = row.approved_time, "Approval timestamp";
+        processed_by: Id = row.processed_by, "Manager id that processed manual transaction";
+        processed_time: Time = row.processed_time, "Processing timestamp";
+        reject_reason: Str<'a> = &row.reject_reason, "Rejection reason";
+        created_time: Time = row.created_time, "Creation timestamp", column;
+        updated_time: Time = row.updated_time, "Last update timestamp", column;
+    }
 
-fn write_head(fields: &mut Object<'_>, transaction: &Transaction) {
-    fields
-        .number("id", transaction.id.0)
-        .number("customer_id", transaction.customer_id.0)
-        .number("login", transaction.login.0)
-        .number("type", transaction.kind.number().into())
-        .text("provider", &transaction.provider)
-        .text("method", &transaction.method)
-        .text("provider_payment_id", &transaction.provider_payment_id)
-        .raw("amount", &transaction.amount.to_wire())
-        .text("currency", transaction.amount.currency.code());
-}
-
-/// A column of the manager's table form: its name and how its value is written.
-pub type Column = (&'static str, fn(&mut Vec<u8>, &Transaction));
-
-/// The manager's table form, in the published order (API.md section 4).
-pub const TABLE: [Column; 13] = [
-    ("id", |out, row| write::number(out, row.id.0)),
-    ("customer_id", |out, row| write::number(out, row.customer_id.0)),
-    ("login", |out, row| write::number(out, row.login.0)),
-    ("type", |out, row| write::number(out, row.kind.number().into())),
-    ("provider", |out, row| write::text(out, &row.provider)),
-    ("method", |out, row| write::text(out, &row.method)),
-    ("provider_payment_id", |out, row| write::text(out, &row.provider_payment_id)),
-    ("amount", |out, row| out.extend_from_slice(row.amount.to_wire().as_bytes())),
-    ("currency", |out, row| write::text(out, row.amount.currency.code())),
-    ("status", |out, row| write::number(out, row.status.number().into())),
-    ("failure_reason", |out, row| write::text(out, &failure_reason(&row.reason, View::Manager))),
-    ("created_time", |out, row| write::signed(out, row.created_time.0)),
-    ("updated_time", |out, row| write::signed(out, row.updated_time.0)),
-];
-
-/// One row of the table form, in the order of [`TABLE`].
-pub fn write_row(out: &mut Vec<u8>, transaction: &Transaction) {
-    write::array(out, TABLE, |out, (_, write)| write(out, transaction));
-}
-
-/// The code for everyone, `CODE: values behind it` for managers.
-fn failure_reason(reason: &Reason, view: View) -> Cow<'_, str> {
-    match view {
-        View::Customer => Cow::Borrowed(&reason.code),
-        View::Manager if reason.detail.is_empty() => Cow::Borrowed(&reason.code),
-        View::Manager => Cow::Owned(format!("{}: {}", reason.code, reason.detail)),
+    /// A transaction with its balance operations.
+    pub struct TransactionDetail<'a>(row: &'a Transaction, operations: &'a [BalanceOperation]) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Manager), "Cashier transaction";
+        balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect::<Vec<_>>(), "Balance operations linked to the transaction";
     }
 }
 
-fn metadata(text: &str, view: View) -> Cow<'_, str> {
-    match view {
-        View::Customer => object_text::for_customer(text),
-        View::Manager => Cow::Borrowed(text),
+/// The code for everyone, `CODE: values behind it` for managers.
+fn failure_reason(reason: &Reason, to: Audience) -> Cow<'_, str> {
+    match to {
+        Audience::Customer => Cow::Borrowed(reason.code.name()),
+        Audience::Manager if reason.detail.is_empty() => Cow::Borrowed(reason.code.name()),
+        Audience::Manager => Cow::Owned(reason.to_string()),
+    }
+}
+
+fn metadata(text: &str, to: Audience) -> Cow<'_, str> {
+    match to {
+        Audience::Customer => object_text::for_customer(text),
+        Audience::Manager => Cow::Borrowed(text),
     }
 }
 
@@ -107,6 +88,7 @@ pub(crate) mod tests {
     use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction};
 
     use super::*;
+    use crate::wire::answer_values::TableForm;
 
     /// The transaction that the published pages show.
     pub(crate) fn published() -> Transaction {
@@ -153,26 +135,27 @@ pub(crate) mod tests {
 
     #[test]
     fn the_published_transaction_has_its_25_fields_in_their_order() {
-        let mut out = Vec::new();
-        write(&mut out, &published(), View::Customer);
+        let row = published();
         let expected = r#"{"id":15,"customer_id":5,"login":2000009,"type":0,"provider":"stripe","method":"card","provider_payment_id":"pi_123","amount":250.0,"currency":"USD","account_currency":"USD","converted_amount":250.0,"conversion_rate":1.0,"status":1,"failure_reason":"","idempotency_key":"0f9bb0e7-642d-4b70-b458-62e3993c7d2d","comment":"","metadata_json":"{}","source":0,"approved_by":0,"approved_time":0,"processed_by":0,"processed_time":0,"reject_reason":"","created_time":1779270000,"updated_time":1779270000}"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let record = TransactionRecord::new(&row, Audience::Customer);
+        assert_eq!(serde_json::to_string(&record).unwrap(), expected);
     }
 
     #[test]
     fn customers_see_codes_and_their_own_metadata_managers_the_values_behind() {
         let mut kept = published();
-        kept.reason = Reason::new("AMOUNT_MISMATCH", "expected 250.0 USD, the provider states 25.0 USD");
+        kept.reason = Reason::new(
+            cashier_core::reason::ReasonCode::AmountMismatch,
+            "expected 250.0 USD, the provider states 25.0 USD",
+        );
         kept.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
         let shown = |view| {
-            let mut out = Vec::new();
-            write(&mut out, &kept, view);
-            let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            let json = serde_json::to_value(TransactionRecord::new(&kept, view)).unwrap();
             [&json["failure_reason"], &json["metadata_json"]].map(|text| text.as_str().unwrap().to_owned())
         };
-        assert_eq!(shown(View::Customer), ["AMOUNT_MISMATCH", r#"{"order":"A-1"}"#]);
+        assert_eq!(shown(Audience::Customer), ["AMOUNT_MISMATCH", r#"{"order":"A-1"}"#]);
         assert_eq!(
-            shown(View::Manager),
+            shown(Audience::Manager),
             [
                 "AMOUNT_MISMATCH: expected 250.0 USD, the provider states 25.0 USD",
                 r#"{"_cashier":{"note":"n"},"order":"A-1"}"#
@@ -182,9 +165,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_table_row_has_a_value_for_every_column() {
-        let mut out = Vec::new();
-        write_row(&mut out, &published());
-        let expected = r#"[15,5,2000009,0,"stripe","card","pi_123",250.0,"USD",1,"",1779270000,1779270000]"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let row = published();
+        let table = TableForm::new([&row].into_iter().map(|row| TransactionRecord::new(row, Audience::Manager)), 1);
+        let expected = r#"{"structure":["id","customer_id","login","type","provider","method","provider_payment_id","amount","currency","status","failure_reason","created_time","updated_time"],"rows":[[15,5,2000009,0,"stripe","card","pi_123",250.0,"USD",1,"",1779270000,1779270000]],"count":1}"#;
+        assert_eq!(serde_json::to_string(&table).unwrap(), expected);
     }
 }

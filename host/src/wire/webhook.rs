@@ -1,32 +1,30 @@
 //! The answer to a webhook's sender, where its provider needs none of its own (API.md section 3).
 
 use cashier_core::notice::ProviderEvent;
+use cashier_core::status::TransactionStatus;
 use cashier_core::transaction::Transaction;
 
-use crate::wire::{event, write};
+use crate::json_object::answer;
+use crate::wire::answer_values::{OrNull, Str};
+use crate::wire::event::EventRecord;
+use crate::wire::values::{Id, Numbered};
 
-/// `{"event","transaction","data":"OK","duplicate"}`; with several updates the event is the last one and `events` lists
-/// them all. The transaction is `null` while none is known.
-pub fn write(out: &mut Vec<u8>, events: &[ProviderEvent], transaction: Option<&Transaction>, duplicate: bool) {
-    write::object(out, |fields| {
-        fields.value("event", |out| match events.last() {
-            Some(last) => event::write_for_sender(out, last),
-            None => out.extend_from_slice(b"null"),
-        });
-        match transaction {
-            Some(known) => fields.object("transaction", |fields| {
-                fields
-                    .number("id", known.id.0)
-                    .number("status", known.status.number().into())
-                    .text("provider_payment_id", &known.provider_payment_id);
-            }),
-            None => fields.raw("transaction", "null"),
-        };
-        fields.text("data", "OK").raw("duplicate", if duplicate { "true" } else { "false" });
-        if events.len() > 1 {
-            fields.array("events", events, event::write_for_sender);
-        }
-    });
+answer! {
+    /// A webhook that was received.
+    pub struct WebhookAnswer<'a>(events: &'a [ProviderEvent], row: Option<&'a Transaction>, duplicate: bool) {
+        event: OrNull<EventRecord<'a>> = OrNull(events.last().map(EventRecord::for_sender)), "the last event";
+        transaction: OrNull<WebhookTransaction<'a>> = OrNull(row.map(WebhookTransaction::new)), "its transaction; null while none is known";
+        data: Str<'a> = "OK", "OK";
+        duplicate: bool = duplicate, "true when the event was received before";
+        events: Option<Vec<EventRecord<'a>>> = (events.len() > 1).then(|| events.iter().map(EventRecord::for_sender).collect()), "every event, where there are several";
+    }
+
+    /// What a webhook's sender learns of the transaction.
+    pub struct WebhookTransaction<'a>(row: &'a Transaction) {
+        id: Id = row.id, "Cashier transaction id";
+        status: Numbered<TransactionStatus> = row.status, "Cashier transaction status";
+        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id";
+    }
 }
 
 #[cfg(test)]
@@ -38,10 +36,9 @@ mod tests {
     #[test]
     fn one_update_or_several_the_last_one_leads() {
         let shown = |events: &[ProviderEvent], transaction: Option<&Transaction>, duplicate| {
-            let mut out = Vec::new();
-            write(&mut out, events, transaction, duplicate);
-            let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
-            (String::from_utf8(out).unwrap(), json)
+            let text = serde_json::to_string(&WebhookAnswer::new(events, transaction, duplicate)).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            (text, json)
         };
         let (text, json) = shown(&[failed()], Some(&published()), true);
         let tail =

@@ -1,39 +1,49 @@
 //! `POST /cashier/withdrawal` on the wire (API.md section 3): a request for a person to approve.
 
 use cashier_core::ids::{CustomerId, Login};
-use cashier_core::lengths::COMMENT_LENGTH_MAX;
+use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
 use cashier_core::transaction::Transaction;
 use cashier_core::withdrawal::WithdrawalRequest;
 
-use crate::wire::deposit::{idempotency_key, metadata_json};
-use crate::wire::read::{Fields, missing};
-use crate::wire::transaction::{self, View};
-use crate::wire::write;
+use crate::json_object::{answer, request};
+use crate::wire::deposit::{metadata, or_empty};
+use crate::wire::read::read as read_request;
+use crate::wire::transaction::{Audience, TransactionRecord};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, Id, Metadata, Text};
+
+request! {
+    /// A withdrawal as its customer asks for it.
+    pub struct WithdrawalBody {
+        login: Id, "trading account to debit, owned by the customer";
+        amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
+        currency: CurrencyCode, "currency of the amount, which is the account's";
+        method: Option<Code<CODE_LENGTH_MAX>>, "how the customer wants to be paid";
+        idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "key under which the order is made once; empty is no key";
+        comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
+        metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
+    }
+}
+
+answer! {
+    /// A withdrawal that was recorded.
+    pub struct WithdrawalAnswer<'a>(row: &'a Transaction) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
+    }
+}
 
 /// Reads the request of this customer.
 pub fn read(json: &[u8], customer_id: CustomerId) -> Result<WithdrawalRequest, Refusal> {
-    let mut fields = Fields::parse(json, "the body")?;
-    let login = Login(fields.id_required("login")?);
-    let currency = fields.currency("currency")?.ok_or_else(|| missing("currency"))?;
-    let request = WithdrawalRequest {
+    let body: WithdrawalBody = read_request(json, "the body")?;
+    Ok(WithdrawalRequest {
         customer_id,
-        login,
-        method: fields.code("method")?.unwrap_or_default(),
-        amount: fields.amount("amount", currency)?.ok_or_else(|| missing("amount"))?,
-        idempotency_key: idempotency_key(&mut fields)?,
-        comment: fields.text("comment", COMMENT_LENGTH_MAX)?.unwrap_or_default(),
-        metadata_json: metadata_json(&mut fields)?,
-    };
-    fields.finish()?;
-    Ok(request)
-}
-
-/// `{"transaction":{…}}`.
-pub fn write(out: &mut Vec<u8>, transaction: &Transaction) {
-    write::object(out, |fields| {
-        fields.value("transaction", |out| transaction::write(out, transaction, View::Customer));
-    });
+        login: Login(body.login.0),
+        method: or_empty(body.method),
+        amount: body.amount.of("amount", body.currency.0)?,
+        idempotency_key: or_empty(body.idempotency_key),
+        comment: or_empty(body.comment),
+        metadata_json: metadata(body.metadata_json),
+    })
 }
 
 #[cfg(test)]

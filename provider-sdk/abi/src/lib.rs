@@ -1,8 +1,9 @@
-//! The frozen border between the cashier and its provider modules, and the only place where it is
-//! spoken. Authors never see it: they write the trait of `cashier-provider-sdk`.
+//! The frozen ABI between the cashier and its provider modules. Module authors do not use it: they implement the
+//! trait of `cashier-provider-sdk`.
 //!
-//! A released shape never changes: not a field, not an order, not a type. What a record must carry
-//! beyond its fields goes into its `bag`; what a call must do beyond `v1` becomes a `v2` beside it.
+//! A released layout never changes: not a field, not their order, not a type. Additions to a record go into its `bag`;
+//! additions to the calls become a `v2` beside `v1`.
+#![warn(missing_docs)]
 
 pub mod codes;
 pub mod symbols;
@@ -10,5 +11,5 @@ pub mod v1;
 
 pub use abi_stable;
 
-/// The number of the contract that this crate speaks.
+/// The number of the contract that this crate implements.
 pub const CONTRACT: u32 = 1;

@@ -1,5 +1,5 @@
-//! The shapes of contract 1, printed and compared. They are promised for ever: where this test
-//! fails the shape is to be put back, not the expectation. What is new becomes a `v2`.
+//! The layouts of contract 1, printed and compared. They are frozen: if this test fails, restore the layout, do not
+//! update the expectation. Additions become a `v2`.
 #![expect(clippy::expect_used, reason = "a test may fail loudly")]
 
 use std::any::type_name;
@@ -17,8 +17,8 @@ use cashier_provider_abi::v1::{
 };
 use expect_test::expect;
 
-/// One line a field: where it lies and what it is. A field that is not named here fails the test.
-macro_rules! shapes {
+/// One line per field: offset, name, type. A field that is missing here does not compile.
+macro_rules! layouts {
     ($($record:ident $(<$arg:tt>)? { $($field:ident),* })*) => {{
         let mut text = String::new();
         $({
@@ -30,7 +30,7 @@ macro_rules! shapes {
                 stringify!($field),
                 type_of(|record: &Record| &record.$field),
             )),*];
-            write_shape::<Record>(&mut text, &fields);
+            write_layout::<Record>(&mut text, &fields);
         })*
         text
     }};
@@ -38,7 +38,7 @@ macro_rules! shapes {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn what_the_host_shows_keeps_its_shape() {
+fn input_record_layouts_are_unchanged() {
     expect![[r#"
         PairRefV1<'_>: 32 bytes, aligned to 8
              0 name: RStr<'_>
@@ -122,7 +122,7 @@ fn what_the_host_shows_keeps_its_shape() {
              8 headers: RSlice<'_, PairRefV1<'_>>
             24 body: RSlice<'_, u8>
             40 bag: RSlice<'_, PairRefV1<'_>>
-    "#]].assert_eq(&shapes! {
+    "#]].assert_eq(&layouts! {
         PairRefV1<'static> { name, value }
         AmountRefV1<'static> { minor, exponent, currency }
         ConfigV1<'static> { id, provider, brand, method, country, currency, merchant_id, public_key, secret_key, webhook_secret, previous_webhook_secrets, settings_json, sandbox, notify_url, bag }
@@ -136,7 +136,7 @@ fn what_the_host_shows_keeps_its_shape() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn what_a_module_answers_keeps_its_shape() {
+fn output_record_layouts_are_unchanged() {
     expect![[r#"
         StepV1<CreatedV1>: 1040 bytes, aligned to 8
              0 kind: StepCode
@@ -248,7 +248,7 @@ fn what_a_module_answers_keeps_its_shape() {
         PairV1: 64 bytes, aligned to 8
              0 name: RString
             32 value: RString
-    "#]].assert_eq(&shapes! {
+    "#]].assert_eq(&layouts! {
         StepV1<CreatedV1> { kind, send, keep, done, failed, bag }
         StepV1<VerdictV1> { kind, send, keep, done, failed, bag }
         StepV1<UpdateV1> { kind, send, keep, done, failed, bag }
@@ -271,7 +271,7 @@ fn what_a_module_answers_keeps_its_shape() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn the_table_of_entries_keeps_its_shape() {
+fn the_function_table_layout_is_unchanged() {
     expect![[r#"
         ProviderModuleV1: 72 bytes, aligned to 8
              0 descriptor: extern "C" fn() -> RResult<DescriptorV1, FailureV1>
@@ -283,13 +283,13 @@ fn the_table_of_entries_keeps_its_shape() {
             48 cancel_payment: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
             56 refund_payment: unsafe extern "C" fn(HandleV1, &'_ RefundOrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
             64 release: unsafe extern "C" fn(HandleV1)
-    "#]].assert_eq(&shapes! {
+    "#]].assert_eq(&layouts! {
         ProviderModuleV1 { descriptor, configure, create_payment, normalize_status, advance_payment, query_status, cancel_payment, refund_payment, release }
     });
 }
 
 #[test]
-fn the_codes_keep_their_numbers() {
+fn code_numbers_are_unchanged() {
     let codes = [
         ("step", vec![StepCode::SEND.0, StepCode::DONE.0, StepCode::FAILED.0, StepCode::UNSUPPORTED.0]),
         (
@@ -356,18 +356,18 @@ fn the_codes_keep_their_numbers() {
 }
 
 #[test]
-fn the_crate_stays_one_point_x() {
+fn the_crate_version_is_1_x() {
     assert!(env!("CARGO_PKG_VERSION").starts_with("1."));
     assert_eq!(cashier_provider_abi::CONTRACT, 1);
 }
 
-fn write_shape<R>(text: &mut String, fields: &[(usize, &str, &str)]) {
+fn write_layout<R>(text: &mut String, fields: &[(usize, &str, &str)]) {
     let name = without_paths(type_name::<R>());
     let (size, align) = (size_of::<R>(), align_of::<R>());
-    writeln!(text, "{name}: {size} bytes, aligned to {align}").expect("a string takes text");
+    writeln!(text, "{name}: {size} bytes, aligned to {align}").expect("writing to a string succeeds");
     for (offset, name, kind) in fields {
         let kind = without_paths(kind);
-        writeln!(text, "  {offset:>4} {name}: {kind}").expect("a string takes text");
+        writeln!(text, "  {offset:>4} {name}: {kind}").expect("writing to a string succeeds");
     }
 }
 
@@ -381,8 +381,8 @@ fn without_paths(name: &str) -> String {
     for part in name.split_inclusive("::") {
         match part.strip_suffix("::") {
             Some(path) => {
-                let kept = path.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
-                short.push_str(kept);
+                let prefix = path.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+                short.push_str(prefix);
             }
             None => short.push_str(part),
         }

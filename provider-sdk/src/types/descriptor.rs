@@ -1,31 +1,35 @@
-//! What a module says of itself before it is configured: the host lists it, limits egress by it
-//! and draws the settings form from it.
+//! A module's description of itself, read before any config exists: the host lists it, limits egress to its
+//! hosts and builds the settings form from it.
 
-/// The module's own card. Fill it with `..Descriptor::default()`.
+/// A module's description of itself. Complete it with `..Descriptor::default()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
-    /// The provider's code, lower case, `[a-z0-9_]`, at most 64: the `{provider}` of the webhook path.
+    /// The provider's code, 1 to 64 of `[a-z0-9_]`: the `{provider}` of the webhook path.
     pub code: String,
-    /// The name customers read.
+    /// The name shown to customers.
     pub name: String,
+    /// One sentence for the manager's list of modules; may be empty.
     pub description: String,
     /// The module's own version, usually `env!("CARGO_PKG_VERSION")`.
     pub version: String,
+    /// How the customer pays.
     pub payment_mode: PaymentMode,
-    /// The methods it offers, such as `card`. The first one is the default.
+    /// The payment methods it supports, such as `card`; at least one. The first is the default.
     pub methods: Vec<String>,
+    /// The optional calls it implements.
     pub capabilities: Capabilities,
-    /// The kind of `ProviderRef` that is shown as the provider's payment id.
+    /// The kind of [`ProviderRef`](super::ProviderRef) that is displayed as the provider's payment id.
     pub primary_ref_kind: String,
-    /// Hosts its requests may go to, such as `api.stripe.com`; a port is part of the name where it
-    /// is not 443. A setting marked `endpoint` chooses among these and the operator's exceptions.
+    /// Hosts that requests may go to, such as `api.stripe.com`, with the port unless it is 443. A setting
+    /// marked `endpoint` may select one of these or an exception that the operator allows.
     pub hosts: Vec<String>,
-    /// For how long the provider answers a repeated key with its first answer; 0 is never.
+    /// How long the provider returns its first answer for a repeated idempotency key, in seconds; 0 if it
+    /// ignores keys.
     pub idempotency_window_seconds: u32,
-    /// How long a customer may take before the payment is closed; 0 leaves it to the host.
+    /// How long the customer may take to pay, in seconds; 0 for the host's default.
     pub expiry_seconds: u32,
-    /// What the configuration must or may carry. The keys `merchant_id`, `public_key`, `secret_key`
-    /// and `webhook_secret` name the columns of the configuration, all others its settings.
+    /// The settings a config must or may have. The keys `merchant_id`, `public_key`, `secret_key` and
+    /// `webhook_secret` are fields of [`ProviderConfig`](super::ProviderConfig); all others are in its `settings`.
     pub settings: Vec<SettingSpec>,
 }
 
@@ -35,14 +39,14 @@ pub enum PaymentMode {
     /// On a page of the provider.
     #[default]
     Redirect,
-    /// By following instructions: bank details, an address of a chain.
+    /// By following instructions: bank details, a blockchain address.
     Instructions,
-    /// Inside the broker's page, with the provider's own script.
+    /// Inside the broker's page, with the provider's script.
     Embedded,
 }
 
 impl PaymentMode {
-    /// The word for lists.
+    /// The name used in lists and cases.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "redirect",
@@ -52,40 +56,47 @@ impl PaymentMode {
     }
 }
 
-/// The optional calls that the module really makes. The host offers no other.
+/// The optional calls that the module implements. The host makes no other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
+    /// `advance_payment`.
     pub advance: bool,
+    /// `query_status`.
     pub query: bool,
+    /// `cancel_payment`.
     pub cancel: bool,
+    /// `refund_payment`.
     pub refund: bool,
-    /// Whether a refund may be smaller than the payment.
+    /// Whether `refund_payment` may return less than the payment; needs `refund`.
     pub partial_refund: bool,
 }
 
-/// One line of the settings form.
+/// One field of the settings form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettingSpec {
+    /// The key in the config, unique in the descriptor.
     pub key: String,
+    /// The form's label.
     pub label: String,
+    /// What values it takes.
     pub kind: SettingKind,
-    /// Sealed on disk, never shown again.
+    /// Stored encrypted and never displayed.
     pub secret: bool,
-    /// An enabled configuration without it is refused.
+    /// An enabled config without it is refused.
     pub required: bool,
-    /// Decides where requests go: changing it demands the secrets anew.
+    /// Decides where requests go: a change of it requires the secrets to be entered again.
     pub endpoint: bool,
-    /// What holds where nothing is set; never for secrets.
+    /// The value if nothing is set; `None` for secrets.
     pub default: Option<String>,
 }
 
 impl SettingSpec {
-    /// A plain text setting that may be left out.
+    /// An optional text setting.
     pub fn text(key: impl Into<String>, label: impl Into<String>) -> Self {
         Self { key: key.into(), label: label.into(), ..Self::default() }
     }
 
-    /// A secret that an enabled configuration must carry.
+    /// A secret that an enabled config must have.
     pub fn required_secret(key: impl Into<String>, label: impl Into<String>) -> Self {
         Self { secret: true, required: true, ..Self::text(key, label) }
     }
@@ -96,14 +107,18 @@ impl SettingSpec {
     }
 }
 
-/// What a setting may hold.
+/// What values a setting takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SettingKind {
+    /// Any text.
     #[default]
     Text,
+    /// A whole number, see [`ProviderSettings::integer`](super::ProviderSettings::integer).
     Integer,
+    /// True or false, see [`ProviderSettings::flag`](super::ProviderSettings::flag).
     Flag,
+    /// A URL.
     Url,
-    /// One of these words.
+    /// One of these texts.
     Choice(Vec<String>),
 }

@@ -1,20 +1,20 @@
-//! Where a configuration's requests go: one checked base URL.
-//! Whether its host may be reached at all is the cashier's to say.
+//! The validated base URL of a provider's API.
+//! It does not decide whether the host may be reached: the cashier checks that at egress.
 
-use super::{ConfigError, ProviderFailure, Settings};
+use super::{ConfigError, ProviderFailure, ProviderSettings};
 
-/// A base URL without user, query, fragment or slash at its end: `https`, or plain `http` to this
-/// machine for a fake.
+/// A base URL without user, query, fragment or trailing slash: `https`, or plain `http` to loopback for
+/// a test server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(String);
 
-impl Settings {
-    /// The endpoint under `key`, or `default` where it is not set.
+impl ProviderSettings {
+    /// The endpoint under `key`, or `default` if it is not set.
     ///
     /// # Errors
-    /// Names `key` where it is no such URL.
+    /// Names `key` if its value is not such a URL.
     pub fn endpoint(&self, key: &str, default: &str) -> Result<Endpoint, ConfigError> {
-        Endpoint::read(self.text_or(key, default)?).map_err(|why| ConfigError::new(key, why))
+        Endpoint::read(self.text_or(key, default)?).map_err(|reason| ConfigError::new(key, reason))
     }
 }
 
@@ -28,30 +28,31 @@ impl Endpoint {
         match base.split_once("://").map(|(scheme, rest)| (scheme, authority(rest))) {
             Some(("https", host)) if !host.is_empty() => {}
             Some(("http", host)) if is_loopback(host) => {}
-            Some(("http", _)) => return Err("must be https, except on this machine"),
+            Some(("http", _)) => return Err("must be https, except on loopback"),
             Some(_) | None => return Err("must begin with https://"),
         }
         Ok(Self(base.to_owned()))
     }
 
-    /// The URL of `path`, which begins with a slash.
+    /// The URL of `path`, which must begin with a slash.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 
+    /// The base URL, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The page a customer is sent to: `https`, save where the endpoint itself is plain `http` on
-    /// this machine.
+    /// The URL of the provider's payment page, for [`NextAction::Redirect`](super::NextAction::Redirect):
+    /// `https`, or `http` if the endpoint itself is `http`.
     ///
     /// # Errors
-    /// `UnreadableAnswer` where the provider named no such page.
+    /// `UnreadableAnswer` if the URL is absent or has another scheme.
     pub fn page(&self, url: Option<&str>) -> Result<String, ProviderFailure> {
         url.filter(|url| url.starts_with("https://") || (url.starts_with("http://") && self.0.starts_with("http://")))
             .map(str::to_owned)
-            .ok_or_else(|| ProviderFailure::unreadable("an open payment without the URL of its page"))
+            .ok_or_else(|| ProviderFailure::unreadable("the open payment has no usable page URL"))
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_https_or_this_machine() {
+    fn an_endpoint_is_https_or_loopback() {
         let table = [
             ("https://api.acme.example", Some("https://api.acme.example")),
             ("https://api.acme.example/", Some("https://api.acme.example")),
@@ -100,15 +101,15 @@ mod tests {
             ("api.acme.example", None),
         ];
         for (text, expected) in table {
-            let read = Settings::default().endpoint("api_base", text);
+            let read = ProviderSettings::default().endpoint("api_base", text);
             assert_eq!(read.as_ref().ok().map(Endpoint::as_str), expected, "{text:?}");
             assert!(read.is_ok() || read.is_err_and(|error| error.field == "api_base"), "{text:?}");
         }
     }
 
     #[test]
-    fn a_setting_wins_over_the_default_and_must_be_a_text() {
-        let settings = |text: &str| Settings::parse(text).expect("an object");
+    fn a_setting_overrides_the_default_and_must_be_a_string() {
+        let settings = |text: &str| ProviderSettings::parse(text).expect("an object");
         let endpoint =
             |text| settings(text).endpoint("api_base", "https://api.acme.example").map(|base| base.at("/v1"));
         assert_eq!(endpoint("{}").as_deref(), Ok("https://api.acme.example/v1"));
@@ -117,16 +118,16 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_https_save_at_a_fake_on_this_machine() {
-        let endpoint = |text| Settings::default().endpoint("api_base", text).expect("an endpoint");
-        let (far, near) = (endpoint("https://api.acme.example"), endpoint("http://localhost"));
-        for (url, from_far, from_near) in [
+    fn a_page_is_https_unless_the_endpoint_is_http_on_loopback() {
+        let endpoint = |text| ProviderSettings::default().endpoint("api_base", text).expect("an endpoint");
+        let (remote, local) = (endpoint("https://api.acme.example"), endpoint("http://localhost"));
+        for (url, from_remote, from_local) in [
             (Some("https://pay.acme.example/1"), true, true),
             (Some("http://localhost/1"), false, true),
             (Some("javascript:alert(1)"), false, false),
             (None, false, false),
         ] {
-            assert_eq!((far.page(url).is_ok(), near.page(url).is_ok()), (from_far, from_near), "{url:?}");
+            assert_eq!((remote.page(url).is_ok(), local.page(url).is_ok()), (from_remote, from_local), "{url:?}");
         }
     }
 }

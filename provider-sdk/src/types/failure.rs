@@ -1,31 +1,31 @@
-//! How a call to a provider can go wrong, sorted by how much is known afterwards.
-//! Not network trouble: that a request was never sent is the host's to know and to say.
+//! How a call to a provider can fail, by what is known about the money afterwards.
+//! Network errors are not here: only the host knows whether a request was sent.
 
 use std::error::Error;
 use std::fmt;
 
-/// What is known after a failed exchange. The host decides money by this, so choose the weakest
-/// that is true.
+/// What is known after a failed exchange. The host decides about money by it: if you are not certain, choose
+/// a kind whose outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// A definite no to this payment: nothing was taken and nothing will be.
+    /// The provider declined this payment: no money was taken and none will be.
     Declined,
-    /// A definite no to our request: malformed, unauthorised, unknown to the provider.
+    /// The provider refused the request and did nothing: malformed, unauthorised, an unknown operation.
     RefusedRequest,
-    /// The provider states that it has no such payment. Only for query, cancel, refund, advance.
+    /// The provider has no such payment. Only for query, cancel, refund, advance.
     NotFound,
-    /// An answer came and could not be read: the outcome is unknown.
+    /// A reply arrived and could not be parsed: the outcome is unknown.
     UnreadableAnswer,
-    /// May be repeated with the same key: too many requests, a 5xx. The outcome is unknown.
+    /// Retry with the same idempotency key: too many requests, a 5xx. The outcome is unknown.
     Temporary,
-    /// A kept reply, such as a token, stopped working: the host forgets it and starts once more.
+    /// A cached reply, such as a token, no longer works: the host drops it and restarts the exchange once.
     StaleReply,
-    /// The module panicked. Made by the guard, never by an author. The outcome is unknown.
+    /// The module panicked. Set by the guard, never by a module. The outcome is unknown.
     Panicked,
 }
 
 impl FailureKind {
-    /// The word as written in cases and logs.
+    /// The name used in cases and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Declined => "declined",
@@ -38,7 +38,7 @@ impl FailureKind {
         }
     }
 
-    /// Whether it is certain that this exchange moved no money.
+    /// Whether this exchange certainly moved no money.
     pub fn is_definite(self) -> bool {
         match self {
             Self::Declined | Self::RefusedRequest | Self::NotFound => true,
@@ -47,22 +47,23 @@ impl FailureKind {
     }
 }
 
-/// A failed exchange. Texts are for the operator and the logs: they must hold no secret.
+/// A failed exchange. Its texts go to operators and logs: they must contain no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderFailure {
+    /// What is known about the money.
     pub kind: FailureKind,
-    /// The provider's own code or a short snake_case word, such as `card_declined`.
+    /// The provider's own code or a short snake_case code, such as `card_declined`.
     pub code: String,
-    /// One sentence for the operator.
+    /// One sentence for the operator; the guard cuts it to 300 characters.
     pub message: String,
-    /// Whether the same request under the same key may succeed later.
+    /// Whether the same request with the same key may succeed later.
     pub retryable: bool,
-    /// How long the provider asked us to wait, in seconds.
+    /// How long the provider wants the caller to wait before a retry, in seconds.
     pub retry_after_seconds: Option<u32>,
 }
 
 impl ProviderFailure {
-    /// A failure of `kind`; retryable where the kind says so by nature.
+    /// A failure of `kind`; retryable if the kind is `Temporary` or `StaleReply`.
     pub fn new(kind: FailureKind, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -73,38 +74,38 @@ impl ProviderFailure {
         }
     }
 
-    /// The same failure where another kind is known; retryable where that kind says so by nature.
+    /// The same failure with another kind, and retryable as that kind is.
     #[must_use]
     pub fn with_kind(self, kind: FailureKind) -> Self {
         Self { retry_after_seconds: self.retry_after_seconds, ..Self::new(kind, self.code, self.message) }
     }
 
-    /// A definite no to this payment.
+    /// [`FailureKind::Declined`].
     pub fn declined(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FailureKind::Declined, code, message)
     }
 
-    /// A definite no to our request.
+    /// [`FailureKind::RefusedRequest`].
     pub fn refused_request(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FailureKind::RefusedRequest, code, message)
     }
 
-    /// The provider has no such payment.
+    /// [`FailureKind::NotFound`].
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(FailureKind::NotFound, "not_found", message)
     }
 
-    /// An answer that could not be read.
+    /// [`FailureKind::UnreadableAnswer`].
     pub fn unreadable(message: impl Into<String>) -> Self {
         Self::new(FailureKind::UnreadableAnswer, "unreadable_answer", message)
     }
 
-    /// Worth repeating with the same key.
+    /// [`FailureKind::Temporary`].
     pub fn temporary(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FailureKind::Temporary, code, message)
     }
 
-    /// A kept reply stopped working.
+    /// [`FailureKind::StaleReply`].
     pub fn stale_reply(message: impl Into<String>) -> Self {
         Self::new(FailureKind::StaleReply, "stale_reply", message)
     }
@@ -118,16 +119,17 @@ impl fmt::Display for ProviderFailure {
 
 impl Error for ProviderFailure {}
 
-/// A configuration that cannot work.
+/// A config that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The column or settings key at fault, such as `secret_key` or `api_base`.
+    /// The config field or settings key that is wrong, such as `secret_key` or `api_base`.
     pub field: String,
-    /// What is wrong with it, for the person who fills the form. Never the value of a secret.
+    /// What is wrong with it, for the person who fills in the form. Never the value of a secret.
     pub message: String,
 }
 
 impl ConfigError {
+    /// `message` about `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }

@@ -1,5 +1,5 @@
-//! One incoming webhook as received, and what a module makes of it.
-//! There is no boolean for "signature valid": a verdict is one of three and carries its reason.
+//! One webhook as received, and the module's verdict on it.
+//! There is no boolean "signature valid": a verdict has three variants, and two of them state a reason.
 
 use std::fmt;
 
@@ -7,44 +7,51 @@ use serde_json::Value;
 
 use super::{Pairs, ProviderFailure, StatusUpdate};
 use crate::http::find_header;
-use crate::signature::SignatureProof;
+use crate::signature::{SignatureProof, Unverified};
 
-/// What a provider sent, byte for byte.
+/// A webhook request as the provider sent it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct WebhookNotice {
+    /// The provider code of the path.
     pub provider: String,
+    /// The request path, with its leading slash.
     pub path: String,
+    /// The HTTP method, upper case.
     pub method: String,
     /// Names in lower case, in the order received.
     pub headers: Pairs,
+    /// The body, byte for byte.
     pub body: Vec<u8>,
-    /// The query string without its question mark.
+    /// The query string without its question mark, not decoded.
     pub raw_query: String,
+    /// The value of the content-type header, or empty.
     pub content_type: String,
-    /// When it was received, Unix seconds. A replay brings the first time back, so this is the
-    /// clock to check timestamps against.
+    /// When it was first received, Unix seconds. It stays the same if the host replays the webhook, so check
+    /// signed timestamps against it.
     pub received_unix: i64,
+    /// Unguessable text, fixed for this webhook; the only randomness a module has.
     pub nonce: String,
+    /// Extension pairs.
     pub bag: Pairs,
 }
 
 impl WebhookNotice {
-    /// The first header of this name, in any case.
+    /// The first header of this name; case does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         find_header(&self.headers, name)
     }
 
-    /// The body of a proven notice as JSON; numbers keep the text they were written in.
+    /// The body as JSON, once its signature is proven. Numbers keep the text they were sent in.
     ///
     /// # Errors
-    /// `UnreadableAnswer` when it is not JSON: the host keeps such a notice. The body itself is not
-    /// quoted: it may hold secrets.
+    /// `UnreadableAnswer` if it is not JSON; the host stores such a webhook for review. The message does not
+    /// quote the body, which may contain secrets.
     pub fn json(&self, _: &SignatureProof) -> Result<Value, ProviderFailure> {
         serde_json::from_slice(&self.body).map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))
     }
 }
 
-/// Bodies and headers hold signatures and customers' data: only their measure is shown.
+/// Bodies and headers contain signatures and customer data: Debug prints only their sizes.
 impl fmt::Debug for WebhookNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookNotice")
@@ -59,46 +66,60 @@ impl fmt::Debug for WebhookNotice {
     }
 }
 
-/// Whether a notice is the provider's, and what it says.
+/// Whether a webhook is the provider's, and what it reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookVerdict {
-    /// It is. `updates` may be empty: a ping, a report that matters to no payment.
+    /// The signature is valid.
     Verified {
+        /// What it reports. Empty for a ping or an event that concerns no payment.
         updates: Vec<StatusUpdate>,
-        /// The answer the provider wants; the host's own where absent.
+        /// The response the provider requires; `None` for the host's default.
         acknowledgement: Option<Acknowledgement>,
     },
-    /// It is not: a wrong or missing signature, too old, for another merchant.
+    /// It is not the provider's, with the reason: wrong or missing signature, too old, for another merchant.
     Rejected(String),
-    /// Nobody can say: no secret is configured.
+    /// It cannot be verified, with the reason: no secret is configured.
     Undetermined(String),
 }
 
 impl WebhookVerdict {
-    /// Genuine and saying nothing about a payment.
+    /// Verified, and without an update.
     pub fn no_updates() -> Self {
         Self::updates(Vec::new())
     }
 
-    /// Genuine, acknowledged in the host's own words.
+    /// Verified with these updates and the host's default response.
     pub fn updates(updates: Vec<StatusUpdate>) -> Self {
         Self::Verified { updates, acknowledgement: None }
     }
 
+    /// [`WebhookVerdict::Rejected`] for this reason.
     pub fn rejected(reason: impl Into<String>) -> Self {
         Self::Rejected(reason.into())
     }
 
+    /// [`WebhookVerdict::Undetermined`] for this reason.
     pub fn undetermined(reason: impl Into<String>) -> Self {
         Self::Undetermined(reason.into())
     }
 }
 
-/// The answer a provider wants to its notice.
+impl From<Unverified> for WebhookVerdict {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Rejected(reason) => Self::Rejected(reason),
+            Unverified::Undetermined(reason) => Self::Undetermined(reason),
+        }
+    }
+}
+
+/// The HTTP response that a provider requires to its webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// The HTTP status, 200..=599.
     pub status: u16,
+    /// Headers beside those the host sets.
     pub headers: Pairs,
+    /// The body, byte for byte.
     pub body: Vec<u8>,
 }

@@ -1,50 +1,52 @@
-//! What is said about one payment, in the cashier's words.
+//! What a provider reports about one payment, in normalized terms.
 
 use super::Pairs;
 use crate::money::Amount;
 
-/// What a provider states about a payment. The host compares amount, currency, reference and
-/// sandbox flag itself: a signature proves who speaks, not that the facts fit.
+/// What a provider reports about a payment. The host compares amount, currency, reference and sandbox flag
+/// itself: a signature proves the sender, not that the content matches the order.
 ///
-/// A notice usually says one thing; the answer to a question may say all at once what notices said
-/// one by one, so that a lost one is found by asking. `refund` and `dispute` add to the status:
+/// A webhook usually reports one fact. A status query may report several at once, so that it replaces
+/// webhooks that were lost. `refund` and `dispute` add to the status:
 ///
 /// | status | `amount` | `refund` | `dispute` |
 /// |---|---|---|---|
-/// | `Confirmed` | what was paid | what went back of it | disputed, though the word is still "paid" |
-/// | `Refunded` | what was paid | what went back; all of it where absent | - |
-/// | `Chargeback` | what was paid | what went back besides | what is disputed |
-/// | `ChargebackReversed` | what was paid: the whole of it confirms again | what went back besides | which dispute was lifted |
+/// | `Confirmed` | what was paid | what was refunded of it | a dispute while the provider still reports "paid" |
+/// | `Refunded` | what was paid | what was refunded; everything if `None` | - |
+/// | `Chargeback` | what was paid | what was refunded besides | what is disputed |
+/// | `ChargebackReversed` | what was paid; all of it counts as confirmed again | what was refunded besides | the dispute that was reversed |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusUpdate {
-    /// The provider's id of this event, by which repeats are known.
+    /// The provider's id of this event; the host detects duplicates by it.
     pub event_id: Option<String>,
-    /// Our reference, where the provider brought it back.
+    /// The cashier's reference, if the provider returned it.
     pub reference: Option<String>,
-    /// Every id it named.
+    /// Every provider id that it contains.
     pub refs: Vec<ProviderRef>,
+    /// The normalized status.
     pub status: NormalizedStatus,
-    /// The stable id of the payment proper, so that two events about one payment are one fact.
+    /// The provider's stable id of the payment itself, so that two events about one payment are one fact.
     pub payment_id: Option<String>,
     /// The amount as the provider states it. A confirmation without one credits nothing by itself.
     pub amount: Option<Amount>,
-    /// Money that went back, beside what the status says.
+    /// A refund, beside the status.
     pub refund: Option<Refund>,
-    /// Money that is disputed; lifted where the status is `ChargebackReversed`.
+    /// A dispute; reversed if the status is `ChargebackReversed`.
     pub dispute: Option<Dispute>,
-    /// The provider's own word for the status.
+    /// The provider's own name of the status.
     pub raw_status: String,
-    /// Why, in a few words for managers.
+    /// Why, for managers; the guard cuts it to 200 characters.
     pub reason: Option<String>,
-    /// Whether the provider says this is test money.
+    /// Whether the provider marks it as test money; `None` if it states nothing.
     pub sandbox: Option<bool>,
-    /// Asks the host to call `advance_payment` once, as a duty with its own key.
+    /// Makes the host call `advance_payment` once, later and with its own idempotency key.
     pub advance: bool,
+    /// Extension pairs.
     pub bag: Pairs,
 }
 
 impl StatusUpdate {
-    /// An update that states `status` in the provider's word `raw_status`.
+    /// An update with `status`, which the provider calls `raw_status`.
     pub fn new(status: NormalizedStatus, raw_status: impl Into<String>) -> Self {
         Self { status, raw_status: raw_status.into(), ..Self::default() }
     }
@@ -57,26 +59,32 @@ impl StatusUpdate {
     }
 }
 
-/// The nine words every provider's statuses are translated to.
+/// The statuses that every provider's statuses are mapped to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NormalizedStatus {
-    /// The module does not know this word; nothing is derived from it.
+    /// The module does not know the provider's status; the host derives nothing from it.
     #[default]
     Unknown,
+    /// Not paid yet.
     Pending,
+    /// Paid.
     Confirmed,
-    /// This attempt failed; another under the same reference may still succeed.
+    /// This attempt failed; another attempt with the same reference may still succeed.
     Failed,
-    /// Cancelled or expired.
+    /// Cancelled or expired; nothing was paid.
     Cancelled,
-    /// Refunded, in full or in part as `refund` says.
+    /// Refunded, in full or as much as `refund` states.
     Refunded,
+    /// Disputed by the customer's bank, or charged back.
     Chargeback,
+    /// The dispute was won or withdrawn.
     ChargebackReversed,
+    /// The provider requires a person to review it.
     ManualReview,
 }
 
 impl NormalizedStatus {
+    /// All statuses, in the order of their codes.
     pub const ALL: [Self; 9] = [
         Self::Unknown,
         Self::Pending,
@@ -89,7 +97,7 @@ impl NormalizedStatus {
         Self::ManualReview,
     ];
 
-    /// The word as written in cases and logs.
+    /// The name used in cases and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -105,43 +113,47 @@ impl NormalizedStatus {
     }
 }
 
-/// One id at the provider. Only equal kinds are ever compared.
+/// One id at the provider. The host compares ids of the same kind only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProviderRef {
-    /// Such as `checkout_session`, `payment_intent`, `capture`, `tid`.
+    /// What it identifies, such as `checkout_session`, `payment_intent`, `capture`.
     pub kind: String,
+    /// The id.
     pub value: String,
 }
 
 impl ProviderRef {
+    /// The id `value` of kind `kind`.
     pub fn new(kind: impl Into<String>, value: impl Into<String>) -> Self {
         Self { kind: kind.into(), value: value.into() }
     }
 }
 
-/// Money that went back.
+/// Money returned to the customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
-    /// The provider's id of this refund.
+    /// The provider's id of this refund; a `Delta` without one cannot be counted.
     pub id: Option<String>,
+    /// How much.
     pub amount: Amount,
+    /// What the amount counts.
     pub reach: RefundReach,
 }
 
 /// What a refund's amount counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefundReach {
-    /// This refund alone; it needs an id to be counted once.
+    /// This refund only; its id makes sure it is counted once.
     Delta,
-    /// Everything refunded so far, this one included.
+    /// Everything refunded so far, including this refund.
     TotalSoFar,
 }
 
-/// Money that is disputed.
+/// Money that the customer's bank disputes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispute {
     /// The provider's id of the dispute.
     pub id: String,
-    /// How much of the payment; everything where absent.
+    /// How much of the payment; everything if `None`.
     pub amount: Option<Amount>,
 }

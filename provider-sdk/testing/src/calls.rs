@@ -1,4 +1,4 @@
-//! Questions about the descriptor, the configuration and the calls a provider makes.
+//! Checks of the descriptor, the config and the calls of a provider.
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
@@ -8,40 +8,42 @@ use cashier_provider_sdk::{
 
 use crate::harness::{ConformanceError, Harness, ensure, sample_payment, sample_refund};
 
-/// Steps an exchange may take: a token, the call and one more are usual; eight is a loop.
+/// Most steps of an exchange: a token, the call and one more are usual; more than eight is a loop.
 const STEPS_MAX: usize = 8;
 
-/// The descriptor names what the host needs and contradicts itself nowhere.
+/// The descriptor has what the host needs, without contradictions.
 pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(), ConformanceError> {
-    let said = descriptor::<P>()?;
-    let code = &said.code;
+    let descriptor = descriptor::<P>()?;
+    let code = &descriptor.code;
     let in_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     ensure((1..=64).contains(&code.len()) && code.chars().all(in_code), || {
         format!("code {code:?} is not 1 to 64 of a-z, 0-9, _")
     })?;
-    ensure(!said.name.is_empty(), || "name is empty".into())?;
-    ensure(!said.version.is_empty(), || "version is empty".into())?;
-    ensure(!said.methods.is_empty(), || "no methods".into())?;
-    ensure(!said.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
-    for host in &said.hosts {
+    ensure(!descriptor.name.is_empty(), || "name is empty".into())?;
+    ensure(!descriptor.version.is_empty(), || "version is empty".into())?;
+    ensure(!descriptor.methods.is_empty(), || "no methods".into())?;
+    ensure(!descriptor.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
+    for host in &descriptor.hosts {
         ensure(!host.is_empty() && !host.contains('/'), || format!("host {host:?} is not a bare host name"))?;
     }
-    for (at, setting) in said.settings.iter().enumerate() {
+    for (at, setting) in descriptor.settings.iter().enumerate() {
         let key = &setting.key;
         ensure(!key.is_empty() && !setting.label.is_empty(), || format!("setting {key:?} has no key or no label"))?;
         ensure(!setting.secret || setting.default.is_none(), || format!("the secret setting {key:?} has a default"))?;
-        let twice = said.settings.iter().skip(at.saturating_add(1)).any(|other| other.key == *key);
+        let twice = descriptor.settings.iter().skip(at.saturating_add(1)).any(|other| other.key == *key);
         ensure(!twice, || format!("setting {key:?} is named twice"))?;
     }
-    ensure(said.capabilities.refund || !said.capabilities.partial_refund, || "partial refunds without refunds".into())
+    ensure(descriptor.capabilities.refund || !descriptor.capabilities.partial_refund, || {
+        "partial refunds without refunds".into()
+    })
 }
 
-/// The harness's configuration works.
+/// The provider accepts the harness's config.
 pub fn the_configuration_is_accepted<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     harness.instance::<P>().map(|_| ())
 }
 
-/// The canned replies lead to a created payment, with none left over.
+/// The canned replies create a payment, and none is left over.
 pub fn the_canned_replies_create_a_payment<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let created = created(&harness.instance::<P>()?, harness)?;
     match &created.next {
@@ -50,23 +52,24 @@ pub fn the_canned_replies_create_a_payment<P: PaymentProvider>(harness: &Harness
         }),
         NextAction::Instructions { json_text } => {
             let object = serde_json::from_str::<serde_json::Map<_, _>>(json_text);
-            ensure(object.is_ok(), || "the instructions are no JSON object".into())
+            ensure(object.is_ok(), || "the instructions are not a JSON object".into())
         }
         NextAction::Wait | NextAction::None => Ok(()),
     }
 }
 
-/// Every request goes to a host of the descriptor, or to where an endpoint setting points, over TLS.
+/// Every request goes over TLS to a host of the descriptor or of an endpoint setting; what verifies and queries sends
+/// only requests that are safe to repeat.
 pub fn requests_go_only_to_declared_hosts<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
-    let said = descriptor::<P>()?;
+    let descriptor = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
-    let mut allowed = said.hosts.clone();
-    allowed.extend(endpoint_hosts(&said, &harness.config));
-    for request in first_requests(&instance, harness, &said) {
+    let mut allowed = descriptor.hosts.clone();
+    allowed.extend(endpoint_hosts(&descriptor, &harness.config));
+    for request in first_requests(&instance, harness, &descriptor) {
         let url = &request.url;
         let host = host_of(url).unwrap_or_default();
         ensure(allowed.iter().any(|name| name == host), || {
-            format!("a request goes to {host:?}, which is none of {allowed:?}")
+            format!("a request goes to {host:?}, which is not one of {allowed:?}")
         })?;
         ensure(url.starts_with("https://") || loopback(url), || format!("{url:?} is neither https nor loopback"))?;
         for (name, value) in &request.headers {
@@ -75,54 +78,55 @@ pub fn requests_go_only_to_declared_hosts<P: PaymentProvider>(harness: &Harness)
             ensure(token && clean, || format!("the header {name:?} is malformed"))?;
         }
     }
-    // What judges and asks must be safe to repeat.
-    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
-    let mut asking = vec![sent(&instance.query_status(&payment, &[]))];
+    // Verifying a webhook and querying a status must not move money.
+    let payment = sample_payment(&harness.order, &descriptor.primary_ref_kind);
+    let mut queries = vec![sent(&instance.query_status(&payment, &[]))];
     for notice in harness.signed() {
-        asking.push(sent(&instance.normalize_status(&notice, &[])));
+        queries.push(sent(&instance.normalize_status(&notice, &[])));
     }
-    for request in asking.into_iter().flatten() {
-        ensure(request.safe_to_repeat, || format!("{request:?} asks, but is not marked as safe to repeat"))?;
+    for request in queries.into_iter().flatten() {
+        ensure(request.safe_to_repeat, || {
+            format!("{request:?} verifies or queries, but is not marked as safe to repeat")
+        })?;
     }
     Ok(())
 }
 
-/// The request that creates the payment carries our reference and, where the provider keeps keys,
-/// the idempotency key; and it is not marked as safe to repeat: where its answer is lost, a payment
-/// may exist.
+/// The request that creates the payment carries the cashier's reference and, if the provider supports keys, the
+/// idempotency key. It is not marked as safe to repeat: if its reply is lost, a payment may exist.
 pub fn a_creating_request_carries_key_and_reference<P: PaymentProvider>(
     harness: &Harness,
 ) -> Result<(), ConformanceError> {
-    let said = descriptor::<P>()?;
+    let descriptor = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
     let mut requests = Vec::new();
-    for shown in 0..harness.create_replies.len() {
-        let replies = harness.create_replies.get(..shown).unwrap_or_default();
+    for count in 0..harness.create_replies.len() {
+        let replies = harness.create_replies.get(..count).unwrap_or_default();
         requests.extend(sent(&instance.create_payment(&harness.order, replies)));
     }
     if requests.is_empty() {
-        // Instructions are made without asking anybody.
+        // The provider creates instructions without any request.
         return Ok(());
     }
     let Harness { order, .. } = harness;
     let carry = |text: &str| requests.iter().any(|request| request.carries(text));
-    ensure(carry(&order.reference), || "no request carries our reference".into())?;
-    ensure(said.idempotency_window_seconds == 0 || carry(&order.idempotency_key), || {
-        "the descriptor names an idempotency window, and no request carries the key".into()
+    ensure(carry(&order.reference), || "no request carries the reference".into())?;
+    ensure(descriptor.idempotency_window_seconds == 0 || carry(&order.idempotency_key), || {
+        "the descriptor declares an idempotency window, but no request carries the key".into()
     })?;
-    // A GET may ask for the order before it is created, but not every one of them only asks.
-    let ours = || {
+    // A GET may query the order before it is created, but at least one of the requests must create it.
+    let about_order = || {
         requests
             .iter()
             .filter(|request| [&order.reference, &order.idempotency_key].into_iter().any(|text| request.carries(text)))
     };
-    let marked = ours().find(|request| request.safe_to_repeat && request.method != HttpMethod::Get);
-    let marked = marked.or(ours().next().filter(|_| ours().all(|request| request.safe_to_repeat)));
-    ensure(marked.is_none(), || format!("{marked:?} creates a payment, and is marked as safe to repeat"))
+    let marked = about_order().find(|request| request.safe_to_repeat && request.method != HttpMethod::Get);
+    let marked = marked.or(about_order().next().filter(|_| about_order().all(|request| request.safe_to_repeat)));
+    ensure(marked.is_none(), || format!("{marked:?} creates a payment, but is marked as safe to repeat"))
 }
 
-/// An answer that cannot be read is never a created payment and never a definite no: the request
-/// was sent, so money may have moved.
+/// An unreadable reply is never a created payment and never a definite failure: the request was sent, so money may
+/// have moved.
 pub fn an_unreadable_reply_leaves_the_outcome_unknown<P: PaymentProvider>(
     harness: &Harness,
 ) -> Result<(), ConformanceError> {
@@ -158,30 +162,30 @@ pub fn an_unreadable_reply_leaves_the_outcome_unknown<P: PaymentProvider>(
     Ok(())
 }
 
-/// A capability that is offered answers; one that is not says `Unsupported`, whatever it is shown.
+/// A declared capability does something; one that is not declared returns `Unsupported` for any replies.
 pub fn an_undeclared_capability_is_unsupported<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
-    let said = descriptor::<P>()?;
+    let descriptor = descriptor::<P>()?;
     let instance = harness.instance::<P>()?;
-    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
+    let payment = sample_payment(&harness.order, &descriptor.primary_ref_kind);
     let refund = sample_refund(payment.clone());
-    let offered = said.capabilities;
+    let declared = descriptor.capabilities;
     for replies in [vec![], vec![HttpReply::new(200, "{}")]] {
         let calls = [
-            ("advance", offered.advance, instance.advance_payment(&payment, &replies)),
-            ("query", offered.query, instance.query_status(&payment, &replies)),
-            ("cancel", offered.cancel, instance.cancel_payment(&payment, &replies)),
-            ("refund", offered.refund, instance.refund_payment(&refund, &replies)),
+            ("advance", declared.advance, instance.advance_payment(&payment, &replies)),
+            ("query", declared.query, instance.query_status(&payment, &replies)),
+            ("cancel", declared.cancel, instance.cancel_payment(&payment, &replies)),
+            ("refund", declared.refund, instance.refund_payment(&refund, &replies)),
         ];
-        for (name, offered, step) in calls {
-            ensure(offered != (step == Step::Unsupported), || {
-                format!("{name}: offered is {offered}, the answer is {step:?}")
+        for (name, declared, step) in calls {
+            ensure(declared != (step == Step::Unsupported), || {
+                format!("{name}: declared is {declared}, the step is {step:?}")
             })?;
         }
     }
     Ok(())
 }
 
-/// The same input gives the same step, on the same instance and on another.
+/// Equal inputs return equal steps, on the same instance and on another.
 pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let kind = descriptor::<P>()?.primary_ref_kind;
     let (one, other) = (harness.instance::<P>()?, harness.instance::<P>()?);
@@ -196,7 +200,7 @@ pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) ->
             .map(|notice| instance.normalize_status(notice, &[]))
             .collect();
         let created: Vec<_> = (0..=harness.create_replies.len())
-            .map(|shown| harness.create_replies.get(..shown).unwrap_or_default())
+            .map(|count| harness.create_replies.get(..count).unwrap_or_default())
             .map(|replies| instance.create_payment(order, replies))
             .collect();
         let about = [
@@ -208,8 +212,8 @@ pub fn equal_inputs_give_equal_outputs<P: PaymentProvider>(harness: &Harness) ->
         (notices, created, about)
     };
     let first = everything(&one);
-    ensure(first == everything(&one), || "the same instance gave another answer the second time".into())?;
-    ensure(first == everything(&other), || "another instance of the same configuration gave another answer".into())
+    ensure(first == everything(&one), || "the same instance returned another result the second time".into())?;
+    ensure(first == everything(&other), || "another instance with the same config returned another result".into())
 }
 
 pub(crate) fn descriptor<P: PaymentProvider>() -> Result<Descriptor, ConformanceError> {
@@ -218,14 +222,14 @@ pub(crate) fn descriptor<P: PaymentProvider>() -> Result<Descriptor, Conformance
 
 fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, ConformanceError> {
     let canned = &harness.create_replies;
-    for shown in 0..=canned.len().min(STEPS_MAX) {
-        let replies = canned.get(..shown).unwrap_or_default();
+    for count in 0..=canned.len().min(STEPS_MAX) {
+        let replies = canned.get(..count).unwrap_or_default();
         match instance.create_payment(&harness.order, replies) {
-            Step::Done(created) if shown == canned.len() => return Ok(created),
-            Step::Send { .. } if shown < canned.len() => {}
+            Step::Done(created) if count == canned.len() => return Ok(created),
+            Step::Send { .. } if count < canned.len() => {}
             step @ (Step::Done(_) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported) => {
                 return Err(ConformanceError::new(format!(
-                    "with {shown} of {} canned replies: {step:?}",
+                    "with {count} of {} canned replies: {step:?}",
                     canned.len()
                 )));
             }
@@ -234,13 +238,13 @@ fn created(instance: &Instance, harness: &Harness) -> Result<PaymentCreated, Con
     Err(ConformanceError::new(format!("more than {STEPS_MAX} steps")))
 }
 
-/// What every entry sends first, and what creation sends at each step.
-fn first_requests(instance: &Instance, harness: &Harness, said: &Descriptor) -> Vec<HttpRequest> {
-    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
+/// What every call sends first, and what creation sends at each step.
+fn first_requests(instance: &Instance, harness: &Harness, descriptor: &Descriptor) -> Vec<HttpRequest> {
+    let payment = sample_payment(&harness.order, &descriptor.primary_ref_kind);
     let refund = sample_refund(payment.clone());
     let mut requests = Vec::new();
-    for shown in 0..=harness.create_replies.len() {
-        let replies = harness.create_replies.get(..shown).unwrap_or_default();
+    for count in 0..=harness.create_replies.len() {
+        let replies = harness.create_replies.get(..count).unwrap_or_default();
         requests.extend(sent(&instance.create_payment(&harness.order, replies)));
     }
     for notice in harness.signed() {
@@ -260,8 +264,9 @@ pub(crate) fn sent<T>(step: &Step<T>) -> Option<HttpRequest> {
     }
 }
 
-fn endpoint_hosts(said: &Descriptor, config: &ProviderConfig) -> Vec<String> {
-    said.settings
+fn endpoint_hosts(descriptor: &Descriptor, config: &ProviderConfig) -> Vec<String> {
+    descriptor
+        .settings
         .iter()
         .filter(|setting| setting.endpoint)
         .filter_map(|setting| config.settings.text(&setting.key).ok().flatten())
@@ -270,7 +275,7 @@ fn endpoint_hosts(said: &Descriptor, config: &ProviderConfig) -> Vec<String> {
         .collect()
 }
 
-/// The host of an absolute URL, with its port where one is written.
+/// The host of an absolute URL, with its port if there is one.
 fn host_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     rest.split(['/', '?', '#']).next()

@@ -1,4 +1,4 @@
-//! Runs a folder of cases: real-looking bodies and the whole answer each must give.
+//! Runs a folder of cases: realistic bodies and the complete result that each must return.
 //!
 //! A file of the folder is one case or a list of cases:
 //!
@@ -12,16 +12,17 @@
 //! }
 //! ```
 //!
-//! A notice is signed by the harness unless `sign` is false; `body` is JSON or a text to be taken
-//! byte for byte. The other entries are `create`, `advance`, `query`, `cancel` and `refund`; they
-//! are shown `replies`. With `UPDATE_CASES=1` in the environment the answers are written into the files:
-//! read the difference before you keep it.
+//! The harness signs the webhook unless `sign` is false; `body` is JSON, or a string that is used byte for byte. The
+//! other entries are `create`, `advance`, `query`, `cancel` and `refund`; they receive `replies`. With `UPDATE_CASES=1`
+//! in the environment the results are written into the files: review the difference before you commit it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, Settings, WebhookNotice};
+use cashier_provider_sdk::{
+    Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, ProviderSettings, WebhookNotice,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -29,12 +30,12 @@ use crate::calls::descriptor;
 use crate::harness::{ConformanceError, Harness, configured, ensure, sample_payment, sample_refund};
 use crate::rendering;
 
-/// Runs every `.json` file of `folder` in the order of names, and tells all that differ.
+/// Runs every `.json` file of `folder` in the order of names, and reports all cases that differ.
 pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), ConformanceError> {
     let files = files(folder)?;
     ensure(!files.is_empty(), || format!("no cases in {}", folder.display()))?;
     let update = std::env::var_os("UPDATE_CASES").is_some_and(|value| value == "1");
-    let mut complaints = Vec::new();
+    let mut differences = Vec::new();
     for path in files {
         let mut document = read(&path)?;
         let mut changed = false;
@@ -43,36 +44,36 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
             case => vec![case],
         };
         for case in cases {
-            let (name, answer) = answer::<P>(harness, case, &path)?;
+            let (name, result) = result::<P>(harness, case, &path)?;
             let expected = case.get("expect").cloned().unwrap_or_default();
-            if answer == expected {
+            if result == expected {
                 continue;
             }
             if update {
                 if let Value::Object(fields) = case {
-                    fields.insert("expect".into(), answer);
+                    fields.insert("expect".into(), result);
                     changed = true;
                 }
             } else {
-                complaints.push(format!("{}: {name}\nexpected {expected:#}\n     got {answer:#}", path.display()));
+                differences.push(format!("{}: {name}\nexpected {expected:#}\n     got {result:#}", path.display()));
             }
         }
         if changed {
             let text = format!("{document:#}\n");
-            fs::write(&path, text).map_err(|error| trouble(&path, &error))?;
+            fs::write(&path, text).map_err(|error| case_error(&path, &error))?;
         }
     }
-    ensure(complaints.is_empty(), || complaints.join("\n\n"))
+    ensure(differences.is_empty(), || differences.join("\n\n"))
 }
 
-/// One case as written. What is left out is as in the harness.
+/// One case. Omitted fields are as in the harness.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
     #[serde(default)]
-    entry: Entry,
-    /// Laid over the harness's settings, key by key.
+    entry: CaseEntry,
+    /// Override the harness's settings, key by key.
     #[serde(default)]
     settings: Map<String, Value>,
     sandbox: Option<bool>,
@@ -97,14 +98,14 @@ struct Case {
     #[serde(default)]
     replies: Vec<CaseReply>,
 
-    /// Compared as it is, so that it may be of any form.
-    #[expect(dead_code, reason = "read from the document itself; named here so that it is allowed")]
+    /// Any JSON, compared as it is.
+    #[expect(dead_code, reason = "read from the document itself; declared because unknown fields are refused")]
     expect: Option<Value>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Entry {
+enum CaseEntry {
     #[default]
     Notice,
     Create,
@@ -136,23 +137,23 @@ fn yes() -> bool {
     true
 }
 
-fn answer<P: PaymentProvider>(
+fn result<P: PaymentProvider>(
     harness: &Harness,
     document: &Value,
     path: &Path,
 ) -> Result<(String, Value), ConformanceError> {
-    let case: Case = serde_json::from_value(document.clone()).map_err(|error| trouble(path, &error))?;
+    let case: Case = serde_json::from_value(document.clone()).map_err(|error| case_error(path, &error))?;
     let instance = instance::<P>(harness, &case)?;
     let replies: Vec<HttpReply> = case.replies.iter().map(reply).collect();
-    let secrets = rendering::Masks::of(&harness.config);
+    let secrets = rendering::SecretMasks::of(&harness.config);
     let kind = descriptor::<P>()?.primary_ref_kind;
     let payment = payment(harness, &case, &kind);
-    let answer = match case.entry {
-        Entry::Notice => {
+    let result = match case.entry {
+        CaseEntry::Notice => {
             let step = instance.normalize_status(&notice(harness, &case), &replies);
             rendering::step(step, &secrets, rendering::verdict)
         }
-        Entry::Create => {
+        CaseEntry::Create => {
             let mut order = harness.order.clone();
             if let Some(method) = &case.method {
                 order.method.clone_from(method);
@@ -163,19 +164,19 @@ fn answer<P: PaymentProvider>(
             let step = instance.create_payment(&order, &replies);
             rendering::step(step, &secrets, rendering::created)
         }
-        Entry::Advance => {
+        CaseEntry::Advance => {
             let step = instance.advance_payment(&payment, &replies);
             rendering::step(step, &secrets, rendering::updated)
         }
-        Entry::Query => {
+        CaseEntry::Query => {
             let step = instance.query_status(&payment, &replies);
             rendering::step(step, &secrets, rendering::updated)
         }
-        Entry::Cancel => {
+        CaseEntry::Cancel => {
             let step = instance.cancel_payment(&payment, &replies);
             rendering::step(step, &secrets, rendering::updated)
         }
-        Entry::Refund => {
+        CaseEntry::Refund => {
             let mut refund = sample_refund(PaymentRef { amount: harness.order.amount.clone(), ..payment });
             if let Some(stated) = &case.amount {
                 refund.amount = amount(stated);
@@ -186,7 +187,7 @@ fn answer<P: PaymentProvider>(
             rendering::step(step, &secrets, rendering::updated)
         }
     };
-    Ok((case.name, answer))
+    Ok((case.name, result))
 }
 
 fn instance<P: PaymentProvider>(harness: &Harness, case: &Case) -> Result<Instance, ConformanceError> {
@@ -196,13 +197,13 @@ fn instance<P: PaymentProvider>(harness: &Harness, case: &Case) -> Result<Instan
         let written = config.settings.to_json_text();
         let mut settings: Map<String, Value> = serde_json::from_str(&written).unwrap_or_default();
         settings.extend(case.settings.clone());
-        config.settings = Settings::parse(&Value::Object(settings).to_string())
+        config.settings = ProviderSettings::parse(&Value::Object(settings).to_string())
             .map_err(|error| ConformanceError::new(error.to_string()))?;
     }
     configured::<P>(&config)
 }
 
-/// The harness's first notice with the case's body and headers.
+/// The harness's first webhook with the case's body and headers.
 fn notice(harness: &Harness, case: &Case) -> WebhookNotice {
     let mut notice = harness.notices.first().cloned().unwrap_or_default();
     notice.body = case.body.as_ref().map(body).unwrap_or_default();
@@ -243,7 +244,7 @@ fn reply(case: &CaseReply) -> HttpReply {
     HttpReply { status: case.status, headers: pairs(&case.headers), body: body(&case.body) }
 }
 
-/// A text byte for byte, nothing for null, and JSON as compact JSON.
+/// A string byte for byte, nothing for null, and anything else as compact JSON.
 fn body(value: &Value) -> Vec<u8> {
     match value {
         Value::Null => Vec::new(),
@@ -252,7 +253,7 @@ fn body(value: &Value) -> Vec<u8> {
     }
 }
 
-/// Names in lower case, as the host gives them.
+/// Names in lower case, as the host passes them.
 fn pairs(fields: &Map<String, Value>) -> Vec<(String, String)> {
     fields
         .iter()
@@ -268,10 +269,10 @@ fn amount(stated: &CaseAmount) -> Amount {
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ConformanceError> {
-    let entries = fs::read_dir(folder).map_err(|error| trouble(folder, &error))?;
+    let entries = fs::read_dir(folder).map_err(|error| case_error(folder, &error))?;
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| trouble(folder, &error))?.path();
+        let path = entry.map_err(|error| case_error(folder, &error))?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             files.push(path);
         }
@@ -281,10 +282,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ConformanceError> {
 }
 
 fn read(path: &Path) -> Result<Value, ConformanceError> {
-    let text = fs::read_to_string(path).map_err(|error| trouble(path, &error))?;
-    serde_json::from_str(&text).map_err(|error| trouble(path, &error))
+    let text = fs::read_to_string(path).map_err(|error| case_error(path, &error))?;
+    serde_json::from_str(&text).map_err(|error| case_error(path, &error))
 }
 
-fn trouble(path: &Path, error: &dyn std::error::Error) -> ConformanceError {
+fn case_error(path: &Path, error: &dyn std::error::Error) -> ConformanceError {
     ConformanceError::new(format!("{}: {error}", path.display()))
 }

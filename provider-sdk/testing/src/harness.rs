@@ -1,4 +1,4 @@
-//! What a provider's tests tell the kit, and the samples the kit brings itself.
+//! What a provider's tests supply to the conformance tests, and the sample order, payment and refund.
 
 use std::fmt;
 
@@ -9,38 +9,39 @@ use cashier_provider_sdk::{
     WebhookNotice,
 };
 
-/// The little that the kit cannot know about a provider.
+/// What the conformance tests need to know about a provider.
 pub struct Harness {
-    /// A configuration the provider accepts. Its secrets are canaries: at least
-    /// [`CANARY_CHARS_MIN`] characters that occur nowhere else.
+    /// A config that the provider accepts. Its secrets are canaries: at least [`CANARY_CHARS_MIN`] characters that
+    /// occur nowhere else.
     pub config: ProviderConfig,
     /// An order the provider can create a payment for.
     pub order: PaymentOrder,
-    /// Notices of every kind that matters, unsigned, with the time they are received.
+    /// Webhooks of every relevant kind, unsigned, with the time of their receipt.
     pub notices: Vec<WebhookNotice>,
-    /// Signs a notice as the provider does, with this secret at this time. It must take any body,
-    /// also one that is not of the provider's format, and then may leave it as it is.
+    /// Signs a webhook as the provider does, with this secret at this Unix time. It must accept any body; it may
+    /// leave a body that is not in the provider's format unsigned.
     pub sign: fn(&mut WebhookNotice, &Secret, i64),
-    /// Which secret of the configuration notices are signed with.
+    /// Which secret of the config signs webhooks.
     pub signing_secret: SigningSecret,
-    /// Whether the signed text holds a time. Without one a replay is the host's to notice.
+    /// Whether the signed text contains a time. Without one only the host detects a replay.
     pub signs_time: bool,
-    /// Whether the signature covers the body byte for byte, not only chosen fields of it.
+    /// Whether the signature covers the body byte for byte, and not only selected fields.
     pub covers_every_byte: bool,
-    /// The replies with which `order` becomes a created payment, in order.
+    /// The replies that turn `order` into a created payment, in order.
     pub create_replies: Vec<HttpReply>,
-    /// Texts of the replies that must not be told either, such as access tokens.
+    /// Texts of the replies that must not leak either, such as access tokens.
     pub reply_canaries: Vec<String>,
 }
 
-/// Shortest secret that can serve as a canary without occurring by chance.
+/// Shortest canary: a shorter text may occur by chance.
 pub const CANARY_CHARS_MIN: usize = 8;
 
-/// Which secret notices are signed with.
+/// Which secret signs webhooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningSecret {
+    /// The webhook secret.
     Webhook,
-    /// The provider has one secret for everything.
+    /// The API key: the provider has one secret for everything.
     SecretKey,
 }
 
@@ -52,7 +53,7 @@ impl Harness {
         }
     }
 
-    /// The configuration without the secret that notices are signed with.
+    /// The config without the secret that signs webhooks.
     pub(crate) fn config_without_secret(&self) -> ProviderConfig {
         let mut config = self.config.clone();
         config.previous_webhook_secrets.clear();
@@ -63,12 +64,12 @@ impl Harness {
         config
     }
 
-    /// The notices, genuine and on time.
+    /// The webhooks, signed with the right secret at the time of receipt.
     pub(crate) fn signed(&self) -> Vec<WebhookNotice> {
         self.signed_with(self.secret(), 0)
     }
 
-    /// The notices, signed with `secret` so many seconds after (or before) they are received.
+    /// The webhooks, signed with `secret` that many seconds after (or before) their receipt.
     pub(crate) fn signed_with(&self, secret: &Secret, seconds_after: i64) -> Vec<WebhookNotice> {
         let mut notices = self.notices.clone();
         for notice in &mut notices {
@@ -86,10 +87,10 @@ impl Harness {
 pub(crate) fn configured<P: PaymentProvider>(config: &ProviderConfig) -> Result<Instance, ConformanceError> {
     ModuleV1::of::<P>()
         .configure(config)
-        .map_err(|error| ConformanceError::new(format!("the configuration is refused: {error}")))
+        .map_err(|error| ConformanceError::new(format!("the config is refused: {error}")))
 }
 
-/// Why a provider does not pass.
+/// Why a provider does not pass a check.
 #[derive(PartialEq, Eq)]
 pub struct ConformanceError(String);
 
@@ -99,7 +100,7 @@ impl ConformanceError {
     }
 }
 
-/// A test that returns an error prints its Debug: the text as it is, lines and all.
+/// A test that returns an error prints its Debug: here the text itself, with its line breaks.
 impl fmt::Debug for ConformanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -112,13 +113,13 @@ impl fmt::Display for ConformanceError {
     }
 }
 
-/// Complains unless `holds`.
-pub(crate) fn ensure(holds: bool, complaint: impl FnOnce() -> String) -> Result<(), ConformanceError> {
-    if holds { Ok(()) } else { Err(ConformanceError(complaint())) }
+/// An error with this text, unless `holds`.
+pub(crate) fn ensure(holds: bool, text: impl FnOnce() -> String) -> Result<(), ConformanceError> {
+    if holds { Ok(()) } else { Err(ConformanceError(text())) }
 }
 
 /// Signs as `TimestampedHeader` verifies: `t=<unix time>,v1=<hex>` in the header `name`, which must be in
-/// lower case as the host gives names. For a harness's `sign`.
+/// lower case, as the host passes names. For a harness's `sign`.
 pub fn sign_timestamped(notice: &mut WebhookNotice, name: &str, secret: &Secret, signed_unix: i64) {
     let time = signed_unix.to_string();
     let mac = hmac(Digest::Sha256, secret.expose().as_bytes(), &[time.as_bytes(), b".", &notice.body]);
@@ -150,7 +151,7 @@ pub fn sample_order() -> PaymentOrder {
     }
 }
 
-/// The payment that `order` became, with one id of the provider's primary kind.
+/// The payment of `order`, with one id of the provider's primary kind.
 pub fn sample_payment(order: &PaymentOrder, primary_ref_kind: &str) -> PaymentRef {
     PaymentRef {
         reference: order.reference.clone(),
@@ -171,7 +172,7 @@ pub fn sample_payment(order: &PaymentOrder, primary_ref_kind: &str) -> PaymentRe
     }
 }
 
-/// A refund of everything that was paid.
+/// A full refund.
 pub fn sample_refund(payment: PaymentRef) -> RefundOrder {
     RefundOrder {
         refund_reference: "R1".into(),

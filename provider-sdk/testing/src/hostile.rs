@@ -1,4 +1,4 @@
-//! Questions about what a provider should never have been sent: whatever the bytes, no entry panics.
+//! Checks with hostile input: no call panics, for any webhook and any reply.
 
 use cashier_provider_sdk::host::Instance;
 use cashier_provider_sdk::{FailureKind, HttpReply, PaymentProvider, Step, WebhookNotice};
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::calls::descriptor;
 use crate::harness::{ConformanceError, Harness, ensure, sample_payment, sample_refund};
-use crate::json::bent;
+use crate::json::mutations;
 
-/// Random inputs per question: enough to meet each branch of a reader, done in well under a second.
+/// Random inputs per check: enough to reach each branch of a parser, in well under a second.
 const CASES: u32 = 256;
 
-/// Any bytes as body and any texts as headers, signed and unsigned.
+/// Random bytes as body and random texts as headers, signed and unsigned.
 pub fn random_notice_bytes_never_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     let names: Vec<String> = harness
@@ -31,36 +31,36 @@ pub fn random_notice_bytes_never_panic<P: PaymentProvider>(harness: &Harness) ->
             let mut notice =
                 WebhookNotice { body: body.clone(), raw_query: query.clone(), received_unix, ..notice.clone() };
             (harness.sign)(&mut notice, harness.secret(), received_unix);
-            calm("a signed notice", &instance.normalize_status(&notice, &[]))?;
+            no_panic("a signed webhook", &instance.normalize_status(&notice, &[]))?;
             notice.headers.splice(0..0, headers.clone());
-            calm("a notice", &instance.normalize_status(&notice, &[]))?;
+            no_panic("a webhook", &instance.normalize_status(&notice, &[]))?;
             notice.headers.clone_from(&headers);
-            calm("an unsigned notice", &instance.normalize_status(&notice, &[]))?;
+            no_panic("an unsigned webhook", &instance.normalize_status(&notice, &[]))?;
         }
         Ok(())
     })
 }
 
-/// A signed notice in which one JSON value is another, anywhere.
+/// A signed webhook in which one JSON value is replaced, at any position.
 pub fn mutated_signed_notices_never_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     for notice in &harness.notices {
         let Ok(value) = serde_json::from_slice::<Value>(&notice.body) else {
             continue;
         };
-        for other in bent(&value) {
+        for other in mutations(&value) {
             let mut notice = notice.clone();
             notice.body = other.to_string().into_bytes();
             let now = notice.received_unix;
             (harness.sign)(&mut notice, harness.secret(), now);
             let step = instance.normalize_status(&notice, &[]);
-            calm(&String::from_utf8_lossy(&notice.body), &step)?;
+            no_panic(&String::from_utf8_lossy(&notice.body), &step)?;
         }
     }
     Ok(())
 }
 
-/// Any reply to any entry, at any step: random bytes, and the canned replies bent in one place.
+/// Any reply to any call, at any step: random bytes, and the canned replies with one JSON value replaced.
 pub fn mutated_and_random_replies_never_panic<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let kind = descriptor::<P>()?.primary_ref_kind;
     let instance = harness.instance::<P>()?;
@@ -68,23 +68,23 @@ pub fn mutated_and_random_replies_never_panic<P: PaymentProvider>(harness: &Harn
         let Ok(value) = serde_json::from_slice::<Value>(&canned.body) else {
             continue;
         };
-        for other in bent(&value) {
+        for other in mutations(&value) {
             let mut replies = harness.create_replies.clone();
             if let Some(reply) = replies.get_mut(at) {
                 reply.body = other.to_string().into_bytes();
             }
-            every_entry(&instance, harness, &kind, &replies)?;
-            every_entry(&instance, harness, &kind, replies.get(at..).unwrap_or_default())?;
+            every_call(&instance, harness, &kind, &replies)?;
+            every_call(&instance, harness, &kind, replies.get(at..).unwrap_or_default())?;
         }
     }
     let header = (texts(), texts());
     let status = prop_oneof![Just(200), Just(400), Just(500), any::<u16>()];
     let reply =
         (status, vec(header, 0..3), bytes()).prop_map(|(status, headers, body)| HttpReply { status, headers, body });
-    run(&vec(reply, 0..4), |replies| every_entry(&instance, harness, &kind, &replies))
+    run(&vec(reply, 0..4), |replies| every_call(&instance, harness, &kind, &replies))
 }
 
-fn every_entry(
+fn every_call(
     instance: &Instance,
     harness: &Harness,
     primary_ref_kind: &str,
@@ -92,21 +92,21 @@ fn every_entry(
 ) -> Result<(), ConformanceError> {
     let payment = sample_payment(&harness.order, primary_ref_kind);
     let refund = sample_refund(payment.clone());
-    calm("create", &instance.create_payment(&harness.order, replies))?;
-    calm("advance", &instance.advance_payment(&payment, replies))?;
-    calm("query", &instance.query_status(&payment, replies))?;
-    calm("cancel", &instance.cancel_payment(&payment, replies))?;
-    calm("refund", &instance.refund_payment(&refund, replies))?;
+    no_panic("create", &instance.create_payment(&harness.order, replies))?;
+    no_panic("advance", &instance.advance_payment(&payment, replies))?;
+    no_panic("query", &instance.query_status(&payment, replies))?;
+    no_panic("cancel", &instance.cancel_payment(&payment, replies))?;
+    no_panic("refund", &instance.refund_payment(&refund, replies))?;
     for notice in harness.signed() {
-        calm("notice", &instance.normalize_status(&notice, replies))?;
+        no_panic("webhook", &instance.normalize_status(&notice, replies))?;
     }
     Ok(())
 }
 
-fn calm<T>(what: &str, step: &Step<T>) -> Result<(), ConformanceError> {
+fn no_panic<T>(call: &str, step: &Step<T>) -> Result<(), ConformanceError> {
     match step {
         Step::Failed(failure) => {
-            ensure(failure.kind != FailureKind::Panicked, || format!("{what}: {}", failure.message))
+            ensure(failure.kind != FailureKind::Panicked, || format!("{call}: {}", failure.message))
         }
         Step::Send { .. } | Step::Done(_) | Step::Unsupported => Ok(()),
     }
@@ -124,11 +124,14 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![".{0,40}", "[a-z]{1,3}=[0-9a-f]{0,70},?(v1=)?[0-9a-f]{0,70}"]
 }
 
-/// The same inputs in every run, so that a failure is there again the next time.
-fn run<S: Strategy>(input: &S, ask: impl Fn(S::Value) -> Result<(), ConformanceError>) -> Result<(), ConformanceError> {
+/// The same inputs in every run, so that a failure is reproducible.
+fn run<S: Strategy>(
+    input: &S,
+    check: impl Fn(S::Value) -> Result<(), ConformanceError>,
+) -> Result<(), ConformanceError> {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, rng)
-        .run(input, |value| ask(value).map_err(|complaint| TestCaseError::fail(complaint.to_string())))
+        .run(input, |value| check(value).map_err(|error| TestCaseError::fail(error.to_string())))
         .map_err(|error| ConformanceError::new(error.to_string()))
 }

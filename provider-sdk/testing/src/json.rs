@@ -1,5 +1,5 @@
-//! Ways to bend a JSON value: the same value with its keys the other way round, and every value
-//! that differs from it in one place.
+//! Variants of a JSON value for the checks: the same value with its keys in reverse order, and every value that differs
+//! from it at one position.
 
 use serde_json::{Value, json};
 
@@ -21,29 +21,29 @@ pub(crate) fn reversed(value: &Value) -> String {
     }
 }
 
-/// Every value that `value` becomes when one node of it is replaced, or one field left out.
-pub(crate) fn bent(value: &Value) -> Vec<Value> {
-    let mut bent = Vec::new();
+/// Every value that results from replacing one node of `value` or removing one of its fields.
+pub(crate) fn mutations(value: &Value) -> Vec<Value> {
+    let mut mutations = Vec::new();
     for path in paths(value) {
         for other in replacements() {
             let mut copy = value.clone();
             if let Some(node) = copy.pointer_mut(&path) {
                 *node = other;
-                bent.push(copy);
+                mutations.push(copy);
             }
         }
         if let Some((parent, key)) = path.rsplit_once('/') {
             let mut copy = value.clone();
             if let Some(Value::Object(map)) = copy.pointer_mut(parent) {
                 map.remove(&key.replace("~1", "/").replace("~0", "~"));
-                bent.push(copy);
+                mutations.push(copy);
             }
         }
     }
-    bent
+    mutations
 }
 
-/// Values that upset a reader who trusts what it is sent.
+/// Values that break a parser which trusts its input.
 fn replacements() -> Vec<Value> {
     let numbers = ["0", "-1", "0.001", "99999999999999999999999999", "1e400"];
     let mut values = vec![
@@ -82,19 +82,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_come_the_other_way_round() {
+    fn keys_are_written_in_reverse_order() {
         let value = json!({"a": {"b": 1, "c": [2, {"d": 3, "e": null}]}, "f": "x"});
         assert_eq!(reversed(&value), r#"{"f":"x","a":{"c":[2,{"e":null,"d":3}],"b":1}}"#);
     }
 
     #[test]
-    fn every_node_is_replaced_and_every_field_left_out() {
+    fn every_node_is_replaced_and_every_field_removed() {
         let value = json!({"a/b": [1]});
         assert_eq!(paths(&value), ["", "/a~1b", "/a~1b/0"]);
-        let bent = bent(&value);
-        assert!(bent.contains(&json!({})), "left out");
-        assert!(bent.contains(&json!({"a/b": [null]})));
-        assert!(bent.contains(&json!({"a/b": true})));
-        assert!(bent.contains(&Value::Null));
+        let mutations = mutations(&value);
+        assert!(mutations.contains(&json!({})), "removed");
+        assert!(mutations.contains(&json!({"a/b": [null]})));
+        assert!(mutations.contains(&json!({"a/b": true})));
+        assert!(mutations.contains(&Value::Null));
     }
 }

@@ -1,12 +1,12 @@
-//! The questions every provider must answer well, run with one line in `tests/conformance.rs`.
-//! Everything goes through the real border and its guard; nothing here is linked into a module.
+//! The conformance tests that every provider must pass, run with one line in `tests/conformance.rs`.
+//! All calls go through the real ABI and its guard. Nothing here is linked into a module.
 //!
 //! ```ignore
 //! cashier_provider_testing::conformance!(cashier_provider_acme::Acme, harness::harness);
 //! ```
 //!
-//! The harness is the little that the kit cannot know: a valid configuration, genuine notices and
-//! how to sign them, and the replies with which a payment is created.
+//! The harness is what these tests cannot know: a valid config, sample webhooks and how to sign them, and the replies
+//! that create a payment.
 
 pub mod calls;
 pub mod cases;
@@ -22,7 +22,7 @@ pub use harness::{
     sign_timestamped,
 };
 
-/// Writes one test for each question; `$harness` is a function that gives the [`Harness`].
+/// Expands to one test per check; `$harness` is a function that returns the [`Harness`].
 #[macro_export]
 macro_rules! conformance {
     ($provider:ty, $harness:expr) => {
@@ -60,12 +60,12 @@ macro_rules! conformance {
     };
 }
 
-/// Writes one test that runs every file of a folder of cases; see the module `cases`.
+/// Expands to one test that runs every file of a folder of cases; see the module `cases`.
 #[macro_export]
 macro_rules! cases {
     ($provider:ty, $harness:expr, $folder:expr) => {
         #[test]
-        fn every_case_gives_what_it_says() -> Result<(), $crate::ConformanceError> {
+        fn every_case_returns_what_it_expects() -> Result<(), $crate::ConformanceError> {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder);
             $crate::cases::run::<$provider>(&$harness(), std::path::Path::new(folder))
         }

@@ -1,5 +1,5 @@
-//! Questions about notices: only what was signed with one of our secrets, byte for byte and on
-//! time, is genuine; without a secret nobody can tell.
+//! Checks of webhook verification: only a webhook that is signed with one of the config's secrets, byte for byte and
+//! within the tolerance, is verified. Without a secret the verdict is undetermined.
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::signature::TOLERANCE_SECONDS;
@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::harness::{ConformanceError, Harness, SigningSecret, configured, ensure};
 
-/// Positions tried in a body; beyond, they are spread evenly. Keeps large samples quick.
+/// Most positions that are tried in a body, spread evenly, so that large samples stay fast.
 const POSITIONS_MAX: usize = 400;
 
-/// Every sample notice, signed, is genuine.
+/// Every sample webhook, signed, is verified.
 pub fn a_signed_notice_is_verified<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
-    ensure(!harness.notices.is_empty(), || "the harness brings no notice".into())?;
+    ensure(!harness.notices.is_empty(), || "the harness has no sample webhook".into())?;
     let instance = harness.instance::<P>()?;
-    harness.signed().iter().try_for_each(|notice| verified(&instance, notice, "a signed notice"))
+    harness.signed().iter().try_for_each(|notice| verified(&instance, notice, "a signed webhook"))
 }
 
-/// A replaced webhook secret verifies as long as the host keeps it.
+/// A replaced webhook secret verifies until it is removed from the config.
 pub fn a_previous_secret_still_verifies<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     if harness.signing_secret != SigningSecret::Webhook {
-        // One secret for everything has no predecessors.
+        // A single secret for everything has no predecessors.
         return Ok(());
     }
     let mut config = harness.config.clone();
@@ -36,12 +36,12 @@ pub fn a_previous_secret_still_verifies<P: PaymentProvider>(harness: &Harness) -
     config.previous_webhook_secrets.clear();
     let instance = configured::<P>(&config)?;
     for notice in harness.signed_with(&replaced, 0) {
-        rejected(&instance, &notice, "a secret that was revoked")?;
+        rejected(&instance, &notice, "a removed secret")?;
     }
     Ok(())
 }
 
-/// Without a secret the verdict is `Undetermined`, or there is no configuration at all.
+/// Without a secret the verdict is `Undetermined`, unless `configure` refuses the config.
 pub fn a_notice_is_undetermined_without_a_secret<P: PaymentProvider>(
     harness: &Harness,
 ) -> Result<(), ConformanceError> {
@@ -58,13 +58,13 @@ pub fn a_notice_is_undetermined_without_a_secret<P: PaymentProvider>(
     Ok(())
 }
 
-/// A notice without any signature.
+/// A webhook without any signature.
 pub fn an_unsigned_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     harness.notices.iter().try_for_each(|notice| rejected(&instance, notice, "no signature"))
 }
 
-/// A notice signed with a secret that is not ours, the empty one included.
+/// A webhook signed with a secret that is not in the config, including the empty one.
 pub fn a_notice_signed_with_another_secret_is_rejected<P: PaymentProvider>(
     harness: &Harness,
 ) -> Result<(), ConformanceError> {
@@ -77,13 +77,13 @@ pub fn a_notice_signed_with_another_secret_is_rejected<P: PaymentProvider>(
     Ok(())
 }
 
-/// A signed notice whose body was cut anywhere.
+/// A signed webhook whose body is cut at any position.
 pub fn a_truncated_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     let instance = harness.instance::<P>()?;
     for notice in harness.signed() {
         let json = serde_json::from_slice::<Value>(&notice.body).is_ok();
         if !harness.covers_every_byte && !json {
-            // The cut may fall behind the signed fields of a form.
+            // The cut may be after the signed fields of a form.
             continue;
         }
         for length in positions(notice.body.len()) {
@@ -95,11 +95,10 @@ pub fn a_truncated_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> 
     Ok(())
 }
 
-/// A signed notice of which one bit was changed anywhere; where only chosen fields are signed, a
-/// notice whose signature itself was changed.
+/// A signed webhook with one bit changed at any position of the body.
 pub fn a_modified_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     if !harness.covers_every_byte {
-        // Which bytes may change without harm is known to the provider's own cases alone.
+        // Only the provider's own cases know which fields are signed.
         return Ok(());
     }
     let instance = harness.instance::<P>()?;
@@ -115,26 +114,26 @@ pub fn a_modified_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> R
     Ok(())
 }
 
-/// A signed notice whose JSON was parsed and written anew: other spaces, other order of keys.
+/// A signed webhook whose JSON was parsed and serialized again: other whitespace, other order of keys.
 pub fn a_reserialized_notice_is_rejected<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
     if !harness.covers_every_byte {
         return Ok(());
     }
     let instance = harness.instance::<P>()?;
     for notice in harness.signed() {
-        for (how, body) in written_anew(&notice.body) {
+        for (how, body) in reserialized(&notice.body) {
             if body == notice.body {
                 continue;
             }
-            let mut anew = notice.clone();
-            anew.body = body;
-            rejected(&instance, &anew, how)?;
+            let mut changed = notice.clone();
+            changed.body = body;
+            rejected(&instance, &changed, how)?;
         }
     }
     Ok(())
 }
 
-/// A notice signed longer ago than the tolerance, or as far ahead; at the edge it is genuine.
+/// A webhook signed longer before or after its receipt than the tolerance is rejected; at the limit it is verified.
 pub fn a_notice_outside_the_time_tolerance_is_rejected<P: PaymentProvider>(
     harness: &Harness,
 ) -> Result<(), ConformanceError> {
@@ -142,9 +141,9 @@ pub fn a_notice_outside_the_time_tolerance_is_rejected<P: PaymentProvider>(
         return Ok(());
     }
     let instance = harness.instance::<P>()?;
-    let edge = i64::try_from(TOLERANCE_SECONDS).unwrap_or(i64::MAX);
-    let beyond = edge.saturating_add(1);
-    for seconds in [edge, edge.saturating_neg()] {
+    let limit = i64::try_from(TOLERANCE_SECONDS).unwrap_or(i64::MAX);
+    let beyond = limit.saturating_add(1);
+    for seconds in [limit, limit.saturating_neg()] {
         for notice in harness.signed_with(harness.secret(), seconds) {
             verified(&instance, &notice, &format!("signed {seconds} s after receipt"))?;
         }
@@ -175,8 +174,8 @@ fn text(notice: &WebhookNotice) -> String {
     String::from_utf8_lossy(&notice.body).into_owned()
 }
 
-/// Another secret of the same form: hex stays hex, base64 stays base64, a prefix stays. The last
-/// characters stay too, because base64 allows only some there.
+/// Another secret of the same form: hex, base64 and prefixes remain valid. The last characters are unchanged, because
+/// base64 allows only some of them there.
 fn other_secret(secret: &Secret) -> Secret {
     let text = secret.expose();
     let changed = text.len() / 2..text.len().saturating_sub(4);
@@ -204,14 +203,15 @@ fn positions(length: usize) -> impl Iterator<Item = usize> {
     (0..length).step_by(step)
 }
 
-fn written_anew(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let mut anew = vec![("a space behind", [body, b" "].concat()), ("a line end behind", [body, b"\n"].concat())];
+fn reserialized(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut variants =
+        vec![("a space appended", [body, b" "].concat()), ("a line end appended", [body, b"\n"].concat())];
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
-        anew.push(("written compactly", value.to_string().into_bytes()));
+        variants.push(("compact", value.to_string().into_bytes()));
         if let Ok(pretty) = serde_json::to_vec_pretty(&value) {
-            anew.push(("written with spaces", pretty));
+            variants.push(("with spaces", pretty));
         }
-        anew.push(("keys in another order", crate::json::reversed(&value).into_bytes()));
+        variants.push(("keys in another order", crate::json::reversed(&value).into_bytes()));
     }
-    anew
+    variants
 }

@@ -1,5 +1,5 @@
-//! Whole answers as JSON, for comparison with what a case expects. Unset fields are left out, and
-//! the secrets of the configuration are masked.
+//! Steps as JSON, for comparison with what a case expects. Unset fields are omitted, and the config's secrets are
+//! masked.
 
 use cashier_provider_sdk::{
     Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure, RefundReach, StatusUpdate,
@@ -7,10 +7,10 @@ use cashier_provider_sdk::{
 };
 use serde_json::{Map, Value, json};
 
-/// The texts that are shown as `***`.
-pub(crate) struct Masks(Vec<String>);
+/// The texts that are replaced by `***`.
+pub(crate) struct SecretMasks(Vec<String>);
 
-impl Masks {
+impl SecretMasks {
     pub(crate) fn of(config: &ProviderConfig) -> Self {
         let mut secrets: Vec<String> = config
             .webhook_secrets()
@@ -29,14 +29,14 @@ impl Masks {
     }
 }
 
-pub(crate) fn step<T>(step: Step<T>, masks: &Masks, done: impl FnOnce(T) -> Value) -> Value {
+pub(crate) fn step<T>(step: Step<T>, masks: &SecretMasks, done: impl FnOnce(T) -> Value) -> Value {
     match step {
         Step::Send { request, cache } => {
-            let mut shown = self::request(&request, masks);
+            let mut fields = self::request(&request, masks);
             if let Some(policy) = cache {
-                shown.insert("cache".into(), json!({"name": policy.name, "ttl_seconds": policy.ttl_seconds}));
+                fields.insert("cache".into(), json!({"name": policy.name, "ttl_seconds": policy.ttl_seconds}));
             }
-            json!({ "send": shown })
+            json!({ "send": fields })
         }
         Step::Done(value) => done(value),
         Step::Failed(failure) => json!({ "failed": self::failure(&failure) }),
@@ -48,17 +48,17 @@ pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
     match verdict {
         WebhookVerdict::Verified { updates, acknowledgement } => {
             let updates: Vec<Value> = updates.iter().map(update).collect();
-            let mut shown = Map::new();
-            shown.insert("verified".into(), updates.into());
+            let mut fields = Map::new();
+            fields.insert("verified".into(), updates.into());
             if let Some(answer) = acknowledgement {
                 let headers: Map<String, Value> =
                     answer.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
-                shown.insert(
+                fields.insert(
                     "acknowledgement".into(),
                     json!({ "status": answer.status, "headers": headers, "body": body(&answer.body) }),
                 );
             }
-            shown.into()
+            fields.into()
         }
         WebhookVerdict::Rejected(reason) => json!({ "rejected": reason }),
         WebhookVerdict::Undetermined(reason) => json!({ "undetermined": reason }),
@@ -66,9 +66,9 @@ pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
 }
 
 pub(crate) fn created(created: PaymentCreated) -> Value {
-    let mut shown = Map::new();
-    shown.insert("status".into(), created.status.as_str().into());
-    shown.insert(
+    let mut fields = Map::new();
+    fields.insert("status".into(), created.status.as_str().into());
+    fields.insert(
         "next".into(),
         match created.next {
             NextAction::Redirect { url } => json!({ "redirect": url }),
@@ -79,11 +79,11 @@ pub(crate) fn created(created: PaymentCreated) -> Value {
             NextAction::None => json!("none"),
         },
     );
-    put_refs(&mut shown, &created.refs);
-    put(&mut shown, "update", created.update.as_ref().map(update));
-    put(&mut shown, "expires_unix", created.expires_unix);
-    put_bag(&mut shown, &created.bag);
-    json!({ "created": shown })
+    put_refs(&mut fields, &created.refs);
+    put(&mut fields, "update", created.update.as_ref().map(update));
+    put(&mut fields, "expires_unix", created.expires_unix);
+    put_bag(&mut fields, &created.bag);
+    json!({ "created": fields })
 }
 
 pub(crate) fn updated(stated: StatusUpdate) -> Value {
@@ -91,69 +91,69 @@ pub(crate) fn updated(stated: StatusUpdate) -> Value {
 }
 
 fn update(update: &StatusUpdate) -> Value {
-    let mut shown = Map::new();
-    shown.insert("status".into(), update.status.as_str().into());
-    shown.insert("raw_status".into(), update.raw_status.clone().into());
-    put(&mut shown, "event_id", update.event_id.clone());
-    put(&mut shown, "reference", update.reference.clone());
-    put_refs(&mut shown, &update.refs);
-    put(&mut shown, "payment_id", update.payment_id.clone());
-    put(&mut shown, "amount", update.amount.as_ref().map(Amount::to_string));
+    let mut fields = Map::new();
+    fields.insert("status".into(), update.status.as_str().into());
+    fields.insert("raw_status".into(), update.raw_status.clone().into());
+    put(&mut fields, "event_id", update.event_id.clone());
+    put(&mut fields, "reference", update.reference.clone());
+    put_refs(&mut fields, &update.refs);
+    put(&mut fields, "payment_id", update.payment_id.clone());
+    put(&mut fields, "amount", update.amount.as_ref().map(Amount::to_string));
     put(
-        &mut shown,
+        &mut fields,
         "refund",
         update.refund.as_ref().map(|refund| {
-            let mut shown = Map::new();
-            put(&mut shown, "id", refund.id.clone());
-            shown.insert("amount".into(), refund.amount.to_string().into());
-            shown.insert(
+            let mut fields = Map::new();
+            put(&mut fields, "id", refund.id.clone());
+            fields.insert("amount".into(), refund.amount.to_string().into());
+            fields.insert(
                 "reach".into(),
                 match refund.reach {
                     RefundReach::Delta => "delta".into(),
                     RefundReach::TotalSoFar => "total_so_far".into(),
                 },
             );
-            Value::from(shown)
+            Value::from(fields)
         }),
     );
     put(
-        &mut shown,
+        &mut fields,
         "dispute",
         update.dispute.as_ref().map(|dispute| {
-            let mut shown = Map::new();
-            shown.insert("id".into(), dispute.id.clone().into());
-            put(&mut shown, "amount", dispute.amount.as_ref().map(Amount::to_string));
-            Value::from(shown)
+            let mut fields = Map::new();
+            fields.insert("id".into(), dispute.id.clone().into());
+            put(&mut fields, "amount", dispute.amount.as_ref().map(Amount::to_string));
+            Value::from(fields)
         }),
     );
-    put(&mut shown, "reason", update.reason.clone());
-    put(&mut shown, "sandbox", update.sandbox);
-    put(&mut shown, "advance", update.advance.then_some(true));
-    put_bag(&mut shown, &update.bag);
-    shown.into()
+    put(&mut fields, "reason", update.reason.clone());
+    put(&mut fields, "sandbox", update.sandbox);
+    put(&mut fields, "advance", update.advance.then_some(true));
+    put_bag(&mut fields, &update.bag);
+    fields.into()
 }
 
 fn failure(failure: &ProviderFailure) -> Value {
-    let mut shown = Map::new();
-    shown.insert("kind".into(), failure.kind.as_str().into());
-    shown.insert("code".into(), failure.code.clone().into());
-    shown.insert("message".into(), failure.message.clone().into());
-    put(&mut shown, "retryable", failure.retryable.then_some(true));
-    put(&mut shown, "retry_after_seconds", failure.retry_after_seconds);
-    shown.into()
+    let mut fields = Map::new();
+    fields.insert("kind".into(), failure.kind.as_str().into());
+    fields.insert("code".into(), failure.code.clone().into());
+    fields.insert("message".into(), failure.message.clone().into());
+    put(&mut fields, "retryable", failure.retryable.then_some(true));
+    put(&mut fields, "retry_after_seconds", failure.retry_after_seconds);
+    fields.into()
 }
 
-fn request(request: &HttpRequest, masks: &Masks) -> Map<String, Value> {
+fn request(request: &HttpRequest, masks: &SecretMasks) -> Map<String, Value> {
     let headers: Map<String, Value> =
         request.headers.iter().map(|(name, value)| (name.clone(), masks.hide(value).into())).collect();
     let form = headers
         .get("content-type")
         .and_then(Value::as_str)
         .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    let mut shown = Map::new();
-    shown.insert("method".into(), request.method.as_str().into());
-    shown.insert("url".into(), masks.hide(&request.url).into());
-    shown.insert("headers".into(), headers.into());
+    let mut fields = Map::new();
+    fields.insert("method".into(), request.method.as_str().into());
+    fields.insert("url".into(), masks.hide(&request.url).into());
+    fields.insert("headers".into(), headers.into());
     if !request.body.is_empty() {
         let hidden = masks.hide(&String::from_utf8_lossy(&request.body));
         let body = if form {
@@ -163,30 +163,30 @@ fn request(request: &HttpRequest, masks: &Masks) -> Map<String, Value> {
         } else {
             body(hidden.as_bytes())
         };
-        shown.insert("body".into(), body);
+        fields.insert("body".into(), body);
     }
-    put(&mut shown, "safe_to_repeat", request.safe_to_repeat.then_some(true));
-    shown
+    put(&mut fields, "safe_to_repeat", request.safe_to_repeat.then_some(true));
+    fields
 }
 
-/// JSON where it is JSON, else text.
+/// JSON if it is JSON, else text.
 fn body(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
-fn put_refs(shown: &mut Map<String, Value>, refs: &[cashier_provider_sdk::ProviderRef]) {
+fn put_refs(fields: &mut Map<String, Value>, refs: &[cashier_provider_sdk::ProviderRef]) {
     let lines = refs.iter().map(|id| Value::from(format!("{} {}", id.kind, id.value)));
     let lines: Vec<Value> = lines.collect();
-    put(shown, "refs", (!lines.is_empty()).then_some(lines));
+    put(fields, "refs", (!lines.is_empty()).then_some(lines));
 }
 
-fn put_bag(shown: &mut Map<String, Value>, bag: &[(String, String)]) {
-    let fields: Map<String, Value> = bag.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-    put(shown, "bag", (!fields.is_empty()).then_some(fields));
+fn put_bag(fields: &mut Map<String, Value>, bag: &[(String, String)]) {
+    let pairs: Map<String, Value> = bag.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    put(fields, "bag", (!pairs.is_empty()).then_some(pairs));
 }
 
-fn put(shown: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+fn put(fields: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
-        shown.insert(key.to_owned(), value.into());
+        fields.insert(key.to_owned(), value.into());
     }
 }

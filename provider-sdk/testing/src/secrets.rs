@@ -1,34 +1,36 @@
-//! The question about secrets: none of the configuration, and none of a reply, is found in anything
-//! a provider says. A request's headers and body may carry them, and nothing else.
+//! The check for secret leaks: no secret of the config or of a reply occurs in any result of a provider. Only the headers
+//! and the body of a request may contain them.
 
 use std::fmt::Debug;
 
 use cashier_provider_sdk::host::ModuleV1;
-use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderConfig, Secret, Settings, Step, WebhookVerdict};
+use cashier_provider_sdk::{
+    HttpReply, PaymentProvider, ProviderConfig, ProviderSettings, Secret, Step, WebhookVerdict,
+};
 use serde_json::Value;
 
 use crate::calls::{descriptor, sent};
 use crate::harness::{CANARY_CHARS_MIN, ConformanceError, Harness, ensure, sample_payment, sample_refund};
 
-/// Plants the harness's secrets and listens to every answer, failures included.
+/// Uses the harness's secrets as canaries and searches every result for them, failures included.
 pub fn no_secret_leaks<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
-    let said = descriptor::<P>()?;
+    let descriptor = descriptor::<P>()?;
     let secret_settings: Vec<&str> =
-        said.settings.iter().filter(|setting| setting.secret).map(|setting| setting.key.as_str()).collect();
+        descriptor.settings.iter().filter(|setting| setting.secret).map(|setting| setting.key.as_str()).collect();
     let canaries = canaries(harness, &secret_settings)?;
-    let mut heard = Vec::new();
+    let mut texts = Vec::new();
 
     let instance = harness.instance::<P>()?;
-    let payment = sample_payment(&harness.order, &said.primary_ref_kind);
+    let payment = sample_payment(&harness.order, &descriptor.primary_ref_kind);
     let refund = sample_refund(payment.clone());
     for replies in exchanges(harness, &canaries) {
-        listen(&mut heard, &instance.create_payment(&harness.order, &replies));
-        listen(&mut heard, &instance.advance_payment(&payment, &replies));
-        listen(&mut heard, &instance.query_status(&payment, &replies));
-        listen(&mut heard, &instance.cancel_payment(&payment, &replies));
-        listen(&mut heard, &instance.refund_payment(&refund, &replies));
+        collect(&mut texts, &instance.create_payment(&harness.order, &replies));
+        collect(&mut texts, &instance.advance_payment(&payment, &replies));
+        collect(&mut texts, &instance.query_status(&payment, &replies));
+        collect(&mut texts, &instance.cancel_payment(&payment, &replies));
+        collect(&mut texts, &instance.refund_payment(&refund, &replies));
     }
-    let other = Secret::new("another secret altogether");
+    let other = Secret::new("an entirely different secret");
     for notice in [
         harness.notices.clone(),
         harness.signed(),
@@ -39,21 +41,21 @@ pub fn no_secret_leaks<P: PaymentProvider>(harness: &Harness) -> Result<(), Conf
     {
         let step = instance.normalize_status(&notice, &[]);
         if let Step::Done(WebhookVerdict::Verified { acknowledgement: Some(answer), .. }) = &step {
-            heard.push(format!("{:?}", answer.headers));
-            heard.push(String::from_utf8_lossy(&answer.body).into_owned());
+            texts.push(format!("{:?}", answer.headers));
+            texts.push(String::from_utf8_lossy(&answer.body).into_owned());
         }
-        listen(&mut heard, &step);
+        collect(&mut texts, &step);
     }
     for config in damaged(&harness.config) {
-        heard.push(format!("{config:?}"));
+        texts.push(format!("{config:?}"));
         if let Err(error) = ModuleV1::of::<P>().configure(&config) {
-            heard.push(format!("{error:?} {error}"));
+            texts.push(format!("{error:?} {error}"));
         }
     }
-    for text in heard {
+    for text in texts {
         for (name, canary) in &canaries {
             ensure(!text.contains(canary.as_str()), || {
-                format!("{name} is told in: {}", text.replace(canary.as_str(), "<the secret>"))
+                format!("{name} leaks in: {}", text.replace(canary.as_str(), "<the secret>"))
             })?;
         }
     }
@@ -78,21 +80,21 @@ fn canaries(harness: &Harness, secret_settings: &[&str]) -> Result<Vec<(String, 
         canaries.push(("a secret of a reply".into(), canary.clone()));
     }
     canaries.retain(|(_, canary)| !canary.is_empty());
-    ensure(!canaries.is_empty(), || "the harness plants no secret".into())?;
+    ensure(!canaries.is_empty(), || "the harness has no secret".into())?;
     for (name, canary) in &canaries {
         ensure(canary.chars().count() >= CANARY_CHARS_MIN, || {
-            format!("{name} is shorter than {CANARY_CHARS_MIN} characters: it is no canary")
+            format!("{name} is shorter than {CANARY_CHARS_MIN} characters: not a canary")
         })?;
     }
     Ok(canaries)
 }
 
-/// The canned exchange step by step, and its end in errors that quote what they were sent.
+/// The canned exchange step by step, and exchanges that end in errors which quote the request.
 fn exchanges(harness: &Harness, canaries: &[(String, String)]) -> Vec<Vec<HttpReply>> {
     let canned = &harness.create_replies;
     let mut exchanges: Vec<Vec<HttpReply>> =
-        (0..=canned.len()).filter_map(|shown| canned.get(..shown).map(<[_]>::to_vec)).collect();
-    // A provider's error may quote the key it refused; it has no reason to quote its own token.
+        (0..=canned.len()).filter_map(|count| canned.get(..count).map(<[_]>::to_vec)).collect();
+    // A provider's error may quote the key that it refused, but not its own token.
     let quoting = canaries
         .iter()
         .filter(|(_, canary)| !harness.reply_canaries.contains(canary))
@@ -106,8 +108,8 @@ fn exchanges(harness: &Harness, canaries: &[(String, String)]) -> Vec<Vec<HttpRe
     });
     for status in [200, 400, 401, 402, 404, 429, 500] {
         for body in [error.to_string(), quoting.clone()] {
-            for shown in 0..canned.len().max(1) {
-                let mut replies = canned.get(..shown).unwrap_or_default().to_vec();
+            for count in 0..canned.len().max(1) {
+                let mut replies = canned.get(..count).unwrap_or_default().to_vec();
                 replies.push(HttpReply::new(status, body.clone()));
                 exchanges.push(replies);
             }
@@ -116,15 +118,15 @@ fn exchanges(harness: &Harness, canaries: &[(String, String)]) -> Vec<Vec<HttpRe
     exchanges
 }
 
-fn listen<T: Debug>(heard: &mut Vec<String>, step: &Step<T>) {
-    heard.push(format!("{step:?}"));
+fn collect<T: Debug>(texts: &mut Vec<String>, step: &Step<T>) {
+    texts.push(format!("{step:?}"));
     if let Step::Failed(failure) = step {
-        heard.push(failure.to_string());
+        texts.push(failure.to_string());
     }
-    heard.extend(sent(step).map(|request| request.url));
+    texts.extend(sent(step).map(|request| request.url));
 }
 
-/// The configuration with one thing wrong at a time, secrets in the wrong places included.
+/// The config with one error at a time, such as a malformed secret.
 fn damaged(config: &ProviderConfig) -> Vec<ProviderConfig> {
     let mut damaged = vec![config.clone()];
     let mut with = |change: &dyn Fn(&mut ProviderConfig)| {
@@ -139,7 +141,7 @@ fn damaged(config: &ProviderConfig) -> Vec<ProviderConfig> {
     with(&|config| config.webhook_secret = malformed(&config.webhook_secret));
     with(&|config| config.merchant_id.clear());
     with(&|config| config.public_key.clear());
-    with(&|config| config.settings = Settings::default());
+    with(&|config| config.settings = ProviderSettings::default());
     with(&|config| config.sandbox = !config.sandbox);
     damaged
 }

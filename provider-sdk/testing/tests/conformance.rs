@@ -1,6 +1,6 @@
-//! The kit's own provider passes every question and every case, as any provider's tests ask them.
-#![expect(clippy::expect_used, reason = "the faults of the provider are panics")]
-#![allow(dead_code, reason = "the faults are named for tests/faults.rs")]
+//! The sample provider without faults passes every conformance check and every case.
+#![expect(clippy::expect_used, reason = "some faults of the provider are panics")]
+#![allow(dead_code, reason = "tests/faults.rs uses the faults")]
 
 mod acme;
 

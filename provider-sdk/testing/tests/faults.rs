@@ -1,6 +1,5 @@
-//! Every question fails for a provider that is wrong in just that way: a test that cannot fail
-//! tests nothing.
-#![expect(clippy::expect_used, reason = "the faults of the provider are panics")]
+//! Every conformance check fails for a provider with the fault that it checks: a test that cannot fail tests nothing.
+#![expect(clippy::expect_used, reason = "some faults of the provider are panics")]
 
 mod acme;
 
@@ -9,84 +8,84 @@ use std::path::Path;
 use acme::{Acme, harness};
 use cashier_provider_testing::{ConformanceError, calls, cases, hostile, notices, secrets};
 
-/// The question complains about the fault, in words that name it, and not about the right provider.
+/// The check reports the fault with a text that identifies it, and passes for the provider without faults.
 macro_rules! catches {
-    ($($module:ident::$check:ident catches $($fault:ident saying $words:literal),+;)*) => { $(
+    ($($module:ident::$check:ident catches $($fault:ident with $text:literal),+;)*) => { $(
         #[test]
         fn $check() {
             assert_eq!($module::$check::<Acme<0>>(&harness()), Ok(()));
             $(
-                said($module::$check::<Acme<{ acme::$fault }>>(&harness()), $words);
+                fails_with($module::$check::<Acme<{ acme::$fault }>>(&harness()), $text);
             )+
         }
     )* };
 }
 
 catches! {
-    calls::the_descriptor_is_complete catches HAS_A_DEFAULT_SECRET saying "has a default";
-    calls::the_configuration_is_accepted catches REFUSES_TO_START saying "is never right";
+    calls::the_descriptor_is_complete catches HAS_A_DEFAULT_SECRET with "has a default";
+    calls::the_configuration_is_accepted catches REFUSES_EVERY_CONFIG with "is never right";
     calls::the_canned_replies_create_a_payment catches
-        NEVER_FINISHES saying "with 1 of 1 canned replies";
+        NEVER_FINISHES with "with 1 of 1 canned replies";
     calls::requests_go_only_to_declared_hosts catches
-        GOES_ELSEWHERE saying "evil.example",
-        ASKS_UNSAFELY saying "not marked as safe to repeat";
+        SENDS_ELSEWHERE with "evil.example",
+        QUERIES_UNSAFELY with "not marked as safe to repeat";
     calls::a_creating_request_carries_key_and_reference catches
-        FORGETS_THE_KEY saying "no request carries the key",
-        CREATES_SAFELY saying "is marked as safe to repeat";
+        OMITS_THE_KEY with "no request carries the key",
+        MARKS_CREATION_AS_SAFE with "is marked as safe to repeat";
     calls::an_unreadable_reply_leaves_the_outcome_unknown catches
-        TAKES_NOISE_FOR_NO saying "must leave the outcome unknown",
-        PANICS_AT_REPLIES saying "must leave the outcome unknown";
+        DECLINES_UNREADABLE_REPLIES with "must leave the outcome unknown",
+        PANICS_AT_REPLIES with "must leave the outcome unknown";
     calls::an_undeclared_capability_is_unsupported catches
-        OFFERS_TOO_MUCH saying "refund: offered is true",
-        OFFERS_TOO_LITTLE saying "query: offered is false";
-    calls::equal_inputs_give_equal_outputs catches COUNTS saying "another answer";
+        DECLARES_TOO_MUCH with "refund: declared is true",
+        DECLARES_TOO_LITTLE with "query: declared is false";
+    calls::equal_inputs_give_equal_outputs catches COUNTS_CALLS with "another result";
     notices::a_signed_notice_is_verified catches
-        PANICS_AT_PINGS saying "expected Verified";
+        PANICS_AT_PINGS with "expected Verified";
     notices::a_previous_secret_still_verifies catches
-        FORGETS_OLD_SECRETS saying "one of several secrets",
-        REVOKES_NOTHING saying "revoked";
+        IGNORES_PREVIOUS_SECRETS with "one of several secrets",
+        ACCEPTS_REMOVED_SECRETS with "a removed secret";
     notices::a_notice_is_undetermined_without_a_secret catches
-        TRUSTS_THE_EMPTY_SECRET saying "expected Undetermined";
+        ACCEPTS_WITHOUT_A_SECRET with "expected Undetermined";
     notices::an_unsigned_notice_is_rejected catches
-        TRUSTS_EVERYONE saying "no signature",
-        CANNOT_TELL_ANYTHING saying "no signature";
+        ACCEPTS_EVERY_WEBHOOK with "no signature",
+        IS_UNDETERMINED_WHEN_UNSIGNED with "no signature";
     notices::a_notice_signed_with_another_secret_is_rejected catches
-        TRUSTS_EVERYONE saying "another secret";
-    notices::a_truncated_notice_is_rejected catches TRUSTS_ANY_SIGNATURE saying "cut to";
-    notices::a_modified_notice_is_rejected catches TRUSTS_ANY_SIGNATURE saying "changed";
+        ACCEPTS_EVERY_WEBHOOK with "another secret";
+    notices::a_truncated_notice_is_rejected catches ACCEPTS_ANY_SIGNATURE with "cut to";
+    notices::a_modified_notice_is_rejected catches ACCEPTS_ANY_SIGNATURE with "changed";
     notices::a_reserialized_notice_is_rejected catches
-        SIGNS_WHAT_IT_PARSED saying "expected Rejected";
+        VERIFIES_REPARSED_JSON with "expected Rejected";
     notices::a_notice_outside_the_time_tolerance_is_rejected catches
-        KNOWS_NO_TIME saying "signed 301 s after receipt";
-    hostile::random_notice_bytes_never_panic catches PANICS_AT_BYTES saying "panicked in normalize_status";
+        IGNORES_THE_TIME with "signed 301 s after receipt";
+    hostile::random_notice_bytes_never_panic catches PANICS_AT_BYTES with "panicked in normalize_status";
     hostile::mutated_signed_notices_never_panic catches
-        PANICS_AT_NOTICES saying "panicked in normalize_status";
-    hostile::mutated_and_random_replies_never_panic catches PANICS_AT_REPLIES saying "panicked in create_payment";
+        PANICS_AT_NOTICES with "panicked in normalize_status";
+    hostile::mutated_and_random_replies_never_panic catches PANICS_AT_REPLIES with "panicked in create_payment";
     secrets::no_secret_leaks catches
-        TELLS_ITS_KEY saying "secret_key is told",
-        ACKNOWLEDGES_WITH_ITS_SECRET saying "webhook_secret is told";
+        LEAKS_ITS_KEY with "secret_key leaks",
+        LEAKS_IN_THE_ACKNOWLEDGEMENT with "webhook_secret leaks";
 }
 
 #[test]
-fn a_harness_without_canaries_is_no_harness() {
-    let planted = |secret: &str| {
+fn a_secret_too_short_for_a_canary_is_reported() {
+    let with_secret = |secret: &str| {
         let mut harness = harness();
         harness.config.secret_key = secret.into();
         secrets::no_secret_leaks::<Acme<0>>(&harness)
     };
-    said(planted("short"), "it is no canary");
+    fails_with(with_secret("short"), "not a canary");
 }
 
 #[test]
-fn a_case_that_differs_is_told_with_both_answers() {
+fn a_differing_or_misspelt_case_is_reported() {
     let folder = tempdir("differs");
     let write = |text: &str| std::fs::write(folder.join("case.json"), text).expect("written");
     write(r#"{"name":"wrong","entry":"refund","expect":{"update":{}}}"#);
-    said(run(&folder), "\"unsupported\"");
+    fails_with(run(&folder), "\"unsupported\"");
     write(r#"{"name":"misspelt","entry":"refund","expects":"unsupported"}"#);
-    said(run(&folder), "expects");
+    fails_with(run(&folder), "expects");
     std::fs::remove_file(folder.join("case.json")).expect("removed");
-    said(run(&folder), "no cases in");
+    fails_with(run(&folder), "no cases in");
 }
 
 fn run(folder: &Path) -> Result<(), ConformanceError> {
@@ -95,11 +94,11 @@ fn run(folder: &Path) -> Result<(), ConformanceError> {
 
 fn tempdir(name: &str) -> std::path::PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).expect("a folder for a test");
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
     folder
 }
 
-fn said(result: Result<(), ConformanceError>, words: &str) {
-    let complaint = result.expect_err("the fault is caught").to_string();
-    assert!(complaint.contains(words), "{complaint}");
+fn fails_with(result: Result<(), ConformanceError>, text: &str) {
+    let error = result.expect_err("the check fails").to_string();
+    assert!(error.contains(text), "{error}");
 }

@@ -1,5 +1,5 @@
-//! The kit asks a provider of the other kind just as well: the signature lies inside the body and
-//! covers chosen fields, the key is hex, no time is signed, and payment is by instructions.
+//! The conformance checks for a provider of the other kind: the signature is inside the body and covers selected fields,
+//! the key is hex, no time is signed, and the customer pays by instructions.
 
 use cashier_provider_sdk::signature::{Digest, Keys, Signature, hmac, to_base64, verify_hmac};
 use cashier_provider_sdk::{

@@ -1,5 +1,5 @@
-//! A provider that answers with everything it was shown, so that a call through the border can be
-//! compared with a plain call; and that panics where it is asked to.
+//! A provider that returns everything it receives, so that a test can compare a call through the ABI with a plain call.
+//! It fails and panics on request.
 
 use cashier_provider_sdk::{
     Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpReply,
@@ -12,7 +12,7 @@ pub(crate) struct Echo {
     config: ProviderConfig,
 }
 
-/// What a panic says here must never be seen again.
+/// The message of every panic here; it must not appear in any result.
 pub(crate) const CANARY: &str = "sk_live_canary_in_a_panic";
 
 impl PaymentProvider for Echo {
@@ -20,7 +20,7 @@ impl PaymentProvider for Echo {
         Descriptor {
             code: "echo".into(),
             name: "Echo".into(),
-            description: "Says what it heard".into(),
+            description: "Returns what it received".into(),
             version: "1.2.3".into(),
             payment_mode: PaymentMode::Embedded,
             methods: vec!["card".into(), "bank".into()],
@@ -31,7 +31,7 @@ impl PaymentProvider for Echo {
             expiry_seconds: 900,
             settings: vec![
                 SettingSpec::required_secret("secret_key", "Key"),
-                SettingSpec::endpoint("api_base", "Where", "https://echo.example"),
+                SettingSpec::endpoint("api_base", "API address", "https://echo.example"),
                 SettingSpec {
                     kind: SettingKind::Choice(vec!["a".into(), "b".into()]),
                     ..SettingSpec::text("flavour", "Flavour")
@@ -51,13 +51,13 @@ impl PaymentProvider for Echo {
     }
 
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
-        let heard = self.heard(format!("{order:?}"), replies);
+        let received = self.received(format!("{order:?}"), replies);
         let next = match order.method.as_str() {
             "redirect" => NextAction::Redirect { url: "https://echo.example/pay".into() },
             "instructions" => NextAction::Instructions { json_text: r#"{"iban":"DE00"}"#.into() },
             "wait" => NextAction::Wait,
             "none" => NextAction::None,
-            other => return answer(other, heard, PaymentCreated::default()),
+            other => return step(other, received, PaymentCreated::default()),
         };
         Step::Done(PaymentCreated {
             status: NormalizedStatus::Confirmed,
@@ -65,21 +65,21 @@ impl PaymentProvider for Echo {
             next,
             update: Some(full_update(NormalizedStatus::Confirmed)),
             expires_unix: Some(1_800_000_000),
-            bag: heard,
+            bag: received,
         })
     }
 
     fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict> {
-        let shown = format!(
+        let arguments = format!(
             "{notice:?} {:?} {:?} {:?} {:?} {:?}",
             notice.headers, notice.body, notice.raw_query, notice.nonce, notice.bag
         );
-        let heard = self.heard(shown, replies);
+        let received = self.received(arguments, replies);
         match notice.path.as_str() {
-            "/genuine" => Step::Done(WebhookVerdict::Verified {
+            "/verified" => Step::Done(WebhookVerdict::Verified {
                 updates: NormalizedStatus::ALL
                     .into_iter()
-                    .map(|status| StatusUpdate { bag: heard.clone(), ..full_update(status) })
+                    .map(|status| StatusUpdate { bag: received.clone(), ..full_update(status) })
                     .collect(),
                 acknowledgement: Some(Acknowledgement {
                     status: 202,
@@ -87,31 +87,31 @@ impl PaymentProvider for Echo {
                     body: vec![0, 159, 146, 150],
                 }),
             }),
-            "/nothing" => Step::Done(WebhookVerdict::no_updates()),
-            "/not" => Step::Done(WebhookVerdict::rejected("wrong signature")),
-            "/cannot" => Step::Done(WebhookVerdict::undetermined("no secret")),
-            other => answer(other, heard, WebhookVerdict::no_updates()),
+            "/no_updates" => Step::Done(WebhookVerdict::no_updates()),
+            "/rejected" => Step::Done(WebhookVerdict::rejected("wrong signature")),
+            "/undetermined" => Step::Done(WebhookVerdict::undetermined("no secret")),
+            other => step(other, received, WebhookVerdict::no_updates()),
         }
     }
 
     fn advance_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        let heard = self.heard(format!("advance {payment:?}"), replies);
-        answer(&payment.method, heard, StatusUpdate::default())
+        let received = self.received(format!("advance {payment:?}"), replies);
+        step(&payment.method, received, StatusUpdate::default())
     }
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        let heard = self.heard(format!("query {payment:?}"), replies);
-        answer(&payment.method, heard, StatusUpdate::default())
+        let received = self.received(format!("query {payment:?}"), replies);
+        step(&payment.method, received, StatusUpdate::default())
     }
 
     fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        let heard = self.heard(format!("cancel {payment:?}"), replies);
-        answer(&payment.method, heard, StatusUpdate::default())
+        let received = self.received(format!("cancel {payment:?}"), replies);
+        step(&payment.method, received, StatusUpdate::default())
     }
 
     fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
-        let heard = self.heard(format!("refund {refund:?}"), replies);
-        answer(&refund.payment.method, heard, StatusUpdate::default())
+        let received = self.received(format!("refund {refund:?}"), replies);
+        step(&refund.payment.method, received, StatusUpdate::default())
     }
 }
 
@@ -124,31 +124,34 @@ impl Drop for Echo {
 }
 
 impl Echo {
-    /// Everything shown, secrets included: this is a test's mirror.
-    fn heard(&self, asked: String, replies: &[HttpReply]) -> Pairs {
+    /// Everything received, secrets included.
+    fn received(&self, arguments: String, replies: &[HttpReply]) -> Pairs {
         let config = &self.config;
-        let mut heard = vec![
-            ("asked".to_owned(), asked),
+        let mut received = vec![
+            ("arguments".to_owned(), arguments),
             ("config".to_owned(), format!("{config:?}")),
             ("secret".to_owned(), config.secret_key.expose().to_owned()),
             ("settings".to_owned(), config.settings.to_json_text()),
             ("unmasked".to_owned(), format!("{} {} {:?}", config.public_key, config.notify_url, config.bag)),
         ];
         for secret in config.webhook_secrets() {
-            heard.push(("webhook".to_owned(), secret.expose().to_owned()));
+            received.push(("webhook".to_owned(), secret.expose().to_owned()));
         }
         for reply in replies {
-            heard.push(("reply".to_owned(), format!("{} {:?} {:?}", reply.status, reply.headers, reply.body)));
+            received.push(("reply".to_owned(), format!("{} {:?} {:?}", reply.status, reply.headers, reply.body)));
         }
-        heard
+        received
     }
 }
 
-/// The steps every entry can answer with, named by a word of the input.
-fn answer<T>(word: &str, heard: Pairs, done: T) -> Step<T> {
-    // Short enough that the guard leaves it whole, and with every secret in it.
-    let quoted: Vec<&str> =
-        heard.iter().filter(|(name, _)| name == "secret" || name == "webhook").map(|(_, text)| text.as_str()).collect();
+/// The step that a text of the input names.
+fn step<T>(name: &str, received: Pairs, done: T) -> Step<T> {
+    // It contains every secret and is short enough that the guard does not cut it.
+    let quoted: Vec<&str> = received
+        .iter()
+        .filter(|(name, _)| name == "secret" || name == "webhook")
+        .map(|(_, text)| text.as_str())
+        .collect();
     let failure = |kind| {
         Step::Failed(ProviderFailure {
             retry_after_seconds: Some(7),
@@ -158,11 +161,11 @@ fn answer<T>(word: &str, heard: Pairs, done: T) -> Step<T> {
     let send = |method| HttpRequest {
         method,
         url: "https://echo.example/?q=1".into(),
-        headers: heard.clone(),
+        headers: received.clone(),
         body: vec![1, 2, 255],
         safe_to_repeat: true,
     };
-    match word {
+    match name {
         "get" => Step::send(send(HttpMethod::Get)),
         "post" => Step::send(send(HttpMethod::Post)),
         "put" => Step::send(send(HttpMethod::Put)),
@@ -198,7 +201,7 @@ fn full_update(status: NormalizedStatus) -> StatusUpdate {
         }),
         dispute: Some(Dispute { id: "dp".into(), amount: Some(Amount::new(2, 2, "USD")) }),
         raw_status: "paid".into(),
-        reason: Some("why".into()),
+        reason: Some("reason".into()),
         sandbox: Some(true),
         advance: true,
         bag: Vec::new(),

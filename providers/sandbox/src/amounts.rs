@@ -1,17 +1,17 @@
-//! Amounts as the service writes them: decimal text in the spelling in which they came. It keeps no
-//! table of exponents, so an amount has as many decimals as its text.
+//! Amounts as the service writes them: decimal text. The service has no table of exponents, so an
+//! amount has as many decimals as its text.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{Amount, MoneyError, ProviderFailure};
 
-/// Digits before and behind the point that the service takes.
+/// Digits before and after the point that the service accepts.
 const WHOLE_DIGITS_MAX: usize = 15;
 const DECIMALS_MAX: u8 = 8;
 
 /// The decimal text of `amount`, exactly.
 ///
 /// # Errors
-/// `RefusedRequest` where the service would not take it: not positive, too many digits, or a
+/// `RefusedRequest` when the service would refuse it: not positive, too many digits, or a
 /// currency that is not 3 to 10 of `A-Z0-9`.
 pub(crate) fn to_sandbox(amount: &Amount) -> Result<String, ProviderFailure> {
     let refused = |why: &str| {
@@ -35,10 +35,10 @@ pub(crate) fn to_sandbox(amount: &Amount) -> Result<String, ProviderFailure> {
     Ok(text)
 }
 
-/// What the service's text means.
+/// The amount of the service's decimal text.
 ///
 /// # Errors
-/// It is no text of plain digits with at most 8 decimals, or is too large for 64 bits.
+/// It is not text of plain digits with at most 8 decimals, or is too large for 64 bits.
 pub(crate) fn from_sandbox(text: &Value, currency: &str) -> Result<Amount, MoneyError> {
     let text = text.as_str().ok_or(MoneyError::NotANumber)?;
     if !text.bytes().all(|c| c.is_ascii_digit() || c == b'.') {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_sent_exactly_or_not_at_all() {
+    fn an_amount_is_sent_exactly_or_refused() {
         // minor, exponent, currency, what the service is sent
         let table = [
             (25_000, 2, "EUR", Some("250.00")),
@@ -67,7 +67,7 @@ mod tests {
             (12_345, 3, "KWD", Some("12.345")),
             (1, 8, "BTC", Some("0.00000001")),
             (1_000_000_000_000_000_000, 18, "ETH", Some("1.00000000")),
-            (1_000_000_000_000_000_001, 18, "ETH", None), // the eighteenth decimal cannot be said
+            (1_000_000_000_000_000_001, 18, "ETH", None), // the service has no eighteenth decimal
             (999_999_999_999_999, 0, "VND", Some("999999999999999")),
             (1_000_000_000_000_000, 0, "VND", None),
             (99_999_999_999_999_999, 2, "VND", Some("999999999999999.99")),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_states_keeps_its_value_and_its_spelling() {
+    fn a_stated_amount_keeps_its_value_and_its_decimals() {
         let table = [
             ("250.00", Some((25_000, 2))),
             ("250", Some((250, 0))),
@@ -112,6 +112,10 @@ mod tests {
             let read = from_sandbox(&text.into(), "EUR").ok();
             assert_eq!(read, expected.map(|(minor, exponent)| Amount::new(minor, exponent, "EUR")), "{text:?}");
         }
-        assert_eq!(from_sandbox(&250.into(), "EUR"), Err(MoneyError::NotANumber), "a JSON number is no amount here");
+        assert_eq!(
+            from_sandbox(&250.into(), "EUR"),
+            Err(MoneyError::NotANumber),
+            "a JSON number is not an amount here"
+        );
     }
 }

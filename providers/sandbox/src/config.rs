@@ -1,19 +1,19 @@
-//! One row of credentials and settings, checked: what a person can get wrong in the form is refused
-//! here, before a customer meets it. No message quotes a key.
+//! Validates one configuration with its credentials and settings, so that a mistake in the form is
+//! refused before a customer sees it. No message quotes a key.
 
 use cashier_provider_sdk::signature::Keys;
 use cashier_provider_sdk::{ConfigError, Endpoint, ProviderConfig, Secret, SettingSpec};
 
-/// Where the service's own README starts it.
+/// The address in the service's README.
 const API_BASE: &str = "http://127.0.0.1:8900";
 /// The host of [`API_BASE`]. Loopback: no module reaches it before the operator allows it.
 pub(crate) const DEFAULT_HOST: &str = "127.0.0.1:8900";
 
-/// The sandbox service with one row of credentials. It holds secrets, so it has no Debug.
+/// The sandbox service with one configuration. It holds secrets, so it has no Debug.
 pub struct Sandbox {
     pub(crate) api: Endpoint,
     pub(crate) secret_key: Secret,
-    /// Of the present secret and of those replaced lately; empty where nothing can be verified.
+    /// Of the current secret and of the replaced ones; empty when no notice can be verified.
     pub(crate) webhook_keys: Keys,
 }
 
@@ -26,13 +26,13 @@ pub(crate) fn settings_schema() -> Vec<SettingSpec> {
 }
 
 pub(crate) fn configure(config: &ProviderConfig) -> Result<Sandbox, ConfigError> {
-    // Every notice will say that it is test money: a row that is not marked so could credit nothing.
+    // Every notice states test money, so a configuration that is not marked sandbox could credit nothing.
     if !config.sandbox {
         return Err(ConfigError::new("sandbox", "must be 1: the sandbox service moves no money"));
     }
     let secret_key = config.required_secret_key()?;
     let webhook_secrets = config.webhook_secrets();
-    if webhook_secrets.iter().any(|secret| looks_miscopied(secret.expose())) {
+    if webhook_secrets.iter().any(|secret| is_miscopied(secret.expose())) {
         return Err(ConfigError::new("webhook_secret", "begins or ends with a space, or holds a line break"));
     }
     Ok(Sandbox {
@@ -42,8 +42,8 @@ pub(crate) fn configure(config: &ProviderConfig) -> Result<Sandbox, ConfigError>
     })
 }
 
-/// The service takes any text as webhook secret and signs with the whole of it.
-fn looks_miscopied(text: &str) -> bool {
+/// The service accepts any text as webhook secret and signs with the whole text.
+fn is_miscopied(text: &str) -> bool {
     text.trim() != text || text.chars().any(char::is_control)
 }
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_row_works_and_talks_to_this_machine() {
+    fn a_minimal_configuration_uses_the_local_service() {
         let sandbox = configure(&row()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(sandbox.api.as_str(), "http://127.0.0.1:8900");
         assert_eq!(API_BASE, format!("http://{DEFAULT_HOST}"));
@@ -77,12 +77,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_not_marked_sandbox_is_refused() {
+    fn a_configuration_that_is_not_marked_sandbox_is_refused() {
         assert_eq!(refused_field(|row| row.sandbox = false).as_deref(), Some("sandbox"));
     }
 
     #[test]
-    fn secrets_are_checked_for_how_they_were_copied() {
+    fn a_miscopied_secret_is_refused() {
         // secret key, webhook secret, the field that is refused
         let table = [
             ("", "whsec_canary", Some("secret_key")),
@@ -90,8 +90,8 @@ mod tests {
             ("sk canary", "whsec_canary", Some("secret_key")),
             ("sk_canary", "whsec_canary\n", Some("webhook_secret")),
             ("sk_canary", " whsec_canary", Some("webhook_secret")),
-            ("sk_canary", "three words canary", None),
-            ("sk_canary", "", None), // the verdict on notices is then "cannot tell"
+            ("sk_canary", "three part canary", None),
+            ("sk_canary", "", None), // notices are then undetermined
         ];
         for (secret_key, webhook_secret, expected) in table {
             let refused = refused_field(|row| {

@@ -1,5 +1,5 @@
-//! Begins a payment on the service's page: one request under the order's key, then its answer is
-//! read. What shall go wrong there is asked for in the order's metadata, see [`metadata`].
+//! Creates a payment on the service's page: one request under the order's key, then its answer is
+//! read. The order's metadata selects the failures to simulate, see [`metadata`].
 
 use cashier_provider_sdk::serde_json::{self, Map, Value, json};
 use cashier_provider_sdk::{
@@ -14,11 +14,11 @@ use crate::status::standing;
 
 /// The metadata key that the service reads as a comma-separated list of switches.
 const SWITCHES_KEY: &str = "sandbox_switches";
-/// Pairs of metadata, and bytes of a key and a value, that the service takes.
+/// Pairs of metadata, and bytes of a key and a value, that the service accepts.
 const METADATA_PAIRS_MAX: usize = 50;
 const METADATA_KEY_BYTES_MAX: usize = 64;
 const METADATA_VALUE_BYTES_MAX: usize = 500;
-/// Characters of the description that the service takes.
+/// Characters of the description that the service accepts.
 const DESCRIPTION_CHARS_MAX: usize = 200;
 
 pub(crate) fn create_payment(sandbox: &Sandbox, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
@@ -49,13 +49,12 @@ fn request(sandbox: &Sandbox, order: &PaymentOrder) -> Result<HttpRequest, Provi
         .json(&body))
 }
 
-/// The client's metadata as the service takes it: pairs of text. Numbers and flags are written as
-/// text; what cannot be (nested values, null, long texts, more than 50 pairs) is left out, because a
-/// payment must not fail for a remark.
+/// The client's metadata as pairs of text. Numbers and flags are written as text; nested values,
+/// null, long texts and pairs above 50 are left out, because metadata must not fail a payment.
 ///
-/// One key is more than a remark: `sandbox_switches` asks for what shall go wrong, such as
-/// `"webhook_twice,create_slow:500"`. It always travels, and the service refuses by name what it
-/// does not know: a fault that was asked for and silently left out would make a test lie.
+/// The exception is `sandbox_switches`, which selects the failures to simulate, such as
+/// `"webhook_twice,create_slow:500"`. It is always sent, and the service refuses unknown switches by
+/// name: a test must not run without the failure it requested.
 fn metadata(order: &PaymentOrder) -> Result<Map<String, Value>, ProviderFailure> {
     if order.metadata_json.trim().is_empty() {
         return Ok(Map::new());
@@ -68,18 +67,18 @@ fn metadata(order: &PaymentOrder) -> Result<Map<String, Value>, ProviderFailure>
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
             return Err(ProviderFailure::refused_request(
                 "switches_not_a_text",
-                "metadata.sandbox_switches must be a text such as \"webhook_twice,create_slow:500\"",
+                "metadata.sandbox_switches must be text such as \"webhook_twice,create_slow:500\"",
             ));
         }
     };
-    let remarks = given.into_iter().filter_map(|(key, value)| {
-        let value = remark(value).filter(|text| text.len() <= METADATA_VALUE_BYTES_MAX)?;
+    let others = given.into_iter().filter_map(|(key, value)| {
+        let value = as_text(value).filter(|text| text.len() <= METADATA_VALUE_BYTES_MAX)?;
         (key.len() <= METADATA_KEY_BYTES_MAX).then_some((key, Value::String(value)))
     });
-    Ok(switches.into_iter().chain(remarks).take(METADATA_PAIRS_MAX).collect())
+    Ok(switches.into_iter().chain(others).take(METADATA_PAIRS_MAX).collect())
 }
 
-fn remark(value: Value) -> Option<String> {
+fn as_text(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
@@ -99,7 +98,7 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
     }
     let payment = reply.json()?;
     if payment.text_at("/reference") != Some(&order.reference) {
-        return Err(ProviderFailure::unreadable("the created payment bears another reference"));
+        return Err(ProviderFailure::unreadable("the created payment has another reference"));
     }
     let update = standing(&payment)?;
     let next = match update.status {

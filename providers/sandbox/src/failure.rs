@@ -1,13 +1,13 @@
-//! What an answer that is no success means, in the cashier's kinds. It knows the README's table of
-//! refusals, and trusts nobody else to say that a payment does not exist. That an answer may quote a
-//! secret, or be a proxy's page, is the guard's to mend.
+//! Classifies an unsuccessful reply into the SDK's failure kinds, by the README's table of errors.
+//! Only the service itself is trusted to state that a payment does not exist. The SDK's guard masks
+//! secrets and shortens proxy pages, not this file.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{CallTarget, FailureKind, HttpReply, JsonRead, ProviderFailure};
 
-/// Every no of the service's README: code, HTTP status, and what is known after it. A code under
-/// another status is not the service's own word. `idempotency_conflict` says that the key was used
-/// with another body: that other request may have begun a payment, so nothing definite is known.
+/// Every error of the service's README: code, HTTP status and kind. A code under another status is
+/// not from the service. `idempotency_conflict` means that the key was used with another body: that
+/// request may have created a payment, so the outcome is unknown.
 const PUBLISHED: [(&str, u16, FailureKind); 10] = [
     ("invalid_request", 400, FailureKind::RefusedRequest),
     ("unauthorized", 401, FailureKind::RefusedRequest),
@@ -21,17 +21,16 @@ const PUBLISHED: [(&str, u16, FailureKind); 10] = [
     ("internal", 500, FailureKind::Temporary),
 ];
 
-/// Reads a reply that is no success: `{"error":{code,message,payment}}`, or whatever a proxy in
-/// between wrote. The service's own word decides; where it is not the service that speaks, the
-/// status, save that a payment's absence is believed of the service alone: a 404 of another server
-/// at this address says nothing about it.
+/// Reads an unsuccessful reply: `{"error":{code,message,payment}}`, or the page of a proxy. A published
+/// code decides; without one, the HTTP status does, except that a 404 then leaves the outcome unknown:
+/// another server at this address does not know whether the payment exists.
 pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
-    let word = body.text_at("/error/code");
-    let by_status = reply.failure_for(target, word, sentence(reply, &body));
-    let published = PUBLISHED.iter().find(|(code, status, _)| word == Some(code) && reply.status == *status);
+    let error_code = body.text_at("/error/code");
+    let by_status = reply.failure_for(target, error_code, message(reply, &body));
+    let published = PUBLISHED.iter().find(|(code, status, _)| error_code == Some(code) && reply.status == *status);
     match (published.map(|(_, _, kind)| *kind), by_status.kind) {
-        // What it says of a creation was weighed with the status: there the address is wrong.
+        // `failure_for` has already read a 404 of a creation as a wrong address.
         (Some(FailureKind::NotFound), _) => by_status,
         (Some(kind), _) => by_status.with_kind(kind),
         (None, FailureKind::NotFound) => by_status.with_kind(FailureKind::UnreadableAnswer),
@@ -39,13 +38,13 @@ pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure 
     }
 }
 
-fn sentence(reply: &HttpReply, body: &Value) -> String {
-    let mut words = format!("the sandbox answered {}", reply.status);
+fn message(reply: &HttpReply, body: &Value) -> String {
+    let mut text = format!("the sandbox answered {}", reply.status);
     if let Some(message) = body.text_at("/error/message") {
-        words.push_str(&format!(": {message}"));
+        text.push_str(&format!(": {message}"));
     }
     if let Some(payment) = body.text_at("/error/payment") {
-        words.push_str(&format!(" [payment {payment}]"));
+        text.push_str(&format!(" [payment {payment}]"));
     }
-    words
+    text
 }

@@ -1,6 +1,6 @@
 //! The sandbox payment service as a module of the cashier: hosted page, signed webhooks, no money.
-//! It says what to send and reads what came back; it opens no connection and keeps no state.
-//! The service itself is the crate in `service/`; a payment goes wrong there on request, see README.md.
+//! It builds requests and reads replies; it opens no connection and stores no state.
+//! The service itself is the crate in `service/`; it simulates failures on request, see README.md.
 #![forbid(unsafe_code)]
 
 mod amounts;
@@ -8,6 +8,7 @@ mod config;
 mod create;
 mod failure;
 mod payment;
+mod refs;
 mod status;
 mod webhook;
 
@@ -18,16 +19,11 @@ use cashier_provider_sdk::{
 
 pub use config::Sandbox;
 
-/// Kinds of ids that the service gives.
-mod refs {
-    pub(crate) const SANDBOX_PAYMENT: &str = "sandbox_payment";
-}
-
-/// The service keeps 20 000 keys, the oldest giving way: more than a day of trying. A restart of it
-/// forgets them, together with every payment they stood for.
+/// The service stores 20 000 keys and drops the oldest: more than a day of testing. A restart deletes
+/// them, together with their payments.
 const IDEMPOTENCY_WINDOW_SECONDS: u32 = 24 * 60 * 60;
 
-/// The service closes nothing by itself; a day is what card providers give a customer.
+/// The service closes no payment by itself; card providers usually allow a customer one day.
 const EXPIRY_SECONDS: u32 = 24 * 60 * 60;
 
 impl PaymentProvider for Sandbox {
@@ -35,7 +31,7 @@ impl PaymentProvider for Sandbox {
         Descriptor {
             code: "sandbox".into(),
             name: "Sandbox".into(),
-            description: "Pretended payments on the sandbox payment service's page. No money moves.".into(),
+            description: "Simulated payments on the sandbox payment service's page. No money moves.".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             payment_mode: PaymentMode::Redirect,
             methods: vec!["card".into(), "bank".into()],
@@ -57,7 +53,7 @@ impl PaymentProvider for Sandbox {
     }
 
     fn normalize_status(&self, notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
-        webhook::judge(self, notice).into()
+        webhook::verify(self, notice).into()
     }
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {

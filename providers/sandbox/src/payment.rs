@@ -9,10 +9,10 @@ use cashier_provider_sdk::{
 use crate::amounts::from_sandbox;
 use crate::refs;
 
-/// What the payment says under `status`, which is the event's or the payment's own.
+/// The update of a payment with `status`, which is the event's or the payment's own.
 ///
 /// # Errors
-/// `UnreadableAnswer` where the id, the amount, the currency or the mode is missing or unreadable.
+/// `UnreadableAnswer` when the id, the amount, the currency or the mode is missing or unreadable.
 pub(crate) fn payment_update(
     payment: &Value,
     status: NormalizedStatus,
@@ -30,7 +30,7 @@ pub(crate) fn payment_update(
     Ok(update.with_ref(refs::SANDBOX_PAYMENT, id))
 }
 
-/// What one refund says, beside its payment. It is counted once, by its own id, and states its own
+/// The update of one refund, with its payment. It is counted once, by its own id, and states its own
 /// currency.
 ///
 /// # Errors
@@ -49,16 +49,16 @@ pub(crate) fn refund_update(
     })
 }
 
-/// The sum of all refunds; none where nothing went back.
+/// The sum of all refunds; none when it is zero.
 ///
 /// # Errors
-/// `UnreadableAnswer` where the sum or the currency is missing or unreadable.
+/// `UnreadableAnswer` when the sum or the currency is missing or unreadable.
 pub(crate) fn refunded_so_far(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let amount = money(payment, "/refunded_total", currency(payment)?)?;
     Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }))
 }
 
-/// What a dispute says, beside its payment, in whose currency it is.
+/// The update of a dispute, with its payment and in the payment's currency.
 ///
 /// # Errors
 /// As [`payment_update`], for the dispute as well.
@@ -76,28 +76,28 @@ pub(crate) fn dispute_update(
     })
 }
 
-/// Whether the object says that it is test money. The service always says, so silence is no answer.
+/// Whether the object states test money. The service always states it.
 ///
 /// # Errors
-/// `UnreadableAnswer` where `livemode` is missing or no flag.
+/// `UnreadableAnswer` when `livemode` is missing or not a flag.
 pub(crate) fn sandbox(object: &Value) -> Result<bool, ProviderFailure> {
     object
         .at("/livemode")
         .as_bool()
         .map(|live| !live)
-        .ok_or_else(|| ProviderFailure::unreadable("livemode is missing or no flag"))
+        .ok_or_else(|| ProviderFailure::unreadable("livemode is missing or not a flag"))
 }
 
-/// The amount there, in units of its own spelling.
+/// The amount at `pointer`, with the decimals of its text.
 ///
 /// # Errors
-/// `UnreadableAnswer` where it is missing or no decimal text.
+/// `UnreadableAnswer` when it is missing or not decimal text.
 pub(crate) fn money(object: &Value, pointer: &str, currency: &str) -> Result<Amount, ProviderFailure> {
     from_sandbox(object.at(pointer), currency)
         .map_err(|error| ProviderFailure::unreadable(format!("{pointer}: {error}")))
 }
 
-/// As stated; whether it is the ordered one is the host's to compare.
+/// As stated; the host compares it with the ordered one.
 pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
     object.required_text_at("/currency")
 }

@@ -1,5 +1,4 @@
-//! Asks the service what became of a payment, by its id or by our reference, and reads how a payment
-//! stands. Only GETs.
+//! Queries the status of a payment by its id or by our reference, and reads the answer. Only GETs.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
@@ -13,30 +12,30 @@ use crate::payment::{dispute_update, payment_update, refunded_so_far};
 use crate::refs;
 
 pub(crate) fn query_status(sandbox: &Sandbox, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-    let subject = match Subject::of(payment) {
-        Ok(subject) => subject,
+    let target = match SandboxTarget::of(payment) {
+        Ok(target) => target,
         Err(failure) => return Step::Failed(failure),
     };
     match replies {
-        [] => Step::send(subject.request(sandbox)),
-        [reply, ..] => subject.read(reply).and_then(|found| standing(&found)).into(),
+        [] => Step::send(target.request(sandbox)),
+        [reply, ..] => target.read(reply).and_then(|found| standing(&found)).into(),
     }
 }
 
-/// What is asked about. The id first, because it names one payment; the reference where the answer
-/// to the creation was lost.
-enum Subject<'a> {
+/// The payment to query. By id first, because it names one payment; by reference when the answer to
+/// the creation was lost.
+enum SandboxTarget<'a> {
     Id(&'a str),
     Reference(&'a str),
 }
 
-impl<'a> Subject<'a> {
+impl<'a> SandboxTarget<'a> {
     fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
         match payment.path_id_of(refs::SANDBOX_PAYMENT)? {
             Some(id) => Ok(Self::Id(id)),
             None if payment.reference.is_empty() => Err(ProviderFailure::refused_request(
                 "no_id_known",
-                "neither an id nor a reference is known for this payment, so it cannot be asked about",
+                "neither an id nor a reference is known for this payment, so it cannot be queried",
             )),
             None => Ok(Self::Reference(&payment.reference)),
         }
@@ -52,32 +51,32 @@ impl<'a> Subject<'a> {
         HttpRequest::get(sandbox.api.at(&path)).bearer(sandbox.secret_key.expose())
     }
 
-    /// The payment that was asked about.
+    /// The queried payment.
     fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
         if !reply.is_success() {
             return Err(failure(reply, CallTarget::Payment));
         }
         let body = reply.json()?;
         match self {
-            Self::Id(id) => about(body, "/id", id),
-            Self::Reference(reference) => about(only_one(&body)?, "/reference", reference),
+            Self::Id(id) => check_identity(body, "/id", id),
+            Self::Reference(reference) => check_identity(only_one(&body)?, "/reference", reference),
         }
     }
 }
 
-fn about(payment: Value, pointer: &str, asked: &str) -> Result<Value, ProviderFailure> {
-    if payment.text_at(pointer) == Some(asked) {
+fn check_identity(payment: Value, pointer: &str, queried: &str) -> Result<Value, ProviderFailure> {
+    if payment.text_at(pointer) == Some(queried) {
         return Ok(payment);
     }
-    Err(ProviderFailure::unreadable(format!("the answer is about another {pointer}")))
+    Err(ProviderFailure::unreadable(format!("the answer has another {pointer}")))
 }
 
-/// A reference is ours alone and sent under one key, so the service has one payment for it or none.
+/// A reference is unique and sent under one key, so the service has one payment for it or none.
 fn only_one(list: &Value) -> Result<Value, ProviderFailure> {
     let payments = list
         .at("/payments")
         .as_array()
-        .ok_or_else(|| ProviderFailure::unreadable("the answer holds no list of payments"))?;
+        .ok_or_else(|| ProviderFailure::unreadable("the answer has no list of payments"))?;
     match payments.as_slice() {
         [] => Err(ProviderFailure::not_found("the sandbox has no payment with this reference")),
         [payment] => Ok(payment.clone()),
@@ -85,22 +84,22 @@ fn only_one(list: &Value) -> Result<Value, ProviderFailure> {
     }
 }
 
-/// A payment as it stands, with everything that lost notices would have told: what went back stands
-/// beside being paid, and so does a dispute that was lifted.
+/// The current state of a payment with everything that lost notices would have stated: refunds and
+/// a reversed dispute in addition to the status.
 pub(crate) fn standing(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let word = payment.required_text_at("/status")?;
+    let status = payment.required_text_at("/status")?;
     let dispute = payment.at("/dispute");
-    let update = match word {
-        "pending" => payment_update(payment, NormalizedStatus::Pending, word),
+    let update = match status {
+        "pending" => payment_update(payment, NormalizedStatus::Pending, status),
         "confirmed" if dispute.text_at("/status") == Some("reversed") => {
-            dispute_update(payment, dispute, NormalizedStatus::ChargebackReversed, word)
+            dispute_update(payment, dispute, NormalizedStatus::ChargebackReversed, status)
         }
-        "confirmed" => payment_update(payment, NormalizedStatus::Confirmed, word),
-        "failed" => payment_update(payment, NormalizedStatus::Failed, word),
-        "cancelled" => payment_update(payment, NormalizedStatus::Cancelled, word),
-        "refunded" => payment_update(payment, NormalizedStatus::Refunded, word),
-        "chargeback" => dispute_update(payment, dispute, NormalizedStatus::Chargeback, word),
-        _ => payment_update(payment, NormalizedStatus::Unknown, word),
+        "confirmed" => payment_update(payment, NormalizedStatus::Confirmed, status),
+        "failed" => payment_update(payment, NormalizedStatus::Failed, status),
+        "cancelled" => payment_update(payment, NormalizedStatus::Cancelled, status),
+        "refunded" => payment_update(payment, NormalizedStatus::Refunded, status),
+        "chargeback" => dispute_update(payment, dispute, NormalizedStatus::Chargeback, status),
+        _ => payment_update(payment, NormalizedStatus::Unknown, status),
     }?;
     Ok(StatusUpdate { refund: refunded_so_far(payment)?, ..update })
 }

@@ -1,5 +1,5 @@
-//! Judges a notice: signed by the service, and what it says. Each step takes the proof of the one
-//! before. The service wants any 2xx, so the host's own answer will do.
+//! Verifies a notice and reads its event. Each step takes the proof of the one before. The service
+//! accepts any 2xx, so the host's own answer is enough.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::signature::{SignatureProof, TimestampedHeader};
@@ -8,12 +8,12 @@ use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUp
 use crate::config::Sandbox;
 use crate::payment::{dispute_update, payment_update, refund_update, sandbox};
 
-/// The service signs with the one secret it has.
+/// The service signs with its only secret.
 const HEADER: TimestampedHeader = TimestampedHeader { name: "Sandbox-Signature", signatures_max: 1 };
 
 /// # Errors
-/// `UnreadableAnswer` where the notice is the service's and cannot be read: the host keeps it.
-pub(crate) fn judge(configured: &Sandbox, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
+/// `UnreadableAnswer` when the signature is valid and the notice cannot be read: the host stores it.
+pub(crate) fn verify(configured: &Sandbox, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
     let proof = match HEADER.verify(&configured.webhook_keys, notice) {
         Ok(proof) => proof,
         Err(unverified) => return Ok(unverified.into()),
@@ -21,7 +21,7 @@ pub(crate) fn judge(configured: &Sandbox, notice: &WebhookNotice) -> Result<Webh
     let event = read_event(notice, &proof)?;
     Ok(match update(&event)? {
         None => WebhookVerdict::no_updates(),
-        // The mode is passed on, not judged: what test money may do is the host's to say.
+        // The mode is passed on: the host decides what test money may do.
         Some(update) => WebhookVerdict::updates(vec![StatusUpdate {
             event_id: Some(event.body.required_text_at("/id")?.to_owned()),
             sandbox: Some(sandbox(&event.body)?),
@@ -31,20 +31,20 @@ pub(crate) fn judge(configured: &Sandbox, notice: &WebhookNotice) -> Result<Webh
 }
 
 /// A signed event.
-struct Event {
+struct SandboxEvent {
     kind: String,
     body: Value,
 }
 
-fn read_event(notice: &WebhookNotice, proof: &SignatureProof) -> Result<Event, ProviderFailure> {
+fn read_event(notice: &WebhookNotice, proof: &SignatureProof) -> Result<SandboxEvent, ProviderFailure> {
     let body = notice.json(proof)?;
     let kind = body.required_text_at("/type")?.to_owned();
-    Ok(Event { kind, body })
+    Ok(SandboxEvent { kind, body })
 }
 
-/// The README's table of types. A refund in part is `Refunded` as one in full: how far it reaches
-/// is said by its amount, and the service itself keeps calling the payment confirmed.
-fn update(event: &Event) -> Result<Option<StatusUpdate>, ProviderFailure> {
+/// The README's table of types. A partial refund is `Refunded` too: its amount distinguishes it, and
+/// the service itself leaves the payment confirmed.
+fn update(event: &SandboxEvent) -> Result<Option<StatusUpdate>, ProviderFailure> {
     let (kind, payment) = (event.kind.as_str(), event.body.at("/data"));
     match kind {
         "payment.pending" => payment_update(payment, NormalizedStatus::Pending, kind),

@@ -1,100 +1,99 @@
-//! The bodies in `tests/cases/captured_*.json` are what the service really sends: each is made anew
-//! here by the running service and compared. What the module makes of them is held by
-//! `tests/conformance.rs`. With `UPDATE_CASES=1` the bodies are written into the files.
+//! Compares the bodies in `tests/cases/captured_*.json` with what the running service sends. What the
+//! module reads from them is tested by `tests/conformance.rs`. With `UPDATE_CASES=1` the bodies are
+//! written to the files.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on must stop"
+    reason = "a test that cannot continue must stop"
 )]
 
+mod fixture;
 mod harness;
-mod world;
 
 use std::path::PathBuf;
 
 use cashier_provider_sdk::{HttpReply, HttpRequest, PaymentRef, ProviderRef, WebhookNotice};
+use fixture::ModuleFixture;
 use harness::SECRET_KEY;
 use serde_json::{Value, json};
-use world::World;
 
-/// Ids and addresses in the captured bodies must not hang on the port that was free.
+/// The captured bodies must not depend on the port of the service.
 const PUBLIC_URL: &str = "http://127.0.0.1:8900";
 
-/// The name of a case, the switches asked for, and what is done after the payment was created:
-/// `press:<button>`, `happen:<event>[:<amount>]`. The last webhook is the case.
+/// The name of a case, its switches, and the actions after the payment was created: `press:<button>`,
+/// `apply:<event>[:<amount>]`. The last webhook is the case.
 const NOTICES: [(&str, &str, &[&str]); 21] = [
-    ("still waiting", "", &["happen:pending"]),
-    ("paid on the page", "", &["press:pay"]),
+    ("pending", "", &["apply:pending"]),
+    ("confirmed on the page", "", &["press:pay"]),
     ("declined by the payer", "", &["press:decline"]),
     ("declined by the bank", "pay_decline", &["press:pay"]),
     ("cancelled on the page", "", &["press:cancel"]),
-    ("paid at the second attempt", "", &["press:decline", "press:pay"]),
-    ("confirmed late, after it was cancelled", "", &["press:cancel", "happen:confirmed"]),
-    ("refunded in part: the payment stays confirmed", "", &["press:pay", "happen:refunded:10.00"]),
-    ("refunded in another spelling", "", &["press:pay", "happen:refunded:10.5"]),
-    ("refunded in a second part", "", &["press:pay", "happen:refunded:10.00", "happen:refunded:15.00"]),
-    ("refunded in full", "", &["press:pay", "happen:refunded"]),
-    ("charged back", "", &["press:pay", "happen:chargeback"]),
-    ("charged back in part", "", &["press:pay", "happen:chargeback:100.00"]),
-    ("chargeback reversed", "", &["press:pay", "happen:chargeback", "happen:chargeback_reversed"]),
-    ("late news of a decline", "", &["press:pay", "happen:failed"]),
-    ("another amount, truly signed", "webhook_amount:251.00", &["press:pay"]),
-    ("another currency, truly signed", "webhook_currency:JPY", &["press:pay"]),
-    ("another currency, and the refund in its own", "webhook_currency:JPY", &["press:pay", "happen:refunded:10.00"]),
-    ("another reference, truly signed", "webhook_reference:R-2", &["press:pay"]),
-    ("live money, truly signed", "webhook_livemode", &["press:pay"]),
-    ("half of a body, truly signed", "webhook_garbage", &["press:pay"]),
+    ("confirmed at the second attempt", "", &["press:decline", "press:pay"]),
+    ("confirmed late after a cancellation", "", &["press:cancel", "apply:confirmed"]),
+    ("refunded partially: the payment stays confirmed", "", &["press:pay", "apply:refunded:10.00"]),
+    ("refunded partially with another number of decimals", "", &["press:pay", "apply:refunded:10.5"]),
+    ("refunded partially a second time", "", &["press:pay", "apply:refunded:10.00", "apply:refunded:15.00"]),
+    ("refunded in full", "", &["press:pay", "apply:refunded"]),
+    ("charged back", "", &["press:pay", "apply:chargeback"]),
+    ("charged back partially", "", &["press:pay", "apply:chargeback:100.00"]),
+    ("chargeback reversed", "", &["press:pay", "apply:chargeback", "apply:chargeback_reversed"]),
+    ("declined late after the confirmation", "", &["press:pay", "apply:failed"]),
+    ("another amount, validly signed", "webhook_amount:251.00", &["press:pay"]),
+    ("another currency, validly signed", "webhook_currency:JPY", &["press:pay"]),
+    (
+        "another currency, and a refund in the payment's currency",
+        "webhook_currency:JPY",
+        &["press:pay", "apply:refunded:10.00"],
+    ),
+    ("another reference, validly signed", "webhook_reference:R-2", &["press:pay"]),
+    ("live money, validly signed", "webhook_livemode", &["press:pay"]),
+    ("half of a body, validly signed", "webhook_garbage", &["press:pay"]),
 ];
 
-/// As above; the answer to a question about the payment is the case. The last word says how it is
-/// asked: by `id` or by `reference`.
+/// As above; the answer to a query of the payment is the case. The last column selects the query: by
+/// `id` or by `reference`.
 const QUERIES: [(&str, &str, &[&str], &str); 14] = [
-    ("asked while waiting", "", &[], "id"),
-    ("asked by reference", "", &[], "reference"),
-    ("asked when paid", "", &["press:pay"], "id"),
-    ("asked when declined", "", &["press:decline"], "id"),
-    ("asked when cancelled", "", &["press:cancel"], "id"),
-    ("asked when refunded in full", "", &["press:pay", "happen:refunded"], "id"),
-    ("asked when refunded in part", "", &["press:pay", "happen:refunded:10.00"], "id"),
-    ("asked when charged back", "", &["press:pay", "happen:chargeback"], "id"),
+    ("query while pending", "", &[], "id"),
+    ("query by reference", "", &[], "reference"),
+    ("query when confirmed", "", &["press:pay"], "id"),
+    ("query when declined", "", &["press:decline"], "id"),
+    ("query when cancelled", "", &["press:cancel"], "id"),
+    ("query when refunded in full", "", &["press:pay", "apply:refunded"], "id"),
+    ("query when refunded partially", "", &["press:pay", "apply:refunded:10.00"], "id"),
+    ("query when charged back", "", &["press:pay", "apply:chargeback"], "id"),
     (
-        "asked when charged back after a refund in part",
+        "query when charged back after a partial refund",
         "",
-        &["press:pay", "happen:refunded:10.00", "happen:chargeback"],
+        &["press:pay", "apply:refunded:10.00", "apply:chargeback"],
         "id",
     ),
+    ("query when a chargeback was reversed", "", &["press:pay", "apply:chargeback", "apply:chargeback_reversed"], "id"),
     (
-        "asked when a chargeback was reversed",
+        "query when a chargeback was reversed after a partial refund",
         "",
-        &["press:pay", "happen:chargeback", "happen:chargeback_reversed"],
+        &["press:pay", "apply:refunded:10.00", "apply:chargeback", "apply:chargeback_reversed"],
         "id",
     ),
-    (
-        "asked when a chargeback was reversed after a refund in part",
-        "",
-        &["press:pay", "happen:refunded:10.00", "happen:chargeback", "happen:chargeback_reversed"],
-        "id",
-    ),
-    ("asked when the service is unwell", "query_500", &[], "id"),
-    ("asked about an id the service does not know", "", &[], "unknown id"),
-    ("asked about a reference the service does not know", "", &[], "unknown reference"),
+    ("query answered 500", "query_500", &[], "id"),
+    ("query of an unknown id", "", &[], "unknown id"),
+    ("query of an unknown reference", "", &[], "unknown reference"),
 ];
 
 /// The name of a case and the switches; the answer to the creation is the case.
 const CREATIONS: [(&str, &str); 7] = [
     ("created", ""),
-    ("created, and confirmed before the answer", "webhook_before_answer:confirmed"),
-    ("created, and declined before the answer", "webhook_before_answer:failed"),
-    ("created with a switch the service does not know", "webhook_thrice"),
-    ("created when declined at once", "create_decline"),
-    ("created when the service is unwell", "create_500"),
-    ("created when the service is busy", "create_busy"),
+    ("created and confirmed before the answer", "webhook_before_answer:confirmed"),
+    ("created and declined before the answer", "webhook_before_answer:failed"),
+    ("creation with an unknown switch", "webhook_thrice"),
+    ("creation declined", "create_decline"),
+    ("creation answered 500", "create_500"),
+    ("creation answered 429", "create_busy"),
 ];
 
 #[tokio::test]
-async fn the_notices_are_the_services() {
+async fn captured_notices_equal_those_of_the_service() {
     let mut cases = Vec::new();
     for (name, switches, acts) in NOTICES {
         let notice = after(switches, acts).await.1.unwrap();
@@ -106,20 +105,20 @@ async fn the_notices_are_the_services() {
 }
 
 #[tokio::test]
-async fn the_answers_to_questions_are_the_services() {
+async fn captured_query_answers_equal_those_of_the_service() {
     let mut cases = Vec::new();
     for (name, switches, acts, how) in QUERIES {
-        let (world, _, id) = after(switches, acts).await;
-        let mut payment = PaymentRef { reference: world.order("").reference, ..PaymentRef::default() };
+        let (fixture, _, id) = after(switches, acts).await;
+        let mut payment = PaymentRef { reference: fixture.order("").reference, ..PaymentRef::default() };
         match how {
             "id" => payment.refs.push(ProviderRef::new("sandbox_payment", &id)),
             "unknown id" => payment.refs.push(ProviderRef::new("sandbox_payment", "sp_0")),
-            "unknown reference" => payment.reference = "NOBODY".into(),
+            "unknown reference" => payment.reference = "UNKNOWN".into(),
             _ => {}
         }
-        let replies = world.query(&payment).await.replies;
+        let replies = fixture.query(&payment).await.replies;
         if payment.refs.is_empty() {
-            // The kit's own payment carries an id of our kind; one of another kind stands for none.
+            // The kit's own payment has an id of our kind; an id of another kind means none.
             payment.refs.push(ProviderRef::new("none", "-"));
         }
         let refs: serde_json::Map<String, Value> =
@@ -130,60 +129,60 @@ async fn the_answers_to_questions_are_the_services() {
 }
 
 #[tokio::test]
-async fn the_answers_to_creations_are_the_services() {
+async fn captured_creation_answers_equal_those_of_the_service() {
     let mut cases = Vec::new();
     for (name, switches) in CREATIONS {
-        let world = World::open(Some(PUBLIC_URL)).await;
-        let replies = world.create(&world.order(switches)).await.replies;
+        let fixture = ModuleFixture::open(Some(PUBLIC_URL)).await;
+        let replies = fixture.create(&fixture.order(switches)).await.replies;
         cases.push(json!({"name": name, "entry": "create", "replies": shown(&replies)}));
     }
-    let world = World::open(Some(PUBLIC_URL)).await;
-    let order = world.order("");
-    world.create(&order).await;
+    let fixture = ModuleFixture::open(Some(PUBLIC_URL)).await;
+    let order = fixture.order("");
+    fixture.create(&order).await;
     let other = cashier_provider_sdk::PaymentOrder { description: "another".into(), ..order };
-    let replies = world.create(&other).await.replies;
+    let replies = fixture.create(&other).await.replies;
     cases
-        .push(json!({"name": "created under a key of another payment", "entry": "create", "replies": shown(&replies)}));
-    let stranger = HttpRequest::post(format!("{}/v1/payments", world.page_of("").replace("/pay/", "")));
-    let reply = world.send(&stranger.bearer(&SECRET_KEY.replace("sk", "pk"))).await.unwrap();
-    cases.push(json!({"name": "created with another key", "entry": "create", "replies": shown(&[reply])}));
+        .push(json!({"name": "creation with the idempotency key of another payment", "entry": "create", "replies": shown(&replies)}));
+    let unauthorized = HttpRequest::post(format!("{}/v1/payments", fixture.page_of("").replace("/pay/", "")));
+    let reply = fixture.send(&unauthorized.bearer(&SECRET_KEY.replace("sk", "pk"))).await.unwrap();
+    cases.push(json!({"name": "creation with a wrong API key", "entry": "create", "replies": shown(&[reply])}));
     compare("captured_creations.json", cases);
 }
 
-/// A payment after all that, its last webhook, and its id.
-async fn after(switches: &str, acts: &[&str]) -> (World, Option<WebhookNotice>, String) {
-    let mut world = World::open(Some(PUBLIC_URL)).await;
-    let created = world.create(&world.order(switches)).await.done();
+/// The service after these actions on a new payment, the last webhook, and the payment's id.
+async fn after(switches: &str, acts: &[&str]) -> (ModuleFixture, Option<WebhookNotice>, String) {
+    let mut fixture = ModuleFixture::open(Some(PUBLIC_URL)).await;
+    let created = fixture.create(&fixture.order(switches)).await.done();
     let id = created.refs[0].value.clone();
     let mut last = None;
     for act in acts {
         match act.split(':').collect::<Vec<_>>().as_slice() {
-            ["press", button] => world.press(&world.page_of(&id), button).await,
-            ["happen", kind] => world.happen(&id, json!({ "type": kind })).await,
-            ["happen", kind, amount] => world.happen(&id, json!({"type": kind, "amount": amount})).await,
+            ["press", button] => fixture.press(&fixture.page_of(&id), button).await,
+            ["apply", kind] => fixture.apply_event(&id, json!({ "type": kind })).await,
+            ["apply", kind, amount] => fixture.apply_event(&id, json!({"type": kind, "amount": amount})).await,
             other => panic!("{other:?}"),
         }
-        last = Some(world.notice().await);
+        last = Some(fixture.notice().await);
     }
-    (world, last, id)
+    (fixture, last, id)
 }
 
-/// Replies as cases write them; of the headers only the one that has a meaning for the module.
+/// Replies as cases write them; of the headers only the one that the module reads.
 fn shown(replies: &[HttpReply]) -> Vec<Value> {
     replies
         .iter()
         .map(|reply| {
             let mut shown = json!({"status": reply.status, "body": reply.json().unwrap()});
-            if let Some(patience) = reply.header("retry-after") {
-                shown["headers"] = json!({ "retry-after": patience });
+            if let Some(seconds) = reply.header("retry-after") {
+                shown["headers"] = json!({ "retry-after": seconds });
             }
             shown
         })
         .collect()
 }
 
-/// The file's cases without what they expect; with `UPDATE_CASES=1` they are replaced, and what was
-/// expected of a case is kept.
+/// Compares the file's cases without their `expect`; with `UPDATE_CASES=1` they are replaced, and each
+/// case keeps its `expect`.
 fn compare(file: &str, made: Vec<Value>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
     let written = std::fs::read_to_string(&path).unwrap_or_else(|_| "[]".into());
@@ -205,7 +204,7 @@ fn compare(file: &str, made: Vec<Value>) {
         return;
     }
     for (made, written) in made.iter().zip(&written) {
-        assert_eq!(made, written, "{file} is not what the service sends");
+        assert_eq!(made, written, "{file} differs from what the service sends");
     }
     assert_eq!(made.len(), written.len(), "{file}");
 }

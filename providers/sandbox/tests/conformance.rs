@@ -1,4 +1,4 @@
-//! The questions every provider must answer well, and this provider's own cases.
+//! The conformance tests of every provider, and this provider's own cases.
 
 mod harness;
 

@@ -1,11 +1,10 @@
-//! Beginning a payment and asking about one: the very requests that are sent, and what of the
-//! client's metadata travels.
+//! Creating and querying a payment: the requests as they are sent, and which metadata they carry.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on must stop"
+    reason = "a test that cannot continue must stop"
 )]
 
 mod harness;
@@ -49,7 +48,7 @@ fn check(request: &HttpRequest, expected: &Expect) {
 }
 
 #[test]
-fn a_payment_is_asked_for() {
+fn a_creation_sends_the_order() {
     let order = PaymentOrder {
         metadata_json: r#"{"campaign":"autumn","sandbox_switches":"webhook_twice,create_slow:500"}"#.into(),
         ..sample_order()
@@ -80,7 +79,7 @@ fn a_payment_is_asked_for() {
 }
 
 #[test]
-fn a_payment_is_asked_about_by_its_id() {
+fn a_payment_is_queried_by_its_id() {
     let payment = PaymentRef { refs: vec![ProviderRef::new("sandbox_payment", "sp_9f86")], ..PaymentRef::default() };
     check(
         &sent(sandbox().query_status(&payment, &[])),
@@ -92,7 +91,7 @@ fn a_payment_is_asked_about_by_its_id() {
 }
 
 #[test]
-fn a_payment_without_an_id_is_asked_about_by_our_reference() {
+fn a_payment_without_an_id_is_queried_by_our_reference() {
     let payment = PaymentRef {
         reference: "K7 &=#/?M9".into(),
         refs: vec![ProviderRef::new("another_kind", "x")],
@@ -108,7 +107,7 @@ fn a_payment_without_an_id_is_asked_about_by_our_reference() {
 }
 
 #[test]
-fn what_cannot_be_asked_about_is_not() {
+fn a_query_with_an_unsafe_or_missing_id_is_refused() {
     let with_id = |id: &str| PaymentRef {
         reference: "K7".into(),
         refs: vec![ProviderRef::new("sandbox_payment", id)],
@@ -123,9 +122,9 @@ fn what_cannot_be_asked_about_is_not() {
 }
 
 #[test]
-fn of_the_metadata_travels_what_the_service_takes() {
+fn metadata_is_sent_as_far_as_the_service_accepts_it() {
     let long = "x".repeat(501);
-    // the client's metadata, and what is sent of it
+    // the client's metadata, and the part that is sent
     let table = [
         ("", Some(json!({}))),
         ("{}", Some(json!({}))),
@@ -134,7 +133,7 @@ fn of_the_metadata_travels_what_the_service_takes() {
         (r#"{"null":null,"list":[1],"nested":{"sandbox_switches":"webhook_twice"}}"#, Some(json!({}))),
         (&format!(r#"{{"long":"{long}","short":"s","{}":"key"}}"#, "k".repeat(65)), Some(json!({"short": "s"}))),
         (r#"{"sandbox_switches":"webhook_twice"}"#, Some(json!({"sandbox_switches": "webhook_twice"}))),
-        // The service says by name what it does not take, and a test of faults is not misled.
+        // The service refuses these by name, so a test of failures does not run without them.
         (r#"{"sandbox_switches":""}"#, Some(json!({"sandbox_switches": ""}))),
         (&format!(r#"{{"sandbox_switches":"{long}"}}"#), Some(json!({"sandbox_switches": long}))),
         (r#"{"sandbox_switches":["webhook_twice"]}"#, None),
@@ -156,7 +155,7 @@ fn of_the_metadata_travels_what_the_service_takes() {
 }
 
 #[test]
-fn the_switches_are_never_crowded_out() {
+fn switches_are_sent_even_above_the_limit_of_pairs() {
     let mut given: serde_json::Map<String, Value> = (0..80).map(|at| (format!("a{at:02}"), Value::from("x"))).collect();
     given.insert("sandbox_switches".into(), "pay_decline".into());
     let order = PaymentOrder { metadata_json: Value::Object(given).to_string(), ..sample_order() };
@@ -167,7 +166,7 @@ fn the_switches_are_never_crowded_out() {
 }
 
 #[test]
-fn the_description_is_cut_to_what_the_service_takes() {
+fn the_description_is_cut_to_the_services_limit() {
     let order = PaymentOrder { description: format!("a\nb{}", "\u{fc}".repeat(300)), ..sample_order() };
     let request = sent(sandbox().create_payment(&order, &[]));
     let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -175,10 +174,10 @@ fn the_description_is_cut_to_what_the_service_takes() {
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_not_sent() {
+fn an_invalid_order_is_refused_before_sending() {
     let table = [
-        ("nothing to pay", PaymentOrder { amount: Amount::new(0, 2, "USD"), ..sample_order() }),
-        ("less than nothing", PaymentOrder { amount: Amount::new(-1, 2, "USD"), ..sample_order() }),
+        ("a zero amount", PaymentOrder { amount: Amount::new(0, 2, "USD"), ..sample_order() }),
+        ("a negative amount", PaymentOrder { amount: Amount::new(-1, 2, "USD"), ..sample_order() }),
         ("no currency", PaymentOrder { amount: Amount::new(1, 2, ""), ..sample_order() }),
         ("no key", PaymentOrder { idempotency_key: String::new(), ..sample_order() }),
         ("a key of 256 bytes", PaymentOrder { idempotency_key: "k".repeat(256), ..sample_order() }),
@@ -191,7 +190,7 @@ fn what_cannot_be_asked_for_is_not_sent() {
     }
 }
 
-/// The harness's own answer with one thing changed.
+/// The harness's own answer with one field changed.
 fn answer(pointer: &str, value: Value) -> HttpReply {
     let mut body = harness().create_replies[0].json().unwrap();
     *body.pointer_mut(pointer).unwrap() = value;
@@ -199,7 +198,7 @@ fn answer(pointer: &str, value: Value) -> HttpReply {
 }
 
 #[test]
-fn an_answer_that_cannot_be_used_leaves_the_outcome_unknown() {
+fn an_unusable_answer_leaves_the_outcome_unknown() {
     let table = [
         ("no id", answer("/id", Value::Null)),
         ("no page", answer("/payment_url", Value::Null)),
@@ -218,20 +217,20 @@ fn an_answer_that_cannot_be_used_leaves_the_outcome_unknown() {
 }
 
 #[test]
-fn an_answer_that_tells_an_outcome_states_the_fact_and_shows_no_page() {
-    // the service's word, the cashier's
+fn an_answer_with_an_outcome_states_the_fact_without_a_redirect() {
+    // the service's status, the cashier's
     let table =
         [("confirmed", "confirmed"), ("failed", "failed"), ("cancelled", "cancelled"), ("refunded", "refunded")];
-    for (word, status) in table {
-        let step = sandbox().create_payment(&sample_order(), &[answer("/status", word.into())]);
-        let Step::Done(created) = step else { panic!("{word}: {step:?}") };
-        assert_eq!((created.status.as_str(), &created.next), (status, &NextAction::None), "{word}");
-        assert_eq!(created.update.map(|update| update.status), Some(created.status), "{word}");
+    for (stated, status) in table {
+        let step = sandbox().create_payment(&sample_order(), &[answer("/status", stated.into())]);
+        let Step::Done(created) = step else { panic!("{stated}: {step:?}") };
+        assert_eq!((created.status.as_str(), &created.next), (status, &NextAction::None), "{stated}");
+        assert_eq!(created.update.map(|update| update.status), Some(created.status), "{stated}");
     }
 }
 
 #[test]
-fn a_plain_page_is_shown_only_where_all_of_it_is_on_this_machine() {
+fn a_plain_http_page_is_accepted_only_on_loopback() {
     let behind_tls =
         Sandbox::configure(&row(r#"{"api_base":"https://sandbox.example"}"#)).unwrap_or_else(|e| panic!("{e}"));
     let failure = failed(behind_tls.create_payment(&sample_order(), &harness().create_replies));

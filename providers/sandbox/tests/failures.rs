@@ -1,11 +1,11 @@
-//! What the service's refusals mean, that the table knows each of them, and that no failure repeats
-//! a secret.
+//! The failure kind of each error of the service, and of replies of other servers; no failure repeats a
+//! secret.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on must stop"
+    reason = "a test that cannot continue must stop"
 )]
 
 mod harness;
@@ -40,10 +40,10 @@ fn failed<T: std::fmt::Debug>(step: Step<T>) -> ProviderFailure {
 }
 
 fn error(code: &str) -> String {
-    json!({"error": {"code": code, "message": "words"}}).to_string()
+    json!({"error": {"code": code, "message": "text"}}).to_string()
 }
 
-/// Kinds at creation and at status of every word the service publishes, by its own list.
+/// Kinds at creation and at status of every error code that the service publishes.
 fn expected(code: ApiErrorCode) -> (FailureKind, FailureKind) {
     match code {
         ApiErrorCode::InvalidRequest
@@ -52,36 +52,36 @@ fn expected(code: ApiErrorCode) -> (FailureKind, FailureKind) {
         | ApiErrorCode::NotAllowed
         | ApiErrorCode::TooLarge => (RefusedRequest, RefusedRequest),
         ApiErrorCode::Declined => (Declined, Declined),
-        // A creation cannot be "not found": there the address is wrong.
+        // A creation cannot be "not found": the address is wrong.
         ApiErrorCode::NotFound => (RefusedRequest, NotFound),
-        // The key was used with another body: that other request may have begun a payment.
+        // The key was used with another body: that request may have created a payment.
         ApiErrorCode::IdempotencyConflict => (UnreadableAnswer, UnreadableAnswer),
         ApiErrorCode::Busy | ApiErrorCode::Internal => (Temporary, Temporary),
     }
 }
 
 #[test]
-fn every_word_the_service_publishes_has_its_kind() {
+fn every_published_error_code_has_its_kind() {
     for code in ApiErrorCode::ALL {
         let reply = || HttpReply::new(code.status(), error(code.as_str()));
-        let (created, asked) = (of_creation(reply()), of_status(reply()));
-        assert_eq!((created.kind, asked.kind), expected(code), "{code:?}");
+        let (created, queried) = (of_creation(reply()), of_status(reply()));
+        assert_eq!((created.kind, queried.kind), expected(code), "{code:?}");
         assert_eq!(created.code, code.as_str());
         assert_eq!(created.retryable, created.kind == Temporary, "{code:?}");
     }
 }
 
 #[test]
-fn what_others_answer_has_the_kind_of_its_status() {
+fn a_reply_of_another_server_has_the_kind_of_its_http_status() {
     let page = "<html>bad gateway</html>";
     // status, body, kind at creation, kind at status, code
     let table = [
         (302, "", UnreadableAnswer, UnreadableAnswer, "http_302"),
         (400, page, RefusedRequest, RefusedRequest, "http_400"),
-        // Another server at this address cannot say that the payment does not exist.
+        // Another server at this address does not know whether the payment exists.
         (404, page, RefusedRequest, UnreadableAnswer, "http_404"),
         (404, &error("no_such_route"), RefusedRequest, UnreadableAnswer, "no_such_route"),
-        // A word under another status is not the service's.
+        // A published code under another status is not from the service.
         (500, &error("declined"), Temporary, Temporary, "declined"),
         (503, &error("not_found"), Temporary, Temporary, "not_found"),
         (502, page, Temporary, Temporary, "http_502"),
@@ -91,20 +91,20 @@ fn what_others_answer_has_the_kind_of_its_status() {
     ];
     for (status, body, at_creation, at_status, code) in table {
         let created = of_creation(HttpReply::new(status, body));
-        let asked = of_status(HttpReply::new(status, body));
-        assert_eq!((created.kind, asked.kind), (at_creation, at_status), "{status} {body}");
+        let queried = of_status(HttpReply::new(status, body));
+        assert_eq!((created.kind, queried.kind), (at_creation, at_status), "{status} {body}");
         assert_eq!(created.code, code, "{status} {body}");
     }
 }
 
 #[test]
-fn a_list_that_does_not_name_one_payment_of_ours_is_no_answer() {
+fn a_list_without_exactly_one_payment_of_the_reference_is_refused() {
     let payment = |reference: &str| json!({"id": "sp_1", "status": "pending", "reference": reference});
     let ours = "K7Q2M9X4T1B8";
     let table = [
         ("none", json!({"payments": [], "count": 0}), NotFound),
         ("two", json!({"payments": [payment(ours), payment(ours)], "count": 2}), UnreadableAnswer),
-        ("another's", json!({"payments": [payment("R-2")], "count": 1}), UnreadableAnswer),
+        ("another reference", json!({"payments": [payment("R-2")], "count": 1}), UnreadableAnswer),
         ("no list", json!({"payments": {}}), UnreadableAnswer),
     ];
     for (label, body, kind) in table {
@@ -113,7 +113,7 @@ fn a_list_that_does_not_name_one_payment_of_ours_is_no_answer() {
 }
 
 #[test]
-fn the_words_are_for_the_operator() {
+fn the_message_contains_the_services_details() {
     let body = json!({"error": {"code": "declined", "message": "the payment was declined", "payment": "sp_9f86"}});
     assert_eq!(
         of_creation(HttpReply::new(402, body.to_string())).to_string(),

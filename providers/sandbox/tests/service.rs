@@ -1,25 +1,25 @@
-//! The module and the running service together: create, pay on the page, hear the webhook; and what
-//! becomes of it where the service is asked, by the client's own metadata, to fail.
+//! The module and the running service together: create, pay on the page, receive the webhook, with and
+//! without the failures that the client's metadata selects.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on must stop"
+    reason = "a test that cannot continue must stop"
 )]
 
+mod fixture;
 mod harness;
-mod world;
 
 use cashier_provider_sdk::{
     Amount, FailureKind, NextAction, NormalizedStatus, PaymentCreated, PaymentRef, StatusUpdate, Step, WebhookNotice,
     WebhookVerdict,
 };
+use fixture::ModuleFixture;
 use serde_json::json;
-use world::World;
 
-fn payment_of(world: &World, created: &PaymentCreated) -> PaymentRef {
-    PaymentRef { reference: world.order("").reference, refs: created.refs.clone(), ..PaymentRef::default() }
+fn payment_of(fixture: &ModuleFixture, created: &PaymentCreated) -> PaymentRef {
+    PaymentRef { reference: fixture.order("").reference, refs: created.refs.clone(), ..PaymentRef::default() }
 }
 
 fn page_of(created: &PaymentCreated) -> String {
@@ -39,44 +39,44 @@ fn only_update(step: Step<WebhookVerdict>) -> StatusUpdate {
 }
 
 #[tokio::test]
-async fn a_payment_is_created_paid_heard_and_asked_about() {
-    let mut world = World::open(None).await;
-    let created = world.create(&world.order("")).await.done();
+async fn a_payment_is_created_paid_received_and_queried() {
+    let mut fixture = ModuleFixture::open(None).await;
+    let created = fixture.create(&fixture.order("")).await.done();
     assert_eq!(created.status, NormalizedStatus::Pending);
-    let payment = payment_of(&world, &created);
-    assert_eq!(world.query(&payment).await.done().status, NormalizedStatus::Pending);
+    let payment = payment_of(&fixture, &created);
+    assert_eq!(fixture.query(&payment).await.done().status, NormalizedStatus::Pending);
 
-    world.press(&page_of(&created), "pay").await;
-    let notice = world.notice().await;
-    let heard = only_update(world.judge(&notice));
-    assert_eq!(heard.status, NormalizedStatus::Confirmed);
-    assert_eq!(heard.reference.as_deref(), Some("K7Q2M9X4T1B8"));
-    assert_eq!(heard.refs, created.refs);
-    assert_eq!(heard.payment_id.as_deref(), created.refs.first().map(|id| id.value.as_str()));
-    assert_eq!(heard.amount, Some(Amount::new(25_000, 2, "USD")));
-    assert_eq!(heard.sandbox, Some(true));
+    fixture.press(&page_of(&created), "pay").await;
+    let notice = fixture.notice().await;
+    let update = only_update(fixture.verify(&notice));
+    assert_eq!(update.status, NormalizedStatus::Confirmed);
+    assert_eq!(update.reference.as_deref(), Some("K7Q2M9X4T1B8"));
+    assert_eq!(update.refs, created.refs);
+    assert_eq!(update.payment_id.as_deref(), created.refs.first().map(|id| id.value.as_str()));
+    assert_eq!(update.amount, Some(Amount::new(25_000, 2, "USD")));
+    assert_eq!(update.sandbox, Some(true));
 
-    let asked = world.query(&payment).await.done();
-    assert_eq!(asked.status, NormalizedStatus::Confirmed);
-    assert_eq!((&asked.payment_id, &asked.amount), (&heard.payment_id, &heard.amount));
+    let queried = fixture.query(&payment).await.done();
+    assert_eq!(queried.status, NormalizedStatus::Confirmed);
+    assert_eq!((&queried.payment_id, &queried.amount), (&update.payment_id, &update.amount));
     let by_reference = PaymentRef { refs: Vec::new(), ..payment };
-    assert_eq!(world.query(&by_reference).await.done(), asked);
-    world.close().await;
+    assert_eq!(fixture.query(&by_reference).await.done(), queried);
+    fixture.close().await;
 }
 
 #[tokio::test]
-async fn two_refunds_are_two_facts_and_a_repetition_is_none() {
-    let mut world = World::open(None).await;
-    let created = world.create(&world.order("webhook_twice")).await.done();
-    world.press(&page_of(&created), "pay").await;
+async fn two_refunds_have_two_ids_and_a_duplicate_webhook_repeats_one() {
+    let mut fixture = ModuleFixture::open(None).await;
+    let created = fixture.create(&fixture.order("webhook_twice")).await.done();
+    fixture.press(&page_of(&created), "pay").await;
     let id = created.refs[0].value.clone();
     for amount in ["10.00", "15.00"] {
-        world.happen(&id, json!({"type": "refunded", "amount": amount})).await;
+        fixture.apply_event(&id, json!({"type": "refunded", "amount": amount})).await;
     }
     let mut updates = Vec::new();
     for _ in 0..6 {
-        let notice = world.notice().await;
-        updates.push(only_update(world.judge(&notice)));
+        let notice = fixture.notice().await;
+        updates.push(only_update(fixture.verify(&notice)));
     }
     let mut refunds: Vec<(Option<String>, String)> = updates
         .iter()
@@ -92,14 +92,14 @@ async fn two_refunds_are_two_facts_and_a_repetition_is_none() {
     let mut events: Vec<_> = updates.iter().map(|update| update.event_id.clone()).collect();
     events.sort();
     events.dedup();
-    assert_eq!(events.len(), 3, "twice each, under one id");
-    world.close().await;
+    assert_eq!(events.len(), 3, "each event twice under one id");
+    fixture.close().await;
 }
 
-/// The same key again brings the same payment: a lost answer may be asked for once more.
+/// A retry under the same key returns the same payment, so a lost answer can be requested again.
 #[tokio::test]
-async fn a_creation_whose_answer_was_lost_is_found_or_repeated() {
-    // the switch, how the first attempt ends, whether the payment was recorded
+async fn a_creation_with_a_lost_answer_is_found_or_repeated() {
+    // the switch, the failure of the first attempt, whether the payment was recorded
     let table = [
         ("create_drop", None, true),
         ("create_garbage", Some(FailureKind::UnreadableAnswer), true),
@@ -108,9 +108,9 @@ async fn a_creation_whose_answer_was_lost_is_found_or_repeated() {
         ("create_busy:1", Some(FailureKind::Temporary), false),
     ];
     for (switch, kind, recorded) in table {
-        let world = World::open(None).await;
-        let order = world.order(switch);
-        let lost = world.create(&order).await;
+        let fixture = ModuleFixture::open(None).await;
+        let order = fixture.order(switch);
+        let lost = fixture.create(&order).await;
         let ended = match &lost.step {
             None => None,
             Some(Step::Failed(failure)) => Some(failure.kind),
@@ -118,105 +118,105 @@ async fn a_creation_whose_answer_was_lost_is_found_or_repeated() {
         };
         assert_eq!(ended, kind, "{switch}");
         let by_reference = PaymentRef { reference: order.reference.clone(), ..PaymentRef::default() };
-        let found = world.query(&by_reference).await;
+        let found = fixture.query(&by_reference).await;
         if recorded {
             assert_eq!(found.done().status, NormalizedStatus::Pending, "{switch}");
         } else {
             assert_eq!(found.failed().kind, FailureKind::NotFound, "{switch}");
         }
-        let again = world.create(&order).await.done();
+        let again = fixture.create(&order).await.done();
         assert_eq!(again.status, NormalizedStatus::Pending, "{switch}");
-        let asked = world.query(&by_reference).await.done();
-        assert_eq!(asked.refs, again.refs, "{switch}: one payment, not two");
-        world.close().await;
+        let queried = fixture.query(&by_reference).await.done();
+        assert_eq!(queried.refs, again.refs, "{switch}: one payment, not two");
+        fixture.close().await;
     }
 }
 
 #[tokio::test]
-async fn notices_that_the_service_spoils_are_not_genuine() {
+async fn a_wrong_missing_or_old_signature_is_rejected() {
     for switch in ["webhook_bad_signature", "webhook_no_signature", "webhook_old", "webhook_old:301"] {
-        let mut world = World::open(None).await;
-        let created = world.create(&world.order(switch)).await.done();
-        world.press(&page_of(&created), "pay").await;
-        let notice = world.notice().await;
-        let step = world.judge(&notice);
+        let mut fixture = ModuleFixture::open(None).await;
+        let created = fixture.create(&fixture.order(switch)).await.done();
+        fixture.press(&page_of(&created), "pay").await;
+        let notice = fixture.notice().await;
+        let step = fixture.verify(&notice);
         assert!(matches!(step, Step::Done(WebhookVerdict::Rejected(_))), "{switch}: {step:?}");
-        world.close().await;
+        fixture.close().await;
     }
 }
 
 #[tokio::test]
-async fn an_edge_of_time_and_a_changed_byte_under_the_services_own_signature() {
-    let mut world = World::open(None).await;
-    let created = world.create(&world.order("webhook_old:300")).await.done();
-    world.press(&page_of(&created), "pay").await;
-    let notice = world.notice().await;
-    assert_eq!(only_update(world.judge(&notice)).status, NormalizedStatus::Confirmed);
+async fn a_signature_at_the_tolerance_verifies_and_a_changed_body_is_rejected() {
+    let mut fixture = ModuleFixture::open(None).await;
+    let created = fixture.create(&fixture.order("webhook_old:300")).await.done();
+    fixture.press(&page_of(&created), "pay").await;
+    let notice = fixture.notice().await;
+    assert_eq!(only_update(fixture.verify(&notice)).status, NormalizedStatus::Confirmed);
     let text = String::from_utf8(notice.body.clone()).unwrap();
     let edited = WebhookNotice { body: text.replace("250.00", "950.00").into_bytes(), ..notice };
-    assert!(matches!(world.judge(&edited), Step::Done(WebhookVerdict::Rejected(_))));
-    world.close().await;
+    assert!(matches!(fixture.verify(&edited), Step::Done(WebhookVerdict::Rejected(_))));
+    fixture.close().await;
 }
 
 #[tokio::test]
-async fn a_webhook_may_come_before_the_answer_and_events_in_any_order() {
-    let mut world = World::open(None).await;
-    let early = world.create(&world.order("webhook_before_answer:confirmed")).await.done();
-    let notice = world.notice().await;
-    assert_eq!(only_update(world.judge(&notice)).refs, early.refs);
-    world.close().await;
+async fn a_webhook_before_the_answer_and_events_out_of_order_are_read() {
+    let mut fixture = ModuleFixture::open(None).await;
+    let early = fixture.create(&fixture.order("webhook_before_answer:confirmed")).await.done();
+    let notice = fixture.notice().await;
+    assert_eq!(only_update(fixture.verify(&notice)).refs, early.refs);
+    fixture.close().await;
 
-    let mut world = World::open(None).await;
-    let created = world.create(&world.order("webhook_events:refunded+confirmed")).await.done();
-    world.press(&page_of(&created), "pay").await;
-    let mut heard = Vec::new();
+    let mut fixture = ModuleFixture::open(None).await;
+    let created = fixture.create(&fixture.order("webhook_events:refunded+confirmed")).await.done();
+    fixture.press(&page_of(&created), "pay").await;
+    let mut received = Vec::new();
     for _ in 0..2 {
-        let notice = world.notice().await;
-        heard.push(only_update(world.judge(&notice)).status);
+        let notice = fixture.notice().await;
+        received.push(only_update(fixture.verify(&notice)).status);
     }
-    assert_eq!(heard, [NormalizedStatus::Refunded, NormalizedStatus::Confirmed]);
-    world.close().await;
+    assert_eq!(received, [NormalizedStatus::Refunded, NormalizedStatus::Confirmed]);
+    fixture.close().await;
 }
 
 /// The magic amounts work in any currency and exponent.
 #[tokio::test]
 async fn magic_amounts_decline() {
-    let mut world = World::open(None).await;
+    let mut fixture = ModuleFixture::open(None).await;
     let order = |minor, exponent, currency: &str, key: &str| cashier_provider_sdk::PaymentOrder {
         amount: Amount::new(minor, exponent, currency),
         idempotency_key: key.into(),
-        ..world.order("")
+        ..fixture.order("")
     };
     let at_once = [order(40_200, 2, "EUR", "k1"), order(402, 0, "JPY", "k2")];
     let on_the_page = order(403_000, 3, "KWD", "k3");
     for order in at_once {
-        assert_eq!(world.create(&order).await.failed().kind, FailureKind::Declined);
+        assert_eq!(fixture.create(&order).await.failed().kind, FailureKind::Declined);
     }
-    let created = world.create(&on_the_page).await.done();
-    world.press(&page_of(&created), "pay").await;
-    let notice = world.notice().await;
-    let heard = only_update(world.judge(&notice));
-    assert_eq!((heard.status, heard.amount), (NormalizedStatus::Failed, Some(on_the_page.amount)));
-    world.close().await;
+    let created = fixture.create(&on_the_page).await.done();
+    fixture.press(&page_of(&created), "pay").await;
+    let notice = fixture.notice().await;
+    let update = only_update(fixture.verify(&notice));
+    assert_eq!((update.status, update.amount), (NormalizedStatus::Failed, Some(on_the_page.amount)));
+    fixture.close().await;
 }
 
-/// The service calls back to this machine alone: an address elsewhere is refused with its name.
+/// The service sends webhooks to loopback only: another address is refused and named.
 #[tokio::test]
-async fn a_notify_url_elsewhere_is_refused_by_name() {
-    let world = World::open(None).await;
+async fn a_remote_notify_url_is_refused_by_name() {
+    let fixture = ModuleFixture::open(None).await;
     let order = cashier_provider_testing::sample_order();
-    let failure = world.create(&order).await.failed();
+    let failure = fixture.create(&order).await.failed();
     assert_eq!(failure.kind, FailureKind::RefusedRequest);
     assert!(failure.message.contains("notify_url"), "{failure}");
-    world.close().await;
+    fixture.close().await;
 }
 
-/// The module's README recommends switches; the service must know each of them.
+/// The module's README recommends switches; the service must accept each of them.
 #[test]
-fn the_readme_names_switches_that_there_are() {
+fn the_readme_names_existing_switches() {
     let readme = include_str!("../README.md");
     let table = readme.split("| To see |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
-    let named: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|word| *word != "sandbox_switches").collect();
+    let named: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|name| *name != "sandbox_switches").collect();
     assert!(named.len() > 15, "{named:?}");
     for switch in named {
         assert!(switch.parse::<cashier_sandbox_service::switch::Switch>().is_ok(), "{switch}");

@@ -4,8 +4,8 @@
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{Amount, Exponents, MoneyError, ProviderFailure};
 
-/// Two decimals, save for those that Stripe's page "Supported currencies" lists as zero-decimal and
-/// as three-decimal.
+/// Two decimals, except for the zero-decimal and three-decimal currencies of Stripe's page "Supported
+/// currencies".
 const EXPONENTS: Exponents = Exponents::new(
     2,
     &[
@@ -32,17 +32,16 @@ const EXPONENTS: Exponents = Exponents::new(
     ],
 );
 
-/// What a payment's amount must be a multiple of, in Stripe's units: the last of three decimals
-/// must be 0, and ISK and UGX are written with two decimals that must be 00 (the same page, "Special
-/// cases").
+/// A payment's amount must be a multiple of this, in Stripe's units: the last of three decimals
+/// must be 0, and ISK and UGX have two decimals that must be 00 (the same page, "Special cases").
 const STEPS: [(&str, i64); 7] =
     [("BHD", 10), ("JOD", 10), ("KWD", 10), ("OMR", 10), ("TND", 10), ("ISK", 100), ("UGX", 100)];
 
-/// The integer Stripe wants for `amount`, exactly; the amount's own exponent may be any.
+/// The integer that Stripe expects for `amount`, exactly; the amount may have any exponent.
 ///
 /// # Errors
-/// `RefusedRequest` where the amount is not positive, has more decimals than Stripe takes for the
-/// currency, is too large for 64 bits, or names no currency of three letters.
+/// `RefusedRequest` when the amount is not positive, has more decimals than Stripe accepts for the
+/// currency, is too large for 64 bits, or has no three-character currency code.
 pub(crate) fn to_stripe(amount: &Amount) -> Result<i64, ProviderFailure> {
     let refused = |why: &str| {
         ProviderFailure::refused_request(
@@ -51,22 +50,22 @@ pub(crate) fn to_stripe(amount: &Amount) -> Result<i64, ProviderFailure> {
         )
     };
     if amount.currency.len() != 3 || !amount.currency.bytes().all(|c| c.is_ascii_alphabetic()) {
-        return Err(refused("the currency is not a code of three letters"));
+        return Err(refused("the currency is not a three-character code"));
     }
     if amount.minor <= 0 {
         return Err(refused("the amount is not positive"));
     }
     let units = EXPONENTS.express(amount).map_err(|error| refused(&error.to_string()))?.minor;
     if units.checked_rem(step(&amount.currency)) != Some(0) {
-        return Err(refused("Stripe wants its last decimals to be zero"));
+        return Err(refused("Stripe requires its last decimals to be zero"));
     }
     Ok(units)
 }
 
-/// What Stripe's integer means. Not held to steps: what was stated is what is passed on.
+/// The amount of Stripe's integer. `STEPS` does not apply: a stated amount is passed on unchanged.
 ///
 /// # Errors
-/// It is no whole number of units.
+/// It is not a whole number of units.
 pub(crate) fn from_stripe(units: &Value, currency: &str) -> Result<Amount, MoneyError> {
     EXPONENTS.read_minor(units, currency)
 }
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_sent_in_stripes_units_or_not_at_all() {
+    fn an_amount_is_sent_in_stripes_units_or_refused() {
         // minor, exponent, currency, what Stripe is sent
         let table = [
             (25_000, 2, "USD", Some(25_000)),
@@ -120,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn every_listed_currency_is_counted_as_stripe_says() {
-        // the currencies, 100 of each in Stripe's units, and the smallest amount Stripe takes
+    fn every_listed_currency_has_stripes_exponent_and_step() {
+        // the currencies, 100 of each in Stripe's units, and the smallest amount Stripe accepts
         let table = [
             ("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF", 100, Amount::new(1, 0, "")),
             ("BHD JOD KWD OMR TND", 100_000, Amount::new(10, 3, "")),
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stripe_states_keeps_its_value() {
+    fn a_stated_amount_keeps_its_value() {
         let table = [
             (25_000, "usd", "250.00 USD"),
             (500, "jpy", "500 JPY"),

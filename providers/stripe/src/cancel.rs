@@ -1,32 +1,32 @@
-//! Closes a payment that nobody has paid: the session's page, or the intent of the broker's own page.
+//! Closes an unpaid payment: the session of Stripe's page, or the intent of the broker's own page.
 
 use cashier_provider_sdk::{Form, HttpReply, HttpRequest, PaymentRef, StatusUpdate, Step};
 
 use crate::config::Stripe;
-use crate::status::{API_VERSION, Subject};
+use crate::status::{API_VERSION, StripeTarget};
 
-/// Stripe refuses with 400 to close what is closed or paid already: then how it stands is asked, so
-/// that a payment made in the last moment is heard.
+/// Stripe refuses with 400 to close a payment that is closed or paid already: then its status is
+/// queried, so that a late payment is found.
 pub(crate) fn cancel_payment(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-    let subject = match Subject::of(payment) {
-        Ok(Some(subject)) => subject,
+    let target = match StripeTarget::of(payment) {
+        Ok(Some(target)) => target,
         Ok(None) => return Step::Unsupported,
         Err(failure) => return Step::Failed(failure),
     };
     match replies {
-        [] => Step::send(request(stripe, &subject)),
-        [refused] if refused.status == 400 => Step::send(subject.request(stripe)),
-        [closed] => subject.read(closed).into(),
-        [_, asked, ..] => subject.read(asked).into(),
+        [] => Step::send(request(stripe, &target)),
+        [refused] if refused.status == 400 => Step::send(target.request(stripe)),
+        [closed] => target.read(closed).into(),
+        [_, queried, ..] => target.read(queried).into(),
     }
 }
 
-/// Without a key: what is closed stays closed however often it is asked for, while a key would bring
-/// back a first answer of 500 for a day.
-fn request(stripe: &Stripe, subject: &Subject<'_>) -> HttpRequest {
-    let path = match subject {
-        Subject::Session(id) => format!("/v1/checkout/sessions/{id}/expire"),
-        Subject::Intent(id) => format!("/v1/payment_intents/{id}/cancel"),
+/// Without an idempotency key: closing twice has no further effect, while a key would repeat a first
+/// answer of 500 for a day.
+fn request(stripe: &Stripe, target: &StripeTarget<'_>) -> HttpRequest {
+    let path = match target {
+        StripeTarget::Session(id) => format!("/v1/checkout/sessions/{id}/expire"),
+        StripeTarget::Intent(id) => format!("/v1/payment_intents/{id}/cancel"),
     };
     HttpRequest::post(stripe.api.at(&path))
         .bearer(stripe.secret_key.expose())

@@ -1,5 +1,5 @@
-//! One row of credentials and settings, checked: what a person can get wrong in Stripe's form is
-//! refused here, before a customer meets it. No message quotes a key.
+//! Validates one configuration with its credentials and settings, so that a mistake in the form is
+//! refused before a customer sees it. No message quotes a key.
 
 use cashier_provider_sdk::signature::Keys;
 use cashier_provider_sdk::{ConfigError, Endpoint, ProviderConfig, Secret, SettingKind, SettingSpec};
@@ -8,22 +8,22 @@ const API_BASE: &str = "https://api.stripe.com";
 const FLOW_CHECKOUT: &str = "checkout";
 const FLOW_PAYMENT_INTENTS: &str = "payment_intents";
 
-/// Stripe with one row of credentials. It holds secrets, so it has no Debug.
+/// Stripe with one configuration. It holds secrets, so it has no Debug.
 pub struct Stripe {
     pub(crate) api: Endpoint,
     pub(crate) secret_key: Secret,
-    /// Of the present secret and of those replaced lately; empty where nothing can be verified.
+    /// Of the current secret and of the replaced ones; empty when no notice can be verified.
     pub(crate) webhook_keys: Keys,
-    /// Meant for the browser, or empty.
+    /// For the browser; may be empty.
     pub(crate) publishable_key: String,
     pub(crate) flow: Flow,
     pub(crate) sandbox: bool,
 }
 
-/// How a payment begins.
+/// How a payment is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// The customer goes to Stripe's page.
+    /// The customer pays on Stripe's page.
     Checkout,
     /// The broker's page takes the card with Stripe.js and the intent's client secret.
     PaymentIntents,
@@ -52,7 +52,7 @@ pub(crate) fn configure(config: &ProviderConfig) -> Result<Stripe, ConfigError> 
     if !webhook_secrets.iter().all(Secret::is_visible_ascii) {
         return Err(ConfigError::new(
             "webhook_secret",
-            "holds a space, a line break or another character that Stripe never uses",
+            "contains a space, a line break or another character that Stripe never uses",
         ));
     }
 
@@ -66,16 +66,16 @@ pub(crate) fn configure(config: &ProviderConfig) -> Result<Stripe, ConfigError> 
     })
 }
 
-fn flow(word: &str) -> Result<Flow, ConfigError> {
-    match word {
+fn flow(name: &str) -> Result<Flow, ConfigError> {
+    match name {
         FLOW_CHECKOUT => Ok(Flow::Checkout),
         FLOW_PAYMENT_INTENTS => Ok(Flow::PaymentIntents),
         _ => Err(ConfigError::new("flow", format!("must be {FLOW_CHECKOUT} or {FLOW_PAYMENT_INTENTS}"))),
     }
 }
 
-/// A key's prefix tells its mode; a live key in a sandbox row would take real money, a test key in
-/// a live row would credit play money. Keys without a known prefix are those of fakes.
+/// A key's prefix states its mode; a live key in a sandbox configuration would take real money, a test
+/// key in a live one would credit test money. Keys without a known prefix belong to fake servers.
 fn check_secret_key(key: &str, sandbox: bool) -> Result<(), ConfigError> {
     let fault = if key.starts_with("pk_") {
         "is a publishable key; the secret key begins with sk_ or rk_"
@@ -89,7 +89,7 @@ fn check_secret_key(key: &str, sandbox: bool) -> Result<(), ConfigError> {
     Err(ConfigError::new("secret_key", fault))
 }
 
-/// The publishable key is handed to browsers, so a secret one in its place must not pass.
+/// The publishable key is sent to browsers, so a secret key in its place is refused.
 fn check_public_key(key: &str, sandbox: bool) -> Result<(), ConfigError> {
     let fault = if key.is_empty() {
         return Ok(());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_row_works_and_talks_to_stripe() {
+    fn a_minimal_configuration_uses_stripes_api_and_checkout() {
         let stripe = configure(&row()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(stripe.api.as_str(), "https://api.stripe.com");
         assert_eq!(stripe.flow, Flow::Checkout);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_must_be_keys_of_their_mode() {
+    fn a_key_of_another_type_or_mode_is_refused() {
         // secret key, public key, sandbox, the field that is refused
         let table = [
             ("sk_test_1", "pk_test_1", true, None),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_is_one_of_two_words() {
+    fn an_unknown_flow_is_refused() {
         assert_eq!(flow("checkout"), Ok(Flow::Checkout));
         assert_eq!(flow("payment_intents"), Ok(Flow::PaymentIntents));
         assert!(flow("Checkout").is_err());

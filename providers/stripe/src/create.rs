@@ -1,4 +1,4 @@
-//! Begins a payment: a Checkout Session for Stripe's page, or a PaymentIntent for the broker's own.
+//! Creates a payment: a Checkout Session for Stripe's page, or a PaymentIntent for the broker's own.
 //! One request under the order's key, then its answer is read.
 
 use cashier_provider_sdk::serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use crate::failure::failure;
 use crate::objects::sandbox;
 use crate::status::{intent_standing, session_standing};
 
-/// What the page shows where the order says nothing.
+/// Shown on the page when the order has no description.
 const PRODUCT_NAME: &str = "Deposit";
 /// Stripe refuses longer product names.
 const PRODUCT_NAME_CHARS_MAX: usize = 250;
@@ -41,13 +41,13 @@ fn request(stripe: &Stripe, order: &PaymentOrder) -> Result<HttpRequest, Provide
         .form(&form))
 }
 
-/// The reference is written three times because three families of events carry one each: the
-/// session's, the intent's, and (copied from the intent) the charge's.
+/// The reference is sent three times because three groups of events carry one each: the session's,
+/// the intent's, and (copied from the intent) the charge's.
 fn session_form(order: &PaymentOrder, units: String, currency: String) -> Result<Form, ProviderFailure> {
     if order.success_url.is_empty() {
         return Err(ProviderFailure::refused_request(
             "success_url_missing",
-            "Stripe's page needs an address to send the customer back to",
+            "Stripe's page needs a `success_url` to return the customer to",
         ));
     }
     let reference = order.reference.as_str();
@@ -64,15 +64,15 @@ fn session_form(order: &PaymentOrder, units: String, currency: String) -> Result
         .field("line_items[0][quantity]", "1"))
 }
 
-/// Only what every version of Stripe's interface, and its fakes, take.
+/// Only the fields that every version of Stripe's API, and its fake servers, accept.
 fn intent_form(order: &PaymentOrder, units: String, currency: String) -> Form {
     Form::new().field("amount", units).field("currency", currency).field("metadata[transaction_id]", &order.reference)
 }
 
 fn product_name(order: &PaymentOrder) -> String {
-    let words = order.description.trim();
-    let words = if words.is_empty() { PRODUCT_NAME } else { words };
-    words.chars().take(PRODUCT_NAME_CHARS_MAX).collect()
+    let description = order.description.trim();
+    let name = if description.is_empty() { PRODUCT_NAME } else { description };
+    name.chars().take(PRODUCT_NAME_CHARS_MAX).collect()
 }
 
 fn read(stripe: &Stripe, order: &PaymentOrder, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
@@ -87,10 +87,10 @@ fn read(stripe: &Stripe, order: &PaymentOrder, reply: &HttpReply) -> Result<Paym
     }
 }
 
-/// The customer has not seen the payment yet, so nothing can be taken where it is left alone.
+/// The customer has not seen the payment yet, so this refusal is definite: it cannot be paid.
 fn check_mode(stripe: &Stripe, object: &Value) -> Result<(), ProviderFailure> {
     match sandbox(object) {
-        Some(said) if said != stripe.sandbox => Err(ProviderFailure::refused_request(
+        Some(stated) if stated != stripe.sandbox => Err(ProviderFailure::refused_request(
             "livemode_mismatch",
             "the secret key is of the other mode than the configuration's sandbox flag",
         )),
@@ -109,8 +109,8 @@ fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, Prov
     Ok(PaymentCreated { expires_unix, ..PaymentCreated::from_update(update, next)? })
 }
 
-/// Instructions where the broker's page still has something to do with the client secret, a wait
-/// where Stripe is at work, nothing where the outcome is final.
+/// Instructions while the broker's page still has to use the client secret, a wait while Stripe
+/// processes the payment, nothing when the outcome is final.
 fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<PaymentCreated, ProviderFailure> {
     let update = intent_standing(intent)?;
     let next = match intent.text_at("/status") {
@@ -123,7 +123,7 @@ fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<
     PaymentCreated::from_update(update, next)
 }
 
-/// What Stripe.js needs: the client secret is meant for the customer's browser, and only for it.
+/// The input of Stripe.js: the client secret is for the customer's browser only.
 fn page_instructions(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<String, ProviderFailure> {
     let client_secret = intent
         .text_at("/client_secret")

@@ -1,4 +1,4 @@
-//! What Stripe's events mean in the cashier's words: the whole table, in one place.
+//! The table of Stripe's events and the cashier's status for each.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate};
@@ -7,10 +7,10 @@ use crate::objects::{dispute_update, failed_refund_update, intent_update, refund
 
 use NormalizedStatus::{Cancelled, Chargeback, ChargebackReversed, Confirmed, Failed, Pending, Unknown};
 
-/// The update of one event; none where it matters to no payment.
+/// The update of one event; none when the event changes no payment.
 ///
 /// # Errors
-/// `UnreadableAnswer` where an event that matters lacks what it is about.
+/// `UnreadableAnswer` when an event of this table lacks its object.
 pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>, ProviderFailure> {
     let session = |status| session_update(object, status, kind).map(Some);
     let intent = |status| intent_update(object, status, kind).map(Some);
@@ -31,7 +31,7 @@ pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>,
         "payment_intent.canceled" => intent(Cancelled),
 
         "charge.refunded" => refund_update(object, kind).map(Some),
-        // Three names of one event, by API version; a person must look at each of them once.
+        // Three names of one event, by API version; each failed refund needs one manual review.
         "refund.failed" => failed_refund_update(object, kind).map(Some),
         "refund.updated" | "charge.refund.updated" if did_not_go_out(object) => {
             failed_refund_update(object, kind).map(Some)
@@ -47,24 +47,24 @@ pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>,
     }
 }
 
-/// The page is done; whether the money is there is another word.
+/// The customer completed the page; `payment_status` states whether the money was received.
 fn session_completed(session: &Value, kind: &str) -> Result<StatusUpdate, ProviderFailure> {
-    let word = session.text_at("/payment_status").unwrap_or("?");
-    let status = match word {
+    let payment_status = session.text_at("/payment_status").unwrap_or("?");
+    let status = match payment_status {
         "paid" | "no_payment_required" => Confirmed,
         "unpaid" => Pending,
         _ => Unknown,
     };
-    session_update(session, status, &format!("{kind}/{word}"))
+    session_update(session, status, &format!("{kind}/{payment_status}"))
 }
 
-/// A refund that Stripe gave up after `charge.refunded` had counted it.
+/// A refund that failed or was cancelled after `charge.refunded` had counted it.
 fn did_not_go_out(refund: &Value) -> bool {
     matches!(refund.text_at("/status"), Some("failed" | "canceled"))
 }
 
-/// An inquiry (`warning_…`) asks for evidence and takes no money. Where it becomes a dispute,
-/// `funds_withdrawn` says so.
+/// An inquiry (`warning_…`) requests evidence and takes no money. When it becomes a dispute, Stripe
+/// sends `funds_withdrawn`.
 fn is_inquiry(dispute: &Value) -> bool {
     dispute.text_at("/status").is_some_and(|status| status.starts_with("warning_"))
 }

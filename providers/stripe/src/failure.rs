@@ -1,22 +1,22 @@
-//! What an answer that is no success means, in the cashier's kinds. That it may quote a secret, or be
-//! a proxy's page, is the guard's to mend.
+//! Classifies an unsuccessful reply into the SDK's failure kinds. The SDK's guard masks secrets and
+//! shortens proxy pages, not this file.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{CallTarget, FailureKind, HttpReply, JsonRead, ProviderFailure};
 
-/// The type of Stripe's own errors about what was asked.
+/// The type of Stripe's errors about the request itself.
 const INVALID_REQUEST: &str = "invalid_request_error";
 
-/// Reads a reply that is no success: `{"error":{type,code,decline_code,message,param}}`, or
-/// whatever a proxy in between wrote. The status decides, save for two. `idempotency_error` says that
-/// the key was used with other parameters: that other request may have begun a payment, so nothing
-/// definite is known. And a 404 is believed in Stripe's own words alone, because a payment that is
-/// not found is given up, and any misrouted request brings a 404.
+/// Reads an unsuccessful reply: `{"error":{type,code,decline_code,message,param}}`, or the page of a
+/// proxy. The HTTP status decides, with two exceptions. `idempotency_error` means that the key was used
+/// with other parameters: that request may have created a payment, so the outcome is unknown. And a
+/// 404 counts as not found only with Stripe's own error code, because a payment that is not found is
+/// closed, and any misrouted request gets a 404.
 pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
     let error = body.at("/error");
     let kind = error.text_at("/type");
-    let failure = reply.failure_for(target, error.text_at("/code").or(kind), sentence(reply, error));
+    let failure = reply.failure_for(target, error.text_at("/code").or(kind), message(reply, error));
     let failure = match (reply.status, target, failure.kind, kind) {
         (404, _, _, Some(INVALID_REQUEST)) if error.text_at("/code") == Some("resource_missing") => failure,
         (404, _, _, Some(INVALID_REQUEST)) => failure.with_kind(FailureKind::RefusedRequest),
@@ -25,27 +25,27 @@ pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure 
         }
         _ => failure,
     };
-    ProviderFailure { retryable: failure.retryable && !says_no_retry(reply), ..failure }
+    ProviderFailure { retryable: failure.retryable && !forbids_retry(reply), ..failure }
 }
 
-fn sentence(reply: &HttpReply, error: &Value) -> String {
-    let mut words = format!("Stripe answered {}", reply.status);
+fn message(reply: &HttpReply, error: &Value) -> String {
+    let mut text = format!("Stripe answered {}", reply.status);
     if let Some(decline) = error.text_at("/decline_code") {
-        words.push_str(&format!(" ({decline})"));
+        text.push_str(&format!(" ({decline})"));
     }
     if let Some(message) = error.text_at("/message") {
-        words.push_str(&format!(": {message}"));
+        text.push_str(&format!(": {message}"));
     }
     if let Some(param) = error.text_at("/param") {
-        words.push_str(&format!(" [parameter {param}]"));
+        text.push_str(&format!(" [parameter {param}]"));
     }
     if let Some(request) = reply.header("request-id") {
-        words.push_str(&format!(" [request {request}]"));
+        text.push_str(&format!(" [request {request}]"));
     }
-    words
+    text
 }
 
-/// Stripe's own word on whether a repetition can help; it knows more than the status tells.
-fn says_no_retry(reply: &HttpReply) -> bool {
+/// Stripe's own header about retries, which is more specific than the HTTP status.
+fn forbids_retry(reply: &HttpReply) -> bool {
     reply.header("stripe-should-retry") == Some("false")
 }

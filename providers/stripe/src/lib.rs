@@ -1,6 +1,6 @@
 //! Stripe as a module of the cashier: hosted Checkout, or PaymentIntents for the broker's own page.
-//! It says what to send and reads what came back; it opens no connection and keeps no state.
-//! Refunds are made in Stripe's dashboard; their notices are read here.
+//! It builds requests and reads replies; it opens no connection and stores no state.
+//! Refunds are made in Stripe's dashboard; this module reads their notices.
 #![forbid(unsafe_code)]
 
 mod amounts;
@@ -10,6 +10,7 @@ mod create;
 mod events;
 mod failure;
 mod objects;
+mod refs;
 mod status;
 mod webhook;
 
@@ -20,17 +21,10 @@ use cashier_provider_sdk::{
 
 pub use config::Stripe;
 
-/// Kinds of ids that Stripe gives. The intent is the payment proper, so it is the one shown.
-mod refs {
-    pub(crate) const PAYMENT_INTENT: &str = "payment_intent";
-    pub(crate) const CHECKOUT_SESSION: &str = "checkout_session";
-    pub(crate) const CHARGE: &str = "charge";
-}
-
-/// Stripe keeps a key and its first answer for at least 24 hours.
+/// Stripe stores a key and its first answer for at least 24 hours.
 const IDEMPOTENCY_WINDOW_SECONDS: u32 = 24 * 60 * 60;
 
-/// Stripe closes a Checkout Session 24 hours after its creation unless told otherwise.
+/// Stripe's default: a Checkout Session expires 24 hours after its creation.
 const EXPIRY_SECONDS: u32 = 24 * 60 * 60;
 
 impl PaymentProvider for Stripe {
@@ -60,7 +54,7 @@ impl PaymentProvider for Stripe {
     }
 
     fn normalize_status(&self, notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
-        webhook::judge(self, notice).into()
+        webhook::verify(self, notice).into()
     }
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {

@@ -1,5 +1,5 @@
-//! Reads Stripe's objects (session, intent, charge, dispute) into updates, for notices and answers
-//! alike. A field that is absent stays absent; one that is there and unreadable is a failure.
+//! Reads Stripe's objects (session, intent, charge, dispute) into updates, from notices and replies
+//! alike. An absent field stays absent; a present but unreadable one is a failure.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
@@ -9,10 +9,10 @@ use cashier_provider_sdk::{
 use crate::amounts::from_stripe;
 use crate::refs;
 
-/// What a Checkout Session says of a payment.
+/// The update of a Checkout Session.
 ///
 /// # Errors
-/// `UnreadableAnswer` where its id is missing or its amount is no whole number.
+/// `UnreadableAnswer` when its id is missing or its amount is not a whole number.
 pub(crate) fn session_update(
     session: &Value,
     status: NormalizedStatus,
@@ -35,8 +35,8 @@ pub(crate) fn session_update(
     Ok(update)
 }
 
-/// What a PaymentIntent says. A confirmation states what was received, anything else what was
-/// asked.
+/// The update of a PaymentIntent. A confirmation states the received amount, any other status the
+/// requested one.
 ///
 /// # Errors
 /// As [`session_update`].
@@ -68,10 +68,10 @@ pub(crate) fn intent_update(
     Ok(update.with_ref(refs::PAYMENT_INTENT, intent_id))
 }
 
-/// What a refunded charge says: `amount_refunded` counts every refund so far.
+/// The update of a refunded charge: `amount_refunded` is the sum of all refunds so far.
 ///
 /// # Errors
-/// `UnreadableAnswer` where the id, the refunded amount or the currency is missing or unreadable.
+/// `UnreadableAnswer` when the id, the refunded amount or the currency is missing or unreadable.
 pub(crate) fn refund_update(charge: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
     let charge_id = own_id(charge, "charge")?;
     let refunded = money(charge, "amount_refunded")?
@@ -85,10 +85,10 @@ pub(crate) fn refund_update(charge: &Value, raw_status: &str) -> Result<StatusUp
     Ok(of_intent(update, charge).with_ref(refs::CHARGE, charge_id))
 }
 
-/// What an intent's charge says went back so far, where an answer shows the charge as a whole.
+/// The sum refunded so far of an intent's charge, when the reply contains the expanded charge.
 ///
 /// # Errors
-/// `UnreadableAnswer` where the sum is no whole number.
+/// `UnreadableAnswer` when the sum is not a whole number.
 pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let refunded = money(intent.at("/latest_charge"), "amount_refunded")?;
     Ok(refunded.filter(|amount| amount.minor > 0).map(|amount| Refund {
@@ -98,28 +98,28 @@ pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, Provider
     }))
 }
 
-/// What a refund that did not go out says: the money is back with the merchant, and whether the
-/// customer is owed it again is for a person. Its amount is not the payment's, so it is told in
-/// words; they are the same in every event about this refund, which makes it one doubt. A refund's
-/// metadata is not the payment's: the intent and the charge tell whose it is.
+/// The update of a failed refund: the money is back with the merchant, and a person decides whether
+/// the customer is owed it again. The refund's amount is not the payment's, so only the reason text
+/// states it; the text is the same in every event about this refund, which makes it one review hold. A
+/// refund's metadata is not the payment's: the intent and the charge identify the payment.
 ///
 /// # Errors
-/// `UnreadableAnswer` where the id is missing or the amount is no whole number.
+/// `UnreadableAnswer` when the id is missing or the amount is not a whole number.
 pub(crate) fn failed_refund_update(refund: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
     let id = own_id(refund, "refund")?;
     let amount = money(refund, "amount")?.map_or_else(String::new, |amount| format!(" of {amount}"));
-    let why = refund.text_at("/failure_reason").map_or_else(String::new, |why| format!(": {why}"));
+    let cause = refund.text_at("/failure_reason").map_or_else(String::new, |cause| format!(": {cause}"));
     let update = StatusUpdate {
-        reason: Some(format!("refund {id}{amount} did not go out{why}")),
+        reason: Some(format!("refund {id}{amount} did not go out{cause}")),
         ..StatusUpdate::new(NormalizedStatus::ManualReview, raw_status)
     };
     Ok(of_charge(of_intent(update, refund), refund))
 }
 
-/// What a dispute says. It carries no metadata of ours, so the intent alone tells whose it is.
+/// The update of a dispute. It carries no metadata of ours, so the intent identifies the payment.
 ///
 /// # Errors
-/// `UnreadableAnswer` where the id is missing or the amount is no whole number.
+/// `UnreadableAnswer` when the id is missing or the amount is not a whole number.
 pub(crate) fn dispute_update(
     dispute: &Value,
     status: NormalizedStatus,
@@ -138,7 +138,7 @@ pub(crate) fn own_id<'a>(object: &'a Value, what: &str) -> Result<&'a str, Provi
     object.text_at("/id").ok_or_else(|| ProviderFailure::unreadable(format!("a {what} without an id")))
 }
 
-/// Whether the object itself says that it is test money.
+/// Whether the object states test money.
 pub(crate) fn sandbox(object: &Value) -> Option<bool> {
     object.at("/livemode").as_bool().map(|live| !live)
 }
@@ -159,14 +159,14 @@ fn of_charge(update: StatusUpdate, object: &Value) -> StatusUpdate {
     }
 }
 
-/// The id of a neighbour: Stripe writes it as text, or as the whole object where it was expanded.
+/// The id of a related object: Stripe writes it as text, or as the whole object when it is expanded.
 fn id_under<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.text_at(&format!("/{key}")).or_else(|| object.text_at(&format!("/{key}/id")))
 }
 
-/// `client_reference_id` and our metadata say the same where both were set by us. The former may
-/// also come from the address of a payment link, which a customer can edit: where the two differ,
-/// neither is believed and the provider's ids alone tell whose payment it is.
+/// `client_reference_id` and our metadata are equal when the cashier set both. The former may also
+/// come from the URL of a payment link, which a customer can edit: when the two differ, neither is
+/// used, and only the provider's ids identify the payment.
 fn agreed_reference(session: &Value) -> Option<String> {
     let by_client = session.text_at("/client_reference_id");
     let by_metadata = metadata_reference(session);
@@ -180,7 +180,7 @@ fn metadata_reference(object: &Value) -> Option<&str> {
     object.text_at("/metadata/transaction_id")
 }
 
-/// The amount under `key` in the object's currency; none where either is absent.
+/// The amount under `key` in the object's currency; none when either is absent.
 fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
     let (Some(units), Some(currency)) = (object.get(key), object.text_at("/currency")) else {
         return Ok(None);
@@ -199,7 +199,7 @@ fn money(object: &Value, key: &str) -> Result<Option<Amount>, ProviderFailure> {
 fn decline_reason(intent: &Value) -> Option<String> {
     let error = intent.get("last_payment_error")?;
     let code = error.text_at("/code").or_else(|| error.text_at("/type"))?;
-    let detail = error.text_at("/decline_code").map_or(String::new(), |word| format!(" ({word})"));
-    let message = error.text_at("/message").map_or(String::new(), |words| format!(": {words}"));
+    let detail = error.text_at("/decline_code").map_or(String::new(), |code| format!(" ({code})"));
+    let message = error.text_at("/message").map_or(String::new(), |text| format!(": {text}"));
     Some(format!("{code}{detail}{message}"))
 }

@@ -1,4 +1,4 @@
-//! Asks Stripe what became of a payment, and reads the standing of its objects. Only GETs.
+//! Queries the status of a payment at Stripe, and reads the state of its objects. Only GETs.
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
@@ -10,32 +10,32 @@ use crate::failure::failure;
 use crate::objects::{intent_update, refunded_so_far, session_update};
 use crate::refs;
 
-/// Which form of its objects Stripe answers in. An account's own default may be older than
-/// `latest_charge` (2022-11-15), and then the question would be refused.
+/// The version of Stripe's objects. An account's default may be older than `latest_charge`
+/// (2022-11-15), and Stripe would then refuse the query.
 pub(crate) const API_VERSION: &str = "2025-01-27.acacia";
 
 pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
-    let subject = match Subject::of(payment) {
-        Ok(Some(subject)) => subject,
+    let target = match StripeTarget::of(payment) {
+        Ok(Some(target)) => target,
         Ok(None) => return Step::Unsupported,
         Err(failure) => return Step::Failed(failure),
     };
     match replies {
-        [] => Step::send(subject.request(stripe)),
-        [reply, ..] => subject.read(reply).into(),
+        [] => Step::send(target.request(stripe)),
+        [reply, ..] => target.read(reply).into(),
     }
 }
 
-/// What is asked about. The session first: a session that expired unpaid, or one that was paid by
-/// the second of two intents, is told by the session alone.
-pub(crate) enum Subject<'a> {
+/// The object to query. The session first: only the session reports that it expired unpaid, or that
+/// the second of two intents paid it.
+pub(crate) enum StripeTarget<'a> {
     Session(&'a str),
     Intent(&'a str),
 }
 
-impl<'a> Subject<'a> {
-    /// `None` where the answer to the creation was lost: Stripe is asked by its own ids alone. Its search by metadata
-    /// lags behind, so that finding nothing there would say nothing.
+impl<'a> StripeTarget<'a> {
+    /// `None` when the answer to the creation was lost: Stripe is queried by its own ids only. Its search by metadata
+    /// is delayed, so an empty result would prove nothing.
     pub(crate) fn of(payment: &'a PaymentRef) -> Result<Option<Self>, ProviderFailure> {
         let session = payment.path_id_of(refs::CHECKOUT_SESSION)?.map(Self::Session);
         let intent = payment.path_id_of(refs::PAYMENT_INTENT)?.map(Self::Intent);
@@ -57,7 +57,7 @@ impl<'a> Subject<'a> {
         let object = reply.json()?;
         let (Self::Session(id) | Self::Intent(id)) = self;
         if object.text_at("/id") != Some(id) {
-            return Err(ProviderFailure::unreadable("the answer is about another id"));
+            return Err(ProviderFailure::unreadable("the answer has another id"));
         }
         match self {
             Self::Session(_) => session_standing(&object),
@@ -66,16 +66,16 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A session as it stands. `complete` and `unpaid` is a payment under way by a slow method, unless
-/// its intent (shown where the answer was asked to expand it) fell back to wanting a method: the
-/// page is closed by then, so that attempt failed for good.
+/// The current state of a session. `complete` and `unpaid` is a payment in progress by a slow method,
+/// unless its intent (present when the query expands it) requires a payment method again: the page is
+/// closed by then, so the attempt has finally failed.
 pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let status_word = session.text_at("/status").unwrap_or("?");
-    let paid_word = session.text_at("/payment_status").unwrap_or("?");
-    let intent_word = session.get("payment_intent").and_then(|intent| intent.text_at("/status"));
-    let status = match (status_word, paid_word) {
+    let session_status = session.text_at("/status").unwrap_or("?");
+    let payment_status = session.text_at("/payment_status").unwrap_or("?");
+    let intent_status = session.get("payment_intent").and_then(|intent| intent.text_at("/status"));
+    let status = match (session_status, payment_status) {
         ("complete", "paid" | "no_payment_required") => NormalizedStatus::Confirmed,
-        ("complete", "unpaid") => match intent_word {
+        ("complete", "unpaid") => match intent_status {
             Some("requires_payment_method" | "canceled") => NormalizedStatus::Failed,
             Some(_) | None => NormalizedStatus::Pending,
         },
@@ -83,14 +83,14 @@ pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, Provider
         ("expired", _) => NormalizedStatus::Cancelled,
         _ => NormalizedStatus::Unknown,
     };
-    let update = session_update(session, status, &format!("{status_word}/{paid_word}"))?;
+    let update = session_update(session, status, &format!("{session_status}/{payment_status}"))?;
     with_refunds(update, session.at("/payment_intent"))
 }
 
-/// An intent as it stands.
+/// The current state of an intent.
 pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let word = intent.text_at("/status").unwrap_or("?");
-    let status = match word {
+    let intent_status = intent.text_at("/status").unwrap_or("?");
+    let status = match intent_status {
         "succeeded" => NormalizedStatus::Confirmed,
         "requires_payment_method" | "requires_confirmation" | "requires_action" | "requires_capture" | "processing" => {
             NormalizedStatus::Pending
@@ -98,11 +98,11 @@ pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFa
         "canceled" => NormalizedStatus::Cancelled,
         _ => NormalizedStatus::Unknown,
     };
-    with_refunds(intent_update(intent, status, word)?, intent)
+    with_refunds(intent_update(intent, status, intent_status)?, intent)
 }
 
-/// What went back stands beside being paid, so that a lost notice of a refund is found by asking. A
-/// dispute is not told here: a charge says that it was disputed, not how that ended.
+/// Adds the refunded sum to a confirmation, so that a query recovers a lost refund notice. Disputes are
+/// not read here: a charge states that it was disputed, not how the dispute ended.
 fn with_refunds(update: StatusUpdate, intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
     if update.status != NormalizedStatus::Confirmed {
         return Ok(update);

@@ -1,10 +1,10 @@
-//! Closing what nobody has paid: what is sent, and what is asked where Stripe refuses.
+//! Closing an unpaid payment: the requests, and the status query after a refusal.
 
-mod support;
+mod fixture;
 
 use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, PaymentProvider, Step};
 use expect_test::expect;
-use support::{done, failed, payment, sent, shown, stripe};
+use fixture::{done, failed, payment, sent, shown, stripe};
 
 const SESSION: &[(&str, &str)] = &[("checkout_session", "cs_test_a1B2c3")];
 const INTENT: &[(&str, &str)] = &[("payment_intent", "pi_3S1aZ")];
@@ -25,14 +25,14 @@ fn the_session_is_expired_or_the_intent_cancelled() {
 }
 
 #[test]
-fn without_a_sound_id_nothing_is_sent() {
+fn a_missing_or_unsafe_id_sends_nothing() {
     assert_eq!(stripe().cancel_payment(&payment(&[]), &[]), Step::Unsupported);
-    let unsound = payment(&[("checkout_session", "../x")]);
-    assert_eq!(failed(stripe().cancel_payment(&unsound, &[])).kind, FailureKind::RefusedRequest);
+    let unsafe_id = payment(&[("checkout_session", "../x")]);
+    assert_eq!(failed(stripe().cancel_payment(&unsafe_id, &[])).kind, FailureKind::RefusedRequest);
 }
 
 #[test]
-fn what_is_closed_is_cancelled() {
+fn a_closed_payment_is_cancelled() {
     let session = r#"{"id":"cs_test_a1B2c3","status":"expired","payment_status":"unpaid","payment_intent":null}"#;
     let intent = r#"{"id":"pi_3S1aZ","status":"canceled","amount":25000,"currency":"usd"}"#;
     for (refs, body) in [(SESSION, session), (INTENT, intent)] {
@@ -42,17 +42,17 @@ fn what_is_closed_is_cancelled() {
 }
 
 #[test]
-fn a_refusal_is_followed_by_the_question_how_it_stands() {
+fn a_refused_cancel_is_followed_by_a_status_query() {
     let refused = HttpReply::new(400, REFUSED);
-    let question = sent(stripe().cancel_payment(&payment(SESSION), std::slice::from_ref(&refused)));
-    assert_eq!(question, sent(stripe().query_status(&payment(SESSION), &[])));
+    let query = sent(stripe().cancel_payment(&payment(SESSION), std::slice::from_ref(&refused)));
+    assert_eq!(query, sent(stripe().query_status(&payment(SESSION), &[])));
     let paid = r#"{"id":"cs_test_a1B2c3","status":"complete","payment_status":"paid","payment_intent":"pi_3S1aZ","amount_total":25000,"currency":"usd"}"#;
     let update = done(stripe().cancel_payment(&payment(SESSION), &[refused, HttpReply::new(200, paid)]));
     assert_eq!((update.status, update.payment_id.as_deref()), (NormalizedStatus::Confirmed, Some("pi_3S1aZ")));
 }
 
 #[test]
-fn an_answer_that_says_nothing_leaves_it_open() {
+fn an_unusable_answer_leaves_the_outcome_unknown() {
     for (status, kind) in
         [(500, FailureKind::Temporary), (429, FailureKind::Temporary), (404, FailureKind::UnreadableAnswer)]
     {

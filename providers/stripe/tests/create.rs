@@ -1,10 +1,10 @@
-//! Beginning a payment: the very requests that are sent, and what is made of Stripe's answers.
+//! Creating a payment: the requests as they are sent, and how Stripe's answers are read.
 
-mod support;
+mod fixture;
 
 use cashier_provider_sdk::{Amount, HttpReply, NextAction, PaymentCreated, PaymentOrder, PaymentProvider};
 use expect_test::{Expect, expect};
-use support::{configured, done, failed, order, row_with, sent, shown, stripe};
+use fixture::{configured, done, failed, order, row_with, sent, shown, stripe};
 
 const INTENTS: &str = r#"{"flow":"payment_intents"}"#;
 
@@ -28,7 +28,7 @@ fn check_request(settings_json: &str, order: &PaymentOrder, expected: &Expect) {
 }
 
 #[test]
-fn a_session_is_asked_for() {
+fn checkout_sends_a_session_request() {
     check_request(
         "",
         &order(),
@@ -52,7 +52,7 @@ fn a_session_is_asked_for() {
 }
 
 #[test]
-fn an_intent_is_asked_for_with_the_least() {
+fn payment_intents_sends_a_minimal_intent_request() {
     check_request(
         INTENTS,
         &order(),
@@ -69,7 +69,7 @@ fn an_intent_is_asked_for_with_the_least() {
 }
 
 #[test]
-fn a_session_in_yen_without_a_way_back_or_words_goes_to_the_configured_base() {
+fn a_session_in_yen_without_failure_url_or_description_is_sent_to_the_configured_base() {
     let order = PaymentOrder {
         amount: Amount::new(50_000, 2, "JPY"),
         failure_url: String::new(),
@@ -97,7 +97,7 @@ fn a_session_in_yen_without_a_way_back_or_words_goes_to_the_configured_base() {
     );
 }
 
-/// Bracketed keys are percent-encoded, as every form encoder does and Stripe reads.
+/// Bracketed keys are percent-encoded, as form encoders do and Stripe accepts.
 #[test]
 fn the_form_is_encoded() {
     let body = sent(stripe().create_payment(&order(), &[])).body;
@@ -108,7 +108,7 @@ fn the_form_is_encoded() {
 }
 
 #[test]
-fn a_long_description_is_cut_to_what_stripe_takes() {
+fn a_long_description_is_cut_to_stripes_limit() {
     let order = PaymentOrder { description: "ü".repeat(300), ..order() };
     let form = cashier_provider_sdk::Form::read(&sent(stripe().create_payment(&order, &[])).body);
     let name = form.get("line_items[0][price_data][product_data][name]").unwrap();
@@ -116,12 +116,12 @@ fn a_long_description_is_cut_to_what_stripe_takes() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_not_sent() {
+fn an_invalid_order_is_refused_before_sending() {
     let table = [
         ("JPY with decimals", PaymentOrder { amount: Amount::new(50_050, 2, "JPY"), ..order() }),
         ("KWD with three decimals", PaymentOrder { amount: Amount::new(12_345, 3, "KWD"), ..order() }),
         ("ISK with decimals", PaymentOrder { amount: Amount::new(10_050, 2, "ISK"), ..order() }),
-        ("nothing to pay", PaymentOrder { amount: Amount::new(0, 2, "USD"), ..order() }),
+        ("a zero amount", PaymentOrder { amount: Amount::new(0, 2, "USD"), ..order() }),
         ("no success_url", PaymentOrder { success_url: String::new(), ..order() }),
         ("no key", PaymentOrder { idempotency_key: String::new(), ..order() }),
         ("a key of 256 bytes", PaymentOrder { idempotency_key: "k".repeat(256), ..order() }),
@@ -134,7 +134,7 @@ fn what_cannot_be_asked_is_not_sent() {
 }
 
 #[test]
-fn the_request_is_the_same_every_time() {
+fn the_same_order_builds_the_same_request() {
     let order = order();
     let request = sent(stripe().create_payment(&order, &[]));
     assert_eq!(request, sent(stripe().create_payment(&order, &[])));
@@ -274,13 +274,13 @@ fn an_intent_is_instructions_for_the_brokers_page() {
 }
 
 #[test]
-fn an_intent_at_work_is_a_wait_and_one_that_ended_is_a_fact() {
+fn a_processing_intent_is_a_wait_and_a_final_one_is_a_fact() {
     let stripe = configured(&row_with(INTENTS));
     let created = |status: &str| -> PaymentCreated {
         let body = INTENT.replace("requires_payment_method", status);
         done(stripe.create_payment(&order(), &[HttpReply::new(200, body)]))
     };
-    // Stripe's word, the cashier's, what the customer does, whether it is a fact about money
+    // Stripe's status, the cashier's, the customer's next action, whether it is a fact about money
     let table = [
         ("requires_payment_method", "pending", "instructions", false),
         ("requires_confirmation", "pending", "instructions", false),
@@ -290,21 +290,21 @@ fn an_intent_at_work_is_a_wait_and_one_that_ended_is_a_fact() {
         ("succeeded", "confirmed", "none", true),
         ("canceled", "cancelled", "none", true),
     ];
-    for (word, status, next, fact) in table {
-        let created = created(word);
-        let next_word = match created.next {
+    for (stated, status, next, fact) in table {
+        let created = created(stated);
+        let next_name = match created.next {
             NextAction::Redirect { .. } => "redirect",
             NextAction::Instructions { .. } => "instructions",
             NextAction::Wait => "wait",
             NextAction::None => "none",
         };
-        assert_eq!((created.status.as_str(), next_word, created.update.is_some()), (status, next, fact), "{word}");
+        assert_eq!((created.status.as_str(), next_name, created.update.is_some()), (status, next, fact), "{stated}");
     }
 }
 
 #[test]
-fn an_answer_that_cannot_be_used_is_no_created_payment() {
-    // the flow's settings, the body, whether it is certain that nothing can be taken
+fn an_unusable_answer_is_a_failure() {
+    // the flow's settings, the body, whether the failure is definite
     let table = [
         ("no url", "", SESSION.replace("\"url\"", "\"uri\""), false),
         ("a script as url", "", SESSION.replace("https://checkout", "javascript:checkout"), false),
@@ -315,8 +315,8 @@ fn an_answer_that_cannot_be_used_is_no_created_payment() {
         ("no client_secret", INTENTS, INTENT.replace("client_secret", "server_secret"), false),
         ("a session for an intent", INTENTS, SESSION.into(), false),
         ("a new status of an intent", INTENTS, INTENT.replace("requires_payment_method", "levitating"), false),
-        ("a live session for a sandbox row", "", SESSION.replace("\"livemode\": false", "\"livemode\": true"), true),
-        ("a live intent for a sandbox row", INTENTS, INTENT.replace("\"livemode\": false", "\"livemode\": true"), true),
+        ("a live session in sandbox mode", "", SESSION.replace("\"livemode\": false", "\"livemode\": true"), true),
+        ("a live intent in sandbox mode", INTENTS, INTENT.replace("\"livemode\": false", "\"livemode\": true"), true),
     ];
     for (label, settings, body, definite) in table {
         let failure = failed(configured(&row_with(settings)).create_payment(&order(), &[HttpReply::new(200, body)]));
@@ -325,7 +325,7 @@ fn an_answer_that_cannot_be_used_is_no_created_payment() {
 }
 
 #[test]
-fn a_fake_on_this_machine_may_show_a_plain_page() {
+fn a_fake_server_on_loopback_may_use_a_plain_http_page() {
     let stripe = configured(&row_with(r#"{"api_base":"http://127.0.0.1:8420"}"#));
     let body = SESSION.replace("https://checkout.stripe.com", "http://127.0.0.1:8420");
     let created = done(stripe.create_payment(&order(), &[HttpReply::new(200, body)]));

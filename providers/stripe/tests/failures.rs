@@ -1,11 +1,11 @@
-//! What Stripe's refusals mean, and that no failure repeats a secret: as the host hears them, behind
-//! the guard.
+//! The failure kind of each of Stripe's errors, behind the guard as the host gets them; no failure
+//! repeats a secret.
 
-mod support;
+mod fixture;
 
 use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer};
 use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderFailure};
-use support::{SECRET_KEY, WEBHOOK_SECRET, done, failed, module, order, payment, reply, stripe};
+use fixture::{SECRET_KEY, WEBHOOK_SECRET, done, failed, module, order, payment, reply, stripe};
 
 fn of_creation(reply: HttpReply) -> ProviderFailure {
     failed(module().create_payment(&order(), &[reply]))
@@ -16,11 +16,11 @@ fn of_status(reply: HttpReply) -> ProviderFailure {
 }
 
 fn error(kind: &str, code: &str) -> String {
-    format!(r#"{{"error":{{"type":"{kind}","code":"{code}","message":"Words.","param":"p"}}}}"#)
+    format!(r#"{{"error":{{"type":"{kind}","code":"{code}","message":"Text.","param":"p"}}}}"#)
 }
 
 #[test]
-fn each_answer_has_its_kind() {
+fn each_error_reply_has_its_kind() {
     let page = "<html>bad gateway</html>";
     let declined = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"stolen_card"}}"#;
     let key_reused = r#"{"error":{"type":"idempotency_error","message":"Keys for idempotent requests…"}}"#;
@@ -46,13 +46,13 @@ fn each_answer_has_its_kind() {
             false,
         ),
         (404, error("invalid_request_error", "resource_missing"), RefusedRequest, NotFound, "resource_missing", false),
-        // Stripe does not know the address; a proxy that does not, never asked Stripe.
+        // Stripe does not know the path; a 404 of a proxy never reached Stripe.
         (404, error("invalid_request_error", ""), RefusedRequest, RefusedRequest, "invalid_request_error", false),
         (404, error("api_error", "resource_missing"), UnreadableAnswer, UnreadableAnswer, "resource_missing", false),
         (404, "<html>not found</html>".to_owned(), UnreadableAnswer, UnreadableAnswer, "http_404", false),
         (404, String::new(), UnreadableAnswer, UnreadableAnswer, "http_404", false),
         (404, r#"{"error":"not found"}"#.to_owned(), UnreadableAnswer, UnreadableAnswer, "http_404", false),
-        // The key was used with other parameters: that other request may have begun a payment.
+        // The key was used with other parameters: that request may have created a payment.
         (400, key_reused.to_owned(), UnreadableAnswer, RefusedRequest, "idempotency_error", false),
         (
             409,
@@ -72,14 +72,14 @@ fn each_answer_has_its_kind() {
     ];
     for (status, body, at_creation, at_status, code, retryable) in table {
         let created = of_creation(HttpReply::new(status, body.clone()));
-        let asked = of_status(HttpReply::new(status, body.clone()));
-        assert_eq!((created.kind, asked.kind), (at_creation, at_status), "{status} {body}");
+        let queried = of_status(HttpReply::new(status, body.clone()));
+        assert_eq!((created.kind, queried.kind), (at_creation, at_status), "{status} {body}");
         assert_eq!((created.code.as_str(), created.retryable), (code, retryable), "{status} {body}");
     }
 }
 
 #[test]
-fn the_words_are_for_the_operator() {
+fn the_message_contains_stripes_details() {
     let body = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds","message":"Your card has insufficient funds.","param":"source"}}"#;
     let failure = of_creation(reply(402, &[("request-id", "req_8Kz")], body));
     assert_eq!(
@@ -89,10 +89,10 @@ fn the_words_are_for_the_operator() {
 }
 
 #[test]
-fn stripe_may_ask_for_patience_or_forbid_a_repetition() {
+fn retry_after_and_stripe_should_retry_are_respected() {
     let busy = error("invalid_request_error", "rate_limit");
-    let patience = of_creation(reply(429, &[("retry-after", "7")], &busy));
-    assert_eq!((patience.retryable, patience.retry_after_seconds), (true, Some(7)));
+    let delayed = of_creation(reply(429, &[("retry-after", "7")], &busy));
+    assert_eq!((delayed.retryable, delayed.retry_after_seconds), (true, Some(7)));
     let never = of_creation(reply(500, &[("stripe-should-retry", "false")], "{}"));
     assert_eq!((never.kind, never.retryable), (Temporary, false));
 }
@@ -103,13 +103,13 @@ fn no_failure_repeats_a_secret() {
     let everywhere = format!(
         r#"{{"error":{{"type":"{quoting}","code":"{SECRET_KEY}","decline_code":"{quoting}","message":"{quoting}","param":"{quoting}"}}}}"#
     );
-    let words = format!(r#"{{"id":"pi_3S1aZ","status":"{SECRET_KEY}","amount":"{WEBHOOK_SECRET}","currency":"usd"}}"#);
+    let intent = format!(r#"{{"id":"pi_3S1aZ","status":"{SECRET_KEY}","amount":"{WEBHOOK_SECRET}","currency":"usd"}}"#);
     for status in [200, 302, 400, 401, 402, 403, 404, 409, 429, 500, 503] {
-        for body in [&everywhere, &words, &quoting] {
+        for body in [&everywhere, &intent, &quoting] {
             let headers = [("request-id", quoting.as_str()), ("retry-after", quoting.as_str())];
             for failure in [of_creation(reply(status, &headers, body)), of_status(reply(status, &headers, body))] {
-                let told = format!("{failure:?} {failure}");
-                assert!(!told.contains("canary"), "{status} {body}: {told}");
+                let output = format!("{failure:?} {failure}");
+                assert!(!output.contains("canary"), "{status} {body}: {output}");
             }
         }
     }
@@ -122,7 +122,7 @@ fn a_long_page_in_a_message_is_cut() {
 }
 
 #[test]
-fn a_cut_leaves_no_half_of_a_secret() {
+fn a_cut_message_leaves_no_part_of_a_secret() {
     for filler in 240..300 {
         let body = format!(r#"{{"error":{{"message":"{}{SECRET_KEY} {WEBHOOK_SECRET}"}}}}"#, "x".repeat(filler));
         let message = of_creation(reply(401, &[], &body)).message;
@@ -131,21 +131,22 @@ fn a_cut_leaves_no_half_of_a_secret() {
             r#"{{"id":"pi_3S1aZ","status":"canceled","amount":1,"currency":"usd","last_payment_error":{{"code":"{}{SECRET_KEY}"}}}}"#,
             "x".repeat(filler - 100)
         );
-        let asked = module().query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[HttpReply::new(200, intent)]);
-        let reason = done(asked).reason.unwrap();
+        let queried =
+            module().query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[HttpReply::new(200, intent)]);
+        let reason = done(queried).reason.unwrap();
         assert!(reason.starts_with("xxx") && !reason.contains("sk_"), "{reason}");
     }
 }
 
-/// A debug line of a request, an instance's refusal and a verdict are what logs are made of.
+/// Logs contain the Debug text of requests, failures and verdicts.
 #[test]
 fn no_debug_line_repeats_a_secret() {
     let stripe = stripe();
     let lines = [
         format!("{:?}", stripe.create_payment(&order(), &[])),
         format!("{:?}", stripe.query_status(&payment(&[("payment_intent", "pi_3S1aZ")]), &[])),
-        format!("{:?}", stripe.normalize_status(&support::notice("t=1,v1=00", b"{}"), &[])),
-        format!("{:?}", support::row()),
+        format!("{:?}", stripe.normalize_status(&fixture::notice("t=1,v1=00", b"{}"), &[])),
+        format!("{:?}", fixture::row()),
     ];
     for line in lines {
         assert!(!line.contains("canary"), "{line}");

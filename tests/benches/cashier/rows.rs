@@ -1,13 +1,14 @@
 //! Rows as a card deposit through a hosted page leaves them, with texts of realistic length.
 
 use cashier_core::change::{Body, Change, Counters, OrderDetails};
-use cashier_core::facts::{Facts, ProviderFact, Reason, Recorded};
+use cashier_core::facts::{Facts, ProviderFact, Recorded};
 use cashier_core::ids::{
     ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, Reference, Seq, TransactionId,
 };
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{ProviderEvent, StatedAmount, Update};
 use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::Reason;
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::{
     OperationCmd, OperationReason, OperationStatus, ProcessingStatus, ProviderStatus, SignatureStatus, Source,

@@ -1,20 +1,15 @@
-//! What the papers promise of themselves: the two lines a newcomer copies stand alone and are the ones that are run, and
-//! the table of figures has a line for everything that the bench measures. What the figures are is for the bench to say.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read the papers must fail")]
+//! README.md and docs/measured.md: the two lines a newcomer copies are alone in their blocks and are the ones that are run,
+//! and the table of figures has a row for everything that the bench measures. It does not judge the figures.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read a page must fail")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").to_path_buf()
-}
+use cashier_tests::cashier_process::run;
 
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use crate::markdown::{read, root};
 
-/// What stands under a heading of the README, up to the next one of its kind.
+/// The text under a heading of the README, up to the next one of its level.
 fn section(heading: &str) -> String {
     let readme = format!("\n{}", read("README.md"));
     let parts: Vec<&str> = readme.split(&format!("\n## {heading}\n")).collect();
@@ -41,18 +36,18 @@ fn only_line(heading: &str) -> String {
 }
 
 #[test]
-fn the_run_line_stands_alone_and_takes_what_is_appended_to_it() {
+fn the_run_line_is_alone_in_its_block_and_takes_arguments_at_its_end() {
     let line = only_line("Run it");
     let steps: Vec<&str> = line.split(" && ").collect();
     let (last, before) = steps.split_last().expect("a step");
     assert!(before.iter().all(|step| step.starts_with("cargo build ")), "only building comes before: {line}");
-    // ` --exit` goes to the program: nothing stands behind its own command.
+    // ` --exit` goes to the program: nothing follows its own command.
     assert!(last.starts_with("cargo run ") && last.ends_with(" -- demo"), "{line}");
-    assert!(section("Run it").contains("With ` --exit` it stops"), "the README says what may be appended");
+    assert!(section("Run it").contains("With ` --exit` it stops"), "the README states what may be appended");
 }
 
 #[test]
-fn the_test_line_stands_alone_and_is_the_one_that_ci_runs() {
+fn the_test_line_is_alone_in_its_block_and_is_the_one_that_ci_runs() {
     let line = only_line("Test it");
     assert!(line.ends_with("cargo test --workspace"), "all tests: {line}");
     let ci = read(".ci/run");
@@ -64,7 +59,7 @@ fn the_test_line_stands_alone_and_is_the_one_that_ci_runs() {
     assert_eq!(String::from_utf8_lossy(&read.stdout), line, ".ci/run reads another line");
     assert!(
         ci.contains("bash -c \"$line\"") && ci.contains("exit \"$status\""),
-        "it runs the line and says how it ended"
+        "it runs the line and exits with its status"
     );
     assert!(ci.contains("export CASHIER_TESTS_MUST_NOT_SKIP=1"), "nothing is skipped there");
     assert!(ci.contains("cargo fmt --all --check") && ci.contains("clippy --workspace --all-targets -- -D warnings"));
@@ -101,32 +96,52 @@ fn every_figure_of_the_bench_is_in_measured_md_beside_its_aim() {
     let mut rows = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('|')).skip(2) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [figure, measured, limit, _ratio, aim, met] = cells.as_slice() else { panic!("six cells: {line}") };
-        assert!(!measured.is_empty() && ["yes", "no", "–"].contains(met), "{line}");
+        let [figure, value, limit, _ratio, aim, met] = cells.as_slice() else { panic!("six cells: {line}") };
+        assert!(!value.is_empty() && ["yes", "no", "–"].contains(met), "{line}");
         rows.push((*figure, *limit, *aim));
     }
     assert_eq!(text.matches("\n|---|").count(), 1, "one table");
     // Row by row in the order of the list, so that a figure that was taken out or added is missed here.
-    let mut told: Vec<String> = Vec::new();
+    let mut measured: Vec<String> = Vec::new();
     for (figure, _, aim) in &rows {
-        let said = |source: &str| source.contains(&format!("\"{figure}\"")) && source.contains(&format!("\"{aim}\""));
+        let prints = |source: &str| source.contains(&format!("\"{figure}\"")) && source.contains(&format!("\"{aim}\""));
         let owners: Vec<&String> = (listed.iter().map(|(_, file)| file))
-            .filter(|file| said(&read(&format!("tests/benches/cashier/figures/{file}.rs"))))
+            .filter(|file| prints(&read(&format!("tests/benches/cashier/figures/{file}.rs"))))
             .collect();
         let [owner] = owners.as_slice() else { panic!("no bench prints the row {figure:?} with {aim:?}: {owners:?}") };
-        told.push((*owner).clone());
+        measured.push((*owner).clone());
     }
     for (name, file) in &listed {
         for aim in aims(&read(&format!("tests/benches/cashier/figures/{file}.rs"))) {
-            let stands = told.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
-            assert!(stands, "a figure of {name}, whose aim is {aim}, is not in docs/measured.md");
+            let has_row = measured.iter().zip(&rows).any(|(owner, (_, _, stated))| owner == file && *stated == aim);
+            assert!(has_row, "a figure of {name}, whose aim is {aim}, is not in docs/measured.md");
         }
     }
-    told.dedup();
+    measured.dedup();
     let order: Vec<String> = listed.drain(..).map(|(_, file)| file).collect();
-    assert_eq!(told, order, "the rows of docs/measured.md are those of the bench, in its order");
+    assert_eq!(measured, order, "the rows of docs/measured.md are those of the bench, in its order");
     assert!(text.contains("cargo bench -p cashier-tests --bench cashier"), "how to measure again");
     assert!(text.contains("Measured on "), "the machine is named");
+}
+
+#[tokio::test]
+async fn the_files_of_serve_for_real_are_accepted_by_the_program() {
+    let text = section("What you can do next");
+    let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let files: Vec<&str> =
+        blocks.filter(|block| block.contains("> session.key") || block.starts_with("cat > ")).collect();
+    assert_eq!(files.len(), 4, "keys, cashier.toml, plugins.toml, roster.json: {files:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("bash").args(["-euc", &files.concat()]).current_dir(folder.path()).status();
+    assert!(made.expect("bash starts").success());
+    for (command, shown) in [
+        (&["trading", "import", "roster.json"][..], vec!["groups: 1 added", "customers: 1 added", "accounts: 1 added"]),
+        (&["modules"], vec!["sandbox      ready", "stripe       ready"]),
+        (&["token", "--role", "manager", "--id", "1", "--ttl", "8h"], vec!["."]),
+    ] {
+        let ran = run(folder.path(), &[command, &["--settings", "cashier.toml"]].concat()).await;
+        assert!(ran.code == Some(0) && shown.iter().all(|line| ran.out.contains(line)), "{command:?}: {ran:?}");
+    }
 }
 
 #[test]

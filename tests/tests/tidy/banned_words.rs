@@ -30,8 +30,9 @@ const BANNED: [(&[&str], &str); 19] = [
 ];
 
 /// Names that stand in published pages or stored files and keep their spelling.
-const KEPT: [(&str, &str); 3] = [
+const KEPT: [(&str, &str); 4] = [
     ("HELD_BUT_HEARD", "a published reason code"),
+    ("MngResolveCashierDoubt", "the wire name of a command"),
     ("unproven_event", "a table of the landed schema"),
     ("unproven_notice", "a table of the landed schema"),
 ];

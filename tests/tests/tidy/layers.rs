@@ -9,19 +9,20 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports"]),
-    ("manager", &["flows", "snapshot", "wire", "ports"]),
+    ("http", &["manager", "flows", "wire", "json_object", "ports", "key_file"]),
+    ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
     ("snapshot", &["ports"]),
     ("ports", &[]),
-    ("wire", &["members"]),
-    ("members", &[]),
+    ("wire", &["json_object"]),
+    ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
-    ("strand", &["ports", "private_files", "lock"]),
+    ("strand", &["ports", "private_files", "lock", "key_file"]),
     ("plugins", &["ports"]),
-    ("trading", &["ports", "private_files", "lock", "members"]),
+    ("trading", &["ports", "private_files", "lock", "json_object"]),
     ("private_files", &["ports"]),
+    ("key_file", &[]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
     ("settings", &[]),

@@ -32,13 +32,13 @@ const FIELDS: [(&str, &str, &str); 4] = [
     ),
     ("host/src/plugins/limits.rs", "exchange: Duration::from_secs(30),", "the same"),
     (
-        "host/src/plugins/egress/http_client.rs",
+        "host/src/plugins/egress/http_client/dial.rs",
         "Self { connect_deadline: ",
         "a field with its reason that a test may set",
     ),
     (
         "host/src/plugins/calling/reply_cache.rs",
-        "let fresh = || Slot { errand: Arc::new(Semaphore::new(1))",
+        "let empty = || CacheSlot { fetch: Arc::new(Semaphore::new(1))",
         "one holder: a lock, not a limit",
     ),
 ];

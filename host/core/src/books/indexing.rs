@@ -1,5 +1,6 @@
 //! Taking in rows: each is packed into its slot, and every index follows.
 
+use crate::duty;
 use crate::ids::OperationId;
 use crate::ids::Seq;
 use crate::operation::BalanceOperation;
@@ -8,7 +9,7 @@ use crate::transaction::Transaction;
 
 use super::hash_index::{Slot, key_hash};
 use super::rows::{Chain, NO_SLOT, Row};
-use super::{Books, Head, duty, row_codec};
+use super::{Books, Head, row_codec};
 
 impl Books {
     pub(super) fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
@@ -54,7 +55,7 @@ impl Books {
             }
         };
         self.index(slot, transaction, before);
-        if duty::has_duty(transaction, operations) {
+        if duty::has_work(transaction, operations) {
             self.unsettled.insert(transaction.id);
         } else {
             self.unsettled.remove(&transaction.id);

@@ -2,14 +2,14 @@
 //! that one cannot change without the other being seen.
 
 use super::codec::{Reader, Writer};
-use super::facts_codec::{read_facts, spell_facts};
+use super::facts_codec::{read_facts, write_facts};
 use super::interner::Words;
 use super::rows::{Chain, NO_SLOT, Row};
 use crate::aggregate::Aggregate;
-use crate::facts::Reason;
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, TransactionId};
 use crate::money::Money;
 use crate::operation::BalanceOperation;
+use crate::reason::{Reason, ReasonCode};
 use crate::refs::{ProviderRef, Refs};
 use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
@@ -71,7 +71,7 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
     w.number(words.number(&transaction.asked_method).into());
     w.signed(transaction.amount.minor);
     w.number(words.currency_number(transaction.account_currency).into());
-    w.number(words.number(&transaction.reason.code).into());
+    w.byte(transaction.reason.code.number());
     w.text(&transaction.reason.detail);
     w.text(&transaction.comment);
     w.text(&transaction.metadata_json);
@@ -88,7 +88,7 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
         w.number(words.number(&id.kind).into());
         w.text(&id.value);
     }
-    spell_facts(&mut w, &transaction.facts, created);
+    write_facts(&mut w, &transaction.facts, created);
     w.byte(transaction.first_answer.number());
     w.byte(transaction.next_action.number());
     w.number(transaction.refused_seq.0);
@@ -127,7 +127,7 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         asked_method: read_word(&mut r, words)?,
         amount: Money::new(r.signed()?, *words.currency(row.currency)?),
         account_currency: *words.currency(u16::try_from(r.number()?).ok()?)?,
-        reason: Reason { code: read_word(&mut r, words)?, detail: r.text()?.into() },
+        reason: Reason { code: ReasonCode::from_number(r.byte()?)?, detail: r.text()?.into() },
         comment: r.text()?.into(),
         metadata_json: r.text()?.into(),
         approved_by: ManagerId(r.number()?),

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::is_definite;
-use crate::facts::{PersonFact, ProviderFact, Reason, Recorded, ReviewHold};
+use crate::facts::{PersonFact, ProviderFact, Recorded, ReviewHold};
 use crate::ids::Seq;
+use crate::reason::{Reason, ReasonCode};
 use crate::status::TransactionStatus;
 
 /// The provider's facts, summed up so that order and repetition are gone.
@@ -16,50 +16,50 @@ pub(super) struct ProviderSummary<'a> {
     /// Payment id and the seq it was first heard at.
     pub(super) payments: BTreeMap<&'a str, Seq>,
     pub(super) declined: Option<&'a str>,
-    pub(super) cancelled: Option<&'a str>,
+    pub(super) cancelled: Option<ReasonCode>,
     pub(super) refunds: BTreeMap<&'a str, i64>,
     /// The sums so far, each with the seq it was heard at.
     pub(super) refund_totals: Vec<(Seq, i64)>,
     pub(super) chargebacks: BTreeMap<&'a str, i64>,
     pub(super) reversals: Vec<&'a str>,
-    pub(super) doubts: Vec<(Seq, &'a ReviewHold)>,
+    pub(super) holds: Vec<(Seq, &'a ReviewHold)>,
     pub(super) definite: bool,
     pub(super) newest_reversal: Seq,
 }
 
 impl<'a> ProviderSummary<'a> {
     pub(super) fn read(provider: &'a [Recorded<ProviderFact>]) -> Self {
-        let mut news = Self::default();
+        let mut read = Self::default();
         for known in provider {
-            news.definite |= is_definite(&known.fact);
+            read.definite |= known.fact.is_definite();
             match &known.fact {
-                ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. } => news.accepted = true,
-                ProviderFact::Unanswered => news.unanswered = true,
+                ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. } => read.accepted = true,
+                ProviderFact::Unanswered => read.unanswered = true,
                 ProviderFact::Confirmed { payment, .. } => {
-                    let first = news.payments.entry(payment).or_insert(known.seq);
+                    let first = read.payments.entry(payment).or_insert(known.seq);
                     *first = known.seq.min(*first);
                 }
-                ProviderFact::Declined { reason } => news.declined = news.declined.max(Some(&**reason)),
-                ProviderFact::Cancelled { reason } => news.cancelled = news.cancelled.max(Some(&**reason)),
+                ProviderFact::Declined { reason } => read.declined = read.declined.max(Some(&**reason)),
+                ProviderFact::Cancelled { reason } => read.cancelled = read.cancelled.max(Some(*reason)),
                 ProviderFact::Refund { id, minor } => {
-                    let known_minor = news.refunds.entry(id).or_default();
+                    let known_minor = read.refunds.entry(id).or_default();
                     *known_minor = (*known_minor).max(*minor);
-                    news.newest_reversal = news.newest_reversal.max(known.seq);
+                    read.newest_reversal = read.newest_reversal.max(known.seq);
                 }
                 ProviderFact::RefundedTotal { minor } => {
-                    news.refund_totals.push((known.seq, *minor));
-                    news.newest_reversal = news.newest_reversal.max(known.seq);
+                    read.refund_totals.push((known.seq, *minor));
+                    read.newest_reversal = read.newest_reversal.max(known.seq);
                 }
                 ProviderFact::Chargeback { id, minor } => {
-                    let known_minor = news.chargebacks.entry(id).or_default();
+                    let known_minor = read.chargebacks.entry(id).or_default();
                     *known_minor = (*known_minor).max(*minor);
-                    news.newest_reversal = news.newest_reversal.max(known.seq);
+                    read.newest_reversal = read.newest_reversal.max(known.seq);
                 }
-                ProviderFact::ChargebackReversed { id } => news.reversals.push(id),
-                ProviderFact::ReviewHold(doubt) => news.doubts.push((known.seq, doubt)),
+                ProviderFact::ChargebackReversed { id } => read.reversals.push(id),
+                ProviderFact::ReviewHold(hold) => read.holds.push((known.seq, hold)),
             }
         }
-        news
+        read
     }
 
     /// What the provider says was refunded: the larger of its single refunds and its sums so far.
@@ -74,21 +74,24 @@ impl<'a> ProviderSummary<'a> {
         open.fold(0, |sum, (_, minor)| sum.saturating_add(*minor))
     }
 
-    /// The first doubt, in a fixed order, that nothing has cured and no person has resolved since.
-    pub(super) fn doubt(&self, amount: i64, persons: &PersonSummary) -> Option<Reason> {
+    /// The first hold, in a fixed order, that nothing has cured and no person has resolved since.
+    pub(super) fn review(&self, amount: i64, persons: &PersonSummary) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
         let named = || self.payments.iter().filter(|(id, _)| !id.is_empty());
-        let newest_payment = named().map(|(_, heard)| heard).max().filter(|_| named().count() > 1);
+        let newest_payment = named().map(|(_, seq)| seq).max().filter(|_| named().count() > 1);
         if newest_payment.is_some_and(|newest| *newest > resolved_at) {
             let ids: Vec<&str> = named().map(|(id, _)| *id).collect();
-            return Some(Reason::new("SECOND_PAYMENT", ids.join(" and ")));
+            return Some(Reason::new(ReasonCode::SecondPayment, ids.join(" and ")));
         }
         if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
-            return Some(Reason::new("BEYOND_CONFIRMED", "the provider states more reversed than was ordered"));
+            return Some(Reason::new(
+                ReasonCode::BeyondConfirmed,
+                "the provider states more reversed than was ordered",
+            ));
         }
         let mut open: Vec<&ReviewHold> = Vec::new();
-        for (seq, doubt) in &self.doubts {
-            let cured = match doubt {
+        for (seq, hold) in &self.holds {
+            let cured = match hold {
                 ReviewHold::OutcomeUnknown => self.definite,
                 ReviewHold::AmountUnstated { payment } => {
                     let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
@@ -97,7 +100,7 @@ impl<'a> ProviderSummary<'a> {
                 ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. } => false,
             };
             if !cured && *seq > resolved_at {
-                open.push(doubt);
+                open.push(hold);
             }
         }
         open.into_iter().min().map(ReviewHold::reason)
@@ -107,16 +110,18 @@ impl<'a> ProviderSummary<'a> {
 impl ReviewHold {
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::OutcomeUnknown => Reason::new("OUTCOME_UNKNOWN", "the provider was asked and cannot be asked again"),
+            Self::OutcomeUnknown => Reason::new(
+                ReasonCode::OutcomeUnknown,
+                "the create call was not answered and the provider cannot be queried",
+            ),
             Self::AmountUnstated { payment } => {
                 let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
-                Reason::new("AMOUNT_UNSTATED", format!("{named} was confirmed without an amount"))
+                Reason::new(ReasonCode::AmountUnstated, format!("{named} was confirmed without an amount"))
             }
             Self::Mismatch { what, expected, stated, .. } => {
-                let code = format!("{}_MISMATCH", what.to_uppercase());
-                Reason::new(&code, format!("expected {expected}, the provider states {stated}"))
+                Reason::new(what.reason(), format!("expected {expected}, the provider states {stated}"))
             }
-            Self::Requested { status } => Reason::new("PROVIDER_REVIEW", status.clone()),
+            Self::Requested { status } => Reason::new(ReasonCode::ProviderReview, status.clone()),
         }
     }
 }
@@ -202,25 +207,25 @@ impl<'a> PersonSummary<'a> {
 
     /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
     /// sum so far heard after the asking includes it, one heard before does not.
-    pub(super) fn refunded(&self, news: &ProviderSummary<'_>) -> Refunded {
+    pub(super) fn refunded(&self, provider: &ProviderSummary<'_>) -> Refunded {
         let (mut done, mut asked) = (0_i64, 0_i64);
         let mut all_asked: Vec<(Seq, i64)> = Vec::new();
         for refund in self.refunds.values() {
             match refund.state {
                 RefundState::Refused => continue,
-                RefundState::Done(id) if news.refunds.contains_key(id) => {}
+                RefundState::Done(id) if provider.refunds.contains_key(id) => {}
                 RefundState::Done(_) => done = done.saturating_add(refund.minor),
                 RefundState::Asked => asked = asked.saturating_add(refund.minor),
             }
             all_asked.push((refund.seq, refund.minor));
         }
-        let single = news.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
+        let single = provider.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
         let done = single.saturating_add(done);
         let mut with_asked = done.saturating_add(asked);
-        for (heard, total) in &news.refund_totals {
-            let later = all_asked.iter().filter(|(asked_at, _)| asked_at > heard);
+        for (recorded_at, total) in &provider.refund_totals {
+            let later = all_asked.iter().filter(|(asked_at, _)| asked_at > recorded_at);
             with_asked = with_asked.max(later.fold(*total, |sum, (_, minor)| sum.saturating_add(*minor)));
         }
-        Refunded { done: done.max(news.refunded()), with_asked }
+        Refunded { done: done.max(provider.refunded()), with_asked }
     }
 }

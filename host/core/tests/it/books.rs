@@ -4,11 +4,12 @@
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Activity, Books};
 use cashier_core::change::{Change, Counters};
-use cashier_core::facts::{Facts, PersonFact, ProviderFact, Reason, Recorded, ReviewHold};
+use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::*;
 use cashier_core::money::Money;
 use cashier_core::notice::Update;
 use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::*;
 use cashier_core::time::UnixTime;
@@ -71,10 +72,11 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
 }
 
 fn any_facts() -> impl Strategy<Value = Facts> {
-    let mismatch =
-        (any_text(), any_text(), any_text(), any::<Option<i64>>()).prop_map(|(what, expected, stated, minor)| {
+    let mismatch = (prop::sample::select(MismatchKind::ALL), any_text(), any_text(), any::<Option<i64>>()).prop_map(
+        |(what, expected, stated, minor)| {
             ProviderFact::ReviewHold(ReviewHold::Mismatch { what, expected, stated, stated_minor: minor })
-        });
+        },
+    );
     let provider = prop_oneof![any_fact(), mismatch];
     let provider = prop::collection::vec((any::<u64>(), any_time(), provider), 0..5);
     let persons = prop::collection::vec((any::<u64>(), any_time(), any_person_fact()), 0..4);
@@ -123,6 +125,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
         prop::sample::select(NextAction::ALL),
         any::<bool>(),
         any::<bool>(),
+        prop::sample::select(ReasonCode::ALL),
     );
     let refs = prop::collection::vec(("[a-z]{1,5}", "\\PC{1,20}"), 0..4);
     (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>())).prop_map(
@@ -132,7 +135,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
             let mut times = times.into_iter();
             let mut time = || times.next().unwrap();
             let (customer, login, approver, processor, config, refused, version) = numbers;
-            let (kind, source, status, first_answer, next_action, sandbox, by_manager) = words;
+            let (kind, source, status, first_answer, next_action, sandbox, by_manager, code) = words;
             Transaction {
                 id: TransactionId(15),
                 customer_id: CustomerId(customer),
@@ -146,7 +149,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 amount,
                 account_currency: account.currency,
                 status,
-                reason: Reason { code: text(), detail: text() },
+                reason: Reason { code, detail: text() },
                 idempotency_key: text(),
                 comment: text(),
                 metadata_json: text(),
@@ -257,7 +260,7 @@ fn genuine_events_are_heard_for_ever_and_pending_ones_kept_in_full() {
     books.remember_event_key(ConfigId(1), "evt_9", EventId(9));
     books.remember_event_key(ConfigId(1), "evt_9", EventId(10));
 
-    let heard = |books: &Books, config, id| books.event_heard(ConfigId(config), id);
+    let heard = |books: &Books, config, id| books.known_event(ConfigId(config), id);
     assert_eq!(heard(&books, 1, "evt_1"), Some(EventId(1)));
     assert_eq!(heard(&books, 2, "evt_1"), None);
     assert_eq!(heard(&books, 1, "evt_2"), Some(EventId(2)));

@@ -4,10 +4,12 @@
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::change::Change;
+use cashier_core::duty;
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
 use cashier_core::status::{OperationStatus, Source, TransactionStatus, TransactionType};
+use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 use proptest::prelude::*;
 
@@ -123,6 +125,26 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
     Ok(())
 }
 
+/// The books list a transaction exactly when something is due now or becomes due by time passing; what is due once stays
+/// due until the state changes.
+fn check_duty(now: &Aggregate, listed: bool) -> Result<(), TestCaseError> {
+    let Aggregate { transaction, operations } = now;
+    let moments = [
+        NOW,
+        transaction.updated_time,
+        transaction.updated_time.plus(duty::QUIET_SECONDS),
+        transaction.expires_time,
+        transaction.expires_time.plus(1),
+        UnixTime(i64::MAX),
+    ];
+    let mut moments: Vec<UnixTime> = moments.into_iter().filter(|moment| *moment >= transaction.updated_time).collect();
+    moments.sort();
+    let due: Vec<bool> = moments.iter().map(|moment| duty::due(transaction, operations, *moment).is_some()).collect();
+    prop_assert!(due.is_sorted(), "a duty ended by time passing: {:?} at {:?}", due, moments);
+    prop_assert_eq!(due.contains(&true), listed, "{:?} at {:?}", due, moments);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
@@ -164,6 +186,7 @@ proptest! {
                 commits.push(made);
             }
             now = next;
+            check_duty(&now, !books.unsettled().is_empty())?;
             let known = books.aggregate(TransactionId(15));
             prop_assert_eq!(known.as_ref(), Some(&now), "the books tell another story");
         }

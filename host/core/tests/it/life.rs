@@ -39,7 +39,7 @@ fn declined() -> Step {
 }
 
 fn expired() -> Step {
-    Hear(ProviderFact::Cancelled { reason: "EXPIRED".into() })
+    Hear(ProviderFact::Cancelled { reason: cashier_core::reason::ReasonCode::Expired })
 }
 
 fn chargeback() -> Step {
@@ -70,7 +70,7 @@ fn tell(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
         assert_eq!(aggregate.transaction.status, standing.status, "the stored status is the derived one");
         let posted = cashier_core::operation::posted(&aggregate.operations).minor;
         let (status, reason) = (standing.status.word(), &aggregate.transaction.reason);
-        let detail = [&*reason.code, &*reason.detail]
+        let detail = [reason.code.name(), &*reason.detail]
             .iter()
             .filter(|part| !part.is_empty())
             .fold(String::new(), |all, part| format!("{all} {part}"));

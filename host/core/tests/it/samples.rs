@@ -4,11 +4,12 @@ use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group}
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::{Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
-use cashier_core::facts::{Facts, Reason};
+use cashier_core::facts::Facts;
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::reason::Reason;
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::session::Actor;
 use cashier_core::status::*;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use cashier_core::facts::{Facts, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::Seq;
+use cashier_core::reason::ReasonCode;
 use cashier_core::standing::{Nature, Posted, Standing, derive};
 use cashier_core::status::TransactionStatus;
 use expect_test::expect_file;
@@ -22,7 +23,7 @@ fn alphabet() -> [(char, ProviderFact); 10] {
         ('a', ProviderFact::Accepted),
         ('c', confirmed("pi_1")),
         ('d', ProviderFact::Declined { reason: "no funds".into() }),
-        ('x', ProviderFact::Cancelled { reason: "EXPIRED".into() }),
+        ('x', ProviderFact::Cancelled { reason: ReasonCode::Expired }),
         ('r', ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }),
         ('t', ProviderFact::RefundedTotal { minor: 10_000 }),
         ('b', ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }),
@@ -57,7 +58,7 @@ fn every_subset_of_provider_facts_stands_as_listed() {
         let letters: String = said().map(|(letter, _)| letter).collect();
         let now = standing(&heard(said().map(|(_, fact)| fact.clone())), Posted::default());
         let (stop, code) = (if now.may_post { "" } else { " !" }, &now.reason.code);
-        let gap = if code.is_empty() { "" } else { " " };
+        let gap = if *code == ReasonCode::None { "" } else { " " };
         writeln!(table, "{letters}: {}{gap}{code} {}{stop}", now.status.word(), now.owed_minor / 100).unwrap();
     }
     expect_file!["standing.txt"].assert_eq(&table);
@@ -67,7 +68,7 @@ fn every_subset_of_provider_facts_stands_as_listed() {
 fn a_mismatch_stops_money_whatever_else_was_said() {
     let alphabet = alphabet();
     let mismatch = ProviderFact::ReviewHold(ReviewHold::Mismatch {
-        what: "amount".into(),
+        what: cashier_core::facts::MismatchKind::Amount,
         expected: "100.0 USD".into(),
         stated: "90.0 USD".into(),
         stated_minor: Some(9_000),
@@ -90,7 +91,8 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         id.clone().prop_map(|id| ProviderFact::AdvanceWanted { event: id.into() }),
         id.clone().prop_map(confirmed),
         id.clone().prop_map(|id| ProviderFact::Declined { reason: id.into() }),
-        id.clone().prop_map(|id| ProviderFact::Cancelled { reason: id.into() }),
+        prop::sample::select(vec![ReasonCode::Expired, ReasonCode::Cancelled])
+            .prop_map(|reason| ProviderFact::Cancelled { reason }),
         (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Refund { id: id.into(), minor }),
         minor.clone().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
         (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Chargeback { id: id.into(), minor }),
@@ -100,7 +102,7 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         id.prop_map(|id| ProviderFact::ReviewHold(ReviewHold::Requested { status: id.into() })),
         minor.prop_map(|minor| {
             ProviderFact::ReviewHold(ReviewHold::Mismatch {
-                what: "amount".into(),
+                what: cashier_core::facts::MismatchKind::Amount,
                 expected: "100".into(),
                 stated: "90".into(),
                 stated_minor: Some(minor),
@@ -155,6 +157,6 @@ fn a_flood_of_declines_hides_neither_the_end_nor_the_payment() {
     let mut hear = |fact| facts.record(Seq(999), NOW, fact);
     assert_eq!(hear(ProviderFact::Declined { reason: "one more".into() }), Recording::Full);
     assert_eq!(hear(ProviderFact::Accepted), Recording::Added);
-    assert_eq!(hear(ProviderFact::Cancelled { reason: "EXPIRED".into() }), Recording::Added);
+    assert_eq!(hear(ProviderFact::Cancelled { reason: ReasonCode::Expired }), Recording::Added);
     assert_eq!(hear(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }), Recording::Added);
 }

@@ -1,4 +1,4 @@
-//! The demo's HTTP client: sends JSON, shows what was sent and what came back.
+//! The demo's HTTP client: sends JSON, prints each request and its response.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -8,25 +8,25 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use crate::cli::{CliError, say};
+use crate::cli::terminal::{CliError, print_line};
 
-/// The demo's own answers are a few kilobytes.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// The responses of the demo are a few kilobytes.
+const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 
-pub(super) struct Teller {
+pub(super) struct DemoClient {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// A request of the story.
-pub(super) struct Call<'a> {
+/// A request of the demo.
+pub(super) struct DemoRequest<'a> {
     pub(super) method: Method,
     pub(super) url: &'a str,
-    /// The name under which the token is shown, and the token.
+    /// The name that is printed for the token, and the token.
     pub(super) token: Option<(&'a str, &'a str)>,
     pub(super) body: Option<&'a str>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> DemoRequest<'a> {
     pub(super) fn get(url: &'a str, token: Option<(&'a str, &'a str)>) -> Self {
         Self { method: Method::GET, url, token, body: None }
     }
@@ -36,44 +36,44 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Teller {
+impl DemoClient {
     pub(super) fn new() -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
-    /// Sends a request and prints it with its answer; anything but 200 ends the story.
-    pub(super) async fn tell(&self, call: Call<'_>) -> Result<Value, CliError> {
-        say(&format!("  > {} {}", call.method, call.url));
-        if let Some((name, _)) = call.token {
-            say(&format!("  > Authorization: <{name}>"));
+    /// Sends a request and prints it with its response; any status but 200 is an error.
+    pub(super) async fn show(&self, request: DemoRequest<'_>) -> Result<Value, CliError> {
+        print_line(&format!("  > {} {}", request.method, request.url));
+        if let Some((name, _)) = request.token {
+            print_line(&format!("  > Authorization: <{name}>"));
         }
-        if let Some(body) = call.body {
-            say(&format!("  > {body}"));
+        if let Some(body) = request.body {
+            print_line(&format!("  > {body}"));
         }
-        let (status, body) = self.send(&call).await?;
+        let (status, body) = self.send(&request).await?;
         let value: Value = serde_json::from_slice(&body)
-            .map_err(|error| CliError(format!("{} answered {status} and no JSON: {error}", call.url)))?;
-        say(&format!("  < {status} {}", String::from_utf8_lossy(&body)));
-        if status == 200 { Ok(value) } else { Err(CliError(format!("{} answered {status}", call.url))) }
+            .map_err(|error| CliError(format!("{} answered {status} without JSON: {error}", request.url)))?;
+        print_line(&format!("  < {status} {}", String::from_utf8_lossy(&body)));
+        if status == 200 { Ok(value) } else { Err(CliError(format!("{} answered {status}", request.url))) }
     }
 
     /// Sends without printing.
-    pub(super) async fn send(&self, call: &Call<'_>) -> Result<(u16, Bytes), CliError> {
-        let broken = |error: &dyn std::fmt::Display| CliError(format!("{}: {error}", call.url));
-        let mut request = Request::builder()
-            .method(call.method.clone())
-            .uri(call.url)
+    pub(super) async fn send(&self, request: &DemoRequest<'_>) -> Result<(u16, Bytes), CliError> {
+        let failed = |error: &dyn std::fmt::Display| CliError(format!("{}: {error}", request.url));
+        let mut outgoing = Request::builder()
+            .method(request.method.clone())
+            .uri(request.url)
             .header("accept", "application/json")
             .header("content-type", "application/json");
-        if let Some((_, token)) = call.token {
-            request = request.header("authorization", token);
+        if let Some((_, token)) = request.token {
+            outgoing = outgoing.header("authorization", token);
         }
-        let body = Full::new(Bytes::copy_from_slice(call.body.unwrap_or("").as_bytes()));
-        let request = request.body(body).map_err(|error| broken(&error))?;
-        let answer = self.client.request(request).await.map_err(|error| broken(&error))?;
-        let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-        let body = body.collect().await.map_err(|error| broken(&error))?;
+        let body = Full::new(Bytes::copy_from_slice(request.body.unwrap_or("").as_bytes()));
+        let outgoing = outgoing.body(body).map_err(|error| failed(&error))?;
+        let response = self.client.request(outgoing).await.map_err(|error| failed(&error))?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX);
+        let body = body.collect().await.map_err(|error| failed(&error))?;
         Ok((status, body.to_bytes()))
     }
 }

@@ -1,42 +1,44 @@
-//! `cashier demo`: a newcomer's first look. It builds a small world in a fresh folder, walks a deposit through it from
-//! the first question to the credited account, prints every request and answer, and keeps serving.
+//! `cashier demo`: sets up a cashier with a sandbox provider in a fresh folder, makes a deposit from the first request to the
+//! credited account, prints every request and response, and keeps serving.
 
 mod client;
-mod walk;
-mod world;
+mod environment;
+mod walkthrough;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, logs, say, serve};
+use self::environment::DemoEnvironment;
+use super::terminal::{CliError, print_line};
+use super::{logs, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// Stop after the walk; the exit code says whether everything was as it should be.
+    /// Stop after the deposit; the exit code says whether every step succeeded.
     #[arg(long)]
     exit: bool,
-    /// The folder to build the world in; by default a fresh one among the temporary files.
+    /// The folder to create; by default a fresh one among the temporary files.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
 pub(super) fn demo(args: &DemoArgs) -> Result<(), CliError> {
-    let _writing = logs::start("warn");
-    serve::runtime()?.block_on(tell(args))
+    let _guard = logs::start("warn");
+    serve::runtime()?.block_on(run(args))
 }
 
-async fn tell(args: &DemoArgs) -> Result<(), CliError> {
-    let mut world = world::World::build(args.folder.clone()).await?;
-    let told = walk::walk(&world).await;
-    match told {
-        Ok(()) if args.exit => say("\nThe demo ended as it should."),
+async fn run(args: &DemoArgs) -> Result<(), CliError> {
+    let environment = DemoEnvironment::create(args.folder.clone()).await?;
+    let result = walkthrough::run(&environment).await;
+    match result {
+        Ok(()) if args.exit => print_line("\nThe demo ended as it should."),
         Ok(()) => {
-            world.print_try_it()?;
+            environment.print_commands();
             serve::stop_signal()?.await?;
         }
-        Err(_) => say("\nThe demo did not end as it should."),
+        Err(_) => print_line("\nThe demo failed."),
     }
-    world.stop().await;
-    told
+    environment.stop().await;
+    result
 }

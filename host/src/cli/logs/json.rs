@@ -1,5 +1,5 @@
 //! One event as one line of JSON: time, level, target, the event's own fields, then each span it happened in as an
-//! object under the span's name. Written straight into the line: a busy host writes ten thousand of these a second.
+//! object under the span's name. FieldWriter straight into the line: a busy host writes ten thousand of these a second.
 
 use std::fmt::{self, Write};
 
@@ -14,8 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 /// A whole line.
 pub(super) struct JsonLine;
 
-/// The fields of a span, kept with it as `"name":value,…`.
-pub(super) struct Fields;
+/// The fields of a span, stored with it as `"name":value,…`.
+pub(super) struct JsonFields;
 
 impl<S, N> FormatEvent<S, N> for JsonLine
 where
@@ -23,12 +23,12 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let about = event.metadata();
+        let metadata = event.metadata();
         out.write_str(r#"{"timestamp":""#)?;
         SystemTime.format_time(&mut out)?;
-        write!(out, r#"","level":"{}","target":"#, about.level())?;
-        text(&mut out, about.target())?;
-        let mut fields = Written { out: &mut out, first: false, result: Ok(()) };
+        write!(out, r#"","level":"{}","target":"#, metadata.level())?;
+        text(&mut out, metadata.target())?;
+        let mut fields = FieldWriter { out: &mut out, first: false, result: Ok(()) };
         event.record(&mut fields);
         fields.result?;
         for span in context.event_scope().into_iter().flatten() {
@@ -42,23 +42,23 @@ where
     }
 }
 
-impl<'a> FormatFields<'a> for Fields {
+impl<'a> FormatFields<'a> for JsonFields {
     fn format_fields<R: RecordFields>(&self, mut out: Writer<'a>, fields: R) -> fmt::Result {
-        let mut written = Written { out: &mut out, first: true, result: Ok(()) };
+        let mut written = FieldWriter { out: &mut out, first: true, result: Ok(()) };
         fields.record(&mut written);
         written.result
     }
 }
 
-/// Writes fields as they are visited. Visiting cannot fail, so the first failure is kept.
-struct Written<'a, 'b> {
+/// Writes fields as they are visited. Visiting returns nothing, so the first failure is stored.
+struct FieldWriter<'a, 'b> {
     out: &'a mut Writer<'b>,
-    /// Whether nothing stands before the next field.
+    /// Whether the next field is the first.
     first: bool,
     result: fmt::Result,
 }
 
-impl Written<'_, '_> {
+impl FieldWriter<'_, '_> {
     fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         if self.result.is_err() {
             return;
@@ -73,7 +73,7 @@ impl Written<'_, '_> {
     }
 }
 
-impl Visit for Written<'_, '_> {
+impl Visit for FieldWriter<'_, '_> {
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.field(field, |out| write!(out, "{value}"));
     }
@@ -114,7 +114,7 @@ fn text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-/// Escapes what may not stand in a JSON string as it is.
+/// Escapes the characters that a JSON string may not contain.
 struct Escaping<'a, 'b>(&'a mut Writer<'b>);
 
 impl Write for Escaping<'_, '_> {
@@ -147,9 +147,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Seen(Arc<Mutex<Vec<u8>>>);
+    struct Captured(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Seen {
+    impl io::Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -160,17 +160,17 @@ mod tests {
         }
     }
 
-    /// The lines that `log` leaves, without their times.
+    /// The lines that `log` writes, without their times.
     fn logged(log: impl FnOnce()) -> Vec<Value> {
-        let seen = Seen::default();
-        let writer = seen.clone();
+        let captured = Captured::default();
+        let writer = captured.clone();
         let subscriber = tracing_subscriber::fmt()
             .event_format(JsonLine)
-            .fmt_fields(Fields)
+            .fmt_fields(JsonFields)
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        let text = String::from_utf8(seen.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
         let line = |line: &str| {
             let mut line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
             let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_holds_the_event_and_the_spans_around_it() {
+    fn a_line_contains_the_event_and_its_spans() {
         let lines = logged(|| {
             let _span = tracing::info_span!("request", id = %"abc").entered();
             tracing::info!(target: "access", status = 200, own_us = 7_u128, late = false, path = "/x", "done");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_stranger_sends_stays_inside_its_quotes() {
+    fn untrusted_text_is_escaped() {
         let nasty = "a\"b\\c\nd\u{1}e\u{7f}\u{2028}€\u{10ffff}";
         let lines = logged(|| tracing::warn!(given = nasty, shown = %nasty, spelled = ?nasty));
         let line = lines.first().unwrap();

@@ -1,5 +1,5 @@
-//! What keeps the snapshot true without an edit: gateways that failed to open are tried again, and after a failed commit the
-//! rows on disk are shown, whichever of them the edit under way was told of.
+//! Changes of the snapshot without an edit: gateways that failed to open are tried again, and after a failed commit the
+//! rows on disk are published, whatever the edit under way was answered.
 
 use std::sync::Arc;
 
@@ -7,15 +7,16 @@ use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 
-use super::{Order, serve, show};
+use super::serving::{serve, show};
 use crate::flows::Cashier;
-use crate::ports::CatalogLine;
+use crate::flows::publication::Publication;
+use crate::ports::{CatalogLine, ModuleHealth};
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
 /// Gateways tried again at one time, so that edits by persons find room in the queue.
 const REOPENED_AT_ONCE_MAX: usize = 16;
 
-/// Asks for another try at every gateway that should be open and whose module is well.
+/// Queues another try for every gateway that should be open and whose module works.
 pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
     let snapshot = cashier.snapshot();
     let mut broken = snapshot.configs().filter(|served| is_broken(served)).peekable();
@@ -24,11 +25,11 @@ pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
     }
     // A module whose calls do not return is left alone: another try would take a thread of those that still work.
     let catalog = cashier.modules.catalog();
-    let well = |line: &CatalogLine| line.available && &*line.health == "ok";
+    let well = |line: &CatalogLine| line.available && line.health == ModuleHealth::Ok;
     let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
     for served in broken.take(REOPENED_AT_ONCE_MAX) {
         // A full queue is full of edits, which open gateways themselves; the next round asks again.
-        let _ = cashier.configure.try_send(Order::Reopen(served.config.id));
+        let _ = cashier.publications.try_send(Publication::Reopen(served.config.id));
     }
 }
 
@@ -53,7 +54,7 @@ pub(in crate::flows) async fn reloaded(
     overrides: Vec<CustomerOverride>,
 ) {
     // The publisher ends with the cashier alone.
-    let _ = cashier.configure.send(Order::Reloaded(configs, overrides)).await;
+    let _ = cashier.publications.send(Publication::Reloaded(configs, overrides)).await;
 }
 
 pub(super) async fn show_reloaded(cashier: &Cashier, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {

@@ -1,38 +1,41 @@
-//! When the janitor looks at each transaction again. It knows no duty's meaning beyond how patient it is.
+//! When the janitor tries each transaction again. It knows nothing of a duty but how long its pauses are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cashier_core::duty::{Duty, ProviderDuty};
 use cashier_core::ids::{ConfigId, TransactionId};
 
-use super::{ASK_PAUSE_MIN, Duty};
-use crate::flows::requeue::Left;
+use crate::flows::requeue::Unfinished;
 
-/// A payment that is pending for days is still asked about four times a day.
-const ASK_PAUSE_MAX: i64 = 6 * 60 * 60;
+/// The first pause between queries of one payment; then the pause doubles.
+const QUERY_PAUSE_MIN: i64 = 60;
+/// A payment that is pending for days is still queried four times a day.
+const QUERY_PAUSE_MAX: i64 = 6 * 60 * 60;
 /// A duty that failed is tried again after this long at first.
 const RETRY_PAUSE_MIN: i64 = 2;
 /// A trading server that is down for hours is still tried every minute.
 const RETRY_PAUSE_MAX: i64 = 60;
 /// A create call whose answer is missing is repeated soon at first: a customer waits for the payment page.
 const REPEAT_PAUSE_MIN: i64 = 5;
-/// What has no duty is looked at again after this long: flows start what they make due, and the janitor finds the rest.
+/// A transaction without a duty is examined again after this long: flows start what they make due, and the janitor finds
+/// the rest.
 const IDLE_PAUSE: Duration = Duration::from_secs(60);
 
-/// The cashier's own questions that one config's provider is asked at one time: an eighth of what a gateway carries, so that
-/// a provider which is slow to answer them still gets new deposits.
-const ASKED_AT_ONCE_MAX: usize = 32;
+/// The janitor's calls to one config's provider under way at one time: an eighth of what a gateway carries, so that a
+/// provider which is slow to answer them still gets new deposits.
+const CALLS_AT_ONCE_MAX: usize = 32;
 
-/// When each transaction is looked at again, and how often its duty was tried. Pauses are counted by the clock that only
-/// runs forward: setting the one on the wall back must not put off a credit.
+/// When each transaction is tried again, and how often its duty was tried. Pauses are counted by the monotonic clock:
+/// setting the system clock back must not delay a credit.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     pauses: BTreeMap<TransactionId, Pause>,
-    /// Where the next round begins: the first that found no room in the last.
+    /// Where the next round begins: the first transaction that found no room in the last.
     pub(super) next: TransactionId,
-    /// Every question under way holds a copy of its config's place.
-    asked: BTreeMap<ConfigId, Arc<()>>,
+    /// Every call under way holds a copy of its config's slot.
+    calls: BTreeMap<ConfigId, Arc<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +51,13 @@ impl Backoff {
         self.pauses.get(&id).is_none_or(|pause| pause.until <= now)
     }
 
-    /// `most` is the longest pause that misses no moment known before, such as an expiry.
+    /// `most` is the longest pause, in seconds, that misses no moment known in advance, such as an expiry.
     pub(super) fn tried(&mut self, id: TransactionId, duty: Duty, now: Duration, most: i64) {
         let tries = self.tries(id, duty);
         let (least, longest) = match duty {
             Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
-            Duty::RepeatCreate => (REPEAT_PAUSE_MIN, ASK_PAUSE_MAX),
-            Duty::Advance | Duty::Ask | Duty::Expire => (ASK_PAUSE_MIN, ASK_PAUSE_MAX),
+            Duty::Provider(ProviderDuty::RepeatCreate) => (REPEAT_PAUSE_MIN, QUERY_PAUSE_MAX),
+            Duty::Provider(_) | Duty::AwaitRetry => (QUERY_PAUSE_MIN, QUERY_PAUSE_MAX),
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
         let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));
@@ -72,21 +75,21 @@ impl Backoff {
         self.pauses.get(&id).filter(|pause| pause.duty == Some(duty)).map_or(0, |pause| pause.tries)
     }
 
-    /// Makes due at once what a flow left requeue, unless the pause was earned by trying that.
-    pub(super) fn take_up(&mut self, id: TransactionId, left: Left) {
-        let earned = self.pauses.get(&id).is_some_and(|pause| match left {
-            Left::Posting => pause.duty == Some(Duty::Settle),
-            Left::Query => false,
+    /// Makes due at once what a flow left unfinished, unless the pause was caused by trying that very duty.
+    pub(super) fn requeue(&mut self, id: TransactionId, unfinished: Unfinished) {
+        let own_pause = self.pauses.get(&id).is_some_and(|pause| match unfinished {
+            Unfinished::Posting => pause.duty == Some(Duty::Settle),
+            Unfinished::Query => false,
         });
-        if !earned {
+        if !own_pause {
             self.pauses.remove(&id);
         }
     }
 
-    /// A place among the questions to one config's provider, to be held while it is asked; none when all are taken.
-    pub(super) fn place(&mut self, config: ConfigId) -> Option<Arc<()>> {
-        let places = self.asked.entry(config).or_default();
-        (Arc::strong_count(places) <= ASKED_AT_ONCE_MAX).then(|| Arc::clone(places))
+    /// A slot among the janitor's calls to one config's provider, to be held while the call lasts; none when all are taken.
+    pub(super) fn slot(&mut self, config: ConfigId) -> Option<Arc<()>> {
+        let slots = self.calls.entry(config).or_default();
+        (Arc::strong_count(slots) <= CALLS_AT_ONCE_MAX).then(|| Arc::clone(slots))
     }
 
     /// Forgets transactions that have no duties left.

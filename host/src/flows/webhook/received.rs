@@ -1,5 +1,4 @@
-//! A webhook as it is written down: prepared before the ledger's lock is taken, because hashing and copying a body takes
-//! longer than any decision.
+//! A webhook as it is stored: its body, headers and digest, secrets masked and lengths limited.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use crate::ports::RawNotice;
 /// Header values longer than this are cut; signatures and ids are far shorter.
 const HEADER_VALUE_MAX: usize = 1024;
 
-/// Parts of header names whose values open doors, whatever else stands around them.
+/// Parts of header names whose values are credentials, whatever surrounds them.
 const MASKED_NAMES: &[&str] = &[
     "authorization",
     "cookie",
@@ -27,8 +26,8 @@ const MASKED_NAMES: &[&str] = &[
     "access-key",
 ];
 
-/// How much of a request is kept, in bytes.
-pub(super) struct Kept {
+/// How much of a request is stored, in bytes.
+pub(super) struct CaptureLimits {
     pub(super) body: usize,
     /// Of the path, and of the query.
     pub(super) text: usize,
@@ -36,12 +35,12 @@ pub(super) struct Kept {
     pub(super) headers: usize,
 }
 
-impl Kept {
-    /// A genuine notice is kept as it came: its sender is known, and the door bounds it.
+impl CaptureLimits {
+    /// A verified notice is stored whole: its sender is known, and the listener bounds it.
     pub(super) const WHOLE: Self = Self { body: usize::MAX, text: usize::MAX, headers: usize::MAX };
 }
 
-/// What is kept of a request.
+/// What is stored of a request.
 pub(super) struct Received {
     received_time: UnixTime,
     method: Box<str>,
@@ -53,16 +52,16 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Keeps so much of the request; the digest is of the whole body.
-    pub(super) fn of(raw: &RawNotice, kept: &Kept) -> Self {
+    /// Captures the request within the limits; the digest is of the whole body.
+    pub(super) fn of(raw: &RawNotice, limits: &CaptureLimits) -> Self {
         Self {
             received_time: raw.received_time,
             method: raw.method.clone(),
-            path: cut(&raw.path, kept.text).into(),
-            raw_query: cut(&raw.raw_query, kept.text).into(),
-            headers_json: headers_json(raw, kept.headers),
+            path: cut(&raw.path, limits.text).into(),
+            raw_query: cut(&raw.raw_query, limits.text).into(),
+            headers_json: headers_json(raw, limits.headers),
             sha256: Sha256::digest(&raw.body).into(),
-            body: raw.body.get(..kept.body).unwrap_or(&raw.body).into(),
+            body: raw.body.get(..limits.body).unwrap_or(&raw.body).into(),
         }
     }
 
@@ -71,8 +70,8 @@ impl Received {
         format!("sha256:{}", hex::encode(self.sha256)).into()
     }
 
-    /// The row under its id.
-    pub(super) fn under(self, id: NoticeId) -> Body {
+    /// The row of this notice.
+    pub(super) fn into_body(self, id: NoticeId) -> Body {
         let Self { received_time, method, path, raw_query, headers_json, sha256, body } = self;
         Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body }
     }
@@ -80,15 +79,15 @@ impl Received {
 
 /// The headers as a JSON array of [name, value] pairs, secrets masked; those that fit.
 fn headers_json(raw: &RawNotice, length_max: usize) -> Box<str> {
-    let mut room = length_max;
+    let mut left = length_max;
     let shown: Vec<(&str, &str)> = raw
         .headers
         .iter()
         .map(|(name, value)| (&**name, shown(name, value)))
         .take_while(|(name, value)| {
             let wanted = name.len() + value.len();
-            let fits = wanted <= room;
-            room = room.saturating_sub(wanted);
+            let fits = wanted <= left;
+            left = left.saturating_sub(wanted);
             fits
         })
         .collect();
@@ -100,7 +99,7 @@ fn shown<'a>(name: &str, value: &'a str) -> &'a str {
     if MASKED_NAMES.iter().any(|part| name.contains(part)) { "***" } else { cut(value, HEADER_VALUE_MAX) }
 }
 
-/// At most so many bytes from the front, whole letters.
+/// At most so many bytes from the front, whole characters.
 pub(super) fn cut(text: &str, length_max: usize) -> &str {
     let end = (0..=length_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or("")

@@ -1,4 +1,4 @@
-//! The accept loop against slow, greedy, rude and panicking neighbours.
+//! The accept loop with slow, oversized, malformed and panicking requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,23 +18,23 @@ use super::*;
 use crate::http::request::{Request, request};
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
-use crate::http::watch::{self as watching, Watched};
+use crate::http::watch::Watched;
 use crate::test_cashier::TestClock;
 
-/// Answers with what was asked: method, path, ip and body.
-fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Answer,)> {
+/// Replies with the request: method, path, ip and body.
+fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
     let clock = Arc::clone(clock);
     request()
         .then(move |mut request: Request| {
             let clock = Arc::clone(&clock);
             async move {
                 match request.read_body(16, &*clock).await {
-                    Err(refusal) => Answer::refused(&refusal),
+                    Err(refusal) => Reply::refused(&refusal),
                     Ok(body) => {
                         let (method, path, ip) = (&request.method, &request.path, request.origin.ip);
                         let locale = request.locale();
                         let text = format!("{method} {path} {ip} {locale} {}", String::from_utf8_lossy(&body));
-                        Answer::text(200, "text/plain", text)
+                        Reply::text(200, "text/plain", text)
                     }
                 }
             }
@@ -43,68 +43,68 @@ fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Answer,)> {
 }
 
 #[tokio::test]
-async fn every_answer_carries_its_request_id_and_the_time_that_was_ours() {
+async fn every_response_carries_its_request_id_and_own_latency() {
     let clock = Arc::new(TestClock::default());
-    let passing = Arc::clone(&clock);
+    let advanced = Arc::clone(&clock);
     let routes = warp::any().map(move || {
-        passing.pass(Duration::from_micros(5_000));
-        Answer::fine(|out| out.extend_from_slice(b"{}")).after(Duration::from_micros(3_000))
+        advanced.advance(Duration::from_micros(5_000));
+        Reply::success(&serde_json::json!({})).after(Duration::from_micros(3_000))
     });
     let listener = TestListener::open(routes.boxed(), Arc::clone(&clock)).await;
-    let heard = listener.ask("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
-    assert_eq!((heard.status, heard.body.as_str()), (200, "{}"));
-    assert_eq!(heard.header("x-request-id"), Some("web-7f.3"));
-    assert_eq!(heard.header("x-own-latency-us"), Some("2000"));
+    let response = listener.request("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
+    assert_eq!((response.status, response.body.as_str()), (200, "{}"));
+    assert_eq!(response.header("x-request-id"), Some("web-7f.3"));
+    assert_eq!(response.header("x-own-latency-us"), Some("2000"));
     let long = "a".repeat(65);
-    for insane in ["", "a b", "a\u{e9}", "<script>", &long] {
-        let heard = listener.ask(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: {insane}\r\n\r\n")).await;
-        let id = heard.header("x-request-id").unwrap();
-        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{insane}: {id}");
+    for invalid in ["", "a b", "a\u{e9}", "<script>", &long] {
+        let response = listener.request(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: {invalid}\r\n\r\n")).await;
+        let id = response.header("x-request-id").unwrap();
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{invalid}: {id}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_the_askers_own_bytes_is_not_our_time() {
+async fn waiting_for_the_clients_body_is_not_own_latency() {
     let clock = Arc::new(TestClock::default());
     let listener = TestListener::open(echo(&clock), Arc::clone(&clock)).await;
     let mut client = listener.connect().await;
     client.stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    clock.pass(Duration::from_secs(2));
-    let heard = client.ask("cd").await;
-    assert_eq!((heard.status, heard.header("x-own-latency-us")), (200, Some("0")));
+    clock.advance(Duration::from_secs(2));
+    let response = client.request("cd").await;
+    assert_eq!((response.status, response.header("x-own-latency-us")), (200, Some("0")));
 }
 
 #[tokio::test]
-async fn a_panic_answers_500_and_the_connection_lives_on() {
+async fn a_panic_answers_500_and_the_connection_stays_open() {
     let routes = warp::path::param::<u64>().map(|number: u64| {
         assert_ne!(number, 7, "CANARY");
-        Answer::fine(|out| out.extend_from_slice(b"{}"))
+        Reply::success(&serde_json::json!({}))
     });
     let listener =
-        TestListener::open(routes.or(warp::any().map(Answer::not_found)).unify().boxed(), Arc::default()).await;
+        TestListener::open(routes.or(warp::any().map(Reply::not_found)).unify().boxed(), Arc::default()).await;
     let mut client = listener.connect().await;
-    let heard = client.ask("GET /7 HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_eq!(heard.body, r#"{"error":"INTERNAL_ERROR","message":"something went wrong inside"}"#);
-    assert_eq!((heard.status, heard.header("x-request-id").is_some()), (500, true));
-    assert_eq!(client.ask("GET /8 HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
-    assert_eq!(client.ask("GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.error(), "RET_ERR_NOTFOUND");
+    let response = client.request("GET /7 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(response.body, r#"{"error":"INTERNAL_ERROR","message":"something went wrong inside"}"#);
+    assert_eq!((response.status, response.header("x-request-id").is_some()), (500, true));
+    assert_eq!(client.request("GET /8 HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
+    assert_eq!(client.request("GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.error(), "RET_ERR_NOTFOUND");
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_senders_lose_their_place() {
+async fn slow_senders_are_timed_out() {
     let clock = Arc::new(TestClock::default());
     let listener = TestListener::open(echo(&clock), clock).await;
     let mut half_head = listener.connect().await;
     half_head.stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
-    assert!(half_head.hear().await.is_none_or(|heard| heard.status == 408));
+    assert!(half_head.receive().await.is_none_or(|response| response.status == 408));
     let mut half_body = listener.connect().await;
-    let heard = half_body.ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc").await;
-    assert_eq!((heard.status, heard.error().as_str()), (408, "REQUEST_TIMEOUT"));
+    let response = half_body.request("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc").await;
+    assert_eq!((response.status, response.error().as_str()), (408, "REQUEST_TIMEOUT"));
 }
 
 #[tokio::test]
-async fn bodies_are_read_whole_or_refused() {
+async fn a_body_is_read_whole_or_refused() {
     let clock = Arc::new(TestClock::default());
     let listener = TestListener::open(echo(&clock), clock).await;
     let table = [
@@ -117,30 +117,33 @@ async fn bodies_are_read_whole_or_refused() {
         ("content-length: 3\r\ncontent-length: 4\r\n\r\nabc", 400),
     ];
     for (rest, status) in table {
-        let heard =
-            listener.ask(&format!("POST /p HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\n{rest}")).await;
-        assert_eq!(heard.status, status, "{rest}");
+        let response = listener
+            .request(&format!("POST /p HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\n{rest}"))
+            .await;
+        assert_eq!(response.status, status, "{rest}");
     }
-    let heard = listener
-        .ask("POST /p%20q?x=1 HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\ncontent-length: 2\r\n\r\nok")
+    let response = listener
+        .request(
+            "POST /p%20q?x=1 HTTP/1.1\r\nhost: x\r\naccept-language: de-DE,de;q=0.9\r\ncontent-length: 2\r\n\r\nok",
+        )
         .await;
-    assert_eq!(heard.body, "POST /p%20q 127.0.0.1 de-DE ok");
+    assert_eq!(response.body, "POST /p%20q 127.0.0.1 de-DE ok");
 }
 
 #[tokio::test]
-async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
+async fn large_bodies_share_a_capacity_that_small_ones_do_not_use() {
     let clock = Arc::new(TestClock::default());
     let reading = Arc::clone(&clock);
     let routes = request().then(move |mut request: Request| {
         let clock = Arc::clone(&reading);
         async move {
-            // Under `/full` other senders hold all but one kilobyte of the room.
-            let room = Arc::clone(&request.origin.large_bodies);
+            // Under `/full` other senders hold all but one kilobyte of the capacity.
+            let capacity = Arc::clone(&request.origin.large_bodies);
             let others = if &*request.path == "/full" { LARGE_BODIES_KIB_MAX as u32 - 1 } else { 0 };
-            let _others = room.try_acquire_many(others).unwrap();
+            let _others = capacity.try_acquire_many(others).unwrap();
             match request.read_body(1024 * 1024, &*clock).await {
-                Ok(body) => Answer::text(200, "text/plain", body.len().to_string()),
-                Err(refusal) => Answer::refused(&refusal),
+                Ok(body) => Reply::text(200, "text/plain", body.len().to_string()),
+                Err(refusal) => Reply::refused(&refusal),
             }
         }
     });
@@ -153,28 +156,28 @@ async fn large_bodies_share_a_room_that_small_ones_do_not_need() {
         ("/free", 1024 * 1024, 200),
     ];
     for (path, length, status) in table {
-        let heard = listener.send(&format!("POST {path}"), "", &"x".repeat(length)).await;
-        assert_eq!(heard.status, status, "{path} {length}: {}", heard.body);
+        let response = listener.send(&format!("POST {path}"), "", &"x".repeat(length)).await;
+        assert_eq!(response.status, status, "{path} {length}: {}", response.body);
     }
 }
 
 #[tokio::test]
-async fn rude_bytes_end_the_connection_and_nothing_else() {
+async fn malformed_bytes_end_only_their_own_connection() {
     let clock = Arc::new(TestClock::default());
     let listener = TestListener::open(echo(&clock), clock).await;
     let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(4 * HEAD_LENGTH_MAX));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: 1\r\n".repeat(HEADERS_MAX + 1));
-    for rude in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long, &many] {
+    for malformed in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long, &many] {
         let mut client = listener.connect().await;
-        let _ = client.stream.write_all(rude.as_bytes()).await;
-        let heard = client.hear().await.map_or(400, |heard| heard.status);
-        assert!((400..500).contains(&heard), "{heard}: {}", rude.chars().take(40).collect::<String>());
+        let _ = client.stream.write_all(malformed.as_bytes()).await;
+        let response = client.receive().await.map_or(400, |response| response.status);
+        assert!((400..500).contains(&response), "{response}: {}", malformed.chars().take(40).collect::<String>());
     }
     assert_eq!(listener.send("GET /fine", "", "").await.status, 200);
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait() {
     let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (counted, highest) = (Arc::clone(&inside), Arc::clone(&most));
     let routes = warp::any().then(move || {
@@ -185,22 +188,23 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
                 tokio::task::yield_now().await;
             }
             inside.fetch_sub(1, Ordering::SeqCst);
-            Answer::fine(|out| out.extend_from_slice(b"{}"))
+            Reply::success(&serde_json::json!({}))
         }
     });
     let listener = Arc::new(TestListener::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
     let mut clients = JoinSet::new();
     for _ in 0..8 {
         let listener = Arc::clone(&listener);
-        clients
-            .spawn(async move { listener.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status });
+        clients.spawn(async move {
+            listener.request("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status
+        });
     }
     assert_eq!(clients.join_all().await, [200; 8]);
     assert!(most.load(Ordering::SeqCst) <= 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_lets_requests_finish_until_the_deadline() {
+async fn stopping_drains_requests_until_the_deadline() {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (seen, waits) = (Arc::clone(&arrived), Arc::clone(&go));
     let routes = warp::path::param::<String>().then(move |way: String| {
@@ -211,7 +215,7 @@ async fn stopping_lets_requests_finish_until_the_deadline() {
                 "finishes" => waits.notified().await,
                 _ => std::future::pending().await,
             }
-            Answer::fine(|out| out.extend_from_slice(b"{}"))
+            Reply::success(&serde_json::json!({}))
         }
     });
     let routes = routes.boxed();
@@ -224,14 +228,14 @@ async fn stopping_lets_requests_finish_until_the_deadline() {
         if cut == 0 {
             go.notify_one();
         }
-        assert_eq!(client.hear().await.map(|heard| heard.status), (cut == 0).then_some(200), "{way}");
+        assert_eq!(client.receive().await.map(|response| response.status), (cut == 0).then_some(200), "{way}");
         assert_eq!(listener.served.await.unwrap(), cut);
         assert!(TcpStream::connect(listener.address).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn a_door_with_tls_speaks_nothing_else() {
+async fn a_tls_listener_refuses_plain_http() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
     let config = tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap();
@@ -247,11 +251,11 @@ async fn a_door_with_tls_speaks_nothing_else() {
     let stream = TcpStream::connect(listener.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
-    let heard = Client { stream }.ask("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_eq!(heard.body, "GET /over/tls 127.0.0.1  ");
+    let response = Client { stream }.request("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(response.body, "GET /over/tls 127.0.0.1  ");
     let mut plain = listener.connect().await;
     plain.stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    assert!(plain.hear().await.is_none());
+    assert!(plain.receive().await.is_none());
     for (chain, key) in [("", ""), ("CANARY", "CANARY"), (&*chain, "CANARY"), (&*chain, &pem("PRIVATE KEY", b"CANARY"))]
     {
         assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().0.contains("CANARY"));
@@ -263,7 +267,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 #[test]
-fn only_trusted_proxies_say_who_asks() {
+fn only_trusted_proxies_set_the_client_ip() {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
     let table = [
@@ -271,9 +275,9 @@ fn only_trusted_proxies_say_who_asks() {
         ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
         ("10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
-        ("10.0.0.1", "rubbish", "10.0.0.1"),
+        ("10.0.0.1", "garbage", "10.0.0.1"),
         ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
-        ("10.0.0.1", "6.6.6.6, rubbish, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "6.6.6.6, garbage, 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", "6.6.6.6, 203.0.113.5:4711", "203.0.113.5"),
         ("::ffff:10.0.0.1", "::ffff:203.0.113.5", "203.0.113.5"),
         ("::ffff:192.0.2.9", "203.0.113.5", "192.0.2.9"),
@@ -281,13 +285,13 @@ fn only_trusted_proxies_say_who_asks() {
     for (peer, forwarded, expected) in table {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
-        assert_eq!(asker(ip(peer), &headers, &trusted), ip(expected), "{peer} {forwarded}");
+        assert_eq!(client_ip(ip(peer), &headers, &trusted), ip(expected), "{peer} {forwarded}");
     }
 }
 
-struct Cashier(Result<(), String>);
+struct FakeStatus(Result<(), String>);
 
-impl Watched for Cashier {
+impl Watched for FakeStatus {
     fn ready(&self) -> Result<(), String> {
         self.0.clone()
     }
@@ -298,9 +302,11 @@ impl Watched for Cashier {
 }
 
 #[tokio::test]
-async fn the_watching_door_tells_life_readiness_and_counters() {
-    let ready = TestListener::open(watching::routes(Arc::new(Cashier(Ok(())))), Arc::default()).await;
-    let closed = TestListener::open(watching::routes(Arc::new(Cashier(Err("storage".into())))), Arc::default()).await;
+async fn the_watch_listener_reports_liveness_readiness_and_metrics() {
+    let ready = TestListener::open(crate::http::watch::routes(Arc::new(FakeStatus(Ok(())))), Arc::default()).await;
+    let closed =
+        TestListener::open(crate::http::watch::routes(Arc::new(FakeStatus(Err("storage".into())))), Arc::default())
+            .await;
     let table = [
         (&ready, "GET /healthz", 200, "ok\n"),
         (&ready, "GET /readyz", 200, "ready\n"),
@@ -316,8 +322,8 @@ async fn the_watching_door_tells_life_readiness_and_counters() {
         (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
     ];
     for (listener, line, status, body) in table {
-        let heard = listener.send(line, "", "").await;
-        assert_eq!((heard.status, heard.body.as_str()), (status, body), "{line}");
-        assert_eq!(heard.header("allow"), (status == 405).then_some(Method::GET.as_str()), "{line}");
+        let response = listener.send(line, "", "").await;
+        assert_eq!((response.status, response.body.as_str()), (status, body), "{line}");
+        assert_eq!(response.header("allow"), (status == 405).then_some(Method::GET.as_str()), "{line}");
     }
 }

@@ -1,20 +1,20 @@
-//! Tokens that are good, forged, foreign, early and late, and keys that come and go.
+//! Valid, forged, foreign, early and expired tokens, and keys that are added and removed.
 
 use super::*;
 
 const NOW: UnixTime = UnixTime(1_779_270_000);
 
-fn key(kid: &str, letter: u8) -> SessionKey {
-    SessionKey::new(kid, &[letter; 32]).unwrap()
+fn key(kid: &str, byte: u8) -> SessionKey {
+    SessionKey::new(kid, &[byte; 32]).unwrap()
 }
 
 fn keys() -> SessionKeys {
     SessionKeys::new(vec![key("new", b'n'), key("old", b'o')]).unwrap()
 }
 
-fn signed(header: &str, claims: &str, letter: u8) -> String {
+fn signed(header: &str, claims: &str, byte: u8) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-    let mac = key("", letter).mac(&message).unwrap().finalize().into_bytes();
+    let mac = key("", byte).mac(&message).unwrap().finalize().into_bytes();
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(mac))
 }
 
@@ -23,11 +23,11 @@ fn customer(token: &str) -> Option<u64> {
 }
 
 #[test]
-fn an_issued_token_is_good_until_its_last_second_with_either_spelling() {
+fn an_issued_token_is_valid_until_it_expires_with_and_without_the_scheme() {
     let keys = keys();
     let token = issue_token(&keys, Role::Customer, 5, Some("ion4"), 3600, NOW).unwrap();
-    for spelling in [token.clone(), format!("Bearer {token}"), format!("bearer  {token} ")] {
-        let session = keys.customer(Some(&spelling), NOW).unwrap();
+    for form in [token.clone(), format!("Bearer {token}"), format!("bearer  {token} ")] {
+        let session = keys.customer(Some(&form), NOW).unwrap();
         assert_eq!((session.customer_id(), session.brand()), (CustomerId(5), Some("ion4")));
     }
     assert!(keys.customer(Some(&token), NOW.plus(3599)).is_ok());
@@ -47,21 +47,21 @@ fn a_token_of_another_implementation_verifies() {
 }
 
 #[test]
-fn forged_foreign_and_untimely_tokens_are_refused() {
-    let fine = r#"{"id":5,"role":9,"exp":1779273600}"#;
+fn forged_foreign_early_and_expired_tokens_are_refused() {
+    let valid = r#"{"id":5,"role":9,"exp":1779273600}"#;
     let header = r#"{"alg":"HS256","typ":"JWT"}"#;
     let table = [
-        ("no kid, the first key", signed(header, fine, b'n'), Some(5)),
-        ("no kid, the second key", signed(header, fine, b'o'), Some(5)),
-        ("named key", signed(r#"{"alg":"HS256","kid":"old"}"#, fine, b'o'), Some(5)),
-        ("named key, signed by another", signed(r#"{"alg":"HS256","kid":"old"}"#, fine, b'n'), None),
-        ("unknown key", signed(r#"{"alg":"HS256","kid":"older"}"#, fine, b'o'), None),
-        ("foreign key", signed(header, fine, b'x'), None),
-        ("alg none", signed(r#"{"alg":"none"}"#, fine, b'n'), None),
-        ("alg HS512", signed(r#"{"alg":"HS512"}"#, fine, b'n'), None),
-        ("alg in lower case", signed(r#"{"alg":"hs256"}"#, fine, b'n'), None),
-        ("alg given twice", signed(r#"{"alg":"none","alg":"HS256"}"#, fine, b'n'), None),
-        ("critical extension", signed(r#"{"alg":"HS256","crit":["b64"]}"#, fine, b'n'), None),
+        ("no kid, the first key", signed(header, valid, b'n'), Some(5)),
+        ("no kid, the second key", signed(header, valid, b'o'), Some(5)),
+        ("named key", signed(r#"{"alg":"HS256","kid":"old"}"#, valid, b'o'), Some(5)),
+        ("named key, signed by another", signed(r#"{"alg":"HS256","kid":"old"}"#, valid, b'n'), None),
+        ("unknown key", signed(r#"{"alg":"HS256","kid":"older"}"#, valid, b'o'), None),
+        ("foreign key", signed(header, valid, b'x'), None),
+        ("alg none", signed(r#"{"alg":"none"}"#, valid, b'n'), None),
+        ("alg HS512", signed(r#"{"alg":"HS512"}"#, valid, b'n'), None),
+        ("alg in lower case", signed(r#"{"alg":"hs256"}"#, valid, b'n'), None),
+        ("alg given twice", signed(r#"{"alg":"none","alg":"HS256"}"#, valid, b'n'), None),
+        ("critical extension", signed(r#"{"alg":"HS256","crit":["b64"]}"#, valid, b'n'), None),
         ("no exp", signed(header, r#"{"id":5,"role":9}"#, b'n'), None),
         ("expired this second", signed(header, r#"{"id":5,"role":9,"exp":1779270000}"#, b'n'), None),
         ("exp as text", signed(header, r#"{"id":5,"role":9,"exp":"1779273600"}"#, b'n'), None),
@@ -78,7 +78,7 @@ fn forged_foreign_and_untimely_tokens_are_refused() {
     for (what, token, expected) in table {
         assert_eq!(customer(&token), expected, "{what}");
     }
-    let token = signed(header, fine, b'n');
+    let token = signed(header, valid, b'n');
     let (message, signature) = token.rsplit_once('.').unwrap();
     let long = format!("{token}{}", "A".repeat(TOKEN_LENGTH_MAX));
     let short = &token[..token.len() - 2];
@@ -89,8 +89,8 @@ fn forged_foreign_and_untimely_tokens_are_refused() {
         let mut forged = token.clone().into_bytes();
         forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
         let forged = String::from_utf8(forged).unwrap();
-        // The last letter of a base64 text may carry spare bits; a strict decoder refuses those too.
-        assert_eq!(customer(&forged), None, "letter {place}");
+        // The last character of a base64 text may carry spare bits; a strict decoder refuses those too.
+        assert_eq!(customer(&forged), None, "character {place}");
     }
 }
 

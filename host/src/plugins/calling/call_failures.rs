@@ -1,17 +1,17 @@
-//! Why a module's code gave no instance and no result, in the words that reach operators. What is done about it is
-//! `module_thread`; what it means for a payment is `outcomes`.
+//! Why a module gave no instance, no result or no end of an exchange, with the sentences that reach operators.
+//! `module_thread` and `exchange` make these failures; `outcomes` decides what they mean for a payment.
 
 use std::fmt;
 
 use cashier_provider_sdk::ConfigError;
 
-/// Why a call brought nothing.
+/// Why a call gave no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallFailure {
-    /// Too many calls wait, or this one waited too long; it was not begun.
+    /// Too many calls wait, or this one waited too long; it was not started.
     Busy,
-    /// It was begun and did not return in time.
-    Late,
+    /// It was started and did not return in time.
+    TimedOut,
     /// Too many calls never returned, or the host's own side of the call failed.
     Unavailable,
 }
@@ -23,7 +23,7 @@ impl fmt::Display for CallFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Busy => "the module is overloaded: too many calls wait for it",
-            Self::Late => "the module did not return from a call in time",
+            Self::TimedOut => "the module did not return from a call in time",
             Self::Unavailable => NEVER_RETURNED,
         })
     }
@@ -34,9 +34,9 @@ impl fmt::Display for CallFailure {
 pub(super) enum StartFailure {
     /// The module refuses the configuration, in its own words.
     Refused(ConfigError),
-    Late,
-    /// Too many times this module never returned from configuring, or from letting an instance go.
-    AllStuck,
+    TimedOut,
+    /// Too many configure calls or drops of this module never returned.
+    AllSlotsStuck,
     NoThread(String),
 }
 
@@ -45,9 +45,46 @@ impl fmt::Display for StartFailure {
         match self {
             Self::Refused(error) if error.field.is_empty() => f.write_str(&error.message),
             Self::Refused(error) => error.fmt(f),
-            Self::Late => f.write_str("the module did not return from configuring in time"),
-            Self::AllStuck => f.write_str(NEVER_RETURNED),
+            Self::TimedOut => f.write_str("the module did not return from configuring in time"),
+            Self::AllSlotsStuck => f.write_str(NEVER_RETURNED),
             Self::NoThread(error) => write!(f, "no thread for the module: {error}"),
+        }
+    }
+}
+
+/// Why the host could not complete an exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HostFailure {
+    Call(CallFailure),
+    /// The module wants to send a request where none is allowed.
+    RequestForbidden,
+    /// The module wants to send a request that may move money where only safe requests are allowed.
+    MoneyForbidden,
+    TooManySteps(usize),
+    /// Too many exchanges wait for the network.
+    Overloaded,
+    CircuitOpen,
+    /// The last request did not leave.
+    NotSent(String),
+    /// The last request got no reply.
+    NoReply(String),
+    TimedOut,
+}
+
+impl fmt::Display for HostFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(failure) => failure.fmt(f),
+            Self::RequestForbidden => f.write_str("the module wants to send a request, and this check is made offline"),
+            Self::MoneyForbidden => {
+                f.write_str("the module wants to send a request that may move money where only safe ones are allowed")
+            }
+            Self::TooManySteps(most) => write!(f, "the module wants to send more than {most} requests"),
+            Self::Overloaded => f.write_str("too many exchanges with the provider are in progress"),
+            Self::CircuitOpen => f.write_str("circuit breaker open: the last requests to the provider failed"),
+            Self::NotSent(reason) => write!(f, "the request was not sent: {reason}"),
+            Self::NoReply(reason) => write!(f, "the provider did not answer: {reason}"),
+            Self::TimedOut => f.write_str("the exchange with the provider timed out"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Stops context a provider that cannot be reached, and asks again a little at a time. Pure: the time comes as an
-//! argument. Counts network failures alone, not answers of any status.
+//! Stops requests to a provider that cannot be reached, and lets one through from time to time. Pure: the time comes as an
+//! argument. Counts network failures alone; a reply of any status is a success.
 
 use std::time::Duration;
 
 /// Failures in a row that open it: fewer would open on one lost packet at small traffic.
 const FAILURES_TO_OPEN: u32 = 5;
-/// While open, one exchange in this time is let through to see whether the provider is back.
+/// While open, one exchange in this time is let through to find out whether the provider is back.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Successes in a row that close it: one may be luck.
 const SUCCESSES_TO_CLOSE: u32 = 2;
@@ -17,10 +17,10 @@ pub(super) enum CircuitBreaker {
     Open { probe_at: Duration, successes: u32 },
 }
 
-/// What an outcome did to the breaker.
+/// What a result did to the breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    Stayed,
+pub(super) enum BreakerChange {
+    None,
     Opened,
     Closed,
 }
@@ -42,38 +42,38 @@ impl CircuitBreaker {
         }
     }
 
-    /// An answer came, whatever it said.
-    pub(super) fn answered(&mut self) -> Turn {
+    /// A reply came, of whatever status.
+    pub(super) fn succeeded(&mut self) -> BreakerChange {
         match self {
             Self::Closed { failures } => {
                 *failures = 0;
-                Turn::Stayed
+                BreakerChange::None
             }
             Self::Open { successes, .. } if *successes + 1 < SUCCESSES_TO_CLOSE => {
                 *successes += 1;
-                Turn::Stayed
+                BreakerChange::None
             }
             Self::Open { .. } => {
                 *self = Self::new();
-                Turn::Closed
+                BreakerChange::Closed
             }
         }
     }
 
-    /// No answer came.
-    pub(super) fn failed(&mut self, now: Duration) -> Turn {
+    /// No reply came.
+    pub(super) fn failed(&mut self, now: Duration) -> BreakerChange {
         match self {
             Self::Closed { failures } if *failures + 1 < FAILURES_TO_OPEN => {
                 *failures += 1;
-                Turn::Stayed
+                BreakerChange::None
             }
             Self::Closed { .. } => {
                 *self = Self::Open { probe_at: now.saturating_add(PROBE_EVERY), successes: 0 };
-                Turn::Opened
+                BreakerChange::Opened
             }
             Self::Open { successes, .. } => {
                 *successes = 0;
-                Turn::Stayed
+                BreakerChange::None
             }
         }
     }
@@ -94,37 +94,37 @@ mod tests {
     fn open_at(now: Duration) -> CircuitBreaker {
         let mut breaker = CircuitBreaker::new();
         for _ in 1..FAILURES_TO_OPEN {
-            assert_eq!(breaker.failed(now), Turn::Stayed);
+            assert_eq!(breaker.failed(now), BreakerChange::None);
         }
-        assert_eq!(breaker.failed(now), Turn::Opened);
+        assert_eq!(breaker.failed(now), BreakerChange::Opened);
         breaker
     }
 
     #[test]
-    fn failures_in_a_row_open_it_and_one_answer_between_them_does_not_let_it() {
+    fn five_failures_in_a_row_open_the_breaker_and_a_success_restarts_the_count() {
         let mut breaker = CircuitBreaker::new();
         for _ in 0..20 {
             for _ in 1..FAILURES_TO_OPEN {
-                assert_eq!(breaker.failed(ms(0)), Turn::Stayed);
+                assert_eq!(breaker.failed(ms(0)), BreakerChange::None);
             }
-            assert_eq!(breaker.answered(), Turn::Stayed);
+            assert_eq!(breaker.succeeded(), BreakerChange::None);
         }
         assert!(breaker.admits(ms(0)) && open_at(ms(0)).is_open());
     }
 
     #[test]
-    fn an_open_one_lets_one_through_a_second() {
+    fn an_open_breaker_admits_one_exchange_a_second() {
         let mut breaker = open_at(ms(500));
         let admitted: Vec<u64> = (500..4_000).step_by(100).filter(|now| breaker.admits(ms(*now))).collect();
         assert_eq!(admitted, [1_500, 2_500, 3_500]);
     }
 
     #[test]
-    fn two_answers_in_a_row_close_it() {
+    fn two_successes_in_a_row_close_an_open_breaker() {
         let mut breaker = open_at(ms(0));
-        assert_eq!(breaker.answered(), Turn::Stayed);
-        assert_eq!(breaker.failed(ms(1)), Turn::Stayed);
-        assert_eq!(breaker.answered(), Turn::Stayed);
-        assert_eq!((breaker.answered(), breaker.is_open()), (Turn::Closed, false));
+        assert_eq!(breaker.succeeded(), BreakerChange::None);
+        assert_eq!(breaker.failed(ms(1)), BreakerChange::None);
+        assert_eq!(breaker.succeeded(), BreakerChange::None);
+        assert_eq!((breaker.succeeded(), breaker.is_open()), (BreakerChange::Closed, false));
     }
 }

@@ -1,5 +1,6 @@
-//! One exchange between a module and its provider: calls the module with all replies so far, sends what it wants sent,
-//! and keeps account of what may have left the cashier. Knows nothing of payments; what an outcome means is `outcomes`.
+//! One exchange between a module and its provider: calls the module with all replies so far, sends the request it returns,
+//! and records whether a request that may move money may have left. It does not know payments; `outcomes` decides what an
+//! outcome means for them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,280 +10,263 @@ use cashier_provider_sdk::host::Instance;
 use cashier_provider_sdk::{CachePolicy, FailureKind, HttpMethod, HttpReply, HttpRequest, ProviderFailure, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::call_failures::CallFailure;
-use super::circuit_breaker::{CircuitBreaker, Turn};
+use super::call_failures::HostFailure;
+use super::circuit_breaker::{BreakerChange, CircuitBreaker};
 use super::module_thread::ModuleThread;
-use super::reply_cache::{ReplyCache, Stamp};
+use super::reply_cache::{FetchTime, ReplyCache};
 use crate::plugins::egress::port::{Network, SendError};
-use crate::plugins::limits::Limits;
+use crate::plugins::limits::GatewayLimits;
 use crate::ports::Clock;
 
-/// The network keeps its own deadline; past it by this much, its answer is not waited for.
+/// The network has a deadline of its own; past it by this much, its reply is not waited for.
 const NETWORK_GRACE: Duration = Duration::from_millis(250);
-/// The first request of an exchange gets at least one part in so many of the exchange's time: with less it would mostly be
-/// cut off underway, and one that never left is known not to have happened.
+/// An exchange sends its first request only while this part of its time is left: with less, the request would mostly time
+/// out after it left, and a request that never left is known not to have happened.
 const FIRST_REQUEST_SHARE: u32 = 4;
 
 /// What a module may send in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::plugins) enum Allowed<'a> {
-    Nothing,
-    SafeRequests,
-    Everything,
-    /// Everything; and whatever carries one of these texts of the order may begin its payment.
+pub(super) enum AllowedRequests<'a> {
+    None,
+    SafeOnly,
+    All,
+    /// All; a request that carries one of these texts of the order may create its payment.
     Creating {
-        marks: &'a [&'a str],
+        order_keys: &'a [&'a str],
     },
 }
 
-impl Allowed<'_> {
-    /// Whether a request may move money. Where a payment is created the module's own word is not enough: a create under a
-    /// key may well be repeated, and yet its lost answer leaves a payment behind. There what is sent moves, unless it
-    /// only asks, or fetches for many exchanges, as a token is fetched.
-    fn moves(self, request: &HttpRequest, keep: Option<&CachePolicy>) -> bool {
-        let errand = request.method == HttpMethod::Get || keep.is_some();
+impl AllowedRequests<'_> {
+    /// Whether a request may move money. In a create call the module's `safe_to_repeat` is not enough: a create under an
+    /// idempotency key is safe to repeat, yet when its reply is lost a payment exists. There every request may move money
+    /// but a GET and a cacheable one, such as for a token, and those too when they carry an order key.
+    fn may_move_money(self, request: &HttpRequest, cache: Option<&CachePolicy>) -> bool {
+        let reads = request.method == HttpMethod::Get || cache.is_some();
         match self {
-            Self::Creating { marks } => {
-                !request.safe_to_repeat || !errand || marks.iter().any(|mark| request.carries(mark))
+            Self::Creating { order_keys } => {
+                !request.safe_to_repeat || !reads || order_keys.iter().any(|key| request.carries(key))
             }
-            Self::Nothing | Self::SafeRequests | Self::Everything => !request.safe_to_repeat,
+            Self::None | Self::SafeOnly | Self::All => !request.safe_to_repeat,
         }
     }
 }
 
-/// How an exchange ended and what is known of it.
+/// How an exchange ended, and what is known about its requests.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::plugins) struct Exchanged<T> {
-    pub(in crate::plugins) ended: Ended<T>,
-    /// The network was given a request.
-    pub(in crate::plugins) asked: bool,
+pub(super) struct ExchangeOutcome<T> {
+    pub(super) end: ExchangeEnd<T>,
+    /// A request was handed to the network.
+    pub(super) request_sent: bool,
     /// A request that may move money may have left the cashier.
-    pub(in crate::plugins) moved: bool,
+    pub(super) money_may_have_moved: bool,
     /// Time spent waiting for the network.
-    pub(in crate::plugins) provider_time: Duration,
+    pub(super) provider_time: Duration,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::plugins) enum Ended<T> {
+pub(super) enum ExchangeEnd<T> {
     Done(T),
     Failed(ProviderFailure),
     Unsupported,
-    Broken(Broken),
+    HostFailed(HostFailure),
 }
 
-/// Why the host could not bring an exchange to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::plugins) enum Broken {
-    Call(CallFailure),
-    /// The module wants to send where nothing may be sent.
-    WouldSend,
-    /// The module wants to send what may move money where only safe requests may be sent.
-    WouldMove,
-    TooManySteps(usize),
-    /// Too many exchanges wait for the network.
-    Overloaded,
-    /// The provider could not be reached of late.
-    BreakerOpen,
-    /// The last request did not leave.
-    NotSent(String),
-    /// The last request got no answer.
-    NoAnswer(String),
-    OutOfTime,
-}
+/// An entry point of a module with its arguments.
+type EntryCall<T> = dyn Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync;
 
-/// The network side of one gateway.
-pub(in crate::plugins) struct Line {
-    name: String,
-    limits: Limits,
+/// Drives the exchanges of one gateway.
+pub(super) struct ExchangeDriver {
+    gateway: String,
+    limits: GatewayLimits,
     clock: Arc<dyn Clock>,
     network: Arc<dyn Network>,
-    kept: ReplyCache,
+    cache: ReplyCache,
     breaker: Mutex<CircuitBreaker>,
-    room: Arc<Semaphore>,
+    network_permits: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
 /// What one exchange holds while it runs.
-struct Running {
+struct ExchangeState {
     started: Duration,
-    /// The time that was spent before the first request, once there is one.
+    /// The time before the first request, once there is one.
     queued: Option<Duration>,
-    moved: bool,
+    money_may_have_moved: bool,
     provider_time: Duration,
-    /// The right to use the network, taken at the first request.
+    /// The right to use the network, taken before the first request.
     permit: Option<OwnedSemaphorePermit>,
-    /// The breaker let its first request through; it lets an exchange through as a whole.
+    /// The circuit breaker admitted the first request, and with it the whole exchange.
     admitted: bool,
-    /// Kept replies shown since the last start.
-    shown: Vec<(String, Stamp)>,
+    /// Cached replies used since the last start.
+    cached: Vec<(String, FetchTime)>,
 }
 
-impl Line {
-    pub(in crate::plugins) fn new(
-        name: String,
-        limits: Limits,
+impl ExchangeDriver {
+    pub(super) fn new(
+        gateway: String,
+        limits: GatewayLimits,
         clock: Arc<dyn Clock>,
         network: Arc<dyn Network>,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(limits.concurrency_max));
-        let (breaker, waiting) = (Mutex::new(CircuitBreaker::new()), AtomicUsize::new(0));
-        Self { name, limits, clock, network, kept: ReplyCache::default(), breaker, room, waiting }
+        let network_permits = Arc::new(Semaphore::new(limits.concurrency_max));
+        let (cache, breaker) = (ReplyCache::default(), Mutex::new(CircuitBreaker::new()));
+        Self { gateway, limits, clock, network, cache, breaker, network_permits, waiting: AtomicUsize::new(0) }
     }
 
-    /// Whether the provider cannot be reached of late.
-    pub(in crate::plugins) fn is_broken(&self) -> bool {
+    pub(super) fn circuit_is_open(&self) -> bool {
         self.breaker().is_open()
     }
 
-    /// Drives one exchange to its end. `call` is one entry of the module with what it is asked, fixed for the whole
+    /// Drives one exchange to its end. `call` is an entry point of the module with its arguments, the same for the whole
     /// exchange.
-    pub(in crate::plugins) async fn exchange<T, F>(
+    pub(super) async fn exchange<T: Send + 'static>(
         &self,
         thread: &ModuleThread,
-        allowed: Allowed<'_>,
-        call: F,
-    ) -> Exchanged<T>
-    where
-        T: Send + 'static,
-        F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
-    {
-        let started = self.clock.monotonic();
-        let mut running = Running {
-            started,
+        allowed: AllowedRequests<'_>,
+        call: impl Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
+    ) -> ExchangeOutcome<T> {
+        let mut state = ExchangeState {
+            started: self.clock.monotonic(),
             queued: None,
-            moved: false,
+            money_may_have_moved: false,
             provider_time: Duration::ZERO,
             permit: None,
             admitted: false,
-            shown: Vec::new(),
+            cached: Vec::new(),
         };
-        let call = Arc::new(call);
-        let ended = match self.attempt(thread, allowed, &call, &mut running).await {
-            Ended::Failed(failure) if failure.kind == FailureKind::StaleReply && !running.shown.is_empty() => {
-                for (name, stamp) in running.shown.drain(..) {
-                    self.kept.forget(&name, stamp);
-                }
-                self.attempt(thread, allowed, &call, &mut running).await
+        let call: Arc<EntryCall<T>> = Arc::new(call);
+        let mut end = self.attempt(thread, allowed, &call, &mut state).await;
+        if matches!(&end, ExchangeEnd::Failed(failure) if failure.kind == FailureKind::StaleReply)
+            && !state.cached.is_empty()
+        {
+            for (name, fetched) in state.cached.drain(..) {
+                self.cache.invalidate(&name, fetched);
             }
-            ended => ended,
-        };
-        Exchanged { ended, asked: running.queued.is_some(), moved: running.moved, provider_time: running.provider_time }
+            end = self.attempt(thread, allowed, &call, &mut state).await;
+        }
+        let ExchangeState { queued, money_may_have_moved, provider_time, .. } = state;
+        ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
     }
 
-    async fn attempt<T, F>(
+    async fn attempt<T: Send + 'static>(
         &self,
         thread: &ModuleThread,
-        allowed: Allowed<'_>,
-        call: &Arc<F>,
-        running: &mut Running,
-    ) -> Ended<T>
-    where
-        T: Send + 'static,
-        F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
-    {
+        allowed: AllowedRequests<'_>,
+        call: &Arc<EntryCall<T>>,
+        state: &mut ExchangeState,
+    ) -> ExchangeEnd<T> {
         let mut replies = Vec::new();
         loop {
             let call = Arc::clone(call);
-            let stepped = thread.call(move |instance| (call(instance, &replies), replies)).await;
-            let (step, back) = match stepped {
-                Ok(stepped) => stepped,
-                Err(failure) => return Ended::Broken(Broken::Call(failure)),
+            let called = thread.call(move |instance| (call(instance, &replies), replies)).await;
+            let step = match called {
+                Ok((step, back)) => {
+                    replies = back;
+                    step
+                }
+                Err(failure) => return ExchangeEnd::HostFailed(HostFailure::Call(failure)),
             };
-            replies = back;
-            let (request, keep) = match step {
-                Step::Done(value) => return Ended::Done(value),
-                Step::Failed(failure) => return Ended::Failed(failure),
-                Step::Unsupported => return Ended::Unsupported,
-                Step::Send { request, cache: keep } => (request, keep),
+            let (request, cache) = match step {
+                Step::Done(value) => return ExchangeEnd::Done(value),
+                Step::Failed(failure) => return ExchangeEnd::Failed(failure),
+                Step::Unsupported => return ExchangeEnd::Unsupported,
+                Step::Send { request, cache } => (request, cache),
             };
-            if let Some(broken) = self.forbidden(allowed, &request, replies.len()) {
-                return Ended::Broken(broken);
+            if let Some(failure) = self.forbidden(allowed, &request, replies.len()) {
+                return ExchangeEnd::HostFailed(failure);
             }
-            let moves = allowed.moves(&request, keep.as_ref());
-            match self.reply_to(request, keep.filter(|_| !moves), moves, running).await {
+            let may_move_money = allowed.may_move_money(&request, cache.as_ref());
+            let reply = match cache.filter(|_| !may_move_money) {
+                Some(cache) => self.cached_or_sent(request, &cache, state).await,
+                None => self.send(request, may_move_money, state).await,
+            };
+            match reply {
                 Ok(reply) => replies.push(reply),
-                Err(broken) => return Ended::Broken(broken),
+                Err(failure) => return ExchangeEnd::HostFailed(failure),
             }
         }
     }
 
-    fn forbidden(&self, allowed: Allowed<'_>, request: &HttpRequest, sent: usize) -> Option<Broken> {
+    fn forbidden(&self, allowed: AllowedRequests<'_>, request: &HttpRequest, sent: usize) -> Option<HostFailure> {
         match allowed {
-            Allowed::Nothing => Some(Broken::WouldSend),
-            Allowed::SafeRequests if !request.safe_to_repeat => Some(Broken::WouldMove),
-            Allowed::SafeRequests | Allowed::Everything | Allowed::Creating { .. } => {
-                (sent >= self.limits.steps_max).then_some(Broken::TooManySteps(self.limits.steps_max))
+            AllowedRequests::None => Some(HostFailure::RequestForbidden),
+            AllowedRequests::SafeOnly if !request.safe_to_repeat => Some(HostFailure::MoneyForbidden),
+            AllowedRequests::SafeOnly | AllowedRequests::All | AllowedRequests::Creating { .. } => {
+                (sent >= self.limits.steps_max).then_some(HostFailure::TooManySteps(self.limits.steps_max))
             }
         }
     }
 
-    /// The reply to one request: a kept one, or the provider's. Nothing that moves money has a `keep` here, because a
-    /// request that is answered from memory is not made.
-    async fn reply_to(
+    /// The cached reply to a request, or the provider's. A request that may move money never comes here, because a request
+    /// that is answered from the cache is not sent.
+    async fn cached_or_sent(
         &self,
         request: HttpRequest,
-        keep: Option<CachePolicy>,
-        moves: bool,
-        running: &mut Running,
-    ) -> Result<HttpReply, Broken> {
-        let Some(keep) = keep else { return self.send(request, moves, running).await };
-        if let Some(reply) = self.kept_reply(&keep, running) {
+        policy: &CachePolicy,
+        state: &mut ExchangeState,
+    ) -> Result<HttpReply, HostFailure> {
+        if let Some(reply) = self.cached(policy, state) {
             return Ok(reply);
         }
-        // The network's room first: whoever fetches for others must not wait for it behind them.
-        self.take_room(running).await?;
-        let Some(errand) = self.kept.errand(&keep.name) else {
-            return self.send(request, moves, running).await;
+        // The network permit before the fetch lock: an exchange that fetches for others must not queue behind them.
+        self.take_permit(state).await?;
+        let Some(lock) = self.cache.fetch_lock(&policy.name) else {
+            return self.send(request, false, state).await;
         };
-        let left = self.left(running)?;
-        let permit = tokio::select! {
-            permit = errand.acquire() => permit,
-            () = self.clock.sleep(left) => return Err(Broken::OutOfTime),
+        let left = self.left(state)?;
+        let _fetching = tokio::select! {
+            fetching = lock.acquire() => fetching,
+            () = self.clock.sleep(left) => return Err(HostFailure::TimedOut),
         };
-        if let Some(reply) = self.kept_reply(&keep, running) {
+        if let Some(reply) = self.cached(policy, state) {
             return Ok(reply);
         }
-        let reply = self.send(request, moves, running).await?;
-        self.kept.keep(&keep, &reply, self.clock.monotonic());
-        drop(permit);
+        let reply = self.send(request, false, state).await?;
+        self.cache.put(policy, &reply, self.clock.monotonic());
         Ok(reply)
     }
 
-    fn kept_reply(&self, keep: &CachePolicy, running: &mut Running) -> Option<HttpReply> {
-        let (reply, stamp) = self.kept.fresh(&keep.name, self.clock.monotonic())?;
-        running.shown.push((keep.name.clone(), stamp));
+    fn cached(&self, policy: &CachePolicy, state: &mut ExchangeState) -> Option<HttpReply> {
+        let (reply, fetched) = self.cache.get(&policy.name, self.clock.monotonic())?;
+        state.cached.push((policy.name.clone(), fetched));
         Some(reply)
     }
 
-    async fn send(&self, request: HttpRequest, moves: bool, running: &mut Running) -> Result<HttpReply, Broken> {
-        self.take_room(running).await?;
-        let within = self.time_to_send(running)?;
+    async fn send(
+        &self,
+        request: HttpRequest,
+        may_move_money: bool,
+        state: &mut ExchangeState,
+    ) -> Result<HttpReply, HostFailure> {
+        self.take_permit(state).await?;
+        let within = self.time_to_send(state)?;
         let sent_at = self.clock.monotonic();
-        running.admitted = running.admitted || self.breaker().admits(sent_at);
-        if !running.admitted {
-            return Err(Broken::BreakerOpen);
+        state.admitted = state.admitted || self.breaker().admits(sent_at);
+        if !state.admitted {
+            return Err(HostFailure::CircuitOpen);
         }
-        let queued = *running.queued.get_or_insert(sent_at.saturating_sub(running.started));
-        let answer = tokio::select! {
-            answer = self.network.send(request, within) => answer,
+        let queued = *state.queued.get_or_insert(sent_at.saturating_sub(state.started));
+        let reply = tokio::select! {
+            reply = self.network.send(request, within) => reply,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
-                Err(SendError::Unknown("no answer came in time".to_owned()))
+                Err(SendError::Unknown("timed out".to_owned()))
             }
         };
         let now = self.clock.monotonic();
-        running.provider_time = running.provider_time.saturating_add(now.saturating_sub(sent_at));
-        // A provider that was given less time than others because the cashier was busy is not to blame for it.
-        let cut_off = now.saturating_sub(sent_at) >= within && queued >= self.first_request_share();
-        match &answer {
-            Ok(_) => self.remember(true, now),
-            Err(_) if cut_off => {}
-            Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.remember(false, now),
+        let took = now.saturating_sub(sent_at);
+        state.provider_time = state.provider_time.saturating_add(took);
+        // A timeout does not count against a provider whose time the queue of the cashier had shortened.
+        let queue_to_blame = took >= within && queued >= self.first_request_share();
+        match &reply {
+            Ok(_) => self.count_result(true, now),
+            Err(_) if queue_to_blame => {}
+            Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.count_result(false, now),
             Err(SendError::Refused(_)) => {}
         }
-        running.moved |= moves && matches!(answer, Ok(_) | Err(SendError::Unknown(_)));
-        answer.map_err(|error| match error {
-            SendError::Refused(reason) | SendError::NeverSent(reason) => Broken::NotSent(reason),
-            SendError::Unknown(reason) => Broken::NoAnswer(reason),
+        state.money_may_have_moved |= may_move_money && matches!(reply, Ok(_) | Err(SendError::Unknown(_)));
+        reply.map_err(|error| match error {
+            SendError::Refused(reason) | SendError::NeverSent(reason) => HostFailure::NotSent(reason),
+            SendError::Unknown(reason) => HostFailure::NoReply(reason),
         })
     }
 
@@ -290,41 +274,45 @@ impl Line {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, answered: bool, now: Duration) {
+    fn count_result(&self, success: bool, now: Duration) {
         let mut breaker = self.breaker();
-        let turn = if answered { breaker.answered() } else { breaker.failed(now) };
+        let change = if success { breaker.succeeded() } else { breaker.failed(now) };
         drop(breaker);
-        match turn {
-            Turn::Stayed => {}
-            Turn::Opened => tracing::warn!(gateway = self.name, "the provider cannot be reached; its breaker opens"),
-            Turn::Closed => tracing::info!(gateway = self.name, "the provider answers; its breaker closes"),
+        match change {
+            BreakerChange::None => {}
+            BreakerChange::Opened => {
+                tracing::warn!(gateway = self.gateway, "provider requests failed repeatedly; circuit breaker opened");
+            }
+            BreakerChange::Closed => {
+                tracing::info!(gateway = self.gateway, "provider replied again; circuit breaker closed")
+            }
         }
     }
 
-    /// The right to use the network, held until the exchange ends.
-    async fn take_room(&self, running: &mut Running) -> Result<(), Broken> {
-        if running.permit.is_some() {
+    /// Takes the right to use the network, held until the exchange ends.
+    async fn take_permit(&self, state: &mut ExchangeState) -> Result<(), HostFailure> {
+        if state.permit.is_some() {
             return Ok(());
         }
-        let left = self.left(running)?;
-        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
-            running.permit = Some(permit);
+        let left = self.left(state)?;
+        if let Ok(permit) = Arc::clone(&self.network_permits).try_acquire_owned() {
+            state.permit = Some(permit);
             return Ok(());
         }
-        let _waits = Waiting::join(&self.waiting, self.limits.waiting_max).ok_or(Broken::Overloaded)?;
+        let _waiter = Waiter::join(&self.waiting, self.limits.waiting_max).ok_or(HostFailure::Overloaded)?;
         let permit = tokio::select! {
-            permit = Arc::clone(&self.room).acquire_owned() => permit,
-            () = self.clock.sleep(left) => return Err(Broken::Overloaded),
+            permit = Arc::clone(&self.network_permits).acquire_owned() => permit,
+            () = self.clock.sleep(left) => return Err(HostFailure::Overloaded),
         };
-        running.permit = Some(permit.map_err(|_| Broken::Overloaded)?);
+        state.permit = Some(permit.map_err(|_| HostFailure::Overloaded)?);
         Ok(())
     }
 
-    fn time_to_send(&self, running: &Running) -> Result<Duration, Broken> {
-        match (self.left(running), running.queued) {
+    fn time_to_send(&self, state: &ExchangeState) -> Result<Duration, HostFailure> {
+        match (self.left(state), state.queued) {
             (left, Some(_)) => left,
             (Ok(left), None) if left >= self.first_request_share() => Ok(left),
-            (Ok(_) | Err(_), None) => Err(Broken::Overloaded),
+            (Ok(_) | Err(_), None) => Err(HostFailure::Overloaded),
         }
     }
 
@@ -332,24 +320,24 @@ impl Line {
         self.limits.exchange / FIRST_REQUEST_SHARE
     }
 
-    fn left(&self, running: &Running) -> Result<Duration, Broken> {
-        let spent = self.clock.monotonic().saturating_sub(running.started);
-        self.limits.exchange.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(Broken::OutOfTime)
+    fn left(&self, state: &ExchangeState) -> Result<Duration, HostFailure> {
+        let spent = self.clock.monotonic().saturating_sub(state.started);
+        self.limits.exchange.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(HostFailure::TimedOut)
     }
 }
 
-/// A place among those who wait, given back when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+/// One of the exchanges that wait for the network; leaves the count when dropped.
+struct Waiter<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+impl<'a> Waiter<'a> {
+    fn join(count: &'a AtomicUsize, waiting_max: usize) -> Option<Self> {
         let before = count.fetch_add(1, Ordering::AcqRel);
-        let place = Self(count);
-        (before < most).then_some(place)
+        let waiter = Self(count);
+        (before < waiting_max).then_some(waiter)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -1,113 +1,88 @@
-//! A live gateway: one module under one config, with a thread, a line to its provider and limits of its own.
-//! Decides nothing: it asks the module through `exchange` and says through `outcomes` what the end means.
+//! The gateway of one provider config: the configured module on its thread, and the network it may use. It runs each call
+//! through `exchange` and lets `outcomes` decide what the end means.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 
 use cashier_core::notice::ReceivingConfig;
-use cashier_core::provider_config::ProviderConfig as Row;
+use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::host::Instance;
 use cashier_provider_sdk::{HttpReply, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::convert::{self, Masks};
-use super::exchange::{Allowed, Line};
+use super::convert::{self, SecretMasks};
+use super::exchange::{AllowedRequests, ExchangeDriver};
 use super::module_thread::ModuleThread;
-use super::outcomes::{self, Question};
-use crate::plugins::loading::registry::Loaded;
+use super::outcomes::{self, PaymentCall};
+use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
-    Clock, CreateAnswer, Durable, Entropy, Gateway, Order, PaymentQuery, QueryAnswer, RawNotice, Verdict,
+    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, PaymentQuery, QueryAnswer, RawNotice, Verdict,
 };
 
-/// Longest reason a configuration is refused with.
+/// Longest reason for which a configuration is refused.
 const REFUSAL_LENGTH_MAX: usize = 512;
 
-/// How a gateway, or all gateways of a module, are doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::plugins) enum Health {
-    Ok,
-    Degraded,
-    Unavailable,
-}
-
-impl Health {
-    pub(in crate::plugins) const fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-/// A module under one config.
-pub(in crate::plugins) struct Live {
-    receiver: ReceivingConfig,
-    loaded: Arc<Loaded>,
-    row: Row,
-    notify_url: String,
-    masks: Masks,
-    thread: ModuleThread,
-    line: Line,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    /// When the next replaced secret stops verifying, Unix seconds.
-    secrets_hold_until: AtomicI64,
-}
-
-/// The port's view of a [`Live`] gateway.
-struct LiveGateway(Arc<Live>);
-
 /// What a gateway is made of besides its config.
-pub(in crate::plugins) struct Parts {
-    pub(in crate::plugins) loaded: Arc<Loaded>,
+pub(in crate::plugins) struct GatewayParts {
+    pub(in crate::plugins) loaded: Arc<LoadedModule>,
     pub(in crate::plugins) notify_url: String,
     pub(in crate::plugins) clock: Arc<dyn Clock>,
     pub(in crate::plugins) entropy: Arc<dyn Entropy>,
 }
 
-/// Asks the module whether it would work under `row`.
+/// Validates `row` with the module: configures an instance and drops it.
 ///
 /// # Errors
-/// The first setting that cannot work, in the module's words or, where the module's descriptor suffices, in the host's.
-pub(in crate::plugins) async fn validate(row: &Row, parts: &Parts) -> Result<(), String> {
+/// The first setting that cannot work, in the module's words or, where its descriptor suffices, in the host's.
+pub(in crate::plugins) async fn validate(row: &ConfigRow, parts: &GatewayParts) -> Result<(), String> {
     configured(row, parts).await.map(drop)
 }
 
-/// A live gateway for `row`.
+/// Opens the gateway of `row` and counts it into the health of its module.
 ///
 /// # Errors
 /// As [`validate`].
-pub(in crate::plugins) async fn open(row: &Row, parts: Parts) -> Result<(Arc<Live>, Arc<dyn Gateway>), String> {
+pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Result<Arc<dyn Gateway>, String> {
     let (thread, masks) = configured(row, &parts).await?;
-    let Parts { loaded, notify_url, clock, entropy } = parts;
+    let GatewayParts { loaded, notify_url, clock, entropy } = parts;
     let receiver = ReceivingConfig {
         config_id: row.id,
         provider: row.provider.clone(),
         brand: row.brand.clone(),
         sandbox: row.sandbox,
         primary_ref_kind: loaded.generation.descriptor.primary_ref_kind.as_str().into(),
-        module_hash: loaded.generation.copied.sha256.as_str().into(),
+        module_hash: loaded.generation.copy.sha256.as_str().into(),
     };
-    let line = Line::new(
+    let driver = ExchangeDriver::new(
         format!("{} {}", row.provider, row.id),
-        loaded.listed.limits,
+        loaded.settings.limits,
         Arc::clone(&clock),
         Arc::clone(&loaded.network),
     );
-    let secrets_hold_until = AtomicI64::new(next_expiry(row, clock.now()));
+    let secrets_valid_until = AtomicI64::new(next_expiry(row, clock.now()));
     let row = row.clone();
-    let live = Live { receiver, loaded, row, notify_url, masks, thread, line, clock, entropy, secrets_hold_until };
-    let live = Arc::new(live);
-    let gateway = Arc::new(LiveGateway(Arc::clone(&live)));
-    Ok((live, gateway))
+    let gateway = Arc::new(ConfiguredModule {
+        receiver,
+        loaded,
+        row,
+        notify_url,
+        masks,
+        thread,
+        driver,
+        clock,
+        entropy,
+        secrets_valid_until,
+    });
+    let weak: Weak<ConfiguredModule> = Arc::downgrade(&gateway);
+    gateway.loaded.generation.count(weak);
+    Ok(Arc::new(ModuleGateway(gateway)))
 }
 
-async fn configured(row: &Row, parts: &Parts) -> Result<(ModuleThread, Masks), String> {
+async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThread, SecretMasks), String> {
     let (loaded, clock) = (&parts.loaded, &parts.clock);
     let config = convert::config(row, parts.notify_url.clone(), clock.now())?;
     if let Some(spec) = convert::missing_required(&config, &loaded.generation.descriptor).filter(|_| row.enabled) {
@@ -116,80 +91,102 @@ async fn configured(row: &Row, parts: &Parts) -> Result<(ModuleThread, Masks), S
     for (key, url) in convert::endpoints(&config, &loaded.generation.descriptor) {
         loaded.network.permits(url).map_err(|reason| format!("{key}: {reason}"))?;
     }
-    let masks = Masks::of(&config, &loaded.generation.descriptor);
-    let (limits, places) = (loaded.listed.limits, loaded.generation.places.clone());
-    match ModuleThread::start(loaded.generation.module, config, limits, Arc::clone(clock), places).await {
+    let masks = SecretMasks::of(&config, &loaded.generation.descriptor);
+    let (limits, slots) = (loaded.settings.limits, loaded.generation.slots.clone());
+    match ModuleThread::start(loaded.generation.module, config, limits, Arc::clone(clock), slots).await {
         Ok(thread) => Ok((thread, masks)),
         Err(failure) => Err(masks.text(&failure.to_string(), REFUSAL_LENGTH_MAX).into_string()),
     }
 }
 
-fn next_expiry(row: &Row, now: UnixTime) -> i64 {
-    let holding = row.replaced_webhook_secrets.iter().map(|replaced| replaced.until).filter(|until| *until > now);
-    holding.min().map_or(i64::MAX, |until| until.0)
+/// When the next replaced secret stops being valid, Unix seconds.
+fn next_expiry(row: &ConfigRow, now: UnixTime) -> i64 {
+    let valid = row.replaced_webhook_secrets.iter().map(|replaced| replaced.until).filter(|until| *until > now);
+    valid.min().map_or(i64::MAX, |until| until.0)
 }
 
-impl Live {
-    pub(in crate::plugins) fn health(&self) -> Health {
+/// A module under one config.
+struct ConfiguredModule {
+    receiver: ReceivingConfig,
+    loaded: Arc<LoadedModule>,
+    row: ConfigRow,
+    notify_url: String,
+    masks: SecretMasks,
+    thread: ModuleThread,
+    driver: ExchangeDriver,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// When the module must be configured anew, without a replaced secret; Unix seconds.
+    secrets_valid_until: AtomicI64,
+}
+
+impl ReportsHealth for ConfiguredModule {
+    fn health(&self) -> ModuleHealth {
         match self.thread.stuck() {
-            0 if !self.line.is_broken() => Health::Ok,
-            stuck if stuck < STUCK_MAX => Health::Degraded,
-            _ => Health::Unavailable,
+            0 if !self.driver.circuit_is_open() => ModuleHealth::Ok,
+            stuck if stuck < STUCK_MAX => ModuleHealth::Degraded,
+            _ => ModuleHealth::Unavailable,
         }
     }
+}
 
-    /// Configures the module anew once a replaced secret no longer verifies.
-    async fn let_go_of_old_secrets(&self) -> Result<(), String> {
+impl ConfiguredModule {
+    /// Configures the module anew once a replaced secret has expired.
+    async fn drop_expired_secrets(&self) -> Result<(), String> {
         let now = self.clock.now();
-        if now.0 < self.secrets_hold_until.load(Ordering::Acquire) {
+        if now.0 < self.secrets_valid_until.load(Ordering::Acquire) {
             return Ok(());
         }
         let config = convert::config(&self.row, self.notify_url.clone(), now)?;
-        let made = self.thread.reconfigure(self.loaded.generation.module, config).await;
-        made.map_err(|failure| failure.to_string())?
+        let configured = self.thread.reconfigure(self.loaded.generation.module, config).await;
+        configured
+            .map_err(|failure| failure.to_string())?
             .map_err(|error| self.masks.text(&error.to_string(), REFUSAL_LENGTH_MAX).into_string())?;
-        self.secrets_hold_until.store(next_expiry(&self.row, now), Ordering::Release);
+        self.secrets_valid_until.store(next_expiry(&self.row, now), Ordering::Release);
         Ok(())
     }
 
-    async fn create(&self, shown: PaymentOrder) -> CreateAnswer {
-        let (reference, key) = (shown.reference.clone(), shown.idempotency_key.clone());
-        let allowed = Allowed::Creating { marks: &[&reference, &key] };
-        let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&shown, replies);
-        outcomes::create(self.line.exchange(&self.thread, allowed, call).await, &self.masks)
+    async fn create(&self, order: PaymentOrder) -> CreateAnswer {
+        let (reference, key) = (order.reference.clone(), order.idempotency_key.clone());
+        let allowed = AllowedRequests::Creating { order_keys: &[&reference, &key] };
+        let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&order, replies);
+        outcomes::create(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
     }
 
-    async fn verify(&self, shown: WebhookNotice, offline: bool) -> Verdict {
-        if let Err(reason) = self.let_go_of_old_secrets().await {
+    async fn verify(&self, notice: WebhookNotice, offline: bool) -> Verdict {
+        if let Err(reason) = self.drop_expired_secrets().await {
             return Verdict::NotWorking(reason);
         }
-        let allowed = if offline { Allowed::Nothing } else { Allowed::SafeRequests };
-        let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&shown, replies);
-        outcomes::verify(self.line.exchange(&self.thread, allowed, call).await, &self.masks)
+        let allowed = if offline { AllowedRequests::None } else { AllowedRequests::SafeOnly };
+        let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
+        outcomes::verify(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
     }
 
-    async fn ask(&self, question: Question, payment: &PaymentQuery) -> QueryAnswer {
-        let can = self.loaded.generation.descriptor.capabilities;
-        let (able, allowed, entry): (bool, Allowed<'_>, Entry) = match question {
-            Question::Query => (can.query, Allowed::SafeRequests, Instance::query_status),
-            Question::Advance => (can.advance, Allowed::Everything, Instance::advance_payment),
-            Question::Cancel => (can.cancel, Allowed::Everything, Instance::cancel_payment),
+    async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> QueryAnswer {
+        let capabilities = self.loaded.generation.descriptor.capabilities;
+        let (supported, allowed, entry_point): (bool, AllowedRequests<'_>, EntryPoint) = match call {
+            PaymentCall::Query => (capabilities.query, AllowedRequests::SafeOnly, Instance::query_status),
+            PaymentCall::Advance => (capabilities.advance, AllowedRequests::All, Instance::advance_payment),
+            PaymentCall::Cancel => (capabilities.cancel, AllowedRequests::All, Instance::cancel_payment),
         };
-        if !able {
+        if !supported {
             return QueryAnswer::Unsupported;
         }
-        let shown = convert::payment(payment, &self.receiver.brand, &self.notify_url);
-        let call = move |instance: &Instance, replies: &[HttpReply]| entry(instance, &shown, replies);
-        outcomes::query(question, self.line.exchange(&self.thread, allowed, call).await, &self.masks)
+        let payment = convert::payment(payment, &self.receiver.brand, &self.notify_url);
+        let step = move |instance: &Instance, replies: &[HttpReply]| entry_point(instance, &payment, replies);
+        outcomes::query(call, self.driver.exchange(&self.thread, allowed, step).await, &self.masks)
     }
 }
 
-/// An entry of the module about a payment that exists.
-type Entry = fn(&Instance, &PaymentRef, &[HttpReply]) -> Step<StatusUpdate>;
+/// An entry point of a module for a payment that exists.
+type EntryPoint = fn(&Instance, &PaymentRef, &[HttpReply]) -> Step<StatusUpdate>;
 
-impl LiveGateway {
-    /// Runs on whatever the caller awaits on; the module's own work is on the module's thread.
-    fn with<T, F>(&self, work: impl FnOnce(Arc<Live>) -> F) -> BoxFuture<'static, T>
+/// The port's view of a [`ConfiguredModule`].
+struct ModuleGateway(Arc<ConfiguredModule>);
+
+impl ModuleGateway {
+    /// Runs where the caller awaits it; the module's own code runs on the module's thread.
+    fn with<T, F>(&self, work: impl FnOnce(Arc<ConfiguredModule>) -> F) -> BoxFuture<'static, T>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -197,7 +194,7 @@ impl LiveGateway {
     }
 }
 
-impl Gateway for LiveGateway {
+impl Gateway for ModuleGateway {
     fn receiver(&self) -> &ReceivingConfig {
         &self.0.receiver
     }
@@ -211,24 +208,24 @@ impl Gateway for LiveGateway {
     }
 
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
-        let shown = convert::payment_order(order.get());
-        self.with(|live| async move { live.create(shown).await })
+        let order = convert::payment_order(order.get());
+        self.with(|module| async move { module.create(order).await })
     }
 
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
-        let shown = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
-        self.with(|live| async move { live.verify(shown, offline).await })
+        let notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
+        self.with(|module| async move { module.verify(notice, offline).await })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
-        self.with(|live| async move { live.ask(Question::Query, &payment).await })
+        self.with(|module| async move { module.call(PaymentCall::Query, &payment).await })
     }
 
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
-        self.with(|live| async move { live.ask(Question::Advance, payment.get()).await })
+        self.with(|module| async move { module.call(PaymentCall::Advance, payment.get()).await })
     }
 
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
-        self.with(|live| async move { live.ask(Question::Cancel, payment.get()).await })
+        self.with(|module| async move { module.call(PaymentCall::Cancel, payment.get()).await })
     }
 }

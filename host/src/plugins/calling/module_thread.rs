@@ -1,6 +1,6 @@
-//! One configured module instance and the thread that its calls run on. A call that does not return is abandoned with
-//! its thread, at most three times; then the instance is unavailable until one of them comes back. Whatever of the
-//! module runs, runs on such a thread: configuring, calls and letting go. Knows nothing of payments or networks.
+//! One configured module instance and the thread that its calls run on. A call that does not return is abandoned with its
+//! thread, at most three times; then the instance is unavailable until one of them returns. All code of the module runs on
+//! such a thread: configuring, calls and dropping. It does not know payments or networks.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,84 +12,85 @@ use cashier_provider_sdk::{ConfigError, ProviderConfig};
 use tokio::sync::oneshot;
 
 use super::call_failures::{CallFailure, StartFailure};
-use crate::plugins::limits::Limits;
-use crate::plugins::thread_slots::{AllStuck, STUCK_MAX, ThreadSlots};
+use crate::plugins::limits::GatewayLimits;
+use crate::plugins::thread_slots::{AllSlotsStuck, STUCK_MAX, ThreadSlots};
 use crate::ports::Clock;
 
 /// What Rust gives a thread by default; modules are written and tested under it.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
 
-/// A live instance with its thread. Dropping it lets the instance go, on that thread.
+/// A live instance with its thread. Dropping it drops the instance, on that thread.
 pub(super) struct ModuleThread {
-    shared: Arc<Shared>,
+    shared: Arc<SharedThread>,
 }
 
-struct Shared {
+struct SharedThread {
     name: String,
-    limits: Limits,
+    limits: GatewayLimits,
     clock: Arc<dyn Clock>,
-    /// What letting the last instance go is counted in.
-    places: ThreadSlots,
-    state: Mutex<State>,
+    /// Dropping the last instance takes one of them.
+    slots: ThreadSlots,
+    state: Mutex<ThreadState>,
     wake: Condvar,
 }
 
-struct State {
-    /// What new calls are made on. Taken out only to be let go on the module's thread, or forgotten.
+struct ThreadState {
+    /// What new calls are made on. Taken out only to be dropped on the module's thread, or leaked.
     instance: Option<Arc<Instance>>,
-    /// Whether anybody may still call.
+    /// Whether the [`ModuleThread`] still exists.
     owned: bool,
-    queue: VecDeque<Job>,
+    queue: VecDeque<QueuedCall>,
     last_ticket: u64,
     /// The call that runs, and since when.
     running: Option<(u64, Duration)>,
-    /// The number of the thread that serves the queue; one that finds another number here was abandoned.
-    crew: u64,
+    /// The number of the thread that serves the queue; a thread with another number was abandoned.
+    thread: u64,
     /// Whether that thread exists.
     served: bool,
     /// The calls that were abandoned with their threads and have not returned.
-    left: Vec<u64>,
+    abandoned: Vec<u64>,
 }
 
-/// A call. It owns nothing that runs the module's code when it is dropped unmade.
-struct Job {
+/// A call that waits. Dropping it does not run code of the module.
+struct QueuedCall {
     ticket: u64,
     work: Box<dyn FnOnce(&Instance) + Send>,
 }
 
 impl ModuleThread {
-    /// Asks `module` for an instance of `config` on a new thread, which then serves it. Waits for one of `places` first:
-    /// a cashier with many configs of one module opens them all at once.
+    /// Configures an instance of `module` on a new thread, which then serves its calls. Waits for one of `slots` first: a
+    /// cashier with many configs of one module opens them all at once.
     pub(super) async fn start(
         module: ModuleV1,
         config: ProviderConfig,
-        limits: Limits,
+        limits: GatewayLimits,
         clock: Arc<dyn Clock>,
-        places: ThreadSlots,
+        slots: ThreadSlots,
     ) -> Result<Self, StartFailure> {
-        let place = places.take(limits.call, &*clock).await.map_err(|AllStuck| StartFailure::AllStuck)?;
+        let slot = slots.take(limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
         let (answer, answered) = oneshot::channel();
         let name = format!("module {} {}", config.provider, config.id);
         let (thread_name, thread_clock) = (name.clone(), Arc::clone(&clock));
-        let born = spawn(&name, move || {
-            let made = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
-            drop(place);
-            let made = made.unwrap_or_else(|_| Err(ConfigError::new("", "the host failed while configuring")));
-            match made {
+        let spawned = spawn(&name, move || {
+            let configured = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
+            drop(slot);
+            let configured =
+                configured.unwrap_or_else(|_| Err(ConfigError::new("", "the host failed while configuring")));
+            match configured {
                 Err(refused) => drop(answer.send(Err(StartFailure::Refused(refused)))),
                 Ok(instance) => {
-                    let shared = Arc::new(Shared::new(thread_name, limits, thread_clock, places, instance));
-                    // Where nobody waits any more, serving is letting go at once.
+                    let shared = Arc::new(SharedThread::new(thread_name, limits, thread_clock, slots, instance));
+                    // Where the caller stopped waiting, this drops the `ModuleThread`, and serving drops the instance.
                     drop(answer.send(Ok(Self { shared: Arc::clone(&shared) })));
                     shared.serve(0);
                 }
             }
         });
-        born.map_err(|error| StartFailure::NoThread(error.to_string()))?;
+        spawned.map_err(|error| StartFailure::NoThread(error.to_string()))?;
         tokio::select! {
             biased;
-            answer = answered => answer.unwrap_or(Err(StartFailure::Late)),
-            () = clock.sleep(limits.call) => Err(StartFailure::Late),
+            answer = answered => answer.unwrap_or(Err(StartFailure::TimedOut)),
+            () = clock.sleep(limits.call) => Err(StartFailure::TimedOut),
         }
     }
 
@@ -99,13 +100,13 @@ impl ModuleThread {
         work: impl FnOnce(&Instance) -> T + Send + 'static,
     ) -> Result<T, CallFailure> {
         let (answer, answered) = oneshot::channel();
-        // Nobody waits for the answer of an abandoned call.
+        // An abandoned call has no receiver any more.
         let ticket = self.shared.enqueue(Box::new(move |instance| drop(answer.send(work(instance)))))?;
         self.wait(ticket, answered).await
     }
 
-    /// Asks `module` for an instance of another `config`, which later calls are made on. The earlier one is let go, here
-    /// as well on the module's thread: its code may hang.
+    /// Configures an instance with another `config`, which later calls are made on. The earlier instance is dropped on the
+    /// module's thread as well: its code may hang.
     pub(super) async fn reconfigure(
         &self,
         module: ModuleV1,
@@ -114,12 +115,11 @@ impl ModuleThread {
         let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let ticket = self.shared.enqueue(Box::new(move |_| {
-            let made = module.configure(&config).map(Arc::new);
-            let spare = made.map(|made| shared.replace(made, answer.is_closed()));
-            match spare {
-                Ok(spare) => {
+            let configured = module.configure(&config).map(Arc::new);
+            match configured.map(|instance| shared.replace(instance, answer.is_closed())) {
+                Ok(unused) => {
                     drop(answer.send(Ok(())));
-                    drop(spare);
+                    drop(unused);
                 }
                 Err(refused) => drop(answer.send(Err(refused))),
             }
@@ -136,18 +136,18 @@ impl ModuleThread {
                 () = self.shared.clock.sleep(wait) => {}
             }
             match self.shared.overdue(ticket) {
-                Overdue::NotBegun => return Err(CallFailure::Busy),
-                Overdue::Abandoned => return Err(CallFailure::Late),
+                Overdue::NotStarted => return Err(CallFailure::Busy),
+                Overdue::Abandoned => return Err(CallFailure::TimedOut),
                 Overdue::Running { left } => wait = left,
-                Overdue::Over => return answered.await.map_err(|_| CallFailure::Unavailable),
+                Overdue::Returned => return answered.await.map_err(|_| CallFailure::Unavailable),
             }
         }
     }
 
-    /// How many of its threads never returned, those included that nobody waits for.
+    /// How many of its threads have not returned in time, also from calls without a caller that waits.
     pub(super) fn stuck(&self) -> usize {
         let state = self.shared.lock();
-        state.left.len() + usize::from(self.shared.left_to_run(&state) == Some(Duration::ZERO))
+        state.abandoned.len() + usize::from(self.shared.left_to_run(&state) == Some(Duration::ZERO))
     }
 }
 
@@ -156,7 +156,7 @@ impl Drop for ModuleThread {
         let mut state = self.shared.lock();
         state.owned = false;
         if !state.served {
-            // Its threads are all stuck: nobody can let it go.
+            // Its threads are all stuck: none is left to drop the instance on.
             std::mem::forget(state.instance.take());
         }
         drop(state);
@@ -164,31 +164,31 @@ impl Drop for ModuleThread {
     }
 }
 
-/// What a caller finds whose patience is over.
+/// The state of a call whose caller has waited long enough.
 enum Overdue {
-    NotBegun,
+    NotStarted,
     Running { left: Duration },
     Abandoned,
-    Over,
+    Returned,
 }
 
-impl Shared {
-    fn new(name: String, limits: Limits, clock: Arc<dyn Clock>, places: ThreadSlots, instance: Instance) -> Self {
-        let state = State {
+impl SharedThread {
+    fn new(name: String, limits: GatewayLimits, clock: Arc<dyn Clock>, slots: ThreadSlots, instance: Instance) -> Self {
+        let state = ThreadState {
             instance: Some(Arc::new(instance)),
             owned: true,
             queue: VecDeque::new(),
             last_ticket: 0,
             running: None,
-            crew: 0,
+            thread: 0,
             served: true,
-            left: Vec::new(),
+            abandoned: Vec::new(),
         };
-        Self { name, limits, clock, places, state: Mutex::new(state), wake: Condvar::new() }
+        Self { name, limits, clock, slots, state: Mutex::new(state), wake: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is whole before its guard is dropped.
+    fn lock(&self) -> MutexGuard<'_, ThreadState> {
+        // Every change of the state is complete before its guard is dropped.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -202,83 +202,83 @@ impl Shared {
         }
         state.last_ticket += 1;
         let ticket = state.last_ticket;
-        state.queue.push_back(Job { ticket, work });
+        state.queue.push_back(QueuedCall { ticket, work });
         drop(state);
         self.wake.notify_one();
         Ok(ticket)
     }
 
-    /// Puts `instance` in its place and gives back whichever of the two is to be let go: the new one where nobody waits
-    /// for it any more, because others may have been configured since.
+    /// Makes `instance` the current one and returns the one to drop. That is the new one where its caller stopped waiting,
+    /// because a later one may have been configured since.
     fn replace(&self, instance: Arc<Instance>, unwanted: bool) -> Arc<Instance> {
         let mut state = self.lock();
         match &mut state.instance {
-            Some(place) if !unwanted => std::mem::replace(place, instance),
+            Some(current) if !unwanted => std::mem::replace(current, instance),
             Some(_) | None => instance,
         }
     }
 
-    /// The thread numbered `crew`: call after call until the owner is gone or the thread was abandoned.
-    fn serve(self: Arc<Self>, mut crew: u64) {
+    /// The thread of this number: runs call after call until the owner is gone or the thread was abandoned.
+    fn serve(self: Arc<Self>, mut thread: u64) {
         loop {
-            let Some((job, instance)) = self.next() else { return };
-            let ticket = job.ticket;
+            let Some((call, instance)) = self.next() else { return };
+            let ticket = call.ticket;
             // The guard in the module catches its panics; this catches the host's own side of the call. An instance that
-            // was replaced meanwhile is let go as part of the call.
+            // was replaced meanwhile is dropped as part of the call.
             let _ = catch_unwind(AssertUnwindSafe(move || {
-                (job.work)(&instance);
+                (call.work)(&instance);
                 drop(instance);
             }));
             let mut state = self.lock();
-            if state.crew == crew {
+            if state.thread == thread {
                 state.running = None;
                 continue;
             }
-            // Abandoned, and back all the same.
-            state.left.retain(|left| *left != ticket);
+            // It was abandoned and has returned after all.
+            state.abandoned.retain(|abandoned| *abandoned != ticket);
             if state.served || !state.owned {
                 return;
             }
-            state.crew += 1;
+            state.thread += 1;
             state.served = true;
-            crew = state.crew;
+            thread = state.thread;
         }
     }
 
-    fn next(&self) -> Option<(Job, Arc<Instance>)> {
+    fn next(&self) -> Option<(QueuedCall, Arc<Instance>)> {
         let mut state = self.lock();
         loop {
             if !state.owned {
                 let last = (state.instance.take(), std::mem::take(&mut state.queue));
                 drop(state);
-                let _counted = self.places.take_at_once(&*self.clock);
+                let _slot = self.slots.take_at_once(&*self.clock);
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
                 return None;
             }
             if let Some(instance) = state.instance.clone()
-                && let Some(job) = state.queue.pop_front()
+                && let Some(call) = state.queue.pop_front()
             {
-                state.running = Some((job.ticket, self.clock.monotonic()));
-                return Some((job, instance));
+                state.running = Some((call.ticket, self.clock.monotonic()));
+                return Some((call, instance));
             }
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// How much longer the call that runs may take.
-    fn left_to_run(&self, state: &State) -> Option<Duration> {
+    fn left_to_run(&self, state: &ThreadState) -> Option<Duration> {
         let (_, since) = state.running?;
         let ran = self.clock.monotonic().saturating_sub(since);
         Some(self.limits.call.saturating_sub(ran))
     }
 
-    /// Decides about a call whose caller waited long enough. Whatever runs too long is abandoned, also what nobody waits
-    /// for: the caller is the only one who looks.
+    /// Decides about a call whose caller has waited long enough. A call that runs too long is abandoned here, also one
+    /// without a caller: only waiting callers check.
     fn overdue(self: &Arc<Self>, ticket: u64) -> Overdue {
         let mut state = self.lock();
-        let queued = state.queue.iter().position(|job| job.ticket == ticket);
-        if let Some(place) = queued {
-            state.queue.remove(place);
+        let queued = state.queue.iter().position(|call| call.ticket == ticket);
+        if let Some(position) = queued {
+            state.queue.remove(position);
         }
         let runs = state.running.is_some_and(|(running, _)| running == ticket);
         match self.left_to_run(&state) {
@@ -287,22 +287,22 @@ impl Shared {
             Some(_) | None => {}
         }
         match queued {
-            Some(_) => Overdue::NotBegun,
-            None if state.left.contains(&ticket) => Overdue::Abandoned,
-            None => Overdue::Over,
+            Some(_) => Overdue::NotStarted,
+            None if state.abandoned.contains(&ticket) => Overdue::Abandoned,
+            None => Overdue::Returned,
         }
     }
 
-    fn abandon(self: &Arc<Self>, state: &mut State) {
-        state.left.extend(state.running.take().map(|(ticket, _)| ticket));
-        state.crew += 1;
-        let stuck = state.left.len();
-        tracing::error!(thread = self.name, stuck, "a module call did not return; its thread is left");
-        let crew = state.crew;
-        let next = Arc::clone(self);
-        state.served = stuck < STUCK_MAX && spawn(&self.name, move || next.serve(crew)).is_ok();
+    fn abandon(self: &Arc<Self>, state: &mut ThreadState) {
+        state.abandoned.extend(state.running.take().map(|(ticket, _)| ticket));
+        state.thread += 1;
+        let stuck = state.abandoned.len();
+        let timeout = self.limits.call;
+        tracing::error!(thread = self.name, ?timeout, stuck, "module call timed out; its thread was abandoned");
+        let (next, thread) = (Arc::clone(self), state.thread);
+        state.served = stuck < STUCK_MAX && spawn(&self.name, move || next.serve(thread)).is_ok();
         if !state.served {
-            // Their callers hear that nobody serves.
+            // Dropping the calls answers their callers with `Unavailable`.
             state.queue.clear();
         }
     }

@@ -1,6 +1,6 @@
-//! What the end of an exchange means for a payment, as pure tables: the one place where it is decided whether money may
-//! have moved. The rule: a no is believed only in a module's definite words; where a request that moves money may have
-//! left without a usable answer, the outcome is unknown.
+//! What the end of an exchange means for a payment, as pure tables: the one place that decides whether money may have moved.
+//! A payment counts as declined only where the module states it definitely; where a request that may move money may have
+//! left without a usable reply, the outcome is unknown.
 
 use std::time::Duration;
 
@@ -10,18 +10,22 @@ use cashier_provider_sdk::{
     FailureKind, NormalizedStatus, PaymentCreated, ProviderFailure, StatusUpdate, WebhookVerdict,
 };
 
-use super::convert::{self, Masks, REASON_LENGTH_MAX};
-use super::exchange::{Broken, Ended, Exchanged};
+use super::call_failures::HostFailure;
+use super::convert::{self, REASON_LENGTH_MAX, SecretMasks};
+use super::exchange::{ExchangeEnd, ExchangeOutcome};
 use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
 
 /// How a create call ended.
-pub(super) fn create(exchanged: Exchanged<PaymentCreated>, masks: &Masks) -> CreateAnswer {
-    let Exchanged { ended, asked: _, moved, provider_time } = exchanged;
+pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMasks) -> CreateAnswer {
+    let ExchangeOutcome { end, request_sent: _, money_may_have_moved, provider_time } = outcome;
     let no_answer = |reason: Box<str>| {
-        bare(if moved { CreateEnding::Unknown } else { CreateEnding::NeverSent { reason } }, provider_time)
+        bare(
+            if money_may_have_moved { CreateEnding::Unknown } else { CreateEnding::NeverSent { reason } },
+            provider_time,
+        )
     };
-    match ended {
-        Ended::Done(created) => {
+    match end {
+        ExchangeEnd::Done(created) => {
             let created = convert::created(created, masks);
             let ending = match created.declined {
                 None => CreateEnding::Accepted(created.next),
@@ -36,12 +40,12 @@ pub(super) fn create(exchanged: Exchanged<PaymentCreated>, masks: &Masks) -> Cre
                 provider_time,
             }
         }
-        Ended::Failed(failure) => {
-            let reason = told(&failure, masks);
+        ExchangeEnd::Failed(failure) => {
+            let reason = reason_of(&failure, masks);
             match failure.kind {
                 FailureKind::Declined => bare(CreateEnding::Declined { reason }, provider_time),
-                // Definite as well, but where nothing that moves money left, the provider was never asked to pay.
-                FailureKind::RefusedRequest | FailureKind::NotFound if moved => {
+                // Definite as well; but where no request that may move money left, the payment was never requested.
+                FailureKind::RefusedRequest | FailureKind::NotFound if money_may_have_moved => {
                     bare(CreateEnding::Declined { reason }, provider_time)
                 }
                 FailureKind::RefusedRequest
@@ -52,8 +56,8 @@ pub(super) fn create(exchanged: Exchanged<PaymentCreated>, masks: &Masks) -> Cre
                 | FailureKind::Panicked => no_answer(reason),
             }
         }
-        Ended::Unsupported => no_answer("the module cannot create payments".into()),
-        Ended::Broken(broken) => no_answer(masks.text(&sentence(&broken), REASON_LENGTH_MAX)),
+        ExchangeEnd::Unsupported => no_answer("the module cannot create payments".into()),
+        ExchangeEnd::HostFailed(failure) => no_answer(masks.text(&failure.to_string(), REASON_LENGTH_MAX)),
     }
 }
 
@@ -68,11 +72,11 @@ fn bare(ending: CreateEnding, provider_time: Duration) -> CreateAnswer {
     }
 }
 
-/// What a module made of a notice.
-pub(super) fn verify(exchanged: Exchanged<WebhookVerdict>, masks: &Masks) -> Verdict {
+/// What a module found about a notice.
+pub(super) fn verify(outcome: ExchangeOutcome<WebhookVerdict>, masks: &SecretMasks) -> Verdict {
     let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX).into_string();
-    match exchanged.ended {
-        Ended::Done(WebhookVerdict::Verified { updates, acknowledgement }) => {
+    match outcome.end {
+        ExchangeEnd::Done(WebhookVerdict::Verified { updates, acknowledgement }) => {
             let updates = convert::updates(updates, masks);
             let acknowledgement = acknowledgement.map(convert::acknowledgement).transpose();
             match (updates, acknowledgement) {
@@ -80,10 +84,10 @@ pub(super) fn verify(exchanged: Exchanged<WebhookVerdict>, masks: &Masks) -> Ver
                 (Err(reason), _) | (_, Err(reason)) => Verdict::NotWorking(reason),
             }
         }
-        Ended::Done(WebhookVerdict::Rejected(reason)) => Verdict::Rejected(clean(&reason)),
-        Ended::Done(WebhookVerdict::Undetermined(reason)) => Verdict::Undetermined(clean(&reason)),
-        Ended::Failed(failure) => {
-            let reason = told(&failure, masks).into_string();
+        ExchangeEnd::Done(WebhookVerdict::Rejected(reason)) => Verdict::Rejected(clean(&reason)),
+        ExchangeEnd::Done(WebhookVerdict::Undetermined(reason)) => Verdict::Undetermined(clean(&reason)),
+        ExchangeEnd::Failed(failure) => {
+            let reason = reason_of(&failure, masks).into_string();
             match failure.kind {
                 FailureKind::Temporary | FailureKind::Panicked => Verdict::NotWorking(reason),
                 FailureKind::Declined
@@ -93,50 +97,52 @@ pub(super) fn verify(exchanged: Exchanged<WebhookVerdict>, masks: &Masks) -> Ver
                 | FailureKind::StaleReply => Verdict::Undetermined(reason),
             }
         }
-        Ended::Unsupported => Verdict::Undetermined("the module cannot read notices".to_owned()),
-        Ended::Broken(broken) => {
-            let reason = clean(&sentence(&broken));
-            match broken {
-                Broken::WouldSend | Broken::WouldMove => Verdict::Undetermined(reason),
-                Broken::Call(_)
-                | Broken::TooManySteps(_)
-                | Broken::Overloaded
-                | Broken::BreakerOpen
-                | Broken::NotSent(_)
-                | Broken::NoAnswer(_)
-                | Broken::OutOfTime => Verdict::NotWorking(reason),
+        ExchangeEnd::Unsupported => Verdict::Undetermined("the module cannot read notices".to_owned()),
+        ExchangeEnd::HostFailed(failure) => {
+            let reason = clean(&failure.to_string());
+            match failure {
+                HostFailure::RequestForbidden | HostFailure::MoneyForbidden => Verdict::Undetermined(reason),
+                HostFailure::Call(_)
+                | HostFailure::TooManySteps(_)
+                | HostFailure::Overloaded
+                | HostFailure::CircuitOpen
+                | HostFailure::NotSent(_)
+                | HostFailure::NoReply(_)
+                | HostFailure::TimedOut => Verdict::NotWorking(reason),
             }
         }
     }
 }
 
-/// Which question a provider was asked about a payment that exists.
+/// A call about a payment that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum PaymentCall {
     Query,
     Advance,
     Cancel,
 }
 
-/// What context about a payment brought.
-pub(super) fn query(question: Question, exchanged: Exchanged<StatusUpdate>, masks: &Masks) -> QueryAnswer {
-    match exchanged.ended {
-        Ended::Done(update) => QueryAnswer::Stated(Box::new(convert::update(update, masks))),
-        Ended::Unsupported => QueryAnswer::Unsupported,
-        Ended::Broken(broken) => QueryAnswer::NoAnswer(masks.text(&sentence(&broken), REASON_LENGTH_MAX).into_string()),
-        Ended::Failed(failure) => {
-            let reason = told(&failure, masks);
-            match (failure.kind, question) {
-                // Nobody was asked: the module lacks what it would ask by, such as an id that the provider never told.
-                (FailureKind::RefusedRequest | FailureKind::NotFound, _) if !exchanged.asked => {
+/// What a call about a payment that exists came to.
+pub(super) fn query(call: PaymentCall, outcome: ExchangeOutcome<StatusUpdate>, masks: &SecretMasks) -> QueryAnswer {
+    match outcome.end {
+        ExchangeEnd::Done(update) => QueryAnswer::Stated(Box::new(convert::update(update, masks))),
+        ExchangeEnd::Unsupported => QueryAnswer::Unsupported,
+        ExchangeEnd::HostFailed(failure) => {
+            QueryAnswer::NoAnswer(masks.text(&failure.to_string(), REASON_LENGTH_MAX).into_string())
+        }
+        ExchangeEnd::Failed(failure) => {
+            let reason = reason_of(&failure, masks);
+            match (failure.kind, call) {
+                // No request left: the module lacks what the query needs, such as an id that the provider never stated.
+                (FailureKind::RefusedRequest | FailureKind::NotFound, _) if !outcome.request_sent => {
                     QueryAnswer::Unsupported
                 }
                 (FailureKind::NotFound, _) => QueryAnswer::NotFound,
-                // The capture was refused for good: that is the payment's end. A refused question is not.
-                (FailureKind::Declined, Question::Advance) => {
+                // A declined capture is final and ends the payment; a declined query or cancellation does not.
+                (FailureKind::Declined, PaymentCall::Advance) => {
                     QueryAnswer::Stated(Box::new(failed(&failure, &reason, masks)))
                 }
-                (FailureKind::Declined, Question::Query | Question::Cancel)
+                (FailureKind::Declined, PaymentCall::Query | PaymentCall::Cancel)
                 | (
                     FailureKind::RefusedRequest
                     | FailureKind::UnreadableAnswer
@@ -150,31 +156,17 @@ pub(super) fn query(question: Question, exchanged: Exchanged<StatusUpdate>, mask
     }
 }
 
-fn failed(failure: &ProviderFailure, reason: &str, masks: &Masks) -> Update {
+fn failed(failure: &ProviderFailure, reason: &str, masks: &SecretMasks) -> Update {
     let update = StatusUpdate::new(NormalizedStatus::Failed, failure.code.clone());
     convert::update(StatusUpdate { reason: Some(reason.to_owned()), ..update }, masks)
 }
 
-fn told(failure: &ProviderFailure, masks: &Masks) -> Box<str> {
+fn reason_of(failure: &ProviderFailure, masks: &SecretMasks) -> Box<str> {
     or(masks.text(&failure.to_string(), REASON_LENGTH_MAX), "the provider gave no reason")
 }
 
 fn or(text: Box<str>, otherwise: &str) -> Box<str> {
     if text.is_empty() { otherwise.into() } else { text }
-}
-
-fn sentence(broken: &Broken) -> String {
-    match broken {
-        Broken::Call(failure) => failure.to_string(),
-        Broken::WouldSend => "the module wants to ask its provider, and this check is made offline".to_owned(),
-        Broken::WouldMove => "the module wants to send what may move money while it only may ask".to_owned(),
-        Broken::TooManySteps(most) => format!("the module wants to send more than {most} requests"),
-        Broken::Overloaded => "too many exchanges with the provider are under way".to_owned(),
-        Broken::BreakerOpen => "the provider could not be reached of late and is not asked".to_owned(),
-        Broken::NotSent(reason) => format!("the provider was not asked: {reason}"),
-        Broken::NoAnswer(reason) => format!("the provider did not answer: {reason}"),
-        Broken::OutOfTime => "the exchange with the provider took too long".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -184,61 +176,59 @@ mod tests {
 
     use super::*;
 
+    fn masks() -> SecretMasks {
+        SecretMasks::of(&ProviderConfig::default(), &Descriptor::default())
+    }
+
+    /// An exchange that ended with a failure of this kind.
+    fn failed_with<T>(kind: FailureKind, request_sent: bool) -> ExchangeOutcome<T> {
+        let end = ExchangeEnd::Failed(ProviderFailure::new(kind, "code", "text"));
+        ExchangeOutcome { end, request_sent, money_may_have_moved: false, provider_time: Duration::ZERO }
+    }
+
     #[test]
-    fn a_refused_question_ends_nothing_and_a_refused_capture_ends_the_payment() {
+    fn a_declined_query_or_cancel_ends_nothing_and_a_declined_capture_ends_the_payment() {
         use FailureKind::*;
-        use Question::*;
-        let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
-        let ask = |question, kind| {
-            let failure = ProviderFailure::new(kind, "code", "words");
-            let ended = Ended::Failed(failure);
-            query(question, Exchanged { ended, asked: true, moved: true, provider_time: Duration::ZERO }, &masks)
+        use PaymentCall::*;
+        let answer = |call, kind| {
+            let outcome = ExchangeOutcome { money_may_have_moved: true, ..failed_with(kind, true) };
+            query(call, outcome, &masks())
         };
-        for question in [Query, Advance, Cancel] {
-            assert_eq!(ask(question, NotFound), QueryAnswer::NotFound);
+        let no_answer = QueryAnswer::NoAnswer("code: text".to_owned());
+        for call in [Query, Advance, Cancel] {
+            assert_eq!(answer(call, NotFound), QueryAnswer::NotFound);
             for kind in [RefusedRequest, UnreadableAnswer, Temporary, StaleReply, Panicked] {
-                assert_eq!(
-                    ask(question, kind),
-                    QueryAnswer::NoAnswer("code: words".to_owned()),
-                    "{question:?} {kind:?}"
-                );
+                assert_eq!(answer(call, kind), no_answer, "{call:?} {kind:?}");
             }
         }
-        for question in [Query, Cancel] {
-            assert_eq!(ask(question, Declined), QueryAnswer::NoAnswer("code: words".to_owned()));
+        for call in [Query, Cancel] {
+            assert_eq!(answer(call, Declined), no_answer);
         }
-        let QueryAnswer::Stated(update) = ask(Advance, Declined) else { panic!("the capture was refused") };
-        assert_eq!((update.status, &*update.reason), (ProviderStatus::Failed, "code: words"));
+        let QueryAnswer::Stated(update) = answer(Advance, Declined) else { panic!("the capture was declined") };
+        assert_eq!((update.status, &*update.reason), (ProviderStatus::Failed, "code: text"));
     }
 
     #[test]
-    fn a_question_that_the_module_refuses_before_anything_is_sent_cannot_be_asked() {
-        use Question::*;
-        let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
-        let ask = |question, kind, asked| {
-            let ended = Ended::Failed(ProviderFailure::new(kind, "code", "words"));
-            query(question, Exchanged { ended, asked, moved: false, provider_time: Duration::ZERO }, &masks)
-        };
-        let no_answer = QueryAnswer::NoAnswer("code: words".to_owned());
-        for question in [Query, Advance, Cancel] {
+    fn a_call_that_the_module_refuses_before_any_request_is_unsupported() {
+        use PaymentCall::*;
+        let answer = |call, kind, request_sent| query(call, failed_with(kind, request_sent), &masks());
+        let no_answer = QueryAnswer::NoAnswer("code: text".to_owned());
+        for call in [Query, Advance, Cancel] {
             for kind in [FailureKind::RefusedRequest, FailureKind::NotFound] {
-                assert_eq!(ask(question, kind, false), QueryAnswer::Unsupported, "{question:?} {kind:?}");
+                assert_eq!(answer(call, kind, false), QueryAnswer::Unsupported, "{call:?} {kind:?}");
             }
-            assert_eq!(ask(question, FailureKind::RefusedRequest, true), no_answer, "{question:?}");
+            assert_eq!(answer(call, FailureKind::RefusedRequest, true), no_answer, "{call:?}");
             for kind in [FailureKind::Temporary, FailureKind::UnreadableAnswer, FailureKind::Panicked] {
-                assert_eq!(ask(question, kind, false), no_answer, "{question:?} {kind:?}");
+                assert_eq!(answer(call, kind, false), no_answer, "{call:?} {kind:?}");
             }
         }
     }
 
     #[test]
-    fn a_module_that_fails_to_judge_is_told_from_one_that_cannot_tell() {
-        let masks = Masks::of(&ProviderConfig::default(), &Descriptor::default());
-        let judge =
-            |ended| verify(Exchanged { ended, asked: false, moved: false, provider_time: Duration::ZERO }, &masks);
-        let failed = |kind| judge(Ended::Failed(ProviderFailure::new(kind, "code", "words")));
+    fn a_verification_that_failed_is_distinguished_from_one_that_is_undetermined() {
+        let verdict = |kind| verify(failed_with(kind, false), &masks());
         for kind in [FailureKind::Temporary, FailureKind::Panicked] {
-            assert_eq!(failed(kind), Verdict::NotWorking("code: words".to_owned()), "{kind:?}");
+            assert_eq!(verdict(kind), Verdict::NotWorking("code: text".to_owned()), "{kind:?}");
         }
         for kind in [
             FailureKind::Declined,
@@ -247,8 +237,11 @@ mod tests {
             FailureKind::UnreadableAnswer,
             FailureKind::StaleReply,
         ] {
-            assert_eq!(failed(kind), Verdict::Undetermined("code: words".to_owned()), "{kind:?}");
+            assert_eq!(verdict(kind), Verdict::Undetermined("code: text".to_owned()), "{kind:?}");
         }
-        assert_eq!(judge(Ended::Unsupported), Verdict::Undetermined("the module cannot read notices".to_owned()));
+        let unsupported =
+            ExchangeOutcome { end: ExchangeEnd::Unsupported, ..failed_with(FailureKind::Temporary, false) };
+        let undetermined = Verdict::Undetermined("the module cannot read notices".to_owned());
+        assert_eq!(verify(unsupported, &masks()), undetermined);
     }
 }

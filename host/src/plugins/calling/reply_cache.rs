@@ -1,76 +1,79 @@
-//! Replies that a module lets the host show again, such as an access token: per gateway, by name, for a time.
-//! One errand at a time fetches a name; whoever wants it meanwhile waits for that one.
+//! Replies that a module lets the host use again, such as an access token: per gateway, by name, for a limited time. One
+//! exchange at a time fetches a name; the others that need it wait for that reply.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_provider_sdk::{CachePolicy, HttpReply};
 use tokio::sync::Semaphore;
 
-/// Names one module may keep. A token per purpose is two or three; names made of order data would grow without end.
+/// Names per gateway. A token per purpose is two or three; names made of order data would grow without end.
 const NAMES_MAX: usize = 16;
 /// Longest name.
 const NAME_LENGTH_MAX: usize = 64;
-/// The longest a reply is shown again: tokens live hours, and a forgotten one is fetched once a day.
-const SECONDS_MAX: u32 = 24 * 60 * 60;
+/// Longest time to live: tokens live hours, and a day costs one more fetch at most.
+const TTL_SECONDS_MAX: u32 = 24 * 60 * 60;
 
-/// The kept replies of one gateway.
+/// The cached replies of one gateway.
 #[derive(Default)]
 pub(super) struct ReplyCache {
-    slots: Mutex<BTreeMap<String, Slot>>,
+    slots: Mutex<BTreeMap<String, CacheSlot>>,
 }
 
-struct Slot {
-    errand: Arc<Semaphore>,
-    kept: Option<Kept>,
+/// A name, whether a reply is cached for it or not.
+struct CacheSlot {
+    fetch: Arc<Semaphore>,
+    reply: Option<CachedReply>,
 }
 
-struct Kept {
+struct CachedReply {
     reply: HttpReply,
-    until: Duration,
-    stamp: Stamp,
+    expires: Duration,
+    fetched: FetchTime,
 }
 
-/// Tells one fetching of a name from the next, so that only the reply that was shown is forgotten.
+/// When a cached reply was fetched: distinguishes it from the reply that replaced it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp(Duration);
+pub(super) struct FetchTime(Duration);
 
 impl ReplyCache {
-    /// The reply under `name` that may be shown at `now`, a monotonic time.
-    pub(super) fn fresh(&self, name: &str, now: Duration) -> Option<(HttpReply, Stamp)> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = slots.get(name)?.kept.as_ref().filter(|kept| now < kept.until)?;
-        Some((kept.reply.clone(), kept.stamp))
+    /// The reply under `name`, if it has not expired at `now`, a monotonic time.
+    pub(super) fn get(&self, name: &str, now: Duration) -> Option<(HttpReply, FetchTime)> {
+        let slots = self.slots();
+        let cached = slots.get(name)?.reply.as_ref().filter(|cached| now < cached.expires)?;
+        Some((cached.reply.clone(), cached.fetched))
     }
 
-    /// The right to fetch `name`, one holder at a time; `None` when no more names are kept.
-    pub(super) fn errand(&self, name: &str) -> Option<Arc<Semaphore>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The right to fetch `name`, for one holder at a time; `None` when the reply will not be cached.
+    pub(super) fn fetch_lock(&self, name: &str) -> Option<Arc<Semaphore>> {
+        let mut slots = self.slots();
         if !slots.contains_key(name) && (slots.len() >= NAMES_MAX || name.len() > NAME_LENGTH_MAX) {
             return None;
         }
-        let fresh = || Slot { errand: Arc::new(Semaphore::new(1)), kept: None };
-        Some(Arc::clone(&slots.entry(name.to_owned()).or_insert_with(fresh).errand))
+        let empty = || CacheSlot { fetch: Arc::new(Semaphore::new(1)), reply: None };
+        Some(Arc::clone(&slots.entry(name.to_owned()).or_insert_with(empty).fetch))
     }
 
-    /// Keeps a reply that arrived at `now`. One that is no success is not kept.
-    pub(super) fn keep(&self, keep: &CachePolicy, reply: &HttpReply, now: Duration) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let seconds = u64::from(keep.ttl_seconds.min(SECONDS_MAX));
-        if let Some(slot) = slots.get_mut(&keep.name).filter(|_| reply.is_success() && seconds > 0) {
-            let until = now.saturating_add(Duration::from_secs(seconds));
-            slot.kept = Some(Kept { reply: reply.clone(), until, stamp: Stamp(now) });
+    /// Caches a reply that arrived at `now`, if it is a success.
+    pub(super) fn put(&self, policy: &CachePolicy, reply: &HttpReply, now: Duration) {
+        let seconds = u64::from(policy.ttl_seconds.min(TTL_SECONDS_MAX));
+        if let Some(slot) = self.slots().get_mut(&policy.name).filter(|_| reply.is_success() && seconds > 0) {
+            let expires = now.saturating_add(Duration::from_secs(seconds));
+            slot.reply = Some(CachedReply { reply: reply.clone(), expires, fetched: FetchTime(now) });
         }
     }
 
-    /// Forgets the reply that was shown under `name`, unless another took its place.
-    pub(super) fn forget(&self, name: &str, stamp: Stamp) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get_mut(name)
-            && slot.kept.as_ref().is_some_and(|kept| kept.stamp == stamp)
+    /// Removes the reply that was fetched at `fetched`, unless another has replaced it.
+    pub(super) fn invalidate(&self, name: &str, fetched: FetchTime) {
+        if let Some(slot) = self.slots().get_mut(name)
+            && slot.reply.as_ref().is_some_and(|cached| cached.fetched == fetched)
         {
-            slot.kept = None;
+            slot.reply = None;
         }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<String, CacheSlot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP client as the modules' network: one pool per provider, requests and replies in the kit's words.
+//! The HTTP client as the modules' network: one pool per provider, requests and replies as SDK types.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +7,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::http_client::{Egress, EgressError, EgressReply, EgressRequest, HttpClient, NeverSent, ProviderEgress};
-use crate::plugins::egress::port::{EgressPolicy, HttpReply, HttpRequest, Network, Networks, SendError};
+use super::http_client::{Egress, EgressError, EgressReply, EgressRequest, EgressRules, HttpClient, NeverSent};
+use super::port::{EgressPolicy, HttpReply, HttpRequest, Network, Networks, SendError};
 
 impl Networks for HttpClient {
     fn open(&self, policy: EgressPolicy) -> Result<Arc<dyn Network>, String> {
-        let provider = ProviderEgress::read(&policy.hosts, &policy.private)?;
-        Ok(Arc::new(self.pool(provider)))
+        Ok(Arc::new(self.pool(EgressRules::read(&policy.hosts, &policy.private)?)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The only network that modules have: allow-list, address check after DNS, TLS, deadlines, size limits, connection pool.
+//! The only network of modules: allow-list, address check after DNS, TLS, deadlines, size limits, connection pool.
 //! It knows requests and replies, not payments.
 
 mod adapter;

@@ -1,5 +1,5 @@
-//! From a file that ops named to a module that may be called: sniff, pin, private copy, open. The same [`open`] runs
-//! first in the probe process and then in the cashier. Decides nothing about catalogs or generations.
+//! From a file that plugins.toml names to a module that may be called: check its first bytes and its pin, copy, open. The
+//! same [`open`] runs first in the probe process and then in the cashier. Decides nothing about catalogs or generations.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -15,51 +15,51 @@ use sha2::{Digest, Sha256};
 
 use super::symbols::Symbols;
 
-/// Larger than any module with all its debug information; a wrong path to a disk image is not read into memory.
+/// More than any module with all its debug information; a path to a disk image by mistake is not read into memory.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// A module opened in this process. Its library is never closed.
-pub(super) struct Opened {
+pub(super) struct OpenedModule {
     pub(super) symbols: Symbols,
     pub(super) module: ModuleV1,
     pub(super) descriptor: Descriptor,
 }
 
-/// Why a file serves nobody, with the contract version where that could be read.
+/// Why a module cannot be loaded, with its contract version where that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::plugins) struct Unfit {
+pub(super) struct LoadError {
     pub(super) contract: Option<u32>,
     pub(super) reason: String,
 }
 
-impl Unfit {
+impl LoadError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { contract: None, reason: reason.into() }
     }
 }
 
-/// Opens the library at `path`, trusting nothing before it was checked: plain symbols, then layout, then descriptor.
-/// The path must be absolute and the file private to this process, because opening a file that is truncated or changed
-/// meanwhile ends the process.
+/// Opens the library at `path` and checks in turn its plain symbols, its layout and its descriptor; each is trusted only
+/// after the check before it. The path must be absolute and the file private to this process, because opening a file that
+/// is truncated or changed meanwhile ends the process.
 ///
 /// # Errors
-/// The first thing that is wrong, in one sentence.
-pub(super) fn open(path: &Path) -> Result<Opened, Unfit> {
-    let symbols = Symbols::read(path).map_err(Unfit::new)?;
-    let unfit = |reason: String| Unfit { contract: Some(symbols.contract), reason };
+/// The first failed check, in one sentence.
+pub(super) fn open(path: &Path) -> Result<OpenedModule, LoadError> {
+    let symbols = Symbols::read(path).map_err(LoadError::new)?;
+    let error = |reason: String| LoadError { contract: Some(symbols.contract), reason };
     if symbols.contract != CONTRACT {
-        return Err(unfit(format!("it was built for contract {}, this host speaks {CONTRACT}", symbols.contract)));
+        return Err(error(format!("it was built for contract {}, this host supports {CONTRACT}", symbols.contract)));
     }
     if !symbols.unwinds {
-        return Err(unfit("it was built with panic = \"abort\": a panic in it would end the cashier".to_owned()));
+        return Err(error("it was built with panic = \"abort\": a panic in it would end the cashier".to_owned()));
     }
-    let module = ModuleV1::open(path).map_err(|error| unfit(error.reason))?;
-    let descriptor = module.descriptor().map_err(|failure| unfit(failure.message))?;
-    check(&descriptor).map_err(unfit)?;
-    Ok(Opened { symbols, module, descriptor })
+    let module = ModuleV1::open(path).map_err(|failed| error(failed.reason))?;
+    let descriptor = module.descriptor().map_err(|failure| error(failure.message))?;
+    check(&descriptor).map_err(error)?;
+    Ok(OpenedModule { symbols, module, descriptor })
 }
 
-/// What a descriptor must be before anything is keyed by it.
+/// Checks the descriptor before anything is keyed by its code.
 fn check(descriptor: &Descriptor) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let code = &descriptor.code;
@@ -78,10 +78,10 @@ fn check(descriptor: &Descriptor) -> Result<(), String> {
     Ok(())
 }
 
-/// A private copy under the name of its own content.
+/// A private copy of a module, named after its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::plugins) struct Copied {
-    pub(in crate::plugins) path: PathBuf,
+pub(in crate::plugins) struct ModuleCopy {
+    pub(super) path: PathBuf,
     /// Lower-case hex.
     pub(in crate::plugins) sha256: String,
 }
@@ -89,37 +89,37 @@ pub(in crate::plugins) struct Copied {
 /// Copies the file at `source` into `folder` as `<sha256>.<suffix>`, after comparing it with the pin.
 ///
 /// # Errors
-/// The file is no library that could be opened, is not the pinned one, or cannot be copied.
-pub(super) fn copy(source: &Path, pin: Option<&str>, folder: &Path) -> Result<Copied, String> {
+/// The file is not a library, is not the pinned one, or cannot be copied.
+pub(super) fn copy(source: &Path, pin: Option<&str>, folder: &Path) -> Result<ModuleCopy, String> {
     let bytes = read(source)?;
-    sniff(&bytes)?;
+    check_format(&bytes)?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     if let Some(pin) = pin.filter(|pin| *pin != sha256) {
         return Err(format!("its SHA-256 is {sha256}, plugins.toml pins {pin}"));
     }
     let path = folder.join(format!("{sha256}{}", std::env::consts::DLL_SUFFIX));
-    let trouble = |error| format!("cannot be copied to {}: {error}", path.display());
-    // Closed first: in a folder that others may write to, what was compared is not what is opened.
-    private_folder(folder).map_err(trouble)?;
-    if !(ours_alone(&path) && fs::read(&path).is_ok_and(|there| there == bytes)) {
-        place(&bytes, folder, &path).map_err(trouble)?;
+    let failed = |error| format!("cannot be copied to {}: {error}", path.display());
+    // Permissions first: in a folder that others may write to, the file that was compared is not the file that is opened.
+    private_folder(folder).map_err(failed)?;
+    if !(only_we_write(&path) && fs::read(&path).is_ok_and(|there| there == bytes)) {
+        place(&bytes, folder, &path).map_err(failed)?;
     }
-    Ok(Copied { path, sha256 })
+    Ok(ModuleCopy { path, sha256 })
 }
 
 fn read(source: &Path) -> Result<Vec<u8>, String> {
-    let facts = fs::metadata(source).map_err(|error| match error.kind() {
+    let metadata = fs::metadata(source).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "the file does not exist".to_owned(),
         _ => format!("cannot be read: {error}"),
     })?;
-    if facts.is_dir() {
+    if metadata.is_dir() {
         return Err("it is a folder, not a file".to_owned());
     }
-    if !facts.is_file() {
+    if !metadata.is_file() {
         return Err("it is not a regular file".to_owned());
     }
-    if facts.len() > FILE_BYTES_MAX {
-        return Err(format!("it has {} bytes, a module has at most {FILE_BYTES_MAX}", facts.len()));
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(format!("it has {} bytes, a module has at most {FILE_BYTES_MAX}", metadata.len()));
     }
     let mut bytes = Vec::new();
     File::open(source)
@@ -128,8 +128,8 @@ fn read(source: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Tells by the first bytes what a loader would only say by failing.
-fn sniff(bytes: &[u8]) -> Result<(), String> {
+/// Checks the first bytes: the loader would only fail, without a reason for people.
+fn check_format(bytes: &[u8]) -> Result<(), String> {
     if bytes.is_empty() {
         return Err("the file is empty".to_owned());
     }
@@ -144,7 +144,7 @@ fn sniff(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A library whose tables lie beyond its end was cut short while it was copied or built.
+/// A library whose tables lie beyond its end was truncated while it was copied or built.
 fn complete_elf(bytes: &[u8]) -> Result<(), String> {
     let number = |at: usize, length: usize| -> Option<u64> {
         let field = bytes.get(at..at.checked_add(length)?)?;
@@ -166,7 +166,7 @@ fn complete_elf(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Written whole under another name, synced, then renamed: the final name never holds half a file.
+/// Writes the file under another name, syncs and renames it: the final name never holds part of a file.
 fn place(bytes: &[u8], folder: &Path, path: &Path) -> io::Result<()> {
     let draft = folder.join(format!(".draft-{}", std::process::id()));
     match fs::remove_file(&draft) {
@@ -188,20 +188,20 @@ fn place(bytes: &[u8], folder: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a copy that is there already is a file, not a link to one, that nobody else may write to.
+/// Whether an existing copy is a file, not a link to one, that no other user may write to.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "geteuid is a C function")]
-fn ours_alone(path: &Path) -> bool {
+fn only_we_write(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     /// Write permission of group and others.
     const OTHERS_WRITE: u32 = 0o022;
-    // SAFETY: it takes nothing, cannot fail and reads what the kernel keeps of this process.
+    // SAFETY: it has no arguments, cannot fail and reads a field of this process in the kernel.
     let us = unsafe { libc::geteuid() };
     fs::symlink_metadata(path).is_ok_and(|it| it.is_file() && it.uid() == us && it.mode() & OTHERS_WRITE == 0)
 }
 
 #[cfg(not(unix))]
-fn ours_alone(path: &Path) -> bool {
+fn only_we_write(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| it.is_file())
 }
 
@@ -222,9 +222,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bytes_tell_what_a_file_is_not() {
+    fn a_file_that_is_not_a_library_is_refused_by_its_first_bytes() {
         let mut short = fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert_eq!(sniff(&short), Ok(()), "an executable is whole");
+        assert_eq!(check_format(&short), Ok(()), "an executable is complete");
         short.truncate(short.len() / 2);
         let table: [(&[u8], &str); 5] = [
             (b"", "the file is empty"),
@@ -234,15 +234,15 @@ mod tests {
             (&short, "it is truncated: its tables end at byte "),
         ];
         for (bytes, expected) in table {
-            let reason = sniff(bytes).unwrap_err();
+            let reason = check_format(bytes).unwrap_err();
             assert!(reason.starts_with(expected), "{reason}");
         }
     }
 
     #[test]
-    fn a_copy_lies_under_its_own_hash_is_read_only_and_mends_itself() {
-        let room = tempfile::tempdir().unwrap();
-        let (source, folder) = (std::env::current_exe().unwrap(), room.path().join("var/modules"));
+    fn a_copy_is_named_after_its_hash_read_only_and_repaired_when_damaged() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (source, folder) = (std::env::current_exe().unwrap(), temporary.path().join("var/modules"));
         let copied = copy(&source, None, &folder).unwrap();
         let name = copied.path.file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(name, format!("{}{}", copied.sha256, std::env::consts::DLL_SUFFIX));
@@ -253,7 +253,7 @@ mod tests {
             assert_eq!((mode(&copied.path), mode(&folder)), (0o500, 0o700));
         }
         fs::remove_file(&copied.path).unwrap();
-        fs::write(&copied.path, b"half of it").unwrap();
+        fs::write(&copied.path, b"part of it").unwrap();
         assert_eq!(copy(&source, Some(&copied.sha256), &folder).unwrap(), copied);
         assert_eq!(fs::read(&copied.path).unwrap(), fs::read(&source).unwrap());
         let refused = copy(&source, Some(&"0".repeat(64)), &folder).unwrap_err();
@@ -263,39 +263,39 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_or_copy_that_others_may_write_to_is_closed_and_placed_anew() {
+    fn a_folder_or_copy_that_others_may_write_to_is_restricted_and_copied_anew() {
         use std::os::unix::fs::{PermissionsExt, symlink};
-        let room = tempfile::tempdir().unwrap();
-        let (source, folder) = (std::env::current_exe().unwrap(), room.path().join("modules"));
-        let Copied { path, .. } = copy(&source, None, &folder).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let (source, folder) = (std::env::current_exe().unwrap(), temporary.path().join("modules"));
+        let ModuleCopy { path, .. } = copy(&source, None, &folder).unwrap();
         let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
         let open_up = |path: &Path, mode: u32| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-        let theirs = room.path().join("theirs.so");
+        let theirs = temporary.path().join("theirs.so");
         fs::copy(&source, &theirs).unwrap();
         open_up(&theirs, 0o700);
-        let placed_anew = || {
+        let copied_anew = || {
             copy(&source, None, &folder).unwrap();
             assert!(fs::symlink_metadata(&path).unwrap().is_file());
             assert_eq!((mode(&path), mode(&folder)), (0o500, 0o700));
         };
         open_up(&folder, 0o777);
-        placed_anew();
+        copied_anew();
         for writable in [0o520, 0o502, 0o777] {
             open_up(&path, writable);
-            placed_anew();
+            copied_anew();
         }
         fs::remove_file(&path).unwrap();
         symlink(&theirs, &path).unwrap();
-        placed_anew();
-        assert_eq!(mode(&theirs), 0o700, "what the link named is left alone");
+        copied_anew();
+        assert_eq!(mode(&theirs), 0o700, "the target of the link is unchanged");
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_apart() {
-        let room = tempfile::tempdir().unwrap();
-        let folder = room.path().join("modules");
+    fn a_folder_and_a_missing_file_are_refused_with_distinct_reasons() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("modules");
         let reason = |path: &Path| copy(path, None, &folder).unwrap_err();
-        assert_eq!(reason(room.path()), "it is a folder, not a file");
-        assert_eq!(reason(&room.path().join("none.so")), "the file does not exist");
+        assert_eq!(reason(temporary.path()), "it is a folder, not a file");
+        assert_eq!(reason(&temporary.path().join("none.so")), "the file does not exist");
     }
 }

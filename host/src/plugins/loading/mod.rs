@@ -2,6 +2,7 @@
 //! generations. It does not call into a configured module.
 
 mod library;
+pub(super) mod module;
 pub mod plugins_toml;
 pub mod probe;
 pub(super) mod registry;

@@ -1,5 +1,5 @@
-//! `plugins.toml`: as written by ops, then as meant. A wrong module entry becomes one unavailable line of the catalog;
-//! only a file that is no TOML, or names things that are no modules, is refused as a whole. Opens no library.
+//! Reads and validates `plugins.toml`. A wrong module entry becomes one unavailable line of the catalog; the file as a whole
+//! is refused only when it is not TOML or has an unknown key. Opens no library.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -7,58 +7,58 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::plugins::limits::Limits;
+use crate::plugins::limits::GatewayLimits;
 
-/// More modules than this in one file is a mistake: no broker serves so many providers from one process.
+/// More modules in one file are a mistake: no broker serves so many providers from one process.
 const MODULES_MAX: usize = 256;
-/// Longest list of brands or hosts of one module; a list is read by people.
+/// Longest list of brands or hosts of one module; people read the list.
 const LIST_MAX: usize = 256;
 
-/// What the file means.
+/// The validated file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PluginsToml {
-    pub modules: Vec<Entry>,
+    pub modules: Vec<ModuleEntry>,
 }
 
-/// One `[[module]]`: what it means, or why it means nothing.
+/// One `[[module]]`: its settings, or why they are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ModuleEntry {
     /// The line of the file where the entry begins.
     pub line: usize,
     /// What the catalog calls the module.
     pub name: String,
-    pub meaning: Result<Listed, String>,
+    pub settings: Result<ModuleSettings, String>,
 }
 
-/// A module that may be opened.
+/// The settings of a module that may be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    pub source: Source,
-    /// `false` delists it for new payments; it still hears about old ones.
+pub struct ModuleSettings {
+    pub source: ModuleSource,
+    /// `false` delists it: it takes no new payments, and still receives updates of earlier ones.
     pub enabled: bool,
     /// Brands it may serve; `None` means all.
     pub brands: Option<Vec<String>>,
     /// The SHA-256 the file must have, lower-case hex.
     pub pin: Option<String>,
-    /// Hosts beyond the module's own list that its requests may go to.
+    /// Hosts that its requests may go to, besides the module's own list.
     pub allow_hosts: Vec<String>,
-    /// Exceptions: `host:port` that may be asked though it is private or loopback, `http://host:port` even without TLS,
-    /// or a range of addresses.
+    /// Exceptions: a `host:port` that is allowed although it is private or loopback, `http://host:port` also without TLS, or
+    /// a range of addresses.
     pub allow_private: Vec<String>,
-    pub limits: Limits,
+    pub limits: GatewayLimits,
 }
 
-/// Where the file of a module is.
+/// Where to find the file of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Exactly here.
+pub enum ModuleSource {
+    /// At this path.
     File(PathBuf),
-    /// In the first of these folders that has it, under this platform's name for libraries.
+    /// In the first of these folders that has it, under the platform's file name for libraries.
     Named { file_name: String, folders: Vec<PathBuf> },
 }
 
-impl Source {
-    /// The file to open: the first that exists, or the first that was meant.
+impl ModuleSource {
+    /// The file to open: the first that exists, else the first candidate.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
@@ -77,52 +77,52 @@ pub fn library_file_name(name: &str) -> String {
 }
 
 impl PluginsToml {
-    /// Reads the file at `path`. Its relative paths count from its own folder; bare names are looked for in the folders
+    /// Reads the file at `path`. Its relative paths start at its own folder; modules given by name are searched in the folders
     /// it names, then in `folders`.
     ///
     /// # Errors
-    /// The file cannot be read, is no TOML, or has a key that means nothing here; the line is named.
+    /// The file cannot be read, is not TOML, or has an unknown key; names the line.
     pub fn read(path: &Path, folders: &[PathBuf]) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let home = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, home, folders).map_err(|reason| format!("{}: {reason}", path.display()))
     }
 
-    /// The same from text.
+    /// Reads the file's text.
     ///
     /// # Errors
-    /// As [`PluginsToml::read`].
+    /// As [`PluginsToml::read`], without the path.
     pub fn parse(text: &str, home: &Path, folders: &[PathBuf]) -> Result<Self, String> {
-        let written: FileAsWritten = toml::from_str(text).map_err(|error| located(text, &error))?;
-        if written.module.len() > MODULES_MAX {
-            return Err(format!("{} modules are listed, at most {MODULES_MAX} may be", written.module.len()));
+        let file: FileToml = toml::from_str(text).map_err(|error| located(text, &error))?;
+        if file.module.len() > MODULES_MAX {
+            return Err(format!("{} modules are listed, at most {MODULES_MAX} may be", file.module.len()));
         }
-        let places: Vec<PathBuf> =
-            written.folders.iter().map(|folder| home.join(folder)).chain(folders.iter().cloned()).collect();
-        let modules = written.module.into_iter().map(|entry| Entry::meant(text, home, &places, entry)).collect();
+        let folders: Vec<PathBuf> =
+            file.folders.iter().map(|folder| home.join(folder)).chain(folders.iter().cloned()).collect();
+        let modules = file.module.into_iter().map(|entry| ModuleEntry::read(text, home, &folders, entry)).collect();
         Ok(Self { modules })
     }
 }
 
-impl Entry {
-    fn meant(text: &str, home: &Path, folders: &[PathBuf], written: toml::Spanned<toml::Table>) -> Self {
-        let line = line_of(text, written.span());
-        let table = written.into_inner();
-        let word = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
-        let stem = word("file").and_then(|file| Some(Path::new(&file).file_stem()?.to_string_lossy().into_owned()));
-        let name = word("name").or(stem).unwrap_or_else(|| format!("module at line {line}"));
-        let meaning = ModuleAsWritten::deserialize(table)
+impl ModuleEntry {
+    fn read(text: &str, home: &Path, folders: &[PathBuf], entry: toml::Spanned<toml::Table>) -> Self {
+        let line = line_of(text, entry.span());
+        let table = entry.into_inner();
+        let field = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let stem = field("file").and_then(|file| Some(Path::new(&file).file_stem()?.to_string_lossy().into_owned()));
+        let name = field("name").or(stem).unwrap_or_else(|| format!("module at line {line}"));
+        let settings = ModuleToml::deserialize(table)
             .map_err(|error| error.message().trim().to_owned())
-            .and_then(|module| module.meant(home, folders))
+            .and_then(|module| module.validated(home, folders))
             .map_err(|reason| format!("plugins.toml line {line}, module {name}: {reason}"));
-        Self { line, name, meaning }
+        Self { line, name, settings }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileAsWritten {
-    /// Where bare names are looked for.
+struct FileToml {
+    /// Where modules given by name are searched.
     #[serde(default)]
     folders: Vec<PathBuf>,
     #[serde(default)]
@@ -131,7 +131,7 @@ struct FileAsWritten {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ModuleAsWritten {
+struct ModuleToml {
     file: Option<PathBuf>,
     name: Option<String>,
     #[serde(default = "yes")]
@@ -144,12 +144,12 @@ struct ModuleAsWritten {
     #[serde(default)]
     allow_private: Vec<String>,
     #[serde(default)]
-    limits: LimitsAsWritten,
+    limits: LimitsToml,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct LimitsAsWritten {
+struct LimitsToml {
     call_ms: Option<u64>,
     exchange_ms: Option<u64>,
     concurrency_max: Option<usize>,
@@ -161,8 +161,8 @@ fn yes() -> bool {
     true
 }
 
-impl ModuleAsWritten {
-    fn meant(self, home: &Path, folders: &[PathBuf]) -> Result<Listed, String> {
+impl ModuleToml {
+    fn validated(self, home: &Path, folders: &[PathBuf]) -> Result<ModuleSettings, String> {
         match self.isolation.as_deref() {
             None | Some("in-process") => {}
             Some("worker") => {
@@ -170,57 +170,62 @@ impl ModuleAsWritten {
             }
             Some(other) => return Err(format!("isolation {other:?} is unknown; write \"in-process\"")),
         }
-        Ok(Listed {
+        Ok(ModuleSettings {
             source: source(self.file, self.name, home, folders)?,
             enabled: self.enabled,
-            brands: self.brands.map(|brands| words("brands", brands)).transpose()?,
+            brands: self.brands.map(|brands| texts("brands", brands)).transpose()?,
             pin: self.sha256.map(|pin| pinned(&pin)).transpose()?,
-            allow_hosts: words("allow_hosts", self.allow_hosts)?,
-            allow_private: words("allow_private", self.allow_private)?,
-            limits: self.limits.meant()?,
+            allow_hosts: texts("allow_hosts", self.allow_hosts)?,
+            allow_private: texts("allow_private", self.allow_private)?,
+            limits: self.limits.validated()?,
         })
     }
 }
 
-fn source(file: Option<PathBuf>, name: Option<String>, home: &Path, folders: &[PathBuf]) -> Result<Source, String> {
+fn source(
+    file: Option<PathBuf>,
+    name: Option<String>,
+    home: &Path,
+    folders: &[PathBuf],
+) -> Result<ModuleSource, String> {
     if let Some(file) = file {
-        return Ok(Source::File(home.join(file)));
+        return Ok(ModuleSource::File(home.join(file)));
     }
     let Some(name) = name else {
         return Err("it has neither `file` nor `name`".to_owned());
     };
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if name.is_empty() || !name.bytes().all(plain) {
-        return Err(format!("without `file`, the name {name:?} must be one of a library: letters a-z, digits and _"));
+        return Err(format!("without `file`, the name {name:?} must be the name of a library: a-z, 0-9 and _"));
     }
-    Ok(Source::Named { file_name: library_file_name(&name), folders: folders.to_vec() })
+    Ok(ModuleSource::Named { file_name: library_file_name(&name), folders: folders.to_vec() })
 }
 
-fn words(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
+fn texts(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
     if list.len() > LIST_MAX {
         return Err(format!("{key} has {} entries, at most {LIST_MAX} may be", list.len()));
     }
-    if list.iter().any(|word| word.trim().is_empty()) {
+    if list.iter().any(|text| text.trim().is_empty()) {
         return Err(format!("{key} has an empty entry"));
     }
     Ok(list)
 }
 
 fn pinned(pin: &str) -> Result<String, String> {
-    let sound = pin.len() == 64 && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if sound { Ok(pin.to_ascii_lowercase()) } else { Err("sha256 must be 64 hexadecimal digits".to_owned()) }
+    let valid = pin.len() == 64 && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if valid { Ok(pin.to_ascii_lowercase()) } else { Err("sha256 must be 64 hexadecimal digits".to_owned()) }
 }
 
-impl LimitsAsWritten {
-    fn meant(self) -> Result<Limits, String> {
-        let plain = Limits::default();
-        let milliseconds = |written: Option<u64>, otherwise| written.map_or(otherwise, Duration::from_millis);
-        Limits {
-            call: milliseconds(self.call_ms, plain.call),
-            exchange: milliseconds(self.exchange_ms, plain.exchange),
-            concurrency_max: self.concurrency_max.unwrap_or(plain.concurrency_max),
-            waiting_max: self.waiting_max.unwrap_or(plain.waiting_max),
-            steps_max: self.steps_max.unwrap_or(plain.steps_max),
+impl LimitsToml {
+    fn validated(self) -> Result<GatewayLimits, String> {
+        let default = GatewayLimits::default();
+        let milliseconds = |set: Option<u64>, default| set.map_or(default, Duration::from_millis);
+        GatewayLimits {
+            call: milliseconds(self.call_ms, default.call),
+            exchange: milliseconds(self.exchange_ms, default.exchange),
+            concurrency_max: self.concurrency_max.unwrap_or(default.concurrency_max),
+            waiting_max: self.waiting_max.unwrap_or(default.waiting_max),
+            steps_max: self.steps_max.unwrap_or(default.steps_max),
         }
         .checked()
     }
@@ -249,11 +254,11 @@ mod tests {
 
     fn reasons(text: &str) -> Vec<String> {
         let entries = read(text).unwrap().modules;
-        entries.into_iter().filter_map(|entry| entry.meaning.err()).collect()
+        entries.into_iter().filter_map(|entry| entry.settings.err()).collect()
     }
 
     #[test]
-    fn an_entry_means_what_it_says_and_paths_count_from_the_file() {
+    fn an_entry_is_read_in_full_and_its_paths_start_at_the_files_folder() {
         let file = read(concat!(
             "folders = [\"modules\"]\n",
             "[[module]]\nname = \"stripe\"\nbrands = [\"acme\"]\nallow_hosts = [\"mock:8443\"]\n",
@@ -262,18 +267,18 @@ mod tests {
         ))
         .unwrap();
         let [stripe, other] = file.modules.as_slice() else { panic!("{file:?}") };
-        let meant = stripe.meaning.as_ref().unwrap();
+        let settings = stripe.settings.as_ref().unwrap();
         assert_eq!((stripe.line, stripe.name.as_str()), (2, "stripe"));
-        let Source::Named { file_name, folders } = &meant.source else { panic!("{meant:?}") };
+        let ModuleSource::Named { file_name, folders } = &settings.source else { panic!("{settings:?}") };
         assert_eq!(*file_name, library_file_name("stripe"));
         assert_eq!(*folders, [PathBuf::from("/etc/cashier/modules"), PathBuf::from("/opt/modules")]);
-        assert_eq!(meant.brands, Some(vec!["acme".to_owned()]));
-        assert_eq!(meant.limits.call, Duration::from_millis(500));
-        assert_eq!(meant.limits.exchange, Limits::default().exchange);
-        let meant = other.meaning.as_ref().unwrap();
-        assert_eq!((other.line, other.name.as_str(), meant.enabled), (8, "liby", false));
-        assert_eq!(meant.source, Source::File("/etc/cashier/../x/liby.so".into()));
-        assert_eq!((&meant.brands, &meant.pin), (&None, &None));
+        assert_eq!(settings.brands, Some(vec!["acme".to_owned()]));
+        assert_eq!(settings.limits.call, Duration::from_millis(500));
+        assert_eq!(settings.limits.exchange, GatewayLimits::default().exchange);
+        let settings = other.settings.as_ref().unwrap();
+        assert_eq!((other.line, other.name.as_str(), settings.enabled), (8, "liby", false));
+        assert_eq!(settings.source, ModuleSource::File("/etc/cashier/../x/liby.so".into()));
+        assert_eq!((&settings.brands, &settings.pin), (&None, &None));
     }
 
     #[test]
@@ -287,7 +292,7 @@ mod tests {
             ("name = \"x\"\nbrands = [\"\"]", "brands has an empty entry"),
             ("name = \"x\"\nenabled = \"yes\"", "invalid type"),
             ("name = \"x\"\nlimits = { steps_max = 0 }", "steps_max"),
-            ("name = \"../x\"", "must be one of a library"),
+            ("name = \"../x\"", "must be the name of a library"),
             ("enabled = true", "neither `file` nor `name`"),
         ];
         for (body, expected) in table {
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_modules_is_refused_whole_with_the_line() {
+    fn a_file_that_is_not_a_list_of_modules_is_refused_with_the_line() {
         let table = [
             ("[[module]]\nname = \"x\n", "line 2:"),
             ("[[modul]]\nname = \"x\"\n", "line 1: unknown field `modul`"),

@@ -1,5 +1,5 @@
-//! Opens a module in a child process first, because a truncated file or a crashing constructor ends whoever opens it.
-//! The child is this same program, started as `cashier module-probe <path>`; it answers with one line on standard output.
+//! Opens a module in a child process first, because a truncated file or a crashing constructor ends the process that opens
+//! it. The child is this same program, started as `cashier module-probe <path>`; its answer is one line on standard output.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,82 +9,82 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::library::{self, Unfit};
+use super::library::{self, LoadError};
 
 /// Opening takes milliseconds; a slow disk and a busy machine take seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How often a child that has said its last word is looked at until it is gone.
+/// How often a child that has answered is polled until it has exited.
 const REAP_EVERY: Duration = Duration::from_millis(1);
-/// The answer is one line of a few hundred bytes; what a module prints besides is cut here.
+/// The answer is one line of a few hundred bytes; other output of a module is cut here.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 /// Processor seconds for constructors, layout check and descriptor; all three together take milliseconds.
 #[cfg(unix)]
 const CPU_SECONDS: u64 = 5;
-/// When the kernel kills: later than it sends the signal that tells why, which it only does where there is time between.
+/// When the kernel kills: later than it sends SIGXCPU, the signal that states why, which needs time between the two.
 #[cfg(unix)]
 const CPU_SECONDS_HARD: u64 = CPU_SECONDS + 1;
 /// Address space of the child. Modules with all debug information map tens of megabytes.
 #[cfg(unix)]
 const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// Largest file the child may write: a constructor has nothing to write, and the answer may go into a file of a person
-/// who probes by hand.
+/// Largest file the child may write: a constructor has nothing to write, and a person who runs the probe by hand may send
+/// the answer to a file.
 #[cfg(unix)]
 const FILE_BYTES: u64 = 1024 * 1024;
-/// Marks the answer among whatever else a module prints.
+/// Marks the answer among other output of a module.
 const MARK: &str = "cashier-module-probe ";
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "module-probe";
 
-/// What the child found.
+/// The child's answer.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Finding {
-    Fit { contract: u32, sdk_version: String, code: String },
-    Unfit(Unfit),
+enum ProbeAnswer {
+    Loadable { contract: u32, sdk_version: String, code: String },
+    Refused(LoadError),
 }
 
-/// The child: opens the module at `path` under hard limits and prints what it found. For `main` alone.
+/// The child: opens the module at `path` under hard limits and prints the answer. For `main` alone.
 pub fn main(path: &Path) -> ExitCode {
     limit_this_process();
-    let finding = match library::open(path) {
-        Ok(opened) => Finding::Fit {
+    let answer = match library::open(path) {
+        Ok(opened) => ProbeAnswer::Loadable {
             contract: opened.symbols.contract,
             sdk_version: opened.symbols.sdk_version,
             code: opened.descriptor.code,
         },
-        Err(unfit) => Finding::Unfit(unfit),
+        Err(error) => ProbeAnswer::Refused(error),
     };
-    let said = serde_json::to_string(&finding)
+    let printed = serde_json::to_string(&answer)
         .map_err(std::io::Error::from)
         .and_then(|line| writeln!(std::io::stdout(), "\n{MARK}{line}"));
-    if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Starts probes.
+/// Starts probe processes.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct Probe {
-    /// The executable that knows [`SUBCOMMAND`]: this program.
+    /// The executable that has [`SUBCOMMAND`]: this program.
     pub(in crate::plugins) program: PathBuf,
 }
 
 impl Probe {
-    /// Whether the library at `path` can be opened and is a module. Takes a process start; blocks.
-    pub(in crate::plugins) fn ask(&self, path: &Path) -> Result<(), Unfit> {
+    /// Checks in a child process that the library at `path` can be opened and is a module. Blocks.
+    pub(super) fn check(&self, path: &Path) -> Result<(), LoadError> {
         let mut child =
-            self.start(path).map_err(|error| Unfit::new(format!("the probe process cannot start: {error}")))?;
-        let (output, status) = listen(&mut child).map_err(Unfit::new)?;
+            self.start(path).map_err(|error| LoadError::new(format!("the probe process cannot start: {error}")))?;
+        let (output, status) = wait(&mut child).map_err(LoadError::new)?;
         let answer = output.lines().rev().find_map(|line| line.strip_prefix(MARK));
-        match answer.map(serde_json::from_str::<Finding>) {
-            Some(Ok(Finding::Fit { .. })) if status.success() => Ok(()),
-            Some(Ok(Finding::Unfit(unfit))) => Err(unfit),
-            Some(Ok(Finding::Fit { .. }) | Err(_)) | None => Err(Unfit::new(end_of(status))),
+        match answer.map(serde_json::from_str::<ProbeAnswer>) {
+            Some(Ok(ProbeAnswer::Loadable { .. })) if status.success() => Ok(()),
+            Some(Ok(ProbeAnswer::Refused(error))) => Err(error),
+            Some(Ok(ProbeAnswer::Loadable { .. }) | Err(_)) | None => Err(LoadError::new(end_of(status))),
         }
     }
 
     fn start(&self, path: &Path) -> std::io::Result<Child> {
         let mut command = Command::new(&self.program);
         command.arg(SUBCOMMAND).arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // The environment may hold the key of the sealed columns: a module that is only being looked at sees nothing.
+        // The environment may hold the key of the sealed columns: a module that is only probed sees none of it.
         command.env_clear();
         for needed in ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SystemRoot"] {
             if let Some(value) = std::env::var_os(needed) {
@@ -96,20 +96,20 @@ impl Probe {
 }
 
 /// The child's output and end; kills it when it takes too long.
-fn listen(child: &mut Child) -> Result<(String, ExitStatus), String> {
+fn wait(child: &mut Child) -> Result<(String, ExitStatus), String> {
     let until = Instant::now() + ANSWER_WITHIN;
     let output = child.stdout.take();
-    let (heard, hear) = mpsc::channel();
-    // Ends with the pipe, thus with the child at the latest; a grandchild that holds the pipe keeps only this thread.
+    let (sender, receiver) = mpsc::channel();
+    // Ends when the pipe closes, with the child at the latest; a grandchild that holds the pipe blocks this thread only.
     std::thread::spawn(move || {
         let mut text = Vec::new();
         if let Some(output) = output {
-            // What was read before an error still counts.
+            // Output read before an error still counts.
             let _ = output.take(OUTPUT_BYTES_MAX).read_to_end(&mut text);
         }
-        let _ = heard.send(String::from_utf8_lossy(&text).into_owned());
+        let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
     });
-    let output = hear.recv_timeout(ANSWER_WITHIN).ok();
+    let output = receiver.recv_timeout(ANSWER_WITHIN).ok();
     let end = loop {
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
@@ -120,13 +120,13 @@ fn listen(child: &mut Child) -> Result<(String, ExitStatus), String> {
     if let (Some(output), Some(status)) = (output, end) {
         return Ok((output, status));
     }
-    // Both only fail when the child is gone already.
+    // Both fail only when the child has already exited.
     let _ = child.kill();
     let _ = child.wait();
     Err(format!("opening it did not end within {} s", ANSWER_WITHIN.as_secs()))
 }
 
-/// How a child ended that gave no answer.
+/// How a child ended that did not answer.
 fn end_of(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -170,21 +170,21 @@ mod tests {
     use super::*;
 
     fn reason(program: &str) -> String {
-        Probe { program: program.into() }.ask(Path::new("/no/module.so")).unwrap_err().reason
+        Probe { program: program.into() }.check(Path::new("/no/module.so")).unwrap_err().reason
     }
 
     #[test]
-    fn a_child_that_used_up_its_processor_time_is_told_by_its_signal() {
+    fn a_child_that_used_up_its_processor_time_is_reported_by_its_signal() {
         let ended: ExitStatus = std::os::unix::process::ExitStatusExt::from_raw(libc::SIGXCPU);
         assert_eq!(end_of(ended), "opening it took more than 5 s of processor time");
     }
 
     #[test]
-    fn a_child_that_does_not_answer_is_told_by_its_end() {
+    fn a_child_that_does_not_answer_is_reported_by_how_it_ended() {
         let table = [
             ("/bin/true", "opening it ended the probe process with exit code 0 and no answer"),
             ("/bin/false", "opening it ended the probe process with exit code 1 and no answer"),
-            // Talks without end; it is read up to the limit and then finds its pipe closed.
+            // Prints without end; its output is read up to the limit and then finds its pipe closed.
             ("/usr/bin/yes", "opening it ended the probe process with signal 13"),
             // Prints its arguments, which are no answer either.
             ("/bin/echo", "opening it ended the probe process with exit code 0 and no answer"),

@@ -1,62 +1,35 @@
-//! What plugins.toml came to: for each entry a loaded module of some generation, or why there is none. A pure value but
-//! for the loading itself; `catalog` publishes it.
+//! What plugins.toml came to: for each entry a loaded module of some generation, or the reason why there is none. Loading
+//! gives a new registry and leaves the old one as it was; `catalog` publishes the new one.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_provider_sdk::Descriptor;
-use cashier_provider_sdk::host::ModuleV1;
-
-use super::library::{self, Copied, Opened, Unfit};
-use super::plugins_toml::{Entry, Listed, PluginsToml};
+use super::library::{self, LoadError, OpenedModule};
+use super::module::{Generation, LoadedModule, refused_line};
+use super::plugins_toml::{ModuleEntry, ModuleSettings, PluginsToml};
 use super::probe::Probe;
-use super::symbols::Symbols;
-use crate::plugins::calling::gateway::{Health, Live};
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
-use crate::plugins::thread_slots::{STUCK_MAX, ThreadSlots};
 use crate::ports::CatalogLine;
 
-/// One build of one module, opened once and never closed.
-pub(in crate::plugins) struct Generation {
-    pub(in crate::plugins) number: u32,
-    pub(in crate::plugins) copied: Copied,
-    pub(in crate::plugins) symbols: Symbols,
-    pub(in crate::plugins) module: ModuleV1,
-    pub(in crate::plugins) descriptor: Descriptor,
-    /// Where its instances are configured and let go.
-    pub(in crate::plugins) places: ThreadSlots,
-    gateways: Mutex<Vec<Weak<Live>>>,
-}
-
-/// A module as plugins.toml lists it, ready to be configured.
-pub(in crate::plugins) struct Loaded {
-    name: String,
-    /// Where ops put it.
-    path: PathBuf,
-    pub(in crate::plugins) listed: Listed,
-    pub(in crate::plugins) generation: Arc<Generation>,
-    pub(in crate::plugins) network: Arc<dyn Network>,
-}
-
-/// One line of the shelf.
+/// One module or one refused entry.
 #[derive(Clone)]
-pub(in crate::plugins) enum Place {
-    Serving(Arc<Loaded>),
-    /// Not for new payments any more, but old ones may still be heard about.
-    Delisted(Arc<Loaded>),
+enum RegistryEntry {
+    Serving(Arc<LoadedModule>),
+    /// Takes no new payments; updates about earlier payments are still accepted.
+    Delisted(Arc<LoadedModule>),
     Refused(Box<CatalogLine>),
 }
 
 /// What became of an entry of plugins.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LoadOutcome {
     Loaded,
     Unchanged,
     Replaced {
         generation_before: u32,
     },
-    /// Nothing of it serves; or, with a generation, what served before still does.
+    /// Nothing of it serves; with `still_serving`, the generation loaded before still does.
     Refused {
         reason: String,
         still_serving: Option<u32>,
@@ -67,237 +40,167 @@ pub enum Outcome {
 
 /// What became of one module in a load or reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct LoadReport {
     pub module_name: String,
     /// Empty where it could not be read.
     pub code: String,
     /// 0 where nothing is loaded.
     pub generation: u32,
-    pub outcome: Outcome,
+    pub outcome: LoadOutcome,
 }
 
-/// What loading needs of the world.
+/// What loading takes besides plugins.toml.
 pub(in crate::plugins) struct Loader<'a> {
+    /// Where private copies of modules are placed.
     pub(in crate::plugins) folder: &'a Path,
     pub(in crate::plugins) probe: &'a Probe,
     pub(in crate::plugins) networks: &'a dyn Networks,
 }
 
-/// Everything that was found, in the order of plugins.toml, delisted modules last.
+/// Every module found, in the order of plugins.toml, delisted modules last.
 #[derive(Clone, Default)]
 pub(in crate::plugins) struct ModuleRegistry {
-    places: Vec<Place>,
+    entries: Vec<RegistryEntry>,
 }
 
 impl ModuleRegistry {
-    /// The shelf after this one: entries loaded anew where their file changed. Blocks on disk and probe processes.
-    pub(in crate::plugins) fn next(&self, file: PluginsToml, loader: &Loader<'_>) -> (Self, Vec<Report>) {
+    /// The registry after this one: modules whose file changed are loaded anew. Blocks on disk and probe processes.
+    pub(in crate::plugins) fn next(&self, file: PluginsToml, loader: &Loader<'_>) -> (Self, Vec<LoadReport>) {
         let mut next = Self::default();
         let mut reports = Vec::new();
         for entry in file.modules {
-            let (place, report) = self.arrive(&next, entry, loader);
-            next.places.push(place);
+            let (entry, report) = self.load_entry(&next, entry, loader);
+            next.entries.push(entry);
             reports.push(report);
         }
-        for place in &self.places {
-            let (loaded, served) = match place {
-                Place::Serving(loaded) => (loaded, true),
-                Place::Delisted(loaded) => (loaded, false),
-                Place::Refused(_) => continue,
+        for entry in &self.entries {
+            let (loaded, served) = match entry {
+                RegistryEntry::Serving(loaded) => (loaded, true),
+                RegistryEntry::Delisted(loaded) => (loaded, false),
+                RegistryEntry::Refused(_) => continue,
             };
-            if next.of(&loaded.generation.descriptor.code).is_none() {
-                next.places.push(Place::Delisted(Arc::clone(loaded)));
-                reports.extend(served.then(|| Report::of(loaded, Outcome::Delisted)));
+            if next.module(loaded.code()).is_none() {
+                next.entries.push(RegistryEntry::Delisted(Arc::clone(loaded)));
+                reports.extend(served.then(|| LoadReport::of(loaded, LoadOutcome::Delisted)));
             }
         }
         (next, reports)
     }
 
-    fn arrive(&self, next: &Self, entry: Entry, loader: &Loader<'_>) -> (Place, Report) {
-        let Entry { name, meaning, .. } = entry;
-        let listed = match meaning {
-            Ok(listed) => listed,
-            Err(reason) => return refused(&name, None, None, Unfit::new(reason)),
+    fn load_entry(&self, next: &Self, entry: ModuleEntry, loader: &Loader<'_>) -> (RegistryEntry, LoadReport) {
+        let ModuleEntry { name, settings, .. } = entry;
+        let settings = match settings {
+            Ok(settings) => settings,
+            Err(reason) => return refused(&name, None, None, LoadError::new(reason)),
         };
-        let path = listed.source.path();
+        let path = settings.source.path();
         let before = self.loaded().find(|loaded| loaded.name == name);
-        let (generation, outcome) = match (self.load(&listed, &path, loader), before) {
+        let (generation, outcome) = match (self.load(&settings, &path, loader), before) {
             (Ok((generation, outcome)), _) => (generation, outcome),
-            (Err(unfit), None) => return refused(&name, Some(&path), Some(&listed), unfit),
-            // A file that came out worse than the one it was to replace does not take the place of what serves.
-            (Err(Unfit { reason, .. }), Some(before)) => {
+            (Err(error), None) => return refused(&name, Some(&path), Some(&settings), error),
+            // A file that cannot be loaded does not replace the generation that serves.
+            (Err(LoadError { reason, .. }), Some(before)) => {
                 let generation = Arc::clone(&before.generation);
-                let outcome = Outcome::Refused { reason, still_serving: Some(generation.number) };
+                let outcome = LoadOutcome::Refused { reason, still_serving: Some(generation.number) };
                 (generation, outcome)
             }
         };
-        let contract = Some(generation.symbols.contract);
-        let loaded = match next.admit(name.clone(), path.clone(), listed.clone(), generation, loader.networks) {
-            Ok(loaded) => Arc::new(loaded),
-            Err(reason) => return refused(&name, Some(&path), Some(&listed), Unfit { contract, reason }),
+        let network = match next.open_network(&generation, &settings, loader.networks) {
+            Ok(network) => network,
+            Err(reason) => {
+                let contract = Some(generation.symbols.contract);
+                return refused(&name, Some(&path), Some(&settings), LoadError { contract, reason });
+            }
         };
-        let report = Report::of(&loaded, outcome);
-        (if loaded.listed.enabled { Place::Serving(loaded) } else { Place::Delisted(loaded) }, report)
+        let loaded = Arc::new(LoadedModule { name, path, settings, generation, network });
+        let report = LoadReport::of(&loaded, outcome);
+        let entry =
+            if loaded.settings.enabled { RegistryEntry::Serving(loaded) } else { RegistryEntry::Delisted(loaded) };
+        (entry, report)
     }
 
     /// The build at `path`: the one that is loaded already, or the next generation of its provider code.
-    fn load(&self, listed: &Listed, path: &Path, loader: &Loader<'_>) -> Result<(Arc<Generation>, Outcome), Unfit> {
-        let copied = library::copy(path, listed.pin.as_deref(), loader.folder).map_err(Unfit::new)?;
-        if let Some(known) = self.loaded().find(|loaded| loaded.generation.copied == copied) {
-            return Ok((Arc::clone(&known.generation), Outcome::Unchanged));
+    fn load(
+        &self,
+        settings: &ModuleSettings,
+        path: &Path,
+        loader: &Loader<'_>,
+    ) -> Result<(Arc<Generation>, LoadOutcome), LoadError> {
+        let copy = library::copy(path, settings.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
+        if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy == copy) {
+            return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));
         }
-        loader.probe.ask(&copied.path)?;
-        let Opened { symbols, module, descriptor } = library::open(&copied.path)?;
-        let before = self.of(&descriptor.code).map(|loaded| loaded.generation.number);
+        loader.probe.check(&copy.path)?;
+        let OpenedModule { symbols, module, descriptor } = library::open(&copy.path)?;
+        let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
         let outcome = match before {
-            None => Outcome::Loaded,
-            Some(generation_before) => Outcome::Replaced { generation_before },
+            None => LoadOutcome::Loaded,
+            Some(generation_before) => LoadOutcome::Replaced { generation_before },
         };
         let number = before.unwrap_or(0).saturating_add(1);
-        let (places, gateways) = (ThreadSlots::default(), Mutex::default());
-        let generation = Generation { number, copied, symbols, module, descriptor, places, gateways };
-        Ok((Arc::new(generation), outcome))
+        Ok((Arc::new(Generation::new(number, copy, symbols, module, descriptor)), outcome))
     }
 
-    /// A build under its listing, if its provider code is still free on this shelf.
-    fn admit(
+    /// The network of a module whose provider code no earlier entry has.
+    fn open_network(
         &self,
-        name: String,
-        path: PathBuf,
-        listed: Listed,
-        generation: Arc<Generation>,
+        generation: &Generation,
+        settings: &ModuleSettings,
         networks: &dyn Networks,
-    ) -> Result<Loaded, String> {
+    ) -> Result<Arc<dyn Network>, String> {
         let code = &generation.descriptor.code;
-        if let Some(first) = self.of(code) {
+        if let Some(first) = self.module(code) {
             return Err(format!("its provider code {code:?} is already served by module {:?}", first.name));
         }
-        let hosts = generation.descriptor.hosts.iter().chain(&listed.allow_hosts).cloned().collect();
-        let (provider, private) = (code.clone(), listed.allow_private.clone());
-        let network = networks.open(EgressPolicy { provider, hosts, private })?;
-        Ok(Loaded { name, path, listed, generation, network })
+        let hosts = generation.descriptor.hosts.iter().chain(&settings.allow_hosts).cloned().collect();
+        let (provider, private) = (code.clone(), settings.allow_private.clone());
+        networks.open(EgressPolicy { provider, hosts, private })
     }
 
-    fn loaded(&self) -> impl Iterator<Item = &Arc<Loaded>> {
-        self.places.iter().filter_map(|place| match place {
-            Place::Serving(loaded) | Place::Delisted(loaded) => Some(loaded),
-            Place::Refused(_) => None,
+    fn loaded(&self) -> impl Iterator<Item = &Arc<LoadedModule>> {
+        self.entries.iter().filter_map(|entry| match entry {
+            RegistryEntry::Serving(loaded) | RegistryEntry::Delisted(loaded) => Some(loaded),
+            RegistryEntry::Refused(_) => None,
         })
     }
 
-    /// The module of this provider code, for new payments or only for old ones.
-    pub(in crate::plugins) fn of(&self, code: &str) -> Option<&Arc<Loaded>> {
-        self.loaded().find(|loaded| loaded.generation.descriptor.code == code)
+    /// The module of this provider code, whether it takes new payments or not.
+    pub(in crate::plugins) fn module(&self, code: &str) -> Option<&Arc<LoadedModule>> {
+        self.loaded().find(|loaded| loaded.code() == code)
     }
 
-    /// The catalog as it stands at `now`, a monotonic time: health changes without any reload.
+    /// The catalog at `now`, a monotonic time: health changes without a reload.
     pub(in crate::plugins) fn lines(&self, now: Duration) -> Arc<[CatalogLine]> {
-        let line = |place: &Place| match place {
-            Place::Serving(loaded) => loaded.line("", now),
-            Place::Delisted(loaded) if loaded.listed.enabled => {
-                loaded.line("plugins.toml does not list it; it only hears about earlier payments", now)
+        let line = |entry: &RegistryEntry| match entry {
+            RegistryEntry::Serving(loaded) => loaded.line("", now),
+            RegistryEntry::Delisted(loaded) if loaded.settings.enabled => {
+                loaded.line("plugins.toml does not list it; it only receives updates of earlier payments", now)
             }
-            Place::Delisted(loaded) => {
-                loaded.line("plugins.toml has it switched off; it only hears about earlier payments", now)
+            RegistryEntry::Delisted(loaded) => {
+                loaded.line("plugins.toml disables it; it only receives updates of earlier payments", now)
             }
-            Place::Refused(line) => CatalogLine::clone(line),
+            RegistryEntry::Refused(line) => CatalogLine::clone(line),
         };
-        self.places.iter().map(line).collect()
+        self.entries.iter().map(line).collect()
     }
 }
 
-impl Report {
-    fn of(loaded: &Loaded, outcome: Outcome) -> Self {
-        let (module_name, code) = (loaded.name.clone(), loaded.generation.descriptor.code.clone());
+impl LoadReport {
+    fn of(loaded: &LoadedModule, outcome: LoadOutcome) -> Self {
+        let (module_name, code) = (loaded.name.clone(), loaded.code().to_owned());
         Self { module_name, code, generation: loaded.generation.number, outcome }
     }
 }
 
-impl Generation {
-    /// Counts a gateway into the module's health.
-    pub(in crate::plugins) fn joined(&self, gateway: &Arc<Live>) {
-        let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
-        gateways.retain(|known| known.strong_count() > 0);
-        gateways.push(Arc::downgrade(gateway));
-    }
-
-    /// The module is as well as its gateways: unavailable when all are, degraded when any is not well. One that does not
-    /// return from being configured is not well either, and unavailable where no gateway could be opened before. `now` is
-    /// a monotonic time.
-    fn health(&self, call: Duration, now: Duration) -> Health {
-        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
-        let each: Vec<Health> = gateways.iter().filter_map(Weak::upgrade).map(|live| live.health()).collect();
-        let stuck = self.places.stuck(call, now);
-        match (each.iter().min(), each.iter().max()) {
-            (Some(Health::Unavailable), _) => Health::Unavailable,
-            (None, _) if stuck >= STUCK_MAX => Health::Unavailable,
-            (_, Some(Health::Degraded | Health::Unavailable)) => Health::Degraded,
-            (_, Some(Health::Ok) | None) if stuck > 0 => Health::Degraded,
-            (_, Some(Health::Ok) | None) => Health::Ok,
-        }
-    }
-}
-
-impl Loaded {
-    fn line(&self, failure_reason: &str, now: Duration) -> CatalogLine {
-        let Generation { number, copied, symbols, descriptor, .. } = &*self.generation;
-        let keys = |wanted: fn(&cashier_provider_sdk::SettingSpec) -> bool| {
-            descriptor.settings.iter().filter(|spec| wanted(spec)).map(|spec| spec.key.as_str().into()).collect()
-        };
-        CatalogLine {
-            code: descriptor.code.as_str().into(),
-            name: descriptor.name.as_str().into(),
-            description: descriptor.description.as_str().into(),
-            payment_mode: descriptor.payment_mode.as_str().into(),
-            methods: descriptor.methods.iter().map(|method| method.as_str().into()).collect(),
-            module_name: self.name.as_str().into(),
-            path: self.path.to_string_lossy().into(),
-            api_version: symbols.contract.to_string().into(),
-            available: failure_reason.is_empty(),
-            failure_reason: failure_reason.into(),
-            generation: *number,
-            isolation: "in-process".into(),
-            health: self.generation.health(self.listed.limits.call, now).word().into(),
-            sha256: copied.sha256.as_str().into(),
-            brands: boxed(self.listed.brands.as_deref()),
-            endpoint_settings: keys(|spec| spec.endpoint),
-            secret_settings: keys(|spec| spec.secret),
-        }
-    }
-}
-
-/// A line that serves nobody, and why.
-fn refused(name: &str, path: Option<&Path>, listed: Option<&Listed>, unfit: Unfit) -> (Place, Report) {
-    let line = refused_line(name, path, listed, &unfit);
-    let outcome = Outcome::Refused { reason: unfit.reason, still_serving: None };
-    (
-        Place::Refused(Box::new(line)),
-        Report { module_name: name.to_owned(), code: String::new(), generation: 0, outcome },
-    )
-}
-
-fn refused_line(name: &str, path: Option<&Path>, listed: Option<&Listed>, unfit: &Unfit) -> CatalogLine {
-    CatalogLine {
-        code: "".into(),
-        name: "".into(),
-        description: "".into(),
-        payment_mode: "".into(),
-        methods: Vec::new(),
-        module_name: name.into(),
-        path: path.map_or_else(|| "".into(), |path| path.to_string_lossy().into()),
-        api_version: unfit.contract.map_or_else(|| "".into(), |contract| contract.to_string().into()),
-        available: false,
-        failure_reason: unfit.reason.as_str().into(),
-        generation: 0,
-        isolation: "in-process".into(),
-        health: Health::Unavailable.word().into(),
-        sha256: "".into(),
-        brands: boxed(listed.and_then(|listed| listed.brands.as_deref())),
-        endpoint_settings: Vec::new(),
-        secret_settings: Vec::new(),
-    }
-}
-
-fn boxed(brands: Option<&[String]>) -> Option<Vec<Box<str>>> {
-    brands.map(|brands| brands.iter().map(|brand| brand.as_str().into()).collect())
+/// An entry that was not loaded, and its report.
+fn refused(
+    name: &str,
+    path: Option<&Path>,
+    settings: Option<&ModuleSettings>,
+    error: LoadError,
+) -> (RegistryEntry, LoadReport) {
+    let line = refused_line(name, path, settings, &error);
+    let outcome = LoadOutcome::Refused { reason: error.reason, still_serving: None };
+    let report = LoadReport { module_name: name.to_owned(), code: String::new(), generation: 0, outcome };
+    (RegistryEntry::Refused(Box::new(line)), report)
 }

@@ -1,7 +1,8 @@
 //! The table cashier_transaction. Its facts and refs are three columns of it: a row is always read and written whole.
 
-use cashier_core::facts::{Facts, Reason};
+use cashier_core::facts::Facts;
 use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Seq, TransactionId};
+use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::status::{Source, TransactionStatus, TransactionType};
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
@@ -59,7 +60,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Faul
             .money(row.amount)
             .currency(row.account_currency)
             .number(row.status.number())
-            .text(&row.reason.code)
+            .text(row.reason.code.name())
             .text(&row.reason.detail)
             .text(&row.idempotency_key)
             .text(&row.comment)
@@ -104,7 +105,7 @@ pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, 
         amount: cells.money()?,
         account_currency: cells.currency()?,
         status: cells.number(TransactionStatus::from_number)?,
-        reason: Reason { code: cells.text()?, detail: cells.text()? },
+        reason: Reason { code: cells.name(ReasonCode::from_name)?, detail: cells.text()? },
         idempotency_key: cells.text()?,
         comment: cells.text()?,
         metadata_json: cells.text()?,

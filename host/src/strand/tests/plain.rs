@@ -1,11 +1,12 @@
 //! One deposit as most are, and the rows around it, for tests that need any row.
 
 use cashier_core::change::Body;
-use cashier_core::facts::{Facts, ProviderFact, Reason, Recorded};
+use cashier_core::facts::{Facts, ProviderFact, Recorded};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{ProviderEvent, StatedAmount, Update};
 use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::Reason;
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::*;
 use cashier_core::time::UnixTime;

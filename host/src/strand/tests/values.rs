@@ -4,12 +4,13 @@ mod configuration;
 
 use cashier_core::change::Change;
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
-use cashier_core::facts::{Facts, PersonFact, ProviderFact, Reason, Recorded, ReviewHold};
+use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{DisputeStatement, ProviderEvent, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
+use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::*;
 use cashier_core::time::UnixTime;
@@ -67,9 +68,9 @@ fn doubt() -> BoxedStrategy<ReviewHold> {
     prop_oneof![
         Just(ReviewHold::OutcomeUnknown),
         text().prop_map(|payment| ReviewHold::AmountUnstated { payment }),
-        (text(), text(), text(), option::of(any::<i64>())).prop_map(|(what, expected, stated, stated_minor)| {
-            ReviewHold::Mismatch { what, expected, stated, stated_minor }
-        }),
+        (select(MismatchKind::ALL), text(), text(), option::of(any::<i64>())).prop_map(
+            |(what, expected, stated, stated_minor)| { ReviewHold::Mismatch { what, expected, stated, stated_minor } }
+        ),
         text().prop_map(|status| ReviewHold::Requested { status }),
     ]
     .boxed()
@@ -82,7 +83,7 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
         text().prop_map(|event| ProviderFact::AdvanceWanted { event }),
         (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::Confirmed { payment, minor }),
         text().prop_map(|reason| ProviderFact::Declined { reason }),
-        text().prop_map(|reason| ProviderFact::Cancelled { reason }),
+        select(ReasonCode::ALL).prop_map(|reason| ProviderFact::Cancelled { reason }),
         (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Refund { id, minor }),
         any::<i64>().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
         (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
@@ -125,7 +126,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
     let asked = (
         (id(), id(), id()),
         (select(TransactionType::ALL), select(Source::ALL), text(), text(), text(), text()),
-        (money(), currency(), select(TransactionStatus::ALL), text(), text()),
+        (money(), currency(), select(TransactionStatus::ALL), select(ReasonCode::ALL), text()),
         (text(), text(), text()),
         (any::<u64>(), time(), any::<u64>(), time(), text(), time(), time()),
     );

@@ -1,4 +1,4 @@
-//! What a module must be able to do, in records: the kit implements it over an author's trait.
+//! The functions of a module in terms of records. The SDK implements them over the author's trait.
 
 use abi_stable::StableAbi;
 
@@ -7,36 +7,42 @@ use super::{
     StepV1, UpdateV1, VerdictV1,
 };
 
-/// One configured provider behind the border.
+/// One configured provider behind the ABI.
 ///
-/// No function may unwind, dropping included: a panic that reaches the border aborts the process.
+/// No function may unwind, `drop` included: a panic that reaches the ABI boundary aborts the process.
 pub trait EntriesV1: Sized + Send + Sync + 'static {
-    /// The module's card.
+    /// The module's description of itself.
     ///
     /// # Errors
-    /// The failure of a module that cannot even say who it is.
+    /// A failure of kind `PANICKED`.
     fn descriptor() -> Result<DescriptorV1, FailureV1>;
 
-    /// A live instance of one configuration.
+    /// An instance with one config.
     ///
     /// # Errors
     /// The setting that cannot work.
     fn configure(config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1>;
 
+    /// One step of creating a payment; `replies` are those of the exchange so far.
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1>;
 
+    /// One step of verifying a webhook and mapping it to updates.
     fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1>;
 
+    /// One step of the call that an update with `advance` requires.
     fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 
+    /// One step of querying a payment's status.
     fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 
+    /// One step of cancelling an unpaid payment.
     fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 
+    /// One step of a refund.
     fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1>;
 }
 
-/// An instance as it crosses the border: a pointer that only its own module can read.
+/// An instance as it crosses the ABI: a pointer that only its own module dereferences.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct HandleV1(pub(super) *mut ());

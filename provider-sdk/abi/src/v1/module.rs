@@ -1,6 +1,6 @@
-//! The table of entries that a module exports, made from `EntriesV1`, and the safe instance the
-//! host holds. All the unsafety of the border is in this file.
-#![expect(unsafe_code, reason = "an instance crosses the border as a pointer; this file makes, reads and frees it")]
+//! The function table that a module exports, built from `EntriesV1`, and the safe instance that the host holds.
+//! All unsafe code of the ABI is in this file.
+#![expect(unsafe_code, reason = "an instance crosses the ABI as a pointer; this file creates, reads and frees it")]
 
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModule, RootModuleResult};
 use abi_stable::prefix_type::{PrefixRefTrait, WithMetadata};
@@ -13,21 +13,30 @@ use super::{
     RefundOrderV1, ReplyV1, StepV1, UpdateV1, VerdictV1,
 };
 
-/// The root of a module of contract 1. Its last field is its last for ever: a host whose table had
-/// one field more would refuse every module built before.
+/// The root of a module of contract 1. It never gets another field: a host with one more field in its table would
+/// refuse every module built before. The functions are those of [`EntriesV1`].
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = ProviderModuleV1Ref, prefix_fields = ProviderModuleV1Prefix)))]
 #[sabi(missing_field(panic))]
 pub struct ProviderModuleV1 {
+    /// [`EntriesV1::descriptor`]
     pub descriptor: extern "C" fn() -> RResult<DescriptorV1, FailureV1>,
+    /// [`EntriesV1::configure`]
     pub configure: extern "C" fn(&ConfigV1<'_>) -> RResult<HandleV1, ConfigErrorV1>,
+    /// [`EntriesV1::create_payment`]
     pub create_payment: unsafe extern "C" fn(HandleV1, &OrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<CreatedV1>,
+    /// [`EntriesV1::normalize_status`]
     pub normalize_status: unsafe extern "C" fn(HandleV1, &NoticeV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<VerdictV1>,
+    /// [`EntriesV1::advance_payment`]
     pub advance_payment: unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    /// [`EntriesV1::query_status`]
     pub query_status: unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    /// [`EntriesV1::cancel_payment`]
     pub cancel_payment: unsafe extern "C" fn(HandleV1, &PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    /// [`EntriesV1::refund_payment`]
     pub refund_payment: unsafe extern "C" fn(HandleV1, &RefundOrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>,
+    /// Drops the instance; the handle must not be used again.
     #[sabi(last_prefix_field)]
     pub release: unsafe extern "C" fn(HandleV1),
 }
@@ -39,54 +48,60 @@ impl RootModule for ProviderModuleV1Ref {
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
 
-/// A live instance, on the host's side. Calls are safe: the pointer goes only to the entries of
-/// the module that made it, and is released once.
+/// An instance, on the host's side. Calls are safe: the pointer is passed only to functions of the module that
+/// created it, and is released once.
 pub struct InstanceV1 {
     module: ProviderModuleV1Ref,
     handle: HandleV1,
 }
 
 // SAFETY: the handle points to a type that implements `EntriesV1`, which is `Send + Sync`; a
-// module reaches us only through `module_of` or a layout-checked root made by it.
+// module reaches us only through `module_of` or a layout-checked root that it created.
 unsafe impl Send for InstanceV1 {}
 // SAFETY: as above; every entry takes the instance by shared reference.
 unsafe impl Sync for InstanceV1 {}
 
 impl InstanceV1 {
-    /// Asks `module` for an instance of this configuration.
+    /// Creates an instance of `module` with this config.
     ///
     /// # Errors
-    /// The setting that cannot work, in the module's words.
+    /// The setting that cannot work, with the module's message.
     pub fn configure(module: ProviderModuleV1Ref, config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1> {
         let handle = module.configure()(config).into_result()?;
         Ok(Self { module, handle })
     }
 
+    /// See [`EntriesV1::create_payment`].
     pub fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
         // SAFETY: the handle came from this module's `configure` and lives until drop.
         unsafe { self.module.create_payment()(self.handle, order, RSlice::from_slice(replies)) }
     }
 
+    /// See [`EntriesV1::normalize_status`].
     pub fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.normalize_status()(self.handle, notice, RSlice::from_slice(replies)) }
     }
 
+    /// See [`EntriesV1::advance_payment`].
     pub fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.advance_payment()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
+    /// See [`EntriesV1::query_status`].
     pub fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.query_status()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
+    /// See [`EntriesV1::cancel_payment`].
     pub fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.cancel_payment()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
+    /// See [`EntriesV1::refund_payment`].
     pub fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
         // SAFETY: as in `create_payment`.
         unsafe { self.module.refund_payment()(self.handle, refund, RSlice::from_slice(replies)) }
@@ -100,19 +115,19 @@ impl Drop for InstanceV1 {
     }
 }
 
-/// The table of a module whose instances are `E`.
+/// The function table of a module whose instances are `E`.
 pub fn module_of<E: EntriesV1>() -> ProviderModuleV1Ref {
     Table::<E>::ROOT
 }
 
-/// What the library's root symbol holds for a module whose instances are `E`.
+/// The value of the root symbol of a module whose instances are `E`.
 pub const fn header<E: EntriesV1>() -> LibHeader {
     // SAFETY: `root` casts a `ProviderModuleV1Ref`, the type named here.
     unsafe { LibHeader::from_constructor::<ProviderModuleV1Ref>(root::<E>, CheckTypeLayout::Yes) }
 }
 
 extern "C" fn root<E: EntriesV1>() -> RootModuleResult {
-    // SAFETY: erased as `LibHeader::from_constructor` asks; it is read back as the same type.
+    // SAFETY: erased as `LibHeader::from_constructor` requires; it is read back as the same type.
     RResult::ROk(unsafe { module_of::<E>().to_prefix_ref().cast() })
 }
 
@@ -145,7 +160,7 @@ impl<E: EntriesV1> Table<E> {
     }
 
     /// # Safety
-    /// The handle was made by `configure` of this table and not yet released.
+    /// The handle was created by `configure` of this table and is not yet released.
     unsafe fn instance<'a>(handle: HandleV1) -> &'a E {
         // SAFETY: the caller's promise.
         unsafe { &*handle.0.cast() }
@@ -156,7 +171,7 @@ impl<E: EntriesV1> Table<E> {
         order: &OrderV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<CreatedV1> {
-        // SAFETY: the host passes what `configure` gave, until `release`.
+        // SAFETY: the host passes what `configure` returned, until `release`.
         unsafe { Self::instance(handle) }.create_payment(order, replies.as_slice())
     }
 

@@ -1,4 +1,4 @@
-//! A small provider that is right with fault 0, and wrong in one way with any other.
+//! A small provider: correct with fault 0, with one fault otherwise.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,31 +13,31 @@ use cashier_provider_sdk::{
 use cashier_provider_testing::{Harness, SigningSecret, sample_order};
 use serde_json::{Value, json};
 
-pub(crate) const TRUSTS_EVERYONE: u32 = 1;
-pub(crate) const TRUSTS_THE_EMPTY_SECRET: u32 = 2;
-pub(crate) const KNOWS_NO_TIME: u32 = 3;
-pub(crate) const SIGNS_WHAT_IT_PARSED: u32 = 4;
-pub(crate) const TELLS_ITS_KEY: u32 = 5;
+pub(crate) const ACCEPTS_EVERY_WEBHOOK: u32 = 1;
+pub(crate) const ACCEPTS_WITHOUT_A_SECRET: u32 = 2;
+pub(crate) const IGNORES_THE_TIME: u32 = 3;
+pub(crate) const VERIFIES_REPARSED_JSON: u32 = 4;
+pub(crate) const LEAKS_ITS_KEY: u32 = 5;
 pub(crate) const PANICS_AT_NOTICES: u32 = 6;
 pub(crate) const PANICS_AT_REPLIES: u32 = 7;
-pub(crate) const COUNTS: u32 = 8;
-pub(crate) const TAKES_NOISE_FOR_NO: u32 = 9;
-pub(crate) const OFFERS_TOO_MUCH: u32 = 10;
-pub(crate) const GOES_ELSEWHERE: u32 = 11;
-pub(crate) const FORGETS_THE_KEY: u32 = 12;
-pub(crate) const FORGETS_OLD_SECRETS: u32 = 13;
-pub(crate) const ASKS_UNSAFELY: u32 = 14;
-pub(crate) const TRUSTS_ANY_SIGNATURE: u32 = 15;
-pub(crate) const CANNOT_TELL_ANYTHING: u32 = 16;
+pub(crate) const COUNTS_CALLS: u32 = 8;
+pub(crate) const DECLINES_UNREADABLE_REPLIES: u32 = 9;
+pub(crate) const DECLARES_TOO_MUCH: u32 = 10;
+pub(crate) const SENDS_ELSEWHERE: u32 = 11;
+pub(crate) const OMITS_THE_KEY: u32 = 12;
+pub(crate) const IGNORES_PREVIOUS_SECRETS: u32 = 13;
+pub(crate) const QUERIES_UNSAFELY: u32 = 14;
+pub(crate) const ACCEPTS_ANY_SIGNATURE: u32 = 15;
+pub(crate) const IS_UNDETERMINED_WHEN_UNSIGNED: u32 = 16;
 pub(crate) const HAS_A_DEFAULT_SECRET: u32 = 17;
-pub(crate) const OFFERS_TOO_LITTLE: u32 = 18;
-pub(crate) const REFUSES_TO_START: u32 = 19;
+pub(crate) const DECLARES_TOO_LITTLE: u32 = 18;
+pub(crate) const REFUSES_EVERY_CONFIG: u32 = 19;
 pub(crate) const NEVER_FINISHES: u32 = 20;
-pub(crate) const ACKNOWLEDGES_WITH_ITS_SECRET: u32 = 21;
+pub(crate) const LEAKS_IN_THE_ACKNOWLEDGEMENT: u32 = 21;
 pub(crate) const PANICS_AT_BYTES: u32 = 22;
-pub(crate) const REVOKES_NOTHING: u32 = 23;
+pub(crate) const ACCEPTS_REMOVED_SECRETS: u32 = 23;
 pub(crate) const PANICS_AT_PINGS: u32 = 24;
-pub(crate) const CREATES_SAFELY: u32 = 25;
+pub(crate) const MARKS_CREATION_AS_SAFE: u32 = 25;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -60,8 +60,8 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
             version: "1.0.0".into(),
             methods: vec!["card".into()],
             capabilities: Capabilities {
-                query: FAULT != OFFERS_TOO_LITTLE,
-                refund: FAULT == OFFERS_TOO_MUCH,
+                query: FAULT != DECLARES_TOO_LITTLE,
+                refund: FAULT == DECLARES_TOO_MUCH,
                 ..Capabilities::default()
             },
             primary_ref_kind: "payment".into(),
@@ -77,14 +77,14 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
     }
 
     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
-        if FAULT == REFUSES_TO_START {
+        if FAULT == REFUSES_EVERY_CONFIG {
             return Err(ConfigError::new("merchant_id", "is never right"));
         }
         let mut secrets = config.webhook_secrets();
-        if FAULT == FORGETS_OLD_SECRETS {
+        if FAULT == IGNORES_PREVIOUS_SECRETS {
             secrets.truncate(1);
         }
-        if FAULT == REVOKES_NOTHING {
+        if FAULT == ACCEPTS_REMOVED_SECRETS {
             secrets.push(Secret::new(WEBHOOK_SECRET));
         }
         Ok(Self {
@@ -97,18 +97,18 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
 
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
         match replies {
-            [] => self.ask_to_pay(order),
-            [_, ..] if FAULT == NEVER_FINISHES => self.ask_to_pay(order),
+            [] => self.send_order(order),
+            [_, ..] if FAULT == NEVER_FINISHES => self.send_order(order),
             [created, ..] => self.read_created(created).into(),
         }
     }
 
     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
         if FAULT == PANICS_AT_BYTES {
-            let text = std::str::from_utf8(&notice.body).expect("always text");
+            let text = std::str::from_utf8(&notice.body).expect("the body is text");
             assert!(text.len() < 1_000_000);
         }
-        if let Err(unverified) = self.genuine(notice) {
+        if let Err(unverified) = self.verify(notice) {
             return Step::Done(unverified.into());
         }
         self.read_notice(notice).into()
@@ -117,7 +117,7 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
         let url = format!("{}/payments/{}", self.api_base, payment.reference);
         match replies {
-            [] if FAULT == ASKS_UNSAFELY => Step::send(HttpRequest::post(url)),
+            [] if FAULT == QUERIES_UNSAFELY => Step::send(HttpRequest::post(url)),
             [] => Step::send(HttpRequest::get(url).bearer(self.secret_key.expose())),
             [found, ..] => read_reply(found).and_then(|body| read_payment(&body)).into(),
         }
@@ -125,13 +125,13 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
 }
 
 impl<const FAULT: u32> Acme<FAULT> {
-    fn ask_to_pay(&self, order: &PaymentOrder) -> Step<PaymentCreated> {
+    fn send_order(&self, order: &PaymentOrder) -> Step<PaymentCreated> {
         let base = match FAULT {
-            GOES_ELSEWHERE => "https://evil.example",
+            SENDS_ELSEWHERE => "https://evil.example",
             _ => &self.api_base,
         };
         let key = match FAULT {
-            FORGETS_THE_KEY => "",
+            OMITS_THE_KEY => "",
             _ => &order.idempotency_key,
         };
         let amount = match EXPONENTS.express(&order.amount) {
@@ -147,25 +147,25 @@ impl<const FAULT: u32> Acme<FAULT> {
                 "order": order.reference,
                 "amount": amount.minor,
                 "currency": amount.currency,
-                "nonce": counted::<FAULT>(),
+                "nonce": call_count::<FAULT>(),
             }));
-        Step::send(if FAULT == CREATES_SAFELY { request.safe_to_repeat() } else { request })
+        Step::send(if FAULT == MARKS_CREATION_AS_SAFE { request.safe_to_repeat() } else { request })
     }
 
     fn read_created(&self, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {
         let body = match read_reply(reply) {
-            Err(_) if FAULT == TAKES_NOISE_FOR_NO => {
-                return Err(ProviderFailure::declined("noise", "took noise for a no"));
+            Err(_) if FAULT == DECLINES_UNREADABLE_REPLIES => {
+                return Err(ProviderFailure::declined("unreadable", "declined an unreadable reply"));
             }
             body => body?,
         };
         if FAULT == PANICS_AT_REPLIES {
-            assert!(body.at("/id").as_str().expect("always there").len() < 100);
+            assert!(body.at("/id").as_str().expect("the id is a string").len() < 100);
         }
         let id = body.required_text_at("/id")?;
         let url = body.required_text_at("/url")?;
         let key = match FAULT {
-            TELLS_ITS_KEY => self.secret_key.expose(),
+            LEAKS_ITS_KEY => self.secret_key.expose(),
             _ => "",
         };
         Ok(PaymentCreated {
@@ -177,13 +177,13 @@ impl<const FAULT: u32> Acme<FAULT> {
     }
 
     /// `acme-signature: <unix time>:<hex of HMAC-SHA256 over time, dot, body>`
-    fn genuine(&self, notice: &WebhookNotice) -> Result<(), Unverified> {
+    fn verify(&self, notice: &WebhookNotice) -> Result<(), Unverified> {
         let header = notice.header("acme-signature").unwrap_or_default();
         let (time, signature) = header.split_once(':').unwrap_or_default();
         let signatures: Vec<Signature> = Signature::hex(signature).into_iter().collect();
         let canonical;
         let signed: &[u8] = match FAULT {
-            SIGNS_WHAT_IT_PARSED => {
+            VERIFIES_REPARSED_JSON => {
                 let value: Option<Value> = serde_json::from_slice(&notice.body).ok();
                 canonical = value.unwrap_or_default().to_string();
                 canonical.as_bytes()
@@ -192,17 +192,17 @@ impl<const FAULT: u32> Acme<FAULT> {
         };
         let no_secret = self.webhook_keys.is_empty();
         match FAULT {
-            TRUSTS_EVERYONE => return Ok(()),
-            TRUSTS_ANY_SIGNATURE if !signatures.is_empty() => return Ok(()),
-            TRUSTS_THE_EMPTY_SECRET if no_secret => return Ok(()),
-            CANNOT_TELL_ANYTHING if signatures.is_empty() => {
+            ACCEPTS_EVERY_WEBHOOK => return Ok(()),
+            ACCEPTS_ANY_SIGNATURE if !signatures.is_empty() => return Ok(()),
+            ACCEPTS_WITHOUT_A_SECRET if no_secret => return Ok(()),
+            IS_UNDETERMINED_WHEN_UNSIGNED if signatures.is_empty() => {
                 return Err(Unverified::Undetermined("no signature".into()));
             }
             _ => {}
         }
         let message = [time.as_bytes(), b".", signed];
         let _ = verify_hmac(Digest::Sha256, &self.webhook_keys, &message, &signatures)?;
-        if FAULT == KNOWS_NO_TIME {
+        if FAULT == IGNORES_THE_TIME {
             return Ok(());
         }
         check_timestamp(parse_timestamp(time)?, notice.received_unix)
@@ -212,7 +212,7 @@ impl<const FAULT: u32> Acme<FAULT> {
         let event: Value =
             serde_json::from_slice(&notice.body).map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
         if FAULT == PANICS_AT_NOTICES {
-            assert!(event.at("/id").as_str().expect("always there").len() < 100);
+            assert!(event.at("/id").as_str().expect("the id is a string").len() < 100);
         }
         if event.at("/payment").is_null() {
             assert!(FAULT != PANICS_AT_PINGS);
@@ -223,7 +223,7 @@ impl<const FAULT: u32> Acme<FAULT> {
                 event_id: event.text_at("/id").map(str::to_owned),
                 ..read_payment(event.at("/payment"))?
             }],
-            acknowledgement: (FAULT == ACKNOWLEDGES_WITH_ITS_SECRET).then(|| Acknowledgement {
+            acknowledgement: (FAULT == LEAKS_IN_THE_ACKNOWLEDGEMENT).then(|| Acknowledgement {
                 status: 200,
                 headers: Vec::new(),
                 body: self.webhook_secret.expose().into(),
@@ -233,8 +233,8 @@ impl<const FAULT: u32> Acme<FAULT> {
 }
 
 fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let word = payment.text_at("/status").unwrap_or_default();
-    let status = match word {
+    let raw_status = payment.text_at("/status").unwrap_or_default();
+    let status = match raw_status {
         "open" => NormalizedStatus::Pending,
         "paid" => NormalizedStatus::Confirmed,
         "declined" => NormalizedStatus::Failed,
@@ -248,7 +248,7 @@ fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
         payment_id: Some(id.into()),
         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
         reason: payment.text_at("/why").map(str::to_owned),
-        ..StatusUpdate::new(status, word).with_ref("payment", id)
+        ..StatusUpdate::new(status, raw_status).with_ref("payment", id)
     })
 }
 
@@ -264,10 +264,10 @@ fn read_reply(reply: &HttpReply) -> Result<Value, ProviderFailure> {
     Err(reply.failure("acme", message))
 }
 
-fn counted<const FAULT: u32>() -> u32 {
+fn call_count<const FAULT: u32>() -> u32 {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     match FAULT {
-        COUNTS => COUNT.fetch_add(1, Ordering::Relaxed),
+        COUNTS_CALLS => COUNT.fetch_add(1, Ordering::Relaxed),
         _ => 0,
     }
 }

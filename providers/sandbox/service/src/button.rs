@@ -15,20 +15,18 @@ pub(crate) enum Button {
 /// What pressing a button does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ButtonEffect {
-    /// It changes the payment.
-    Applies,
-    /// The payment has that status already, so nothing changes.
-    AlreadyApplied,
+    /// The payment changes.
+    Change,
+    /// The payment has that status already.
+    NoChange,
 }
 
 pub(crate) fn button_effect(payment: &Payment, button: Button) -> Result<ButtonEffect, ApiError> {
     match (button, payment.status) {
-        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => {
-            Ok(ButtonEffect::Applies)
-        }
+        (_, PaymentStatus::Pending) | (Button::Pay | Button::Cancel, PaymentStatus::Failed) => Ok(ButtonEffect::Change),
         (Button::Pay, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback)
         | (Button::Decline, PaymentStatus::Failed)
-        | (Button::Cancel, PaymentStatus::Cancelled) => Ok(ButtonEffect::AlreadyApplied),
+        | (Button::Cancel, PaymentStatus::Cancelled) => Ok(ButtonEffect::NoChange),
         (Button::Pay, PaymentStatus::Cancelled) => Err(not_allowed_in_status(payment, "paid")),
         (
             Button::Decline,
@@ -47,34 +45,12 @@ mod tests {
 
     #[test]
     fn each_button_has_its_effect_in_each_status() {
+        use ButtonEffect::{Change, NoChange};
         use PaymentStatus::*;
         let table = [
-            (
-                Button::Pay,
-                [
-                    Some(ButtonEffect::Applies),
-                    Some(ButtonEffect::AlreadyApplied),
-                    Some(ButtonEffect::Applies),
-                    None,
-                    Some(ButtonEffect::AlreadyApplied),
-                    Some(ButtonEffect::AlreadyApplied),
-                ],
-            ),
-            (
-                Button::Decline,
-                [Some(ButtonEffect::Applies), None, Some(ButtonEffect::AlreadyApplied), None, None, None],
-            ),
-            (
-                Button::Cancel,
-                [
-                    Some(ButtonEffect::Applies),
-                    None,
-                    Some(ButtonEffect::Applies),
-                    Some(ButtonEffect::AlreadyApplied),
-                    None,
-                    None,
-                ],
-            ),
+            (Button::Pay, [Some(Change), Some(NoChange), Some(Change), None, Some(NoChange), Some(NoChange)]),
+            (Button::Decline, [Some(Change), None, Some(NoChange), None, None, None]),
+            (Button::Cancel, [Some(Change), None, Some(Change), Some(NoChange), None, None]),
         ];
         for (button, expected) in table {
             for (status, expected) in

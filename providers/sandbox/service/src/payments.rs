@@ -204,8 +204,8 @@ impl PaymentStore {
     pub(crate) fn press(&mut self, id: &str, button: Button) -> Result<(Payment, Vec<OutgoingEvent>), ApiError> {
         let entry = self.entry(id)?;
         match button_effect(&entry.payment, button)? {
-            ButtonEffect::AlreadyApplied => return Ok((entry.payment.clone(), Vec::new())),
-            ButtonEffect::Applies => {}
+            ButtonEffect::NoChange => return Ok((entry.payment.clone(), Vec::new())),
+            ButtonEffect::Change => {}
         }
         let (kinds, reason) = match button {
             Button::Pay => (entry.behavior.pay_button_events(), ""),

@@ -20,8 +20,10 @@ use crate::switch::SWITCHES;
 use crate::wire::{DefaultSwitches, EventRequest, Payment, PaymentStatus};
 use crate::{page, validation};
 
-/// All of the service.
-pub(crate) fn all(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
+type State = Arc<ServiceState>;
+
+/// All routes of the service.
+pub(crate) fn all(state: &State) -> BoxedFilter<(Response,)> {
     merchant(state)
         .or(hosted(state))
         .unify()
@@ -38,7 +40,7 @@ fn health() -> BoxedFilter<(Response,)> {
     warp::path!("healthz").and(warp::get()).map(|| response::json(200, &json!({ "status": "ok" }))).boxed()
 }
 
-fn merchant(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
+fn merchant(state: &State) -> BoxedFilter<(Response,)> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct ByReference {
@@ -48,22 +50,21 @@ fn merchant(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
 
     let create =
         with_state(state).and(warp::path::end()).and(warp::post()).and(key).and(warp::body::bytes()).then(create);
-    let list = with_state(state).and(warp::path::end()).and(warp::get()).and(warp::query::<ByReference>()).map(
-        |state: Arc<ServiceState>, query: ByReference| {
-            response::result(200, state.store().query_reference(&query.reference))
-        },
-    );
+    let list =
+        with_state(state).and(warp::path::end()).and(warp::get()).and(warp::query::<ByReference>()).map(
+            |state: State, query: ByReference| response::result(200, state.store().query_reference(&query.reference)),
+        );
     let get = with_state(state)
         .and(warp::path!(String))
         .and(warp::get())
-        .map(|state: Arc<ServiceState>, id: String| response::result(200, state.store().query(&id)));
+        .map(|state: State, id: String| response::result(200, state.store().query(&id)));
     let cancel = with_state(state)
         .and(warp::path!(String / "cancel"))
         .and(warp::post())
-        .map(|state: Arc<ServiceState>, id: String| response::result(200, state.cancel(&id)));
+        .map(|state: State, id: String| response::result(200, state.cancel(&id)));
     let refund =
         with_state(state).and(warp::path!(String / "refunds")).and(warp::post()).and(key).and(warp::body::bytes()).map(
-            |state: Arc<ServiceState>, id: String, key, body: Bytes| match state.refund(key, &id, &body) {
+            |state: State, id: String, key, body: Bytes| match state.refund(key, &id, &body) {
                 Ok((answer, replay)) => response::recorded(&answer, replay),
                 Err(error) => response::api_error(&error),
             },
@@ -71,13 +72,13 @@ fn merchant(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
     let refunds = with_state(state)
         .and(warp::path!(String / "refunds"))
         .and(warp::get())
-        .map(|state: Arc<ServiceState>, id: String| response::result(200, state.store().refunds(&id)));
+        .map(|state: State, id: String| response::result(200, state.store().refunds(&id)));
 
     let calls = create.or(list).unify().or(get).unify().or(cancel).unify().or(refund).unify().or(refunds).unify();
     warp::path("v1").and(with_key(state)).and(warp::path("payments")).and(calls).boxed()
 }
 
-async fn create(state: Arc<ServiceState>, key: Option<String>, body: Bytes) -> Response {
+async fn create(state: State, key: Option<String>, body: Bytes) -> Response {
     match state.create(key, &body).await {
         Ok(CreateOutcome::Answer(answer)) => response::recorded(&answer, false),
         Ok(CreateOutcome::Replay(answer)) => response::recorded(&answer, true),
@@ -90,15 +91,15 @@ async fn create(state: Arc<ServiceState>, key: Option<String>, body: Bytes) -> R
     }
 }
 
-fn hosted(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
+fn hosted(state: &State) -> BoxedFilter<(Response,)> {
     let accept = warp::header::optional::<String>("accept");
     let show = with_state(state)
         .and(warp::path!("pay" / String))
         .and(warp::get())
         .and(accept)
-        .map(|state: Arc<ServiceState>, id: String, accept| page_or_json(&state, state.store().show(&id), accept));
+        .map(|state: State, id: String, accept| page_or_json(&state, state.store().show(&id), accept));
     let press = with_state(state).and(warp::path!("pay" / String / String)).and(warp::post()).and(accept).map(
-        |state: Arc<ServiceState>, id: String, action: String, accept| {
+        |state: State, id: String, action: String, accept| {
             let button = match action.as_str() {
                 "pay" => Ok(Button::Pay),
                 "decline" => Ok(Button::Decline),
@@ -144,9 +145,7 @@ fn redirect(payment: &Payment) -> Response {
             response.headers_mut().insert(header::LOCATION, location);
             response
         }
-        Err(_) => {
-            response::api_error(&ApiError::new(ApiErrorCode::Internal, "the return URL is not a valid header value"))
-        }
+        Err(_) => response::api_error(&ApiError::new(ApiErrorCode::Internal, "the return URL is invalid")),
     }
 }
 
@@ -154,7 +153,7 @@ fn wants_json(accept: &Option<String>) -> bool {
     accept.as_deref().is_some_and(|accept| accept.to_ascii_lowercase().contains("application/json"))
 }
 
-fn control(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
+fn control(state: &State) -> BoxedFilter<(Response,)> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct DeliveryFilter {
@@ -166,38 +165,36 @@ fn control(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
     let defaults = with_state(state)
         .and(warp::path!("defaults"))
         .and(warp::get())
-        .map(|state: Arc<ServiceState>| response::json(200, &DefaultSwitches { switches: state.store().defaults() }));
+        .map(|state: State| response::json(200, &DefaultSwitches { switches: state.store().defaults() }));
     let set_defaults = with_state(state).and(warp::path!("defaults")).and(warp::post()).and(warp::body::bytes()).map(
-        |state: Arc<ServiceState>, body: Bytes| {
-            let read = validation::plain::<DefaultSwitches>(&body).and_then(|defaults| {
+        |state: State, body: Bytes| {
+            let stored = validation::plain::<DefaultSwitches>(&body).and_then(|defaults| {
                 validation::check_switch_count(&defaults.switches)?;
                 state.store().set_defaults(defaults.switches.clone());
                 Ok(defaults)
             });
-            response::result(200, read)
+            response::result(200, stored)
         },
     );
     let apply_event = with_state(state)
         .and(warp::path!("payments" / String / "events"))
         .and(warp::post())
         .and(warp::body::bytes())
-        .map(|state: Arc<ServiceState>, id: String, body: Bytes| {
-            response::result(
-                200,
-                validation::plain::<EventRequest>(&body).and_then(|request| state.apply_event(&id, request)),
-            )
+        .map(|state: State, id: String, body: Bytes| {
+            let payment = validation::plain::<EventRequest>(&body).and_then(|event| state.apply_event(&id, event));
+            response::result(200, payment)
         });
     let deliveries =
         with_state(state).and(warp::path!("deliveries")).and(warp::get()).and(warp::query::<DeliveryFilter>()).map(
-            |state: Arc<ServiceState>, query: DeliveryFilter| {
+            |state: State, query: DeliveryFilter| {
                 response::json(200, &state.sender.deliveries(query.payment.as_deref()))
             },
         );
     let redeliver = with_state(state)
         .and(warp::path!("deliveries" / String / "redeliver"))
         .and(warp::post())
-        .map(|state: Arc<ServiceState>, id: String| response::result(202, state.redeliver(&id)));
-    let reset = with_state(state).and(warp::path!("reset")).and(warp::post()).map(|state: Arc<ServiceState>| {
+        .map(|state: State, id: String| response::result(202, state.redeliver(&id)));
+    let reset = with_state(state).and(warp::path!("reset")).and(warp::post()).map(|state: State| {
         state.reset();
         response::json(200, &json!({ "status": "ok" }))
     });
@@ -207,9 +204,7 @@ fn control(state: &Arc<ServiceState>) -> BoxedFilter<(Response,)> {
     warp::path("_control").and(with_key(state)).and(calls).boxed()
 }
 
-fn with_state(
-    state: &Arc<ServiceState>,
-) -> impl Filter<Extract = (Arc<ServiceState>,), Error = Infallible> + Clone + use<> {
+fn with_state(state: &State) -> impl Filter<Extract = (State,), Error = Infallible> + Clone + use<> {
     let state = Arc::clone(state);
     warp::any().map(move || Arc::clone(&state))
 }
@@ -218,10 +213,10 @@ fn with_state(
 struct KeyRejected;
 impl warp::reject::Reject for KeyRejected {}
 
-fn with_key(state: &Arc<ServiceState>) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
+fn with_key(state: &State) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     with_state(state)
         .and(warp::header::optional::<String>("authorization"))
-        .and_then(|state: Arc<ServiceState>, authorization: Option<String>| async move {
+        .and_then(|state: State, authorization: Option<String>| async move {
             if state.is_authorized(authorization.as_deref()) { Ok(()) } else { Err(warp::reject::custom(KeyRejected)) }
         })
         .untuple_one()

@@ -82,10 +82,7 @@ impl WebhookSender {
                 queued.extend(self.enqueue(format!("dl_{}", new_id()?), outgoing.clone()));
             }
         }
-        if !queued.is_empty() {
-            let sender = Arc::clone(self);
-            self.tasks.spawn(async move { sender.deliver(queued, attempted).await });
-        }
+        self.tasks.spawn(Arc::clone(self).deliver(queued, attempted));
         Ok(first_attempt)
     }
 
@@ -106,13 +103,9 @@ impl WebhookSender {
             })
             .ok_or_else(ApiError::not_found)?;
         let id = format!("dl_{}", new_id()?);
-        let queued: Vec<QueuedDelivery> = self.enqueue(id.clone(), outgoing).into_iter().collect();
+        let queued = self.enqueue(id.clone(), outgoing).into_iter().collect();
         let logged = self.lock().iter().find(|logged| logged.delivery.id == id).map(|logged| logged.delivery.clone());
-        if !queued.is_empty() {
-            let sender = Arc::clone(self);
-            let (attempted, _) = oneshot::channel();
-            self.tasks.spawn(async move { sender.deliver(queued, attempted).await });
-        }
+        self.tasks.spawn(Arc::clone(self).deliver(queued, oneshot::channel().0));
         logged.ok_or_else(ApiError::not_found)
     }
 
@@ -181,13 +174,9 @@ impl WebhookSender {
                     (false, Some(_)) => DeliveryState::Waiting,
                     (false, None) => DeliveryState::Failed,
                 };
-                tracing::info!(
-                    delivery = delivery_id,
-                    status = attempt.status,
-                    error = attempt.error,
-                    ?state,
-                    "webhook attempted"
-                );
+                let (status, error) = (attempt.status, &attempt.error);
+                let event = if accepted { "webhook delivered" } else { "webhook attempt failed" };
+                tracing::info!(delivery = delivery_id, status, error, ?state, "{event}");
                 self.log_attempt(&delivery_id, Some(attempt), state);
                 if let Some(attempted) = attempted.take() {
                     // No task may be waiting for it.

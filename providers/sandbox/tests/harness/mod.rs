@@ -1,8 +1,8 @@
-//! The little that the conformance questions cannot know about the sandbox: a row, genuine notices
-//! and how they are signed, and the answer that creates a payment.
+//! The provider-specific input of the conformance tests: a configuration, valid notices, how they are
+//! signed, and the answer that creates a payment.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
+use cashier_provider_sdk::{HttpReply, ProviderConfig, ProviderSettings, Secret, WebhookNotice};
 use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_timestamped};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(crate) fn row(settings_json: &str) -> ProviderConfig {
         secret_key: SECRET_KEY.into(),
         webhook_secret: WEBHOOK_SECRET.into(),
         previous_webhook_secrets: vec!["whsec_canary_replaced".into()],
-        settings: Settings::parse(settings_json).unwrap_or_default(),
+        settings: ProviderSettings::parse(settings_json).unwrap_or_default(),
         sandbox: true,
         ..ProviderConfig::default()
     }
@@ -75,7 +75,7 @@ fn notice(kind: &str, status: &str, part: Value) -> WebhookNotice {
     }
 }
 
-/// `Sandbox-Signature`; that it is the service's own scheme is held by `tests/service.rs`.
+/// `Sandbox-Signature`; `tests/service.rs` tests that the service signs in the same way.
 pub(crate) fn sign(notice: &mut WebhookNotice, secret: &Secret, signed_unix: i64) {
     sign_timestamped(notice, "sandbox-signature", secret, signed_unix);
 }

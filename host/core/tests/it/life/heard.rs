@@ -231,7 +231,7 @@ fn an_unknown_outcome_is_cured_by_any_definite_word() {
         vec![Hear(ProviderFact::Unanswered), unknown(), declined()],
         expect![[r#"
         unanswered -> pending_payment | owed 0 posted 0
-        doubt -> manual_review OUTCOME_UNKNOWN the provider was asked and cannot be asked again | owed 0 posted 0
+        doubt -> manual_review OUTCOME_UNKNOWN the create call was not answered and the provider cannot be queried | owed 0 posted 0
         declined -> failed PROVIDER_DECLINED no funds | owed 0 posted 0
     "#]],
     );
@@ -239,7 +239,7 @@ fn an_unknown_outcome_is_cured_by_any_definite_word() {
         deposit(15),
         vec![unknown(), confirmed(), Post],
         expect![[r#"
-        doubt -> manual_review OUTCOME_UNKNOWN the provider was asked and cannot be asked again | owed 0 posted 0
+        doubt -> manual_review OUTCOME_UNKNOWN the create call was not answered and the provider cannot be queried | owed 0 posted 0
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         posted -> credited | owed 100 posted 100
     "#]],

@@ -6,7 +6,7 @@ use super::*;
 fn a_mismatch_is_settled_by_a_person_for_exactly_what_they_say() {
     let mismatch = || {
         Hear(ProviderFact::ReviewHold(ReviewHold::Mismatch {
-            what: "amount".into(),
+            what: cashier_core::facts::MismatchKind::Amount,
             expected: "100.0 USD".into(),
             stated: "90.0 USD".into(),
             stated_minor: Some(9_000),

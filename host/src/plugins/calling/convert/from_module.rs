@@ -1,5 +1,5 @@
-//! What a module answers, in the core's words: bounded, masked, and with amounts that are exact or said to be unreadable.
-//! Weighs nothing: whether an amount fits its transaction is decided in the core.
+//! A module's answers as core types: bounded, masked, and with amounts that are exact or marked as unreadable. It verifies
+//! nothing: the core decides whether an amount matches its transaction.
 
 use bytes::Bytes;
 use cashier_core::ids::Reference;
@@ -11,43 +11,43 @@ use cashier_core::transaction::NextAction;
 use cashier_provider_sdk as sdk;
 use url::Url;
 
-use super::Masks;
+use super::SecretMasks;
 use crate::ports::Acknowledgement;
 
 /// Ids of events, payments, refunds and disputes; providers use up to 100 characters.
 const ID_LENGTH_MAX: usize = 255;
-/// A provider's word for a status.
-const WORD_LENGTH_MAX: usize = 64;
-/// A reason; what `failure_reason` on the wire may hold.
-pub(in crate::plugins) const REASON_LENGTH_MAX: usize = 256;
-/// An unreadable amount, as it is shown to the person who must decide.
+/// A provider's own name of a status.
+const RAW_STATUS_LENGTH_MAX: usize = 64;
+/// A reason; `failure_reason` on the wire holds no more.
+pub(in crate::plugins::calling) const REASON_LENGTH_MAX: usize = 256;
+/// An unreadable amount, as shown to the person who decides.
 const AMOUNT_TEXT_MAX: usize = 64;
-/// Updates of one notice. Batching providers send tens; each becomes a row.
+/// Updates of one webhook. Batching providers send tens; each becomes a row.
 const UPDATES_MAX: usize = 256;
-/// What every browser follows.
+/// The longest that every browser follows.
 const URL_LENGTH_MAX: usize = 2048;
-/// Bank details and a QR code as text fit many times over.
+/// Many times the bank details and a QR code as text.
 const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
-/// Acknowledgements are a word or a small JSON object.
+/// Acknowledgements are a short text or a small JSON object.
 const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 * 1024;
 /// Headers of an acknowledgement: a content type and a signature or two.
 const ACKNOWLEDGEMENT_HEADERS_MAX: usize = 16;
 
-/// What a created payment comes to, before the host says how the call ended.
+/// A created payment, before `outcomes` decides how the call ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::plugins) struct Created {
-    pub(in crate::plugins) next: NextAction,
-    /// Set where the provider's answer is a no.
-    pub(in crate::plugins) declined: Option<Box<str>>,
-    pub(in crate::plugins) update: Option<Update>,
-    pub(in crate::plugins) refs: Vec<ProviderRef>,
-    pub(in crate::plugins) redirect_url: Box<str>,
-    pub(in crate::plugins) instructions_json: Box<str>,
+pub(in crate::plugins::calling) struct Created {
+    pub(in crate::plugins::calling) next: NextAction,
+    /// Why the provider declined, if it did.
+    pub(in crate::plugins::calling) declined: Option<Box<str>>,
+    pub(in crate::plugins::calling) update: Option<Update>,
+    pub(in crate::plugins::calling) refs: Vec<ProviderRef>,
+    pub(in crate::plugins::calling) redirect_url: Box<str>,
+    pub(in crate::plugins::calling) instructions_json: Box<str>,
 }
 
-/// A created payment. A page or instructions that cannot be shown leave the customer waiting: the payment exists, and
-/// its outcome is asked for.
-pub(in crate::plugins) fn created(answer: sdk::PaymentCreated, masks: &Masks) -> Created {
+/// A created payment. Where its page or instructions cannot be shown, the customer waits: the payment exists, and the
+/// provider is queried for its outcome.
+pub(in crate::plugins::calling) fn created(answer: sdk::PaymentCreated, masks: &SecretMasks) -> Created {
     let refs = refs(answer.refs);
     let (next, redirect_url, instructions_json) = match answer.next {
         sdk::NextAction::Redirect { url } if is_page(&url) => (NextAction::Redirect, url, String::new()),
@@ -55,7 +55,7 @@ pub(in crate::plugins) fn created(answer: sdk::PaymentCreated, masks: &Masks) ->
             (NextAction::Instructions, String::new(), json_text)
         }
         sdk::NextAction::Redirect { .. } | sdk::NextAction::Instructions { .. } => {
-            tracing::error!("a module named a page or instructions that cannot be shown");
+            tracing::error!("module returned a page or instructions that cannot be shown; the customer waits");
             (NextAction::Wait, String::new(), String::new())
         }
         sdk::NextAction::Wait => (NextAction::Wait, String::new(), String::new()),
@@ -71,7 +71,7 @@ pub(in crate::plugins) fn created(answer: sdk::PaymentCreated, masks: &Masks) ->
         | ProviderStatus::Refunded
         | ProviderStatus::Chargeback
         | ProviderStatus::ChargebackReversed
-        | ProviderStatus::ManualReview => (None, Some(only(status, &refs))),
+        | ProviderStatus::ManualReview => (None, Some(bare_update(status, &refs))),
     };
     Created {
         next,
@@ -83,8 +83,8 @@ pub(in crate::plugins) fn created(answer: sdk::PaymentCreated, masks: &Masks) ->
     }
 }
 
-/// A status stated without particulars. A confirmation of this kind credits nothing by itself.
-fn only(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
+/// An update with a status and nothing else. Such a confirmation credits nothing by itself.
+fn bare_update(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
     Update {
         event_id: "".into(),
         reference: None,
@@ -101,11 +101,14 @@ fn only(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
     }
 }
 
-/// The updates of one notice.
+/// The updates of one webhook.
 ///
 /// # Errors
-/// There are more than one notice may carry; none of them is dropped silently.
-pub(in crate::plugins) fn updates(updates: Vec<sdk::StatusUpdate>, masks: &Masks) -> Result<Vec<Update>, String> {
+/// There are more than one webhook may carry; none of them is dropped silently.
+pub(in crate::plugins::calling) fn updates(
+    updates: Vec<sdk::StatusUpdate>,
+    masks: &SecretMasks,
+) -> Result<Vec<Update>, String> {
     if updates.len() > UPDATES_MAX {
         return Err(format!("the module read {} updates from one notice, at most {UPDATES_MAX} fit", updates.len()));
     }
@@ -113,7 +116,7 @@ pub(in crate::plugins) fn updates(updates: Vec<sdk::StatusUpdate>, masks: &Masks
 }
 
 /// One update.
-pub(in crate::plugins) fn update(update: sdk::StatusUpdate, masks: &Masks) -> Update {
+pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &SecretMasks) -> Update {
     let id = |id: Option<String>| masks.id(id.as_deref().unwrap_or_default(), ID_LENGTH_MAX);
     Update {
         event_id: id(update.event_id),
@@ -134,14 +137,14 @@ pub(in crate::plugins) fn update(update: sdk::StatusUpdate, masks: &Masks) -> Up
             id: id(Some(dispute.id)),
             amount: dispute.amount.map(|stated| amount(&stated)),
         }),
-        raw_status: masks.text(&update.raw_status, WORD_LENGTH_MAX),
+        raw_status: masks.text(&update.raw_status, RAW_STATUS_LENGTH_MAX),
         reason: masks.text(update.reason.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
         sandbox: update.sandbox,
         advance: update.advance,
     }
 }
 
-/// The provider's own exponent brought to the currency's, exactly or not at all.
+/// Converts the provider's exponent to the currency's, exactly or not at all.
 fn amount(stated: &sdk::Amount) -> StatedAmount {
     let exact = || {
         let currency = Currency::from_code(&stated.currency.to_ascii_uppercase())?;
@@ -159,21 +162,21 @@ fn amount(stated: &sdk::Amount) -> StatedAmount {
     match exact() {
         Some(money) => StatedAmount::Exact(money),
         None => {
-            let text: String = stated.to_string().chars().filter(|letter| !letter.is_control()).collect();
+            let text: String = stated.to_string().chars().filter(|c| !c.is_control()).collect();
             StatedAmount::Unreadable(text.chars().take(AMOUNT_TEXT_MAX).collect())
         }
     }
 }
 
-/// Ids of a sound kind and length: an id that cannot be stored cannot be matched either.
+/// Ids with a valid kind and length: an id that cannot be stored cannot be matched either.
 fn refs(refs: Vec<sdk::ProviderRef>) -> Vec<ProviderRef> {
-    let sound = |id: &sdk::ProviderRef| {
+    let valid = |id: &sdk::ProviderRef| {
         (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len())
             && (1..=ProviderRef::VALUE_LENGTH_MAX).contains(&id.value.len())
             && !id.value.chars().any(char::is_control)
     };
-    let sound = refs.into_iter().filter(sound).take(ProviderRef::PER_TRANSACTION_MAX);
-    sound.map(|id| ProviderRef::new(&id.kind, &id.value)).collect()
+    let valid = refs.into_iter().filter(valid).take(ProviderRef::PER_TRANSACTION_MAX);
+    valid.map(|id| ProviderRef::new(&id.kind, &id.value)).collect()
 }
 
 fn status(status: sdk::NormalizedStatus) -> ProviderStatus {
@@ -201,18 +204,18 @@ fn is_small_object(text: &str) -> bool {
     text.len() <= INSTRUCTIONS_BYTES_MAX && object.is_ok()
 }
 
-/// The answer a provider wants.
+/// The response to the provider's webhook.
 ///
 /// # Errors
-/// It cannot be sent as HTTP, or is larger than an acknowledgement may be.
-pub(in crate::plugins) fn acknowledgement(answer: sdk::Acknowledgement) -> Result<Acknowledgement, String> {
-    let sound = |(name, value): &(String, String)| {
+/// It cannot be sent as HTTP, or is too large.
+pub(in crate::plugins::calling) fn acknowledgement(answer: sdk::Acknowledgement) -> Result<Acknowledgement, String> {
+    let valid = |(name, value): &(String, String)| {
         http::HeaderName::from_bytes(name.as_bytes()).is_ok() && http::HeaderValue::from_str(value).is_ok()
     };
     if !(200..=599).contains(&answer.status) {
         return Err(format!("the module acknowledges with status {}", answer.status));
     }
-    if answer.headers.len() > ACKNOWLEDGEMENT_HEADERS_MAX || !answer.headers.iter().all(sound) {
+    if answer.headers.len() > ACKNOWLEDGEMENT_HEADERS_MAX || !answer.headers.iter().all(valid) {
         return Err("the module acknowledges with headers that cannot be sent".to_owned());
     }
     if answer.body.len() > ACKNOWLEDGEMENT_BYTES_MAX {

@@ -1,5 +1,5 @@
-//! Texts that a module wrote, made fit to be stored, shown and logged: without the config's secrets, without control
-//! characters, no longer than their place.
+//! Makes texts that a module wrote safe to store, show and log: without the config's secrets, without control characters,
+//! no longer than their field.
 
 use cashier_provider_sdk::{Descriptor, ProviderConfig};
 use sha2::{Digest, Sha256};
@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 
 /// Shorter values are words such as `test`: masking them would garble every sentence and protect nothing.
 const SECRET_LENGTH_MIN: usize = 6;
-/// What stands where a secret stood.
+/// What replaces a secret.
 const MASK: &str = "***";
 
-/// The secrets of one config, looked for in every text its module writes: an author's slip must not reach a log.
-pub(in crate::plugins) struct Masks {
+/// The secrets of one config, masked in every text that its module writes: an author's mistake must not reach a log.
+pub(in crate::plugins::calling) struct SecretMasks {
     /// Longest first, so that a secret that contains another is masked whole.
     secrets: Vec<Zeroizing<String>>,
 }
 
-impl Masks {
-    pub(in crate::plugins) fn of(config: &ProviderConfig, descriptor: &Descriptor) -> Self {
+impl SecretMasks {
+    pub(in crate::plugins::calling) fn of(config: &ProviderConfig, descriptor: &Descriptor) -> Self {
         let columns = [&config.secret_key, &config.webhook_secret];
         let columns = columns.into_iter().chain(&config.previous_webhook_secrets).map(|secret| secret.expose());
         let settings = descriptor.settings.iter().filter(|spec| spec.secret);
@@ -32,24 +32,23 @@ impl Masks {
     }
 
     /// The text in one line of at most `length_max` bytes, secrets masked.
-    pub(in crate::plugins) fn text(&self, text: &str, length_max: usize) -> Box<str> {
+    pub(in crate::plugins::calling) fn text(&self, text: &str, length_max: usize) -> Box<str> {
         let mut masked = text.to_owned();
         for secret in &self.secrets {
             if masked.contains(secret.as_str()) {
                 masked = masked.replace(secret.as_str(), MASK);
             }
         }
-        // Masked before it is cut: half a secret is one too.
-        let mut clean: String = masked.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        // Masked before it is cut: part of a secret must not pass either.
+        let mut clean: String = masked.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         clean.truncate(clean.floor_char_boundary(length_max));
         clean.into_boxed_str()
     }
 
-    /// An id by which things are told apart: one that is too long or unprintable is replaced by its hash, because a
-    /// shortened id could equal another.
-    pub(in crate::plugins) fn id(&self, id: &str, length_max: usize) -> Box<str> {
-        let sound = id.len() <= length_max && !id.chars().any(char::is_control);
-        if sound { id.into() } else { format!("sha256:{}", hex::encode(Sha256::digest(id))).into_boxed_str() }
+    /// An id; one that is too long or not printable is replaced by its hash, because a shortened id could equal another.
+    pub(in crate::plugins::calling) fn id(&self, id: &str, length_max: usize) -> Box<str> {
+        let valid = id.len() <= length_max && !id.chars().any(char::is_control);
+        if valid { id.into() } else { format!("sha256:{}", hex::encode(Sha256::digest(id))).into_boxed_str() }
     }
 }
 
@@ -57,18 +56,18 @@ impl Masks {
 mod tests {
     use super::*;
 
-    fn masks() -> Masks {
+    fn masks() -> SecretMasks {
         let config = ProviderConfig {
             secret_key: "canary-secret-key".into(),
             webhook_secret: "canary-secret".into(),
             previous_webhook_secrets: vec!["short".into()],
             ..ProviderConfig::default()
         };
-        Masks::of(&config, &Descriptor::default())
+        SecretMasks::of(&config, &Descriptor::default())
     }
 
     #[test]
-    fn secrets_never_pass_and_half_of_one_does_not_either() {
+    fn neither_a_secret_nor_part_of_one_passes() {
         let text = masks().text("key canary-secret-key, hook canary-secret\n, short", 256);
         assert_eq!(&*text, "key ***, hook *** , short");
         assert_eq!(&*masks().text("0123456 canary-secret-key", 14), "0123456 ***");
@@ -76,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_id_becomes_its_hash_and_stays_different_from_its_neighbour() {
-        let (long, neighbour) = ("x".repeat(300), "x".repeat(301));
+    fn a_long_id_becomes_its_hash_and_stays_unique() {
+        let (long, longer) = ("x".repeat(300), "x".repeat(301));
         let id = masks().id(&long, 255);
         assert!(id.starts_with("sha256:") && id.len() == 71);
-        assert_ne!(id, masks().id(&neighbour, 255));
+        assert_ne!(id, masks().id(&longer, 255));
         assert_eq!(&*masks().id("evt_1", 255), "evt_1");
     }
 }

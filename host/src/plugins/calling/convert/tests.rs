@@ -1,9 +1,9 @@
-//! The words of both sides against each other: nothing is lost silently, nothing is believed beyond what was stated.
+//! Translation in both directions: nothing is lost silently, and nothing is added to what was stated.
 
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{Reach, StatedAmount};
-use cashier_core::provider_config::{ProviderConfig as Row, ReplacedSecret, Secret};
+use cashier_core::provider_config::{ProviderConfig as ConfigRow, ReplacedSecret, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
@@ -13,15 +13,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn masks() -> Masks {
+fn masks() -> SecretMasks {
     let config = sdk::ProviderConfig { secret_key: "sk_canary".into(), ..sdk::ProviderConfig::default() };
-    Masks::of(&config, &sdk::Descriptor::default())
+    SecretMasks::of(&config, &sdk::Descriptor::default())
 }
 
 fn stated(minor: i64, exponent: u8, currency: &str) -> StatedAmount {
     let amount = Some(sdk::Amount::new(minor, exponent, currency));
-    let heard = update(sdk::StatusUpdate { amount, ..sdk::StatusUpdate::default() }, &masks());
-    heard.amount.unwrap()
+    let converted = update(sdk::StatusUpdate { amount, ..sdk::StatusUpdate::default() }, &masks());
+    converted.amount.unwrap()
 }
 
 #[test]
@@ -57,18 +57,18 @@ proptest! {
         for code in ["JPY", "USD", "KWD", "BTC"] {
             if let StatedAmount::Exact(money) = stated(minor, exponent, code) {
                 let scale = |exponent: u8| 10_i128.pow(u32::from(exponent));
-                let (said, heard) = (i128::from(minor), i128::from(money.minor));
-                prop_assert_eq!(said * scale(money.currency.exponent()), heard * scale(exponent));
+                let (stated, converted) = (i128::from(minor), i128::from(money.minor));
+                prop_assert_eq!(stated * scale(money.currency.exponent()), converted * scale(exponent));
             }
         }
     }
 }
 
 #[test]
-fn an_update_keeps_what_can_be_stored_and_masks_what_must_not_be() {
+fn an_update_keeps_what_can_be_stored_and_masks_secrets() {
     let reference = Reference::from_random(1);
     let long = "e".repeat(256);
-    let heard = update(
+    let converted = update(
         sdk::StatusUpdate {
             event_id: Some(long.clone()),
             reference: Some(reference.to_string()),
@@ -89,18 +89,18 @@ fn an_update_keeps_what_can_be_stored_and_masks_what_must_not_be() {
         },
         &masks(),
     );
-    assert!(heard.event_id.starts_with("sha256:"));
-    assert_eq!((heard.reference, heard.refs), (Some(reference), vec![ProviderRef::new("payment", "p1")]));
-    let refund = heard.refund.unwrap();
-    assert_eq!((&*refund.id, refund.reach, heard.status), ("re_1", Reach::TotalSoFar, ProviderStatus::Refunded));
-    assert!(heard.reason.starts_with("your key *** your key ***") && heard.reason.len() <= 256);
-    assert!(heard.advance && !heard.reason.contains('\n'));
+    assert!(converted.event_id.starts_with("sha256:"));
+    assert_eq!((converted.reference, converted.refs), (Some(reference), vec![ProviderRef::new("payment", "p1")]));
+    let refund = converted.refund.unwrap();
+    assert_eq!((&*refund.id, refund.reach, converted.status), ("re_1", Reach::TotalSoFar, ProviderStatus::Refunded));
+    assert!(converted.reason.starts_with("your key *** your key ***") && converted.reason.len() <= 256);
+    assert!(converted.advance && !converted.reason.contains('\n'));
     let foreign = sdk::StatusUpdate { reference: Some("15".into()), ..sdk::StatusUpdate::default() };
     assert_eq!(update(foreign, &masks()).reference, None);
 }
 
 #[test]
-fn more_updates_than_a_notice_may_carry_are_an_error_and_not_fewer_updates() {
+fn too_many_updates_in_one_webhook_are_an_error_and_none_is_dropped() {
     assert_eq!(updates(vec![sdk::StatusUpdate::default(); 256], &masks()).unwrap().len(), 256);
     let error = updates(vec![sdk::StatusUpdate::default(); 257], &masks()).unwrap_err();
     assert_eq!(error, "the module read 257 updates from one notice, at most 256 fit");
@@ -124,28 +124,28 @@ fn a_page_or_instructions_that_cannot_be_shown_leave_the_customer_waiting() {
     ];
     for (next, expected) in table {
         let shown = format!("{next:?}");
-        let heard = created(sdk::PaymentCreated { next, ..sdk::PaymentCreated::default() }, &masks());
-        assert_eq!(heard.next, expected, "{shown}");
-        let (page, text) = (!heard.redirect_url.is_empty(), !heard.instructions_json.is_empty());
+        let converted = created(sdk::PaymentCreated { next, ..sdk::PaymentCreated::default() }, &masks());
+        assert_eq!(converted.next, expected, "{shown}");
+        let (page, text) = (!converted.redirect_url.is_empty(), !converted.instructions_json.is_empty());
         assert_eq!((page, text), (expected == NextAction::Redirect, expected == NextAction::Instructions), "{shown}");
     }
 }
 
 #[test]
-fn a_bare_status_of_a_created_payment_is_heard_and_credits_nothing_by_itself() {
-    let heard = |status| created(sdk::PaymentCreated { status, ..sdk::PaymentCreated::default() }, &masks());
-    let confirmed = heard(sdk::NormalizedStatus::Confirmed).update.unwrap();
+fn a_bare_status_of_a_created_payment_is_recorded_and_credits_nothing_by_itself() {
+    let converted = |status| created(sdk::PaymentCreated { status, ..sdk::PaymentCreated::default() }, &masks());
+    let confirmed = converted(sdk::NormalizedStatus::Confirmed).update.unwrap();
     assert_eq!((confirmed.status, confirmed.amount), (ProviderStatus::Confirmed, None));
     for status in [sdk::NormalizedStatus::Failed, sdk::NormalizedStatus::Cancelled] {
-        assert_eq!((heard(status).declined, heard(status).update), (Some("".into()), None));
+        assert_eq!((converted(status).declined, converted(status).update), (Some("".into()), None));
     }
     for status in [sdk::NormalizedStatus::Pending, sdk::NormalizedStatus::Unknown] {
-        assert_eq!((heard(status).declined, heard(status).update), (None, None));
+        assert_eq!((converted(status).declined, converted(status).update), (None, None));
     }
 }
 
 #[test]
-fn an_acknowledgement_that_is_no_http_is_an_error() {
+fn an_acknowledgement_that_is_not_valid_http_is_an_error() {
     let answer = |status, name: &str, value: &str, bytes: usize| {
         let headers = vec![(name.to_owned(), value.to_owned())];
         acknowledgement(sdk::Acknowledgement { status, headers, body: vec![0; bytes] }).map(|answer| answer.status)
@@ -162,9 +162,9 @@ fn an_acknowledgement_that_is_no_http_is_an_error() {
     }
 }
 
-fn row() -> Row {
+fn row() -> ConfigRow {
     let replaced = |secret: &str, until: i64| ReplacedSecret { secret: Secret::new(secret), until: UnixTime(until) };
-    Row {
+    ConfigRow {
         id: ConfigId(3),
         provider: "stripe".into(),
         brand: "acme".into(),
@@ -175,7 +175,7 @@ fn row() -> Row {
         public_key: "column public".into(),
         secret_key: Secret::new("column secret"),
         webhook_secret: Secret::new("column hook"),
-        replaced_webhook_secrets: vec![replaced("holds", 101), replaced("over", 100)],
+        replaced_webhook_secrets: vec![replaced("valid", 101), replaced("expired", 100)],
         settings_json: r#"{"mode":"a","rate":0.10,"kept":true}"#.into(),
         config_json: Secret::new(r#"{"secret_key":"over secret","merchant_id":77001,"public_key":null,"mode":"b"}"#),
         min_amount: Limit::NONE,
@@ -191,22 +191,22 @@ fn row() -> Row {
 }
 
 #[test]
-fn config_json_wins_over_columns_and_settings_and_expired_secrets_are_left_out() {
+fn config_json_overrides_columns_and_settings_and_expired_secrets_are_left_out() {
     let shown = config(&row(), "https://c.test/3".to_owned(), UnixTime(100)).unwrap();
     assert_eq!((shown.id, shown.merchant_id.as_str(), shown.public_key.as_str()), (3, "77001", "column public"));
     assert_eq!((shown.secret_key.expose(), shown.webhook_secret.expose()), ("over secret", "column hook"));
     let previous: Vec<_> = shown.previous_webhook_secrets.iter().map(|secret| secret.expose()).collect();
-    assert_eq!(previous, ["holds"]);
+    assert_eq!(previous, ["valid"]);
     assert_eq!(shown.settings.to_json_text(), r#"{"kept":true,"mode":"b","rate":0.10}"#, "numbers keep their text");
     assert_eq!((shown.notify_url.as_str(), shown.sandbox), ("https://c.test/3", true));
 }
 
 #[test]
-fn a_wrong_column_is_named_and_its_content_is_not() {
+fn an_error_names_the_wrong_column_and_not_its_content() {
     let table = [
-        (Row { config_json: Secret::new("canary"), ..row() }, "config_json: is not a JSON object"),
-        (Row { config_json: Secret::new(r#"{"secret_key":["canary"]}"#), ..row() }, "secret_key: must be a text"),
-        (Row { settings_json: "[\"canary\"]".into(), ..row() }, "settings_json: is not a JSON object"),
+        (ConfigRow { config_json: Secret::new("canary"), ..row() }, "config_json: is not a JSON object"),
+        (ConfigRow { config_json: Secret::new(r#"{"secret_key":["canary"]}"#), ..row() }, "secret_key: must be a text"),
+        (ConfigRow { settings_json: "[\"canary\"]".into(), ..row() }, "settings_json: is not a JSON object"),
     ];
     for (row, expected) in table {
         assert_eq!(config(&row, String::new(), UnixTime(0)).unwrap_err(), expected);

@@ -1,33 +1,37 @@
-//! What a module is shown: the core's rows and orders in the kit's words. A create is a pure function of its stored
-//! order, so that repeating it sends the same bytes.
+//! The core's rows and orders as SDK types. A create is a pure function of its stored order, so that repeating it sends the
+//! same bytes.
 
 use cashier_core::money::Money;
-use cashier_core::provider_config::ProviderConfig as Row;
+use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::serde_json::{self, Map, Value};
 use cashier_provider_sdk::{
-    Amount, Descriptor, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, Secret, SettingSpec, Settings,
+    Amount, Descriptor, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings, Secret, SettingSpec,
     WebhookNotice,
 };
 use zeroize::Zeroizing;
 
 use crate::ports::{Order, PaymentQuery, RawNotice};
 
-/// The row as its module sees it at `now`: `config_json` over `settings_json` and over the credential columns, replaced
-/// secrets while they still hold.
+/// The row as its module sees it at `now`: `config_json` overrides `settings_json` and the credential columns; replaced
+/// secrets are included until they expire.
 ///
 /// # Errors
-/// The column that is no JSON object, or a credential that is no text. Never its value.
-pub(in crate::plugins) fn config(row: &Row, notify_url: String, now: UnixTime) -> Result<ProviderConfig, String> {
-    let mut over = object("config_json", row.config_json.expose())?;
-    let merchant_id = credential(&mut over, "merchant_id", &row.merchant_id)?;
-    let public_key = credential(&mut over, "public_key", &row.public_key)?;
-    let secret_key = credential(&mut over, "secret_key", row.secret_key.expose())?;
-    let webhook_secret = credential(&mut over, "webhook_secret", row.webhook_secret.expose())?;
+/// Names the column that is not a JSON object, or the credential that is not a text. Never its value.
+pub(in crate::plugins::calling) fn config(
+    row: &ConfigRow,
+    notify_url: String,
+    now: UnixTime,
+) -> Result<ProviderConfig, String> {
+    let mut overrides = object("config_json", row.config_json.expose())?;
+    let merchant_id = credential(&mut overrides, "merchant_id", &row.merchant_id)?;
+    let public_key = credential(&mut overrides, "public_key", &row.public_key)?;
+    let secret_key = credential(&mut overrides, "secret_key", row.secret_key.expose())?;
+    let webhook_secret = credential(&mut overrides, "webhook_secret", row.webhook_secret.expose())?;
     let mut settings = object("settings_json", &row.settings_json)?;
-    settings.extend(over);
+    settings.extend(overrides);
     let settings = Zeroizing::new(Value::Object(settings).to_string());
-    let holding = row.replaced_webhook_secrets.iter().filter(|replaced| replaced.until > now);
+    let valid = row.replaced_webhook_secrets.iter().filter(|replaced| replaced.until > now);
     Ok(ProviderConfig {
         id: i64::try_from(row.id.0).map_err(|_| "the config's id is too large".to_owned())?,
         provider: row.provider.to_string(),
@@ -39,8 +43,8 @@ pub(in crate::plugins) fn config(row: &Row, notify_url: String, now: UnixTime) -
         public_key,
         secret_key: Secret::new(secret_key),
         webhook_secret: Secret::new(webhook_secret),
-        previous_webhook_secrets: holding.map(|replaced| Secret::new(replaced.secret.expose())).collect(),
-        settings: Settings::parse(&settings).map_err(|error| error.to_string())?,
+        previous_webhook_secrets: valid.map(|replaced| Secret::new(replaced.secret.expose())).collect(),
+        settings: ProviderSettings::parse(&settings).map_err(|error| error.to_string())?,
         sandbox: row.sandbox,
         notify_url,
         bag: Vec::new(),
@@ -51,13 +55,13 @@ fn object(column: &str, text: &str) -> Result<Map<String, Value>, String> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
-    // The parser's own words could quote a secret.
+    // The parser's message could quote a secret.
     serde_json::from_str(text).map_err(|_| format!("{column}: is not a JSON object"))
 }
 
-/// The credential `key`: taken out of `config_json` where it is, else the column.
-fn credential(over: &mut Map<String, Value>, key: &str, column: &str) -> Result<String, String> {
-    match over.remove(key) {
+/// The credential `key`: removed from `config_json` if it is there, else the column.
+fn credential(overrides: &mut Map<String, Value>, key: &str, column: &str) -> Result<String, String> {
+    match overrides.remove(key) {
         None | Some(Value::Null) => Ok(column.to_owned()),
         Some(Value::String(text)) => Ok(text),
         Some(Value::Number(number)) => Ok(number.to_string()),
@@ -65,8 +69,8 @@ fn credential(over: &mut Map<String, Value>, key: &str, column: &str) -> Result<
     }
 }
 
-/// The first required setting that is not there.
-pub(in crate::plugins) fn missing_required<'a>(
+/// The first required setting that is missing.
+pub(in crate::plugins::calling) fn missing_required<'a>(
     config: &ProviderConfig,
     descriptor: &'a Descriptor,
 ) -> Option<&'a SettingSpec> {
@@ -84,7 +88,7 @@ pub(in crate::plugins) fn missing_required<'a>(
 }
 
 /// The endpoint settings that are set: (key, URL).
-pub(in crate::plugins) fn endpoints<'a>(
+pub(in crate::plugins::calling) fn endpoints<'a>(
     config: &'a ProviderConfig,
     descriptor: &'a Descriptor,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -94,8 +98,8 @@ pub(in crate::plugins) fn endpoints<'a>(
     })
 }
 
-/// The order as its module sees it. Time and nonce are those of the order, whenever it is sent.
-pub(in crate::plugins) fn payment_order(order: &Order) -> PaymentOrder {
+/// The order as its module sees it. Time and nonce are those of the order, however often it is sent.
+pub(in crate::plugins::calling) fn payment_order(order: &Order) -> PaymentOrder {
     PaymentOrder {
         reference: order.reference.as_str().to_owned(),
         amount: amount(order.amount),
@@ -118,8 +122,8 @@ pub(in crate::plugins) fn payment_order(order: &Order) -> PaymentOrder {
     }
 }
 
-/// A payment that exists, under a config of `brand` whose notices arrive at `notify_url`.
-pub(in crate::plugins) fn payment(query: &PaymentQuery, brand: &str, notify_url: &str) -> PaymentRef {
+/// A payment that exists, under a config of `brand` whose webhooks arrive at `notify_url`.
+pub(in crate::plugins::calling) fn payment(query: &PaymentQuery, brand: &str, notify_url: &str) -> PaymentRef {
     PaymentRef {
         reference: query.reference.as_str().to_owned(),
         refs: query.refs.iter().map(|id| ProviderRef::new(&*id.kind, &*id.value)).collect(),
@@ -135,8 +139,8 @@ pub(in crate::plugins) fn payment(query: &PaymentQuery, brand: &str, notify_url:
     }
 }
 
-/// A notice byte for byte.
-pub(in crate::plugins) fn notice(raw: &RawNotice, provider: &str, bits: u128) -> WebhookNotice {
+/// A webhook request, byte for byte.
+pub(in crate::plugins::calling) fn notice(raw: &RawNotice, provider: &str, bits: u128) -> WebhookNotice {
     let pair = |(name, value): &(Box<str>, Box<str>)| (name.to_string(), value.to_string());
     WebhookNotice {
         provider: provider.to_owned(),

@@ -1,9 +1,9 @@
-//! Which network addresses may be reached: a pure table. Names, ports and TLS are not its business.
+//! Classifies network addresses: a pure table. It does not know names, ports or TLS.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What kind of place an address is.
+/// What an address is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AddressKind {
     /// Routed on the internet.
@@ -11,14 +11,14 @@ pub(super) enum AddressKind {
     Loopback,
     /// RFC 1918, RFC 4193, and the carrier's RFC 6598.
     Private,
-    /// One's own segment; also where clouds answer with credentials (169.254.169.254).
+    /// The machine's own network segment; also where clouds serve credentials (169.254.169.254).
     LinkLocal,
-    /// A cloud's own service behind an address that looks public.
+    /// A cloud's own service behind a public-looking address.
     Metadata,
-    /// Documentation, benchmarks, tunnels, mappings, and whatever no provider is at.
+    /// Documentation, benchmarks, tunnels, mappings: no provider is there.
     Reserved,
-    /// Nobody's: unspecified, multicast, broadcast.
-    Nowhere,
+    /// Not a host: unspecified, multicast, broadcast.
+    NotAHost,
 }
 
 impl fmt::Display for AddressKind {
@@ -30,12 +30,12 @@ impl fmt::Display for AddressKind {
             Self::LinkLocal => "link-local",
             Self::Metadata => "a metadata service",
             Self::Reserved => "reserved",
-            Self::Nowhere => "no host's",
+            Self::NotAHost => "not a host",
         })
     }
 }
 
-/// Sorts an address by the special-purpose registries of IANA (RFC 6890 and its updates).
+/// Classifies an address by IANA's special-purpose registries (RFC 6890 and its updates).
 pub(super) fn kind(address: IpAddr) -> AddressKind {
     match address {
         IpAddr::V4(address) => kind_v4(address),
@@ -45,7 +45,7 @@ pub(super) fn kind(address: IpAddr) -> AddressKind {
 
 fn kind_v4(address: Ipv4Addr) -> AddressKind {
     match address.octets() {
-        [0, ..] | [224..=239, ..] | [255, 255, 255, 255] => AddressKind::Nowhere,
+        [0, ..] | [224..=239, ..] | [255, 255, 255, 255] => AddressKind::NotAHost,
         [127, ..] => AddressKind::Loopback,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => AddressKind::Private,
         [169, 254, ..] => AddressKind::LinkLocal,
@@ -61,11 +61,11 @@ fn kind_v4(address: Ipv4Addr) -> AddressKind {
 
 fn kind_v6(address: Ipv6Addr) -> AddressKind {
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0] | [0xff00..=0xffff, ..] => AddressKind::Nowhere,
+        [0, 0, 0, 0, 0, 0, 0, 0] | [0xff00..=0xffff, ..] => AddressKind::NotAHost,
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressKind::Loopback,
         [0xfc00..=0xfdff, ..] => AddressKind::Private,
         [0xfe80..=0xfebf, ..] => AddressKind::LinkLocal,
-        // NAT64: the network translates, so what counts is the IPv4 address behind it.
+        // NAT64: the network translates, so the IPv4 address behind it decides.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             match kind_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))) {
                 AddressKind::Public => AddressKind::Public,
@@ -74,7 +74,7 @@ fn kind_v6(address: Ipv6Addr) -> AddressKind {
                 | AddressKind::LinkLocal
                 | AddressKind::Metadata
                 | AddressKind::Reserved
-                | AddressKind::Nowhere => AddressKind::Reserved,
+                | AddressKind::NotAHost => AddressKind::Reserved,
             }
         }
         // Teredo and other protocol assignments, documentation, 6to4.
@@ -95,7 +95,7 @@ pub(super) struct AddressRange {
 }
 
 impl AddressRange {
-    /// Reads CIDR notation; `None` when the prefix is too long or bits beyond it are set, which is a slip of the pen.
+    /// Reads CIDR notation; `None` when the prefix is too long, or bits beyond it are set, which is a typing error.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = text.split_once('/')?;
         let (first, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_address_has_its_place() {
+    fn every_special_range_is_classified() {
         use AddressKind::*;
         let table = [
             ("8.8.8.8", Public),
@@ -135,11 +135,11 @@ mod tests {
             ("192.0.1.1", Public),
             ("198.20.0.0", Public),
             ("223.255.255.255", Public),
-            ("0.0.0.0", Nowhere),
-            ("0.1.2.3", Nowhere),
-            ("224.0.0.1", Nowhere),
-            ("239.255.255.255", Nowhere),
-            ("255.255.255.255", Nowhere),
+            ("0.0.0.0", NotAHost),
+            ("0.1.2.3", NotAHost),
+            ("224.0.0.1", NotAHost),
+            ("239.255.255.255", NotAHost),
+            ("255.255.255.255", NotAHost),
             ("127.0.0.1", Loopback),
             ("127.255.255.254", Loopback),
             ("10.0.0.0", Private),
@@ -163,8 +163,8 @@ mod tests {
             ("2606:4700::1111", Public),
             ("2a00:1450::1", Public),
             ("64:ff9b::8.8.8.8", Public),
-            ("::", Nowhere),
-            ("ff02::1", Nowhere),
+            ("::", NotAHost),
+            ("ff02::1", NotAHost),
             ("::1", Loopback),
             ("fc00::1", Private),
             ("fd00:ec2::254", Private),
@@ -192,13 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_what_they_say() {
-        let holds = |range: &str, address: &str| AddressRange::parse(range).unwrap().contains(address.parse().unwrap());
-        assert!(holds("10.1.0.0/16", "10.1.255.255") && !holds("10.1.0.0/16", "10.2.0.0"));
-        assert!(holds("10.1.2.3/32", "10.1.2.3") && !holds("10.1.2.3/32", "10.1.2.2"));
-        assert!(holds("fd00::/8", "fdff::1") && !holds("fd00::/8", "fe00::1"));
-        assert!(holds("0.0.0.0/0", "8.8.8.8") && !holds("0.0.0.0/0", "::1"), "families are not mixed");
-        assert!(holds("::/0", "ffff::1"));
+    fn a_range_contains_the_addresses_of_its_prefix() {
+        let contains =
+            |range: &str, address: &str| AddressRange::parse(range).unwrap().contains(address.parse().unwrap());
+        assert!(contains("10.1.0.0/16", "10.1.255.255") && !contains("10.1.0.0/16", "10.2.0.0"));
+        assert!(contains("10.1.2.3/32", "10.1.2.3") && !contains("10.1.2.3/32", "10.1.2.2"));
+        assert!(contains("fd00::/8", "fdff::1") && !contains("fd00::/8", "fe00::1"));
+        assert!(contains("0.0.0.0/0", "8.8.8.8") && !contains("0.0.0.0/0", "::1"), "families are not mixed");
+        assert!(contains("::/0", "ffff::1"));
         for wrong in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0", "fd00::/129", "x/8", "10.0.0.0/", "10.0.0.0/-1", "::1/0"]
         {
             assert_eq!(AddressRange::parse(wrong), None, "{wrong}");

@@ -1,5 +1,5 @@
-//! Opens connections: resolves a name, judges every address, connects, and shakes hands over TLS; all within one
-//! deadline. Whatever fails here, no byte of a request has left.
+//! Opens connections: resolves a name, checks every address, connects, and does the TLS handshake, all within one deadline.
+//! Sends no byte of a request.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,12 +16,12 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::target::Target;
-use super::{EgressSettings, NeverSent};
+use super::types::NeverSent;
 
-/// Addresses of one name that are considered. Large providers name eight; more would only be waited for.
+/// Addresses of one name that are tried. Large providers have eight; more would only cost time.
 const ADDRESSES_MAX: usize = 8;
 
-/// Turns names into addresses.
+/// Resolves names to addresses.
 pub trait Resolve: Send + Sync {
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
@@ -34,6 +34,23 @@ impl Resolve for SystemResolver {
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let host = host.to_owned();
         Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
+    }
+}
+
+/// The settings shared by all providers.
+#[derive(Clone)]
+pub struct EgressSettings {
+    /// For name resolution, connection and TLS together.
+    pub connect_deadline: Duration,
+    /// Roots trusted besides the public ones: a private network's, a test's.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    pub resolver: Arc<dyn Resolve>,
+}
+
+impl Default for EgressSettings {
+    fn default() -> Self {
+        // Two lost SYNs are repeated after 1 and 3 s; a connection that needs longer rarely comes.
+        Self { connect_deadline: Duration::from_secs(5), extra_roots: Vec::new(), resolver: Arc::new(SystemResolver) }
     }
 }
 
@@ -75,7 +92,7 @@ impl Dialer {
         }
     }
 
-    /// The addresses of the host. One that may not be reached refuses them all: a name that mixes them is a trap.
+    /// The addresses of the host. One that is not permitted refuses them all: a name that mixes them is an attack.
     async fn addresses(&self, target: &Target, ends: Instant) -> Result<Vec<SocketAddr>, NeverSent> {
         let mut addresses = match &target.host {
             Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), target.port)],

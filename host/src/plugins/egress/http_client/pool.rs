@@ -1,5 +1,5 @@
-//! Idle connections of one provider, kept to be used again. A connection returns only when its answer was read to the end,
-//! and carries one request at a time.
+//! Idle connections of one provider, kept for reuse. A connection carries one request at a time and returns to the pool only
+//! after its reply was read to the end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,54 +13,54 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use url::Host;
 
-use super::NeverSent;
 use super::dial::Duplex;
 use super::target::Target;
+use super::types::NeverSent;
 
-/// Idle connections of one host kept at most. More were only needed in a burst, and a burst can dial.
+/// Idle connections kept per host. Only a burst needs more, and a burst can dial.
 const IDLE_PER_HOST_MAX: usize = 32;
 
-/// How long a connection may idle. Common servers and balancers close at 60 s and above; half of that seldom meets a
-/// connection that is being closed.
+/// How long a connection may be idle. Common servers and balancers close at 60 s and above; at half of that a connection is
+/// rarely being closed.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Header lines of an answer; browsers and proxies stop at about as many.
-const ANSWER_HEADERS_MAX: usize = 128;
+/// Header lines of a reply; browsers and proxies allow about as many.
+const REPLY_HEADERS_MAX: usize = 128;
 
-/// Bytes of an answer's head. Servers commonly stop at 8 to 16 KiB; cookies of a few services need more.
-const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a reply's head. Servers commonly stop at 8 to 16 KiB; cookies of a few services need more.
+const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Origin(bool, Host, u16);
+pub(super) struct ConnectionOrigin(bool, Host, u16);
 
-impl Origin {
+impl ConnectionOrigin {
     pub(super) fn of(target: &Target) -> Self {
         Self(target.tls, target.host.clone(), target.port)
     }
 }
 
 /// An open connection and the task that drives it. Dropping it closes it.
-pub(super) struct Wire {
+pub(super) struct PooledConnection {
     pub(super) sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
 }
 
-impl Wire {
+impl PooledConnection {
     pub(super) async fn over(stream: Box<dyn Duplex>) -> Result<Self, NeverSent> {
         let (sender, connection) = http1::Builder::new()
-            .max_headers(ANSWER_HEADERS_MAX)
-            .max_buf_size(ANSWER_HEAD_BYTES_MAX)
+            .max_headers(REPLY_HEADERS_MAX)
+            .max_buf_size(REPLY_HEAD_BYTES_MAX)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| NeverSent::Connect(error.to_string()))?;
-        // Its errors are heard by whoever waits for the answer.
+        // The caller that waits for the reply gets its errors.
         let driver = tokio::spawn(async move { drop(connection.await) });
         Ok(Self { sender, driver })
     }
 }
 
-impl Drop for Wire {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -68,37 +68,37 @@ impl Drop for Wire {
 
 /// The idle connections, by origin; the latest used is at the end.
 #[derive(Default)]
-pub(super) struct Pool {
-    idle: Mutex<HashMap<Origin, Vec<(Instant, Wire)>>>,
+pub(super) struct ConnectionPool {
+    idle: Mutex<HashMap<ConnectionOrigin, Vec<(Instant, PooledConnection)>>>,
 }
 
-impl Pool {
-    /// The connection that idled least, if it is still open.
-    pub(super) fn take(&self, origin: &Origin) -> Option<Wire> {
+impl ConnectionPool {
+    /// The connection that was idle for the shortest time, if it is still open.
+    pub(super) fn take(&self, origin: &ConnectionOrigin) -> Option<PooledConnection> {
         let mut idle = self.idle();
-        let wires = idle.get_mut(origin)?;
-        while let Some((since, wire)) = wires.pop() {
-            if since.elapsed() < IDLE_TIME_MAX && wire.sender.is_ready() {
-                return Some(wire);
+        let connections = idle.get_mut(origin)?;
+        while let Some((since, connection)) = connections.pop() {
+            if since.elapsed() < IDLE_TIME_MAX && connection.sender.is_ready() {
+                return Some(connection);
             }
         }
         None
     }
 
-    /// Keeps a connection for the next request and closes those that idled too long.
-    pub(super) fn put(&self, origin: Origin, wire: Wire) {
+    /// Keeps a connection for the next request and closes those that were idle too long.
+    pub(super) fn put(&self, origin: ConnectionOrigin, connection: PooledConnection) {
         let mut idle = self.idle();
-        idle.retain(|_, wires| {
-            wires.retain(|(since, wire)| since.elapsed() < IDLE_TIME_MAX && !wire.sender.is_closed());
-            !wires.is_empty()
+        idle.retain(|_, connections| {
+            connections.retain(|(since, connection)| since.elapsed() < IDLE_TIME_MAX && !connection.sender.is_closed());
+            !connections.is_empty()
         });
-        let wires = idle.entry(origin).or_default();
-        if wires.len() < IDLE_PER_HOST_MAX {
-            wires.push((Instant::now(), wire));
+        let connections = idle.entry(origin).or_default();
+        if connections.len() < IDLE_PER_HOST_MAX {
+            connections.push((Instant::now(), connection));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, HashMap<Origin, Vec<(Instant, Wire)>>> {
+    fn idle(&self) -> MutexGuard<'_, HashMap<ConnectionOrigin, Vec<(Instant, PooledConnection)>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! Where a provider's requests may go: its hosts and the operator's exceptions, and the verdict on one URL and on each
-//! address that its name stands for. Pure; it resolves and connects nothing.
+//! Where a provider's requests may go: its allowed hosts and the operator's exceptions, applied to a URL and to each address
+//! that its host resolves to. Pure; it resolves and connects nothing.
 
 use std::net::IpAddr;
 
@@ -10,15 +10,15 @@ use super::address::{AddressKind, AddressRange, kind};
 /// Longest URL sent; servers commonly refuse longer ones.
 const URL_LENGTH_MAX: usize = 8 * 1024;
 
-/// Where one provider's requests may go. From the module's descriptor and `plugins.toml` only, never from a config.
+/// Where one provider's requests may go, read from the module's descriptor and `plugins.toml`, never from a config.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProviderEgress {
+pub struct EgressRules {
     allowed: Vec<HostPattern>,
     exceptions: Vec<Exception>,
     ranges: Vec<AddressRange>,
 }
 
-impl ProviderEgress {
+impl EgressRules {
     /// Reads allowed hosts and private exceptions.
     ///
     /// An allowed host is `api.example.com` (port 443), `api.example.com:8443`, or `*.example.com`, where the star stands
@@ -28,30 +28,30 @@ impl ProviderEgress {
     /// addresses need a range.
     ///
     /// # Errors
-    /// Names the text that is none of these.
+    /// Quotes the text that is none of these.
     pub fn read<A: AsRef<str>, E: AsRef<str>>(allowed_hosts: &[A], exceptions: &[E]) -> Result<Self, String> {
-        let mut egress = Self::default();
+        let mut rules = Self::default();
         for text in allowed_hosts.iter().map(AsRef::as_ref) {
             let pattern =
-                HostPattern::parse(text).ok_or_else(|| format!("{text:?} is no host that could be allowed"))?;
-            egress.allowed.push(pattern);
+                HostPattern::parse(text).ok_or_else(|| format!("{text:?} is not a host that can be allowed"))?;
+            rules.allowed.push(pattern);
         }
         for text in exceptions.iter().map(AsRef::as_ref) {
             if let Some(range) = AddressRange::parse(text) {
-                egress.ranges.push(range);
+                rules.ranges.push(range);
             } else {
                 let exception = Exception::parse(text)
                     .ok_or_else(|| format!("{text:?} is neither host:port nor a range of addresses"))?;
-                egress.exceptions.push(exception);
+                rules.exceptions.push(exception);
             }
         }
-        Ok(egress)
+        Ok(rules)
     }
 
-    /// Judges a URL by scheme, host and port; the addresses behind the host are judged when it is dialed.
+    /// Checks a URL by its scheme, host and port; its addresses are checked when it is dialed.
     ///
     /// # Errors
-    /// Why it may not be asked; without its path, query or user.
+    /// Why requests may not go there; without its path, query or user.
     pub(super) fn target(&self, text: &str) -> Result<Target, String> {
         if text.len() > URL_LENGTH_MAX {
             return Err(format!("the URL is longer than {URL_LENGTH_MAX}"));
@@ -76,7 +76,7 @@ impl ProviderEgress {
             None => Plain::Never,
         };
         if !tls && plain == Plain::Never {
-            return Err(format!("{host}:{port} may be asked over https only"));
+            return Err(format!("{host}:{port} is allowed over https only"));
         }
         if exception.is_none() && !self.allowed.iter().any(|pattern| pattern.admits(&host, port)) {
             return Err(format!("{host}:{port} is not among the hosts of this provider"));
@@ -95,7 +95,7 @@ impl ProviderEgress {
     }
 }
 
-/// Whether plain HTTP may be spoken, and with whom.
+/// Whether plain HTTP is allowed, and to which addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plain {
     Never,
@@ -103,13 +103,13 @@ enum Plain {
     NotPublic,
 }
 
-/// A URL that may be asked.
+/// A URL that requests may go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) tls: bool,
     pub(super) host: Host,
     pub(super) port: u16,
-    /// What the `host` header says: the host, and the port where it is not the scheme's own.
+    /// The value of the `host` header: the host, and the port where it is not the scheme's default.
     pub(super) authority: Box<str>,
     /// Path and query as sent.
     pub(super) request_target: Box<str>,
@@ -121,7 +121,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Judges one address that the host stands for.
+    /// Checks one address that the host resolves to.
     ///
     /// # Errors
     /// Why it may not be connected to.
@@ -132,7 +132,7 @@ impl Target {
             AddressKind::Public => true,
             AddressKind::Loopback | AddressKind::Private => self.excepted || in_range,
             AddressKind::LinkLocal | AddressKind::Metadata | AddressKind::Reserved => in_range,
-            AddressKind::Nowhere => false,
+            AddressKind::NotAHost => false,
         };
         if !reachable {
             return Err(format!("{} is at {address}, which is {kind}", self.host));
@@ -150,11 +150,11 @@ impl Target {
     }
 }
 
-/// A host that may be asked, on one port.
+/// A host that requests may go to, on one port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct HostPattern {
     host: Host,
-    /// The host is a parent, and exactly one label stands before it.
+    /// The host is a parent domain; exactly one label must precede it.
     any_label: bool,
     port: u16,
 }
@@ -171,18 +171,18 @@ impl HostPattern {
     }
 
     fn admits(&self, host: &Host, port: u16) -> bool {
-        let named = match (&self.host, host) {
+        let matches = match (&self.host, host) {
             (Host::Domain(parent), Host::Domain(name)) if self.any_label => name
                 .strip_suffix(parent.as_str())
                 .and_then(|start| start.strip_suffix('.'))
                 .is_some_and(|label| !label.is_empty() && !label.contains('.')),
             (own, other) => own == other,
         };
-        named && self.port == port
+        matches && self.port == port
     }
 }
 
-/// A host that the operator lets be private.
+/// A host that the operator allows to be private.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Exception {
     host: Host,
@@ -199,7 +199,7 @@ impl Exception {
     }
 }
 
-/// Host and port of a URL that has nothing else.
+/// Host and port of a URL without path, query, fragment and user.
 fn authority(text: &str) -> Option<(Host, u16)> {
     let url = Url::parse(text).ok()?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
@@ -214,15 +214,15 @@ fn authority(text: &str) -> Option<(Host, u16)> {
 mod tests {
     use super::*;
 
-    fn cashier() -> ProviderEgress {
+    fn rules() -> EgressRules {
         let allowed = ["API.Example.com", "alt.example.com:8443", "*.pay.example.com", "münze.example", "9.9.9.9"];
         let exceptions =
             ["localhost:9300", "http://10.1.2.3:80", "inner.example:443", "172.16.0.0/12", "169.254.7.0/24"];
-        ProviderEgress::read(&allowed, &exceptions).unwrap()
+        EgressRules::read(&allowed, &exceptions).unwrap()
     }
 
     #[test]
-    fn a_url_is_judged_by_scheme_host_and_port() {
+    fn a_url_is_checked_by_scheme_host_and_port() {
         let table = [
             ("https://api.example.com/v1?a=b", ""),
             ("https://api.EXAMPLE.com:443/v1", ""),
@@ -235,7 +235,7 @@ mod tests {
             ("http://localhost:9300/x", ""),
             ("http://10.1.2.3/", ""),
             ("https://inner.example/", ""),
-            ("http://api.example.com/", "api.example.com:80 may be asked over https only"),
+            ("http://api.example.com/", "api.example.com:80 is allowed over https only"),
             ("https://api.example.com:8443/", "api.example.com:8443 is not among the hosts of this provider"),
             ("https://alt.example.com/", "alt.example.com:443 is not among the hosts of this provider"),
             ("https://pay.example.com/", "pay.example.com:443 is not among the hosts of this provider"),
@@ -257,14 +257,14 @@ mod tests {
             ("api.example.com", "the URL is not valid: relative URL without a base"),
         ];
         for (url, expected) in table {
-            assert_eq!(cashier().target(url).err().unwrap_or_default(), expected, "{url}");
+            assert_eq!(rules().target(url).err().unwrap_or_default(), expected, "{url}");
         }
         let long = format!("https://api.example.com/{}", "a".repeat(URL_LENGTH_MAX));
-        assert_eq!(cashier().target(&long).unwrap_err(), "the URL is longer than 8192");
+        assert_eq!(rules().target(&long).unwrap_err(), "the URL is longer than 8192");
     }
 
     #[test]
-    fn an_address_is_judged_by_what_the_operator_excepted() {
+    fn an_address_is_checked_against_the_operators_exceptions() {
         let table = [
             ("https://api.example.com/", "93.184.216.34", true),
             ("https://api.example.com/", "127.0.0.1", false),
@@ -286,31 +286,31 @@ mod tests {
             ("http://10.1.2.3/", "10.1.2.3", true),
         ];
         for (url, address, expected) in table {
-            let verdict = cashier().target(url).unwrap().permits(address.parse().unwrap());
+            let verdict = rules().target(url).unwrap().permits(address.parse().unwrap());
             assert_eq!(verdict.is_ok(), expected, "{url} at {address}: {verdict:?}");
         }
-        let public_plain = ProviderEgress::read::<&str, _>(&[], &["http://shop.example:80"]).unwrap();
+        let public_plain = EgressRules::read::<&str, _>(&[], &["http://shop.example:80"]).unwrap();
         let verdict = public_plain.target("http://shop.example/").unwrap().permits("93.184.216.34".parse().unwrap());
         assert!(verdict.is_err(), "plain http never crosses the internet");
     }
 
     #[test]
-    fn what_is_sent_leaves_out_fragment_and_default_port() {
-        let target = cashier().target("https://API.example.com:443/a b/?q=ü#canary").unwrap();
+    fn a_sent_url_omits_fragment_and_default_port() {
+        let target = rules().target("https://API.example.com:443/a b/?q=ü#canary").unwrap();
         assert_eq!((&*target.authority, &*target.request_target), ("api.example.com", "/a%20b/?q=%C3%BC"));
-        let target = cashier().target("https://alt.example.com:8443").unwrap();
+        let target = rules().target("https://alt.example.com:8443").unwrap();
         assert_eq!((&*target.authority, &*target.request_target), ("alt.example.com:8443", "/"));
     }
 
     #[test]
-    fn a_slip_in_the_lists_is_named() {
+    fn a_text_that_is_not_a_host_is_refused() {
         let no_host =
             ["", "https://a.example", "a.example/path", "u@a.example", "*.com", "*", "a.*.example", "a:99999"];
         for wrong in no_host {
-            assert!(ProviderEgress::read::<_, &str>(&[wrong], &[]).is_err(), "{wrong}");
+            assert!(EgressRules::read::<_, &str>(&[wrong], &[]).is_err(), "{wrong}");
         }
         for wrong in ["", "10.0.0.1/8", "ftp://a:1", "http://a:1/path", "u@a:1", "*.a.example:1"] {
-            assert!(ProviderEgress::read::<&str, _>(&[], &[wrong]).is_err(), "{wrong}");
+            assert!(EgressRules::read::<&str, _>(&[], &[wrong]).is_err(), "{wrong}");
         }
     }
 }

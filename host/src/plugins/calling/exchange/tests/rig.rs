@@ -1,4 +1,4 @@
-//! A scripted provider behind the real border, over a scripted network and a clock that stands still.
+//! A scripted provider behind the real module ABI, over a scripted network and a manual clock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::super::*;
-use crate::plugins::calling::convert::Masks;
-use crate::plugins::calling::outcomes::{self, Question};
+use crate::plugins::calling::convert::SecretMasks;
+use crate::plugins::calling::outcomes::{self, PaymentCall};
 use crate::plugins::thread_slots::ThreadSlots;
 use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
 
-/// Fetches a token, then pays with it, as OAuth providers want it. The order's method says what else it does.
+/// Fetches a token, then pays with it, as OAuth providers require. The order's method selects other behaviour.
 pub(super) struct Scripted;
 
 impl PaymentProvider for Scripted {
@@ -48,10 +48,10 @@ impl PaymentProvider for Scripted {
             ("looks_up", []) => Step::send(HttpRequest::get("https://p.test/methods")),
             ("keyed" | "referenced" | "bodily" | "posts" | "oauth" | "looks_up", [answer, ..]) => match answer.text() {
                 Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
-                Ok(_) | Err(_) => Step::Failed(answer.failure("no", "the provider's words")),
+                Ok(_) | Err(_) => Step::Failed(answer.failure("no", "the provider's reason")),
             },
             ("local", _) => Step::Failed(ProviderFailure::refused_request("currency", "not this one")),
-            ("decides", _) => Step::Failed(ProviderFailure::declined("too_small", "below the provider's least")),
+            ("decides", _) => Step::Failed(ProviderFailure::declined("too_small", "below the provider's minimum")),
             ("loops", _) => Step::send(get),
             ("many_names", _) => Step::send_cached(get, format!("name {}", order.reference), 60),
             (_, []) => Step::send_cached(HttpRequest::get("https://p.test/token"), "token", 60),
@@ -59,20 +59,22 @@ impl PaymentProvider for Scripted {
                 let token = token.text().unwrap_or_default();
                 Step::send(HttpRequest::post("https://p.test/pay").bearer(token).idempotency_key(&order.nonce))
             }
-            (_, [_, paid]) if paid.status == 401 => Step::Failed(ProviderFailure::stale_reply("the token is over")),
-            (_, [_, paid]) if !paid.is_success() => Step::Failed(paid.failure("no", "the provider's words")),
+            (_, [_, paid]) if paid.status == 401 => Step::Failed(ProviderFailure::stale_reply("the token has expired")),
+            (_, [_, paid]) if !paid.is_success() => Step::Failed(paid.failure("no", "the provider's reason")),
             (_, [_, paid, ..]) => match paid.text() {
                 Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
-                Ok(_) | Err(_) => Step::Failed(ProviderFailure::unreadable("what is this")),
+                Ok(_) | Err(_) => Step::Failed(ProviderFailure::unreadable("not a payment")),
             },
         }
     }
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
         match (payment.method.as_str(), replies) {
-            ("no_id", _) => Step::Failed(ProviderFailure::refused_request("no_id_known", "what is asked about?")),
+            ("no_id", _) => {
+                Step::Failed(ProviderFailure::refused_request("no_id_known", "the payment has no provider id"))
+            }
             (_, []) => Step::send(HttpRequest::get("https://p.test/status")),
-            (_, [answer, ..]) => Step::Failed(answer.failure("no", "the provider's words")),
+            (_, [answer, ..]) => Step::Failed(answer.failure("no", "the provider's reason")),
         }
     }
 
@@ -92,18 +94,18 @@ pub(super) fn reply(status: u16, body: &str) -> Answer {
 }
 
 pub(super) fn never_sent() -> Answer {
-    Err(SendError::NeverSent("nobody listens".to_owned()))
+    Err(SendError::NeverSent("connection refused".to_owned()))
 }
 
 pub(super) fn unknown() -> Answer {
     Err(SendError::Unknown("the connection broke".to_owned()))
 }
 
-/// Time that moves when an answer takes some. Nothing ever times out by itself.
+/// Time advances only when a reply takes some; no timer ever fires.
 #[derive(Default)]
-pub(super) struct StillClock(pub(super) AtomicU64);
+pub(super) struct ManualClock(pub(super) AtomicU64);
 
-impl Clock for StillClock {
+impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
         UnixTime(0)
     }
@@ -117,9 +119,9 @@ impl Clock for StillClock {
     }
 }
 
-/// Gives the answers in their order, each after some milliseconds, and writes down what it was sent.
+/// Gives the replies in their order, each after some milliseconds, and records what it was sent.
 pub(super) struct Script {
-    clock: Arc<StillClock>,
+    clock: Arc<ManualClock>,
     pub(super) answers: Mutex<VecDeque<(u64, Answer)>>,
     sent: Mutex<Vec<String>>,
 }
@@ -136,7 +138,7 @@ impl Network for Script {
         self.sent.lock().unwrap().push(line.trim().replace("https://p.test", ""));
         let (took, answer) = self.answers.lock().unwrap().pop_front().unwrap_or((0, never_sent()));
         self.clock.0.fetch_add(took, Ordering::SeqCst);
-        // Gives way once, so that exchanges under way at one time really meet.
+        // Yields once, so that concurrent exchanges overlap.
         async move {
             tokio::task::yield_now().await;
             answer
@@ -146,23 +148,23 @@ impl Network for Script {
 }
 
 pub(super) struct Rig {
-    pub(super) line: Line,
+    pub(super) driver: ExchangeDriver,
     thread: ModuleThread,
     pub(super) script: Arc<Script>,
-    pub(super) clock: Arc<StillClock>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 impl Rig {
-    pub(super) async fn new(limits: Limits, answers: Vec<Answer>) -> Self {
-        let clock = Arc::new(StillClock::default());
+    pub(super) async fn new(limits: GatewayLimits, answers: Vec<Answer>) -> Self {
+        let clock = Arc::new(ManualClock::default());
         let answers = Mutex::new(answers.into_iter().map(|answer| (10, answer)).collect());
         let script = Arc::new(Script { clock: Arc::clone(&clock), answers, sent: Mutex::default() });
-        let line = Line::new("scripted".to_owned(), limits, clock.clone(), script.clone());
+        let driver = ExchangeDriver::new("scripted".to_owned(), limits, clock.clone(), script.clone());
         let config = sdk::ProviderConfig::default();
         let thread =
             ModuleThread::start(ModuleV1::of::<Scripted>(), config, limits, clock.clone(), ThreadSlots::default());
         let Ok(thread) = thread.await else { panic!("the module starts") };
-        Self { line, thread, script, clock }
+        Self { driver, thread, script, clock }
     }
 
     pub(super) async fn create(&self, method: &str) -> CreateAnswer {
@@ -174,17 +176,17 @@ impl Rig {
             ..PaymentOrder::default()
         };
         let (reference, key) = (order.reference.clone(), order.idempotency_key.clone());
-        let allowed = Allowed::Creating { marks: &[&reference, &key] };
+        let allowed = AllowedRequests::Creating { order_keys: &[&reference, &key] };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&order, replies);
-        let exchanged = self.line.exchange(&self.thread, allowed, call).await;
-        outcomes::create(exchanged, &masks())
+        let outcome = self.driver.exchange(&self.thread, allowed, call).await;
+        outcomes::create(outcome, &masks())
     }
 
-    /// The same, while the network is somebody else's for so long.
+    /// The same, after another exchange held the network for so long.
     pub(super) async fn create_after(&self, waited_ms: u64) -> CreateAnswer {
-        let held = Arc::clone(&self.line.room).acquire_owned().await.unwrap();
+        let held = Arc::clone(&self.driver.network_permits).acquire_owned().await.unwrap();
         let mut waits = Box::pin(self.create("pays"));
-        while self.line.waiting.load(Ordering::SeqCst) == 0 {
+        while self.driver.waiting.load(Ordering::SeqCst) == 0 {
             assert!((&mut waits).now_or_never().is_none());
             tokio::task::yield_now().await;
         }
@@ -196,14 +198,14 @@ impl Rig {
     pub(super) async fn query(&self, method: &str) -> QueryAnswer {
         let payment = PaymentRef { method: method.to_owned(), ..PaymentRef::default() };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.query_status(&payment, replies);
-        let exchanged = self.line.exchange(&self.thread, Allowed::SafeRequests, call).await;
-        outcomes::query(Question::Query, exchanged, &masks())
+        let outcome = self.driver.exchange(&self.thread, AllowedRequests::SafeOnly, call).await;
+        outcomes::query(PaymentCall::Query, outcome, &masks())
     }
 
-    pub(super) async fn verify(&self, body: &str, allowed: Allowed<'_>) -> Verdict {
+    pub(super) async fn verify(&self, body: &str, allowed: AllowedRequests<'_>) -> Verdict {
         let notice = sdk::WebhookNotice { body: body.into(), ..sdk::WebhookNotice::default() };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
-        outcomes::verify(self.line.exchange(&self.thread, allowed, call).await, &masks())
+        outcomes::verify(self.driver.exchange(&self.thread, allowed, call).await, &masks())
     }
 
     pub(super) fn sent(&self) -> Vec<String> {
@@ -211,6 +213,6 @@ impl Rig {
     }
 }
 
-pub(super) fn masks() -> Masks {
-    Masks::of(&sdk::ProviderConfig::default(), &Descriptor::default())
+pub(super) fn masks() -> SecretMasks {
+    SecretMasks::of(&sdk::ProviderConfig::default(), &Descriptor::default())
 }

@@ -1,4 +1,4 @@
-//! The other end of the wire: a raw TCP or TLS server that does what one test says, and remembers what it was sent.
+//! The peer of the client: a raw TCP or TLS server with the behaviour of one test, which records the requests it received.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,20 +13,20 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::dial::Duplex;
-use super::super::{Egress, EgressReply, EgressRequest, EgressSettings, HttpClient, ProviderEgress, Resolve};
+use super::super::{Egress, EgressReply, EgressRequest, EgressRules, EgressSettings, HttpClient, Resolve};
 
 /// What a test does on each connection.
-pub(super) type Manners = fn(Line) -> BoxFuture<'static, ()>;
+pub(super) type Behaviour = fn(PeerConnection) -> BoxFuture<'static, ()>;
 
 /// One accepted connection.
-pub(super) struct Line {
+pub(super) struct PeerConnection {
     pub(super) stream: Box<dyn Duplex>,
-    heard: Arc<watch::Sender<Vec<String>>>,
+    received: Arc<watch::Sender<Vec<String>>>,
 }
 
-impl Line {
-    /// Reads one request with its body; false when the client hung up.
-    pub(super) async fn hear(&mut self) -> bool {
+impl PeerConnection {
+    /// Reads one request with its body; false when the client closed the connection.
+    pub(super) async fn receive(&mut self) -> bool {
         let mut text = String::new();
         loop {
             let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
@@ -34,7 +34,7 @@ impl Line {
                 body.len() >= length.map_or(0, |length| length.parse().unwrap())
             });
             if whole {
-                self.heard.send_modify(|heard| heard.push(text));
+                self.received.send_modify(|received| received.push(text));
                 return true;
             }
             let mut buffer = [0; 4096];
@@ -45,21 +45,21 @@ impl Line {
         }
     }
 
-    /// Adds to what was heard.
+    /// Adds to what was received.
     pub(super) fn note(&self, text: &str) {
-        self.heard.send_modify(|heard| heard.push(text.into()));
+        self.received.send_modify(|received| received.push(text.into()));
     }
 
-    pub(super) async fn say(&mut self, text: &str) {
-        // The client may have hung up on purpose.
+    pub(super) async fn send(&mut self, text: &str) {
+        // The client may have closed the connection on purpose.
         let _ = self.stream.write_all(text.as_bytes()).await;
         let _ = self.stream.flush().await;
     }
 
-    /// Hears requests and gives each the same answer until the client hangs up.
-    pub(super) async fn answer_all(&mut self, answer: &str) {
-        while self.hear().await {
-            self.say(answer).await;
+    /// Receives requests and sends each the same reply until the client closes the connection.
+    pub(super) async fn reply_to_all(&mut self, reply: &str) {
+        while self.receive().await {
+            self.send(reply).await;
         }
     }
 }
@@ -68,37 +68,37 @@ impl Line {
 pub(super) struct Peer {
     pub(super) port: u16,
     accepted: watch::Receiver<usize>,
-    heard: watch::Receiver<Vec<String>>,
+    received: watch::Receiver<Vec<String>>,
 }
 
 impl Peer {
-    pub(super) async fn plain(manners: Manners) -> Self {
-        Self::listen(None, manners).await
+    pub(super) async fn plain(behaviour: Behaviour) -> Self {
+        Self::listen(None, behaviour).await
     }
 
-    pub(super) async fn tls(acceptor: TlsAcceptor, manners: Manners) -> Self {
-        Self::listen(Some(acceptor), manners).await
+    pub(super) async fn tls(acceptor: TlsAcceptor, behaviour: Behaviour) -> Self {
+        Self::listen(Some(acceptor), behaviour).await
     }
 
-    async fn listen(acceptor: Option<TlsAcceptor>, manners: Manners) -> Self {
+    async fn listen(acceptor: Option<TlsAcceptor>, behaviour: Behaviour) -> Self {
         let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = receiver.local_addr().unwrap().port();
         let (count, accepted) = watch::channel(0);
-        let (sender, heard) = watch::channel(Vec::new());
+        let (sender, received) = watch::channel(Vec::new());
         let sender = Arc::new(sender);
         tokio::spawn(async move {
             for number in 1.. {
                 let (socket, _) = receiver.accept().await.unwrap();
                 count.send_replace(number);
-                let (heard, acceptor) = (Arc::clone(&sender), acceptor.clone());
+                let (received, acceptor) = (Arc::clone(&sender), acceptor.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = wrap(socket, acceptor).await {
-                        manners(Line { stream, heard }).await;
+                        behaviour(PeerConnection { stream, received }).await;
                     }
                 });
             }
         });
-        Self { port, accepted, heard }
+        Self { port, accepted, received }
     }
 
     /// Connections so far.
@@ -106,17 +106,17 @@ impl Peer {
         *self.accepted.borrow()
     }
 
-    /// Requests so far, as they came.
-    pub(super) fn heard(&self) -> Vec<String> {
-        self.heard.borrow().clone()
+    /// Requests so far, as received.
+    pub(super) fn received(&self) -> Vec<String> {
+        self.received.borrow().clone()
     }
 
     pub(super) async fn until_accepted(&self, count: usize) {
         self.accepted.clone().wait_for(|accepted| *accepted >= count).await.unwrap();
     }
 
-    pub(super) async fn until_heard(&self, count: usize) {
-        self.heard.clone().wait_for(|heard| heard.len() >= count).await.unwrap();
+    pub(super) async fn until_received(&self, count: usize) {
+        self.received.clone().wait_for(|received| received.len() >= count).await.unwrap();
     }
 
     /// The network of a provider that is this peer by address, over plain HTTP.
@@ -138,7 +138,7 @@ async fn wrap(socket: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Bo
 }
 
 pub(super) fn egress(settings: &EgressSettings, allowed: &[&str], exceptions: &[&str]) -> Egress {
-    HttpClient::new(settings).unwrap().pool(ProviderEgress::read(allowed, exceptions).unwrap())
+    HttpClient::new(settings).unwrap().pool(EgressRules::read(allowed, exceptions).unwrap())
 }
 
 pub(super) fn get(url: impl AsRef<str>) -> EgressRequest {
@@ -149,22 +149,22 @@ pub(super) fn post(url: impl AsRef<str>, body: &'static str) -> EgressRequest {
     EgressRequest { method: "POST".into(), body: body.into(), ..get(url) }
 }
 
-/// The answer's status and text.
-pub(super) fn shown(reply: EgressReply) -> String {
+/// The reply's status and text.
+pub(super) fn status_and_body(reply: EgressReply) -> String {
     format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))
 }
 
-/// A phone book of its own, so that names point where a test wants them to.
+/// A resolver with a table of the test's own.
 #[derive(Clone)]
-pub(super) struct PhoneBook(pub(super) &'static [(&'static str, &'static [&'static str])]);
+pub(super) struct NameTable(pub(super) &'static [(&'static str, &'static [&'static str])]);
 
-impl Resolve for PhoneBook {
+impl Resolve for NameTable {
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let found = self.0.iter().find(|(name, _)| *name == host).map(|(_, addresses)| *addresses);
         let address = move |text: &&str| SocketAddr::new(text.parse().unwrap(), port);
         Box::pin(async move {
             match found {
-                Some(["silence"]) => std::future::pending().await,
+                Some(["no reply"]) => std::future::pending().await,
                 Some(addresses) => Ok(addresses.iter().map(address).collect()),
                 None => Err(io::Error::other("no such name")),
             }

@@ -1,6 +1,6 @@
-//! What the egress client lets out, and to whom: addresses, requests, certificates, and secrets in what is logged.
+//! What the egress client sends, and where: addresses, requests, certificates, and that logs hold no secrets.
 
-use super::peer::{Log, Manners, Peer, PhoneBook, authority, egress, get, post, shown};
+use super::peer::{Behaviour, Log, NameTable, Peer, authority, egress, get, post, status_and_body};
 use super::*;
 
 fn refused(error: &EgressError) -> &str {
@@ -11,9 +11,9 @@ fn refused(error: &EgressError) -> &str {
 }
 
 #[tokio::test]
-async fn addresses_are_judged_after_the_name_is_resolved() {
-    let peer = Peer::plain(|mut line| Box::pin(async move { line.answer_all(FINE).await })).await;
-    let resolver = Arc::new(PhoneBook(&[
+async fn addresses_are_checked_after_the_name_is_resolved() {
+    let peer = Peer::plain(REPLIES_FINE).await;
+    let resolver = Arc::new(NameTable(&[
         ("rebound.example", &["127.0.0.1"]),
         ("mixed.example", &["93.184.216.34", "10.0.0.1"]),
         ("metadata.example", &["169.254.169.254"]),
@@ -23,7 +23,7 @@ async fn addresses_are_judged_after_the_name_is_resolved() {
     let settings = EgressSettings { resolver, ..EgressSettings::default() };
     let port = peer.port;
     let allowed = ["rebound", "mixed", "metadata", "mapped"].map(|name| format!("{name}.example:{port}"));
-    let provider = ProviderEgress::read(&allowed, &[format!("named.example:{port}")]).unwrap();
+    let provider = EgressRules::read(&allowed, &[format!("named.example:{port}")]).unwrap();
     let egress = HttpClient::new(&settings).unwrap().pool(provider);
     let table = [
         ("rebound.example", "rebound.example is at 127.0.0.1, which is loopback"),
@@ -36,13 +36,13 @@ async fn addresses_are_judged_after_the_name_is_resolved() {
         assert_eq!(refused(&error), expected);
     }
     assert_eq!(peer.accepted(), 0, "nothing was connected to");
-    let reply = egress.send(get(format!("http://named.example:{port}/")), PATIENCE).await.unwrap();
-    assert_eq!(shown(reply), "200 fine");
+    let reply = egress.send(get(format!("http://named.example:{port}/")), TEST_TIMEOUT).await.unwrap();
+    assert_eq!(status_and_body(reply), "200 fine");
 }
 
 #[tokio::test]
 async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
-    let peer = Peer::plain(|mut line| Box::pin(async move { line.answer_all(FINE).await })).await;
+    let peer = Peer::plain(REPLIES_FINE).await;
     let with = |change: &dyn Fn(&mut EgressRequest)| {
         let mut request = post(peer.url("/"), "order");
         change(&mut request);
@@ -53,8 +53,8 @@ async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
         with(&move |request| request.headers.push(pair.clone()))
     };
     let table = [
-        (with(&|request| request.method = "CONNECT".into()), "the method is none that a provider is asked with"),
-        (with(&|request| request.method = "canary \r\n".into()), "the method is none that a provider is asked with"),
+        (with(&|request| request.method = "CONNECT".into()), "the method is not allowed"),
+        (with(&|request| request.method = "canary \r\n".into()), "the method is not allowed"),
         (
             with(&|request| request.body = vec![0; REQUEST_BYTES_MAX + 1].into()),
             "the body of 1048577 bytes is larger than 1048576",
@@ -66,10 +66,10 @@ async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
         (header("x", &"y".repeat(16_384)), "the headers are more than 64 or 16384 bytes"),
         (header("x-canary\r\nhost", "evil"), "a header's name is not valid"),
         (header("x-key", "canary\r\nhost: evil"), "the value of header x-key is not valid"),
-        (header("Host", "evil"), "the header host is the host's"),
-        (header("Content-Length", "1"), "the header content-length is the host's"),
-        (header("Transfer-Encoding", "chunked"), "the header transfer-encoding is the host's"),
-        (header("Proxy-Authorization", "canary"), "the header proxy-authorization is the host's"),
+        (header("Host", "evil"), "only the host sets the header host"),
+        (header("Content-Length", "1"), "only the host sets the header content-length"),
+        (header("Transfer-Encoding", "chunked"), "only the host sets the header transfer-encoding"),
+        (header("Proxy-Authorization", "canary"), "only the host sets the header proxy-authorization"),
     ];
     let egress = peer.egress();
     for (request, expected) in table {
@@ -79,29 +79,29 @@ async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
 }
 
 #[tokio::test]
-async fn tls_demands_a_certificate_of_a_trusted_root_for_this_name() {
+async fn tls_requires_a_certificate_of_a_trusted_root_for_the_host() {
     let (root, acceptor) = authority("pay.example");
-    let peer = Peer::tls(acceptor, |mut line| Box::pin(async move { line.answer_all(FINE).await })).await;
-    let names = PhoneBook(&[("pay.example", &["127.0.0.1"]), ("other.example", &["127.0.0.1"])]);
+    let peer = Peer::tls(acceptor, REPLIES_FINE).await;
+    let names = NameTable(&[("pay.example", &["127.0.0.1"]), ("other.example", &["127.0.0.1"])]);
     let trusting = EgressSettings { extra_roots: vec![root], resolver: Arc::new(names), ..EgressSettings::default() };
-    let wary = EgressSettings { extra_roots: Vec::new(), ..trusting.clone() };
+    let untrusting = EgressSettings { extra_roots: Vec::new(), ..trusting.clone() };
     let exceptions = ["pay.example", "other.example", "127.0.0.1"].map(|host| format!("{host}:{}", peer.port));
     let exceptions = exceptions.each_ref().map(String::as_str);
-    let (trusting, wary) = (egress(&trusting, &[], &exceptions), egress(&wary, &[], &exceptions));
+    let (trusting, untrusting) = (egress(&trusting, &[], &exceptions), egress(&untrusting, &[], &exceptions));
 
     let url = |host: &str| format!("https://{host}:{}/", peer.port);
-    assert_eq!(shown(trusting.send(get(url("PAY.example")), PATIENCE).await.unwrap()), "200 fine");
+    assert_eq!(status_and_body(trusting.send(get(url("PAY.example")), TEST_TIMEOUT).await.unwrap()), "200 fine");
     let cases = [
         (&trusting, "other.example", "not valid for name"),
         (&trusting, "127.0.0.1", "not valid for name"),
-        (&wary, "pay.example", "UnknownIssuer"),
+        (&untrusting, "pay.example", "UnknownIssuer"),
     ];
     for (egress, host, expected) in cases {
         let error = failure(egress, get(url(host))).await;
         assert!(matches!(&error, EgressError::NeverSent(NeverSent::Tls(why)) if why.contains(expected)), "{error}");
     }
-    assert_eq!(peer.heard().len(), 1, "no request was heard without a handshake");
-    // Plain HTTP to a TLS port: the peer's alert is no HTTP answer.
+    assert_eq!(peer.received().len(), 1, "no request was received without a handshake");
+    // Plain HTTP to a TLS port: the peer's alert is not an HTTP reply.
     let error = failure(&trusting, get(url("pay.example").replace("https", "http"))).await;
     assert!(matches!(&error, EgressError::Unknown(_)), "{error}");
 }
@@ -115,26 +115,30 @@ async fn no_secret_reaches_a_log_or_an_error() {
     };
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let manners: [Manners; 3] = [
-        |line| ends_with(line, "HTTP/1.1 200 canary\r\nx-token: canary\r\ncontent-length: 6\r\n\r\ncanary"),
-        |line| ends_with(line, "canary HTTP/1.1\r\ncanary: canary\r\n\r\n"),
-        |line| ends_with(line, "HTTP/1.1 200 OK\r\nx-canary: canary\r\ncontent-length: 60\r\n\r\ncanary"),
+    let behaviour: [Behaviour; 3] = [
+        |connection| ends_with(connection, "HTTP/1.1 200 canary\r\nx-token: canary\r\ncontent-length: 6\r\n\r\ncanary"),
+        |connection| ends_with(connection, "canary HTTP/1.1\r\ncanary: canary\r\n\r\n"),
+        |connection| ends_with(connection, "HTTP/1.1 200 OK\r\nx-canary: canary\r\ncontent-length: 60\r\n\r\ncanary"),
     ];
     let mut errors = String::new();
-    for manners in manners {
-        let peer = Peer::plain(manners).await;
+    for behaviour in behaviour {
+        let peer = Peer::plain(behaviour).await;
         for prefix in ["", "user:canary@"] {
             let mut request =
                 post(peer.url("/visible?token=canary#canary").replace("127", &format!("{prefix}127")), "canary");
             request.headers = vec![("authorization".into(), "Bearer canary".into())];
-            if let Err(error) = peer.egress().send(request.clone(), PATIENCE).await {
+            if let Err(error) = peer.egress().send(request.clone(), TEST_TIMEOUT).await {
                 errors.push_str(&format!("{error} {error:?}\n"));
             }
             request.headers.push(("x".into(), "canary\n".into()));
             errors.push_str(&format!("{:?}\n", failure(&peer.egress(), request).await));
         }
     }
-    assert!(log.text().contains("/visible") && log.text().contains("in vain"), "the log was caught: {}", log.text());
+    assert!(
+        log.text().contains("/visible") && log.text().contains("provider request failed"),
+        "the log was caught: {}",
+        log.text()
+    );
     assert_eq!(errors.lines().count(), 11, "{errors}");
     assert!(!log.text().contains("canary"), "{}", log.text());
     assert!(!errors.contains("canary"), "{errors}");

@@ -1,0 +1,187 @@
+//! A decision in the making: it sees the books with its own changes on top, and takes the next ids. Dropping a draft
+//! leaves the books as they were; the host's ledger turns it into a commit.
+
+use crate::aggregate::{Aggregate, DecisionContext};
+use crate::books::Books;
+use crate::change::{Body, Change, Commit, Counters, Stamp};
+use crate::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
+use crate::notice::ProviderEvent;
+use crate::reason::{Reason, ReasonCode};
+use crate::refs::{ProviderRef, Refs};
+use crate::status::{ProcessingStatus, TransactionStatus};
+use crate::time::UnixTime;
+
+/// Changes drafted on top of the books.
+pub struct Draft<'a> {
+    books: &'a Books,
+    counters: Counters,
+    seq: Seq,
+    now: UnixTime,
+    changes: Vec<Change>,
+    bodies: Vec<Body>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(books: &'a Books, now: UnixTime) -> Self {
+        let counters = books.counters();
+        Self { books, counters, seq: Seq(counters.seq + 1), now, changes: Vec::new(), bodies: Vec::new() }
+    }
+
+    pub fn books(&self) -> &'a Books {
+        self.books
+    }
+
+    pub fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    /// Place, moment and next operation id for a core decision.
+    pub fn context(&self) -> DecisionContext {
+        DecisionContext { seq: self.seq, now: self.now, next_operation: OperationId(self.counters.operation + 1) }
+    }
+
+    /// The transaction with its operations, as this draft leaves them.
+    pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
+        let mut aggregate = self.books.aggregate(id);
+        for change in &self.changes {
+            match change {
+                Change::Transaction(row) if row.id == id => match &mut aggregate {
+                    Some(known) => known.transaction = (**row).clone(),
+                    None => aggregate = Some(Aggregate { transaction: (**row).clone(), operations: Vec::new() }),
+                },
+                Change::Operation(row) if row.transaction_id == id => {
+                    if let Some(known) = &mut aggregate {
+                        match known.operations.iter_mut().find(|known| known.id == row.id) {
+                            Some(operation) => *operation = (**row).clone(),
+                            None => known.operations.push((**row).clone()),
+                        }
+                    }
+                }
+                Change::Transaction(_)
+                | Change::Operation(_)
+                | Change::Event(_)
+                | Change::Config(_)
+                | Change::Override(_) => {}
+            }
+        }
+        aggregate
+    }
+
+    /// The transaction behind our reference.
+    pub fn by_reference(&self, reference: &Reference) -> Option<TransactionId> {
+        self.books.by_reference(reference)
+    }
+
+    /// The transaction of this config that is known by a provider id.
+    pub fn by_provider_ref(&self, config_id: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
+        let drafted = self.changes.iter().find_map(|change| match change {
+            Change::Transaction(row) if row.config_id == config_id && row.refs.iter().any(|known| known == id) => {
+                Some(row.id)
+            }
+            Change::Transaction(_)
+            | Change::Operation(_)
+            | Change::Event(_)
+            | Change::Config(_)
+            | Change::Override(_) => None,
+        });
+        drafted.or_else(|| self.books.by_provider_ref(config_id, id))
+    }
+
+    /// The row of a verified event that was received before.
+    pub fn known_event(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
+        self.books.known_event(config_id, event_id)
+    }
+
+    /// Whether any event waits in the books, or is drafted here and may.
+    pub fn may_have_pending_events(&self) -> bool {
+        self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)))
+    }
+
+    /// Verified events under a config that wait for a transaction with one of these ids, as this draft leaves them, by
+    /// rising id.
+    pub fn pending_events(&self, config_id: ConfigId, refs: &Refs) -> Vec<ProviderEvent> {
+        let mut waiting = self.books.pending_events(config_id, refs.iter());
+        for change in &self.changes {
+            let Change::Event(row) = change else { continue };
+            waiting.retain(|known| known.id != row.id);
+            let named = || row.update.iter().flat_map(|update| &update.refs).any(|id| refs.iter().any(|own| own == id));
+            if row.processing_status == ProcessingStatus::Pending && row.config_id == config_id && named() {
+                waiting.push((**row).clone());
+            }
+        }
+        waiting
+    }
+
+    /// Transactions that this draft moves to manual review or to a failed credit with a reason: what an operator must see.
+    pub fn needs_attention(&self) -> Vec<(TransactionId, TransactionStatus, Reason)> {
+        let attention = |change: &Change| {
+            let Change::Transaction(row) = change else { return None };
+            let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
+            let news = || {
+                let before = self.books.transaction(row.id).map(|before| (before.status, before.reason.code));
+                before != Some((row.status, row.reason.code))
+            };
+            let shown = status && row.reason.code != ReasonCode::None && news();
+            shown.then(|| (row.id, row.status, row.reason.clone()))
+        };
+        self.changes.iter().filter_map(attention).collect()
+    }
+
+    pub fn next_transaction(&mut self) -> TransactionId {
+        self.counters.transaction += 1;
+        TransactionId(self.counters.transaction)
+    }
+
+    pub fn next_event(&mut self) -> EventId {
+        self.counters.event += 1;
+        EventId(self.counters.event)
+    }
+
+    pub fn next_notice(&mut self) -> NoticeId {
+        self.counters.notice += 1;
+        NoticeId(self.counters.notice)
+    }
+
+    pub fn next_config(&mut self) -> ConfigId {
+        self.counters.config += 1;
+        ConfigId(self.counters.config)
+    }
+
+    pub fn next_override(&mut self) -> OverrideId {
+        self.counters.customer_override += 1;
+        OverrideId(self.counters.customer_override)
+    }
+
+    /// Adds changes; an operation id that was used is taken.
+    pub fn add(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            if let Change::Operation(row) = &change {
+                self.counters.operation = self.counters.operation.max(row.id.0);
+            }
+            self.changes.push(change);
+        }
+    }
+
+    /// Adds a large body that is stored and not kept in memory.
+    pub fn store(&mut self, body: Body) {
+        self.bodies.push(body);
+    }
+
+    /// The commit of everything that was drafted, with its place; none where nothing was.
+    pub fn into_commit(self, stamp: &Stamp) -> (Seq, Option<Commit>) {
+        if self.changes.is_empty() && self.bodies.is_empty() {
+            return (self.seq, None);
+        }
+        let counters = Counters { seq: self.seq.0, ..self.counters };
+        let commit = Commit {
+            seq: self.seq,
+            at: stamp.now,
+            actor: stamp.actor,
+            request_id: stamp.request_id.clone(),
+            changes: self.changes,
+            bodies: self.bodies,
+            counters,
+        };
+        (self.seq, Some(commit))
+    }
+}

@@ -1,0 +1,193 @@
+//! What is still to be done for a transaction, judged here alone: what is due now, what will become due, which query an
+//! update calls for, and how an unpaid order ends at its expiry. When a failed try is repeated is the janitor's backoff.
+
+use crate::aggregate::Aggregate;
+use crate::facts::{ProviderFact, ReviewHold};
+use crate::ids::ConfigId;
+use crate::operation::{self, BalanceOperation};
+use crate::reason::ReasonCode;
+use crate::standing;
+use crate::status::{Source, TransactionStatus};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, Transaction};
+
+/// A payment about which nothing changed for this long is queried: longer than most customers take to pay, so that a
+/// webhook that arrives makes the query unnecessary.
+pub const QUIET_SECONDS: i64 = 60;
+
+/// What a transaction needs next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    /// An operation waits for the trading server.
+    Settle,
+    /// A call to the provider is due.
+    Provider(ProviderDuty),
+    /// Owed differs from posted and the newest posting was refused: a person must retry, the cashier cannot.
+    AwaitRetry,
+}
+
+/// Which call to the provider is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderDuty {
+    /// The create call was begun and its end was never recorded, or it got no answer.
+    RepeatCreate,
+    /// An update wants a call that moves money, such as a capture.
+    Advance,
+    /// Nothing changed for long, or the provider's statement is incomplete.
+    Query,
+    /// The order is past its expiry.
+    Expire,
+}
+
+/// What is due for a transaction at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    pub config_id: ConfigId,
+    pub duty: Option<Duty>,
+    /// Seconds until the expiry, when something else is due; `i64::MAX` without one.
+    pub pause_max: i64,
+}
+
+pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
+    let Aggregate { transaction, operations } = aggregate;
+    let left = transaction.expires_time.0.saturating_sub(now.0);
+    let pause_max = if transaction.expires_time.is_set() && left > 0 { left } else { i64::MAX };
+    Schedule { config_id: transaction.config_id, duty: due(transaction, operations, now), pause_max }
+}
+
+/// What is due now, from the transaction's state alone. Once something is due, something stays due until the state
+/// changes: time passing alone never takes it away.
+pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: UnixTime) -> Option<Duty> {
+    if operations.iter().any(BalanceOperation::is_unsettled) {
+        return Some(Duty::Settle);
+    }
+    match provider_duty(transaction, now) {
+        Some(duty) => Some(Duty::Provider(duty)),
+        None => owes(transaction, operations).then_some(Duty::AwaitRetry),
+    }
+}
+
+fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDuty> {
+    let unpaid = transaction.source == Source::Provider && transaction.is_unpaid();
+    // An update may have stated what the create call would: then it is not made again.
+    if unpaid && transaction.first_answer == FirstAnswer::Open {
+        return Some(ProviderDuty::RepeatCreate);
+    }
+    if unpaid && is_expired(transaction, now) {
+        return Some(ProviderDuty::Expire);
+    }
+    if unpaid && wants_advance(transaction) {
+        return Some(ProviderDuty::Advance);
+    }
+    if unpaid && transaction.first_answer == FirstAnswer::Unknown && transaction.refs.is_empty() {
+        return Some(ProviderDuty::RepeatCreate);
+    }
+    let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
+    let unclear = matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
+    ((unpaid && quiet) || unclear).then_some(ProviderDuty::Query)
+}
+
+/// Owed differs from posted, may be posted, and no operation is planned for it.
+fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+    use TransactionStatus as S;
+    // Nearly every row ends here, without deriving its standing: credited in full, or never confirmed.
+    let settled = match transaction.status {
+        S::Credited => transaction.reason.code == ReasonCode::None && transaction.facts.persons.is_empty(),
+        S::Created | S::PendingPayment | S::Failed | S::Cancelled => operations.is_empty(),
+        S::ProviderConfirmed | S::CreditFailed | S::Refunded | S::Chargeback | S::ManualReview => false,
+    };
+    if settled {
+        return false;
+    }
+    let posted = operation::posted(operations);
+    let standing = standing::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
+    standing.may_post && standing.owed_minor != posted.minor
+}
+
+/// Something is due, or will become due by time passing: the books list exactly these transactions.
+pub fn has_work(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+    due(transaction, operations, UnixTime(i64::MAX)).is_some()
+}
+
+pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
+    transaction.expires_time.is_set() && transaction.expires_time <= now
+}
+
+fn wants_advance(transaction: &Transaction) -> bool {
+    transaction.facts.any(ProviderFact::wants_advance)
+}
+
+/// A call to the provider about an existing payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderQuery {
+    Status,
+    /// The call that moves money, which an update asked for.
+    Advance,
+    Cancel,
+}
+
+impl ProviderQuery {
+    /// The idempotency key of this call: providers refuse one key for two kinds of request, and the same call made again
+    /// must carry the same key.
+    pub fn idempotency_key(self, transaction: &Transaction) -> Box<str> {
+        let own = transaction.provider_key();
+        match self {
+            Self::Status => own,
+            Self::Advance => format!("{own}-advance").into(),
+            Self::Cancel => format!("{own}-cancel").into(),
+        }
+    }
+}
+
+/// The query that an applied update calls for at once. An update received under another config establishes nothing, so
+/// the owning config's provider is queried.
+pub fn query_after_update(transaction: &Transaction, received_under: ConfigId) -> Option<ProviderQuery> {
+    if transaction.config_id != received_under {
+        return Some(ProviderQuery::Status);
+    }
+    if transaction.is_unpaid() && wants_advance(transaction) {
+        return Some(ProviderQuery::Advance);
+    }
+    (transaction.reason.code == ReasonCode::AmountUnstated).then_some(ProviderQuery::Status)
+}
+
+/// How a query ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryOutcome {
+    /// The provider's answer was applied.
+    Answered,
+    /// The module cannot make this query.
+    NotQueryable,
+    /// The config has no gateway: its module is not loaded.
+    NoGateway,
+    /// The provider does not know the payment.
+    NotFound,
+    NoAnswer,
+}
+
+/// How an unpaid order past its expiry ends, after its provider was queried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AtExpiry {
+    /// Nothing can be established yet: try again later.
+    Wait,
+    /// Cancel at the provider; once it has answered, record the fact.
+    Cancel(ProviderFact),
+    Record(ProviderFact),
+}
+
+/// What was never accepted and cannot be queried is held for review and never cancelled: the customer may have paid
+/// (docs/life-of-a-transaction.md, unknown is never failed).
+pub fn at_expiry(transaction: &Transaction, outcome: QueryOutcome) -> AtExpiry {
+    let expired = || ProviderFact::Cancelled { reason: ReasonCode::Expired };
+    let accepted = transaction.facts.any(ProviderFact::is_acceptance);
+    match outcome {
+        QueryOutcome::NoAnswer => AtExpiry::Wait,
+        // What the provider accepted stays pending until its module is loaded again.
+        QueryOutcome::NoGateway if accepted => AtExpiry::Wait,
+        QueryOutcome::NoGateway | QueryOutcome::NotQueryable if !accepted => {
+            AtExpiry::Record(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown))
+        }
+        QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NoGateway => AtExpiry::Cancel(expired()),
+        QueryOutcome::NotFound => AtExpiry::Record(expired()),
+    }
+}

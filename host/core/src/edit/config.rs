@@ -1,0 +1,266 @@
+//! An edit of a provider config, judged whole: frozen fields, merchant, endpoints, secrets, country, currency and limits.
+//! Omitted fields keep their value, defaults apply only at creation, and what existing transactions rest on cannot change
+//! (docs/api/manager.md). It parses no JSON: the caller lends a parser.
+
+use std::collections::BTreeMap;
+
+use super::fields::{check_limits, keep_or, keep_or_secret, required};
+use crate::ids::ConfigId;
+use crate::money::{Currency, Limit};
+use crate::provider_config::{ProviderConfig, REPLACED_SECRET_SECONDS, ReplacedSecret, Secret};
+use crate::refusal::Refusal;
+use crate::time::UnixTime;
+
+const MERCHANT_ID: &str = "merchant_id";
+const SECRET_KEY: &str = "secret_key";
+const WEBHOOK_SECRET: &str = "webhook_secret";
+/// Settings that are credentials whatever a module declares.
+const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
+
+/// The value of one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingValue {
+    Null,
+    Text(String),
+    /// Any other JSON value, as its text.
+    Json(String),
+}
+
+impl SettingValue {
+    fn text(&self) -> &str {
+        match self {
+            Self::Null => "",
+            Self::Text(text) | Self::Json(text) => text,
+        }
+    }
+}
+
+/// A parsed JSON object of settings.
+pub type Settings = BTreeMap<String, SettingValue>;
+
+/// What a module declares about its settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ModuleSettings<'a> {
+    /// The module is loaded: its list of endpoints is complete.
+    pub available: bool,
+    /// Settings that say where requests go.
+    pub endpoints: &'a [Box<str>],
+    pub secrets: &'a [Box<str>],
+}
+
+/// What an edit is judged by, beside the stored row.
+pub struct EditContext<'a> {
+    /// Transactions exist under the config: what they rest on is frozen.
+    pub has_transactions: bool,
+    /// The module of the config's provider; `None` where none is listed.
+    pub module: Option<ModuleSettings<'a>>,
+    /// Parses a JSON object; the error names the field and quotes nothing, since the text may hold a secret.
+    pub parse: &'a dyn Fn(&str, &str) -> Result<Settings, Refusal>,
+    pub now: UnixTime,
+}
+
+/// A config as a manager wrote it; `None` keeps the stored value, and so does an empty secret, because a form that
+/// shows a blank must not wipe it.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigEdit {
+    /// `None` or 0 creates.
+    pub id: Option<ConfigId>,
+    pub provider: Option<Box<str>>,
+    pub brand: Option<Box<str>>,
+    pub method: Option<Box<str>>,
+    pub country: Option<Box<str>>,
+    pub currency: Option<Box<str>>,
+    pub merchant_id: Option<Box<str>>,
+    pub public_key: Option<Box<str>>,
+    pub secret_key: Option<Secret>,
+    pub webhook_secret: Option<Secret>,
+    pub settings_json: Option<Box<str>>,
+    pub config_json: Option<Secret>,
+    pub min_amount: Option<Limit>,
+    pub max_amount: Option<Limit>,
+    pub sandbox: Option<bool>,
+    pub enabled: Option<bool>,
+    pub sort_index: Option<i64>,
+    /// Ends the replaced webhook secret at once.
+    pub revoke_previous: bool,
+}
+
+impl ConfigEdit {
+    /// The id of the row to change; `None` creates.
+    pub fn target(&self) -> Option<ConfigId> {
+        self.id.filter(|id| id.0 != 0)
+    }
+
+    /// The new config, without its id.
+    ///
+    /// # Errors
+    /// 400 naming the field that is wrong.
+    pub fn create(&self, context: &EditContext<'_>) -> Result<ProviderConfig, Refusal> {
+        let provider = self.provider.clone().unwrap_or_default();
+        if provider.is_empty() {
+            return Err(required("provider"));
+        }
+        let blank = ProviderConfig::blank(provider, context.now);
+        let config = self.applied(&blank, context.now)?;
+        effective(&config, context)?;
+        check_clear_settings(&config, context)?;
+        Ok(config)
+    }
+
+    /// The stored config with this edit applied.
+    ///
+    /// # Errors
+    /// 400 naming the field that is wrong, is frozen, or must be given again.
+    pub fn apply(&self, stored: &ProviderConfig, context: &EditContext<'_>) -> Result<ProviderConfig, Refusal> {
+        if context.has_transactions
+            && let Some(field) = self.changed_frozen_field(stored)
+        {
+            return Err(frozen(field));
+        }
+        let mut config = self.applied(stored, context.now)?;
+        let (before, after) = (effective(stored, context)?, effective(&config, context)?);
+        check_clear_settings(&config, context)?;
+        if context.has_transactions {
+            if text(&before, MERCHANT_ID) != text(&after, MERCHANT_ID) {
+                return Err(frozen(MERCHANT_ID));
+            }
+            self.check_endpoints(&before, &after, context)?;
+        }
+        let replaced = text(&before, WEBHOOK_SECRET);
+        if replaced != text(&after, WEBHOOK_SECRET) && !replaced.is_empty() && !self.revoke_previous {
+            // It verifies for a week more, so that webhooks signed before the change are accepted.
+            let until = context.now.plus(REPLACED_SECRET_SECONDS);
+            config.replaced_webhook_secrets.insert(0, ReplacedSecret { secret: Secret::new(replaced), until });
+        }
+        Ok(config)
+    }
+
+    /// Whether the edit may change what is frozen once a transaction exists; `config_json` may hold a merchant id.
+    pub fn may_change_frozen(&self, stored: &ProviderConfig) -> bool {
+        self.changed_frozen_field(stored).is_some() || self.config_json.as_ref().is_some_and(|new| !new.is_empty())
+    }
+
+    /// Once a transaction exists these are immutable: changing them would point old money at new credentials.
+    fn changed_frozen_field(&self, stored: &ProviderConfig) -> Option<&'static str> {
+        let changes = |edit: &Option<Box<str>>, value: &str| edit.as_deref().is_some_and(|new| new != value);
+        let frozen = [
+            ("provider", changes(&self.provider, &stored.provider)),
+            ("brand", changes(&self.brand, &stored.brand)),
+            (MERCHANT_ID, changes(&self.merchant_id, &stored.merchant_id)),
+            ("sandbox", self.sandbox.is_some_and(|new| new != stored.sandbox)),
+        ];
+        frozen.into_iter().find_map(|(field, changed)| changed.then_some(field))
+    }
+
+    /// The fields of the edit over those of the row, with the checks that need nothing else.
+    fn applied(&self, stored: &ProviderConfig, now: UnixTime) -> Result<ProviderConfig, Refusal> {
+        let mut config = stored.clone();
+        keep_or(&mut config.provider, &self.provider);
+        keep_or(&mut config.brand, &self.brand);
+        keep_or(&mut config.method, &self.method);
+        keep_or(&mut config.country, &self.country);
+        keep_or(&mut config.currency, &self.currency);
+        keep_or(&mut config.merchant_id, &self.merchant_id);
+        keep_or(&mut config.public_key, &self.public_key);
+        keep_or(&mut config.settings_json, &self.settings_json);
+        keep_or(&mut config.min_amount, &self.min_amount);
+        keep_or(&mut config.max_amount, &self.max_amount);
+        keep_or(&mut config.sandbox, &self.sandbox);
+        keep_or(&mut config.enabled, &self.enabled);
+        keep_or(&mut config.sort_index, &self.sort_index);
+        keep_or_secret(&mut config.secret_key, &self.secret_key);
+        keep_or_secret(&mut config.config_json, &self.config_json);
+        keep_or_secret(&mut config.webhook_secret, &self.webhook_secret);
+        config.replaced_webhook_secrets.retain(|replaced| !self.revoke_previous && now < replaced.until);
+        let two_letters = config.country.len() == 2 && config.country.bytes().all(|byte| byte.is_ascii_uppercase());
+        if !two_letters && !config.country.is_empty() {
+            return Err(Refusal::invalid("country must be two upper-case letters, or empty for any"));
+        }
+        if !config.currency.is_empty() && Currency::from_code(&config.currency).is_none() {
+            return Err(Refusal::invalid(format!("currency {} is not known", config.currency)));
+        }
+        check_limits(config.min_amount, config.max_amount)?;
+        config.updated_time = now;
+        config.version = stored.version.saturating_add(1);
+        if terms(&config) != terms(stored) {
+            config.terms_version = config.version;
+        }
+        Ok(config)
+    }
+
+    /// Once transactions exist under a config, sending its secrets to another endpoint demands that they be given again.
+    /// Without its module it is not known which settings are endpoints, so each may be one.
+    fn check_endpoints(&self, before: &Settings, after: &Settings, context: &EditContext<'_>) -> Result<(), Refusal> {
+        let differs = |name: &str| before.get(name) != after.get(name);
+        let moved = match context.module.filter(|module| module.available) {
+            Some(module) => module.endpoints.iter().map(|name| &**name).find(|name| differs(name)),
+            None => {
+                let names = before.keys().chain(after.keys()).map(String::as_str);
+                names.filter(|name| !CREDENTIALS.contains(name)).find(|name| differs(name))
+            }
+        };
+        let Some(moved) = moved else { return Ok(()) };
+        let columns = [(SECRET_KEY, &self.secret_key), (WEBHOOK_SECRET, &self.webhook_secret)];
+        let written = parsed("config_json", self.config_json.as_ref().map_or("", Secret::expose), context)?;
+        let given = |value: &Option<Secret>| value.as_ref().is_some_and(|new| !new.is_empty());
+        let in_column = |name: &str| columns.iter().any(|(column, value)| *column == name && given(value));
+        let renewed = |name: &str| in_column(name) || !text(&written, name).is_empty();
+        let stale: Vec<&str> =
+            secrets(context).filter(|name| !text(before, name).is_empty() && !renewed(name)).collect();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::invalid(format!("changing {moved} requires {} to be given anew", stale.join(" and "))))
+    }
+}
+
+/// The refusal of an edit that would point old money at new credentials.
+fn frozen(field: &str) -> Refusal {
+    Refusal::invalid(format!("{field} cannot change once transactions exist under the config: make a new config"))
+}
+
+/// The settings as the module sees them: `config_json` over the credential columns and over `settings_json`.
+fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<Settings, Refusal> {
+    let mut settings = parsed("settings_json", &config.settings_json, context)?;
+    let columns =
+        [&*config.merchant_id, &*config.public_key, config.secret_key.expose(), config.webhook_secret.expose()];
+    for (name, column) in CREDENTIALS.into_iter().zip(columns) {
+        settings.insert(name.to_owned(), SettingValue::Text(column.to_owned()));
+    }
+    let over = parsed("config_json", config.config_json.expose(), context)?;
+    settings.extend(over.into_iter().filter(|(_, value)| *value != SettingValue::Null));
+    Ok(settings)
+}
+
+fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<Settings, Refusal> {
+    if text.is_empty() { Ok(Settings::new()) } else { (context.parse)(field, text) }
+}
+
+fn text<'s>(settings: &'s Settings, name: &str) -> &'s str {
+    settings.get(name).map_or("", SettingValue::text)
+}
+
+/// `settings_json` is shown and stored as it is, so it may hold no secret.
+fn check_clear_settings(config: &ProviderConfig, context: &EditContext<'_>) -> Result<(), Refusal> {
+    let clear = parsed("settings_json", &config.settings_json, context)?;
+    match secrets(context).find(|name| clear.contains_key(*name)) {
+        Some(name) => Err(Refusal::invalid(format!(
+            "{name} is a secret and settings_json is shown: give it as a field of its own or in config_json"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Names of secrets: the two published ones, and those that the module declares.
+fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    let own = context.module.into_iter().flat_map(|module| module.secrets.iter().map(|name| &**name));
+    [SECRET_KEY, WEBHOOK_SECRET].into_iter().chain(own)
+}
+
+/// What a provider is called with, and as which merchant.
+fn terms(config: &ProviderConfig) -> impl PartialEq {
+    (
+        (config.provider.clone(), config.merchant_id.clone(), config.public_key.clone(), config.sandbox),
+        (config.secret_key.clone(), config.config_json.clone(), config.settings_json.clone()),
+    )
+}

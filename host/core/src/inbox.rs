@@ -1,0 +1,329 @@
+//! Applies what a provider states, on a draft: match the update to a transaction, verify it, add its facts and ids, apply
+//! events that waited for those ids, and name what became due. Shared by webhooks, create answers and query answers. It
+//! logs nothing: what an operator should know comes back in the result.
+
+mod verify;
+
+use crate::aggregate::{Aggregate, CreateEnding};
+use crate::change::{Body, Change};
+use crate::draft::Draft;
+use crate::duty::{self, ProviderQuery};
+use crate::facts::Recording;
+use crate::ids::{EventId, NoticeId, TransactionId};
+use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
+use crate::operation::BalanceOperation;
+use crate::reason::{Reason, ReasonCode};
+use crate::refs::ProviderRef;
+use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, Transaction};
+
+pub use self::verify::verify;
+
+/// What filing a notice came to.
+#[derive(Debug, Default)]
+pub struct Filed {
+    pub events: Vec<FiledEvent>,
+    /// Transactions whose balance operation is now due.
+    pub due: Vec<TransactionId>,
+    /// Transactions whose own provider must be queried at once, and what for.
+    pub queries: Vec<(TransactionId, ProviderQuery)>,
+    /// Every event was received before; nothing changed.
+    pub duplicate: bool,
+}
+
+#[derive(Debug)]
+pub enum FiledEvent {
+    New(Box<ProviderEvent>),
+    /// Received before, in this row.
+    Duplicate(EventId),
+}
+
+/// Files a verified notice: its body once, an event row per update, and what the updates change. `derived_event_id` names
+/// updates that bring no id of their own; `body` is called once, unless every event is a duplicate.
+pub fn file(
+    draft: &mut Draft<'_>,
+    notice: &VerifiedNotice,
+    derived_event_id: Box<str>,
+    body: impl FnOnce(NoticeId) -> Body,
+) -> Filed {
+    let receiver = notice.receiver();
+    let mut filed = Filed::default();
+    let mut body = Some(body);
+    let mut notice_id = None;
+    for (event_id, update) in identified(notice, derived_event_id) {
+        if let Some(row) = draft.known_event(receiver.config_id, &event_id) {
+            filed.events.push(FiledEvent::Duplicate(row));
+            continue;
+        }
+        let notice_id = *notice_id.get_or_insert_with(|| draft.next_notice());
+        if let Some(body) = body.take() {
+            draft.store(body(notice_id));
+        }
+        let mut event = blank_event(draft, receiver, notice_id, event_id, update);
+        apply_event(draft, receiver, &mut event, &mut filed);
+        draft.add([Change::Event(Box::new(event.clone()))]);
+        filed.events.push(FiledEvent::New(Box::new(event)));
+    }
+    filed.duplicate = notice_id.is_none();
+    filed
+}
+
+/// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to
+/// several updates of a notice, the later ones are distinguished by their position, so that none is lost.
+fn identified(notice: &VerifiedNotice, derived: Box<str>) -> Vec<(Box<str>, Option<&Update>)> {
+    if notice.updates().is_empty() {
+        return vec![(derived, None)];
+    }
+    let mut identified: Vec<(Box<str>, Option<&Update>)> = Vec::with_capacity(notice.updates().len());
+    for (position, update) in notice.updates().iter().enumerate() {
+        let id = if update.event_id.is_empty() { &derived } else { &update.event_id };
+        let taken = identified.iter().any(|(known, _)| known == id);
+        let id = if taken { format!("{id}/{position}").into() } else { id.clone() };
+        identified.push((id, Some(update)));
+    }
+    identified
+}
+
+fn blank_event(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    notice_id: NoticeId,
+    event_id: Box<str>,
+    update: Option<&Update>,
+) -> ProviderEvent {
+    ProviderEvent {
+        id: draft.next_event(),
+        notice_id,
+        config_id: receiver.config_id,
+        provider: receiver.provider.clone(),
+        brand: receiver.brand.clone(),
+        event_id,
+        transaction_id: TransactionId(0),
+        provider_payment_id: update.map(|update| primary_id(receiver, update)).unwrap_or_default(),
+        signature_status: SignatureStatus::Valid,
+        processing_status: ProcessingStatus::Ignored,
+        failure_reason: Box::default(),
+        update: update.cloned(),
+        module_hash: receiver.module_hash.clone(),
+        created_time: draft.now(),
+        processed_time: UnixTime::UNSET,
+    }
+}
+
+fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
+    let primary = update.refs.iter().find(|id| id.kind == receiver.primary_ref_kind);
+    primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
+}
+
+/// Applies the event's update, if it has one, and records in the row what became of it.
+fn apply_event(draft: &mut Draft<'_>, receiver: &ReceivingConfig, event: &mut ProviderEvent, filed: &mut Filed) {
+    let Some(update) = event.update.take() else {
+        event.processed_time = draft.now();
+        return;
+    };
+    match match_update(draft, receiver, &update) {
+        Matched::Unknown => event.processing_status = ProcessingStatus::Pending,
+        Matched::Conflict(reason) => close(event, draft.now(), Err(reason)),
+        Matched::Found(id) => {
+            event.transaction_id = id;
+            if let Some(known) = draft.aggregate(id) {
+                event.brand = known.transaction.brand;
+            }
+            let applied = apply(draft, receiver, id, &update);
+            close(event, draft.now(), applied.map(|_| update.status));
+            apply_waiting(draft, receiver, id);
+            note_due(draft, receiver, id, filed);
+        }
+    }
+    event.update = Some(update);
+}
+
+/// Records the outcome of an event whose transaction is known. A status that says nothing is ignored.
+fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<ProviderStatus, Reason>) {
+    event.processed_time = now;
+    event.processing_status = match outcome {
+        Ok(ProviderStatus::Unknown) => ProcessingStatus::Ignored,
+        Ok(_) => ProcessingStatus::Processed,
+        Err(reason) => {
+            event.failure_reason = reason.to_string().into();
+            ProcessingStatus::Failed
+        }
+    };
+}
+
+fn note_due(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, filed: &mut Filed) {
+    let Some(Aggregate { transaction, operations }) = draft.aggregate(id) else { return };
+    if operations.iter().any(BalanceOperation::is_unsettled) && !filed.due.contains(&id) {
+        filed.due.push(id);
+    }
+    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id)
+        && !filed.queries.iter().any(|(known, _)| *known == id)
+    {
+        filed.queries.push((id, query));
+    }
+}
+
+/// Which transaction an update is about.
+enum Matched {
+    Found(TransactionId),
+    Unknown,
+    /// The reference and an id, or two ids, belong to different transactions; both are named.
+    Conflict(Reason),
+}
+
+/// Our reference leads; without it an id within the config finds the transaction (docs/api/webhooks.md, rule 3).
+fn match_update(draft: &Draft<'_>, receiver: &ReceivingConfig, update: &Update) -> Matched {
+    let mut found = None;
+    if let Some(reference) = &update.reference {
+        match draft.by_reference(reference) {
+            Some(id) => found = Some((id, format!("reference {reference}"))),
+            None => return Matched::Unknown,
+        }
+    }
+    for id in &update.refs {
+        let Some(known) = draft.by_provider_ref(receiver.config_id, id) else { continue };
+        match &found {
+            None => found = Some((known, format!("{} {}", id.kind, id.value))),
+            Some((first, _)) if *first == known => {}
+            Some((first, how)) => {
+                let detail = format!("{how} is transaction {first}, {} {} is transaction {known}", id.kind, id.value);
+                return Matched::Conflict(Reason::new(ReasonCode::ProviderRefMismatch, detail));
+            }
+        }
+    }
+    found.map_or(Matched::Unknown, |(id, _)| Matched::Found(id))
+}
+
+/// Verifies one update about one transaction and adds what it establishes.
+fn apply(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    id: TransactionId,
+    update: &Update,
+) -> Result<Recording, Reason> {
+    let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
+    let facts = verify(&before.transaction, receiver, update)?;
+    let (changes, recording) = before.record(receiver, &facts, &update.refs, draft.context());
+    draft.add(changes);
+    match recording {
+        Recording::Full => Err(ReasonCode::TooManyFacts.into()),
+        Recording::Added | Recording::Duplicate => Ok(recording),
+    }
+}
+
+/// Applies events that came before their transaction was known by the ids it has since learned; what they bring may find
+/// further ones. An event that brought a reference of its own waits for that one alone.
+fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: TransactionId) {
+    // Nearly always: the transaction need not be unpacked to find that nothing waits for it.
+    if !draft.may_have_pending_events() {
+        return;
+    }
+    loop {
+        let known = draft.aggregate(id).filter(|known| known.transaction.config_id == receiver.config_id);
+        let Some(Aggregate { transaction, .. }) = known else { return };
+        let mut waiting = draft.pending_events(receiver.config_id, &transaction.refs);
+        let other = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
+        waiting.retain(|event| event.update.as_ref().is_some_and(|update| !other(update)));
+        if waiting.is_empty() {
+            return;
+        }
+        for mut event in waiting {
+            let Some(update) = event.update.take() else { continue };
+            let applied = apply(draft, receiver, id, &update);
+            close(&mut event, draft.now(), applied.map(|_| update.status));
+            event.update = Some(update);
+            event.transaction_id = id;
+            draft.add([Change::Event(Box::new(event))]);
+        }
+    }
+}
+
+/// What the answer to a query came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppliedAnswer {
+    Applied {
+        /// The payment was unpaid and this answer confirmed it.
+        found_payment: bool,
+    },
+    /// The answer is about this payment and could not be applied.
+    Failed(Reason),
+    /// The answer names another payment: it establishes nothing.
+    OtherPayment,
+}
+
+/// Applies the provider's answer to a query about one transaction.
+pub fn apply_answer(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    id: TransactionId,
+    update: &Update,
+) -> AppliedAnswer {
+    let before = draft.aggregate(id).filter(|known| is_about(draft, receiver, &known.transaction, update));
+    let Some(before) = before else { return AppliedAnswer::OtherPayment };
+    let applied = apply(draft, receiver, id, update);
+    apply_waiting(draft, receiver, id);
+    match applied {
+        Ok(_) => {
+            let paid = update.status == ProviderStatus::Confirmed && before.transaction.is_unpaid();
+            let still_unpaid = || draft.aggregate(id).is_some_and(|now| now.transaction.is_unpaid());
+            AppliedAnswer::Applied { found_payment: paid && !still_unpaid() }
+        }
+        Err(reason) => AppliedAnswer::Failed(reason),
+    }
+}
+
+/// How a create call ended, with what its answer states.
+#[derive(Debug, Clone)]
+pub struct CreateAnswerStated<'a> {
+    pub ending: &'a CreateEnding,
+    pub update: Option<&'a Update>,
+    pub refs: &'a [ProviderRef],
+}
+
+/// What recording the end of a create call came to.
+#[derive(Debug)]
+pub struct CreateRecorded {
+    pub aggregate: Aggregate,
+    /// The order was accepted by this answer: what the customer does next is to be stored.
+    pub newly_accepted: bool,
+    /// Why the answer's statement about the payment was not applied.
+    pub not_applied: Option<AppliedAnswer>,
+}
+
+/// Records how the create call of a transaction ended, what its answer states, and the events that came before it.
+/// `None` where the transaction is not in the books.
+pub fn end_create(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    id: TransactionId,
+    answer: &CreateAnswerStated<'_>,
+) -> Option<CreateRecorded> {
+    let before = draft.aggregate(id)?;
+    let (facts, not_applied) = match answer.update {
+        None => (Vec::new(), None),
+        Some(update) if !is_about(draft, receiver, &before.transaction, update) => {
+            (Vec::new(), Some(AppliedAnswer::OtherPayment))
+        }
+        Some(update) => match verify(&before.transaction, receiver, update) {
+            Ok(facts) => (facts, None),
+            Err(reason) => (Vec::new(), Some(AppliedAnswer::Failed(reason))),
+        },
+    };
+    let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
+    let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
+    let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
+    let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
+    let newly_accepted = !accepted(&before.transaction)
+        && changes.iter().any(|change| matches!(change, Change::Transaction(row) if accepted(row)));
+    draft.add(changes);
+    apply_waiting(draft, receiver, id);
+    Some(CreateRecorded { aggregate: draft.aggregate(id)?, newly_accepted, not_applied })
+}
+
+/// Whether nothing in the update names another transaction than this one.
+fn is_about(draft: &Draft<'_>, receiver: &ReceivingConfig, transaction: &Transaction, update: &Update) -> bool {
+    let named = update.reference.as_ref().is_none_or(|reference| *reference == transaction.reference);
+    let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
+    named && owners.all(|owner| owner == transaction.id)
+}

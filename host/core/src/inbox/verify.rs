@@ -1,0 +1,179 @@
+//! Verifies a provider's update against the order: amount, currency, brand and mode are compared here before anything
+//! becomes a fact (docs/api/webhooks.md, rule 4). It knows no event and no other transaction.
+
+use crate::facts::{MismatchKind, ProviderFact, ReviewHold};
+use crate::money::Money;
+use crate::notice::{Reach, ReceivingConfig, StatedAmount, Update};
+use crate::reason::{Reason, ReasonCode};
+use crate::status::ProviderStatus;
+use crate::transaction::Transaction;
+
+/// The facts that an update received under `receiver` establishes about `transaction`.
+///
+/// # Errors
+/// The update was received under another config than the transaction was made under; it establishes nothing.
+pub fn verify(
+    transaction: &Transaction,
+    receiver: &ReceivingConfig,
+    update: &Update,
+) -> Result<Vec<ProviderFact>, Reason> {
+    if receiver.config_id != transaction.config_id {
+        let detail = format!(
+            "received under config {}, the transaction was made under {}",
+            receiver.config_id, transaction.config_id
+        );
+        return Err(Reason::new(ReasonCode::ProviderConfigMismatch, detail));
+    }
+    let mut facts = stated_facts(transaction, update);
+    if update.advance {
+        facts.push(ProviderFact::AdvanceWanted { event: update.event_id.clone() });
+    }
+    if facts.iter().any(ProviderFact::is_money)
+        && let Some(hold) = wrong_mode_or_brand(transaction, receiver, update)
+    {
+        facts = vec![ProviderFact::ReviewHold(hold)];
+    }
+    Ok(facts)
+}
+
+/// Mode and brand must agree before a statement about money counts.
+fn wrong_mode_or_brand(transaction: &Transaction, receiver: &ReceivingConfig, update: &Update) -> Option<ReviewHold> {
+    let mode = |sandbox: bool| if sandbox { "sandbox" } else { "live" };
+    let stated_sandbox = update.sandbox.unwrap_or(receiver.sandbox);
+    if stated_sandbox != transaction.sandbox || receiver.sandbox != transaction.sandbox {
+        return Some(mismatch(MismatchKind::Mode, mode(transaction.sandbox), mode(stated_sandbox), None));
+    }
+    if !receiver.brand.is_empty() && receiver.brand != transaction.brand {
+        return Some(mismatch(MismatchKind::Brand, &transaction.brand, &receiver.brand, None));
+    }
+    None
+}
+
+fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Option<i64>) -> ReviewHold {
+    ReviewHold::Mismatch { what, expected: expected.into(), stated: stated.into(), stated_minor }
+}
+
+fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
+    let reason =
+        || -> Box<str> { if update.reason.is_empty() { update.raw_status.clone() } else { update.reason.clone() } };
+    match update.status {
+        ProviderStatus::Pending => vec![ProviderFact::Accepted],
+        ProviderStatus::Confirmed => {
+            let disputed = update.dispute.is_some().then(|| chargeback(transaction, update));
+            [Some(confirmation(transaction, update)), refund_beside(transaction, update), disputed]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
+        ProviderStatus::Failed => vec![ProviderFact::Declined { reason: reason() }],
+        ProviderStatus::Cancelled => vec![ProviderFact::Cancelled { reason: cancel_code(update) }],
+        ProviderStatus::Refunded => vec![refund(transaction, update)],
+        ProviderStatus::Chargeback => {
+            [Some(chargeback(transaction, update)), refund_beside(transaction, update)].into_iter().flatten().collect()
+        }
+        ProviderStatus::ChargebackReversed => {
+            let id = update.dispute.as_ref().map_or_else(|| update.payment_id.clone(), |dispute| dispute.id.clone());
+            let reversed = ProviderFact::ChargebackReversed { id };
+            [Some(reversed), paid_again(transaction, update), refund_beside(transaction, update)]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
+        ProviderStatus::ManualReview => {
+            let mut facts = vec![ProviderFact::ReviewHold(ReviewHold::Requested { status: reason() })];
+            if let Some(StatedAmount::Exact(stated)) = &update.amount {
+                let hold = mismatch(
+                    MismatchKind::Amount,
+                    &transaction.amount.to_string(),
+                    &stated.to_string(),
+                    Some(stated.minor),
+                );
+                if *stated != transaction.amount {
+                    facts = vec![ProviderFact::ReviewHold(hold)];
+                }
+            }
+            facts
+        }
+        ProviderStatus::Unknown => Vec::new(),
+    }
+}
+
+fn cancel_code(update: &Update) -> ReasonCode {
+    if update.raw_status.contains("expired") { ReasonCode::Expired } else { ReasonCode::Cancelled }
+}
+
+fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let payment = update.payment_id.clone();
+    match &update.amount {
+        None => ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment }),
+        Some(stated) => match compare(transaction, stated) {
+            Ok(minor) if minor == transaction.amount.minor => ProviderFact::Confirmed { payment, minor },
+            Ok(minor) => ProviderFact::ReviewHold(mismatch(
+                MismatchKind::Amount,
+                &transaction.amount.to_string(),
+                &Money::new(minor, transaction.amount.currency).to_string(),
+                Some(minor),
+            )),
+            Err(hold) => ProviderFact::ReviewHold(hold),
+        },
+    }
+}
+
+/// The refund, where the update of a payment with another status states one too: the answer to a query states at once
+/// what notices state one by one.
+fn refund_beside(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
+    update.refund.is_some().then(|| refund(transaction, update))
+}
+
+/// A payment whose dispute was lifted is paid. It counts as confirmed where the whole ordered amount is stated beside the
+/// dispute; any other amount may be the disputed one and says nothing of the payment.
+fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
+    let whole = update.amount.as_ref().is_some_and(|stated| *stated == StatedAmount::Exact(transaction.amount));
+    (whole && update.dispute.is_some()).then(|| confirmation(transaction, update))
+}
+
+fn refund(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let Some(statement) = &update.refund else {
+        return match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
+            None => ProviderFact::RefundedTotal { minor: transaction.amount.minor },
+            Some(Ok(minor)) => ProviderFact::RefundedTotal { minor },
+            Some(Err(hold)) => ProviderFact::ReviewHold(hold),
+        };
+    };
+    match (compare(transaction, &statement.amount), statement.reach) {
+        (Err(hold), _) => ProviderFact::ReviewHold(hold),
+        (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { minor },
+        (Ok(minor), Reach::Delta) => {
+            let id = if statement.id.is_empty() { update.event_id.clone() } else { statement.id.clone() };
+            // Without an id a refund cannot be distinguished from its own repetition.
+            if id.is_empty() {
+                return ProviderFact::ReviewHold(ReviewHold::Requested { status: "refund without an id".into() });
+            }
+            ProviderFact::Refund { id, minor }
+        }
+    }
+}
+
+fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let (id, amount) = match &update.dispute {
+        Some(dispute) => (dispute.id.clone(), dispute.amount.as_ref()),
+        None => (update.payment_id.clone(), update.amount.as_ref()),
+    };
+    match amount.map(|stated| compare(transaction, stated)) {
+        None => ProviderFact::Chargeback { id, minor: transaction.amount.minor },
+        Some(Ok(minor)) => ProviderFact::Chargeback { id, minor },
+        Some(Err(hold)) => ProviderFact::ReviewHold(hold),
+    }
+}
+
+/// The stated minor units, if they are of the transaction's currency.
+fn compare(transaction: &Transaction, stated: &StatedAmount) -> Result<i64, ReviewHold> {
+    let expected = transaction.amount;
+    match stated {
+        StatedAmount::Exact(money) if money.currency == expected.currency => Ok(money.minor),
+        StatedAmount::Exact(money) => {
+            Err(mismatch(MismatchKind::Currency, &expected.to_string(), &money.to_string(), None))
+        }
+        StatedAmount::Unreadable(text) => Err(mismatch(MismatchKind::Amount, &expected.to_string(), text, None)),
+    }
+}

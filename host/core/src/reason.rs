@@ -1,0 +1,151 @@
+//! Why a transaction has its status, why a balance operation was refused and why a webhook event was not applied: every
+//! code with its number, wire name and meaning. docs/reasons.md lists the same table and adds who acts.
+
+use std::fmt;
+
+/// Which row shows a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonScope {
+    /// `failure_reason` of a transaction.
+    Transaction,
+    /// `failure_reason` of a balance operation.
+    Operation,
+    /// `failure_reason` of a webhook event.
+    Event,
+}
+
+macro_rules! reasons {
+    ($($scope:ident { $($variant:ident = $number:literal $name:literal $meaning:literal,)* })*) => {
+        /// A published reason code. Numbers and names never change their meaning; the order says nothing.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum ReasonCode {
+            /// The status needs no explanation; the wire name is empty.
+            #[default]
+            None = 0,
+            $($(#[doc = $meaning] $variant = $number,)*)*
+        }
+
+        impl ReasonCode {
+            /// Every code but [`ReasonCode::None`].
+            pub const ALL: &'static [Self] = &[$($(Self::$variant,)*)*];
+
+            /// The wire name; empty for [`ReasonCode::None`].
+            pub const fn name(self) -> &'static str {
+                match self { Self::None => "", $($(Self::$variant => $name,)*)* }
+            }
+
+            /// One sentence for an operator.
+            pub const fn meaning(self) -> &'static str {
+                match self { Self::None => "", $($(Self::$variant => $meaning,)*)* }
+            }
+
+            /// The row that shows the code first of all; a code may appear as the detail of another row.
+            pub const fn scope(self) -> ReasonScope {
+                match self { Self::None => ReasonScope::Transaction, $($(Self::$variant => ReasonScope::$scope,)*)* }
+            }
+
+            pub const fn number(self) -> u8 {
+                self as u8
+            }
+
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { 0 => Some(Self::None), $($($number => Some(Self::$variant),)*)* _ => None }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { "" => Some(Self::None), $($($name => Some(Self::$variant),)*)* _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    Transaction {
+        Cancelled = 1 "CANCELLED" "The payment was closed without being paid, by the customer or the provider.",
+        Expired = 2 "EXPIRED" "The payment was not paid before its time limit.",
+        Rejected = 3 "REJECTED" "A manager rejected the transaction, or resolved it without crediting anything.",
+        ProviderDeclined = 4 "PROVIDER_DECLINED" "The provider declined the payment; the detail is its reason.",
+        ProviderUnavailable = 5 "PROVIDER_UNAVAILABLE" "The create call never reached the provider; the idempotency key is free again.",
+        Chargeback = 6 "CHARGEBACK" "The payment is disputed; the disputed amount is taken back from the account.",
+        PartlyRefunded = 7 "PARTLY_REFUNDED" "A part of the credited payment was refunded or disputed.",
+        CreditRefused = 8 "CREDIT_REFUSED" "The trading server refused the posting; the detail is its reason.",
+        OutcomeUnknown = 9 "OUTCOME_UNKNOWN" "The create call was not answered and the provider cannot be queried about it.",
+        AmountUnstated = 10 "AMOUNT_UNSTATED" "The provider confirmed the payment without stating an amount.",
+        AmountMismatch = 11 "AMOUNT_MISMATCH" "The provider states another amount than was ordered.",
+        CurrencyMismatch = 12 "CURRENCY_MISMATCH" "The provider, or the account, has another currency than the transaction.",
+        BrandMismatch = 13 "BRAND_MISMATCH" "The payment was confirmed under a config of another brand.",
+        ModeMismatch = 14 "MODE_MISMATCH" "A sandbox payment was confirmed for a live transaction, or the reverse.",
+        ProviderReview = 15 "PROVIDER_REVIEW" "The provider asks for a manual review; the detail is its status.",
+        SecondPayment = 16 "SECOND_PAYMENT" "The provider reports two payments for one order; the detail names both.",
+        BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount.",
+        ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
+        HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
+    }
+    Operation {
+        Withheld = 40 "WITHHELD" "A review hold, a held status or a rejection came before the posting was sent; nothing was posted.",
+        AccountNotFound = 41 "ACCOUNT_NOT_FOUND" "The trading server has no such account.",
+        SandboxOnRealAccount = 42 "SANDBOX_ON_REAL_ACCOUNT" "Sandbox money is not credited to a real account.",
+        OwnerMismatch = 43 "OWNER_MISMATCH" "The account belongs to another customer.",
+        AccountDisabled = 44 "ACCOUNT_DISABLED" "The account is disabled.",
+        InsufficientBalance = 45 "INSUFFICIENT_BALANCE" "The account holds less than the posting takes.",
+        OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The operation id was posted before with other values.",
+        InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
+    }
+    Event {
+        TransactionNotFound = 60 "TRANSACTION_NOT_FOUND" "No transaction with this reference or provider id appeared within a day.",
+        TooManyFacts = 61 "TOO_MANY_FACTS" "The transaction holds as many facts as one payment may have.",
+        ProviderRefMismatch = 62 "PROVIDER_REF_MISMATCH" "The event names ids of two transactions; both are in the detail.",
+        ProviderConfigMismatch = 63 "PROVIDER_CONFIG_MISMATCH" "The event was received under another config than its transaction was made under.",
+    }
+}
+
+/// The wire name.
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A code for everyone, with the values behind it for managers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reason {
+    pub code: ReasonCode,
+    pub detail: Box<str>,
+}
+
+impl Reason {
+    pub fn new(code: ReasonCode, detail: impl Into<Box<str>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<ReasonCode> for Reason {
+    fn from(code: ReasonCode) -> Self {
+        Self { code, detail: Box::default() }
+    }
+}
+
+/// `CODE`, or `CODE: detail`.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.detail {
+            "" => self.code.fmt(f),
+            detail => write!(f, "{}: {detail}", self.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back_from_its_number_and_its_name() {
+        for code in [&[ReasonCode::None], ReasonCode::ALL].concat() {
+            assert_eq!(ReasonCode::from_number(code.number()), Some(code));
+            assert_eq!(ReasonCode::from_name(code.name()), Some(code));
+        }
+        assert_eq!((ReasonCode::from_number(255), ReasonCode::from_name("NO_SUCH_CODE")), (None, None));
+    }
+}

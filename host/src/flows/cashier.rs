@@ -1,0 +1,156 @@
+//! What the flows share: the ledger, the snapshot, the ports, the rules, and the work under way. It starts nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use cashier_core::account::AccountFacts;
+use cashier_core::change::Stamp;
+use cashier_core::ids::{ConfigId, Login};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{Actor, CustomerSession};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::publication::Publication;
+use super::rate_limit::RateLimits;
+use super::requeue::Requeue;
+use super::single_flight::SingleFlight;
+use crate::ledger::Ledger;
+use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
+use crate::snapshot::{Snapshot, SnapshotCell};
+
+/// Edits that may wait; people make them, so a longer queue is a runaway client.
+const EDITS_WAITING_MAX: usize = 64;
+
+/// Quarantined notices on their way to the disk: a few batches of the strand. A flood beyond them is dropped, so that
+/// payments find room in the write queue.
+const QUARANTINE_WAITING_MAX: usize = 256;
+
+/// The server's own settings that flows obey.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Where providers reach this server, without a trailing slash; notify URLs are made of it.
+    pub public_url: Box<str>,
+    /// How long a webhook waits for the trading server before it is answered; the credit goes on without it.
+    pub webhook_patience: Duration,
+    /// Deposits one customer may request in a minute; 0 is no limit.
+    pub deposits_per_minute: u32,
+}
+
+impl Rules {
+    /// Two a second: no person pays that often, and a client that retries in a loop is slowed down.
+    pub const DEPOSITS_PER_MINUTE: u32 = 120;
+
+    /// NOWPayments gives up after 3 s, so the answer leaves within 2 s; a fifth of a second is for the disk before the wait
+    /// and for sending the answer after it.
+    pub const WEBHOOK_PATIENCE: Duration = Duration::from_millis(1_800);
+}
+
+/// Everything a flow may use.
+pub struct Cashier {
+    pub ledger: Ledger,
+    pub snapshot: SnapshotCell,
+    pub archive: Arc<dyn Archive>,
+    pub trading: Arc<dyn TradingServer>,
+    pub modules: Arc<dyn Modules>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub spawn: Arc<dyn Spawn>,
+    pub rules: Rules,
+    pub(super) limits: RateLimits,
+    /// Create calls under way; requests with the same key wait for them.
+    pub(super) creating: SingleFlight,
+    /// Transactions whose postings are being performed.
+    pub(super) settling: SingleFlight,
+    /// Transactions whose provider is being queried.
+    pub(super) querying: SingleFlight,
+    /// What the flows of requests left unfinished, for the janitor.
+    pub(super) requeue: Requeue,
+    /// Room for quarantined notices that are not on disk yet.
+    pub(super) quarantine: Arc<Semaphore>,
+    /// The queue of the one publisher of configuration.
+    pub(super) publications: mpsc::Sender<Publication>,
+}
+
+/// The adapters a cashier is built of.
+pub struct Ports {
+    pub archive: Arc<dyn Archive>,
+    pub trading: Arc<dyn TradingServer>,
+    pub modules: Arc<dyn Modules>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub spawn: Arc<dyn Spawn>,
+}
+
+/// Where a request came from, as far as flows care.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    pub request_id: Box<str>,
+    /// The customer's address as the listener knows it; may be empty.
+    pub ip: Box<str>,
+    /// A BCP 47 tag; may be empty.
+    pub locale: Box<str>,
+}
+
+impl Cashier {
+    /// Builds the context around its ports; the receiver is for the publisher of configuration.
+    pub(super) fn new(
+        ledger: Ledger,
+        snapshot: Snapshot,
+        ports: Ports,
+        rules: Rules,
+    ) -> (Arc<Self>, mpsc::Receiver<Publication>) {
+        let (publications, queue) = mpsc::channel(EDITS_WAITING_MAX);
+        let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
+        let cashier = Arc::new(Self {
+            ledger,
+            snapshot: SnapshotCell::from_pointee(snapshot),
+            archive,
+            trading,
+            modules,
+            limits: RateLimits::new(rules.deposits_per_minute, &clock),
+            clock,
+            entropy,
+            spawn,
+            rules,
+            creating: SingleFlight::default(),
+            settling: SingleFlight::default(),
+            querying: SingleFlight::default(),
+            requeue: Requeue::default(),
+            quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
+            publications,
+        });
+        (cashier, queue)
+    }
+
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The gateway that a config keeps while updates of its payments may still arrive.
+    pub(super) fn gateway(&self, config: ConfigId) -> Option<Arc<dyn Gateway>> {
+        self.snapshot().config(config)?.gateway.as_ref().ok().cloned()
+    }
+
+    pub(super) fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {
+        Stamp { actor, request_id: request_id.into(), now: self.clock.now() }
+    }
+
+    /// The facts of a login that belongs to this customer. Another customer's login and an unknown one get the same
+    /// refusal.
+    pub async fn own_account(&self, session: &CustomerSession, login: Login) -> Result<AccountFacts, Refusal> {
+        let foreign = || Refusal::new(RefusalCode::PermissionDenied, "login does not belong to the customer");
+        let facts = self.account(login).await?.ok_or_else(foreign)?;
+        let own = facts.account.customer_id == session.customer_id()
+            && facts.customer.customer_id == session.customer_id()
+            && session.brand().is_none_or(|brand| brand == &*facts.customer.brand);
+        if own { Ok(facts) } else { Err(foreign()) }
+    }
+
+    async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
+        self.trading.account(login).await.map_err(|fault| {
+            tracing::warn!(%fault, %login, "account lookup at the trading server failed");
+            Refusal::new(RefusalCode::StorageUnavailable, "the trading server does not answer, try again")
+        })
+    }
+}

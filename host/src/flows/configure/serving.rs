@@ -1,0 +1,59 @@
+//! A config as it is served: its gateway, opened while webhooks may still arrive under it, in the snapshot. It decides
+//! nothing about edits.
+
+use std::sync::Arc;
+
+use cashier_core::customer_override::CustomerOverride;
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::time::UnixTime;
+
+use crate::flows::Cashier;
+use crate::ledger::Ledger;
+use crate::ports::Modules;
+use crate::snapshot::{NoGateway, Served, Snapshot};
+
+/// A config without new payments keeps its gateway this long after its newest transaction: disputes come within
+/// 540 days (docs/api/webhooks.md, rule 7).
+const RECEIVING_SECONDS: i64 = 540 * 24 * 60 * 60;
+
+/// Publishes one config in a new snapshot.
+pub(super) fn show(cashier: &Cashier, served: Served) {
+    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_config(served)));
+}
+
+/// Whether webhooks may still arrive under a config: for new deposits, or for earlier transactions.
+pub(super) fn may_receive(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
+    let activity = ledger.peek(|books| books.config_activity(config.id)).ok().flatten();
+    config.enabled
+        || activity.is_some_and(|activity| activity.open > 0 || now < activity.newest_created.plus(RECEIVING_SECONDS))
+}
+
+/// The config with its gateway, where it needs one.
+pub(super) async fn serve(ledger: &Ledger, modules: &dyn Modules, config: ProviderConfig, now: UnixTime) -> Served {
+    let gateway = if may_receive(ledger, &config, now) {
+        modules.open_gateway(&config).await.map_err(|reason| NoGateway::Broken(reason.into()))
+    } else {
+        Err(NoGateway::Closed)
+    };
+    Served { config: Arc::new(config), gateway }
+}
+
+/// The first snapshot, from the rows on disk. A gateway that fails to open is logged and tried again; the others serve.
+pub async fn initial_snapshot(
+    ledger: &Ledger,
+    modules: &dyn Modules,
+    configs: Vec<ProviderConfig>,
+    overrides: Vec<CustomerOverride>,
+    allow_sandbox_credit: Arc<[Box<str>]>,
+    now: UnixTime,
+) -> Snapshot {
+    let mut snapshot = Snapshot::new(modules.catalog(), allow_sandbox_credit);
+    let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
+    for served in opened.await {
+        if let Err(NoGateway::Broken(reason)) = &served.gateway {
+            tracing::error!(config = %served.config.id, provider = %served.config.provider, %reason, "gateway failed to open");
+        }
+        snapshot = snapshot.with_config(served);
+    }
+    overrides.into_iter().fold(snapshot, Snapshot::with_override)
+}

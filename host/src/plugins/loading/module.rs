@@ -1,0 +1,147 @@
+//! One build of a module in memory, the module as plugins.toml lists it, and what the catalog shows of both. It does not
+//! open libraries and does not call into a configured module.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use cashier_provider_sdk::host::ModuleV1;
+use cashier_provider_sdk::{Descriptor, SettingSpec};
+
+use super::library::{LoadError, ModuleCopy};
+use super::plugins_toml::ModuleSettings;
+use super::symbols::Symbols;
+use crate::plugins::egress::port::Network;
+use crate::plugins::thread_slots::{STUCK_MAX, ThreadSlots};
+use crate::ports::{CatalogLine, ModuleHealth};
+
+/// Every module runs in the cashier's own process.
+const ISOLATION: &str = "in-process";
+
+/// One build of one module, opened once and never closed.
+pub(in crate::plugins) struct Generation {
+    pub(super) number: u32,
+    pub(in crate::plugins) copy: ModuleCopy,
+    pub(super) symbols: Symbols,
+    pub(in crate::plugins) module: ModuleV1,
+    pub(in crate::plugins) descriptor: Descriptor,
+    /// Threads on which instances are configured and dropped.
+    pub(in crate::plugins) slots: ThreadSlots,
+    gateways: Mutex<Vec<Weak<dyn ReportsHealth>>>,
+}
+
+/// A gateway, as far as the health of its module goes.
+pub(in crate::plugins) trait ReportsHealth: Send + Sync {
+    fn health(&self) -> ModuleHealth;
+}
+
+/// A module as plugins.toml lists it, ready to be configured.
+pub(in crate::plugins) struct LoadedModule {
+    pub(super) name: String,
+    /// The file that plugins.toml names; the library was opened from a private copy of it.
+    pub(super) path: PathBuf,
+    pub(in crate::plugins) settings: ModuleSettings,
+    pub(in crate::plugins) generation: Arc<Generation>,
+    pub(in crate::plugins) network: Arc<dyn Network>,
+}
+
+impl Generation {
+    pub(super) fn new(
+        number: u32,
+        copy: ModuleCopy,
+        symbols: Symbols,
+        module: ModuleV1,
+        descriptor: Descriptor,
+    ) -> Self {
+        let (slots, gateways) = (ThreadSlots::default(), Mutex::default());
+        Self { number, copy, symbols, module, descriptor, slots, gateways }
+    }
+
+    /// Counts a gateway into the module's health for as long as it lives.
+    pub(in crate::plugins) fn count(&self, gateway: Weak<dyn ReportsHealth>) {
+        let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.retain(|known| known.strong_count() > 0);
+        gateways.push(gateway);
+    }
+
+    /// Unavailable when all gateways are, degraded when any is not ok. A configure call that does not return degrades the
+    /// module as well, and makes it unavailable where no gateway was opened before. `now` is a monotonic time.
+    fn health(&self, call: Duration, now: Duration) -> ModuleHealth {
+        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        let each: Vec<ModuleHealth> =
+            gateways.iter().filter_map(Weak::upgrade).map(|gateway| gateway.health()).collect();
+        let stuck = self.slots.stuck(call, now);
+        match (each.iter().min(), each.iter().max()) {
+            (Some(ModuleHealth::Unavailable), _) => ModuleHealth::Unavailable,
+            (None, _) if stuck >= STUCK_MAX => ModuleHealth::Unavailable,
+            (_, Some(ModuleHealth::Degraded | ModuleHealth::Unavailable)) => ModuleHealth::Degraded,
+            (_, Some(ModuleHealth::Ok) | None) if stuck > 0 => ModuleHealth::Degraded,
+            (_, Some(ModuleHealth::Ok) | None) => ModuleHealth::Ok,
+        }
+    }
+}
+
+impl LoadedModule {
+    pub(super) fn code(&self) -> &str {
+        &self.generation.descriptor.code
+    }
+
+    /// The module's line in the catalog; it is available when there is no failure reason.
+    pub(super) fn line(&self, failure_reason: &str, now: Duration) -> CatalogLine {
+        let Generation { number, copy, symbols, descriptor, .. } = &*self.generation;
+        let keys = |wanted: fn(&SettingSpec) -> bool| {
+            descriptor.settings.iter().filter(|spec| wanted(spec)).map(|spec| spec.key.as_str().into()).collect()
+        };
+        CatalogLine {
+            code: descriptor.code.as_str().into(),
+            name: descriptor.name.as_str().into(),
+            description: descriptor.description.as_str().into(),
+            payment_mode: descriptor.payment_mode.as_str().into(),
+            methods: boxed(&descriptor.methods),
+            module_name: self.name.as_str().into(),
+            path: self.path.to_string_lossy().into(),
+            api_version: symbols.contract.to_string().into(),
+            available: failure_reason.is_empty(),
+            failure_reason: failure_reason.into(),
+            generation: *number,
+            isolation: ISOLATION.into(),
+            health: self.generation.health(self.settings.limits.call, now),
+            sha256: copy.sha256.as_str().into(),
+            brands: self.settings.brands.as_deref().map(boxed),
+            endpoint_settings: keys(|spec| spec.endpoint),
+            secret_settings: keys(|spec| spec.secret),
+        }
+    }
+}
+
+/// The catalog line of an entry that was not loaded, with the reason.
+pub(super) fn refused_line(
+    name: &str,
+    path: Option<&Path>,
+    settings: Option<&ModuleSettings>,
+    error: &LoadError,
+) -> CatalogLine {
+    CatalogLine {
+        code: "".into(),
+        name: "".into(),
+        description: "".into(),
+        payment_mode: "".into(),
+        methods: Vec::new(),
+        module_name: name.into(),
+        path: path.map_or_else(|| "".into(), |path| path.to_string_lossy().into()),
+        api_version: error.contract.map_or_else(|| "".into(), |contract| contract.to_string().into()),
+        available: false,
+        failure_reason: error.reason.as_str().into(),
+        generation: 0,
+        isolation: ISOLATION.into(),
+        health: ModuleHealth::Unavailable,
+        sha256: "".into(),
+        brands: settings.and_then(|settings| settings.brands.as_deref()).map(boxed),
+        endpoint_settings: Vec::new(),
+        secret_settings: Vec::new(),
+    }
+}
+
+fn boxed(texts: &[String]) -> Vec<Box<str>> {
+    texts.iter().map(|text| text.as_str().into()).collect()
+}

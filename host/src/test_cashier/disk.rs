@@ -1,0 +1,243 @@
+//! The disk of the test cashier, behind the recorder's and the archive's ports: commits become durable a moment after they
+//! were submitted, writing can be held, and it can fail. Durable rows survive crashes; queued commits do not.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use cashier_core::books::Books;
+use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
+use cashier_core::ids::{EventId, NoticeId, TransactionId};
+use cashier_core::notice::ProviderEvent;
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+
+use super::lock;
+use crate::ports::{Archive, Fault, Loaded, Recorder, Spawn, StoredAnswer, StoredNotice, Synced};
+
+/// How long a commit takes to become durable.
+const WRITE_TIME: Duration = Duration::from_millis(2);
+
+pub(crate) struct TestDisk {
+    configs: Vec<ProviderConfig>,
+    durable: Mutex<Vec<Arc<Commit>>>,
+    /// Nothing becomes durable while this is set.
+    pub(crate) held: AtomicBool,
+    /// The batch of this number from here fails; 0 is never.
+    pub(crate) fail_in: AtomicU32,
+    /// Whether a failing batch becomes durable all the same.
+    pub(crate) fails_after_writing: AtomicBool,
+    current: Mutex<Weak<DiskWriter>>,
+}
+
+/// The recorder of one run of the cashier.
+struct DiskWriter {
+    disk: Arc<TestDisk>,
+    synced: Arc<dyn Synced>,
+    queue: Mutex<Vec<Arc<Commit>>>,
+    closed: AtomicBool,
+    wake: Notify,
+}
+
+impl TestDisk {
+    pub(crate) fn new(configs: Vec<ProviderConfig>) -> Arc<Self> {
+        Arc::new(Self {
+            configs,
+            durable: Mutex::default(),
+            held: AtomicBool::new(false),
+            fail_in: AtomicU32::new(0),
+            fails_after_writing: AtomicBool::new(false),
+            current: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn power_on(self: &Arc<Self>, synced: Arc<dyn Synced>, tasks: &dyn Spawn) -> Arc<dyn Recorder> {
+        let writer = Arc::new(DiskWriter {
+            disk: Arc::clone(self),
+            synced,
+            queue: Mutex::default(),
+            closed: AtomicBool::new(false),
+            wake: Notify::new(),
+        });
+        *lock(&self.current) = Arc::downgrade(&writer);
+        let writing = Arc::clone(&writer);
+        tasks.resident(Box::pin(async move {
+            loop {
+                writing.wake.notified().await;
+                tokio::time::sleep(WRITE_TIME).await;
+                while writing.disk.held.load(Ordering::SeqCst) {
+                    tokio::time::sleep(WRITE_TIME).await;
+                }
+                writing.write();
+            }
+        }));
+        writer
+    }
+
+    /// Queued commits are lost, and so are later submissions of the cashier that crashed.
+    pub(crate) fn power_off(&self) {
+        if let Some(writer) = lock(&self.current).upgrade() {
+            writer.closed.store(true, Ordering::SeqCst);
+            lock(&writer.queue).clear();
+        }
+        self.held.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn configs(&self) -> Vec<ProviderConfig> {
+        let mut configs: BTreeMap<_, _> = self.configs.iter().map(|config| (config.id, config.clone())).collect();
+        for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
+            if let Change::Config(config) = change {
+                configs.insert(config.id, (**config).clone());
+            }
+        }
+        configs.into_values().collect()
+    }
+
+    /// Every durable row.
+    pub(crate) fn loaded(&self) -> Loaded {
+        let mut loaded = Loaded { configs: self.configs(), ..Loaded::default() };
+        let mut events: BTreeMap<EventId, &ProviderEvent> = BTreeMap::new();
+        let durable = lock(&self.durable);
+        for change in durable.iter().flat_map(|commit| &commit.changes) {
+            match change {
+                Change::Transaction(_) | Change::Operation(_) => loaded.books.load(change.clone()),
+                Change::Event(row) if row.signature_status == SignatureStatus::Valid => {
+                    events.insert(row.id, row);
+                }
+                Change::Event(_) | Change::Config(_) | Change::Override(_) => {}
+            }
+        }
+        for row in events.into_values() {
+            loaded.books.remember_event_key(row.config_id, &row.event_id, row.id);
+            if row.processing_status == ProcessingStatus::Pending {
+                loaded.books.load(Change::Event(Box::new(row.clone())));
+            }
+        }
+        loaded.books.set_counters(durable.last().map_or(self.first_counters(), |commit| commit.counters));
+        loaded
+    }
+
+    /// The books after every durable commit, applied one after another.
+    pub(crate) fn replayed(&self) -> Books {
+        let mut books = Books::new();
+        books.set_counters(self.first_counters());
+        lock(&self.durable).iter().for_each(|commit| books.apply(commit));
+        books
+    }
+
+    fn first_counters(&self) -> Counters {
+        let config = self.configs.iter().map(|config| config.id.0).max().unwrap_or_default();
+        Counters { config, ..Counters::default() }
+    }
+
+    pub(crate) fn commits(&self) -> usize {
+        lock(&self.durable).len()
+    }
+
+    pub(crate) fn event_row(&self, id: EventId) -> Option<ProviderEvent> {
+        self.newest(|change| match change {
+            Change::Event(row) if row.id == id => Some((**row).clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn has_transaction(&self, id: TransactionId, status: u8) -> bool {
+        let row = self.newest(|change| match change {
+            Change::Transaction(row) if row.id == id => Some(row.status.number()),
+            _ => None,
+        });
+        row == Some(status)
+    }
+
+    /// The version of a transaction's row.
+    pub(crate) fn version_of(&self, id: TransactionId) -> Option<u32> {
+        self.newest(|change| match change {
+            Change::Transaction(row) if row.id == id => Some(row.version),
+            _ => None,
+        })
+    }
+
+    fn newest<T>(&self, find: impl Fn(&Change) -> Option<T>) -> Option<T> {
+        lock(&self.durable).iter().rev().find_map(|commit| commit.changes.iter().rev().find_map(&find))
+    }
+
+    fn newest_body<T>(&self, find: impl Fn(&Body) -> Option<T>) -> Option<T> {
+        lock(&self.durable).iter().rev().find_map(|commit| commit.bodies.iter().rev().find_map(&find))
+    }
+}
+
+impl DiskWriter {
+    fn write(&self) {
+        let batch = std::mem::take(&mut *lock(&self.queue));
+        let Some(last) = batch.last().map(|commit| commit.seq) else { return };
+        let fails = match self.disk.fail_in.load(Ordering::SeqCst) {
+            0 => false,
+            left => {
+                self.disk.fail_in.store(left - 1, Ordering::SeqCst);
+                left == 1
+            }
+        };
+        let mut durable = lock(&self.disk.durable);
+        if !fails || self.disk.fails_after_writing.load(Ordering::SeqCst) {
+            let newest = durable.last().map_or(0, |commit| commit.seq.0);
+            assert!(batch.iter().map(|commit| commit.seq.0).eq(newest + 1..=last.0), "commits arrive in order");
+            durable.extend(batch);
+        }
+        drop(durable);
+        if fails {
+            self.closed.store(true, Ordering::SeqCst);
+            lock(&self.queue).clear();
+            self.synced.failed(&Fault::new("disk full"));
+        } else {
+            self.synced.synced(last);
+        }
+    }
+}
+
+impl Recorder for DiskWriter {
+    fn submit(&self, commit: Arc<Commit>) {
+        if !self.closed.load(Ordering::SeqCst) {
+            lock(&self.queue).push(commit);
+            self.wake.notify_one();
+        }
+    }
+
+    fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
+        lock(&self.queue).clear();
+        let loaded = self.disk.loaded();
+        self.closed.store(false, Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(loaded)))
+    }
+}
+
+impl Archive for TestDisk {
+    fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
+        let found = self.newest_body(|body| match body {
+            Body::Answer { transaction_id, redirect_url, instructions_json } if *transaction_id == id => {
+                let (redirect_url, instructions_json) = (redirect_url.clone(), instructions_json.clone());
+                Some(StoredAnswer { redirect_url, instructions_json })
+            }
+            _ => None,
+        });
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>> {
+        Box::pin(std::future::ready(Ok(self.event_row(id))))
+    }
+
+    fn notice(&self, _id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {
+        let found = self.newest_body(|body| match body {
+            Body::Order { transaction_id, details } if *transaction_id == id => Some(details.clone()),
+            _ => None,
+        });
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}

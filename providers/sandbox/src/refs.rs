@@ -1,0 +1,3 @@
+//! The kinds of ids that the service gives.
+
+pub(crate) const SANDBOX_PAYMENT: &str = "sandbox_payment";
