@@ -107,7 +107,7 @@ async fn planted_secrets_appear_in_no_log_answer_or_file() {
 
     let logged = log.0.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&logged);
-    for expected in ["listeners are open", "config saved", "a webhook was refused", "DEBUG", "access"] {
+    for expected in ["listeners opened", "config saved", "webhook was rejected", "DEBUG", "access"] {
         assert!(text.contains(expected), "the log is incomplete: no {expected:?}");
     }
     searched.add("the log", logged);
@@ -187,7 +187,7 @@ async fn a_panic_message_with_a_secret_appears_nowhere() {
     assert_eq!(process.terminate().await, Some(0), "it stops in order");
 
     let log = process.log();
-    for expected in ["listeners are open", "TRACE", "panicked in normalize_status at "] {
+    for expected in ["listeners opened", "TRACE", "panicked in normalize_status at "] {
         assert!(log.contains(expected), "standard error is incomplete: no {expected:?}\n{log}");
     }
     searched.add("standard error", log);
