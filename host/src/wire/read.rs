@@ -3,7 +3,8 @@
 
 use cashier_core::refusal::Refusal;
 
-use crate::json_object::{Members, Problem, RequestBody, read_members, shown};
+pub use crate::json_object::shown;
+use crate::json_object::{Members, Problem, RequestBody, read_members};
 
 /// Fields of one object: twice the largest published record (25), so that a full row with additions still fits.
 const FIELDS_MAX: usize = 64;
