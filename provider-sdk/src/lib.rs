@@ -223,6 +223,6 @@ pub use serde_json;
 pub use types::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, Endpoint, FailureKind, NextAction,
     NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
-    ProviderRef, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, Settings, StatusUpdate,
+    ProviderRef, ProviderSettings, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, StatusUpdate,
     WebhookNotice, WebhookVerdict,
 };

@@ -8,7 +8,7 @@ use sha2::{Sha256, Sha384, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::types::{Secret, WebhookVerdict};
+use crate::types::Secret;
 
 mod timestamped;
 
@@ -34,22 +34,13 @@ pub enum Digest {
 #[must_use = "parse the webhook only after its signature is proven"]
 pub struct SignatureProof(());
 
-/// Why a webhook is not verified; converts into a [`WebhookVerdict`].
+/// Why a webhook is not verified; converts into a [`WebhookVerdict`](crate::WebhookVerdict).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unverified {
-    /// [`WebhookVerdict::Rejected`], with the reason.
+    /// It is not the provider's, with the reason.
     Rejected(String),
-    /// [`WebhookVerdict::Undetermined`], with the reason.
+    /// It cannot be verified, with the reason.
     Undetermined(String),
-}
-
-impl From<Unverified> for WebhookVerdict {
-    fn from(unverified: Unverified) -> Self {
-        match unverified {
-            Unverified::Rejected(reason) => Self::Rejected(reason),
-            Unverified::Undetermined(reason) => Self::Undetermined(reason),
-        }
-    }
 }
 
 /// Proves that one of the signatures is the HMAC of the message, its parts concatenated, under one of the keys.

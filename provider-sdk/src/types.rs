@@ -9,7 +9,7 @@ mod notice;
 mod order;
 mod update;
 
-pub use config::{ProviderConfig, Secret, Settings};
+pub use config::{ProviderConfig, ProviderSettings, Secret};
 pub use descriptor::{Capabilities, Descriptor, PaymentMode, SettingKind, SettingSpec};
 pub use endpoint::Endpoint;
 pub use failure::{ConfigError, FailureKind, ProviderFailure};

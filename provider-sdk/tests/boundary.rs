@@ -7,7 +7,7 @@ mod echo;
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
     Amount, ConfigError, FailureKind, HttpReply, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig,
-    ProviderFailure, ProviderRef, RefundOrder, Secret, Settings, Step, WebhookNotice,
+    ProviderFailure, ProviderRef, ProviderSettings, RefundOrder, Secret, Step, WebhookNotice,
 };
 use echo::{CANARY, Echo};
 
@@ -164,7 +164,7 @@ fn config() -> ProviderConfig {
         secret_key: Secret::new("secret"),
         webhook_secret: Secret::new("new"),
         previous_webhook_secrets: vec![Secret::new("old"), Secret::new("older")],
-        settings: Settings::parse(r#"{"api_base":"https://echo.example","n":1.50}"#).expect("a JSON object"),
+        settings: ProviderSettings::parse(r#"{"api_base":"https://echo.example","n":1.50}"#).expect("a JSON object"),
         sandbox: true,
         notify_url: "https://cashier.example/hook".into(),
         bag: bag(),

@@ -1,5 +1,4 @@
 //! The SDK's money parser against the vectors that it shares with the core's parser.
-#![expect(clippy::panic, reason = "a test may panic")]
 
 use cashier_provider_sdk::{Amount, MoneyError};
 

@@ -200,7 +200,7 @@ fn a_panic_in_a_refund_is_caught_at_the_border() {
     let module = ModuleV1::open(&module_file("panics")).unwrap();
     let row = sdk::ProviderConfig {
         secret_key: "sk_canary".into(),
-        settings: sdk::Settings::parse(r#"{"panic_in":"refund_payment"}"#).unwrap(),
+        settings: sdk::ProviderSettings::parse(r#"{"panic_in":"refund_payment"}"#).unwrap(),
         ..sdk::ProviderConfig::default()
     };
     let instance = module.configure(&row).unwrap();

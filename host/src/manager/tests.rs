@@ -1,21 +1,21 @@
-//! The manager commands against the test cashier: the published pages, brand scope, and what a client may do wrong.
+//! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
-use cashier_core::ids::{CustomerId, Login, ManagerId};
-use cashier_core::session::{CustomerSession, Role};
+use cashier_core::deposit::DepositRequest;
+use cashier_core::ids::ManagerId;
+use cashier_core::session::Role;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::flows::deposit;
 use crate::json_object::{Described, Members, validation};
-use crate::test_cashier::TestCashier;
+use crate::test_cashier::{TestCashier, context, deposit_request, usd};
 use crate::wire::customer_override::tests::PUBLISHED_REQUEST;
 use crate::wire::envelope::EnvelopeAnswer;
 use crate::wire::refusal::RefusalBody;
 
-/// Tokens of the test: `<role>` or `<role>@<brand>`.
-struct Words;
+/// Accepts the tokens `<role>` and `<role>@<brand>`.
+struct PlainTokens;
 
-impl Tokens for Words {
+impl Tokens for PlainTokens {
     fn manager(&self, token: Option<&str>, _: UnixTime) -> Result<ManagerSession, Refusal> {
         let refused = || Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required");
         let token = token.ok_or_else(refused)?;
@@ -31,28 +31,27 @@ impl Tokens for Words {
     }
 }
 
-struct Office {
-    world: TestCashier,
+struct ManagerApi {
+    env: TestCashier,
     context: ManagerContext,
 }
 
-impl Office {
-    fn open() -> Self {
-        let world = TestCashier::new();
-        let context = ManagerContext { cashier: Arc::clone(&world.cashier), tokens: Arc::new(Words) };
-        Self { world, context }
+impl ManagerApi {
+    async fn open() -> Self {
+        let env = TestCashier::published().await;
+        let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
+        Self { env, context }
     }
 
-    async fn say(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
-        let context = RequestContext { request_id: "r".into(), ip: "".into(), locale: "".into() };
-        let (number, bytes) = answer(&self.context, message.as_bytes(), authorization, context).await;
+    async fn send(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
+        let (number, bytes) = answer(&self.context, message.as_bytes(), authorization, context()).await;
         (number, String::from_utf8(bytes).unwrap())
     }
 
     /// A command as a manager of every brand, or of one.
     async fn command(&self, token: &str, name: &str, data: &str) -> (u16, Value) {
         let message = format!(r#"{{"command":"{name}","extID":"1","data":{data},"__token":"{token}"}}"#);
-        let (number, text) = self.say(&message, None).await;
+        let (number, text) = self.send(&message, None).await;
         let mut envelope: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&envelope["extID"], &envelope["status"]), (&json!("1"), &json!(number)), "{text}");
         assert!(!text.contains("CANARY"), "{text}");
@@ -74,21 +73,16 @@ impl Office {
     }
 
     async fn deposit(&self) {
-        let session = CustomerSession::assertion(CustomerId(5), None);
-        let json = br#"{"login":2000009,"provider":"stripe","amount":250.0,"currency":"USD"}"#;
-        let request = crate::wire::deposit::read(json, session.customer_id()).unwrap();
-        assert_eq!(request.login, Login(2_000_009));
-        let context = RequestContext { request_id: "r".into(), ip: "".into(), locale: "".into() };
-        deposit::deposit(&self.world.cashier, &session, request, context).await.unwrap();
+        self.env.deposit_as(DepositRequest { amount: usd(25_000), ..deposit_request("k") }).await.unwrap();
     }
 }
 
-#[tokio::test]
-async fn the_published_transaction_page_is_answered_as_published() {
-    let office = Office::open();
-    office.deposit().await;
+#[tokio::test(start_paused = true)]
+async fn the_published_transaction_request_gets_the_published_response() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
     let request = r#"{"command":"MngGetCashierTransaction","extID":"1","data":{"id":1}}"#;
-    let (number, text) = office.say(request, Some("manager")).await;
+    let (number, text) = api.send(request, Some("manager")).await;
     assert_eq!(number, 200);
     let head = r#"{"extID":"1","status":200,"data":{"transaction":{"id":1,"customer_id":5,"login":2000009,"type":0,"provider":"stripe","method":"card","provider_payment_id":"pi_123","amount":250.0,"currency":"USD","account_currency":"USD","converted_amount":250.0,"conversion_rate":1.0,"status":1,"#;
     assert!(text.starts_with(head), "{text}");
@@ -104,67 +98,67 @@ async fn the_published_transaction_page_is_answered_as_published() {
         (r#"{"id":2}"#, 404, "RET_ERR_NOTFOUND"),
     ];
     for (data, number, error) in wrong {
-        assert_eq!(office.error("manager", "MngGetCashierTransaction", data).await, (number, error.into()), "{data}");
+        assert_eq!(api.error("manager", "MngGetCashierTransaction", data).await, (number, error.into()), "{data}");
     }
-    assert_eq!(office.command("crm@ion4", "MngGetCashierTransaction", r#"{"id":1}"#).await.0, 200);
-    assert_eq!(office.command("manager@other", "MngGetCashierTransaction", r#"{"id":1}"#).await.0, 404);
+    assert_eq!(api.command("crm@ion4", "MngGetCashierTransaction", r#"{"id":1}"#).await.0, 200);
+    assert_eq!(api.command("manager@other", "MngGetCashierTransaction", r#"{"id":1}"#).await.0, 404);
 }
 
-#[tokio::test]
-async fn the_table_of_transactions_has_its_structure_rows_and_count() {
-    let office = Office::open();
-    office.deposit().await;
+#[tokio::test(start_paused = true)]
+async fn the_transaction_table_has_structure_rows_and_count() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
     let name = "MngGetCashierTransactionsByFilter";
-    let (_, shown) = office.command("manager", name, r#"{"where":[["status","=",1]],"limit":10}"#).await;
+    let (_, shown) = api.command("manager", name, r#"{"where":[["status","=",1]],"limit":10}"#).await;
     let columns = "id customer_id login type provider method provider_payment_id amount currency status failure_reason created_time updated_time";
     let structure: Vec<&str> =
         shown["structure"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(structure.join(" "), columns);
     let row = r#"[1,5,2000009,0,"stripe","card","pi_123",250.0,"USD",1,"",1779270000,1779270000]"#;
     assert_eq!((shown["rows"][0].to_string().as_str(), &shown["count"]), (row, &json!(1)));
-    assert_eq!(office.command("manager@ion4", name, "{}").await.1["count"], 1);
-    assert_eq!(office.command("manager@other", name, "{}").await.1["count"], 0);
+    assert_eq!(api.command("manager@ion4", name, "{}").await.1["count"], 1);
+    assert_eq!(api.command("manager@other", name, "{}").await.1["count"], 0);
     let wrong = [r#"{"where":[["brand","=","x"]]}"#, r#"{"limit":50001}"#, r#"{"color":1}"#, r#"{"where":1}"#];
     for data in wrong {
-        assert_eq!(office.error("manager", name, data).await, (400, "INVALID_DATA".into()), "{data}");
+        assert_eq!(api.error("manager", name, data).await, (400, "INVALID_DATA".into()), "{data}");
     }
 }
 
-#[tokio::test]
-async fn the_published_override_is_saved_shown_and_kept_from_other_brands() {
-    let office = Office::open();
+#[tokio::test(start_paused = true)]
+async fn the_published_override_is_saved_and_hidden_from_other_brands() {
+    let api = ManagerApi::open().await;
     let (update, get, list) = (
         "MngUpdateCashierCustomerProviderOverride",
         "MngGetCashierCustomerProviderOverride",
         "MngGetCashierCustomerProviderOverridesByFilter",
     );
     let message = format!(r#"{{"command":"{update}","extID":"1","data":{PUBLISHED_REQUEST},"__token":"crm"}}"#);
-    let (number, text) = office.say(&message, None).await;
+    let (number, text) = api.send(&message, None).await;
     let expected = r#"{"extID":"1","status":200,"data":{"override":{"id":1,"customer_id":5,"brand":"ion4","provider_config_id":1,"provider":"stripe","method":"card","mode":0,"min_amount":25.0,"max_amount":10000.0,"enabled":1,"reason":"VIP_ALLOW","comment":"Manual allow from customer card","expires_time":0,"created_time":1779270000,"updated_time":1779270000}}}"#;
     assert_eq!((number, text.as_str()), (200, expected));
 
-    let (_, changed) = office.command("manager@ion4", update, r#"{"id":1,"mode":1}"#).await;
+    let (_, changed) = api.command("manager@ion4", update, r#"{"id":1,"mode":1}"#).await;
     assert_eq!((&changed["override"]["mode"], &changed["override"]["reason"]), (&json!(1), &json!("VIP_ALLOW")));
-    assert_eq!(office.command("manager", get, r#"{"id":1}"#).await.1, changed);
-    let (_, table) = office.command("manager", list, r#"{"where":[["customer_id","=",5]]}"#).await;
+    assert_eq!(api.command("manager", get, r#"{"id":1}"#).await.1, changed);
+    let (_, table) = api.command("manager", list, r#"{"where":[["customer_id","=",5]]}"#).await;
     assert_eq!((&table["structure"][0], &table["rows"][0][0], &table["count"]), (&json!("id"), &json!(1), &json!(1)));
     assert_eq!(table["structure"].as_array().unwrap().len(), table["rows"][0].as_array().unwrap().len());
 
     for (name, data) in [(get, r#"{"id":1}"#), (update, r#"{"id":1,"mode":0}"#)] {
-        assert_eq!(office.command("manager@other", name, data).await.0, 404, "{name}");
+        assert_eq!(api.command("manager@other", name, data).await.0, 404, "{name}");
     }
-    assert_eq!(office.command("manager@other", list, "{}").await.1["count"], 0);
+    assert_eq!(api.command("manager@other", list, "{}").await.1["count"], 0);
     for data in
         [r#"{"customer_id":5}"#, r#"{"id":1,"customer_id":6}"#, r#"{"id":1,"mode":2}"#, r#"{"id":1,"note":"x"}"#]
     {
-        assert_eq!(office.error("manager", update, data).await, (400, "INVALID_DATA".into()), "{data}");
+        assert_eq!(api.error("manager", update, data).await, (400, "INVALID_DATA".into()), "{data}");
     }
 }
 
-#[tokio::test]
-async fn providers_are_shown_without_secrets_and_to_a_brand_only_what_is_its_own() {
-    let office = Office::open();
-    let (_, shown) = office.command("manager", "MngGetCashierProviders", "{}").await;
+#[tokio::test(start_paused = true)]
+async fn providers_are_listed_without_secrets_and_scoped_to_the_brand() {
+    let api = ManagerApi::open().await;
+    let (_, shown) = api.command("manager", "MngGetCashierProviders", "{}").await;
     assert_eq!(shown["count"], 3);
     let runtime = r#"{"code":"stripe","name":"Card","description":"Pay by card","payment_mode":"redirect","module_name":"stripe","path":"/opt/cashier/libcashier_provider_stripe.so","api_version":"1","available":1,"failure_reason":"","generation":1,"isolation":"in-process","health":"ok"}"#;
     assert_eq!(shown["runtime_providers"][0], serde_json::from_str::<Value>(runtime).unwrap());
@@ -174,34 +168,34 @@ async fn providers_are_shown_without_secrets_and_to_a_brand_only_what_is_its_own
             [""; 3].map(Value::from).each_ref()
         );
     }
-    let (_, scoped) = office.command("manager@ion4", "MngGetCashierProviders", r#"{"orderBy":["id","asc"]}"#).await;
+    let (_, scoped) = api.command("manager@ion4", "MngGetCashierProviders", r#"{"orderBy":["id","asc"]}"#).await;
     let merchants: Vec<&Value> = scoped["rows"].as_array().unwrap().iter().map(|row| &row["merchant_id"]).collect();
     assert_eq!((merchants, &scoped["runtime_providers"][0]["path"]), (vec![&json!("acct_1"), &json!("")], &json!("")));
     let guess = r#"{"where":[["merchant_id","like","acct_2%"]]}"#;
     let name = "MngGetCashierProviderConfigsByFilter";
-    assert_eq!(office.command("manager@ion4", name, guess).await.1, json!({"rows": [], "count": 0}));
-    assert_eq!(office.command("manager", name, guess).await.1["count"], 1);
-    assert_eq!(office.command("manager", "MngGetCashierPaymentModules", "{}").await.1["count"], 1);
-    assert_eq!(office.error("manager@ion4", "MngGetCashierPaymentModules", "{}").await.0, 403);
+    assert_eq!(api.command("manager@ion4", name, guess).await.1, json!({"rows": [], "count": 0}));
+    assert_eq!(api.command("manager", name, guess).await.1["count"], 1);
+    assert_eq!(api.command("manager", "MngGetCashierPaymentModules", "{}").await.1["count"], 1);
+    assert_eq!(api.error("manager@ion4", "MngGetCashierPaymentModules", "{}").await.0, 403);
 }
 
-#[tokio::test]
-async fn configs_are_made_changed_disabled_and_guarded() {
-    let office = Office::open();
+#[tokio::test(start_paused = true)]
+async fn configs_are_created_changed_disabled_and_scoped() {
+    let api = ManagerApi::open().await;
     let (add, update, delete) =
         ("MngAddCashierProviderConfig", "MngUpdateCashierProviderConfig", "MngDeleteCashierProviderConfig");
     let data = r#"{"provider":"stripe","brand":"ion4","secret_key":"CANARY","enabled":1,"min_amount":5}"#;
-    let (number, made) = office.command("manager", add, data).await;
+    let (number, made) = api.command("manager", add, data).await;
     assert_eq!((number, &made["provider"]["enabled"], &made["provider"]["secret_key"]), (200, &json!(1), &json!("")));
     let older = data.replace("\"enabled\"", "\"id\":0,\"enabled\"");
-    assert_eq!(office.command("manager", update, &older).await.0, 200);
+    assert_eq!(api.command("manager", update, &older).await.0, 200);
     let id = made["provider"]["id"].as_u64().unwrap();
 
     let whole = made["provider"].to_string();
-    let (_, again) = office.command("manager@ion4", update, &whole).await;
+    let (_, again) = api.command("manager@ion4", update, &whole).await;
     assert_eq!(again["provider"], made["provider"]);
-    let kept = office.world.cashier.snapshot().config(cashier_core::ids::ConfigId(id)).unwrap().config.clone();
-    assert_eq!(kept.secret_key.expose(), "CANARY");
+    let stored = api.env.cashier.snapshot().config(cashier_core::ids::ConfigId(id)).unwrap().config.clone();
+    assert_eq!(stored.secret_key.expose(), "CANARY");
 
     let wrong = [
         ("manager", update, format!(r#"{{"id":{id},"merchant_id":"wrong"}}"#), 400, "INVALID_DATA"),
@@ -215,18 +209,18 @@ async fn configs_are_made_changed_disabled_and_guarded() {
         ("manager@other", delete, format!(r#"{{"id":{id}}}"#), 404, "RET_ERR_NOTFOUND"),
     ];
     for (token, name, data, number, error) in wrong {
-        assert_eq!(office.error(token, name, &data).await, (number, error.into()), "{token} {name} {data}");
+        assert_eq!(api.error(token, name, &data).await, (number, error.into()), "{token} {name} {data}");
     }
-    let deleted = office.command("manager", delete, &format!(r#"{{"id":{id}}}"#)).await;
+    let deleted = api.command("manager", delete, &format!(r#"{{"id":{id}}}"#)).await;
     assert_eq!(deleted, (200, json!({"data": "OK"})));
     let filter = format!(r#"{{"where":[["id","=",{id}]]}}"#);
-    let (_, rows) = office.command("manager", "MngGetCashierProviderConfigsByFilter", &filter).await;
+    let (_, rows) = api.command("manager", "MngGetCashierProviderConfigsByFilter", &filter).await;
     assert_eq!((&rows["rows"][0]["enabled"], &rows["count"]), (&json!(0), &json!(1)));
 }
 
-#[tokio::test]
-async fn envelopes_are_answered_whatever_is_in_them() {
-    let office = Office::open();
+#[tokio::test(start_paused = true)]
+async fn every_envelope_is_answered_with_its_ext_id() {
+    let api = ManagerApi::open().await;
     let table = [
         ("", None, 400, "INVALID_DATA", "null"),
         ("\u{feff}{}", None, 400, "INVALID_DATA", "null"),
@@ -248,14 +242,14 @@ async fn envelopes_are_answered_whatever_is_in_them() {
         (r#"{"command":"MngGetCashierTransaction","data":7}"#, Some("manager"), 400, "INVALID_DATA", "null"),
     ];
     for (message, token, number, error, ext_id) in table {
-        let (answered, text) = office.say(message, token).await;
+        let (answered, text) = api.send(message, token).await;
         let start = format!(r#"{{"extID":{ext_id},"status":{number},"data":{{"error":"{error}","message":""#);
         assert!(answered == number && text.starts_with(&start), "{message}: {text}");
     }
 }
 
 #[test]
-fn the_table_names_each_command_once_and_admits_no_customer() {
+fn each_command_is_listed_once_and_refuses_customers() {
     let mut names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     names.sort_unstable();
     names.dedup();

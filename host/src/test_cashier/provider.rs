@@ -1,32 +1,181 @@
-//! The one module of the test cashier and the provider behind it, which does what a test tells it.
+//! The provider of the test cashier, its module and its gateways. A test scripts what they accept, verify and answer.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::future::ready;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
-use cashier_core::ids::Reference;
-use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{ReceivingConfig, StatedAmount, Update};
-use cashier_core::provider_config::ProviderConfig;
+use cashier_core::ids::{ConfigId, Reference};
+use cashier_core::money::Limit;
+use cashier_core::notice::{ReceivingConfig, Update};
+use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
-use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::NextAction;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 
+use super::clock::TestClock;
+use super::lock;
 use crate::ports::{
     Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, PaymentQuery,
     QueryAnswer, RawNotice, Verdict,
 };
 
-pub(super) struct TestModules {
-    pub(super) provider: Arc<TestProvider>,
+/// What the provider does with the next create call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OnCreate {
+    Redirect,
+    /// Accepted after this many seconds.
+    Slow(u64),
+    /// Accepted, and the answer is lost.
+    AnswerLost,
+    NeverSent,
+    Decline,
 }
+
+/// The header that a gateway verifies: `config <id>`, or [`ANY_CONFIG`].
+pub(super) const SIGNATURE: &str = "x-signature";
+
+/// A signature that the gateway of every config accepts.
+pub(super) const ANY_CONFIG: &str = "any config";
+
+/// Survives crashes of the cashier.
+#[derive(Default)]
+pub(crate) struct TestProvider {
+    pub(crate) next_creates: Mutex<VecDeque<OnCreate>>,
+    /// The orders that arrived, repeats included.
+    pub(crate) orders: Mutex<Vec<Arc<Order>>>,
+    /// Answers to status queries, by our reference.
+    pub(crate) query_answers: Mutex<BTreeMap<Reference, QueryAnswer>>,
+    pub(crate) cancel_answer: Mutex<Option<QueryAnswer>>,
+    pub(crate) advance_answer: Mutex<Option<QueryAnswer>>,
+    pub(crate) queries: AtomicU64,
+    pub(crate) advances: AtomicU64,
+    pub(crate) cancels: AtomicU64,
+    notices: Mutex<Vec<Vec<Update>>>,
+    pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
+    /// Configs whose module does not work.
+    pub(crate) not_working: Mutex<Vec<ConfigId>>,
+    /// Configs whose gateway does not open.
+    pub(crate) not_loaded: Mutex<Vec<ConfigId>>,
+    pub(crate) expiry_seconds: AtomicI64,
+    pub(crate) window_seconds: AtomicI64,
+}
+
+impl TestProvider {
+    /// References of the orders that arrived, repeats included.
+    pub(crate) fn references(&self) -> Vec<Reference> {
+        lock(&self.orders).iter().map(|order| order.reference.clone()).collect()
+    }
+
+    /// The body of a notice with these updates: its number.
+    pub(crate) fn notice_body(&self, updates: Vec<Update>) -> String {
+        let mut notices = lock(&self.notices);
+        let known = notices.iter().position(|known| *known == updates);
+        let number = known.unwrap_or_else(|| {
+            notices.push(updates);
+            notices.len() - 1
+        });
+        number.to_string()
+    }
+
+    fn accept(&self, order: &Arc<Order>) -> String {
+        let mut orders = lock(&self.orders);
+        orders.push(Arc::clone(order));
+        let first = orders.iter().position(|known| known.reference == order.reference).unwrap();
+        // The first one is the id of the published examples.
+        format!("pi_{}", 123 + first)
+    }
+}
+
+struct TestGateway {
+    receiver: ReceivingConfig,
+    provider: Arc<TestProvider>,
+}
+
+impl Gateway for TestGateway {
+    fn receiver(&self) -> &ReceivingConfig {
+        &self.receiver
+    }
+
+    fn expiry_seconds(&self) -> i64 {
+        self.provider.expiry_seconds.load(Ordering::SeqCst)
+    }
+
+    fn idempotency_window_seconds(&self) -> i64 {
+        self.provider.window_seconds.load(Ordering::SeqCst)
+    }
+
+    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
+        let provider = Arc::clone(&self.provider);
+        let next = lock(&provider.next_creates).pop_front().unwrap_or(OnCreate::Redirect);
+        Box::pin(async move {
+            let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
+            let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            let (ending, has_id) = match next {
+                OnCreate::Redirect | OnCreate::Slow(_) => (CreateEnding::Accepted(NextAction::Redirect), true),
+                OnCreate::AnswerLost => (CreateEnding::Unknown, false),
+                OnCreate::NeverSent => (CreateEnding::NeverSent { reason: "CANARY unreachable".into() }, false),
+                OnCreate::Decline => (CreateEnding::Declined { reason: "CANARY do_not_honor".into() }, true),
+            };
+            let accepted = matches!(ending, CreateEnding::Accepted(_));
+            CreateAnswer {
+                ending,
+                update: None,
+                refs: has_id.then(|| ProviderRef::new("payment_intent", &id)).into_iter().collect(),
+                redirect_url: if accepted { "https://pay.example/c/1".into() } else { Box::default() },
+                instructions_json: Box::default(),
+                provider_time: Duration::ZERO,
+            }
+        })
+    }
+
+    fn verify(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
+        let config = self.receiver.config_id;
+        let own = format!("config {config}");
+        let signed =
+            notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
+        let number = std::str::from_utf8(&notice.body).ok().and_then(|body| body.parse::<usize>().ok());
+        let updates = number.and_then(|number| lock(&self.provider.notices).get(number).cloned());
+        let acknowledgement = lock(&self.provider.acknowledgement).clone();
+        let verdict = match updates {
+            _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
+            Some(updates) if signed => Verdict::Verified { updates, acknowledgement },
+            Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
+        };
+        Box::pin(ready(verdict))
+    }
+
+    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
+        self.provider.queries.fetch_add(1, Ordering::SeqCst);
+        let answer = lock(&self.provider.query_answers).get(&payment.reference).cloned();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+            answer.unwrap_or(QueryAnswer::Unsupported)
+        })
+    }
+
+    fn advance(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
+        self.provider.advances.fetch_add(1, Ordering::SeqCst);
+        let answer = lock(&self.provider.advance_answer).clone();
+        Box::pin(ready(answer.unwrap_or(QueryAnswer::Unsupported)))
+    }
+
+    fn cancel(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
+        self.provider.cancels.fetch_add(1, Ordering::SeqCst);
+        let answer = lock(&self.provider.cancel_answer).clone();
+        Box::pin(ready(answer.unwrap_or(QueryAnswer::Unsupported)))
+    }
+}
+
+pub(super) struct TestModules(pub(super) Arc<TestProvider>);
 
 impl Modules for TestModules {
     fn catalog(&self) -> Arc<[CatalogLine]> {
-        let line = CatalogLine {
+        Arc::new([CatalogLine {
             code: "stripe".into(),
             name: "Card".into(),
             description: "Pay by card".into(),
@@ -36,127 +185,92 @@ impl Modules for TestModules {
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
             api_version: "1".into(),
             available: true,
-            failure_reason: "".into(),
+            failure_reason: Box::default(),
             generation: 1,
             isolation: "in-process".into(),
             health: ModuleHealth::Ok,
-            sha256: "".into(),
+            sha256: Box::default(),
             brands: None,
-            endpoint_settings: Vec::new(),
+            endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
-        };
-        Arc::new([line])
+        }])
     }
 
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
-        let refused = &*config.merchant_id == "wrong";
-        ready(if refused { Err("merchant_id wrong is not an account".into()) } else { Ok(()) }).boxed()
+        let known = &*config.merchant_id != "wrong";
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            known.then_some(()).ok_or_else(|| "merchant_id wrong is not an account".to_owned())
+        })
     }
 
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>> {
-        ready(Ok(gateway(&self.provider, config))).boxed()
+        let opened = if lock(&self.0.not_loaded).contains(&config.id) {
+            Err("not loaded".to_owned())
+        } else {
+            Ok(Arc::new(TestGateway { receiver: receiver(config), provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
+        };
+        Box::pin(ready(opened))
     }
 }
 
-/// What the provider does, and what it was asked to do.
-#[derive(Default)]
-pub(crate) struct TestProvider {
-    /// What the next create calls answer; without one they are accepted.
-    pub(crate) ending: Mutex<Option<CreateEnding>>,
-    pub(crate) orders: Mutex<Vec<Arc<Order>>>,
-    pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
-}
-
-pub(super) fn gateway(provider: &Arc<TestProvider>, config: &ProviderConfig) -> Arc<dyn Gateway> {
-    let receiver = ReceivingConfig {
+pub(crate) fn receiver(config: &ProviderConfig) -> ReceivingConfig {
+    ReceivingConfig {
         config_id: config.id,
         provider: config.provider.clone(),
         brand: config.brand.clone(),
         sandbox: config.sandbox,
         primary_ref_kind: "payment_intent".into(),
-        module_hash: "".into(),
+        module_hash: "ab".into(),
+    }
+}
+
+pub(crate) const WEBHOOK_SECRET: &str = "CANARY-webhook-secret";
+
+/// A config that serves every account.
+pub(crate) fn config(id: u64) -> ProviderConfig {
+    ProviderConfig {
+        id: ConfigId(id),
+        provider: "stripe".into(),
+        brand: Box::default(),
+        method: Box::default(),
+        country: Box::default(),
+        currency: Box::default(),
+        merchant_id: format!("acct_{id}").into(),
+        public_key: format!("pk_{id}").into(),
+        secret_key: Secret::new("CANARY-secret-key"),
+        webhook_secret: Secret::new(WEBHOOK_SECRET),
+        replaced_webhook_secrets: Vec::new(),
+        settings_json: "{}".into(),
+        config_json: Secret::default(),
+        min_amount: Limit::NONE,
+        max_amount: Limit::NONE,
+        sandbox: false,
+        enabled: true,
+        sort_index: 0,
+        created_time: TestClock::START,
+        updated_time: TestClock::START,
+        terms_version: 1,
+        version: 1,
+    }
+}
+
+/// The configs of the published examples: 1 serves brand `ion4`, 2 every brand in EUR, 3 another brand.
+pub(super) fn published_configs() -> Vec<ProviderConfig> {
+    let published = |id, brand: &str, currency: &str| ProviderConfig {
+        brand: brand.into(),
+        method: "card".into(),
+        currency: currency.into(),
+        config_json: Secret::new("{\"x\":\"CANARY-config\"}"),
+        min_amount: Limit::parse("10").unwrap(),
+        max_amount: Limit::parse("5000").unwrap(),
+        ..config(id)
     };
-    Arc::new(TestGateway { provider: Arc::clone(provider), receiver })
+    vec![published(1, "ion4", ""), published(2, "", "EUR"), published(3, "other", "")]
 }
 
-struct TestGateway {
-    provider: Arc<TestProvider>,
-    receiver: ReceivingConfig,
-}
-
-impl Gateway for TestGateway {
-    fn receiver(&self) -> &ReceivingConfig {
-        &self.receiver
-    }
-
-    fn expiry_seconds(&self) -> i64 {
-        3600
-    }
-
-    fn idempotency_window_seconds(&self) -> i64 {
-        86_400
-    }
-
-    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
-        self.provider.orders.lock().unwrap().push(order.into_inner());
-        let ending = self.provider.ending.lock().unwrap().clone();
-        let ending = ending.unwrap_or(CreateEnding::Accepted(NextAction::Redirect));
-        let accepted = matches!(ending, CreateEnding::Accepted(_));
-        ready(CreateAnswer {
-            ending,
-            update: None,
-            refs: if accepted { vec![ProviderRef::new("payment_intent", "pi_123")] } else { Vec::new() },
-            redirect_url: if accepted { "https://pay.example/c/1".into() } else { "".into() },
-            instructions_json: "".into(),
-            provider_time: Duration::from_micros(250_000),
-        })
-        .boxed()
-    }
-
-    /// A notice of the test cashier: `x-signature: config <id>` and a body of `<event id> <reference> <minor>`, which confirms.
-    fn verify(&self, notice: &RawNotice, _: bool) -> BoxFuture<'static, Verdict> {
-        let signed = format!("config {}", self.receiver.config_id);
-        let genuine = notice.headers.iter().any(|(name, value)| &**name == "x-signature" && **value == *signed);
-        if !genuine {
-            return ready(Verdict::Rejected("another signature".into())).boxed();
-        }
-        let body = String::from_utf8_lossy(&notice.body).into_owned();
-        let mut words = body.split_whitespace();
-        let mut word = || words.next().unwrap_or_default();
-        let (event_id, reference, minor) = (word().into(), Reference::read(word()), word().parse().unwrap_or(0));
-        let update = Update {
-            event_id,
-            reference,
-            refs: Vec::new(),
-            status: ProviderStatus::Confirmed,
-            payment_id: "pi_123".into(),
-            amount: Some(StatedAmount::Exact(Money::new(minor, Currency::from_code("USD").unwrap()))),
-            refund: None,
-            dispute: None,
-            raw_status: "succeeded".into(),
-            reason: "".into(),
-            sandbox: None,
-            advance: false,
-        };
-        let acknowledgement = self.provider.acknowledgement.lock().unwrap().clone();
-        ready(Verdict::Verified { updates: vec![update], acknowledgement }).boxed()
-    }
-
-    fn query(&self, _: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
-        ready(QueryAnswer::Unsupported).boxed()
-    }
-
-    fn advance(&self, _: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
-        ready(QueryAnswer::Unsupported).boxed()
-    }
-
-    fn cancel(&self, _: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
-        ready(QueryAnswer::Unsupported).boxed()
-    }
-}
-
-/// An acknowledgement of a provider that wants its own words.
-pub(crate) fn own_words() -> Acknowledgement {
+/// An acknowledgement that a module asks to be sent as it is.
+pub(crate) fn own_acknowledgement() -> Acknowledgement {
     Acknowledgement {
         status: 202,
         headers: vec![("content-type".into(), "text/plain".into())],

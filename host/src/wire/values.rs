@@ -28,8 +28,11 @@ const SORT_INDEX_MAX: i64 = 1_000_000_000;
 pub const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
 
 values! {
-    /// An id; 0 is none, where the field may be omitted.
-    Id(u64), Schema::whole(0, ID_MAX.cast_signed()), |raw| id(raw), {
+    /// An id, or 0 for none.
+    Id(u64), Schema::whole(0, ID_MAX.cast_signed()), |raw| id(raw);
+
+    /// The login of a trading account, which is never 0.
+    LoginId(u64), Schema::whole(1, ID_MAX.cast_signed()), |raw| id(raw), {
         fn is_blank(&self) -> bool {
             self.0 == 0
         }

@@ -6,8 +6,8 @@ use cashier_provider_abi::v1::{
 };
 
 use crate::{
-    Amount, ConfigError, HttpReply, Pairs, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, RefundOrder, Secret,
-    Settings, WebhookNotice,
+    Amount, ConfigError, HttpReply, Pairs, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings,
+    RefundOrder, Secret, WebhookNotice,
 };
 
 pub(crate) fn config(config: &ConfigV1<'_>) -> Result<ProviderConfig, ConfigError> {
@@ -23,7 +23,7 @@ pub(crate) fn config(config: &ConfigV1<'_>) -> Result<ProviderConfig, ConfigErro
         secret_key: secret(config.secret_key),
         webhook_secret: secret(config.webhook_secret),
         previous_webhook_secrets: config.previous_webhook_secrets.iter().map(|text| secret(*text)).collect(),
-        settings: Settings::parse(config.settings_json.as_str())?,
+        settings: ProviderSettings::parse(config.settings_json.as_str())?,
         sandbox: config.sandbox,
         notify_url: text(config.notify_url),
         bag: pairs(config.bag),

@@ -34,7 +34,7 @@ pub struct ProviderConfig {
     /// Replaced webhook secrets that still verify, newest first.
     pub previous_webhook_secrets: Vec<Secret>,
     /// Everything else that the descriptor declares.
-    pub settings: Settings,
+    pub settings: ProviderSettings,
     /// Whether this config is for test money.
     pub sandbox: bool,
     /// The URL that receives this config's webhooks.
@@ -142,11 +142,11 @@ impl fmt::Debug for Secret {
 
 /// The settings of a config: a JSON object. Values may be secret, so Debug prints the keys only.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct ProviderSettings {
     map: Map<String, Value>,
 }
 
-impl Settings {
+impl ProviderSettings {
     /// Parses the object; blank text means no settings.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl Settings {
     /// The string under `key`, or `default` if it is not set.
     ///
     /// # Errors
-    /// As [`Settings::text`].
+    /// As [`ProviderSettings::text`].
     pub fn text_or<'a>(&'a self, key: &str, default: &'a str) -> Result<&'a str, ConfigError> {
         Ok(self.text(key)?.unwrap_or(default))
     }
@@ -231,7 +231,7 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for ProviderSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.map.keys()).finish()
     }

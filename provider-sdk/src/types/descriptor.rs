@@ -113,9 +113,9 @@ pub enum SettingKind {
     /// Any text.
     #[default]
     Text,
-    /// A whole number, see [`Settings::integer`](super::Settings::integer).
+    /// A whole number, see [`ProviderSettings::integer`](super::ProviderSettings::integer).
     Integer,
-    /// True or false, see [`Settings::flag`](super::Settings::flag).
+    /// True or false, see [`ProviderSettings::flag`](super::ProviderSettings::flag).
     Flag,
     /// A URL.
     Url,

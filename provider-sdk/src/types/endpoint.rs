@@ -1,14 +1,14 @@
 //! The validated base URL of a provider's API.
 //! It does not decide whether the host may be reached: the cashier checks that at egress.
 
-use super::{ConfigError, ProviderFailure, Settings};
+use super::{ConfigError, ProviderFailure, ProviderSettings};
 
 /// A base URL without user, query, fragment or trailing slash: `https`, or plain `http` to loopback for
 /// a test server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(String);
 
-impl Settings {
+impl ProviderSettings {
     /// The endpoint under `key`, or `default` if it is not set.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ mod tests {
             ("api.acme.example", None),
         ];
         for (text, expected) in table {
-            let read = Settings::default().endpoint("api_base", text);
+            let read = ProviderSettings::default().endpoint("api_base", text);
             assert_eq!(read.as_ref().ok().map(Endpoint::as_str), expected, "{text:?}");
             assert!(read.is_ok() || read.is_err_and(|error| error.field == "api_base"), "{text:?}");
         }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_setting_overrides_the_default_and_must_be_a_string() {
-        let settings = |text: &str| Settings::parse(text).expect("an object");
+        let settings = |text: &str| ProviderSettings::parse(text).expect("an object");
         let endpoint =
             |text| settings(text).endpoint("api_base", "https://api.acme.example").map(|base| base.at("/v1"));
         assert_eq!(endpoint("{}").as_deref(), Ok("https://api.acme.example/v1"));
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_page_is_https_unless_the_endpoint_is_http_on_loopback() {
-        let endpoint = |text| Settings::default().endpoint("api_base", text).expect("an endpoint");
+        let endpoint = |text| ProviderSettings::default().endpoint("api_base", text).expect("an endpoint");
         let (remote, local) = (endpoint("https://api.acme.example"), endpoint("http://localhost"));
         for (url, from_remote, from_local) in [
             (Some("https://pay.acme.example/1"), true, true),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Pairs, ProviderFailure, StatusUpdate};
 use crate::http::find_header;
-use crate::signature::SignatureProof;
+use crate::signature::{SignatureProof, Unverified};
 
 /// A webhook request as the provider sent it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -101,6 +101,15 @@ impl WebhookVerdict {
     /// [`WebhookVerdict::Undetermined`] for this reason.
     pub fn undetermined(reason: impl Into<String>) -> Self {
         Self::Undetermined(reason.into())
+    }
+}
+
+impl From<Unverified> for WebhookVerdict {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Rejected(reason) => Self::Rejected(reason),
+            Unverified::Undetermined(reason) => Self::Undetermined(reason),
+        }
     }
 }
 

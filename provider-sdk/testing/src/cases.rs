@@ -20,7 +20,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, Settings, WebhookNotice};
+use cashier_provider_sdk::{
+    Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, ProviderSettings, WebhookNotice,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -70,7 +72,7 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
 struct Case {
     name: String,
     #[serde(default)]
-    entry: Entry,
+    entry: CaseEntry,
     /// Override the harness's settings, key by key.
     #[serde(default)]
     settings: Map<String, Value>,
@@ -103,7 +105,7 @@ struct Case {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Entry {
+enum CaseEntry {
     #[default]
     Notice,
     Create,
@@ -147,11 +149,11 @@ fn result<P: PaymentProvider>(
     let kind = descriptor::<P>()?.primary_ref_kind;
     let payment = payment(harness, &case, &kind);
     let result = match case.entry {
-        Entry::Notice => {
+        CaseEntry::Notice => {
             let step = instance.normalize_status(&notice(harness, &case), &replies);
             rendering::step(step, &secrets, rendering::verdict)
         }
-        Entry::Create => {
+        CaseEntry::Create => {
             let mut order = harness.order.clone();
             if let Some(method) = &case.method {
                 order.method.clone_from(method);
@@ -162,19 +164,19 @@ fn result<P: PaymentProvider>(
             let step = instance.create_payment(&order, &replies);
             rendering::step(step, &secrets, rendering::created)
         }
-        Entry::Advance => {
+        CaseEntry::Advance => {
             let step = instance.advance_payment(&payment, &replies);
             rendering::step(step, &secrets, rendering::updated)
         }
-        Entry::Query => {
+        CaseEntry::Query => {
             let step = instance.query_status(&payment, &replies);
             rendering::step(step, &secrets, rendering::updated)
         }
-        Entry::Cancel => {
+        CaseEntry::Cancel => {
             let step = instance.cancel_payment(&payment, &replies);
             rendering::step(step, &secrets, rendering::updated)
         }
-        Entry::Refund => {
+        CaseEntry::Refund => {
             let mut refund = sample_refund(PaymentRef { amount: harness.order.amount.clone(), ..payment });
             if let Some(stated) = &case.amount {
                 refund.amount = amount(stated);
@@ -195,7 +197,7 @@ fn instance<P: PaymentProvider>(harness: &Harness, case: &Case) -> Result<Instan
         let written = config.settings.to_json_text();
         let mut settings: Map<String, Value> = serde_json::from_str(&written).unwrap_or_default();
         settings.extend(case.settings.clone());
-        config.settings = Settings::parse(&Value::Object(settings).to_string())
+        config.settings = ProviderSettings::parse(&Value::Object(settings).to_string())
             .map_err(|error| ConformanceError::new(error.to_string()))?;
     }
     configured::<P>(&config)

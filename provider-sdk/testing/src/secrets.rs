@@ -4,7 +4,9 @@
 use std::fmt::Debug;
 
 use cashier_provider_sdk::host::ModuleV1;
-use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderConfig, Secret, Settings, Step, WebhookVerdict};
+use cashier_provider_sdk::{
+    HttpReply, PaymentProvider, ProviderConfig, ProviderSettings, Secret, Step, WebhookVerdict,
+};
 use serde_json::Value;
 
 use crate::calls::{descriptor, sent};
@@ -139,7 +141,7 @@ fn damaged(config: &ProviderConfig) -> Vec<ProviderConfig> {
     with(&|config| config.webhook_secret = malformed(&config.webhook_secret));
     with(&|config| config.merchant_id.clear());
     with(&|config| config.public_key.clear());
-    with(&|config| config.settings = Settings::default());
+    with(&|config| config.settings = ProviderSettings::default());
     with(&|config| config.sandbox = !config.sandbox);
     damaged
 }

@@ -8,6 +8,7 @@ use cashier_core::customer_override::OverrideMode;
 use cashier_core::eligibility::Rule;
 use cashier_core::ids::OverrideId;
 use cashier_core::money::{Currency, Limit};
+use cashier_core::reason::{ReasonCode, ReasonScope};
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 use cashier_core::status::{
@@ -18,7 +19,7 @@ use cashier_host::http;
 use cashier_host::manager::COMMANDS;
 
 use crate::compare::agree;
-use crate::markdown::{NOT_BUILT, read, section, table};
+use crate::markdown::{NOT_BUILT, read, section, table, tables};
 
 /// The rows of a table whose column Built is yes; the cell has no third value.
 fn built<const N: usize>(page: &str, first: &str, columns: [&str; N]) -> Vec<String> {
@@ -63,6 +64,23 @@ fn the_conventions_list_the_error_codes_with_their_numbers() {
     agree("error codes", built("docs/api/conventions.md", "Error", ["Error", "Number"]), code.collect());
 }
 
+#[test]
+fn the_reasons_list_every_reason_code_under_its_row_with_number_and_meaning() {
+    let code = ReasonCode::ALL.iter().map(|code| {
+        let heading = match code.scope() {
+            ReasonScope::Transaction => "Transactions",
+            ReasonScope::Operation => "Balance operations",
+            ReasonScope::Event => "Events",
+        };
+        format!("{heading}: {} {} {}", code.name(), code.number(), code.meaning())
+    });
+    let page = tables(&read("docs/reasons.md"), "Code").into_iter().flat_map(|table| {
+        let rows = table.columns(["Code", "Number", "Meaning"]);
+        rows.into_iter().map(move |row| format!("{}: {}", table.heading, row.join(" "))).collect::<Vec<_>>()
+    });
+    agree("reason codes", page.collect(), code.collect());
+}
+
 /// One value of each rule; a new rule does not compile until it is added.
 fn rules() -> Vec<Rule> {
     let (text, limit) = (|| Box::<str>::from("x"), Limit::NONE);
@@ -105,12 +123,12 @@ fn rules() -> Vec<Rule> {
 #[test]
 fn the_reasons_list_the_rules_that_hide_a_method() {
     let page = table("docs/reasons.md", "Rule").columns(["Rule"]).into_iter().map(|[rule]| rule);
-    agree("rules that hide a method", page.collect(), rules().iter().map(|rule| rule.word().to_owned()).collect());
+    agree("rules that hide a method", page.collect(), rules().iter().map(|rule| rule.name().to_owned()).collect());
 }
 
 #[test]
 fn the_conventions_list_the_transaction_statuses_by_number_and_name() {
-    let code = TransactionStatus::ALL.iter().map(|status| format!("{} {}", status.number(), status.word()));
+    let code = TransactionStatus::ALL.iter().map(|status| format!("{} {}", status.number(), status.name()));
     let page = table("docs/api/conventions.md", "Status").columns(["Status", "Name"]);
     agree("transaction statuses", page.into_iter().map(|row| row.join(" ")).collect(), code.collect());
 }

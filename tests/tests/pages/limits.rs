@@ -16,7 +16,7 @@ const INTERNAL: [(&str, i128, &str); 12] = [
     ("READERS_MAX", 4, "threads that read rows at the start"),
     ("QUESTIONS_MAX", 4096, "reads of stored rows that wait; their callers are bounded before"),
     ("EVENTS_PAGE_MAX", 1000, "stored events read at once"),
-    ("REST_TIME_MAX", 20, "how long a used connection may take to become reusable"),
+    ("IDLE_WAIT_MAX", 20, "how long a used connection may take to become reusable"),
 ];
 
 /// A row of a page: the constant that it names and the value that it states.

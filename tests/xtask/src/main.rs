@@ -43,7 +43,11 @@ const TASKS: &[(&str, &str, &[&[&str]])] = &[
         "measure (` --quick` takes a minute, ` --list` names the figures)",
         &[&["bench", "-p", "cashier-tests", "--bench", "cashier", "--"]],
     ),
-    ("doc", "build the documentation of all crates (` --open` shows it)", &[&["doc", "--workspace", "--no-deps"]]),
+    (
+        "doc",
+        "build the documentation of all crates (` --open` shows it)",
+        &[&["doc", "--workspace", "--no-deps", "--document-private-items"]],
+    ),
 ];
 
 fn main() -> ExitCode {

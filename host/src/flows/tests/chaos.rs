@@ -14,10 +14,8 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus};
 use tokio::task::JoinSet;
 
-use super::provider::Create;
-use super::trading::Post;
-use super::world::{AMOUNT, World, lock, paid, update, usd};
 use crate::ports::QueryAnswer;
+use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, lock, paid, update, usd};
 
 /// Days per run; a day is some hundred commits.
 const SEEDS: u64 = 24;
@@ -45,7 +43,7 @@ struct Truth {
 }
 
 struct Day {
-    world: World,
+    env: TestCashier,
     dice: Dice,
     truths: BTreeMap<Reference, Truth>,
     /// Requests under way; each checks its own answer against the disk.
@@ -55,14 +53,14 @@ struct Day {
 impl Day {
     fn begin_deposit(&mut self) {
         let create = match self.dice.roll(10) {
-            0 => Create::Silent,
-            1 => Create::NeverSent,
-            2 => Create::Decline,
-            3 => Create::Slow(self.dice.roll(5)),
-            _ => Create::Redirect,
+            0 => OnCreate::AnswerLost,
+            1 => OnCreate::NeverSent,
+            2 => OnCreate::Decline,
+            3 => OnCreate::Slow(self.dice.roll(5)),
+            _ => OnCreate::Redirect,
         };
-        lock(&self.world.provider.creates).push_back(create);
-        let (asked, disk) = (self.world.deposit(&format!("k{}", self.dice.roll(8))), Arc::clone(&self.world.disk));
+        lock(&self.env.provider.next_creates).push_back(create);
+        let (asked, disk) = (self.env.deposit(&format!("k{}", self.dice.roll(8))), Arc::clone(&self.env.disk));
         self.context.spawn(async move {
             if let Ok(outcome) = asked.await {
                 let shown = &outcome.transaction;
@@ -74,8 +72,8 @@ impl Day {
 
     /// The provider takes in what it was told since, and lives on a little.
     fn live(&mut self) {
-        for reference in lock(&self.world.provider.told).iter() {
-            self.truths.entry(reference.clone()).or_default();
+        for reference in self.env.provider.references() {
+            self.truths.entry(reference).or_default();
         }
         let pick = self.dice.roll(self.truths.len().max(1) as u64) as usize;
         let what = self.dice.roll(6);
@@ -91,7 +89,7 @@ impl Day {
                 let named = Update { reference: None, refs: vec![intent.clone()], ..confirmed.clone() };
                 truth.events.push(Update { event_id: about("charged"), ..named });
                 truth.events.push(confirmed.clone());
-                self.world.answers(reference, QueryAnswer::Stated(Box::new(confirmed)));
+                self.env.on_query(reference, QueryAnswer::Stated(Box::new(confirmed)));
             }
             2 if truth.paid && !truth.refunded => {
                 truth.refunded = true;
@@ -123,7 +121,7 @@ impl Day {
     }
 
     fn send(&mut self, addressed: Option<u64>, updates: Vec<Update>) {
-        let (asked, disk) = (self.world.notice(addressed, updates), Arc::clone(&self.world.disk));
+        let (asked, disk) = (self.env.notice(addressed, updates), Arc::clone(&self.env.disk));
         self.context.spawn(async move {
             let heard = asked.await;
             for event in heard.iter().flat_map(|outcome| &outcome.events) {
@@ -134,23 +132,24 @@ impl Day {
     }
 
     fn disturb(&mut self) {
-        let post = [Post::Silent, Post::Lost, Post::Slow(4), Post::Fine][self.dice.roll(4) as usize];
+        let post =
+            [OnPost::AnswerLost, OnPost::NeverArrives, OnPost::Slow(4), OnPost::Accept][self.dice.roll(4) as usize];
         match self.dice.roll(6) {
-            0 | 1 => lock(&self.world.trading.script).push_back(post),
+            0 | 1 => lock(&self.env.trading.next_posts).push_back(post),
             2 => {
-                self.world.disk.fail_in.store(1 + self.dice.roll(3) as u32, Ordering::SeqCst);
-                self.world.disk.fails_after_writing.store(self.dice.roll(2) == 0, Ordering::SeqCst);
+                self.env.disk.fail_in.store(1 + self.dice.roll(3) as u32, Ordering::SeqCst);
+                self.env.disk.fails_after_writing.store(self.dice.roll(2) == 0, Ordering::SeqCst);
             }
-            3 => self.world.disk.held.store(true, Ordering::SeqCst),
-            4 => self.world.disk.held.store(false, Ordering::SeqCst),
-            _ => self.world.clock.jump(self.dice.roll(7200) as i64 - 3600),
+            3 => self.env.disk.held.store(true, Ordering::SeqCst),
+            4 => self.env.disk.held.store(false, Ordering::SeqCst),
+            _ => self.env.clock.jump(self.dice.roll(7200) as i64 - 3600),
         }
     }
 
     async fn crash(&mut self) {
         self.context.abort_all();
         self.drain().await;
-        self.world.crash().await;
+        self.env.crash().await;
     }
 
     /// Takes in the answers there are; a request that was cut has none.
@@ -182,20 +181,20 @@ impl Day {
 
     /// Disk and servers are well again, providers send what was never taken, and days go by.
     async fn recover(&mut self) {
-        self.world.disk.held.store(false, Ordering::SeqCst);
-        self.world.disk.fail_in.store(0, Ordering::SeqCst);
-        lock(&self.world.trading.script).clear();
-        lock(&self.world.provider.creates).clear();
-        self.world.pass(60).await;
+        self.env.disk.held.store(false, Ordering::SeqCst);
+        self.env.disk.fail_in.store(0, Ordering::SeqCst);
+        lock(&self.env.trading.next_posts).clear();
+        lock(&self.env.provider.next_creates).clear();
+        self.env.run_for(60).await;
         self.drain().await;
-        let told = lock(&self.world.provider.told).clone();
+        let told = self.env.provider.references();
         for reference in &told {
             self.truths.entry(reference.clone()).or_default();
         }
         for (reference, truth) in &self.truths {
             if !truth.paid {
                 let open = Update { reference: Some(reference.clone()), ..update("", ProviderStatus::Pending) };
-                self.world.answers(reference, QueryAnswer::Stated(Box::new(open)));
+                self.env.on_query(reference, QueryAnswer::Stated(Box::new(open)));
             }
         }
         let events: Vec<Update> = self.truths.values().flat_map(|truth| truth.events.clone()).collect();
@@ -203,16 +202,16 @@ impl Day {
             self.send(Some(1), vec![event]);
         }
         assert_eq!(self.drain().await, Vec::<String>::new(), "a well cashier takes every notice");
-        self.world.pass(16 * 3600).await;
+        self.env.run_for(16 * 3600).await;
     }
 
     fn judge(&self, seed: u64) {
         let mut operations = Vec::new();
         for (reference, truth) in &self.truths {
-            let id = self.world.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap();
+            let id = self.env.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap();
             let id = id.unwrap_or_else(|| panic!("seed {seed}: the provider was told {reference}, the disk was not"));
-            let known = self.world.known(id);
-            let (status, credited) = (self.world.status(id), self.world.trading.credited(id));
+            let known = self.env.aggregate(id);
+            let (status, credited) = (self.env.status(id), self.env.trading.credited(id));
             let expected = match (truth.paid, truth.refunded) {
                 (true, true) => (vec![7], 0),
                 (true, false) => (vec![3], AMOUNT),
@@ -221,22 +220,20 @@ impl Day {
             let standing = &known.transaction.facts;
             assert_eq!(credited, expected.1, "seed {seed}, transaction {id}: {standing:?}");
             assert!(expected.0.contains(&status), "seed {seed}, transaction {id} stands at {status}: {standing:?}");
-            assert_eq!(self.world.unsettled_operations(id), 0, "seed {seed}, transaction {id}");
+            assert_eq!(self.env.unsettled_operations(id), 0, "seed {seed}, transaction {id}");
             let posted = known.operations.iter().filter(|operation| operation.status == OperationStatus::Posted);
             operations.extend(posted.map(|operation| (operation.id, id, operation.amount.minor)));
         }
-        let mut posted = lock(&self.world.trading.posted).clone();
+        let mut posted = lock(&self.env.trading.posted).clone();
         posted.sort();
         operations.sort();
         assert_eq!(posted, operations, "seed {seed}: both sides know the same postings");
-        for (_, set) in self.world.unended() {
-            assert_eq!(set, 0, "seed {seed}: something is still pending");
-        }
+        assert_eq!(self.env.unfinished(), 0, "seed {seed}: a transaction is still pending");
     }
 
     /// The recorded commits, applied anew, make the very books that stand, indexes included.
     fn judge_replay(&self, seed: u64) {
-        let replayed = self.world.disk.replayed();
+        let replayed = self.env.disk.replayed();
         let events = || self.truths.values().flat_map(|truth| &truth.events);
         let compare = |books: &Books| {
             assert_eq!(replayed.counters(), books.counters(), "seed {seed}");
@@ -262,7 +259,7 @@ impl Day {
                 }
             }
         };
-        self.world.cashier.ledger.peek(compare).unwrap();
+        self.env.cashier.ledger.peek(compare).unwrap();
     }
 }
 
@@ -270,9 +267,9 @@ impl Day {
 async fn however_a_day_goes_money_is_credited_once_and_nothing_is_lost() {
     let (mut credits, mut crashes) = (0, 0);
     for seed in 0..SEEDS {
-        let world = World::with_configs(&[1, 2]).await;
-        world.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
-        let mut day = Day { world, dice: Dice(seed), truths: BTreeMap::new(), context: JoinSet::new() };
+        let env = TestCashier::with_configs(&[1, 2]).await;
+        env.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
+        let mut day = Day { env, dice: Dice(seed), truths: BTreeMap::new(), context: JoinSet::new() };
         day.random().await;
         if seed % 2 == 0 {
             day.crash().await;
@@ -281,7 +278,7 @@ async fn however_a_day_goes_money_is_credited_once_and_nothing_is_lost() {
         day.recover().await;
         day.judge(seed);
         day.judge_replay(seed);
-        credits += lock(&day.world.trading.posted).len();
+        credits += lock(&day.env.trading.posted).len();
     }
     assert!(credits > 40 && crashes > 10, "the days were too quiet: {credits} credits");
 }

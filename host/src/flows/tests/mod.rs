@@ -1,11 +1,7 @@
-//! The journeys over a world in memory: each test is one interleaving that once cost somebody money, or would.
+//! The flows with a test cashier: each test is one interleaving that once cost money, or would.
 
 mod chaos;
-mod configuring;
-mod creating;
-mod disk;
-mod hearing;
+mod config_edits;
+mod creates;
 mod janitor;
-mod provider;
-mod trading;
-mod world;
+mod webhooks;

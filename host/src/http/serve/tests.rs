@@ -47,7 +47,7 @@ async fn every_response_carries_its_request_id_and_own_latency() {
     let clock = Arc::new(TestClock::default());
     let advanced = Arc::clone(&clock);
     let routes = warp::any().map(move || {
-        advanced.pass(Duration::from_micros(5_000));
+        advanced.advance(Duration::from_micros(5_000));
         Reply::success(&serde_json::json!({})).after(Duration::from_micros(3_000))
     });
     let listener = TestListener::open(routes.boxed(), Arc::clone(&clock)).await;
@@ -70,7 +70,7 @@ async fn waiting_for_the_clients_body_is_not_own_latency() {
     let mut client = listener.connect().await;
     client.stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    clock.pass(Duration::from_secs(2));
+    clock.advance(Duration::from_secs(2));
     let response = client.request("cd").await;
     assert_eq!((response.status, response.header("x-own-latency-us")), (200, Some("0")));
 }

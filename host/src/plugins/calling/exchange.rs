@@ -71,6 +71,9 @@ pub(super) enum ExchangeEnd<T> {
     HostFailed(HostFailure),
 }
 
+/// An entry point of a module with its arguments.
+type EntryCall<T> = dyn Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync;
+
 /// Drives the exchanges of one gateway.
 pub(super) struct ExchangeDriver {
     gateway: String,
@@ -116,16 +119,12 @@ impl ExchangeDriver {
 
     /// Drives one exchange to its end. `call` is an entry point of the module with its arguments, the same for the whole
     /// exchange.
-    pub(super) async fn exchange<T, F>(
+    pub(super) async fn exchange<T: Send + 'static>(
         &self,
         thread: &ModuleThread,
         allowed: AllowedRequests<'_>,
-        call: F,
-    ) -> ExchangeOutcome<T>
-    where
-        T: Send + 'static,
-        F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
-    {
+        call: impl Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
+    ) -> ExchangeOutcome<T> {
         let mut state = ExchangeState {
             started: self.clock.monotonic(),
             queued: None,
@@ -135,7 +134,7 @@ impl ExchangeDriver {
             admitted: false,
             cached: Vec::new(),
         };
-        let call = Arc::new(call);
+        let call: Arc<EntryCall<T>> = Arc::new(call);
         let mut end = self.attempt(thread, allowed, &call, &mut state).await;
         if matches!(&end, ExchangeEnd::Failed(failure) if failure.kind == FailureKind::StaleReply)
             && !state.cached.is_empty()
@@ -149,17 +148,13 @@ impl ExchangeDriver {
         ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
     }
 
-    async fn attempt<T, F>(
+    async fn attempt<T: Send + 'static>(
         &self,
         thread: &ModuleThread,
         allowed: AllowedRequests<'_>,
-        call: &Arc<F>,
+        call: &Arc<EntryCall<T>>,
         state: &mut ExchangeState,
-    ) -> ExchangeEnd<T>
-    where
-        T: Send + 'static,
-        F: Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
-    {
+    ) -> ExchangeEnd<T> {
         let mut replies = Vec::new();
         loop {
             let call = Arc::clone(call);
@@ -254,7 +249,7 @@ impl ExchangeDriver {
         let reply = tokio::select! {
             reply = self.network.send(request, within) => reply,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
-                Err(SendError::Unknown("no answer came in time".to_owned()))
+                Err(SendError::Unknown("timed out".to_owned()))
             }
         };
         let now = self.clock.monotonic();

@@ -297,14 +297,8 @@ impl SharedThread {
         state.abandoned.extend(state.running.take().map(|(ticket, _)| ticket));
         state.thread += 1;
         let stuck = state.abandoned.len();
-        let (call_ms, stuck_max) = (self.limits.call.as_millis(), STUCK_MAX);
-        tracing::error!(
-            thread = self.name,
-            call_ms,
-            stuck,
-            stuck_max,
-            "module call timed out; its thread was abandoned"
-        );
+        let timeout = self.limits.call;
+        tracing::error!(thread = self.name, ?timeout, stuck, "module call timed out; its thread was abandoned");
         let (next, thread) = (Arc::clone(self), state.thread);
         state.served = stuck < STUCK_MAX && spawn(&self.name, move || next.serve(thread)).is_ok();
         if !state.served {

@@ -1,7 +1,6 @@
 //! The only network of modules, as a port: where requests may go, and what is known when no reply came. The client behind
 //! it enforces the policy, checks addresses after DNS, follows no redirect and limits every size.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,14 +26,6 @@ pub enum SendError {
     NeverSent(String),
     /// It may have arrived.
     Unknown(String),
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(reason) | Self::NeverSent(reason) | Self::Unknown(reason) => f.write_str(reason),
-        }
-    }
 }
 
 /// The network of one module, with connections of its own.

@@ -27,7 +27,7 @@ pub(super) struct OpenedModule {
 
 /// Why a module cannot be loaded, with its contract version where that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::plugins) struct LoadError {
+pub(super) struct LoadError {
     pub(super) contract: Option<u32>,
     pub(super) reason: String,
 }
@@ -81,7 +81,7 @@ fn check(descriptor: &Descriptor) -> Result<(), String> {
 /// A private copy of a module, named after its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugins) struct ModuleCopy {
-    pub(in crate::plugins) path: PathBuf,
+    pub(super) path: PathBuf,
     /// Lower-case hex.
     pub(in crate::plugins) sha256: String,
 }

@@ -43,7 +43,7 @@ enum ProbeAnswer {
     Refused(LoadError),
 }
 
-/// The child: opens the module at `path` under hard limits and prints what it found. For `main` alone.
+/// The child: opens the module at `path` under hard limits and prints the answer. For `main` alone.
 pub fn main(path: &Path) -> ExitCode {
     limit_this_process();
     let answer = match library::open(path) {
@@ -52,7 +52,7 @@ pub fn main(path: &Path) -> ExitCode {
             sdk_version: opened.symbols.sdk_version,
             code: opened.descriptor.code,
         },
-        Err(load_error) => ProbeAnswer::Refused(load_error),
+        Err(error) => ProbeAnswer::Refused(error),
     };
     let printed = serde_json::to_string(&answer)
         .map_err(std::io::Error::from)
@@ -63,20 +63,20 @@ pub fn main(path: &Path) -> ExitCode {
 /// Starts probe processes.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct Probe {
-    /// The executable that knows [`SUBCOMMAND`]: this program.
+    /// The executable that has [`SUBCOMMAND`]: this program.
     pub(in crate::plugins) program: PathBuf,
 }
 
 impl Probe {
     /// Checks in a child process that the library at `path` can be opened and is a module. Blocks.
-    pub(in crate::plugins) fn check(&self, path: &Path) -> Result<(), LoadError> {
+    pub(super) fn check(&self, path: &Path) -> Result<(), LoadError> {
         let mut child =
             self.start(path).map_err(|error| LoadError::new(format!("the probe process cannot start: {error}")))?;
         let (output, status) = wait(&mut child).map_err(LoadError::new)?;
         let answer = output.lines().rev().find_map(|line| line.strip_prefix(MARK));
         match answer.map(serde_json::from_str::<ProbeAnswer>) {
             Some(Ok(ProbeAnswer::Loadable { .. })) if status.success() => Ok(()),
-            Some(Ok(ProbeAnswer::Refused(load_error))) => Err(load_error),
+            Some(Ok(ProbeAnswer::Refused(error))) => Err(error),
             Some(Ok(ProbeAnswer::Loadable { .. }) | Err(_)) | None => Err(LoadError::new(end_of(status))),
         }
     }

@@ -2,7 +2,7 @@
 //! signed, and the answer that creates a payment.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
+use cashier_provider_sdk::{HttpReply, ProviderConfig, ProviderSettings, Secret, WebhookNotice};
 use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_timestamped};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(crate) fn row(settings_json: &str) -> ProviderConfig {
         secret_key: SECRET_KEY.into(),
         webhook_secret: WEBHOOK_SECRET.into(),
         previous_webhook_secrets: vec!["whsec_canary_replaced".into()],
-        settings: Settings::parse(settings_json).unwrap_or_default(),
+        settings: ProviderSettings::parse(settings_json).unwrap_or_default(),
         sandbox: true,
         ..ProviderConfig::default()
     }

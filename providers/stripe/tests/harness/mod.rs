@@ -2,7 +2,7 @@
 //! signed, and the answers that create a payment, for both flows.
 
 use cashier_provider_sdk::serde_json::{Value, json};
-use cashier_provider_sdk::{HttpReply, ProviderConfig, Secret, Settings, WebhookNotice};
+use cashier_provider_sdk::{HttpReply, ProviderConfig, ProviderSettings, Secret, WebhookNotice};
 use cashier_provider_testing::{Harness, SigningSecret, sample_order, sign_timestamped};
 
 const NOW: i64 = 1_795_160_000;
@@ -10,7 +10,7 @@ const NOW: i64 = 1_795_160_000;
 /// The hosted page.
 pub(crate) fn checkout() -> Harness {
     harness(
-        Settings::default(),
+        ProviderSettings::default(),
         json!({
             "id": "cs_test_a1B2c3", "object": "checkout.session", "amount_total": 25000, "currency": "usd",
             "client_reference_id": "K7Q2M9X4T1B8", "metadata": {"transaction_id": "K7Q2M9X4T1B8"},
@@ -24,7 +24,7 @@ pub(crate) fn checkout() -> Harness {
 /// The broker's own page.
 pub(crate) fn payment_intents() -> Harness {
     harness(
-        Settings::parse(r#"{"flow":"payment_intents"}"#).unwrap_or_default(),
+        ProviderSettings::parse(r#"{"flow":"payment_intents"}"#).unwrap_or_default(),
         json!({
             "id": "pi_3S1aZ", "object": "payment_intent", "amount": 25000, "amount_received": 0,
             "client_secret": "pi_3S1aZ_secret_0oQ", "currency": "usd", "last_payment_error": null,
@@ -34,7 +34,7 @@ pub(crate) fn payment_intents() -> Harness {
     )
 }
 
-fn harness(settings: Settings, created: Value) -> Harness {
+fn harness(settings: ProviderSettings, created: Value) -> Harness {
     Harness {
         config: ProviderConfig {
             id: 7,

@@ -6,7 +6,7 @@ use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::serde_json::{self, Map, Value};
 use cashier_provider_sdk::{
-    Amount, Descriptor, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, Secret, SettingSpec, Settings,
+    Amount, Descriptor, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings, Secret, SettingSpec,
     WebhookNotice,
 };
 use zeroize::Zeroizing;
@@ -44,7 +44,7 @@ pub(in crate::plugins::calling) fn config(
         secret_key: Secret::new(secret_key),
         webhook_secret: Secret::new(webhook_secret),
         previous_webhook_secrets: valid.map(|replaced| Secret::new(replaced.secret.expose())).collect(),
-        settings: Settings::parse(&settings).map_err(|error| error.to_string())?,
+        settings: ProviderSettings::parse(&settings).map_err(|error| error.to_string())?,
         sandbox: row.sandbox,
         notify_url,
         bag: Vec::new(),

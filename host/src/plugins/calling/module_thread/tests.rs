@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cashier_provider_sdk as sdk;
 use cashier_provider_sdk::{
-    Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderRef, Settings, Step,
+    Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderRef, ProviderSettings, Step,
 };
 
 use super::*;
@@ -45,7 +45,7 @@ impl PaymentProvider for Sleepy {
 }
 
 fn config(name: &str, settings: &str) -> ProviderConfig {
-    let settings = Settings::parse(settings).unwrap();
+    let settings = ProviderSettings::parse(settings).unwrap();
     ProviderConfig { provider: name.to_owned(), settings, ..ProviderConfig::default() }
 }
 

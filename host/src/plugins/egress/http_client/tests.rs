@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use self::peer::{Behaviour, NameTable, Peer, PeerConnection, egress, get, post, shown};
+use self::peer::{Behaviour, NameTable, Peer, PeerConnection, egress, get, post, status_and_body};
 use super::*;
 
 mod peer;
@@ -13,13 +13,15 @@ mod reuse;
 mod trust;
 
 /// Longer than any test takes; where a deadline has to pass, the test moves the clock.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine";
 
+const REPLIES_FINE: Behaviour = |mut connection| Box::pin(async move { connection.reply_to_all(FINE).await });
+
 async fn failure(egress: &Egress, request: EgressRequest) -> EgressError {
-    match egress.send(request, PATIENCE).await {
-        Ok(reply) => panic!("it was answered: {}", shown(reply)),
+    match egress.send(request, TEST_TIMEOUT).await {
+        Ok(reply) => panic!("it was answered: {}", status_and_body(reply)),
         Err(error) => error,
     }
 }
@@ -38,7 +40,7 @@ async fn a_request_is_sent_as_stated_and_its_reply_is_read_in_full() {
     .await;
     let mut request = post(peer.url("/v1/pay?a=b&c=%20#fragment"), "{\"amount\":5}");
     request.headers = vec![("X-Api-Key".into(), "k".into()), ("Content-Type".into(), "application/json".into())];
-    let reply = peer.egress().send(request, PATIENCE).await.unwrap();
+    let reply = peer.egress().send(request, TEST_TIMEOUT).await.unwrap();
     let pair = |name: &str, value: &str| (name.into(), value.into());
     assert_eq!((reply.status, &reply.body[..]), (201, &b"ok"[..]));
     assert_eq!(
@@ -60,9 +62,9 @@ async fn a_request_with_an_empty_body_states_its_length_where_its_method_allows_
     for (method, stated) in
         [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false), ("HEAD", false)]
     {
-        let peer = Peer::plain(|mut connection| Box::pin(async move { connection.reply_to_all(FINE).await })).await;
+        let peer = Peer::plain(REPLIES_FINE).await;
         let request = EgressRequest { method: method.into(), ..get(peer.url("/")) };
-        peer.egress().send(request, PATIENCE).await.unwrap();
+        peer.egress().send(request, TEST_TIMEOUT).await.unwrap();
         let received = peer.received().concat();
         assert_eq!(received.contains(length), stated, "{received}");
         assert!(received.matches("content-length").count() <= 1, "{received}");
@@ -123,15 +125,15 @@ async fn a_reply_is_read_up_to_its_limit_and_not_beyond() {
     };
     assert_eq!(REPLY_BYTES_MAX, 32 * 0x10000);
     let (exact, beyond) = (chunks(32), chunks(33));
-    for (answer, fits) in [(exact, true), (beyond, false)] {
-        static ANSWER: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
-        *ANSWER.lock().unwrap() = answer;
+    for (reply, fits) in [(exact, true), (beyond, false)] {
+        static REPLY: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+        *REPLY.lock().unwrap() = reply;
         let peer = Peer::plain(|mut connection| {
-            let answer = ANSWER.lock().unwrap().clone();
-            Box::pin(async move { connection.reply_to_all(&answer).await })
+            let reply = REPLY.lock().unwrap().clone();
+            Box::pin(async move { connection.reply_to_all(&reply).await })
         })
         .await;
-        let outcome = peer.egress().send(get(peer.url("/")), PATIENCE).await;
+        let outcome = peer.egress().send(get(peer.url("/")), TEST_TIMEOUT).await;
         match outcome {
             Ok(reply) => assert!(fits && reply.body.len() == REPLY_BYTES_MAX),
             Err(error) => assert!(!fits && error == EgressError::Unknown(UnknownOutcome::TooLarge), "{error}"),
@@ -167,11 +169,11 @@ async fn a_reply_that_never_completes_times_out_at_the_deadline() {
     for behaviour in [silent, halfway, dripping] {
         let peer = Peer::plain(behaviour).await;
         let (egress, url) = (peer.egress(), peer.url("/"));
-        let asked = tokio::spawn(async move { failure(&egress, post(url, "order")).await });
+        let sending = tokio::spawn(async move { failure(&egress, post(url, "order")).await });
         peer.until_received(1).await;
         // A paused clock without other work advances to the next timer.
         tokio::time::pause();
-        assert_eq!(asked.await.unwrap(), EgressError::Unknown(UnknownOutcome::Deadline));
+        assert_eq!(sending.await.unwrap(), EgressError::Unknown(UnknownOutcome::Deadline));
         tokio::time::resume();
         assert_eq!(peer.accepted(), 1);
     }
@@ -192,7 +194,7 @@ async fn a_slow_reply_within_the_deadline_is_read() {
         })
     })
     .await;
-    assert_eq!(shown(peer.egress().send(get(peer.url("/")), PATIENCE).await.unwrap()), "200 slow");
+    assert_eq!(status_and_body(peer.egress().send(get(peer.url("/")), TEST_TIMEOUT).await.unwrap()), "200 slow");
 }
 
 #[tokio::test]
@@ -204,7 +206,7 @@ async fn a_request_to_an_unreachable_host_was_never_sent() {
     let error = failure(&unreachable, get(format!("http://127.0.0.1:{port}/"))).await;
     assert!(matches!(&error, EgressError::NeverSent(NeverSent::Connect(_))), "{error}");
 
-    let resolver = Arc::new(NameTable(&[("slow.example", &["silence"]), ("void.example", &[])]));
+    let resolver = Arc::new(NameTable(&[("slow.example", &["no reply"]), ("void.example", &[])]));
     let settings = EgressSettings { resolver, ..EgressSettings::default() };
     let egress = egress(&settings, &["slow.example", "void.example", "unknown.example"], &[]);
     tokio::time::pause();
@@ -222,7 +224,7 @@ async fn a_redirect_is_returned_and_not_followed() {
         })
     })
     .await;
-    assert_eq!(shown(peer.egress().send(get(peer.url("/")), PATIENCE).await.unwrap()), "302 ");
+    assert_eq!(status_and_body(peer.egress().send(get(peer.url("/")), TEST_TIMEOUT).await.unwrap()), "302 ");
     assert_eq!(peer.received().len(), 1);
 }
 
@@ -236,9 +238,9 @@ async fn a_request_without_a_completed_handshake_was_never_sent() {
     })
     .await;
     let (egress, url) = (peer.egress(), peer.url("/").replace("http", "https"));
-    let asked = tokio::spawn(async move { failure(&egress, get(url)).await });
+    let sending = tokio::spawn(async move { failure(&egress, get(url)).await });
     peer.until_accepted(1).await;
     tokio::time::pause();
-    let error = asked.await.unwrap();
+    let error = sending.await.unwrap();
     assert!(matches!(&error, EgressError::NeverSent(NeverSent::Tls(why)) if why.contains("deadline")), "{error}");
 }

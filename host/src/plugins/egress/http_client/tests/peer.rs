@@ -150,7 +150,7 @@ pub(super) fn post(url: impl AsRef<str>, body: &'static str) -> EgressRequest {
 }
 
 /// The reply's status and text.
-pub(super) fn shown(reply: EgressReply) -> String {
+pub(super) fn status_and_body(reply: EgressReply) -> String {
     format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))
 }
 
@@ -164,7 +164,7 @@ impl Resolve for NameTable {
         let address = move |text: &&str| SocketAddr::new(text.parse().unwrap(), port);
         Box::pin(async move {
             match found {
-                Some(["silence"]) => std::future::pending().await,
+                Some(["no reply"]) => std::future::pending().await,
                 Some(addresses) => Ok(addresses.iter().map(address).collect()),
                 None => Err(io::Error::other("no such name")),
             }

@@ -3,24 +3,24 @@
 use tokio::io::AsyncReadExt;
 
 use super::super::pool::PooledConnection;
-use super::peer::{Peer, get, post, shown};
+use super::peer::{Peer, get, post, status_and_body};
 use super::*;
 
 #[tokio::test]
 async fn a_connection_is_reused_until_it_was_idle_too_long() {
-    let peer = Peer::plain(|mut connection| Box::pin(async move { connection.reply_to_all(FINE).await })).await;
+    let peer = Peer::plain(REPLIES_FINE).await;
     let egress = peer.egress();
     for _ in 0..3 {
-        assert_eq!(shown(egress.send(get(peer.url("/")), PATIENCE).await.unwrap()), "200 fine");
+        assert_eq!(status_and_body(egress.send(get(peer.url("/")), TEST_TIMEOUT).await.unwrap()), "200 fine");
     }
     assert_eq!((peer.accepted(), peer.received().len()), (1, 3));
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(31)).await;
     tokio::time::resume();
-    assert_eq!(shown(egress.send(get(peer.url("/")), PATIENCE).await.unwrap()), "200 fine");
+    assert_eq!(status_and_body(egress.send(get(peer.url("/")), TEST_TIMEOUT).await.unwrap()), "200 fine");
     assert_eq!(peer.accepted(), 2);
     let other = peer.egress();
-    assert_eq!(shown(other.send(get(peer.url("/")), PATIENCE).await.unwrap()), "200 fine");
+    assert_eq!(status_and_body(other.send(get(peer.url("/")), TEST_TIMEOUT).await.unwrap()), "200 fine");
     assert_eq!(peer.accepted(), 3, "providers share no connection");
 }
 
@@ -36,7 +36,7 @@ async fn a_connection_closed_while_idle_is_replaced_and_the_request_sent_once() 
     let egress = peer.egress();
     let origin = origin(&egress, &peer);
     for count in 1..=5 {
-        assert_eq!(shown(egress.send(post(peer.url("/"), "order"), PATIENCE).await.unwrap()), "200 fine");
+        assert_eq!(status_and_body(egress.send(post(peer.url("/"), "order"), TEST_TIMEOUT).await.unwrap()), "200 fine");
         // Wait until the client knows that the peer closed its end.
         while let Some(connection) = egress.0.pool.take(&origin) {
             egress.0.pool.put(origin.clone(), connection);
@@ -57,7 +57,7 @@ async fn a_request_on_a_reused_connection_that_breaks_is_unknown_and_not_sent_ag
     })
     .await;
     let egress = peer.egress();
-    assert_eq!(shown(egress.send(post(peer.url("/"), "first"), PATIENCE).await.unwrap()), "200 fine");
+    assert_eq!(status_and_body(egress.send(post(peer.url("/"), "first"), TEST_TIMEOUT).await.unwrap()), "200 fine");
     let error = failure(&egress, post(peer.url("/"), "second")).await;
     assert!(matches!(&error, EgressError::Unknown(UnknownOutcome::Broken(_))), "{error}");
     assert_eq!((peer.accepted(), peer.received().len()), (1, 2), "the second went over the first connection, once");
@@ -66,7 +66,7 @@ async fn a_request_on_a_reused_connection_that_breaks_is_unknown_and_not_sent_ag
 #[tokio::test]
 async fn a_request_counts_as_not_written_only_if_no_byte_of_it_was_written() {
     let request = || Request::post("/").body(Full::new(Bytes::from_static(b"order"))).unwrap();
-    let ends = Instant::now() + PATIENCE;
+    let ends = Instant::now() + TEST_TIMEOUT;
 
     let (near, far) = tokio::io::duplex(4096);
     let connection = PooledConnection::over(Box::new(near)).await.unwrap();
@@ -78,19 +78,21 @@ async fn a_request_counts_as_not_written_only_if_no_byte_of_it_was_written() {
     // The pipe takes the whole request, and no peer reads it.
     let (near, far) = tokio::io::duplex(4096);
     let connection = PooledConnection::over(Box::new(near)).await.unwrap();
-    let asked = tokio::spawn(attempt(connection, request(), ends));
+    let sending = tokio::spawn(attempt(connection, request(), ends));
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
     drop(far);
-    let Err(FailedAttempt::Unknown(UnknownOutcome::Broken(_))) = asked.await.unwrap() else { panic!("it was written") };
+    let Err(FailedAttempt::Unknown(UnknownOutcome::Broken(_))) = sending.await.unwrap() else {
+        panic!("it was written")
+    };
 
     // The pipe breaks after the first byte.
     let (near, mut far) = tokio::io::duplex(1);
     let connection = PooledConnection::over(Box::new(near)).await.unwrap();
-    let asked = tokio::spawn(attempt(connection, request(), ends));
+    let sending = tokio::spawn(attempt(connection, request(), ends));
     assert_eq!(far.read_u8().await.unwrap(), b'P');
     drop(far);
-    let Err(FailedAttempt::Unknown(UnknownOutcome::Broken(_))) = asked.await.unwrap() else {
+    let Err(FailedAttempt::Unknown(UnknownOutcome::Broken(_))) = sending.await.unwrap() else {
         panic!("a byte of it was written")
     };
 }
@@ -109,7 +111,7 @@ async fn bytes_after_a_reply_are_not_read_as_the_next_reply() {
     .await;
     let egress = peer.egress();
     for _ in 0..3 {
-        assert_eq!(shown(egress.send(get(peer.url("/")), PATIENCE).await.unwrap()), "200 fine");
+        assert_eq!(status_and_body(egress.send(get(peer.url("/")), TEST_TIMEOUT).await.unwrap()), "200 fine");
     }
     assert_eq!(peer.accepted(), 3, "a connection with bytes left over is not used again");
 }
@@ -124,23 +126,23 @@ async fn a_request_beyond_the_connection_limit_waits_and_was_never_sent() {
     })
     .await;
     let egress = peer.egress();
-    let mut crowd = tokio::task::JoinSet::new();
+    let mut busy = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS_MAX {
         let (egress, url) = (egress.clone(), peer.url("/"));
-        crowd.spawn(async move { failure(&egress, get(url)).await });
+        busy.spawn(async move { failure(&egress, get(url)).await });
     }
     peer.until_received(CONNECTIONS_MAX).await;
     tokio::time::pause();
-    let late = egress.send(get(peer.url("/")), PATIENCE / 2).await;
+    let late = egress.send(get(peer.url("/")), TEST_TIMEOUT / 2).await;
     assert!(late == Err(EgressError::NeverSent(NeverSent::Busy)));
-    let errors = crowd.join_all().await;
+    let errors = busy.join_all().await;
     assert!(errors.iter().all(|error| *error == EgressError::Unknown(UnknownOutcome::Deadline)), "{errors:?}");
     assert_eq!(peer.received().len(), CONNECTIONS_MAX);
 }
 
 #[tokio::test]
 async fn a_request_not_written_to_a_closing_connection_is_sent_over_a_new_one() {
-    let peer = Peer::plain(|mut connection| Box::pin(async move { connection.reply_to_all(FINE).await })).await;
+    let peer = Peer::plain(REPLIES_FINE).await;
     let egress = peer.egress();
     let (near, far) = tokio::io::duplex(4096);
     let connection = PooledConnection::over(Box::new(near)).await.unwrap();
@@ -150,7 +152,7 @@ async fn a_request_not_written_to_a_closing_connection_is_sent_over_a_new_one() 
     egress.0.pool.put(origin(&egress, &peer), connection);
     // Closed between the check of the pool and the write, as a peer may do at any moment.
     drop(far);
-    assert_eq!(shown(egress.send(post(peer.url("/"), "order"), PATIENCE).await.unwrap()), "200 fine");
+    assert_eq!(status_and_body(egress.send(post(peer.url("/"), "order"), TEST_TIMEOUT).await.unwrap()), "200 fine");
     assert_eq!((peer.accepted(), peer.received().len()), (1, 1));
 }
 
@@ -165,9 +167,9 @@ async fn a_dropped_send_closes_the_connection() {
     })
     .await;
     let (egress, url) = (peer.egress(), peer.url("/"));
-    let asked = tokio::spawn(async move { egress.send(get(url), PATIENCE).await.is_ok() });
+    let sending = tokio::spawn(async move { egress.send(get(url), TEST_TIMEOUT).await.is_ok() });
     peer.until_received(1).await;
-    asked.abort();
+    sending.abort();
     peer.until_received(2).await;
     assert_eq!(peer.received()[1], "closed");
 }

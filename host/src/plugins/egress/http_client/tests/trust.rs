@@ -1,6 +1,6 @@
 //! What the egress client sends, and where: addresses, requests, certificates, and that logs hold no secrets.
 
-use super::peer::{Behaviour, Log, NameTable, Peer, authority, egress, get, post, shown};
+use super::peer::{Behaviour, Log, NameTable, Peer, authority, egress, get, post, status_and_body};
 use super::*;
 
 fn refused(error: &EgressError) -> &str {
@@ -12,7 +12,7 @@ fn refused(error: &EgressError) -> &str {
 
 #[tokio::test]
 async fn addresses_are_checked_after_the_name_is_resolved() {
-    let peer = Peer::plain(|mut connection| Box::pin(async move { connection.reply_to_all(FINE).await })).await;
+    let peer = Peer::plain(REPLIES_FINE).await;
     let resolver = Arc::new(NameTable(&[
         ("rebound.example", &["127.0.0.1"]),
         ("mixed.example", &["93.184.216.34", "10.0.0.1"]),
@@ -36,13 +36,13 @@ async fn addresses_are_checked_after_the_name_is_resolved() {
         assert_eq!(refused(&error), expected);
     }
     assert_eq!(peer.accepted(), 0, "nothing was connected to");
-    let reply = egress.send(get(format!("http://named.example:{port}/")), PATIENCE).await.unwrap();
-    assert_eq!(shown(reply), "200 fine");
+    let reply = egress.send(get(format!("http://named.example:{port}/")), TEST_TIMEOUT).await.unwrap();
+    assert_eq!(status_and_body(reply), "200 fine");
 }
 
 #[tokio::test]
 async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
-    let peer = Peer::plain(|mut connection| Box::pin(async move { connection.reply_to_all(FINE).await })).await;
+    let peer = Peer::plain(REPLIES_FINE).await;
     let with = |change: &dyn Fn(&mut EgressRequest)| {
         let mut request = post(peer.url("/"), "order");
         change(&mut request);
@@ -81,20 +81,20 @@ async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
 #[tokio::test]
 async fn tls_requires_a_certificate_of_a_trusted_root_for_the_host() {
     let (root, acceptor) = authority("pay.example");
-    let peer = Peer::tls(acceptor, |mut connection| Box::pin(async move { connection.reply_to_all(FINE).await })).await;
+    let peer = Peer::tls(acceptor, REPLIES_FINE).await;
     let names = NameTable(&[("pay.example", &["127.0.0.1"]), ("other.example", &["127.0.0.1"])]);
     let trusting = EgressSettings { extra_roots: vec![root], resolver: Arc::new(names), ..EgressSettings::default() };
-    let wary = EgressSettings { extra_roots: Vec::new(), ..trusting.clone() };
+    let untrusting = EgressSettings { extra_roots: Vec::new(), ..trusting.clone() };
     let exceptions = ["pay.example", "other.example", "127.0.0.1"].map(|host| format!("{host}:{}", peer.port));
     let exceptions = exceptions.each_ref().map(String::as_str);
-    let (trusting, wary) = (egress(&trusting, &[], &exceptions), egress(&wary, &[], &exceptions));
+    let (trusting, untrusting) = (egress(&trusting, &[], &exceptions), egress(&untrusting, &[], &exceptions));
 
     let url = |host: &str| format!("https://{host}:{}/", peer.port);
-    assert_eq!(shown(trusting.send(get(url("PAY.example")), PATIENCE).await.unwrap()), "200 fine");
+    assert_eq!(status_and_body(trusting.send(get(url("PAY.example")), TEST_TIMEOUT).await.unwrap()), "200 fine");
     let cases = [
         (&trusting, "other.example", "not valid for name"),
         (&trusting, "127.0.0.1", "not valid for name"),
-        (&wary, "pay.example", "UnknownIssuer"),
+        (&untrusting, "pay.example", "UnknownIssuer"),
     ];
     for (egress, host, expected) in cases {
         let error = failure(egress, get(url(host))).await;
@@ -127,7 +127,7 @@ async fn no_secret_reaches_a_log_or_an_error() {
             let mut request =
                 post(peer.url("/visible?token=canary#canary").replace("127", &format!("{prefix}127")), "canary");
             request.headers = vec![("authorization".into(), "Bearer canary".into())];
-            if let Err(error) = peer.egress().send(request.clone(), PATIENCE).await {
+            if let Err(error) = peer.egress().send(request.clone(), TEST_TIMEOUT).await {
                 errors.push_str(&format!("{error} {error:?}\n"));
             }
             request.headers.push(("x".into(), "canary\n".into()));

@@ -1,50 +1,51 @@
-//! A trading server in memory that loses answers, is slow, refuses, or keys by nothing, as a test says.
+//! The trading server of the test cashier. A test scripts lost answers, delays and refusals, or turns off its deduplication.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::ids::{Login, OperationId, TransactionId};
+use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
 use cashier_core::operation::PostingOutcome;
 use futures_util::future::BoxFuture;
 
-use super::world::{CUSTOMER, LOGIN, lock, usd};
+use super::{CUSTOMER, lock, usd};
 use crate::ports::{Durable, Fault, Posting, TradingServer};
 
 /// What the trading server does with the next posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Post {
-    Fine,
-    /// Posted; the answer is lost.
-    Silent,
-    /// Never arrives.
-    Lost,
+pub(crate) enum OnPost {
+    Accept,
+    /// Posted, and the answer is lost.
+    AnswerLost,
+    NeverArrives,
     Refuse,
     /// Posted after this many seconds.
     Slow(u64),
 }
 
-/// Balances by the operations posted; survives crashes.
+/// Survives crashes of the cashier.
 #[derive(Default)]
-pub(super) struct Trading {
-    pub(super) posted: Mutex<Vec<(OperationId, TransactionId, i64)>>,
-    refused: Mutex<BTreeMap<OperationId, ()>>,
-    pub(super) script: Mutex<VecDeque<Post>>,
-    pub(super) unkeyed: AtomicBool,
+pub(crate) struct TestTrading {
+    pub(crate) posted: Mutex<Vec<(OperationId, TransactionId, i64)>>,
+    refused: Mutex<BTreeSet<OperationId>>,
+    pub(crate) next_posts: Mutex<VecDeque<OnPost>>,
+    /// Whether it posts a repeated operation again.
+    pub(crate) unkeyed: AtomicBool,
 }
 
-impl Trading {
-    pub(super) fn balance(&self) -> i64 {
+impl TestTrading {
+    pub(crate) fn balance(&self) -> i64 {
         lock(&self.posted).iter().map(|(_, _, minor)| minor).sum()
     }
 
-    pub(super) fn credited(&self, id: TransactionId) -> i64 {
+    pub(crate) fn credited(&self, id: TransactionId) -> i64 {
         lock(&self.posted).iter().filter(|(_, of, _)| *of == id).map(|(_, _, minor)| minor).sum()
     }
 
-    fn take(&self, posting: &Posting) -> PostingOutcome {
+    fn post_now(&self, posting: &Posting) -> PostingOutcome {
         let operation = &posting.operation;
         if !self.unkeyed.load(Ordering::SeqCst)
             && let Some(known) = self.known(operation.id)
@@ -58,64 +59,70 @@ impl Trading {
 
     fn known(&self, id: OperationId) -> Option<PostingOutcome> {
         let place = lock(&self.posted).iter().position(|(known, ..)| *known == id);
-        let refused = lock(&self.refused).contains_key(&id);
+        let refused = lock(&self.refused).contains(&id);
         let refused = refused.then(|| PostingOutcome::Refused { reason: "NO".into() });
         place.map(|place| PostingOutcome::Posted { trade_order: place as u64 + 1 }).or(refused)
     }
 }
 
-pub(super) struct TradingPort(pub(super) Arc<Trading>);
+pub(super) struct TradingPort(pub(super) Arc<TestTrading>);
 
 impl TradingServer for TradingPort {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        let (customer_id, enabled) = match login.0 {
+            2_000_009 => (CUSTOMER, true),
+            2_000_010 => (CUSTOMER, false),
+            2_000_011 => (CustomerId(6), true),
+            2_000_500 => return Box::pin(ready(Err(Fault::new("CANARY: the trading server is down")))),
+            _ => return Box::pin(ready(Ok(None))),
+        };
         let customer = Customer {
-            customer_id: CUSTOMER,
+            customer_id,
             country: "DE".into(),
-            brand: "main".into(),
+            brand: "ion4".into(),
             status: 0,
             deposit_allowed: true,
             withdrawal_allowed: true,
         };
         let group = Group {
             group: "real".into(),
-            brand: "main".into(),
+            brand: "ion4".into(),
             currency: usd(0).currency,
             account_mode: AccountMode::Real,
             enabled: true,
         };
         let balance = usd(self.0.balance());
-        let account = Account { login, customer_id: CUSTOMER, group: "real".into(), enabled: true, balance };
-        let found = (login == LOGIN).then_some(AccountFacts { customer, account, group });
-        Box::pin(std::future::ready(Ok(found)))
+        let account = Account { login, customer_id, group: "real".into(), enabled, balance };
+        Box::pin(ready(Ok(Some(AccountFacts { customer, account, group }))))
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
         let trading = Arc::clone(&self.0);
-        let next = lock(&trading.script).pop_front().unwrap_or(Post::Fine);
+        let next = lock(&trading.next_posts).pop_front().unwrap_or(OnPost::Accept);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(3)).await;
             match next {
-                Post::Fine => trading.take(posting.get()),
-                Post::Lost => PostingOutcome::Unknown,
-                Post::Refuse => {
-                    lock(&trading.refused).insert(posting.get().operation.id, ());
+                OnPost::Accept => trading.post_now(posting.get()),
+                OnPost::NeverArrives => PostingOutcome::Unknown,
+                OnPost::Refuse => {
+                    lock(&trading.refused).insert(posting.get().operation.id);
                     PostingOutcome::Refused { reason: "NO".into() }
                 }
-                Post::Silent => {
-                    trading.take(posting.get());
+                OnPost::AnswerLost => {
+                    trading.post_now(posting.get());
                     tokio::time::sleep(Duration::from_secs(5)).await;
                     PostingOutcome::Unknown
                 }
-                Post::Slow(seconds) => {
+                OnPost::Slow(seconds) => {
                     tokio::time::sleep(Duration::from_secs(seconds)).await;
-                    trading.take(posting.get())
+                    trading.post_now(posting.get())
                 }
             }
         })
     }
 
     fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(std::future::ready(Ok(self.0.known(id))))
+        Box::pin(ready(Ok(self.0.known(id))))
     }
 
     fn keyed_by_operation(&self) -> bool {

@@ -1,5 +1,5 @@
-//! A disk in memory behind the recorder's and the archive's ports: commits reach it a moment after they were submitted,
-//! it can be held, and it can fail. What it holds survives crashes; what was still queued does not.
+//! The disk of the test cashier, behind the recorder's and the archive's ports: commits become durable a moment after they
+//! were submitted, writing can be held, and it can fail. Durable rows survive crashes; queued commits do not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use cashier_core::books::Books;
-use cashier_core::change::{Body, Change, Commit, OrderDetails};
+use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
@@ -15,35 +15,35 @@ use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-use super::world::lock;
+use super::lock;
 use crate::ports::{Archive, Fault, Loaded, Recorder, Spawn, StoredAnswer, StoredNotice, Synced};
 
-/// How long a commit takes to reach the disk.
-const WRITE: Duration = Duration::from_millis(2);
+/// How long a commit takes to become durable.
+const WRITE_TIME: Duration = Duration::from_millis(2);
 
-pub(super) struct Disk {
+pub(crate) struct TestDisk {
     configs: Vec<ProviderConfig>,
     durable: Mutex<Vec<Arc<Commit>>>,
-    /// Nothing reaches the disk while this is set.
-    pub(super) held: AtomicBool,
-    /// The batch after this many fails; 0 is never.
-    pub(super) fail_in: AtomicU32,
-    /// Whether a failing batch reached the disk all the same.
-    pub(super) fails_after_writing: AtomicBool,
-    current: Mutex<Weak<Pen>>,
+    /// Nothing becomes durable while this is set.
+    pub(crate) held: AtomicBool,
+    /// The batch of this number from here fails; 0 is never.
+    pub(crate) fail_in: AtomicU32,
+    /// Whether a failing batch becomes durable all the same.
+    pub(crate) fails_after_writing: AtomicBool,
+    current: Mutex<Weak<DiskWriter>>,
 }
 
-/// The recorder of one opening of the disk.
-pub(super) struct Pen {
-    disk: Arc<Disk>,
+/// The recorder of one run of the cashier.
+struct DiskWriter {
+    disk: Arc<TestDisk>,
     synced: Arc<dyn Synced>,
     queue: Mutex<Vec<Arc<Commit>>>,
-    shut: AtomicBool,
+    closed: AtomicBool,
     wake: Notify,
 }
 
-impl Disk {
-    pub(super) fn new(configs: Vec<ProviderConfig>) -> Arc<Self> {
+impl TestDisk {
+    pub(crate) fn new(configs: Vec<ProviderConfig>) -> Arc<Self> {
         Arc::new(Self {
             configs,
             durable: Mutex::default(),
@@ -54,39 +54,39 @@ impl Disk {
         })
     }
 
-    pub(super) fn power_on(self: &Arc<Self>, synced: Arc<dyn Synced>, tasks: &dyn Spawn) -> Arc<dyn Recorder> {
-        let pen = Arc::new(Pen {
+    pub(crate) fn power_on(self: &Arc<Self>, synced: Arc<dyn Synced>, tasks: &dyn Spawn) -> Arc<dyn Recorder> {
+        let writer = Arc::new(DiskWriter {
             disk: Arc::clone(self),
             synced,
             queue: Mutex::default(),
-            shut: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             wake: Notify::new(),
         });
-        *lock(&self.current) = Arc::downgrade(&pen);
-        let writing = Arc::clone(&pen);
+        *lock(&self.current) = Arc::downgrade(&writer);
+        let writing = Arc::clone(&writer);
         tasks.resident(Box::pin(async move {
             loop {
                 writing.wake.notified().await;
-                tokio::time::sleep(WRITE).await;
+                tokio::time::sleep(WRITE_TIME).await;
                 while writing.disk.held.load(Ordering::SeqCst) {
-                    tokio::time::sleep(WRITE).await;
+                    tokio::time::sleep(WRITE_TIME).await;
                 }
                 writing.write();
             }
         }));
-        pen
+        writer
     }
 
-    /// What is queued is lost, and late submissions of the cashier that was are too.
-    pub(super) fn power_off(&self) {
-        if let Some(pen) = lock(&self.current).upgrade() {
-            pen.shut.store(true, Ordering::SeqCst);
-            lock(&pen.queue).clear();
+    /// Queued commits are lost, and so are later submissions of the cashier that crashed.
+    pub(crate) fn power_off(&self) {
+        if let Some(writer) = lock(&self.current).upgrade() {
+            writer.closed.store(true, Ordering::SeqCst);
+            lock(&writer.queue).clear();
         }
         self.held.store(false, Ordering::SeqCst);
     }
 
-    pub(super) fn configs(&self) -> Vec<ProviderConfig> {
+    pub(crate) fn configs(&self) -> Vec<ProviderConfig> {
         let mut configs: BTreeMap<_, _> = self.configs.iter().map(|config| (config.id, config.clone())).collect();
         for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
             if let Change::Config(config) = change {
@@ -96,8 +96,8 @@ impl Disk {
         configs.into_values().collect()
     }
 
-    /// Every row as it is on disk.
-    pub(super) fn loaded(&self) -> Loaded {
+    /// Every durable row.
+    pub(crate) fn loaded(&self) -> Loaded {
         let mut loaded = Loaded { configs: self.configs(), ..Loaded::default() };
         let mut events: BTreeMap<EventId, &ProviderEvent> = BTreeMap::new();
         let durable = lock(&self.durable);
@@ -116,29 +116,35 @@ impl Disk {
                 loaded.books.load(Change::Event(Box::new(row.clone())));
             }
         }
-        loaded.books.set_counters(durable.last().map(|commit| commit.counters).unwrap_or_default());
+        loaded.books.set_counters(durable.last().map_or(self.first_counters(), |commit| commit.counters));
         loaded
     }
 
-    /// The books that the recorded commits make, applied one after another.
-    pub(super) fn replayed(&self) -> Books {
+    /// The books after every durable commit, applied one after another.
+    pub(crate) fn replayed(&self) -> Books {
         let mut books = Books::new();
+        books.set_counters(self.first_counters());
         lock(&self.durable).iter().for_each(|commit| books.apply(commit));
         books
     }
 
-    pub(super) fn commits(&self) -> usize {
+    fn first_counters(&self) -> Counters {
+        let config = self.configs.iter().map(|config| config.id.0).max().unwrap_or_default();
+        Counters { config, ..Counters::default() }
+    }
+
+    pub(crate) fn commits(&self) -> usize {
         lock(&self.durable).len()
     }
 
-    pub(super) fn event_row(&self, id: EventId) -> Option<ProviderEvent> {
+    pub(crate) fn event_row(&self, id: EventId) -> Option<ProviderEvent> {
         self.newest(|change| match change {
             Change::Event(row) if row.id == id => Some((**row).clone()),
             _ => None,
         })
     }
 
-    pub(super) fn has_transaction(&self, id: TransactionId, status: u8) -> bool {
+    pub(crate) fn has_transaction(&self, id: TransactionId, status: u8) -> bool {
         let row = self.newest(|change| match change {
             Change::Transaction(row) if row.id == id => Some(row.status.number()),
             _ => None,
@@ -147,23 +153,23 @@ impl Disk {
     }
 
     /// The version of a transaction's row.
-    pub(super) fn version_of(&self, id: TransactionId) -> Option<u32> {
+    pub(crate) fn version_of(&self, id: TransactionId) -> Option<u32> {
         self.newest(|change| match change {
             Change::Transaction(row) if row.id == id => Some(row.version),
             _ => None,
         })
     }
 
-    fn newest<T>(&self, meant: impl Fn(&Change) -> Option<T>) -> Option<T> {
-        lock(&self.durable).iter().rev().find_map(|commit| commit.changes.iter().rev().find_map(&meant))
+    fn newest<T>(&self, find: impl Fn(&Change) -> Option<T>) -> Option<T> {
+        lock(&self.durable).iter().rev().find_map(|commit| commit.changes.iter().rev().find_map(&find))
     }
 
-    fn newest_body<T>(&self, meant: impl Fn(&Body) -> Option<T>) -> Option<T> {
-        lock(&self.durable).iter().rev().find_map(|commit| commit.bodies.iter().rev().find_map(&meant))
+    fn newest_body<T>(&self, find: impl Fn(&Body) -> Option<T>) -> Option<T> {
+        lock(&self.durable).iter().rev().find_map(|commit| commit.bodies.iter().rev().find_map(&find))
     }
 }
 
-impl Pen {
+impl DiskWriter {
     fn write(&self) {
         let batch = std::mem::take(&mut *lock(&self.queue));
         let Some(last) = batch.last().map(|commit| commit.seq) else { return };
@@ -177,12 +183,12 @@ impl Pen {
         let mut durable = lock(&self.disk.durable);
         if !fails || self.disk.fails_after_writing.load(Ordering::SeqCst) {
             let newest = durable.last().map_or(0, |commit| commit.seq.0);
-            assert!(batch.iter().map(|commit| commit.seq.0).eq(newest + 1..=last.0), "commits come in their order");
+            assert!(batch.iter().map(|commit| commit.seq.0).eq(newest + 1..=last.0), "commits arrive in order");
             durable.extend(batch);
         }
         drop(durable);
         if fails {
-            self.shut.store(true, Ordering::SeqCst);
+            self.closed.store(true, Ordering::SeqCst);
             lock(&self.queue).clear();
             self.synced.failed(&Fault::new("disk full"));
         } else {
@@ -191,9 +197,9 @@ impl Pen {
     }
 }
 
-impl Recorder for Pen {
+impl Recorder for DiskWriter {
     fn submit(&self, commit: Arc<Commit>) {
-        if !self.shut.load(Ordering::SeqCst) {
+        if !self.closed.load(Ordering::SeqCst) {
             lock(&self.queue).push(commit);
             self.wake.notify_one();
         }
@@ -202,12 +208,12 @@ impl Recorder for Pen {
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
         lock(&self.queue).clear();
         let loaded = self.disk.loaded();
-        self.shut.store(false, Ordering::SeqCst);
+        self.closed.store(false, Ordering::SeqCst);
         Box::pin(std::future::ready(Ok(loaded)))
     }
 }
 
-impl Archive for Disk {
+impl Archive for TestDisk {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
         let found = self.newest_body(|body| match body {
             Body::Answer { transaction_id, redirect_url, instructions_json } if *transaction_id == id => {

@@ -1,0 +1,144 @@
+//! Edits of configs while deposits come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::edit::ConfigEdit;
+use cashier_core::ids::{ConfigId, ManagerId};
+use cashier_core::provider_config::Secret;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{ManagerSession, Role};
+
+use crate::flows::configure;
+use crate::ports::QueryAnswer;
+use crate::test_cashier::{AMOUNT, OnCreate, TestCashier, WEBHOOK_SECRET, context, lock, paid};
+
+fn first() -> ConfigEdit {
+    ConfigEdit { id: Some(ConfigId(1)), ..ConfigEdit::default() }
+}
+
+fn save(env: &TestCashier, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
+    let cashier = Arc::clone(&env.cashier);
+    let session = ManagerSession::assertion(ManagerId(1), Role::Admin, None);
+    async move { configure::save_config(&cashier, session, edit, context()).await.map(drop) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_deposit_is_opened_under_a_config_whose_brand_is_being_changed() {
+    let env = TestCashier::new().await;
+    let edit = ConfigEdit { id: Some(ConfigId(1)), brand: Some("other".into()), ..ConfigEdit::default() };
+    let edited = tokio::spawn(save(&env, edit));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::MethodNotAvailable);
+    edited.await.unwrap().unwrap();
+    assert_eq!(&*env.cashier.snapshot().config(ConfigId(1)).unwrap().config.brand, "other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_the_ground_that_is_refused_leaves_the_config_serving() {
+    let env = TestCashier::new().await;
+    env.deposit("first").await.unwrap();
+    let edit = ConfigEdit { id: Some(ConfigId(1)), brand: Some("other".into()), ..ConfigEdit::default() };
+    assert_eq!(save(&env, edit).await.unwrap_err().code, RefusalCode::InvalidData);
+    env.deposit("second").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_is_disabled_hears_of_its_old_money() {
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let edit = ConfigEdit { id: Some(ConfigId(1)), enabled: Some(false), ..ConfigEdit::default() };
+    save(&env, edit).await.unwrap();
+    assert_eq!(env.deposit("new").await.unwrap_err().code, RefusalCode::MethodNotAvailable);
+    env.notice(None, vec![paid("e1", &transaction.reference)]).await.unwrap();
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_forms_of_a_credential_are_guarded_alike_once_money_rests_on_them() {
+    let env = TestCashier::new().await;
+    env.deposit("k").await.unwrap();
+    let json = |text: &str| Some(Secret::new(text));
+    let moved = || ConfigEdit { settings_json: Some(r#"{"api_base":"https://b.example"}"#.into()), ..first() };
+    let renewed = || ConfigEdit { secret_key: json("sk_2"), webhook_secret: json("wh_2"), ..moved() };
+    let table = [
+        ("another merchant", ConfigEdit { config_json: json(r#"{"merchant_id":"other"}"#), ..first() }, "merchant_id"),
+        (
+            "another endpoint",
+            ConfigEdit { config_json: json(r#"{"api_base":"https://b"}"#), ..first() },
+            "secret_key and",
+        ),
+        ("nothing renewed", ConfigEdit { config_json: json("{}"), ..moved() }, "secret_key and webhook_secret"),
+        ("one renewed", ConfigEdit { secret_key: json("sk_2"), ..moved() }, "webhook_secret"),
+        (
+            "a secret shown",
+            ConfigEdit { settings_json: Some(r#"{"secret_key":"x"}"#.into()), ..first() },
+            "secret_key is a",
+        ),
+        ("no object", ConfigEdit { settings_json: Some("[]".into()), ..first() }, "settings_json must be"),
+    ];
+    for (what, edit, named) in table {
+        let refusal = save(&env, edit).await.expect_err(what);
+        assert!(refusal.code == RefusalCode::InvalidData && refusal.message.contains(named), "{what}: {refusal}");
+    }
+    save(&env, renewed()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_secret_replaced_in_either_form_verifies_for_a_week_more() {
+    let env = TestCashier::new().await;
+    let json = |text: &str| Some(Secret::new(text));
+    let kept = |env: &TestCashier| -> Vec<String> {
+        let snapshot = env.cashier.snapshot();
+        let replaced = snapshot.config(ConfigId(1)).unwrap().config.replaced_webhook_secrets.clone();
+        replaced.iter().map(|old| old.secret.expose().to_owned()).collect()
+    };
+    save(&env, ConfigEdit { config_json: json(r#"{"webhook_secret":"A"}"#), ..first() }).await.unwrap();
+    assert_eq!(kept(&env), [WEBHOOK_SECRET], "the column's own gave way to the object's");
+    save(&env, ConfigEdit { config_json: json(r#"{"webhook_secret":"B"}"#), ..first() }).await.unwrap();
+    assert_eq!(kept(&env), ["A", WEBHOOK_SECRET]);
+    save(&env, ConfigEdit { webhook_secret: json("unseen"), ..first() }).await.unwrap();
+    assert_eq!(kept(&env), ["A", WEBHOOK_SECRET], "the object's still wins, so nothing was replaced");
+    env.run_for(7 * 86_400 + 1).await;
+    let revoke = ConfigEdit { config_json: json(r#"{"webhook_secret":"C"}"#), revoke_previous: true, ..first() };
+    save(&env, revoke).await.unwrap();
+    assert!(kept(&env).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_is_not_made_again_under_other_credentials() {
+    let env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::AnswerLost);
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let limits = ConfigEdit { sort_index: Some(7), ..first() };
+    save(&env, limits).await.unwrap();
+    save(&env, ConfigEdit { secret_key: Some(Secret::new("sk_of_another_account")), ..first() }).await.unwrap();
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(120).await;
+    assert_eq!(env.provider.references().len(), 1, "to another account it would be a second payment");
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT), "it was asked about");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_did_not_open_is_tried_again() {
+    let mut env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    lock(&env.provider.not_loaded).push(ConfigId(1));
+    env.crash().await;
+    let deaf = env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap_err();
+    assert_eq!(deaf.code, RefusalCode::ProviderUnavailable);
+    lock(&env.provider.not_loaded).clear();
+    env.run_for(70).await;
+    env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_hears_nothing_more_is_not_a_module_that_does_not_work() {
+    let env = TestCashier::with_configs(&[1, 2]).await;
+    save(&env, ConfigEdit { id: Some(ConfigId(2)), enabled: Some(false), ..ConfigEdit::default() }).await.unwrap();
+    for addressed in [None, Some(2)] {
+        let refusal = env.raw_notice(addressed, "forged".into()).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::InvalidSignature, "{addressed:?}");
+    }
+}

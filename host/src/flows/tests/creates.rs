@@ -1,0 +1,185 @@
+//! Creating: same-key callers, cut and repeated create calls, answers and the disk.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cashier_core::aggregate::CreateEnding;
+use cashier_core::refusal::RefusalCode;
+use cashier_core::status::ProviderStatus;
+use cashier_core::transaction::{FirstAnswer, NextAction};
+
+use crate::ports::QueryAnswer;
+use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, config, lock, paid, receiver, update};
+
+#[tokio::test(start_paused = true)]
+async fn same_key_callers_share_one_create_call_and_its_answer() {
+    let env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
+    let (first, second) = tokio::join!(env.deposit("k"), env.deposit("k"));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(first.transaction.id, second.transaction.id);
+    assert_eq!((first.next_action(), second.next_action()), (NextAction::Redirect, NextAction::Redirect));
+    assert_eq!(&*second.answer.redirect_url, "https://pay.example/c/1");
+    assert_eq!(env.provider.references().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_before_the_create_answer_credits_and_the_answer_keeps_it() {
+    let env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
+    let asked = tokio::spawn(env.deposit("k"));
+    env.run_for(1).await;
+    let reference = env.provider.references()[0].clone();
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    let outcome = asked.await.unwrap().unwrap();
+    assert_eq!(outcome.transaction.status.number(), 3);
+    assert_eq!(env.trading.balance(), AMOUNT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_a_crash_cut_is_never_taken_for_unsent() {
+    let mut env = TestCashier::new().await;
+    lock(&env.provider.next_creates).extend([OnCreate::Slow(3), OnCreate::NeverSent]);
+    let asked = tokio::spawn(env.deposit("k"));
+    env.run_for(1).await;
+    assert_eq!(env.provider.references().len(), 1, "the provider has the order");
+    env.crash().await;
+    asked.abort();
+    env.run_for(2).await;
+    let earlier = env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
+    assert_eq!(earlier.first_answer, FirstAnswer::Unknown, "the first call may have arrived");
+    assert_eq!(earlier.status.number(), 1);
+    let again = env.deposit("k").await.unwrap();
+    assert_eq!(again.transaction.id, earlier.id, "the key stays bound");
+    env.run_for(300).await;
+    assert_eq!(env.aggregate(earlier.id).transaction.first_answer, FirstAnswer::Accepted, "a later repeat is heard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_end_of_a_repeated_create_does_not_undo_the_answer_given() {
+    let env = TestCashier::new().await;
+    let outcome = env.deposit("k").await.unwrap();
+    let before = env.aggregate(outcome.transaction.id);
+    let receiver = receiver(&config(1));
+    let at = cashier_core::aggregate::DecisionContext {
+        seq: cashier_core::ids::Seq(99),
+        now: env.cashier.clock.now(),
+        next_operation: cashier_core::ids::OperationId(9),
+    };
+    for ending in [
+        CreateEnding::NeverSent { reason: "unreachable".into() },
+        CreateEnding::Unknown,
+        CreateEnding::Declined { reason: "duplicate order".into() },
+        CreateEnding::Accepted(NextAction::Wait),
+    ] {
+        assert!(before.end_create(&receiver, &ending, &[], &[], at).is_empty(), "{ending:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deposit_is_not_answered_with_what_is_not_on_disk() {
+    let env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
+    lock(&env.trading.next_posts).push_back(OnPost::Slow(3));
+    let asked = tokio::spawn(env.deposit("k"));
+    env.run_for(1).await;
+    let reference = env.provider.references()[0].clone();
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    // At 3 s the create call ends and waits for the posting that is under way; at 4 s that is posted, and the disk is stuck.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    env.disk.held.store(true, Ordering::SeqCst);
+    env.run_for(5).await;
+    assert_eq!(env.trading.balance(), AMOUNT);
+    assert!(!asked.is_finished(), "an answer must wait for the disk");
+    env.disk.held.store(false, Ordering::SeqCst);
+    let outcome = asked.await.unwrap().unwrap();
+    assert_eq!(outcome.transaction.status.number(), 3);
+    assert!(env.disk.has_transaction(outcome.transaction.id, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_commit_of_the_opening_calls_nobody_and_the_key_is_free() {
+    let env = TestCashier::new().await;
+    env.disk.fail_in.store(1, Ordering::SeqCst);
+    assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::StorageUnavailable);
+    assert_eq!(env.provider.references().len(), 0);
+    env.run_for(3).await;
+    assert_eq!(env.deposit("k").await.unwrap().next_action(), NextAction::Redirect);
+    assert_eq!(env.provider.references().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_commit_of_the_end_is_found_again_under_the_same_reference() {
+    let env = TestCashier::new().await;
+    env.disk.fail_in.store(2, Ordering::SeqCst);
+    assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::StorageUnavailable);
+    env.run_for(10).await;
+    let outcome = env.deposit("k").await.unwrap();
+    assert_eq!(outcome.next_action(), NextAction::Redirect);
+    let told = env.provider.references();
+    assert!(told.len() == 2 && told[0] == told[1], "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_a_crash_cut_after_its_payment_was_told_is_over() {
+    let mut env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
+    let asked = tokio::spawn(env.deposit("k"));
+    env.run_for(1).await;
+    let reference = env.provider.references()[0].clone();
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    env.crash().await;
+    asked.abort();
+    env.run_for(600).await;
+    assert_eq!(env.provider.references().len(), 1, "what a notice told is not asked for again");
+    assert_eq!(env.cashier.ledger.peek(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
+    let again = env.deposit("k").await.unwrap();
+    assert_eq!((again.transaction.status.number(), again.next_action()), (3, NextAction::None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_create_that_was_confirmed_without_an_amount_is_asked_about() {
+    let mut env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
+    let asked = tokio::spawn(env.deposit("k"));
+    env.run_for(1).await;
+    let reference = env.provider.references()[0].clone();
+    let unstated = cashier_core::notice::Update { amount: None, ..paid("e1", &reference) };
+    env.notice(Some(1), vec![unstated]).await.unwrap();
+    env.crash().await;
+    asked.abort();
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
+    env.run_for(120).await;
+    assert_eq!(env.trading.balance(), AMOUNT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_create_is_found_by_asking_once_the_window_is_over() {
+    let env = TestCashier::new().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_creates).push_back(OnCreate::AnswerLost);
+    let outcome = env.deposit("k").await.unwrap();
+    assert_eq!(outcome.next_action(), NextAction::Wait);
+    let reference = outcome.transaction.reference.clone();
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
+    env.run_for(200).await;
+    assert_eq!((env.status(outcome.transaction.id), env.trading.balance()), (3, AMOUNT));
+    assert_eq!(env.provider.references().len(), 1, "never repeated outside the window");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_that_is_gone_does_not_cancel_what_its_provider_accepted() {
+    let mut env = TestCashier::new().await;
+    let id = env.deposit("k").await.unwrap().transaction.id;
+    let reference = env.aggregate(id).transaction.reference.clone();
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
+    lock(&env.provider.not_loaded).push(cashier_core::ids::ConfigId(1));
+    env.crash().await;
+    env.run_for(100_000).await;
+    assert_eq!(env.status(id), 1, "nobody could be asked, so nothing is known to be over");
+    lock(&env.provider.not_loaded).clear();
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
+    env.crash().await;
+    env.run_for(60).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
+}

@@ -1,0 +1,255 @@
+//! A whole cashier in memory, for tests of flows, listeners and commands: a disk that can be slow or fail, a trading server
+//! and a provider that a test scripts, counted randomness, a clock that a test moves. A crash aborts every flow at the
+//! await it has reached and opens a new cashier over what is durable.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cashier_core::aggregate::Aggregate;
+use cashier_core::deposit::DepositRequest;
+use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
+use cashier_core::money::{Currency, Money};
+use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::provider_config::ProviderConfig;
+use cashier_core::refusal::Refusal;
+use cashier_core::session::CustomerSession;
+use cashier_core::status::{OperationStatus, ProviderStatus};
+
+use crate::flows::deposit::{self, DepositOutcome};
+use crate::flows::webhook::{self, WebhookOutcome};
+use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::ledger::{Admission, Ledger, Watermark};
+use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice};
+
+mod clock;
+mod disk;
+mod provider;
+mod trading;
+
+pub(crate) use self::clock::{TestClock, TestEntropy};
+pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, own_acknowledgement, receiver};
+pub(crate) use self::trading::{OnPost, TestTrading};
+
+use self::clock::TestTasks;
+use self::disk::TestDisk;
+use self::provider::TestModules;
+use self::trading::TradingPort;
+
+pub(crate) const CUSTOMER: CustomerId = CustomerId(5);
+pub(crate) const LOGIN: Login = Login(2_000_009);
+pub(crate) const AMOUNT: i64 = 10_000;
+
+/// Deposits per minute and customer where the published examples are tested; elsewhere there is no limit.
+pub(crate) const DEPOSITS_PER_MINUTE: u32 = 30;
+
+pub(crate) struct TestCashier {
+    pub(crate) cashier: Arc<Cashier>,
+    pub(crate) disk: Arc<TestDisk>,
+    pub(crate) trading: Arc<TestTrading>,
+    pub(crate) provider: Arc<TestProvider>,
+    pub(crate) clock: Arc<TestClock>,
+    entropy: Arc<TestEntropy>,
+    tasks: Arc<TestTasks>,
+    deposits_per_minute: u32,
+}
+
+impl TestCashier {
+    /// One config that serves every account, under a clock that runs with tokio's.
+    pub(crate) async fn new() -> Self {
+        Self::with_configs(&[1]).await
+    }
+
+    pub(crate) async fn with_configs(ids: &[u64]) -> Self {
+        Self::open(ids.iter().map(|id| config(*id)).collect(), TestClock::running(), 0).await
+    }
+
+    /// The configs of the published examples, under a clock that stands still.
+    pub(crate) async fn published() -> Self {
+        Self::open(provider::published_configs(), TestClock::default(), DEPOSITS_PER_MINUTE).await
+    }
+
+    async fn open(configs: Vec<ProviderConfig>, clock: TestClock, deposits_per_minute: u32) -> Self {
+        let provider = Arc::new(TestProvider::default());
+        provider.expiry_seconds.store(86_400, Ordering::SeqCst);
+        provider.window_seconds.store(86_400, Ordering::SeqCst);
+        let (disk, trading) = (TestDisk::new(configs), Arc::new(TestTrading::default()));
+        let (clock, entropy) = (Arc::new(clock), Arc::new(TestEntropy::default()));
+        let parts = (&disk, &trading, &provider, &clock, &entropy);
+        let (cashier, tasks) = start(parts, deposits_per_minute).await;
+        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute }
+    }
+
+    pub(crate) async fn crash(&mut self) {
+        self.tasks.abort_all();
+        self.disk.power_off();
+        tokio::task::yield_now().await;
+        let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
+        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute).await;
+    }
+
+    /// Lets the cashier run for this time.
+    pub(crate) async fn run_for(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    pub(crate) fn deposit(&self, key: &str) -> impl Future<Output = Result<DepositOutcome, Refusal>> + Send + 'static {
+        self.deposit_as(deposit_request(key))
+    }
+
+    pub(crate) fn deposit_as(
+        &self,
+        request: DepositRequest,
+    ) -> impl Future<Output = Result<DepositOutcome, Refusal>> + Send + 'static {
+        let (cashier, session) = (Arc::clone(&self.cashier), CustomerSession::assertion(request.customer_id, None));
+        async move { deposit::deposit(&cashier, &session, request, context()).await }
+    }
+
+    /// Receives a notice with these updates, at one config's address or at the provider's common address.
+    pub(crate) fn notice(
+        &self,
+        addressed: Option<u64>,
+        updates: Vec<Update>,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        self.raw_notice(addressed, self.provider.notice_body(updates))
+    }
+
+    /// A body that is not of a notice is rejected as forged.
+    pub(crate) fn raw_notice(
+        &self,
+        addressed: Option<u64>,
+        body: String,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let cashier = Arc::clone(&self.cashier);
+        let raw = RawNotice {
+            method: "POST".into(),
+            path: "/".into(),
+            raw_query: Box::default(),
+            content_type: Box::default(),
+            headers: Arc::new([(provider::SIGNATURE.into(), provider::ANY_CONFIG.into())]),
+            body: Bytes::from(body),
+            received_time: cashier.clock.now(),
+        };
+        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
+    }
+
+    /// Sets the provider's answer to status queries about this payment.
+    pub(crate) fn on_query(&self, reference: &Reference, answer: QueryAnswer) {
+        lock(&self.provider.query_answers).insert(reference.clone(), answer);
+    }
+
+    pub(crate) fn aggregate(&self, id: TransactionId) -> Aggregate {
+        self.cashier.ledger.peek(|books| books.aggregate(id)).unwrap().expect("the transaction is in the books")
+    }
+
+    pub(crate) fn status(&self, id: TransactionId) -> u8 {
+        self.aggregate(id).transaction.status.number()
+    }
+
+    pub(crate) fn unsettled_operations(&self, id: TransactionId) -> usize {
+        let unsettled = |status| matches!(status, OperationStatus::Planned | OperationStatus::Unknown);
+        self.aggregate(id).operations.iter().filter(|known| unsettled(known.status)).count()
+    }
+
+    /// How many transactions have a status that is not final.
+    pub(crate) fn unfinished(&self) -> usize {
+        let last = self.cashier.ledger.peek(|books| books.counters().transaction).unwrap();
+        (1..=last).filter(|id| self.status(TransactionId(*id)) < 3).count()
+    }
+}
+
+impl Drop for TestCashier {
+    fn drop(&mut self) {
+        self.tasks.abort_all();
+        self.disk.power_off();
+    }
+}
+
+type Parts<'p> =
+    (&'p Arc<TestDisk>, &'p Arc<TestTrading>, &'p Arc<TestProvider>, &'p Arc<TestClock>, &'p Arc<TestEntropy>);
+
+/// Starts a cashier over what is durable.
+async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc<TestTasks>) {
+    let (disk, trading, provider, clock, entropy) = parts;
+    let tasks = Arc::new(TestTasks::default());
+    let watermark = Arc::new(Watermark::new());
+    let recorder = disk.power_on(Arc::clone(&watermark) as _, &*tasks);
+    let Loaded { books, configs, .. } = disk.loaded();
+    let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
+    let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
+    let now = clock.now();
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
+    let ports = Ports {
+        archive: Arc::clone(disk) as _,
+        trading: Arc::new(TradingPort(Arc::clone(trading))),
+        modules,
+        clock: Arc::clone(clock) as _,
+        entropy: Arc::clone(entropy) as _,
+        spawn: Arc::clone(&tasks) as _,
+    };
+    let rules = Rules {
+        public_url: "https://pay.ion4.example".into(),
+        webhook_patience: Rules::WEBHOOK_PATIENCE,
+        deposits_per_minute,
+    };
+    let cashier = flows::open(ledger, snapshot, ports, rules);
+    janitor::start(&cashier);
+    (cashier, tasks)
+}
+
+pub(crate) fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
+    cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+pub(crate) fn usd(minor: i64) -> Money {
+    Money::new(minor, Currency::from_code("USD").unwrap())
+}
+
+pub(crate) fn context() -> RequestContext {
+    RequestContext { request_id: "test".into(), ip: Box::default(), locale: Box::default() }
+}
+
+/// A status update without reference or ids.
+pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
+    Update {
+        event_id: event_id.into(),
+        reference: None,
+        refs: Vec::new(),
+        status,
+        payment_id: Box::default(),
+        amount: None,
+        refund: None,
+        dispute: None,
+        raw_status: status.name().into(),
+        reason: Box::default(),
+        sandbox: None,
+        advance: false,
+    }
+}
+
+/// A confirmation of the full amount as payment `pay_1`.
+pub(crate) fn paid(event_id: &str, reference: &Reference) -> Update {
+    Update {
+        reference: Some(reference.clone()),
+        payment_id: "pay_1".into(),
+        amount: Some(StatedAmount::Exact(usd(AMOUNT))),
+        ..update(event_id, ProviderStatus::Confirmed)
+    }
+}
+
+pub(crate) fn deposit_request(key: &str) -> DepositRequest {
+    DepositRequest {
+        customer_id: CUSTOMER,
+        login: LOGIN,
+        provider: "stripe".into(),
+        method: Box::default(),
+        provider_config_id: None,
+        amount: usd(AMOUNT),
+        idempotency_key: key.into(),
+        success_url: Box::default(),
+        failure_url: Box::default(),
+        comment: Box::default(),
+        metadata_json: "{}".into(),
+    }
+}
