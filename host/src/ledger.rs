@@ -77,7 +77,7 @@ impl Ledger {
         };
         drop(books);
         for (id, status, reason) in attention {
-            let (status, code, detail) = (status.word(), reason.code.name(), &*reason.detail);
+            let (status, code, detail) = (status.name(), reason.code.name(), &*reason.detail);
             tracing::warn!(transaction = %id, status, reason = code, detail, "transaction needs a person");
         }
         Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
@@ -95,7 +95,7 @@ impl Ledger {
         Ok(look(&*self.lock()?))
     }
 
-    /// Reserves room for all commits a flow will need, before it starts.
+    /// Reserves capacity for all commits a flow will need, before it starts.
     pub fn admit(&self, estimate: Estimate) -> Result<Admitted, Refusal> {
         Admission::admit(&self.admission, estimate)
             .ok_or_else(|| Refusal::new(RefusalCode::StorageUnavailable, "the write queue is full, try again shortly"))

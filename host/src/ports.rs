@@ -1,4 +1,4 @@
-//! What the flows need of the world, as traits: clock, randomness, tasks, disk, trading server, providers.
+//! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
 use std::fmt;
@@ -20,8 +20,8 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
-/// Something that is ours or the world's to answer for: a full disk, a dead peer. For the operator's log; it holds no
-/// secret and is never shown to an asker.
+/// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
+/// is never shown to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault(pub String);
 
@@ -39,7 +39,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The clock on the wall and the one that only runs forward.
+/// The system clock and the monotonic one.
 pub trait Clock: Send + Sync {
     fn now(&self) -> UnixTime;
     /// Time since some fixed moment of this process; for measuring and waiting.
@@ -92,7 +92,7 @@ pub trait Recorder: Send + Sync {
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>>;
 }
 
-/// How the strand tells the ledger what is on disk. Called from the strand's thread.
+/// How the strand reports to the ledger what is durable. Called from the strand's thread.
 pub trait Synced: Send + Sync {
     /// Every commit up to and including this one is on disk.
     fn synced(&self, up_to: Seq);
@@ -108,7 +108,7 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
 }
 
-/// What a customer was told when the create call ended.
+/// What a customer was answered when the create call ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredAnswer {
     pub redirect_url: Box<str>,
@@ -159,7 +159,7 @@ pub trait TradingServer: Send + Sync {
     fn keyed_by_operation(&self) -> bool;
 }
 
-/// A payment order as the provider is told it. Stored before it is sent, and sent again byte for byte if at all.
+/// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     pub transaction_id: TransactionId,
@@ -187,7 +187,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateAnswer {
     pub ending: CreateEnding,
-    /// What the answer states about the payment beyond having been accepted; weighed like any update.
+    /// What the answer states about the payment beyond having been accepted; verified like any update.
     pub update: Option<Update>,
     pub refs: Vec<ProviderRef>,
     pub redirect_url: Box<str>,
@@ -209,7 +209,7 @@ pub struct RawNotice {
     pub received_time: UnixTime,
 }
 
-/// What the provider's sender wants to hear.
+/// The answer that the sender of a webhook expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     pub status: u16,
@@ -225,13 +225,13 @@ pub enum Verdict {
         acknowledgement: Option<Acknowledgement>,
     },
     Rejected(String),
-    /// No secret to tell by.
+    /// There is no secret to verify with.
     Undetermined(String),
     /// The module is not working: panicked, late, overloaded or gone.
     NotWorking(String),
 }
 
-/// Which payment is asked about.
+/// Which payment a query is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentQuery {
     pub reference: Reference,
@@ -248,7 +248,7 @@ pub struct PaymentQuery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
     Stated(Box<Update>),
-    /// The module cannot ask.
+    /// The module cannot make this query.
     Unsupported,
     /// The provider does not know the payment.
     NotFound,
@@ -282,7 +282,7 @@ pub enum ModuleHealth {
 
 impl ModuleHealth {
     /// The word on the wire.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Degraded => "degraded",
@@ -322,7 +322,7 @@ pub struct CatalogLine {
 /// The plugin host as the flows see it.
 pub trait Modules: Send + Sync {
     fn catalog(&self) -> Arc<[CatalogLine]>;
-    /// Asks the loaded module whether it would work under this config; the error is the module's own words.
+    /// The loaded module validates this config; the error is the module's own sentence.
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>>;
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>>;
 }

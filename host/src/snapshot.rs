@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use cashier_core::account::AccountFacts;
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::eligibility::{Asker, Candidate, ModuleFitness};
+use cashier_core::eligibility::{Candidate, EligibilityContext, ModuleFitness};
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
@@ -122,8 +122,8 @@ impl Snapshot {
     }
 
     /// The customer's side of eligibility.
-    pub fn asker<'a>(&self, account: &'a AccountFacts, now: UnixTime) -> Asker<'a> {
-        Asker { account, sandbox_credit_allowed: self.allows_sandbox_credit(&account.customer.brand), now }
+    pub fn eligibility_context<'a>(&self, account: &'a AccountFacts, now: UnixTime) -> EligibilityContext<'a> {
+        EligibilityContext { account, sandbox_credit_allowed: self.allows_sandbox_credit(&account.customer.brand), now }
     }
 
     /// The config's side of eligibility.

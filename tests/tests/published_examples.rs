@@ -348,7 +348,7 @@ fn the_cashier_page_names_every_status() {
         "manual_review",
     ];
     for (number, name) in (0..).zip(page) {
-        assert_eq!(TransactionStatus::from_number(number).map(|status| status.word()), Some(name));
+        assert_eq!(TransactionStatus::from_number(number).map(|status| status.name()), Some(name));
     }
     assert_eq!(TransactionStatus::from_number(10), None);
 }

@@ -31,10 +31,10 @@ async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -
     let facts = facts.ok().flatten().unwrap_or_else(|| panic!("login {login}"));
     let picture = house.snapshot();
     let candidates: Vec<Candidate<'_>> = picture.configs().map(|process| picture.candidate(process)).collect();
-    let asker = picture.asker(&facts, house.clock.now());
+    let eligibility = picture.eligibility_context(&facts, house.clock.now());
     let amount = amount_minor.map(|minor| Money::new(minor, facts.group.currency));
     let overrides = picture.overrides_of(facts.customer.customer_id);
-    let judged = eligibility::survey(&asker, &candidates, overrides, amount);
+    let judged = eligibility::survey(&eligibility, &candidates, overrides, amount);
     let first = judged.first().unwrap_or_else(|| panic!("there is a config"));
     let last = first.trace.last().unwrap_or_else(|| panic!("a verdict has a trace"));
     match &first.verdict {
@@ -44,7 +44,7 @@ async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -
         }
         Verdict::Hidden(rule) => {
             assert!(!last.passed && last.check == rule.check(), "{:?}", first.trace);
-            (rule.word().into(), last.sentence.clone())
+            (rule.name().into(), last.sentence.clone())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the trading server tells of a customer and their account (API.md section 8). The cashier never owns these;
+//! A customer and an account as the trading server states them (API.md section 8). The cashier never owns these;
 //! it judges by them.
 
 use crate::ids::{CustomerId, Login};

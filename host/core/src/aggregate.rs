@@ -49,7 +49,7 @@ impl Aggregate {
         )
     }
 
-    /// Adds provider facts and ids, each that has room. The result is `Full` where anything had none, else `Added` where
+    /// Adds provider facts and ids, each while there is capacity. The result is `Full` where one was dropped, else `Added` where
     /// anything was new.
     pub fn record(
         &self,
@@ -104,7 +104,7 @@ impl Aggregate {
         let (answer, action, fact) = match ending {
             // A repeat that was never sent says nothing about the first call.
             CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
-            // An order that the provider accepted is not undone by declining its repetition; a webhook will state the outcome.
+            // An order that the provider accepted is not reverted by declining its repetition; a webhook will state the outcome.
             CreateEnding::Declined { .. } if answered => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
                 (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })

@@ -1,4 +1,4 @@
-//! The memory of all transactions with their operations, of every event heard, and of what is still to be done. It is
+//! All transactions with their operations in memory, the keys of every verified event, and the transactions with due work. It is
 //! rebuilt from the rows on disk and kept by applying each commit. It decides nothing, and holds neither configs nor
 //! overrides nor large bodies.
 //!
@@ -31,7 +31,7 @@ use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
 use hash_index::{Finder, Fixed, LeanFinder, Slot, key_hash};
-use interner::Words;
+use interner::Interner;
 use rows::{Row, Rows};
 
 pub use query::{Answer, Progress, Scan, Scope};
@@ -52,12 +52,12 @@ struct Head {
     count: u32,
 }
 
-/// Rows that room is made for at once: what a start reads in a few seconds. A counter may stand far above the rows.
+/// Rows that are reserved for at once: what a start reads in a few seconds. A counter may stand far above the rows.
 const EXPECTED_MAX: usize = 4_000_000;
 
 pub struct Books {
     counters: Counters,
-    words: Words,
+    interner: Interner,
     rows: Rows,
     /// Rows that do not stand where their id says; see [`Books::slot`].
     astray: LeanFinder,
@@ -86,7 +86,7 @@ impl Books {
     pub fn new() -> Self {
         Self {
             counters: Counters::default(),
-            words: Words::default(),
+            interner: Interner::default(),
             rows: Rows::default(),
             astray: LeanFinder::default(),
             by_reference: LeanFinder::default(),
@@ -103,7 +103,7 @@ impl Books {
         }
     }
 
-    /// Makes room for what will be loaded, so that no table grows, and hashes its rows again, on the way.
+    /// Reserves for what will be loaded, so that no table grows, and hashes its rows again, meanwhile.
     pub fn expect(&mut self, transactions: u64, event_keys: u64) {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(EXPECTED_MAX);
         let (transactions, event_keys) = (rows(transactions), rows(event_keys));
@@ -157,7 +157,7 @@ impl Books {
     }
 
     pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
-        row_codec::unpack(self.row(id)?, &self.words)
+        row_codec::unpack(self.row(id)?, &self.interner)
     }
 
     pub fn transaction(&self, id: TransactionId) -> Option<Transaction> {
@@ -187,7 +187,7 @@ impl Books {
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.
     pub fn by_provider_ref(&self, config: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
         let meant = |row: &Row| {
-            row_codec::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
+            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
                 transaction.config_id == config && transaction.refs.iter().any(|known| known == id)
             })
         };
@@ -197,7 +197,7 @@ impl Books {
     /// The transaction of this brand that has this provider id, of whatever kind and config.
     pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
         let meant = |row: &Row| {
-            row_codec::unpack(row, &self.words).is_some_and(|Aggregate { transaction, .. }| {
+            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
                 let named = *transaction.provider_payment_id == *value;
                 *transaction.brand == *brand && (named || transaction.refs.iter().any(|known| *known.value == *value))
             })
@@ -212,22 +212,22 @@ impl Books {
         chain.map_while(|slot| self.rows.get(slot)).map(|row| TransactionId(row.id))
     }
 
-    /// Whether a genuine event of this id was heard under this config, and as which row.
+    /// The row of the verified event with this id under this config.
     pub fn known_event(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
-        self.events.heard(config, event_id)
+        self.events.known(config, event_id)
     }
 
-    /// Remembers a genuine event for ever; the first row of a key stays.
+    /// Remembers a verified event permanently; the first row of a key stays.
     pub fn remember_event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
         self.events.remember(config, event_id, id);
     }
 
-    /// Whether any genuine event waits for its transaction.
+    /// Whether any verified event waits for its transaction.
     pub fn has_pending_events(&self) -> bool {
         self.events.has_pending()
     }
 
-    /// Genuine events heard under a config that wait for a transaction with one of these ids, by rising id.
+    /// Verified events received under a config that wait for a transaction with one of these ids, by rising id.
     pub fn pending_events<'r>(
         &self,
         config: ConfigId,
@@ -236,7 +236,7 @@ impl Books {
         self.events.pending_for(config, refs)
     }
 
-    /// Genuine events received before a moment that still wait, by rising id.
+    /// Verified events received before a moment that still wait, by rising id.
     pub fn pending_events_before(&self, moment: UnixTime) -> Vec<ProviderEvent> {
         self.events.pending().filter(|event| event.created_time < moment).cloned().collect()
     }

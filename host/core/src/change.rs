@@ -1,4 +1,4 @@
-//! How a decision leaves this crate: the new truth of each row it touched, and the commit that carries them in order.
+//! How a decision leaves this crate: the new state of each row it touched, and the commit that carries them in order.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::session::Actor;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
-/// The whole new truth of one row; applying it twice is the same as once.
+/// The whole new state of one row; applying it twice is the same as once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Transaction(Box<Transaction>),
@@ -56,7 +56,7 @@ pub enum Body {
         sha256: [u8; 32],
         body: Arc<[u8]>,
     },
-    /// What the customer was told when the create call ended.
+    /// What the customer was answered when the create call ended.
     Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
     /// What the provider is sent beyond the transaction's own fields, so that a create can be repeated byte for byte.
     Order { transaction_id: TransactionId, details: OrderDetails },

@@ -37,7 +37,7 @@ pub fn same_order(earlier: &Transaction, request: &DepositRequest) -> bool {
         && earlier.source == Source::Provider
         && earlier.login == request.login
         && earlier.provider == request.provider
-        && earlier.asked_method == request.method
+        && earlier.requested_method == request.method
         && earlier.amount == request.amount
 }
 
@@ -81,7 +81,7 @@ pub fn check_return_urls(request: &DepositRequest, sandbox: bool) -> Result<(), 
     Ok(())
 }
 
-/// The transaction that an eligible deposit opens: created, nothing heard.
+/// The transaction that an eligible deposit opens: created, without facts.
 /// `expiry_seconds` comes from the module's descriptor; 0 means the order never expires.
 pub fn open(
     request: &DepositRequest,
@@ -94,7 +94,7 @@ pub fn open(
     Transaction {
         provider: request.provider.clone(),
         method: eligible.method().into(),
-        asked_method: request.method.clone(),
+        requested_method: request.method.clone(),
         idempotency_key: request.idempotency_key.clone(),
         comment: request.comment.clone(),
         metadata_json: request.metadata_json.clone(),

@@ -5,62 +5,21 @@
 //! A transaction is made in account currency, always: an allow that lifts the currency filter lets a config labelled
 //! for another currency serve the account, in the account's currency; it converts nothing.
 
+mod context;
 mod resolution;
 mod rule;
 
 use std::fmt;
 
-use crate::account::{AccountFacts, AccountMode};
+use crate::account::AccountMode;
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{ConfigId, OverrideId};
 use crate::money::{Limit, Money};
 use crate::provider_config::ProviderConfig;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::time::UnixTime;
 
-pub use rule::{Check, Rule};
-
-/// What is known of the module that a config names.
-#[derive(Debug, Clone, Copy)]
-pub enum ModuleFitness<'a> {
-    NotLoaded {
-        /// One clear sentence for managers.
-        reason: &'a str,
-    },
-    Loaded {
-        /// Brands it may serve; `None` means all.
-        brands: Option<&'a [Box<str>]>,
-        /// As its descriptor lists them; the first is recorded when neither request nor config names one.
-        methods: &'a [Box<str>],
-    },
-}
-
-/// A config with the fitness of its module.
-#[derive(Debug, Clone, Copy)]
-pub struct Candidate<'a> {
-    pub config: &'a ProviderConfig,
-    pub module: ModuleFitness<'a>,
-}
-
-/// Who asks, and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
-    /// The brand that counts everywhere below is the customer's.
-    pub account: &'a AccountFacts,
-    /// The server's settings name the customer's brand in `allow_sandbox_credit`.
-    pub sandbox_credit_allowed: bool,
-    pub now: UnixTime,
-}
-
-/// What a deposit asks for.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    pub provider: &'a str,
-    /// Empty leaves the choice to the config.
-    pub method: &'a str,
-    pub provider_config_id: Option<ConfigId>,
-    pub amount: Money,
-}
+pub use self::context::{Candidate, EligibilityContext, ModuleFitness, Wanted};
+pub use self::rule::{Check, Rule};
 
 /// One config's verdict and how it came about, line by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,33 +60,37 @@ pub struct Eligible {
 /// Judges every candidate, in the order a customer sees them: `sort_index`, then id.
 /// `overrides` are those of the asking customer; others are ignored.
 pub fn survey(
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     candidates: &[Candidate<'_>],
     overrides: &[CustomerOverride],
     amount: Option<Money>,
 ) -> Vec<Judgement> {
-    in_order(candidates).into_iter().map(|candidate| judge(asker, candidate, overrides, amount, "")).collect()
+    in_order(candidates).into_iter().map(|candidate| judge(context, candidate, overrides, amount, "")).collect()
 }
 
 /// The configs that a customer is shown, in the order of [`survey`]; nothing is noted of why.
-pub fn shown(asker: &Asker<'_>, candidates: &[Candidate<'_>], overrides: &[CustomerOverride]) -> Vec<Eligible> {
-    let serves = |candidate| walk(asker, candidate, overrides, None, "", &mut |_, _| {}).ok();
+pub fn shown(
+    context: &EligibilityContext<'_>,
+    candidates: &[Candidate<'_>],
+    overrides: &[CustomerOverride],
+) -> Vec<Eligible> {
+    let serves = |candidate| walk(context, candidate, overrides, None, "", &mut |_, _| {}).ok();
     in_order(candidates).into_iter().filter_map(serves).collect()
 }
 
-/// Judges one config. Without an amount its limits hide nothing; an empty `asked_method` leaves the method to the config.
+/// Judges one config. Without an amount its limits hide nothing; an empty `requested_method` leaves the method to the config.
 pub fn judge(
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     candidate: &Candidate<'_>,
     overrides: &[CustomerOverride],
     amount: Option<Money>,
-    asked_method: &str,
+    requested_method: &str,
 ) -> Judgement {
     let mut trace = Vec::new();
     let mut note = |check: Check, sentence: fmt::Arguments<'_>| {
         trace.push(TraceLine { check, passed: true, sentence: sentence.to_string() });
     };
-    let verdict = match walk(asker, candidate, overrides, amount, asked_method, &mut note) {
+    let verdict = match walk(context, candidate, overrides, amount, requested_method, &mut note) {
         Ok(eligible) => Verdict::Shown(eligible),
         Err(rule) => {
             trace.push(TraceLine { check: rule.check(), passed: false, sentence: rule.to_string() });
@@ -142,9 +105,9 @@ pub fn judge(
 ///
 /// # Errors
 /// 400 AMOUNT_OUT_OF_RANGE naming the limits when the amount alone stands in the way; else 400 METHOD_NOT_AVAILABLE,
-/// which tells the customer nothing of configs, modules or overrides.
+/// which reveals nothing of configs, modules or overrides to the customer.
 pub fn choose(
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     candidates: &[Candidate<'_>],
     overrides: &[CustomerOverride],
     wanted: &Wanted<'_>,
@@ -156,7 +119,7 @@ pub fn choose(
         if !asked {
             continue;
         }
-        match walk(asker, candidate, overrides, Some(wanted.amount), wanted.method, &mut |_, _| {}) {
+        match walk(context, candidate, overrides, Some(wanted.amount), wanted.method, &mut |_, _| {}) {
             Ok(eligible) => return Ok(eligible),
             Err(Rule::AmountBelow { min, max } | Rule::AmountAbove { min, max }) => {
                 let range = rule::range_text(min, max);
@@ -173,7 +136,7 @@ pub fn choose(
             "this payment method is not available for the account",
         ));
     }
-    let currency = asker.account.group.currency;
+    let currency = context.account.group.currency;
     let message = format!("amount must be {} ({currency})", ranges.join(", or "));
     Err(Refusal::new(RefusalCode::AmountOutOfRange, message))
 }
@@ -218,19 +181,19 @@ fn in_order<'c, 'a>(candidates: &'c [Candidate<'a>]) -> Vec<&'c Candidate<'a>> {
 
 /// The checks in their order: hard ones, the method, the override, the filters it may lift, the amount.
 fn walk(
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     candidate: &Candidate<'_>,
     overrides: &[CustomerOverride],
     amount: Option<Money>,
-    asked_method: &str,
+    requested_method: &str,
     note: &mut impl FnMut(Check, fmt::Arguments<'_>),
 ) -> Result<Eligible, Rule> {
     let config = candidate.config;
-    let methods = hard_checks(asker, candidate, note)?;
-    let method = method_served(config, methods, asked_method)?;
+    let methods = hard_checks(context, candidate, note)?;
+    let method = method_served(config, methods, requested_method)?;
     note(Check::Method, format_args!("the deposit is recorded with method {method:?}"));
 
-    let matched = resolution::decisive(overrides, asker, config, method);
+    let matched = resolution::decisive(overrides, context, config, method);
     let allowed = match matched {
         None => {
             note(Check::Override, format_args!("no override of the customer matches"));
@@ -244,7 +207,7 @@ fn walk(
             }
         },
     };
-    filters(asker, config, allowed.is_some(), note)?;
+    filters(context, config, allowed.is_some(), note)?;
 
     let replaced = |own: Limit, by: Option<Limit>| by.filter(|limit| limit.is_set()).unwrap_or(own);
     let min_amount = replaced(config.min_amount, allowed.map(|found| found.min_amount));
@@ -268,11 +231,11 @@ fn walk(
 
 /// What no override lifts. Gives the module's methods.
 fn hard_checks<'a>(
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     candidate: &Candidate<'a>,
     note: &mut impl FnMut(Check, fmt::Arguments<'_>),
 ) -> Result<&'a [Box<str>], Rule> {
-    let (config, account) = (candidate.config, asker.account);
+    let (config, account) = (candidate.config, context.account);
     let brand = &account.customer.brand;
     let (brands, methods) = match candidate.module {
         ModuleFitness::NotLoaded { reason } => return Err(Rule::ModuleNotLoaded { reason: reason.into() }),
@@ -299,7 +262,7 @@ fn hard_checks<'a>(
         return Err(Rule::AccountDisabled);
     }
     note(Check::Account, format_args!("the account and its group are enabled"));
-    if config.sandbox && account.group.account_mode != AccountMode::Demo && !asker.sandbox_credit_allowed {
+    if config.sandbox && account.group.account_mode != AccountMode::Demo && !context.sandbox_credit_allowed {
         return Err(Rule::SandboxOnRealAccount);
     }
     let mode = if config.sandbox { "a sandbox config may serve the account" } else { "the config is live" };
@@ -327,13 +290,13 @@ fn method_served<'m>(config: &'m ProviderConfig, methods: &'m [Box<str>], asked:
 
 /// Country and currency: the only checks that an allow lifts.
 fn filters(
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     config: &ProviderConfig,
     lifted: bool,
     note: &mut impl FnMut(Check, fmt::Arguments<'_>),
 ) -> Result<(), Rule> {
-    let country = &asker.account.customer.country;
-    let currency = asker.account.group.currency;
+    let country = &context.account.customer.country;
+    let currency = context.account.group.currency;
     let meets = |wanted: &str, own: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(own);
     match (meets(&config.country, country), lifted) {
         (true, _) => note(Check::Country, format_args!("country {country:?} is served")),

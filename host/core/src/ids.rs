@@ -43,7 +43,7 @@ numeric_ids! {
 /// Largest id handed out: JavaScript clients read ids as doubles (API.md section 4).
 pub const ID_MAX: u64 = (1 << 53) - 1;
 
-/// What providers are told and webhooks bring back: at most [`Reference::LENGTH_MAX`] characters, globally unique and
+/// What providers are sent and webhooks bring back: at most [`Reference::LENGTH_MAX`] characters, globally unique and
 /// unguessable (API.md section 2). A bare transaction id is never accepted in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference(Box<str>);

@@ -1,4 +1,4 @@
-//! How long the texts of requests may be, in bytes (API.md section 3). The doors judge by them, so that every row keeps
+//! How long the texts of requests may be, in bytes (API.md section 3). Endpoints check them, so that every row keeps
 //! within them.
 
 /// Codes, brands, methods, names of providers: whatever stands for something else.

@@ -24,7 +24,7 @@ pub enum Reach {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundStatement {
-    /// Empty when the provider names none; required for [`Reach::Delta`] to be told apart from its repetition.
+    /// Empty when the provider names none; required for [`Reach::Delta`] to be distinguished from its repetition.
     pub id: Box<str>,
     pub amount: StatedAmount,
     pub reach: Reach,
@@ -63,7 +63,7 @@ pub struct Update {
     pub advance: bool,
 }
 
-/// Under which config something was heard. Its signature has power over that config's transactions alone.
+/// The config under which a notice or an answer was received. Its signature authorises that config's transactions alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivingConfig {
     pub config_id: ConfigId,
@@ -77,7 +77,7 @@ pub struct ReceivingConfig {
     pub module_hash: Box<str>,
 }
 
-/// Proof that a gateway found a notice genuine. Made by the webhook flow from a module's `Genuine` verdict alone.
+/// Proof that a gateway verified a notice. Made by the webhook flow from a module's `Verified` verdict alone.
 #[derive(Debug, Clone)]
 pub struct VerifiedNotice {
     receiver: ReceivingConfig,
@@ -85,7 +85,7 @@ pub struct VerifiedNotice {
 }
 
 impl VerifiedNotice {
-    /// The caller asserts that the receiver's own gateway answered `Genuine` with these updates for the raw bytes.
+    /// The caller asserts that the receiver's own gateway answered `Verified` with these updates for the raw bytes.
     pub fn assertion(receiver: ReceivingConfig, updates: Vec<Update>) -> Self {
         Self { receiver, updates }
     }
@@ -115,7 +115,7 @@ pub struct ProviderEvent {
     pub signature_status: SignatureStatus,
     pub processing_status: ProcessingStatus,
     pub failure_reason: Box<str>,
-    /// What the module made of it; absent for events that were not genuine.
+    /// The normalized update; absent for quarantined events.
     pub update: Option<Update>,
     pub module_hash: Box<str>,
     pub created_time: UnixTime,

@@ -3,11 +3,11 @@
 
 /// Every enum gets `ALL`, `number` and `from_number`; one whose values carry words also gets `word`.
 macro_rules! numbered {
-    (@words $name:ident) => {};
-    (@words $name:ident $($variant:ident $word:literal)+) => {
+    (@names $name:ident) => {};
+    (@names $name:ident $($variant:ident $word:literal)+) => {
         impl $name {
             /// The published word.
-            pub const fn word(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
         }
@@ -33,7 +33,7 @@ macro_rules! numbered {
             }
         }
 
-        numbered!(@words $name $($($variant $word)?)*);
+        numbered!(@names $name $($($variant $word)?)*);
     )*};
 }
 

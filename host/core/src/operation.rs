@@ -44,7 +44,7 @@ pub enum PostingOutcome {
     Refused {
         reason: Box<str>,
     },
-    /// Sent, and no answer was heard.
+    /// Sent, and no answer came.
     Unknown,
 }
 

@@ -23,7 +23,7 @@ impl ProviderRef {
     }
 }
 
-/// The growing set of ids of one transaction, kept sorted so that the order of hearing does not show.
+/// The growing set of ids of one transaction, kept sorted so that the order of receipt does not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refs(Vec<ProviderRef>);
 

@@ -1,5 +1,5 @@
-//! Every expected "no" with its published code and number. A refusal is for the asker; a fault of ours or of the world
-//! is not one and never carries details outside.
+//! Every expected "no" with its published code and number. A refusal is for the client; a fault of ours or of the environment
+//! is none and never carries details outside.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ codes! {
     CurrencyConversionRequired = 400 "CURRENCY_CONVERSION_REQUIRED",
     MethodNotAvailable = 400 "METHOD_NOT_AVAILABLE",
     AmountOutOfRange = 400 "AMOUNT_OUT_OF_RANGE",
-    /// Bad signature, cannot tell, unknown provider or config: one body for all of them.
+    /// Bad signature, no secret, unknown provider or config: one body for all of them.
     InvalidSignature = 401 "INVALID_SIGNATURE",
     Unauthorized = 401 "RET_UNAUTHORIZED",
     PermissionDenied = 403 "PERMISSION_DENIED",
@@ -50,7 +50,7 @@ codes! {
     StorageUnavailable = 503 "STORAGE_UNAVAILABLE",
 }
 
-/// An expected "no": a published code and a sentence for the asker. Never holds a secret or an internal detail.
+/// An expected "no": a published code and a sentence for the client. Never holds a secret or an internal detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub code: RefusalCode,

@@ -1,4 +1,4 @@
-//! Who is asking: the published session kinds and the proofs a door makes after checking a token.
+//! Who makes a request: the published session kinds, and the proofs that the token check makes.
 
 use crate::ids::{ConfigId, CustomerId, ManagerId};
 use crate::numbered::numbered;
@@ -19,7 +19,7 @@ numbered! {
 }
 
 impl Role {
-    /// The roles every Cashier command of the manager door accepts (API.md section 4).
+    /// The roles every Cashier command of the manager listener accepts (API.md section 4).
     pub const fn may_manage_cashier(self) -> bool {
         match self {
             Self::Manager | Self::Dealer | Self::Admin | Self::CrmManager | Self::CrmAdmin => true,
@@ -28,7 +28,7 @@ impl Role {
     }
 }
 
-/// Proof that a request carries a live customer token. Made by the door's token check alone.
+/// Proof that a request carries a valid customer token. Made by the token check alone.
 #[derive(Debug, Clone)]
 pub struct CustomerSession {
     customer_id: CustomerId,
@@ -88,7 +88,7 @@ impl ManagerSession {
 pub enum Actor {
     Customer(CustomerId),
     Manager(ManagerId),
-    /// A genuine webhook of this config.
+    /// A verified webhook of this config, or an answer of its provider.
     Provider(ConfigId),
     /// The cashier's own duties.
     System,

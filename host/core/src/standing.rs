@@ -48,7 +48,7 @@ pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) 
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
         && !agrees(held.fact, free.status);
     if contradicts {
-        let detail = format!("a person wrote {}, the provider says {}", held.fact.word(), free.status.word());
+        let detail = format!("a person wrote {}, the provider says {}", held.fact.name(), free.status.name());
         return Standing {
             status: TransactionStatus::ManualReview,
             reason: Reason::new(R::HeldButHeard, detail),
@@ -82,7 +82,7 @@ fn provider_deposit(
         None => amount,
     };
     let refunded = persons.refunded(&provider);
-    let reversed = refunded.with_asked.saturating_add(provider.charged_back());
+    let reversed = refunded.with_requested.saturating_add(provider.charged_back());
     let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
     let stands = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
     let settles = persons.money_released && persons.rejected.is_none();

@@ -49,7 +49,7 @@ numbered! {
         Planned = 0 "planned",
         Posted = 1 "posted",
         Refused = 2 "refused",
-        /// Sent, and no answer was heard: it may or may not have happened.
+        /// Sent, and no answer came: it may or may not have happened.
         Unknown = 3 "unknown",
     }
     /// The trading balance reason.

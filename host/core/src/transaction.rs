@@ -1,4 +1,4 @@
-//! The row everything meets in: what was asked, the snapshots of its creation, the facts heard, and where it stands.
+//! The transaction row: the request, the snapshots of its creation, its facts, and the status derived from them.
 
 use crate::account::AccountFacts;
 use crate::facts::Facts;
@@ -12,13 +12,13 @@ use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
 
 numbered! {
-    /// Which door's key space an idempotency key belongs to: one per customer over REST, one per customer over the manager
-    /// doors (API.md section 3).
+    /// The key space of an idempotency key: one per customer over REST, one per customer over the manager listeners
+    /// (API.md section 3).
     KeySpace {
         Customer = 0,
         Manager = 1,
     }
-    /// What the first caller was told when the provider's create call ended; a repeat of the request gets the same again.
+    /// What the first request was answered when the provider's create call ended; a repeat of the request gets the same.
     FirstAnswer {
         /// The create call has not ended.
         Open = 0,
@@ -28,7 +28,7 @@ numbered! {
         Declined = 2,
         /// 503: never sent; the idempotency key is released.
         NeverSent = 3,
-        /// 200 with WAIT: sent, and no answer was heard.
+        /// 200 with WAIT: sent, and no answer came.
         Unknown = 4,
     }
     /// What the customer does next (API.md section 3).
@@ -49,7 +49,7 @@ pub struct Fresh {
 }
 
 /// A transaction row. The first block is published (API.md section 2); the second holds snapshots of its creation;
-/// the third what was heard.
+/// the third what the provider stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
     pub id: TransactionId,
@@ -60,8 +60,8 @@ pub struct Transaction {
     pub provider: Box<str>,
     pub method: Box<str>,
     /// The method as the request named it, possibly empty; part of what makes two requests the same order.
-    pub asked_method: Box<str>,
-    /// The id of the descriptor's primary kind; empty until heard.
+    pub requested_method: Box<str>,
+    /// The id of the descriptor's primary kind; empty until the provider states one.
     pub provider_payment_id: Box<str>,
     pub amount: Money,
     pub account_currency: Currency,
@@ -101,7 +101,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// A deposit of which nothing was heard, with the snapshots of its account; what the request and its config say is the
+    /// A deposit without facts, with the snapshots of its account; what the request and its config say is the
     /// caller's to add.
     pub fn blank(fresh: Fresh, login: Login, amount: Money, account: &AccountFacts) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Transaction {
             source: Source::Provider,
             provider: Box::default(),
             method: Box::default(),
-            asked_method: Box::default(),
+            requested_method: Box::default(),
             provider_payment_id: Box::default(),
             amount,
             account_currency: account.group.currency,
@@ -152,7 +152,7 @@ impl Transaction {
         }
     }
 
-    /// The provider may still be paid: nothing definite was heard, or not yet the payment itself.
+    /// The provider may still be paid: it stated nothing definite, or not yet the payment itself.
     pub fn is_unpaid(&self) -> bool {
         matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
     }

@@ -30,7 +30,7 @@ pub fn same_order(earlier: &Transaction, request: &WithdrawalRequest) -> bool {
     earlier.kind == TransactionType::Withdrawal
         && earlier.login == request.login
         && &*earlier.provider == MANUAL_PROVIDER
-        && earlier.asked_method == request.method
+        && earlier.requested_method == request.method
         && earlier.amount == request.amount
 }
 
@@ -52,7 +52,7 @@ pub fn open(request: &WithdrawalRequest, account: &AccountFacts, fresh: Fresh) -
         source: Source::Manual,
         provider: MANUAL_PROVIDER.into(),
         method: request.method.clone(),
-        asked_method: request.method.clone(),
+        requested_method: request.method.clone(),
         idempotency_key: request.idempotency_key.clone(),
         comment: request.comment.clone(),
         metadata_json: request.metadata_json.clone(),

@@ -67,7 +67,7 @@ fn credited(id: u64) -> Vec<Change> {
         source: Source::Provider,
         provider: "stripe".into(),
         method: "card".into(),
-        asked_method: "card".into(),
+        requested_method: "card".into(),
         provider_payment_id: intent.into(),
         amount: Money::new(25_000, usd),
         account_currency: usd,

@@ -23,7 +23,7 @@ use crate::snapshot::{Snapshot, SnapshotCell};
 const EDITS_WAITING_MAX: usize = 64;
 
 /// Quarantined notices on their way to the disk: a few batches of the strand. A flood beyond them is dropped, so that
-/// payments find room in the write queue.
+/// payments find capacity in the write queue.
 const QUARANTINE_WAITING_MAX: usize = 256;
 
 /// The server's own settings that flows obey.
@@ -66,7 +66,7 @@ pub struct Cashier {
     pub(super) querying: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
-    /// Room for quarantined notices that are not on disk yet.
+    /// Capacity for quarantined notices that are not on disk yet.
     pub(super) quarantine: Arc<Semaphore>,
     /// The queue of the one publisher of configuration.
     pub(super) publications: mpsc::Sender<Publication>,

@@ -138,9 +138,9 @@ fn choose(
         provider_config_id: request.provider_config_id,
         amount: request.amount,
     };
-    let asker = snapshot.asker(account, cashier.clock.now());
+    let eligibility = snapshot.eligibility_context(account, cashier.clock.now());
     let overrides = snapshot.overrides_of(request.customer_id);
-    let eligible = eligibility::choose(&asker, &candidates, overrides, &wanted)?;
+    let eligible = eligibility::choose(&eligibility, &candidates, overrides, &wanted)?;
     deposit::check_return_urls(request, eligible.sandbox())?;
     let gateway = snapshot.config(eligible.config_id()).and_then(|served| served.gateway.as_ref().ok());
     match gateway {

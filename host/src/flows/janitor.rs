@@ -35,7 +35,7 @@ const REQUEST_ID: &str = "janitor";
 /// An event whose transaction has not appeared by then never will (docs/api/webhooks.md, rule 3).
 const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// Provider calls begun in one round, and postings sent to the trading server; the rest wait for the next round, which
-/// begins where this one found no room, so that a restart floods no peer and no duty starves another.
+/// begins where this one found no capacity, so that a restart floods no peer and no duty starves another.
 const PROVIDER_CALLS_PER_ROUND_MAX: usize = 256;
 const POSTINGS_PER_ROUND_MAX: usize = 256;
 /// Transactions examined in one hold of the ledger's lock: some 200 µs, so that deposits do not wait for the janitor.
@@ -95,7 +95,7 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
     let mut due = backoff.in_turn(&open);
     due.retain(|id| backoff.is_due(*id, ticks));
     let (mut provider_calls, mut postings) = (0, 0);
-    let mut without_room = None;
+    let mut without_capacity = None;
     for some in due.chunks(EXAMINED_AT_ONCE) {
         let schedules = cashier.ledger.peek(|books| {
             let schedule = |id: &TransactionId| books.aggregate(*id).map(|known| duty::schedule(&known, now));
@@ -128,18 +128,18 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
             if started {
                 backoff.tried(id, duty, ticks, pause_max);
             } else {
-                without_room.get_or_insert(id);
+                without_capacity.get_or_insert(id);
             }
         }
         if provider_calls >= PROVIDER_CALLS_PER_ROUND_MAX
             && postings >= POSTINGS_PER_ROUND_MAX
-            && without_room.is_some()
+            && without_capacity.is_some()
         {
             break;
         }
         tokio::task::yield_now().await;
     }
-    backoff.next = without_room.unwrap_or_default();
+    backoff.next = without_capacity.unwrap_or_default();
     close_unknown_events(cashier, now).await;
 }
 

@@ -30,9 +30,9 @@ pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) ->
     }
     let snapshot = cashier.snapshot();
     let candidates: Vec<Candidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
-    let asker = snapshot.asker(&account, cashier.clock.now());
+    let eligibility = snapshot.eligibility_context(&account, cashier.clock.now());
     let overrides = snapshot.overrides_of(session.customer_id());
-    let shown = eligibility::shown(&asker, &candidates, overrides).into_iter().filter_map(|eligible| {
+    let shown = eligibility::shown(&eligibility, &candidates, overrides).into_iter().filter_map(|eligible| {
         let served = snapshot.config(eligible.config_id())?;
         let line = snapshot.module(&served.config.provider)?;
         Some(method(Arc::clone(&served.config), eligible, line))

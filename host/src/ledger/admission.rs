@@ -1,5 +1,5 @@
-//! Room in the write queue, reserved by a flow for all its commits before it starts. New work is refused when there is
-//! none; recording what a provider or the trading server answered never is, because its room was reserved.
+//! Capacity of the write queue, reserved by a flow for all its commits before it starts. New work is refused when there is
+//! none; recording what a provider or the trading server answered never is, because its capacity was reserved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +39,7 @@ pub struct Admission {
     bytes: AtomicU64,
 }
 
-/// Room that is held until the flow ends.
+/// Capacity that is held until the flow ends.
 #[derive(Debug)]
 pub struct Admitted {
     admission: Arc<Admission>,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_counted_in_commits_and_bytes_and_given_back() {
+    fn capacity_is_counted_in_commits_and_bytes_and_released() {
         let admission = Arc::new(Admission::new(Estimate { commits: 4, bytes: 100 }));
         let ask = |commits, bytes| Admission::admit(&admission, Estimate { commits, bytes });
         let held = ask(3, 10);

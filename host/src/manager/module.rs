@@ -33,7 +33,7 @@ answer! {
         failure_reason: Str<'a> = &line.failure_reason, "why it is not available";
         generation: Option<u32> = running.then_some(line.generation), "how often the module was replaced";
         isolation: Option<Str<'a>> = running.then(|| Str::from(&line.isolation)), "where it runs";
-        health: Option<Str<'a>> = running.then(|| Str::from(line.health.word())), "ok, degraded or unavailable";
+        health: Option<Str<'a>> = running.then(|| Str::from(line.health.name())), "ok, degraded or unavailable";
     }
 }
 

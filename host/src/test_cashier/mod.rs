@@ -221,7 +221,7 @@ pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
         amount: None,
         refund: None,
         dispute: None,
-        raw_status: status.word().into(),
+        raw_status: status.name().into(),
         reason: Box::default(),
         sandbox: None,
         advance: false,

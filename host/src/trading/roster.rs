@@ -60,7 +60,7 @@ pub enum Section {
 }
 
 impl Section {
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Groups => "groups",
             Self::Customers => "customers",
@@ -92,7 +92,7 @@ impl fmt::Display for Mistake {
         if self.line > 0 {
             write!(f, "line {}: ", self.line)?;
         }
-        write!(f, "{}[{}]", self.section.word(), self.index)?;
+        write!(f, "{}[{}]", self.section.name(), self.index)?;
         if !self.field.is_empty() {
             write!(f, ".{}", self.field)?;
         }
@@ -134,7 +134,7 @@ impl fmt::Display for ImportReport {
         let lists = [(Section::Groups, self.groups), (Section::Customers, self.customers)];
         for (section, tally) in lists.into_iter().chain([(Section::Accounts, self.accounts)]) {
             let Tally { added, updated, unchanged } = tally;
-            writeln!(f, "{}: {added} added, {updated} updated, {unchanged} unchanged", section.word())?;
+            writeln!(f, "{}: {added} added, {updated} updated, {unchanged} unchanged", section.name())?;
         }
         Ok(())
     }
@@ -287,7 +287,7 @@ fn repeats<K: std::hash::Hash + Eq>(section: Section, field: &str, keys: impl It
     for (index, key) in keys.enumerate() {
         let earlier = *first.entry(key).or_insert(index);
         if earlier != index {
-            mistakes.push(Mistake::new(section, index, field, format!("repeats {}[{earlier}]", section.word())));
+            mistakes.push(Mistake::new(section, index, field, format!("repeats {}[{earlier}]", section.name())));
         }
     }
     mistakes

@@ -35,7 +35,7 @@ answer! {
     /// A deposit that was made, and what its customer does next.
     pub struct DepositAnswer<'a>(row: &'a Transaction, next: NextAction, url: &'a str, instructions_json: &'a str) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
-        next_action: Str<'a> = next.word(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
+        next_action: Str<'a> = next.name(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
         redirect_url: Str<'a> = url, "where to send the customer; empty when there is nothing to open";
         instructions: StoredObject<'a> = instructions_json, "how to pay, where the provider gives instructions";
     }

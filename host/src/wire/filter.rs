@@ -66,7 +66,7 @@ impl Parameters {
             builder.offset(&offset)?;
         }
         for clause in Clause::ALL {
-            if let Some(node) = self.0.remove(clause.word()) {
+            if let Some(node) = self.0.remove(clause.name()) {
                 read_clause(&mut builder, *clause, node)?;
             }
         }
@@ -103,7 +103,7 @@ pub fn schema<F: Field>() -> Schema {
                 (Schema::tuple([field.clone(), range.clone()]), "the field is outside the range")
             }
         };
-        schema = schema.optional(clause.word(), Schema::list(element), text);
+        schema = schema.optional(clause.name(), Schema::list(element), text);
     }
     let direction = Schema::of("string").with("pattern", "^([aA][sS][cC]|[dD][eE][sS][cC])$");
     schema
@@ -118,7 +118,7 @@ pub fn schema<F: Field>() -> Schema {
 
 fn read_clause<F: Field>(builder: &mut FilterBuilder<F>, clause: Clause, node: Node) -> Result<(), Refusal> {
     let Node::List(elements) = node else {
-        return Err(Refusal::invalid(format!("{} must be a list of conditions", clause.word())));
+        return Err(Refusal::invalid(format!("{} must be a list of conditions", clause.name())));
     };
     for element in elements.values() {
         let parts: Vec<&Node> = match element {

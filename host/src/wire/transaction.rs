@@ -101,7 +101,7 @@ pub(crate) mod tests {
             source: Source::Provider,
             provider: "stripe".into(),
             method: "card".into(),
-            asked_method: "card".into(),
+            requested_method: "card".into(),
             provider_payment_id: "pi_123".into(),
             amount: Money::new(25_000, usd),
             account_currency: usd,

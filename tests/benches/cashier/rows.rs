@@ -76,7 +76,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         source: Source::Provider,
         provider: "stripe".into(),
         method: "card".into(),
-        asked_method: "card".into(),
+        requested_method: "card".into(),
         provider_payment_id: session(id).into(),
         amount: Money::new(25_000, usd),
         account_currency: usd,

@@ -123,12 +123,12 @@ fn rules() -> Vec<Rule> {
 #[test]
 fn the_reasons_list_the_rules_that_hide_a_method() {
     let page = table("docs/reasons.md", "Rule").columns(["Rule"]).into_iter().map(|[rule]| rule);
-    agree("rules that hide a method", page.collect(), rules().iter().map(|rule| rule.word().to_owned()).collect());
+    agree("rules that hide a method", page.collect(), rules().iter().map(|rule| rule.name().to_owned()).collect());
 }
 
 #[test]
 fn the_conventions_list_the_transaction_statuses_by_number_and_name() {
-    let code = TransactionStatus::ALL.iter().map(|status| format!("{} {}", status.number(), status.word()));
+    let code = TransactionStatus::ALL.iter().map(|status| format!("{} {}", status.number(), status.name()));
     let page = table("docs/api/conventions.md", "Status").columns(["Status", "Name"]);
     agree("transaction statuses", page.into_iter().map(|row| row.join(" ")).collect(), code.collect());
 }

@@ -1,24 +1,24 @@
 //! Small numbers in few bytes, and texts that are written once: the spelling of packed rows. It lives in memory only and
 //! is never stored.
 
-/// Shorter texts are spelled again: a reference to an earlier one would save nothing.
+/// Shorter texts are packed again: a reference to an earlier one would save nothing.
 const REPEATED_LENGTH_MIN: usize = 4;
 
-/// Room for a row with its texts; nearly every one is shorter, so that writing it moves nothing.
-const ROW_ROOM: usize = 512;
+/// Capacity for a row with its texts; nearly every row is shorter, so that writing it reallocates nothing.
+const ROW_CAPACITY: usize = 512;
 /// Texts that most rows have.
-const TEXTS_ROOM: usize = 24;
+const TEXTS_CAPACITY: usize = 24;
 
 /// Writes values one after another.
 pub(super) struct Writer {
     bytes: Vec<u8>,
-    /// Where each text that may be referred to again was spelled, head included, and how long it is.
+    /// Where each text that may be referred to again was packed, head included, and how long it is.
     texts: Vec<(usize, usize)>,
 }
 
 impl Writer {
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(ROW_ROOM), texts: Vec::with_capacity(TEXTS_ROOM) }
+        Self { bytes: Vec::with_capacity(ROW_CAPACITY), texts: Vec::with_capacity(TEXTS_CAPACITY) }
     }
 
     pub(super) fn number(&mut self, mut rest: u64) {
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     pub(super) fn into_bytes(self) -> Box<[u8]> {
-        // A copy of just this length: the row is kept, the room is used again.
+        // A copy of exactly this length: the row is stored, the buffer is freed.
         Box::from(&*self.bytes)
     }
 }

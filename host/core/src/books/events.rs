@@ -1,4 +1,4 @@
-//! Which genuine events were heard, for ever, in 25 bytes each; and in full those that still wait.
+//! The keys of all verified events, permanently, in 25 bytes each; and in full those that still wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,23 +17,23 @@ struct SeenEvent {
 }
 
 /// What a pending event can be found by: a provider id that a transaction may yet learn. Never our reference, because a
-/// transaction is on disk before the provider hears of it.
+/// transaction is durable before the provider receives it.
 type Name = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
 pub(super) struct Events {
-    heard: HashTable<SeenEvent>,
+    seen: HashTable<SeenEvent>,
     pending: BTreeMap<EventId, ProviderEvent>,
     names: BTreeSet<Name>,
 }
 
 impl Events {
-    /// Makes room for so many keys at once.
+    /// Reserves for so many keys at once.
     pub(super) fn expect(&mut self, keys: usize) {
-        self.heard.reserve(keys, |known| known.key[0]);
+        self.seen.reserve(keys, |known| known.key[0]);
     }
 
-    /// Events that were not genuine take no part in dedup or matching.
+    /// Quarantined events take no part in deduplication or matching.
     pub(super) fn put(&mut self, event: &ProviderEvent) {
         match event.signature_status {
             SignatureStatus::Valid => {}
@@ -58,15 +58,15 @@ impl Events {
         !self.pending.is_empty()
     }
 
-    pub(super) fn heard(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
+    pub(super) fn known(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
         let key = key_of(config, event_id);
-        self.heard.find(key[0], |known| known.key == key).map(|known| known.id)
+        self.seen.find(key[0], |known| known.key == key).map(|known| known.id)
     }
 
     pub(super) fn remember(&mut self, config: ConfigId, event_id: &str, id: EventId) {
         let key = key_of(config, event_id);
-        if self.heard.find(key[0], |known| known.key == key).is_none() {
-            self.heard.insert_unique(key[0], SeenEvent { key, id }, |known| known.key[0]);
+        if self.seen.find(key[0], |known| known.key == key).is_none() {
+            self.seen.insert_unique(key[0], SeenEvent { key, id }, |known| known.key[0]);
         }
     }
 

@@ -23,7 +23,7 @@ struct Entry {
 pub(super) struct Finder(HashTable<Entry>);
 
 impl Finder {
-    /// Makes room for so many entries at once.
+    /// Reserves for so many entries at once.
     pub(super) fn expect(&mut self, entries: usize) {
         self.0.reserve(entries, |known| spread(known.hash));
     }

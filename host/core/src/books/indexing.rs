@@ -15,7 +15,7 @@ impl Books {
     pub(super) fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
         let slot = self.slot(transaction.id);
         let operations = match slot.and_then(|slot| self.rows.get(slot)) {
-            Some(row) => row_codec::unpack(row, &self.words).map(|known| known.operations).unwrap_or_default(),
+            Some(row) => row_codec::unpack(row, &self.interner).map(|known| known.operations).unwrap_or_default(),
             None => self.early_operations.remove(&transaction.id).unwrap_or_default(),
         };
         self.put(slot, transaction, &operations, seq);
@@ -24,7 +24,7 @@ impl Books {
     pub(super) fn put_operation(&mut self, operation: &BalanceOperation, seq: Seq) {
         let id = operation.transaction_id;
         let slot = self.slot(id);
-        match slot.and_then(|slot| self.rows.get(slot)).and_then(|row| row_codec::unpack(row, &self.words)) {
+        match slot.and_then(|slot| self.rows.get(slot)).and_then(|row| row_codec::unpack(row, &self.interner)) {
             Some(mut known) => {
                 place_operation(&mut known.operations, operation);
                 self.put(slot, &known.transaction, &known.operations, seq);
@@ -41,7 +41,7 @@ impl Books {
         operations: &[BalanceOperation],
         seq: Seq,
     ) {
-        let mut row = row_codec::pack(transaction, operations, &mut self.words);
+        let mut row = row_codec::pack(transaction, operations, &mut self.interner);
         row.touched = seq.0;
         let (slot, before) = match slot.and_then(|slot| self.rows.get(slot).map(|row| (slot, row))) {
             Some((slot, known)) => {
@@ -70,7 +70,7 @@ impl Books {
     fn chain(&mut self, row: &Row, slot: Slot) -> Chain {
         let customer = self.customers.entry(row.customer_id).or_insert(Head::EMPTY).push(slot);
         let login = self.logins.entry(row.login).or_insert(Head::EMPTY).push(slot);
-        let provider = self.words.labels(row.labels).provider;
+        let provider = self.interner.labels(row.labels).provider;
         let provider = self.providers.entry(provider).or_insert(Head::EMPTY).push(slot);
         if self.expected_slot(row.id) != Some(slot) {
             let rows = &self.rows;

@@ -1,11 +1,11 @@
-//! Words that many rows share (providers, methods, brands, kinds of ids), kept once and named by a small number.
+//! Texts that many rows share (providers, methods, brands, kinds of ids), stored once and identified by a small number.
 
 use std::collections::HashMap;
 
 use super::hash_index::Fixed;
 use crate::money::Currency;
 
-/// Provider, method and brand of a row, as words; together they take one number, because few threes of them occur.
+/// Provider, method and brand of a row, as interned texts; together they take one number, because few combinations occur.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Labels {
     pub(super) provider: u32,
@@ -13,33 +13,33 @@ pub(super) struct Labels {
     pub(super) brand: u32,
 }
 
-/// Append-only: a number, once given, names its word for ever.
+/// Append-only: a number, once given, names its text for ever.
 #[derive(Default)]
-pub(super) struct Words {
+pub(super) struct Interner {
     numbers: HashMap<Box<str>, u32, Fixed>,
-    words: Vec<Box<str>>,
+    texts: Vec<Box<str>>,
     label_numbers: HashMap<Labels, u32, Fixed>,
     labels: Vec<Labels>,
     currencies: Vec<Currency>,
 }
 
-impl Words {
-    pub(super) fn number(&mut self, word: &str) -> u32 {
-        if let Some(number) = self.numbers.get(word) {
+impl Interner {
+    pub(super) fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
             return *number;
         }
-        let number = self.words.len() as u32;
-        self.words.push(word.into());
-        self.numbers.insert(word.into(), number);
+        let number = self.texts.len() as u32;
+        self.texts.push(text.into());
+        self.numbers.insert(text.into(), number);
         number
     }
 
-    pub(super) fn known(&self, word: &str) -> Option<u32> {
-        self.numbers.get(word).copied()
+    pub(super) fn known(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
     }
 
-    pub(super) fn word(&self, number: u32) -> &str {
-        self.words.get(number as usize).map_or("", |word| word)
+    pub(super) fn text(&self, number: u32) -> &str {
+        self.texts.get(number as usize).map_or("", |text| text)
     }
 
     pub(super) fn labels_number(&mut self, provider: &str, method: &str, brand: &str) -> u32 {

@@ -110,7 +110,7 @@ impl Books {
         let Stage::Showing { page, next, shown, newest } = &mut scan.stage else { return Progress::More(scan) };
         let portion = page.iter().skip(*next).take(SHOWN_PER_HOLD);
         for view in portion.filter_map(|slot| self.view(*slot)).filter(|view| self.admits(filter, scope, view)) {
-            shown.extend(row_codec::unpack(view.row, &self.words).map(|known| known.transaction));
+            shown.extend(row_codec::unpack(view.row, &self.interner).map(|known| known.transaction));
             *newest = Seq(view.row.touched).max(*newest);
         }
         *next += SHOWN_PER_HOLD;
@@ -165,7 +165,7 @@ impl Books {
             drivers.push(pinned(chains(ChainField::Login, logins.map(|login| self.logins.get(&login)).collect())));
         }
         if let Some(Values::Texts(names)) = filter.pinned(TransactionField::Provider) {
-            let heads = names.iter().map(|name| self.providers.get(&self.words.known(name)?)).collect();
+            let heads = names.iter().map(|name| self.providers.get(&self.interner.known(name)?)).collect();
             drivers.push(pinned(chains(ChainField::Provider, heads)));
         }
         if let Some(statuses) = numbers(filter.pinned(TransactionField::Status)) {
@@ -314,7 +314,7 @@ impl Books {
             && scope
                 .brand
                 .as_deref()
-                .is_none_or(|brand| self.words.word(self.words.labels(view.row.labels).brand) == brand)
+                .is_none_or(|brand| self.interner.text(self.interner.labels(view.row.labels).brand) == brand)
             && filter.matches(view)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::codec::{Reader, Writer};
 use super::facts_codec::{read_facts, write_facts};
-use super::interner::Words;
+use super::interner::Interner;
 use super::rows::{Chain, NO_SLOT, Row};
 use crate::aggregate::Aggregate;
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, TransactionId};
@@ -15,7 +15,7 @@ use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, Tran
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-/// What filters and indexes read of the spelled part: it comes first, so that nothing else has to be read for it.
+/// What filters and indexes read of the packed part: it comes first, so that nothing else has to be read for it.
 pub(super) struct Front<'b> {
     pub(super) provider_payment_id: &'b str,
     pub(super) reference: &'b str,
@@ -26,7 +26,7 @@ pub(super) struct Front<'b> {
 
 impl Row {
     pub(super) fn front(&self) -> Option<Front<'_>> {
-        read_front(&mut Reader::new(&self.spelled), self.created_time)
+        read_front(&mut Reader::new(&self.packed), self.created_time)
     }
 }
 
@@ -41,7 +41,7 @@ fn read_front<'b>(reader: &mut Reader<'b>, created: i64) -> Option<Front<'b>> {
 }
 
 /// The row of a transaction and its operations, in no chain and touched by no commit.
-pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], words: &mut Words) -> Row {
+pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], interner: &mut Interner) -> Row {
     Row {
         id: transaction.id.0,
         customer_id: transaction.customer_id.0,
@@ -49,17 +49,17 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], w
         created_time: transaction.created_time.0,
         touched: 0,
         earlier: Chain { customer: NO_SLOT, login: NO_SLOT, provider: NO_SLOT },
-        labels: words.labels_number(&transaction.provider, &transaction.method, &transaction.brand),
-        currency: words.currency_number(transaction.amount.currency),
+        labels: interner.labels_number(&transaction.provider, &transaction.method, &transaction.brand),
+        currency: interner.currency_number(transaction.amount.currency),
         kind: transaction.kind.number(),
         source: transaction.source.number(),
         status: transaction.status.number(),
         key_space: transaction.key_space.number(),
-        spelled: spell(transaction, operations, words),
+        packed: pack_fields(transaction, operations, interner),
     }
 }
 
-fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut Words) -> Box<[u8]> {
+fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], interner: &mut Interner) -> Box<[u8]> {
     let created = transaction.created_time.0;
     let mut w = Writer::new();
     w.text(&transaction.provider_payment_id);
@@ -68,9 +68,9 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
     w.moment(transaction.approved_time.0, created);
     w.moment(transaction.processed_time.0, created);
 
-    w.number(words.number(&transaction.asked_method).into());
+    w.number(interner.number(&transaction.requested_method).into());
     w.signed(transaction.amount.minor);
-    w.number(words.currency_number(transaction.account_currency).into());
+    w.number(interner.currency_number(transaction.account_currency).into());
     w.byte(transaction.reason.code.number());
     w.text(&transaction.reason.detail);
     w.text(&transaction.comment);
@@ -80,12 +80,12 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
     w.text(&transaction.reject_reason);
     w.moment(transaction.updated_time.0, created);
     w.number(transaction.config_id.0);
-    w.number(words.number(&transaction.country).into());
+    w.number(interner.number(&transaction.country).into());
     w.byte(transaction.sandbox.into());
     w.moment(transaction.expires_time.0, created);
     w.number(transaction.refs.len() as u64);
     for id in transaction.refs.iter() {
-        w.number(words.number(&id.kind).into());
+        w.number(interner.number(&id.kind).into());
         w.text(&id.value);
     }
     write_facts(&mut w, &transaction.facts, created);
@@ -95,16 +95,16 @@ fn spell(transaction: &Transaction, operations: &[BalanceOperation], words: &mut
     w.number(transaction.version.into());
     w.number(operations.len() as u64);
     for operation in operations {
-        spell_operation(&mut w, operation, transaction, words);
+        write_operation(&mut w, operation, transaction, interner);
     }
     w.into_bytes()
 }
 
-/// The transaction and operations of a row; `None` only if the bytes were not made by [`pack`] with these words.
-pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
+/// The transaction and operations of a row; `None` only if the bytes were not made by [`pack`] with these interner.
+pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
     let created = row.created_time;
-    let labels = words.labels(row.labels);
-    let mut r = Reader::new(&row.spelled);
+    let labels = interner.labels(row.labels);
+    let mut r = Reader::new(&row.packed);
     let front = read_front(&mut r, created)?;
     let transaction = Transaction {
         id: TransactionId(row.id),
@@ -112,21 +112,21 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         login: Login(row.login),
         kind: TransactionType::from_number(row.kind.into())?,
         source: Source::from_number(row.source.into())?,
-        provider: words.word(labels.provider).into(),
-        method: words.word(labels.method).into(),
+        provider: interner.text(labels.provider).into(),
+        method: interner.text(labels.method).into(),
         provider_payment_id: front.provider_payment_id.into(),
         status: TransactionStatus::from_number(row.status.into())?,
         idempotency_key: front.idempotency_key.into(),
         approved_time: UnixTime(front.approved_time),
         processed_time: UnixTime(front.processed_time),
         created_time: UnixTime(created),
-        brand: words.word(labels.brand).into(),
+        brand: interner.text(labels.brand).into(),
         reference: Reference::read(front.reference)?,
         key_space: KeySpace::from_number(row.key_space.into())?,
 
-        asked_method: read_word(&mut r, words)?,
-        amount: Money::new(r.signed()?, *words.currency(row.currency)?),
-        account_currency: *words.currency(u16::try_from(r.number()?).ok()?)?,
+        requested_method: read_interned(&mut r, interner)?,
+        amount: Money::new(r.signed()?, *interner.currency(row.currency)?),
+        account_currency: *interner.currency(u16::try_from(r.number()?).ok()?)?,
         reason: Reason { code: ReasonCode::from_number(r.byte()?)?, detail: r.text()?.into() },
         comment: r.text()?.into(),
         metadata_json: r.text()?.into(),
@@ -135,10 +135,10 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         reject_reason: r.text()?.into(),
         updated_time: UnixTime(r.moment(created)?),
         config_id: ConfigId(r.number()?),
-        country: read_word(&mut r, words)?,
+        country: read_interned(&mut r, interner)?,
         sandbox: r.byte()? != 0,
         expires_time: UnixTime(r.moment(created)?),
-        refs: read_refs(&mut r, words)?,
+        refs: read_refs(&mut r, interner)?,
         facts: read_facts(&mut r, created)?,
         first_answer: FirstAnswer::from_number(r.byte()?.into())?,
         next_action: NextAction::from_number(r.byte()?.into())?,
@@ -146,17 +146,17 @@ pub(super) fn unpack(row: &Row, words: &Words) -> Option<Aggregate> {
         version: u32::try_from(r.number()?).ok()?,
     };
     let count = r.number()?;
-    let operations = (0..count).map(|_| read_operation(&mut r, &transaction, words)).collect::<Option<Vec<_>>>()?;
+    let operations = (0..count).map(|_| read_operation(&mut r, &transaction, interner)).collect::<Option<Vec<_>>>()?;
     Some(Aggregate { transaction, operations })
 }
 
-fn spell_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transaction, words: &mut Words) {
+fn write_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transaction, interner: &mut Interner) {
     w.number(operation.id.0);
     w.signed(operation.login.0.wrapping_sub(of.login.0) as i64);
     w.number(operation.trade_order);
     w.byte(operation.cmd.number());
     w.signed(operation.amount.minor);
-    w.number(words.currency_number(operation.amount.currency).into());
+    w.number(interner.currency_number(operation.amount.currency).into());
     w.byte(operation.reason.number());
     w.byte(operation.status.number());
     w.text(&operation.failure_reason);
@@ -164,14 +164,14 @@ fn spell_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transactio
     w.moment(operation.updated_time.0, of.created_time.0);
 }
 
-fn read_operation(r: &mut Reader<'_>, of: &Transaction, words: &Words) -> Option<BalanceOperation> {
+fn read_operation(r: &mut Reader<'_>, of: &Transaction, interner: &Interner) -> Option<BalanceOperation> {
     Some(BalanceOperation {
         id: OperationId(r.number()?),
         transaction_id: of.id,
         login: Login(of.login.0.wrapping_add(r.signed()? as u64)),
         trade_order: r.number()?,
         cmd: OperationCmd::from_number(r.byte()?.into())?,
-        amount: Money::new(r.signed()?, *words.currency(u16::try_from(r.number()?).ok()?)?),
+        amount: Money::new(r.signed()?, *interner.currency(u16::try_from(r.number()?).ok()?)?),
         reason: OperationReason::from_number(r.byte()?.into())?,
         status: OperationStatus::from_number(r.byte()?.into())?,
         failure_reason: r.text()?.into(),
@@ -180,11 +180,11 @@ fn read_operation(r: &mut Reader<'_>, of: &Transaction, words: &Words) -> Option
     })
 }
 
-fn read_refs(r: &mut Reader<'_>, words: &Words) -> Option<Refs> {
+fn read_refs(r: &mut Reader<'_>, interner: &Interner) -> Option<Refs> {
     let count = r.number()?;
-    (0..count).map(|_| Some(ProviderRef { kind: read_word(r, words)?, value: r.text()?.into() })).collect()
+    (0..count).map(|_| Some(ProviderRef { kind: read_interned(r, interner)?, value: r.text()?.into() })).collect()
 }
 
-fn read_word(r: &mut Reader<'_>, words: &Words) -> Option<Box<str>> {
-    Some(words.word(u32::try_from(r.number()?).ok()?).into())
+fn read_interned(r: &mut Reader<'_>, interner: &Interner) -> Option<Box<str>> {
+    Some(interner.text(u32::try_from(r.number()?).ok()?).into())
 }

@@ -9,7 +9,7 @@ pub(super) const BLOCK: usize = 1024;
 /// No row before or after in a chain.
 pub(super) const NO_SLOT: Slot = Slot::MAX;
 
-/// A transaction in few bytes: what filters and indexes read most, and all the rest spelled out in `spelled`.
+/// A transaction in few bytes: what filters and indexes read most, and all the rest packed out in `packed`.
 pub(super) struct Row {
     pub(super) id: u64,
     pub(super) customer_id: u64,
@@ -26,7 +26,7 @@ pub(super) struct Row {
     pub(super) source: u8,
     pub(super) status: u8,
     pub(super) key_space: u8,
-    pub(super) spelled: Box<[u8]>,
+    pub(super) packed: Box<[u8]>,
 }
 
 #[derive(Clone, Copy)]

@@ -14,7 +14,7 @@ pub(super) struct View<'b> {
 impl filter::Row<TransactionField> for View<'_> {
     fn value(&self, field: TransactionField) -> Value<'_> {
         use TransactionField as F;
-        let (words, row) = (&self.books.words, self.row);
+        let (interner, row) = (&self.books.interner, self.row);
         match field {
             F::Id => Value::id(row.id),
             F::CustomerId => Value::id(row.customer_id),
@@ -22,9 +22,9 @@ impl filter::Row<TransactionField> for View<'_> {
             F::Type => Value::Int(row.kind.into()),
             F::Status => Value::Int(row.status.into()),
             F::Source => Value::Int(row.source.into()),
-            F::Provider => Value::Text(words.word(words.labels(row.labels).provider)),
-            F::Method => Value::Text(words.word(words.labels(row.labels).method)),
-            F::Currency => Value::Text(words.currency(row.currency).map_or("", |currency| currency.code())),
+            F::Provider => Value::Text(interner.text(interner.labels(row.labels).provider)),
+            F::Method => Value::Text(interner.text(interner.labels(row.labels).method)),
+            F::Currency => Value::Text(interner.currency(row.currency).map_or("", |currency| currency.code())),
             F::ProviderPaymentId => Value::Text(row.front().map_or("", |front| front.provider_payment_id)),
             F::ApprovedTime => Value::Int(row.front().map_or(0, |front| front.approved_time)),
             F::ProcessedTime => Value::Int(row.front().map_or(0, |front| front.processed_time)),

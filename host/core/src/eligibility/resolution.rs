@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use super::Asker;
+use super::context::EligibilityContext;
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::ConfigId;
 use crate::provider_config::ProviderConfig;
@@ -18,12 +18,12 @@ enum Specificity {
 
 pub(super) fn decisive<'o>(
     overrides: &'o [CustomerOverride],
-    asker: &Asker<'_>,
+    context: &EligibilityContext<'_>,
     config: &ProviderConfig,
     method: &str,
 ) -> Option<&'o CustomerOverride> {
     let matching = overrides.iter().filter_map(|known| {
-        let specificity = match_of(known, asker, config, method)?;
+        let specificity = match_of(known, context, config, method)?;
         let denies = match known.mode {
             OverrideMode::Deny => true,
             OverrideMode::Allow => false,
@@ -35,9 +35,14 @@ pub(super) fn decisive<'o>(
 
 /// Brand, provider and a named method must agree also where the override names the config itself, so that "deny card"
 /// never takes another method with it. The brand is the customer's; there is no override for every brand.
-fn match_of(known: &CustomerOverride, asker: &Asker<'_>, config: &ProviderConfig, method: &str) -> Option<Specificity> {
-    let customer = &asker.account.customer;
-    let matches = known.is_live(asker.now)
+fn match_of(
+    known: &CustomerOverride,
+    context: &EligibilityContext<'_>,
+    config: &ProviderConfig,
+    method: &str,
+) -> Option<Specificity> {
+    let customer = &context.account.customer;
+    let matches = known.is_live(context.now)
         && known.customer_id == customer.customer_id
         && known.brand == customer.brand
         && known.provider == config.provider

@@ -26,7 +26,7 @@ pub enum Check {
 
 impl Check {
     /// The wire word.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Module => "module",
             Self::ConfigEnabled => "config_enabled",
@@ -92,7 +92,7 @@ pub enum Rule {
 
 impl Rule {
     /// The wire word.
-    pub const fn word(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::ModuleNotLoaded { .. } => "MODULE_NOT_LOADED",
             Self::ConfigDisabled => "CONFIG_DISABLED",

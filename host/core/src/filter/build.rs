@@ -1,9 +1,10 @@
 //! Filters from texts: every name, operator, arity, value and limit is checked here, and each refusal names the
 //! offender as it was written.
 
-use super::{
+use super::like::{PATTERN_LENGTH_MAX, Pattern};
+use super::model::{
     CONDITIONS_MAX, Comparison, Condition, Constant, Direction, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX,
-    LIST_VALUES_MAX, OFFSET_MAX, PATTERN_LENGTH_MAX, Pattern, Test, Values,
+    LIST_VALUES_MAX, OFFSET_MAX, Test, Values,
 };
 use crate::refusal::Refusal;
 
@@ -23,7 +24,7 @@ impl Clause {
         &[Self::Where, Self::WhereNot, Self::WhereIn, Self::WhereNotIn, Self::WhereBetween, Self::WhereNotBetween];
 
     /// The wire name of the parameter.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Where => "where",
             Self::WhereNot => "whereNot",
@@ -62,7 +63,7 @@ impl<F: Field> FilterBuilder<F> {
         match (clause, parts.as_slice()) {
             (Clause::Where, [field, op, value]) => self.compared(field, op, value),
             (Clause::WhereNot, [field, value]) => {
-                let field = known_field::<F>(clause.word(), field)?;
+                let field = known_field::<F>(clause.name(), field)?;
                 self.add(clause, field, true, Test::OneOf(values_of(field, &[value])?))
             }
             (Clause::Where, _) => Err(arity(clause, "[field, op, value]")),
@@ -81,10 +82,10 @@ impl<F: Field> FilterBuilder<F> {
             Clause::WhereIn | Clause::WhereBetween => false,
             Clause::WhereNotIn | Clause::WhereNotBetween => true,
         };
-        let field = known_field::<F>(clause.word(), field)?;
+        let field = known_field::<F>(clause.name(), field)?;
         self.listed += values.len();
         if self.listed > LIST_VALUES_MAX {
-            return Err(Refusal::invalid(format!("{}: more than {LIST_VALUES_MAX} list values", clause.word())));
+            return Err(Refusal::invalid(format!("{}: more than {LIST_VALUES_MAX} list values", clause.name())));
         }
         let test = match (clause, values.as_slice()) {
             (Clause::WhereBetween | Clause::WhereNotBetween, [from, to]) => {
@@ -163,7 +164,7 @@ impl<F: Field> FilterBuilder<F> {
 
     fn add(&mut self, clause: Clause, field: F, negated: bool, test: Test) -> Result<(), Refusal> {
         if self.conditions.len() >= CONDITIONS_MAX {
-            return Err(Refusal::invalid(format!("{}: more than {CONDITIONS_MAX} conditions", clause.word())));
+            return Err(Refusal::invalid(format!("{}: more than {CONDITIONS_MAX} conditions", clause.name())));
         }
         self.conditions.push(Condition { field, negated, test });
         Ok(())
@@ -175,7 +176,7 @@ fn known_field<F: Field>(parameter: &str, name: &str) -> Result<F, Refusal> {
 }
 
 fn arity(clause: Clause, form: &str) -> Refusal {
-    Refusal::invalid(format!("{}: each element is {form}", clause.word()))
+    Refusal::invalid(format!("{}: each element is {form}", clause.name()))
 }
 
 fn constant_of<F: Field>(field: F, text: &str) -> Result<Constant, Refusal> {
@@ -224,4 +225,11 @@ fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 64;
     let cut: String = text.chars().take(SHOWN_MAX).collect();
     if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
+}
+
+impl<F: Field> Default for Filter<F> {
+    /// Every row, newest first, the first page.
+    fn default() -> Self {
+        FilterBuilder::new().build()
+    }
 }

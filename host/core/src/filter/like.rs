@@ -2,7 +2,8 @@
 //! as a bit-parallel automaton, so that a hostile pattern costs no more than a plain one: one step of four words for
 //! each character of the text.
 
-use super::PATTERN_LENGTH_MAX;
+/// Characters of a `like` pattern: no text that can be filtered is longer, and the matcher keeps one bit for each.
+pub const PATTERN_LENGTH_MAX: usize = 255;
 
 /// A set of pattern positions, one bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

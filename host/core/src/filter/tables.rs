@@ -1,6 +1,6 @@
 //! The filterable fields of each record, with the rows they are read from (API.md sections 3, 4 and 6).
 
-use super::{Field, Kind, Row, Value};
+use super::model::{Field, Kind, Row, Value};
 use crate::customer_override::CustomerOverride;
 use crate::notice::ProviderEvent;
 use crate::provider_config::ProviderConfig;

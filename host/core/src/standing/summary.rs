@@ -13,12 +13,12 @@ use crate::status::TransactionStatus;
 pub(super) struct ProviderSummary<'a> {
     pub(super) accepted: bool,
     pub(super) unanswered: bool,
-    /// Payment id and the seq it was first heard at.
+    /// Payment id and the seq it was first recorded at.
     pub(super) payments: BTreeMap<&'a str, Seq>,
     pub(super) declined: Option<&'a str>,
     pub(super) cancelled: Option<ReasonCode>,
     pub(super) refunds: BTreeMap<&'a str, i64>,
-    /// The sums so far, each with the seq it was heard at.
+    /// The sums so far, each with the seq it was recorded at.
     pub(super) refund_totals: Vec<(Seq, i64)>,
     pub(super) chargebacks: BTreeMap<&'a str, i64>,
     pub(super) reversals: Vec<&'a str>,
@@ -134,10 +134,10 @@ pub(super) struct PersonSummary<'a> {
     pub(super) resolved: Option<(Seq, i64)>,
     /// False after a hold, until a person lets money move again.
     pub(super) money_released: bool,
-    pub(super) refunds: BTreeMap<&'a str, AskedRefund<'a>>,
+    pub(super) refunds: BTreeMap<&'a str, RequestedRefund<'a>>,
 }
 
-pub(super) struct AskedRefund<'a> {
+pub(super) struct RequestedRefund<'a> {
     pub(super) seq: Seq,
     pub(super) minor: i64,
     pub(super) state: RefundState<'a>,
@@ -148,7 +148,7 @@ pub(super) struct Refunded {
     /// By the provider's own word, in an event or in the answer to a refund that was asked.
     pub(super) done: i64,
     /// And with the refunds that are asked and not refused.
-    pub(super) with_asked: i64,
+    pub(super) with_requested: i64,
 }
 
 pub(super) enum RefundState<'a> {
@@ -188,7 +188,8 @@ impl<'a> PersonSummary<'a> {
                 }
                 PersonFact::Retried => read.money_released = true,
                 PersonFact::RefundAsked { id, minor } => {
-                    read.refunds.insert(id, AskedRefund { seq: known.seq, minor: *minor, state: RefundState::Asked });
+                    read.refunds
+                        .insert(id, RequestedRefund { seq: known.seq, minor: *minor, state: RefundState::Asked });
                 }
                 PersonFact::RefundRefused { id } => {
                     if let Some(asked) = read.refunds.get_mut(&**id) {
@@ -206,10 +207,10 @@ impl<'a> PersonSummary<'a> {
     }
 
     /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
-    /// sum so far heard after the asking includes it, one heard before does not.
+    /// sum so far that was recorded after the request includes it, one recorded before does not.
     pub(super) fn refunded(&self, provider: &ProviderSummary<'_>) -> Refunded {
         let (mut done, mut asked) = (0_i64, 0_i64);
-        let mut all_asked: Vec<(Seq, i64)> = Vec::new();
+        let mut all_requested: Vec<(Seq, i64)> = Vec::new();
         for refund in self.refunds.values() {
             match refund.state {
                 RefundState::Refused => continue,
@@ -217,15 +218,15 @@ impl<'a> PersonSummary<'a> {
                 RefundState::Done(_) => done = done.saturating_add(refund.minor),
                 RefundState::Asked => asked = asked.saturating_add(refund.minor),
             }
-            all_asked.push((refund.seq, refund.minor));
+            all_requested.push((refund.seq, refund.minor));
         }
         let single = provider.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
         let done = single.saturating_add(done);
-        let mut with_asked = done.saturating_add(asked);
+        let mut with_requested = done.saturating_add(asked);
         for (recorded_at, total) in &provider.refund_totals {
-            let later = all_asked.iter().filter(|(asked_at, _)| asked_at > recorded_at);
-            with_asked = with_asked.max(later.fold(*total, |sum, (_, minor)| sum.saturating_add(*minor)));
+            let later = all_requested.iter().filter(|(requested_at, _)| requested_at > recorded_at);
+            with_requested = with_requested.max(later.fold(*total, |sum, (_, minor)| sum.saturating_add(*minor)));
         }
-        Refunded { done: done.max(provider.refunded()), with_asked }
+        Refunded { done: done.max(provider.refunded()), with_requested }
     }
 }

@@ -144,7 +144,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 source,
                 provider: text(),
                 method: text(),
-                asked_method: text(),
+                requested_method: text(),
                 provider_payment_id: text(),
                 amount,
                 account_currency: account.currency,

@@ -5,7 +5,7 @@ mod choice;
 use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::eligibility::{
-    Asker, Candidate, Eligible, ModuleFitness, Rule, Verdict, Wanted, choose, judge, survey,
+    Candidate, EligibilityContext, Eligible, ModuleFitness, Rule, Verdict, Wanted, choose, judge, survey,
 };
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 use cashier_core::money::{Limit, Money};
@@ -46,8 +46,8 @@ impl Case {
         self
     }
 
-    fn asker(&self) -> Asker<'_> {
-        Asker { account: &self.account, sandbox_credit_allowed: self.sandbox_credit_allowed, now: NOW }
+    fn context(&self) -> EligibilityContext<'_> {
+        EligibilityContext { account: &self.account, sandbox_credit_allowed: self.sandbox_credit_allowed, now: NOW }
     }
 
     fn judged(&self) -> cashier_core::eligibility::Judgement {
@@ -56,7 +56,7 @@ impl Case {
             Err(reason) => ModuleFitness::NotLoaded { reason },
         };
         let candidate = Candidate { config: &self.config, module };
-        judge(&self.asker(), &candidate, &self.overrides, self.amount, self.method)
+        judge(&self.context(), &candidate, &self.overrides, self.amount, self.method)
     }
 
     fn verdict(&self) -> Result<Eligible, Rule> {
@@ -66,8 +66,8 @@ impl Case {
         }
     }
 
-    fn word(&self) -> &'static str {
-        self.verdict().map_or_else(|rule| rule.word(), |_| "shown")
+    fn name(&self) -> &'static str {
+        self.verdict().map_or_else(|rule| rule.name(), |_| "shown")
     }
 }
 
@@ -155,7 +155,7 @@ fn each_rule_hides_by_itself() {
         ("shown", case().with(|c| c.config.max_amount = limit("25"))),
     ];
     for (place, (expected, case)) in table.iter().enumerate() {
-        assert_eq!(case.word(), *expected, "line {place}");
+        assert_eq!(case.name(), *expected, "line {place}");
     }
 }
 
@@ -175,7 +175,7 @@ fn no_override_lifts_a_hard_check() {
     for (expected, change) in hard {
         let exact = CustomerOverride { provider_config_id: ConfigId(1), ..allow(1) };
         let case = case().with(change).with(|c| c.overrides = vec![exact, allow(2)]);
-        assert_eq!(case.word(), expected);
+        assert_eq!(case.name(), expected);
     }
 }
 
@@ -189,7 +189,7 @@ fn an_allow_lifts_country_and_currency_and_replaces_limits_that_are_set() {
             c.config.max_amount = limit("100");
         })
     };
-    assert_eq!(hidden().word(), "COUNTRY");
+    assert_eq!(hidden().name(), "COUNTRY");
     let lifted = hidden().with(|c| c.overrides = vec![allow(3)]).verdict().unwrap();
     assert_eq!(lifted.limits(), (limit("10"), limit("100")));
     assert_eq!(lifted.matched_override(), Some((OverrideId(3), OverrideMode::Allow)));
@@ -224,7 +224,7 @@ fn overrides_match_by_customer_brand_provider_method_config_and_time() {
     ];
     for (place, (expected, row, method)) in table.into_iter().enumerate() {
         let case = case().with(|c| c.overrides = vec![row]).with(|c| c.method = method);
-        assert_eq!(case.word(), expected, "line {place}");
+        assert_eq!(case.name(), expected, "line {place}");
     }
 }
 
@@ -313,7 +313,7 @@ fn check_trace(case: &Case, expected: Expect) {
         .judged()
         .trace
         .iter()
-        .map(|line| format!("{} {}: {}", if line.passed { '+' } else { '-' }, line.check.word(), line.sentence))
+        .map(|line| format!("{} {}: {}", if line.passed { '+' } else { '-' }, line.check.name(), line.sentence))
         .collect();
     expected.assert_eq(&lines.join("\n"));
 }

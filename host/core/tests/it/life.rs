@@ -69,7 +69,7 @@ fn tell(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
         let standing = aggregate.standing();
         assert_eq!(aggregate.transaction.status, standing.status, "the stored status is the derived one");
         let posted = cashier_core::operation::posted(&aggregate.operations).minor;
-        let (status, reason) = (standing.status.word(), &aggregate.transaction.reason);
+        let (status, reason) = (standing.status.name(), &aggregate.transaction.reason);
         let detail = [reason.code.name(), &*reason.detail]
             .iter()
             .filter(|part| !part.is_empty())
@@ -77,7 +77,7 @@ fn tell(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
         write!(told, "{word} -> {status}{detail} | owed {} posted {}", standing.owed_minor / 100, posted / 100)
             .unwrap();
         for operation in aggregate.operations.iter().filter(|known| known.is_unsettled()) {
-            let (cmd, state) = (operation.cmd.word(), operation.status.word());
+            let (cmd, state) = (operation.cmd.name(), operation.status.name());
             write!(told, " | {} {} {state}", cmd, operation.amount.minor / 100).unwrap();
         }
         told.push('\n');

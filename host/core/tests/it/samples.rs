@@ -125,7 +125,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         source: Source::Provider,
         provider: "stripe".into(),
         method: "card".into(),
-        asked_method: "".into(),
+        requested_method: "".into(),
         provider_payment_id: "".into(),
         amount: usd(10_000),
         account_currency: currency("USD"),

@@ -59,7 +59,7 @@ fn every_subset_of_provider_facts_stands_as_listed() {
         let now = standing(&heard(said().map(|(_, fact)| fact.clone())), Posted::default());
         let (stop, code) = (if now.may_post { "" } else { " !" }, &now.reason.code);
         let gap = if *code == ReasonCode::None { "" } else { " " };
-        writeln!(table, "{letters}: {}{gap}{code} {}{stop}", now.status.word(), now.owed_minor / 100).unwrap();
+        writeln!(table, "{letters}: {}{gap}{code} {}{stop}", now.status.name(), now.owed_minor / 100).unwrap();
     }
     expect_file!["standing.txt"].assert_eq(&table);
 }

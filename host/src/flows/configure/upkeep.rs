@@ -13,7 +13,7 @@ use crate::flows::publication::Publication;
 use crate::ports::{CatalogLine, ModuleHealth};
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
-/// Gateways tried again at one time, so that edits by persons find room in the queue.
+/// Gateways tried again at one time, so that edits by persons find capacity in the queue.
 const REOPENED_AT_ONCE_MAX: usize = 16;
 
 /// Queues another try for every gateway that should be open and whose module works.

@@ -32,7 +32,7 @@ const CALLS_AT_ONCE_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     pauses: BTreeMap<TransactionId, Pause>,
-    /// Where the next round begins: the first transaction that found no room in the last.
+    /// Where the next round begins: the first transaction that found no capacity in the last.
     pub(super) next: TransactionId,
     /// Every call under way holds a copy of its config's slot.
     calls: BTreeMap<ConfigId, Arc<()>>,
@@ -97,7 +97,7 @@ impl Backoff {
         self.pauses.retain(|id, _| open.binary_search(id).is_ok());
     }
 
-    /// The open transactions, beginning where the last round found no more room.
+    /// The open transactions, beginning where the last round found no more capacity.
     pub(super) fn in_turn(&self, open: &[TransactionId]) -> Vec<TransactionId> {
         let (before, after) = open.split_at(open.partition_point(|id| *id < self.next));
         [after, before].concat()

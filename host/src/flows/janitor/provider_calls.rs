@@ -105,7 +105,7 @@ fn unknown_answer() -> CreateAnswer {
     }
 }
 
-/// At expiry the provider is queried, then told to cancel where its module can; what is recorded is the core's decision.
+/// At expiry the provider is queried, then sent a cancellation where its module can; what is recorded is the core's decision.
 async fn expire(cashier: &Arc<Cashier>, id: TransactionId) {
     let outcome = provider_query::send(cashier, id, ProviderQuery::Status).await;
     let Ok(Some(aggregate)) = cashier.ledger.peek(|books| books.aggregate(id)) else { return };

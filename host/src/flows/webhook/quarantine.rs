@@ -35,11 +35,11 @@ pub(super) struct Quarantined<'a> {
     pub(super) reason: &'a str,
 }
 
-/// Stores a notice if there is room to write at all; its sender is not owed that it is durable.
+/// Stores a notice if the write queue has capacity at all; its sender is not owed that it is durable.
 pub(super) fn store(cashier: &Arc<Cashier>, why: &Quarantined<'_>, raw: &RawNotice, context: &RequestContext) {
     let Quarantined { provider, config_id, signature, reason } = *why;
     let provider = cut(provider, TEXT_MAX);
-    tracing::warn!(provider, config = %config_id, signature = signature.word(), reason, "webhook was rejected: quarantined");
+    tracing::warn!(provider, config = %config_id, signature = signature.name(), reason, "webhook was rejected: quarantined");
     let Ok(permit) = Arc::clone(&cashier.quarantine).try_acquire_owned() else { return };
     let Ok(admitted) = cashier.ledger.admit(Estimate::single((BODY_MAX + HEADERS_MAX) as u64)) else { return };
     let received = Received::of(raw, &CaptureLimits::QUARANTINED);

@@ -55,7 +55,7 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Faul
             .number(row.source.number())
             .text(&row.provider)
             .text(&row.method)
-            .text(&row.asked_method)
+            .text(&row.requested_method)
             .text(&row.provider_payment_id)
             .money(row.amount)
             .currency(row.account_currency)
@@ -100,7 +100,7 @@ pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, 
         source: cells.number(Source::from_number)?,
         provider: cells.text()?,
         method: cells.text()?,
-        asked_method: cells.text()?,
+        requested_method: cells.text()?,
         provider_payment_id: cells.text()?,
         amount: cells.money()?,
         account_currency: cells.currency()?,

@@ -144,7 +144,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
     );
     (asked, kept)
         .prop_map(|(asked, kept)| {
-            let ((id, customer, login), (kind, source, provider, method, asked_method, payment), sums, texts, done) =
+            let ((id, customer, login), (kind, source, provider, method, requested_method, payment), sums, texts, done) =
                 asked;
             let (amount, account_currency, status, code, detail) = sums;
             let (idempotency_key, comment, metadata_json) = texts;
@@ -160,7 +160,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
                 source,
                 provider,
                 method,
-                asked_method,
+                requested_method,
                 provider_payment_id: payment,
                 amount,
                 account_currency,

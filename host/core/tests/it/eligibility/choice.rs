@@ -8,8 +8,8 @@ fn a_survey_is_sorted_by_sort_index_then_id() {
     let methods: Vec<Box<str>> = vec!["card".into()];
     let module = ModuleFitness::Loaded { brands: None, methods: &methods };
     let candidates = configs.each_ref().map(|config| Candidate { config, module });
-    let asker = Asker { account: &account(), sandbox_credit_allowed: false, now: NOW };
-    let order: Vec<u64> = survey(&asker, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
+    let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
+    let order: Vec<u64> = survey(&context, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
     assert_eq!(order, [3, 2, 4, 1]);
 }
 
@@ -28,8 +28,8 @@ fn chosen(
     let methods: Vec<Box<str>> = vec!["card".into(), "sepa".into()];
     let module = ModuleFitness::Loaded { brands: None, methods: &methods };
     let candidates = configs.each_ref().map(|config| Candidate { config, module });
-    let asker = Asker { account: &account(), sandbox_credit_allowed: false, now: NOW };
-    choose(&asker, &candidates, overrides, wanted)
+    let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
+    choose(&context, &candidates, overrides, wanted)
 }
 
 fn wanted(minor: i64) -> Wanted<'static> {

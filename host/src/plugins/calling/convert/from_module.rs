@@ -94,7 +94,7 @@ fn bare_update(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
         amount: None,
         refund: None,
         dispute: None,
-        raw_status: status.word().into(),
+        raw_status: status.name().into(),
         reason: "".into(),
         sandbox: None,
         advance: false,

@@ -1,0 +1,49 @@
+//! What eligibility is judged on: the customer and their account, a config with its module, and the request.
+
+use crate::account::AccountFacts;
+use crate::ids::ConfigId;
+use crate::money::Money;
+use crate::provider_config::ProviderConfig;
+use crate::time::UnixTime;
+
+/// What is known of the module that a config names.
+#[derive(Debug, Clone, Copy)]
+pub enum ModuleFitness<'a> {
+    NotLoaded {
+        /// One clear sentence for managers.
+        reason: &'a str,
+    },
+    Loaded {
+        /// Brands it may serve; `None` means all.
+        brands: Option<&'a [Box<str>]>,
+        /// As its descriptor lists them; the first is recorded when neither request nor config names one.
+        methods: &'a [Box<str>],
+    },
+}
+
+/// A config with the fitness of its module.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    pub config: &'a ProviderConfig,
+    pub module: ModuleFitness<'a>,
+}
+
+/// The customer who deposits, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct EligibilityContext<'a> {
+    /// The brand that counts everywhere below is the customer's.
+    pub account: &'a AccountFacts,
+    /// The server's settings name the customer's brand in `allow_sandbox_credit`.
+    pub sandbox_credit_allowed: bool,
+    pub now: UnixTime,
+}
+
+/// What a deposit requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub provider: &'a str,
+    /// Empty leaves the choice to the config.
+    pub method: &'a str,
+    pub provider_config_id: Option<ConfigId>,
+    pub amount: Money,
+}

@@ -1,0 +1,250 @@
+//! A filter: typed conditions over the fields of one table, an order and a page. How one is read from texts is `build`.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::like::Pattern;
+
+/// Conditions in one filter; more is a program, not a question (API.md section 6).
+pub const CONDITIONS_MAX: usize = 32;
+/// Values in all lists of one filter together (API.md section 6).
+pub const LIST_VALUES_MAX: usize = 1000;
+/// Rows of a page unless asked otherwise.
+pub const LIMIT_DEFAULT: usize = 100;
+/// Rows of the largest page (API.md sections 3 and 4).
+pub const LIMIT_MAX: usize = 50_000;
+/// The largest offset; ids stay below it, so no table has more rows.
+pub const OFFSET_MAX: u64 = crate::ids::ID_MAX;
+
+/// By which type a field's text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Int,
+    Text,
+}
+
+/// The fields of one table that a filter may name.
+pub trait Field: Copy + Eq + std::fmt::Debug + 'static {
+    const ALL: &'static [Self];
+    /// The last key of every order; unique.
+    const ID: Self;
+    /// The first key of the default order, newest first.
+    const CREATED: Self;
+
+    /// The wire name.
+    fn name(self) -> &'static str;
+    fn kind(self) -> Kind;
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.name() == name)
+    }
+}
+
+/// A field's value in one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value<'r> {
+    Int(i64),
+    Text(&'r str),
+}
+
+impl Value<'_> {
+    /// Ids stay below 2^53, so every one of them is an `i64`.
+    pub(crate) fn id(id: u64) -> Self {
+        Self::Int(i64::try_from(id).unwrap_or(i64::MAX))
+    }
+}
+
+/// A row that can be asked for the fields of a table.
+pub trait Row<F: Field> {
+    fn value(&self, field: F) -> Value<'_>;
+}
+
+/// Values of one type, sorted and without repetition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Values {
+    Ints(Vec<i64>),
+    Texts(Vec<Box<str>>),
+}
+
+/// A constant of a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Constant {
+    Int(i64),
+    Text(Box<str>),
+}
+
+impl Constant {
+    pub fn as_value(&self) -> Value<'_> {
+        match self {
+            Self::Int(number) => Value::Int(*number),
+            Self::Text(text) => Value::Text(text),
+        }
+    }
+}
+
+/// The operators that order values; equality is [`Test::OneOf`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    OneOf(Values),
+    Compare(Comparison, Constant),
+    /// Inclusive at both ends; empty where from is beyond to.
+    Between(Constant, Constant),
+    Like(Pattern),
+}
+
+/// One condition on one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition<F> {
+    pub field: F,
+    pub negated: bool,
+    pub test: Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// A filter as meant: every condition must hold, rows in a total order, one page of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter<F> {
+    pub(super) conditions: Vec<Condition<F>>,
+    pub(super) order: Vec<(F, Direction)>,
+    pub(super) limit: usize,
+    pub(super) offset: u64,
+}
+
+/// One page of the matching rows and how many match in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<R> {
+    pub rows: Vec<R>,
+    pub count: u64,
+}
+
+impl<F: Field> Filter<F> {
+    pub fn conditions(&self) -> &[Condition<F>] {
+        &self.conditions
+    }
+
+    /// The sort keys, the last of which is the id, so that the order is total.
+    pub fn order(&self) -> &[(F, Direction)] {
+        &self.order
+    }
+
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether the order is `created_time desc, id desc`.
+    pub fn is_newest_first(&self) -> bool {
+        self.order == [(F::CREATED, Direction::Descending), (F::ID, Direction::Descending)]
+    }
+
+    pub fn matches(&self, row: &impl Row<F>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(row.value(condition.field)))
+    }
+
+    /// The filter's order; only a row compared to itself is equal.
+    pub fn compare(&self, left: &impl Row<F>, right: &impl Row<F>) -> Ordering {
+        let keys = self.order.iter().map(|(field, direction)| {
+            let ascending = left.value(*field).cmp(&right.value(*field));
+            match direction {
+                Direction::Ascending => ascending,
+                Direction::Descending => ascending.reverse(),
+            }
+        });
+        keys.fold(Ordering::Equal, Ordering::then)
+    }
+
+    /// The values that a field must have one of, if a condition says so. Of several such conditions the shortest list.
+    pub fn pinned(&self, field: F) -> Option<&Values> {
+        let pinning = self.conditions.iter().filter_map(|condition| match &condition.test {
+            Test::OneOf(values) if condition.field == field && !condition.negated => Some(values),
+            Test::OneOf(_) | Test::Compare(..) | Test::Between(..) | Test::Like(_) => None,
+        });
+        pinning.min_by_key(|values| values.len())
+    }
+
+    /// Filters, sorts and pages rows that are all at hand.
+    pub fn page<R: Row<F>>(&self, rows: impl IntoIterator<Item = R>) -> Page<R> {
+        let mut matching: Vec<R> = rows.into_iter().filter(|row| self.matches(row)).collect();
+        matching.sort_by(|left, right| self.compare(left, right));
+        let count = u64::try_from(matching.len()).unwrap_or(u64::MAX);
+        let skip = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        Page { rows: matching.into_iter().skip(skip).take(self.limit).collect(), count }
+    }
+}
+
+impl<F> Condition<F> {
+    fn holds(&self, value: Value<'_>) -> bool {
+        self.test.holds(value) != self.negated
+    }
+}
+
+impl Test {
+    fn holds(&self, value: Value<'_>) -> bool {
+        match self {
+            Self::OneOf(values) => values.contains(value),
+            Self::Compare(comparison, constant) => {
+                let order = value.cmp(&constant.as_value());
+                match comparison {
+                    Comparison::Less => order.is_lt(),
+                    Comparison::LessOrEqual => order.is_le(),
+                    Comparison::Greater => order.is_gt(),
+                    Comparison::GreaterOrEqual => order.is_ge(),
+                }
+            }
+            Self::Between(from, to) => from.as_value() <= value && value <= to.as_value(),
+            Self::Like(pattern) => match value {
+                Value::Text(text) => pattern.matches(text),
+                Value::Int(_) => false,
+            },
+        }
+    }
+}
+
+impl Values {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ints(numbers) => numbers.len(),
+            Self::Texts(texts) => texts.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn contains(&self, value: Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Ints(numbers), Value::Int(number)) => numbers.binary_search(&number).is_ok(),
+            (Self::Texts(texts), Value::Text(text)) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
+            (Self::Ints(_), Value::Text(_)) | (Self::Texts(_), Value::Int(_)) => false,
+        }
+    }
+}
+
+impl<F: Field, R: Row<F>> Row<F> for &R {
+    fn value(&self, field: F) -> Value<'_> {
+        (**self).value(field)
+    }
+}
+
+impl<F: Field, R: Row<F> + Clone> Row<F> for Cow<'_, R> {
+    fn value(&self, field: F) -> Value<'_> {
+        (**self).value(field)
+    }
+}
