@@ -24,6 +24,7 @@ use crate::http::{Http, Reply};
 use crate::manager::Manager;
 use crate::sandbox::Sandbox;
 use crate::stripe_stub::{self, StripeStub};
+use crate::waiting::eventually;
 use crate::{artifacts, roster, sandbox};
 
 /// How long a test's tokens are valid; tests that move the clock by days make new ones.
@@ -297,13 +298,21 @@ async fn open(
     seed: u64,
     faulty_server: Option<Arc<FaultyTradingServer>>,
 ) -> CashierManager {
-    let machine = Machine {
+    let machine = || Machine {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::new(seed)),
         program: Some(artifacts::cashier()),
     };
-    let trading = faulty_server.map(|faulty_server| faulty_server as Arc<dyn TradingServer>);
-    CashierManager::open_with(settings, machine, trading).await.unwrap_or_else(|fault| panic!("{fault}"))
+    let trading = || faulty_server.clone().map(|faulty_server| faulty_server as Arc<dyn TradingServer>);
+    // For a moment a connection of another test may hold the port of a stopped cashier.
+    eventually("the cashier to start", async || {
+        match CashierManager::open_with(settings.clone(), machine(), trading()).await {
+            Ok(running) => Some(running),
+            Err(fault) if fault.to_string().contains("Address already in use") => None,
+            Err(fault) => panic!("{fault}"),
+        }
+    })
+    .await
 }
 
 pub(crate) fn write(path: &Path, text: &str) {

@@ -84,10 +84,10 @@ impl PluginHost {
             public_url: "https://cashier.test".to_owned(),
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
-        let deployment =
+        let dependencies =
             PluginDependencies { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
         let written = std::fs::write(&settings.file, plugins_toml);
-        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, deployment));
+        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, dependencies));
         match opened {
             Ok((plugins, reports)) => Self { folder, plugins, clock, reports },
             Err(error) => unreachable!("{error}"),

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::compare::agree;
+use crate::agree;
 use crate::markdown::{PAGES, anchors, read, root, table};
 
 const CASES: std::ops::RangeInclusive<u32> = 1..=46;
@@ -97,7 +97,7 @@ fn cited(text: &str, word: &str) -> Vec<u32> {
 }
 
 #[test]
-fn every_section_case_and_rule_that_the_code_cites_exists() {
+fn every_page_section_case_and_rule_that_the_code_cites_exists() {
     let mut files = Vec::new();
     for folder in ["host", "provider-sdk", "providers", "tests"] {
         walk(&root().join(folder), &mut files);
@@ -105,9 +105,13 @@ fn every_section_case_and_rule_that_the_code_cites_exists() {
     let mut citations = 0;
     for path in files {
         let source = fs::read_to_string(&path).unwrap_or_default();
+        for page in source.split("docs/").skip(1).filter_map(|rest| Some(rest.split_once(".md")?.0)) {
+            let is_path = page.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_/".contains(sign));
+            assert!(!is_path || root().join(format!("docs/{page}.md")).exists(), "{}: no page {page}", path.display());
+        }
         // A citation may go on in the next line of a comment.
         let text: Vec<&str> = source.lines().map(|line| line.trim().trim_start_matches(['/', '!']).trim()).collect();
-        for rest in text.join(" ").split("API.md ").skip(1) {
+        for rest in text.join(" ").split(".md").skip(1) {
             let end = rest.find([')', '.']).unwrap_or(rest.len());
             let citation = &rest[..end];
             let within = [("section", SECTIONS), ("case", CASES), ("rule", WEBHOOK_RULES)];
@@ -119,7 +123,7 @@ fn every_section_case_and_rule_that_the_code_cites_exists() {
             }
         }
     }
-    assert!(citations > 30, "{citations} citations were found: the reading of them is broken");
+    assert!(citations > 10, "{citations} citations were found: the reading of them is broken");
 }
 
 fn walk(folder: &Path, found: &mut Vec<std::path::PathBuf>) {

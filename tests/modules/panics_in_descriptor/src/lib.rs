@@ -1,4 +1,4 @@
-//! Panics when asked what it is.
+//! Panics when its descriptor is read.
 
 use cashier_provider_sdk::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderConfig, Step,
@@ -8,7 +8,7 @@ use cashier_provider_sdk::{
 struct Panics;
 
 impl PaymentProvider for Panics {
-    #[expect(clippy::panic, reason = "panicking is what this module is for")]
+    #[expect(clippy::panic, reason = "this module exists to panic")]
     fn descriptor() -> Descriptor {
         panic!("before anything is configured")
     }
