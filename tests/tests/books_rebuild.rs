@@ -14,7 +14,7 @@ use cashier_tests::deployment::{Deployment, DeploymentPlan};
 use cashier_tests::faulty_trading::TradingMode;
 use cashier_tests::roster::{CUSTOMER, LOGIN, SECOND_CUSTOMER};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent, StubMode};
+use cashier_tests::stripe_stub::{self, StripeEventFields, StubMode};
 use cashier_tests::waiting::eventually;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn deliver(
     (intent, reference): &(String, String),
     amount: i64,
 ) -> Value {
-    let event = StripeEvent { event_id, reference, intent, amount, currency: "usd", live: false };
+    let event = StripeEventFields { event_id, reference, intent, amount, currency: "usd", live: false };
     let now = deployment.clock.unix();
     let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &event.intent_succeeded(now));
     deployment.webhook("stripe", (name, &signature), &body).await.expect_ok()["transaction"]["status"].clone()

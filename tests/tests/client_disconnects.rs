@@ -14,7 +14,7 @@ use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::raw_http::{RawConnection, post};
 use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent, StubMode, signed};
+use cashier_tests::stripe_stub::{self, StripeEventFields, StubMode, signed};
 use cashier_tests::waiting::eventually;
 use cashier_tests::write_lock::WriteLock;
 use serde_json::{Value, json};
@@ -231,7 +231,7 @@ async fn webhooks_are_credited_when_their_senders_disconnect_at_any_time() {
     for (at, (reference, intent, amount)) in (0_u64..).zip(&payments) {
         let event_id = format!("evt_{at}");
         let event =
-            StripeEvent { event_id: &event_id, reference, intent, amount: *amount, currency: "usd", live: false };
+            StripeEventFields { event_id: &event_id, reference, intent, amount: *amount, currency: "usd", live: false };
         let client = send(&pending, &event).await;
         tokio::time::sleep(Duration::from_micros(at * 100)).await;
         client.close();
@@ -245,7 +245,7 @@ async fn webhooks_are_credited_when_their_senders_disconnect_at_any_time() {
     assert!(credited["rows"].as_array().unwrap().len() as u64 == WEBHOOKS);
 }
 
-async fn send(pending: &PendingDeposit, event: &StripeEvent<'_>) -> RawConnection {
+async fn send(pending: &PendingDeposit, event: &StripeEventFields<'_>) -> RawConnection {
     let now = pending.deployment.clock.unix();
     let (body, (name, signature)) = signed(SECRET, now, &event.intent_succeeded(now));
     let mut client = RawConnection::connect(&pending.deployment.customer_url()).await;

@@ -5,7 +5,7 @@
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::roster::{LOGIN, REAL_LOGIN, SECOND_CUSTOMER, SECOND_LOGIN};
 use cashier_tests::stripe_stub::StubMode;
 use cashier_tests::waiting::eventually;
@@ -161,7 +161,7 @@ async fn a_customer_over_the_rate_limit_gets_429_with_retry_after() {
     let deployment = Deployment::of(plan).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
     let customer = deployment.customer();
-    let answers: Vec<Reply> =
+    let answers: Vec<HttpAnswer> =
         [customer.deposit(&order("stripe", "20")).await, customer.deposit(&order("stripe", "20")).await].into();
     answers.iter().for_each(|answer| drop(answer.expect_ok()));
     customer.deposit(&order("stripe", "20")).await.expect_ok();

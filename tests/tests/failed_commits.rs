@@ -8,11 +8,11 @@ use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
 use cashier_tests::faulty_trading::TradingMode;
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent, StubMode};
+use cashier_tests::stripe_stub::{self, StripeEventFields, StubMode};
 use cashier_tests::waiting::eventually;
 use cashier_tests::write_lock::WriteLock;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn keyed(key: &str) -> Value {
 
 /// 503 with a Retry-After header.
 #[track_caller]
-fn is_unavailable(reply: &Reply) {
+fn is_unavailable(reply: &HttpAnswer) {
     assert_eq!(reply.refusal(), (503, "STORAGE_UNAVAILABLE".into()), "{}", reply.text());
     assert!(!reply.header("retry-after").is_empty(), "{:?}", reply.headers);
 }
@@ -77,7 +77,8 @@ async fn under_key(deployment: &Deployment, key: &str) -> Option<Value> {
 async fn is_paid_once(deployment: &Deployment, transaction: &Value, reference: &str) {
     let id = transaction["id"].as_u64().unwrap_or_default();
     let (event_id, intent) = (format!("evt_{id}"), transaction["provider_payment_id"].as_str().unwrap_or_default());
-    let event = StripeEvent { event_id: &event_id, reference, intent, amount: 3_000, currency: "usd", live: false };
+    let event =
+        StripeEventFields { event_id: &event_id, reference, intent, amount: 3_000, currency: "usd", live: false };
     let now = deployment.clock.unix();
     let (body, (name, signature)) = stripe_stub::signed(SECRET, now, &event.intent_succeeded(now));
     for duplicate in [false, true] {

@@ -7,7 +7,7 @@ use cashier_tests::deployment::DeploymentPlan;
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::{LOGIN, change, standard};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent};
+use cashier_tests::stripe_stub::{self, StripeEventFields};
 use cashier_tests::waiting::eventually;
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn an_amount_or_currency_mismatch_credits_nothing_and_shows_both_values_to
     if !signing::can_sign() {
         return;
     }
-    type Change = fn(&mut StripeEvent<'_>);
+    type Change = fn(&mut StripeEventFields<'_>);
     let table: [(&str, Change, [&str; 2]); 4] = [
         ("AMOUNT_MISMATCH", |event| event.amount = 24_999, ["250.0 USD", "249.99 USD"]),
         ("AMOUNT_MISMATCH", |event| event.amount = 25_001, ["250.0 USD", "250.01 USD"]),
@@ -35,7 +35,10 @@ async fn an_amount_or_currency_mismatch_credits_nothing_and_shows_both_values_to
             assert!(!accepted.to_string().contains(value) || value == "USD", "the sender gets no values: {accepted}");
         }
         // A correct event afterwards still waits for a manager.
-        pending.send_event("stripe", SECRET, &StripeEvent { event_id: "evt_2", ..pending.event() }).await.expect_ok();
+        pending
+            .send_event("stripe", SECRET, &StripeEventFields { event_id: "evt_2", ..pending.event() })
+            .await
+            .expect_ok();
         let seen = pending.not_credited().await;
         let reason = seen["failure_reason"].as_str().unwrap();
         assert!(reason.starts_with(code) && values.iter().all(|value| reason.contains(value)), "{code}: {reason}");
@@ -51,7 +54,7 @@ async fn a_live_webhook_is_rejected_under_a_sandbox_config() {
         return;
     }
     let pending = PendingDeposit::of(DeploymentPlan::default()).await;
-    let refused = pending.send_event("stripe", SECRET, &StripeEvent { live: true, ..pending.event() }).await;
+    let refused = pending.send_event("stripe", SECRET, &StripeEventFields { live: true, ..pending.event() }).await;
     assert_eq!(refused.refusal(), (401, "INVALID_SIGNATURE".into()));
     assert_eq!(pending.not_credited().await["status"], json!(1));
 }
@@ -69,7 +72,7 @@ async fn another_configs_valid_signature_leaves_the_transaction_untouched() {
     let before = pending.seen().await;
 
     for (path, event_id) in [(format!("stripe/{other}"), "evt_a"), ("stripe".into(), "evt_b")] {
-        let event = StripeEvent { event_id, ..pending.event() };
+        let event = StripeEventFields { event_id, ..pending.event() };
         let accepted = pending.send_event(&path, "whsec_other_5a5a5a", &event).await.expect_ok();
         assert_eq!(accepted["event"]["processing_status"], json!(2), "{accepted}");
         assert_eq!(accepted["event"]["failure_reason"], json!("PROVIDER_CONFIG_MISMATCH"), "{accepted}");
@@ -101,7 +104,7 @@ async fn configs_that_share_one_provider_account_file_each_event_under_the_trans
     let mut request = order("stripe", "30");
     request["provider_config_id"] = json!(twin);
     let answer = pending.deployment.customer().deposit(&request).await.expect_ok();
-    let event = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_twin",
         reference: &pending.deployment.stripe.latest_reference(),
         intent: "pi_stub_2",

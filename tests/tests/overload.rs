@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
-use cashier_tests::clock::TestClock;
-use cashier_tests::customer::{Customer, order};
+use cashier_tests::clock::DeploymentClock;
+use cashier_tests::customer::{CustomerClient, order};
 use cashier_tests::http::Http;
-use cashier_tests::manager::Manager;
+use cashier_tests::manager::ManagerClient;
 use cashier_tests::raw_http::{RawConnection, status_of};
 use cashier_tests::roster::{self, CUSTOMER};
-use cashier_tests::sandbox::{self, Sandbox};
+use cashier_tests::sandbox::{self, TestSandbox};
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
@@ -42,23 +42,23 @@ const IDLE_CONNECTIONS: usize = 2_000;
 /// A cashier as a process, and its sandbox service.
 struct LoadedCashier {
     process: CashierProcess,
-    customer: Customer,
-    sandbox: Sandbox,
+    customer: CustomerClient,
+    sandbox: TestSandbox,
     folder: TempDir,
 }
 
 impl LoadedCashier {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(TestClock::system_time(), 1).await;
+        let sandbox = TestSandbox::start(DeploymentClock::system_time(), 1).await;
         let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
         let addresses = process.start().await;
-        let customer = Customer {
+        let customer = CustomerClient {
             http: Http::new(),
             url: format!("http://{}", addresses.customer),
             token: process.token(Role::Customer, CUSTOMER),
         };
-        let manager = Manager {
+        let manager = ManagerClient {
             http: Http::new(),
             url: format!("http://{}", addresses.manager),
             token: process.token(Role::Manager, 1),

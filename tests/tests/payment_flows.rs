@@ -5,7 +5,7 @@
 use cashier_tests::customer::order;
 use cashier_tests::deployment::Deployment;
 use cashier_tests::roster::LOGIN;
-use cashier_tests::stripe_stub::{self, StripeEvent};
+use cashier_tests::stripe_stub::{self, StripeEventFields};
 use cashier_tests::waiting::eventually;
 use cashier_tests::{sandbox, signing};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
     let reference = deployment.stripe.latest_reference();
     assert!(reference.len() <= 20 && reference != id.to_string(), "our reference is not the bare id: {reference}");
 
-    let event = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_stub_1",
@@ -139,7 +139,7 @@ async fn a_stripe_checkout_page_is_credited_by_a_webhook_without_a_config_id_in_
     assert_eq!(page_of(&answer), format!("{}/c/pay/cs_stub_1", deployment.stripe.url()));
 
     let reference = deployment.stripe.latest_reference();
-    let event = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_7",
@@ -156,7 +156,7 @@ async fn a_stripe_checkout_page_is_credited_by_a_webhook_without_a_config_id_in_
     let (body, (name, signature)) = stripe_stub::signed(
         stripe_stub::WEBHOOK_SECRET,
         now,
-        &StripeEvent { event_id: "evt_2", ..event }.intent_succeeded(now),
+        &StripeEventFields { event_id: "evt_2", ..event }.intent_succeeded(now),
     );
     let accepted = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
     assert_eq!((&accepted["duplicate"], &accepted["transaction"]["status"]), (&json!(false), &json!(3)), "{accepted}");

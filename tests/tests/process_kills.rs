@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
-use cashier_tests::clock::TestClock;
-use cashier_tests::customer::{Customer, order};
+use cashier_tests::clock::DeploymentClock;
+use cashier_tests::customer::{CustomerClient, order};
 use cashier_tests::http::Http;
-use cashier_tests::manager::Manager;
+use cashier_tests::manager::ManagerClient;
 use cashier_tests::roster::{self, CUSTOMER, LOGIN};
-use cashier_tests::sandbox::{self, Sandbox};
+use cashier_tests::sandbox::{self, TestSandbox};
 use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
 use cashier_tests::waiting::eventually;
 use rusqlite::Connection;
@@ -45,16 +45,16 @@ type Register = Arc<Mutex<Vec<AnsweredDeposit>>>;
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_under_load_lose_no_deposit_and_double_no_credit() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = TestClock::system_time();
-    let sandbox = Arc::new(Sandbox::start_with(clock, 1, &[100, 200, 400, 800, 1600, 3200, 6400]).await);
+    let clock = DeploymentClock::system_time();
+    let sandbox = Arc::new(TestSandbox::start_with(clock, 1, &[100, 200, 400, 800, 1600, 3200, 6400]).await);
     let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
     let addresses = process.start().await;
-    let customer = Customer {
+    let customer = CustomerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.customer),
         token: process.token(Role::Customer, CUSTOMER),
     };
-    let manager = Manager {
+    let manager = ManagerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.manager),
         token: process.token(Role::Manager, 1),
@@ -106,12 +106,12 @@ async fn a_requested_stop_completes_flows_in_progress_and_exits_with_zero() {
     let stripe = StripeStub::start(false).await;
     let mut process = CashierProcess::prepare(folder.path(), &[stripe.url()], &roster::standard()).await;
     let addresses = process.start().await;
-    let customer = Customer {
+    let customer = CustomerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.customer),
         token: process.token(Role::Customer, CUSTOMER),
     };
-    let manager = Manager {
+    let manager = ManagerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.manager),
         token: process.token(Role::Manager, 1),
@@ -148,8 +148,8 @@ async fn a_requested_stop_completes_flows_in_progress_and_exits_with_zero() {
 /// Deposits and pays until the end of the test; without an answer, it repeats the request under the same key.
 async fn make_deposits(
     number: usize,
-    customer: Customer,
-    sandbox: Arc<Sandbox>,
+    customer: CustomerClient,
+    sandbox: Arc<TestSandbox>,
     register: Register,
     over: Arc<AtomicBool>,
 ) {
@@ -170,7 +170,7 @@ async fn make_deposits(
 }
 
 /// Retries through kills of the cashier until the answer is 200.
-async fn until_answered(customer: &Customer, request: &Value) -> Value {
+async fn until_answered(customer: &CustomerClient, request: &Value) -> Value {
     let headers = [("authorization", &*customer.token), ("content-type", "application/json")];
     let url = format!("{}/cashier/deposit", customer.url);
     loop {
@@ -195,14 +195,14 @@ fn read(request: &Value, answer: &Value, amount_minor: i64) -> AnsweredDeposit {
 }
 
 /// Every transaction of the customer by its id.
-async fn rows(customer: &Customer) -> BTreeMap<u64, Value> {
+async fn rows(customer: &CustomerClient) -> BTreeMap<u64, Value> {
     let list = customer.transactions("limit=50000").await.expect_ok();
     let rows = list["rows"].as_array().unwrap().clone();
     assert_eq!(json!(rows.len()), list["count"]);
     rows.into_iter().map(|row| (row["id"].as_u64().unwrap(), row)).collect()
 }
 
-async fn all_exist(customer: &Customer, answered: &[AnsweredDeposit]) {
+async fn all_exist(customer: &CustomerClient, answered: &[AnsweredDeposit]) {
     let rows = rows(customer).await;
     for one in answered {
         let row = rows.get(&one.id).unwrap_or_else(|| panic!("answered and not found: {one:?}"));
@@ -211,7 +211,7 @@ async fn all_exist(customer: &Customer, answered: &[AnsweredDeposit]) {
 }
 
 /// Deposits that were answered with WAIT get their page from a repeated request under the same key, and are paid.
-async fn pay_the_rest(customer: &Customer, sandbox: &Sandbox, answered: &mut [AnsweredDeposit]) {
+async fn pay_the_rest(customer: &CustomerClient, sandbox: &TestSandbox, answered: &mut [AnsweredDeposit]) {
     for one in answered.iter_mut().filter(|one| one.page.is_empty()) {
         let mut request = order("sandbox", &format!("{}.{:02}", one.amount_minor / 100, one.amount_minor % 100));
         request["idempotency_key"] = json!(one.key);

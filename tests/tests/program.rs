@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use cashier_tests::cashier_process::{CashierProcess, run};
-use cashier_tests::customer::Customer;
+use cashier_tests::customer::CustomerClient;
 use cashier_tests::http::Http;
-use cashier_tests::manager::Manager;
+use cashier_tests::manager::ManagerClient;
 use cashier_tests::roster::{self, CUSTOMER, LOGIN, SECOND_LOGIN};
 use serde_json::{Value, json};
 
@@ -161,13 +161,13 @@ async fn an_imported_roster_is_served_to_printed_tokens() {
     let addresses = process.start().await;
     let busy = run(folder.path(), &import).await;
     assert!(busy.code != Some(0) && !busy.err.is_empty(), "an import beside a running server is refused: {busy:?}");
-    let customer = Customer {
+    let customer = CustomerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.customer),
         token: printed(folder.path(), &["--role", "customer", "--id", &CUSTOMER.to_string()]).await,
     };
     assert_eq!(customer.methods(LOGIN).await.expect_ok()["count"], json!(0), "no method is offered yet");
-    let mut manager = Manager {
+    let mut manager = ManagerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.manager),
         token: printed(folder.path(), &["--role", "manager", "--id", "1", "--brand", "nova"]).await,

@@ -12,7 +12,7 @@ use cashier_tests::faulty_trading::TradingMode;
 use cashier_tests::published::shows;
 use cashier_tests::roster::{CUSTOMER, LOGIN, SECOND_CUSTOMER, SECOND_LOGIN};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent};
+use cashier_tests::stripe_stub::{self, StripeEventFields};
 use cashier_tests::waiting::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -239,7 +239,7 @@ async fn mng_get_cashier_transaction_answers_its_example() {
     faulty_server.set_mode(TradingMode::Slow(Duration::from_secs(3600)));
     deployment.clock.advance_seconds(100);
     let reference = deployment.stripe.latest_reference();
-    let event = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_123",

@@ -54,7 +54,7 @@ struct ValidRequest {
 async fn damaged_requests_are_all_answered_and_never_with_500() {
     let deployment = Deployment::new().await;
     deployment.manager().save_config(&deployment.sandbox_config()).await;
-    let mut random = Random(SEED);
+    let mut random = SeededRandom(SEED);
     let mut tally = BTreeMap::<u16, usize>::new();
     for valid in valid_requests(&deployment) {
         for _ in 0..EACH {
@@ -118,7 +118,7 @@ fn valid_requests(deployment: &Deployment) -> Vec<ValidRequest> {
 }
 
 /// The request with its path, token or body damaged; its HTTP framing stays valid.
-fn damaged(valid: &ValidRequest, random: &mut Random) -> Vec<u8> {
+fn damaged(valid: &ValidRequest, random: &mut SeededRandom) -> Vec<u8> {
     let (mut path, mut body, mut token) =
         (valid.path.clone().into_bytes(), valid.body.clone(), valid.token.clone().into_bytes());
     match random.below(8) {
@@ -143,7 +143,7 @@ fn damaged(valid: &ValidRequest, random: &mut Random) -> Vec<u8> {
     request
 }
 
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+fn damage(bytes: &mut Vec<u8>, random: &mut SeededRandom) {
     let at = random.below(bytes.len() + 1);
     let end = (at + random.below(12)).min(bytes.len());
     match random.below(6) {
@@ -181,9 +181,9 @@ fn documented(answer: &str, request: &[u8]) {
 }
 
 /// The same sequence of numbers for the same seed (xorshift).
-struct Random(u64);
+struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

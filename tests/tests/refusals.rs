@@ -8,7 +8,7 @@ use cashier_core::money::{Currency, Money};
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::roster::{
     CUSTOMER, EURO_LOGIN, LOGIN, OTHER_BRAND_CUSTOMER, OTHER_BRAND_LOGIN, REAL_LOGIN, SECOND_LOGIN, change, standard,
 };
@@ -50,7 +50,7 @@ async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -
 }
 
 #[track_caller]
-fn refused(reply: &Reply, status: u16, code: &str) {
+fn refused(reply: &HttpAnswer, status: u16, code: &str) {
     assert_eq!(reply.refusal(), (status, code.to_owned()), "{}", reply.text());
     let body = reply.json();
     let fields: Vec<&String> = body.as_object().map(|it| it.keys().collect()).unwrap_or_default();

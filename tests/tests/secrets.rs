@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
-use cashier_tests::customer::{Customer, order};
+use cashier_tests::customer::{CustomerClient, order};
 use cashier_tests::deployment::Deployment;
-use cashier_tests::http::{Http, Reply};
-use cashier_tests::manager::Manager;
+use cashier_tests::http::{Http, HttpAnswer};
+use cashier_tests::manager::ManagerClient;
 use cashier_tests::roster::{self, CUSTOMER};
-use cashier_tests::stripe_stub::{StripeEvent, StubMode, signed};
+use cashier_tests::stripe_stub::{StripeEventFields, StubMode, signed};
 use cashier_tests::waiting::eventually;
 use cashier_tests::{plugin_host, signing};
 use serde_json::json;
@@ -34,9 +34,9 @@ const CLIENT_TOKEN: &str = "CANARYtoken.CANARYclaims.CANARYsignature";
 
 /// The captured log.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -47,7 +47,7 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
+impl<'a> MakeWriter<'a> for CapturedLog {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -65,7 +65,7 @@ impl Searched {
         self.places.push((place.into(), bytes.into()));
     }
 
-    fn answer(&mut self, place: &str, reply: &Reply) {
+    fn answer(&mut self, place: &str, reply: &HttpAnswer) {
         let headers =
             reply.headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()].concat());
         self.add(format!("the answer to {place}"), [headers.collect(), reply.body.to_vec()].concat());
@@ -87,7 +87,7 @@ async fn planted_secrets_appear_in_no_log_answer_or_file() {
     if !signing::can_sign() {
         return;
     }
-    let log = Log::default();
+    let log = CapturedLog::default();
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_span_events(FmtSpan::FULL)
@@ -157,8 +157,8 @@ async fn a_panic_message_with_a_secret_appears_nowhere() {
     let addresses = process.start().await;
     let (http, mut searched) = (Http::new(), Searched { places: Vec::new() });
     let (customer, manager) = (format!("http://{}", addresses.customer), format!("http://{}", addresses.manager));
-    let manager = Manager { http: http.clone(), url: manager, token: process.token(Role::Manager, 1) };
-    let customer = Customer { http, url: customer, token: process.token(Role::Customer, CUSTOMER) };
+    let manager = ManagerClient { http: http.clone(), url: manager, token: process.token(Role::Manager, 1) };
+    let customer = CustomerClient { http, url: customer, token: process.token(Role::Customer, CUSTOMER) };
 
     let save = "MngUpdateCashierProviderConfig";
     let panics_in = |entry: &str| json!({"panic_in": entry}).to_string();
@@ -259,7 +259,7 @@ async fn deposit(deployment: &Deployment, searched: &mut Searched) {
 /// Webhooks with valid and invalid signatures, and with headers that carry credentials.
 async fn send_webhooks(deployment: &Deployment, searched: &mut Searched) {
     let reference = deployment.stripe.requests()[0].form["metadata[transaction_id]"].clone();
-    let event = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_stub_1",

@@ -2,11 +2,11 @@
 
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent, StubMode, signed};
+use cashier_tests::stripe_stub::{self, StripeEventFields, StubMode, signed};
 use cashier_tests::waiting::eventually;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn fifty_duplicate_webhooks_on_both_paths_credit_once_and_all_get_200() {
     let addressed = format!("stripe/{}", pending.config);
     let paths = (0..50).map(|at| if at % 2 == 0 { "stripe" } else { &*addressed });
     let answers = join_all(paths.map(|path| pending.deployment.webhook(path, (name, &signature), &body))).await;
-    let answers: Vec<Value> = answers.iter().map(Reply::expect_ok).collect();
+    let answers: Vec<Value> = answers.iter().map(HttpAnswer::expect_ok).collect();
     let first = answers.iter().filter(|answer| answer["duplicate"] == json!(false)).count();
     assert_eq!(first, 1, "exactly one is not a duplicate");
     let events: Vec<&Value> = answers.iter().map(|answer| &answer["event"]["id"]).collect();
@@ -40,7 +40,7 @@ async fn concurrent_events_about_one_payment_credit_once() {
     let pending = PendingDeposit::of(DeploymentPlan::default()).await;
     let ids: Vec<String> = (0..8).map(|at| format!("evt_{at}")).collect();
     let event = pending.event();
-    let events = ids.iter().map(|id| StripeEvent { event_id: id, ..event.clone() });
+    let events = ids.iter().map(|id| StripeEventFields { event_id: id, ..event.clone() });
     let answers = join_all(events.map(|event| {
         let pending = &pending;
         async move { pending.send_event("stripe", SECRET, &event).await }
@@ -60,7 +60,7 @@ async fn a_second_payment_under_the_same_reference_goes_to_review_and_adds_nothi
     let pending = PendingDeposit::of(DeploymentPlan::default()).await;
     pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
     pending
-        .send_event("stripe", SECRET, &StripeEvent { event_id: "evt_2", intent: "pi_other", ..pending.event() })
+        .send_event("stripe", SECRET, &StripeEventFields { event_id: "evt_2", intent: "pi_other", ..pending.event() })
         .await
         .expect_ok();
     let seen = pending.seen().await;
@@ -88,7 +88,7 @@ async fn a_webhook_before_the_answer_of_the_create_call_credits_once() {
         let depositing = tokio::spawn(async move { customer.deposit(&order("stripe", "250")).await });
         eventually("the create call", async || (!deployment.stripe.requests().is_empty()).then_some(())).await;
         let reference = if with_reference { deployment.stripe.latest_reference() } else { String::new() };
-        let event = StripeEvent {
+        let event = StripeEventFields {
             event_id: "evt_1",
             reference: &reference,
             intent: "pi_stub_1",
@@ -217,7 +217,7 @@ async fn after_a_restart_each_of_twelve_configs_of_one_module_receives_its_own_w
     deployment.restart().await;
     for (number, id) in configs.into_iter().enumerate() {
         let (event_id, now) = (format!("evt_{number}"), deployment.clock.unix());
-        let event = StripeEvent {
+        let event = StripeEventFields {
             event_id: &event_id,
             reference: "D7K2M9QX4T",
             intent: "pi_unknown",

@@ -5,9 +5,9 @@ use cashier_provider_sdk::{
     WebhookNotice, WebhookVerdict,
 };
 
-struct Panics;
+struct PanicsInDescriptor;
 
-impl PaymentProvider for Panics {
+impl PaymentProvider for PanicsInDescriptor {
     #[expect(clippy::panic, reason = "this module exists to panic")]
     fn descriptor() -> Descriptor {
         panic!("before anything is configured")
@@ -26,4 +26,4 @@ impl PaymentProvider for Panics {
     }
 }
 
-cashier_provider_sdk::export_provider!(Panics);
+cashier_provider_sdk::export_provider!(PanicsInDescriptor);
