@@ -5,6 +5,8 @@
 mod constants;
 #[path = "pages/contract.rs"]
 mod contract;
+#[path = "pages/fields.rs"]
+mod fields;
 #[path = "pages/limits.rs"]
 mod limits;
 #[path = "pages/links.rs"]
