@@ -273,10 +273,11 @@ pub trait Gateway: Send + Sync {
 }
 
 /// How well a gateway, or a module with all its gateways, works; from best to worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum ModuleHealth {
     Ok,
     Degraded,
+    #[default]
     Unavailable,
 }
 
@@ -292,7 +293,7 @@ impl ModuleHealth {
 }
 
 /// One entry of the module catalog: the module, and why it is available or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CatalogLine {
     pub code: Box<str>,
     pub name: Box<str>,

@@ -18,7 +18,6 @@ use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
 use self::quarantine::Quarantined;
-use self::received::{CaptureLimits, Received};
 use self::verification::{Verification, VerifiedWebhook};
 use super::{Cashier, RequestContext, provider_query, settle};
 use crate::ledger::{Estimate, storage_unavailable};
@@ -66,7 +65,7 @@ async fn process(
     match verification::verify(cashier, provider, addressed, &raw).await {
         Verification::Verified(webhook) => {
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
-            apply(cashier, webhook, &raw, context).await
+            apply(cashier, *webhook, context).await
         }
         Verification::NotVerified { config_id, signature, reason } => {
             let quarantined = Quarantined { provider, config_id, signature, reason: &reason };
@@ -90,14 +89,12 @@ fn invalid_signature() -> Refusal {
 async fn apply(
     cashier: &Arc<Cashier>,
     webhook: VerifiedWebhook,
-    raw: &RawNotice,
     context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
-    // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
-    let received = Received::of(raw, &CaptureLimits::WHOLE);
-    let stamp = cashier.stamp(Actor::Provider(webhook.notice.receiver().config_id), &context.request_id);
+    let VerifiedWebhook { notice, received, acknowledgement, provider_time } = webhook;
+    let stamp = cashier.stamp(Actor::Provider(notice.receiver().config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
-        inbox::file(draft, &webhook.notice, received.derived_event_id(), |id| received.into_body(id))
+        inbox::file(draft, &notice, received.derived_event_id(), |id| received.into_body(id))
     })?;
     let filed = filed.durable().await?.into_inner();
     for id in &filed.due {
@@ -109,10 +106,12 @@ async fn apply(
     if let Some(id) = filed.due.last() {
         settle::within_patience(cashier, *id).await;
     }
-    answer(cashier, filed, webhook).await
+    let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed).await?);
+    Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
 }
 
-async fn answer(cashier: &Cashier, filed: Filed, webhook: VerifiedWebhook) -> Result<WebhookOutcome, Refusal> {
+/// The events of the notice and the last one's transaction, as they are durable.
+async fn shown(cashier: &Cashier, filed: Filed) -> Result<(Vec<ProviderEvent>, Option<Transaction>), Refusal> {
     let mut events = Vec::with_capacity(filed.events.len());
     for event in filed.events {
         events.push(match event {
@@ -132,8 +131,7 @@ async fn answer(cashier: &Cashier, filed: Filed, webhook: VerifiedWebhook) -> Re
         }
         None => None,
     };
-    let VerifiedWebhook { notice: _, acknowledgement, provider_time } = webhook;
-    Ok(WebhookOutcome { events, transaction, duplicate: filed.duplicate, acknowledgement, provider_time })
+    Ok((events, transaction))
 }
 
 async fn stored_event(cashier: &Cashier, id: EventId) -> Result<ProviderEvent, Refusal> {

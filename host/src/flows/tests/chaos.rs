@@ -1,6 +1,6 @@
-//! Random days of a cashier against a simple model: deposits, notices in any order and number, lost answers, failing
-//! disks, crashes and clocks that jump. However they mix: what a provider was told is on disk, every answer was on disk
-//! when it was given, what was paid is credited once, what was not is not, and nothing stays pending.
+//! Random runs of a cashier against a simple model: deposits, notices in any order and number, lost answers, failing disks,
+//! crashes and clock changes. In every run each order that reached the provider is durable, each answer was durable when it
+//! was given, each payment is credited exactly once, nothing else is credited, and nothing stays pending.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,169 +17,173 @@ use tokio::task::JoinSet;
 use crate::ports::QueryAnswer;
 use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, lock, paid, update, usd};
 
-/// Days per run; a day is some hundred commits.
+/// Seeds per test; a run has some hundred commits.
 const SEEDS: u64 = 24;
 const STEPS: usize = 60;
 
-/// SplitMix64: small, and the same everywhere.
-struct Dice(u64);
+/// SplitMix64: small, and the same on every machine.
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
+        (mixed ^ (mixed >> 31)) % limit
     }
 }
 
-/// What truly happened to a payment at the provider, and what it has still to tell.
+/// The state of a payment at the provider, and the events about it.
 #[derive(Default)]
-struct Truth {
+struct ProviderPayment {
     paid: bool,
     refunded: bool,
     events: Vec<Update>,
 }
 
-struct Day {
+struct Run {
     env: TestCashier,
-    dice: Dice,
-    truths: BTreeMap<Reference, Truth>,
-    /// Requests under way; each checks its own answer against the disk.
-    context: JoinSet<Option<String>>,
+    random: Random,
+    payments: BTreeMap<Reference, ProviderPayment>,
+    /// Requests in progress; each checks that its own answer is durable.
+    requests: JoinSet<Option<String>>,
 }
 
-impl Day {
+impl Run {
     fn begin_deposit(&mut self) {
-        let create = match self.dice.roll(10) {
+        let create = match self.random.below(10) {
             0 => OnCreate::AnswerLost,
             1 => OnCreate::NeverSent,
             2 => OnCreate::Decline,
-            3 => OnCreate::Slow(self.dice.roll(5)),
+            3 => OnCreate::Slow(self.random.below(5)),
             _ => OnCreate::Redirect,
         };
         lock(&self.env.provider.next_creates).push_back(create);
-        let (asked, disk) = (self.env.deposit(&format!("k{}", self.dice.roll(8))), Arc::clone(&self.env.disk));
-        self.context.spawn(async move {
-            if let Ok(outcome) = asked.await {
+        let (request, disk) = (self.env.deposit(&format!("k{}", self.random.below(8))), Arc::clone(&self.env.disk));
+        self.requests.spawn(async move {
+            if let Ok(outcome) = request.await {
                 let shown = &outcome.transaction;
-                assert!(disk.version_of(shown.id) >= Some(shown.version), "transaction {} shown before disk", shown.id);
+                assert!(
+                    disk.version_of(shown.id) >= Some(shown.version),
+                    "transaction {} answered before it was durable",
+                    shown.id
+                );
             }
             None
         });
     }
 
-    /// The provider takes in what it was told since, and lives on a little.
-    fn live(&mut self) {
+    /// Something happens to a random payment at the provider.
+    fn change_a_payment(&mut self) {
         for reference in self.env.provider.references() {
-            self.truths.entry(reference).or_default();
+            self.payments.entry(reference).or_default();
         }
-        let pick = self.dice.roll(self.truths.len().max(1) as u64) as usize;
-        let what = self.dice.roll(6);
-        let Some((reference, truth)) = self.truths.iter_mut().nth(pick) else { return };
+        let pick = self.random.below(self.payments.len().max(1) as u64) as usize;
+        let change = self.random.below(6);
+        let Some((reference, payment)) = self.payments.iter_mut().nth(pick) else { return };
         let about = |kind: &str| format!("{kind}-{reference}").into_boxed_str();
-        let said = |kind: &str, status| Update { reference: Some(reference.clone()), ..update(&about(kind), status) };
+        let stated = |kind: &str, status| Update { reference: Some(reference.clone()), ..update(&about(kind), status) };
         let intent = ProviderRef::new("intent", &about("pi"));
-        match what {
-            0 | 1 if !truth.paid => {
-                truth.paid = true;
+        match change {
+            0 | 1 if !payment.paid => {
+                payment.paid = true;
                 let confirmed = Update { payment_id: about("pay"), ..paid(&about("paid"), reference) };
-                // The same payment told twice: by our reference, and by an id that another event teaches.
+                // The same payment stated twice: under our reference, and under an id that another event carries.
                 let named = Update { reference: None, refs: vec![intent.clone()], ..confirmed.clone() };
-                truth.events.push(Update { event_id: about("charged"), ..named });
-                truth.events.push(confirmed.clone());
+                payment.events.push(Update { event_id: about("charged"), ..named });
+                payment.events.push(confirmed.clone());
                 self.env.on_query(reference, QueryAnswer::Stated(Box::new(confirmed)));
             }
-            2 if truth.paid && !truth.refunded => {
-                truth.refunded = true;
+            2 if payment.paid && !payment.refunded => {
+                payment.refunded = true;
                 let amount = StatedAmount::Exact(usd(AMOUNT));
                 let refund = RefundStatement { id: about("re"), amount, reach: Reach::Delta };
-                truth.events.push(Update { refund: Some(refund), ..said("refund", ProviderStatus::Refunded) });
+                payment.events.push(Update { refund: Some(refund), ..stated("refund", ProviderStatus::Refunded) });
             }
-            3 => truth.events.push(Update { refs: vec![intent], ..said("opened", ProviderStatus::Pending) }),
-            4 => truth.events.push(said("declined", ProviderStatus::Failed)),
+            3 => payment.events.push(Update { refs: vec![intent], ..stated("opened", ProviderStatus::Pending) }),
+            4 => payment.events.push(stated("declined", ProviderStatus::Failed)),
             _ => {}
         }
     }
 
-    /// Some event of some payment, perhaps with another, is sent; what was answered with 200 is on disk.
+    /// Sends one or two random events as a notice; what is answered with 200 must be durable.
     fn send_notice(&mut self) {
-        let all: Vec<&Update> = self.truths.values().flat_map(|truth| &truth.events).collect();
+        let all: Vec<&Update> = self.payments.values().flat_map(|payment| &payment.events).collect();
         if all.is_empty() {
             return;
         }
         let mut updates = Vec::new();
-        for _ in 0..=self.dice.roll(2) {
-            let one = all[self.dice.roll(all.len() as u64) as usize].clone();
+        for _ in 0..=self.random.below(2) {
+            let one = all[self.random.below(all.len() as u64) as usize].clone();
             if !updates.contains(&one) {
                 updates.push(one);
             }
         }
-        let addressed = (self.dice.roll(2) == 0).then_some(1);
+        let addressed = (self.random.below(2) == 0).then_some(1);
         self.send(addressed, updates);
     }
 
     fn send(&mut self, addressed: Option<u64>, updates: Vec<Update>) {
-        let (asked, disk) = (self.env.notice(addressed, updates), Arc::clone(&self.env.disk));
-        self.context.spawn(async move {
-            let heard = asked.await;
-            for event in heard.iter().flat_map(|outcome| &outcome.events) {
-                assert!(disk.event_row(event.id).is_some(), "event {} answered before disk", event.id);
+        let (request, disk) = (self.env.notice(addressed, updates), Arc::clone(&self.env.disk));
+        self.requests.spawn(async move {
+            let outcome = request.await;
+            for event in outcome.iter().flat_map(|outcome| &outcome.events) {
+                assert!(disk.event_row(event.id).is_some(), "event {} answered before it was durable", event.id);
             }
-            heard.err().map(|refusal| refusal.to_string())
+            outcome.err().map(|refusal| refusal.to_string())
         });
     }
 
     fn disturb(&mut self) {
         let post =
-            [OnPost::AnswerLost, OnPost::NeverArrives, OnPost::Slow(4), OnPost::Accept][self.dice.roll(4) as usize];
-        match self.dice.roll(6) {
+            [OnPost::AnswerLost, OnPost::NeverArrives, OnPost::Slow(4), OnPost::Accept][self.random.below(4) as usize];
+        match self.random.below(6) {
             0 | 1 => lock(&self.env.trading.next_posts).push_back(post),
             2 => {
-                self.env.disk.fail_in.store(1 + self.dice.roll(3) as u32, Ordering::SeqCst);
-                self.env.disk.fails_after_writing.store(self.dice.roll(2) == 0, Ordering::SeqCst);
+                self.env.disk.fail_in.store(1 + self.random.below(3) as u32, Ordering::SeqCst);
+                self.env.disk.fails_after_writing.store(self.random.below(2) == 0, Ordering::SeqCst);
             }
             3 => self.env.disk.held.store(true, Ordering::SeqCst),
             4 => self.env.disk.held.store(false, Ordering::SeqCst),
-            _ => self.env.clock.jump(self.dice.roll(7200) as i64 - 3600),
+            _ => self.env.clock.jump(self.random.below(7200) as i64 - 3600),
         }
     }
 
     async fn crash(&mut self) {
-        self.context.abort_all();
+        self.requests.abort_all();
         self.drain().await;
         self.env.crash().await;
     }
 
-    /// Takes in the answers there are; a request that was cut has none.
+    /// Waits for every answer and returns the refusals; an aborted request has no answer.
     async fn drain(&mut self) -> Vec<String> {
         let mut refused = Vec::new();
-        while let Some(answered) = self.context.join_next().await {
+        while let Some(answered) = self.requests.join_next().await {
             match answered {
                 Ok(refusal) => refused.extend(refusal),
-                Err(error) => assert!(!error.is_panic(), "an answer was wrong"),
+                Err(error) => assert!(!error.is_panic(), "an answer was not durable"),
             }
         }
         refused
     }
 
-    async fn random(&mut self) {
+    async fn random_steps(&mut self) {
         for _ in 0..STEPS {
-            match self.dice.roll(20) {
+            match self.random.below(20) {
                 0..=4 => self.begin_deposit(),
-                5..=9 => self.live(),
+                5..=9 => self.change_a_payment(),
                 10..=15 => self.send_notice(),
                 16..=17 => self.disturb(),
-                18 => tokio::time::sleep(Duration::from_millis(self.dice.roll(20_000))).await,
-                _ if self.dice.roll(3) == 0 => self.crash().await,
+                18 => tokio::time::sleep(Duration::from_millis(self.random.below(20_000))).await,
+                _ if self.random.below(3) == 0 => self.crash().await,
                 _ => {}
             }
-            tokio::time::sleep(Duration::from_millis(self.dice.roll(30))).await;
+            tokio::time::sleep(Duration::from_millis(self.random.below(30))).await;
         }
     }
 
-    /// Disk and servers are well again, providers send what was never taken, and days go by.
+    /// Disk and servers recover, the provider sends every event again, and hours pass.
     async fn recover(&mut self) {
         self.env.disk.held.store(false, Ordering::SeqCst);
         self.env.disk.fail_in.store(0, Ordering::SeqCst);
@@ -187,39 +191,40 @@ impl Day {
         lock(&self.env.provider.next_creates).clear();
         self.env.run_for(60).await;
         self.drain().await;
-        let told = self.env.provider.references();
-        for reference in &told {
-            self.truths.entry(reference.clone()).or_default();
+        let references = self.env.provider.references();
+        for reference in &references {
+            self.payments.entry(reference.clone()).or_default();
         }
-        for (reference, truth) in &self.truths {
-            if !truth.paid {
+        for (reference, payment) in &self.payments {
+            if !payment.paid {
                 let open = Update { reference: Some(reference.clone()), ..update("", ProviderStatus::Pending) };
                 self.env.on_query(reference, QueryAnswer::Stated(Box::new(open)));
             }
         }
-        let events: Vec<Update> = self.truths.values().flat_map(|truth| truth.events.clone()).collect();
+        let events: Vec<Update> = self.payments.values().flat_map(|payment| payment.events.clone()).collect();
         for event in events.into_iter().rev() {
             self.send(Some(1), vec![event]);
         }
-        assert_eq!(self.drain().await, Vec::<String>::new(), "a well cashier takes every notice");
+        assert_eq!(self.drain().await, Vec::<String>::new(), "a healthy cashier accepts every notice");
         self.env.run_for(16 * 3600).await;
     }
 
-    fn judge(&self, seed: u64) {
+    fn check(&self, seed: u64) {
         let mut operations = Vec::new();
-        for (reference, truth) in &self.truths {
+        for (reference, payment) in &self.payments {
             let id = self.env.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap();
-            let id = id.unwrap_or_else(|| panic!("seed {seed}: the provider was told {reference}, the disk was not"));
+            let id =
+                id.unwrap_or_else(|| panic!("seed {seed}: order {reference} reached the provider and is not durable"));
             let known = self.env.aggregate(id);
             let (status, credited) = (self.env.status(id), self.env.trading.credited(id));
-            let expected = match (truth.paid, truth.refunded) {
+            let expected = match (payment.paid, payment.refunded) {
                 (true, true) => (vec![7], 0),
                 (true, false) => (vec![3], AMOUNT),
                 (false, _) => (vec![5, 6], 0),
             };
-            let standing = &known.transaction.facts;
-            assert_eq!(credited, expected.1, "seed {seed}, transaction {id}: {standing:?}");
-            assert!(expected.0.contains(&status), "seed {seed}, transaction {id} stands at {status}: {standing:?}");
+            let facts = &known.transaction.facts;
+            assert_eq!(credited, expected.1, "seed {seed}, transaction {id}: {facts:?}");
+            assert!(expected.0.contains(&status), "seed {seed}, transaction {id} has status {status}: {facts:?}");
             assert_eq!(self.env.unsettled_operations(id), 0, "seed {seed}, transaction {id}");
             let posted = known.operations.iter().filter(|operation| operation.status == OperationStatus::Posted);
             operations.extend(posted.map(|operation| (operation.id, id, operation.amount.minor)));
@@ -227,14 +232,14 @@ impl Day {
         let mut posted = lock(&self.env.trading.posted).clone();
         posted.sort();
         operations.sort();
-        assert_eq!(posted, operations, "seed {seed}: both sides know the same postings");
+        assert_eq!(posted, operations, "seed {seed}: postings differ");
         assert_eq!(self.env.unfinished(), 0, "seed {seed}: a transaction is still pending");
     }
 
-    /// The recorded commits, applied anew, make the very books that stand, indexes included.
-    fn judge_replay(&self, seed: u64) {
+    /// Replaying the durable commits gives equal books, indexes included.
+    fn check_replay(&self, seed: u64) {
         let replayed = self.env.disk.replayed();
-        let events = || self.truths.values().flat_map(|truth| &truth.events);
+        let events = || self.payments.values().flat_map(|payment| &payment.events);
         let compare = |books: &Books| {
             assert_eq!(replayed.counters(), books.counters(), "seed {seed}");
             assert_eq!(replayed.transactions(), books.transactions(), "seed {seed}");
@@ -254,8 +259,8 @@ impl Day {
             for config in [1, 2].map(ConfigId) {
                 assert_eq!(replayed.config_activity(config), books.config_activity(config), "seed {seed}");
                 for event in events() {
-                    let heard = |books: &Books| books.known_event(config, &event.event_id);
-                    assert_eq!(heard(&replayed), heard(books), "seed {seed}");
+                    let known = |books: &Books| books.known_event(config, &event.event_id);
+                    assert_eq!(known(&replayed), known(books), "seed {seed}");
                 }
             }
         };
@@ -264,21 +269,21 @@ impl Day {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_a_day_goes_money_is_credited_once_and_nothing_is_lost() {
+async fn random_runs_credit_each_payment_once_and_lose_nothing() {
     let (mut credits, mut crashes) = (0, 0);
     for seed in 0..SEEDS {
         let env = TestCashier::with_configs(&[1, 2]).await;
         env.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
-        let mut day = Day { env, dice: Dice(seed), truths: BTreeMap::new(), context: JoinSet::new() };
-        day.random().await;
+        let mut run = Run { env, random: Random(seed), payments: BTreeMap::new(), requests: JoinSet::new() };
+        run.random_steps().await;
         if seed % 2 == 0 {
-            day.crash().await;
+            run.crash().await;
             crashes += 1;
         }
-        day.recover().await;
-        day.judge(seed);
-        day.judge_replay(seed);
-        credits += lock(&day.env.trading.posted).len();
+        run.recover().await;
+        run.check(seed);
+        run.check_replay(seed);
+        credits += lock(&run.env.trading.posted).len();
     }
-    assert!(credits > 40 && crashes > 10, "the days were too quiet: {credits} credits");
+    assert!(credits > 40 && crashes > 10, "too few events: {credits} credits");
 }

@@ -1,4 +1,4 @@
-//! Edits of configs while deposits come.
+//! Edits of configs while deposits arrive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn save(env: &TestCashier, edit: ConfigEdit) -> impl Future<Output = Result<(), 
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_deposit_is_opened_under_a_config_whose_brand_is_being_changed() {
+async fn a_deposit_during_a_change_of_the_configs_brand_is_refused() {
     let env = TestCashier::new().await;
     let edit = ConfigEdit { id: Some(ConfigId(1)), brand: Some("other".into()), ..ConfigEdit::default() };
     let edited = tokio::spawn(save(&env, edit));
@@ -35,7 +35,7 @@ async fn no_deposit_is_opened_under_a_config_whose_brand_is_being_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_of_the_ground_that_is_refused_leaves_the_config_serving() {
+async fn a_refused_change_of_the_brand_leaves_the_config_serving() {
     let env = TestCashier::new().await;
     env.deposit("first").await.unwrap();
     let edit = ConfigEdit { id: Some(ConfigId(1)), brand: Some("other".into()), ..ConfigEdit::default() };
@@ -44,7 +44,7 @@ async fn an_edit_of_the_ground_that_is_refused_leaves_the_config_serving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_that_is_disabled_hears_of_its_old_money() {
+async fn a_disabled_config_receives_updates_of_its_earlier_payments() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     let edit = ConfigEdit { id: Some(ConfigId(1)), enabled: Some(false), ..ConfigEdit::default() };
@@ -55,7 +55,7 @@ async fn a_config_that_is_disabled_hears_of_its_old_money() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_forms_of_a_credential_are_guarded_alike_once_money_rests_on_them() {
+async fn credentials_of_earlier_payments_are_protected_in_columns_and_in_config_json() {
     let env = TestCashier::new().await;
     env.deposit("k").await.unwrap();
     let json = |text: &str| Some(Secret::new(text));
@@ -85,28 +85,32 @@ async fn both_forms_of_a_credential_are_guarded_alike_once_money_rests_on_them()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_secret_replaced_in_either_form_verifies_for_a_week_more() {
+async fn a_replaced_webhook_secret_verifies_for_one_more_week() {
     let env = TestCashier::new().await;
     let json = |text: &str| Some(Secret::new(text));
-    let kept = |env: &TestCashier| -> Vec<String> {
+    let replaced = |env: &TestCashier| -> Vec<String> {
         let snapshot = env.cashier.snapshot();
         let replaced = snapshot.config(ConfigId(1)).unwrap().config.replaced_webhook_secrets.clone();
         replaced.iter().map(|old| old.secret.expose().to_owned()).collect()
     };
     save(&env, ConfigEdit { config_json: json(r#"{"webhook_secret":"A"}"#), ..first() }).await.unwrap();
-    assert_eq!(kept(&env), [WEBHOOK_SECRET], "the column's own gave way to the object's");
+    assert_eq!(replaced(&env), [WEBHOOK_SECRET], "the value of config_json replaced the column's");
     save(&env, ConfigEdit { config_json: json(r#"{"webhook_secret":"B"}"#), ..first() }).await.unwrap();
-    assert_eq!(kept(&env), ["A", WEBHOOK_SECRET]);
+    assert_eq!(replaced(&env), ["A", WEBHOOK_SECRET]);
     save(&env, ConfigEdit { webhook_secret: json("unseen"), ..first() }).await.unwrap();
-    assert_eq!(kept(&env), ["A", WEBHOOK_SECRET], "the object's still wins, so nothing was replaced");
+    assert_eq!(
+        replaced(&env),
+        ["A", WEBHOOK_SECRET],
+        "the value of config_json is still in use, so nothing was replaced"
+    );
     env.run_for(7 * 86_400 + 1).await;
     let revoke = ConfigEdit { config_json: json(r#"{"webhook_secret":"C"}"#), revoke_previous: true, ..first() };
     save(&env, revoke).await.unwrap();
-    assert!(kept(&env).is_empty());
+    assert!(replaced(&env).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_is_not_made_again_under_other_credentials() {
+async fn a_create_is_not_repeated_under_other_credentials() {
     let env = TestCashier::new().await;
     lock(&env.provider.next_creates).push_back(OnCreate::AnswerLost);
     let transaction = env.deposit("k").await.unwrap().transaction;
@@ -115,18 +119,18 @@ async fn a_create_is_not_made_again_under_other_credentials() {
     save(&env, ConfigEdit { secret_key: Some(Secret::new("sk_of_another_account")), ..first() }).await.unwrap();
     env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
     env.run_for(120).await;
-    assert_eq!(env.provider.references().len(), 1, "to another account it would be a second payment");
-    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT), "it was asked about");
+    assert_eq!(env.provider.references().len(), 1, "under another account it would be a second payment");
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT), "the status query found the payment");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_that_did_not_open_is_tried_again() {
+async fn a_gateway_that_failed_to_open_is_retried() {
     let mut env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     lock(&env.provider.not_loaded).push(ConfigId(1));
     env.crash().await;
-    let deaf = env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap_err();
-    assert_eq!(deaf.code, RefusalCode::ProviderUnavailable);
+    let refusal = env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::ProviderUnavailable);
     lock(&env.provider.not_loaded).clear();
     env.run_for(70).await;
     env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
@@ -134,7 +138,7 @@ async fn a_gateway_that_did_not_open_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_that_hears_nothing_more_is_not_a_module_that_does_not_work() {
+async fn a_webhook_of_a_closed_config_is_refused_as_invalid_and_not_as_unavailable() {
     let env = TestCashier::with_configs(&[1, 2]).await;
     save(&env, ConfigEdit { id: Some(ConfigId(2)), enabled: Some(false), ..ConfigEdit::default() }).await.unwrap();
     for addressed in [None, Some(2)] {

@@ -1,4 +1,4 @@
-//! Creating: same-key callers, cut and repeated create calls, answers and the disk.
+//! Create calls: same-key callers, crashes, repeats, lost answers and failing commits.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,27 +24,27 @@ async fn same_key_callers_share_one_create_call_and_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_before_the_create_answer_credits_and_the_answer_keeps_it() {
+async fn a_webhook_before_the_create_answer_credits_and_the_answer_shows_it() {
     let env = TestCashier::new().await;
     lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
-    let asked = tokio::spawn(env.deposit("k"));
+    let request = tokio::spawn(env.deposit("k"));
     env.run_for(1).await;
     let reference = env.provider.references()[0].clone();
     env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
-    let outcome = asked.await.unwrap().unwrap();
+    let outcome = request.await.unwrap().unwrap();
     assert_eq!(outcome.transaction.status.number(), 3);
     assert_eq!(env.trading.balance(), AMOUNT);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_a_crash_cut_is_never_taken_for_unsent() {
+async fn a_create_cut_by_a_crash_is_never_recorded_as_unsent() {
     let mut env = TestCashier::new().await;
     lock(&env.provider.next_creates).extend([OnCreate::Slow(3), OnCreate::NeverSent]);
-    let asked = tokio::spawn(env.deposit("k"));
+    let request = tokio::spawn(env.deposit("k"));
     env.run_for(1).await;
     assert_eq!(env.provider.references().len(), 1, "the provider has the order");
     env.crash().await;
-    asked.abort();
+    request.abort();
     env.run_for(2).await;
     let earlier = env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
     assert_eq!(earlier.first_answer, FirstAnswer::Unknown, "the first call may have arrived");
@@ -52,11 +52,15 @@ async fn a_create_that_a_crash_cut_is_never_taken_for_unsent() {
     let again = env.deposit("k").await.unwrap();
     assert_eq!(again.transaction.id, earlier.id, "the key stays bound");
     env.run_for(300).await;
-    assert_eq!(env.aggregate(earlier.id).transaction.first_answer, FirstAnswer::Accepted, "a later repeat is heard");
+    assert_eq!(
+        env.aggregate(earlier.id).transaction.first_answer,
+        FirstAnswer::Accepted,
+        "the answer of a later repeat is recorded"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_end_of_a_repeated_create_does_not_undo_the_answer_given() {
+async fn a_late_end_of_a_repeated_create_does_not_change_the_first_answer() {
     let env = TestCashier::new().await;
     let outcome = env.deposit("k").await.unwrap();
     let before = env.aggregate(outcome.transaction.id);
@@ -77,28 +81,28 @@ async fn a_late_end_of_a_repeated_create_does_not_undo_the_answer_given() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deposit_is_not_answered_with_what_is_not_on_disk() {
+async fn a_deposit_is_not_answered_before_its_state_is_durable() {
     let env = TestCashier::new().await;
     lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
     lock(&env.trading.next_posts).push_back(OnPost::Slow(3));
-    let asked = tokio::spawn(env.deposit("k"));
+    let request = tokio::spawn(env.deposit("k"));
     env.run_for(1).await;
     let reference = env.provider.references()[0].clone();
     env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
-    // At 3 s the create call ends and waits for the posting that is under way; at 4 s that is posted, and the disk is stuck.
+    // At 3 s the create call ends and waits for the posting in progress; at 4 s that is posted, and the disk is held.
     tokio::time::sleep(Duration::from_millis(500)).await;
     env.disk.held.store(true, Ordering::SeqCst);
     env.run_for(5).await;
     assert_eq!(env.trading.balance(), AMOUNT);
-    assert!(!asked.is_finished(), "an answer must wait for the disk");
+    assert!(!request.is_finished(), "an answer must wait for the disk");
     env.disk.held.store(false, Ordering::SeqCst);
-    let outcome = asked.await.unwrap().unwrap();
+    let outcome = request.await.unwrap().unwrap();
     assert_eq!(outcome.transaction.status.number(), 3);
     assert!(env.disk.has_transaction(outcome.transaction.id, 3));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_commit_of_the_opening_calls_nobody_and_the_key_is_free() {
+async fn a_failed_commit_of_the_opening_calls_no_provider_and_frees_the_key() {
     let env = TestCashier::new().await;
     env.disk.fail_in.store(1, Ordering::SeqCst);
     assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::StorageUnavailable);
@@ -109,52 +113,52 @@ async fn a_failed_commit_of_the_opening_calls_nobody_and_the_key_is_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_commit_of_the_end_is_found_again_under_the_same_reference() {
+async fn a_create_whose_outcome_was_not_committed_is_repeated_under_the_same_reference() {
     let env = TestCashier::new().await;
     env.disk.fail_in.store(2, Ordering::SeqCst);
     assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::StorageUnavailable);
     env.run_for(10).await;
     let outcome = env.deposit("k").await.unwrap();
     assert_eq!(outcome.next_action(), NextAction::Redirect);
-    let told = env.provider.references();
-    assert!(told.len() == 2 && told[0] == told[1], "{told:?}");
+    let references = env.provider.references();
+    assert!(references.len() == 2 && references[0] == references[1], "{references:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_a_crash_cut_after_its_payment_was_told_is_over() {
+async fn a_create_cut_by_a_crash_after_its_payment_was_confirmed_is_not_repeated() {
     let mut env = TestCashier::new().await;
     lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
-    let asked = tokio::spawn(env.deposit("k"));
+    let request = tokio::spawn(env.deposit("k"));
     env.run_for(1).await;
     let reference = env.provider.references()[0].clone();
     env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
     env.crash().await;
-    asked.abort();
+    request.abort();
     env.run_for(600).await;
-    assert_eq!(env.provider.references().len(), 1, "what a notice told is not asked for again");
+    assert_eq!(env.provider.references().len(), 1, "a confirmed payment is not created again");
     assert_eq!(env.cashier.ledger.peek(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
     let again = env.deposit("k").await.unwrap();
     assert_eq!((again.transaction.status.number(), again.next_action()), (3, NextAction::None));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_create_that_was_confirmed_without_an_amount_is_asked_about() {
+async fn a_cut_create_confirmed_without_an_amount_is_queried() {
     let mut env = TestCashier::new().await;
     lock(&env.provider.next_creates).push_back(OnCreate::Slow(3));
-    let asked = tokio::spawn(env.deposit("k"));
+    let request = tokio::spawn(env.deposit("k"));
     env.run_for(1).await;
     let reference = env.provider.references()[0].clone();
     let unstated = cashier_core::notice::Update { amount: None, ..paid("e1", &reference) };
     env.notice(Some(1), vec![unstated]).await.unwrap();
     env.crash().await;
-    asked.abort();
+    request.abort();
     env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     env.run_for(120).await;
     assert_eq!(env.trading.balance(), AMOUNT);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_create_is_found_by_asking_once_the_window_is_over() {
+async fn an_unknown_create_is_found_by_a_status_query_after_the_window() {
     let env = TestCashier::new().await;
     env.provider.window_seconds.store(0, Ordering::SeqCst);
     lock(&env.provider.next_creates).push_back(OnCreate::AnswerLost);
@@ -168,7 +172,7 @@ async fn an_unknown_create_is_found_by_asking_once_the_window_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_module_that_is_gone_does_not_cancel_what_its_provider_accepted() {
+async fn a_missing_module_does_not_cancel_an_accepted_payment() {
     let mut env = TestCashier::new().await;
     let id = env.deposit("k").await.unwrap().transaction.id;
     let reference = env.aggregate(id).transaction.reference.clone();
@@ -176,7 +180,7 @@ async fn a_module_that_is_gone_does_not_cancel_what_its_provider_accepted() {
     lock(&env.provider.not_loaded).push(cashier_core::ids::ConfigId(1));
     env.crash().await;
     env.run_for(100_000).await;
-    assert_eq!(env.status(id), 1, "nobody could be asked, so nothing is known to be over");
+    assert_eq!(env.status(id), 1, "no status query was possible, so the payment may still arrive");
     lock(&env.provider.not_loaded).clear();
     env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     env.crash().await;

@@ -9,20 +9,20 @@ use crate::ports::QueryAnswer;
 use crate::test_cashier::{AMOUNT, OnPost, TestCashier, lock, paid, update};
 
 #[tokio::test(start_paused = true)]
-async fn a_pending_payment_is_asked_about_with_growing_pauses() {
+async fn a_pending_payment_is_queried_with_growing_pauses() {
     let env = TestCashier::new().await;
     let reference = env.deposit("k").await.unwrap().transaction.reference;
     env.on_query(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
     env.run_for(80_000).await;
-    let asked = env.provider.queries.load(Ordering::SeqCst);
-    assert!((8..=14).contains(&asked), "{asked} questions in 22 hours");
+    let queries = env.provider.queries.load(Ordering::SeqCst);
+    assert!((8..=14).contains(&queries), "{queries} queries in 22 hours");
     let commits = env.disk.commits();
     env.run_for(3_000).await;
     assert!(env.disk.commits() - commits <= 1, "waiting writes nothing");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_past_its_time_is_asked_about_cancelled_and_left_alone() {
+async fn an_expired_order_is_queried_cancelled_and_not_queried_again() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     let still = QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending)));
@@ -33,16 +33,16 @@ async fn an_order_past_its_time_is_asked_about_cancelled_and_left_alone() {
         (6, "EXPIRED")
     );
     assert_eq!(env.provider.cancels.load(Ordering::SeqCst), 1);
-    let asked = env.provider.queries.load(Ordering::SeqCst);
+    let queries = env.provider.queries.load(Ordering::SeqCst);
     env.run_for(90_000).await;
-    assert_eq!(env.provider.queries.load(Ordering::SeqCst), asked);
+    assert_eq!(env.provider.queries.load(Ordering::SeqCst), queries);
     env.notice(Some(1), vec![paid("late", &transaction.reference)]).await.unwrap();
     env.run_for(5).await;
-    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT), "late money is money");
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT), "a late payment is credited");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expiry_that_meets_a_payment_credits_it() {
+async fn an_expiry_whose_cancel_finds_a_payment_credits_it() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
@@ -52,7 +52,7 @@ async fn an_expiry_that_meets_a_payment_credits_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_capture_that_never_succeeds_ends_at_expiry() {
+async fn a_capture_that_never_succeeds_expires() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
@@ -65,7 +65,7 @@ async fn a_capture_that_never_succeeds_ends_at_expiry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_never_expires_is_still_asked_about() {
+async fn an_order_that_never_expires_is_still_queried() {
     let env = TestCashier::new().await;
     env.provider.expiry_seconds.store(0, Ordering::SeqCst);
     let transaction = env.deposit("k").await.unwrap().transaction;
@@ -88,7 +88,7 @@ async fn a_clock_set_back_delays_no_credit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_earned_by_asking_does_not_put_off_a_credit() {
+async fn a_backoff_of_status_queries_does_not_delay_a_credit() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
@@ -100,7 +100,7 @@ async fn a_pause_earned_by_asking_does_not_put_off_a_credit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_capture_whose_answer_was_lost_is_found_by_asking() {
+async fn a_capture_whose_answer_was_lost_is_found_by_a_status_query() {
     let env = TestCashier::new().await;
     env.provider.expiry_seconds.store(0, Ordering::SeqCst);
     let transaction = env.deposit("k").await.unwrap().transaction;
@@ -114,7 +114,7 @@ async fn a_capture_whose_answer_was_lost_is_found_by_asking() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unanswered_posting_is_not_sent_again_once_there_is_doubt() {
+async fn an_unanswered_posting_under_review_hold_is_not_repeated() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     lock(&env.trading.next_posts).push_back(OnPost::NeverArrives);
@@ -128,13 +128,13 @@ async fn an_unanswered_posting_is_not_sent_again_once_there_is_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_duties_that_cannot_end_starve_no_other() {
+async fn thousands_of_endless_duties_do_not_starve_others() {
     let env = TestCashier::new().await;
     let mut ids = Vec::new();
     for number in 0..3_201 {
         ids.push(env.deposit(&format!("k{number}")).await.unwrap().transaction);
     }
-    // The trading server takes nothing from the old ones: every posting of theirs is a duty for ever.
+    // No posting of the old ones arrives at the trading server: each stays due for ever.
     let newest = ids.pop().unwrap();
     lock(&env.trading.next_posts).extend(std::iter::repeat_n(OnPost::NeverArrives, 100_000));
     for old in &ids {
@@ -143,24 +143,24 @@ async fn a_thousand_duties_that_cannot_end_starve_no_other() {
     env.run_for(600).await;
     env.on_query(&newest.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Failed))));
     env.run_for(600).await;
-    assert_eq!(env.status(newest.id), 5, "the newest was asked about in ten minutes");
+    assert_eq!(env.status(newest.id), 5, "the newest was queried within ten minutes");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_a_person_can_move_costs_the_world_nothing() {
+async fn a_transaction_in_manual_review_causes_no_calls_and_no_commits() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     lock(&env.trading.next_posts).push_back(OnPost::Refuse);
     env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
     env.run_for(5).await;
     assert_eq!((env.status(transaction.id), env.unsettled_operations(transaction.id)), (4, 0));
-    let (asked, commits) = (env.provider.queries.load(Ordering::SeqCst), env.disk.commits());
+    let (queries, commits) = (env.provider.queries.load(Ordering::SeqCst), env.disk.commits());
     env.run_for(100_000).await;
-    assert_eq!((env.provider.queries.load(Ordering::SeqCst), env.disk.commits()), (asked, commits));
+    assert_eq!((env.provider.queries.load(Ordering::SeqCst), env.disk.commits()), (queries, commits));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_without_a_transaction_is_given_up_after_a_day() {
+async fn an_event_without_a_transaction_fails_after_a_day() {
     let env = TestCashier::new().await;
     let stray = cashier_core::ids::Reference::from_random(3);
     let event = env.notice(Some(1), vec![paid("e1", &stray)]).await.unwrap().events[0].id;

@@ -1,4 +1,4 @@
-//! Recording: notices in any order, early ones, foreign ones, and those that only some gateway can judge.
+//! Webhooks: notices in any order, duplicates, early events, other configs' payments, and unavailable gateways.
 
 use std::sync::atomic::Ordering;
 
@@ -25,7 +25,7 @@ fn unreferenced(update: Update) -> Update {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notice_twice_at_once_credits_once() {
+async fn two_concurrent_copies_of_a_notice_credit_once() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     let notice = vec![paid("e1", &reference)];
@@ -49,7 +49,7 @@ async fn an_early_event_of_the_same_notice_is_applied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_early_event_is_applied_when_a_query_teaches_its_id() {
+async fn an_early_event_is_applied_when_a_status_query_returns_its_id() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     let early = by_intent(unreferenced(paid("e1", &reference)), "pi_1");
@@ -62,7 +62,7 @@ async fn an_early_event_is_applied_when_a_query_teaches_its_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_early_event_under_another_reference_is_not_taken_by_its_ids() {
+async fn an_early_event_under_another_reference_is_not_matched_by_its_ids() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     let foreign = Reference::from_random(7);
@@ -74,7 +74,7 @@ async fn an_early_event_under_another_reference_is_not_taken_by_its_ids() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_that_answers_about_another_payment_credits_nothing() {
+async fn a_status_query_answered_with_another_payment_credits_nothing() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     let other = env.deposit("other").await.unwrap().transaction;
@@ -85,7 +85,7 @@ async fn a_query_that_answers_about_another_payment_credits_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notice_whose_owner_is_not_working_is_not_swallowed_by_a_neighbour() {
+async fn a_notice_is_retried_when_the_owning_config_is_unavailable_though_another_verifies_it() {
     let env = TestCashier::with_configs(&[1, 2]).await;
     lock(&env.provider.not_working).push(ConfigId(1));
     let (id, reference) = pending(&env).await;
@@ -100,7 +100,7 @@ async fn a_notice_whose_owner_is_not_working_is_not_swallowed_by_a_neighbour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn among_configs_of_one_merchant_an_id_leads_to_its_owner_too() {
+async fn an_id_matches_its_owning_config_among_configs_of_one_merchant() {
     let env = TestCashier::with_configs(&[1, 2]).await;
     let mut request = deposit_request("k");
     request.provider_config_id = Some(ConfigId(2));
@@ -113,7 +113,7 @@ async fn among_configs_of_one_merchant_an_id_leads_to_its_owner_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_config_moves_nothing_and_the_own_gateway_is_asked() {
+async fn an_update_of_another_config_moves_nothing_and_the_owning_gateway_is_queried() {
     let env = TestCashier::with_configs(&[1, 2]).await;
     let (id, reference) = pending(&env).await;
     env.on_query(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
@@ -125,7 +125,7 @@ async fn a_foreign_config_moves_nothing_and_the_own_gateway_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_capture_that_a_notice_asks_for_is_made_at_once() {
+async fn a_capture_requested_by_a_notice_runs_at_once() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     *lock(&env.provider.advance_answer) = Some(QueryAnswer::Stated(Box::new(paid("", &reference))));
@@ -137,7 +137,7 @@ async fn a_capture_that_a_notice_asks_for_is_made_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_after_endless_declines_is_credited() {
+async fn a_payment_after_hundreds_of_declines_is_credited() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     for attempt in 0..200 {
@@ -151,7 +151,7 @@ async fn a_payment_after_endless_declines_is_credited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_confirmation_that_names_no_payment_is_not_a_second_one() {
+async fn a_confirmation_without_payment_id_is_not_a_second_payment() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     let unnamed = Update { payment_id: Box::default(), ..paid("e1", &reference) };
@@ -162,7 +162,7 @@ async fn a_confirmation_that_names_no_payment_is_not_a_second_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_payment_under_one_reference_is_doubt_and_credits_nothing_more() {
+async fn a_second_payment_under_one_reference_is_held_for_review_and_not_credited() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
@@ -172,7 +172,7 @@ async fn a_second_payment_under_one_reference_is_doubt_and_credits_nothing_more(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_confirmation_without_amount_is_asked_about_and_credited() {
+async fn a_confirmation_without_amount_is_queried_and_credited() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
@@ -183,7 +183,7 @@ async fn a_confirmation_without_amount_is_asked_about_and_credited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_amount_that_differs_is_never_credited() {
+async fn a_different_amount_is_never_credited() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     let short = Update { amount: Some(StatedAmount::Exact(usd(AMOUNT - 1))), ..paid("e1", &reference) };
@@ -193,7 +193,7 @@ async fn an_amount_that_differs_is_never_credited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_trading_server_holds_no_webhook_and_credits_once() {
+async fn a_slow_trading_server_does_not_delay_a_webhook_and_credits_once() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     lock(&env.trading.next_posts).push_back(OnPost::Slow(30));
@@ -207,7 +207,7 @@ async fn a_slow_trading_server_holds_no_webhook_and_credits_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_lost_by_the_trading_server_is_asked_for_under_the_same_key() {
+async fn a_lost_answer_of_the_trading_server_is_queried_under_the_same_key() {
     for lost in [OnPost::AnswerLost, OnPost::NeverArrives] {
         let env = TestCashier::new().await;
         let (id, reference) = pending(&env).await;
@@ -220,22 +220,22 @@ async fn an_answer_lost_by_the_trading_server_is_asked_for_under_the_same_key() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_without_keys_is_never_sent_a_posting_twice() {
+async fn a_trading_server_without_deduplication_gets_each_posting_once() {
     let mut env = TestCashier::new().await;
     env.trading.unkeyed.store(true, Ordering::SeqCst);
     let (id, reference) = pending(&env).await;
     lock(&env.trading.next_posts).push_back(OnPost::AnswerLost);
-    let heard = tokio::spawn(env.notice(Some(1), vec![paid("e1", &reference)]));
+    let request = tokio::spawn(env.notice(Some(1), vec![paid("e1", &reference)]));
     env.run_for(1).await;
-    assert_eq!(env.trading.balance(), AMOUNT, "posted, and the answer is under way");
+    assert_eq!(env.trading.balance(), AMOUNT, "posted, and the answer is on its way");
     env.crash().await;
-    heard.abort();
+    request.abort();
     env.run_for(120).await;
-    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "asked, and never sent again");
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "found by a query, and never sent again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forged_flood_leaves_room_for_real_money() {
+async fn a_flood_of_forged_notices_does_not_block_verified_ones() {
     let env = TestCashier::new().await;
     let (id, reference) = pending(&env).await;
     env.disk.held.store(true, Ordering::SeqCst);
@@ -245,7 +245,7 @@ async fn a_forged_flood_leaves_room_for_real_money() {
         assert_eq!(refusal.code, RefusalCode::InvalidSignature);
     }
     let waiting = env.cashier.ledger.peek(|books| books.counters().event).unwrap() - before;
-    assert!(waiting <= 256, "{waiting} forged notices wait for the disk");
+    assert!(waiting <= 256, "{waiting} forged notices are queued");
     env.disk.held.store(false, Ordering::SeqCst);
     env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
     env.run_for(5).await;

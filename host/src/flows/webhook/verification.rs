@@ -8,20 +8,22 @@ use cashier_core::ids::ConfigId;
 use cashier_core::notice::{ReceivingConfig, Update, VerifiedNotice};
 use cashier_core::status::SignatureStatus;
 
+use super::received::{CaptureLimits, Received};
 use crate::flows::Cashier;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
 
-/// A notice that a gateway verified.
+/// A notice that a gateway verified, with the body as it will be stored.
 pub(super) struct VerifiedWebhook {
     pub(super) notice: VerifiedNotice,
+    pub(super) received: Received,
     pub(super) acknowledgement: Option<Acknowledgement>,
     /// Time spent on verifying the notice with the provider.
     pub(super) provider_time: Duration,
 }
 
 pub(super) enum Verification {
-    Verified(VerifiedWebhook),
+    Verified(Box<VerifiedWebhook>),
     NotVerified {
         config_id: ConfigId,
         /// `Unknown` where a module is not working, so that the provider must send the notice again.
@@ -52,7 +54,7 @@ pub(super) async fn verify(
             break;
         }
     }
-    round.result()
+    round.result(raw)
 }
 
 /// A config whose gateway may verify; `Err` is one whose module is not working.
@@ -73,7 +75,7 @@ fn candidates(cashier: &Cashier, provider: &str, addressed: Option<ConfigId>) ->
 /// What the gateways have answered so far.
 #[derive(Default)]
 struct Round {
-    verified: Option<VerifiedWebhook>,
+    verified: Option<(VerifiedNotice, Option<Acknowledgement>, Duration)>,
     /// The config of the transaction that the verified updates name, where it is another than the receiver.
     owner: Option<ConfigId>,
     tried: Vec<ConfigId>,
@@ -106,7 +108,7 @@ impl Round {
             Verdict::Verified { updates, acknowledgement } => {
                 self.owner = owner_of(cashier, candidates, receiver, &updates);
                 let notice = VerifiedNotice::assertion(receiver.clone(), updates);
-                self.verified = Some(VerifiedWebhook { notice, acknowledgement, provider_time });
+                self.verified = Some((notice, acknowledgement, provider_time));
             }
             Verdict::Rejected(reason) | Verdict::Undetermined(reason) => {
                 let weightier = matches!(&self.rejection, Some((_, SignatureStatus::Unknown, _)));
@@ -123,10 +125,15 @@ impl Round {
         self.rejection = Some((config_id, SignatureStatus::Unknown, reason));
     }
 
-    fn result(self) -> Verification {
+    fn result(self, raw: &RawNotice) -> Verification {
         let unavailable_owner = self.owner.filter(|owner| self.unavailable.contains(owner));
         let (config_id, signature, reason) = match (self.verified, unavailable_owner) {
-            (Some(webhook), None) => return Verification::Verified(webhook),
+            (Some((notice, acknowledgement, provider_time)), None) => {
+                // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
+                let received = Received::of(raw, &CaptureLimits::WHOLE);
+                let webhook = VerifiedWebhook { notice, received, acknowledgement, provider_time };
+                return Verification::Verified(Box::new(webhook));
+            }
             // The owning config's gateway is unavailable. Another config's signature does not authorise this payment, so
             // the provider must send the notice again.
             (Some(_), Some(owner)) => {
