@@ -107,7 +107,7 @@ async fn planted_secrets_are_found_nowhere() {
 
     let logged = log.0.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&logged);
-    for expected in ["doors are open", "config saved", "a webhook was refused", "DEBUG", "access"] {
+    for expected in ["listeners opened", "config saved", "a webhook was refused", "DEBUG", "access"] {
         assert!(text.contains(expected), "the log is not what this test believes: no {expected:?}");
     }
     seen.add("the log", logged);
@@ -187,7 +187,7 @@ async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
     assert_eq!(process.terminate().await, Some(0), "it drains as ever");
 
     let log = process.log();
-    for expected in ["doors are open", "TRACE", "panicked in normalize_status at "] {
+    for expected in ["listeners opened", "TRACE", "panicked in normalize_status at "] {
         assert!(log.contains(expected), "standard error is not what this test believes: no {expected:?}\n{log}");
     }
     seen.add("standard error", log);
