@@ -3,6 +3,8 @@
 //! wire, of an import file or of the settings; those declare theirs with [`request!`], [`answer!`] and [`described!`].
 
 mod schema;
+#[cfg(test)]
+pub(crate) mod validation;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -168,6 +170,36 @@ macro_rules! is_column {
     };
 }
 
+/// Declares newtypes: what a value holds, its schema, how its text is read, and what else of [`FieldValue`] it sets.
+macro_rules! values {
+    ($($(#[$meta:meta])* $name:ident$(<$max:ident>)?($inner:ty), $schema:expr, |$raw:ident| $read:expr $(, {$($more:tt)*})?;)*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name$(<const $max: usize>)?(pub $inner);
+
+        impl$(<const $max: usize>)? $crate::json_object::Described for $name$(<$max>)? {
+            fn schema() -> $crate::json_object::Schema {
+                $schema
+            }
+        }
+
+        impl$(<const $max: usize>)? $crate::json_object::FieldValue for $name$(<$max>)? {
+            fn read(raw: &serde_json::value::RawValue) -> Result<Self, $crate::json_object::Problem> {
+                let $raw = raw.get();
+                $read.map(Self)
+            }
+
+            $($($more)*)?
+        }
+
+        impl$(<const $max: usize>)? From<$name$(<$max>)?> for $inner {
+            fn from(value: $name$(<$max>)?) -> Self {
+                value.0
+            }
+        }
+    )*};
+}
+
 /// Declares a struct and describes it: `field: Type, "description";`.
 macro_rules! described {
     ($(#[doc = $doc:literal])+ [$($attribute:meta),*] $vis:vis struct $name:ident {
@@ -267,4 +299,4 @@ macro_rules! answer {
     )+};
 }
 
-pub(crate) use {answer, described, is_column, request, wire_name};
+pub(crate) use {answer, described, is_column, request, values, wire_name};

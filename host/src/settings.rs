@@ -9,6 +9,8 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::json_object::described;
+
 /// Environment variables that carry keys where no file does.
 pub const SESSION_KEYS_VARIABLE: &str = "CASHIER_SESSION_KEYS";
 pub const SEAL_KEYS_VARIABLE: &str = "CASHIER_SEAL_KEYS";
@@ -16,57 +18,48 @@ pub const SEAL_KEYS_VARIABLE: &str = "CASHIER_SEAL_KEYS";
 /// What makes one line of a key file without further tools.
 const MAKE_KEY: &str = r#"echo "1:$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')""#;
 
-/// The settings file as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Written {
-    customer_listen: Option<String>,
-    manager_listen: Option<String>,
-    watch_listen: Option<String>,
-    public_url: Option<String>,
-    bases: Option<PathBuf>,
-    var: Option<PathBuf>,
-    plugins: Option<PathBuf>,
-    allow_sandbox_credit: Vec<String>,
-    session_keys_file: Option<PathBuf>,
-    seal_keys_file: Option<PathBuf>,
-    trusted_proxies: Vec<IpAddr>,
-    deposits_per_minute: Option<u32>,
-    tls_certificate_file: Option<PathBuf>,
-    tls_key_file: Option<PathBuf>,
+described! {
+    /// The settings file `cashier.toml`. Every key may be omitted; relative paths start at the file's folder.
+    [derive(Debug, Default, Deserialize), serde(default, deny_unknown_fields)]
+    pub struct SettingsFile {
+        customer_listen: Option<String>, "address of the customer listener, for customers and providers; 127.0.0.1:8080 by default";
+        manager_listen: Option<String>, "address of the manager listener, for BackOffice; 127.0.0.1:8081 by default";
+        watch_listen: Option<String>, "address of the watch listener, for health and metrics; 127.0.0.1:8082 by default";
+        public_url: Option<String>, "URL at which providers reach the customer listener; its own address by default";
+        bases: Option<PathBuf>, "folder of cashier.db and trading.db; bases by default";
+        var: Option<PathBuf>, "folder of private copies of modules; var by default";
+        plugins: Option<PathBuf>, "file that lists the modules; plugins.toml by default";
+        allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
+        session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
+        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`, 32 bytes each; the highest number seals";
+        trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
+        deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
+        tls_certificate_file: Option<PathBuf>, "PEM file with the certificate chain of the customer and manager listeners";
+        tls_key_file: Option<PathBuf>, "PEM file with its private key; without both, the listeners speak plain HTTP";
+    }
 }
 
-/// The settings as meant.
+/// The settings after every value was checked, each as [`SettingsFile`] describes it.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where customers and providers come in.
     pub customer_listen: SocketAddr,
-    /// Where BackOffice comes in; loopback unless configured.
     pub manager_listen: SocketAddr,
-    /// Health and metrics; loopback unless configured.
     pub watch_listen: SocketAddr,
-    /// Where providers reach the customer receiver, without a trailing slash; `None` is the receiver's own address.
+    /// Without a trailing slash; `None` is the listener's own address.
     pub public_url: Option<Box<str>>,
-    /// The folder of cashier.db and trading.db.
     pub bases: PathBuf,
-    /// The folder of private copies of modules.
     pub var: PathBuf,
-    /// plugins.toml.
     pub plugins: PathBuf,
-    /// Brands whose real accounts sandbox money may reach.
     pub allow_sandbox_credit: Vec<Box<str>>,
-    /// The text of the session key file: lines of `kid:hex`.
+    /// The text of the session key file.
     pub session_keys: Zeroizing<String>,
-    /// That file, followed while the server runs; `None` where the keys came from the environment.
+    /// `None` where the keys came from the environment.
     pub session_keys_file: Option<PathBuf>,
-    /// The text of the seal key file: lines of `number:hex`, 32 bytes each, the highest number seals.
+    /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
-    /// Proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Deposits one customer may ask for in a minute; 0 is no limit, `None` the default.
     pub deposits_per_minute: Option<u32>,
-    /// Certificate chain and private key, PEM files, of the customer and manager receiver; `None` speaks plain HTTP, for
-    /// a TLS proxy in front.
+    /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
 
@@ -121,7 +114,7 @@ impl Settings {
         folder: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
-        let written: Written = toml::from_str(text).map_err(|error| SettingsError(error.message().to_owned()))?;
+        let written: SettingsFile = toml::from_str(text).map_err(|error| SettingsError(error.message().to_owned()))?;
         let customer_listen = address("customer_listen", written.customer_listen, "127.0.0.1:8080")?;
         let public_url = written.public_url.as_deref().map(base_url).transpose()?;
         if public_url.is_none() && customer_listen.ip().is_unspecified() {
@@ -141,11 +134,11 @@ impl Settings {
             bases: here(written.bases, "bases"),
             var: here(written.var, "var"),
             plugins: here(written.plugins, "plugins.toml"),
-            allow_sandbox_credit: written.allow_sandbox_credit.into_iter().map(Box::from).collect(),
+            allow_sandbox_credit: written.allow_sandbox_credit.into_iter().flatten().map(Box::from).collect(),
             session_keys_file: session_file.clone(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
-            trusted_proxies: written.trusted_proxies,
+            trusted_proxies: written.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: written.deposits_per_minute,
             tls_files: both(folder, written.tls_certificate_file, written.tls_key_file)?,
         })

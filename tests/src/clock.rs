@@ -16,7 +16,7 @@ pub const START: i64 = 1_779_270_000;
 /// How fast a test clock runs by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockSpeed {
-    /// Only [`TestClock::advance`] moves it.
+    /// Only [`DeploymentClock::advance`] moves it.
     Stopped,
     /// This many of its seconds pass in one of the machine's.
     Times(u32),
@@ -24,7 +24,7 @@ pub enum ClockSpeed {
 
 /// The clock of one deployment; clones are the same clock.
 #[derive(Clone)]
-pub struct TestClock(Arc<Inner>);
+pub struct DeploymentClock(Arc<Inner>);
 
 struct Inner {
     start: i64,
@@ -33,7 +33,7 @@ struct Inner {
     moved: watch::Sender<Duration>,
 }
 
-impl TestClock {
+impl DeploymentClock {
     pub fn new(clock_speed: ClockSpeed) -> Self {
         Self::starting(START, clock_speed)
     }
@@ -94,7 +94,7 @@ impl Inner {
     }
 }
 
-impl Clock for TestClock {
+impl Clock for DeploymentClock {
     fn now(&self) -> UnixTime {
         UnixTime(self.unix())
     }
@@ -110,7 +110,7 @@ impl Clock for TestClock {
     }
 }
 
-impl cashier_sandbox_service::SandboxClock for TestClock {
+impl cashier_sandbox_service::SandboxClock for DeploymentClock {
     fn now_unix(&self) -> i64 {
         self.unix()
     }
@@ -121,18 +121,18 @@ impl cashier_sandbox_service::SandboxClock for TestClock {
 }
 
 /// The same bits in every run: SHA-256 of seed and counter.
-pub struct SeededEntropy {
+pub struct TestEntropy {
     seed: u64,
     drawn: Mutex<u64>,
 }
 
-impl SeededEntropy {
+impl TestEntropy {
     pub fn new(seed: u64) -> Self {
         Self { seed, drawn: Mutex::new(0) }
     }
 }
 
-impl Entropy for SeededEntropy {
+impl Entropy for TestEntropy {
     fn bits(&self) -> u128 {
         let mut drawn = self.drawn.lock().unwrap();
         *drawn += 1;

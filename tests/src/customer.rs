@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Http, Reply};
+use crate::http::{Http, HttpAnswer};
 use crate::roster::LOGIN;
 
 /// A customer with a session.
 #[derive(Clone)]
-pub struct Customer {
+pub struct CustomerClient {
     pub http: Http,
     /// `http://127.0.0.1:port`
     pub url: String,
@@ -20,21 +20,21 @@ pub fn order(provider: &str, amount: &str) -> Value {
     json!({"login": LOGIN, "provider": provider, "amount": amount, "currency": "USD"})
 }
 
-impl Customer {
-    pub async fn methods(&self, login: u64) -> Reply {
+impl CustomerClient {
+    pub async fn methods(&self, login: u64) -> HttpAnswer {
         self.get(&format!("/cashier/methods?login={login}")).await
     }
 
-    pub async fn deposit(&self, order: &Value) -> Reply {
+    pub async fn deposit(&self, order: &Value) -> HttpAnswer {
         self.post("/cashier/deposit", order).await
     }
 
-    pub async fn withdraw(&self, order: &Value) -> Reply {
+    pub async fn withdraw(&self, order: &Value) -> HttpAnswer {
         self.post("/cashier/withdrawal", order).await
     }
 
     /// `query` is the part after the `?`.
-    pub async fn transactions(&self, query: &str) -> Reply {
+    pub async fn transactions(&self, query: &str) -> HttpAnswer {
         let mark = if query.is_empty() { "" } else { "?" };
         self.get(&format!("/cashier/transactions{mark}{query}")).await
     }
@@ -46,11 +46,11 @@ impl Customer {
         list["rows"][0].clone()
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub async fn get(&self, path: &str) -> HttpAnswer {
         self.http.get(&format!("{}{path}", self.url), &[("authorization", &self.token)]).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub async fn post(&self, path: &str, body: &Value) -> HttpAnswer {
         let headers = [("authorization", &*self.token), ("content-type", "application/json")];
         self.http.post(&format!("{}{path}", self.url), &headers, body.to_string()).await
     }

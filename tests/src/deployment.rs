@@ -17,13 +17,14 @@ use cashier_host::trading::import;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::clock::{ClockSpeed, SeededEntropy, TestClock};
-use crate::customer::Customer;
+use crate::clock::{ClockSpeed, DeploymentClock, TestEntropy};
+use crate::customer::CustomerClient;
 use crate::faulty_trading::FaultyTradingServer;
-use crate::http::{Http, Reply};
-use crate::manager::Manager;
-use crate::sandbox::Sandbox;
+use crate::http::{Http, HttpAnswer};
+use crate::manager::ManagerClient;
+use crate::sandbox::TestSandbox;
 use crate::stripe_stub::{self, StripeStub};
+use crate::waiting::eventually;
 use crate::{artifacts, roster, sandbox};
 
 /// How long a test's tokens are valid; tests that move the clock by days make new ones.
@@ -63,8 +64,8 @@ impl Default for DeploymentPlan {
 
 /// A deployment whose cashier runs.
 pub struct Deployment {
-    pub clock: TestClock,
-    pub sandbox: Sandbox,
+    pub clock: DeploymentClock,
+    pub sandbox: TestSandbox,
     pub stripe: StripeStub,
     /// Set when the plan requires it.
     pub faulty_server: Option<Arc<FaultyTradingServer>>,
@@ -86,8 +87,8 @@ impl Deployment {
 
     pub async fn of(plan: DeploymentPlan) -> Self {
         let folder = tempfile::tempdir().expect("a fresh folder");
-        let clock = TestClock::starting(plan.start, plan.clock_speed);
-        let sandbox = Sandbox::start(clock.clone(), plan.seed).await;
+        let clock = DeploymentClock::starting(plan.start, plan.clock_speed);
+        let sandbox = TestSandbox::start(clock.clone(), plan.seed).await;
         let stripe = StripeStub::start(plan.live_stripe).await;
         write_files(folder.path(), &[sandbox.url(), stripe.url()]);
         let faulty_server = plan.faulty_trading.then(|| FaultyTradingServer::open(&folder.path().join("elsewhere")));
@@ -147,7 +148,7 @@ impl Deployment {
     }
 
     /// A page of the watch listener, such as `readyz`.
-    pub async fn watch(&self, page: &str) -> Reply {
+    pub async fn watch(&self, page: &str) -> HttpAnswer {
         self.http.get(&format!("http://{}/{page}", self.addresses.watch), &[]).await
     }
 
@@ -160,24 +161,24 @@ impl Deployment {
     }
 
     /// The first customer.
-    pub fn customer(&self) -> Customer {
+    pub fn customer(&self) -> CustomerClient {
         self.customer_of(roster::CUSTOMER)
     }
 
-    pub fn customer_of(&self, id: u64) -> Customer {
+    pub fn customer_of(&self, id: u64) -> CustomerClient {
         let token = self.token(Role::Customer, id, None);
-        Customer { http: self.http.clone(), url: self.customer_url(), token }
+        CustomerClient { http: self.http.clone(), url: self.customer_url(), token }
     }
 
     /// A manager of every brand.
-    pub fn manager(&self) -> Manager {
-        Manager { http: self.http.clone(), url: self.manager_url(), token: self.token(Role::Manager, 1, None) }
+    pub fn manager(&self) -> ManagerClient {
+        ManagerClient { http: self.http.clone(), url: self.manager_url(), token: self.token(Role::Manager, 1, None) }
     }
 
     /// A manager of one brand.
-    pub fn manager_of(&self, brand: &str) -> Manager {
+    pub fn manager_of(&self, brand: &str) -> ManagerClient {
         let token = self.token(Role::Manager, 2, Some(brand));
-        Manager { http: self.http.clone(), url: self.manager_url(), token }
+        ManagerClient { http: self.http.clone(), url: self.manager_url(), token }
     }
 
     pub fn token(&self, role: Role, id: u64, brand: Option<&str>) -> String {
@@ -186,7 +187,7 @@ impl Deployment {
     }
 
     /// Sends a webhook to `/cashier/webhook/<path>`.
-    pub async fn webhook(&self, path: &str, header: (&str, &str), body: &[u8]) -> Reply {
+    pub async fn webhook(&self, path: &str, header: (&str, &str), body: &[u8]) -> HttpAnswer {
         let headers = [header, ("content-type", "application/json")];
         self.http.post(&format!("{}/cashier/webhook/{path}", self.customer_url()), &headers, body.to_vec()).await
     }
@@ -293,17 +294,25 @@ pub(crate) async fn import_roster(bases: &Path, roster: &Value, faulty_server: O
 
 async fn open(
     settings: Settings,
-    clock: &TestClock,
+    clock: &DeploymentClock,
     seed: u64,
     faulty_server: Option<Arc<FaultyTradingServer>>,
 ) -> CashierManager {
-    let machine = Machine {
+    let machine = || Machine {
         clock: Arc::new(clock.clone()),
-        entropy: Arc::new(SeededEntropy::new(seed)),
+        entropy: Arc::new(TestEntropy::new(seed)),
         program: Some(artifacts::cashier()),
     };
-    let trading = faulty_server.map(|faulty_server| faulty_server as Arc<dyn TradingServer>);
-    CashierManager::open_with(settings, machine, trading).await.unwrap_or_else(|fault| panic!("{fault}"))
+    let trading = || faulty_server.clone().map(|faulty_server| faulty_server as Arc<dyn TradingServer>);
+    // For a moment a connection of another test may hold the port of a stopped cashier.
+    eventually("the cashier to start", async || {
+        match CashierManager::open_with(settings.clone(), machine(), trading()).await {
+            Ok(running) => Some(running),
+            Err(fault) if fault.to_string().contains("Address already in use") => None,
+            Err(fault) => panic!("{fault}"),
+        }
+    })
+    .await
 }
 
 pub(crate) fn write(path: &Path, text: &str) {

@@ -16,7 +16,7 @@ pub struct Http {
 
 /// An answer with its whole body.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct HttpAnswer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -42,7 +42,7 @@ impl Http {
         url: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> Result<Reply, String> {
+    ) -> Result<HttpAnswer, String> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -51,24 +51,30 @@ impl Http {
         let answer = self.client.request(request).await.map_err(|error| format!("{url}: {error:?}"))?;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| format!("{url}: {error}"))?.to_bytes();
-        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(HttpAnswer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
     /// The same where an answer is required.
-    pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> HttpAnswer {
         self.try_send(method, url, headers, body).await.unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
-    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Reply {
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> HttpAnswer {
         self.send(Method::GET, url, headers, Bytes::new()).await
     }
 
-    pub async fn post(&self, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+    pub async fn post(&self, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> HttpAnswer {
         self.send(Method::POST, url, headers, body).await
     }
 }
 
-impl Reply {
+impl HttpAnswer {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Http, Reply};
+use crate::http::{Http, HttpAnswer};
 
 /// A manager with a session.
 #[derive(Clone)]
-pub struct Manager {
+pub struct ManagerClient {
     pub http: Http,
     /// `http://127.0.0.1:port`
     pub url: String,
     pub token: String,
 }
 
-impl Manager {
+impl ManagerClient {
     /// Sends a command and returns the whole answer.
-    pub async fn command(&self, command: &str, data: &Value) -> Reply {
+    pub async fn command(&self, command: &str, data: &Value) -> HttpAnswer {
         let body = json!({"command": command, "extID": "test", "data": data}).to_string();
         let headers = [("authorization", &*self.token), ("content-type", "application/json")];
         self.http.post(&format!("{}/manager", self.url), &headers, body).await

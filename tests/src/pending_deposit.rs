@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::customer::order;
 use crate::deployment::{Deployment, DeploymentPlan};
-use crate::http::Reply;
+use crate::http::HttpAnswer;
 use crate::roster::LOGIN;
-use crate::stripe_stub::{StripeEvent, signed};
+use crate::stripe_stub::{StripeEventFields, signed};
 use crate::waiting::eventually;
 
 /// A pending deposit of 250 USD through Stripe.
@@ -27,8 +27,8 @@ impl PendingDeposit {
         Self { config, id: answer["transaction"]["id"].as_u64().expect("an id"), reference, deployment }
     }
 
-    pub fn event(&self) -> StripeEvent<'_> {
-        StripeEvent {
+    pub fn event(&self) -> StripeEventFields<'_> {
+        StripeEventFields {
             event_id: "evt_1",
             reference: &self.reference,
             intent: "pi_stub_1",
@@ -39,14 +39,19 @@ impl PendingDeposit {
     }
 
     /// Signs `payment_intent.succeeded` with a secret and sends it to `path`.
-    pub async fn send_event(&self, path: &str, secret: &str, event: &StripeEvent<'_>) -> Reply {
+    pub async fn send_event(&self, path: &str, secret: &str, event: &StripeEventFields<'_>) -> HttpAnswer {
         let now = self.deployment.clock.unix();
         self.send(path, secret, &event.intent_succeeded(now)).await
     }
 
     /// The same, retried while the answer is 503, as Stripe does: on a clock that runs many times faster, a module on a
     /// busy machine exceeds its deadline.
-    pub async fn send_event_until_accepted(&self, path: &str, secret: &str, event: &StripeEvent<'_>) -> Reply {
+    pub async fn send_event_until_accepted(
+        &self,
+        path: &str,
+        secret: &str,
+        event: &StripeEventFields<'_>,
+    ) -> HttpAnswer {
         eventually("the webhook to be accepted", async || {
             let reply = self.send_event(path, secret, event).await;
             (reply.status != 503).then_some(reply)
@@ -54,7 +59,7 @@ impl PendingDeposit {
         .await
     }
 
-    pub async fn send(&self, path: &str, secret: &str, event: &Value) -> Reply {
+    pub async fn send(&self, path: &str, secret: &str, event: &Value) -> HttpAnswer {
         let (body, (name, signature)) = signed(secret, self.deployment.clock.unix(), event);
         self.deployment.webhook(path, (name, &signature), &body).await
     }

@@ -62,7 +62,7 @@ pub fn module_file(name: &str) -> PathBuf {
 pub struct PluginHost {
     pub folder: TempDir,
     pub plugins: Plugins,
-    pub clock: Arc<ManualClock>,
+    pub clock: Arc<SteppedClock>,
     /// The reports of the first load.
     pub reports: Vec<LoadReport>,
 }
@@ -75,7 +75,7 @@ impl PluginHost {
 
     /// The same in a folder that holds module files of the test.
     pub fn open_in(folder: TempDir, probe: &str, plugins_toml: &str) -> Self {
-        let clock = Arc::new(ManualClock { system: SystemClock::new(), now: AtomicI64::new(NOW) });
+        let clock = Arc::new(SteppedClock { system: SystemClock::new(), now: AtomicI64::new(NOW) });
         let settings = PluginSettings {
             file: folder.path().join("plugins.toml"),
             var: folder.path().join("var"),
@@ -84,10 +84,10 @@ impl PluginHost {
             public_url: "https://cashier.test".to_owned(),
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
-        let deployment =
+        let dependencies =
             PluginDependencies { networks: Arc::new(client), clock: clock.clone(), entropy: Arc::new(FixedEntropy) };
         let written = std::fs::write(&settings.file, plugins_toml);
-        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, deployment));
+        let opened = written.map_err(|error| error.to_string()).and_then(|()| Plugins::open(settings, dependencies));
         match opened {
             Ok((plugins, reports)) => Self { folder, plugins, clock, reports },
             Err(error) => unreachable!("{error}"),
@@ -209,18 +209,18 @@ pub fn echo_notice(secret: &str, body: &serde_json::Value) -> RawNotice {
 }
 
 /// A wall clock that a test advances; sleeps take real time.
-pub struct ManualClock {
+pub struct SteppedClock {
     system: SystemClock,
     now: AtomicI64,
 }
 
-impl ManualClock {
+impl SteppedClock {
     pub fn advance_seconds(&self, seconds: i64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 }
 
-impl Clock for ManualClock {
+impl Clock for SteppedClock {
     fn now(&self) -> UnixTime {
         UnixTime(self.now.load(Ordering::SeqCst))
     }

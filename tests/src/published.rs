@@ -31,7 +31,7 @@ fn compare(place: &str, answer: &str, example: &str) -> Result<(), String> {
     }
 }
 
-fn compare_objects(place: &str, answered: &Pairs, published: &Pairs) -> Result<(), String> {
+fn compare_objects(place: &str, answered: &JsonPairs, published: &JsonPairs) -> Result<(), String> {
     let names: Vec<&str> = published.0.iter().map(|(name, _)| &**name).collect();
     let order: Vec<&str> = answered.0.iter().map(|(name, _)| &**name).filter(|name| names.contains(name)).collect();
     if order != names {
@@ -43,7 +43,7 @@ fn compare_objects(place: &str, answered: &Pairs, published: &Pairs) -> Result<(
     })
 }
 
-fn read_object(text: &str) -> Option<Pairs> {
+fn read_object(text: &str) -> Option<JsonPairs> {
     serde_json::from_str(text).ok()
 }
 
@@ -52,27 +52,27 @@ fn read_array(text: &str) -> Option<Vec<Box<RawValue>>> {
 }
 
 /// An object's members as written.
-struct Pairs(Vec<(String, Box<RawValue>)>);
+struct JsonPairs(Vec<(String, Box<RawValue>)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for JsonPairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Pairs;
+        struct PairsVisitor;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = JsonPairs;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonPairs, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(Pairs(pairs))
+                Ok(JsonPairs(pairs))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(PairsVisitor)
     }
 }
 

@@ -8,27 +8,27 @@ use cashier_sandbox_service::{RunningSandbox, SandboxService, SandboxSettings, S
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::clock::TestClock;
-use crate::http::{Http, Reply};
+use crate::clock::DeploymentClock;
+use crate::http::{Http, HttpAnswer};
 use crate::signing;
 
 pub const API_KEY: &str = "sk_sandbox_4c1f7a90";
 pub const WEBHOOK_SECRET: &str = "whsec_sandbox_b2d80e65";
 
 /// A running service with the test's clock and randomness.
-pub struct Sandbox {
+pub struct TestSandbox {
     running: Option<RunningSandbox>,
     http: Http,
     url: String,
 }
 
-impl Sandbox {
-    pub async fn start(clock: TestClock, seed: u64) -> Self {
+impl TestSandbox {
+    pub async fn start(clock: DeploymentClock, seed: u64) -> Self {
         Self::start_with(clock, seed, &[1000, 2000, 4000, 8000]).await
     }
 
     /// With other delays before the second, third … attempt of a webhook, in milliseconds.
-    pub async fn start_with(clock: TestClock, seed: u64, retry_delays_ms: &[u64]) -> Self {
+    pub async fn start_with(clock: DeploymentClock, seed: u64, retry_delays_ms: &[u64]) -> Self {
         let settings = SandboxSettings {
             merchant: "ion4".into(),
             retry_delays: retry_delays_ms.iter().copied().map(Duration::from_millis).collect(),
@@ -53,7 +53,7 @@ impl Sandbox {
     }
 
     /// Presses a button of a hosted page: `pay`, `decline` or `cancel`.
-    pub async fn press(&self, page: &str, button: &str) -> Reply {
+    pub async fn press(&self, page: &str, button: &str) -> HttpAnswer {
         self.http.post(&format!("{page}/{button}"), &[("accept", "application/json")], "").await
     }
 
@@ -68,7 +68,7 @@ impl Sandbox {
     }
 
     /// Triggers an event, as the service's control page does.
-    pub async fn trigger(&self, page: &str, event: &Value) -> Reply {
+    pub async fn trigger(&self, page: &str, event: &Value) -> HttpAnswer {
         self.call(Method::POST, &format!("/_control/payments/{}/events", id_of(page)), Some(event)).await
     }
 
@@ -82,11 +82,11 @@ impl Sandbox {
         self.call(Method::GET, &format!("/_control/deliveries?payment={}", id_of(page)), None).await.expect_ok()
     }
 
-    pub async fn redeliver(&self, delivery: &str) -> Reply {
+    pub async fn redeliver(&self, delivery: &str) -> HttpAnswer {
         self.call(Method::POST, &format!("/_control/deliveries/{delivery}/redeliver"), None).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> HttpAnswer {
         let bearer = format!("Bearer {API_KEY}");
         let headers = [("authorization", &*bearer), ("content-type", "application/json")];
         let body = body.map(Value::to_string).unwrap_or_default();

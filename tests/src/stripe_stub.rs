@@ -38,7 +38,7 @@ pub enum StubMode {
 }
 
 #[derive(Debug)]
-struct State {
+struct StubData {
     live: bool,
     requests: Vec<StubRequest>,
     /// Ids whose status was queried.
@@ -50,19 +50,19 @@ struct State {
     by_key: BTreeMap<String, Value>,
 }
 
-type Shared = Arc<(Mutex<State>, watch::Sender<StubMode>)>;
+type SharedStub = Arc<(Mutex<StubData>, watch::Sender<StubMode>)>;
 
 /// The running stub. Dropping it closes its listener.
 pub struct StripeStub {
     url: String,
-    state: Shared,
+    state: SharedStub,
     _stop: oneshot::Sender<()>,
 }
 
 impl StripeStub {
     /// `live` is the `livemode` of its objects.
     pub async fn start(live: bool) -> Self {
-        let state = State {
+        let state = StubData {
             live,
             requests: Vec::new(),
             queried: Vec::new(),
@@ -70,7 +70,7 @@ impl StripeStub {
             objects: BTreeMap::new(),
             by_key: BTreeMap::new(),
         };
-        let state: Shared = Arc::new((Mutex::new(state), watch::Sender::new(StubMode::Answering)));
+        let state: SharedStub = Arc::new((Mutex::new(state), watch::Sender::new(StubMode::Answering)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -120,7 +120,7 @@ impl StripeStub {
 }
 
 fn routes(
-    state: &Shared,
+    state: &SharedStub,
     url: &str,
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
     let (creating, querying, url) = (Arc::clone(state), Arc::clone(state), url.to_owned());
@@ -147,7 +147,7 @@ fn routes(
     creation.or(query).unify()
 }
 
-async fn query_status(state: &Shared, id: String) -> warp::reply::Response {
+async fn query_status(state: &SharedStub, id: String) -> warp::reply::Response {
     let mut mode = state.1.subscribe();
     state.0.lock().unwrap().queried.push(id.clone());
     // When the stub is dropped the mode no longer changes; the answer is sent all the same.
@@ -159,7 +159,7 @@ async fn query_status(state: &Shared, id: String) -> warp::reply::Response {
     }
 }
 
-async fn create(state: &Shared, url: &str, request: StubRequest) -> warp::reply::Response {
+async fn create(state: &SharedStub, url: &str, request: StubRequest) -> warp::reply::Response {
     let mut mode = state.1.subscribe();
     let present = mode.borrow_and_update().clone();
     let object = {
@@ -232,7 +232,7 @@ fn reply(status: u16, body: &Value) -> warp::reply::Response {
 
 /// The fields of an event about a payment; `amount` in minor units.
 #[derive(Debug, Clone)]
-pub struct StripeEvent<'a> {
+pub struct StripeEventFields<'a> {
     pub event_id: &'a str,
     pub reference: &'a str,
     pub intent: &'a str,
@@ -241,7 +241,7 @@ pub struct StripeEvent<'a> {
     pub live: bool,
 }
 
-impl StripeEvent<'_> {
+impl StripeEventFields<'_> {
     /// `payment_intent.succeeded`
     pub fn intent_succeeded(&self, created: i64) -> Value {
         json!({

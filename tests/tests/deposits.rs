@@ -1,11 +1,11 @@
-//! One key is one deposit, whatever the provider does with its create call: declined, unreachable, silent or garbled, the
-//! customer gets the documented answer and the house finds the truth without paying twice.
+//! One idempotency key is one deposit, however the create call ends: declined, unreachable, timed out or garbled, the
+//! customer gets the documented answer, and the cashier finds out the outcome without creating a second payment.
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::roster::{LOGIN, REAL_LOGIN, SECOND_CUSTOMER, SECOND_LOGIN};
 use cashier_tests::stripe_stub::StubMode;
 use cashier_tests::waiting::eventually;
@@ -13,9 +13,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 fn keyed(provider: &str, amount: &str, key: &str) -> Value {
-    let mut asked = order(provider, amount);
-    asked["idempotency_key"] = json!(key);
-    asked
+    let mut request = order(provider, amount);
+    request["idempotency_key"] = json!(key);
+    request
 }
 
 async fn deployment() -> Deployment {
@@ -26,12 +26,12 @@ async fn deployment() -> Deployment {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_at_the_same_instant_is_one_provider_call_and_one_answer() {
+async fn concurrent_requests_under_one_key_make_one_provider_call_and_get_one_answer() {
     let deployment = deployment().await;
-    let asked = keyed("stripe", "50", "k");
+    let request = keyed("stripe", "50", "k");
     let customer = deployment.customer();
     deployment.stripe.set_mode(StubMode::Holding);
-    let all = join_all((0..20).map(|_| customer.deposit(&asked)));
+    let all = join_all((0..20).map(|_| customer.deposit(&request)));
     let release = async {
         eventually("the create call", async || (!deployment.stripe.requests().is_empty()).then_some(())).await;
         deployment.stripe.set_mode(StubMode::Answering);
@@ -41,13 +41,13 @@ async fn the_same_key_at_the_same_instant_is_one_provider_call_and_one_answer() 
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:#?}");
     assert_eq!(deployment.stripe.requests().len(), 1);
-    let again = customer.deposit(&asked).await.expect_ok();
-    assert_eq!(again.to_string(), texts[0], "and later");
+    let again = customer.deposit(&request).await.expect_ok();
+    assert_eq!(again.to_string(), texts[0], "a later request gets the same answer");
     assert_eq!(deployment.stripe.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_for_another_order_is_a_conflict() {
+async fn one_key_for_two_different_orders_is_a_conflict() {
     let deployment = deployment().await;
     let customer = deployment.customer();
     let first = customer.deposit(&keyed("stripe", "50", "k")).await.expect_ok();
@@ -63,14 +63,14 @@ async fn the_same_key_for_another_order_is_a_conflict() {
         ("login", json!(REAL_LOGIN)),
     ];
     for (field, value) in others {
-        let mut asked = keyed("stripe", "50", "k");
-        asked[field] = value;
-        assert_eq!(customer.deposit(&asked).await.refusal(), (409, "IDEMPOTENCY_CONFLICT".into()), "{field}");
+        let mut request = keyed("stripe", "50", "k");
+        request[field] = value;
+        assert_eq!(customer.deposit(&request).await.refusal(), (409, "IDEMPOTENCY_CONFLICT".into()), "{field}");
     }
-    // Another customer has keys of their own; no key is never the same.
-    let mut neighbours = keyed("stripe", "70", "k");
-    neighbours["login"] = json!(SECOND_LOGIN);
-    deployment.customer_of(SECOND_CUSTOMER).deposit(&neighbours).await.expect_ok();
+    // Keys are per customer; orders without a key are never the same.
+    let mut second = keyed("stripe", "70", "k");
+    second["login"] = json!(SECOND_LOGIN);
+    deployment.customer_of(SECOND_CUSTOMER).deposit(&second).await.expect_ok();
     let blank = [customer.deposit(&order("stripe", "50")).await, customer.deposit(&keyed("stripe", "50", "")).await];
     assert_ne!(blank[0].expect_ok()["transaction"]["id"], blank[1].expect_ok()["transaction"]["id"]);
     assert_eq!(deployment.stripe.requests().len(), 4);
@@ -85,20 +85,20 @@ async fn a_refused_order_binds_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_declined_payment_is_502_with_its_transaction_and_stays_so() {
+async fn a_declined_payment_is_502_with_its_transaction_and_the_answer_repeats() {
     let deployment = deployment().await;
     let customer = deployment.customer();
     deployment.stripe.set_mode(StubMode::Declining);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for _ in 0..2 {
         let answer = customer.deposit(&keyed("stripe", "50", "k")).await;
         assert_eq!(answer.refusal(), (502, "PROVIDER_DECLINED".into()));
         let transaction = answer.json()["transaction"].clone();
         assert_eq!((&transaction["status"], transaction["amount"].to_string()), (&json!(5), "50.0".into()));
-        told.push(answer.text());
+        answers.push(answer.text());
         deployment.stripe.set_mode(StubMode::Answering);
     }
-    assert_eq!(told[0], told[1], "the same key repeats the first answer");
+    assert_eq!(answers[0], answers[1], "the same key repeats the first answer");
     assert_eq!(deployment.stripe.requests().len(), 1);
     assert_eq!(deployment.balance(LOGIN).await, "0.0 USD");
 }
@@ -113,29 +113,29 @@ async fn an_unreachable_provider_is_503_and_releases_the_key() {
     assert!(!answer.header("retry-after").is_empty());
     let failed = customer.transactions("").await.expect_ok()["rows"][0].clone();
     assert_eq!(failed["status"], json!(5), "{failed}");
-    // Nothing was sent, so the key may stand for another order, also through another provider.
+    // Nothing was sent, so the key is free for another order, also through another provider.
     let answer = customer.deposit(&keyed("stripe", "60", "k")).await.expect_ok();
     assert_ne!(answer["transaction"]["id"], failed["id"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_call_whose_answer_is_lost_is_found_out_and_paid_once() {
-    // How the create call goes wrong at first; under the same key the service then answers with what it recorded.
+async fn a_create_call_with_a_lost_answer_is_queried_and_paid_once() {
+    // How the first create call fails; a repeated call under the same key gets the recorded payment.
     for switch in ["create_drop", "create_lost:1", "create_garbage", "create_500:1", "create_500:2"] {
         let deployment =
             Deployment::of(DeploymentPlan { clock_speed: ClockSpeed::Times(1), ..DeploymentPlan::default() }).await;
         deployment.manager().save_config(&deployment.sandbox_config()).await;
         deployment.sandbox.switch(&[switch]).await;
         let customer = deployment.customer();
-        let asked = keyed("sandbox", "50", "k");
-        let answer = customer.deposit(&asked).await.expect_ok();
+        let request = keyed("sandbox", "50", "k");
+        let answer = customer.deposit(&request).await.expect_ok();
         let brief = json!([answer["next_action"], answer["redirect_url"], answer["transaction"]["status"]]);
-        assert_eq!(brief, json!(["WAIT", "", 1]), "{switch}: unknown is never failed: {answer}");
+        assert_eq!(brief, json!(["WAIT", "", 1]), "{switch}: an unknown outcome is not a failure: {answer}");
         let id = answer["transaction"]["id"].clone();
 
         let page = eventually(&format!("{switch}: the page"), async || {
             deployment.clock.advance_seconds(30);
-            let again = customer.deposit(&asked).await.expect_ok();
+            let again = customer.deposit(&request).await.expect_ok();
             assert_eq!(again["transaction"]["id"], id, "{switch}: {again}");
             again["redirect_url"].as_str().filter(|page| !page.is_empty()).map(str::to_owned)
         })
@@ -152,7 +152,7 @@ async fn a_create_call_whose_answer_is_lost_is_found_out_and_paid_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_who_asks_too_often_is_told_to_wait() {
+async fn a_customer_over_the_rate_limit_gets_429_with_retry_after() {
     let plan = DeploymentPlan {
         clock_speed: ClockSpeed::Stopped,
         settings: "deposits_per_minute = 3\n".into(),
@@ -161,16 +161,16 @@ async fn a_customer_who_asks_too_often_is_told_to_wait() {
     let deployment = Deployment::of(plan).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
     let customer = deployment.customer();
-    let answers: Vec<Reply> =
+    let answers: Vec<HttpAnswer> =
         [customer.deposit(&order("stripe", "20")).await, customer.deposit(&order("stripe", "20")).await].into();
     answers.iter().for_each(|answer| drop(answer.expect_ok()));
     customer.deposit(&order("stripe", "20")).await.expect_ok();
     let refused = customer.deposit(&order("stripe", "20")).await;
     assert_eq!(refused.refusal(), (429, "RET_ERR_FREQUENT".into()));
     assert!(!refused.header("retry-after").is_empty());
-    let mut neighbours = order("stripe", "20");
-    neighbours["login"] = json!(SECOND_LOGIN);
-    deployment.customer_of(SECOND_CUSTOMER).deposit(&neighbours).await.expect_ok();
+    let mut second = order("stripe", "20");
+    second["login"] = json!(SECOND_LOGIN);
+    deployment.customer_of(SECOND_CUSTOMER).deposit(&second).await.expect_ok();
     deployment.clock.advance_seconds(20);
     customer.deposit(&order("stripe", "20")).await.expect_ok();
 }

@@ -1,5 +1,5 @@
-//! A commit that fails, seen through the doors: whoever waited for it is told that nothing is promised, the house takes
-//! nothing until it knows again what is on disk, recovers by itself, and credits each payment once.
+//! A failed commit: requests that waited for it get 503, the cashier accepts nothing until it has loaded the database again,
+//! recovers without an operator, and credits each payment once.
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use std::time::Duration;
@@ -8,37 +8,37 @@ use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
 use cashier_tests::faulty_trading::TradingMode;
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent, StubMode};
+use cashier_tests::stripe_stub::{self, StripeEventFields, StubMode};
 use cashier_tests::waiting::eventually;
 use cashier_tests::write_lock::WriteLock;
 use serde_json::{Value, json};
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
-fn faulty_server() -> DeploymentPlan {
+fn plan() -> DeploymentPlan {
     DeploymentPlan { faulty_trading: true, clock_speed: ClockSpeed::Times(1), ..DeploymentPlan::default() }
 }
 
 fn keyed(key: &str) -> Value {
-    let mut asked = order("stripe", "30");
-    asked["idempotency_key"] = json!(key);
-    asked
+    let mut request = order("stripe", "30");
+    request["idempotency_key"] = json!(key);
+    request
 }
 
-/// 503 with the advice to come back.
+/// 503 with a Retry-After header.
 #[track_caller]
-fn is_unavailable(reply: &Reply) {
+fn is_unavailable(reply: &HttpAnswer) {
     assert_eq!(reply.refusal(), (503, "STORAGE_UNAVAILABLE".into()), "{}", reply.text());
     assert!(!reply.header("retry-after").is_empty(), "{:?}", reply.headers);
 }
 
-/// Alive, not ready, and neither promising nor showing anything.
+/// Alive, not ready, and refusing decisions and reads.
 async fn is_closed(deployment: &Deployment) {
-    assert_eq!(deployment.watch("healthz").await.status, 200, "it lives");
+    assert_eq!(deployment.watch("healthz").await.status, 200, "the process is alive");
     let ready = deployment.watch("readyz").await;
     assert!(ready.status == 503 && ready.text().contains("a commit failed"), "{}", ready.text());
     assert!(deployment.watch("metrics").await.text().contains("cashier_ledger_open 0"));
@@ -50,14 +50,15 @@ async fn is_closed(deployment: &Deployment) {
     assert_eq!((seen.status, &seen.json()["data"]["error"]), (503, &json!("STORAGE_UNAVAILABLE")), "{}", seen.text());
 }
 
-/// Ready again without anybody's help.
+/// Ready again without an operator.
 async fn recovers(deployment: &Deployment) {
-    eventually("the house to be ready", async || (deployment.watch("readyz").await.status == 200).then_some(())).await;
+    eventually("the cashier to be ready", async || (deployment.watch("readyz").await.status == 200).then_some(()))
+        .await;
     assert!(deployment.watch("metrics").await.text().contains("cashier_ledger_open 1"));
     assert!(deployment.running().cashier().ledger.is_open());
 }
 
-/// Moves the clock past the janitor's pauses, slowly enough that no call under way is late for it.
+/// Advances the clock past the janitor's pauses, in steps that let no call in flight time out.
 async fn minutes_pass(deployment: &Deployment) {
     deployment.clock.advance_seconds(10);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -72,16 +73,21 @@ async fn under_key(deployment: &Deployment, key: &str) -> Option<Value> {
     found
 }
 
-/// Stripe tells that the deposit of 30 USD under `reference` is paid; the credit is the only one of it.
+/// Delivers the payment of 30 USD under `reference` twice; it is credited once.
 async fn is_paid_once(deployment: &Deployment, transaction: &Value, reference: &str) {
     let id = transaction["id"].as_u64().unwrap_or_default();
     let (event_id, intent) = (format!("evt_{id}"), transaction["provider_payment_id"].as_str().unwrap_or_default());
-    let said = StripeEvent { event_id: &event_id, reference, intent, amount: 3_000, currency: "usd", live: false };
+    let event =
+        StripeEventFields { event_id: &event_id, reference, intent, amount: 3_000, currency: "usd", live: false };
     let now = deployment.clock.unix();
-    let (body, (name, signature)) = stripe_stub::signed(SECRET, now, &said.intent_succeeded(now));
+    let (body, (name, signature)) = stripe_stub::signed(SECRET, now, &event.intent_succeeded(now));
     for duplicate in [false, true] {
-        let heard = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
-        assert_eq!((&heard["transaction"]["id"], &heard["duplicate"]), (&json!(id), &json!(duplicate)), "{heard}");
+        let accepted = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
+        assert_eq!(
+            (&accepted["transaction"]["id"], &accepted["duplicate"]),
+            (&json!(id), &json!(duplicate)),
+            "{accepted}"
+        );
     }
     let credited = async || (deployment.customer().transaction(id).await["status"] == json!(3)).then_some(());
     eventually("the credit", credited).await;
@@ -91,21 +97,21 @@ async fn is_paid_once(deployment: &Deployment, transaction: &Value, reference: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deposit_whose_first_commit_fails_is_refused_and_was_never_begun() {
+async fn a_deposit_whose_first_commit_fails_gets_503_and_does_not_exist() {
     if !signing::can_sign() {
         return;
     }
-    let deployment = Deployment::of(faulty_server()).await;
+    let deployment = Deployment::of(plan()).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
     let lock = WriteLock::take(deployment.folder());
     is_unavailable(&deployment.customer().deposit(&keyed("lost")).await);
     is_closed(&deployment).await;
-    assert_eq!(deployment.stripe.requests().len(), 0, "no provider is called for what is not on disk");
+    assert_eq!(deployment.stripe.requests().len(), 0, "no provider is called before the transaction is durable");
 
     lock.release();
     recovers(&deployment).await;
-    assert_eq!(under_key(&deployment, "lost").await, None, "it is not there");
-    // The same request again is a deposit like any other, and so is a new one.
+    assert_eq!(under_key(&deployment, "lost").await, None, "the transaction does not exist");
+    // The same request again is a new deposit, and so is one under another key.
     let mut held = 0;
     for key in ["lost", "new"] {
         let answer = deployment.customer().deposit(&keyed(key)).await.expect_ok();
@@ -118,15 +124,15 @@ async fn a_deposit_whose_first_commit_fails_is_refused_and_was_never_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deposit_whose_last_commit_fails_is_finished_after_the_recovery_and_credited_once() {
+async fn a_deposit_whose_last_commit_fails_is_completed_after_recovery_and_credited_once() {
     if !signing::can_sign() {
         return;
     }
-    let deployment = Deployment::of(faulty_server()).await;
+    let deployment = Deployment::of(plan()).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
     deployment.stripe.set_mode(StubMode::Holding);
-    let (customer, asked) = (deployment.customer(), keyed("unfinished"));
-    let (refused, lock) = tokio::join!(customer.deposit(&asked), async {
+    let (customer, request) = (deployment.customer(), keyed("unfinished"));
+    let (refused, lock) = tokio::join!(customer.deposit(&request), async {
         eventually("the create call", async || (!deployment.stripe.requests().is_empty()).then_some(())).await;
         let lock = WriteLock::take(deployment.folder());
         deployment.stripe.set_mode(StubMode::Answering);
@@ -137,64 +143,64 @@ async fn a_deposit_whose_last_commit_fails_is_finished_after_the_recovery_and_cr
 
     lock.release();
     recovers(&deployment).await;
-    // What the provider was asked for is a duty: it is asked again under the same key, and says the same.
+    // The create call is due work: it is repeated under the same key and gets the same answer.
     let finished = async || {
         minutes_pass(&deployment).await;
         under_key(&deployment, "unfinished").await.filter(|row| row["provider_payment_id"] != json!(""))
     };
-    let row = eventually("the deposit to be finished", finished).await;
+    let row = eventually("the deposit to be completed", finished).await;
     let calls = deployment.stripe.requests();
     assert!(calls.len() >= 2, "the call was repeated: {calls:?}");
     let same = |at: usize| (&calls[at].idempotency_key, &calls[at].form);
     assert!((1..calls.len()).all(|at| same(at) == same(0)), "byte for byte: {calls:?}");
     assert_eq!((&row["provider_payment_id"], &row["status"]), (&json!("pi_stub_1"), &json!(1)), "{row}");
-    let again = deployment.customer().deposit(&asked).await.expect_ok();
+    let again = deployment.customer().deposit(&request).await.expect_ok();
     assert_eq!(again["transaction"]["id"], row["id"], "{again}");
     is_paid_once(&deployment, &row, &deployment.stripe.latest_reference()).await;
     assert_eq!(deployment.balance(LOGIN).await, "30.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_whose_commit_fails_is_not_acknowledged_and_counts_once_when_it_comes_again() {
+async fn a_webhook_whose_commit_fails_gets_503_and_its_retry_credits_once() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server()).await;
+    let pending = PendingDeposit::of(plan()).await;
     let lock = WriteLock::take(pending.deployment.folder());
     is_unavailable(&pending.send_event("stripe", SECRET, &pending.event()).await);
     is_closed(&pending.deployment).await;
     is_unavailable(&pending.send_event("stripe", SECRET, &pending.event()).await);
-    assert_eq!(pending.deployment.faulty_server().postings().len(), 0, "nothing is posted of what is not on disk");
+    assert_eq!(pending.deployment.faulty_server().postings().len(), 0, "nothing is posted before the event is durable");
 
     lock.release();
     recovers(&pending.deployment).await;
-    assert_eq!(pending.not_credited().await["status"], json!(1), "the notice was not heard");
-    let heard = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!((&heard["transaction"]["status"], &heard["duplicate"]), (&json!(3), &json!(false)), "{heard}");
+    assert_eq!(pending.not_credited().await["status"], json!(1), "the event was not recorded");
+    let accepted = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
+    assert_eq!((&accepted["transaction"]["status"], &accepted["duplicate"]), (&json!(3), &json!(false)), "{accepted}");
     pending.credited_once().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_posting_whose_end_fails_to_be_recorded_is_asked_for_again_under_its_key_and_counts_once() {
+async fn a_posting_whose_outcome_fails_to_commit_is_retried_under_its_key_and_counts_once() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server()).await;
+    let pending = PendingDeposit::of(plan()).await;
     let deployment = &pending.deployment;
     deployment.faulty_server().set_mode(TradingMode::Slow(Duration::from_secs(3600)));
-    let said = pending.event();
-    let (heard, lock) = tokio::join!(pending.send_event("stripe", SECRET, &said), async {
+    let event = pending.event();
+    let (accepted, lock) = tokio::join!(pending.send_event("stripe", SECRET, &event), async {
         eventually("the posting", async || (!deployment.faulty_server().postings().is_empty()).then_some(())).await;
         let lock = WriteLock::take(deployment.folder());
         deployment.faulty_server().set_mode(TradingMode::Working);
         lock
     });
     let closed = async || (deployment.watch("readyz").await.status == 503).then_some(());
-    eventually("the house to close", closed).await;
+    eventually("the ledger to close", closed).await;
     is_closed(deployment).await;
-    assert_eq!(deployment.balance(LOGIN).await, "250.0 USD", "the trading server did post it");
-    // The notice is on disk; whether its sender was told in time or is to come again, it counts once.
-    assert!(heard.status == 200 || heard.status == 503, "{}", heard.text());
+    assert_eq!(deployment.balance(LOGIN).await, "250.0 USD", "the trading server has posted it");
+    // The event is durable; whether its sender got 200 or retries, it counts once.
+    assert!(accepted.status == 200 || accepted.status == 503, "{}", accepted.text());
 
     lock.release();
     recovers(deployment).await;
@@ -202,11 +208,11 @@ async fn a_posting_whose_end_fails_to_be_recorded_is_asked_for_again_under_its_k
         minutes_pass(deployment).await;
         (pending.seen().await["transaction"]["status"] == json!(3)).then_some(())
     };
-    eventually("the credit to be known", credited).await;
+    eventually("the credit to be recorded", credited).await;
     pending.credited_once().await;
-    let asked = deployment.faulty_server().postings();
-    assert!(asked.iter().all(|posting| posting.operation.id == asked[0].operation.id), "{asked:?}");
-    let again = pending.send_event("stripe", SECRET, &said).await.expect_ok();
+    let postings = deployment.faulty_server().postings();
+    assert!(postings.iter().all(|posting| posting.operation.id == postings[0].operation.id), "{postings:?}");
+    let again = pending.send_event("stripe", SECRET, &event).await.expect_ok();
     assert_eq!(again["duplicate"], json!(true), "{again}");
     pending.credited_once().await;
 }

@@ -1,5 +1,5 @@
-//! A token that is missing, forged, expired or meant for another door is refused on every route, as published; the genuine
-//! one is taken in both published spellings.
+//! A token that is missing, forged, expired or issued for the other listener is refused on every route, as published; a valid
+//! one is accepted in both published spellings.
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use cashier_tests::customer::order;
@@ -35,36 +35,36 @@ async fn missing_and_forged_tokens_are_refused_on_every_route() {
         header
     };
     for (role, is_customer) in [(9, true), (1, false)] {
-        let genuine = forged(&header, &claims(role), &SESSION_KEY);
-        let (head, signature) = genuine.rsplit_once('.').unwrap();
+        let valid = forged(&header, &claims(role), &SESSION_KEY);
+        let (head, signature) = valid.rsplit_once('.').unwrap();
         let other = if is_customer { 1 } else { 9 };
         let table: Vec<(&str, String)> = vec![
-            ("none", String::new()),
-            ("a word", "token".into()),
+            ("no token", String::new()),
+            ("not a token", "token".into()),
             ("dots", "..".into()),
             ("no signature", format!("{head}.")),
             ("half a signature", format!("{head}.{}", &signature[..20])),
-            ("somebody else's claims", format!("{}.{signature}", unsigned(&header, &with(role, "id", json!(6))))),
+            ("another customer's claims", format!("{}.{signature}", unsigned(&header, &with(role, "id", json!(6))))),
             ("another key", forged(&header, &claims(role), &[0x11; 32])),
             ("an empty key", forged(&header, &claims(role), b"")),
             ("alg none", format!("{}.", unsigned(&json!({"alg": "none"}), &claims(role)))),
             ("alg none, signed", forged(&with_header("alg", json!("none")), &claims(role), &SESSION_KEY)),
             ("alg HS512", forged(&with_header("alg", json!("HS512")), &claims(role), &SESSION_KEY)),
             ("alg RS256", forged(&with_header("alg", json!("RS256")), &claims(role), &SESSION_KEY)),
-            ("a key nobody has", forged(&with_header("kid", json!("other")), &claims(role), &SESSION_KEY)),
+            ("an unknown key id", forged(&with_header("kid", json!("other")), &claims(role), &SESSION_KEY)),
             ("crit", forged(&with_header("crit", json!(["exp"])), &claims(role), &SESSION_KEY)),
             ("expired", forged(&header, &with(role, "exp", json!(now)), &SESSION_KEY)),
             ("no exp", forged(&header, &with(role, "exp", Value::Null), &SESSION_KEY)),
             ("exp as text", forged(&header, &with(role, "exp", json!("tomorrow")), &SESSION_KEY)),
-            ("not yet", forged(&header, &with(role, "nbf", json!(now + 3600)), &SESSION_KEY)),
+            ("not valid yet", forged(&header, &with(role, "nbf", json!(now + 3600)), &SESSION_KEY)),
             ("issued tomorrow", forged(&header, &with(role, "iat", json!(now + 86_400)), &SESSION_KEY)),
             ("no role", forged(&header, &with(role, "role", Value::Null), &SESSION_KEY)),
-            ("a role that is none", forged(&header, &with(role, "role", json!(7)), &SESSION_KEY)),
+            ("an unknown role", forged(&header, &with(role, "role", json!(7)), &SESSION_KEY)),
             ("id 0", forged(&header, &with(role, "id", json!(0)), &SESSION_KEY)),
             ("id as text", forged(&header, &with(role, "id", json!("5")), &SESSION_KEY)),
             ("id -5", forged(&header, &with(role, "id", json!(-5)), &SESSION_KEY)),
             ("very long", format!("{head}.{}", "A".repeat(40_000))),
-            ("the other door's role", forged(&header, &claims(other), &SESSION_KEY)),
+            ("the other listener's role", forged(&header, &claims(other), &SESSION_KEY)),
         ];
         for (what, token) in table {
             if is_customer {
@@ -84,13 +84,13 @@ async fn missing_and_forged_tokens_are_refused_on_every_route() {
                 manager.token = token;
                 let answer = manager.command("MngGetCashierProviders", &json!({})).await;
                 let code = answer.json()["data"]["error"].clone();
-                let role_known = what == "the other door's role";
+                let role_known = what == "the other listener's role";
                 let expected = if role_known { (403, "PERMISSION_DENIED") } else { (401, "RET_UNAUTHORIZED") };
                 assert_eq!((answer.status, code), (expected.0, json!(expected.1)), "{what}");
             }
         }
-        // The genuine one, written in both published ways.
-        for authorization in [genuine.clone(), format!("Bearer {genuine}"), format!("bearer  {genuine}")] {
+        // The valid token, in both published spellings.
+        for authorization in [valid.clone(), format!("Bearer {valid}"), format!("bearer  {valid}")] {
             let status = if is_customer {
                 let mut customer = deployment.customer();
                 customer.token = authorization;

@@ -1,5 +1,5 @@
-//! Bodies, fields, filters and messages that are wrong in every known way are refused by the documented
-//! answer that names what is wrong, and nothing is created by them.
+//! Invalid bodies, fields, filters and messages are refused with the documented answer that names the offending part, and
+//! nothing is created.
 #![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use cashier_tests::customer::order;
@@ -17,12 +17,12 @@ async fn count_of_transactions(deployment: &Deployment) -> Value {
     deployment.customer().transactions("").await.expect_ok()["count"].clone()
 }
 
-/// Bodies that are no request of anybody.
+/// Bodies that are not a JSON object.
 fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     let utf16: Vec<u8> = "{\"login\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     vec![
-        ("nothing", Vec::new()),
-        ("a blank", b" ".to_vec()),
+        ("an empty body", Vec::new()),
+        ("a space", b" ".to_vec()),
         ("an open brace", b"{".to_vec()),
         ("a list", b"[]".to_vec()),
         ("null", b"null".to_vec()),
@@ -45,7 +45,7 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_are_no_json_object_are_invalid_data_on_every_route() {
+async fn malformed_bodies_are_invalid_data_on_every_route() {
     let deployment = deployment().await;
     let (customer, manager) = (deployment.customer(), deployment.manager());
     let routes = [
@@ -53,14 +53,14 @@ async fn bodies_that_are_no_json_object_are_invalid_data_on_every_route() {
         (deployment.customer_url(), "/cashier/withdrawal", &customer.token),
         (deployment.manager_url(), "/manager", &manager.token),
     ];
-    for (door, path, token) in &routes {
+    for (url, path, token) in &routes {
         for (what, body) in malformed() {
-            let answer = exchange(door, &post(path, &[("authorization", token)], &body)).await;
+            let answer = exchange(url, &post(path, &[("authorization", token)], &body)).await;
             assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{path} {what}: {answer}");
         }
     }
     for (what, body) in malformed() {
-        for path in ["/cashier/webhook/sandbox", "/cashier/webhook/sandbox/1", "/cashier/webhook/nobody"] {
+        for path in ["/cashier/webhook/sandbox", "/cashier/webhook/sandbox/1", "/cashier/webhook/unknown"] {
             let answer = exchange(&deployment.customer_url(), &post(path, &[], &body)).await;
             assert_eq!(refusal_of(&answer), (401, "INVALID_SIGNATURE".into()), "{path} {what}: {answer}");
         }
@@ -69,7 +69,7 @@ async fn bodies_that_are_no_json_object_are_invalid_data_on_every_route() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
+async fn invalid_values_of_every_deposit_field_are_invalid_data() {
     let deployment = deployment().await;
     let long = |length: usize| format!("\"{}\"", "x".repeat(length));
     let mut table: Vec<(&str, String)> = Vec::new();
@@ -137,7 +137,7 @@ async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
         let shown: String = value.chars().take(60).collect();
         assert_eq!(refusal_of(&answer), (400, "INVALID_DATA".into()), "{field}: {shown}: {answer}");
     }
-    // Twice the same field, and one field missing.
+    // A duplicate field, and missing fields.
     for body in
         ["{\"login\":2000009,\"login\":2000009,\"provider\":\"sandbox\",\"amount\":50,\"currency\":\"USD\"}", "{}"]
     {
@@ -152,7 +152,7 @@ async fn wrong_values_of_every_deposit_field_are_invalid_data_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_filters_are_invalid_data_and_encoded_ones_mean_the_same() {
+async fn invalid_filters_are_invalid_data_and_percent_encoded_ones_are_equal_to_plain_ones() {
     let deployment = deployment().await;
     let customer = deployment.customer();
     for amount in ["20", "30"] {
@@ -222,7 +222,7 @@ async fn wrong_filters_are_invalid_data_and_encoded_ones_mean_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_manager_messages_are_answered_under_their_ext_id() {
+async fn invalid_manager_messages_are_answered_with_their_ext_id() {
     let deployment = deployment().await;
     let manager = deployment.manager();
     let table: Vec<(&str, Value, u16, &str)> = vec![

@@ -1,5 +1,5 @@
-//! Endless bodies, unknown paths, other methods and what is hardly HTTP are answered at once with the documented number,
-//! and the connection is never dropped without one.
+//! Oversized bodies, unknown paths, wrong methods and malformed HTTP are answered at once with the documented status, and no
+//! connection is closed without one.
 
 use cashier_tests::deployment::Deployment;
 use cashier_tests::raw_http::{RawConnection, exchange, post, refusal_of, status_of};
@@ -23,15 +23,15 @@ async fn bodies_beyond_the_limit_are_413_before_they_are_read() {
         (deployment.customer_url(), "/cashier/webhook/sandbox/1", "", 1024 * 1024),
         (deployment.manager_url(), "/manager", &*manager, 1024 * 1024),
     ];
-    for (door, path, token, limit) in routes {
+    for (url, path, token, limit) in routes {
         // Announced: 2 GiB, of which nothing is sent.
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: 2147483648\r\n\r\n");
-        let answer = exchange(&door, head.as_bytes()).await;
+        let answer = exchange(&url, head.as_bytes()).await;
         assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}: {answer}");
 
         // Unannounced, in chunks.
-        let mut client = RawConnection::connect(&door).await;
+        let mut client = RawConnection::connect(&url).await;
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ntransfer-encoding: chunked\r\n\r\n");
         client.write(head.as_bytes()).await;
@@ -42,12 +42,12 @@ async fn bodies_beyond_the_limit_are_413_before_they_are_read() {
         let answer = client.read_answer().await;
         assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}, chunked: {answer}");
 
-        // Announced and sent: the answer comes through although nobody reads the body.
-        let answer = exchange(&door, &post(path, &[("authorization", token)], &vec![b'x'; 8 * limit])).await;
+        // Announced and sent: the answer arrives although the body is not read.
+        let answer = exchange(&url, &post(path, &[("authorization", token)], &vec![b'x'; 8 * limit])).await;
         assert_eq!(refusal_of(&answer), (413, "BODY_TOO_LARGE".into()), "{path}, sent: {answer}");
 
-        // At the limit it is read, and judged for what it is.
-        let answer = exchange(&door, &post(path, &[("authorization", token)], &vec![b' '; limit])).await;
+        // At the limit it is read and checked.
+        let answer = exchange(&url, &post(path, &[("authorization", token)], &vec![b' '; limit])).await;
         let judged = if path.contains("webhook") { (401, "INVALID_SIGNATURE") } else { (400, "INVALID_DATA") };
         assert_eq!(refusal_of(&answer), (judged.0, judged.1.into()), "{path}, at the limit: {answer}");
     }
@@ -107,14 +107,14 @@ async fn unknown_paths_and_methods_are_404_and_405() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_hardly_http_are_answered_and_closed() {
+async fn malformed_requests_are_answered_and_closed() {
     let deployment = deployment().await;
     let long_head = format!("GET /cashier/methods HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(200_000));
     let many_heads = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(500));
     let long_path = format!("GET /cashier/{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(70_000));
     let table: [(&str, &[u8], &[u16]); 13] = [
         ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", &[400]),
-        ("words", b"hello there\r\n\r\n", &[400]),
+        ("plain text", b"hello there\r\n\r\n", &[400]),
         ("HTTP/9", b"GET / HTTP/9.9\r\n\r\n", &[400, 505]),
         ("a bad header", b"GET / HTTP/1.1\r\nhost x\r\n\r\n", &[400]),
         ("a NUL in a header", b"GET / HTTP/1.1\r\nhost: x\x00y\r\n\r\n", &[400]),
@@ -124,7 +124,11 @@ async fn requests_that_are_hardly_http_are_answered_and_closed() {
             b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
             &[400],
         ),
-        ("a length that is none", b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", &[400]),
+        (
+            "a length that is not a number",
+            b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
+            &[400],
+        ),
         (
             "a bad chunk",
             b"POST /cashier/webhook/sandbox HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
@@ -143,7 +147,7 @@ async fn requests_that_are_hardly_http_are_answered_and_closed() {
         let answer = exchange(&deployment.customer_url(), bytes).await;
         assert!(expected.contains(&status_of(&answer)), "{what}: {answer:?}");
     }
-    // A client that speaks HTTP/2 without asking could not read an answer in HTTP/1: it is closed at once.
+    // A client that starts with HTTP/2 cannot read an answer in HTTP/1: it is closed at once.
     let mut client = RawConnection::connect(&deployment.customer_url()).await;
     client.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert_eq!(client.read_all().await, "");

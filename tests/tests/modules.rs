@@ -1,5 +1,5 @@
-//! The plugin host on real module files: what serves, what is refused and in which words, and what a module that
-//! panics can not do to the house.
+//! The plugin host on real module files: which serve, which are refused with which reason, and that a panic in a module is
+//! contained.
 
 use std::fs;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
 }
 
 #[tokio::test]
-async fn two_modules_serve_at_once_and_the_catalog_tells_what_they_are() {
-    let shop = two_good_modules();
-    let (echo, panics) = (shop.line("echo"), shop.line("panics"));
+async fn two_modules_serve_at_once_and_the_catalog_describes_them() {
+    let host = two_good_modules();
+    let (echo, panics) = (host.line("echo"), host.line("panics"));
     assert!(echo.available && panics.available, "{echo:?}\n{panics:?}");
     assert_eq!((&*echo.code, &*echo.name, &*echo.payment_mode), ("echo", "Echo", "redirect"));
     assert_eq!(
@@ -46,7 +46,7 @@ async fn two_modules_serve_at_once_and_the_catalog_tells_what_they_are() {
     );
 
     let (first, second) = (config(1, "echo"), config(2, "panics"));
-    let (echo, panics) = tokio::join!(shop.gateway(&first), shop.gateway(&second));
+    let (echo, panics) = tokio::join!(host.gateway(&first), host.gateway(&second));
     assert_eq!((echo.expiry_seconds(), echo.idempotency_window_seconds()), (3_600, 86_400));
     let answer = echo.create(Durable::assertion(order(1))).await;
     assert_eq!(answer.ending, CreateEnding::Accepted(NextAction::Redirect));
@@ -58,23 +58,23 @@ async fn two_modules_serve_at_once_and_the_catalog_tells_what_they_are() {
 
 #[tokio::test]
 async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
-    let shop = two_good_modules();
-    let first = shop.gateway(&config(1, "echo")).await;
-    let second = shop.gateway(&config(2, "echo")).await;
+    let host = two_good_modules();
+    let first = host.gateway(&config(1, "echo")).await;
+    let second = host.gateway(&config(2, "echo")).await;
     let body = json!({
         "event_id": "evt_1", "reference": order(1).reference.as_str(), "payment_id": "p1", "status": "confirmed",
         "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
     });
     let notice = echo_notice("whsec_1_canary", &body);
     let Verdict::Verified { updates, acknowledgement: None } = first.verify(&notice, true).await else {
-        panic!("its own notice is genuine");
+        panic!("its own webhook is verified");
     };
     let [update] = updates.as_slice() else { panic!("{updates:?}") };
     assert_eq!((update.status, &update.amount), (ProviderStatus::Confirmed, &Some(StatedAmount::Exact(money()))));
     assert_eq!((update.reference.as_ref(), &*update.event_id), (Some(&order(1).reference), "evt_1"));
     assert_eq!(second.verify(&notice, true).await, Verdict::Rejected("the signature does not match".to_owned()));
     assert_eq!((first.receiver().config_id.0, second.receiver().config_id.0), (1, 2));
-    assert_eq!(*first.receiver().module_hash, *shop.line("echo").sha256);
+    assert_eq!(*first.receiver().module_hash, *host.line("echo").sha256);
 
     let cancelled = first.cancel(Durable::assertion(payment_query(1))).await;
     let QueryAnswer::Stated(update) = cancelled else { panic!("{cancelled:?}") };
@@ -83,15 +83,15 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
 }
 
 #[test]
-fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
-    let room = tempfile::tempdir().unwrap();
-    let file = |name: &str, bytes: &[u8]| fs::write(room.path().join(name), bytes).unwrap();
+fn a_file_that_is_no_module_is_refused_with_its_reason_and_the_host_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     let echo = fs::read(module_file("echo")).unwrap();
     file("empty.so", b"");
     file("text.so", b"this is a text file, nothing else\n");
     file("truncated.so", &echo[..echo.len() / 2]);
     file("other.so", &echo);
-    fs::create_dir(room.path().join("folder.so")).unwrap();
+    fs::create_dir(folder.path().join("folder.so")).unwrap();
     let here = |name: &str| format!("file = \"{name}.so\"");
     let built = |name: &str| format!("name = \"{name}\"");
     let table = [
@@ -101,12 +101,12 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
         (here("missing"), "missing", "the file does not exist"),
         (here("folder"), "folder", "it is a folder, not a file"),
         (built("contract_2"), "contract_2", "it was built for contract 2, this host supports 1"),
-        (built("aborts"), "aborts", "it was built with panic = \"abort\": a panic in it would end the house"),
+        (built("aborts"), "aborts", "it was built with panic = \"abort\": a panic in it would end the cashier"),
         (built("changed_record"), "changed_record", "its records are not those of contract 1: "),
         (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
         (built("panics_in_descriptor"), "panics_in_descriptor", "the module panicked in descriptor at "),
         (format!("{}\nsha256 = \"{}\"", built("sleeps"), "0".repeat(64)), "sleeps", "its SHA-256 is "),
-        (here("other"), "other", "its provider code \"echo\" is already process by module \"echo\""),
+        (here("other"), "other", "its provider code \"echo\" is already served by module \"echo\""),
         (
             format!("{}\nisolation = \"worker\"", built("panics")),
             "panics",
@@ -115,28 +115,28 @@ fn what_is_no_module_is_a_line_with_its_reason_and_the_house_opens() {
     ];
     let mut text = "[[module]]\nname = \"echo\"\n".to_owned();
     text.extend(table.iter().map(|(entry, ..)| format!("[[module]]\n{entry}\n")));
-    let shop = PluginHost::open_in(room, PROBE, &text);
-    assert!(shop.line("echo").available);
+    let host = PluginHost::open_in(folder, PROBE, &text);
+    assert!(host.line("echo").available);
     for (_, name, reason) in &table {
-        let line = shop.line(name);
+        let line = host.line(name);
         assert!(!line.available && line.failure_reason.starts_with(reason), "{name}: {}", line.failure_reason);
         assert!(line.failure_reason.len() < 600, "{name}: {} bytes", line.failure_reason.len());
     }
-    assert_eq!((&*shop.line("contract_2").api_version, &*shop.line("text").api_version), ("2", ""));
+    assert_eq!((&*host.line("contract_2").api_version, &*host.line("text").api_version), ("2", ""));
 }
 
 #[test]
-fn a_foreign_library_is_told_from_a_module() {
+fn a_foreign_library_is_refused_as_no_module() {
     let folders = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib", "/usr/lib64"];
     for name in ["libm.so.6", "libsqlite3.so.0"] {
         let found = folders.map(|folder| format!("{folder}/{name}")).into_iter().find(|path| fs::exists(path).unwrap());
         let Some(library) = found else {
-            skipped(&format!("no {name} where it was looked for"));
+            skipped(&format!("no {name} in the usual folders"));
             continue;
         };
-        let shop = PluginHost::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
+        let host = PluginHost::open(PROBE, &format!("[[module]]\nfile = \"{library}\"\n"));
         let stem = name.rsplit_once('.').unwrap().0;
-        let reason = shop.line(stem).failure_reason;
+        let reason = host.line(stem).failure_reason;
         let expected = "it is a library but not a provider module: it has no symbol cashier_provider_contract_version";
         assert_eq!(&*reason, expected, "{name}");
     }
@@ -146,39 +146,39 @@ fn panics_in(entry: &str) -> ProviderConfig {
     ProviderConfig { settings_json: json!({ "panic_in": entry }).to_string().into(), ..config(2, "panics") }
 }
 
-/// The words of a call that panicked name the entry, and quote nothing.
+/// The reason of a call that panicked names the entry, and quotes nothing.
 fn panicked(entry: &str, reason: &str) {
     let expected = format!("the module panicked in {entry} at ");
     assert!(reason.contains(&expected) && !reason.contains("canary"), "{reason}");
 }
 
 #[tokio::test]
-async fn a_panic_in_any_entry_is_an_error_of_that_call_and_no_other_module_notices() {
-    let shop = two_good_modules();
-    let other = shop.gateway(&config(1, "echo")).await;
+async fn a_panic_in_any_entry_is_an_error_of_that_call_and_other_modules_are_unaffected() {
+    let host = two_good_modules();
+    let other = host.gateway(&config(1, "echo")).await;
     let others_answer = async || {
         assert_eq!(create(&other).await, CreateEnding::Accepted(NextAction::Redirect));
-        assert_eq!(shop.line("echo").health, ModuleHealth::Ok);
+        assert_eq!(host.line("echo").health, ModuleHealth::Ok);
     };
-    panicked("configure", &shop.plugins.validate(&panics_in("configure")).await.unwrap_err());
+    panicked("configure", &host.plugins.validate(&panics_in("configure")).await.unwrap_err());
     others_answer().await;
-    panicked("configure", &shop.plugins.open_gateway(&panics_in("configure")).await.err().unwrap());
+    panicked("configure", &host.plugins.open_gateway(&panics_in("configure")).await.err().unwrap());
     others_answer().await;
 
-    let gateway = shop.gateway(&panics_in("create_payment")).await;
+    let gateway = host.gateway(&panics_in("create_payment")).await;
     let CreateEnding::NeverSent { reason } = create(&gateway).await else { panic!("nothing was sent") };
     panicked("create_payment", &reason);
     others_answer().await;
     let notice = echo_notice("", &json!({}));
-    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. }), "other entries go on");
+    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. }), "other entries still work");
 
-    let gateway = shop.gateway(&panics_in("normalize_status")).await;
+    let gateway = host.gateway(&panics_in("normalize_status")).await;
     let Verdict::NotWorking(reason) = gateway.verify(&notice, true).await else { panic!("it panicked") };
     panicked("normalize_status", &reason);
     others_answer().await;
 
     for entry in ["query_status", "advance_payment", "cancel_payment"] {
-        let gateway = shop.gateway(&panics_in(entry)).await;
+        let gateway = host.gateway(&panics_in(entry)).await;
         let answer = match entry {
             "query_status" => gateway.query(payment_query(1)).await,
             "advance_payment" => gateway.advance(Durable::assertion(payment_query(1))).await,
@@ -189,14 +189,14 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_no_other_module_notic
         others_answer().await;
     }
 
-    drop(shop.gateway(&panics_in("drop")).await);
+    drop(host.gateway(&panics_in("drop")).await);
     others_answer().await;
-    assert_eq!(create(&shop.gateway(&panics_in("")).await).await, CreateEnding::Accepted(NextAction::None));
+    assert_eq!(create(&host.gateway(&panics_in("")).await).await, CreateEnding::Accepted(NextAction::None));
 }
 
-/// The house asks no module for refunds yet has the entry in its contract, so this one is called past the gateway.
+/// The cashier calls no refund entry yet; it is part of the contract, so this test calls it past the gateway.
 #[test]
-fn a_panic_in_a_refund_is_caught_at_the_border() {
+fn a_panic_in_a_refund_is_caught_at_the_module_boundary() {
     let module = ModuleV1::open(&module_file("panics")).unwrap();
     let row = sdk::ProviderConfig {
         secret_key: "sk_canary".into(),
@@ -211,12 +211,12 @@ fn a_panic_in_a_refund_is_caught_at_the_border() {
         panicked("refund_payment", &failure.message);
     }
     let payment = sdk::PaymentRef::default();
-    assert!(matches!(instance.query_status(&payment, &[]), sdk::Step::Done(_)), "other entries go on");
+    assert!(matches!(instance.query_status(&payment, &[]), sdk::Step::Done(_)), "other entries still work");
 }
 
 #[tokio::test]
-async fn a_config_is_validated_in_the_modules_own_words() {
-    let shop = two_good_modules();
+async fn a_config_is_validated_with_the_modules_own_messages() {
+    let host = two_good_modules();
     let echo = || config(1, "echo");
     let with = |settings: serde_json::Value, over: serde_json::Value| ProviderConfig {
         settings_json: settings.to_string().into(),
@@ -248,53 +248,53 @@ async fn a_config_is_validated_in_the_modules_own_words() {
             with(json!({"api_base": "echo.invalid"}), json!({})),
             Err("api_base: the URL is not valid: relative URL without a base"),
         ),
-        (ProviderConfig { provider: "nobody".into(), ..echo() }, Ok(())),
+        (ProviderConfig { provider: "unknown".into(), ..echo() }, Ok(())),
     ];
     for (config, expected) in table {
-        assert_eq!(shop.plugins.validate(&config).await, expected.map_err(str::to_owned));
+        assert_eq!(host.plugins.validate(&config).await, expected.map_err(str::to_owned));
     }
-    let nobody = shop.plugins.open_gateway(&config(1, "nobody")).await.err().unwrap();
-    assert_eq!(nobody, "no module for provider \"nobody\" is loaded");
+    let unknown = host.plugins.open_gateway(&config(1, "unknown")).await.err().unwrap();
+    assert_eq!(unknown, "no module for provider \"unknown\" is loaded");
 }
 
 #[tokio::test]
 async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
-    let shop = two_good_modules();
+    let host = two_good_modules();
     let replaced = |secret: &str, until: i64| ReplacedSecret { secret: Secret::new(secret), until: UnixTime(until) };
     let config = ProviderConfig {
         replaced_webhook_secrets: vec![replaced("whsec_before", NOW + 100), replaced("whsec_long_ago", NOW)],
         ..config(1, "echo")
     };
-    let gateway = shop.gateway(&config).await;
-    let genuine = async |secret: &str| {
+    let gateway = host.gateway(&config).await;
+    let verified = async |secret: &str| {
         matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Verified { .. })
     };
-    assert!(genuine("whsec_1_canary").await && genuine("whsec_before").await && !genuine("whsec_long_ago").await);
-    shop.clock.advance_seconds(100);
-    assert_eq!(shop.clock.now(), UnixTime(NOW + 100));
-    assert!(!genuine("whsec_before").await && genuine("whsec_1_canary").await);
+    assert!(verified("whsec_1_canary").await && verified("whsec_before").await && !verified("whsec_long_ago").await);
+    host.clock.advance_seconds(100);
+    assert_eq!(host.clock.now(), UnixTime(NOW + 100));
+    assert!(!verified("whsec_before").await && verified("whsec_1_canary").await);
 }
 
 #[tokio::test]
-async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() {
-    let room = tempfile::tempdir().unwrap();
-    let (file, mut bytes) = (room.path().join("echo.so"), fs::read(module_file("echo")).unwrap());
+async fn a_new_build_is_a_new_generation_and_an_invalid_file_replaces_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, mut bytes) = (folder.path().join("echo.so"), fs::read(module_file("echo")).unwrap());
     fs::write(&file, &bytes).unwrap();
     let text = "[[module]]\nfile = \"echo.so\"\n";
-    let shop = PluginHost::open_in(room, PROBE, text);
+    let host = PluginHost::open_in(folder, PROBE, text);
     let outcome = |reports: Vec<LoadReport>| {
         let [report] = <[_; 1]>::try_from(reports).unwrap();
         (report.generation, report.outcome)
     };
-    assert_eq!(outcome(shop.reports.clone()), (1, LoadOutcome::Loaded));
-    let old = shop.gateway(&config(1, "echo")).await;
-    assert_eq!(outcome(shop.plugins.reload().unwrap()), (1, LoadOutcome::Unchanged));
+    assert_eq!(outcome(host.reports.clone()), (1, LoadOutcome::Loaded));
+    let old = host.gateway(&config(1, "echo")).await;
+    assert_eq!(outcome(host.plugins.reload().unwrap()), (1, LoadOutcome::Unchanged));
 
-    // Bytes behind the last table change nothing but the file.
+    // Bytes behind the last table change the hash alone.
     bytes.extend_from_slice(b"another build");
     fs::write(&file, &bytes).unwrap();
-    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, LoadOutcome::Replaced { generation_before: 1 }));
-    let new = shop.gateway(&config(1, "echo")).await;
+    assert_eq!(outcome(host.plugins.reload().unwrap()), (2, LoadOutcome::Replaced { generation_before: 1 }));
+    let new = host.gateway(&config(1, "echo")).await;
     assert_ne!(old.receiver().module_hash, new.receiver().module_hash);
     for gateway in [&old, &new] {
         assert_eq!(create(gateway).await, CreateEnding::Accepted(NextAction::Redirect));
@@ -302,28 +302,28 @@ async fn a_new_build_is_a_new_generation_and_a_broken_one_takes_nobodys_place() 
 
     fs::write(&file, b"not even a library").unwrap();
     let (reason, still_serving) = ("it is a text file, not a library".to_owned(), Some(2));
-    assert_eq!(outcome(shop.plugins.reload().unwrap()), (2, LoadOutcome::Refused { reason, still_serving }));
-    assert!(shop.line("echo").available);
+    assert_eq!(outcome(host.plugins.reload().unwrap()), (2, LoadOutcome::Refused { reason, still_serving }));
+    assert!(host.line("echo").available);
 
-    assert!(shop.reload("[[module]\n").unwrap_err().contains("plugins.toml: line 1:"));
-    assert!(shop.line("echo").available, "a broken plugins.toml changes nothing");
+    assert!(host.reload("[[module]\n").unwrap_err().contains("plugins.toml: line 1:"));
+    assert!(host.line("echo").available, "a broken plugins.toml changes nothing");
 
-    assert_eq!(outcome(shop.reload("").unwrap()), (2, LoadOutcome::Delisted));
-    assert_eq!(shop.plugins.reload().unwrap(), [], "it is told once");
-    let line = shop.line("echo");
+    assert_eq!(outcome(host.reload("").unwrap()), (2, LoadOutcome::Delisted));
+    assert_eq!(host.plugins.reload().unwrap(), [], "it is reported once");
+    let line = host.line("echo");
     assert_eq!(
         (line.available, &*line.failure_reason),
         (false, "plugins.toml does not list it; it only receives updates of earlier payments")
     );
-    let delisted = shop.gateway(&config(1, "echo")).await;
+    let delisted = host.gateway(&config(1, "echo")).await;
     let notice = echo_notice("whsec_1_canary", &json!({}));
     assert!(matches!(delisted.verify(&notice, true).await, Verdict::Verified { .. }));
 }
 
 #[test]
-fn a_module_that_is_switched_off_is_loaded_for_old_payments_alone() {
-    let shop = PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
-    let line = shop.line("echo");
+fn a_disabled_module_is_loaded_for_earlier_payments_alone() {
+    let host = PluginHost::open(PROBE, "[[module]]\nname = \"echo\"\nenabled = false\n");
+    let line = host.line("echo");
     let reason = "plugins.toml disables it; it only receives updates of earlier payments";
     assert_eq!((&*line.code, line.available, &*line.failure_reason), ("echo", false, reason));
 }

@@ -1,5 +1,5 @@
-//! Money is moved only by what the transaction's own config states in full agreement with what was ordered; a config that
-//! was disabled, or whose secret was replaced, still hears about old money.
+//! Only a verified webhook of the transaction's own config that agrees with the order in every field moves money; a disabled
+//! config, or one whose secret was replaced, still receives webhooks about earlier payments.
 
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
@@ -7,35 +7,38 @@ use cashier_tests::deployment::DeploymentPlan;
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::{LOGIN, change, standard};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent};
+use cashier_tests::stripe_stub::{self, StripeEventFields};
 use cashier_tests::waiting::eventually;
 use serde_json::json;
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_amount_or_currency_credits_nothing_and_shows_both_values_to_managers() {
+async fn an_amount_or_currency_mismatch_credits_nothing_and_shows_both_values_to_managers() {
     if !signing::can_sign() {
         return;
     }
-    type Change = fn(&mut StripeEvent<'_>);
+    type Change = fn(&mut StripeEventFields<'_>);
     let table: [(&str, Change, [&str; 2]); 4] = [
-        ("AMOUNT_MISMATCH", |said| said.amount = 24_999, ["250.0 USD", "249.99 USD"]),
-        ("AMOUNT_MISMATCH", |said| said.amount = 25_001, ["250.0 USD", "250.01 USD"]),
-        ("CURRENCY_MISMATCH", |said| said.currency = "eur", ["USD", "EUR"]),
-        ("CURRENCY_MISMATCH", |said| said.currency = "jpy", ["USD", "JPY"]),
+        ("AMOUNT_MISMATCH", |event| event.amount = 24_999, ["250.0 USD", "249.99 USD"]),
+        ("AMOUNT_MISMATCH", |event| event.amount = 25_001, ["250.0 USD", "250.01 USD"]),
+        ("CURRENCY_MISMATCH", |event| event.currency = "eur", ["USD", "EUR"]),
+        ("CURRENCY_MISMATCH", |event| event.currency = "jpy", ["USD", "JPY"]),
     ];
     for (code, change, values) in table {
         let pending = PendingDeposit::of(DeploymentPlan::default()).await;
-        let mut said = pending.event();
-        change(&mut said);
-        let heard = pending.send_event("stripe", SECRET, &said).await.expect_ok();
-        assert_eq!(heard["transaction"]["status"], json!(9), "{code}: {heard}");
+        let mut event = pending.event();
+        change(&mut event);
+        let accepted = pending.send_event("stripe", SECRET, &event).await.expect_ok();
+        assert_eq!(accepted["transaction"]["status"], json!(9), "{code}: {accepted}");
         for value in values {
-            assert!(!heard.to_string().contains(value) || value == "USD", "the sender is told no values: {heard}");
+            assert!(!accepted.to_string().contains(value) || value == "USD", "the sender gets no values: {accepted}");
         }
-        // The truth told afterwards needs a person as well.
-        pending.send_event("stripe", SECRET, &StripeEvent { event_id: "evt_2", ..pending.event() }).await.expect_ok();
+        // A correct event afterwards still waits for a manager.
+        pending
+            .send_event("stripe", SECRET, &StripeEventFields { event_id: "evt_2", ..pending.event() })
+            .await
+            .expect_ok();
         let seen = pending.not_credited().await;
         let reason = seen["failure_reason"].as_str().unwrap();
         assert!(reason.starts_with(code) && values.iter().all(|value| reason.contains(value)), "{code}: {reason}");
@@ -46,12 +49,12 @@ async fn another_amount_or_currency_credits_nothing_and_shows_both_values_to_man
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_about_live_money_is_not_genuine_under_a_sandbox_config() {
+async fn a_live_webhook_is_rejected_under_a_sandbox_config() {
     if !signing::can_sign() {
         return;
     }
     let pending = PendingDeposit::of(DeploymentPlan::default()).await;
-    let refused = pending.send_event("stripe", SECRET, &StripeEvent { live: true, ..pending.event() }).await;
+    let refused = pending.send_event("stripe", SECRET, &StripeEventFields { live: true, ..pending.event() }).await;
     assert_eq!(refused.refusal(), (401, "INVALID_SIGNATURE".into()));
     assert_eq!(pending.not_credited().await["status"], json!(1));
 }
@@ -68,15 +71,15 @@ async fn another_configs_valid_signature_leaves_the_transaction_untouched() {
     let other = pending.deployment.manager().save_config(&other).await;
     let before = pending.seen().await;
 
-    for (path, event) in [(format!("stripe/{other}"), "evt_a"), ("stripe".into(), "evt_b")] {
-        let said = StripeEvent { event_id: event, ..pending.event() };
-        let heard = pending.send_event(&path, "whsec_other_5a5a5a", &said).await.expect_ok();
-        assert_eq!(heard["event"]["processing_status"], json!(2), "{heard}");
-        assert_eq!(heard["event"]["failure_reason"], json!("PROVIDER_CONFIG_MISMATCH"), "{heard}");
+    for (path, event_id) in [(format!("stripe/{other}"), "evt_a"), ("stripe".into(), "evt_b")] {
+        let event = StripeEventFields { event_id, ..pending.event() };
+        let accepted = pending.send_event(&path, "whsec_other_5a5a5a", &event).await.expect_ok();
+        assert_eq!(accepted["event"]["processing_status"], json!(2), "{accepted}");
+        assert_eq!(accepted["event"]["failure_reason"], json!("PROVIDER_CONFIG_MISMATCH"), "{accepted}");
         assert_eq!(pending.seen().await, before, "{path}");
     }
-    // Its own provider is asked what is true.
-    eventually("the question to its own gateway", async || {
+    // Its own config's provider is queried.
+    eventually("the status query by its own gateway", async || {
         pending.deployment.stripe.queried().contains(&"pi_stub_1".to_owned()).then_some(())
     })
     .await;
@@ -90,7 +93,7 @@ async fn another_configs_valid_signature_leaves_the_transaction_untouched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn configs_that_share_one_account_file_each_event_under_the_transactions_own() {
+async fn configs_that_share_one_provider_account_file_each_event_under_the_transactions_config() {
     if !signing::can_sign() {
         return;
     }
@@ -98,27 +101,27 @@ async fn configs_that_share_one_account_file_each_event_under_the_transactions_o
     let mut twin = pending.deployment.stripe_config();
     twin["method"] = json!("");
     let twin = pending.deployment.manager().save_config(&twin).await;
-    let mut asked = order("stripe", "30");
-    asked["provider_config_id"] = json!(twin);
-    let answer = pending.deployment.customer().deposit(&asked).await.expect_ok();
-    let said = StripeEvent {
+    let mut request = order("stripe", "30");
+    request["provider_config_id"] = json!(twin);
+    let answer = pending.deployment.customer().deposit(&request).await.expect_ok();
+    let event = StripeEventFields {
         event_id: "evt_twin",
         reference: &pending.deployment.stripe.latest_reference(),
         intent: "pi_stub_2",
         amount: 3_000,
         ..pending.event()
     };
-    // Both configs find it genuine; the one with the lower id has no part in this payment.
-    let heard = pending.send_event("stripe", SECRET, &said).await.expect_ok();
-    assert_eq!(heard["transaction"]["id"], answer["transaction"]["id"], "{heard}");
+    // Both configs verify it; the one with the lower id does not own this payment.
+    let accepted = pending.send_event("stripe", SECRET, &event).await.expect_ok();
+    assert_eq!(accepted["transaction"]["id"], answer["transaction"]["id"], "{accepted}");
     assert_eq!(
-        (&heard["transaction"]["status"], &heard["event"]["failure_reason"]),
+        (&accepted["transaction"]["status"], &accepted["event"]["failure_reason"]),
         (&json!(3), &json!("")),
-        "{heard}"
+        "{accepted}"
     );
     // The same event by the other path is the same event.
-    let again = pending.send_event(&format!("stripe/{twin}"), SECRET, &said).await.expect_ok();
-    assert_eq!((&again["duplicate"], &again["event"]["id"]), (&json!(true), &heard["event"]["id"]), "{again}");
+    let again = pending.send_event(&format!("stripe/{twin}"), SECRET, &event).await.expect_ok();
+    assert_eq!((&again["duplicate"], &again["event"]["id"]), (&json!(true), &accepted["event"]["id"]), "{again}");
     assert_eq!(pending.deployment.balance(LOGIN).await, "30.0 USD");
 }
 
@@ -131,17 +134,17 @@ async fn a_sandbox_config_never_credits_an_account_that_became_real() {
     let mut roster = standard();
     change(&mut roster, "groups", "group", &json!("demo-usd"), "account_mode", json!(1));
     pending.deployment.change_roster(&roster).await;
-    let heard = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!(heard["transaction"]["status"], json!(4), "{heard}");
+    let accepted = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
+    assert_eq!(accepted["transaction"]["status"], json!(4), "{accepted}");
     let seen = pending.seen().await;
     let operations = &seen["balance_operations"];
     assert_eq!(operations[0]["failure_reason"], json!("SANDBOX_ON_REAL_ACCOUNT"), "{seen}");
-    assert!(pending.deployment.faulty_server().postings().is_empty(), "the trading server was not even asked to post");
+    assert!(pending.deployment.faulty_server().postings().is_empty(), "no posting was sent to the trading server");
     assert_eq!(pending.deployment.balance(LOGIN).await, "0.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_config_disabled_after_the_deposit_still_hears_and_credits_also_after_a_restart() {
+async fn a_config_disabled_after_the_deposit_still_receives_and_credits_also_after_a_restart() {
     if !signing::can_sign() {
         return;
     }

@@ -1,5 +1,5 @@
-//! A trading server that is down, slow, refusing or forgetful delays a credit and never loses or doubles it: the sender
-//! is answered in time, the event is kept, and the credit comes without any new webhook.
+//! A trading server that is down, slow, refusing or losing its answers delays a credit and never loses or doubles it: the
+//! sender is answered in time, the event is stored, and the credit follows without another webhook.
 #![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::time::{Duration, Instant};
@@ -19,11 +19,11 @@ use serde_json::json;
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
-/// What a provider waits for an answer, as it is promised; the clock on the wall judges it here and nowhere else.
+/// The promised time to answer a provider. The only assertion on real time in these tests.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A clock that makes the house's rounds quick, and a trading server with moods.
-fn faulty_server(clock_speed: ClockSpeed) -> DeploymentPlan {
+/// A clock at this speed and a faulty trading server.
+fn plan(clock_speed: ClockSpeed) -> DeploymentPlan {
     DeploymentPlan { faulty_trading: true, clock_speed, ..DeploymentPlan::default() }
 }
 
@@ -33,39 +33,39 @@ async fn is_credited(pending: &PendingDeposit) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_while_the_trading_server_is_down_is_kept_answered_and_credited_later_without_another() {
+async fn a_webhook_while_the_trading_server_is_down_is_stored_answered_and_credited_later_without_another() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server(ClockSpeed::Times(30))).await;
+    let pending = PendingDeposit::of(plan(ClockSpeed::Times(30))).await;
     pending.deployment.faulty_server().set_mode(TradingMode::Down);
-    let heard = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!((&heard["data"], &heard["event"]["processing_status"]), (&json!("OK"), &json!(1)), "{heard}");
-    assert_eq!(heard["transaction"]["status"], json!(2), "confirmed, and not yet credited: {heard}");
+    let accepted = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
+    assert_eq!((&accepted["data"], &accepted["event"]["processing_status"]), (&json!("OK"), &json!(1)), "{accepted}");
+    assert_eq!(accepted["transaction"]["status"], json!(2), "confirmed, and not yet credited: {accepted}");
     assert_eq!(pending.deployment.balance(LOGIN).await, "0.0 USD");
     let again = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!(again["duplicate"], json!(true), "the event is kept: {again}");
+    assert_eq!(again["duplicate"], json!(true), "the event is stored: {again}");
 
     pending.deployment.faulty_server().set_mode(TradingMode::Working);
     is_credited(&pending).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_try_of_a_webhook_is_taken_within_two_seconds_while_the_trading_server_is_down() {
+async fn the_first_attempt_of_a_webhook_is_accepted_within_two_seconds_while_the_trading_server_is_down() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server(ClockSpeed::Times(1))).await;
+    let pending = PendingDeposit::of(plan(ClockSpeed::Times(1))).await;
     pending.deployment.faulty_server().set_mode(TradingMode::Down);
     let began = Instant::now();
-    let heard = pending.send_event("stripe", SECRET, &pending.event()).await;
+    let accepted = pending.send_event("stripe", SECRET, &pending.event()).await;
     let took = began.elapsed();
-    let heard = heard.expect_ok();
-    assert!(took < ANSWER_TIME_MAX, "the only try was answered after {took:?}");
-    assert_eq!((&heard["data"], &heard["duplicate"]), (&json!("OK"), &json!(false)), "{heard}");
-    assert_eq!(heard["transaction"]["status"], json!(2), "confirmed, and not yet credited: {heard}");
+    let accepted = accepted.expect_ok();
+    assert!(took < ANSWER_TIME_MAX, "the only attempt was answered after {took:?}");
+    assert_eq!((&accepted["data"], &accepted["duplicate"]), (&json!("OK"), &json!(false)), "{accepted}");
+    assert_eq!(accepted["transaction"]["status"], json!(2), "confirmed, and not yet credited: {accepted}");
 
-    // The event is kept beyond the process: the house is opened again on what is on disk, and credits without a notice.
+    // The event outlives the process: the cashier starts again on the same database and credits without another webhook.
     let PendingDeposit { mut deployment, id, .. } = pending;
     deployment.restart().await;
     let seen = deployment.manager().transaction(id).await;
@@ -83,51 +83,51 @@ async fn the_first_try_of_a_webhook_is_taken_within_two_seconds_while_the_tradin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_is_answered_after_two_seconds_at_most_while_the_credit_goes_on() {
+async fn a_webhook_is_answered_after_two_seconds_at_most_while_the_posting_continues() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server(ClockSpeed::Stopped)).await;
+    let pending = PendingDeposit::of(plan(ClockSpeed::Stopped)).await;
     pending.deployment.faulty_server().set_mode(TradingMode::Slow(Duration::from_secs(3600)));
-    let said = pending.event();
-    let mut telling = Box::pin(pending.send_event("stripe", SECRET, &said));
+    let event = pending.event();
+    let mut sending = Box::pin(pending.send_event("stripe", SECRET, &event));
     tokio::select! {
-        early = &mut telling => panic!("answered before the patience was over: {}", early.text()),
+        early = &mut sending => panic!("answered before the wait was over: {}", early.text()),
         () = eventually("the posting", async || (!pending.deployment.faulty_server().postings().is_empty()).then_some(())) => {}
     }
     pending.deployment.clock.advance(Rules::WEBHOOK_PATIENCE - Duration::from_millis(1));
     tokio::select! {
-        early = &mut telling => panic!("answered before the patience was over: {}", early.text()),
+        early = &mut sending => panic!("answered before the wait was over: {}", early.text()),
         () = tokio::time::sleep(Duration::from_millis(50)) => {}
     }
     pending.deployment.clock.advance(Duration::from_millis(1));
-    let heard = telling.await.expect_ok();
-    assert_eq!(heard["transaction"]["status"], json!(2), "{heard}");
+    let accepted = sending.await.expect_ok();
+    assert_eq!(accepted["transaction"]["status"], json!(2), "{accepted}");
     pending.deployment.faulty_server().set_mode(TradingMode::Working);
     is_credited(&pending).await;
-    assert_eq!(pending.deployment.faulty_server().postings().len(), 1, "the posting under way was the one");
+    assert_eq!(pending.deployment.faulty_server().postings().len(), 1, "the posting in flight was the only one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_posting_whose_answer_was_lost_is_asked_about_and_counts_once() {
+async fn a_posting_with_a_lost_answer_is_queried_and_counts_once() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server(ClockSpeed::Times(30))).await;
+    let pending = PendingDeposit::of(plan(ClockSpeed::Times(30))).await;
     pending.deployment.faulty_server().set_mode(TradingMode::LosingAnswers);
-    let heard = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!(heard["transaction"]["status"], json!(2), "nobody knows yet: {heard}");
+    let accepted = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
+    assert_eq!(accepted["transaction"]["status"], json!(2), "the outcome is unknown yet: {accepted}");
     is_credited(&pending).await;
-    assert_eq!(pending.deployment.faulty_server().postings().len(), 1, "what it has is not sent again");
+    assert_eq!(pending.deployment.faulty_server().postings().len(), 1, "a known posting is not sent again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_owed_credit_outlives_a_restart() {
+async fn an_owed_credit_survives_a_restart() {
     if !signing::can_sign() {
         return;
     }
     for mode in [TradingMode::Down, TradingMode::LosingAnswers] {
-        let mut pending = PendingDeposit::of(faulty_server(ClockSpeed::Times(30))).await;
+        let mut pending = PendingDeposit::of(plan(ClockSpeed::Times(30))).await;
         pending.deployment.faulty_server().set_mode(mode);
         pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
         pending.deployment.stop().await;
@@ -138,14 +138,14 @@ async fn an_owed_credit_outlives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_credit_is_shown_and_waits_for_a_person() {
+async fn a_refused_credit_is_shown_and_waits_for_a_manager() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server(ClockSpeed::Times(30))).await;
+    let pending = PendingDeposit::of(plan(ClockSpeed::Times(30))).await;
     pending.deployment.faulty_server().set_mode(TradingMode::Refusing("CLOSED_FOR_THE_DAY"));
-    let heard = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!(heard["transaction"]["status"], json!(4), "{heard}");
+    let accepted = pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
+    assert_eq!(accepted["transaction"]["status"], json!(4), "{accepted}");
     pending.deployment.faulty_server().set_mode(TradingMode::Working);
     pending.deployment.clock.advance_seconds(3600);
     pending.send_event_until_accepted("stripe", SECRET, &pending.event()).await.expect_ok();
@@ -157,23 +157,23 @@ async fn a_refused_credit_is_shown_and_waits_for_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_is_somebody_elses_by_now_is_not_credited() {
+async fn an_account_that_changed_its_owner_is_not_credited() {
     if !signing::can_sign() {
         return;
     }
-    let pending = PendingDeposit::of(faulty_server(ClockSpeed::Times(1))).await;
+    let pending = PendingDeposit::of(plan(ClockSpeed::Times(1))).await;
     let mut roster = standard();
     roster["accounts"][0] = account(LOGIN, 6, "demo-usd");
     pending.deployment.change_roster(&roster).await;
-    let heard = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
-    assert_eq!(heard["transaction"]["status"], json!(4), "{heard}");
+    let accepted = pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
+    assert_eq!(accepted["transaction"]["status"], json!(4), "{accepted}");
     assert_eq!(pending.seen().await["balance_operations"][0]["failure_reason"], json!("OWNER_MISMATCH"));
     assert_eq!(pending.deployment.balance(LOGIN).await, "0.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_deposit_begins_while_nobody_can_say_whose_the_account_is() {
-    let deployment = Deployment::of(faulty_server(ClockSpeed::Times(1))).await;
+async fn no_deposit_begins_while_the_owner_of_the_account_is_unknown() {
+    let deployment = Deployment::of(plan(ClockSpeed::Times(1))).await;
     deployment.manager().save_config(&deployment.sandbox_config()).await;
     deployment.faulty_server().set_mode(TradingMode::Down);
     let refused = deployment.customer().deposit(&order("sandbox", "50")).await;
@@ -187,7 +187,7 @@ async fn no_deposit_begins_while_nobody_can_say_whose_the_account_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_slow_to_tell_about_many_pending_payments_still_gets_new_deposits() {
+async fn a_provider_with_slow_status_queries_still_gets_new_deposits() {
     let deployment =
         Deployment::of(DeploymentPlan { clock_speed: ClockSpeed::Stopped, ..DeploymentPlan::default() }).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
@@ -196,27 +196,27 @@ async fn a_provider_that_is_slow_to_tell_about_many_pending_payments_still_gets_
         let answers = join_all((0..50).map(|_| async { customer.deposit(&order("stripe", "20")).await })).await;
         answers.iter().for_each(|answer| drop(answer.expect_ok()));
     }
-    // Nobody has paid for a minute, so the house asks about them; the answers do not come.
+    // None is paid for a minute, so the cashier queries their status; no query is answered.
     deployment.stripe.set_mode(StubMode::HoldingQueries);
     deployment.clock.advance_seconds(61);
-    eventually("the questions", async || (!deployment.stripe.queried().is_empty()).then_some(())).await;
+    eventually("the status queries", async || (!deployment.stripe.queried().is_empty()).then_some(())).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answer = tokio::time::timeout(WAIT_MAX, customer.deposit(&order("stripe", "20"))).await;
-    answer.expect("a deposit does not wait for questions about others").expect_ok();
+    answer.expect("a deposit does not wait for status queries about others").expect_ok();
     deployment.stripe.set_mode(StubMode::Answering);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_that_was_never_answered_ends_in_doubt_where_the_provider_cannot_be_asked_about_it() {
+async fn a_create_call_without_answer_ends_in_review_when_its_status_cannot_be_queried() {
     let deployment =
         Deployment::of(DeploymentPlan { clock_speed: ClockSpeed::Times(30), ..DeploymentPlan::default() }).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
     deployment.stripe.set_mode(StubMode::Holding);
     let begun = deployment.customer().deposit(&order("stripe", "50")).await.expect_ok();
     let id = begun["transaction"]["id"].as_u64().unwrap();
-    // Stripe is asked by its own ids, and told none. Past its keys' and the payment's time nothing else is to be tried.
+    // Stripe is queried by its own ids, and there is none. After the key and the payment have expired no attempt is left.
     deployment.clock.advance_seconds(2 * 24 * 60 * 60);
-    let seen = eventually("the doubt", async || {
+    let seen = eventually("the review", async || {
         let seen = deployment.manager().transaction(id).await;
         (seen["transaction"]["status"] != json!(1)).then_some(seen)
     })

@@ -1,6 +1,6 @@
-//! Slow clients, idle connections, endless bodies and a flood of unsigned webhooks: the answers stay the documented ones,
-//! memory and disk stay within named limits, and deposits go on all the while. The cashier is a process of its own here,
-//! so that its memory is its own.
+//! Slow clients, idle connections, oversized bodies and a flood of unsigned webhooks: answers stay the documented ones, memory
+//! and disk stay within named limits, and deposits continue. The cashier runs as a separate process, so that its memory can be
+//! measured.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::path::Path;
@@ -8,30 +8,30 @@ use std::time::Duration;
 
 use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
-use cashier_tests::clock::TestClock;
-use cashier_tests::customer::{Customer, order};
+use cashier_tests::clock::DeploymentClock;
+use cashier_tests::customer::{CustomerClient, order};
 use cashier_tests::http::Http;
-use cashier_tests::manager::Manager;
+use cashier_tests::manager::ManagerClient;
 use cashier_tests::raw_http::{RawConnection, status_of};
 use cashier_tests::roster::{self, CUSTOMER};
-use cashier_tests::sandbox::{self, Sandbox};
+use cashier_tests::sandbox::{self, TestSandbox};
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
 
 /// What a flood may add to the resident memory of the cashier. Two thousand connections at about 10 KiB each, and the
-/// 16 MiB that the strand's batches and the allocator keep, are below half of this.
+/// 16 MiB held by the strand's batches and the allocator, are below half of this.
 const MEMORY_GROWTH_MAX: u64 = 96 * 1024 * 1024;
 
-/// What a flood may add to the disk: the bounded area of unproven webhooks (64 MiB), as much again while its rows make
-/// room for others, and the log of the database.
+/// What a flood may add to the disk: the bounded quarantine of unverified webhooks (64 MiB), as much again while old rows
+/// are replaced, and the log of the database.
 const DISK_GROWTH_MAX: u64 = 160 * 1024 * 1024;
 
-/// Bytes of each unsigned webhook: the whole flood is 160 MiB, more than the disk may take.
+/// Bytes of each unsigned webhook: the whole flood is 160 MiB, more than the disk may grow.
 const WEBHOOK_BYTES: usize = 16 * 1024;
 const WEBHOOKS: usize = 10_000;
 
-/// Bytes of each unsigned webhook that stand outside its body, in a head that the door still takes: 400 MiB in all.
+/// Bytes of each unsigned webhook outside its body, in a head that the listener still accepts: 400 MiB in all.
 const HEAD_BYTES: usize = 40 * 1024;
 
 /// What a flood may add to the log: two lines for each webhook, of a kilobyte each.
@@ -39,26 +39,26 @@ const LOG_GROWTH_MAX: u64 = 2 * 1024 * WEBHOOKS as u64;
 
 const IDLE_CONNECTIONS: usize = 2_000;
 
-/// A cashier in a process, with a sandbox service beside it.
-struct Harbour {
+/// A cashier as a process, and its sandbox service.
+struct LoadedCashier {
     process: CashierProcess,
-    customer: Customer,
-    sandbox: Sandbox,
+    customer: CustomerClient,
+    sandbox: TestSandbox,
     folder: TempDir,
 }
 
-impl Harbour {
-    async fn open() -> Self {
+impl LoadedCashier {
+    async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(TestClock::system_time(), 1).await;
+        let sandbox = TestSandbox::start(DeploymentClock::system_time(), 1).await;
         let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
         let addresses = process.start().await;
-        let customer = Customer {
+        let customer = CustomerClient {
             http: Http::new(),
             url: format!("http://{}", addresses.customer),
             token: process.token(Role::Customer, CUSTOMER),
         };
-        let manager = Manager {
+        let manager = ManagerClient {
             http: Http::new(),
             url: format!("http://{}", addresses.manager),
             token: process.token(Role::Manager, 1),
@@ -67,15 +67,15 @@ impl Harbour {
             "secret_key": sandbox::API_KEY, "webhook_secret": sandbox::WEBHOOK_SECRET,
             "settings_json": json!({"api_base": sandbox.url()}).to_string()});
         manager.save_config(&config).await;
-        let harbour = Self { process, customer, sandbox, folder };
-        // What every house takes once is not the flood's.
+        let cashier = Self { process, customer, sandbox, folder };
+        // Memory that every cashier uses once does not count as growth.
         for _ in 0..20 {
-            harbour.deposit().await;
+            cashier.deposit().await;
         }
-        harbour
+        cashier
     }
 
-    /// A deposit is answered, whatever else goes on.
+    /// Makes a deposit, which must be answered.
     async fn deposit(&self) {
         let answer = self.customer.deposit(&order("sandbox", "25")).await.expect_ok();
         assert!(answer["redirect_url"].as_str().unwrap().starts_with(self.sandbox.url()), "{answer}");
@@ -91,10 +91,10 @@ impl Harbour {
         size(&self.folder.path().join("bases"))
     }
 
-    /// Runs a flood with deposits beside it, and looks at what it took.
+    /// Runs a flood with concurrent deposits, and checks memory and disk.
     async fn withstands(&self, flood: impl Future<Output = ()>) {
         let (memory, disk) = (self.resident_bytes(), self.disk_bytes());
-        let beside = async {
+        let deposits = async {
             loop {
                 self.deposit().await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -102,7 +102,7 @@ impl Harbour {
         };
         tokio::select! {
             () = flood => {}
-            () = beside => {}
+            () = deposits => {}
         }
         self.deposit().await;
         let (memory, disk) = (self.resident_bytes().saturating_sub(memory), self.disk_bytes().saturating_sub(disk));
@@ -115,7 +115,7 @@ fn size(path: &Path) -> u64 {
     if path.is_dir() {
         std::fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
     } else {
-        // A file may vanish between the listing and the look.
+        // A file may be removed between the listing and the read.
         std::fs::metadata(path).map_or(0, |data| data.len())
     }
 }
@@ -123,9 +123,9 @@ fn size(path: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_unsigned_webhooks_with_distinct_ids_do_not_fill_memory_or_disk() {
     const SENDERS: usize = 32;
-    let harbour = Harbour::open().await;
+    let cashier = LoadedCashier::start().await;
     let flood = join_all((0..SENDERS).map(|sender| {
-        let customer = &harbour.customer;
+        let customer = &cashier.customer;
         async move {
             for number in (sender..WEBHOOKS).step_by(SENDERS) {
                 let id = format!("evt_{number}");
@@ -136,16 +136,16 @@ async fn ten_thousand_unsigned_webhooks_with_distinct_ids_do_not_fill_memory_or_
             }
         }
     }));
-    harbour.withstands(async { drop(flood.await) }).await;
+    cashier.withstands(async { drop(flood.await) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_unsigned_webhooks_that_are_large_outside_their_bodies_do_not_fill_memory_disk_or_log() {
+async fn ten_thousand_unsigned_webhooks_with_large_heads_do_not_fill_memory_disk_or_log() {
     const SENDERS: usize = 32;
-    let harbour = Harbour::open().await;
-    let logged = harbour.process.log().len() as u64;
+    let cashier = LoadedCashier::start().await;
+    let logged = cashier.process.log().len() as u64;
     let flood = join_all((0..SENDERS).map(|sender| {
-        let customer = &harbour.customer;
+        let customer = &cashier.customer;
         async move {
             for number in (sender..WEBHOOKS).step_by(SENDERS) {
                 let pad = format!("{number}{}", "x".repeat(HEAD_BYTES));
@@ -163,32 +163,32 @@ async fn ten_thousand_unsigned_webhooks_that_are_large_outside_their_bodies_do_n
             }
         }
     }));
-    harbour.withstands(async { drop(flood.await) }).await;
-    let logged = harbour.process.log().len() as u64 - logged;
+    cashier.withstands(async { drop(flood.await) }).await;
+    let logged = cashier.process.log().len() as u64 - logged;
     assert!(logged < LOG_GROWTH_MAX, "{logged} bytes of log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_idle_connections_take_little_and_are_closed() {
-    let harbour = Harbour::open().await;
+async fn two_thousand_idle_connections_use_little_memory_and_are_closed() {
+    let cashier = LoadedCashier::start().await;
     let flood = async {
         let mut clients = Vec::with_capacity(IDLE_CONNECTIONS);
-        // As many at once as the system's own queue of newcomers holds.
+        // As many at once as the system's accept queue holds.
         while clients.len() < IDLE_CONNECTIONS {
-            clients.extend(join_all((0..500).map(|number| idler(&harbour.customer.url, number))).await);
+            clients.extend(join_all((0..500).map(|number| idler(&cashier.customer.url, number))).await);
         }
         for _ in 0..50 {
-            harbour.deposit().await;
+            cashier.deposit().await;
         }
-        // After the time a head may take, they are closed one and all.
-        for said in join_all(clients.iter_mut().map(RawConnection::read_all)).await {
-            assert_eq!(said, "", "an idle connection is closed");
+        // After the header timeout all of them are closed.
+        for received in join_all(clients.iter_mut().map(RawConnection::read_all)).await {
+            assert_eq!(received, "", "an idle connection is closed");
         }
     };
-    harbour.withstands(flood).await;
+    cashier.withstands(flood).await;
 }
 
-/// Half say nothing, half begin a request and stop.
+/// Half send nothing, half begin a request and stop.
 async fn idler(url: &str, number: usize) -> RawConnection {
     let mut client = RawConnection::connect(url).await;
     if number.is_multiple_of(2) {
@@ -198,66 +198,66 @@ async fn idler(url: &str, number: usize) -> RawConnection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_that_send_a_byte_a_second_are_told_so_and_hold_nobody_up() {
+async fn clients_that_send_a_byte_a_second_get_408_and_delay_no_deposit() {
     const SLOW: usize = 100;
-    let harbour = Harbour::open().await;
-    let token = &harbour.customer.token;
+    let cashier = LoadedCashier::start().await;
+    let token = &cashier.customer.token;
     let flood = async {
-        let crawling = (0..SLOW).map(|number| {
-            let door = &harbour.customer.url;
+        let slow = (0..SLOW).map(|number| {
+            let url = &cashier.customer.url;
             async move {
-                let mut client = RawConnection::connect(door).await;
+                let mut client = RawConnection::connect(url).await;
                 let path = if number % 2 == 0 { "/cashier/deposit" } else { "/cashier/webhook/sandbox" };
                 let head = format!(
                     "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: 100000\r\n\r\n"
                 );
                 client.write(head.as_bytes()).await;
-                let crawl = async |client: &mut RawConnection| {
+                let send_slowly = async |client: &mut RawConnection| {
                     for _ in 0..12 {
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         client.write(b" ").await;
                     }
                 };
-                crawl(&mut client).await;
+                send_slowly(&mut client).await;
                 let answer = client.read_answer().await;
                 assert_eq!(status_of(&answer), 408, "{path}: {answer}");
                 assert!(answer.contains("REQUEST_TIMEOUT"), "{answer}");
             }
         });
-        join_all(crawling).await;
+        join_all(slow).await;
     };
-    harbour.withstands(flood).await;
+    cashier.withstands(flood).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_of_two_gibibytes_are_refused_at_once_announced_or_not() {
+async fn bodies_of_two_gibibytes_are_refused_early_announced_or_chunked() {
     const SENDERS: usize = 16;
-    let harbour = Harbour::open().await;
-    let token = &harbour.customer.token;
+    let cashier = LoadedCashier::start().await;
+    let token = &cashier.customer.token;
     let flood = async {
         let sending = (0..SENDERS).map(|number| {
-            let door = &harbour.customer.url;
+            let url = &cashier.customer.url;
             async move {
                 let path = if number % 2 == 0 { "/cashier/deposit" } else { "/cashier/webhook/sandbox/1" };
                 let announced = number % 4 < 2;
                 let length = if announced { "content-length: 2147483648" } else { "transfer-encoding: chunked" };
-                let mut client = RawConnection::connect(door).await;
+                let mut client = RawConnection::connect(url).await;
                 let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\n{length}\r\n\r\n");
                 client.write(head.as_bytes()).await;
                 let piece = vec![b' '; 64 * 1024];
                 let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
                 let bytes = if announced { &piece } else { &chunk };
-                // The sender means it: it goes on until the house hangs up.
+                // The sender continues until the cashier closes the connection.
                 let mut sent = 0_u64;
                 while sent < 2 * 1024 * 1024 * 1024 && client.write(bytes).await {
                     sent += bytes.len() as u64;
                 }
-                assert!(sent < 64 * 1024 * 1024, "the house took {sent} bytes");
+                assert!(sent < 64 * 1024 * 1024, "the cashier accepted {sent} bytes");
                 let answer = client.read_answer().await;
                 assert_eq!(status_of(&answer), 413, "{path}: {answer}");
             }
         });
         join_all(sending).await;
     };
-    harbour.withstands(flood).await;
+    cashier.withstands(flood).await;
 }

@@ -1,16 +1,16 @@
-//! A deposit ends as money on the account exactly once: through the sandbox's page and its own webhooks, through Stripe
-//! with webhooks signed by openssl, and across a restart in the middle.
+//! A deposit is credited to the account exactly once: through the sandbox's page and its own webhooks, through Stripe with
+//! webhooks signed by openssl, and across a restart between deposit and webhook.
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use cashier_tests::customer::order;
 use cashier_tests::deployment::Deployment;
 use cashier_tests::roster::LOGIN;
-use cashier_tests::stripe_stub::{self, StripeEvent};
+use cashier_tests::stripe_stub::{self, StripeEventFields};
 use cashier_tests::waiting::eventually;
 use cashier_tests::{sandbox, signing};
 use serde_json::{Value, json};
 
-/// Waits until the customer sees the transaction at a status.
+/// Waits until the transaction has a status, as the customer sees it.
 async fn reaches(deployment: &Deployment, id: u64, status: u64) -> Value {
     let customer = deployment.customer();
     eventually(&format!("transaction {id} at status {status}"), async || {
@@ -58,7 +58,7 @@ async fn a_sandbox_deposit_is_paid_on_its_page_and_credited_exactly_once() {
     assert_eq!(row["provider_payment_id"], json!(sandbox::id_of(&page)), "{row}");
     assert_eq!(deployment.balance(LOGIN).await, "250.0 USD");
 
-    // The service tells the same event again: the answer is 200 and nothing moves.
+    // The service delivers the same event again: the answer is 200 and nothing is posted.
     let deliveries = deployment.sandbox.deliveries(&page).await;
     let delivery = deliveries["deliveries"][0]["id"].as_str().unwrap_or_default().to_owned();
     assert_eq!(deployment.sandbox.redeliver(&delivery).await.status, 202);
@@ -81,14 +81,14 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
     let config = deployment.manager().save_config(&deployment.stripe_config()).await;
     let answer = deployment.customer().deposit(&order("stripe", "250")).await.expect_ok();
     assert_eq!(answer["next_action"], json!("INSTRUCTIONS"), "{answer}");
-    let (id, asked) = (id_of(&answer), deployment.stripe.requests());
-    assert_eq!(asked.len(), 1, "{asked:?}");
-    assert_eq!((&*asked[0].path, &*asked[0].form["amount"]), ("/v1/payment_intents", "25000"));
-    assert_eq!(asked[0].authorization, format!("Bearer {}", stripe_stub::SECRET_KEY));
+    let (id, request) = (id_of(&answer), deployment.stripe.requests());
+    assert_eq!(request.len(), 1, "{request:?}");
+    assert_eq!((&*request[0].path, &*request[0].form["amount"]), ("/v1/payment_intents", "25000"));
+    assert_eq!(request[0].authorization, format!("Bearer {}", stripe_stub::SECRET_KEY));
     let reference = deployment.stripe.latest_reference();
-    assert!(reference.len() <= 20 && reference != id.to_string(), "our reference is no bare id: {reference}");
+    assert!(reference.len() <= 20 && reference != id.to_string(), "our reference is not the bare id: {reference}");
 
-    let said = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_stub_1",
@@ -97,9 +97,9 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
         live: false,
     };
     let now = deployment.clock.unix();
-    let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &said.intent_succeeded(now));
+    let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &event.intent_succeeded(now));
 
-    // One byte of the body changed: 401, and nothing moves.
+    // One byte of the body changed: 401, and nothing is posted.
     for at in [0, body.len() / 2, body.len() - 1] {
         let mut forged = body.clone();
         forged[at] ^= 1;
@@ -112,15 +112,19 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
     assert_eq!(deployment.customer().transaction(id).await["status"], json!(1));
     assert_eq!(deployment.balance(LOGIN).await, "0.0 USD");
 
-    let heard = deployment.webhook(&format!("stripe/{config}"), (name, &signature), &body).await.expect_ok();
-    assert_eq!((&heard["data"], &heard["duplicate"]), (&json!("OK"), &json!(false)), "{heard}");
-    assert_eq!(heard["transaction"], json!({"id": id, "status": 3, "provider_payment_id": "pi_stub_1"}), "{heard}");
+    let accepted = deployment.webhook(&format!("stripe/{config}"), (name, &signature), &body).await.expect_ok();
+    assert_eq!((&accepted["data"], &accepted["duplicate"]), (&json!("OK"), &json!(false)), "{accepted}");
+    assert_eq!(
+        accepted["transaction"],
+        json!({"id": id, "status": 3, "provider_payment_id": "pi_stub_1"}),
+        "{accepted}"
+    );
     credited_once(&deployment, id, "250.0").await;
     assert_eq!(deployment.balance(LOGIN).await, "250.0 USD");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stripe_page_is_paid_and_credited_by_the_unaddressed_path() {
+async fn a_stripe_checkout_page_is_credited_by_a_webhook_without_a_config_id_in_its_path() {
     if !signing::can_sign() {
         return;
     }
@@ -128,14 +132,14 @@ async fn a_stripe_page_is_paid_and_credited_by_the_unaddressed_path() {
     let mut config = deployment.stripe_config();
     config["settings_json"] = json!(json!({"api_base": deployment.stripe.url(), "flow": "checkout"}).to_string());
     deployment.manager().save_config(&config).await;
-    let mut asked = order("stripe", "99.95");
-    asked["success_url"] = json!("https://broker.example/ok");
-    let answer = deployment.customer().deposit(&asked).await.expect_ok();
+    let mut request = order("stripe", "99.95");
+    request["success_url"] = json!("https://broker.example/ok");
+    let answer = deployment.customer().deposit(&request).await.expect_ok();
     assert_eq!(answer["next_action"], json!("REDIRECT"), "{answer}");
     assert_eq!(page_of(&answer), format!("{}/c/pay/cs_stub_1", deployment.stripe.url()));
 
     let reference = deployment.stripe.latest_reference();
-    let said = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_7",
@@ -145,17 +149,17 @@ async fn a_stripe_page_is_paid_and_credited_by_the_unaddressed_path() {
     };
     let now = deployment.clock.unix();
     let (body, (name, signature)) =
-        stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &said.session_completed("cs_stub_1", now));
-    let heard = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
-    assert_eq!(heard["transaction"]["status"], json!(3), "{heard}");
-    // Stripe also tells it as an event about the intent: the same payment, so the same money.
+        stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &event.session_completed("cs_stub_1", now));
+    let accepted = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
+    assert_eq!(accepted["transaction"]["status"], json!(3), "{accepted}");
+    // Stripe also sends an event about the intent: the same payment, so no second credit.
     let (body, (name, signature)) = stripe_stub::signed(
         stripe_stub::WEBHOOK_SECRET,
         now,
-        &StripeEvent { event_id: "evt_2", ..said }.intent_succeeded(now),
+        &StripeEventFields { event_id: "evt_2", ..event }.intent_succeeded(now),
     );
-    let heard = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
-    assert_eq!((&heard["duplicate"], &heard["transaction"]["status"]), (&json!(false), &json!(3)), "{heard}");
+    let accepted = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
+    assert_eq!((&accepted["duplicate"], &accepted["transaction"]["status"]), (&json!(false), &json!(3)), "{accepted}");
     credited_once(&deployment, id_of(&answer), "99.95").await;
     assert_eq!(deployment.balance(LOGIN).await, "99.95 USD");
 }
@@ -164,14 +168,14 @@ async fn a_stripe_page_is_paid_and_credited_by_the_unaddressed_path() {
 async fn a_restart_between_deposit_and_webhook_changes_nothing() {
     let mut deployment = Deployment::new().await;
     deployment.manager().save_config(&deployment.sandbox_config()).await;
-    let mut asked = order("sandbox", "40.5");
-    asked["idempotency_key"] = json!("restart-1");
-    let answer = deployment.customer().deposit(&asked).await.expect_ok();
+    let mut request = order("sandbox", "40.5");
+    request["idempotency_key"] = json!("restart-1");
+    let answer = deployment.customer().deposit(&request).await.expect_ok();
     let (id, page) = (id_of(&answer), page_of(&answer));
     let seen_before = deployment.customer().transaction(id).await;
 
     deployment.stop().await;
-    // The payer does not wait for the broker: the first delivery of the webhook finds nobody.
+    // The customer pays while the cashier is stopped: the first delivery of the webhook fails.
     assert_eq!(deployment.sandbox.press(&page, "pay").await.expect_ok()["status"], json!("confirmed"));
     deployment.start_again().await;
 
@@ -180,12 +184,12 @@ async fn a_restart_between_deposit_and_webhook_changes_nothing() {
     reaches(&deployment, id, 3).await;
     assert_eq!(deployment.balance(LOGIN).await, "40.5 USD");
 
-    // The same key is the same deposit, with the answer that was given before the restart.
-    let again = deployment.customer().deposit(&asked).await.expect_ok();
+    // The same key is the same deposit, with the same answer as before the restart.
+    let again = deployment.customer().deposit(&request).await.expect_ok();
     assert_eq!((id_of(&again), page_of(&again)), (id, page), "{again}");
     assert_eq!(again["transaction"]["status"], json!(3));
     let next = deployment.customer().deposit(&order("sandbox", "12")).await.expect_ok();
-    assert_eq!(id_of(&next), id + 1, "ids go on where they were");
+    assert_eq!(id_of(&next), id + 1, "ids continue after the restart");
 
     deployment.restart().await;
     credited_once(&deployment, id, "40.5").await;

@@ -1,5 +1,5 @@
-//! The five published pages, request in, answer out: every example with every field and its order, every table of
-//! statuses, roles and errors that a page shows.
+//! The five published pages: every example request gets the example answer with every field in its order, and every table of
+//! statuses, roles and errors holds.
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use cashier_core::session::Role;
@@ -12,7 +12,7 @@ use cashier_tests::faulty_trading::TradingMode;
 use cashier_tests::published::shows;
 use cashier_tests::roster::{CUSTOMER, LOGIN, SECOND_CUSTOMER, SECOND_LOGIN};
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent};
+use cashier_tests::stripe_stub::{self, StripeEventFields};
 use cashier_tests::waiting::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -127,21 +127,21 @@ const OVERRIDE_ANSWER: &str = r#"{
   }
 }"#;
 
-/// The house in the state of the examples: transaction 15 is the customer's deposit of 250 USD through stripe, pending.
+/// A cashier in the state of the examples: transaction 15 is the customer's deposit of 250 USD through stripe, pending.
 async fn deployment_of_the_examples() -> Deployment {
     let plan = DeploymentPlan { clock_speed: ClockSpeed::Stopped, faulty_trading: true, ..DeploymentPlan::default() };
     assert_eq!(plan.start, START);
     let deployment = Deployment::of(plan).await;
     deployment.manager().save_config(&deployment.stripe_config()).await;
-    let neighbour = deployment.customer_of(SECOND_CUSTOMER);
+    let second = deployment.customer_of(SECOND_CUSTOMER);
     for _ in 1..15 {
-        neighbour.withdraw(&json!({"login": SECOND_LOGIN, "amount": 1, "currency": "USD"})).await.expect_ok();
+        second.withdraw(&json!({"login": SECOND_LOGIN, "amount": 1, "currency": "USD"})).await.expect_ok();
     }
     deployment.stripe.next_intent("pi_123");
-    let mut asked = order("stripe", "250.00");
-    asked["method"] = json!("card");
-    asked["idempotency_key"] = json!("0f9bb0e7-642d-4b70-b458-62e3993c7d2d");
-    let answer = deployment.customer().deposit(&asked).await.expect_ok();
+    let mut request = order("stripe", "250.00");
+    request["method"] = json!("card");
+    request["idempotency_key"] = json!("0f9bb0e7-642d-4b70-b458-62e3993c7d2d");
+    let answer = deployment.customer().deposit(&request).await.expect_ok();
     assert_eq!(answer["transaction"]["id"], json!(15), "{answer}");
     deployment
 }
@@ -161,25 +161,29 @@ async fn get_cashier_transactions_answers_its_example() {
     assert_eq!(answer.status, 200);
     shows(&answer.text(), TRANSACTIONS);
     let compact: String = TRANSACTIONS.lines().map(str::trim).collect::<String>().replace("\": ", "\":");
-    assert_eq!(answer.text(), compact, "and nothing else");
+    assert_eq!(answer.text(), compact, "and no other field");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn get_cashier_transactions_refuses_as_its_page_says() {
+async fn get_cashier_transactions_refuses_with_the_published_errors() {
     let deployment = deployment_of_the_examples().await;
-    let mut nobody = deployment.customer();
-    nobody.token = "not-a-token".into();
-    assert_eq!(nobody.transactions("").await.refusal(), (403, "PERMISSION_DENIED".into()), "invalid session");
+    let mut customer = deployment.customer();
+    customer.token = "not-a-token".into();
+    assert_eq!(customer.transactions("").await.refusal(), (403, "PERMISSION_DENIED".into()), "invalid session");
     let manager = deployment.token(Role::Manager, CUSTOMER, None);
-    nobody.token = manager;
-    assert_eq!(nobody.transactions("").await.refusal(), (403, "PERMISSION_DENIED".into()), "no customer's session");
+    customer.token = manager;
+    assert_eq!(
+        customer.transactions("").await.refusal(),
+        (403, "PERMISSION_DENIED".into()),
+        "not a customer's session"
+    );
     let foreign = deployment.customer().transactions(&format!("login={SECOND_LOGIN}")).await;
-    assert_eq!(foreign.refusal(), (403, "PERMISSION_DENIED".into()), "a login of somebody else");
+    assert_eq!(foreign.refusal(), (403, "PERMISSION_DENIED".into()), "a login of another customer");
     let foreign =
         deployment.customer().transactions("where[0][0]=customer_id&where[0][1]==&where[0][2]=6").await.expect_ok();
-    assert_eq!(foreign["count"], json!(0), "filters never reach beyond the session's customer");
+    assert_eq!(foreign["count"], json!(0), "filters are limited to the session's customer");
     let invalid = deployment.customer().transactions("where[0][0]=amount&where[0][1]==&where[0][2]=250").await;
-    assert_eq!(invalid.refusal(), (400, "INVALID_DATA".into()), "amount is no field of the filter");
+    assert_eq!(invalid.refusal(), (400, "INVALID_DATA".into()), "amount is not a filter field");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,12 +234,12 @@ async fn mng_get_cashier_transaction_answers_its_example() {
         r#"{"extID":"1","status":200,"data":{"transaction":{"id":15,"status":1},"balance_operations":[]}}"#,
     );
 
-    // Paid a hundred seconds later, while the trading server takes its time: confirmed, and not yet credited.
-    let faulty_server = deployment.faulty_server.clone().unwrap_or_else(|| panic!("the plan asked for it"));
+    // Paid a hundred seconds later, while the trading server is slow: confirmed, and not yet credited.
+    let faulty_server = deployment.faulty_server.clone().unwrap_or_else(|| panic!("set by the plan"));
     faulty_server.set_mode(TradingMode::Slow(Duration::from_secs(3600)));
     deployment.clock.advance_seconds(100);
     let reference = deployment.stripe.latest_reference();
-    let said = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_123",
@@ -244,9 +248,9 @@ async fn mng_get_cashier_transaction_answers_its_example() {
         live: false,
     };
     let now = deployment.clock.unix();
-    let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &said.intent_succeeded(now));
-    let heard = deployment.webhook("stripe", (name, &signature), &body);
-    let looked = async {
+    let (body, (name, signature)) = stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &event.intent_succeeded(now));
+    let webhook = deployment.webhook("stripe", (name, &signature), &body);
+    let checks = async {
         let confirmed = eventually("the confirmation", async || {
             let text = send_as_manager(&deployment, MANAGER_REQUEST).await;
             text.contains("\"status\":2,").then_some(text)
@@ -260,8 +264,8 @@ async fn mng_get_cashier_transaction_answers_its_example() {
         shows(&confirmed, planned);
         faulty_server.set_mode(TradingMode::Working);
     };
-    let (heard, ()) = tokio::join!(heard, looked);
-    assert_eq!(heard.expect_ok()["transaction"], json!({"id": 15, "status": 3, "provider_payment_id": "pi_123"}));
+    let (answer, ()) = tokio::join!(webhook, checks);
+    assert_eq!(answer.expect_ok()["transaction"], json!({"id": 15, "status": 3, "provider_payment_id": "pi_123"}));
     let credited = send_as_manager(&deployment, MANAGER_REQUEST).await;
     let posted = r#"{"data":{"balance_operations":[{"id":1,"transaction_id":15,"login":2000009,"trade_order":1,
         "cmd":6,"amount":250.0,"currency":"USD","reason":100,"status":1}]}}"#;
@@ -269,7 +273,7 @@ async fn mng_get_cashier_transaction_answers_its_example() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mng_get_cashier_transaction_refuses_as_its_page_says() {
+async fn mng_get_cashier_transaction_refuses_with_the_published_errors() {
     let deployment = deployment_of_the_examples().await;
     let manager = deployment.manager();
     for data in [json!({}), json!({"id": 0}), json!({"id": "x"}), json!({"id": -1}), json!({"id": 1.5})] {
@@ -295,7 +299,7 @@ async fn mng_update_cashier_customer_provider_override_answers_its_example() {
     let answer = send_as_manager(&deployment, OVERRIDE_REQUEST).await;
     shows(&answer, &format!(r#"{{"extID":"1","status":200,"data":{OVERRIDE_ANSWER}}}"#));
 
-    // Its defaults: `mode` allow, limits kept, no expiration. And an update keeps what it does not name.
+    // The defaults: `mode` allow, no limits of its own, no expiration. An update leaves other fields as they are.
     let least = json!({"customer_id": 5, "brand": "ion4", "provider": "stripe"});
     let saved = deployment.manager().run("MngUpdateCashierCustomerProviderOverride", &least).await;
     let shown = &saved["override"];
@@ -385,7 +389,7 @@ async fn the_manager_page_names_who_may_use_its_methods() {
             let expected = if may { (200, Value::Null) } else { (403, json!("PERMISSION_DENIED")) };
             assert_eq!((answer.status, error), expected, "{role:?} {command}");
         }
-        // Whoever may not, may not use the commands either that have no page of their own.
+        // The other roles may use no unpublished command either.
         for command in COMMANDS.iter().filter(|_| !may) {
             let refused = manager.command(command.name, &json!({})).await;
             let error = refused.json()["data"]["error"].clone();

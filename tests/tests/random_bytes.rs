@@ -1,5 +1,5 @@
-//! Requests that were right and then damaged at random, the same ones in every run: each is answered, with a published
-//! code where it is refused, and never with 500; afterwards the house works as before.
+//! Valid requests damaged by seeded random edits: each is answered, with a published code when it is refused, and never with
+//! 500; afterwards the cashier works as before.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use cashier_tests::raw_http::{RawConnection, status_of};
 use cashier_tests::roster::LOGIN;
 use serde_json::{Value, json};
 
-/// Another seed damages otherwise.
+/// Another seed makes other damage.
 const SEED: u64 = 0x0dd_b17e5;
 
-/// Damaged requests of each kind.
+/// Damaged requests per valid one.
 const EACH: usize = 250;
 
-/// What a request is damaged with, beside random bytes.
-const WORDS: [&[u8]; 20] = [
+/// Fragments inserted into a request, besides random bytes.
+const FRAGMENTS: [&[u8]; 20] = [
     b"\0",
     b"\"",
     b"\\",
@@ -41,8 +41,8 @@ const WORDS: [&[u8]; 20] = [
     b"<script>",
 ];
 
-/// A request that is right.
-struct Right {
+/// A valid request.
+struct ValidRequest {
     method: &'static str,
     path: String,
     body: Vec<u8>,
@@ -54,12 +54,12 @@ struct Right {
 async fn damaged_requests_are_all_answered_and_never_with_500() {
     let deployment = Deployment::new().await;
     deployment.manager().save_config(&deployment.sandbox_config()).await;
-    let mut random = Random(SEED);
+    let mut random = SeededRandom(SEED);
     let mut tally = BTreeMap::<u16, usize>::new();
-    for right in right(&deployment) {
+    for valid in valid_requests(&deployment) {
         for _ in 0..EACH {
-            let request = damaged(&right, &mut random);
-            let mut client = RawConnection::connect(&right.url).await;
+            let request = damaged(&valid, &mut random);
+            let mut client = RawConnection::connect(&valid.url).await;
             client.write(&request).await;
             let answer = client.read_answer().await;
             documented(&answer, &request);
@@ -67,13 +67,13 @@ async fn damaged_requests_are_all_answered_and_never_with_500() {
         }
     }
     let common: Vec<u16> = tally.iter().filter(|(_, count)| **count >= 20).map(|(status, _)| *status).collect();
-    assert_eq!(common, [200, 400, 401, 403, 404], "the damage is neither too small nor too great: {tally:?}");
+    assert_eq!(common, [200, 400, 401, 403, 404], "the requests are neither too intact nor too damaged: {tally:?}");
     deployment.customer().deposit(&order("sandbox", "25")).await.expect_ok();
     let ready = deployment.http.get(&format!("http://{}/readyz", deployment.addresses.watch), &[]).await;
     assert_eq!(ready.status, 200, "{}", ready.text());
 }
 
-fn right(deployment: &Deployment) -> Vec<Right> {
+fn valid_requests(deployment: &Deployment) -> Vec<ValidRequest> {
     let (customer, manager) = (deployment.customer(), deployment.manager());
     let full = json!({"login": LOGIN, "provider": "sandbox", "method": "card", "amount": 25.5, "currency": "USD",
         "provider_config_id": 1, "idempotency_key": "k", "success_url": "https://shop.example/ok",
@@ -86,18 +86,18 @@ fn right(deployment: &Deployment) -> Vec<Right> {
     let row = json!({"customer_id": 5, "brand": "ion4", "provider": "stripe", "mode": 0, "min_amount": 25.0});
     let mut config = deployment.sandbox_config();
     config["id"] = json!(1);
-    // The house must still know where its peer is when all is over.
+    // The config must still work at the end of the test.
     for field in ["settings_json", "secret_key", "webhook_secret", "enabled", "provider", "currency", "brand"] {
         config.as_object_mut().unwrap_or_else(|| panic!("a config is an object")).remove(field);
     }
-    let at_customer = |method, path: &str, body: String| Right {
+    let at_customer = |method, path: &str, body: String| ValidRequest {
         method,
         path: path.into(),
         body: body.into_bytes(),
         token: customer.token.clone(),
         url: deployment.customer_url(),
     };
-    let at_manager = |body: String| Right {
+    let at_manager = |body: String| ValidRequest {
         method: "POST",
         path: "/manager".into(),
         body: body.into_bytes(),
@@ -117,24 +117,24 @@ fn right(deployment: &Deployment) -> Vec<Right> {
     ]
 }
 
-/// The request with its path, its token or its body damaged; its framing stays that of HTTP.
-fn damaged(right: &Right, random: &mut Random) -> Vec<u8> {
+/// The request with its path, token or body damaged; its HTTP framing stays valid.
+fn damaged(valid: &ValidRequest, random: &mut SeededRandom) -> Vec<u8> {
     let (mut path, mut body, mut token) =
-        (right.path.clone().into_bytes(), right.body.clone(), right.token.clone().into_bytes());
+        (valid.path.clone().into_bytes(), valid.body.clone(), valid.token.clone().into_bytes());
     match random.below(8) {
         0 => damage(&mut token, random),
         1 | 2 => damage(&mut path, random),
         _ if body.is_empty() => damage(&mut path, random),
         _ => (0..=random.below(3)).for_each(|_| damage(&mut body, random)),
     }
-    // What would end the request line or a header is not part of a path or a value.
+    // Bytes that end the request line or a header would break the framing.
     path.retain(|byte| byte.is_ascii_graphic());
     token.retain(|byte| *byte >= b' ' && *byte != 0x7f);
     if path.first() != Some(&b'/') {
         path.insert(0, b'/');
     }
     let length = body.len();
-    let mut request = format!("{} ", right.method).into_bytes();
+    let mut request = format!("{} ", valid.method).into_bytes();
     request.extend_from_slice(&path);
     request.extend_from_slice(b" HTTP/1.1\r\nhost: x\r\nauthorization: ");
     request.extend_from_slice(&token);
@@ -143,7 +143,7 @@ fn damaged(right: &Right, random: &mut Random) -> Vec<u8> {
     request
 }
 
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+fn damage(bytes: &mut Vec<u8>, random: &mut SeededRandom) {
     let at = random.below(bytes.len() + 1);
     let end = (at + random.below(12)).min(bytes.len());
     match random.below(6) {
@@ -158,7 +158,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
             let byte = u8::try_from(random.below(256)).unwrap_or_default();
             bytes.splice(at..end, [byte]);
         }
-        _ => drop(bytes.splice(at..end, WORDS[random.below(WORDS.len())].iter().copied())),
+        _ => drop(bytes.splice(at..end, FRAGMENTS[random.below(FRAGMENTS.len())].iter().copied())),
     }
 }
 
@@ -168,22 +168,22 @@ fn documented(answer: &str, request: &[u8]) {
     assert!(status != 0 && status != 500, "{}", shown());
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     if status == 200 || body.is_empty() {
-        // What is no HTTP at all is refused before any door, without a body.
+        // What is not HTTP is refused before any route, without a body.
         assert!(status == 200 || status == 400, "{}", shown());
         return;
     }
-    let told: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {}", shown()));
-    let code = told["error"].as_str().or(told["data"]["error"].as_str()).unwrap_or_default();
+    let refusal: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {}", shown()));
+    let code = refusal["error"].as_str().or(refusal["data"]["error"].as_str()).unwrap_or_default();
     let known = RefusalCode::ALL.iter().find(|known| known.text() == code);
     let known = known.unwrap_or_else(|| panic!("{code} is not published: {}", shown()));
     assert_eq!(known.number(), status, "{}", shown());
     assert_ne!(*known, RefusalCode::Internal, "{}", shown());
 }
 
-/// The same row of numbers for the same seed (xorshift).
-struct Random(u64);
+/// The same sequence of numbers for the same seed (xorshift).
+struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

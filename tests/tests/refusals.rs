@@ -1,5 +1,5 @@
-//! Whoever may not deposit is refused with the documented error, nothing is created or sent, and the trace of eligibility
-//! says why. Each refusal ends with the reason removed and the same order accepted.
+//! A deposit that is not allowed is refused with the documented error, nothing is created or sent, and the eligibility trace
+//! names the rule. Each test ends with the cause removed and the same order accepted.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use cashier_core::eligibility::{self, Candidate, Verdict};
@@ -8,14 +8,14 @@ use cashier_core::money::{Currency, Money};
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::roster::{
     CUSTOMER, EURO_LOGIN, LOGIN, OTHER_BRAND_CUSTOMER, OTHER_BRAND_LOGIN, REAL_LOGIN, SECOND_LOGIN, change, standard,
 };
 use serde_json::{Value, json};
 
-/// A deployment where the roster was changed, with one sandbox config.
-async fn world_with(edit: impl FnOnce(&mut Value)) -> Deployment {
+/// A deployment with a changed roster and one sandbox config.
+async fn deployment_with(edit: impl FnOnce(&mut Value)) -> Deployment {
     let mut roster = standard();
     edit(&mut roster);
     let deployment =
@@ -24,16 +24,16 @@ async fn world_with(edit: impl FnOnce(&mut Value)) -> Deployment {
     deployment
 }
 
-/// The wire word of the rule that hides the first config from a login, and its sentence; `SHOWN` where none does.
+/// The wire name of the rule that hides the first config from a login, and its sentence; `SHOWN` where none does.
 async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -> (String, String) {
-    let house = deployment.running().cashier();
-    let facts = house.trading.account(Login(login)).await;
+    let cashier = deployment.running().cashier();
+    let facts = cashier.trading.account(Login(login)).await;
     let facts = facts.ok().flatten().unwrap_or_else(|| panic!("login {login}"));
-    let picture = house.snapshot();
-    let candidates: Vec<Candidate<'_>> = picture.configs().map(|process| picture.candidate(process)).collect();
-    let eligibility = picture.eligibility_context(&facts, house.clock.now());
+    let snapshot = cashier.snapshot();
+    let candidates: Vec<Candidate<'_>> = snapshot.configs().map(|config| snapshot.candidate(config)).collect();
+    let eligibility = snapshot.eligibility_context(&facts, cashier.clock.now());
     let amount = amount_minor.map(|minor| Money::new(minor, facts.group.currency));
-    let overrides = picture.overrides_of(facts.customer.customer_id);
+    let overrides = snapshot.overrides_of(facts.customer.customer_id);
     let judged = eligibility::survey(&eligibility, &candidates, overrides, amount);
     let first = judged.first().unwrap_or_else(|| panic!("there is a config"));
     let last = first.trace.last().unwrap_or_else(|| panic!("a verdict has a trace"));
@@ -50,15 +50,15 @@ async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -
 }
 
 #[track_caller]
-fn refused(reply: &Reply, status: u16, code: &str) {
+fn refused(reply: &HttpAnswer, status: u16, code: &str) {
     assert_eq!(reply.refusal(), (status, code.to_owned()), "{}", reply.text());
     let body = reply.json();
     let fields: Vec<&String> = body.as_object().map(|it| it.keys().collect()).unwrap_or_default();
     assert_eq!(fields, ["error", "message"], "{}", reply.text());
-    assert!(body["message"].as_str().is_some_and(|text| !text.is_empty()), "a refusal has words for people");
+    assert!(body["message"].as_str().is_some_and(|text| !text.is_empty()), "a refusal has a message for people");
 }
 
-/// Nothing was created and nobody was asked.
+/// No transaction was created and no provider was called.
 async fn nothing_happened(deployment: &Deployment) {
     let all = deployment.manager().run("MngGetCashierTransactionsByFilter", &json!({})).await;
     assert_eq!(all["count"], json!(0), "{all}");
@@ -73,7 +73,7 @@ async fn count_of_methods(deployment: &Deployment, login: u64) -> Value {
 async fn a_disabled_account_or_group_is_refused() {
     let cases: [(&str, &str, Value); 2] = [("accounts", "login", json!(LOGIN)), ("groups", "group", json!("demo-usd"))];
     for (list, key, id) in cases {
-        let deployment = world_with(|roster| change(roster, list, key, &id, "enable", json!(0))).await;
+        let deployment = deployment_with(|roster| change(roster, list, key, &id, "enable", json!(0))).await;
         refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 403, "ACCOUNT_DISABLED");
         let (rule, sentence) = trace(&deployment, LOGIN, None).await;
         assert_eq!((&*rule, &*sentence), ("ACCOUNT_DISABLED", "the account or its group is disabled"), "{list}");
@@ -86,13 +86,14 @@ async fn a_disabled_account_or_group_is_refused() {
 async fn a_customer_who_may_not_deposit_is_refused() {
     let five = json!(CUSTOMER);
     let deployment =
-        world_with(|roster| change(roster, "customers", "customer_id", &five, "deposit_allowed", json!(0))).await;
+        deployment_with(|roster| change(roster, "customers", "customer_id", &five, "deposit_allowed", json!(0))).await;
     refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 403, "DEPOSIT_NOT_ALLOWED");
     let (rule, sentence) = trace(&deployment, LOGIN, None).await;
     assert_eq!((&*rule, &*sentence), ("DEPOSIT_NOT_ALLOWED", "the customer is not active or may not deposit"));
     assert_eq!(count_of_methods(&deployment, LOGIN).await, json!(0));
 
-    let deployment = world_with(|roster| change(roster, "customers", "customer_id", &five, "status", json!(3))).await;
+    let deployment =
+        deployment_with(|roster| change(roster, "customers", "customer_id", &five, "status", json!(3))).await;
     refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 403, "PERMISSION_DENIED");
     let withdrawal = json!({"login": LOGIN, "amount": 5, "currency": "USD"});
     refused(&deployment.customer().withdraw(&withdrawal).await, 403, "PERMISSION_DENIED");
@@ -102,13 +103,13 @@ async fn a_customer_who_may_not_deposit_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_currency_than_the_accounts_is_refused() {
-    let deployment = world_with(|_| ()).await;
-    let mut asked = order("sandbox", "50");
-    asked["currency"] = json!("EUR");
-    refused(&deployment.customer().deposit(&asked).await, 400, "CURRENCY_CONVERSION_REQUIRED");
+    let deployment = deployment_with(|_| ()).await;
+    let mut request = order("sandbox", "50");
+    request["currency"] = json!("EUR");
+    refused(&deployment.customer().deposit(&request).await, 400, "CURRENCY_CONVERSION_REQUIRED");
     // The account in euros has a config in dollars alone.
-    asked["login"] = json!(EURO_LOGIN);
-    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    request["login"] = json!(EURO_LOGIN);
+    refused(&deployment.customer().deposit(&request).await, 400, "METHOD_NOT_AVAILABLE");
     assert_eq!(trace(&deployment, EURO_LOGIN, None).await.0, "CURRENCY");
     let withdrawal = json!({"login": LOGIN, "amount": 5, "currency": "EUR"});
     refused(&deployment.customer().withdraw(&withdrawal).await, 400, "CURRENCY_CONVERSION_REQUIRED");
@@ -117,32 +118,32 @@ async fn another_currency_than_the_accounts_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_of_somebody_else_is_refused_as_if_it_were_not_there() {
-    let deployment = world_with(|_| ()).await;
+async fn a_login_of_another_customer_is_refused_like_one_that_does_not_exist() {
+    let deployment = deployment_with(|_| ()).await;
     let customer = deployment.customer();
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for login in [SECOND_LOGIN, OTHER_BRAND_LOGIN, 999] {
-        let mut asked = order("sandbox", "50");
-        asked["login"] = json!(login);
-        let deposit = customer.deposit(&asked).await;
+        let mut request = order("sandbox", "50");
+        request["login"] = json!(login);
+        let deposit = customer.deposit(&request).await;
         refused(&deposit, 403, "PERMISSION_DENIED");
         refused(&customer.methods(login).await, 403, "PERMISSION_DENIED");
         refused(&customer.transactions(&format!("login={login}")).await, 403, "PERMISSION_DENIED");
         let withdrawal = json!({"login": login, "amount": 5, "currency": "USD"});
         refused(&customer.withdraw(&withdrawal).await, 403, "PERMISSION_DENIED");
-        told.push(deposit.text());
+        answers.push(deposit.text());
     }
-    told.dedup();
-    assert_eq!(told.len(), 1, "another's login and none at all look the same: {told:?}");
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "another customer's login and no login get the same answer: {answers:?}");
     nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_of_another_brand_is_not_served() {
-    let deployment = world_with(|_| ()).await;
-    let mut asked = order("sandbox", "50");
-    asked["login"] = json!(OTHER_BRAND_LOGIN);
-    refused(&deployment.customer_of(OTHER_BRAND_CUSTOMER).deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    let deployment = deployment_with(|_| ()).await;
+    let mut request = order("sandbox", "50");
+    request["login"] = json!(OTHER_BRAND_LOGIN);
+    refused(&deployment.customer_of(OTHER_BRAND_CUSTOMER).deposit(&request).await, 400, "METHOD_NOT_AVAILABLE");
     let (rule, sentence) = trace(&deployment, OTHER_BRAND_LOGIN, None).await;
     assert_eq!(
         (&*rule, &*sentence),
@@ -153,7 +154,7 @@ async fn a_customer_of_another_brand_is_not_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deny_override_refuses_until_it_expires() {
-    let deployment = world_with(|_| ()).await;
+    let deployment = deployment_with(|_| ()).await;
     let deny = json!({"customer_id": CUSTOMER, "brand": "ion4", "provider": "sandbox", "mode": 1,
         "expires_time": deployment.clock.unix() + 60});
     let denied = deployment.manager().save_override(&deny).await;
@@ -171,8 +172,8 @@ async fn a_deny_override_refuses_until_it_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_allow_override_lifts_nothing_any_more() {
-    let deployment = world_with(|_| ()).await;
+async fn an_expired_allow_override_lifts_no_limit() {
+    let deployment = deployment_with(|_| ()).await;
     let config = json!({"id": 1, "country": "FR"});
     deployment.manager().save_config(&config).await;
     refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
@@ -193,7 +194,7 @@ async fn an_expired_allow_override_lifts_nothing_any_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amounts_beyond_the_limits_are_refused_and_the_limits_named() {
-    let deployment = world_with(|_| ()).await;
+    let deployment = deployment_with(|_| ()).await;
     let customer = deployment.customer();
     for (amount, minor, rule) in [("9.99", 999, "AMOUNT_BELOW"), ("10000.01", 1_000_001, "AMOUNT_ABOVE")] {
         let reply = customer.deposit(&order("sandbox", amount)).await;
@@ -210,11 +211,11 @@ async fn amounts_beyond_the_limits_are_refused_and_the_limits_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sandbox_config_does_not_serve_a_real_account_unless_the_settings_say_so() {
-    let mut deployment = world_with(|_| ()).await;
-    let mut asked = order("sandbox", "50");
-    asked["login"] = json!(REAL_LOGIN);
-    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+async fn a_sandbox_config_does_not_serve_a_real_account_unless_the_settings_allow_it() {
+    let mut deployment = deployment_with(|_| ()).await;
+    let mut request = order("sandbox", "50");
+    request["login"] = json!(REAL_LOGIN);
+    refused(&deployment.customer().deposit(&request).await, 400, "METHOD_NOT_AVAILABLE");
     let (rule, sentence) = trace(&deployment, REAL_LOGIN, None).await;
     assert_eq!(rule, "SANDBOX_ON_REAL_ACCOUNT");
     assert!(sentence.contains("demo groups only"), "{sentence}");
@@ -223,50 +224,51 @@ async fn a_sandbox_config_does_not_serve_a_real_account_unless_the_settings_say_
     // No override lifts a hard check.
     let allow = json!({"customer_id": CUSTOMER, "brand": "ion4", "provider": "sandbox", "provider_config_id": 1});
     deployment.manager().save_override(&allow).await;
-    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    refused(&deployment.customer().deposit(&request).await, 400, "METHOD_NOT_AVAILABLE");
     assert_eq!(trace(&deployment, REAL_LOGIN, None).await.0, "SANDBOX_ON_REAL_ACCOUNT");
     nothing_happened(&deployment).await;
 
     deployment.settings.push_str("allow_sandbox_credit = [\"ion4\"]\n");
     deployment.restart().await;
     assert_eq!(trace(&deployment, REAL_LOGIN, None).await.0, "SHOWN");
-    deployment.customer().deposit(&asked).await.expect_ok();
+    deployment.customer().deposit(&request).await.expect_ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_config_and_one_without_its_module_serve_nobody() {
-    let deployment = world_with(|_| ()).await;
+async fn a_disabled_config_and_one_without_its_module_serve_no_customer() {
+    let deployment = deployment_with(|_| ()).await;
     deployment.manager().save_config(&json!({"id": 1, "enabled": 0})).await;
     refused(&deployment.customer().deposit(&order("sandbox", "50")).await, 400, "METHOD_NOT_AVAILABLE");
     assert_eq!(trace(&deployment, LOGIN, None).await.0, "CONFIG_DISABLED");
     deployment.manager().save_config(&json!({"id": 1, "enabled": 1})).await;
     assert_eq!(trace(&deployment, LOGIN, None).await.0, "SHOWN");
     refused(&deployment.customer().deposit(&order("paypal", "50")).await, 400, "METHOD_NOT_AVAILABLE");
-    let mut asked = order("sandbox", "50");
-    asked["method"] = json!("bank");
-    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
-    asked["method"] = json!("card");
-    asked["provider_config_id"] = json!(77);
-    refused(&deployment.customer().deposit(&asked).await, 400, "METHOD_NOT_AVAILABLE");
+    let mut request = order("sandbox", "50");
+    request["method"] = json!("bank");
+    refused(&deployment.customer().deposit(&request).await, 400, "METHOD_NOT_AVAILABLE");
+    request["method"] = json!("card");
+    request["provider_config_id"] = json!(77);
+    refused(&deployment.customer().deposit(&request).await, 400, "METHOD_NOT_AVAILABLE");
     nothing_happened(&deployment).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_withdrawal_waits_for_a_person_debits_nothing_and_is_refused_where_not_allowed() {
+async fn a_withdrawal_waits_for_a_manager_debits_nothing_and_is_refused_where_not_allowed() {
     let five = json!(CUSTOMER);
     let deployment =
-        world_with(|roster| change(roster, "customers", "customer_id", &five, "withdrawal_allowed", json!(0))).await;
-    let asked = json!({"login": LOGIN, "amount": 5, "currency": "USD", "idempotency_key": "w1"});
-    refused(&deployment.customer().withdraw(&asked).await, 403, "WITHDRAWAL_NOT_ALLOWED");
+        deployment_with(|roster| change(roster, "customers", "customer_id", &five, "withdrawal_allowed", json!(0)))
+            .await;
+    let request = json!({"login": LOGIN, "amount": 5, "currency": "USD", "idempotency_key": "w1"});
+    refused(&deployment.customer().withdraw(&request).await, 403, "WITHDRAWAL_NOT_ALLOWED");
 
-    let deployment = world_with(|_| ()).await;
+    let deployment = deployment_with(|_| ()).await;
     let customer = deployment.customer();
-    let answer = customer.withdraw(&asked).await.expect_ok();
+    let answer = customer.withdraw(&request).await.expect_ok();
     let seen = &answer["transaction"];
     let brief = json!([seen["type"], seen["provider"], seen["source"], seen["status"], seen["amount"]]);
     assert_eq!(brief.to_string(), r#"[1,"manual",1,9,5.0]"#, "{answer}");
-    assert_eq!(customer.withdraw(&asked).await.expect_ok(), answer, "the same key is the same withdrawal");
-    let mut other = asked.clone();
+    assert_eq!(customer.withdraw(&request).await.expect_ok(), answer, "the same key is the same withdrawal");
+    let mut other = request.clone();
     other["amount"] = json!(6);
     refused(&customer.withdraw(&other).await, 409, "IDEMPOTENCY_CONFLICT");
     let mut deposit = order("sandbox", "50");

@@ -1,5 +1,5 @@
-//! Secrets planted in configs, tokens, headers and keys appear in no log line at any level, no answer, no event and in no
-//! file that the house writes, whatever goes right or wrong around them.
+//! Secrets planted in configs, tokens, headers and keys appear in no log line at any level, no answer, no event and no file
+//! that the cashier writes, in success and in failure.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::io::Write;
@@ -8,35 +8,35 @@ use std::sync::{Arc, Mutex};
 
 use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
-use cashier_tests::customer::{Customer, order};
+use cashier_tests::customer::{CustomerClient, order};
 use cashier_tests::deployment::Deployment;
-use cashier_tests::http::{Http, Reply};
-use cashier_tests::manager::Manager;
+use cashier_tests::http::{Http, HttpAnswer};
+use cashier_tests::manager::ManagerClient;
 use cashier_tests::roster::{self, CUSTOMER};
-use cashier_tests::stripe_stub::{StripeEvent, StubMode, signed};
+use cashier_tests::stripe_stub::{StripeEventFields, StubMode, signed};
 use cashier_tests::waiting::eventually;
 use cashier_tests::{plugin_host, signing};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// What must be seen nowhere; each is planted at one place.
+/// Planted secrets that must not appear; each is planted in one place.
 const SECRET_KEY: &str = "sk_test_CANARYapikey83b1";
 const WEBHOOK_SECRET: &str = "whsec_CANARYwebhook4f07";
 const NEXT_WEBHOOK_SECRET: &str = "whsec_CANARYnext9c55";
 const CONFIG_JSON_SECRET: &str = "sk_test_CANARYconfigjson20d4";
 const WRONG_SECRET: &str = "sk_live_CANARYwrongmode71aa";
-const UNUSABLE_SECRET: &str = "CANARY with blanks e6e6";
+const UNUSABLE_SECRET: &str = "CANARY with spaces e6e6";
 const COOKIE: &str = "sid=CANARYcookie5d2e";
 const API_KEY_HEADER: &str = "CANARYxapikey0b9f";
 const BASIC: &str = "Basic Q0FOQVJZYmFzaWM=";
 const CLIENT_TOKEN: &str = "CANARYtoken.CANARYclaims.CANARYsignature";
 
-/// What the house logged.
+/// The captured log.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -47,7 +47,7 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
+impl<'a> MakeWriter<'a> for CapturedLog {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -55,23 +55,23 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Where a secret was looked for, and what was there.
-struct Seen {
+/// The searched places and their bytes.
+struct Searched {
     places: Vec<(String, Vec<u8>)>,
 }
 
-impl Seen {
+impl Searched {
     fn add(&mut self, place: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.places.push((place.into(), bytes.into()));
     }
 
-    fn answer(&mut self, place: &str, reply: &Reply) {
+    fn answer(&mut self, place: &str, reply: &HttpAnswer) {
         let headers =
             reply.headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()].concat());
         self.add(format!("the answer to {place}"), [headers.collect(), reply.body.to_vec()].concat());
     }
 
-    /// Places that hold a text as it is, or in a usual spelling of it.
+    /// Places that contain a text as it is, or in a usual encoding.
     fn with(&self, secret: &str) -> Vec<&str> {
         let spellings = [secret.to_owned(), hex::encode(secret), hex::encode_upper(secret), secret.replace(' ', "%20")];
         let holds = |bytes: &[u8]| {
@@ -83,43 +83,43 @@ impl Seen {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn planted_secrets_are_found_nowhere() {
+async fn planted_secrets_appear_in_no_log_answer_or_file() {
     if !signing::can_sign() {
         return;
     }
-    let log = Log::default();
+    let log = CapturedLog::default();
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_span_events(FmtSpan::FULL)
         .with_writer(log.clone())
         .init();
-    let mut seen = Seen { places: Vec::new() };
+    let mut searched = Searched { places: Vec::new() };
     let mut deployment = Deployment::new().await;
     let (customer_token, manager_token) = (deployment.customer().token, deployment.manager().token);
 
-    configure(&deployment, &mut seen).await;
-    deposit(&deployment, &mut seen).await;
-    hear(&deployment, &mut seen).await;
-    refuse(&deployment, &mut seen).await;
+    configure(&deployment, &mut searched).await;
+    deposit(&deployment, &mut searched).await;
+    send_webhooks(&deployment, &mut searched).await;
+    refuse(&deployment, &mut searched).await;
     deployment.restart().await;
-    list(&deployment, &mut seen).await;
+    list(&deployment, &mut searched).await;
     deployment.stop().await;
 
     let logged = log.0.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&logged);
-    for expected in ["listeners opened", "config saved", "a webhook was refused", "DEBUG", "access"] {
-        assert!(text.contains(expected), "the log is not what this test believes: no {expected:?}");
+    for expected in ["listeners opened", "config saved", "webhook was rejected", "DEBUG", "access"] {
+        assert!(text.contains(expected), "the log is incomplete: no {expected:?}");
     }
-    seen.add("the log", logged);
-    // The copies of modules are what anyone can download; everything else the house wrote itself.
+    searched.add("the log", logged);
+    // Copies of modules hold no secrets; the cashier wrote every other file.
     let written = files(&deployment.folder().join("bases")).into_iter().chain(files(&deployment.folder().join("var")));
     for file in written.filter(|file| file.extension().is_none_or(|it| it != "so")) {
-        seen.add(file.display().to_string(), std::fs::read(&file).unwrap());
+        searched.add(file.display().to_string(), std::fs::read(&file).unwrap());
     }
 
-    let found = seen.with("findable-1");
-    assert!(found.iter().any(|place| place.ends_with("cashier.db")), "the search finds what is there: {found:?}");
-    let kept = [
+    let found = searched.with("findable-1");
+    assert!(found.iter().any(|place| place.ends_with("cashier.db")), "the search finds existing text: {found:?}");
+    let secrets = [
         SECRET_KEY,
         WEBHOOK_SECRET,
         NEXT_WEBHOOK_SECRET,
@@ -135,18 +135,18 @@ async fn planted_secrets_are_found_nowhere() {
         &"5e".repeat(32),
         &"a7".repeat(32),
     ];
-    for secret in kept {
-        assert_eq!(seen.with(secret), Vec::<&str>::new(), "{secret} was seen");
+    for secret in secrets {
+        assert_eq!(searched.with(secret), Vec::<&str>::new(), "{secret} was found");
     }
-    assert_eq!(seen.with("CANARY"), Vec::<&str>::new(), "a part of a secret was seen");
+    assert_eq!(searched.with("CANARY"), Vec::<&str>::new(), "a part of a secret was found");
 }
 
-/// What the `panics` module quotes when it panics.
+/// The `panics` module quotes this when it panics.
 const QUOTED_SECRET: &str = "sk_live_CANARYquoted6a1f";
 
-/// The program itself, so that standard error is seen as well: what a panic says gets past every log otherwise.
+/// Runs the program, so that standard error is searched as well: a panic message does not pass through the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
+async fn a_panic_message_with_a_secret_appears_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
     plugin_host::built();
@@ -155,10 +155,10 @@ async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
     std::fs::write(&plugins, format!("{listed}[[module]]\nname = \"panics\"\n")).unwrap();
     process.log_level = "trace";
     let addresses = process.start().await;
-    let (http, mut seen) = (Http::new(), Seen { places: Vec::new() });
+    let (http, mut searched) = (Http::new(), Searched { places: Vec::new() });
     let (customer, manager) = (format!("http://{}", addresses.customer), format!("http://{}", addresses.manager));
-    let manager = Manager { http: http.clone(), url: manager, token: process.token(Role::Manager, 1) };
-    let customer = Customer { http, url: customer, token: process.token(Role::Customer, CUSTOMER) };
+    let manager = ManagerClient { http: http.clone(), url: manager, token: process.token(Role::Manager, 1) };
+    let customer = CustomerClient { http, url: customer, token: process.token(Role::Customer, CUSTOMER) };
 
     let save = "MngUpdateCashierProviderConfig";
     let panics_in = |entry: &str| json!({"panic_in": entry}).to_string();
@@ -166,48 +166,48 @@ async fn a_module_that_panics_with_a_secret_in_its_message_tells_it_nowhere() {
         "secret_key": QUOTED_SECRET, "webhook_secret": QUOTED_SECRET, "settings_json": panics_in("configure")});
     let refused = manager.command(save, &config).await;
     assert!(refused.status == 400 && refused.text().contains("panicked in configure at "), "{}", refused.text());
-    seen.answer("a config that cannot be read", &refused);
+    searched.answer("a config that cannot be read", &refused);
 
     config["settings_json"] = json!(panics_in("create_payment"));
     let id = manager.save_config(&config).await;
     let failed = customer.deposit(&order("panics", "25")).await;
     assert_eq!(failed.status, 503, "{}", failed.text());
-    seen.answer("a deposit", &failed);
+    searched.answer("a deposit", &failed);
     for entry in ["normalize_status", "drop", ""] {
         let change = json!({"id": id, "settings_json": panics_in(entry)});
-        seen.answer("an edit", &manager.command(save, &change).await);
+        searched.answer("an edit", &manager.command(save, &change).await);
         let url = format!("{}/cashier/webhook/panics/{id}", customer.url);
-        let heard = customer.http.post(&url, &[], "{}").await;
-        assert_eq!(heard.status == 200, entry != "normalize_status", "{entry}: {}", heard.text());
-        seen.answer("a webhook", &heard);
+        let answer = customer.http.post(&url, &[], "{}").await;
+        assert_eq!(answer.status == 200, entry != "normalize_status", "{entry}: {}", answer.text());
+        searched.answer("a webhook", &answer);
     }
     for (command, data) in [("MngGetCashierTransactionsByFilter", json!({})), ("MngGetCashierProviders", json!({}))] {
-        seen.answer(command, &manager.command(command, &data).await);
+        searched.answer(command, &manager.command(command, &data).await);
     }
-    assert_eq!(process.terminate().await, Some(0), "it drains as ever");
+    assert_eq!(process.terminate().await, Some(0), "it stops in order");
 
     let log = process.log();
     for expected in ["listeners opened", "TRACE", "panicked in normalize_status at "] {
-        assert!(log.contains(expected), "standard error is not what this test believes: no {expected:?}\n{log}");
+        assert!(log.contains(expected), "standard error is incomplete: no {expected:?}\n{log}");
     }
-    seen.add("standard error", log);
+    searched.add("standard error", log);
     for file in files(&folder.path().join("bases")) {
-        seen.add(file.display().to_string(), std::fs::read(&file).unwrap());
+        searched.add(file.display().to_string(), std::fs::read(&file).unwrap());
     }
-    // Where a panic was is kept, for the manager and on disk; what it said is not.
-    let kept = seen.with("panicked in create_payment at ");
-    assert!(kept.iter().any(|place| place.contains("cashier.db")), "the search finds what is there: {kept:?}");
-    assert_eq!(seen.with("CANARY"), Vec::<&str>::new(), "a part of a secret was seen");
+    // The location of a panic is stored, for managers and on disk; its message is not.
+    let found = searched.with("panicked in create_payment at ");
+    assert!(found.iter().any(|place| place.contains("cashier.db")), "the search finds existing text: {found:?}");
+    assert_eq!(searched.with("CANARY"), Vec::<&str>::new(), "a part of a secret was found");
 }
 
 /// Configs that are saved, changed and refused.
-async fn configure(deployment: &Deployment, seen: &mut Seen) {
+async fn configure(deployment: &Deployment, searched: &mut Searched) {
     let mut config = deployment.stripe_config();
     config["secret_key"] = json!(SECRET_KEY);
     config["webhook_secret"] = json!(WEBHOOK_SECRET);
     let manager = deployment.manager();
     let save = "MngUpdateCashierProviderConfig";
-    seen.answer("a new config", &manager.command(save, &config).await);
+    searched.answer("a new config", &manager.command(save, &config).await);
     let mut second = deployment.stripe_config();
     second["secret_key"] = json!("");
     second["method"] = json!("");
@@ -216,7 +216,7 @@ async fn configure(deployment: &Deployment, seen: &mut Seen) {
     second["config_json"] = json!(secrets.to_string());
     let saved = manager.command(save, &second).await;
     saved.expect_ok();
-    seen.answer("a config in config_json", &saved);
+    searched.answer("a config in config_json", &saved);
     let refused = [
         json!({"id": 1, "secret_key": WRONG_SECRET}),
         json!({"id": 1, "secret_key": UNUSABLE_SECRET}),
@@ -229,37 +229,37 @@ async fn configure(deployment: &Deployment, seen: &mut Seen) {
     for change in refused {
         let answer = manager.command(save, &change).await;
         assert_eq!(answer.status, 400, "{change}: {}", answer.text());
-        seen.answer("a refused config", &answer);
+        searched.answer("a refused config", &answer);
     }
-    seen.answer(
+    searched.answer(
         "a replaced secret",
         &manager.command(save, &json!({"id": 1, "webhook_secret": NEXT_WEBHOOK_SECRET})).await,
     );
 }
 
-/// Deposits that go well, are declined, and meet a provider that quotes the key it was shown.
-async fn deposit(deployment: &Deployment, seen: &mut Seen) {
+/// Deposits that succeed, are declined, and meet a provider whose error quotes the key.
+async fn deposit(deployment: &Deployment, searched: &mut Searched) {
     let customer = deployment.customer();
     for (at, mode) in [StubMode::Answering, StubMode::Declining, StubMode::QuotingKey].into_iter().enumerate() {
         deployment.stripe.set_mode(mode.clone());
-        let mut asked = order("stripe", "25");
-        asked["provider_config_id"] = json!(1);
-        asked["idempotency_key"] = json!(format!("findable-{}", at + 1));
-        let answer = customer.deposit(&asked).await;
+        let mut request = order("stripe", "25");
+        request["provider_config_id"] = json!(1);
+        request["idempotency_key"] = json!(format!("findable-{}", at + 1));
+        let answer = customer.deposit(&request).await;
         assert_eq!(answer.status == 200, mode == StubMode::Answering, "{mode:?}: {}", answer.text());
-        seen.answer(&format!("a deposit, {mode:?}"), &answer);
+        searched.answer(&format!("a deposit, {mode:?}"), &answer);
     }
     deployment.stripe.set_mode(StubMode::Answering);
     assert!(
-        deployment.stripe.requests().iter().all(|asked| asked.authorization.ends_with(SECRET_KEY)),
+        deployment.stripe.requests().iter().all(|request| request.authorization.ends_with(SECRET_KEY)),
         "the key is in use"
     );
 }
 
-/// Webhooks, genuine and not, with headers that open doors elsewhere.
-async fn hear(deployment: &Deployment, seen: &mut Seen) {
+/// Webhooks with valid and invalid signatures, and with headers that carry credentials.
+async fn send_webhooks(deployment: &Deployment, searched: &mut Searched) {
     let reference = deployment.stripe.requests()[0].form["metadata[transaction_id]"].clone();
-    let said = StripeEvent {
+    let event = StripeEventFields {
         event_id: "evt_1",
         reference: &reference,
         intent: "pi_stub_1",
@@ -268,8 +268,8 @@ async fn hear(deployment: &Deployment, seen: &mut Seen) {
         live: false,
     };
     let now = deployment.clock.unix();
-    for secret in [NEXT_WEBHOOK_SECRET, "whsec_nobodys"] {
-        let (body, (name, signature)) = signed(secret, now, &said.intent_succeeded(now));
+    for secret in [NEXT_WEBHOOK_SECRET, "whsec_unknown"] {
+        let (body, (name, signature)) = signed(secret, now, &event.intent_succeeded(now));
         let headers = [
             (name, &*signature),
             ("authorization", BASIC),
@@ -281,33 +281,34 @@ async fn hear(deployment: &Deployment, seen: &mut Seen) {
         let url = format!("{}/cashier/webhook/stripe", deployment.customer_url());
         let answer = deployment.http.post(&url, &headers, body).await;
         assert_eq!(answer.status == 200, secret == NEXT_WEBHOOK_SECRET, "{}", answer.text());
-        seen.answer("a webhook", &answer);
+        searched.answer("a webhook", &answer);
     }
     let credited = eventually("the credit", async || {
         Some(deployment.customer().transactions("").await).filter(|list| list.text().contains("\"status\":3"))
     })
     .await;
-    seen.answer("the customer's list", &credited);
+    searched.answer("the customer's list", &credited);
 }
 
 /// Requests refused for their tokens, their bodies and their paths.
-async fn refuse(deployment: &Deployment, seen: &mut Seen) {
+async fn refuse(deployment: &Deployment, searched: &mut Searched) {
     let mut customer = deployment.customer();
     customer.token = CLIENT_TOKEN.into();
-    seen.answer("a forged token", &customer.deposit(&order("stripe", "25")).await);
+    searched.answer("a forged token", &customer.deposit(&order("stripe", "25")).await);
     customer.token = BASIC.into();
-    seen.answer("basic authorization", &customer.methods(1).await);
+    searched.answer("basic authorization", &customer.methods(1).await);
     let mut manager = deployment.manager();
     manager.token = CLIENT_TOKEN.into();
-    seen.answer("a forged manager token", &manager.command("MngGetCashierProviders", &json!({})).await);
+    searched.answer("a forged manager token", &manager.command("MngGetCashierProviders", &json!({})).await);
     let body = json!({"command": "MngGetCashierProviders", "extID": "x", "__token": CLIENT_TOKEN}).to_string();
-    seen.answer("a token in the message", &deployment.http.post(&format!("{}/manager", manager.url), &[], body).await);
+    searched
+        .answer("a token in the message", &deployment.http.post(&format!("{}/manager", manager.url), &[], body).await);
     let path = format!("{}/cashier/methods?login=1&token=x", deployment.customer_url());
-    seen.answer("an odd query", &deployment.http.get(&path, &[("cookie", COOKIE)]).await);
+    searched.answer("an odd query", &deployment.http.get(&path, &[("cookie", COOKIE)]).await);
 }
 
-/// Everything that managers are shown.
-async fn list(deployment: &Deployment, seen: &mut Seen) {
+/// All lists and details for managers.
+async fn list(deployment: &Deployment, searched: &mut Searched) {
     let manager = deployment.manager();
     let lists = [
         ("MngGetCashierProviders", json!({})),
@@ -319,11 +320,11 @@ async fn list(deployment: &Deployment, seen: &mut Seen) {
     for (command, data) in lists {
         let answer = manager.command(command, &data).await;
         answer.expect_ok();
-        seen.answer(command, &answer);
+        searched.answer(command, &answer);
     }
     let watch = format!("http://{}", deployment.addresses.watch);
     for page in ["healthz", "readyz", "metrics"] {
-        seen.answer(page, &deployment.http.get(&format!("{watch}/{page}"), &[]).await);
+        searched.answer(page, &deployment.http.get(&format!("{watch}/{page}"), &[]).await);
     }
 }
 

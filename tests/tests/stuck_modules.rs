@@ -1,5 +1,5 @@
-//! Real module files that do not return: what they cost their own gateways, and that nobody else notices. What a module
-//! is and says is `modules`.
+//! Real module files whose calls do not return: the effect on their own gateways, and none on other modules. Loading and
+//! panics are tested in `modules`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,9 @@ async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
 }
 
 /// A sleeping module, with 250 ms for each call.
-fn sleeping(shop_limits: &str) -> PluginHost {
+fn sleeping(more_limits: &str) -> PluginHost {
     let text = format!(
-        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 250{shop_limits} }}\n[[module]]\nname = \"echo\"\n"
+        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 250{more_limits} }}\n[[module]]\nname = \"echo\"\n"
     );
     PluginHost::open(PROBE, &text)
 }
@@ -33,70 +33,70 @@ fn sleeps_in(entry: &str, sleep_ms: u64) -> ProviderConfig {
 }
 
 /// Longer than any test runs.
-const FOR_EVER_MS: u64 = 3_600_000;
+const ENDLESS_MS: u64 = 3_600_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_does_not_return_is_left_behind_three_times_and_no_other_module_notices() {
-    let shop = sleeping("");
-    let (stuck, echo) = (shop.gateway(&sleeps_in("create_payment", FOR_EVER_MS)).await, config(2, "echo"));
-    let echo = shop.gateway(&echo).await;
+async fn a_module_is_unavailable_after_three_calls_that_never_return_and_other_modules_are_unaffected() {
+    let host = sleeping("");
+    let (stuck, echo) = (host.gateway(&sleeps_in("create_payment", ENDLESS_MS)).await, config(2, "echo"));
+    let echo = host.gateway(&echo).await;
     let late = CreateEnding::NeverSent { reason: "the module did not return from a call in time".into() };
-    for left in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
+    for health in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
         assert_eq!(create(&stuck).await, late);
-        assert_eq!(shop.line("sleeps").health, left);
+        assert_eq!(host.line("sleeps").health, health);
     }
     let gone = "the module is unavailable: too many of its calls never returned";
     assert_eq!(create(&stuck).await, CreateEnding::NeverSent { reason: gone.into() });
     assert_eq!(stuck.query(payment_query(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
     assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
-    assert_eq!(shop.line("echo").health, ModuleHealth::Ok);
+    assert_eq!(host.line("echo").health, ModuleHealth::Ok);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_behind_a_stuck_one_are_served_by_the_next_thread() {
-    let shop = sleeping("");
-    let gateway = shop.gateway(&sleeps_in("query_status", FOR_EVER_MS)).await;
+    let host = sleeping("");
+    let gateway = host.gateway(&sleeps_in("query_status", ENDLESS_MS)).await;
     let (stuck, behind) = tokio::join!(gateway.query(payment_query(1)), async {
         tokio::time::sleep(Duration::from_millis(25)).await;
         create(&gateway).await
     });
     assert_eq!(stuck, QueryAnswer::NoAnswer("the module did not return from a call in time".to_owned()));
     let overloaded = "the module is overloaded: too many calls wait for it";
-    let process = behind == CreateEnding::Accepted(NextAction::Wait);
-    assert!(process || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");
+    let answered = behind == CreateEnding::Accepted(NextAction::Wait);
+    assert!(answered || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");
     assert_eq!(create(&gateway).await, CreateEnding::Accepted(NextAction::Wait));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_whose_calls_come_back_after_all_serves_again() {
-    let shop = sleeping("");
-    let gateway = shop.gateway(&sleeps_in("create_payment", 1_000)).await;
+async fn a_gateway_whose_late_calls_return_serves_again() {
+    let host = sleeping("");
+    let gateway = host.gateway(&sleeps_in("create_payment", 1_000)).await;
     let _late = tokio::join!(create(&gateway), create(&gateway), create(&gateway));
-    while shop.line("sleeps").health != ModuleHealth::Ok {
+    while host.line("sleeps").health != ModuleHealth::Ok {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Verified { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn configuring_that_does_not_return_is_given_up_and_not_tried_for_ever() {
-    let shop = sleeping("");
-    let config = sleeps_in("configure", FOR_EVER_MS);
+async fn configuring_that_does_not_return_times_out_and_is_not_retried_without_end() {
+    let host = sleeping("");
+    let config = sleeps_in("configure", ENDLESS_MS);
     for health in [ModuleHealth::Degraded, ModuleHealth::Degraded, ModuleHealth::Unavailable] {
-        let error = shop.plugins.validate(&config).await.unwrap_err();
+        let error = host.plugins.validate(&config).await.unwrap_err();
         assert_eq!(error, "the module did not return from configuring in time");
-        assert_eq!(shop.line("sleeps").health, health);
+        assert_eq!(host.line("sleeps").health, health);
     }
-    let error = shop.plugins.open_gateway(&config).await.err().unwrap();
+    let error = host.plugins.open_gateway(&config).await.err().unwrap();
     assert_eq!(error, "the module is unavailable: too many of its calls never returned");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_configs_of_one_module_that_are_opened_at_once_all_get_a_gateway() {
-    let shop = sleeping("");
+async fn twenty_configs_of_one_module_opened_concurrently_all_get_a_gateway() {
+    let host = sleeping("");
     let configs: Vec<_> =
         (1..=20).map(|id| ProviderConfig { id: ConfigId(id), ..sleeps_in("configure", 20) }).collect();
-    let opened = futures_util::future::join_all(configs.iter().map(|config| shop.plugins.open_gateway(config))).await;
+    let opened = futures_util::future::join_all(configs.iter().map(|config| host.plugins.open_gateway(config))).await;
     for (config, opened) in configs.iter().zip(opened) {
         let gateway = opened.unwrap_or_else(|reason| panic!("config {}: {reason}", config.id));
         assert_eq!(create(&gateway).await, CreateEnding::Accepted(NextAction::Wait));
@@ -104,22 +104,22 @@ async fn twenty_configs_of_one_module_that_are_opened_at_once_all_get_a_gateway(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_that_never_lets_go_costs_its_gateway_one_call_and_is_told() {
-    let shop = sleeping("");
+async fn an_instance_whose_drop_never_returns_costs_its_gateway_one_call_and_degrades_its_module() {
+    let host = sleeping("");
     let replaced = vec![ReplacedSecret { secret: Secret::new("whsec_before"), until: UnixTime(NOW + 100) }];
-    let config = ProviderConfig { replaced_webhook_secrets: replaced, ..sleeps_in("drop", FOR_EVER_MS) };
-    let gateway = shop.gateway(&config).await;
-    shop.clock.advance_seconds(100);
-    // The instance that knows the replaced secret is let go, and does not return.
+    let config = ProviderConfig { replaced_webhook_secrets: replaced, ..sleeps_in("drop", ENDLESS_MS) };
+    let gateway = host.gateway(&config).await;
+    host.clock.advance_seconds(100);
+    // The instance with the replaced secret is dropped, and the drop does not return.
     let notice = echo_notice("", &json!({}));
     let first = gateway.verify(&notice, true).await;
     let busy = "the module is overloaded: too many calls wait for it".to_owned();
     assert_eq!(first, Verdict::NotWorking(busy));
-    // On a busy machine the next thread may take its time as well.
-    let mut genuine = false;
+    // On a busy machine the next thread may be late as well.
+    let mut verified = false;
     for _ in 0..20 {
-        genuine = genuine || matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. });
+        verified = verified || matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. });
     }
-    assert!(genuine, "the next thread serves");
-    assert_eq!(shop.line("sleeps").health, ModuleHealth::Degraded);
+    assert!(verified, "the next thread serves");
+    assert_eq!(host.line("sleeps").health, ModuleHealth::Degraded);
 }

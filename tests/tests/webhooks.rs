@@ -1,12 +1,12 @@
-//! Whatever is heard, however often, in whatever order and through whichever path: one payment is one credit.
+//! One payment is credited once, for duplicate, reordered, concurrent and early webhooks on either path.
 
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
-use cashier_tests::http::Reply;
+use cashier_tests::http::HttpAnswer;
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
-use cashier_tests::stripe_stub::{self, StripeEvent, StubMode, signed};
+use cashier_tests::stripe_stub::{self, StripeEventFields, StubMode, signed};
 use cashier_tests::waiting::eventually;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_identical_webhooks_at_once_half_by_each_path_are_one_credit_and_fifty_answers() {
+async fn fifty_duplicate_webhooks_on_both_paths_credit_once_and_all_get_200() {
     if !signing::can_sign() {
         return;
     }
@@ -24,26 +24,26 @@ async fn fifty_identical_webhooks_at_once_half_by_each_path_are_one_credit_and_f
     let addressed = format!("stripe/{}", pending.config);
     let paths = (0..50).map(|at| if at % 2 == 0 { "stripe" } else { &*addressed });
     let answers = join_all(paths.map(|path| pending.deployment.webhook(path, (name, &signature), &body))).await;
-    let answers: Vec<Value> = answers.iter().map(Reply::expect_ok).collect();
+    let answers: Vec<Value> = answers.iter().map(HttpAnswer::expect_ok).collect();
     let first = answers.iter().filter(|answer| answer["duplicate"] == json!(false)).count();
-    assert_eq!(first, 1, "one of them is news");
+    assert_eq!(first, 1, "exactly one is not a duplicate");
     let events: Vec<&Value> = answers.iter().map(|answer| &answer["event"]["id"]).collect();
     assert!(events.iter().all(|id| *id == events[0]), "all are the same event: {events:?}");
     pending.credited_once().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn different_events_about_one_payment_at_once_are_one_credit() {
+async fn concurrent_events_about_one_payment_credit_once() {
     if !signing::can_sign() {
         return;
     }
     let pending = PendingDeposit::of(DeploymentPlan::default()).await;
     let ids: Vec<String> = (0..8).map(|at| format!("evt_{at}")).collect();
-    let said = pending.event();
-    let tellings = ids.iter().map(|id| StripeEvent { event_id: id, ..said.clone() });
-    let answers = join_all(tellings.map(|said| {
+    let event = pending.event();
+    let events = ids.iter().map(|id| StripeEventFields { event_id: id, ..event.clone() });
+    let answers = join_all(events.map(|event| {
         let pending = &pending;
-        async move { pending.send_event("stripe", SECRET, &said).await }
+        async move { pending.send_event("stripe", SECRET, &event).await }
     }))
     .await;
     for answer in answers {
@@ -53,14 +53,14 @@ async fn different_events_about_one_payment_at_once_are_one_credit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_payment_under_the_same_reference_is_doubt_and_adds_nothing() {
+async fn a_second_payment_under_the_same_reference_goes_to_review_and_adds_nothing() {
     if !signing::can_sign() {
         return;
     }
     let pending = PendingDeposit::of(DeploymentPlan::default()).await;
     pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
     pending
-        .send_event("stripe", SECRET, &StripeEvent { event_id: "evt_2", intent: "pi_other", ..pending.event() })
+        .send_event("stripe", SECRET, &StripeEventFields { event_id: "evt_2", intent: "pi_other", ..pending.event() })
         .await
         .expect_ok();
     let seen = pending.seen().await;
@@ -75,11 +75,11 @@ async fn a_second_payment_under_the_same_reference_is_doubt_and_adds_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_heard_before_the_create_call_has_answered_is_credited_once() {
+async fn a_webhook_before_the_answer_of_the_create_call_credits_once() {
     if !signing::can_sign() {
         return;
     }
-    // With our reference it is matched at once; with Stripe's id alone it waits until the create call tells that id.
+    // With our reference it is matched at once; with Stripe's id alone it waits until the create call returns that id.
     for with_reference in [true, false] {
         let deployment = Deployment::new().await;
         deployment.manager().save_config(&deployment.stripe_config()).await;
@@ -88,7 +88,7 @@ async fn a_webhook_heard_before_the_create_call_has_answered_is_credited_once() 
         let depositing = tokio::spawn(async move { customer.deposit(&order("stripe", "250")).await });
         eventually("the create call", async || (!deployment.stripe.requests().is_empty()).then_some(())).await;
         let reference = if with_reference { deployment.stripe.latest_reference() } else { String::new() };
-        let said = StripeEvent {
+        let event = StripeEventFields {
             event_id: "evt_1",
             reference: &reference,
             intent: "pi_stub_1",
@@ -97,10 +97,10 @@ async fn a_webhook_heard_before_the_create_call_has_answered_is_credited_once() 
             live: false,
         };
         let now = deployment.clock.unix();
-        let (body, (name, signature)) = signed(SECRET, now, &said.intent_succeeded(now));
-        let heard = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
+        let (body, (name, signature)) = signed(SECRET, now, &event.intent_succeeded(now));
+        let accepted = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
         let (status, balance) = if with_reference { (json!(3), "250.0 USD") } else { (Value::Null, "0.0 USD") };
-        assert_eq!(heard["transaction"]["status"], status, "{heard}");
+        assert_eq!(accepted["transaction"]["status"], status, "{accepted}");
         assert_eq!(deployment.balance(LOGIN).await, balance, "reference: {with_reference}");
 
         deployment.stripe.set_mode(StubMode::Answering);
@@ -117,7 +117,7 @@ async fn a_webhook_heard_before_the_create_call_has_answered_is_credited_once() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sandbox_service_that_tells_before_it_answers_is_credited_once() {
+async fn a_sandbox_webhook_sent_before_the_create_answer_credits_once() {
     let deployment = Deployment::new().await;
     deployment.manager().save_config(&deployment.sandbox_config()).await;
     deployment.sandbox.switch(&["webhook_before_answer:confirmed", "webhook_twice"]).await;
@@ -136,8 +136,8 @@ async fn the_sandbox_service_that_tells_before_it_answers_is_credited_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
-    // The switch, the status at which the transaction ends, and what is credited.
+async fn each_fault_of_the_sandbox_service_ends_in_its_documented_status() {
+    // The switch, the final status of the transaction, and the balance.
     let table = [
         ("webhook_twice", 3, "25.0 USD"),
         ("webhook_late:300", 3, "25.0 USD"),
@@ -168,13 +168,13 @@ async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
         let id = answer["transaction"]["id"].as_u64().unwrap();
         let page = answer["redirect_url"].as_str().unwrap().to_owned();
         deployment.sandbox.press(&page, "pay").await;
-        eventually(&format!("{switch}: every delivery was tried"), async || {
+        eventually(&format!("{switch}: every delivery was attempted"), async || {
             let log = deployment.sandbox.deliveries(&page).await;
             let deliveries = log["deliveries"].as_array()?;
-            let tried = |it: &Value| {
+            let attempted = |it: &Value| {
                 it["state"] == json!("withheld") || it["attempts"].as_array().is_some_and(|all| !all.is_empty())
             };
-            (!deliveries.is_empty() && deliveries.iter().all(tried)).then_some(())
+            (!deliveries.is_empty() && deliveries.iter().all(attempted)).then_some(())
         })
         .await;
         eventually(&format!("{switch}: status {status}"), async || {
@@ -183,14 +183,14 @@ async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
         })
         .await;
         if status == 1 {
-            // Nothing that can be believed was heard, so the provider is asked; then the truth is known.
+            // No verified webhook arrived, so the provider is queried; the query finds the payment.
             deployment.clock.advance_seconds(61);
-            eventually(&format!("{switch}: asked and credited"), async || {
+            eventually(&format!("{switch}: queried and credited"), async || {
                 (deployment.balance(LOGIN).await == "25.0 USD").then_some(())
             })
             .await;
         }
-        // The account has the money a moment before the cashier has recorded that it was posted.
+        // The balance changes a moment before the cashier has recorded the posting.
         eventually(&format!("{switch}: every operation is settled"), async || {
             let operations = deployment.manager().transaction(id).await["balance_operations"].clone();
             let unsettled = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
@@ -202,7 +202,7 @@ async fn every_way_the_sandbox_service_misbehaves_ends_as_it_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_restart_each_of_twelve_configs_of_one_module_hears_its_own_webhooks() {
+async fn after_a_restart_each_of_twelve_configs_of_one_module_receives_its_own_webhooks() {
     if !signing::can_sign() {
         return;
     }
@@ -217,15 +217,15 @@ async fn after_a_restart_each_of_twelve_configs_of_one_module_hears_its_own_webh
     deployment.restart().await;
     for (number, id) in configs.into_iter().enumerate() {
         let (event_id, now) = (format!("evt_{number}"), deployment.clock.unix());
-        let said = StripeEvent {
+        let event = StripeEventFields {
             event_id: &event_id,
             reference: "D7K2M9QX4T",
-            intent: "pi_nobodys",
+            intent: "pi_unknown",
             amount: 25_000,
             currency: "usd",
             live: false,
         };
-        let (body, (name, signature)) = signed(&secret(number), now, &said.intent_succeeded(now));
+        let (body, (name, signature)) = signed(&secret(number), now, &event.intent_succeeded(now));
         let answer = deployment.webhook(&format!("stripe/{id}"), (name, &signature), &body).await;
         assert_eq!(answer.expect_ok()["duplicate"], json!(false), "config {id}: {}", answer.text());
     }

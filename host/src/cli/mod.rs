@@ -3,6 +3,7 @@
 mod demo;
 mod logs;
 mod modules;
+mod schema;
 mod serve;
 mod settings_args;
 mod terminal;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use self::schema::schemas;
 use self::settings_args::SettingsArgs;
 use self::terminal::{CliError, print_error};
 use crate::plugins::probe;
@@ -47,6 +49,8 @@ enum CliCommand {
     Trading(trading::TradingCommand),
     /// List the modules of plugins.toml: whether each would be loaded, and why not.
     Modules(SettingsArgs),
+    /// Print the JSON Schemas of the API's requests and answers, of cashier.toml and of the roster.
+    Schema(schema::SchemaArgs),
     /// Open a module in this process and describe it; the server runs this as a child process, so that a broken file
     /// cannot crash the server.
     #[command(name = probe::SUBCOMMAND, hide = true)]
@@ -67,6 +71,7 @@ pub fn run() -> ExitCode {
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
         CliCommand::Modules(args) => modules::modules(&args),
+        CliCommand::Schema(args) => schema::schema(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,8 +10,8 @@ use cashier_core::ids::{ID_MAX, Login};
 use cashier_core::refusal::Refusal;
 use percent_encoding::percent_decode_str;
 
-use crate::json_object::shown;
 use crate::wire::filter::{Node, Parameters};
+use crate::wire::read::shown;
 
 /// Pairs of one query: every list value that the filter allows, and a margin for conditions, order and limits.
 const PAIRS_MAX: usize = LIST_VALUES_MAX + 500;

@@ -2,8 +2,11 @@
 //! do that by the same description.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 use serde::ser::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// A type that describes itself.
 pub trait Described {
@@ -165,6 +168,28 @@ impl Serialize for Schema {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(keyword, value)| (keyword, value)))
     }
+}
+
+macro_rules! schemas {
+    ($($type:ty => $schema:expr;)*) => {$(
+        impl Described for $type {
+            fn schema() -> Schema {
+                $schema
+            }
+        }
+    )*};
+}
+
+schemas! {
+    bool => Schema::of("boolean");
+    u16 => Schema::whole(0, u16::MAX.into());
+    u32 => Schema::whole(0, u32::MAX.into());
+    u64 => Schema::of("integer").with("minimum", 0);
+    i64 => Schema::of("integer");
+    String => Schema::of("string");
+    PathBuf => Schema::of("string");
+    IpAddr => Schema::of("string");
+    &RawValue => Schema::any();
 }
 
 macro_rules! json_from {

@@ -6,8 +6,11 @@ use cashier_core::session::Role;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::json_object::{Described, Members, validation};
 use crate::test_cashier::{TestCashier, context, deposit_request, usd};
 use crate::wire::customer_override::tests::PUBLISHED_REQUEST;
+use crate::wire::envelope::EnvelopeAnswer;
+use crate::wire::refusal::RefusalBody;
 
 /// Accepts the tokens `<role>` and `<role>@<brand>`.
 struct PlainTokens;
@@ -52,6 +55,15 @@ impl ManagerApi {
         let mut envelope: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&envelope["extID"], &envelope["status"]), (&json!("1"), &json!(number)), "{text}");
         assert!(!text.contains("CANARY"), "{text}");
+        validation::assert_answer(&EnvelopeAnswer::schema(), &text);
+        let Members(members) = serde_json::from_str(&text).unwrap();
+        let command = COMMANDS.iter().find(|command| command.name == name).unwrap();
+        if number == 200 {
+            validation::assert_request(&(command.request)(), data);
+            validation::assert_answer(&(command.answer)(), members.last().unwrap().1.get());
+        } else {
+            validation::assert_answer(&RefusalBody::schema(), members.last().unwrap().1.get());
+        }
         (number, envelope["data"].take())
     }
 

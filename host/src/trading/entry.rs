@@ -1,89 +1,134 @@
-//! One entry of an import file, read field by field: each mistake is noted under its field and reading goes on, so that
-//! all of them are told at once. Numbers are read from their text.
+//! The import file as described types: groups, customers and accounts, each value with the sentence that says what it must
+//! be. Numbers are read from their text; whether the entries fit together is judged in `roster`.
 
-use cashier_core::ids::ID_MAX;
+use std::borrow::Cow;
+
+use cashier_core::account::{AccountMode, Customer, Group};
+use cashier_core::ids::{CustomerId, ID_MAX, Login};
 use cashier_core::lengths::CODE_LENGTH_MAX;
-use serde_json::value::RawValue;
+use cashier_core::money::Currency;
 
-use crate::json_object::Members;
+use super::roster::AccountEntry;
+use crate::json_object::{Described, Schema, request, values};
 
-/// The fields of one entry, each taken once; what is left over is unknown.
-pub(super) struct Fields<'a> {
-    left: Vec<(String, &'a RawValue)>,
-    mistakes: Vec<(Box<str>, String)>,
-    is_object: bool,
+/// Declares the values of an entry: what each must be, and how it is read. `null` is a value like any other.
+macro_rules! entry_values {
+    ($($name:ident($inner:ty), $must_be:literal, $schema:expr, |$raw:ident| $read:expr;)*) => {
+        values! {$(
+            $name($inner), $schema, |$raw| $read.ok_or(Cow::Borrowed(concat!("must be ", $must_be))), {
+                const MISSING: &'static str = "is missing";
+                const NULL_IS_OMITTED: bool = false;
+            };
+        )*}
+    };
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn new(raw: &'a RawValue) -> Self {
-        match serde_json::from_str::<Members<'a>>(raw.get()) {
-            Ok(Members(left)) => Self { left, mistakes: Vec::new(), is_object: true },
-            Err(_) => Self {
-                left: Vec::new(),
-                mistakes: vec![(Box::default(), "must be an object".into())],
-                is_object: false,
-            },
-        }
-    }
-
-    /// Notes a mistake; always false, to end a chain of conditions with.
-    pub(super) fn mistake(&mut self, field: &str, problem: &str) -> bool {
-        self.mistakes.push((field.into(), problem.into()));
-        false
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.left.iter().any(|(known, _)| known == name)
-    }
-
-    pub(super) fn read<T>(&mut self, name: &str, must_be: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        if !self.is_object {
-            return None;
-        }
-        let Some(place) = self.left.iter().position(|(known, _)| known == name) else {
-            self.mistake(name, "is missing");
-            return None;
+entry_values! {
+    EntryId(u64), "a whole number from 1 to 2^53 - 1", Schema::whole(1, ID_MAX.cast_signed()),
+        |raw| raw.parse().ok().filter(|id| (1..=ID_MAX).contains(id));
+    EntryText(Box<str>), "a text of at most 64 characters", Schema::text(CODE_LENGTH_MAX), |raw| text(raw);
+    GroupName(Box<str>), "a text of at most 64 characters", Schema::text(CODE_LENGTH_MAX).with("minLength", 1),
+        |raw| match text(raw) {
+            Some(name) if name.is_empty() => return Err(Cow::Borrowed("must not be empty")),
+            name => name,
         };
-        let (_, raw) = self.left.remove(place);
-        let value = read(raw.get());
-        if value.is_none() {
-            self.mistake(name, &format!("must be {must_be}"));
-        }
-        value
-    }
-
-    pub(super) fn text(&mut self, name: &str) -> Option<Box<str>> {
-        self.read(name, "a text of at most 64 characters", |raw| {
-            let text: Box<str> = serde_json::from_str(raw).ok()?;
-            (text.chars().count() <= CODE_LENGTH_MAX).then_some(text)
-        })
-    }
-
-    pub(super) fn id(&mut self, name: &str) -> Option<u64> {
-        self.read(name, "a whole number from 1 to 2^53 - 1", |raw| {
-            serde_json::from_str(raw).ok().filter(|id| (1..=ID_MAX).contains(id))
-        })
-    }
-
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
-        self.read(name, "0 or 1", |raw| match raw {
+    EntryFlag(bool), "0 or 1", Schema::any().with("enum", vec![0.into(), 1.into(), false.into(), true.into()]),
+        |raw| match raw {
             "0" | "false" => Some(false),
             "1" | "true" => Some(true),
             _ => None,
-        })
+        };
+    EntryBalance(Box<str>), "a plain decimal number, not quoted", Schema::of("number"), |raw| {
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        plain(raw.strip_prefix('-').unwrap_or(raw)).then(|| raw.into())
+    };
+    EntryCurrency(Currency), "a currency code such as \"USD\"", Schema::text(cashier_core::money::CODE_LENGTH_MAX),
+        |raw| text(raw).and_then(|code| Currency::from_code(&code));
+    EntryMode(AccountMode), "0 (demo) or 1 (real)", Schema::whole(0, 1),
+        |raw| raw.parse().ok().and_then(AccountMode::from_number);
+    EntryStatus(i64), "a whole number", Schema::of("integer"), |raw| raw.parse().ok();
+    EntryCountry(Box<str>), "two upper-case letters, or empty", Schema::text(2), |raw| {
+        let plausible = |code: &str| matches!(code.len(), 0 | 2) && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        text(raw).filter(|code| plausible(code))
+    };
+}
+
+fn text(raw: &str) -> Option<Box<str>> {
+    let text: Box<str> = serde_json::from_str(raw).ok()?;
+    (text.chars().count() <= CODE_LENGTH_MAX).then_some(text)
+}
+
+request! {
+    /// A group of accounts.
+    pub(super) struct GroupEntry {
+        group: GroupName, "name of the group";
+        brand: EntryText, "brand";
+        currency: EntryCurrency, "currency of the accounts";
+        account_mode: EntryMode, "0 demo, 1 real";
+        enable: EntryFlag, "1 when its accounts may be used";
     }
 
-    /// The text of a number as it stands in the file.
-    pub(super) fn number(&mut self, name: &str) -> Option<Box<str>> {
-        self.read(name, "a plain decimal number, not quoted", |raw| {
-            let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-            plain(raw.strip_prefix('-').unwrap_or(raw)).then(|| raw.into())
-        })
+    /// A customer.
+    pub(super) struct CustomerEntry {
+        customer_id: EntryId, "customer id";
+        country: EntryCountry, "ISO 3166 alpha-2; may be empty";
+        brand: EntryText, "brand";
+        status: EntryStatus, "0 active; any other number bars deposits and withdrawals";
+        deposit_allowed: EntryFlag, "1 when deposits are allowed";
+        withdrawal_allowed: EntryFlag, "1 when withdrawals are allowed";
     }
 
-    pub(super) fn finish(mut self) -> Vec<(Box<str>, String)> {
-        let left = self.left.into_iter();
-        self.mistakes.extend(left.map(|(name, _)| (name.into(), "is unknown or stands there twice".into())));
-        self.mistakes
+    /// An account. Its currency is its group's.
+    pub(super) struct AccountLine {
+        login: EntryId, "trading account login";
+        customer_id: EntryId, "customer who owns it";
+        group: EntryText, "name of its group";
+        enable: EntryFlag, "1 when it may be used";
+        balance: Option<EntryBalance>, "opening balance, 0 by default; counts only when the account is created";
     }
+}
+
+impl From<GroupEntry> for Group {
+    fn from(entry: GroupEntry) -> Self {
+        Self {
+            group: entry.group.0,
+            brand: entry.brand.0,
+            currency: entry.currency.0,
+            account_mode: entry.account_mode.0,
+            enabled: entry.enable.0,
+        }
+    }
+}
+
+impl From<CustomerEntry> for Customer {
+    fn from(entry: CustomerEntry) -> Self {
+        Self {
+            customer_id: CustomerId(entry.customer_id.0),
+            country: entry.country.0,
+            brand: entry.brand.0,
+            status: entry.status.0,
+            deposit_allowed: entry.deposit_allowed.0,
+            withdrawal_allowed: entry.withdrawal_allowed.0,
+        }
+    }
+}
+
+impl From<AccountLine> for AccountEntry {
+    fn from(entry: AccountLine) -> Self {
+        Self {
+            login: Login(entry.login.0),
+            customer_id: CustomerId(entry.customer_id.0),
+            group: entry.group.0,
+            enabled: entry.enable.0,
+            opening_balance: entry.balance.map(Into::into).unwrap_or_default(),
+        }
+    }
+}
+
+/// The whole file.
+pub fn schema() -> Schema {
+    let file = Schema::object("Roster", &["Groups, customers and accounts for `cashier trading import`."]);
+    file.optional("groups", Schema::list(GroupEntry::schema()), "groups of accounts")
+        .optional("customers", Schema::list(CustomerEntry::schema()), "customers")
+        .optional("accounts", Schema::list(AccountLine::schema()), "accounts")
 }

@@ -6,14 +6,12 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use cashier_core::account::{AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, Login};
-use cashier_core::money::Currency;
 use serde_json::value::RawValue;
 
 use super::embedded::{AdmitError, Embedded};
-use super::entry::Fields;
-use super::roster::{AccountEntry, ImportReport, Mistake, Roster, Section};
+use super::entry::{AccountLine, CustomerEntry, GroupEntry};
+use super::roster::{ImportReport, Mistake, Roster, Section};
+use crate::json_object::{Members, Problem, RequestBody};
 use crate::ports::Fault;
 
 /// Largest file: about two million accounts at 120 bytes each, held in memory once while it is read.
@@ -134,75 +132,37 @@ fn read(text: &str) -> Result<(Roster, Lines), ImportError> {
         lines.extend(entries.iter().map(|entry| counter.line_at(offset_in(text, entry))));
     }
     let roster = Roster {
-        groups: entries(Section::Groups, &written.groups, &lines.groups, &mut mistakes, group),
-        customers: entries(Section::Customers, &written.customers, &lines.customers, &mut mistakes, customer),
-        accounts: entries(Section::Accounts, &written.accounts, &lines.accounts, &mut mistakes, account),
+        groups: entries::<GroupEntry, _>(Section::Groups, &written.groups, &lines.groups, &mut mistakes),
+        customers: entries::<CustomerEntry, _>(Section::Customers, &written.customers, &lines.customers, &mut mistakes),
+        accounts: entries::<AccountLine, _>(Section::Accounts, &written.accounts, &lines.accounts, &mut mistakes),
     };
     if mistakes.is_empty() { Ok((roster, lines)) } else { Err(ImportError::Mistakes(mistakes)) }
 }
 
-fn entries<T>(
+fn entries<E: RequestBody, T: From<E>>(
     section: Section,
     written: &[&RawValue],
     lines: &[usize],
     mistakes: &mut Vec<Mistake>,
-    read: fn(&mut Fields<'_>) -> Option<T>,
 ) -> Vec<T> {
     let mut entries = Vec::with_capacity(written.len());
     for ((index, raw), line) in written.iter().enumerate().zip(lines) {
-        let mut fields = Fields::new(raw);
-        entries.extend(read(&mut fields));
-        for (field, problem) in fields.finish() {
+        let mut mistake = |field: &str, problem: Problem| {
             if mistakes.len() < MISTAKES_MAX {
+                let (field, problem) = (field.into(), problem.into_owned());
                 mistakes.push(Mistake { section, index, field, problem, line: *line });
             }
+        };
+        let Ok(mut members) = serde_json::from_str::<Members<'_>>(raw.get()) else {
+            mistake("", "must be an object".into());
+            continue;
+        };
+        entries.extend(E::take_from(&mut members, &mut mistake).map(T::from));
+        for (name, _) in members.0 {
+            mistake(&name, "is unknown or stands there twice".into());
         }
     }
     entries
-}
-
-fn group(fields: &mut Fields<'_>) -> Option<Group> {
-    let (group, brand) = (fields.text("group"), fields.text("brand"));
-    let currency = fields.read("currency", "a currency code such as \"USD\"", |raw| {
-        Currency::from_code(&serde_json::from_str::<String>(raw).ok()?)
-    });
-    let account_mode = fields
-        .read("account_mode", "0 (demo) or 1 (real)", |raw| AccountMode::from_number(serde_json::from_str(raw).ok()?));
-    let enabled = fields.flag("enable");
-    let group = group.filter(|name| !name.is_empty() || fields.mistake("group", "must not be empty"));
-    Some(Group { group: group?, brand: brand?, currency: currency?, account_mode: account_mode?, enabled: enabled? })
-}
-
-fn customer(fields: &mut Fields<'_>) -> Option<Customer> {
-    let (customer_id, brand) = (fields.id("customer_id"), fields.text("brand"));
-    let country = fields.read("country", "two upper-case letters, or empty", |raw| {
-        let country: Box<str> = serde_json::from_str(raw).ok()?;
-        let plausible = matches!(country.len(), 0 | 2) && country.bytes().all(|byte| byte.is_ascii_uppercase());
-        plausible.then_some(country)
-    });
-    let status = fields.read("status", "a whole number", |raw| serde_json::from_str(raw).ok());
-    let (deposit, withdrawal) = (fields.flag("deposit_allowed"), fields.flag("withdrawal_allowed"));
-    Some(Customer {
-        customer_id: CustomerId(customer_id?),
-        country: country?,
-        brand: brand?,
-        status: status?,
-        deposit_allowed: deposit?,
-        withdrawal_allowed: withdrawal?,
-    })
-}
-
-fn account(fields: &mut Fields<'_>) -> Option<AccountEntry> {
-    let (login, customer_id) = (fields.id("login"), fields.id("customer_id"));
-    let (group, enabled) = (fields.text("group"), fields.flag("enable"));
-    let balance = if fields.has("balance") { fields.number("balance") } else { Some(Box::default()) };
-    Some(AccountEntry {
-        login: Login(login?),
-        customer_id: CustomerId(customer_id?),
-        group: group?,
-        enabled: enabled?,
-        opening_balance: balance?,
-    })
 }
 
 /// Where a borrowed value stands in the text it was read from.

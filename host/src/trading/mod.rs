@@ -9,3 +9,5 @@ pub mod roster;
 mod rows;
 #[cfg(test)]
 mod tests;
+
+pub use entry::schema as roster_schema;

@@ -87,12 +87,6 @@ schemas! {
     Each<I> [I: Records] => Schema::list(I::Item::schema());
     EachRow<I> [I: Records] => Schema::list(row_schema::<I::Item>());
     ColumnNames<I> [I: Records] => Schema::tuple(I::Item::columns().map(|name| Schema::any().with("const", name)));
-    &RawValue => Schema::any();
-    bool => Schema::of("boolean");
-    u16 => Schema::of("integer");
-    u32 => Schema::of("integer");
-    u64 => Schema::of("integer");
-    i64 => Schema::of("integer");
 }
 
 /// The schema of a record's columns as an array.

@@ -12,12 +12,12 @@ use crate::wire::answer_values::{StoredObject, Str};
 use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, Id, Metadata, ReturnUrl, RowId, Text};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ReturnUrl, RowId, Text};
 
 request! {
     /// A deposit as its customer orders it.
     pub struct DepositBody {
-        login: Id, "trading account to credit, owned by the customer";
+        login: LoginId, "trading account to credit, owned by the customer";
         provider: Code<CODE_LENGTH_MAX>, "provider code";
         amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
         currency: CurrencyCode, "currency of the amount, which is the account's";

@@ -106,14 +106,14 @@ pub fn schema<F: Field>() -> Schema {
         schema = schema.optional(clause.name(), Schema::list(element), text);
     }
     let direction = Schema::of("string").with("pattern", "^([aA][sS][cC]|[dD][eE][sS][cC])$");
+    let key = Schema::tuple([field, direction]);
+    let keys = Schema::any().with("anyOf", vec![Schema::list(key.clone()).into(), key.into()]);
+    let whole = |most: i64| Schema::whole(0, most).with("type", vec!["integer".into(), "string".into()]);
+    let limit = whole(i64::try_from(LIMIT_MAX).unwrap_or(i64::MAX)).with("minimum", 1);
     schema
-        .optional(
-            "orderBy",
-            Schema::list(Schema::tuple([field, direction])),
-            "the sort keys; by default the newest first",
-        )
-        .optional("limit", Schema::whole(1, LIMIT_MAX as i64), "rows of the page; 100 by default")
-        .optional("offset", Schema::whole(0, OFFSET_MAX.cast_signed()), "rows before the page")
+        .optional("orderBy", keys, "the sort keys; by default the newest first")
+        .optional("limit", limit, "rows of the page; 100 by default")
+        .optional("offset", whole(OFFSET_MAX.cast_signed()), "rows before the page")
 }
 
 fn read_clause<F: Field>(builder: &mut FilterBuilder<F>, clause: Clause, node: Node) -> Result<(), Refusal> {

@@ -17,6 +17,7 @@ pub mod object_text;
 pub mod operation;
 pub mod read;
 pub mod refusal;
+pub mod schema;
 pub mod transaction;
 pub mod values;
 pub mod webhook;

@@ -3,7 +3,8 @@
 
 use cashier_core::refusal::Refusal;
 
-use crate::json_object::{Members, Problem, RequestBody, read_members, shown};
+pub use crate::json_object::shown;
+use crate::json_object::{Members, Problem, RequestBody, read_members};
 
 /// Fields of one object: twice the largest published record (25), so that a full row with additions still fits.
 const FIELDS_MAX: usize = 64;
@@ -53,7 +54,7 @@ mod tests {
 
     use super::*;
     use crate::json_object::{RequestField, request};
-    use crate::wire::values::{Code, DecimalText, Flag, Id, LimitAmount, ObjectText, ReadOnly};
+    use crate::wire::values::{Code, DecimalText, Flag, Id, LimitAmount, LoginId, ObjectText, ReadOnly};
 
     fn said<T>(result: Result<T, Refusal>) -> String {
         result.map_or_else(|refusal| refusal.to_string(), |_| "fine".into())
@@ -95,7 +96,7 @@ mod tests {
         }
         let take = |json: &str, kind: &str| match kind {
             "id" => take(json, |read: Option<Id>| Ok(read.map(|id| id.0))),
-            "id*" => take(json, |read: Id| Ok(read.0)),
+            "id*" => take(json, |read: LoginId| Ok(read.0)),
             "flag" => take(json, |read: Option<Flag>| Ok(read.map(|flag| flag.0))),
             "code" => take(json, |read: Option<Code<64>>| Ok(read.map(|code| code.0))),
             "usd" => take(json, |read: Option<DecimalText>| read.map(|amount| amount.of("x", usd)).transpose()),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use cashier_core::ids::ID_MAX;
-use cashier_core::lengths::{OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
@@ -14,7 +14,7 @@ use cashier_core::time::UnixTime;
 use serde_json::value::RawValue;
 use url::Url;
 
-use crate::json_object::{Described, FieldValue, Json, Problem, Schema, shown};
+use crate::json_object::{Described, FieldValue, Json, Problem, Schema, shown, values};
 use crate::wire::object_text;
 use crate::wire::read::check;
 
@@ -27,42 +27,12 @@ const SORT_INDEX_MAX: i64 = 1_000_000_000;
 /// Longest credential: PEM keys of 4096 bits fit twice.
 pub const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
 
-/// Longest code of a currency or country as it is shown back.
-const SHORT_CODE_LENGTH_MAX: usize = 64;
-
-/// Declares newtypes: what a value holds, its schema, how its text is read, and what else of [`FieldValue`] it sets.
-macro_rules! values {
-    ($($(#[$meta:meta])* $name:ident$(<$max:ident>)?($inner:ty), $schema:expr, |$raw:ident| $read:expr $(, {$($more:tt)*})?;)*) => {$(
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct $name$(<const $max: usize>)?(pub $inner);
-
-        impl$(<const $max: usize>)? Described for $name$(<$max>)? {
-            fn schema() -> Schema {
-                $schema
-            }
-        }
-
-        impl$(<const $max: usize>)? FieldValue for $name$(<$max>)? {
-            fn read(raw: &RawValue) -> Result<Self, Problem> {
-                let $raw = raw.get();
-                $read.map(Self)
-            }
-
-            $($($more)*)?
-        }
-
-        impl$(<const $max: usize>)? From<$name$(<$max>)?> for $inner {
-            fn from(value: $name$(<$max>)?) -> Self {
-                value.0
-            }
-        }
-    )*};
-}
-
 values! {
-    /// An id; 0 is none, where the field may be omitted.
-    Id(u64), Schema::whole(0, ID_MAX.cast_signed()), |raw| id(raw), {
+    /// An id, or 0 for none.
+    Id(u64), Schema::whole(0, ID_MAX.cast_signed()), |raw| id(raw);
+
+    /// The login of a trading account, which is never 0.
+    LoginId(u64), Schema::whole(1, ID_MAX.cast_signed()), |raw| id(raw), {
         fn is_blank(&self) -> bool {
             self.0 == 0
         }
@@ -104,13 +74,13 @@ values! {
 
     /// A known currency by its code.
     CurrencyCode(Currency), Schema::text(cashier_core::money::CODE_LENGTH_MAX), |raw| {
-        let code = code(raw, SHORT_CODE_LENGTH_MAX)?;
+        let code = code(raw, CODE_LENGTH_MAX)?;
         Currency::from_code(&code).ok_or_else(|| Cow::Owned(format!("{} is not a known currency", shown(&code))))
     };
 
     /// ISO 3166 alpha-2, or empty for any.
     Country(Box<str>), Schema::text(2).with("pattern", "^([A-Z]{2})?$"), |raw| {
-        let country = code(raw, SHORT_CODE_LENGTH_MAX)?;
+        let country = code(raw, CODE_LENGTH_MAX)?;
         let two_letters = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
         if two_letters || country.is_empty() {
             Ok(country)

@@ -10,12 +10,12 @@ use crate::json_object::{answer, request};
 use crate::wire::deposit::{metadata, or_empty};
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, Id, Metadata, Text};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, Text};
 
 request! {
     /// A withdrawal as its customer asks for it.
     pub struct WithdrawalBody {
-        login: Id, "trading account to debit, owned by the customer";
+        login: LoginId, "trading account to debit, owned by the customer";
         amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
         currency: CurrencyCode, "currency of the amount, which is the account's";
         method: Option<Code<CODE_LENGTH_MAX>>, "how the customer wants to be paid";

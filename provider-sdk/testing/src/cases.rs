@@ -145,7 +145,7 @@ fn result<P: PaymentProvider>(
     let case: Case = serde_json::from_value(document.clone()).map_err(|error| case_error(path, &error))?;
     let instance = instance::<P>(harness, &case)?;
     let replies: Vec<HttpReply> = case.replies.iter().map(reply).collect();
-    let secrets = rendering::SecretMasks::of(&harness.config);
+    let secrets = rendering::CaseMasks::of(&harness.config);
     let kind = descriptor::<P>()?.primary_ref_kind;
     let payment = payment(harness, &case, &kind);
     let result = match case.entry {

@@ -8,9 +8,9 @@ use cashier_provider_sdk::{
 use serde_json::{Map, Value, json};
 
 /// The texts that are replaced by `***`.
-pub(crate) struct SecretMasks(Vec<String>);
+pub(crate) struct CaseMasks(Vec<String>);
 
-impl SecretMasks {
+impl CaseMasks {
     pub(crate) fn of(config: &ProviderConfig) -> Self {
         let mut secrets: Vec<String> = config
             .webhook_secrets()
@@ -29,7 +29,7 @@ impl SecretMasks {
     }
 }
 
-pub(crate) fn step<T>(step: Step<T>, masks: &SecretMasks, done: impl FnOnce(T) -> Value) -> Value {
+pub(crate) fn step<T>(step: Step<T>, masks: &CaseMasks, done: impl FnOnce(T) -> Value) -> Value {
     match step {
         Step::Send { request, cache } => {
             let mut fields = self::request(&request, masks);
@@ -143,7 +143,7 @@ fn failure(failure: &ProviderFailure) -> Value {
     fields.into()
 }
 
-fn request(request: &HttpRequest, masks: &SecretMasks) -> Map<String, Value> {
+fn request(request: &HttpRequest, masks: &CaseMasks) -> Map<String, Value> {
     let headers: Map<String, Value> =
         request.headers.iter().map(|(name, value)| (name.clone(), masks.hide(value).into())).collect();
     let form = headers

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cashier_core::change::{Body, Change, Commit};
 use cashier_core::ids::{CustomerId, Seq};
 use cashier_core::session::Actor;
-use cashier_host::ports::{Fault, Recorder, Synced};
+use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
 use cashier_host::strand::{self, BatchLimits, Strand, StrandSettings};
 use cashier_host::system::SystemEntropy;
@@ -20,23 +20,23 @@ use warp::http::{HeaderValue, Response};
 use warp::{Filter, Reply};
 
 use crate::full_server::{ChildProgram, SEAL_RING};
-use crate::{Outcome, print, rows};
+use crate::{BenchResult, print, rows};
 
 /// A bare route in a process of its own, and its address.
-pub(crate) fn start(arguments: &[&str]) -> Outcome<(ChildProgram, SocketAddr)> {
+pub(crate) fn start(arguments: &[&str]) -> BenchResult<(ChildProgram, SocketAddr)> {
     let mut program = ChildProgram::role(arguments)?;
     let address = program.line()?.parse()?;
     Ok((program, address))
 }
 
 /// `GET /cashier/methods` answers the bytes of this file.
-pub(crate) fn serve_methods(body: &str) -> Outcome<()> {
+pub(crate) fn serve_methods(body: &str) -> BenchResult<()> {
     let body = Bytes::from(std::fs::read(body)?);
     serve(warp::get().and(warp::path!("cashier" / "methods")).map(move || json(body.clone())))
 }
 
 /// `POST /cashier/deposit` takes its body, awaits two commits one after the other, and answers the bytes of this file.
-pub(crate) fn serve_deposits(folder: &Path, body: &str) -> Outcome<()> {
+pub(crate) fn serve_deposits(folder: &Path, body: &str) -> BenchResult<()> {
     let answer = Bytes::from(std::fs::read(body)?);
     let raw = Arc::new(RawStrand::open(folder)?);
     let route = warp::post().and(warp::path!("cashier" / "deposit")).and(warp::body::bytes()).then(move |_order| {
@@ -59,7 +59,7 @@ fn json(body: Bytes) -> Response<Bytes> {
 /// Serves on the same runtime as the cashier, on a port that the system chooses.
 fn serve(
     route: impl Filter<Extract = (impl Reply,), Error = warp::Rejection> + Clone + Send + Sync + 'static,
-) -> Outcome<()> {
+) -> BenchResult<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         print(&listener.local_addr()?.to_string());
@@ -79,7 +79,7 @@ struct RawStrand {
 struct CommitWaiters(Mutex<BTreeMap<u64, oneshot::Sender<()>>>);
 
 impl RawStrand {
-    fn open(folder: &Path) -> Outcome<Self> {
+    fn open(folder: &Path) -> BenchResult<Self> {
         let waiting = Arc::new(CommitWaiters::default());
         let strand = strand::open(
             StrandSettings {
@@ -123,7 +123,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Commi
     }
 }
 
-impl Synced for CommitWaiters {
+impl DurabilityListener for CommitWaiters {
     fn synced(&self, up_to: Seq) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let later = waiting.split_off(&(up_to.0 + 1));

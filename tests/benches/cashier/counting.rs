@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-pub(crate) struct Counting;
+pub(crate) struct CountingAllocator;
 
 static ON: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicI64 = AtomicI64::new(0);
@@ -27,7 +27,7 @@ fn count(bytes: usize, sign: i64) {
 }
 
 // SAFETY: every method hands its arguments to `System` as they came and returns what it returned.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
         // SAFETY: the caller's promises are the system allocator's own.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::token::{ADMIN, SESSION_KEY, token};
-use crate::{Outcome, http};
+use crate::{BenchResult, http};
 
 /// Customers 1 to this, each with one demo account in dollars. Enough that no customer reaches a rate limit.
 pub(crate) const CUSTOMERS: u64 = 2_000;
@@ -28,7 +28,7 @@ const PACKAGES: [&str; 4] =
     ["cashier-host", "cashier-provider-echo", "cashier-provider-sandbox", "cashier-provider-stripe"];
 
 /// Builds the program and the modules in the profile of this bench.
-pub(crate) fn build() -> Outcome<()> {
+pub(crate) fn build() -> BenchResult<()> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--quiet"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.arg("--target-dir").arg(programs()?.parent().ok_or("no target folder")?);
@@ -40,7 +40,7 @@ pub(crate) fn build() -> Outcome<()> {
 }
 
 /// `target/release`: this program runs in its `deps`.
-fn programs() -> Outcome<PathBuf> {
+fn programs() -> BenchResult<PathBuf> {
     let program = std::env::current_exe()?;
     let folder = program.parent().and_then(Path::parent).ok_or("this program has no folder")?;
     Ok(folder.to_owned())
@@ -53,20 +53,20 @@ pub(crate) struct ChildProgram {
 }
 
 impl ChildProgram {
-    pub(crate) fn start(mut command: Command) -> Outcome<Self> {
+    pub(crate) fn start(mut command: Command) -> BenchResult<Self> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
         Ok(Self { child, output: BufReader::new(output) })
     }
 
     /// This same program with other arguments.
-    pub(crate) fn role(arguments: &[&str]) -> Outcome<Self> {
+    pub(crate) fn role(arguments: &[&str]) -> BenchResult<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments);
         Self::start(command)
     }
 
-    pub(crate) fn line(&mut self) -> Outcome<String> {
+    pub(crate) fn line(&mut self) -> BenchResult<String> {
         let mut line = String::new();
         match self.output.read_line(&mut line)? {
             0 => Err(format!("{:?} ended early", self.child).into()),
@@ -75,7 +75,7 @@ impl ChildProgram {
     }
 
     /// Resident memory in bytes.
-    pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
+    pub(crate) fn resident_bytes(&self) -> BenchResult<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         let kilobytes: u64 = line.split_whitespace().next().ok_or("no number")?.parse()?;
@@ -105,12 +105,12 @@ pub(crate) struct BenchServer {
 
 impl BenchServer {
     /// Starts a cashier with these modules; `provider` is an address on this machine that they may reach.
-    pub(crate) fn open(modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
+    pub(crate) fn open(modules: &[&str], provider: Option<SocketAddr>) -> BenchResult<Self> {
         Self::open_in(tempfile::tempdir()?, modules, provider)
     }
 
     /// The same on a folder whose `bases/cashier.db` may have rows in it.
-    pub(crate) fn open_in(folder: TempDir, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<Self> {
+    pub(crate) fn open_in(folder: TempDir, modules: &[&str], provider: Option<SocketAddr>) -> BenchResult<Self> {
         let root = folder.path();
         write_files(root, modules, provider)?;
         let mut command = Command::new(programs()?.join("cashier"));
@@ -128,7 +128,7 @@ impl BenchServer {
     }
 
     /// Makes an enabled sandbox config; returns its id.
-    pub(crate) fn configure(&self, provider: &str, more: &Value) -> Outcome<u64> {
+    pub(crate) fn configure(&self, provider: &str, more: &Value) -> BenchResult<u64> {
         let mut data = json!({
             "provider": provider, "brand": "ion4", "webhook_secret": "whsec_bench", "sandbox": 1, "enabled": 1,
         });
@@ -140,7 +140,7 @@ impl BenchServer {
     }
 
     /// Sends one manager command and returns the whole answer.
-    pub(crate) fn command(&self, command: &str, data: &Value) -> Outcome<Value> {
+    pub(crate) fn command(&self, command: &str, data: &Value) -> BenchResult<Value> {
         let body = json!({"command": command, "extID": "1", "data": data, "__token": token(ADMIN, 1)}).to_string();
         let (status, answer) = http::send_once(self.manager, &http::post("/manager", &[], &body))?;
         if status == 200 { Ok(serde_json::from_str(&answer)?) } else { Err(format!("{command}: {answer}").into()) }
@@ -148,14 +148,14 @@ impl BenchServer {
 }
 
 /// Reads `customers  http://127.0.0.1:1234…` from the program's output.
-fn listener(program: &mut ChildProgram, name: &str) -> Outcome<SocketAddr> {
+fn listener(program: &mut ChildProgram, name: &str) -> BenchResult<SocketAddr> {
     let line = program.line()?;
     let url = line.strip_prefix(name).map(str::trim).and_then(|url| url.strip_prefix("http://"));
     let address = url.and_then(|url| url.split('/').next()).ok_or_else(|| format!("no {name} url: {line}"))?;
     Ok(address.parse()?)
 }
 
-fn write_files(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> Outcome<()> {
+fn write_files(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> BenchResult<()> {
     std::fs::write(root.join("session.key"), format!("bench:{}\n", hex::encode(SESSION_KEY)))?;
     std::fs::write(root.join("seal.key"), format!("{SEAL_RING}\n"))?;
     std::fs::write(

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Outcome;
+use crate::BenchResult;
 
 /// A persistent connection. One request at a time.
 pub(crate) struct Connection {
@@ -39,13 +39,13 @@ impl<'a> RawReply<'a> {
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> Outcome<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> BenchResult<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(16 * 1024) })
     }
 
-    pub(crate) async fn send(&mut self, request: &[u8]) -> Outcome<RawReply<'_>> {
+    pub(crate) async fn send(&mut self, request: &[u8]) -> BenchResult<RawReply<'_>> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {
@@ -63,7 +63,7 @@ impl Connection {
         Ok(RawReply { status: status.parse()?, head, body })
     }
 
-    async fn receive(&mut self) -> Outcome<()> {
+    async fn receive(&mut self) -> BenchResult<()> {
         match self.stream.read_buf(&mut self.received).await? {
             0 => Err("the connection was closed in the middle of an answer".into()),
             _ => Ok(()),
@@ -72,7 +72,7 @@ impl Connection {
 }
 
 /// Both sides of every comparison answer with a length; an answer without one is a fault of the setup.
-fn content_length(head: &[u8]) -> Outcome<usize> {
+fn content_length(head: &[u8]) -> BenchResult<usize> {
     let name = b"content-length:";
     let at = head.windows(name.len()).position(|window| window.eq_ignore_ascii_case(name));
     let value = at.and_then(|at| head.get(at + name.len()..)).ok_or("an answer without content-length")?;
@@ -101,7 +101,7 @@ pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> 
 }
 
 /// Sends one request on a new connection, from outside a runtime.
-pub(crate) fn send_once(address: SocketAddr, request: &[u8]) -> Outcome<(u16, String)> {
+pub(crate) fn send_once(address: SocketAddr, request: &[u8]) -> BenchResult<(u16, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut connection = Connection::open(address).await?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
-use crate::Outcome;
+use crate::BenchResult;
 use crate::http::{Connection, RawReply};
 
 /// Answers before this are not counted: connections open, caches fill.
@@ -29,7 +29,7 @@ pub(crate) fn throughput(
     connections: usize,
     length: Duration,
     work: Rc<impl Workload>,
-) -> Outcome<f64> {
+) -> BenchResult<f64> {
     let begun = Instant::now() + WARM_UP;
     let until = begun + length;
     let counted = Rc::new(Cell::new(0_u64));
@@ -45,7 +45,7 @@ pub(crate) fn throughput(
 }
 
 /// Answers per second until no request is left.
-pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Workload>) -> Outcome<f64> {
+pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Workload>) -> BenchResult<f64> {
     let counted = Rc::new(Cell::new(0_u64));
     let count = Rc::clone(&counted);
     let begun = Instant::now();
@@ -62,7 +62,7 @@ fn each(
     connections: usize,
     work: Rc<impl Workload>,
     answered: impl Fn() -> bool + 'static,
-) -> Outcome<()> {
+) -> BenchResult<()> {
     let answered = Rc::new(answered);
     on_one_thread(async move {
         let mut senders = Vec::with_capacity(connections);
@@ -79,7 +79,7 @@ fn each(
                         break;
                     }
                 }
-                Outcome::Ok(())
+                BenchResult::Ok(())
             }));
         }
         for one in senders {
@@ -104,7 +104,7 @@ pub(crate) fn open_loop(
     connections: usize,
     length: Duration,
     work: Rc<impl Workload>,
-) -> Outcome<Latencies> {
+) -> BenchResult<Latencies> {
     on_one_thread(async move {
         // Used in turn: the cashier closes a connection that is idle for seconds.
         let idle = Rc::new(RefCell::new(VecDeque::with_capacity(connections)));
@@ -139,7 +139,7 @@ pub(crate) fn open_loop(
                     seen.seen.push(((begun.elapsed() - offset).as_micros()) as f64);
                 }
                 idle.borrow_mut().push_back(connection);
-                Outcome::Ok(())
+                BenchResult::Ok(())
             }));
         }
         for one in under_way {
@@ -150,7 +150,7 @@ pub(crate) fn open_loop(
     })
 }
 
-fn on_one_thread<T>(load: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+fn on_one_thread<T>(load: impl Future<Output = BenchResult<T>>) -> BenchResult<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, load)
 }

@@ -22,10 +22,10 @@ use figures::FIGURES;
 use table::Table;
 
 /// A failed measurement ends with a sentence.
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type BenchResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[global_allocator]
-static ALLOCATOR: counting::Counting = counting::Counting;
+static ALLOCATOR: counting::CountingAllocator = counting::CountingAllocator;
 
 /// How long and how often a figure is measured.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(arguments: &[&str]) -> Outcome<()> {
+fn measure(arguments: &[&str]) -> BenchResult<()> {
     let mut effort = Effort::FULL;
     let mut only: Vec<&str> = Vec::new();
     let mut arguments = arguments.iter().copied();
@@ -107,7 +107,7 @@ fn print(line: &str) {
     println!("{line}");
 }
 
-/// Progress, on standard error.
+/// SyncProgress, on standard error.
 #[expect(clippy::print_stderr, reason = "a program for a terminal")]
 fn report(line: &str) {
     eprintln!("{line}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::Outcome;
+use crate::BenchResult;
 
 const SCHEMA: &str = include_str!("yardstick/schema.sql");
 /// The two commits of a deposit.
@@ -28,7 +28,7 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// Starts a fresh server; `None` where PostgreSQL is not installed.
-    pub(crate) fn start() -> Outcome<Option<Self>> {
+    pub(crate) fn start() -> BenchResult<Option<Self>> {
         let Some(programs) = FOLDERS.iter().map(Path::new).find(|folder| complete(folder)) else { return Ok(None) };
         // The server refuses to run as root; Debian's package comes with a user for it.
         let root = String::from_utf8(Command::new("id").arg("-u").output()?.stdout)?.trim() == "0";
@@ -58,7 +58,7 @@ impl Postgres {
     }
 
     /// Transactions per second of a script with 16 clients.
-    pub(crate) fn rate(&self, script: &str, length: Duration) -> Outcome<f64> {
+    pub(crate) fn rate(&self, script: &str, length: Duration) -> BenchResult<f64> {
         let file = self.folder.path().join("script.sql");
         std::fs::write(&file, script)?;
         let mut pgbench = self.program("pgbench");
@@ -102,7 +102,7 @@ fn complete(folder: &Path) -> bool {
     ["initdb", "pg_ctl", "psql", "pgbench"].iter().all(|program| folder.join(program).exists())
 }
 
-fn run(command: &mut Command, input: &str) -> Outcome<Output> {
+fn run(command: &mut Command, input: &str) -> BenchResult<Output> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes())?;

@@ -4,10 +4,10 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Outcome, print};
+use crate::{BenchResult, print};
 
 /// Serves until killed; prints its address first.
-pub(crate) fn serve() -> Outcome<()> {
+pub(crate) fn serve() -> BenchResult<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         print(&listener.local_addr()?.to_string());
@@ -21,7 +21,7 @@ pub(crate) fn serve() -> Outcome<()> {
     })
 }
 
-async fn answer_all(mut stream: TcpStream) -> Outcome<()> {
+async fn answer_all(mut stream: TcpStream) -> BenchResult<()> {
     stream.set_nodelay(true)?;
     let mut received = Vec::with_capacity(8 * 1024);
     loop {

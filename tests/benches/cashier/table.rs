@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Outcome, report};
+use crate::{BenchResult, report};
 
 /// One measured figure.
 pub(crate) struct FigureRow {
@@ -94,9 +94,9 @@ pub(crate) struct Pair {
 /// Measures alternately. Which goes first alternates too, so that neither always runs on the warmer machine.
 pub(crate) fn alternate(
     rounds: usize,
-    mut ours: impl FnMut() -> Outcome<f64>,
-    mut limit: impl FnMut() -> Outcome<f64>,
-) -> Outcome<Pair> {
+    mut ours: impl FnMut() -> BenchResult<f64>,
+    mut limit: impl FnMut() -> BenchResult<f64>,
+) -> BenchResult<Pair> {
     let mut pairs = Vec::with_capacity(rounds);
     for round in 0..rounds {
         let pair = if round % 2 == 0 {

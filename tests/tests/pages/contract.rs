@@ -18,7 +18,7 @@ use cashier_core::status::{
 use cashier_host::http;
 use cashier_host::manager::COMMANDS;
 
-use crate::compare::agree;
+use crate::agree;
 use crate::markdown::{NOT_BUILT, read, section, table, tables};
 
 /// The rows of a table whose column Built is yes; the cell has no third value.

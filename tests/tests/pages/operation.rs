@@ -9,7 +9,7 @@ use cashier_host::http::METRICS;
 use cashier_host::plugins::plugins_toml::PluginsToml;
 use cashier_host::settings::Settings;
 
-use crate::compare::agree;
+use crate::agree;
 use crate::constants::product_files;
 use crate::markdown::{Table, table};
 

@@ -1,4 +1,4 @@
-//! Words that no source, test or page of this repository uses, each with what to write in its place. They match whole words
+//! Words that no source, test or page of this repository uses, each with the term to write in its place. They match whole words
 //! and parts of identifiers, in any case, and file names too. This file is the one place that spells them.
 
 use std::collections::BTreeSet;
@@ -29,9 +29,10 @@ const BANNED: [(&[&str], &str); 19] = [
     (&["journey", "journeys"], "flow"),
 ];
 
-/// Names that stand in published pages or stored files and keep their spelling.
-const KEPT: [(&str, &str); 4] = [
+/// Names of published pages or stored files, which keep their spelling.
+const UNCHANGED: [(&str, &str); 5] = [
     ("HELD_BUT_HEARD", "a published reason code"),
+    ("HeldButHeard", "the variant of that code"),
     ("MngResolveCashierDoubt", "the wire name of a command"),
     ("unproven_event", "a table of the landed schema"),
     ("unproven_notice", "a table of the landed schema"),
@@ -42,8 +43,8 @@ const FOLDERS: [&str; 7] = ["host", "provider-sdk", "providers", "tests", "docs"
 
 const ENDINGS: [&str; 7] = ["rs", "md", "toml", "json", "sql", "txt", "yml"];
 
-/// What is not ours to reword: published pages, schema files that landed, and this list.
-const APART: [&str; 4] =
+/// Not reworded: published pages, schema files that landed, and this list.
+const EXCLUDED: [&str; 4] =
     ["docs/published/", "host/src/strand/schema/", "host/src/trading/schema/", "tests/tests/tidy/banned_words.rs"];
 
 #[test]
@@ -55,31 +56,31 @@ fn no_text_uses_a_banned_word() {
     let own = fs::read_dir(root()).expect("the root").map(|entry| entry.expect("a readable folder").path());
     paths.extend(own.filter(|path| path.is_file()));
     paths.sort();
-    let (mut found, mut kept) = (Vec::new(), BTreeSet::new());
+    let (mut found, mut unchanged) = (Vec::new(), BTreeSet::new());
     for path in paths {
         let name = path.strip_prefix(root()).expect("below the root").display().to_string();
         let is_text =
             path.extension().map_or(name.starts_with(".ci/"), |ending| ENDINGS.iter().any(|of| ending == *of));
-        if !is_text || APART.iter().any(|apart| name.starts_with(apart)) {
+        if !is_text || EXCLUDED.iter().any(|excluded| name.starts_with(excluded)) {
             continue;
         }
-        found.extend(banned(&name, &mut kept).map(|word| format!("{name}: the file's name has {word}")));
+        found.extend(banned(&name, &mut unchanged).map(|word| format!("{name}: the file's name has {word}")));
         let text = fs::read_to_string(&path).expect("a readable text");
         for (at, line) in text.lines().enumerate() {
-            found.extend(banned(line, &mut kept).map(|word| format!("{name}:{}: {word}", at + 1)));
+            found.extend(banned(line, &mut unchanged).map(|word| format!("{name}:{}: {word}", at + 1)));
         }
     }
     holds("a banned word is used", &found);
-    let gone = KEPT.iter().filter(|(name, _)| !kept.contains(name));
-    holds("kept, but no text has it", &gone.map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>());
+    let gone = UNCHANGED.iter().filter(|(name, _)| !unchanged.contains(name));
+    holds("listed as unchanged, but no text has it", &gone.map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>());
 }
 
 /// The banned words of a line, each with its replacement; names that keep their spelling are noted and passed over.
-fn banned(line: &str, kept: &mut BTreeSet<&'static str>) -> impl Iterator<Item = String> + use<> {
+fn banned(line: &str, unchanged: &mut BTreeSet<&'static str>) -> impl Iterator<Item = String> + use<> {
     let mut found = Vec::new();
     for name in line.split(|character: char| !character.is_ascii_alphanumeric() && character != '_') {
-        if let Some((known, _)) = KEPT.iter().find(|(known, _)| *known == name) {
-            kept.insert(known);
+        if let Some((known, _)) = UNCHANGED.iter().find(|(known, _)| *known == name) {
+            unchanged.insert(known);
             continue;
         }
         for part in parts(name) {

@@ -9,7 +9,7 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "json_object", "ports", "key_file"]),
+    ("http", &["manager", "flows", "wire", "ports", "key_file"]),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
@@ -25,10 +25,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("key_file", &[]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
-    ("settings", &[]),
+    ("settings", &["json_object"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
-    ("cli", &["app", "settings", "ports", "plugins", "trading", "http", "system", "private_files"]),
+    (
+        "cli",
+        &[
+            "app",
+            "settings",
+            "ports",
+            "plugins",
+            "trading",
+            "http",
+            "system",
+            "private_files",
+            "manager",
+            "wire",
+            "json_object",
+        ],
+    ),
 ];
 
 #[test]

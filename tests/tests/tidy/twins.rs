@@ -20,10 +20,11 @@ fn no_two_product_types_share_a_name() {
     let files: Vec<Source> = crates().iter().flat_map(|folder| product(folder)).collect();
     let known: BTreeSet<&str> = TWINS.iter().map(|(name, _)| *name).collect();
     let found = twins(&files);
-    let unknown = found.iter().filter(|(name, _)| !known.contains(name.as_str()));
-    holds("types share a name", &unknown.map(|(name, at)| format!("{name}: {}", at.join(", "))).collect::<Vec<_>>());
-    let gone = known.iter().filter(|name| !found.contains_key(**name)).map(|name| (*name).to_owned());
-    holds("listed, but there is one such type at most", &gone.collect::<Vec<_>>());
+    let unlisted = found.iter().filter(|(name, _)| !known.contains(name.as_str()));
+    let unlisted = unlisted.map(|(name, at)| format!("{name}: {}", at.join(", ")));
+    let gone =
+        known.iter().filter(|name| !found.contains_key(**name)).map(|name| format!("{name}: listed, but unique"));
+    holds("types share a name", &unlisted.chain(gone).collect::<Vec<_>>());
 }
 
 /// Names with more than one type, and where each is declared.

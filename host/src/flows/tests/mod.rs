@@ -4,4 +4,5 @@ mod chaos;
 mod config_edits;
 mod creates;
 mod janitor;
+mod logs;
 mod webhooks;

@@ -11,6 +11,7 @@ use crate::http::customer_context::JSON_LENGTH_MAX;
 use crate::http::session::{SessionKey, SessionKeys, issue_token};
 use crate::http::testing::{ReceivedResponse, TestListener};
 use crate::http::webhook::NOTICE_LENGTH_MAX;
+use crate::json_object::validation;
 use crate::ports::Clock;
 use crate::test_cashier::{DEPOSITS_PER_MINUTE, OnCreate, TestCashier, lock, own_acknowledgement, paid, update, usd};
 use crate::wire::read::parse;
@@ -37,7 +38,9 @@ impl CustomerApi {
 
     /// As customer 5.
     async fn send(&self, line: &str, body: &str) -> ReceivedResponse {
-        self.listener.send(line, &self.token(Role::Customer, 5, None), body).await
+        let response = self.listener.send(line, &self.token(Role::Customer, 5, None), body).await;
+        assert_described(line, body, &response);
+        response
     }
 
     async fn deposit(&self, key: &str, amount: &str) -> ReceivedResponse {
@@ -52,7 +55,25 @@ impl CustomerApi {
         let reference = self.env.provider.references().pop().unwrap();
         let amount = Some(StatedAmount::Exact(usd(minor)));
         let body = self.env.provider.notice_body(vec![Update { amount, ..paid(event_id, &reference) }]);
-        self.listener.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await
+        let line = "POST /cashier/webhook/stripe/1";
+        let response = self.listener.send(line, "x-signature: config 1\r\n", &body).await;
+        assert_described(line, &body, &response);
+        response
+    }
+}
+
+/// Asserts that an exchange is as the schemas describe it.
+fn assert_described(line: &str, body: &str, response: &ReceivedResponse) {
+    let schemas = crate::wire::schema::all();
+    let schema = |name: String| schemas.iter().find(|(known, _)| *known == name).map(|(_, schema)| schema);
+    let path = line.split('/').nth(2).unwrap_or_default();
+    let endpoint = path.split(['?', ' ']).next().unwrap_or_default();
+    if response.status != 200 {
+        return validation::assert_answer(schema("error".into()).unwrap(), &response.body);
+    }
+    validation::assert_answer(schema(format!("{endpoint}.answer")).unwrap(), &response.body);
+    if let Some(request) = schema(format!("{endpoint}.request")) {
+        validation::assert_request(request, body);
     }
 }
 

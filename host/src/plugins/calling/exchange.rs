@@ -87,6 +87,7 @@ pub(super) struct ExchangeDriver {
 }
 
 /// What one exchange holds while it runs.
+#[derive(Default)]
 struct ExchangeState {
     started: Duration,
     /// The time before the first request, once there is one.
@@ -125,15 +126,7 @@ impl ExchangeDriver {
         allowed: AllowedRequests<'_>,
         call: impl Fn(&Instance, &[HttpReply]) -> Step<T> + Send + Sync + 'static,
     ) -> ExchangeOutcome<T> {
-        let mut state = ExchangeState {
-            started: self.clock.monotonic(),
-            queued: None,
-            money_may_have_moved: false,
-            provider_time: Duration::ZERO,
-            permit: None,
-            admitted: false,
-            cached: Vec::new(),
-        };
+        let mut state = ExchangeState { started: self.clock.monotonic(), ..ExchangeState::default() };
         let call: Arc<EntryCall<T>> = Arc::new(call);
         let mut end = self.attempt(thread, allowed, &call, &mut state).await;
         if matches!(&end, ExchangeEnd::Failed(failure) if failure.kind == FailureKind::StaleReply)

@@ -2,8 +2,8 @@
 //! through `exchange` and lets `outcomes` decide what the end means.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Weak};
 
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
@@ -77,7 +77,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         entropy,
         secrets_valid_until,
     });
-    let weak: Weak<ConfiguredModule> = Arc::downgrade(&gateway);
+    let weak = Arc::downgrade(&gateway);
     gateway.loaded.generation.count(weak);
     Ok(Arc::new(ModuleGateway(gateway)))
 }

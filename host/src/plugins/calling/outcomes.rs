@@ -25,21 +25,7 @@ pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMas
         )
     };
     match end {
-        ExchangeEnd::Done(created) => {
-            let created = convert::created(created, masks);
-            let ending = match created.declined {
-                None => CreateEnding::Accepted(created.next),
-                Some(reason) => CreateEnding::Declined { reason: or(reason, "declined by the provider") },
-            };
-            CreateAnswer {
-                ending,
-                update: created.update,
-                refs: created.refs,
-                redirect_url: created.redirect_url,
-                instructions_json: created.instructions_json,
-                provider_time,
-            }
-        }
+        ExchangeEnd::Done(created) => convert::created(created, provider_time, masks),
         ExchangeEnd::Failed(failure) => {
             let reason = reason_of(&failure, masks);
             match failure.kind {
@@ -162,11 +148,8 @@ fn failed(failure: &ProviderFailure, reason: &str, masks: &SecretMasks) -> Updat
 }
 
 fn reason_of(failure: &ProviderFailure, masks: &SecretMasks) -> Box<str> {
-    or(masks.text(&failure.to_string(), REASON_LENGTH_MAX), "the provider gave no reason")
-}
-
-fn or(text: Box<str>, otherwise: &str) -> Box<str> {
-    if text.is_empty() { otherwise.into() } else { text }
+    let reason = masks.text(&failure.to_string(), REASON_LENGTH_MAX);
+    if reason.is_empty() { "the provider gave no reason".into() } else { reason }
 }
 
 #[cfg(test)]

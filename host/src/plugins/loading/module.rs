@@ -122,23 +122,13 @@ pub(super) fn refused_line(
     error: &LoadError,
 ) -> CatalogLine {
     CatalogLine {
-        code: "".into(),
-        name: "".into(),
-        description: "".into(),
-        payment_mode: "".into(),
-        methods: Vec::new(),
         module_name: name.into(),
-        path: path.map_or_else(|| "".into(), |path| path.to_string_lossy().into()),
-        api_version: error.contract.map_or_else(|| "".into(), |contract| contract.to_string().into()),
-        available: false,
+        path: path.map_or_else(Box::default, |path| path.to_string_lossy().into()),
+        api_version: error.contract.map_or_else(Box::default, |contract| contract.to_string().into()),
         failure_reason: error.reason.as_str().into(),
-        generation: 0,
         isolation: ISOLATION.into(),
-        health: ModuleHealth::Unavailable,
-        sha256: "".into(),
         brands: settings.and_then(|settings| settings.brands.as_deref()).map(boxed),
-        endpoint_settings: Vec::new(),
-        secret_settings: Vec::new(),
+        ..CatalogLine::default()
     }
 }
 

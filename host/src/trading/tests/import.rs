@@ -61,10 +61,10 @@ fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
 }"#;
     expect![[r#"
         nothing was imported:
+          line 7: groups[0].group: must not be empty
           line 7: groups[0].brand: must be a text of at most 64 characters
           line 7: groups[0].currency: must be a currency code such as "USD"
           line 7: groups[0].account_mode: must be 0 (demo) or 1 (real)
-          line 7: groups[0].group: must not be empty
           line 7: groups[0].colour: is unknown or stands there twice
           line 8: groups[1]: must be an object
           line 3: customers[0].customer_id: must be a whole number from 1 to 2^53 - 1

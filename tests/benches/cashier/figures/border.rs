@@ -11,7 +11,7 @@ use cashier_provider_sdk::{
 };
 
 use crate::table::{FigureRow, alternate};
-use crate::{Effort, Outcome};
+use crate::{BenchResult, Effort};
 
 const AIM: f64 = 2.0;
 /// Calls per round; a round then takes tens of milliseconds.
@@ -19,10 +19,10 @@ const CALLS: u32 = 200_000;
 /// Rounds are short, so there are more of them.
 const ROUNDS_FACTOR: usize = 5;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let config = ProviderConfig { provider: "plain".into(), sandbox: true, ..ProviderConfig::default() };
-    let instance = ModuleV1::of::<Plain>().configure(&config).map_err(|error| error.to_string())?;
-    let plain: Box<dyn Creates> = Box::new(Plain);
+    let instance = ModuleV1::of::<PlainProvider>().configure(&config).map_err(|error| error.to_string())?;
+    let plain: Box<dyn Creates> = Box::new(PlainProvider);
     let order = order();
     if instance.create_payment(&order, &[]) != plain.create(&order, &[]) {
         return Err("the boundary changes the answer".into());
@@ -64,9 +64,9 @@ trait Creates {
     fn create(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated>;
 }
 
-struct Plain;
+struct PlainProvider;
 
-impl Creates for Plain {
+impl Creates for PlainProvider {
     fn create(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
         // The boundary gives the module an order of its own; so does this.
         let owned = order.clone();
@@ -74,9 +74,9 @@ impl Creates for Plain {
     }
 }
 
-impl PaymentProvider for Plain {
+impl PaymentProvider for PlainProvider {
     fn descriptor() -> Descriptor {
-        Descriptor { code: "plain".into(), name: "Plain".into(), ..Descriptor::default() }
+        Descriptor { code: "plain".into(), name: "PlainProvider".into(), ..Descriptor::default() }
     }
 
     fn configure(_config: &ProviderConfig) -> Result<Self, ConfigError> {

@@ -10,12 +10,12 @@ use crate::http::{self, RawReply};
 use crate::load::{self, Workload};
 use crate::table::{FigureRow, alternate, per_second};
 use crate::token::{CUSTOMER, token};
-use crate::{Effort, Outcome, bare};
+use crate::{BenchResult, Effort, bare};
 
 const CONNECTIONS: usize = 64;
 const AIM: f64 = 0.6;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let server = BenchServer::open(&["echo"], None)?;
     server.configure("echo", &json!({"method": "card"}))?;
     let work = Rc::new(Deposits::of("echo"));

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use crate::full_server::BenchServer;
 use crate::table::FigureRow;
-use crate::{Effort, Outcome};
+use crate::{BenchResult, Effort};
 
 const AIM_BYTES: u64 = 60_000_000;
 /// Until the memory used by the start is returned.
 const SETTLE: Duration = Duration::from_secs(2);
 
-pub(crate) fn measure(_effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(_effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let server = BenchServer::open(&["stripe", "sandbox"], None)?;
     server.configure("stripe", &json!({"method": "card", "secret_key": "sk_test_bench"}))?;
     server.configure("sandbox", &json!({"method": "card", "secret_key": "sk_bench", "merchant_id": "ion4"}))?;

@@ -9,7 +9,7 @@ use super::deposits::Deposits;
 use crate::full_server::BenchServer;
 use crate::load;
 use crate::table::{FigureRow, quantile};
-use crate::{Effort, Outcome};
+use crate::{BenchResult, Effort};
 
 /// Deposits per second.
 const RATE: u32 = 1_000;
@@ -21,7 +21,7 @@ const P99_AIM: f64 = 5_000.0;
 /// Syncs measured for the limit.
 const SYNCS: usize = 500;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let server = BenchServer::open(&["echo"], None)?;
     server.configure("echo", &json!({"method": "card"}))?;
     let work = Rc::new(Deposits::of("echo"));
@@ -41,7 +41,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
 }
 
 /// Two appends with a sync each, in microseconds: the disk's share of a deposit.
-fn syncs() -> Outcome<Vec<f64>> {
+fn syncs() -> BenchResult<Vec<f64>> {
     use std::io::Write;
     let mut file = tempfile::tempfile()?;
     let page = [7_u8; 8192];

@@ -6,12 +6,12 @@ use cashier_core::ids::{ConfigId, EventId};
 
 use crate::full_server::ChildProgram;
 use crate::table::FigureRow;
-use crate::{Effort, Outcome, counting, print, rows};
+use crate::{BenchResult, Effort, counting, print, rows};
 
 const TRANSACTION_AIM: f64 = 400.0;
 const EVENT_AIM: f64 = 150.0;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let mut program = ChildProgram::role(&["measure-memory", &effort.rows.to_string()])?;
     let line = program.line()?;
     let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
@@ -39,7 +39,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
 }
 
 /// The child process: fills books as a start does, and prints bytes per row, counted and resident.
-pub(crate) fn measure_here(rows: &str) -> Outcome<()> {
+pub(crate) fn measure_here(rows: &str) -> BenchResult<()> {
     let count: u64 = rows.parse()?;
     counting::start();
     let mut books = Books::new();
@@ -67,7 +67,7 @@ pub(crate) fn measure_here(rows: &str) -> Outcome<()> {
 }
 
 /// Resident bytes of this process.
-fn resident() -> Outcome<i64> {
+fn resident() -> BenchResult<i64> {
     let pages = std::fs::read_to_string("/proc/self/statm")?;
     let pages: i64 = pages.split(' ').nth(1).ok_or("no resident pages")?.parse()?;
     Ok(pages * 4096)

@@ -10,13 +10,13 @@ use crate::http::{self, RawReply};
 use crate::load::{self, Workload};
 use crate::table::{FigureRow, alternate, per_second};
 use crate::token::{CUSTOMER, token};
-use crate::{Effort, Outcome, bare};
+use crate::{BenchResult, Effort, bare};
 
 /// As many as a busy front end holds open.
 const CONNECTIONS: usize = 64;
 const AIM: f64 = 0.75;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let server = BenchServer::open(&["echo"], None)?;
     server.configure("echo", &json!({"method": "card", "sort_index": 1}))?;
     server.configure("echo", &json!({"method": "card", "sort_index": 2, "min_amount": 10.0, "max_amount": 5000.0}))?;

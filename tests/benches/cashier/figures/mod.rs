@@ -11,9 +11,9 @@ mod stubbed;
 mod webhooks;
 
 use crate::table::FigureRow;
-use crate::{Effort, Outcome};
+use crate::{BenchResult, Effort};
 
-type Figure = fn(Effort) -> Outcome<Vec<FigureRow>>;
+type Figure = fn(Effort) -> BenchResult<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
 pub(crate) const FIGURES: [(&str, Figure); 9] = [

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use cashier_core::change::Change;
 use cashier_core::ids::Seq;
-use cashier_host::ports::{Fault, Recorder, Synced};
+use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
 use cashier_host::strand::{self, BatchLimits, StrandSettings};
 use cashier_host::system::SystemEntropy;
@@ -15,7 +15,7 @@ use cashier_host::system::SystemEntropy;
 use crate::bare::commit;
 use crate::full_server::{BenchServer, SEAL_RING};
 use crate::table::{FigureRow, median};
-use crate::{Effort, Outcome, report, rows};
+use crate::{BenchResult, Effort, report, rows};
 
 /// Seconds.
 const AIM: f64 = 3.0;
@@ -24,7 +24,7 @@ const DEPOSITS_PER_COMMIT: u64 = 100;
 /// Commits queued at most while writing.
 const BACKLOG_MAX: usize = 2_000;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let (mut starts, mut scans) = (Vec::new(), Vec::new());
     let template = tempfile::tempdir()?;
     write(template.path(), effort.rows)?;
@@ -53,8 +53,8 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
 }
 
 /// A database as that many credited deposits leave it, without the bodies that a start does not read.
-fn write(folder: &Path, count: u64) -> Outcome<()> {
-    let progress = Arc::new(Progress::default());
+fn write(folder: &Path, count: u64) -> BenchResult<()> {
+    let progress = Arc::new(SyncProgress::default());
     let strand = strand::open(
         StrandSettings {
             path: folder.join("bases/cashier.db"),
@@ -90,12 +90,12 @@ fn write(folder: &Path, count: u64) -> Outcome<()> {
 
 /// The last commit that the strand has synced.
 #[derive(Default)]
-struct Progress {
+struct SyncProgress {
     up_to: Mutex<u64>,
     changed: Condvar,
 }
 
-impl Progress {
+impl SyncProgress {
     fn wait_for(&self, seq: u64) {
         let up_to = self.up_to.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.changed.wait_while(up_to, |up_to| *up_to < seq));
@@ -107,7 +107,7 @@ impl Progress {
     }
 }
 
-impl Synced for Progress {
+impl DurabilityListener for SyncProgress {
     fn synced(&self, up_to: Seq) {
         self.advance_to(up_to.0);
     }
@@ -119,7 +119,7 @@ impl Synced for Progress {
 }
 
 /// Reads every value that a start reads, once.
-fn scan(database: &Path) -> Outcome<f64> {
+fn scan(database: &Path) -> BenchResult<f64> {
     let begun = Instant::now();
     let connection = rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut touched = 0_usize;

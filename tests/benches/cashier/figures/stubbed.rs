@@ -9,14 +9,14 @@ use crate::full_server::{BenchServer, ChildProgram};
 use crate::load;
 use crate::postgres::{CREATE, Postgres};
 use crate::table::{FigureRow, alternate, per_second};
-use crate::{Effort, Outcome, bare};
+use crate::{BenchResult, Effort, bare};
 
 /// The yardstick's own number of clients.
 pub(crate) const CLIENTS: usize = 16;
 const AIM: f64 = 2.0;
 const FIGURE: &str = "deposits through a provider stub, 16 clients";
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let Some(postgres) = Postgres::start()? else {
         return Ok(vec![FigureRow::skipped(FIGURE, "≥ 2", "no postgresql")]);
     };
@@ -38,7 +38,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
 }
 
 /// A cashier whose stripe config uses a stub; both end with their owner.
-pub(crate) fn with_stub() -> Outcome<(BenchServer, ChildProgram)> {
+pub(crate) fn with_stub() -> BenchResult<(BenchServer, ChildProgram)> {
     let (stub, address) = bare::start(&["serve-stub"])?;
     let server = BenchServer::open(&["stripe"], Some(address))?;
     server.configure("stripe", &config(&json!({"api_base": format!("http://{address}")})))?;

@@ -16,14 +16,14 @@ use crate::postgres::{HOOK, Postgres};
 use crate::stub::reference_of;
 use crate::table::{FigureRow, alternate, per_second};
 use crate::token::stripe_signature;
-use crate::{Effort, Outcome};
+use crate::{BenchResult, Effort};
 
 const AIM: f64 = 1.5;
 const FIGURE: &str = "signed webhooks to credited, each distinct, 16 clients";
 /// The length that `hook.sql` stores.
 const BODY_BYTES: usize = 1500;
 
-pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
+pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let Some(postgres) = Postgres::start()? else {
         return Ok(vec![FigureRow::skipped(FIGURE, "≥ 1.5", "no postgresql")]);
     };
@@ -48,7 +48,7 @@ pub(crate) fn measure(effort: Effort) -> Outcome<Vec<FigureRow>> {
 }
 
 /// Deposits that wait for their webhook, by the provider's session id.
-fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> Outcome<Vec<String>> {
+fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> BenchResult<Vec<String>> {
     deposits.allow(count);
     load::exhaust(server.customer, CLIENTS, Rc::clone(deposits))?;
     let pages = deposits.take_pages();
@@ -63,7 +63,7 @@ struct Webhooks {
 }
 
 impl Webhooks {
-    fn about(sessions: Vec<String>) -> Outcome<Self> {
+    fn about(sessions: Vec<String>) -> BenchResult<Self> {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let requests: Option<Vec<_>> = sessions.iter().map(|session| request(session, unix)).collect();
         Ok(Self { requests: requests.ok_or("a session without a reference")?, next: Cell::default() })

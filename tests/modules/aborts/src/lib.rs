@@ -1,4 +1,4 @@
-//! A whole module that says what a build with `panic = "abort"` says of itself.
+//! A complete module that reports `panic = "abort"` as a build with that setting does.
 
 use cashier_provider_sdk::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderConfig, Step,

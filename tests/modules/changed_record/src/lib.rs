@@ -1,5 +1,5 @@
-//! Claims contract 1 and exports a root whose descriptor has one field less: what a fork of the border would do.
-#![expect(unsafe_code, reason = "a root is erased and read back by type, which the border otherwise hides")]
+//! Claims contract 1 and exports a root whose descriptor lacks a field, as a fork of the ABI crate might.
+#![expect(unsafe_code, reason = "a root is erased and read back by type, which the ABI crate otherwise hides")]
 
 use abi_stable::StableAbi;
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModule, RootModuleResult};
@@ -8,7 +8,7 @@ use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RResult, RStr, RString};
 use abi_stable::{declare_root_module_statics, staticref};
 
-/// Bears the name of the real record and not its fields.
+/// Has the name of the real record and other fields.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct DescriptorV1 {
@@ -46,7 +46,7 @@ impl Table {
 }
 
 extern "C" fn root() -> RootModuleResult {
-    // SAFETY: erased as `LibHeader::from_constructor` asks; it is read back as the type named below, or refused.
+    // SAFETY: erased as `LibHeader::from_constructor` requires; it is read back as the type named below, or refused.
     RResult::ROk(unsafe { Table::ROOT.to_prefix_ref().cast() })
 }
 

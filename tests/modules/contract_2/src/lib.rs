@@ -1,5 +1,5 @@
-//! What a module of contract 2 may look like to this host: the symbol that says so, and others that mean something else
-//! than they do in contract 1, or are not there.
+//! A module of a future contract 2: its version symbol, and other symbols that differ from those of contract 1 or are
+//! missing.
 #![expect(unsafe_code, reason = "an exported name is a promise to the loader")]
 
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! A whole module with a constructor that aborts: opening it ends the process, whoever that is.
+//! A complete module with a constructor that aborts: opening it ends the process that opens it.
 
 use cashier_provider_sdk::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderConfig, Step,

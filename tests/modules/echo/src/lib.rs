@@ -1,4 +1,4 @@
-//! Answers every order at once and without a network: what remains is the cost of the house itself.
+//! Answers every order at once and without a network, so that a benchmark measures the cashier alone.
 //! Its notices are `{"event_id","reference","payment_id","status","amount_minor","exponent","currency","sandbox"}`,
 //! signed in `x-echo-signature` with the hex HMAC-SHA256 of the body.
 
@@ -37,7 +37,7 @@ impl PaymentProvider for Echo {
 
     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
         match config.settings.text("refuse_with")? {
-            Some(words) => Err(ConfigError::new("refuse_with", words)),
+            Some(reason) => Err(ConfigError::new("refuse_with", reason)),
             None => Ok(Self { keys: Keys::text(&config.webhook_secrets()) }),
         }
     }
@@ -56,7 +56,7 @@ impl PaymentProvider for Echo {
         let signed: Vec<Signature> = notice.header("x-echo-signature").and_then(Signature::hex).into_iter().collect();
         Step::Done(match signature::verify_hmac(Digest::Sha256, &self.keys, &[&notice.body], &signed) {
             Err(unverified) => unverified.into(),
-            Ok(_genuine) => match serde_json::from_slice::<Value>(&notice.body) {
+            Ok(_proof) => match serde_json::from_slice::<Value>(&notice.body) {
                 Ok(body) => WebhookVerdict::updates(vec![update(&body)]),
                 Err(_) => WebhookVerdict::undetermined("the body is no JSON"),
             },
@@ -80,8 +80,8 @@ impl PaymentProvider for Echo {
 
 fn update(body: &Value) -> StatusUpdate {
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-    let word = text("status").unwrap_or_default();
-    let status = NormalizedStatus::ALL.into_iter().find(|status| status.as_str() == word);
+    let raw_status = text("status").unwrap_or_default();
+    let status = NormalizedStatus::ALL.into_iter().find(|status| status.as_str() == raw_status);
     let amount = body.get("amount_minor").and_then(Value::as_i64).map(|minor| {
         let exponent = body.get("exponent").and_then(Value::as_u64).and_then(|exponent| u8::try_from(exponent).ok());
         Amount::new(minor, exponent.unwrap_or(2), text("currency").unwrap_or_default())
@@ -92,7 +92,7 @@ fn update(body: &Value) -> StatusUpdate {
         payment_id: text("payment_id"),
         amount,
         sandbox: body.get("sandbox").and_then(Value::as_bool),
-        ..StatusUpdate::new(status.unwrap_or_default(), word)
+        ..StatusUpdate::new(status.unwrap_or_default(), raw_status)
     }
 }
 

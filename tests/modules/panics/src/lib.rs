@@ -1,4 +1,4 @@
-//! Panics in the entry that the setting `panic_in` names, and quotes its secret while doing so: neither may get out.
+//! Panics in the entry that the setting `panic_in` names, and quotes its secret in the message: neither may leave the module.
 
 use cashier_provider_sdk::{
     Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef,
@@ -11,7 +11,7 @@ struct Panics {
 }
 
 impl Panics {
-    #[expect(clippy::panic, reason = "panicking is what this module is for")]
+    #[expect(clippy::panic, reason = "this module exists to panic")]
     fn maybe(&self, entry: &str) {
         if self.entry == entry {
             panic!("in {entry} with {}", self.secret.expose());

@@ -1,14 +1,14 @@
-//! Panics when asked what it is.
+//! Panics when its descriptor is read.
 
 use cashier_provider_sdk::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderConfig, Step,
     WebhookNotice, WebhookVerdict,
 };
 
-struct Panics;
+struct PanicsInDescriptor;
 
-impl PaymentProvider for Panics {
-    #[expect(clippy::panic, reason = "panicking is what this module is for")]
+impl PaymentProvider for PanicsInDescriptor {
+    #[expect(clippy::panic, reason = "this module exists to panic")]
     fn descriptor() -> Descriptor {
         panic!("before anything is configured")
     }
@@ -26,4 +26,4 @@ impl PaymentProvider for Panics {
     }
 }
 
-cashier_provider_sdk::export_provider!(Panics);
+cashier_provider_sdk::export_provider!(PanicsInDescriptor);

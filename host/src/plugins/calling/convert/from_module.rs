@@ -1,7 +1,10 @@
 //! A module's answers as core types: bounded, masked, and with amounts that are exact or marked as unreadable. It verifies
 //! nothing: the core decides whether an amount matches its transaction.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::Reference;
 use cashier_core::money::{Currency, MINOR_MAX, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
@@ -12,7 +15,7 @@ use cashier_provider_sdk as sdk;
 use url::Url;
 
 use super::SecretMasks;
-use crate::ports::Acknowledgement;
+use crate::ports::{Acknowledgement, CreateAnswer};
 
 /// Ids of events, payments, refunds and disputes; providers use up to 100 characters.
 const ID_LENGTH_MAX: usize = 255;
@@ -33,21 +36,13 @@ const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 * 1024;
 /// Headers of an acknowledgement: a content type and a signature or two.
 const ACKNOWLEDGEMENT_HEADERS_MAX: usize = 16;
 
-/// A created payment, before `outcomes` decides how the call ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::plugins::calling) struct Created {
-    pub(in crate::plugins::calling) next: NextAction,
-    /// Why the provider declined, if it did.
-    pub(in crate::plugins::calling) declined: Option<Box<str>>,
-    pub(in crate::plugins::calling) update: Option<Update>,
-    pub(in crate::plugins::calling) refs: Vec<ProviderRef>,
-    pub(in crate::plugins::calling) redirect_url: Box<str>,
-    pub(in crate::plugins::calling) instructions_json: Box<str>,
-}
-
-/// A created payment. Where its page or instructions cannot be shown, the customer waits: the payment exists, and the
-/// provider is queried for its outcome.
-pub(in crate::plugins::calling) fn created(answer: sdk::PaymentCreated, masks: &SecretMasks) -> Created {
+/// A created payment, or a declined one where its status is final and negative. Where its page or instructions cannot be
+/// shown, the customer waits: the payment exists, and the provider is queried for its outcome.
+pub(in crate::plugins::calling) fn created(
+    answer: sdk::PaymentCreated,
+    provider_time: Duration,
+    masks: &SecretMasks,
+) -> CreateAnswer {
     let refs = refs(answer.refs);
     let (next, redirect_url, instructions_json) = match answer.next {
         sdk::NextAction::Redirect { url } if is_page(&url) => (NextAction::Redirect, url, String::new()),
@@ -63,23 +58,25 @@ pub(in crate::plugins::calling) fn created(answer: sdk::PaymentCreated, masks: &
     };
     let status = status(answer.status);
     let stated = answer.update.map(|stated| update(stated, masks));
-    let reason = || stated.as_ref().map_or("", |stated| &stated.reason).into();
-    let (declined, implied) = match status {
-        ProviderStatus::Failed | ProviderStatus::Cancelled => (Some(reason()), None),
-        ProviderStatus::Unknown | ProviderStatus::Pending => (None, None),
+    let (ending, implied) = match status {
+        ProviderStatus::Failed | ProviderStatus::Cancelled => {
+            let reason = stated.as_ref().map(|stated| &*stated.reason).filter(|reason| !reason.is_empty());
+            (CreateEnding::Declined { reason: reason.unwrap_or("declined by the provider").into() }, None)
+        }
+        ProviderStatus::Unknown | ProviderStatus::Pending => (CreateEnding::Accepted(next), None),
         ProviderStatus::Confirmed
         | ProviderStatus::Refunded
         | ProviderStatus::Chargeback
         | ProviderStatus::ChargebackReversed
-        | ProviderStatus::ManualReview => (None, Some(bare_update(status, &refs))),
+        | ProviderStatus::ManualReview => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
     };
-    Created {
-        next,
-        declined,
+    CreateAnswer {
+        ending,
         update: stated.or(implied),
         refs,
         redirect_url: redirect_url.into_boxed_str(),
         instructions_json: instructions_json.into_boxed_str(),
+        provider_time,
     }
 }
 

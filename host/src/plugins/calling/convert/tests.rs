@@ -1,5 +1,8 @@
 //! Translation in both directions: nothing is lost silently, and nothing is added to what was stated.
 
+use std::time::Duration;
+
+use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{Reach, StatedAmount};
@@ -124,8 +127,9 @@ fn a_page_or_instructions_that_cannot_be_shown_leave_the_customer_waiting() {
     ];
     for (next, expected) in table {
         let shown = format!("{next:?}");
-        let converted = created(sdk::PaymentCreated { next, ..sdk::PaymentCreated::default() }, &masks());
-        assert_eq!(converted.next, expected, "{shown}");
+        let payment = sdk::PaymentCreated { next, ..sdk::PaymentCreated::default() };
+        let converted = created(payment, Duration::ZERO, &masks());
+        assert_eq!(converted.ending, CreateEnding::Accepted(expected), "{shown}");
         let (page, text) = (!converted.redirect_url.is_empty(), !converted.instructions_json.is_empty());
         assert_eq!((page, text), (expected == NextAction::Redirect, expected == NextAction::Instructions), "{shown}");
     }
@@ -133,14 +137,21 @@ fn a_page_or_instructions_that_cannot_be_shown_leave_the_customer_waiting() {
 
 #[test]
 fn a_bare_status_of_a_created_payment_is_recorded_and_credits_nothing_by_itself() {
-    let converted = |status| created(sdk::PaymentCreated { status, ..sdk::PaymentCreated::default() }, &masks());
-    let confirmed = converted(sdk::NormalizedStatus::Confirmed).update.unwrap();
-    assert_eq!((confirmed.status, confirmed.amount), (ProviderStatus::Confirmed, None));
+    let converted = |status| {
+        let answer =
+            created(sdk::PaymentCreated { status, ..sdk::PaymentCreated::default() }, Duration::ZERO, &masks());
+        (answer.ending, answer.update)
+    };
+    let accepted = CreateEnding::Accepted(NextAction::None);
+    let (ending, update) = converted(sdk::NormalizedStatus::Confirmed);
+    let confirmed = update.unwrap();
+    assert_eq!((&ending, confirmed.status, confirmed.amount), (&accepted, ProviderStatus::Confirmed, None));
+    let declined = CreateEnding::Declined { reason: "declined by the provider".into() };
     for status in [sdk::NormalizedStatus::Failed, sdk::NormalizedStatus::Cancelled] {
-        assert_eq!((converted(status).declined, converted(status).update), (Some("".into()), None));
+        assert_eq!(converted(status), (declined.clone(), None));
     }
     for status in [sdk::NormalizedStatus::Pending, sdk::NormalizedStatus::Unknown] {
-        assert_eq!((converted(status).declined, converted(status).update), (None, None));
+        assert_eq!(converted(status), (accepted.clone(), None));
     }
 }
 

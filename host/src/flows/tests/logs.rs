@@ -1,0 +1,82 @@
+//! What an operator greps for: refused credits, manual review and payments found by a query each leave one line with a
+//! level, a reason code and the transaction.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use cashier_core::notice::{StatedAmount, Update};
+use tracing::subscriber::DefaultGuard;
+
+use crate::ports::QueryAnswer;
+use crate::test_cashier::{OnPost, TestCashier, lock, paid, usd};
+
+#[derive(Clone, Default)]
+struct LogBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for LogBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl LogBuffer {
+    /// Captures what this thread logs for as long as the guard lives.
+    fn capture() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
+        let subscriber = lines.with_max_level(tracing::Level::INFO).with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines that contain the text.
+    fn lines(&self, text: &str) -> Vec<String> {
+        let all = String::from_utf8_lossy(&lock(&self.0)).into_owned();
+        all.lines().filter(|line| line.contains(text)).map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_credit_is_a_warning_with_its_reason_code() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    lock(&env.trading.next_posts).push_back(OnPost::Refuse);
+    env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!(env.status(transaction.id), 4);
+    let lines = log.lines("transaction needs a person");
+    assert_eq!(lines.len(), 1, "once, not at every round: {lines:?}");
+    assert!(lines[0].starts_with("WARN") && lines[0].contains("reason=\"CREDIT_REFUSED\""), "{lines:?}");
+    assert_eq!(log.lines("posting was refused").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn manual_review_is_a_warning_with_its_reason_code() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let short = Update { amount: Some(StatedAmount::Exact(usd(1))), ..paid("e1", &transaction.reference) };
+    env.notice(Some(1), vec![short.clone()]).await.unwrap();
+    env.notice(Some(1), vec![Update { event_id: "e2".into(), ..short }]).await.unwrap();
+    assert_eq!(env.status(transaction.id), 9);
+    let lines = log.lines("transaction needs a person");
+    assert_eq!(lines.len(), 1, "a repetition changes nothing: {lines:?}");
+    assert!(lines[0].starts_with("WARN") && lines[0].contains("reason=\"AMOUNT_MISMATCH\""), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_found_by_a_query_is_named_in_the_log() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(600).await;
+    assert_eq!(env.status(transaction.id), 3);
+    assert_eq!(log.lines("provider query found a payment").len(), 1);
+}
