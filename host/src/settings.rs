@@ -21,7 +21,7 @@ const MAKE_KEY: &str = r#"echo "1:$(head -c 32 /dev/urandom | od -An -tx1 | tr -
 described! {
     /// The settings file `cashier.toml`. Every key may be omitted; relative paths start at the file's folder.
     [derive(Debug, Default, Deserialize), serde(default, deny_unknown_fields)]
-    pub struct SettingsFile {
+    pub struct SettingsFile<> {
         customer_listen: Option<String>, "address of the customer listener, for customers and providers; 127.0.0.1:8080 by default";
         manager_listen: Option<String>, "address of the manager listener, for BackOffice; 127.0.0.1:8081 by default";
         watch_listen: Option<String>, "address of the watch listener, for health and metrics; 127.0.0.1:8082 by default";

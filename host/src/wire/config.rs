@@ -8,7 +8,6 @@ use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 
 use crate::json_object::{answer, request};
-use crate::wire::answer_values::Str;
 use crate::wire::read::read as read_request;
 use crate::wire::values::{
     CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, ObjectText, ReadOnly, RowId, SecretObject, SecretText,
@@ -21,25 +20,25 @@ const MERCHANT_ID_LENGTH_MAX: usize = 512;
 answer! {
     /// A provider config. Secrets are empty for everyone.
     pub struct ConfigRecord<'a>(row: &'a ProviderConfig) {
-        id: Id = row.id, "provider config id";
-        provider: Str<'a> = &row.provider, "provider code";
-        brand: Str<'a> = &row.brand, "brand; empty for every brand";
-        method: Str<'a> = &row.method, "provider method; empty for any";
-        country: Str<'a> = &row.country, "country; empty for any";
-        currency: Str<'a> = &row.currency, "currency; empty for any";
-        merchant_id: Str<'a> = &row.merchant_id, "merchant id at the provider";
-        public_key: Str<'a> = &row.public_key, "public key at the provider";
-        secret_key: Str<'a> = "", "always empty";
-        webhook_secret: Str<'a> = "", "always empty";
-        settings_json: Str<'a> = &row.settings_json, "settings of the module: a JSON object as a string";
-        config_json: Str<'a> = "", "always empty";
-        min_amount: LimitAmount = row.min_amount, "least amount; 0 is no limit";
-        max_amount: LimitAmount = row.max_amount, "greatest amount; 0 is no limit";
-        sandbox: Flag = row.sandbox, "1 for test money";
-        enabled: Flag = row.enabled, "1 when it serves new deposits";
+        id: Id = Id(row.id.0), "provider config id";
+        provider: &'a str = &row.provider, "provider code";
+        brand: &'a str = &row.brand, "brand; empty for every brand";
+        method: &'a str = &row.method, "provider method; empty for any";
+        country: &'a str = &row.country, "country; empty for any";
+        currency: &'a str = &row.currency, "currency; empty for any";
+        merchant_id: &'a str = &row.merchant_id, "merchant id at the provider";
+        public_key: &'a str = &row.public_key, "public key at the provider";
+        secret_key: &'a str = "", "always empty";
+        webhook_secret: &'a str = "", "always empty";
+        settings_json: &'a str = &row.settings_json, "settings of the module: a JSON object as a string";
+        config_json: &'a str = "", "always empty";
+        min_amount: LimitAmount = LimitAmount(row.min_amount), "least amount; 0 is no limit";
+        max_amount: LimitAmount = LimitAmount(row.max_amount), "greatest amount; 0 is no limit";
+        sandbox: Flag = Flag(row.sandbox), "1 for test money";
+        enabled: Flag = Flag(row.enabled), "1 when it serves new deposits";
         sort_index: i64 = row.sort_index, "place among the customer's methods";
-        created_time: Time = row.created_time, "Creation timestamp";
-        updated_time: Time = row.updated_time, "Last update timestamp";
+        created_time: Time = Time(row.created_time), "Creation timestamp";
+        updated_time: Time = Time(row.updated_time), "Last update timestamp";
     }
 
     /// A provider config that was saved.

@@ -8,17 +8,17 @@ use cashier_core::refusal::Refusal;
 use cashier_core::transaction::{NextAction, Transaction};
 
 use crate::json_object::{answer, request};
-use crate::wire::answer_values::{StoredObject, Str};
+use crate::wire::answer_values::StoredObject;
 use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ReturnUrl, RowId, Text};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId, Text};
 
 request! {
     /// A deposit as its customer orders it.
     pub struct DepositBody {
         login: LoginId, "trading account to credit, owned by the customer";
-        provider: Code<CODE_LENGTH_MAX>, "provider code";
+        provider: ProviderCode, "provider code";
         amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
         currency: CurrencyCode, "currency of the amount, which is the account's";
         method: Option<Code<CODE_LENGTH_MAX>>, "provider method; empty leaves the choice to the config";
@@ -35,9 +35,9 @@ answer! {
     /// A deposit that was made, and what its customer does next.
     pub struct DepositAnswer<'a>(row: &'a Transaction, next: NextAction, url: &'a str, instructions_json: &'a str) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
-        next_action: Str<'a> = next.name(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
-        redirect_url: Str<'a> = url, "where to send the customer; empty when there is nothing to open";
-        instructions: StoredObject<'a> = instructions_json, "how to pay, where the provider gives instructions";
+        next_action: &'a str = next.name(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
+        redirect_url: &'a str = url, "where to send the customer; empty when there is nothing to open";
+        instructions: StoredObject<'a> = StoredObject(instructions_json), "how to pay, where the provider gives instructions";
     }
 }
 

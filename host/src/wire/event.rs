@@ -6,24 +6,23 @@ use cashier_core::notice::ProviderEvent;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 
 use crate::json_object::answer;
-use crate::wire::answer_values::Str;
 use crate::wire::values::{Id, Numbered, Time};
 
 answer! {
     /// A provider event.
     pub struct EventRecord<'a>(row: &'a ProviderEvent, body: Cow<'a, str>, headers: &'a str, reason: &'a str) {
-        id: Id = row.id, "Provider event id";
-        provider: Str<'a> = &row.provider, "Provider code";
-        event_id: Str<'a> = &row.event_id, "The provider's id of the event";
-        transaction_id: Id = row.transaction_id, "Transaction that the event is about; 0 while none is known";
-        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id";
-        payload_json: Str<'a> = body, "The body as received; bytes that are not UTF-8 are replaced";
-        headers_json: Str<'a> = headers, "The headers as received, secrets masked";
-        signature_status: Numbered<SignatureStatus> = row.signature_status, "0 unknown, 1 valid, 2 invalid";
-        processing_status: Numbered<ProcessingStatus> = row.processing_status, "0 pending, 1 processed, 2 failed, 3 ignored";
-        failure_reason: Str<'a> = reason, "Failure reason";
-        created_time: Time = row.created_time, "Creation timestamp";
-        processed_time: Time = row.processed_time, "Processing timestamp";
+        id: Id = Id(row.id.0), "Provider event id";
+        provider: &'a str = &row.provider, "Provider code";
+        event_id: &'a str = &row.event_id, "The provider's id of the event";
+        transaction_id: Id = Id(row.transaction_id.0), "Transaction that the event is about; 0 while none is known";
+        provider_payment_id: &'a str = &row.provider_payment_id, "External payment id";
+        payload_json: Cow<'a, str> = body, "The body as received; bytes that are not UTF-8 are replaced";
+        headers_json: &'a str = headers, "The headers as received, secrets masked";
+        signature_status: Numbered<SignatureStatus> = Numbered(row.signature_status), "0 unknown, 1 valid, 2 invalid";
+        processing_status: Numbered<ProcessingStatus> = Numbered(row.processing_status), "0 pending, 1 processed, 2 failed, 3 ignored";
+        failure_reason: &'a str = reason, "Failure reason";
+        created_time: Time = Time(row.created_time), "Creation timestamp";
+        processed_time: Time = Time(row.processed_time), "Processing timestamp";
     }
 }
 

@@ -6,7 +6,6 @@ use cashier_core::money::Limit;
 use cashier_core::provider_config::ProviderConfig;
 
 use crate::json_object::answer;
-use crate::wire::answer_values::Str;
 use crate::wire::values::{Flag, Id, LimitAmount, Numbered};
 
 /// What the row shows beside the config itself.
@@ -27,22 +26,22 @@ pub struct MethodRow<'a> {
 answer! {
     /// A config through which the customer may deposit.
     pub struct MethodRecord<'a>(row: MethodRow<'a>) {
-        provider_config_id: Id = row.config.id, "provider config, for the deposit request";
-        provider: Str<'a> = &row.config.provider, "provider code";
-        method: Str<'a> = row.method, "provider method";
-        brand: Str<'a> = &row.config.brand, "brand; empty for every brand";
-        currency: Str<'a> = &row.config.currency, "currency; empty for any";
-        country: Str<'a> = &row.config.country, "country; empty for any";
-        payment_mode: Str<'a> = row.payment_mode, "how the customer pays, from the module";
-        display_name: Str<'a> = row.display_name, "name to show";
-        description: Str<'a> = row.description, "description to show";
-        public_key: Str<'a> = &row.config.public_key, "the provider's public key, where its page needs one";
-        min_amount: LimitAmount = row.min_amount, "least amount; 0 is no limit";
-        max_amount: LimitAmount = row.max_amount, "greatest amount; 0 is no limit";
-        sandbox: Flag = row.config.sandbox, "1 for test money";
+        provider_config_id: Id = Id(row.config.id.0), "provider config, for the deposit request";
+        provider: &'a str = &row.config.provider, "provider code";
+        method: &'a str = row.method, "provider method";
+        brand: &'a str = &row.config.brand, "brand; empty for every brand";
+        currency: &'a str = &row.config.currency, "currency; empty for any";
+        country: &'a str = &row.config.country, "country; empty for any";
+        payment_mode: &'a str = row.payment_mode, "how the customer pays, from the module";
+        display_name: &'a str = row.display_name, "name to show";
+        description: &'a str = row.description, "description to show";
+        public_key: &'a str = &row.config.public_key, "the provider's public key, where its page needs one";
+        min_amount: LimitAmount = LimitAmount(row.min_amount), "least amount; 0 is no limit";
+        max_amount: LimitAmount = LimitAmount(row.max_amount), "greatest amount; 0 is no limit";
+        sandbox: Flag = Flag(row.config.sandbox), "1 for test money";
         sort_index: i64 = row.config.sort_index, "place in the list";
-        override_id: Id = row.matched_override.map_or(OverrideId(0), |(id, _)| id), "override that applies; 0 for none";
-        override_mode: Numbered<OverrideMode> = row.matched_override.map_or(OverrideMode::Allow, |(_, mode)| mode), "0 allow, 1 deny";
+        override_id: Id = Id(row.matched_override.map_or(0, |(id, _)| id.0)), "override that applies; 0 for none";
+        override_mode: Numbered<OverrideMode> = Numbered(row.matched_override.map_or(OverrideMode::Allow, |(_, mode)| mode)), "0 allow, 1 deny";
     }
 }
 
