@@ -1,11 +1,9 @@
 //! `cashier schema`: the JSON Schemas of the API's requests and answers, of the settings file and of the import file.
 
 use clap::Args;
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use super::terminal::{CliError, print_line};
-use crate::json_object::{Described, Members, Schema};
+use crate::json_object::{Described, Schema};
 use crate::settings::SettingsFile;
 use crate::{manager, trading, wire};
 
@@ -28,35 +26,33 @@ pub fn schemas() -> Vec<(String, Schema)> {
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<(), CliError> {
     let mut known = schemas();
-    let text = match &args.name {
-        Some(wanted) => {
-            known.retain(|(name, _)| name == wanted);
-            let found = known.pop().map(|(_, schema)| schema);
-            found
-                .ok_or_else(|| CliError(format!("there is no schema {wanted}; `cashier schema` prints all of them")))?
-        }
-        None => {
-            let named = known.iter().map(|(name, schema)| format!("\"{name}\":{schema}"));
-            format!("{{{}}}", named.collect::<Vec<_>>().join(","))
-        }
+    let Some(wanted) = &args.name else {
+        let named: Vec<String> = known.iter().map(|(name, schema)| format!("\"{name}\":{schema}")).collect();
+        print_line(&format!("{{{}}}", named.join(",\n")));
+        return Ok(());
     };
-    let pretty = serde_json::from_str::<&RawValue>(&text).and_then(|json| serde_json::to_string_pretty(&Pretty(json)));
-    print_line(&pretty.map_err(|error| CliError(error.to_string()))?);
+    known.retain(|(name, _)| name == wanted);
+    let unknown = || CliError(format!("there is no schema {wanted}; `cashier schema` prints all of them"));
+    print_line(&known.pop().ok_or_else(unknown)?.1);
     Ok(())
 }
 
-/// JSON text to be indented, its members in their order.
-struct Pretty<'a>(&'a RawValue);
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
 
-impl Serialize for Pretty<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.0.get();
-        if let Ok(Members(members)) = serde_json::from_str(text) {
-            return serializer.collect_map(members.into_iter().map(|(name, value)| (name, Pretty(value))));
-        }
-        match serde_json::from_str::<Vec<&RawValue>>(text) {
-            Ok(items) => serializer.collect_seq(items.into_iter().map(Pretty)),
-            Err(_) => self.0.serialize(serializer),
+    use super::*;
+
+    #[test]
+    fn every_schema_has_its_own_name_and_is_json() {
+        let known = schemas();
+        let mut names: Vec<&String> = known.iter().map(|(name, _)| name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), known.len());
+        for (name, schema) in &known {
+            let read: Value = serde_json::from_str(schema).unwrap();
+            assert!(read["title"].is_string() && read["properties"].is_object(), "{name}: {schema}");
         }
     }
 }

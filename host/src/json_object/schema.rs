@@ -140,19 +140,29 @@ impl<T: Described> Described for Vec<T> {
     }
 }
 
+/// Describes types by their schemas.
 macro_rules! schemas {
-    ($($($type:ty)|+ => $schema:expr;)*) => {$($(
-        impl Described for $type {
-            fn schema() -> Schema {
+    ($($type:ty $([$param:ident: $bound:path])? => $schema:expr;)*) => {$(
+        impl$(<$param: $bound>)? $crate::json_object::Described for $type {
+            fn schema() -> $crate::json_object::Schema {
                 $schema
             }
         }
-    )+)*};
+    )*};
 }
+
+pub(crate) use schemas;
 
 schemas! {
     bool => kind("boolean");
-    u16 | u32 | u64 | i64 => kind("integer");
-    &str | Cow<'_, str> | String | PathBuf | IpAddr => kind("string");
+    u16 => kind("integer");
+    u32 => kind("integer");
+    u64 => kind("integer");
+    i64 => kind("integer");
+    &str => kind("string");
+    Cow<'_, str> => kind("string");
+    String => kind("string");
+    PathBuf => kind("string");
+    IpAddr => kind("string");
     Box<RawValue> => "{}".to_owned();
 }

@@ -103,7 +103,7 @@ fn is_kind(value: &Value, kind: &Value) -> bool {
 }
 
 #[test]
-fn what_is_against_a_schema_is_found() {
+fn a_violation_of_a_schema_is_found() {
     let properties = [("a", schema::whole(0, 65535), "", false), ("b", schema::text(3), "", true)];
     let row = schema::object("Row", "A row.", properties);
     let table = [

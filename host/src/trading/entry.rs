@@ -1,5 +1,5 @@
-//! The import file as described types: groups, customers and accounts, each value with the sentence that says what it must
-//! be. Numbers are read from their text; whether the entries fit together is judged in `roster`.
+//! The import file as described types: groups, customers and accounts, each value with the sentence that says what it
+//! must be. Numbers are read from their text; whether the entries fit together is judged in `roster`.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,10 @@ use crate::json_object::{Described, Schema, request, values};
 macro_rules! entry_values {
     ($($name:ident($inner:ty), $must_be:literal, $schema:expr, |$raw:ident| $read:expr;)*) => {
         values! {$(
-            $name($inner), $schema, |raw| { let $raw = raw.get(); $read }.ok_or(Cow::Borrowed(concat!("must be ", $must_be))), {
+            $name($inner), $schema, |raw| {
+                let $raw = raw.get();
+                $read.ok_or(Cow::Borrowed(concat!("must be ", $must_be)))
+            }, {
                 const MISSING: &'static str = "is missing";
                 const NULL_IS_OMITTED: bool = false;
             };

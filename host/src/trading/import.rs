@@ -17,7 +17,7 @@ use crate::ports::Fault;
 /// Largest file: about two million accounts at 120 bytes each, held in memory once while it is read.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Mistakes told at once; whoever has more is better served by mending the first ones.
+/// Mistakes reported at once: a page of a terminal. More are usually the same one.
 pub const MISTAKES_MAX: usize = 50;
 
 /// Why a file was not imported. Nothing of it was written.
@@ -74,7 +74,7 @@ pub fn import_text(text: &str, trading: &Embedded) -> Result<ImportReport, Impor
     })
 }
 
-/// Where each entry begins.
+/// The line on which each entry begins.
 #[derive(Default)]
 struct Lines {
     groups: Vec<usize>,
@@ -96,7 +96,7 @@ impl Lines {
 /// The file as written. Every list may be missing.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written<'a> {
+struct RosterFile<'a> {
     #[serde(borrow, default)]
     groups: Vec<&'a RawValue>,
     #[serde(borrow, default)]
@@ -112,11 +112,11 @@ fn read(text: &str) -> Result<(Roster, Lines), ImportError> {
     if !text.trim_start().starts_with('{') {
         return Err(not_a_roster("it is no JSON object"));
     }
-    let written: Written<'_> = serde_json::from_str(text).map_err(|error| not_a_roster(&error.to_string()))?;
+    let written: RosterFile<'_> = serde_json::from_str(text).map_err(|error| not_a_roster(&error.to_string()))?;
     let mut lines = Lines::default();
     let mut mistakes = Vec::new();
     let mut counter = LineCounter { text, offset: 0, line: 1 };
-    // Line numbers are counted forward, so the lists are visited in the order in which they stand in the file.
+    // Line numbers are counted forward, so the lists are visited in their order in the file.
     let mut order = [
         (Section::Groups, &written.groups),
         (Section::Customers, &written.customers),
@@ -165,7 +165,7 @@ fn entries<E: RequestBody, T: From<E>>(
     entries
 }
 
-/// Where a borrowed value stands in the text it was read from.
+/// The offset of a borrowed value in the text it was read from.
 fn offset_in(text: &str, raw: &RawValue) -> usize {
     raw.get().as_ptr().addr().saturating_sub(text.as_ptr().addr())
 }
@@ -177,7 +177,7 @@ struct LineCounter<'a> {
 }
 
 impl LineCounter<'_> {
-    /// The line of an offset that is not before the last one asked for.
+    /// The line of an offset that is not before the previous one.
     fn line_at(&mut self, offset: usize) -> usize {
         let passed = self.text.as_bytes().get(self.offset..offset).unwrap_or_default();
         self.line += passed.iter().filter(|&&byte| byte == b'\n').count();

@@ -1,5 +1,5 @@
-//! What the embedded trading server knows, and the decision whether a roster of groups, customers and accounts may be
-//! taken over. Pure: no disk, no clock, no thread.
+//! The accounts of the embedded trading server in memory, and the decision whether a roster of groups, customers and
+//! accounts may be imported. Pure: no disk, no clock, no thread.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,7 +31,7 @@ impl Holdings {
     }
 }
 
-/// Groups, customers and accounts as someone states them. What is not named stays as it is.
+/// Groups, customers and accounts to add or update. Those that it does not name stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roster {
     pub groups: Vec<Group>,
@@ -100,7 +100,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// What taking a roster over did to one list.
+/// What an import did to one list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub added: usize,
@@ -121,7 +121,7 @@ impl Tally {
     }
 }
 
-/// What taking a roster over did.
+/// What an import did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportReport {
     pub groups: Tally,
@@ -150,7 +150,7 @@ pub struct Admission {
     pub report: ImportReport,
 }
 
-/// Takes a roster over whole, or says everything that is wrong with it.
+/// Imports a roster whole, or returns every mistake in it.
 ///
 /// The balance of a known account never changes here, and no balance other than zero changes its currency: moving an
 /// account to a group of another currency, or giving such a group another currency, is a mistake.
@@ -248,9 +248,9 @@ fn opening_minor(text: &str, currency: Currency) -> Result<i64, cashier_core::mo
     }
 }
 
-/// Carries the empty accounts of groups whose currency changed over to it; names one of those that are not empty.
+/// Moves the empty accounts of groups whose currency changed to that currency; one that is not empty is a mistake.
 fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -> Vec<Mistake> {
-    let mut counted_otherwise: Vec<_> = holdings
+    let mut in_old_currency: Vec<_> = holdings
         .accounts
         .values()
         .filter_map(|account| {
@@ -258,9 +258,9 @@ fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -
             (account.balance.currency != currency).then(|| (index, currency, Arc::clone(account)))
         })
         .collect();
-    counted_otherwise.sort_by_key(|(index, _, account)| (*index, account.login));
+    in_old_currency.sort_by_key(|(index, _, account)| (*index, account.login));
     let mut mistakes: Vec<Mistake> = Vec::new();
-    for (index, currency, account) in counted_otherwise {
+    for (index, currency, account) in in_old_currency {
         if account.balance.minor == 0 {
             let emptied = Account { balance: Money::new(0, currency), ..Account::clone(&account) };
             holdings.accounts.insert(account.login, Arc::new(emptied));
@@ -273,7 +273,7 @@ fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -
     mistakes
 }
 
-/// Entries that state what an earlier one of the same list stated.
+/// Entries whose key an earlier entry of the same list has.
 fn repeated(roster: &Roster) -> Vec<Mistake> {
     let mut mistakes = repeats(Section::Groups, "group", roster.groups.iter().map(|entry| &entry.group));
     mistakes.extend(repeats(Section::Customers, "customer_id", roster.customers.iter().map(|entry| entry.customer_id)));

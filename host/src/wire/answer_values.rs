@@ -1,5 +1,5 @@
-//! The values of answers: those shared with requests as they are written, exact amounts, stored objects, what is not known
-//! yet, and lists of records as objects or as a table. It knows no record.
+//! The values of answers: those shared with requests as they are written, exact amounts, stored objects, what is not
+//! known yet, and lists of records as objects or as a table. It knows no record.
 
 use std::iter::Empty;
 
@@ -12,8 +12,8 @@ use cashier_core::status::{
 use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json_object::schema::{either, kind, list, tuple};
-use crate::json_object::{Described, Record, Schema, answer};
+use crate::json_object::schema::{either, kind, list, schemas, tuple};
+use crate::json_object::{Described, Record, answer};
 use crate::wire::values::{DecimalText, Flag, Id, LimitAmount, Numbered, PublishedNumber, Time};
 
 /// An exact amount, written as a number.
@@ -58,17 +58,7 @@ answer! {
 pub type ListingOf<T> = Listing<Empty<T>>;
 pub type TableOf<T> = TableForm<Empty<T>>;
 
-macro_rules! described {
-    ($($type:ty $([$param:ident: $bound:path])? => $schema:expr;)*) => {$(
-        impl$(<$param: $bound>)? Described for $type {
-            fn schema() -> Schema {
-                $schema
-            }
-        }
-    )*};
-}
-
-described! {
+schemas! {
     ExactAmount => kind("number");
     StoredObject<'_> => kind("object");
     OrNull<T> [T: Described] => either(&T::schema(), &kind("null"));

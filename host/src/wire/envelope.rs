@@ -11,7 +11,7 @@ use crate::wire::refusal::RefusalBody;
 use crate::wire::values::{AnyJson, Text};
 use crate::wire::write::{json, part};
 
-/// Longest command name; the published ones have fewer than 50 letters.
+/// Longest command name; the published ones have fewer than 50 characters.
 const COMMAND_LENGTH_MAX: usize = 64;
 
 /// Longest token, in bytes: claims of ours take fewer than 300.
@@ -20,8 +20,8 @@ pub const TOKEN_LENGTH_MAX: usize = 4096;
 /// Longest extID echoed: clients put counters and UUIDs there.
 const EXT_ID_LENGTH_MAX: usize = 4096;
 
-/// The number of an answer that went well.
-pub const FINE: u16 = 200;
+/// The status of a successful answer.
+pub const SUCCESS: u16 = 200;
 
 /// What a command answers: its `data`, or the refusal.
 pub type CommandResult = Result<Box<RawValue>, Refusal>;
@@ -40,7 +40,7 @@ request! {
         command: Text<COMMAND_LENGTH_MAX>, "name of the command";
         ext_id as "extID": Option<ExtId>, "any JSON, echoed in the answer; null when there is none";
         data: Option<AnyJson>, "the command's request; {} when there is none";
-        token as "__token": Option<Text<TOKEN_LENGTH_MAX>>, "session token; over HTTP it may be in Authorization instead";
+        token as "__token": Option<Text<TOKEN_LENGTH_MAX>>, "session token; over HTTP also in Authorization";
     }
 }
 
@@ -67,7 +67,7 @@ pub fn read(json: &[u8]) -> Result<Envelope, (Option<ExtId>, Refusal)> {
 /// Wraps the answer of a command, with its number.
 pub fn write(ext_id: Option<ExtId>, result: CommandResult) -> (u16, Vec<u8>) {
     let (number, data) = match result {
-        Ok(data) => (FINE, data),
+        Ok(data) => (SUCCESS, data),
         Err(refusal) => (refusal.code.number(), part(&RefusalBody::new(&refusal, None)).unwrap_or_default()),
     };
     (number, json(&EnvelopeAnswer::new(ext_id, number, data)).unwrap_or_default())
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_reads_with_everything_or_the_least() {
+    fn an_envelope_needs_its_command_alone() {
         let json = br#"{"command":"C","extID":{"a":[1.50]},"data":{"id":15},"__token":"t","session":1}"#;
         let read_whole = read(json).map_err(|(_, refusal)| refusal).unwrap();
         let Envelope { ext_id, command, data, token } = read_whole;
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_keep_the_ext_id_where_it_could_be_read() {
+    fn a_refusal_has_the_ext_id_that_could_be_read() {
         let table = [
             ("{\"extID\":7}", "7", "command is required"),
             ("{\"extID\":\"7\",\"command\":5}", "\"7\"", "command must be a string"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_carry_the_ext_id_the_number_and_the_data() {
+    fn an_answer_has_the_ext_id_the_number_and_the_data() {
         let json = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let (number, out) = write(Some(ExtId(json("\"1\""))), Ok(json("{\"x\":1}")));
         assert_eq!((number, &*out), (200, br#"{"extID":"1","status":200,"data":{"x":1}}"#.as_slice()));

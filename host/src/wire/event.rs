@@ -19,7 +19,8 @@ answer! {
         payload_json: Cow<'a, str> = body, "The body as received; bytes that are not UTF-8 are replaced";
         headers_json: &'a str = headers, "The headers as received, secrets masked";
         signature_status: Numbered<SignatureStatus> = Numbered(row.signature_status), "0 unknown, 1 valid, 2 invalid";
-        processing_status: Numbered<ProcessingStatus> = Numbered(row.processing_status), "0 pending, 1 processed, 2 failed, 3 ignored";
+        processing_status: Numbered<ProcessingStatus> = Numbered(row.processing_status),
+            "0 pending, 1 processed, 2 failed, 3 ignored";
         failure_reason: &'a str = reason, "Failure reason";
         created_time: Time = Time(row.created_time), "Creation timestamp";
         processed_time: Time = Time(row.processed_time), "Processing timestamp";
@@ -60,7 +61,7 @@ pub(crate) mod tests {
             provider_payment_id: "pi_123".into(),
             signature_status: SignatureStatus::Valid,
             processing_status: ProcessingStatus::Failed,
-            failure_reason: "PROVIDER_CONFIG_MISMATCH: heard under config 2".into(),
+            failure_reason: "PROVIDER_CONFIG_MISMATCH: received under config 2".into(),
             update: None,
             module_hash: "".into(),
             created_time: UnixTime(1_779_270_000),
@@ -69,11 +70,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn managers_see_everything_the_sender_the_code_alone() {
+    fn a_manager_gets_every_value_and_the_sender_the_code_alone() {
         let row = failed();
         let to_manager = EventRecord::for_manager(&row, b"{\"id\":\"evt_1\"}\xff", "[]");
         let written = [to_manager, EventRecord::for_sender(&row)].map(|record| serde_json::to_string(&record).unwrap());
-        let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: heard under config 2","created_time":1779270000,"processed_time":1779270001}
+        let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: received under config 2","created_time":1779270000,"processed_time":1779270001}
 {"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"","headers_json":"","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH","created_time":1779270000,"processed_time":1779270001}"#;
         assert_eq!(written.join("\n"), expected);
     }

@@ -45,7 +45,7 @@ impl Parameters {
         }
     }
 
-    /// Refuses whatever was not taken.
+    /// Refuses a parameter that was not taken.
     pub fn finish(&self) -> Result<(), Refusal> {
         match self.0.keys().next() {
             Some(unknown) => Err(Refusal::invalid(format!("{} is not a known parameter", shown(unknown)))),
@@ -53,12 +53,12 @@ impl Parameters {
         }
     }
 
-    /// The filter that the remaining parameters say. Any other parameter is refused by its name.
+    /// The filter of the remaining parameters. Any other parameter is refused by its name.
     pub fn into_filter<F: Field>(self) -> Result<Filter<F>, Refusal> {
         self.into_filter_on(FilterBuilder::new())
     }
 
-    /// The same on top of conditions that the door itself sets.
+    /// The same on top of conditions that the endpoint itself sets.
     pub fn into_filter_on<F: Field>(mut self, mut builder: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
         if let Some(limit) = self.take("limit")? {
             builder.limit(&limit)?;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_understood_is_refused_by_name() {
+    fn an_unknown_or_wrong_parameter_is_refused_by_name() {
         let many = format!(r#"{{"whereIn":[["id",[{}]]]}}"#, vec!["1"; 1001].join(","));
         let table = [
             (r#"{"were":[]}"#, "were is not a known parameter"),
@@ -244,8 +244,8 @@ mod tests {
             (r#"{"offset":-1}"#, "offset \"-1\" is not a row number"),
         ];
         for (json, expected) in table {
-            let said = filter(json).unwrap_err().message;
-            assert!(said.starts_with(expected), "{json}: {said}");
+            let message = filter(json).unwrap_err().message;
+            assert!(message.starts_with(expected), "{json}: {message}");
         }
     }
 }

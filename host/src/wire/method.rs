@@ -20,7 +20,9 @@ pub struct MethodRow<'a> {
     /// The limits in force, the override's where it replaces the config's.
     pub min_amount: Limit,
     pub max_amount: Limit,
-    pub matched_override: Option<(OverrideId, OverrideMode)>,
+    /// The override that applies; id 0 and [`OverrideMode::Allow`] without one.
+    pub override_id: OverrideId,
+    pub override_mode: OverrideMode,
 }
 
 answer! {
@@ -40,19 +42,19 @@ answer! {
         max_amount: LimitAmount = LimitAmount(row.max_amount), "greatest amount; 0 is no limit";
         sandbox: Flag = Flag(row.config.sandbox), "1 for test money";
         sort_index: i64 = row.config.sort_index, "place in the list";
-        override_id: Id = Id(row.matched_override.map_or(0, |(id, _)| id.0)), "override that applies; 0 for none";
-        override_mode: Numbered<OverrideMode> = Numbered(row.matched_override.map_or(OverrideMode::Allow, |(_, mode)| mode)), "0 allow, 1 deny";
+        override_id: Id = Id(row.override_id.0), "override that applies; 0 for none";
+        override_mode: Numbered<OverrideMode> = Numbered(row.override_mode), "0 allow, 1 deny";
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::config::tests::kept;
+    use crate::wire::config::tests::stored;
 
     #[test]
-    fn the_published_fields_stand_in_their_order_without_secrets() {
-        let config = kept();
+    fn a_method_has_the_published_fields_in_order_without_secrets() {
+        let config = stored();
         let row = MethodRow {
             config: &config,
             method: "card",
@@ -61,7 +63,8 @@ mod tests {
             description: "Pay by card",
             min_amount: config.min_amount,
             max_amount: Limit::parse("10000").unwrap(),
-            matched_override: Some((OverrideId(3), OverrideMode::Allow)),
+            override_id: OverrideId(3),
+            override_mode: OverrideMode::Allow,
         };
         let expected = r#"{"provider_config_id":1,"provider":"stripe","method":"card","brand":"ion4","currency":"USD","country":"","payment_mode":"redirect","display_name":"Card","description":"Pay by card","public_key":"pk_1","min_amount":25.5,"max_amount":10000.0,"sandbox":1,"sort_index":-3,"override_id":3,"override_mode":0}"#;
         assert_eq!(serde_json::to_string(&MethodRecord::new(row)).unwrap(), expected);

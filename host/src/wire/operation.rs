@@ -14,11 +14,11 @@ answer! {
         transaction_id: Id = Id(row.transaction_id.0), "Parent transaction id";
         login: Id = Id(row.login.0), "Trading account login";
         trade_order: u64 = row.trade_order, "Balance trade/order id";
-        cmd: Numbered<OperationCmd> = Numbered(row.cmd), "Balance operation command: 6 BALANCE_IN, 8 BALANCE_OUT";
+        cmd: Numbered<OperationCmd> = Numbered(row.cmd), "6 BALANCE_IN, 8 BALANCE_OUT";
         amount: ExactAmount = ExactAmount(row.amount), "Amount, negative for BALANCE_OUT";
         currency: &'a str = row.amount.currency.code(), "Currency";
-        reason: Numbered<OperationReason> = Numbered(row.reason), "Trading balance reason: 100 deposit, 101 withdrawal, 102 reversal";
-        status: Numbered<OperationStatus> = Numbered(row.status), "Operation status: 0 planned, 1 posted, 2 refused, 3 unknown";
+        reason: Numbered<OperationReason> = Numbered(row.reason), "100 deposit, 101 withdrawal, 102 reversal";
+        status: Numbered<OperationStatus> = Numbered(row.status), "0 planned, 1 posted, 2 refused, 3 unknown";
         failure_reason: &'a str = &row.failure_reason, "Failure reason";
         created_time: Time = Time(row.created_time), "Creation timestamp";
         updated_time: Time = Time(row.updated_time), "Last update timestamp";
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_fields_stand_in_their_order() {
+    fn an_operation_has_the_published_fields_in_order() {
         let operation = BalanceOperation {
             id: OperationId(4),
             transaction_id: TransactionId(15),

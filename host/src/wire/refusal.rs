@@ -11,6 +11,7 @@ answer! {
     pub struct RefusalBody<'a>(refusal: &'a Refusal, row: Option<&'a Transaction>) {
         error: &'a str = refusal.code.text(), "the published error code";
         message: &'a str = &*refusal.message, "what is wrong, for people";
-        transaction: Option<TransactionRecord<'a>> = row.map(|row| TransactionRecord::new(row, Audience::Customer)), "the transaction of a deposit that the provider refused or never got";
+        transaction: Option<TransactionRecord<'a>> = row.map(|row| TransactionRecord::new(row, Audience::Customer)),
+            "the transaction of a deposit that the provider declined or never received";
     }
 }

@@ -1,5 +1,5 @@
-//! The JSON Schemas of what customers, providers and managers send and get, by name. The commands' own are in the table of
-//! commands, those of the files with their readers.
+//! The JSON Schemas of what customers, providers and managers send and get, by name. Those of the commands are in the
+//! table of commands, those of files with their readers.
 
 use cashier_core::filter::TransactionField;
 

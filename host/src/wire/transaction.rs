@@ -57,7 +57,8 @@ answer! {
     /// A transaction with its balance operations.
     pub struct TransactionDetail<'a>(row: &'a Transaction, operations: &'a [BalanceOperation]) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Manager), "Cashier transaction";
-        balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect(), "Balance operations linked to the transaction";
+        balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect(),
+            "Balance operations linked to the transaction";
     }
 }
 
@@ -142,15 +143,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn customers_see_codes_and_their_own_metadata_managers_the_values_behind() {
-        let mut kept = published();
-        kept.reason = Reason::new(
+    fn a_customer_gets_the_code_and_a_manager_the_values_behind_it() {
+        let mut row = published();
+        row.reason = Reason::new(
             cashier_core::reason::ReasonCode::AmountMismatch,
             "expected 250.0 USD, the provider states 25.0 USD",
         );
-        kept.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
+        row.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
         let shown = |view| {
-            let json = serde_json::to_value(TransactionRecord::new(&kept, view)).unwrap();
+            let json = serde_json::to_value(TransactionRecord::new(&row, view)).unwrap();
             [&json["failure_reason"], &json["metadata_json"]].map(|text| text.as_str().unwrap().to_owned())
         };
         assert_eq!(shown(Audience::Customer), ["AMOUNT_MISMATCH", r#"{"order":"A-1"}"#]);

@@ -1,5 +1,5 @@
-//! The values of requests: ids, flags, times, published numbers, codes and texts by length, exact amounts. Each reads itself
-//! from its own text, says what is wrong behind its field's name, and describes its limits.
+//! The values of requests: ids, flags, times, published numbers, codes and texts by length, exact amounts. Each reads
+//! itself from its own text, says what is wrong behind its field's name, and describes its limits.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -106,8 +106,8 @@ values! {
         if text.is_empty() { Ok(Secret::default()) } else { check(&text).map(|_| Secret::new(&text)) }
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
-    /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox alone.
-    /// A URL that is read differently by different parsers (spaces, user names, characters beyond ASCII) is refused.
+    /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox
+    /// alone. A URL that parsers may read differently (spaces, user names, characters beyond ASCII) is refused.
     ReturnUrl(Box<str>), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
         let text = text(raw, URL_LENGTH_MAX)?;
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');

@@ -1,4 +1,4 @@
-//! Import files: what they change, what they leave alone, and how their mistakes are told.
+//! Import files: what they change, what they leave as it is, and how their mistakes are reported.
 
 use std::path::Path;
 
@@ -6,12 +6,15 @@ use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
 
 use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
+use super::super::roster_schema;
 use super::{Embedded, WORLD, balance, cashier};
+use crate::json_object::validation::assert_request;
 
 #[test]
-fn importing_again_updates_but_never_moves_a_balance() {
+fn importing_again_updates_rows_and_no_balance() {
     let (folder, trading) = cashier();
     let report = import_text(WORLD, &trading).unwrap();
+    assert_request(&roster_schema(), WORLD);
     expect![[r#"
         groups: 0 added, 0 updated, 3 unchanged
         customers: 0 added, 0 updated, 2 unchanged
@@ -112,12 +115,12 @@ fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
 }
 
 #[test]
-fn a_file_that_is_no_roster_is_refused_whole() {
+fn a_file_that_is_not_a_roster_is_refused_whole() {
     let (folder, trading) = cashier();
-    let said = |text| import_text(text, &trading).unwrap_err().to_string();
-    assert!(said("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", said("{\n\"groups\": [,]}"));
-    assert!(said(r#"{"persons": []}"#).contains("unknown field `persons`"));
-    assert!(said("[[]]").contains("no JSON object"));
+    let error = |text| import_text(text, &trading).unwrap_err().to_string();
+    assert!(error("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", error("{\n\"groups\": [,]}"));
+    assert!(error(r#"{"persons": []}"#).contains("unknown field `persons`"));
+    assert!(error("[[]]").contains("no JSON object"));
     let missing = import(Path::new("/nowhere/roster.json"), &trading).unwrap_err();
     assert!(matches!(missing, ImportError::Unreadable(_)), "{missing}");
     let large = folder.path().join("large.json");
