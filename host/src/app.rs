@@ -22,7 +22,7 @@ use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
-use crate::strand::bodies::Reader;
+use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
@@ -107,7 +107,7 @@ impl CashierManager {
             },
             Arc::clone(&watermark) as _,
         )?);
-        let archive = Arc::new(Reader::open(strand.path())?);
+        let archive = Arc::new(ArchiveReader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
         let Loaded { books, configs, overrides } = strand.reload().await?;
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));

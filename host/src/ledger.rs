@@ -1,6 +1,6 @@
-//! The only place where a decision becomes a fact: under one short lock it applies the changes to the books and hands
-//! the same commit to the strand, in the same order. It knows no disk and no socket, and hands out nothing that is not
-//! on disk: every decision, also one that changes nothing, comes back through a [`Ticket`].
+//! The only place where a decision takes effect: under one short lock it applies the changes to the books and hands the
+//! same commit to the strand, in the same order. It knows no disk and no socket. Every decision, also one that changes
+//! nothing, comes back through a [`Ticket`], which gives out its value once that is durable.
 
 mod admission;
 mod durability;
@@ -14,12 +14,13 @@ use cashier_core::draft::Draft;
 use cashier_core::ids::Seq;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::status::TransactionStatus;
 
 pub use self::admission::{Admission, Admitted, Estimate};
 pub use self::durability::Watermark;
 use crate::ports::{Durable, Fault, Loaded, Recorder};
 
-/// The books, the strand and what is known to be on disk.
+/// The books, the strand and what is known to be durable.
 pub struct Ledger {
     books: Mutex<Books>,
     recorder: Arc<dyn Recorder>,
@@ -27,8 +28,8 @@ pub struct Ledger {
     admission: Arc<Admission>,
 }
 
-/// A decision's value, to be had once everything it rests on is on disk.
-#[must_use = "nothing leaves the cashier before it is on disk"]
+/// A decision's value, given out once every commit it rests on is durable.
+#[must_use = "nothing leaves the cashier before it is durable"]
 #[derive(Debug)]
 pub struct Ticket<T> {
     value: T,
@@ -38,7 +39,7 @@ pub struct Ticket<T> {
 }
 
 impl<T> Ticket<T> {
-    /// Waits for the disk. The refusal means that the outcome is not on disk and must not be shown.
+    /// Waits until the value is durable. The refusal means that it is not and must not be shown.
     pub async fn durable(self) -> Result<Durable<T>, Refusal> {
         if self.watermark.wait(self.rests_on, self.epoch).await {
             Ok(Durable::assertion(self.value))
@@ -48,7 +49,7 @@ impl<T> Ticket<T> {
     }
 }
 
-/// 503 STORAGE_UNAVAILABLE: nothing is known to be lost, and nothing can be promised.
+/// 503 STORAGE_UNAVAILABLE: whether the outcome was stored is not known.
 pub fn storage_unavailable() -> Refusal {
     Refusal::new(RefusalCode::StorageUnavailable, "storage is not available, try again")
 }
@@ -59,7 +60,7 @@ impl Ledger {
         Self { books: Mutex::new(books), recorder, watermark, admission: Arc::new(admission) }
     }
 
-    /// Makes one decision. It sees the books and drafts changes; if it drafts any, they become one commit.
+    /// Makes one decision: it reads the books and drafts changes, which become one commit.
     pub fn decide<T>(&self, stamp: &Stamp, decision: impl FnOnce(&mut Draft<'_>) -> T) -> Result<Ticket<T>, Refusal> {
         let mut books = self.lock()?;
         let mut draft = Draft::new(&books, stamp.now);
@@ -77,22 +78,24 @@ impl Ledger {
         };
         drop(books);
         for (id, status, reason) in attention {
+            let refused = status == TransactionStatus::CreditFailed;
+            let event = if refused { "credit was refused" } else { "transaction moved to manual review" };
             let (status, code, detail) = (status.name(), reason.code.name(), &*reason.detail);
-            tracing::warn!(transaction = %id, status, reason = code, detail, "transaction needs a person");
+            tracing::warn!(transaction = %id, status, reason = code, detail, "{event}");
         }
         Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 
-    /// Reads the books; the ticket waits for the newest row that `read` names as shown.
+    /// Reads the books; the ticket waits for the newest commit that `read` names.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> (T, Seq)) -> Result<Ticket<T>, Refusal> {
         let books = self.lock()?;
         let (value, rests_on) = read(&books);
         Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 
-    /// Looks without showing: for decisions of the cashier that are checked again when they are made.
-    pub fn peek<T>(&self, look: impl FnOnce(&Books) -> T) -> Result<T, Refusal> {
-        Ok(look(&*self.lock()?))
+    /// Reads without waiting for durability: for work that is checked again when it is decided. Not to be shown.
+    pub fn peek<T>(&self, read: impl FnOnce(&Books) -> T) -> Result<T, Refusal> {
+        Ok(read(&*self.lock()?))
     }
 
     /// Reserves capacity for all commits a flow will need, before it starts.
@@ -106,20 +109,20 @@ impl Ledger {
         self.watermark.is_open()
     }
 
-    /// Changes whenever the books are loaded anew.
+    /// Rises whenever the books are reloaded.
     pub fn epoch(&self) -> u64 {
         self.watermark.epoch()
     }
 
-    /// Resolves when a commit has failed and the books must be loaded anew.
+    /// Resolves when a commit has failed and the books must be reloaded.
     pub async fn closed(&self) {
         self.watermark.closed().await;
     }
 
-    /// Loads the books from disk after a failed commit and opens again; gives the configuration that is on disk.
+    /// Reloads the books after a failed commit and opens again; returns the durable configuration.
     pub async fn reopen(&self) -> Result<(Vec<ProviderConfig>, Vec<CustomerOverride>), Fault> {
-        // A decision that found the ledger open may still be under way: it must not submit to a strand that was reloaded
-        // meanwhile. Those after it find the ledger closed.
+        // A decision that found the ledger open may still be running: it must not submit to a strand that was reloaded
+        // meanwhile. Later decisions find the ledger closed.
         drop(self.books.lock());
         let Loaded { books: fresh, configs, overrides } = self.recorder.reload().await?;
         let seq = Seq(fresh.counters().seq);
@@ -134,7 +137,7 @@ impl Ledger {
         Ok((configs, overrides))
     }
 
-    /// The books, unless a commit failed or a decision panicked half way: then only a reload brings them back.
+    /// The books, unless a commit failed or a decision panicked: then only a reload makes them available again.
     fn lock(&self) -> Result<MutexGuard<'_, Books>, Refusal> {
         let Ok(books) = self.books.lock() else {
             self.watermark.close();

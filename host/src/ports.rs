@@ -60,13 +60,13 @@ pub trait Spawn: Send + Sync {
     fn resident(&self, task: BoxFuture<'static, ()>);
 }
 
-/// A value whose row is on disk. Calling a provider or the trading server takes one. Made by the ledger alone, when the
-/// commit's ticket came back.
+/// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
+/// ticket.
 #[derive(Debug, Clone)]
 pub struct Durable<T>(T);
 
 impl<T> Durable<T> {
-    /// The caller asserts that everything this value rests on is on disk.
+    /// The caller asserts that every commit this value rests on is durable.
     pub fn assertion(value: T) -> Self {
         Self(value)
     }
@@ -79,28 +79,28 @@ impl<T> Durable<T> {
         self.0
     }
 
-    /// Something made of this value is as durable as it.
+    /// A value derived from this one is as durable.
     pub fn with<U>(&self, make: impl FnOnce(&T) -> U) -> Durable<U> {
         Durable(make(&self.0))
     }
 }
 
-/// The DB strand as the ledger sees it. `submit` never blocks and is called in the order of the commits' seq.
+/// The DB strand as the ledger uses it. `submit` never blocks and is called in the order of the commits' seq.
 pub trait Recorder: Send + Sync {
     fn submit(&self, commit: Arc<Commit>);
-    /// Everything on disk, after an open or a failed commit. Pending submissions are dropped first.
+    /// Every durable row, after an open or a failed commit. Pending submissions are dropped first.
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>>;
 }
 
-/// How the strand reports to the ledger what is durable. Called from the strand's thread.
-pub trait Synced: Send + Sync {
-    /// Every commit up to and including this one is on disk.
+/// Receives the strand's reports of what is durable. Called from the strand's thread.
+pub trait DurabilityListener: Send + Sync {
+    /// Every commit up to and including this one is durable.
     fn synced(&self, up_to: Seq);
-    /// A commit could not be written; it and everything after it is not on disk.
+    /// A commit could not be written; neither it nor any later one is durable.
     fn failed(&self, fault: &Fault);
 }
 
-/// Everything on disk, taken in: the books hold transactions, operations and events.
+/// Every durable row; the books hold transactions, operations and events.
 #[derive(Default)]
 pub struct Loaded {
     pub books: Books,
@@ -108,7 +108,7 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
 }
 
-/// What a customer was answered when the create call ended.
+/// The answer to the customer when the create call ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredAnswer {
     pub redirect_url: Box<str>,
@@ -129,17 +129,17 @@ pub struct StoredNotice {
     pub body: Bytes,
 }
 
-/// Large, rarely read rows, fetched by id off the strand.
+/// Large, rarely read rows, read by id outside the strand's thread.
 pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
-    /// The stored parts of the order, for a create that must be repeated byte for byte.
+    /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
 
-/// What the trading server is asked to post. It refuses atomically when the account is not this customer's or not of
-/// this currency, and refuses a known key with other values.
+/// A balance operation for the trading server to post. It refuses atomically when the account is not this customer's or
+/// not of this currency, and refuses a known key with other values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     pub operation: BalanceOperation,
@@ -147,13 +147,13 @@ pub struct Posting {
     pub comment: Box<str>,
 }
 
-/// The owner of customers, accounts and balances (API.md section 8).
+/// The system of record for customers, accounts and balances (API.md section 8).
 pub trait TradingServer: Send + Sync {
     /// Everything about a login at once; `None` when there is no such account.
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
-    /// What became of an operation: `None` when the server never saw it. Where it keys by our id, this is answered after
-    /// every posting that was sent before it, so that `None` proves that none of them came.
+    /// The outcome of an operation: `None` when the server never received it. Where it keys by our id, this is answered
+    /// after every posting that was sent before, so that `None` proves that none of them arrived.
     fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
     /// Whether it keys by our operation id, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
@@ -183,7 +183,7 @@ pub struct Order {
     pub nonce: u128,
 }
 
-/// How a create call ended, with everything the provider said in its answer.
+/// How a create call ended, with everything that the provider's answer states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateAnswer {
     pub ending: CreateEnding,
@@ -196,7 +196,7 @@ pub struct CreateAnswer {
     pub provider_time: Duration,
 }
 
-/// A webhook request as it came in.
+/// A webhook request as received.
 #[derive(Debug, Clone)]
 pub struct RawNotice {
     pub method: Box<str>,
@@ -227,7 +227,7 @@ pub enum Verdict {
     Rejected(String),
     /// There is no secret to verify with.
     Undetermined(String),
-    /// The module is not working: panicked, late, overloaded or gone.
+    /// The module is not working: panicked, timed out, overloaded or gone.
     NotWorking(String),
 }
 
@@ -244,7 +244,7 @@ pub struct PaymentQuery {
     pub nonce: u128,
 }
 
-/// What context a provider about a payment brought.
+/// The provider's answer to a query about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
     Stated(Box<Update>),
@@ -252,14 +252,14 @@ pub enum QueryAnswer {
     Unsupported,
     /// The provider does not know the payment.
     NotFound,
-    /// No usable answer; worth another try later.
+    /// No usable answer; to be retried later.
     NoAnswer(String),
 }
 
 /// A live instance of a module under one config.
 pub trait Gateway: Send + Sync {
     fn receiver(&self) -> &ReceivingConfig;
-    /// Seconds after which an unpaid order is given up; 0 never.
+    /// Seconds after which an unpaid order expires; 0 never.
     fn expiry_seconds(&self) -> i64;
     /// Seconds within which an identical create may be repeated; 0 never.
     fn idempotency_window_seconds(&self) -> i64;
@@ -267,7 +267,7 @@ pub trait Gateway: Send + Sync {
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
-    /// The money-moving follow-up a notice asked for; keyed by `payment.idempotency_key`.
+    /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
 }
@@ -282,7 +282,7 @@ pub enum ModuleHealth {
 }
 
 impl ModuleHealth {
-    /// The word on the wire.
+    /// The wire name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -292,7 +292,7 @@ impl ModuleHealth {
     }
 }
 
-/// One line of the module catalog: what was found, and why it serves or not.
+/// One entry of the module catalog: the module, and why it is available or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CatalogLine {
     pub code: Box<str>,
@@ -323,7 +323,7 @@ pub struct CatalogLine {
 /// The plugin host as the flows see it.
 pub trait Modules: Send + Sync {
     fn catalog(&self) -> Arc<[CatalogLine]>;
-    /// The loaded module validates this config; the error is the module's own sentence.
+    /// The loaded module validates this config; the error is the module's own message.
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>>;
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>>;
 }

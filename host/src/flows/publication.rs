@@ -9,12 +9,12 @@ use cashier_core::session::ManagerSession;
 use tokio::sync::oneshot;
 
 /// Where the outcome of an edit goes.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+pub(super) type OutcomeSender<T> = oneshot::Sender<Result<T, Refusal>>;
 
 /// One entry of the queue; edits carry the id of their request.
 pub(super) enum Publication {
-    Config(ManagerSession, Box<ConfigEdit>, Box<str>, Reply<ProviderConfig>),
-    Override(ManagerSession, Box<OverrideEdit>, Box<str>, Reply<CustomerOverride>),
+    Config(ManagerSession, Box<ConfigEdit>, Box<str>, OutcomeSender<ProviderConfig>),
+    Override(ManagerSession, Box<OverrideEdit>, Box<str>, OutcomeSender<CustomerOverride>),
     /// A config that should have a gateway and has none.
     Reopen(ConfigId),
     /// The rows on disk after a failed commit, which may have reached the disk all the same.

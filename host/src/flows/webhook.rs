@@ -65,7 +65,7 @@ async fn process(
     match verification::verify(cashier, provider, addressed, &raw).await {
         Verification::Verified(webhook) => {
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
-            apply(cashier, webhook, context).await
+            apply(cashier, *webhook, context).await
         }
         Verification::NotVerified { config_id, signature, reason } => {
             let quarantined = Quarantined { provider, config_id, signature, reason: &reason };

@@ -38,7 +38,7 @@ pub use watch::{METRICS, Metric};
 /// Every route of the three listeners.
 pub fn routes() -> impl Iterator<Item = Route> {
     let customer = customers::ENDPOINTS.iter().map(|(route, _)| route);
-    let watch = watch::PAGES.iter().map(|(route, _)| route);
+    let watch = watch::ENDPOINTS.iter().map(|(route, _)| route);
     customer.chain([&managers::ROUTE]).chain(watch).cloned()
 }
 

@@ -238,6 +238,7 @@ impl ConnectionContext {
             own_us,
             outside_us = micros(outside),
             %ip,
+            "request answered",
         );
         response
     }

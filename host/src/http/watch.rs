@@ -65,13 +65,13 @@ impl Watched for Cashier {
     }
 }
 
-type Page = fn(&dyn Watched) -> Reply;
+type WatchHandler = fn(&dyn Watched) -> Reply;
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
-pub(super) const PAGES: &[(Route, Page)] = &[
+pub(super) const ENDPOINTS: &[(Route, WatchHandler)] = &[
     (at("/healthz"), |_| Reply::text(200, PLAIN, "ok\n")),
     (at("/readyz"), |watched| match watched.ready() {
         Ok(()) => Reply::text(200, PLAIN, "ready\n"),
@@ -90,9 +90,9 @@ pub(super) fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Reply,)> {
 
 fn answer(watched: &dyn Watched, method: &Method, path: &str) -> Reply {
     let path = path.strip_suffix('/').unwrap_or(path);
-    match PAGES.iter().find(|(route, _)| route.path == path) {
+    match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Reply::not_found(),
         Some((route, _)) if method != route.method => Reply::method_not_allowed(&route.method),
-        Some((_, page)) => page(watched),
+        Some((_, handler)) => handler(watched),
     }
 }

@@ -1,10 +1,10 @@
-//! Capacity of the write queue, reserved by a flow for all its commits before it starts. New work is refused when there is
-//! none; recording what a provider or the trading server answered never is, because its capacity was reserved.
+//! Capacity of the write queue, reserved by a flow for all its commits before it starts. New work is refused when the queue
+//! is full; the answer of a provider or the trading server is always recorded, because its capacity was reserved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a flow will write at most.
+/// The most that a flow will write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     pub commits: u64,
@@ -12,7 +12,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Rows of one commit without bodies, measured generously: a transaction with its texts, an operation, an event.
+    /// Rows of one commit without bodies, an upper bound: a transaction with its texts, an operation, an event.
     const ROWS_BYTES: u64 = 4 * 1024;
 
     /// A deposit: opened, ended, its posting ended.
@@ -75,15 +75,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capacity_is_counted_in_commits_and_bytes_and_released() {
+    fn capacity_is_limited_in_commits_and_bytes_and_released_on_drop() {
         let admission = Arc::new(Admission::new(Estimate { commits: 4, bytes: 100 }));
-        let ask = |commits, bytes| Admission::admit(&admission, Estimate { commits, bytes });
-        let held = ask(3, 10);
+        let admit = |commits, bytes| Admission::admit(&admission, Estimate { commits, bytes });
+        let held = admit(3, 10);
         assert!(held.is_some());
-        assert!(ask(2, 10).is_none(), "one commit too many");
-        assert!(ask(1, 91).is_none(), "one byte too many");
-        assert!(ask(1, 90).is_some());
+        assert!(admit(2, 10).is_none(), "one commit too many");
+        assert!(admit(1, 91).is_none(), "one byte too many");
+        assert!(admit(1, 90).is_some());
         drop(held);
-        assert!(ask(4, 100).is_some());
+        assert!(admit(4, 100).is_some());
     }
 }

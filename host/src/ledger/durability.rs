@@ -1,4 +1,4 @@
-//! What is known to be on disk, and who waits for it. The strand reports here; tickets wait here.
+//! The newest durable commit, and the tickets that wait for later ones. The strand reports here.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cashier_core::ids::Seq;
 use tokio::sync::{Notify, oneshot};
 
-use crate::ports::{Fault, Synced};
+use crate::ports::{DurabilityListener, Fault};
 
-/// The newest commit on disk and the tickets that wait for later ones. Closed from a failed commit until the books
-/// were loaded anew; each opening is a new epoch, so that a ticket of lost commits is never released by their
-/// successors.
+/// The newest durable commit. Closed from a failed commit until the books are reloaded; each opening is a new epoch, so
+/// that a ticket of a lost commit is never released by a later commit with its number.
 #[derive(Debug, Default)]
 pub struct Watermark {
     durable: AtomicU64,
@@ -58,7 +57,7 @@ impl Watermark {
         }
     }
 
-    /// Whether the commit is on disk, waiting until that is known.
+    /// Whether the commit is durable; waits until that is known.
     pub(super) async fn wait(&self, seq: Seq, epoch: u64) -> bool {
         let receiver = {
             let Ok(mut waiting) = self.waiting.lock() else { return false };
@@ -75,19 +74,19 @@ impl Watermark {
         receiver.await.unwrap_or(false)
     }
 
-    fn release(&self, up_to: u64, on_disk: bool) {
+    fn release(&self, up_to: u64, durable: bool) {
         let Ok(mut waiting) = self.waiting.lock() else { return };
         let later = up_to.checked_add(1).map(|next| waiting.split_off(&next)).unwrap_or_default();
         let due = std::mem::replace(&mut *waiting, later);
         drop(waiting);
         for sender in due.into_values().flatten() {
-            // A waiter that went away no longer cares.
-            let _ = sender.send(on_disk);
+            // The waiter may have gone.
+            let _ = sender.send(durable);
         }
     }
 }
 
-impl Synced for Watermark {
+impl DurabilityListener for Watermark {
     fn synced(&self, up_to: Seq) {
         if self.is_open() {
             self.durable.fetch_max(up_to.0, Ordering::SeqCst);
@@ -96,7 +95,7 @@ impl Synced for Watermark {
     }
 
     fn failed(&self, fault: &Fault) {
-        tracing::error!(%fault, "a commit could not be written: the ledger is closed until its books are loaded anew");
+        tracing::error!(%fault, "commit failed; the ledger is closed until its books are reloaded");
         self.close();
     }
 }
@@ -112,7 +111,7 @@ mod tests {
         let watermark = Arc::new(Watermark::new());
         watermark.open_at(Seq(5));
         let epoch = watermark.epoch();
-        assert!(watermark.wait(Seq(5), epoch).await, "already on disk");
+        assert!(watermark.wait(Seq(5), epoch).await, "already durable");
         let waiter = tokio::spawn({
             let watermark = Arc::clone(&watermark);
             async move { watermark.wait(Seq(7), epoch).await }
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_commit_releases_its_waiters_with_a_no_and_its_successor_never_with_a_yes() {
+    async fn a_ticket_of_a_failed_commit_is_refused_also_after_a_later_commit_takes_its_number() {
         let watermark = Arc::new(Watermark::new());
         watermark.open_at(Seq(1));
         let lost = watermark.epoch();

@@ -1,4 +1,4 @@
-//! Binding and reading columns one after another, so that a table's write and read stand side by side in the same order.
+//! Binds and reads columns one after another, so that a table's write and read list them in the same order.
 //! An unreadable value is a [`Fault`] that names table, row and column, never a panic.
 
 use cashier_core::ids::Reference;
@@ -9,12 +9,12 @@ use rusqlite::{CachedStatement, Connection, Row};
 
 use crate::ports::Fault;
 
-/// Says what was being done when SQLite refused; its messages name tables and columns, never values.
-pub(super) fn sql_fault(doing: &str) -> impl Fn(rusqlite::Error) -> Fault + '_ {
-    move |error| Fault::new(format!("{doing}: {error}"))
+/// Names the step in which SQLite failed; SQLite's messages name tables and columns, never values.
+pub(super) fn sql_fault(step: &str) -> impl Fn(rusqlite::Error) -> Fault + '_ {
+    move |error| Fault::new(format!("{step}: {error}"))
 }
 
-/// One row on its way to disk: binds the parameters in order, then runs the statement.
+/// One row to store: binds the parameters in order, then runs the statement.
 pub(super) struct Put<'c> {
     statement: CachedStatement<'c>,
     next: usize,
@@ -83,7 +83,7 @@ impl<'c> Put<'c> {
     }
 }
 
-/// Currencies already looked up: a million rows name a handful of them.
+/// Currencies that were already found: a million rows name a handful of them.
 #[derive(Debug, Default)]
 pub(super) struct Currencies(Vec<(Box<str>, Currency)>);
 
@@ -98,23 +98,23 @@ impl Currencies {
     }
 }
 
-/// One row on its way back: reads the columns in order.
-pub(super) struct Cells<'r, 's> {
+/// One stored row: reads its columns in order.
+pub(super) struct ColumnReader<'r, 's> {
     row: &'r Row<'s>,
     table: &'static str,
     next: usize,
     currencies: &'r mut Currencies,
 }
 
-impl<'r, 's> Cells<'r, 's> {
+impl<'r, 's> ColumnReader<'r, 's> {
     pub(super) fn new(row: &'r Row<'s>, table: &'static str, currencies: &'r mut Currencies) -> Self {
         Self { row, table, next: 0, currencies }
     }
 
     pub(super) fn int(&mut self) -> Result<i64, Fault> {
-        let place = self.step();
-        let value = self.row.get_ref(place).map_err(|error| self.bad(place, &error.to_string()))?;
-        value.as_i64().map_err(|_| self.bad(place, "is not an integer"))
+        let index = self.step();
+        let value = self.row.get_ref(index).map_err(|error| self.bad(index, &error.to_string()))?;
+        value.as_i64().map_err(|_| self.bad(index, "is not an integer"))
     }
 
     pub(super) fn id(&mut self) -> Result<u64, Fault> {
@@ -141,10 +141,10 @@ impl<'r, 's> Cells<'r, 's> {
     }
 
     pub(super) fn str(&mut self) -> Result<&'r str, Fault> {
-        let place = self.step();
+        let index = self.step();
         let row: &'r Row<'s> = self.row;
-        let value = row.get_ref(place).map_err(|error| self.bad(place, &error.to_string()))?;
-        value.as_str().map_err(|_| self.bad(place, "is not text"))
+        let value = row.get_ref(index).map_err(|error| self.bad(index, &error.to_string()))?;
+        value.as_str().map_err(|_| self.bad(index, "is not text"))
     }
 
     /// A stored name; one that names nothing is a fault.
@@ -158,10 +158,10 @@ impl<'r, 's> Cells<'r, 's> {
     }
 
     pub(super) fn blob(&mut self) -> Result<&'r [u8], Fault> {
-        let place = self.step();
+        let index = self.step();
         let row: &'r Row<'s> = self.row;
-        let value = row.get_ref(place).map_err(|error| self.bad(place, &error.to_string()))?;
-        value.as_blob().map_err(|_| self.bad(place, "is not a blob"))
+        let value = row.get_ref(index).map_err(|error| self.bad(index, &error.to_string()))?;
+        value.as_blob().map_err(|_| self.bad(index, "is not a blob"))
     }
 
     /// A blob of exactly this many bytes.
@@ -196,27 +196,27 @@ impl<'r, 's> Cells<'r, 's> {
         Reference::read(text).ok_or_else(|| self.bad(self.next - 1, "is no reference of ours"))
     }
 
-    /// JSON of this room's own writing; an empty text stands for the default.
+    /// JSON that `json` wrote; an empty text stands for the default.
     pub(super) fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
         match self.str()? {
             "" => Ok(T::default()),
             text => read(text).map_err(|error| {
-                let why = format!("holds JSON this program cannot read (column {} of the text)", error.column());
+                let why = format!("holds JSON that this program cannot read (column {} of the text)", error.column());
                 self.bad(self.next - 1, &why)
             }),
         }
     }
 
     fn step(&mut self) -> usize {
-        let place = self.next;
+        let index = self.next;
         self.next += 1;
-        place
+        index
     }
 
     /// Every table's first column is its id.
-    fn bad(&self, place: usize, why: &str) -> Fault {
+    fn bad(&self, index: usize, why: &str) -> Fault {
         let id = self.row.get::<_, i64>(0).unwrap_or_default();
-        let column = self.row.as_ref().column_name(place).unwrap_or("?").to_owned();
+        let column = self.row.as_ref().column_name(index).unwrap_or("?").to_owned();
         Fault::new(format!("{} {id}: {column} {why}", self.table))
     }
 }

@@ -1,5 +1,5 @@
-//! Facts, refs and normalized updates as the JSON kept in a column: private twins of the domain types, which stay free
-//! of serialization. Every variant and field is named here, so that the compiler tells when a twin falls behind.
+//! Facts, refs and normalized updates as the JSON of a column: private serde mirrors of the domain types, which stay free
+//! of serialization. Every variant and field is named here, so that the compiler reports a mirror that falls behind.
 
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::{Reference, Seq};
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// Appends `[[seq, at, fact], …]`; nothing when there are none.
 pub(super) fn write_provider_facts(facts: &[Recorded<ProviderFact>], out: &mut Vec<u8>) -> serde_json::Result<()> {
-    write_lines(facts, out, |heard| ProviderLineOut(heard.seq.0, heard.at.0, &heard.fact))
+    write_lines(facts, out, |known| ProviderLineOut(known.seq.0, known.at.0, &known.fact))
 }
 
 pub(super) fn read_provider_facts(text: &str) -> serde_json::Result<Vec<Recorded<ProviderFact>>> {
@@ -28,7 +28,7 @@ pub(super) fn read_provider_facts(text: &str) -> serde_json::Result<Vec<Recorded
 }
 
 pub(super) fn write_person_facts(facts: &[Recorded<PersonFact>], out: &mut Vec<u8>) -> serde_json::Result<()> {
-    write_lines(facts, out, |heard| PersonLineOut(heard.seq.0, heard.at.0, &heard.fact))
+    write_lines(facts, out, |known| PersonLineOut(known.seq.0, known.at.0, &known.fact))
 }
 
 pub(super) fn read_person_facts(text: &str) -> serde_json::Result<Vec<Recorded<PersonFact>>> {
@@ -52,16 +52,16 @@ pub(super) fn read_refs(text: &str) -> serde_json::Result<Refs> {
 /// Appends the update; nothing when there is none.
 pub(super) fn write_update(update: Option<&Update>, out: &mut Vec<u8>) -> serde_json::Result<()> {
     match update {
-        Some(update) => UpdateTwin::serialize(update, &mut serde_json::Serializer::new(out)),
+        Some(update) => StoredUpdate::serialize(update, &mut serde_json::Serializer::new(out)),
         None => Ok(()),
     }
 }
 
 pub(super) fn read_update(text: &str) -> serde_json::Result<Option<Update>> {
-    UpdateTwin::deserialize(&mut serde_json::Deserializer::from_str(text)).map(Some)
+    StoredUpdate::deserialize(&mut serde_json::Deserializer::from_str(text)).map(Some)
 }
 
-/// The text that is sealed: `[[until, secret], …]`.
+/// The text to seal: `[[until, secret], …]`.
 pub(super) fn write_replaced(replaced: &[ReplacedSecret]) -> serde_json::Result<Zeroizing<String>> {
     let pairs: Vec<(i64, &str)> = replaced.iter().map(|old| (old.until.0, old.secret.expose())).collect();
     serde_json::to_string(&pairs).map(Zeroizing::new)
@@ -122,7 +122,7 @@ cashier_core::provider_fact_table!(stored! ProviderFactRow "ProviderFact");
 cashier_core::review_hold_table!(stored! ReviewHoldRow "ReviewHold");
 cashier_core::person_fact_table!(stored! PersonFactRow "PersonFact");
 
-/// How a field of a fact is stored.
+/// How a field is stored.
 trait StoredField: Sized {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error>;
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error>;
@@ -157,40 +157,91 @@ macro_rules! stored_field {
 }
 
 stored_field! {
-    Box<str>: |text| text, Box<str> => Some, "no text";
-    i64: |number| number, i64 => Some, "no number";
-    Option<i64>: |number| number, Option<i64> => Some, "no number";
+    Box<str>: |text| text, Box<str> => Some, "not a text";
+    i64: |number| number, i64 => Some, "not a number";
     TransactionStatus: |status| status.number(), i64 => TransactionStatus::from_number, "unknown transaction status";
+    ProviderStatus: |status| status.number(), i64 => ProviderStatus::from_number, "unknown provider status";
     ReasonCode: |code| code.name(), Box<str> => |name| ReasonCode::from_name(&name), "unknown reason code";
     MismatchKind: |kind| kind.name(), Box<str> => |name| MismatchKind::from_name(&name), "unknown kind of mismatch";
+    Reference: |reference| reference.as_str(), Box<str> => |text| Reference::read(&text), "not a reference of ours";
+    Money: |money| (money.minor, money.currency.code()), (i64, Box<str>) => |(minor, code)| {
+        Some(Money::new(minor, Currency::from_code(&code)?))
+    }, "unknown currency";
 }
 
-impl StoredField for ReviewHold {
+/// Types that have a mirror for serde.
+macro_rules! mirrored {
+    ($($type:ty: $mirror:ident;)*) => {$(
+        impl StoredField for $type {
+            fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                $mirror::serialize(self, to)
+            }
+
+            fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $mirror::deserialize(from)
+            }
+        }
+    )*};
+}
+
+mirrored! {
+    ReviewHold: ReviewHoldRow;
+    StatedAmount: StoredAmount;
+    RefundStatement: StoredRefund;
+    Reach: StoredReach;
+    DisputeStatement: StoredDispute;
+}
+
+impl<T: StoredField> StoredField for Option<T> {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        ReviewHoldRow::serialize(self, to)
+        struct Out<'a, T>(&'a T);
+        impl<T: StoredField> Serialize for Out<'_, T> {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                self.0.write(to)
+            }
+        }
+        self.as_ref().map(Out).serialize(to)
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        ReviewHoldRow::deserialize(from)
+        struct In<T>(T);
+        impl<'de, T: StoredField> Deserialize<'de> for In<T> {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                T::read(from).map(In)
+            }
+        }
+        Ok(Option::<In<T>>::deserialize(from)?.map(|In(value)| value))
+    }
+}
+
+/// `[[kind, value], …]` as an update lists them: in the given order, repetitions included.
+impl StoredField for Vec<ProviderRef> {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter().map(|known| (&*known.kind, &*known.value)))
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let pairs = Vec::<(Box<str>, Box<str>)>::deserialize(from)?;
+        Ok(pairs.into_iter().map(|(kind, value)| ProviderRef { kind, value }).collect())
     }
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Update")]
-struct UpdateTwin {
+struct StoredUpdate {
     event_id: Box<str>,
-    #[serde(with = "reference")]
+    #[serde(with = "field")]
     reference: Option<Reference>,
-    #[serde(with = "refs")]
+    #[serde(with = "field")]
     refs: Vec<ProviderRef>,
-    #[serde(with = "provider_status")]
+    #[serde(with = "field")]
     status: ProviderStatus,
     payment_id: Box<str>,
-    #[serde(with = "maybe_stated")]
+    #[serde(with = "field")]
     amount: Option<StatedAmount>,
-    #[serde(with = "maybe_refund")]
+    #[serde(with = "field")]
     refund: Option<RefundStatement>,
-    #[serde(with = "maybe_dispute")]
+    #[serde(with = "field")]
     dispute: Option<DisputeStatement>,
     raw_status: Box<str>,
     reason: Box<str>,
@@ -200,121 +251,32 @@ struct UpdateTwin {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "StatedAmount", rename_all = "snake_case")]
-enum StatedTwin {
-    Exact(#[serde(with = "money")] Money),
+enum StoredAmount {
+    Exact(#[serde(with = "field")] Money),
     Unreadable(Box<str>),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "RefundStatement")]
-struct RefundTwin {
+struct StoredRefund {
     id: Box<str>,
-    #[serde(with = "StatedTwin")]
+    #[serde(with = "field")]
     amount: StatedAmount,
-    #[serde(with = "ReachTwin")]
+    #[serde(with = "field")]
     reach: Reach,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Reach", rename_all = "snake_case")]
-enum ReachTwin {
+enum StoredReach {
     Delta,
     TotalSoFar,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "DisputeStatement")]
-struct DisputeTwin {
+struct StoredDispute {
     id: Box<str>,
-    #[serde(with = "maybe_stated")]
+    #[serde(with = "field")]
     amount: Option<StatedAmount>,
-}
-
-/// A twin of `Option<T>` where `T` has a twin.
-macro_rules! maybe {
-    ($name:ident, $domain:ty, $twin:literal) => {
-        mod $name {
-            use super::*;
-
-            #[derive(Serialize)]
-            struct Out<'a>(#[serde(with = $twin)] &'a $domain);
-
-            #[derive(Deserialize)]
-            struct In(#[serde(with = $twin)] $domain);
-
-            pub(super) fn serialize<S: Serializer>(value: &Option<$domain>, to: S) -> Result<S::Ok, S::Error> {
-                value.as_ref().map(Out).serialize(to)
-            }
-
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<$domain>, D::Error> {
-                Ok(Option::<In>::deserialize(from)?.map(|In(value)| value))
-            }
-        }
-    };
-}
-
-maybe!(maybe_stated, StatedAmount, "StatedTwin");
-maybe!(maybe_refund, RefundStatement, "RefundTwin");
-maybe!(maybe_dispute, DisputeStatement, "DisputeTwin");
-
-/// A twin of an enum that has published numbers.
-macro_rules! by_number {
-    ($name:ident, $domain:ty) => {
-        mod $name {
-            use super::*;
-
-            pub(super) fn serialize<S: Serializer>(value: &$domain, to: S) -> Result<S::Ok, S::Error> {
-                value.number().serialize(to)
-            }
-
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$domain, D::Error> {
-                let number = i64::deserialize(from)?;
-                <$domain>::from_number(number).ok_or_else(|| D::Error::custom(format!("unknown number {number}")))
-            }
-        }
-    };
-}
-
-by_number!(provider_status, ProviderStatus);
-
-/// `[minor, "USD"]`.
-mod money {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(value: &Money, to: S) -> Result<S::Ok, S::Error> {
-        (value.minor, value.currency.code()).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
-        let (minor, code) = <(i64, Box<str>)>::deserialize(from)?;
-        let currency = Currency::from_code(&code).ok_or_else(|| D::Error::custom("unknown currency"))?;
-        Ok(Money::new(minor, currency))
-    }
-}
-
-mod reference {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(value: &Option<Reference>, to: S) -> Result<S::Ok, S::Error> {
-        value.as_ref().map(Reference::as_str).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reference>, D::Error> {
-        let read = |text: Box<str>| Reference::read(&text).ok_or_else(|| D::Error::custom("no reference of ours"));
-        Option::<Box<str>>::deserialize(from)?.map(read).transpose()
-    }
-}
-
-/// `[[kind, value], …]` as an update lists them: in its own order, repetitions included.
-mod refs {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(value: &[ProviderRef], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(value.iter().map(|known| (&*known.kind, &*known.value)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderRef>, D::Error> {
-        let pairs = Vec::<(Box<str>, Box<str>)>::deserialize(from)?;
-        Ok(pairs.into_iter().map(|(kind, value)| ProviderRef { kind, value }).collect())
-    }
 }

@@ -1,4 +1,4 @@
-//! Reads every row back: several readers decode side by side while the strand's own thread takes the rows in, so that a
+//! Reads every row at a start: several readers decode in parallel while the strand's own thread loads the rows, so that a
 //! start holds no second copy of the database. Nothing writes meanwhile, so the readers see one state.
 
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ use cashier_core::provider_config::ProviderConfig;
 use cashier_core::transaction::Transaction;
 use rusqlite::{Connection, OptionalExtension, Params};
 
-use super::columns::{Cells, Currencies, sql_fault};
+use super::columns::{ColumnReader, Currencies, sql_fault};
+use super::connection::connect_read_only;
 use super::rows::{config, counters, customer_override, event, operation, transaction};
 use super::seal::Seal;
-use super::sqlite::connect_read_only;
 use crate::ports::{Fault, Loaded};
 
 /// Readers beyond this share one disk and one allocator without getting faster.
@@ -29,11 +29,11 @@ const READERS_MAX: usize = 4;
 /// Ids in a block of transactions: decoded rows of a few blocks fit a processor's cache on their way into the books.
 const BLOCK_IDS: i64 = 256;
 
-/// Blocks that wait to be taken in, for each reader.
+/// Blocks that wait to be loaded, for each reader.
 const BLOCKS_WAITING: usize = 4;
 
-/// Who takes the rows in. A transaction comes once, by rising id, with all its operations.
-pub(super) trait Intake {
+/// Receives the rows. A transaction comes once, by rising id, with all its operations.
+pub(super) trait RowSink {
     /// Comes first.
     fn counters(&mut self, counters: Counters, event_keys: u64);
     fn config(&mut self, row: ProviderConfig);
@@ -45,7 +45,7 @@ pub(super) trait Intake {
     fn pending_event(&mut self, row: ProviderEvent);
 }
 
-impl Intake for Loaded {
+impl RowSink for Loaded {
     fn counters(&mut self, counters: Counters, event_keys: u64) {
         self.books.expect(counters.transaction, event_keys);
         self.books.set_counters(counters);
@@ -76,30 +76,31 @@ impl Intake for Loaded {
     }
 }
 
-pub(super) fn everything(
+/// Hands every row of the database to the sink.
+pub(super) fn read_all(
     connection: &Connection,
     path: &Path,
     seal: &Seal,
-    intake: &mut impl Intake,
+    sink: &mut impl RowSink,
 ) -> Result<(), Fault> {
     let counters = read_counters(connection)?;
     check_counters(connection, &counters)?;
-    // Counted, because the counter of events counts forged ones as well.
+    // Counted, because the counter of events includes quarantined ones.
     let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));
     let event_keys: i64 = count.map_err(sql_fault(event::TABLE))?;
-    intake.counters(counters, event_keys.cast_unsigned());
-    each(connection, config::READ_ALL, [], config::TABLE, |cells| {
-        intake.config(config::read(cells, seal)?);
+    sink.counters(counters, event_keys.cast_unsigned());
+    for_each_row(connection, config::READ_ALL, [], config::TABLE, |columns| {
+        sink.config(config::read(columns, seal)?);
         Ok(())
     })?;
-    each(connection, customer_override::READ_ALL, [], customer_override::TABLE, |cells| {
-        intake.customer_override(customer_override::read(cells)?);
+    for_each_row(connection, customer_override::READ_ALL, [], customer_override::TABLE, |columns| {
+        sink.customer_override(customer_override::read(columns)?);
         Ok(())
     })?;
-    let operations = read_operations(path, counters.operation, || read_event_keys(connection, intake))?;
-    read_transactions(path, operations, intake)?;
-    each(connection, event::READ_PENDING, [], event::TABLE, |cells| {
-        intake.pending_event(event::read(cells)?);
+    let operations = read_operations(path, counters.operation, || read_event_keys(connection, sink))?;
+    read_transactions(path, operations, sink)?;
+    for_each_row(connection, event::READ_PENDING, [], event::TABLE, |columns| {
+        sink.pending_event(event::read(columns)?);
         Ok(())
     })
 }
@@ -112,25 +113,25 @@ fn joined<T>(reader: ScopedJoinHandle<'_, Result<T, Fault>>) -> Result<T, Fault>
     reader.join().unwrap_or_else(|_| Err(Fault::new("a reader of the database panicked")))
 }
 
-/// All operations in the order of their transactions; `meanwhile` runs while they are read.
+/// All operations in the order of their transactions; `meanwhile` runs in parallel on this thread.
 fn read_operations(
     path: &Path,
     highest: u64,
     meanwhile: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Vec<BalanceOperation>, Fault> {
-    let read = |place| -> Result<Vec<BalanceOperation>, Fault> {
+    let read = |reader| -> Result<Vec<BalanceOperation>, Fault> {
         let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
-        let ids = id_range(highest, place);
+        let ids = id_range(highest, reader);
         let mut operations = Vec::new();
-        each(&connection, operation::READ_RANGE, [*ids.start(), *ids.end()], operation::TABLE, |cells| {
-            operations.push(operation::read(cells)?);
+        for_each_row(&connection, operation::READ_RANGE, [*ids.start(), *ids.end()], operation::TABLE, |columns| {
+            operations.push(operation::read(columns)?);
             Ok(())
         })?;
         Ok(operations)
     };
     let mut operations = thread::scope(|scope| -> Result<Vec<BalanceOperation>, Fault> {
         let read = &read;
-        let readers: Vec<_> = (0..readers()).map(|place| scope.spawn(move || read(place))).collect();
+        let readers: Vec<_> = (0..readers()).map(|reader| scope.spawn(move || read(reader))).collect();
         meanwhile()?;
         let mut all = Vec::new();
         for reader in readers {
@@ -143,22 +144,22 @@ fn read_operations(
     Ok(operations)
 }
 
-/// The ids a reader takes of 1..=highest; together the readers take each once.
-fn id_range(highest: u64, place: usize) -> RangeInclusive<i64> {
+/// The ids of 1..=highest that a reader reads; together the readers read each once.
+fn id_range(highest: u64, reader: usize) -> RangeInclusive<i64> {
     let readers = u64::try_from(readers()).unwrap_or(1);
-    let place = u64::try_from(place).unwrap_or(0);
-    let bound = |place: u64| (highest / readers) * place + (highest % readers).min(place);
-    let first = bound(place).saturating_add(1).cast_signed();
-    first..=bound(place + 1).cast_signed()
+    let reader = u64::try_from(reader).unwrap_or(0);
+    let bound = |reader: u64| (highest / readers) * reader + (highest % readers).min(reader);
+    let first = bound(reader).saturating_add(1).cast_signed();
+    first..=bound(reader + 1).cast_signed()
 }
 
-/// A block of transactions by its place in the order of ids.
-type Block = (u64, Vec<Transaction>);
+/// A block of transactions with its index in the order of ids.
+type TransactionBlock = (u64, Vec<Transaction>);
 
-/// Reads transactions in blocks and takes them in by rising id, each with its operations. This thread takes in what is
-/// ready and reads while nothing is, so that no processor waits for another.
-fn read_transactions(path: &Path, operations: Vec<BalanceOperation>, intake: &mut impl Intake) -> Result<(), Fault> {
-    let next = Mutex::new(NextBlock { place: 0, first: 0 });
+/// Reads transactions in blocks and loads them by rising id, each with its operations. This thread loads the blocks that
+/// are ready and otherwise reads one itself, so that no processor waits for another.
+fn read_transactions(path: &Path, operations: Vec<BalanceOperation>, sink: &mut impl RowSink) -> Result<(), Fault> {
+    let next = Mutex::new(NextBlock { index: 0, first: 0 });
     let (sender, blocks) = sync_channel(readers() * BLOCKS_WAITING);
     thread::scope(|scope| {
         let next = &next;
@@ -169,39 +170,39 @@ fn read_transactions(path: &Path, operations: Vec<BalanceOperation>, intake: &mu
             })
             .collect();
         drop(sender);
-        let mut line = Line { early: BTreeMap::new(), place: 0, operations: &operations };
-        let taken = take_and_read(path, next, &blocks, &mut line, intake);
-        // Whoever still sends finds nobody and ends.
+        let mut sequencer = BlockSequencer { early: BTreeMap::new(), next: 0, operations: &operations };
+        let loaded = load_and_read(path, next, &blocks, &mut sequencer, sink);
+        // The next send of a reader fails and ends it.
         drop(blocks);
-        others.into_iter().map(joined).fold(taken, Result::and)
+        others.into_iter().map(joined).fold(loaded, Result::and)
     })
 }
 
-fn take_and_read(
+fn load_and_read(
     path: &Path,
     next: &Mutex<NextBlock>,
-    blocks: &Receiver<Block>,
-    line: &mut Line<'_>,
-    intake: &mut impl Intake,
+    blocks: &Receiver<TransactionBlock>,
+    sequencer: &mut BlockSequencer<'_>,
+    sink: &mut impl RowSink,
 ) -> Result<(), Fault> {
     let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
     while let Some(own) = read_block(&connection, next)? {
-        line.take(own, intake);
+        sequencer.take(own, sink);
         for block in blocks.try_iter() {
-            line.take(block, intake);
+            sequencer.take(block, sink);
         }
     }
     for block in blocks {
-        line.take(block, intake);
+        sequencer.take(block, sink);
     }
-    line.end(intake);
+    sequencer.end(sink);
     Ok(())
 }
 
-fn read_blocks(path: &Path, next: &Mutex<NextBlock>, blocks: &SyncSender<Block>) -> Result<(), Fault> {
+fn read_blocks(path: &Path, next: &Mutex<NextBlock>, blocks: &SyncSender<TransactionBlock>) -> Result<(), Fault> {
     let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
     while let Some(block) = read_block(&connection, next)? {
-        // Whoever took the blocks in has met a fault.
+        // The loading thread has failed.
         if blocks.send(block).is_err() {
             break;
         }
@@ -209,82 +210,84 @@ fn read_blocks(path: &Path, next: &Mutex<NextBlock>, blocks: &SyncSender<Block>)
     Ok(())
 }
 
-/// Where the next block begins: nowhere before this id.
+/// The next block to read.
 struct NextBlock {
-    place: u64,
+    index: u64,
+    /// The least id it may begin with.
     first: i64,
 }
 
-fn read_block(connection: &Connection, next: &Mutex<NextBlock>) -> Result<Option<Block>, Fault> {
-    let (place, first) = {
+fn read_block(connection: &Connection, next: &Mutex<NextBlock>) -> Result<Option<TransactionBlock>, Fault> {
+    let (index, first) = {
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seek = connection.prepare_cached(transaction::FIRST_FROM).map_err(sql_fault(transaction::TABLE))?;
         let found = seek.query_row([next.first], |row| row.get(0)).optional();
         let Some(first) = found.map_err(sql_fault(transaction::TABLE))? else { return Ok(None) };
-        let place = next.place;
-        *next = NextBlock { place: place + 1, first: BLOCK_IDS.saturating_add(first) };
-        (place, first)
+        let index = next.index;
+        *next = NextBlock { index: index + 1, first: BLOCK_IDS.saturating_add(first) };
+        (index, first)
     };
     let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or(0));
     let last = first.saturating_add(BLOCK_IDS - 1);
-    each(connection, transaction::READ_RANGE, [first, last], transaction::TABLE, |cells| {
-        rows.push(transaction::read(cells)?);
+    for_each_row(connection, transaction::READ_RANGE, [first, last], transaction::TABLE, |columns| {
+        rows.push(transaction::read(columns)?);
         Ok(())
     })?;
-    Ok(Some((place, rows)))
+    Ok(Some((index, rows)))
 }
 
-/// Puts blocks in the order of their ids, and operations beside their transactions.
-struct Line<'o> {
+/// Puts blocks in the order of their ids and joins operations to their transactions.
+struct BlockSequencer<'o> {
+    /// Blocks that were read before the one that is next.
     early: BTreeMap<u64, Vec<Transaction>>,
-    place: u64,
-    /// In the order of their transactions; those not taken in yet.
+    next: u64,
+    /// In the order of their transactions; those not loaded yet.
     operations: &'o [BalanceOperation],
 }
 
-impl Line<'_> {
-    fn take(&mut self, (place, rows): Block, intake: &mut impl Intake) {
-        self.early.insert(place, rows);
-        while let Some(rows) = self.early.remove(&self.place) {
-            self.place += 1;
+impl BlockSequencer<'_> {
+    fn take(&mut self, (index, rows): TransactionBlock, sink: &mut impl RowSink) {
+        self.early.insert(index, rows);
+        while let Some(rows) = self.early.remove(&self.next) {
+            self.next += 1;
             for row in rows {
                 let before = self.operations.iter().take_while(|known| known.transaction_id < row.id).count();
                 let (orphans, from) = self.operations.split_at(before);
-                orphans.iter().for_each(|orphan| intake.orphan(orphan.clone()));
+                orphans.iter().for_each(|orphan| sink.orphan(orphan.clone()));
                 let own = from.iter().take_while(|known| known.transaction_id == row.id).count();
                 let (own, after) = from.split_at(own);
-                intake.transaction(row, own);
+                sink.transaction(row, own);
                 self.operations = after;
             }
         }
     }
 
-    fn end(&mut self, intake: &mut impl Intake) {
-        self.operations.iter().for_each(|orphan| intake.orphan(orphan.clone()));
+    fn end(&mut self, sink: &mut impl RowSink) {
+        self.operations.iter().for_each(|orphan| sink.orphan(orphan.clone()));
     }
 }
 
-/// The keys of all genuine events.
-fn read_event_keys(connection: &Connection, intake: &mut impl Intake) -> Result<(), Fault> {
-    each(connection, event::READ_KEYS, [], event::TABLE, |cells| {
-        let config = ConfigId(cells.id()?);
-        let event_id = cells.str()?;
-        intake.event_key(config, event_id, EventId(cells.id()?));
+/// The keys of all verified events.
+fn read_event_keys(connection: &Connection, sink: &mut impl RowSink) -> Result<(), Fault> {
+    for_each_row(connection, event::READ_KEYS, [], event::TABLE, |columns| {
+        let config = ConfigId(columns.id()?);
+        let event_id = columns.str()?;
+        sink.event_key(config, event_id, EventId(columns.id()?));
         Ok(())
     })
 }
 
 fn read_counters(connection: &Connection) -> Result<Counters, Fault> {
     let mut found = None;
-    each(connection, counters::READ, [], counters::TABLE, |cells| {
-        found = Some(counters::read(cells)?);
+    for_each_row(connection, counters::READ, [], counters::TABLE, |columns| {
+        found = Some(counters::read(columns)?);
         Ok(())
     })?;
     found.ok_or_else(|| Fault::new("the counters row is missing"))
 }
 
-/// Every id lies at or below its counter; otherwise rows and counters come from different moments, and ids would be
-/// handed out twice.
+/// Every id is at most its counter; otherwise rows and counters come from different commits, and ids would be handed out
+/// twice.
 fn check_counters(connection: &Connection, counters: &Counters) -> Result<(), Fault> {
     let highest = [
         ("commit_journal", "seq", counters.seq),
@@ -298,7 +301,7 @@ fn check_counters(connection: &Connection, counters: &Counters) -> Result<(), Fa
         ("customer_override", "id", counters.customer_override),
     ];
     for (table, key, counter) in highest {
-        // Each by itself is one look at the table's edge; both in one SELECT would read the whole table.
+        // Two subqueries, each answered from an end of the table; both in one SELECT would read the whole table.
         let sql = format!(
             "SELECT coalesce((SELECT min({key}) FROM {table}), 1), coalesce((SELECT max({key}) FROM {table}), 0)"
         );
@@ -307,7 +310,7 @@ fn check_counters(connection: &Connection, counters: &Counters) -> Result<(), Fa
             .map_err(sql_fault(table))?;
         if most > counter.cast_signed() {
             return Err(Fault::new(format!(
-                "{table} holds {key} {most} while its counter stands at {counter}: the file mixes two moments"
+                "{table} holds {key} {most} while its counter is {counter}: rows and counters are of different commits"
             )));
         }
         if least < 1 {
@@ -318,19 +321,19 @@ fn check_counters(connection: &Connection, counters: &Counters) -> Result<(), Fa
 }
 
 /// Runs a query and reads its rows one by one.
-pub(super) fn each<P: Params>(
+pub(super) fn for_each_row<P: Params>(
     connection: &Connection,
     sql: &str,
     params: P,
     table: &'static str,
-    mut read: impl FnMut(&mut Cells<'_, '_>) -> Result<(), Fault>,
+    mut read: impl FnMut(&mut ColumnReader<'_, '_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let trouble = sql_fault(table);
+    let fault = sql_fault(table);
     let mut currencies = Currencies::default();
-    let mut statement = connection.prepare_cached(sql).map_err(&trouble)?;
-    let mut rows = statement.query(params).map_err(&trouble)?;
-    while let Some(row) = rows.next().map_err(&trouble)? {
-        read(&mut Cells::new(row, table, &mut currencies))?;
+    let mut statement = connection.prepare_cached(sql).map_err(&fault)?;
+    let mut rows = statement.query(params).map_err(&fault)?;
+    while let Some(row) = rows.next().map_err(&fault)? {
+        read(&mut ColumnReader::new(row, table, &mut currencies))?;
     }
     Ok(())
 }
@@ -340,11 +343,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_together_take_every_id_once() {
+    fn readers_together_read_every_id_once() {
         for highest in [0, 1, 2, 3, 4, 5, 1_000_003] {
             let mut next = 1;
-            for place in 0..readers() {
-                let ids = id_range(highest, place);
+            for reader in 0..readers() {
+                let ids = id_range(highest, reader);
                 assert_eq!(*ids.start(), next, "{highest}");
                 next = ids.end() + 1;
             }

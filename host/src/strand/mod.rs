@@ -1,11 +1,13 @@
-//! The DB strand: one thread that owns bases/cashier.db, writes commits in order and says when they are on disk.
-//! It decides nothing: what a row holds was decided before it came here. Reading by id is [`bodies`]' business.
+//! The DB strand: one thread owns bases/cashier.db, writes commits in order and reports when they are durable.
+//! It decides nothing: the rows were decided before they came here.
 //!
-//! Reading order: [`thread`] is the rule of the write path, free of SQL; `sqlite` is the disk it writes to; `rows` maps
-//! changes to SQL and back; `load` reads everything at a start; `seal` closes credential columns; `schema` numbers them.
+//! Reading order: [`thread`] is the write path, free of SQL; `sqlite` is the disk it writes to over a `connection`; `rows`
+//! maps changes to SQL and back; `load` reads every row at a start; [`archive`] reads large rows by id; `seal` encrypts
+//! credential columns; `quarantine` bounds what was not verified; `schema` numbers the schema files.
 
-pub mod bodies;
+pub mod archive;
 mod columns;
+mod connection;
 mod json;
 mod load;
 mod quarantine;
@@ -26,70 +28,55 @@ use futures_util::future::BoxFuture;
 
 use self::seal::{Seal, SealKeys};
 use self::sqlite::Sqlite;
-pub use self::thread::Backlog;
-use self::thread::Line;
+use self::thread::CommitQueue;
+pub use self::thread::{Backlog, BatchLimits};
 use crate::lock::Lock;
-use crate::ports::{Entropy, Fault, Loaded, Recorder, Synced};
+use crate::ports::{DurabilityListener, Entropy, Fault, Loaded, Recorder};
 use crate::private_files;
-
-/// How much goes into one transaction, and so under one sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchLimits {
-    pub commits: usize,
-    pub bytes: usize,
-}
-
-impl Default for BatchLimits {
-    /// 1,024 commits write in about 5 ms, beyond which waiting costs more than the shared sync saves; 8 MiB keeps a
-    /// batch of large bodies within two of SQLite's default checkpoints.
-    fn default() -> Self {
-        Self { commits: 1024, bytes: 8 * 1024 * 1024 }
-    }
-}
 
 /// What the strand is opened with. No Debug: it holds keys.
 pub struct StrandSettings {
     /// bases/cashier.db; folder and file are created. The lock file stands beside it.
     pub path: PathBuf,
     pub keys: SealKeys,
-    /// Where nonces come from.
+    /// Source of nonces.
     pub entropy: Arc<dyn Entropy>,
     pub batch: BatchLimits,
 }
 
 /// Opens the database for this process alone and starts the thread. Fails, naming the reason, when another process
-/// holds it, when it is newer than this program or another program's, and when it cannot be written.
-pub fn open(settings: StrandSettings, synced: Arc<dyn Synced>) -> Result<Strand, Fault> {
+/// holds it, when it belongs to a newer version or another program, and when it cannot be written.
+pub fn open(settings: StrandSettings, listener: Arc<dyn DurabilityListener>) -> Result<Strand, Fault> {
     let StrandSettings { path, keys, entropy, batch } = settings;
     if let Some(folder) = path.parent() {
         private_files::create_folder(folder)?;
     }
     let lock = Lock::take(&path.with_extension("lock"))?;
     let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
-    let line = Line::start(Box::new(store), batch, synced)?;
-    Ok(Strand { line, path, lock: Mutex::new(Some(lock)) })
+    let commits = CommitQueue::start(Box::new(store), batch, listener)?;
+    Ok(Strand { commits, path, lock: Mutex::new(Some(lock)) })
 }
 
-/// The open strand. Dropping it writes what is queued and gives the database free.
+/// The open strand. Dropping it writes what is queued and releases the database.
 pub struct Strand {
     /// Dropped first: the lock is held until the thread has ended.
-    line: Line,
+    commits: CommitQueue,
     path: PathBuf,
     lock: Mutex<Option<Lock>>,
 }
 
 impl Strand {
-    /// Writes what is queued, then ends the thread and frees the lock, whoever still holds the strand; blocks meanwhile.
-    /// Submissions after this are dropped.
+    /// Writes what is queued, ends the thread and releases the lock, even while others hold the strand; blocks meanwhile.
+    /// Later submissions are dropped.
     pub fn close(&self) -> Result<(), Fault> {
-        let closed = self.line.close();
+        let closed = self.commits.close();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         closed
     }
 
-    /// What waits to be written, for whoever submits faster than a disk writes and is not held back by the ledger.
+    /// What waits to be written, for callers that submit without the ledger's admission.
     pub fn backlog(&self) -> Backlog {
-        self.line.backlog()
+        self.commits.backlog()
     }
 
     pub fn path(&self) -> &Path {
@@ -99,10 +86,10 @@ impl Strand {
 
 impl Recorder for Strand {
     fn submit(&self, commit: Arc<Commit>) {
-        self.line.submit(commit);
+        self.commits.submit(commit);
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
-        self.line.reload()
+        self.commits.reload()
     }
 }

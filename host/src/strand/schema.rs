@@ -1,5 +1,5 @@
-//! The numbered schema files, applied in order; `user_version` counts how many a database has seen. A database newer
-//! than this program, or another program's, is left untouched.
+//! The numbered schema files, applied in order; `user_version` counts the applied ones. A database that is newer than this
+//! program, or another program's, is left untouched.
 
 use rusqlite::Connection;
 
@@ -12,7 +12,7 @@ const STEPS: &[&str] = &[include_str!("schema/0001_books.sql")];
 /// 'CASH', as schema 0001 writes it into the file's header.
 const APPLICATION_ID: i64 = 0x4341_5348;
 
-/// How many steps this database has seen; refuses one that is newer or not ours.
+/// How many steps are applied to this database; refuses one that is newer or not ours.
 pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
     let trouble = sql_fault("reading the database header");
     let whole = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -32,11 +32,10 @@ pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
     }
 }
 
-/// Applies the steps a database has not seen, each whole or not at all.
+/// Applies the missing steps, each whole or not at all.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Fault> {
-    let seen = version(connection)?;
-    for (place, step) in STEPS.iter().enumerate().skip(seen) {
-        let number = place + 1;
+    let applied = version(connection)?;
+    for (number, step) in (1..).zip(STEPS).skip(applied) {
         let mut apply = || {
             let transaction = connection.transaction()?;
             transaction.execute_batch(step)?;

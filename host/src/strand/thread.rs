@@ -1,6 +1,6 @@
-//! The strand itself: a queue of commits and the one thread that writes them in batches and says when they are on disk.
-//! It knows no SQL; what it writes to is a [`Store`]. The queue is bounded by the ledger's admission, not here, because
-//! what was decided is never refused.
+//! The strand itself: a queue of commits and the one thread that writes them in batches and reports when they are durable.
+//! It knows no SQL; it writes to a [`Store`]. The ledger's admission bounds the queue, because a commit that was decided is
+//! never refused.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,26 +11,40 @@ use cashier_core::ids::Seq;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::BatchLimits;
-use crate::ports::{Fault, Loaded, Recorder, Synced};
+use crate::ports::{DurabilityListener, Fault, Loaded, Recorder};
+
+/// How much goes into one transaction, and so under one sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    pub commits: usize,
+    pub bytes: usize,
+}
+
+impl Default for BatchLimits {
+    /// 1,024 commits write in about 5 ms, beyond which waiting costs more than the shared sync saves; 8 MiB keeps a
+    /// batch of large bodies within two of SQLite's default checkpoints.
+    fn default() -> Self {
+        Self { commits: 1024, bytes: 8 * 1024 * 1024 }
+    }
+}
 
 /// Where commits become durable.
 pub(super) trait Store: Send {
     /// Writes every row of these commits in one open transaction.
     fn write_batch(&mut self, batch: &[Arc<Commit>]) -> Result<(), Fault>;
-    /// Ends the transaction; what it holds is on disk when this returns.
+    /// Ends the transaction; its rows are durable when this returns.
     fn sync(&mut self) -> Result<(), Fault>;
-    /// Forgets the open transaction after a failure; nothing is written until [`Store::load`] succeeds.
+    /// Drops the open transaction after a failure; nothing is written until [`Store::load`] succeeds.
     fn abandon(&mut self);
-    /// Everything on disk.
+    /// Every durable row.
     fn load(&mut self) -> Result<Loaded, Fault>;
     fn close(&mut self) -> Result<(), Fault>;
 }
 
-/// What a commit weighs in a batch and in the queue, beside its bodies: a row with its page overhead.
-const CHANGE_BYTES: usize = 1024;
+/// The bytes that a row counts for in a batch and in the queue: its content with the page overhead.
+const ROW_BYTES: usize = 1024;
 
-/// What waits to be written.
+/// Commits that wait to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
     pub commits: usize,
@@ -65,21 +79,25 @@ struct Shared {
     wake: Condvar,
 }
 
-/// The handle: submits from any thread, and joins the thread when closed.
-pub(super) struct Line {
+/// The handle: submits from any thread and joins the thread when closed.
+pub(super) struct CommitQueue {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<Result<(), Fault>>>>,
 }
 
-impl Line {
-    pub(super) fn start(store: Box<dyn Store>, limits: BatchLimits, synced: Arc<dyn Synced>) -> Result<Self, Fault> {
+impl CommitQueue {
+    pub(super) fn start(
+        store: Box<dyn Store>,
+        limits: BatchLimits,
+        listener: Arc<dyn DurabilityListener>,
+    ) -> Result<Self, Fault> {
         let queue =
             Queue { gate: Gate::Open, waiting: VecDeque::new(), bytes: 0, reloads: VecDeque::new(), idle: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
-        let watch = Watch { shared: shared.clone(), synced };
+        let strand = StrandThread { shared: shared.clone(), listener };
         let thread = thread::Builder::new()
             .name("strand".to_owned())
-            .spawn(move || watch.run(store, limits))
+            .spawn(move || strand.run(store, limits))
             .map_err(|error| Fault::new(format!("cannot start the strand's thread: {error}")))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -89,7 +107,7 @@ impl Line {
         Backlog { commits: queue.waiting.len(), bytes: queue.bytes }
     }
 
-    /// Writes what is queued, then ends the thread. A second call has nothing left to do.
+    /// Writes what is queued, then ends the thread. A second call does nothing.
     pub(super) fn close(&self) -> Result<(), Fault> {
         let mut queue = self.shared.lock();
         match queue.gate {
@@ -107,16 +125,16 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for CommitQueue {
     fn drop(&mut self) {
-        // Whoever wanted to know how it ended has called close.
+        // A caller that needs the result has called close.
         let _ = self.close();
     }
 }
 
-impl Recorder for Line {
+impl Recorder for CommitQueue {
     fn submit(&self, commit: Arc<Commit>) {
-        let bytes = weight(&commit);
+        let bytes = commit_bytes(&commit);
         let mut queue = self.shared.lock();
         match queue.gate {
             Gate::Open => {
@@ -138,7 +156,7 @@ impl Recorder for Line {
                 queue.reloads.push_back(answer);
                 self.shared.wake_if_idle(queue);
             }
-            // The dropped sender answers.
+            // Dropping the sender answers.
             Gate::Closing | Gate::Closed => {}
         }
         Box::pin(async move { loaded.await.unwrap_or_else(|_| Err(Fault::new("the strand is closed"))) })
@@ -158,27 +176,27 @@ impl Shared {
         }
     }
 
-    /// Waits for work. Commits come before a reload: those still queued at a reload were dropped by it.
-    fn next(&self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) -> Work {
+    /// Waits for the next task. Commits come before a reload, which drops what was queued before it.
+    fn next(&self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) -> Task {
         let mut queue = self.lock();
         loop {
             if !queue.waiting.is_empty() {
                 queue.take(limits, batch);
-                return Work::Write;
+                return Task::Write;
             }
             if let Some(answer) = queue.reloads.pop_front() {
-                return Work::Reload(answer);
+                return Task::Reload(answer);
             }
             match queue.gate {
                 Gate::Open | Gate::Shut => {}
-                Gate::Closing | Gate::Closed => return Work::End,
+                Gate::Closing | Gate::Closed => return Task::End,
             }
             queue.idle = true;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Takes nothing more until a reload, and forgets what is queued.
+    /// Drops what is queued, and every submission until a reload.
     fn shut(&self) {
         let mut queue = self.lock();
         queue.drop_waiting();
@@ -191,7 +209,7 @@ impl Shared {
     fn open(&self) {
         let mut queue = self.lock();
         match queue.gate {
-            // A further reload asked for meanwhile keeps the gate shut until it is answered.
+            // A further reload that was requested meanwhile keeps the gate shut until it is answered.
             Gate::Shut if queue.reloads.is_empty() => queue.gate = Gate::Open,
             Gate::Open | Gate::Shut | Gate::Closing | Gate::Closed => {}
         }
@@ -199,7 +217,7 @@ impl Shared {
 }
 
 impl Queue {
-    /// Moves the oldest commits into the batch until a limit is met; one at least, however large.
+    /// Moves the oldest commits into the batch until a limit is met; at least one, however large.
     fn take(&mut self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) {
         let mut taken = 0_usize;
         while let Some(&(_, bytes)) = self.waiting.front() {
@@ -221,33 +239,33 @@ impl Queue {
     }
 }
 
-enum Work {
+enum Task {
     Write,
     Reload(Reloaded),
     End,
 }
 
-/// The thread's own side. Dropped when the thread ends, also by a panic, so that nobody waits for a thread that is gone.
-struct Watch {
+/// The thread's side. Dropped when the thread ends, also by a panic, so that no caller waits for a thread that is gone.
+struct StrandThread {
     shared: Arc<Shared>,
-    synced: Arc<dyn Synced>,
+    listener: Arc<dyn DurabilityListener>,
 }
 
-impl Watch {
+impl StrandThread {
     fn run(self, mut store: Box<dyn Store>, limits: BatchLimits) -> Result<(), Fault> {
         let mut batch = Vec::new();
         loop {
             match self.shared.next(limits, &mut batch) {
-                Work::Write => self.write(&mut *store, &batch),
-                Work::Reload(answer) => {
+                Task::Write => self.write(&mut *store, &batch),
+                Task::Reload(answer) => {
                     let loaded = store.load();
                     if loaded.is_ok() {
                         self.shared.open();
                     }
-                    // Whoever asked may have gone; the gate stands as the disk allows either way.
+                    // The caller may have gone; the gate is open or shut as the disk allows either way.
                     let _ = answer.send(loaded);
                 }
-                Work::End => return store.close(),
+                Task::End => return store.close(),
             }
             batch.clear();
         }
@@ -257,19 +275,19 @@ impl Watch {
         let Some(last) = batch.last() else { return };
         let up_to: Seq = last.seq;
         match store.write_batch(batch).and_then(|()| store.sync()) {
-            Ok(()) => self.synced.synced(up_to),
+            Ok(()) => self.listener.synced(up_to),
             Err(fault) => {
                 self.shared.shut();
                 store.abandon();
                 let commits = batch.len();
-                tracing::error!(%fault, commits, "a commit failed; nothing is written until the books are reloaded");
-                self.synced.failed(&fault);
+                tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
+                self.listener.failed(&fault);
             }
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for StrandThread {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.gate = Gate::Closed;
@@ -277,17 +295,17 @@ impl Drop for Watch {
         queue.reloads.clear();
         drop(queue);
         if thread::panicking() {
-            self.synced.failed(&Fault::new("the strand's thread panicked"));
+            self.listener.failed(&Fault::new("the strand's thread panicked"));
         }
     }
 }
 
-/// Bytes a commit holds until it is written; an estimate, for batching.
-pub(super) fn weight(commit: &Commit) -> usize {
+/// The estimated bytes of a commit, for batching.
+pub(super) fn commit_bytes(commit: &Commit) -> usize {
     let bodies = commit.bodies.iter().map(|body| match body {
         Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
         Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),
         Body::Order { details, .. } => details.success_url.len() + details.failure_url.len() + details.notify_url.len(),
     });
-    (commit.changes.len() + commit.bodies.len()).saturating_mul(CHANGE_BYTES).saturating_add(bodies.sum())
+    (commit.changes.len() + commit.bodies.len()).saturating_mul(ROW_BYTES).saturating_add(bodies.sum())
 }

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::lock;
-use crate::ports::{Archive, Fault, Loaded, Recorder, Spawn, StoredAnswer, StoredNotice, Synced};
+use crate::ports::{Archive, DurabilityListener, Fault, Loaded, Recorder, Spawn, StoredAnswer, StoredNotice};
 
 /// How long a commit takes to become durable.
 const WRITE_TIME: Duration = Duration::from_millis(2);
@@ -36,7 +36,7 @@ pub(crate) struct TestDisk {
 /// The recorder of one run of the cashier.
 struct DiskWriter {
     disk: Arc<TestDisk>,
-    synced: Arc<dyn Synced>,
+    synced: Arc<dyn DurabilityListener>,
     queue: Mutex<Vec<Arc<Commit>>>,
     closed: AtomicBool,
     wake: Notify,
@@ -54,7 +54,11 @@ impl TestDisk {
         })
     }
 
-    pub(crate) fn power_on(self: &Arc<Self>, synced: Arc<dyn Synced>, tasks: &dyn Spawn) -> Arc<dyn Recorder> {
+    pub(crate) fn power_on(
+        self: &Arc<Self>,
+        synced: Arc<dyn DurabilityListener>,
+        tasks: &dyn Spawn,
+    ) -> Arc<dyn Recorder> {
         let writer = Arc::new(DiskWriter {
             disk: Arc::clone(self),
             synced,

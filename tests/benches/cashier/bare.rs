@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cashier_core::change::{Body, Change, Commit};
 use cashier_core::ids::{CustomerId, Seq};
 use cashier_core::session::Actor;
-use cashier_host::ports::{Fault, Recorder, Synced};
+use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
 use cashier_host::strand::{self, BatchLimits, Strand, StrandSettings};
 use cashier_host::system::SystemEntropy;
@@ -123,7 +123,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Commi
     }
 }
 
-impl Synced for CommitWaiters {
+impl DurabilityListener for CommitWaiters {
     fn synced(&self, up_to: Seq) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let later = waiting.split_off(&(up_to.0 + 1));

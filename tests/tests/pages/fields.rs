@@ -99,7 +99,7 @@ fn a_list_that_differs_from_the_code_is_reported() {
     let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let page = "docs/api/customer.md";
     let right = (page, "withdrawals", request(&WithdrawalBody::schema()));
-    assert!(missing(&[right.clone()]).is_empty());
+    assert!(missing(std::slice::from_ref(&right)).is_empty());
     let (_, _, mut longer) = right;
     longer.push("surplus".to_owned());
     assert_eq!(missing(&[(page, "withdrawals", longer)]).len(), 1);

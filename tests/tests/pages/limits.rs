@@ -14,7 +14,7 @@ const INTERNAL: [(&str, i128, &str); 12] = [
     ("QUEUE_MAX", 8192, "postings that wait for the embedded trading server; its callers are bounded before"),
     ("STATEMENTS_MAX", 32, "prepared statements that SQLite keeps"),
     ("READERS_MAX", 4, "threads that read rows at the start"),
-    ("QUESTIONS_MAX", 4096, "reads of stored rows that wait; their callers are bounded before"),
+    ("READS_MAX", 4096, "reads of stored rows that wait; their callers are bounded before"),
     ("EVENTS_PAGE_MAX", 1000, "stored events read at once"),
     ("IDLE_WAIT_MAX", 20, "how long a used connection may take to become reusable"),
 ];

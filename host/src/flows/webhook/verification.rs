@@ -23,7 +23,7 @@ pub(super) struct VerifiedWebhook {
 }
 
 pub(super) enum Verification {
-    Verified(VerifiedWebhook),
+    Verified(Box<VerifiedWebhook>),
     NotVerified {
         config_id: ConfigId,
         /// `Unknown` where a module is not working, so that the provider must send the notice again.
@@ -131,7 +131,8 @@ impl Round {
             (Some((notice, acknowledgement, provider_time)), None) => {
                 // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
                 let received = Received::of(raw, &CaptureLimits::WHOLE);
-                return Verification::Verified(VerifiedWebhook { notice, received, acknowledgement, provider_time });
+                let webhook = VerifiedWebhook { notice, received, acknowledgement, provider_time };
+                return Verification::Verified(Box::new(webhook));
             }
             // The owning config's gateway is unavailable. Another config's signature does not authorise this payment, so
             // the provider must send the notice again.

@@ -1,13 +1,12 @@
-//! The HTTP client as the modules' network: one pool per provider, requests and replies as SDK types.
+//! The HTTP client as the modules' network: one pool per provider. It decides nothing about a request or its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::http_client::{Egress, EgressError, EgressReply, EgressRequest, EgressRules, HttpClient, NeverSent};
+use super::http_client::{Egress, EgressError, EgressRequest, EgressRules, HttpClient, NeverSent};
 use super::port::{EgressPolicy, HttpReply, HttpRequest, Network, Networks, SendError};
 
 impl Networks for HttpClient {
@@ -22,31 +21,14 @@ impl Network for Egress {
     }
 
     fn send(&self, request: HttpRequest, within: Duration) -> BoxFuture<'static, Result<HttpReply, SendError>> {
+        let HttpRequest { method, url, headers, body, .. } = request;
+        let request = EgressRequest { method: method.as_str().to_owned(), url, headers, body: body.into() };
         let egress = self.clone();
-        async move { Self::send(&egress, outgoing(request), within).await.map(reply).map_err(error) }.boxed()
+        async move { Self::send(&egress, request, within).await.map_err(send_error) }.boxed()
     }
 }
 
-fn outgoing(request: HttpRequest) -> EgressRequest {
-    let boxed = |(name, value): (String, String)| (name.into_boxed_str(), value.into_boxed_str());
-    EgressRequest {
-        method: request.method.as_str().into(),
-        url: request.url.into_boxed_str(),
-        headers: request.headers.into_iter().map(boxed).collect(),
-        body: Bytes::from(request.body),
-    }
-}
-
-fn reply(reply: EgressReply) -> HttpReply {
-    let text = |(name, value): (Box<str>, Box<str>)| (name.into_string(), value.into_string());
-    HttpReply {
-        status: reply.status,
-        headers: reply.headers.into_iter().map(text).collect(),
-        body: Vec::from(reply.body),
-    }
-}
-
-fn error(error: EgressError) -> SendError {
+fn send_error(error: EgressError) -> SendError {
     match error {
         EgressError::NeverSent(why) => match why {
             NeverSent::Refused(_) | NeverSent::Busy => SendError::Refused(why.to_string()),

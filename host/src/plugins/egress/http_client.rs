@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cashier_provider_sdk::HttpReply;
 use http::Request;
 use http_body_util::Full;
 use tokio::sync::Semaphore;
@@ -30,9 +31,7 @@ use self::pool::{ConnectionOrigin, ConnectionPool, PooledConnection};
 pub use self::target::EgressRules;
 use self::target::Target;
 use self::types::CONNECTIONS_MAX;
-pub use self::types::{
-    EgressError, EgressReply, EgressRequest, NeverSent, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, UnknownOutcome,
-};
+pub use self::types::{EgressError, EgressRequest, NeverSent, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, UnknownOutcome};
 
 /// Longest exchange, whatever the caller allows: twice the minute that the most patient providers advise. Every waiting
 /// request holds a connection.
@@ -83,7 +82,7 @@ impl Egress {
     ///
     /// # Errors
     /// [`EgressError::NeverSent`] where the request certainly did not happen, [`EgressError::Unknown`] otherwise.
-    pub async fn send(&self, request: EgressRequest, deadline: Duration) -> Result<EgressReply, EgressError> {
+    pub async fn send(&self, request: EgressRequest, deadline: Duration) -> Result<HttpReply, EgressError> {
         let started = Instant::now();
         let ends = started + deadline.min(DEADLINE_MAX);
         let method = request.method.clone();
@@ -93,7 +92,7 @@ impl Egress {
         let outcome = self.0.exchange(&target, outgoing, ends).await;
         let (authority, path, took) = (&target.authority, &target.path, started.elapsed());
         match &outcome {
-            Ok(EgressReply { status, body, .. }) => {
+            Ok(HttpReply { status, body, .. }) => {
                 tracing::debug!(%method, %authority, %path, status, bytes = body.len(), ?took, "provider request answered");
             }
             Err(error) => tracing::warn!(%method, %authority, %path, %error, ?took, "provider request failed"),
@@ -115,7 +114,7 @@ impl ProviderConnections {
         target: &Target,
         request: Request<Full<Bytes>>,
         ends: Instant,
-    ) -> Result<EgressReply, EgressError> {
+    ) -> Result<HttpReply, EgressError> {
         let permit = timeout_at(ends, self.permits.acquire()).await;
         // A permit that is released at the deadline itself is given to a waiter, which must not start any more.
         let permit = permit.ok().filter(|_| Instant::now() < ends);

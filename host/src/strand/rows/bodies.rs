@@ -4,9 +4,9 @@ use bytes::Bytes;
 use cashier_core::change::{Body, OrderDetails};
 use cashier_core::ids::{NoticeId, TransactionId};
 
-use super::{Standing, Writer};
+use super::writer::{Area, RowWriter};
 use crate::ports::{Fault, StoredAnswer, StoredNotice};
-use crate::strand::columns::{Cells, Put};
+use crate::strand::columns::{ColumnReader, Put};
 
 macro_rules! put_notice {
     ($table:literal) => {
@@ -19,7 +19,7 @@ macro_rules! put_notice {
 }
 
 const PUT_NOTICE: &str = put_notice!("notice");
-const PUT_UNPROVEN_NOTICE: &str = put_notice!("unproven_notice");
+const PUT_QUARANTINED_NOTICE: &str = put_notice!("unproven_notice");
 const PUT_ANSWER: &str = "REPLACE INTO answer (transaction_id, redirect_url, instructions_json) VALUES (?,?,?)";
 const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, success_url, failure_url, locale, ip, \
                          nonce, terms_version) VALUES (?,?,?,?,?,?,?,?)";
@@ -32,16 +32,16 @@ pub(in crate::strand) const READ_ANSWER: &str =
 pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
                                                nonce, terms_version FROM stored_order WHERE transaction_id = ?1";
 
-pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Standing) -> Result<(), rusqlite::Error> {
+pub(super) fn put_notice(writer: &mut RowWriter<'_>, notice: &Body, area: Area) -> Result<(), rusqlite::Error> {
     let Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body } = notice else {
         return Ok(());
     };
     writer.touch('n', id.0);
-    let sql = match standing {
-        Standing::Genuine => PUT_NOTICE,
-        Standing::Unproven => {
-            writer.unproven.filed_notice(body.len() + headers_json.len() + path.len() + raw_query.len());
-            PUT_UNPROVEN_NOTICE
+    let sql = match area {
+        Area::Verified => PUT_NOTICE,
+        Area::Quarantine => {
+            writer.quarantine.add_notice(body.len() + headers_json.len() + path.len() + raw_query.len());
+            PUT_QUARANTINED_NOTICE
         }
     };
     Put::prepare(writer.connection, sql)?
@@ -57,7 +57,7 @@ pub(super) fn put_notice(writer: &mut Writer<'_>, notice: &Body, standing: Stand
 }
 
 pub(super) fn put_answer(
-    writer: &mut Writer<'_>,
+    writer: &mut RowWriter<'_>,
     id: TransactionId,
     redirect_url: &str,
     instructions_json: &str,
@@ -67,7 +67,7 @@ pub(super) fn put_answer(
 }
 
 pub(super) fn put_order(
-    writer: &mut Writer<'_>,
+    writer: &mut RowWriter<'_>,
     id: TransactionId,
     details: &OrderDetails,
 ) -> Result<(), rusqlite::Error> {
@@ -84,32 +84,32 @@ pub(super) fn put_order(
         .run()
 }
 
-pub(in crate::strand) fn read_notice(cells: &mut Cells<'_, '_>) -> Result<StoredNotice, Fault> {
+pub(in crate::strand) fn read_notice(columns: &mut ColumnReader<'_, '_>) -> Result<StoredNotice, Fault> {
     Ok(StoredNotice {
-        id: NoticeId(cells.id()?),
-        received_time: cells.time()?,
-        method: cells.text()?,
-        path: cells.text()?,
-        raw_query: cells.text()?,
-        headers_json: cells.text()?,
-        body: Bytes::copy_from_slice(cells.blob()?),
+        id: NoticeId(columns.id()?),
+        received_time: columns.time()?,
+        method: columns.text()?,
+        path: columns.text()?,
+        raw_query: columns.text()?,
+        headers_json: columns.text()?,
+        body: Bytes::copy_from_slice(columns.blob()?),
     })
 }
 
-pub(in crate::strand) fn read_answer(cells: &mut Cells<'_, '_>) -> Result<StoredAnswer, Fault> {
-    cells.id()?;
-    Ok(StoredAnswer { redirect_url: cells.text()?, instructions_json: cells.text()? })
+pub(in crate::strand) fn read_answer(columns: &mut ColumnReader<'_, '_>) -> Result<StoredAnswer, Fault> {
+    columns.id()?;
+    Ok(StoredAnswer { redirect_url: columns.text()?, instructions_json: columns.text()? })
 }
 
-pub(in crate::strand) fn read_order(cells: &mut Cells<'_, '_>) -> Result<OrderDetails, Fault> {
-    cells.id()?;
+pub(in crate::strand) fn read_order(columns: &mut ColumnReader<'_, '_>) -> Result<OrderDetails, Fault> {
+    columns.id()?;
     Ok(OrderDetails {
-        notify_url: cells.text()?,
-        success_url: cells.text()?,
-        failure_url: cells.text()?,
-        locale: cells.text()?,
-        ip: cells.text()?,
-        nonce: u128::from_be_bytes(cells.bytes()?),
-        terms_version: cells.id()?,
+        notify_url: columns.text()?,
+        success_url: columns.text()?,
+        failure_url: columns.text()?,
+        locale: columns.text()?,
+        ip: columns.text()?,
+        nonce: u128::from_be_bytes(columns.bytes()?),
+        terms_version: columns.id()?,
     })
 }

@@ -3,11 +3,11 @@
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, Secret};
 
-use super::Writer;
+use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{Cells, Put, sql_fault};
+use crate::strand::columns::{ColumnReader, Put, sql_fault};
 use crate::strand::json;
-use crate::strand::seal::{Place, Seal};
+use crate::strand::seal::{Seal, SealContext};
 
 pub(in crate::strand) const TABLE: &str = "provider_config";
 
@@ -24,19 +24,19 @@ const PUT: &str =
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
 
-// What each sealed value is bound to; changing one of these shuts every row on disk.
+// The column that each sealed value is bound to; after a change of one of these no stored row opens.
 const SECRET_KEY: &str = "secret_key";
 const WEBHOOK_SECRET: &str = "webhook_secret";
 const REPLACED_SECRETS: &str = "replaced_secrets";
 const CONFIG_JSON: &str = "config_json";
 
-fn place(id: ConfigId, column: &'static str) -> Place {
-    Place { table: TABLE, column, row: id.0 }
+fn context(id: ConfigId, column: &'static str) -> SealContext {
+    SealContext { table: TABLE, column, row: id.0 }
 }
 
-pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderConfig) -> Result<(), Fault> {
+pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {
     writer.touch('c', row.id.0);
-    let seal = |column, text: &str| writer.seal.close(place(row.id, column), text);
+    let seal = |column, text: &str| writer.seal.seal(context(row.id, column), text);
     let secret_key = seal(SECRET_KEY, row.secret_key.expose())?;
     let webhook_secret = seal(WEBHOOK_SECRET, row.webhook_secret.expose())?;
     let replaced = json::write_replaced(&row.replaced_webhook_secrets)
@@ -72,36 +72,36 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderConfig) -> Result<(), F
     put().map_err(sql_fault(TABLE))
 }
 
-pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
-    let id = ConfigId(cells.id()?);
-    let open = |column, sealed: &[u8]| seal.open(place(id, column), sealed);
+pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
+    let id = ConfigId(columns.id()?);
+    let open = |column, sealed: &[u8]| seal.open(context(id, column), sealed);
     let secret = |column, sealed: &[u8]| open(column, sealed).map(|text| Secret::new(&text));
     Ok(ProviderConfig {
         id,
-        provider: cells.text()?,
-        brand: cells.text()?,
-        method: cells.text()?,
-        country: cells.text()?,
-        currency: cells.text()?,
-        merchant_id: cells.text()?,
-        public_key: cells.text()?,
-        secret_key: secret(SECRET_KEY, cells.blob()?)?,
-        webhook_secret: secret(WEBHOOK_SECRET, cells.blob()?)?,
+        provider: columns.text()?,
+        brand: columns.text()?,
+        method: columns.text()?,
+        country: columns.text()?,
+        currency: columns.text()?,
+        merchant_id: columns.text()?,
+        public_key: columns.text()?,
+        secret_key: secret(SECRET_KEY, columns.blob()?)?,
+        webhook_secret: secret(WEBHOOK_SECRET, columns.blob()?)?,
         replaced_webhook_secrets: {
-            let text = open(REPLACED_SECRETS, cells.blob()?)?;
+            let text = open(REPLACED_SECRETS, columns.blob()?)?;
             json::read_replaced(&text)
                 .map_err(|_| Fault::new(format!("{TABLE} {id}: the replaced secrets cannot be read")))?
         },
-        settings_json: cells.text()?,
-        config_json: secret(CONFIG_JSON, cells.blob()?)?,
-        min_amount: cells.limit()?,
-        max_amount: cells.limit()?,
-        sandbox: cells.flag()?,
-        enabled: cells.flag()?,
-        sort_index: cells.int()?,
-        created_time: cells.time()?,
-        updated_time: cells.time()?,
-        terms_version: cells.id()?,
-        version: cells.id()?,
+        settings_json: columns.text()?,
+        config_json: secret(CONFIG_JSON, columns.blob()?)?,
+        min_amount: columns.limit()?,
+        max_amount: columns.limit()?,
+        sandbox: columns.flag()?,
+        enabled: columns.flag()?,
+        sort_index: columns.int()?,
+        created_time: columns.time()?,
+        updated_time: columns.time()?,
+        terms_version: columns.id()?,
+        version: columns.id()?,
     })
 }

@@ -4,9 +4,9 @@ use cashier_core::change::{Commit, Counters};
 use cashier_core::session::Actor;
 use rusqlite::Connection;
 
-use super::Writer;
+use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{Cells, Put};
+use crate::strand::columns::{ColumnReader, Put};
 
 pub(in crate::strand) const TABLE: &str = "counters";
 
@@ -16,7 +16,7 @@ const PUT: &str = "UPDATE counters SET seq = ?, cashier_transaction = ?, operati
 pub(in crate::strand) const READ: &str =
     "SELECT id, seq, cashier_transaction, operation, event, notice, config, customer_override FROM counters";
 
-/// A plain INSERT: a seq written twice means two deciders, and stops the cashier.
+/// A plain INSERT: a seq written twice means that two ledgers write, and fails the commit.
 const PUT_JOURNAL: &str =
     "INSERT INTO commit_journal (seq, at, actor, actor_id, request_id, touched) VALUES (?,?,?,?,?,?)";
 
@@ -32,20 +32,20 @@ pub(in crate::strand) fn put(connection: &Connection, counters: &Counters) -> Re
         .run()
 }
 
-pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Counters, Fault> {
-    cells.id()?;
+pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>) -> Result<Counters, Fault> {
+    columns.id()?;
     Ok(Counters {
-        seq: cells.id()?,
-        transaction: cells.id()?,
-        operation: cells.id()?,
-        event: cells.id()?,
-        notice: cells.id()?,
-        config: cells.id()?,
-        customer_override: cells.id()?,
+        seq: columns.id()?,
+        transaction: columns.id()?,
+        operation: columns.id()?,
+        event: columns.id()?,
+        notice: columns.id()?,
+        config: columns.id()?,
+        customer_override: columns.id()?,
     })
 }
 
-pub(super) fn put_journal(writer: &mut Writer<'_>, commit: &Commit) -> Result<(), rusqlite::Error> {
+pub(super) fn put_journal(writer: &mut RowWriter<'_>, commit: &Commit) -> Result<(), rusqlite::Error> {
     let (actor, id) = match commit.actor {
         Actor::System => (0, 0),
         Actor::Customer(id) => (1, id.0),

@@ -3,9 +3,9 @@
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 
-use super::Writer;
+use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{Cells, Put};
+use crate::strand::columns::{ColumnReader, Put};
 
 pub(in crate::strand) const TABLE: &str = "customer_override";
 
@@ -20,7 +20,7 @@ const PUT: &str = concat!("REPLACE INTO customer_override (", columns!(), ") VAL
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM customer_override ORDER BY id");
 
-pub(super) fn put(writer: &mut Writer<'_>, row: &CustomerOverride) -> Result<(), rusqlite::Error> {
+pub(super) fn put(writer: &mut RowWriter<'_>, row: &CustomerOverride) -> Result<(), rusqlite::Error> {
     writer.touch('v', row.id.0);
     Put::prepare(writer.connection, PUT)?
         .id(row.id.0)
@@ -41,22 +41,22 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &CustomerOverride) -> Result<(),
         .run()
 }
 
-pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<CustomerOverride, Fault> {
+pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>) -> Result<CustomerOverride, Fault> {
     Ok(CustomerOverride {
-        id: OverrideId(cells.id()?),
-        customer_id: CustomerId(cells.id()?),
-        brand: cells.text()?,
-        provider_config_id: ConfigId(cells.id()?),
-        provider: cells.text()?,
-        method: cells.text()?,
-        mode: cells.number(OverrideMode::from_number)?,
-        min_amount: cells.limit()?,
-        max_amount: cells.limit()?,
-        enabled: cells.flag()?,
-        reason: cells.text()?,
-        comment: cells.text()?,
-        expires_time: cells.time()?,
-        created_time: cells.time()?,
-        updated_time: cells.time()?,
+        id: OverrideId(columns.id()?),
+        customer_id: CustomerId(columns.id()?),
+        brand: columns.text()?,
+        provider_config_id: ConfigId(columns.id()?),
+        provider: columns.text()?,
+        method: columns.text()?,
+        mode: columns.number(OverrideMode::from_number)?,
+        min_amount: columns.limit()?,
+        max_amount: columns.limit()?,
+        enabled: columns.flag()?,
+        reason: columns.text()?,
+        comment: columns.text()?,
+        expires_time: columns.time()?,
+        created_time: columns.time()?,
+        updated_time: columns.time()?,
     })
 }

@@ -1,13 +1,13 @@
-//! The tables provider_event and unproven_event: same columns, but genuine events stay for ever and are unique under
-//! (config, event id), while the others are bounded and take no part in dedup.
+//! The tables provider_event and unproven_event: same columns, but verified events are permanent and unique under
+//! (config, event id), while quarantined ones are bounded and take no part in deduplication.
 
 use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 
-use super::{Standing, Writer, text};
+use super::writer::{Area, RowWriter, text};
 use crate::ports::Fault;
-use crate::strand::columns::{Cells, Put, sql_fault};
+use crate::strand::columns::{ColumnReader, Put, sql_fault};
 use crate::strand::json;
 
 pub(in crate::strand) const TABLE: &str = "provider_event";
@@ -39,8 +39,8 @@ macro_rules! put {
     };
 }
 
-const PUT_GENUINE: &str = put!("provider_event");
-const PUT_UNPROVEN: &str = put!("unproven_event");
+const PUT_VERIFIED: &str = put!("provider_event");
+const PUT_QUARANTINED: &str = put!("unproven_event");
 const PUT_PENDING: &str = "INSERT OR IGNORE INTO pending_event (id) VALUES (?)";
 const DROP_PENDING: &str = "DELETE FROM pending_event WHERE id = ?";
 
@@ -62,25 +62,21 @@ pub(in crate::strand) const READ_BEFORE: &str = concat!(
     " FROM unproven_event WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
 );
 
-/// The genuine events that wait for their transaction.
+/// The verified events that wait for their transaction.
 pub(in crate::strand) const READ_PENDING: &str =
     concat!("SELECT ", columns!(), " FROM provider_event WHERE id IN (SELECT id FROM pending_event) ORDER BY id");
 
-/// Answered from the index alone, without visiting a row; the keys too.
+/// Read from the index alone, without visiting a row; the keys too.
 pub(in crate::strand) const COUNT_KEYS: &str = "SELECT count(*) FROM provider_event INDEXED BY provider_event_key";
 
 pub(in crate::strand) const READ_KEYS: &str =
     "SELECT config_id, event_id, id FROM provider_event INDEXED BY provider_event_key";
 
-pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderEvent) -> Result<(), Fault> {
+pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderEvent) -> Result<(), Fault> {
     writer.touch('e', row.id.0);
-    let standing = match row.signature_status {
-        SignatureStatus::Valid => Standing::Genuine,
-        SignatureStatus::Unknown | SignatureStatus::Invalid => Standing::Unproven,
-    };
-    match standing {
-        Standing::Genuine => {
-            put_row(writer, PUT_GENUINE, row)?;
+    match Area::of(row.signature_status) {
+        Area::Verified => {
+            put_row(writer, PUT_VERIFIED, row)?;
             let pending = match row.processing_status {
                 ProcessingStatus::Pending => PUT_PENDING,
                 ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => DROP_PENDING,
@@ -88,15 +84,15 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &ProviderEvent) -> Result<(), Fa
             let mark = Put::prepare(writer.connection, pending).and_then(|put| put.id(row.id.0).run());
             mark.map_err(sql_fault("pending_event"))
         }
-        Standing::Unproven => {
-            put_row(writer, PUT_UNPROVEN, row)?;
-            writer.unproven.filed_event();
+        Area::Quarantine => {
+            put_row(writer, PUT_QUARANTINED, row)?;
+            writer.quarantine.add_event();
             Ok(())
         }
     }
 }
 
-fn put_row(writer: &mut Writer<'_>, sql: &str, row: &ProviderEvent) -> Result<(), Fault> {
+fn put_row(writer: &mut RowWriter<'_>, sql: &str, row: &ProviderEvent) -> Result<(), Fault> {
     let [update, ..] = &mut writer.scratch.json;
     update.clear();
     json::write_update(row.update.as_ref(), update)
@@ -123,22 +119,22 @@ fn put_row(writer: &mut Writer<'_>, sql: &str, row: &ProviderEvent) -> Result<()
     put().map_err(sql_fault(TABLE))
 }
 
-pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<ProviderEvent, Fault> {
+pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>) -> Result<ProviderEvent, Fault> {
     Ok(ProviderEvent {
-        id: EventId(cells.id()?),
-        notice_id: NoticeId(cells.id()?),
-        config_id: ConfigId(cells.id()?),
-        provider: cells.text()?,
-        brand: cells.text()?,
-        event_id: cells.text()?,
-        transaction_id: TransactionId(cells.id()?),
-        provider_payment_id: cells.text()?,
-        signature_status: cells.number(SignatureStatus::from_number)?,
-        processing_status: cells.number(ProcessingStatus::from_number)?,
-        failure_reason: cells.text()?,
-        update: cells.json(json::read_update)?,
-        module_hash: cells.text()?,
-        created_time: cells.time()?,
-        processed_time: cells.time()?,
+        id: EventId(columns.id()?),
+        notice_id: NoticeId(columns.id()?),
+        config_id: ConfigId(columns.id()?),
+        provider: columns.text()?,
+        brand: columns.text()?,
+        event_id: columns.text()?,
+        transaction_id: TransactionId(columns.id()?),
+        provider_payment_id: columns.text()?,
+        signature_status: columns.number(SignatureStatus::from_number)?,
+        processing_status: columns.number(ProcessingStatus::from_number)?,
+        failure_reason: columns.text()?,
+        update: columns.json(json::read_update)?,
+        module_hash: columns.text()?,
+        created_time: columns.time()?,
+        processed_time: columns.time()?,
     })
 }

@@ -4,9 +4,9 @@ use cashier_core::ids::{Login, OperationId, TransactionId};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 
-use super::Writer;
+use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{Cells, Put};
+use crate::strand::columns::{ColumnReader, Put};
 
 pub(in crate::strand) const TABLE: &str = "balance_operation";
 
@@ -23,7 +23,7 @@ const PUT: &str = concat!("REPLACE INTO balance_operation (", columns!(), ") VAL
 pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM balance_operation WHERE id BETWEEN ? AND ? ORDER BY id");
 
-pub(super) fn put(writer: &mut Writer<'_>, row: &BalanceOperation) -> Result<(), rusqlite::Error> {
+pub(super) fn put(writer: &mut RowWriter<'_>, row: &BalanceOperation) -> Result<(), rusqlite::Error> {
     writer.touch('o', row.id.0);
     Put::prepare(writer.connection, PUT)?
         .id(row.id.0)
@@ -40,18 +40,18 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &BalanceOperation) -> Result<(),
         .run()
 }
 
-pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<BalanceOperation, Fault> {
+pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>) -> Result<BalanceOperation, Fault> {
     Ok(BalanceOperation {
-        id: OperationId(cells.id()?),
-        transaction_id: TransactionId(cells.id()?),
-        login: Login(cells.id()?),
-        trade_order: cells.id()?,
-        cmd: cells.number(OperationCmd::from_number)?,
-        amount: cells.money()?,
-        reason: cells.number(OperationReason::from_number)?,
-        status: cells.number(OperationStatus::from_number)?,
-        failure_reason: cells.text()?,
-        created_time: cells.time()?,
-        updated_time: cells.time()?,
+        id: OperationId(columns.id()?),
+        transaction_id: TransactionId(columns.id()?),
+        login: Login(columns.id()?),
+        trade_order: columns.id()?,
+        cmd: columns.number(OperationCmd::from_number)?,
+        amount: columns.money()?,
+        reason: columns.number(OperationReason::from_number)?,
+        status: columns.number(OperationStatus::from_number)?,
+        failure_reason: columns.text()?,
+        created_time: columns.time()?,
+        updated_time: columns.time()?,
     })
 }

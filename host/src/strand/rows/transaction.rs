@@ -6,9 +6,9 @@ use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::status::{Source, TransactionStatus, TransactionType};
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-use super::{Writer, text};
+use super::writer::{RowWriter, text};
 use crate::ports::Fault;
-use crate::strand::columns::{Cells, Put, sql_fault};
+use crate::strand::columns::{ColumnReader, Put, sql_fault};
 use crate::strand::json;
 
 pub(in crate::strand) const TABLE: &str = "cashier_transaction";
@@ -36,7 +36,7 @@ pub(in crate::strand) const FIRST_FROM: &str = "SELECT id FROM cashier_transacti
 pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM cashier_transaction WHERE id BETWEEN ? AND ? ORDER BY id");
 
-pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Fault> {
+pub(super) fn put(writer: &mut RowWriter<'_>, row: &Transaction) -> Result<(), Fault> {
     writer.touch('t', row.id.0);
     let [refs, provider, persons] = &mut writer.scratch.json;
     refs.clear();
@@ -91,46 +91,46 @@ pub(super) fn put(writer: &mut Writer<'_>, row: &Transaction) -> Result<(), Faul
     put().map_err(sql_fault(TABLE))
 }
 
-pub(in crate::strand) fn read(cells: &mut Cells<'_, '_>) -> Result<Transaction, Fault> {
+pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>) -> Result<Transaction, Fault> {
     Ok(Transaction {
-        id: TransactionId(cells.id()?),
-        customer_id: CustomerId(cells.id()?),
-        login: Login(cells.id()?),
-        kind: cells.number(TransactionType::from_number)?,
-        source: cells.number(Source::from_number)?,
-        provider: cells.text()?,
-        method: cells.text()?,
-        requested_method: cells.text()?,
-        provider_payment_id: cells.text()?,
-        amount: cells.money()?,
-        account_currency: cells.currency()?,
-        status: cells.number(TransactionStatus::from_number)?,
-        reason: Reason { code: cells.name(ReasonCode::from_name)?, detail: cells.text()? },
-        idempotency_key: cells.text()?,
-        comment: cells.text()?,
-        metadata_json: cells.text()?,
-        approved_by: ManagerId(cells.id()?),
-        approved_time: cells.time()?,
-        processed_by: ManagerId(cells.id()?),
-        processed_time: cells.time()?,
-        reject_reason: cells.text()?,
-        created_time: cells.time()?,
-        updated_time: cells.time()?,
-        config_id: ConfigId(cells.id()?),
-        brand: cells.text()?,
-        country: cells.text()?,
-        sandbox: cells.flag()?,
-        reference: cells.reference()?,
-        key_space: cells.number(KeySpace::from_number)?,
-        expires_time: cells.time()?,
-        refs: cells.json(json::read_refs)?,
+        id: TransactionId(columns.id()?),
+        customer_id: CustomerId(columns.id()?),
+        login: Login(columns.id()?),
+        kind: columns.number(TransactionType::from_number)?,
+        source: columns.number(Source::from_number)?,
+        provider: columns.text()?,
+        method: columns.text()?,
+        requested_method: columns.text()?,
+        provider_payment_id: columns.text()?,
+        amount: columns.money()?,
+        account_currency: columns.currency()?,
+        status: columns.number(TransactionStatus::from_number)?,
+        reason: Reason { code: columns.name(ReasonCode::from_name)?, detail: columns.text()? },
+        idempotency_key: columns.text()?,
+        comment: columns.text()?,
+        metadata_json: columns.text()?,
+        approved_by: ManagerId(columns.id()?),
+        approved_time: columns.time()?,
+        processed_by: ManagerId(columns.id()?),
+        processed_time: columns.time()?,
+        reject_reason: columns.text()?,
+        created_time: columns.time()?,
+        updated_time: columns.time()?,
+        config_id: ConfigId(columns.id()?),
+        brand: columns.text()?,
+        country: columns.text()?,
+        sandbox: columns.flag()?,
+        reference: columns.reference()?,
+        key_space: columns.number(KeySpace::from_number)?,
+        expires_time: columns.time()?,
+        refs: columns.json(json::read_refs)?,
         facts: Facts {
-            provider: cells.json(json::read_provider_facts)?,
-            persons: cells.json(json::read_person_facts)?,
+            provider: columns.json(json::read_provider_facts)?,
+            persons: columns.json(json::read_person_facts)?,
         },
-        first_answer: cells.number(FirstAnswer::from_number)?,
-        next_action: cells.number(NextAction::from_number)?,
-        refused_seq: Seq(cells.id()?),
-        version: cells.count()?,
+        first_answer: columns.number(FirstAnswer::from_number)?,
+        next_action: columns.number(NextAction::from_number)?,
+        refused_seq: Seq(columns.id()?),
+        version: columns.count()?,
     })
 }

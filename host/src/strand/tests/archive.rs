@@ -1,4 +1,4 @@
-//! Large rows by id, and the bounded area of what was not found genuine.
+//! Large rows by id, and the bounds of the quarantine.
 
 use bytes::Bytes;
 use cashier_core::change::{Change, OrderDetails};
@@ -6,9 +6,9 @@ use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::SignatureStatus;
 
-use super::super::bodies::Reader;
-use super::super::quarantine::{UNPROVEN_BYTES_MAX, UNPROVEN_ROWS_MAX};
-use super::super::sqlite::connect_read_only;
+use super::super::archive::ArchiveReader;
+use super::super::connection::connect_read_only;
+use super::super::quarantine::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX};
 use super::*;
 use crate::ports::{Archive, Recorder, StoredAnswer, StoredNotice};
 
@@ -35,9 +35,9 @@ fn order() -> OrderDetails {
 #[test]
 fn large_rows_are_found_by_id() {
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
-    let reader = Reader::open(strand.path()).unwrap();
-    let genuine = Change::Event(Box::new(plain::confirmation(1)));
+    let (strand, listener) = opened(folder.path());
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let verified = Change::Event(Box::new(plain::confirmation(1)));
     let bodies = vec![
         plain::notice(1, b"\x00\xffbytes"),
         Body::Answer {
@@ -47,9 +47,9 @@ fn large_rows_are_found_by_id() {
         },
         Body::Order { transaction_id: TransactionId(1), details: order() },
     ];
-    strand.submit(commit(1, vec![genuine], bodies));
+    strand.submit(commit(1, vec![verified], bodies));
     strand.submit(commit(2, vec![forged(2)], vec![plain::notice(2, b"forged")]));
-    listening.wait_for_synced(2);
+    listener.wait_for_synced(2);
 
     let answer =
         StoredAnswer { redirect_url: "https://pay.example/1".into(), instructions_json: "{\"iban\":\"DE\"}".into() };
@@ -81,44 +81,44 @@ fn large_rows_are_found_by_id() {
 }
 
 #[test]
-fn a_forged_event_takes_no_part_in_dedup() {
+fn a_forged_event_takes_no_part_in_deduplication() {
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
-    // The forged one came first, under the very event id of the genuine one.
-    let genuine = ProviderEvent { id: EventId(2), ..plain::confirmation(1) };
+    let (strand, listener) = opened(folder.path());
+    // The forged event came first, under the event id of the verified one.
+    let verified = ProviderEvent { id: EventId(2), ..plain::confirmation(1) };
     strand.submit(commit(1, vec![forged(1)], Vec::new()));
-    strand.submit(commit(2, vec![Change::Event(Box::new(genuine.clone()))], Vec::new()));
-    listening.wait_for_synced(2);
-    let keys = Rows::on_disk(strand.path()).event_keys;
-    assert_eq!(keys, [(genuine.config_id, genuine.event_id, genuine.id)]);
+    strand.submit(commit(2, vec![Change::Event(Box::new(verified.clone()))], Vec::new()));
+    listener.wait_for_synced(2);
+    let keys = Rows::stored(strand.path()).event_keys;
+    assert_eq!(keys, [(verified.config_id, verified.event_id, verified.id)]);
 }
 
 #[test]
-fn an_open_door_cannot_fill_the_disk() {
-    // Many small ones meet the bound on rows, few large ones the bound on bytes.
+fn unverified_webhooks_cannot_fill_the_disk() {
+    // Many small ones reach the bound on rows, few large ones the bound on bytes.
     for (commits, per_commit, body_bytes) in [(120, 125, 10), (150, 1, 1024 * 1024)] {
         let body = vec![7; body_bytes];
         let folder = tempfile::tempdir().unwrap();
-        let (strand, listening) = opened(folder.path());
-        let genuine = Change::Event(Box::new(plain::confirmation(1)));
-        strand.submit(commit(1, vec![genuine], vec![plain::notice(1, b"genuine")]));
+        let (strand, listener) = opened(folder.path());
+        let verified = Change::Event(Box::new(plain::confirmation(1)));
+        strand.submit(commit(1, vec![verified], vec![plain::notice(1, b"verified")]));
         for seq in 2..=commits {
             let ids = (seq * per_commit)..(seq * per_commit + per_commit);
             let events = ids.clone().map(forged).collect();
             strand.submit(commit(seq, events, ids.map(|id| plain::notice(id, &body)).collect()));
         }
-        listening.wait_for_synced(commits);
+        listener.wait_for_synced(commits);
         let reader = connect_read_only(strand.path()).unwrap();
         let number = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
         let (events, notices) =
             (number("SELECT count(*) FROM unproven_event"), number("SELECT count(*) FROM unproven_notice"));
         let bytes = number("SELECT sum(length(body)) FROM unproven_notice");
         let sent = (commits - 1) * per_commit;
-        assert!(events <= UNPROVEN_ROWS_MAX && notices <= UNPROVEN_ROWS_MAX, "{events} {notices}");
-        assert!(bytes <= UNPROVEN_BYTES_MAX, "{bytes}");
-        assert!(notices < sent && notices * 2 > sent.min(UNPROVEN_BYTES_MAX / (1024 * 1024)), "{notices} of {sent}");
-        assert_eq!(number("SELECT count(*) FROM commit_journal"), 1, "the journal is kept for ever");
-        // The newest are kept, and the genuine one is not touched.
+        assert!(events <= QUARANTINE_ROWS_MAX && notices <= QUARANTINE_ROWS_MAX, "{events} {notices}");
+        assert!(bytes <= QUARANTINE_BYTES_MAX, "{bytes}");
+        assert!(notices < sent && notices * 2 > sent.min(QUARANTINE_BYTES_MAX / (1024 * 1024)), "{notices} of {sent}");
+        assert_eq!(number("SELECT count(*) FROM commit_journal"), 1, "quarantined commits have no journal line");
+        // The newest remain, and the verified one is not touched.
         assert_eq!(number("SELECT max(id) FROM unproven_notice"), commits * per_commit + per_commit - 1);
         assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
     }

@@ -1,4 +1,4 @@
-//! The file itself: one holder, one owner, no secret in its bytes, and every unreadable value named.
+//! The database file: one process, one owner, no secret in its bytes, and every unreadable value named.
 
 use cashier_core::change::Change;
 use cashier_core::ids::ConfigId;
@@ -49,14 +49,14 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 }
 
 #[test]
-fn no_secret_stands_in_the_files_and_all_come_back() {
+fn no_secret_is_readable_in_the_files_and_all_read_back() {
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
+    let (strand, listener) = opened(folder.path());
     strand.submit(commit(1, vec![Change::Config(Box::new(config()))], Vec::new()));
-    listening.wait_for_synced(1);
+    listener.wait_for_synced(1);
     let check = |when: &str| {
         let bytes = raw_bytes(folder.path());
-        assert!(holds(&bytes, "pk_live_visible"), "{when}: the search finds what is clear");
+        assert!(holds(&bytes, "pk_live_visible"), "{when}: the search finds clear text");
         for canary in CANARIES {
             assert!(!holds(&bytes, canary), "{when}: {canary}");
         }
@@ -68,14 +68,14 @@ fn no_secret_stands_in_the_files_and_all_come_back() {
 }
 
 #[test]
-fn without_its_key_a_config_names_the_key_that_is_missing() {
+fn a_config_sealed_with_an_absent_key_names_that_key() {
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
+    let (strand, listener) = opened(folder.path());
     strand.submit(commit(1, vec![Change::Config(Box::new(config()))], Vec::new()));
-    listening.wait_for_synced(1);
+    listener.wait_for_synced(1);
     drop(strand);
     let keys = SealKeys::parse(&RING.replacen('7', "8", 1)).unwrap();
-    let strand = open(StrandSettings { keys, ..settings(folder.path()) }, listening).unwrap();
+    let strand = open(StrandSettings { keys, ..settings(folder.path()) }, listener).unwrap();
     let fault = block_on(strand.reload()).err().unwrap().to_string();
     assert_eq!(fault, "provider_config 1: secret_key: sealed with key 7, which is not in the key ring");
 }
@@ -83,21 +83,21 @@ fn without_its_key_a_config_names_the_key_that_is_missing() {
 #[test]
 fn a_second_opener_is_refused_until_the_first_has_closed() {
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
-    let refused = open(settings(folder.path()), listening.clone()).err().unwrap().to_string();
+    let (strand, listener) = opened(folder.path());
+    let refused = open(settings(folder.path()), listener.clone()).err().unwrap().to_string();
     assert!(refused.contains(&format!("in use: process {} holds", std::process::id())), "{refused}");
     drop(strand);
-    open(settings(folder.path()), listening).unwrap();
+    open(settings(folder.path()), listener).unwrap();
 }
 
 #[cfg(unix)]
 #[test]
-fn the_files_are_their_owners_alone() {
+fn the_files_are_private_to_their_owner() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
+    let (strand, listener) = opened(folder.path());
     strand.submit(commit(1, Vec::new(), Vec::new()));
-    listening.wait_for_synced(1);
+    listener.wait_for_synced(1);
     let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("bases"), 0o700);
     for name in ["bases/cashier.db", "bases/cashier.db-wal", "bases/cashier.db-shm", "bases/cashier.lock"] {
@@ -124,28 +124,28 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
         ),
         (
             "UPDATE cashier_transaction SET provider_facts = '[[1,2,{\"held\":42}]]'",
-            "cashier_transaction 5: provider_facts holds JSON this program cannot read (column 13 of the text)",
+            "cashier_transaction 5: provider_facts holds JSON that this program cannot read (column 13 of the text)",
         ),
         (
             "UPDATE cashier_transaction SET person_facts = '[[1,2,{\"held\":42}]]'",
-            "cashier_transaction 5: person_facts holds JSON this program cannot read (column 16 of the text)",
+            "cashier_transaction 5: person_facts holds JSON that this program cannot read (column 16 of the text)",
         ),
         ("UPDATE cashier_transaction SET comment = CAST(x'ff' AS TEXT)", "cashier_transaction 5: comment is not text"),
         ("UPDATE balance_operation SET cmd = 7", "balance_operation 5: cmd holds the unknown number 7"),
         (
             "UPDATE cashier_transaction SET id = 9007199254740992",
-            "cashier_transaction holds id 9007199254740992 while its counter stands at 9007199254740991: the file mixes two moments",
+            "cashier_transaction holds id 9007199254740992 while its counter is 9007199254740991: rows and counters are of different commits",
         ),
         ("UPDATE cashier_transaction SET id = 0", "cashier_transaction holds id 0: ids begin at 1"),
         ("DELETE FROM counters", "the counters row is missing"),
     ];
     for (damage, expected) in table {
         let folder = tempfile::tempdir().unwrap();
-        let (strand, listening) = opened(folder.path());
+        let (strand, listener) = opened(folder.path());
         let rows =
             vec![Change::Transaction(Box::new(plain::deposit(5))), Change::Operation(Box::new(plain::credit(5)))];
         strand.submit(commit(1, rows, Vec::new()));
-        listening.wait_for_synced(1);
+        listener.wait_for_synced(1);
         let other = rusqlite::Connection::open(strand.path()).unwrap();
         assert_eq!(other.execute(damage, []).unwrap(), 1, "{damage}");
         assert_eq!(block_on(strand.reload()).err().unwrap().to_string(), expected);
@@ -153,10 +153,10 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
 }
 
 #[test]
-fn a_closed_strand_frees_the_database_though_somebody_still_holds_it() {
+fn a_closed_strand_releases_the_database_while_it_is_still_referenced() {
     let folder = tempfile::tempdir().unwrap();
     let (held, _) = opened(folder.path());
-    assert!(open(settings(folder.path()), Arc::new(Listening::default())).is_err(), "it is in use");
+    assert!(open(settings(folder.path()), Arc::new(TestListener::default())).is_err(), "it is in use");
     held.close().unwrap();
     opened(folder.path());
 }

@@ -1,4 +1,4 @@
-//! A process killed in the middle of writing loses nothing that it called synced.
+//! A process killed in the middle of writing loses no commit that it reported as synced.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -13,10 +13,10 @@ const FOLDER: &str = "CASHIER_STRAND_KILL_TEST_FOLDER";
 /// Lines the parent reads before it kills.
 const LINES: usize = 60;
 
-/// Tells the parent of every sync, over a pipe.
-struct Telling;
+/// Reports every sync to the parent, over a pipe.
+struct PipeListener;
 
-impl Synced for Telling {
+impl DurabilityListener for PipeListener {
     fn synced(&self, up_to: Seq) {
         let mut out = std::io::stdout();
         writeln!(out, "synced {up_to}").and_then(|()| out.flush()).unwrap();
@@ -27,12 +27,12 @@ impl Synced for Telling {
     }
 }
 
-/// The child: writes until it is killed. Without its variable it is no test and does nothing.
+/// The child: writes until it is killed. Without its variable it does nothing.
 #[test]
 #[ignore = "started by the test below as a process of its own"]
 fn child_that_is_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let strand = open(settings(Path::new(&folder)), Arc::new(Telling)).unwrap();
+    let strand = open(settings(Path::new(&folder)), Arc::new(PipeListener)).unwrap();
     for seq in 1.. {
         let rows = vec![Change::Transaction(Box::new(plain::deposit(seq)))];
         strand.submit(commit(seq, rows, vec![plain::notice(seq, &[7; 500])]));
@@ -43,7 +43,7 @@ fn child_that_is_killed() {
 }
 
 #[test]
-fn what_was_called_synced_survives_a_kill() {
+fn every_commit_reported_as_synced_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "strand::tests::kill::child_that_is_killed", "--ignored", "--nocapture"])
@@ -52,14 +52,14 @@ fn what_was_called_synced_survives_a_kill() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut told = lines.map(|line| line.unwrap()).filter_map(|line| Some(line.strip_prefix("synced ")?.to_owned()));
-    let promised: u64 = told.by_ref().take(LINES).map(|seq| seq.parse().unwrap()).last().unwrap();
+    let mut reports = lines.map(|line| line.unwrap()).filter_map(|line| Some(line.strip_prefix("synced ")?.to_owned()));
+    let promised: u64 = reports.by_ref().take(LINES).map(|seq| seq.parse().unwrap()).last().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let promised = told.map(|seq| seq.parse().unwrap()).last().unwrap_or(promised);
+    let promised = reports.map(|seq| seq.parse().unwrap()).last().unwrap_or(promised);
 
     let (strand, _) = opened(folder.path());
-    let loaded = Rows::on_disk(strand.path());
+    let loaded = Rows::stored(strand.path());
     assert!(loaded.counters.seq >= promised, "promised {promised}, found {}", loaded.counters.seq);
     let expected: Vec<_> =
         (1..=loaded.counters.seq).map(|id| Change::Transaction(Box::new(plain::deposit(id)))).collect();

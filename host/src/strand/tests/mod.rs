@@ -1,5 +1,5 @@
-//! The strand's promises: what was submitted comes back the same, in order, and nothing is called synced before it is
-//! on disk.
+//! The strand's guarantees: submitted rows read back the same, in order, and no commit is reported as synced before it is
+//! durable.
 
 mod archive;
 mod disk;
@@ -26,22 +26,22 @@ use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
-use super::load::{self, Intake};
+use super::connection::connect_read_only;
+use super::load::{self, RowSink};
 use super::seal::{Seal, SealKeys};
-use super::sqlite::connect_read_only;
 use super::{BatchLimits, Strand, StrandSettings, open};
-use crate::ports::{Entropy, Fault, Synced};
+use crate::ports::{DurabilityListener, Entropy, Fault};
 
 const RING: &str = "7:0707070707070707070707070707070707070707070707070707070707070707";
 
-/// How long a test waits for something that must happen; only a defect ever waits it out.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for something that must happen; only a defect reaches it.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Distinct, repeatable bits.
 #[derive(Default)]
-struct Counting(Mutex<u128>);
+struct CountingEntropy(Mutex<u128>);
 
-impl Entropy for Counting {
+impl Entropy for CountingEntropy {
     fn bits(&self) -> u128 {
         let mut last = self.0.lock().unwrap();
         *last = last.wrapping_add(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
@@ -49,52 +49,52 @@ impl Entropy for Counting {
     }
 }
 
-/// What the ledger was told, in order.
+/// What the strand reported to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+enum Report {
     Synced(u64),
     Failed(String),
 }
 
-/// Stands in for the ledger: notes what it is told, and lets a test wait for it.
+/// Takes the ledger's place: records the strand's reports in order and lets a test wait for one.
 #[derive(Default)]
-struct Listening {
-    told: Mutex<Vec<Told>>,
-    news: Condvar,
+struct TestListener {
+    reports: Mutex<Vec<Report>>,
+    added: Condvar,
 }
 
-impl Listening {
-    fn note(&self, told: Told) {
-        self.told.lock().unwrap().push(told);
-        self.news.notify_all();
+impl TestListener {
+    fn add(&self, report: Report) {
+        self.reports.lock().unwrap().push(report);
+        self.added.notify_all();
     }
 
-    fn told(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
+    fn reports(&self) -> Vec<Report> {
+        self.reports.lock().unwrap().clone()
     }
 
-    fn wait_for(&self, wanted: impl Fn(&[Told]) -> bool) {
-        let told = self.told.lock().unwrap();
-        let (told, late) = self.news.wait_timeout_while(told, PATIENCE, |told| !wanted(told)).unwrap();
-        assert!(!late.timed_out(), "only told {told:?}");
+    fn wait_for(&self, wanted: impl Fn(&[Report]) -> bool) {
+        let reports = self.reports.lock().unwrap();
+        let (reports, late) = self.added.wait_timeout_while(reports, TIMEOUT, |reports| !wanted(reports)).unwrap();
+        assert!(!late.timed_out(), "timed out; the reports so far: {reports:?}");
     }
 
     fn wait_for_synced(&self, seq: u64) {
-        self.wait_for(|told| told.iter().any(|told| matches!(told, Told::Synced(up_to) if *up_to >= seq)));
+        self.wait_for(|reports| reports.iter().any(|report| matches!(report, Report::Synced(up_to) if *up_to >= seq)));
     }
 }
 
-impl Synced for Listening {
+impl DurabilityListener for TestListener {
     fn synced(&self, up_to: Seq) {
-        self.note(Told::Synced(up_to.0));
+        self.add(Report::Synced(up_to.0));
     }
 
     fn failed(&self, fault: &Fault) {
-        self.note(Told::Failed(fault.to_string()));
+        self.add(Report::Failed(fault.to_string()));
     }
 }
 
-/// The rows on disk one by one, in the order in which a start takes them in.
+/// The stored rows one by one, in the order in which a start loads them.
 #[derive(Default)]
 struct Rows {
     counters: Counters,
@@ -103,15 +103,15 @@ struct Rows {
 }
 
 impl Rows {
-    fn on_disk(path: &Path) -> Self {
+    fn stored(path: &Path) -> Self {
         let mut rows = Self::default();
-        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(Counting::default()));
-        load::everything(&connect_read_only(path).unwrap(), path, &seal, &mut rows).unwrap();
+        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+        load::read_all(&connect_read_only(path).unwrap(), path, &seal, &mut rows).unwrap();
         rows
     }
 }
 
-impl Intake for Rows {
+impl RowSink for Rows {
     fn counters(&mut self, counters: Counters, _: u64) {
         self.counters = counters;
     }
@@ -147,14 +147,14 @@ fn settings(folder: &Path) -> StrandSettings {
     StrandSettings {
         path: folder.join("bases/cashier.db"),
         keys: SealKeys::parse(RING).unwrap(),
-        entropy: Arc::new(Counting::default()),
+        entropy: Arc::new(CountingEntropy::default()),
         batch: BatchLimits::default(),
     }
 }
 
-fn opened(folder: &Path) -> (Strand, Arc<Listening>) {
-    let listening = Arc::new(Listening::default());
-    (open(settings(folder), listening.clone()).unwrap(), listening)
+fn opened(folder: &Path) -> (Strand, Arc<TestListener>) {
+    let listener = Arc::new(TestListener::default());
+    (open(settings(folder), listener.clone()).unwrap(), listener)
 }
 
 fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {

@@ -1,21 +1,21 @@
-//! Commits are written in the order of their submission, many under one sync, and called synced only afterwards.
+//! Commits are written in the order of their submission, many under one sync, and reported as synced only afterwards.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use cashier_core::change::Change;
 use cashier_core::ids::TransactionId;
 
-use super::super::sqlite::connect_read_only;
-use super::super::thread::{Backlog, Line, Store, weight};
+use super::super::connection::connect_read_only;
+use super::super::thread::{Backlog, CommitQueue, Store, commit_bytes};
 use super::*;
 use crate::ports::{Loaded, Recorder};
 
-/// What the store was asked and the ledger told, in one order.
+/// Calls of the store and reports to the ledger, in one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Wrote(Vec<u64>),
     Synced,
-    Told(u64),
+    Reported(u64),
 }
 
 #[derive(Default)]
@@ -27,9 +27,9 @@ impl Trace {
     }
 }
 
-impl Synced for Trace {
+impl DurabilityListener for Trace {
     fn synced(&self, up_to: Seq) {
-        self.note(Step::Told(up_to.0));
+        self.note(Step::Reported(up_to.0));
     }
 
     fn failed(&self, fault: &Fault) {
@@ -37,7 +37,7 @@ impl Synced for Trace {
     }
 }
 
-/// Keeps nothing; its first sync waits until the test lets it go, so that more commits gather behind it.
+/// Stores nothing; its first sync waits until the test releases it, so that more commits queue behind it.
 struct Slow {
     trace: Arc<Trace>,
     gate: Receiver<()>,
@@ -68,56 +68,57 @@ impl Store for Slow {
     }
 }
 
-/// A line over a [`Slow`] store; the receiver tells of each sync begun, and dropping the sender lets all of them go.
-fn slow(limits: BatchLimits) -> (Line, Arc<Trace>, Receiver<()>, Sender<()>) {
+/// A queue over a [`Slow`] store; the receiver gets a message at the start of each sync, and dropping the sender releases
+/// all of them.
+fn slow(limits: BatchLimits) -> (CommitQueue, Arc<Trace>, Receiver<()>, Sender<()>) {
     let trace = Arc::new(Trace::default());
     let (go, gate) = channel();
     let (entered, at_sync) = channel();
     let store = Slow { trace: trace.clone(), gate, entered };
-    let line = Line::start(Box::new(store), limits, trace.clone()).unwrap();
-    (line, trace, at_sync, go)
+    let commits = CommitQueue::start(Box::new(store), limits, trace.clone()).unwrap();
+    (commits, trace, at_sync, go)
 }
 
-/// Submits commit 1, waits until it is being synced, submits the rest, lets go, and closes.
+/// Submits commit 1, waits for the start of its sync, submits the rest, releases the sync, and closes.
 fn traced(limits: BatchLimits, rest: &[Arc<Commit>]) -> Vec<Step> {
-    let (line, trace, at_sync, go) = slow(limits);
-    line.submit(commit(1, Vec::new(), Vec::new()));
+    let (commits, trace, at_sync, go) = slow(limits);
+    commits.submit(commit(1, Vec::new(), Vec::new()));
     at_sync.recv().unwrap();
-    rest.iter().for_each(|commit| line.submit(commit.clone()));
-    let backlog = line.backlog();
-    assert_eq!((backlog.commits, backlog.bytes), (rest.len(), rest.iter().map(|commit| weight(commit)).sum()));
+    rest.iter().for_each(|commit| commits.submit(commit.clone()));
+    let backlog = commits.backlog();
+    assert_eq!((backlog.commits, backlog.bytes), (rest.len(), rest.iter().map(|commit| commit_bytes(commit)).sum()));
     drop(go);
-    line.close().unwrap();
+    commits.close().unwrap();
     trace.0.lock().unwrap().clone()
 }
 
 #[test]
-fn a_reload_drops_what_is_queued_and_takes_nothing_until_it_is_answered() {
-    let (line, trace, at_sync, go) = slow(BatchLimits::default());
-    line.submit(commit(1, Vec::new(), Vec::new()));
+fn a_reload_drops_queued_commits_and_refuses_more_until_it_is_answered() {
+    let (commits, trace, at_sync, go) = slow(BatchLimits::default());
+    commits.submit(commit(1, Vec::new(), Vec::new()));
     at_sync.recv().unwrap();
-    line.submit(commit(2, Vec::new(), Vec::new()));
-    let reload = line.reload();
-    line.submit(commit(3, Vec::new(), Vec::new()));
-    assert_eq!(line.backlog(), Backlog::default());
+    commits.submit(commit(2, Vec::new(), Vec::new()));
+    let reload = commits.reload();
+    commits.submit(commit(3, Vec::new(), Vec::new()));
+    assert_eq!(commits.backlog(), Backlog::default());
     drop(go);
     block_on(reload).unwrap();
-    line.submit(commit(4, Vec::new(), Vec::new()));
-    line.close().unwrap();
+    commits.submit(commit(4, Vec::new(), Vec::new()));
+    commits.close().unwrap();
     use Step::*;
-    assert_eq!(*trace.0.lock().unwrap(), [Wrote(vec![1]), Synced, Told(1), Wrote(vec![4]), Synced, Told(4)]);
+    assert_eq!(*trace.0.lock().unwrap(), [Wrote(vec![1]), Synced, Reported(1), Wrote(vec![4]), Synced, Reported(4)]);
 }
 
 #[test]
-fn what_gathers_during_a_sync_shares_the_next_one() {
+fn commits_queued_during_a_sync_share_the_next_one() {
     let rest: Vec<_> = (2..=5).map(|seq| commit(seq, Vec::new(), Vec::new())).collect();
     let steps = traced(BatchLimits::default(), &rest);
     use Step::*;
-    assert_eq!(steps, [Wrote(vec![1]), Synced, Told(1), Wrote(vec![2, 3, 4, 5]), Synced, Told(5)]);
+    assert_eq!(steps, [Wrote(vec![1]), Synced, Reported(1), Wrote(vec![2, 3, 4, 5]), Synced, Reported(5)]);
 }
 
 #[test]
-fn a_batch_ends_at_its_count() {
+fn a_batch_ends_at_the_limit_of_commits() {
     let rest: Vec<_> = (2..=6).map(|seq| commit(seq, Vec::new(), Vec::new())).collect();
     let steps = traced(BatchLimits { commits: 2, bytes: usize::MAX }, &rest);
     use Step::*;
@@ -126,22 +127,22 @@ fn a_batch_ends_at_its_count() {
         [
             Wrote(vec![1]),
             Synced,
-            Told(1),
+            Reported(1),
             Wrote(vec![2, 3]),
             Synced,
-            Told(3),
+            Reported(3),
             Wrote(vec![4, 5]),
             Synced,
-            Told(5),
+            Reported(5),
             Wrote(vec![6]),
             Synced,
-            Told(6)
+            Reported(6)
         ]
     );
 }
 
 #[test]
-fn a_batch_ends_at_its_bytes_and_takes_a_commit_that_is_larger_by_itself() {
+fn a_batch_ends_at_the_limit_of_bytes_and_a_larger_commit_is_a_batch_of_its_own() {
     let with = |seq, bytes| commit(seq, Vec::new(), vec![plain::notice(seq, &vec![0; bytes])]);
     let rest = [with(2, 10), with(3, 10), with(4, 100_000), with(5, 10)];
     let steps = traced(BatchLimits { commits: 100, bytes: 8_000 }, &rest);
@@ -149,46 +150,46 @@ fn a_batch_ends_at_its_bytes_and_takes_a_commit_that_is_larger_by_itself() {
         .into_iter()
         .filter_map(|step| match step {
             Step::Wrote(batch) => Some(batch),
-            Step::Synced | Step::Told(_) => None,
+            Step::Synced | Step::Reported(_) => None,
         })
         .collect();
     assert_eq!(wrote, [vec![1], vec![2, 3], vec![4], vec![5]]);
 }
 
-/// On every `synced` a second connection looks for the commit: it must be there, and nothing beyond the batch.
-struct Witness {
+/// On every report a second connection reads the newest commit: it must be the reported one.
+struct Verifier {
     reader: Mutex<Option<rusqlite::Connection>>,
-    listening: Listening,
+    reports: TestListener,
 }
 
-impl Synced for Witness {
+impl DurabilityListener for Verifier {
     fn synced(&self, up_to: Seq) {
         let reader = self.reader.lock().unwrap();
         let seen = reader.as_ref().map(|reader| {
             reader.query_row("SELECT max(seq) FROM commit_journal", [], |row| row.get::<_, i64>(0)).unwrap()
         });
         match seen {
-            Some(seen) if seen == up_to.0.cast_signed() => self.listening.note(Told::Synced(up_to.0)),
-            other => self.listening.note(Told::Failed(format!("told {up_to}, on disk {other:?}"))),
+            Some(seen) if seen == up_to.0.cast_signed() => self.reports.add(Report::Synced(up_to.0)),
+            other => self.reports.add(Report::Failed(format!("reported {up_to}, stored {other:?}"))),
         }
     }
 
     fn failed(&self, fault: &Fault) {
-        self.listening.note(Told::Failed(fault.to_string()));
+        self.reports.add(Report::Failed(fault.to_string()));
     }
 }
 
 #[test]
-fn on_a_real_disk_synced_comes_after_the_commit_and_in_order() {
+fn on_a_real_disk_a_commit_is_reported_in_order_and_after_it_is_readable() {
     const COMMITS: u64 = 400;
     let folder = tempfile::tempdir().unwrap();
-    let witness = Arc::new(Witness { reader: Mutex::new(None), listening: Listening::default() });
+    let verifier = Arc::new(Verifier { reader: Mutex::new(None), reports: TestListener::default() });
     let strand = open(
         StrandSettings { batch: BatchLimits { commits: 7, ..BatchLimits::default() }, ..settings(folder.path()) },
-        witness.clone(),
+        verifier.clone(),
     )
     .unwrap();
-    *witness.reader.lock().unwrap() = Some(connect_read_only(strand.path()).unwrap());
+    *verifier.reader.lock().unwrap() = Some(connect_read_only(strand.path()).unwrap());
     // Submitted by several threads in the order of their seq, as under the ledger's lock.
     let next = Mutex::new(1);
     std::thread::scope(|scope| {
@@ -207,18 +208,18 @@ fn on_a_real_disk_synced_comes_after_the_commit_and_in_order() {
             });
         }
     });
-    witness.listening.wait_for_synced(COMMITS);
-    let told = witness.listening.told();
-    let seqs: Vec<u64> = told
+    verifier.reports.wait_for_synced(COMMITS);
+    let reports = verifier.reports.reports();
+    let seqs: Vec<u64> = reports
         .iter()
-        .map(|told| match told {
-            Told::Synced(up_to) => *up_to,
-            Told::Failed(why) => panic!("{why}"),
+        .map(|report| match report {
+            Report::Synced(up_to) => *up_to,
+            Report::Failed(why) => panic!("{why}"),
         })
         .collect();
     assert!(seqs.is_sorted() && seqs.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] <= 7), "{seqs:?}");
 
-    let loaded = Rows::on_disk(strand.path());
+    let loaded = Rows::stored(strand.path());
     let versions: Vec<_> = loaded
         .rows
         .iter()

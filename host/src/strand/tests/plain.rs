@@ -1,4 +1,4 @@
-//! One deposit as most are, and the rows around it, for tests that need any row.
+//! A typical deposit and the rows that belong to it, for tests that need any row.
 
 use cashier_core::change::Body;
 use cashier_core::facts::{Facts, ProviderFact, Recorded};
@@ -12,12 +12,12 @@ use cashier_core::status::*;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-/// A paid card deposit as most rows are.
+/// A paid card deposit, as most rows are.
 pub(super) fn deposit(id: u64) -> Transaction {
     let usd = Currency::from_code("USD").unwrap();
     let at = UnixTime(1_779_270_000 + id.cast_signed());
     let payment: Box<str> = format!("pi_3PqX{id:016}").into();
-    let heard = |seq, fact| Recorded { seq: Seq(seq), at, fact };
+    let recorded = |seq, fact| Recorded { seq: Seq(seq), at, fact };
     Transaction {
         id: TransactionId(id),
         customer_id: CustomerId(id % 100_000 + 1),
@@ -57,8 +57,8 @@ pub(super) fn deposit(id: u64) -> Transaction {
         .collect(),
         facts: Facts {
             provider: vec![
-                heard(id * 3, ProviderFact::Accepted),
-                heard(id * 3 + 1, ProviderFact::Confirmed { payment, minor: 25_000 }),
+                recorded(id * 3, ProviderFact::Accepted),
+                recorded(id * 3 + 1, ProviderFact::Confirmed { payment, minor: 25_000 }),
             ],
             persons: Vec::new(),
         },
@@ -87,7 +87,7 @@ pub(super) fn credit(id: u64) -> BalanceOperation {
     }
 }
 
-/// The genuine event that confirmed [`deposit`], filed from a notice of the same id.
+/// The verified event that confirmed [`deposit`], from a notice of the same id.
 pub(super) fn confirmation(id: u64) -> ProviderEvent {
     let deposit = deposit(id);
     ProviderEvent {

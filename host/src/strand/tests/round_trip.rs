@@ -1,4 +1,4 @@
-//! Whatever value a row holds, it comes back from disk the same.
+//! Every row reads back from the disk with the values that were written.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::ports::Recorder;
 /// Cases that go through SQLite and a sync each.
 const DISK_CASES: u32 = 48;
 
-/// Rows by table and id: what the last change of each row said.
+/// The last change of each row, by table and id.
 fn last_of_each(changes: impl IntoIterator<Item = Change>) -> BTreeMap<(u8, u64), Change> {
     let key = |change: &Change| match change {
         Change::Config(row) => (0, row.id.0),
@@ -32,31 +32,31 @@ fn last_of_each(changes: impl IntoIterator<Item = Change>) -> BTreeMap<(u8, u64)
 }
 
 #[test]
-fn every_row_comes_back_as_its_last_change_said() {
+fn every_row_reads_back_as_its_last_change() {
     let mut runner = TestRunner::new(Config { cases: DISK_CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&vec(vec(values::change(), 0..6), 1..5), |commits| {
         let folder = tempfile::tempdir().unwrap();
-        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(Counting::default()));
+        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
         let mut store = Sqlite::open(&folder.path().join("cashier.db"), seal).unwrap();
         let batch: Vec<_> =
             (1..).zip(&commits).map(|(seq, changes)| commit(seq, changes.clone(), Vec::new())).collect();
         store.write_batch(&batch).unwrap();
         store.sync().unwrap();
-        let loaded = Rows::on_disk(&folder.path().join("cashier.db"));
+        let loaded = Rows::stored(&folder.path().join("cashier.db"));
         prop_assert_eq!(loaded.counters, batch.last().unwrap().counters);
 
         let mut rows = last_of_each(commits.iter().flatten().cloned());
-        let mut genuine = BTreeMap::new();
-        // A row may change from unproven to genuine, never back: its genuine life is what counts.
+        let mut verified = BTreeMap::new();
+        // A row may change from quarantined to verified, never back: its verified states count.
         for change in commits.iter().flatten() {
             if let Change::Event(event) = change
                 && event.signature_status == SignatureStatus::Valid
             {
-                genuine.insert(event.id, event.clone());
+                verified.insert(event.id, event.clone());
             }
         }
         rows.retain(|_, change| !matches!(change, Change::Event(_)));
-        let pending = genuine.values().filter(|event| event.processing_status == ProcessingStatus::Pending);
+        let pending = verified.values().filter(|event| event.processing_status == ProcessingStatus::Pending);
         rows.extend(last_of_each(pending.map(|event| Change::Event(event.clone()))));
         prop_assert_eq!(last_of_each(loaded.rows.iter().cloned()), rows);
         let transactions: Vec<_> = loaded
@@ -68,11 +68,11 @@ fn every_row_comes_back_as_its_last_change_said() {
             })
             .collect();
         prop_assert!(transactions.is_sorted(), "transactions come by rising id");
-        // What the store takes in is what the rows say.
-        let taken_in = store.load().unwrap();
+        // The books that the store loads agree with the rows.
+        let from_store = store.load().unwrap();
         for row in &loaded.rows {
             if let Change::Transaction(row) = row {
-                let known = taken_in.books.aggregate(row.id).unwrap();
+                let known = from_store.books.aggregate(row.id).unwrap();
                 prop_assert_eq!(&known.transaction, &**row);
                 let own = |change: &Change| matches!(change, Change::Operation(own) if own.transaction_id == row.id);
                 prop_assert_eq!(known.operations.len(), loaded.rows.iter().filter(|change| own(change)).count());
@@ -82,7 +82,7 @@ fn every_row_comes_back_as_its_last_change_said() {
         let mut keys = loaded.event_keys;
         keys.sort_by_key(|(_, _, id)| *id);
         let expected: Vec<_> =
-            genuine.values().map(|event| (event.config_id, event.event_id.clone(), event.id)).collect();
+            verified.values().map(|event| (event.config_id, event.event_id.clone(), event.id)).collect();
         prop_assert_eq!(keys, expected);
         Ok(())
     });
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn facts_are_written_in_words_a_person_can_read() {
+fn stored_facts_are_readable_text() {
     let mut written = Vec::new();
     json::write_provider_facts(&plain::deposit(5).facts.provider, &mut written).unwrap();
     expect_test::expect![[
@@ -132,9 +132,9 @@ fn facts_are_written_in_words_a_person_can_read() {
 }
 
 #[test]
-fn the_journal_says_who_touched_which_rows_for_which_request() {
+fn the_journal_names_actor_rows_and_request_of_each_commit() {
     let folder = tempfile::tempdir().unwrap();
-    let (strand, listening) = opened(folder.path());
+    let (strand, listener) = opened(folder.path());
     let paid = vec![
         Change::Transaction(Box::new(plain::deposit(15))),
         Change::Operation(Box::new(plain::credit(3))),
@@ -146,7 +146,7 @@ fn the_journal_says_who_touched_which_rows_for_which_request() {
     by_manager.actor = Actor::Manager(cashier_core::ids::ManagerId(77));
     strand.submit(Arc::new(by_provider));
     strand.submit(Arc::new(by_manager));
-    listening.wait_for_synced(2);
+    listener.wait_for_synced(2);
     let reader = connect_read_only(strand.path()).unwrap();
     let mut lines = reader.prepare("SELECT * FROM commit_journal ORDER BY seq").unwrap();
     type Line = (i64, i64, i64, i64, String, String);

@@ -1,14 +1,14 @@
-//! Numbered schema files: a new file gets them all, a current one none, and a newer or foreign one is left alone.
+//! Numbered schema files: a new database gets all of them, a current one none, and a newer or foreign one stays untouched.
 
 use rusqlite::Connection;
 
 use super::*;
 
 fn refused(folder: &Path) -> String {
-    open(settings(folder), Arc::new(Listening::default())).err().unwrap().to_string()
+    open(settings(folder), Arc::new(TestListener::default())).err().unwrap().to_string()
 }
 
-/// Puts a database where the strand will look, made by these statements.
+/// Creates the strand's database file with these statements.
 fn plant(folder: &Path, sql: &str) {
     std::fs::create_dir_all(folder.join("bases")).unwrap();
     Connection::open(folder.join("bases/cashier.db")).unwrap().execute_batch(sql).unwrap();
@@ -33,7 +33,7 @@ fn an_empty_file_gets_the_schema_and_a_current_one_keeps_it() {
 }
 
 #[test]
-fn a_newer_file_is_refused_and_left_as_it_is() {
+fn a_newer_database_is_refused_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));
     plant(folder.path(), "PRAGMA user_version = 2");
@@ -46,7 +46,7 @@ fn a_newer_file_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn another_programs_file_is_refused_and_left_as_it_is() {
+fn another_programs_file_is_refused_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path(), "CREATE TABLE theirs (a)");
     let why = refused(folder.path());
@@ -78,7 +78,7 @@ fn every_table_has_its_primary_key_and_at_most_one_more_index() {
 fn the_log_is_synced_at_every_commit() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));
-    let connection = super::super::sqlite::connect(&folder.path().join("bases/cashier.db")).unwrap();
+    let connection = super::super::connection::connect(&folder.path().join("bases/cashier.db")).unwrap();
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap();
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     // FULL is 2; 1000 pages is SQLite's own default.

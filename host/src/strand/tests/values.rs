@@ -1,4 +1,4 @@
-//! Arbitrary domain values, for properties. Plain ones are in `plain`.
+//! Arbitrary domain values, for property tests. Typical ones are in `plain`.
 
 mod configuration;
 
@@ -22,7 +22,7 @@ use proptest::sample::select;
 
 use self::configuration::{config, customer_override};
 
-/// The highest id that arbitrary rows have; the counters of the tests stand here.
+/// The highest id of arbitrary rows, and the value of the tests' counters.
 pub(super) const ID_MOST: u64 = ID_MAX;
 
 /// Quotes, controls, other scripts, NUL, and nothing at all.
@@ -64,7 +64,7 @@ fn provider_ref() -> BoxedStrategy<ProviderRef> {
     ("[a-z_]{1,32}", "[ -~]{1,255}").prop_map(|(kind, value)| ProviderRef::new(&kind, &value)).boxed()
 }
 
-fn doubt() -> BoxedStrategy<ReviewHold> {
+fn review_hold() -> BoxedStrategy<ReviewHold> {
     prop_oneof![
         Just(ReviewHold::OutcomeUnknown),
         text().prop_map(|payment| ReviewHold::AmountUnstated { payment }),
@@ -88,7 +88,7 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
         any::<i64>().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
         (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
         text().prop_map(|id| ProviderFact::ChargebackReversed { id }),
-        doubt().prop_map(ProviderFact::ReviewHold),
+        review_hold().prop_map(ProviderFact::ReviewHold),
     ]
     .boxed()
 }
@@ -108,12 +108,12 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
     .boxed()
 }
 
-fn heard<F: std::fmt::Debug>(fact: impl Strategy<Value = F>) -> impl Strategy<Value = Recorded<F>> {
+fn recorded<F: std::fmt::Debug>(fact: impl Strategy<Value = F>) -> impl Strategy<Value = Recorded<F>> {
     (id(), time(), fact).prop_map(|(seq, at, fact)| Recorded { seq: Seq(seq), at, fact })
 }
 
 pub(super) fn facts() -> BoxedStrategy<Facts> {
-    (vec(heard(provider_fact()), 0..6), vec(heard(person_fact()), 0..4))
+    (vec(recorded(provider_fact()), 0..6), vec(recorded(person_fact()), 0..4))
         .prop_map(|(provider, persons)| Facts { provider, persons })
         .boxed()
 }
@@ -123,14 +123,14 @@ pub(super) fn refs() -> BoxedStrategy<Refs> {
 }
 
 pub(super) fn transaction() -> BoxedStrategy<Transaction> {
-    let asked = (
+    let published = (
         (id(), id(), id()),
         (select(TransactionType::ALL), select(Source::ALL), text(), text(), text(), text()),
         (money(), currency(), select(TransactionStatus::ALL), select(ReasonCode::ALL), text()),
         (text(), text(), text()),
         (any::<u64>(), time(), any::<u64>(), time(), text(), time(), time()),
     );
-    let kept = (
+    let internal = (
         (
             id(),
             text(),
@@ -142,16 +142,16 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
         ),
         (refs(), facts(), select(FirstAnswer::ALL), select(NextAction::ALL), id(), any::<u32>()),
     );
-    (asked, kept)
-        .prop_map(|(asked, kept)| {
+    (published, internal)
+        .prop_map(|(published, internal)| {
             let ((id, customer, login), (kind, source, provider, method, requested_method, payment), sums, texts, done) =
-                asked;
+                published;
             let (amount, account_currency, status, code, detail) = sums;
             let (idempotency_key, comment, metadata_json) = texts;
             let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
                 done;
-            let ((config, brand, country, sandbox, reference, key_space, expires_time), heard) = kept;
-            let (refs, facts, first_answer, next_action, refused_seq, version) = heard;
+            let ((config, brand, country, sandbox, reference, key_space, expires_time), state) = internal;
+            let (refs, facts, first_answer, next_action, refused_seq, version) = state;
             Transaction {
                 id: TransactionId(id),
                 customer_id: CustomerId(customer),
@@ -233,8 +233,8 @@ pub(super) fn update() -> BoxedStrategy<Update> {
         (option::of(stated()), option::of(refund), option::of(dispute)),
         (text(), text(), option::of(any::<bool>()), any::<bool>()),
     )
-        .prop_map(|((event_id, reference, refs, status, payment_id), (amount, refund, dispute), said)| {
-            let (raw_status, reason, sandbox, advance) = said;
+        .prop_map(|((event_id, reference, refs, status, payment_id), (amount, refund, dispute), rest)| {
+            let (raw_status, reason, sandbox, advance) = rest;
             Update {
                 event_id,
                 reference,
@@ -260,8 +260,8 @@ pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
         (option::of(update()), text(), time(), time()),
     )
         .prop_map(
-            |((id, notice, config, provider, brand, transaction), (payment, signature, processing, failure), kept)| {
-                let (update, module_hash, created_time, processed_time) = kept;
+            |((id, notice, config, provider, brand, transaction), (payment, signature, processing, failure), rest)| {
+                let (update, module_hash, created_time, processed_time) = rest;
                 ProviderEvent {
                     id: EventId(id),
                     notice_id: NoticeId(notice),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use cashier_core::change::Change;
 use cashier_core::ids::Seq;
-use cashier_host::ports::{Fault, Recorder, Synced};
+use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
 use cashier_host::strand::{self, BatchLimits, StrandSettings};
 use cashier_host::system::SystemEntropy;
@@ -107,7 +107,7 @@ impl SyncProgress {
     }
 }
 
-impl Synced for SyncProgress {
+impl DurabilityListener for SyncProgress {
     fn synced(&self, up_to: Seq) {
         self.advance_to(up_to.0);
     }

@@ -1,13 +1,14 @@
 //! Checks a request as a module states it and makes it ready to send; reads a reply within its limits. Opens no connection.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use cashier_provider_sdk::HttpReply;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 
 use super::target::Target;
-use super::types::{EgressReply, EgressRequest, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, UnknownOutcome};
+use super::types::{EgressRequest, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, UnknownOutcome};
 
 /// Header lines of a request and their bytes; servers commonly refuse more than 100 lines or 16 KiB.
 const REQUEST_HEADERS_MAX: usize = 64;
@@ -59,7 +60,7 @@ pub(super) fn outgoing(request: EgressRequest, target: &Target) -> Result<Reques
     Ok(outgoing)
 }
 
-fn headers(stated: &[(Box<str>, Box<str>)], target: &Target) -> Result<HeaderMap, String> {
+fn headers(stated: &[(String, String)], target: &Target) -> Result<HeaderMap, String> {
     let bytes: usize = stated.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
     if stated.len() > REQUEST_HEADERS_MAX || bytes > REQUEST_HEADER_BYTES_MAX {
         return Err(format!("the headers are more than {REQUEST_HEADERS_MAX} or {REQUEST_HEADER_BYTES_MAX} bytes"));
@@ -84,7 +85,7 @@ fn headers(stated: &[(Box<str>, Box<str>)], target: &Target) -> Result<HeaderMap
 }
 
 /// Reads a reply to its end.
-pub(super) async fn incoming(reply: Response<Incoming>) -> Result<EgressReply, UnknownOutcome> {
+pub(super) async fn incoming(reply: Response<Incoming>) -> Result<HttpReply, UnknownOutcome> {
     let (head, mut body) = reply.into_parts();
     if head.status.is_informational() {
         return Err(UnknownOutcome::Malformed(format!("status {} does not end a reply", head.status.as_u16())));
@@ -92,7 +93,7 @@ pub(super) async fn incoming(reply: Response<Incoming>) -> Result<EgressReply, U
     if body.size_hint().lower() > REPLY_BYTES_MAX as u64 {
         return Err(UnknownOutcome::TooLarge);
     }
-    let mut read = BytesMut::new();
+    let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unknown(&error))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -101,9 +102,9 @@ pub(super) async fn incoming(reply: Response<Incoming>) -> Result<EgressReply, U
         }
         read.extend_from_slice(&data);
     }
-    let lossy = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into();
-    let headers = head.headers.iter().map(|(name, value)| (name.as_str().into(), lossy(value))).collect();
-    Ok(EgressReply { status: head.status.as_u16(), headers, body: read.freeze() })
+    let lossy = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), lossy(value))).collect();
+    Ok(HttpReply { status: head.status.as_u16(), headers, body: read })
 }
 
 /// Why a request that may have left got no reply. Errors of hyper and of sockets do not quote what was read.

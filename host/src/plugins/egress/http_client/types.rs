@@ -1,4 +1,4 @@
-//! A request, its reply, and why there is no reply: whether the request certainly never left, or may have. Sends nothing.
+//! A request, and why there is no reply: whether the request certainly never left, or may have. Sends nothing.
 
 use std::fmt;
 
@@ -17,20 +17,10 @@ pub(super) const CONNECTIONS_MAX: usize = 256;
 #[derive(Clone)]
 pub struct EgressRequest {
     /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
-    pub method: Box<str>,
-    pub url: Box<str>,
-    pub headers: Vec<(Box<str>, Box<str>)>,
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
     /// At most [`REQUEST_BYTES_MAX`].
-    pub body: Bytes,
-}
-
-/// A reply of any status. No Debug: it may hold tokens.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EgressReply {
-    pub status: u16,
-    /// Lower-case names, in the order received for each name.
-    pub headers: Vec<(Box<str>, Box<str>)>,
-    /// At most [`REPLY_BYTES_MAX`].
     pub body: Bytes,
 }
 

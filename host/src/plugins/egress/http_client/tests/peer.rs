@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::dial::Duplex;
-use super::super::{Egress, EgressReply, EgressRequest, EgressRules, EgressSettings, HttpClient, Resolve};
+use super::super::{Egress, EgressRequest, EgressRules, EgressSettings, HttpClient, HttpReply, Resolve};
 
 /// What a test does on each connection.
 pub(super) type Behaviour = fn(PeerConnection) -> BoxFuture<'static, ()>;
@@ -150,7 +150,7 @@ pub(super) fn post(url: impl AsRef<str>, body: &'static str) -> EgressRequest {
 }
 
 /// The reply's status and text.
-pub(super) fn status_and_body(reply: EgressReply) -> String {
+pub(super) fn status_and_body(reply: HttpReply) -> String {
     format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body))
 }
 

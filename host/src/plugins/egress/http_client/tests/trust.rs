@@ -49,7 +49,7 @@ async fn a_request_that_may_not_be_sent_is_refused_before_anything_is_opened() {
         request
     };
     let header = |name: &str, value: &str| {
-        let pair: (Box<str>, Box<str>) = (name.into(), value.into());
+        let pair: (String, String) = (name.into(), value.into());
         with(&move |request| request.headers.push(pair.clone()))
     };
     let table = [

@@ -1,10 +1,10 @@
-//! No ticket is released before its sync: the strand runs on SQLite over a recording file layer, a VFS that notes every
-//! write to and sync of the log before it passes them on. Each time the ledger is told, the newest log write must be
-//! covered by a sync. In a process of its own, because the layer is SQLite's default for the whole process.
+//! No ticket is released before its sync: the strand runs on SQLite over a recording file layer, a VFS that records every
+//! write to and sync of the log and passes them on. At each report to the ledger, the newest log write must be covered by
+//! a sync. In a process of its own, because the layer is SQLite's default for the whole process.
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
-    reason = "the file layer is SQLite's C interface; a test that cannot go on says so by panicking"
+    reason = "the file layer is SQLite's C interface; a test that cannot go on panics"
 )]
 
 use std::collections::BTreeMap;
@@ -15,29 +15,29 @@ use cashier_core::change::{Body, Commit, Counters};
 use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
-use cashier_host::ports::{Entropy, Fault, Recorder, Synced};
+use cashier_host::ports::{DurabilityListener, Entropy, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
 use cashier_host::strand::{self, BatchLimits, StrandSettings};
 use rusqlite::ffi;
 
-/// What reached the log file, and what the ledger was told, in one order.
+/// Operations on the log file, and reports to the ledger, in one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     LogWrite,
     LogSync,
-    Told(u64),
+    Reported(u64),
 }
 
 static STEPS: Mutex<Vec<Step>> = Mutex::new(Vec::new());
-/// Open files of the log by their address, each with the methods it was given.
+/// Open files of the log by their address, each with the methods of the layer below.
 static LOGS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 static BELOW: OnceLock<usize> = OnceLock::new();
 
-fn note(step: Step) {
+fn record(step: Step) {
     STEPS.lock().unwrap().push(step);
 }
 
-/// The methods that the layer below gave to this file.
+/// The methods of the layer below for this file.
 fn below(file: *mut ffi::sqlite3_file) -> &'static ffi::sqlite3_io_methods {
     let address = LOGS.lock().unwrap().get(&(file as usize)).copied().unwrap();
     // SAFETY: the address is of the static methods that the layer below gave to this file when it was opened.
@@ -45,7 +45,7 @@ fn below(file: *mut ffi::sqlite3_file) -> &'static ffi::sqlite3_io_methods {
 }
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, length: c_int, at: i64) -> c_int {
-    note(Step::LogWrite);
+    record(Step::LogWrite);
     // SAFETY: the same call, with the same arguments, to the layer below.
     unsafe { below(file).xWrite.unwrap()(file, from, length, at) }
 }
@@ -53,7 +53,7 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, le
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: the same call, with the same arguments, to the layer below.
     let done = unsafe { below(file).xSync.unwrap()(file, flags) };
-    note(Step::LogSync);
+    record(Step::LogSync);
     done
 }
 
@@ -101,18 +101,18 @@ fn record_files() {
 #[derive(Default)]
 struct Ledger {
     newest: Mutex<u64>,
-    news: Condvar,
+    changed: Condvar,
 }
 
-impl Synced for Ledger {
+impl DurabilityListener for Ledger {
     fn synced(&self, up_to: Seq) {
-        note(Step::Told(up_to.0));
+        record(Step::Reported(up_to.0));
         *self.newest.lock().unwrap() = up_to.0;
-        self.news.notify_all();
+        self.changed.notify_all();
     }
 
     fn failed(&self, fault: &Fault) {
-        note(Step::Told(0));
+        record(Step::Reported(0));
         assert!(fault.0.is_empty(), "{fault}");
     }
 }
@@ -143,7 +143,7 @@ fn commit(seq: u64) -> Arc<Commit> {
 }
 
 #[test]
-fn the_ledger_is_told_only_what_a_sync_of_the_log_has_covered() {
+fn a_commit_is_reported_only_after_a_sync_of_the_log_covers_it() {
     record_files();
     let folder = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::default());
@@ -155,29 +155,31 @@ fn the_ledger_is_told_only_what_a_sync_of_the_log_has_covered() {
     };
     let strand = strand::open(settings, Arc::clone(&ledger) as _).unwrap();
     STEPS.lock().unwrap().clear();
-    // One alone, then a crowd that shares syncs.
+    // One alone, then many that share syncs.
     for (from, to) in [(1, 1), (2, 64)] {
         for seq in from..=to {
             strand.submit(commit(seq));
         }
         let newest = ledger.newest.lock().unwrap();
-        let (newest, _) =
-            ledger.news.wait_timeout_while(newest, std::time::Duration::from_secs(60), |newest| *newest < to).unwrap();
+        let (newest, _) = ledger
+            .changed
+            .wait_timeout_while(newest, std::time::Duration::from_secs(60), |newest| *newest < to)
+            .unwrap();
         assert_eq!(*newest, to);
     }
 
     let steps = STEPS.lock().unwrap().clone();
-    let (mut unsynced, mut tellings, mut syncs) = (0, 0, 0);
+    let (mut unsynced, mut reports, mut syncs) = (0, 0, 0);
     for step in &steps {
         match step {
             Step::LogWrite => unsynced += 1,
             Step::LogSync => (unsynced, syncs) = (0, syncs + 1),
-            Step::Told(up_to) => {
-                assert_eq!(unsynced, 0, "the ledger was told of {up_to} with log writes that no sync had covered");
-                tellings += 1;
+            Step::Reported(up_to) => {
+                assert_eq!(unsynced, 0, "{up_to} was reported while log writes were not synced");
+                reports += 1;
             }
         }
     }
-    assert!(tellings >= 2 && syncs >= tellings, "the layer recorded nothing: {steps:?}");
-    assert!(tellings < 64, "a crowd shares syncs");
+    assert!(reports >= 2 && syncs >= reports, "the layer recorded nothing: {steps:?}");
+    assert!(reports < 64, "concurrent commits share syncs");
 }

@@ -1,0 +1,60 @@
+//! What writing a row needs beside the row: the connection, the seal, the quarantine's fill and buffers that are reused
+//! from row to row. It opens no connection and ends no transaction.
+
+use std::fmt::Write;
+
+use cashier_core::status::SignatureStatus;
+use rusqlite::Connection;
+
+use crate::strand::quarantine::Quarantine;
+use crate::strand::seal::Seal;
+
+/// Which tables an event and its notice belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::strand) enum Area {
+    /// The signature was verified: the rows are permanent.
+    Verified,
+    /// Tables of their own, bounded, whose oldest rows are deleted.
+    Quarantine,
+}
+
+impl Area {
+    pub(in crate::strand) fn of(status: SignatureStatus) -> Self {
+        match status {
+            SignatureStatus::Valid => Self::Verified,
+            SignatureStatus::Unknown | SignatureStatus::Invalid => Self::Quarantine,
+        }
+    }
+}
+
+pub(in crate::strand) struct RowWriter<'a> {
+    pub(in crate::strand) connection: &'a Connection,
+    pub(in crate::strand) seal: &'a Seal,
+    pub(in crate::strand) quarantine: &'a mut Quarantine,
+    pub(in crate::strand) scratch: &'a mut Scratch,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::strand) struct Scratch {
+    /// Rows that the current commit touched, for the journal.
+    pub(super) touched: String,
+    pub(super) json: [Vec<u8>; 3],
+}
+
+impl RowWriter<'_> {
+    /// Notes a row for the journal: `t15 o3`.
+    pub(super) fn touch(&mut self, kind: char, id: u64) {
+        let touched = &mut self.scratch.touched;
+        if !touched.is_empty() {
+            touched.push(' ');
+        }
+        touched.push(kind);
+        // Writing to a String cannot fail.
+        let _ = write!(touched, "{id}");
+    }
+}
+
+/// The JSON just written to a scratch buffer, as text.
+pub(super) fn text(json: &[u8]) -> Result<&str, rusqlite::Error> {
+    std::str::from_utf8(json).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
