@@ -38,7 +38,7 @@ pub struct FieldLine {
     /// Whether it stands in the record's table.
     pub is_column: bool,
     pub schema: fn() -> Schema,
-    is_optional: bool,
+    pub is_optional: bool,
 }
 
 impl FieldLine {
