@@ -28,7 +28,7 @@ fn plugins(text: &str) -> Result<PluginsToml, String> {
 fn module(lines: &str) -> Result<String, String> {
     let file = plugins(&format!("[[module]]\nname = \"x\"\n{lines}"))?;
     let entry = file.modules.into_iter().next().expect("a module");
-    entry.settings.map(|listed| format!("{listed:?}"))
+    entry.options.map(|listed| format!("{listed:?}"))
 }
 
 /// The keys that the parser itself names when it is given one that it does not know.

@@ -59,7 +59,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
     };
     let driver = ExchangeDriver::new(
         format!("{} {}", row.provider, row.id),
-        loaded.settings.limits,
+        loaded.options.limits,
         Arc::clone(&clock),
         Arc::clone(&loaded.network),
     );
@@ -92,7 +92,7 @@ async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThre
         loaded.network.permits(url).map_err(|reason| format!("{key}: {reason}"))?;
     }
     let masks = SecretMasks::of(&config, &loaded.generation.descriptor);
-    let (limits, slots) = (loaded.settings.limits, loaded.generation.slots.clone());
+    let (limits, slots) = (loaded.options.limits, loaded.generation.slots.clone());
     match ModuleThread::start(loaded.generation.module, config, limits, Arc::clone(clock), slots).await {
         Ok(thread) => Ok((thread, masks)),
         Err(failure) => Err(masks.text(&failure.to_string(), REFUSAL_LENGTH_MAX).into_string()),

@@ -9,7 +9,7 @@ use cashier_provider_sdk::host::ModuleV1;
 use cashier_provider_sdk::{Descriptor, SettingSpec};
 
 use super::library::{LoadError, ModuleCopy};
-use super::plugins_toml::ModuleSettings;
+use super::plugins_toml::ModuleOptions;
 use super::symbols::Symbols;
 use crate::plugins::egress::port::Network;
 use crate::plugins::thread_slots::{STUCK_MAX, ThreadSlots};
@@ -40,7 +40,7 @@ pub(in crate::plugins) struct LoadedModule {
     pub(super) name: String,
     /// The file that plugins.toml names; the library was opened from a private copy of it.
     pub(super) path: PathBuf,
-    pub(in crate::plugins) settings: ModuleSettings,
+    pub(in crate::plugins) options: ModuleOptions,
     pub(in crate::plugins) generation: Arc<Generation>,
     pub(in crate::plugins) network: Arc<dyn Network>,
 }
@@ -105,9 +105,9 @@ impl LoadedModule {
             failure_reason: failure_reason.into(),
             generation: *number,
             isolation: ISOLATION.into(),
-            health: self.generation.health(self.settings.limits.call, now),
+            health: self.generation.health(self.options.limits.call, now),
             sha256: copy.sha256.as_str().into(),
-            brands: self.settings.brands.as_deref().map(boxed),
+            brands: self.options.brands.as_deref().map(boxed),
             endpoint_settings: keys(|spec| spec.endpoint),
             secret_settings: keys(|spec| spec.secret),
         }
@@ -118,7 +118,7 @@ impl LoadedModule {
 pub(super) fn refused_line(
     name: &str,
     path: Option<&Path>,
-    settings: Option<&ModuleSettings>,
+    options: Option<&ModuleOptions>,
     error: &LoadError,
 ) -> CatalogLine {
     CatalogLine {
@@ -127,7 +127,7 @@ pub(super) fn refused_line(
         api_version: error.contract.map_or_else(Box::default, |contract| contract.to_string().into()),
         failure_reason: error.reason.as_str().into(),
         isolation: ISOLATION.into(),
-        brands: settings.and_then(|settings| settings.brands.as_deref()).map(boxed),
+        brands: options.and_then(|options| options.brands.as_deref()).map(boxed),
         ..CatalogLine::default()
     }
 }

@@ -20,19 +20,19 @@ pub struct PluginsToml {
     pub modules: Vec<ModuleEntry>,
 }
 
-/// One `[[module]]`: its settings, or why they are refused.
+/// One `[[module]]`: its options, or why they are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleEntry {
     /// The line of the file where the entry begins.
     pub line: usize,
     /// What the catalog calls the module.
     pub name: String,
-    pub settings: Result<ModuleSettings, String>,
+    pub options: Result<ModuleOptions, String>,
 }
 
-/// The settings of a module that may be opened.
+/// The options of a module that may be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModuleSettings {
+pub struct ModuleOptions {
     pub source: ModuleSource,
     /// `false` delists it: it takes no new payments, and still receives updates of earlier ones.
     pub enabled: bool,
@@ -111,11 +111,11 @@ impl ModuleEntry {
         let field = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         let stem = field("file").and_then(|file| Some(Path::new(&file).file_stem()?.to_string_lossy().into_owned()));
         let name = field("name").or(stem).unwrap_or_else(|| format!("module at line {line}"));
-        let settings = ModuleToml::deserialize(table)
+        let options = ModuleToml::deserialize(table)
             .map_err(|error| error.message().trim().to_owned())
             .and_then(|module| module.validated(home, folders))
             .map_err(|reason| format!("plugins.toml line {line}, module {name}: {reason}"));
-        Self { line, name, settings }
+        Self { line, name, options }
     }
 }
 
@@ -162,7 +162,7 @@ fn yes() -> bool {
 }
 
 impl ModuleToml {
-    fn validated(self, home: &Path, folders: &[PathBuf]) -> Result<ModuleSettings, String> {
+    fn validated(self, home: &Path, folders: &[PathBuf]) -> Result<ModuleOptions, String> {
         match self.isolation.as_deref() {
             None | Some("in-process") => {}
             Some("worker") => {
@@ -170,7 +170,7 @@ impl ModuleToml {
             }
             Some(other) => return Err(format!("isolation {other:?} is unknown; write \"in-process\"")),
         }
-        Ok(ModuleSettings {
+        Ok(ModuleOptions {
             source: source(self.file, self.name, home, folders)?,
             enabled: self.enabled,
             brands: self.brands.map(|brands| texts("brands", brands)).transpose()?,
@@ -254,7 +254,7 @@ mod tests {
 
     fn reasons(text: &str) -> Vec<String> {
         let entries = read(text).unwrap().modules;
-        entries.into_iter().filter_map(|entry| entry.settings.err()).collect()
+        entries.into_iter().filter_map(|entry| entry.options.err()).collect()
     }
 
     #[test]
@@ -267,18 +267,18 @@ mod tests {
         ))
         .unwrap();
         let [stripe, other] = file.modules.as_slice() else { panic!("{file:?}") };
-        let settings = stripe.settings.as_ref().unwrap();
+        let options = stripe.options.as_ref().unwrap();
         assert_eq!((stripe.line, stripe.name.as_str()), (2, "stripe"));
-        let ModuleSource::Named { file_name, folders } = &settings.source else { panic!("{settings:?}") };
+        let ModuleSource::Named { file_name, folders } = &options.source else { panic!("{options:?}") };
         assert_eq!(*file_name, library_file_name("stripe"));
         assert_eq!(*folders, [PathBuf::from("/etc/cashier/modules"), PathBuf::from("/opt/modules")]);
-        assert_eq!(settings.brands, Some(vec!["acme".to_owned()]));
-        assert_eq!(settings.limits.call, Duration::from_millis(500));
-        assert_eq!(settings.limits.exchange, GatewayLimits::default().exchange);
-        let settings = other.settings.as_ref().unwrap();
-        assert_eq!((other.line, other.name.as_str(), settings.enabled), (8, "liby", false));
-        assert_eq!(settings.source, ModuleSource::File("/etc/cashier/../x/liby.so".into()));
-        assert_eq!((&settings.brands, &settings.pin), (&None, &None));
+        assert_eq!(options.brands, Some(vec!["acme".to_owned()]));
+        assert_eq!(options.limits.call, Duration::from_millis(500));
+        assert_eq!(options.limits.exchange, GatewayLimits::default().exchange);
+        let options = other.options.as_ref().unwrap();
+        assert_eq!((other.line, other.name.as_str(), options.enabled), (8, "liby", false));
+        assert_eq!(options.source, ModuleSource::File("/etc/cashier/../x/liby.so".into()));
+        assert_eq!((&options.brands, &options.pin), (&None, &None));
     }
 
     #[test]

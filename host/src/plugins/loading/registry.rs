@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::library::{self, LoadError, OpenedModule};
 use super::module::{Generation, LoadedModule, refused_line};
-use super::plugins_toml::{ModuleEntry, ModuleSettings, PluginsToml};
+use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
 use crate::ports::CatalogLine;
@@ -88,16 +88,16 @@ impl ModuleRegistry {
     }
 
     fn load_entry(&self, next: &Self, entry: ModuleEntry, loader: &Loader<'_>) -> (RegistryEntry, LoadReport) {
-        let ModuleEntry { name, settings, .. } = entry;
-        let settings = match settings {
-            Ok(settings) => settings,
+        let ModuleEntry { name, options, .. } = entry;
+        let options = match options {
+            Ok(options) => options,
             Err(reason) => return refused(&name, None, None, LoadError::new(reason)),
         };
-        let path = settings.source.path();
+        let path = options.source.path();
         let before = self.loaded().find(|loaded| loaded.name == name);
-        let (generation, outcome) = match (self.load(&settings, &path, loader), before) {
+        let (generation, outcome) = match (self.load(&options, &path, loader), before) {
             (Ok((generation, outcome)), _) => (generation, outcome),
-            (Err(error), None) => return refused(&name, Some(&path), Some(&settings), error),
+            (Err(error), None) => return refused(&name, Some(&path), Some(&options), error),
             // A file that cannot be loaded does not replace the generation that serves.
             (Err(LoadError { reason, .. }), Some(before)) => {
                 let generation = Arc::clone(&before.generation);
@@ -105,28 +105,28 @@ impl ModuleRegistry {
                 (generation, outcome)
             }
         };
-        let network = match next.open_network(&generation, &settings, loader.networks) {
+        let network = match next.open_network(&generation, &options, loader.networks) {
             Ok(network) => network,
             Err(reason) => {
                 let contract = Some(generation.symbols.contract);
-                return refused(&name, Some(&path), Some(&settings), LoadError { contract, reason });
+                return refused(&name, Some(&path), Some(&options), LoadError { contract, reason });
             }
         };
-        let loaded = Arc::new(LoadedModule { name, path, settings, generation, network });
+        let loaded = Arc::new(LoadedModule { name, path, options, generation, network });
         let report = LoadReport::of(&loaded, outcome);
         let entry =
-            if loaded.settings.enabled { RegistryEntry::Serving(loaded) } else { RegistryEntry::Delisted(loaded) };
+            if loaded.options.enabled { RegistryEntry::Serving(loaded) } else { RegistryEntry::Delisted(loaded) };
         (entry, report)
     }
 
     /// The build at `path`: the one that is loaded already, or the next generation of its provider code.
     fn load(
         &self,
-        settings: &ModuleSettings,
+        options: &ModuleOptions,
         path: &Path,
         loader: &Loader<'_>,
     ) -> Result<(Arc<Generation>, LoadOutcome), LoadError> {
-        let copy = library::copy(path, settings.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
+        let copy = library::copy(path, options.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
         if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy == copy) {
             return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));
         }
@@ -145,15 +145,15 @@ impl ModuleRegistry {
     fn open_network(
         &self,
         generation: &Generation,
-        settings: &ModuleSettings,
+        options: &ModuleOptions,
         networks: &dyn Networks,
     ) -> Result<Arc<dyn Network>, String> {
         let code = &generation.descriptor.code;
         if let Some(first) = self.module(code) {
             return Err(format!("its provider code {code:?} is already served by module {:?}", first.name));
         }
-        let hosts = generation.descriptor.hosts.iter().chain(&settings.allow_hosts).cloned().collect();
-        let (provider, private) = (code.clone(), settings.allow_private.clone());
+        let hosts = generation.descriptor.hosts.iter().chain(&options.allow_hosts).cloned().collect();
+        let (provider, private) = (code.clone(), options.allow_private.clone());
         networks.open(EgressPolicy { provider, hosts, private })
     }
 
@@ -173,7 +173,7 @@ impl ModuleRegistry {
     pub(in crate::plugins) fn lines(&self, now: Duration) -> Arc<[CatalogLine]> {
         let line = |entry: &RegistryEntry| match entry {
             RegistryEntry::Serving(loaded) => loaded.line("", now),
-            RegistryEntry::Delisted(loaded) if loaded.settings.enabled => {
+            RegistryEntry::Delisted(loaded) if loaded.options.enabled => {
                 loaded.line("plugins.toml does not list it; it only receives updates of earlier payments", now)
             }
             RegistryEntry::Delisted(loaded) => {
@@ -196,10 +196,10 @@ impl LoadReport {
 fn refused(
     name: &str,
     path: Option<&Path>,
-    settings: Option<&ModuleSettings>,
+    options: Option<&ModuleOptions>,
     error: LoadError,
 ) -> (RegistryEntry, LoadReport) {
-    let line = refused_line(name, path, settings, &error);
+    let line = refused_line(name, path, options, &error);
     let outcome = LoadOutcome::Refused { reason: error.reason, still_serving: None };
     let report = LoadReport { module_name: name.to_owned(), code: String::new(), generation: 0, outcome };
     (RegistryEntry::Refused(Box::new(line)), report)
