@@ -211,7 +211,7 @@ impl Deployment {
         let login = Login(login);
         // The faults of a faulty server are for the cashier, not for the test.
         let facts = match &self.faulty_server {
-            Some(faulty_server) => faulty_server.embedded().account_shown(login),
+            Some(faulty_server) => faulty_server.embedded().durable_account(login),
             None => self.running().cashier().trading.account(login).await,
         };
         facts.expect("the trading server answers").expect("the account is there").account.balance.to_string()

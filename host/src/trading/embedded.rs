@@ -1,6 +1,6 @@
 //! The embedded trading server: customers, groups, accounts and balances in `trading.db`, keyed by operation id.
-//! One thread owns the database and lets many postings share one fsync; nothing is answered or shown before it is on
-//! disk. It moves balances only by postings; it knows nothing of transactions, providers or sessions.
+//! One thread owns the database and lets many postings share one fsync; it answers and shows only what is durable. It
+//! moves balances only by postings; it knows nothing of transactions, providers or sessions.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,34 +15,34 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::posting::{PostingRefusal, judge};
-use super::roster::{Holdings, ImportReport, Mistake, Roster, admit};
+use super::roster::{self, Holdings, ImportReport, Mistake, Roster};
 use super::rows::{self, DiskFault};
 use crate::lock::Lock;
 use crate::ports::{Durable, Fault, Posting, TradingServer};
 use crate::private_files;
 
-/// Jobs that share one fsync at most. A batch this large writes in about 10 ms, so that nobody waits long behind it.
+/// The most requests that share one fsync. A batch this large writes in about 10 ms, a short wait for the next one.
 const BATCH_MAX: usize = 1024;
 
-/// Jobs waiting at most; the next one waits for room. Eight full batches are under 100 ms of work.
+/// The most requests in the queue; the next one waits for a slot. Eight full batches take less than 100 ms.
 const QUEUE_MAX: usize = 8 * BATCH_MAX;
 
-/// The database and its lock in the folder of bases.
+/// The database and its lock file in the folder of bases.
 const DATABASE: &str = "trading.db";
 const LOCK: &str = "trading.lock";
 
-/// A running embedded trading server. Closed when dropped, after everything already asked of it is on disk.
+/// A running embedded trading server. Closed when dropped, after the queued requests are durable.
 pub struct Embedded {
-    jobs: mpsc::UnboundedSender<Job>,
-    room: Arc<Semaphore>,
-    /// What is on disk; none while that is not known, after a commit failed.
-    shown: Arc<ArcSwapOption<Holdings>>,
+    requests: mpsc::UnboundedSender<QueuedRequest>,
+    slots: Arc<Semaphore>,
+    /// What is durable; `None` while that is not known, after a failed commit.
+    durable: Arc<ArcSwapOption<Holdings>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Why a roster was not taken over. Nothing of it was written.
+/// Why a roster was not applied. Nothing of it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AdmitError {
+pub enum RosterError {
     Mistakes(Vec<Mistake>),
     Fault(Fault),
 }
@@ -52,38 +52,38 @@ impl Embedded {
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         private_files::create_folder(folder)?;
         let lock = Lock::take(&folder.join(LOCK))?;
-        let shown = Arc::new(ArcSwapOption::empty());
-        let mut desk = Desk { path: folder.join(DATABASE), shown: Arc::clone(&shown), books: None };
-        desk.books()?;
-        let (jobs, queue) = mpsc::unbounded_channel();
+        let durable = Arc::new(ArcSwapOption::empty());
+        let mut server = TradingThread { path: folder.join(DATABASE), durable: Arc::clone(&durable), database: None };
+        server.database()?;
+        let (requests, queue) = mpsc::unbounded_channel();
         let thread = thread::Builder::new()
             .name("trading".into())
             .spawn(move || {
-                desk.serve(queue);
-                drop(desk);
-                // Given back last, when the database is closed.
+                server.serve(queue);
+                drop(server);
+                // Released last, when the database is closed.
                 drop(lock);
             })
             .map_err(|error| Fault::new(format!("cannot start the trading thread: {error}")))?;
-        Ok(Self { jobs, room: Arc::new(Semaphore::new(QUEUE_MAX)), shown, thread: Mutex::new(Some(thread)) })
+        Ok(Self { requests, slots: Arc::new(Semaphore::new(QUEUE_MAX)), durable, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Takes groups, customers and accounts over, all or nothing; see [`admit`] for what is a mistake.
-    pub fn admit(&self, roster: Roster) -> BoxFuture<'static, Result<ImportReport, AdmitError>> {
-        let answer = self.ask(|answer| Work::Admit { roster: Box::new(roster), answer });
-        Box::pin(async move { answer.await.unwrap_or_else(|| Err(AdmitError::Fault(not_answered()))) })
+    /// Adds and updates groups, customers and accounts, all or nothing; see [`roster::apply`] for the rules.
+    pub fn apply_roster(&self, roster: Roster) -> BoxFuture<'static, Result<ImportReport, RosterError>> {
+        let answer = self.request(|answer| TradingRequest::ApplyRoster { roster: Box::new(roster), answer });
+        Box::pin(async move { answer.await.unwrap_or_else(|| Err(RosterError::Fault(not_answered()))) })
     }
 
     /// The same from a thread outside the runtime, as the command line is.
-    pub fn admit_blocking(&self, roster: Roster) -> Result<ImportReport, AdmitError> {
+    pub fn apply_roster_blocking(&self, roster: Roster) -> Result<ImportReport, RosterError> {
         let (answer, answered) = oneshot::channel();
-        let work = Work::Admit { roster: Box::new(roster), answer };
-        let sent = self.jobs.send(Job { work, _room: None }).is_ok();
+        let request = TradingRequest::ApplyRoster { roster: Box::new(roster), answer };
+        let sent = self.requests.send(QueuedRequest { request, _slot: None }).is_ok();
         let answer = if sent { answered.blocking_recv().ok() } else { None };
-        answer.unwrap_or_else(|| Err(AdmitError::Fault(not_answered())))
+        answer.unwrap_or_else(|| Err(RosterError::Fault(not_answered())))
     }
 
-    /// A customer as stored, for the admin commands that change a part of one.
+    /// A customer as stored.
     pub fn customer(&self, id: CustomerId) -> Result<Option<Arc<Customer>>, Fault> {
         self.read(|holdings| holdings.customers.get(&id).cloned())
     }
@@ -93,35 +93,35 @@ impl Embedded {
         self.read(|holdings| holdings.groups.get(name).cloned())
     }
 
-    /// Everything about a login, without waiting. A fault while it is not known what is on disk.
-    pub fn account_shown(&self, login: Login) -> Result<Option<AccountFacts>, Fault> {
+    /// Customer, account and group of a login, without waiting. A fault while it is not known what is durable.
+    pub fn durable_account(&self, login: Login) -> Result<Option<AccountFacts>, Fault> {
         self.read(|holdings| holdings.facts(login))
     }
 
-    /// Finishes what was asked, closes the database and frees the lock. Blocks; later questions get no answer.
+    /// Finishes the queued requests, closes the database and releases the lock. Blocks; later requests get no answer.
     pub fn close(&self) {
         // A closed channel means that the thread has ended already.
-        let _ = self.jobs.send(Job { work: Work::Close, _room: None });
+        let _ = self.requests.send(QueuedRequest { request: TradingRequest::Close, _slot: None });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the trading thread ended by a panic");
+            tracing::error!("trading thread panicked");
         }
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Holdings) -> T) -> Result<T, Fault> {
-        self.shown.load().as_deref().map(look).ok_or_else(not_answered)
+    fn read<T>(&self, read: impl FnOnce(&Holdings) -> T) -> Result<T, Fault> {
+        self.durable.load().as_deref().map(read).ok_or_else(not_answered)
     }
 
-    /// Queues work once there is room; `None` when it got no answer.
-    fn ask<T: Send + 'static>(
+    /// Queues a request once there is a slot; `None` when it got no answer.
+    fn request<T: Send + 'static>(
         &self,
-        work: impl FnOnce(oneshot::Sender<T>) -> Work + Send + 'static,
+        request: impl FnOnce(oneshot::Sender<T>) -> TradingRequest + Send + 'static,
     ) -> BoxFuture<'static, Option<T>> {
-        let (jobs, room) = (self.jobs.clone(), Arc::clone(&self.room));
+        let (requests, slots) = (self.requests.clone(), Arc::clone(&self.slots));
         Box::pin(async move {
-            let permit = room.acquire_owned().await.ok()?;
+            let permit = slots.acquire_owned().await.ok()?;
             let (answer, answered) = oneshot::channel();
-            jobs.send(Job { work: work(answer), _room: Some(permit) }).ok()?;
+            requests.send(QueuedRequest { request: request(answer), _slot: Some(permit) }).ok()?;
             answered.await.ok()
         })
     }
@@ -135,26 +135,25 @@ impl Drop for Embedded {
 
 impl TradingServer for Embedded {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
-        match self.account_shown(login) {
+        match self.durable_account(login) {
             Ok(facts) => Box::pin(std::future::ready(Ok(facts))),
-            // A request to the thread makes it read the disk anew.
+            // A request to the thread makes it reload the database.
             Err(_) => {
-                let answer = self.ask(move |answer| Work::Account { login, answer });
+                let answer = self.request(move |answer| TradingRequest::Account { login, answer });
                 Box::pin(async move { answer.await.ok_or_else(not_answered) })
             }
         }
     }
 
-    /// A refusal is remembered under its key like a posting. Unknown when the disk failed: the same key may be sent
-    /// again.
+    /// A refusal is stored under its key like a posting. Unknown when the disk failed: the same key may be sent again.
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
         let posting = Box::new(posting.into_inner());
-        let answer = self.ask(|answer| Work::Post { posting, answer });
+        let answer = self.request(|answer| TradingRequest::Post { posting, answer });
         Box::pin(async move { answer.await.unwrap_or(PostingOutcome::Unknown) })
     }
 
     fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        let answer = self.ask(move |answer| Work::Find { id, answer });
+        let answer = self.request(move |answer| TradingRequest::Find { id, answer });
         Box::pin(async move { answer.await.ok_or_else(not_answered) })
     }
 
@@ -167,126 +166,126 @@ fn not_answered() -> Fault {
     Fault::new("the embedded trading server gave no answer; its log says why")
 }
 
-/// Something asked of the thread. Dropping it unanswered is heard as "no answer".
-struct Job {
-    work: Work,
-    /// Frees its place in the queue when the job is over.
-    _room: Option<OwnedSemaphorePermit>,
+/// A request to the thread. Dropping it unanswered answers `None`.
+struct QueuedRequest {
+    request: TradingRequest,
+    /// Its place in the queue, released when it is finished.
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
-enum Work {
+enum TradingRequest {
     Post { posting: Box<Posting>, answer: oneshot::Sender<PostingOutcome> },
     Find { id: OperationId, answer: oneshot::Sender<Option<PostingOutcome>> },
     Account { login: Login, answer: oneshot::Sender<Option<AccountFacts>> },
-    Admit { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, AdmitError>> },
+    ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },
     Close,
 }
 
-/// An answer that waits for the disk.
-type Delivery = Box<dyn FnOnce()>;
+/// An answer that is sent once the batch is durable.
+type PendingAnswer = Box<dyn FnOnce()>;
 
-/// The database open, and what is in it.
-struct Books {
+/// The open database with its content.
+struct TradingDatabase {
     connection: Connection,
     holdings: Holdings,
     trade_order: u64,
 }
 
-/// The thread's own: it reads and writes, and shows what is on disk.
-struct Desk {
+/// The thread's side: reads and writes the database, and publishes what is durable.
+struct TradingThread {
     path: PathBuf,
-    shown: Arc<ArcSwapOption<Holdings>>,
-    /// None after a failed commit, until the disk was read anew.
-    books: Option<Books>,
+    durable: Arc<ArcSwapOption<Holdings>>,
+    /// `None` after a failed commit, until it is opened again.
+    database: Option<TradingDatabase>,
 }
 
-impl Desk {
-    fn serve(&mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
+impl TradingThread {
+    fn serve(&mut self, mut queue: mpsc::UnboundedReceiver<QueuedRequest>) {
         let mut open = true;
         while open && let Some(first) = queue.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < BATCH_MAX
-                && let Ok(job) = queue.try_recv()
+                && let Ok(queued) = queue.try_recv()
             {
-                batch.push(job);
+                batch.push(queued);
             }
-            open = !batch.iter().any(|job| matches!(job.work, Work::Close));
-            match self.settle(batch) {
-                Ok(deliveries) => deliveries.into_iter().for_each(|deliver| deliver()),
+            open = !batch.iter().any(|queued| matches!(queued.request, TradingRequest::Close));
+            match self.execute(batch) {
+                Ok(answers) => answers.into_iter().for_each(|deliver| deliver()),
                 Err(fault) => {
-                    tracing::error!(%fault, "trading.db failed; its balances are read anew before anything is answered");
-                    self.books = None;
-                    self.shown.store(None);
+                    tracing::error!(%fault, "trading database failed; it is reloaded before the next answer");
+                    self.database = None;
+                    self.durable.store(None);
                 }
             }
         }
     }
 
-    /// Does a batch in one transaction on a copy of the holdings; both are kept only when the disk has them.
-    fn settle(&mut self, batch: Vec<Job>) -> Result<Vec<Delivery>, Fault> {
-        let shown = Arc::clone(&self.shown);
-        let books = self.books()?;
-        let mut draft = Draft { holdings: books.holdings.clone(), trade_order: books.trade_order };
-        let transaction = books.connection.transaction().map_err(DiskFault::from)?;
-        let mut deliveries = Vec::with_capacity(batch.len());
-        for job in batch {
-            deliveries.extend(draft.work(&transaction, job)?);
+    /// Executes a batch in one transaction on a copy of the holdings, which takes effect once the transaction is durable.
+    fn execute(&mut self, batch: Vec<QueuedRequest>) -> Result<Vec<PendingAnswer>, Fault> {
+        let durable = Arc::clone(&self.durable);
+        let database = self.database()?;
+        let mut state = BatchState { holdings: database.holdings.clone(), trade_order: database.trade_order };
+        let transaction = database.connection.transaction().map_err(DiskFault::from)?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for queued in batch {
+            answers.extend(state.execute(&transaction, queued)?);
         }
-        if draft.trade_order != books.trade_order {
-            rows::set_trade_order(&transaction, draft.trade_order)?;
+        if state.trade_order != database.trade_order {
+            rows::set_trade_order(&transaction, state.trade_order)?;
         }
         transaction.commit().map_err(DiskFault::from)?;
-        books.trade_order = draft.trade_order;
-        books.holdings = draft.holdings;
-        shown.store(Some(Arc::new(books.holdings.clone())));
-        Ok(deliveries)
+        database.trade_order = state.trade_order;
+        database.holdings = state.holdings;
+        durable.store(Some(Arc::new(database.holdings.clone())));
+        Ok(answers)
     }
 
-    /// The open database; read anew if the last commit failed, because then nobody knows what it left on disk.
-    fn books(&mut self) -> Result<&mut Books, Fault> {
-        let books = match self.books.take() {
-            Some(books) => books,
+    /// The open database; opened again if the last commit failed, because its outcome is not known.
+    fn database(&mut self) -> Result<&mut TradingDatabase, Fault> {
+        let database = match self.database.take() {
+            Some(database) => database,
             None => {
-                // Balances are nobody's to read but the owner's; the log beside the file takes over its mode.
+                // Only the owner may read balances; SQLite creates the log with the file's mode.
                 private_files::open(&self.path)?;
                 let connection = rows::open(&self.path)?;
                 let (holdings, trade_order) = (rows::load(&connection)?, rows::trade_order(&connection)?);
-                self.shown.store(Some(Arc::new(holdings.clone())));
-                Books { connection, holdings, trade_order }
+                self.durable.store(Some(Arc::new(holdings.clone())));
+                TradingDatabase { connection, holdings, trade_order }
             }
         };
-        Ok(self.books.insert(books))
+        Ok(self.database.insert(database))
     }
 }
 
-/// A batch in the making.
-struct Draft {
+/// The holdings as the batch leaves them.
+struct BatchState {
     holdings: Holdings,
     trade_order: u64,
 }
 
-impl Draft {
-    fn work(&mut self, disk: &Connection, job: Job) -> Result<Option<Delivery>, DiskFault> {
-        match job.work {
-            Work::Post { posting, answer } => {
-                let outcome = self.post(disk, &posting)?;
+impl BatchState {
+    fn execute(&mut self, connection: &Connection, queued: QueuedRequest) -> Result<Option<PendingAnswer>, DiskFault> {
+        match queued.request {
+            TradingRequest::Post { posting, answer } => {
+                let outcome = self.post(connection, &posting)?;
                 Ok(Some(deliver(answer, outcome)))
             }
-            Work::Find { id, answer } => {
-                let outcome = rows::posting(disk, id)?.map(|known| known.outcome);
+            TradingRequest::Find { id, answer } => {
+                let outcome = rows::posting(connection, id)?.map(|known| known.outcome);
                 Ok(Some(deliver(answer, outcome)))
             }
-            Work::Account { login, answer } => Ok(Some(deliver(answer, self.holdings.facts(login)))),
-            Work::Admit { roster, answer } => {
-                let outcome = self.admit(disk, &roster)?;
-                Ok(Some(deliver(answer, outcome.map_err(AdmitError::Mistakes))))
+            TradingRequest::Account { login, answer } => Ok(Some(deliver(answer, self.holdings.facts(login)))),
+            TradingRequest::ApplyRoster { roster, answer } => {
+                let outcome = self.apply_roster(connection, &roster)?;
+                Ok(Some(deliver(answer, outcome.map_err(RosterError::Mistakes))))
             }
-            Work::Close => Ok(None),
+            TradingRequest::Close => Ok(None),
         }
     }
 
-    fn post(&mut self, disk: &Connection, posting: &Posting) -> Result<PostingOutcome, DiskFault> {
-        if let Some(known) = rows::posting(disk, posting.operation.id)? {
+    fn post(&mut self, connection: &Connection, posting: &Posting) -> Result<PostingOutcome, DiskFault> {
+        if let Some(known) = rows::posting(connection, posting.operation.id)? {
             return Ok(if known.is_same(posting) {
                 known.outcome
             } else {
@@ -296,34 +295,38 @@ impl Draft {
         match judge(&self.holdings, posting) {
             Ok(account) => {
                 self.trade_order = self.trade_order.saturating_add(1);
-                rows::insert_posting(disk, posting, self.trade_order, "")?;
-                rows::set_balance(disk, &account)?;
+                rows::insert_posting(connection, posting, self.trade_order, "")?;
+                rows::set_balance(connection, &account)?;
                 self.holdings.accounts.insert(account.login, Arc::new(account));
                 Ok(PostingOutcome::Posted { trade_order: self.trade_order })
             }
             Err(refusal) => {
-                rows::insert_posting(disk, posting, 0, refusal.code())?;
+                rows::insert_posting(connection, posting, 0, refusal.code())?;
                 Ok(refused(refusal))
             }
         }
     }
 
-    fn admit(&mut self, disk: &Connection, roster: &Roster) -> Result<Result<ImportReport, Vec<Mistake>>, DiskFault> {
-        let admission = match admit(&self.holdings, roster) {
-            Ok(admission) => admission,
+    fn apply_roster(
+        &mut self,
+        connection: &Connection,
+        roster: &Roster,
+    ) -> Result<Result<ImportReport, Vec<Mistake>>, DiskFault> {
+        let changes = match roster::apply(&self.holdings, roster) {
+            Ok(changes) => changes,
             Err(mistakes) => return Ok(Err(mistakes)),
         };
-        for group in &admission.groups {
-            rows::put_group(disk, group)?;
+        for group in &changes.groups {
+            rows::put_group(connection, group)?;
         }
-        for customer in &admission.customers {
-            rows::put_customer(disk, customer)?;
+        for customer in &changes.customers {
+            rows::put_customer(connection, customer)?;
         }
-        for account in &admission.accounts {
-            rows::put_account(disk, account)?;
+        for account in &changes.accounts {
+            rows::put_account(connection, account)?;
         }
-        self.holdings = admission.holdings;
-        Ok(Ok(admission.report))
+        self.holdings = changes.holdings;
+        Ok(Ok(changes.report))
     }
 }
 
@@ -331,7 +334,7 @@ fn refused(refusal: PostingRefusal) -> PostingOutcome {
     PostingOutcome::Refused { reason: refusal.code().into() }
 }
 
-/// Answers later; whoever hung up meanwhile is not missed.
-fn deliver<T: 'static>(answer: oneshot::Sender<T>, value: T) -> Delivery {
+/// The receiver may have gone by then.
+fn deliver<T: 'static>(answer: oneshot::Sender<T>, value: T) -> PendingAnswer {
     Box::new(move || drop(answer.send(value)))
 }

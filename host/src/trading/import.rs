@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-use super::embedded::{AdmitError, Embedded};
+use super::embedded::{Embedded, RosterError};
 use super::entry::{AccountLine, CustomerEntry, GroupEntry};
 use super::roster::{ImportReport, Mistake, Roster, Section};
 use crate::json_object::{Members, Problem, RequestBody};
@@ -17,7 +17,7 @@ use crate::ports::Fault;
 /// Largest file: about two million accounts at 120 bytes each, held in memory once while it is read.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Mistakes told at once; whoever has more is better served by mending the first ones.
+/// The most mistakes in one report: further ones often follow from the first.
 pub const MISTAKES_MAX: usize = 50;
 
 /// Why a file was not imported. Nothing of it was written.
@@ -25,7 +25,7 @@ pub const MISTAKES_MAX: usize = 50;
 pub enum ImportError {
     /// The file cannot be read, or is larger than [`FILE_BYTES_MAX`].
     Unreadable(String),
-    /// The file is no JSON or not of this form as a whole.
+    /// The file is not JSON, or not a roster.
     NotARoster(String),
     /// What is wrong with which entry, at most [`MISTAKES_MAX`].
     Mistakes(Vec<Mistake>),
@@ -62,15 +62,15 @@ pub fn import(path: &Path, trading: &Embedded) -> Result<ImportReport, ImportErr
 /// Imports the text of a file. Blocks; not to be called on the runtime.
 pub fn import_text(text: &str, trading: &Embedded) -> Result<ImportReport, ImportError> {
     let (roster, lines) = read(text)?;
-    trading.admit_blocking(roster).map_err(|error| match error {
-        AdmitError::Mistakes(mut mistakes) => {
+    trading.apply_roster_blocking(roster).map_err(|error| match error {
+        RosterError::Mistakes(mut mistakes) => {
             mistakes.truncate(MISTAKES_MAX);
             for mistake in &mut mistakes {
                 mistake.line = lines.of(mistake.section, mistake.index);
             }
             ImportError::Mistakes(mistakes)
         }
-        AdmitError::Fault(fault) => ImportError::Fault(fault),
+        RosterError::Fault(fault) => ImportError::Fault(fault),
     })
 }
 
@@ -93,10 +93,10 @@ impl Lines {
     }
 }
 
-/// The file as written. Every list may be missing.
+/// The lists of the file, their entries unread. Every list may be missing.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written<'a> {
+struct RosterLists<'a> {
     #[serde(borrow, default)]
     groups: Vec<&'a RawValue>,
     #[serde(borrow, default)]
@@ -110,13 +110,13 @@ fn read(text: &str) -> Result<(Roster, Lines), ImportError> {
         |problem: &str| ImportError::NotARoster(format!("not a file of groups, customers and accounts: {problem}"));
     // Serde would read an array as the lists in their order.
     if !text.trim_start().starts_with('{') {
-        return Err(not_a_roster("it is no JSON object"));
+        return Err(not_a_roster("it is not a JSON object"));
     }
-    let written: Written<'_> = serde_json::from_str(text).map_err(|error| not_a_roster(&error.to_string()))?;
+    let written: RosterLists<'_> = serde_json::from_str(text).map_err(|error| not_a_roster(&error.to_string()))?;
     let mut lines = Lines::default();
     let mut mistakes = Vec::new();
     let mut counter = LineCounter { text, offset: 0, line: 1 };
-    // Line numbers are counted forward, so the lists are visited in the order in which they stand in the file.
+    // Line numbers are counted forward, so the lists are visited in the order of the file.
     let mut order = [
         (Section::Groups, &written.groups),
         (Section::Customers, &written.customers),
@@ -159,13 +159,13 @@ fn entries<E: RequestBody, T: From<E>>(
         };
         entries.extend(E::take_from(&mut members, &mut mistake).map(T::from));
         for (name, _) in members.0 {
-            mistake(&name, "is unknown or stands there twice".into());
+            mistake(&name, "is unknown or is given twice".into());
         }
     }
     entries
 }
 
-/// Where a borrowed value stands in the text it was read from.
+/// The offset of a borrowed value in the text it was read from.
 fn offset_in(text: &str, raw: &RawValue) -> usize {
     raw.get().as_ptr().addr().saturating_sub(text.as_ptr().addr())
 }
@@ -177,7 +177,7 @@ struct LineCounter<'a> {
 }
 
 impl LineCounter<'_> {
-    /// The line of an offset that is not before the last one asked for.
+    /// The line of an offset that is not before the last one.
     fn line_at(&mut self, offset: usize) -> usize {
         let passed = self.text.as_bytes().get(self.offset..offset).unwrap_or_default();
         self.line += passed.iter().filter(|&&byte| byte == b'\n').count();

@@ -1,5 +1,5 @@
-//! Trading servers: who owns customers, accounts and balances. Only these files speak SQL about balances; the rest of
-//! the cashier knows the port `TradingServer`.
+//! Trading servers, which own customers, accounts and balances. Only these files contain SQL about balances; the rest of
+//! the cashier uses the port `TradingServer`.
 
 pub mod embedded;
 mod entry;

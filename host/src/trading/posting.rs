@@ -1,4 +1,4 @@
-//! The decision whether a posting may move a balance. Pure; what is already known under its key is looked up before.
+//! The decision whether a posting may move a balance. Pure; the caller has looked for an earlier posting under its key.
 
 use cashier_core::account::Account;
 use cashier_core::money::Money;
@@ -11,16 +11,16 @@ use crate::ports::Posting;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostingRefusal {
     AccountNotFound,
-    /// The account is another customer's.
+    /// The account belongs to another customer.
     OwnerMismatch,
-    /// The account is counted in another currency.
+    /// The account has another currency.
     CurrencyMismatch,
     AccountDisabled,
     /// The balance would fall below zero.
     InsufficientBalance,
-    /// The operation id was seen with other values.
+    /// The operation id was used with other values.
     OperationKeyReused,
-    /// Zero, a sign that contradicts the command, or a balance beyond what is counted.
+    /// Zero, a sign that contradicts the command, or a balance beyond 64 bits.
     InvalidAmount,
 }
 
@@ -38,11 +38,11 @@ impl PostingRefusal {
     }
 }
 
-/// The account as it is after the posting, or why nothing moves.
+/// The account after the posting, or why the posting is refused.
 ///
-/// A disabled account or group bars only a withdrawal. Money a customer has paid is credited and a reversal follows the
-/// provider's even when the account was disabled in between, because eligibility is judged at creation (API.md section
-/// 5, last line); a withdrawal pays out, and disabling an account is how a broker stops that.
+/// A disabled account or group bars only a withdrawal. A paid deposit is credited and a reversal is debited even when the
+/// account was disabled in between, because eligibility is judged at creation (API.md section 5, last line); a withdrawal
+/// pays out, and disabling an account is how a broker stops that.
 pub fn judge(holdings: &Holdings, posting: &Posting) -> Result<Account, PostingRefusal> {
     let operation = &posting.operation;
     let sign_fits = match operation.cmd {

@@ -1,5 +1,5 @@
-//! What the embedded trading server knows, and the decision whether a roster of groups, customers and accounts may be
-//! taken over. Pure: no disk, no clock, no thread.
+//! The embedded trading server's state in memory, and the decision whether a roster of groups, customers and accounts may
+//! be applied to it. Pure: no disk, no clock, no thread.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Holdings {
 }
 
 impl Holdings {
-    /// Everything about a login; `None` when there is no such account.
+    /// Customer, account and group of a login; `None` when there is no such account.
     pub fn facts(&self, login: Login) -> Option<AccountFacts> {
         let account = self.accounts.get(&login)?;
         let customer = self.customers.get(&account.customer_id)?;
@@ -31,7 +31,7 @@ impl Holdings {
     }
 }
 
-/// Groups, customers and accounts as someone states them. What is not named stays as it is.
+/// Groups, customers and accounts to add or update. Rows that it does not name stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roster {
     pub groups: Vec<Group>,
@@ -39,7 +39,7 @@ pub struct Roster {
     pub accounts: Vec<AccountEntry>,
 }
 
-/// An account as stated. Its currency is its group's.
+/// An account of a roster. Its currency is its group's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountEntry {
     pub login: Login,
@@ -73,7 +73,7 @@ impl Section {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     pub section: Section,
-    /// Place in its list, from 0.
+    /// Position in its list, from 0.
     pub index: usize,
     pub field: Box<str>,
     pub problem: String,
@@ -100,7 +100,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// What taking a roster over did to one list.
+/// How many entries of one list were added, updated or unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub added: usize,
@@ -121,7 +121,7 @@ impl Tally {
     }
 }
 
-/// What taking a roster over did.
+/// The result of applying a roster.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportReport {
     pub groups: Tally,
@@ -140,9 +140,9 @@ impl fmt::Display for ImportReport {
     }
 }
 
-/// The holdings after a roster, with the rows that differ from before.
+/// The holdings after a roster, with the changed rows.
 #[derive(Debug, Default)]
-pub struct Admission {
+pub struct RosterChanges {
     pub holdings: Holdings,
     pub groups: Vec<Arc<Group>>,
     pub customers: Vec<Arc<Customer>>,
@@ -150,55 +150,55 @@ pub struct Admission {
     pub report: ImportReport,
 }
 
-/// Takes a roster over whole, or says everything that is wrong with it.
+/// Applies a roster whole, or reports everything that is wrong with it.
 ///
-/// The balance of a known account never changes here, and no balance other than zero changes its currency: moving an
-/// account to a group of another currency, or giving such a group another currency, is a mistake.
-pub fn admit(holdings: &Holdings, roster: &Roster) -> Result<Admission, Vec<Mistake>> {
-    let mut admission = Admission { holdings: holdings.clone(), ..Admission::default() };
+/// The balance of a known account never changes here, and a balance other than zero never changes its currency: moving
+/// its account to a group of another currency, or giving its group another currency, is a mistake.
+pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<Mistake>> {
+    let mut changes = RosterChanges { holdings: holdings.clone(), ..RosterChanges::default() };
     let mut mistakes = repeated(roster);
-    let next = &mut admission.holdings;
+    let next = &mut changes.holdings;
 
-    let mut recounted: HashMap<&str, (usize, Currency)> = HashMap::new();
+    let mut changed_currency: HashMap<&str, (usize, Currency)> = HashMap::new();
     for (index, group) in roster.groups.iter().enumerate() {
         let known = next.groups.get(&group.group).cloned();
         if known.as_ref().is_some_and(|known| known.currency != group.currency) {
-            recounted.insert(&group.group, (index, group.currency));
+            changed_currency.insert(&group.group, (index, group.currency));
         }
-        if admission.report.groups.count(known.is_some(), known.as_deref() == Some(group)) {
+        if changes.report.groups.count(known.is_some(), known.as_deref() == Some(group)) {
             let row = Arc::new(group.clone());
             next.groups.insert(group.group.clone(), Arc::clone(&row));
-            admission.groups.push(row);
+            changes.groups.push(row);
         }
     }
     for customer in &roster.customers {
         let known = next.customers.get(&customer.customer_id).cloned();
-        if admission.report.customers.count(known.is_some(), known.as_deref() == Some(customer)) {
+        if changes.report.customers.count(known.is_some(), known.as_deref() == Some(customer)) {
             let row = Arc::new(customer.clone());
             next.customers.insert(customer.customer_id, Arc::clone(&row));
-            admission.customers.push(row);
+            changes.customers.push(row);
         }
     }
     for (index, entry) in roster.accounts.iter().enumerate() {
         let known = next.accounts.get(&entry.login).cloned();
         match stated_account(next, known.as_deref(), entry, index) {
             Ok(account) => {
-                if admission.report.accounts.count(known.is_some(), known.as_deref() == Some(&account)) {
+                if changes.report.accounts.count(known.is_some(), known.as_deref() == Some(&account)) {
                     let row = Arc::new(account);
                     next.accounts.insert(entry.login, Arc::clone(&row));
-                    admission.accounts.push(row);
+                    changes.accounts.push(row);
                 }
             }
             Err(found) => mistakes.extend(found),
         }
     }
-    if !recounted.is_empty() {
-        mistakes.extend(recount(next, &recounted));
+    if !changed_currency.is_empty() {
+        mistakes.extend(change_currency(next, &changed_currency));
     }
-    if mistakes.is_empty() { Ok(admission) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(changes) } else { Err(mistakes) }
 }
 
-/// The account that an entry states, with the balance it has if it is known.
+/// The account of an entry, with its current balance if it is known.
 fn stated_account(
     holdings: &Holdings,
     known: Option<&Account>,
@@ -243,14 +243,14 @@ fn stated_account(
 fn opening_minor(text: &str, currency: Currency) -> Result<i64, cashier_core::money::AmountError> {
     match text.strip_prefix('-') {
         _ if text.is_empty() => Ok(0),
-        Some(owed) => parse_minor(owed, currency.exponent()).map(|minor| -minor),
+        Some(negative) => parse_minor(negative, currency.exponent()).map(|minor| -minor),
         None => parse_minor(text, currency.exponent()),
     }
 }
 
-/// Carries the empty accounts of groups whose currency changed over to it; names one of those that are not empty.
-fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -> Vec<Mistake> {
-    let mut counted_otherwise: Vec<_> = holdings
+/// Gives empty accounts the new currency of their group; of each group it reports one account that is not empty.
+fn change_currency(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -> Vec<Mistake> {
+    let mut affected: Vec<_> = holdings
         .accounts
         .values()
         .filter_map(|account| {
@@ -258,9 +258,9 @@ fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -
             (account.balance.currency != currency).then(|| (index, currency, Arc::clone(account)))
         })
         .collect();
-    counted_otherwise.sort_by_key(|(index, _, account)| (*index, account.login));
+    affected.sort_by_key(|(index, _, account)| (*index, account.login));
     let mut mistakes: Vec<Mistake> = Vec::new();
-    for (index, currency, account) in counted_otherwise {
+    for (index, currency, account) in affected {
         if account.balance.minor == 0 {
             let emptied = Account { balance: Money::new(0, currency), ..Account::clone(&account) };
             holdings.accounts.insert(account.login, Arc::new(emptied));
@@ -273,7 +273,7 @@ fn recount(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Currency)>) -
     mistakes
 }
 
-/// Entries that state what an earlier one of the same list stated.
+/// Entries with the key of an earlier one of the same list.
 fn repeated(roster: &Roster) -> Vec<Mistake> {
     let mut mistakes = repeats(Section::Groups, "group", roster.groups.iter().map(|entry| &entry.group));
     mistakes.extend(repeats(Section::Customers, "customer_id", roster.customers.iter().map(|entry| entry.customer_id)));

@@ -17,11 +17,11 @@ use crate::ports::{Fault, Posting};
 /// Every schema in order; `PRAGMA user_version` counts the applied ones.
 const SCHEMAS: &[&str] = &[include_str!("schema/0001_trading.sql")];
 
-/// The lock file keeps other houses out, so only a person's tool can hold the database; a quarter second is a pause, not
-/// a hang.
+/// The lock file excludes other cashiers, so only an operator's tool can hold the database; a quarter second is a pause,
+/// not a hang.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
 
-/// Opens the database, brings its schema up to date and makes every commit wait for the disk.
+/// Opens the database, brings its schema up to date and makes every commit durable.
 pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_WAIT)?;
@@ -84,7 +84,7 @@ pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
         let (login, group): (Login, Box<str>) = (Login(id(row, 0)?), row.get(2)?);
         let currency =
             holdings.groups.get(&group).map(|known| known.currency).ok_or_else(|| {
-                DiskFault::new(format!("account {login} is in group {group:?}, which there is none of"))
+                DiskFault::new(format!("account {login} names group {group:?}, which does not exist"))
             })?;
         let account = Account {
             login,
@@ -98,8 +98,8 @@ pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
     Ok(holdings)
 }
 
-/// A posting as remembered under its key.
-pub(super) struct Remembered {
+/// A posting as stored under its key.
+pub(super) struct StoredPosting {
     pub(super) transaction_id: TransactionId,
     pub(super) customer_id: CustomerId,
     pub(super) login: Login,
@@ -109,8 +109,8 @@ pub(super) struct Remembered {
     pub(super) outcome: PostingOutcome,
 }
 
-impl Remembered {
-    /// Whether a posting says the same again. The comment and the times move nothing and are not compared.
+impl StoredPosting {
+    /// Whether a posting has the same values. The comment and the times move no money and are not compared.
     pub(super) fn is_same(&self, posting: &Posting) -> bool {
         let operation = &posting.operation;
         self.transaction_id == operation.transaction_id
@@ -122,7 +122,7 @@ impl Remembered {
     }
 }
 
-pub(super) fn posting(connection: &Connection, key: OperationId) -> Result<Option<Remembered>, DiskFault> {
+pub(super) fn posting(connection: &Connection, key: OperationId) -> Result<Option<StoredPosting>, DiskFault> {
     let mut statement = connection.prepare_cached(
         "SELECT transaction_id, customer_id, login, cmd, reason, amount_minor, currency, exponent, trade_order, refusal
          FROM posting WHERE operation_id = ?1",
@@ -132,7 +132,7 @@ pub(super) fn posting(connection: &Connection, key: OperationId) -> Result<Optio
     let (trade_order, reason): (u64, Box<str>) = (id(row, 8)?, row.get(9)?);
     let outcome =
         if reason.is_empty() { PostingOutcome::Posted { trade_order } } else { PostingOutcome::Refused { reason } };
-    Ok(Some(Remembered {
+    Ok(Some(StoredPosting {
         transaction_id: TransactionId(id(row, 0)?),
         customer_id: CustomerId(id(row, 1)?),
         login: Login(id(row, 2)?),
@@ -143,7 +143,7 @@ pub(super) fn posting(connection: &Connection, key: OperationId) -> Result<Optio
     }))
 }
 
-/// Remembers a posting; `refusal` is empty and `trade_order` is not 0 where it was posted.
+/// Stores a posting; `refusal` is empty and `trade_order` is not 0 where it was posted.
 pub(super) fn insert_posting(
     connection: &Connection,
     posting: &Posting,
@@ -175,7 +175,7 @@ pub(super) fn set_balance(connection: &Connection, account: &Account) -> Result<
     let changed = connection
         .prepare_cached("UPDATE account SET balance_minor = ?2 WHERE login = ?1")?
         .execute(params![signed(account.login.0)?, account.balance.minor])?;
-    if changed == 1 { Ok(()) } else { Err(DiskFault::new(format!("account {} has no row on disk", account.login))) }
+    if changed == 1 { Ok(()) } else { Err(DiskFault::new(format!("account {} has no stored row", account.login))) }
 }
 
 pub(super) fn put_customer(connection: &Connection, customer: &Customer) -> Result<(), DiskFault> {
@@ -223,7 +223,7 @@ pub(super) fn trade_order(connection: &Connection) -> Result<u64, DiskFault> {
         .optional()?;
     value
         .and_then(|value| u64::try_from(value).ok())
-        .ok_or_else(|| DiskFault::new("the counter of trade orders is not on disk"))
+        .ok_or_else(|| DiskFault::new("the counter of trade orders is missing"))
 }
 
 pub(super) fn set_trade_order(connection: &Connection, value: u64) -> Result<(), DiskFault> {
@@ -233,7 +233,7 @@ pub(super) fn set_trade_order(connection: &Connection, value: u64) -> Result<(),
     Ok(())
 }
 
-/// What went wrong on disk. A type of this room, so that `?` works on SQLite's errors here and nowhere else.
+/// A failure of the database. A type of this module, so that `?` converts SQLite's errors here and nowhere else.
 #[derive(Debug)]
 pub(super) struct DiskFault(String);
 
@@ -265,18 +265,18 @@ fn reason_number(reason: OperationReason) -> i64 {
 
 /// SQLite counts in signed 64-bit integers.
 fn signed(value: u64) -> Result<i64, DiskFault> {
-    i64::try_from(value).map_err(|_| DiskFault::new(format!("{value} is beyond what the database counts")))
+    i64::try_from(value).map_err(|_| DiskFault::new(format!("{value} is larger than the database's integers")))
 }
 
 fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
     let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| DiskFault::new(format!("an id on disk is {value}")))
+    u64::try_from(value).map_err(|_| DiskFault::new(format!("a stored id is {value}")))
 }
 
-/// The currency of a row, provided it is still counted in as many decimals as when the row was written.
+/// The currency of a row, provided that it has the number of decimals it had when the row was written.
 fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
     let (code, exponent): (Box<str>, i64) = (row.get(code)?, row.get(exponent)?);
     Currency::from_code(&code).filter(|known| i64::from(known.exponent()) == exponent).ok_or_else(|| {
-        DiskFault::new(format!("amounts on disk are in {code} with {exponent} decimals, which is unknown"))
+        DiskFault::new(format!("stored amounts are in {code} with {exponent} decimals, which is unknown"))
     })
 }

@@ -1,4 +1,4 @@
-//! The embedded trading server from outside: postings, keys, crowds, crashes and locks.
+//! The embedded trading server through its port: postings, keys, concurrency, crashes and locks.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 use cashier_core::time::UnixTime;
 use tempfile::TempDir;
 
-use super::embedded::{AdmitError, Embedded};
+use super::embedded::{Embedded, RosterError};
 use super::import::import_text;
 use super::roster::{AccountEntry, Roster};
 use crate::ports::{Durable, Posting, TradingServer};
 
 mod import;
 
-const WORLD: &str = r#"{
+const ROSTER: &str = r#"{
   "groups": [
     {"group": "real\\USD", "brand": "alpha", "currency": "USD", "account_mode": 1, "enable": 1},
     {"group": "shut\\USD", "brand": "alpha", "currency": "USD", "account_mode": 1, "enable": 0},
@@ -40,8 +40,8 @@ const WORLD: &str = r#"{
 fn cashier() -> (TempDir, Embedded) {
     let folder = tempfile::tempdir().unwrap();
     let trading = Embedded::open(folder.path()).unwrap();
-    // The command line imports from a thread of its own too: waiting blocks.
-    std::thread::scope(|scope| scope.spawn(|| import_text(WORLD, &trading).unwrap()).join()).unwrap();
+    // As the command line does, on a thread outside the runtime: waiting blocks.
+    std::thread::scope(|scope| scope.spawn(|| import_text(ROSTER, &trading).unwrap()).join()).unwrap();
     (folder, trading)
 }
 
@@ -68,10 +68,10 @@ fn deposit(key: u64, minor: i64) -> Posting {
 }
 
 async fn post(trading: &Embedded, posting: Posting) -> String {
-    word(trading.post(Durable::assertion(posting)).await)
+    text(trading.post(Durable::assertion(posting)).await)
 }
 
-fn word(outcome: PostingOutcome) -> String {
+fn text(outcome: PostingOutcome) -> String {
     match outcome {
         PostingOutcome::Posted { trade_order } => format!("posted {trade_order}"),
         PostingOutcome::Refused { reason } => reason.into(),
@@ -80,7 +80,7 @@ fn word(outcome: PostingOutcome) -> String {
 }
 
 fn balance(trading: &Embedded, login: u64) -> String {
-    let facts = trading.account_shown(Login(login)).unwrap().unwrap();
+    let facts = trading.durable_account(Login(login)).unwrap().unwrap();
     facts.account.balance.to_string()
 }
 
@@ -91,7 +91,7 @@ fn other(change: impl FnOnce(&mut Posting)) -> Posting {
 }
 
 #[tokio::test]
-async fn each_posting_moves_its_balance_or_says_why_not() {
+async fn each_posting_moves_its_balance_or_is_refused_with_a_code() {
     use OperationReason::{Deposit, Reversal, Withdrawal};
     let table = [
         // login, minor, currency, reason           -> outcome,            balance after
@@ -114,8 +114,8 @@ async fn each_posting_moves_its_balance_or_says_why_not() {
     ];
     let (_folder, trading) = cashier();
     for (key, (login, minor, code, reason, outcome, after)) in (1..).zip(table) {
-        let asked = posting(key, login, minor, code, reason);
-        assert_eq!(post(&trading, asked).await, outcome, "posting {key}");
+        let request = posting(key, login, minor, code, reason);
+        assert_eq!(post(&trading, request).await, outcome, "posting {key}");
         assert_eq!(balance(&trading, login), after, "after posting {key}");
     }
     assert_eq!(post(&trading, posting(99, 999, 1, "USD", Deposit)).await, "ACCOUNT_NOT_FOUND");
@@ -134,7 +134,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     let same = other(|posting| {
-        posting.comment = "another word".into();
+        posting.comment = "another comment".into();
         posting.operation.updated_time = UnixTime(1_800_000_000);
     });
     assert_eq!(post(&trading, same).await, "posted 1");
@@ -151,7 +151,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     }
     assert_eq!(balance(&trading, 100), "110.5 USD");
 
-    // A refusal stays, also when its cause is gone.
+    // A refusal is final, also when its cause is gone.
     let out = posting(2, 100, -20_000, "USD", OperationReason::Withdrawal);
     assert_eq!(post(&trading, out.clone()).await, "INSUFFICIENT_BALANCE");
     assert_eq!(post(&trading, deposit(3, 50_000)).await, "posted 2");
@@ -161,25 +161,25 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     let trading = Embedded::open(folder.path()).unwrap();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(post(&trading, out).await, "INSUFFICIENT_BALANCE");
-    assert_eq!(post(&trading, deposit(4, 1)).await, "posted 3", "trade orders go on after a restart");
+    assert_eq!(post(&trading, deposit(4, 1)).await, "posted 3", "trade orders continue after a restart");
     let found = |key| trading.find(OperationId(key));
-    assert_eq!(found(1).await.unwrap().map(word).as_deref(), Some("posted 1"));
-    assert_eq!(found(2).await.unwrap().map(word).as_deref(), Some("INSUFFICIENT_BALANCE"));
+    assert_eq!(found(1).await.unwrap().map(text).as_deref(), Some("posted 1"));
+    assert_eq!(found(2).await.unwrap().map(text).as_deref(), Some("INSUFFICIENT_BALANCE"));
     assert_eq!(found(5).await.unwrap(), None);
     assert!(trading.keyed_by_operation());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_crowd_posts_each_key_once() {
+async fn concurrent_requests_post_each_key_once() {
     let (folder, trading) = cashier();
     let trading = Arc::new(trading);
-    let mut crowd = tokio::task::JoinSet::new();
-    // 64 at once, every key asked for by four of them.
+    let mut callers = tokio::task::JoinSet::new();
+    // 64 at once, four for each key.
     for caller in 0..64_u64 {
         let trading = Arc::clone(&trading);
-        crowd.spawn(async move { (caller % 16, post(&trading, deposit(1 + caller % 16, 100)).await) });
+        callers.spawn(async move { (caller % 16, post(&trading, deposit(1 + caller % 16, 100)).await) });
     }
-    let mut answers = crowd.join_all().await;
+    let mut answers = callers.join_all().await;
     answers.sort();
     answers.dedup();
     assert_eq!(answers.len(), 16, "one answer per key: {answers:?}");
@@ -189,39 +189,39 @@ async fn a_crowd_posts_each_key_once() {
 }
 
 #[tokio::test]
-async fn what_was_answered_survives_a_copy_of_the_files_taken_at_that_moment() {
+async fn an_answered_posting_is_in_a_copy_of_the_files_taken_right_after_it() {
     let (folder, trading) = cashier();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
-    // As after a power cut: the files as they lie, with the cashier still running.
-    let wreck = tempfile::tempdir().unwrap();
+    // As after a power cut: the files of a cashier that is still running.
+    let copy = tempfile::tempdir().unwrap();
     for name in ["trading.db", "trading.db-wal"] {
-        std::fs::copy(folder.path().join(name), wreck.path().join(name)).unwrap();
+        std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
     }
-    let risen = Embedded::open(wreck.path()).unwrap();
-    assert_eq!(balance(&risen, 100), "110.5 USD");
-    assert_eq!(post(&risen, deposit(1, 1_000)).await, "posted 1");
+    let restored = Embedded::open(copy.path()).unwrap();
+    assert_eq!(balance(&restored, 100), "110.5 USD");
+    assert_eq!(post(&restored, deposit(1, 1_000)).await, "posted 1");
 }
 
 #[tokio::test]
 async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
     let (folder, trading) = cashier();
-    let intruder = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
-    intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "unknown");
-    intruder.execute_batch("ROLLBACK").unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
     let facts = trading.account(Login(100)).await.unwrap().unwrap();
-    assert_eq!(facts.account.balance.to_string(), "100.5 USD", "read anew from the disk");
+    assert_eq!(facts.account.balance.to_string(), "100.5 USD", "reloaded from the disk");
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(balance(&trading, 100), "110.5 USD");
 
-    intruder.execute_batch("DROP TABLE posting").unwrap();
+    other.execute_batch("DROP TABLE posting").unwrap();
     assert_eq!(post(&trading, deposit(2, 1)).await, "unknown");
     assert!(trading.find(OperationId(2)).await.is_err());
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_files_are_their_owners_alone_also_when_they_were_not() {
+async fn the_files_become_private_to_their_owner_when_opened() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, trading) = cashier();
     drop(trading);
@@ -236,7 +236,7 @@ async fn the_files_are_their_owners_alone_also_when_they_were_not() {
 }
 
 #[tokio::test]
-async fn the_database_has_one_owner_at_a_time() {
+async fn a_second_process_cannot_open_the_database_until_it_is_closed() {
     let (folder, trading) = cashier();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
     let holder = format!("process {} holds the lock file", std::process::id());
@@ -248,7 +248,7 @@ async fn the_database_has_one_owner_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_newer_database_is_not_touched() {
+async fn a_newer_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
     database.pragma_update(None, "user_version", 99).unwrap();
@@ -257,7 +257,7 @@ async fn a_newer_database_is_not_touched() {
 }
 
 #[tokio::test]
-async fn facts_of_an_account_are_told_at_once() {
+async fn an_account_is_returned_with_its_customer_and_group() {
     let (_folder, trading) = cashier();
     let usd = Currency::from_code("USD").unwrap();
     let expected = AccountFacts {
@@ -286,17 +286,17 @@ async fn facts_of_an_account_are_told_at_once() {
     };
     assert_eq!(trading.account(Login(102)).await, Ok(Some(expected)));
     assert_eq!(trading.account(Login(999)).await, Ok(None));
-    assert_eq!(balance(&trading, 105), "0.0 USD", "no stated balance is zero");
+    assert_eq!(balance(&trading, 105), "0.0 USD", "an omitted balance is zero");
 }
 
 #[tokio::test]
-async fn a_part_is_changed_by_stating_it_anew() {
+async fn a_roster_with_one_customer_updates_that_customer_alone() {
     let (_folder, trading) = cashier();
     let known = trading.customer(CustomerId(5)).unwrap().unwrap();
     let barred = Customer { status: 3, ..Customer::clone(&known) };
-    let report = trading.admit(Roster { customers: vec![barred], ..Roster::default() }).await.unwrap();
+    let report = trading.apply_roster(Roster { customers: vec![barred], ..Roster::default() }).await.unwrap();
     assert_eq!((report.customers.updated, report.accounts.updated), (1, 0));
-    assert_eq!(trading.account_shown(Login(100)).unwrap().unwrap().customer.status, 3);
+    assert_eq!(trading.durable_account(Login(100)).unwrap().unwrap().customer.status, 3);
 
     let lost = AccountEntry {
         login: Login(100),
@@ -305,10 +305,11 @@ async fn a_part_is_changed_by_stating_it_anew() {
         enabled: true,
         opening_balance: Box::default(),
     };
-    let Err(AdmitError::Mistakes(mistakes)) = trading.admit(Roster { accounts: vec![lost], ..Roster::default() }).await
+    let Err(RosterError::Mistakes(mistakes)) =
+        trading.apply_roster(Roster { accounts: vec![lost], ..Roster::default() }).await
     else {
         panic!("there is no such group");
     };
-    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["accounts[0].group: there is no group \"nowhere\""]);
+    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(mistakes, ["accounts[0].group: there is no group \"nowhere\""]);
 }

@@ -1,4 +1,4 @@
-//! Import files: what they change, what they leave alone, and how their mistakes are told.
+//! Import files: what they change, what they leave unchanged, and how their mistakes are reported.
 
 use std::path::Path;
 
@@ -6,12 +6,15 @@ use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
 
 use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
-use super::{Embedded, WORLD, balance, cashier};
+use super::super::roster_schema;
+use super::{Embedded, ROSTER, balance, cashier};
+use crate::json_object::validation::assert_request;
 
 #[test]
-fn importing_again_updates_but_never_moves_a_balance() {
+fn importing_again_updates_rows_but_never_a_balance() {
     let (folder, trading) = cashier();
-    let report = import_text(WORLD, &trading).unwrap();
+    let report = import_text(ROSTER, &trading).unwrap();
+    assert_request(&roster_schema(), ROSTER);
     expect![[r#"
         groups: 0 added, 0 updated, 3 unchanged
         customers: 0 added, 0 updated, 2 unchanged
@@ -36,7 +39,7 @@ fn importing_again_updates_but_never_moves_a_balance() {
     .assert_eq(&report.to_string());
     drop(trading);
     let trading = Embedded::open(folder.path()).unwrap();
-    let facts = |login| trading.account_shown(Login(login)).unwrap().unwrap();
+    let facts = |login| trading.durable_account(Login(login)).unwrap().unwrap();
     assert_eq!((balance(&trading, 100), facts(100).account.customer_id), ("100.5 USD".into(), CustomerId(6)));
     assert_eq!((balance(&trading, 105), balance(&trading, 106)), ("0.0 BTC".into(), "0.5 BTC".into()));
     assert_eq!((&*facts(103).group.brand, facts(103).account_open()), ("beta", false));
@@ -65,7 +68,7 @@ fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
           line 7: groups[0].brand: must be a text of at most 64 characters
           line 7: groups[0].currency: must be a currency code such as "USD"
           line 7: groups[0].account_mode: must be 0 (demo) or 1 (real)
-          line 7: groups[0].colour: is unknown or stands there twice
+          line 7: groups[0].colour: is unknown or is given twice
           line 8: groups[1]: must be an object
           line 3: customers[0].customer_id: must be a whole number from 1 to 2^53 - 1
           line 3: customers[0].country: must be two upper-case letters, or empty
@@ -77,7 +80,7 @@ fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
           line 11: accounts[0].enable: must be 0 or 1
           line 11: accounts[0].balance: must be a plain decimal number, not quoted
           line 12: accounts[1].balance: must be a plain decimal number, not quoted
-          line 12: accounts[1].login: is unknown or stands there twice
+          line 12: accounts[1].login: is unknown or is given twice
     "#]]
     .assert_eq(&format!("{}\n", import_text(wrong, &trading).unwrap_err()));
 
@@ -106,24 +109,24 @@ fn a_mistake_names_its_line_and_field_and_nothing_is_written() {
           line 3: groups[0].currency: account 100 holds 100.5 USD, which cannot become EUR
     "#]]
     .assert_eq(&format!("{}\n", import_text(unfitting, &trading).unwrap_err()));
-    assert_eq!(trading.account_shown(Login(303)), Ok(None), "nothing is written on any mistake");
+    assert_eq!(trading.durable_account(Login(303)), Ok(None), "nothing is written on any mistake");
     assert_eq!(trading.group("new"), Ok(None));
     assert_eq!(balance(&trading, 100), "100.5 USD");
 }
 
 #[test]
-fn a_file_that_is_no_roster_is_refused_whole() {
+fn a_file_that_is_not_a_roster_is_refused_whole() {
     let (folder, trading) = cashier();
-    let said = |text| import_text(text, &trading).unwrap_err().to_string();
-    assert!(said("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", said("{\n\"groups\": [,]}"));
-    assert!(said(r#"{"persons": []}"#).contains("unknown field `persons`"));
-    assert!(said("[[]]").contains("no JSON object"));
+    let error = |text| import_text(text, &trading).unwrap_err().to_string();
+    assert!(error("{\n\"groups\": [,]}").contains("line 2 column 12"), "{}", error("{\n\"groups\": [,]}"));
+    assert!(error(r#"{"persons": []}"#).contains("unknown field `persons`"));
+    assert!(error("[[]]").contains("not a JSON object"));
     let missing = import(Path::new("/nowhere/roster.json"), &trading).unwrap_err();
     assert!(matches!(missing, ImportError::Unreadable(_)), "{missing}");
     let large = folder.path().join("large.json");
     std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
     assert!(import(&large, &trading).unwrap_err().to_string().contains("268435457 bytes are more"));
-    let file = folder.path().join("world.json");
-    std::fs::write(&file, WORLD).unwrap();
+    let file = folder.path().join("roster.json");
+    std::fs::write(&file, ROSTER).unwrap();
     assert_eq!(import(&file, &trading).unwrap().accounts.unchanged, 6);
 }
