@@ -71,12 +71,8 @@ values! {
         Currency::from_code(&code).ok_or_else(|| Cow::Owned(format!("{} is not a known currency", shown(&code))))
     };
 
-    /// ISO 3166 alpha-2, or empty for any.
-    Country(Box<str>), with(&schema::text(2), "pattern", "^([A-Z]{2})?$"), |raw| {
-        let country = code(raw, CODE_LENGTH_MAX)?;
-        let plausible = matches!(country.len(), 0 | 2) && country.bytes().all(|byte| byte.is_ascii_uppercase());
-        plausible.then_some(country).ok_or(Cow::Borrowed("must be two upper-case letters, or empty for any"))
-    };
+    /// ISO 3166 alpha-2, or empty for any; the judge of edits checks it with the rest of the row.
+    Country(Box<str>), with(&schema::text(2), "pattern", "^([A-Z]{2})?$"), |raw| code(raw, CODE_LENGTH_MAX);
 
     /// A number by its own text; which amount it is, its currency decides.
     DecimalText(Cow<'static, str>), kind("number"), |raw| Ok(Cow::Owned(raw.get().to_owned()));
