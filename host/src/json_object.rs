@@ -2,7 +2,7 @@
 //! sentences name the offending field, the writer and the JSON Schema (docs/decisions/0007). It knows no type of the
 //! wire, of an import file or of the settings; those declare theirs with [`request!`], [`answer!`] and [`described!`].
 
-mod schema;
+pub mod schema;
 #[cfg(test)]
 pub(crate) mod validation;
 
@@ -10,10 +10,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde::ser::SerializeSeq;
+use serde::ser::{Serialize, SerializeSeq};
 use serde_json::value::RawValue;
 
-pub use schema::{Described, Json, Schema};
+pub use schema::{Described, FieldLine, Object, Schema};
 
 /// What is wrong with a value, as it stands behind the name of its field.
 pub type Problem = Cow<'static, str>;
@@ -23,16 +23,16 @@ pub type ProblemSink<'r> = &'r mut dyn FnMut(&str, Problem);
 
 /// A kind of value that a field of a request may hold.
 pub trait FieldValue: Described + Sized {
-    /// The problem of a required field that is not given, or blank.
+    /// The problem of a required field that is not given.
     const MISSING: &'static str = "is required";
     const NULL_IS_OMITTED: bool = true;
-    const BLANK_IS_OMITTED: bool = false;
 
     /// Reads the value from its own text.
     fn read(raw: &RawValue) -> Result<Self, Problem>;
 
-    fn is_blank(&self) -> bool {
-        false
+    /// The value, unless it stands for none.
+    fn given(self) -> Option<Self> {
+        Some(self)
     }
 }
 
@@ -43,19 +43,15 @@ pub trait RequestField: Described + Sized {
 
 impl<T: FieldValue> RequestField for T {
     fn fill(raw: Option<&RawValue>) -> Result<Self, Problem> {
-        let value = read_given::<T>(raw)?;
-        value.filter(|value| !value.is_blank()).ok_or(Cow::Borrowed(T::MISSING))
+        <Option<T>>::fill(raw)?.ok_or(Cow::Borrowed(T::MISSING))
     }
 }
 
 impl<T: FieldValue> RequestField for Option<T> {
     fn fill(raw: Option<&RawValue>) -> Result<Self, Problem> {
-        Ok(read_given::<T>(raw)?.filter(|value| !(T::BLANK_IS_OMITTED && value.is_blank())))
+        let raw = raw.filter(|raw| !T::NULL_IS_OMITTED || raw.get() != "null");
+        Ok(raw.map(T::read).transpose()?.and_then(T::given))
     }
-}
-
-fn read_given<T: FieldValue>(raw: Option<&RawValue>) -> Result<Option<T>, Problem> {
-    raw.filter(|raw| !T::NULL_IS_OMITTED || raw.get() != "null").map(T::read).transpose()
 }
 
 /// An object that is read field by field, in the order of its table.
@@ -64,13 +60,10 @@ pub trait RequestBody: Described + Sized {
     fn take_from(members: &mut Members<'_>, report: ProblemSink<'_>) -> Option<Self>;
 }
 
-/// An answer whose values can also stand in a row of a table.
-pub trait Columns: Described {
-    /// The name of each field, and whether it is a column.
-    const NAMES: &'static [(&'static str, bool)];
-
-    fn columns() -> impl Iterator<Item = &'static str> {
-        Self::NAMES.iter().filter(|(_, is_column)| *is_column).map(|(name, _)| *name)
+/// An answer that is a record: an object, and a row of a table.
+pub trait Record: Object + Serialize {
+    fn columns() -> impl Iterator<Item = &'static FieldLine> {
+        Self::FIELDS.iter().filter(|field| field.is_column)
     }
 
     fn write_cells<S: SerializeSeq>(&self, row: &mut S) -> Result<(), S::Error>;
@@ -174,7 +167,7 @@ macro_rules! is_column {
 macro_rules! values {
     ($($(#[$meta:meta])* $name:ident$(<$max:ident>)?($inner:ty), $schema:expr, |$raw:ident| $read:expr $(, {$($more:tt)*})?;)*) => {$(
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug)]
         pub struct $name$(<const $max: usize>)?(pub $inner);
 
         impl$(<const $max: usize>)? $crate::json_object::Described for $name$(<$max>)? {
@@ -184,8 +177,7 @@ macro_rules! values {
         }
 
         impl$(<const $max: usize>)? $crate::json_object::FieldValue for $name$(<$max>)? {
-            fn read(raw: &serde_json::value::RawValue) -> Result<Self, $crate::json_object::Problem> {
-                let $raw = raw.get();
+            fn read($raw: &serde_json::value::RawValue) -> Result<Self, $crate::json_object::Problem> {
                 $read.map(Self)
             }
 
@@ -202,18 +194,20 @@ macro_rules! values {
 
 /// Declares a struct and describes it: `field: Type, "description";`.
 macro_rules! described {
-    ($(#[doc = $doc:literal])+ [$($attribute:meta),*] $vis:vis struct $name:ident {
-        $($field:ident $(as $wire:literal)?: $type:ty, $text:literal;)*
+    ($(#[doc = $doc:literal])+ [$($attribute:meta),*]
+    $vis:vis struct $name:ident<$($lt:lifetime)? $($param:ident: $bound:path)?> {
+        $($(#[$meta:meta])* $field:ident $(as $wire:literal)?: $type:ty, $text:literal $(, $column:ident)?;)*
     }) => {
         $(#[doc = $doc])+
         $(#[$attribute])*
-        $vis struct $name { $(#[doc = $text] pub $field: $type,)* }
+        $vis struct $name<$($lt)? $($param: $bound)?> { $(#[doc = $text] $(#[$meta])* pub $field: $type,)* }
 
-        impl $crate::json_object::Described for $name {
-            fn schema() -> $crate::json_object::Schema {
-                $crate::json_object::Schema::object(stringify!($name), &[$($doc),+])
-                    $(.property::<$type>($crate::json_object::wire_name!($field $($wire)?), $text))*
-            }
+        impl<$($lt)? $($param: $bound)?> $crate::json_object::Object for $name<$($lt)? $($param)?> {
+            const TITLE: &'static str = stringify!($name);
+            const LINES: &'static [&'static str] = &[$($doc),+];
+            const FIELDS: &'static [$crate::json_object::FieldLine] = &[$($crate::json_object::FieldLine::of::<$type>(
+                $crate::json_object::wire_name!($field $($wire)?), $text, $crate::json_object::is_column!($($column)?),
+            ),)*];
         }
     };
 }
@@ -224,7 +218,7 @@ macro_rules! request {
         $($field:ident $(as $wire:literal)?: $type:ty, $text:literal;)*
     })+) => {$(
         $crate::json_object::described! {
-            $(#[doc = $doc])+ [derive(Debug)] $vis struct $name { $($field $(as $wire)?: $type, $text;)* }
+            $(#[doc = $doc])+ [derive(Debug)] $vis struct $name<> { $($field $(as $wire)?: $type, $text;)* }
         }
 
         impl $crate::json_object::RequestBody for $name {
@@ -254,28 +248,21 @@ macro_rules! answer {
     $vis:vis struct $name:ident<$($lt:lifetime)? $($param:ident: $bound:path)?>($($arg:ident: $arg_type:ty),*) {
         $($field:ident $(as $wire:literal)?: $type:ty = $value:expr, $text:literal $(, $column:ident)?;)*
     })+) => {$(
-        $(#[doc = $doc])+
-        $vis struct $name<$($lt)? $($param: $bound)?> { $(#[doc = $text] pub $field: $type,)* }
+        $crate::json_object::described! {
+            $(#[doc = $doc])+ [derive(serde::Serialize), serde(bound = "")]
+            $vis struct $name<$($lt)? $($param: $bound)?> {$(
+                #[serde(skip_serializing_if = "crate::json_object::Described::is_absent")] $(#[serde(rename = $wire)])?
+                $field $(as $wire)?: $type, $text $(, $column)?;
+            )*}
+        }
 
         impl<$($lt)? $($param: $bound)?> $name<$($lt)? $($param)?> {
             pub fn new($($arg: $arg_type),*) -> Self {
-                Self { $($field: <$type>::from($value),)* }
+                Self { $($field: $value,)* }
             }
         }
 
-        impl<$($lt)? $($param: $bound)?> $crate::json_object::Described for $name<$($lt)? $($param)?> {
-            fn schema() -> $crate::json_object::Schema {
-                $crate::json_object::Schema::object(stringify!($name), &[$($doc),+])
-                    $(.property::<$type>($crate::json_object::wire_name!($field $($wire)?), $text))*
-            }
-        }
-
-        impl<$($lt)? $($param: $bound)?> $crate::json_object::Columns for $name<$($lt)? $($param)?> {
-            const NAMES: &'static [(&'static str, bool)] = &[$((
-                $crate::json_object::wire_name!($field $($wire)?),
-                $crate::json_object::is_column!($($column)?),
-            )),*];
-
+        impl<$($lt)? $($param: $bound)?> $crate::json_object::Record for $name<$($lt)? $($param)?> {
             #[allow(unused_variables, reason = "a record may have no columns")]
             fn write_cells<S: serde::ser::SerializeSeq>(&self, row: &mut S) -> Result<(), S::Error> {
                 $($(
@@ -283,17 +270,6 @@ macro_rules! answer {
                     row.serialize_element(&self.$field)?;
                 )?)*
                 Ok(())
-            }
-        }
-
-        impl<$($lt)? $($param: $bound)?> serde::Serialize for $name<$($lt)? $($param)?> {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                use serde::ser::SerializeMap;
-                let mut object = serializer.serialize_map(None)?;
-                $(if !$crate::json_object::Described::is_absent(&self.$field) {
-                    object.serialize_entry($crate::json_object::wire_name!($field $($wire)?), &self.$field)?;
-                })*
-                object.end()
             }
         }
     )+};

@@ -1,5 +1,5 @@
-//! The settings file: as written by ops, and as meant once every value was checked. Keys are read here and nowhere
-//! else; without them the server does not start, and says how to make them.
+//! The settings file `cashier.toml`: as written, and after every value was checked. Secret keys are read here and nowhere
+//! else; without them the server does not start, and its error says how to make them.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,27 +15,27 @@ use crate::json_object::described;
 pub const SESSION_KEYS_VARIABLE: &str = "CASHIER_SESSION_KEYS";
 pub const SEAL_KEYS_VARIABLE: &str = "CASHIER_SEAL_KEYS";
 
-/// What makes one line of a key file without further tools.
+/// The command that makes one line of a key file.
 const MAKE_KEY: &str = r#"echo "1:$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')""#;
 
 described! {
     /// The settings file `cashier.toml`. Every key may be omitted; relative paths start at the file's folder.
     [derive(Debug, Default, Deserialize), serde(default, deny_unknown_fields)]
-    pub struct SettingsFile {
-        customer_listen: Option<String>, "address of the customer listener, for customers and providers; 127.0.0.1:8080 by default";
-        manager_listen: Option<String>, "address of the manager listener, for BackOffice; 127.0.0.1:8081 by default";
-        watch_listen: Option<String>, "address of the watch listener, for health and metrics; 127.0.0.1:8082 by default";
+    pub struct SettingsFile<> {
+        customer_listen: Option<String>, "listener for customers and providers; 127.0.0.1:8080 by default";
+        manager_listen: Option<String>, "listener for BackOffice; 127.0.0.1:8081 by default";
+        watch_listen: Option<String>, "listener for health and metrics; 127.0.0.1:8082 by default";
         public_url: Option<String>, "URL at which providers reach the customer listener; its own address by default";
         bases: Option<PathBuf>, "folder of cashier.db and trading.db; bases by default";
         var: Option<PathBuf>, "folder of private copies of modules; var by default";
         plugins: Option<PathBuf>, "file that lists the modules; plugins.toml by default";
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
-        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`, 32 bytes each; the highest number seals";
+        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
         trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
-        tls_certificate_file: Option<PathBuf>, "PEM file with the certificate chain of the customer and manager listeners";
-        tls_key_file: Option<PathBuf>, "PEM file with its private key; without both, the listeners speak plain HTTP";
+        tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
+        tls_key_file: Option<PathBuf>, "PEM file: its private key; without both, the listeners speak plain HTTP";
     }
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// What is wrong with the settings, as a sentence for whoever starts the server.
+/// What is wrong with the settings, as a sentence for the operator.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettingsError(pub String);
 
@@ -88,8 +88,8 @@ impl fmt::Display for SettingsError {
 impl std::error::Error for SettingsError {}
 
 impl Settings {
-    /// Reads a settings file; every value may be omitted, the keys may come from the environment. Relative paths are
-    /// meant from the file's folder.
+    /// Reads a settings file; every value may be omitted, the keys may come from the environment. Relative paths start
+    /// at the file's folder.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| SettingsError(format!("settings file {}: {error}", path.display())))?;
@@ -98,7 +98,7 @@ impl Settings {
             .map_err(|SettingsError(what)| SettingsError(format!("settings file {}: {what}", path.display())))
     }
 
-    /// What the customer and manager receiver speak.
+    /// The scheme of the customer and manager listeners.
     pub fn scheme(&self) -> &'static str {
         if self.tls_files.is_some() { "https" } else { "http" }
     }
@@ -108,7 +108,7 @@ impl Settings {
         Self::parse("", Path::new(""), &|variable| std::env::var(variable).ok())
     }
 
-    /// `environment` looks a variable up.
+    /// Reads settings; `environment` gives the value of a variable.
     pub fn parse(
         text: &str,
         folder: &Path,
@@ -119,8 +119,7 @@ impl Settings {
         let public_url = written.public_url.as_deref().map(base_url).transpose()?;
         if public_url.is_none() && customer_listen.ip().is_unspecified() {
             return Err(SettingsError(format!(
-                "public_url is needed: nobody reaches this server as {customer_listen}, and providers are told where to \
-                 send their notices"
+                "public_url is needed: no provider can send webhooks to {customer_listen}"
             )));
         }
         let here = |path: Option<PathBuf>, default: &str| folder.join(path.unwrap_or_else(|| default.into()));
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_the_keys_has_a_default() {
+    fn every_setting_but_the_keys_has_a_default() {
         let settings = parse("").unwrap();
         assert_eq!(settings.customer_listen.port(), 8080);
         assert_eq!(settings.bases, Path::new("/srv/bases"));
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_the_error_says_how_to_make_them() {
+    fn a_missing_key_is_an_error_that_says_how_to_make_one() {
         let error = Settings::parse("", Path::new(""), &|_| None).unwrap_err().0;
         assert!(error.contains("CASHIER_SESSION_KEYS") && error.contains("/dev/urandom"), "{error}");
         let blank = Settings::parse("", Path::new(""), &|_| Some(" ".into()));
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named() {
+    fn a_wrong_value_is_refused_by_key() {
         let table = [
             ("customer_listen = \"nowhere\"", "customer_listen"),
             ("public_url = \"ftp://x\"", "public_url"),

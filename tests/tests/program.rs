@@ -62,8 +62,8 @@ async fn a_demo_that_cannot_create_its_folder_fails_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_every_command_explains_it_and_its_options() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &[&str]); 7] = [
-        (&[], &["serve", "demo", "token", "trading", "modules", "Start with `cashier demo`"]),
+    let table: [(&[&str], &[&str]); 8] = [
+        (&[], &["serve", "demo", "token", "trading", "modules", "schema", "Start with `cashier demo`"]),
         (&["serve"], &["--settings <FILE>", "CASHIER_SETTINGS", "says how to make them"]),
         (&["demo"], &["--exit", "--folder <FOLDER>", "the exit code says"]),
         (&["token"], &["--role <ROLE>", "crm-manager", "--id <ID>", "--ttl <TTL>", "--brand <BRAND>", "Example: "]),
@@ -73,6 +73,7 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
             &["<FILE>", "\"groups\"", "--settings <FILE>", "--bases <FOLDER>", "nothing is written"],
         ),
         (&["modules"], &["--settings <FILE>", "plugins.toml", "why not"]),
+        (&["schema"], &["[NAME]", "JSON Schemas", "deposit.request"]),
     ];
     let listed = run(folder.path(), &["--help"]).await.out;
     for (command, explained) in table {
@@ -87,7 +88,7 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     // A command that is missing in the table would be unchecked.
     let commands = listed.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
-    assert_eq!(names, ["serve", "demo", "token", "trading", "modules", "help"], "{listed}");
+    assert_eq!(names, ["serve", "demo", "token", "trading", "modules", "schema", "help"], "{listed}");
 }
 
 /// Fails for an option without an explanation beside or below it.

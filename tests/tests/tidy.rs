@@ -9,14 +9,17 @@
 
 #[path = "tidy/boundaries.rs"]
 mod boundaries;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/limits.rs"]
 mod limits;
 #[path = "tidy/manifests.rs"]
 mod manifests;
+#[path = "tidy/modules.rs"]
+mod modules;
 #[path = "tidy/paths.rs"]
-#[allow(dead_code, reason = "shared with the tidy tests of the other file")]
 mod paths;
 #[path = "tidy/source.rs"]
 #[allow(dead_code, reason = "shared with the tidy tests of the other file")]

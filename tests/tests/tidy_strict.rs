@@ -1,4 +1,4 @@
-//! Tidy tests that the tree does not pass yet: circles of files, types of one name, banned words. They run only when named
+//! Tidy tests that the tree does not pass yet: types of one name, banned words. They run only when named
 //! (`cargo test -p cashier-tests --test tidy_strict`) and move into `tidy.rs` when the tree is clean.
 #![expect(
     clippy::expect_used,
@@ -10,10 +10,6 @@
 
 #[path = "tidy/banned_words.rs"]
 mod banned_words;
-#[path = "tidy/circles.rs"]
-mod circles;
-#[path = "tidy/modules.rs"]
-mod modules;
 #[path = "tidy/paths.rs"]
 #[allow(dead_code, reason = "shared with the tidy tests of the other file")]
 mod paths;

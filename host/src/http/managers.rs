@@ -14,7 +14,7 @@ use crate::http::request::{Request, request};
 use crate::http::route::Route;
 use crate::http::session::SessionKeys;
 use crate::manager::{self, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
-use crate::wire::envelope::{self, ExtId};
+use crate::wire::envelope;
 
 impl Tokens for SessionKeys {
     fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal> {
@@ -44,7 +44,7 @@ async fn answer(context: &ManagerContext, mut request: Request) -> Reply {
     }
     let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*context.cashier.clock).await {
         Ok(message) => manager::answer(context, &message, request.authorization(), request.context()).await,
-        Err(refusal) => envelope::write(&ExtId::default(), &Err(refusal)),
+        Err(refusal) => envelope::write(None, Err(refusal)),
     };
     Reply::json(number, message)
 }

@@ -1,5 +1,7 @@
 //! `GET /cashier/methods?login=`: the payment methods that a customer may deposit with to one of their accounts.
 
+use cashier_core::customer_override::OverrideMode;
+use cashier_core::ids::OverrideId;
 use cashier_core::refusal::Refusal;
 
 use crate::flows::methods::{self, Method};
@@ -23,6 +25,8 @@ pub(super) async fn answer(context: &CustomerContext, request: Request) -> Resul
 
 fn row(shown: &Method) -> MethodRow<'_> {
     let (min_amount, max_amount) = shown.eligible.limits();
+    let (override_id, override_mode) =
+        shown.eligible.matched_override().unwrap_or((OverrideId(0), OverrideMode::Allow));
     MethodRow {
         config: &shown.config,
         method: shown.eligible.method(),
@@ -31,6 +35,7 @@ fn row(shown: &Method) -> MethodRow<'_> {
         description: &shown.description,
         min_amount,
         max_amount,
-        matched_override: shown.eligible.matched_override(),
+        override_id,
+        override_mode,
     }
 }

@@ -54,5 +54,5 @@ pub fn manager_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedF
 
 /// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics.
 pub fn watch_routes(cashier: &Arc<Cashier>) -> BoxedFilter<(Reply,)> {
-    watch::routes(Arc::clone(cashier) as _)
+    watch::routes(Arc::clone(cashier))
 }

@@ -12,14 +12,6 @@ use crate::flows::Cashier;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 
-/// What the watch listener reads.
-pub(super) trait Watched: Send + Sync {
-    /// `Err` is the reason why no work can be taken, as one sentence.
-    fn ready(&self) -> Result<(), String>;
-    /// Counters in the Prometheus text format.
-    fn metrics(&self) -> String;
-}
-
 const PLAIN: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -51,48 +43,85 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
-impl Watched for Cashier {
-    fn ready(&self) -> Result<(), String> {
-        if self.ledger.is_open() { Ok(()) } else { Err("a commit failed: the books are being reloaded".into()) }
-    }
-
-    fn metrics(&self) -> String {
-        let line = |Metric { name, help, value }: &Metric| {
-            let value = value(self)?;
-            Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
-        };
-        METRICS.iter().filter_map(line).collect()
+fn readiness(cashier: &Cashier) -> Reply {
+    if cashier.ledger.is_open() {
+        Reply::text(200, PLAIN, "ready\n")
+    } else {
+        Reply::text(503, PLAIN, "not ready: a commit failed: the books are being reloaded\n")
     }
 }
 
-type WatchHandler = fn(&dyn Watched) -> Reply;
+fn metrics(cashier: &Cashier) -> Reply {
+    let line = |Metric { name, help, value }: &Metric| {
+        let value = value(cashier)?;
+        Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
+    };
+    Reply::text(200, PROMETHEUS, METRICS.iter().filter_map(line).collect::<String>())
+}
+
+type WatchHandler = fn(&Cashier) -> Reply;
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
-pub(super) const ENDPOINTS: &[(Route, WatchHandler)] = &[
-    (at("/healthz"), |_| Reply::text(200, PLAIN, "ok\n")),
-    (at("/readyz"), |watched| match watched.ready() {
-        Ok(()) => Reply::text(200, PLAIN, "ready\n"),
-        Err(why) => Reply::text(503, PLAIN, format!("not ready: {why}\n")),
-    }),
-    (at("/metrics"), |watched| Reply::text(200, PROMETHEUS, watched.metrics())),
-];
+pub(super) const ENDPOINTS: &[(Route, WatchHandler)] =
+    &[(at("/healthz"), |_| Reply::text(200, PLAIN, "ok\n")), (at("/readyz"), readiness), (at("/metrics"), metrics)];
 
 /// The routes of the watch listener.
-pub(super) fn routes(watched: Arc<dyn Watched>) -> BoxedFilter<(Reply,)> {
+pub(super) fn routes(cashier: Arc<Cashier>) -> BoxedFilter<(Reply,)> {
     warp::method()
         .and(warp::path::full())
-        .map(move |method: Method, path: FullPath| answer(&*watched, &method, path.as_str()))
+        .map(move |method: Method, path: FullPath| answer(&cashier, &method, path.as_str()))
         .boxed()
 }
 
-fn answer(watched: &dyn Watched, method: &Method, path: &str) -> Reply {
+fn answer(cashier: &Cashier, method: &Method, path: &str) -> Reply {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Reply::not_found(),
         Some((route, _)) if method != route.method => Reply::method_not_allowed(&route.method),
-        Some((_, handler)) => handler(watched),
+        Some((_, handler)) => handler(cashier),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::test_cashier::TestCashier;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watch_listener_reports_liveness_readiness_and_metrics() {
+        let (ready, closed) = (TestCashier::new().await, TestCashier::new().await);
+        ready.deposit("k").await.unwrap();
+        closed.disk.fail_in.store(1, Ordering::SeqCst);
+        closed.deposit("k").await.unwrap_err();
+        let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
+        let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n";
+        let table = [
+            (&ready, "GET /healthz", 200, "ok\n"),
+            (&ready, "GET /healthz/", 200, "ok\n"),
+            (&ready, "GET /readyz", 200, "ready\n"),
+            (&ready, "GET /metrics", 200, &format!("{open}{counted}")),
+            (&closed, "GET /healthz", 200, "ok\n"),
+            (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
+            (&closed, "GET /metrics", 200, &open.replace("open 1", "open 0")),
+            (
+                &ready,
+                "GET /cashier/methods",
+                404,
+                r#"{"error":"RET_ERR_NOTFOUND","message":"there is nothing at this path"}"#,
+            ),
+            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
+        ];
+        for (env, line, status, body) in table {
+            let (method, path) = line.split_once(' ').unwrap();
+            let response = answer(&env.cashier, &method.parse().unwrap(), path).into_http();
+            assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
+            let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
+            assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
+        }
     }
 }

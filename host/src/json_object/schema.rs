@@ -1,12 +1,15 @@
-//! JSON Schema (draft 2020-12) as ordered JSON: properties stand in their published order. It validates nothing; readers
-//! do that by the same description.
+//! JSON Schema (draft 2020-12) as JSON text, so that properties stand in their published order. It validates nothing;
+//! readers do that by the same description.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use serde::ser::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
+
+/// A schema: the text of a JSON object.
+pub type Schema = String;
 
 /// A type that describes itself.
 pub trait Described {
@@ -19,6 +22,104 @@ pub trait Described {
     fn is_absent(&self) -> bool {
         false
     }
+}
+
+/// A type that is described by a table of fields.
+pub trait Object {
+    const TITLE: &'static str;
+    const LINES: &'static [&'static str];
+    const FIELDS: &'static [FieldLine];
+}
+
+/// One line of such a table.
+pub struct FieldLine {
+    pub name: &'static str,
+    pub text: &'static str,
+    /// Whether it stands in the record's table.
+    pub is_column: bool,
+    pub schema: fn() -> Schema,
+    pub is_optional: bool,
+}
+
+impl FieldLine {
+    pub const fn of<T: Described>(name: &'static str, text: &'static str, is_column: bool) -> Self {
+        Self { name, text, is_column, schema: T::schema, is_optional: T::OPTIONAL }
+    }
+}
+
+impl<T: Object> Described for T {
+    fn schema() -> Schema {
+        let text = T::LINES.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        object(
+            T::TITLE,
+            &text,
+            T::FIELDS.iter().map(|field| (field.name, (field.schema)(), field.text, field.is_optional)),
+        )
+    }
+}
+
+/// The schema of an object with these properties and no others: name, schema, description, whether it is optional.
+pub fn object<'n>(
+    title: &str,
+    text: &str,
+    properties: impl IntoIterator<Item = (&'n str, Schema, &'n str, bool)>,
+) -> Schema {
+    let (mut written, mut required) = (Vec::new(), Vec::new());
+    for (name, schema, text, is_optional) in properties {
+        written.push(format!("{}:{}", json(name), with(&schema, "description", text)));
+        required.extend((!is_optional).then_some(name));
+    }
+    let head = with(&with(&with("{}", "title", title), "description", text), "type", "object");
+    let head = format!(r#"{},"properties":{{{}}}}}"#, head.trim_end_matches('}'), written.join(","));
+    with(&with(&head, "required", required), "additionalProperties", false)
+}
+
+/// The schema of an object that lets other properties pass.
+pub fn open(object: &str) -> Schema {
+    object.replacen(r#""additionalProperties":false"#, r#""additionalProperties":true"#, 1)
+}
+
+/// A value of one type: `integer`, `string`, …
+pub fn kind(name: &str) -> Schema {
+    with("{}", "type", name)
+}
+
+pub fn whole(least: i64, most: i64) -> Schema {
+    with(&with(&kind("integer"), "minimum", least), "maximum", most)
+}
+
+/// A string. Its bytes are counted, so that no more characters fit either.
+pub fn text(length_max: usize) -> Schema {
+    with(&kind("string"), "maxLength", length_max)
+}
+
+pub fn one_of(values: impl IntoIterator<Item = impl Serialize>) -> Schema {
+    with("{}", "enum", values.into_iter().collect::<Vec<_>>())
+}
+
+pub fn list(items: &str) -> Schema {
+    format!(r#"{{"type":"array","items":{items}}}"#)
+}
+
+/// An array of exactly these items.
+pub fn tuple(items: &[Schema]) -> Schema {
+    format!(r#"{{"type":"array","prefixItems":[{}],"items":false}}"#, items.join(","))
+}
+
+/// What one of two schemas describes.
+pub fn either(one: &str, other: &str) -> Schema {
+    format!(r#"{{"anyOf":[{one},{other}]}}"#)
+}
+
+/// The schema with one keyword more.
+pub fn with(schema: &str, keyword: &str, value: impl Serialize) -> Schema {
+    let begun = schema.strip_suffix('}').unwrap_or(schema);
+    let comma = if begun == "{" { "" } else { "," };
+    format!("{begun}{comma}{}:{}}}", json(keyword), json(value))
+}
+
+fn json(value: impl Serialize) -> String {
+    serde_json::to_string(&value).unwrap_or_default()
 }
 
 impl<T: Described> Described for Option<T> {
@@ -35,178 +136,33 @@ impl<T: Described> Described for Option<T> {
 
 impl<T: Described> Described for Vec<T> {
     fn schema() -> Schema {
-        Schema::list(T::schema())
+        list(&T::schema())
     }
 }
 
-/// JSON whose objects keep the order of their members.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Json {
-    Null,
-    Flag(bool),
-    Number(i64),
-    Text(Cow<'static, str>),
-    List(Vec<Json>),
-    Object(Schema),
-}
-
-/// A schema: keywords and their values, in the order in which they were added.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schema(pub Vec<(&'static str, Json)>);
-
-impl Schema {
-    /// Any value.
-    pub const fn any() -> Self {
-        Self(Vec::new())
-    }
-
-    /// A value of one type: `integer`, `string`, …
-    pub fn of(kind: &'static str) -> Self {
-        Self::any().with("type", kind)
-    }
-
-    pub fn whole(least: i64, most: i64) -> Self {
-        Self::of("integer").with("minimum", least).with("maximum", most)
-    }
-
-    /// A string; bytes are counted, so that no more characters fit either.
-    pub fn text(length_max: usize) -> Self {
-        Self::of("string").with("maxLength", i64::try_from(length_max).unwrap_or(i64::MAX))
-    }
-
-    pub fn list(items: Self) -> Self {
-        Self::of("array").with("items", items)
-    }
-
-    /// An array of exactly these items.
-    pub fn tuple(items: impl IntoIterator<Item = Self>) -> Self {
-        let items: Vec<Json> = items.into_iter().map(Json::from).collect();
-        Self::of("array").with("prefixItems", items).with("items", false)
-    }
-
-    /// One of these texts.
-    pub fn one_of(texts: impl IntoIterator<Item = &'static str>) -> Self {
-        Self::of("string").with("enum", texts.into_iter().map(Json::from).collect::<Vec<_>>())
-    }
-
-    /// An object without properties so far, and without any others.
-    pub fn object(title: &'static str, lines: &[&str]) -> Self {
-        let text = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
-        let schema = Self::any().with("title", title).with("description", text).with("type", "object");
-        schema.with("properties", Self::any()).with("required", Vec::new()).with("additionalProperties", false)
-    }
-
-    #[must_use]
-    pub fn with(mut self, keyword: &'static str, value: impl Into<Json>) -> Self {
-        let value = value.into();
-        match self.get_mut(keyword) {
-            Some(known) => *known = value,
-            None => self.0.push((keyword, value)),
-        }
-        self
-    }
-
-    /// Adds a property of a type.
-    #[must_use]
-    pub fn property<T: Described>(self, name: &'static str, text: &'static str) -> Self {
-        let mut object = self.optional(name, T::schema(), text);
-        if let (false, Some(Json::List(names))) = (T::OPTIONAL, object.get_mut("required")) {
-            names.push(name.into());
-        }
-        object
-    }
-
-    /// Adds a property that may be missing.
-    #[must_use]
-    pub fn optional(mut self, name: &'static str, schema: Self, text: &'static str) -> Self {
-        if let Some(Json::Object(properties)) = self.get_mut("properties") {
-            properties.0.push((name, schema.with("description", text).into()));
-        }
-        self
-    }
-
-    /// The same value, or `null`.
-    #[must_use]
-    pub fn or_null(self) -> Self {
-        Self::any().with("anyOf", vec![self.into(), Self::of("null").into()])
-    }
-
-    /// The schema of one property of an object.
-    pub fn property_schema(&self, name: &str) -> Option<&Self> {
-        match self.get("properties") {
-            Some(Json::Object(properties)) => match properties.get(name) {
-                Some(Json::Object(schema)) => Some(schema),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    pub fn get(&self, keyword: &str) -> Option<&Json> {
-        self.0.iter().find(|(known, _)| *known == keyword).map(|(_, value)| value)
-    }
-
-    fn get_mut(&mut self, keyword: &str) -> Option<&mut Json> {
-        self.0.iter_mut().find(|(known, _)| *known == keyword).map(|(_, value)| value)
-    }
-}
-
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Flag(flag) => serializer.serialize_bool(*flag),
-            Self::Number(number) => serializer.serialize_i64(*number),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(items) => serializer.collect_seq(items),
-            Self::Object(members) => members.serialize(serializer),
-        }
-    }
-}
-
-impl Serialize for Schema {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(keyword, value)| (keyword, value)))
-    }
-}
-
+/// Describes types by their schemas.
 macro_rules! schemas {
-    ($($type:ty => $schema:expr;)*) => {$(
-        impl Described for $type {
-            fn schema() -> Schema {
+    ($($type:ty $([$param:ident: $bound:path])? => $schema:expr;)*) => {$(
+        impl$(<$param: $bound>)? $crate::json_object::Described for $type {
+            fn schema() -> $crate::json_object::Schema {
                 $schema
             }
         }
     )*};
 }
 
+pub(crate) use schemas;
+
 schemas! {
-    bool => Schema::of("boolean");
-    u16 => Schema::whole(0, u16::MAX.into());
-    u32 => Schema::whole(0, u32::MAX.into());
-    u64 => Schema::of("integer").with("minimum", 0);
-    i64 => Schema::of("integer");
-    String => Schema::of("string");
-    PathBuf => Schema::of("string");
-    IpAddr => Schema::of("string");
-    &RawValue => Schema::any();
-}
-
-macro_rules! json_from {
-    ($($from:ty => |$value:ident| $json:expr;)*) => {$(
-        impl From<$from> for Json {
-            fn from($value: $from) -> Self {
-                $json
-            }
-        }
-    )*};
-}
-
-json_from! {
-    bool => |value| Self::Flag(value);
-    i64 => |value| Self::Number(value);
-    &'static str => |value| Self::Text(value.into());
-    String => |value| Self::Text(value.into());
-    Vec<Json> => |value| Self::List(value);
-    Schema => |value| Self::Object(value);
+    bool => kind("boolean");
+    u16 => kind("integer");
+    u32 => kind("integer");
+    u64 => kind("integer");
+    i64 => kind("integer");
+    &str => kind("string");
+    Cow<'_, str> => kind("string");
+    String => kind("string");
+    PathBuf => kind("string");
+    IpAddr => kind("string");
+    Box<RawValue> => "{}".to_owned();
 }

@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 
 use crate::flows::{Cashier, RequestContext};
 use crate::json_object::{RequestBody, Schema, answer, request};
-use crate::wire::answer_values::Str;
 use crate::wire::envelope::CommandResult;
 use crate::wire::read::read;
 use crate::wire::values::{AnyJson, RecordId};
@@ -38,8 +37,8 @@ request! {
 
 answer! {
     /// The answer of a command that has no record to show.
-    pub struct Done<'a>() {
-        data: Str<'a> = "OK", "OK";
+    pub struct Done<>() {
+        data: &'static str = "OK", "OK";
     }
 }
 

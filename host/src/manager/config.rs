@@ -65,9 +65,9 @@ pub const DELETE: Command = Command {
 answer! {
     /// Provider configs, and the payment modules.
     pub struct ProvidersAnswer<'a>(page: &'a RowPage<Cow<'a, ProviderConfig>>, modules: &'a [CatalogLine]) {
-        rows: Vec<ConfigRecord<'a>> = page.rows.iter().map(|row| ConfigRecord::new(row)).collect::<Vec<_>>(), "configs of this page";
+        rows: Vec<ConfigRecord<'a>> = page.rows.iter().map(|row| ConfigRecord::new(row)).collect(), "the page";
         count: u64 = page.count, "matching configs before pagination";
-        runtime_providers: Vec<ModuleRecord<'a>> = modules.iter().map(ModuleRecord::running).collect::<Vec<_>>(), "modules of plugins.toml";
+        runtime_providers: Vec<ModuleRecord<'a>> = modules.iter().map(ModuleRecord::running).collect(), "modules";
     }
 }
 

@@ -60,10 +60,10 @@ pub async fn answer(
 ) -> (u16, Vec<u8>) {
     match envelope::read(message) {
         Ok(mut envelope) => {
-            let ext_id = envelope.ext_id.take().unwrap_or_default();
-            envelope::write(&ext_id, &run(manager, envelope, authorization, context).await)
+            let ext_id = envelope.ext_id.take();
+            envelope::write(ext_id, run(manager, envelope, authorization, context).await)
         }
-        Err((ext_id, refusal)) => envelope::write(&ext_id, &Err(refusal)),
+        Err((ext_id, refusal)) => envelope::write(ext_id, Err(refusal)),
     }
 }
 

@@ -6,7 +6,7 @@ use cashier_core::session::{ManagerSession, Role};
 use crate::json_object::{Described, answer};
 use crate::manager::command::{Command, CommandCall, NoFields};
 use crate::ports::CatalogLine;
-use crate::wire::answer_values::{Listing, ListingOf, Str};
+use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::envelope::CommandResult;
 use crate::wire::values::Flag;
 use crate::wire::write;
@@ -22,18 +22,18 @@ pub const LIST: Command = Command {
 answer! {
     /// A module of plugins.toml; its runtime state is in MngGetCashierProviders alone.
     pub struct ModuleRecord<'a>(line: &'a CatalogLine, running: bool) {
-        code: Str<'a> = &line.code, "provider code";
-        name: Str<'a> = &line.name, "name to show";
-        description: Str<'a> = &line.description, "description to show";
-        payment_mode: Str<'a> = &line.payment_mode, "how the customer pays";
-        module_name: Str<'a> = &line.module_name, "name in plugins.toml";
-        path: Str<'a> = &line.path, "file; empty for a session of one brand";
-        api_version: Str<'a> = &line.api_version, "contract version of the file; empty when it could not be read";
-        available: Flag = line.available, "1 when it is loaded";
-        failure_reason: Str<'a> = &line.failure_reason, "why it is not available";
+        code: &'a str = &line.code, "provider code";
+        name: &'a str = &line.name, "name to show";
+        description: &'a str = &line.description, "description to show";
+        payment_mode: &'a str = &line.payment_mode, "how the customer pays";
+        module_name: &'a str = &line.module_name, "name in plugins.toml";
+        path: &'a str = &line.path, "file; empty for a session of one brand";
+        api_version: &'a str = &line.api_version, "contract version of the file; empty when it could not be read";
+        available: Flag = Flag(line.available), "1 when it is loaded";
+        failure_reason: &'a str = &line.failure_reason, "why it is not available";
         generation: Option<u32> = running.then_some(line.generation), "how often the module was replaced";
-        isolation: Option<Str<'a>> = running.then(|| Str::from(&line.isolation)), "where it runs";
-        health: Option<Str<'a>> = running.then(|| Str::from(line.health.name())), "ok, degraded or unavailable";
+        isolation: Option<&'a str> = running.then_some(&*line.isolation), "where it runs";
+        health: Option<&'a str> = running.then(|| line.health.name()), "ok, degraded or unavailable";
     }
 }
 

@@ -1,5 +1,5 @@
-//! The import file as described types: groups, customers and accounts, each value with the sentence that says what it must
-//! be. Numbers are read from their text; whether the entries fit together is judged in `roster`.
+//! The import file as described types: groups, customers and accounts, each value with the sentence that says what it
+//! must be. Numbers are read from their text; whether the entries fit together is judged in `roster`.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,17 @@ use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::Currency;
 
 use super::roster::AccountEntry;
+use crate::json_object::schema::{self, kind, list, object, one_of, with};
 use crate::json_object::{Described, Schema, request, values};
 
 /// Declares the values of an entry: what each must be, and how it is read. `null` is a value like any other.
 macro_rules! entry_values {
     ($($name:ident($inner:ty), $must_be:literal, $schema:expr, |$raw:ident| $read:expr;)*) => {
         values! {$(
-            $name($inner), $schema, |$raw| $read.ok_or(Cow::Borrowed(concat!("must be ", $must_be))), {
+            $name($inner), $schema, |raw| {
+                let $raw = raw.get();
+                $read.ok_or(Cow::Borrowed(concat!("must be ", $must_be)))
+            }, {
                 const MISSING: &'static str = "is missing";
                 const NULL_IS_OMITTED: bool = false;
             };
@@ -24,30 +28,30 @@ macro_rules! entry_values {
 }
 
 entry_values! {
-    EntryId(u64), "a whole number from 1 to 2^53 - 1", Schema::whole(1, ID_MAX.cast_signed()),
+    EntryId(u64), "a whole number from 1 to 2^53 - 1", schema::whole(1, ID_MAX.cast_signed()),
         |raw| raw.parse().ok().filter(|id| (1..=ID_MAX).contains(id));
-    EntryText(Box<str>), "a text of at most 64 characters", Schema::text(CODE_LENGTH_MAX), |raw| text(raw);
-    GroupName(Box<str>), "a text of at most 64 characters", Schema::text(CODE_LENGTH_MAX).with("minLength", 1),
+    EntryText(Box<str>), "a text of at most 64 characters", schema::text(CODE_LENGTH_MAX), |raw| text(raw);
+    GroupName(Box<str>), "a text of at most 64 characters", with(&schema::text(CODE_LENGTH_MAX), "minLength", 1),
         |raw| match text(raw) {
             Some(name) if name.is_empty() => return Err(Cow::Borrowed("must not be empty")),
             name => name,
         };
-    EntryFlag(bool), "0 or 1", Schema::any().with("enum", vec![0.into(), 1.into(), false.into(), true.into()]),
+    EntryFlag(bool), "0 or 1", one_of([serde_json::Value::from(0), 1.into(), false.into(), true.into()]),
         |raw| match raw {
             "0" | "false" => Some(false),
             "1" | "true" => Some(true),
             _ => None,
         };
-    EntryBalance(Box<str>), "a plain decimal number, not quoted", Schema::of("number"), |raw| {
+    EntryBalance(Box<str>), "a plain decimal number, not quoted", kind("number"), |raw| {
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         plain(raw.strip_prefix('-').unwrap_or(raw)).then(|| raw.into())
     };
-    EntryCurrency(Currency), "a currency code such as \"USD\"", Schema::text(cashier_core::money::CODE_LENGTH_MAX),
+    EntryCurrency(Currency), "a currency code such as \"USD\"", schema::text(cashier_core::money::CODE_LENGTH_MAX),
         |raw| text(raw).and_then(|code| Currency::from_code(&code));
-    EntryMode(AccountMode), "0 (demo) or 1 (real)", Schema::whole(0, 1),
+    EntryMode(AccountMode), "0 (demo) or 1 (real)", schema::whole(0, 1),
         |raw| raw.parse().ok().and_then(AccountMode::from_number);
-    EntryStatus(i64), "a whole number", Schema::of("integer"), |raw| raw.parse().ok();
-    EntryCountry(Box<str>), "two upper-case letters, or empty", Schema::text(2), |raw| {
+    EntryStatus(i64), "a whole number", kind("integer"), |raw| raw.parse().ok();
+    EntryCountry(Box<str>), "two upper-case letters, or empty", schema::text(2), |raw| {
         let plausible = |code: &str| matches!(code.len(), 0 | 2) && code.bytes().all(|byte| byte.is_ascii_uppercase());
         text(raw).filter(|code| plausible(code))
     };
@@ -127,8 +131,10 @@ impl From<AccountLine> for AccountEntry {
 
 /// The whole file.
 pub fn schema() -> Schema {
-    let file = Schema::object("Roster", &["Groups, customers and accounts for `cashier trading import`."]);
-    file.optional("groups", Schema::list(GroupEntry::schema()), "groups of accounts")
-        .optional("customers", Schema::list(CustomerEntry::schema()), "customers")
-        .optional("accounts", Schema::list(AccountLine::schema()), "accounts")
+    let lists = [
+        ("groups", list(&GroupEntry::schema()), "groups of accounts", true),
+        ("customers", list(&CustomerEntry::schema()), "customers", true),
+        ("accounts", list(&AccountLine::schema()), "accounts", true),
+    ];
+    object("Roster", "Groups, customers and accounts for `cashier trading import`.", lists)
 }

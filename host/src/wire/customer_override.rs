@@ -8,28 +8,27 @@ use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
 
 use crate::json_object::{answer, request};
-use crate::wire::answer_values::Str;
 use crate::wire::read::read as read_request;
 use crate::wire::values::{Code, Flag, Id, LimitAmount, Numbered, ReadOnly, RowId, Text, Time};
 
 answer! {
     /// A customer's override. Every field is a column of the table form.
     pub struct OverrideRecord<'a>(row: &'a CustomerOverride) {
-        id: Id = row.id, "override id", column;
-        customer_id: Id = row.customer_id, "Target customer id", column;
-        brand: Str<'a> = &row.brand, "Brand scope", column;
-        provider_config_id: Id = row.provider_config_id, "Exact provider config id; 0 for provider, method and brand", column;
-        provider: Str<'a> = &row.provider, "Provider code", column;
-        method: Str<'a> = &row.method, "Provider method marker; empty for any", column;
-        mode: Numbered<OverrideMode> = row.mode, "0 allow, 1 deny", column;
-        min_amount: LimitAmount = row.min_amount, "Override minimum amount, 0 keeps provider config value", column;
-        max_amount: LimitAmount = row.max_amount, "Override maximum amount, 0 keeps provider config value", column;
-        enabled: Flag = row.enabled, "1 enabled, 0 disabled", column;
-        reason: Str<'a> = &row.reason, "Internal reason code", column;
-        comment: Str<'a> = &row.comment, "Manager comment", column;
-        expires_time: Time = row.expires_time, "Expiration timestamp, 0 means no expiration", column;
-        created_time: Time = row.created_time, "Creation timestamp", column;
-        updated_time: Time = row.updated_time, "Last update timestamp", column;
+        id: Id = Id(row.id.0), "override id", column;
+        customer_id: Id = Id(row.customer_id.0), "Target customer id", column;
+        brand: &'a str = &row.brand, "Brand scope", column;
+        provider_config_id: Id = Id(row.provider_config_id.0), "Exact provider config id, 0 for none", column;
+        provider: &'a str = &row.provider, "Provider code", column;
+        method: &'a str = &row.method, "Provider method marker; empty for any", column;
+        mode: Numbered<OverrideMode> = Numbered(row.mode), "0 allow, 1 deny", column;
+        min_amount: LimitAmount = LimitAmount(row.min_amount), "Minimum amount, 0 keeps the config's", column;
+        max_amount: LimitAmount = LimitAmount(row.max_amount), "Maximum amount, 0 keeps the config's", column;
+        enabled: Flag = Flag(row.enabled), "1 enabled, 0 disabled", column;
+        reason: &'a str = &row.reason, "Internal reason code", column;
+        comment: &'a str = &row.comment, "Manager comment", column;
+        expires_time: Time = Time(row.expires_time), "Expiration timestamp, 0 means no expiration", column;
+        created_time: Time = Time(row.created_time), "Creation timestamp", column;
+        updated_time: Time = Time(row.updated_time), "Last update timestamp", column;
     }
 
     /// One override.
@@ -88,7 +87,7 @@ pub(crate) mod tests {
     pub(crate) const PUBLISHED_REQUEST: &str = r#"{"customer_id":5,"brand":"ion4","provider_config_id":1,"provider":"stripe","method":"card","mode":0,"min_amount":25.0,"max_amount":10000.0,"enabled":1,"reason":"VIP_ALLOW","comment":"Manual allow from customer card","expires_time":0}"#;
 
     #[test]
-    fn the_published_request_reads_and_the_published_answer_writes() {
+    fn the_published_request_is_read_and_the_published_answer_written() {
         let edit = read(PUBLISHED_REQUEST.as_bytes()).unwrap();
         assert_eq!(edit.id, None);
         let row = CustomerOverride {
@@ -114,7 +113,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_omitted_is_not_in_the_edit() {
+    fn an_omitted_field_is_not_in_the_edit() {
         assert_eq!(format!("{:?}", read(b"{}").unwrap()), format!("{:?}", OverrideEdit::default()));
         let table = [
             (r#"{"mode":2}"#, "mode must be a whole number from 0 to 1"),

@@ -1,5 +1,5 @@
-//! `POST /cashier/deposit` on the wire: the request, and the answer with what the customer does next (API.md section 3).
-//! Shapes and lengths are judged here; who may deposit and through what is not.
+//! `POST /cashier/deposit` on the wire: the request, and the answer with what the customer does next (API.md section
+//! 3). Shapes and lengths are judged here; who may deposit and through what is not.
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login};
@@ -8,22 +8,22 @@ use cashier_core::refusal::Refusal;
 use cashier_core::transaction::{NextAction, Transaction};
 
 use crate::json_object::{answer, request};
-use crate::wire::answer_values::{StoredObject, Str};
+use crate::wire::answer_values::StoredObject;
 use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ReturnUrl, RowId, Text};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId, Text};
 
 request! {
     /// A deposit as its customer orders it.
     pub struct DepositBody {
         login: LoginId, "trading account to credit, owned by the customer";
-        provider: Code<CODE_LENGTH_MAX>, "provider code";
+        provider: ProviderCode, "provider code";
         amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
         currency: CurrencyCode, "currency of the amount, which is the account's";
         method: Option<Code<CODE_LENGTH_MAX>>, "provider method; empty leaves the choice to the config";
         provider_config_id: Option<RowId>, "provider config to use; 0 for the first one that fits";
-        idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "key under which the order is made once; empty is no key";
+        idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
         success_url: Option<ReturnUrl>, "https URL to which the customer returns after paying";
         failure_url: Option<ReturnUrl>, "https URL to which the customer returns after a failure";
         comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
@@ -35,9 +35,9 @@ answer! {
     /// A deposit that was made, and what its customer does next.
     pub struct DepositAnswer<'a>(row: &'a Transaction, next: NextAction, url: &'a str, instructions_json: &'a str) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
-        next_action: Str<'a> = next.name(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
-        redirect_url: Str<'a> = url, "where to send the customer; empty when there is nothing to open";
-        instructions: StoredObject<'a> = instructions_json, "how to pay, where the provider gives instructions";
+        next_action: &'a str = next.name(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
+        redirect_url: &'a str = url, "where to send the customer; empty when there is nothing to open";
+        instructions: StoredObject<'a> = StoredObject(instructions_json), "how to pay, where the provider says so";
     }
 }
 
@@ -78,18 +78,18 @@ mod tests {
         "provider_config_id":1,"idempotency_key":"k-1","success_url":"https://shop.example/ok?a=1",
         "failure_url":"http://127.0.0.1:8080/no","comment":"first\nline","metadata_json":"{\"order\":\"A-1\"}"}"#;
 
-    fn said(json: &str) -> String {
+    fn read_as_text(json: &str) -> String {
         read(json.as_bytes(), CustomerId(5)).map_or_else(|refusal| refusal.to_string(), |read| format!("{read:?}"))
     }
 
     #[test]
-    fn every_field_is_read_and_only_four_are_needed() {
+    fn every_field_is_read_and_four_are_required() {
         let request = read(WHOLE.as_bytes(), CustomerId(5)).unwrap();
         assert_eq!(
             format!("{request:?}"),
             r#"DepositRequest { customer_id: CustomerId(5), login: Login(2000009), provider: "stripe", method: "card", provider_config_id: Some(ConfigId(1)), amount: 250.0 USD, idempotency_key: "k-1", success_url: "https://shop.example/ok?a=1", failure_url: "http://127.0.0.1:8080/no", comment: "first\nline", metadata_json: "{\"order\":\"A-1\"}" }"#
         );
-        let least = said(r#"{"login":1,"provider":"p","amount":1,"currency":"JPY","provider_config_id":0}"#);
+        let least = read_as_text(r#"{"login":1,"provider":"p","amount":1,"currency":"JPY","provider_config_id":0}"#);
         assert_eq!(
             least,
             r#"DepositRequest { customer_id: CustomerId(5), login: Login(1), provider: "p", method: "", provider_config_id: None, amount: 1.0 JPY, idempotency_key: "", success_url: "", failure_url: "", comment: "", metadata_json: "{}" }"#
@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_wrong_field_is_named() {
         let with = |field: &str, value: &str| {
             let base = [("login", "1"), ("provider", "\"p\""), ("amount", "1"), ("currency", "\"USD\"")];
             let mut fields: Vec<(&str, &str)> = base.into_iter().filter(|(name, _)| *name != field).collect();
             fields.extend((!value.is_empty()).then_some((field, value)));
             let written: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-            said(&format!("{{{}}}", written.join(",")))
+            read_as_text(&format!("{{{}}}", written.join(",")))
         };
         let long = |length: usize| format!("\"{}\"", "x".repeat(length));
         let metadata = format!("\"{{\\\"a\\\":{}}}\"", long(16 * 1024).replace('"', "\\\""));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_shows_the_transaction_and_the_next_step() {
+    fn the_answer_has_the_transaction_and_the_next_action() {
         let (row, url) = (published(), "https://pay.example/c/1");
         let text = serde_json::to_string(&DepositAnswer::new(&row, NextAction::Redirect, url, "")).unwrap();
         assert!(text.starts_with(r#"{"transaction":{"id":15,"customer_id":5,"#), "{text}");

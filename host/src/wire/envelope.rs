@@ -2,16 +2,16 @@
 //! The extID is echoed byte for byte, whatever JSON it is.
 
 use cashier_core::refusal::Refusal;
-use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json_object::{Described, FieldValue, Problem, RequestBody, Schema, answer, request};
+use crate::json_object::{FieldValue, RequestBody, answer, request, values};
+use crate::wire::answer_values::OrNull;
 use crate::wire::read::parse;
 use crate::wire::refusal::RefusalBody;
 use crate::wire::values::{AnyJson, Text};
-use crate::wire::write;
+use crate::wire::write::{json, part};
 
-/// Longest command name; the published ones have fewer than 50 letters.
+/// Longest command name; the published ones have fewer than 50 characters.
 const COMMAND_LENGTH_MAX: usize = 64;
 
 /// Longest token, in bytes: claims of ours take fewer than 300.
@@ -20,92 +20,57 @@ pub const TOKEN_LENGTH_MAX: usize = 4096;
 /// Longest extID echoed: clients put counters and UUIDs there.
 const EXT_ID_LENGTH_MAX: usize = 4096;
 
-/// The number of an answer that went well.
-pub const FINE: u16 = 200;
+/// The status of a successful answer.
+pub const SUCCESS: u16 = 200;
 
-/// Any JSON that is not too long to be echoed.
-#[derive(Debug)]
-pub struct ExtId(pub Box<RawValue>);
+/// What a command answers: its `data`, or the refusal.
+pub type CommandResult = Result<Box<RawValue>, Refusal>;
 
-impl Default for ExtId {
-    fn default() -> Self {
-        Self(RawValue::NULL.to_owned())
-    }
-}
-
-impl Described for ExtId {
-    fn schema() -> Schema {
-        Schema::any()
-    }
-}
-
-impl FieldValue for ExtId {
-    fn read(raw: &RawValue) -> Result<Self, Problem> {
-        if raw.get().len() > EXT_ID_LENGTH_MAX {
-            return Err(format!("is longer than {EXT_ID_LENGTH_MAX} bytes").into());
-        }
-        Ok(Self(raw.to_owned()))
-    }
+values! {
+    /// Any JSON that is short enough to be echoed.
+    ExtId(Box<RawValue>), "{}".to_owned(), |raw| match raw.get().len() {
+        0..=EXT_ID_LENGTH_MAX => Ok(raw.to_owned()),
+        _ => Err(format!("is longer than {EXT_ID_LENGTH_MAX} bytes").into()),
+    };
 }
 
 request! {
     /// A manager's request. Names that it does not know pass unread: the platform's clients add their own.
     pub struct Envelope {
-        ext_id as "extID": Option<ExtId>, "echoed in the answer; null when there is none";
         command: Text<COMMAND_LENGTH_MAX>, "name of the command";
+        ext_id as "extID": Option<ExtId>, "any JSON, echoed in the answer; null when there is none";
         data: Option<AnyJson>, "the command's request; {} when there is none";
-        token as "__token": Option<Text<TOKEN_LENGTH_MAX>>, "session token; over HTTP it may be in Authorization instead";
+        token as "__token": Option<Text<TOKEN_LENGTH_MAX>>, "session token; over HTTP also in Authorization";
     }
 }
 
 answer! {
     /// The answer to a manager's request.
-    pub struct EnvelopeAnswer<'a>(ext_id: &'a ExtId, result: &'a CommandResult) {
-        ext_id as "extID": &'a RawValue = &*ext_id.0, "the request's";
-        status: u16 = number(result), "200, or the number of the error";
-        data: CommandData<'a> = CommandData(result), "the command's answer, or the error";
+    pub struct EnvelopeAnswer<>(ext_id: Option<ExtId>, number: u16, content: Box<RawValue>) {
+        ext_id as "extID": OrNull<Box<RawValue>> = OrNull(ext_id.map(|ext_id| ext_id.0)), "the request's";
+        status: u16 = number, "200, or the number of the error";
+        data: Box<RawValue> = content, "the command's answer, or the error";
     }
-}
-
-/// What a command answers: its `data`, or the refusal.
-pub type CommandResult = Result<Box<RawValue>, Refusal>;
-
-/// The `data` of an answer.
-pub struct CommandData<'a>(&'a CommandResult);
-
-impl Described for CommandData<'_> {
-    fn schema() -> Schema {
-        Schema::of("object")
-    }
-}
-
-impl Serialize for CommandData<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Ok(data) => data.serialize(serializer),
-            Err(refusal) => RefusalBody::new(refusal, None).serialize(serializer),
-        }
-    }
-}
-
-fn number(result: &CommandResult) -> u16 {
-    result.as_ref().map_or_else(|refusal| refusal.code.number(), |_| FINE)
 }
 
 /// Reads an envelope. The refusal comes with the extID to answer under, as far as it could be read.
-pub fn read(json: &[u8]) -> Result<Envelope, (ExtId, Refusal)> {
-    let mut members = parse(json, "the message").map_err(|refusal| (ExtId::default(), refusal))?;
-    let ext_id = members.get("extID").and_then(|raw| ExtId::read(raw).ok());
+pub fn read(json: &[u8]) -> Result<Envelope, (Option<ExtId>, Refusal)> {
+    let mut members = parse(json, "the message").map_err(|refusal| (None, refusal))?;
+    let ext_id = members.get("extID").map(|raw| ExtId::read(raw).ok());
     let mut first = None;
     let read = Envelope::take_from(&mut members, &mut |name, problem| {
         first.get_or_insert_with(|| format!("{name} {problem}"));
     });
-    read.ok_or_else(|| (ext_id.unwrap_or_default(), Refusal::invalid(first.unwrap_or_default())))
+    read.ok_or_else(|| (ext_id.flatten(), Refusal::invalid(first.unwrap_or_default())))
 }
 
 /// Wraps the answer of a command, with its number.
-pub fn write(ext_id: &ExtId, result: &CommandResult) -> (u16, Vec<u8>) {
-    (number(result), write::json(&EnvelopeAnswer::new(ext_id, result)).unwrap_or_default())
+pub fn write(ext_id: Option<ExtId>, result: CommandResult) -> (u16, Vec<u8>) {
+    let (number, data) = match result {
+        Ok(data) => (SUCCESS, data),
+        Err(refusal) => (refusal.code.number(), part(&RefusalBody::new(&refusal, None)).unwrap_or_default()),
+    };
+    (number, json(&EnvelopeAnswer::new(ext_id, number, data)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -113,11 +78,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_reads_with_everything_or_the_least() {
+    fn an_envelope_needs_its_command_alone() {
         let json = br#"{"command":"C","extID":{"a":[1.50]},"data":{"id":15},"__token":"t","session":1}"#;
         let read_whole = read(json).map_err(|(_, refusal)| refusal).unwrap();
         let Envelope { ext_id, command, data, token } = read_whole;
-        let shown = |ext_id: Option<ExtId>| ext_id.unwrap_or_default().0.get().to_owned();
+        let shown = |ext_id: Option<ExtId>| ext_id.map_or("null".to_owned(), |ext_id| ext_id.0.get().to_owned());
         let (data, token) = (data.unwrap(), token.unwrap());
         let whole = (shown(ext_id), &*command.0, data.0.get(), &*token.0);
         assert_eq!(whole, (r#"{"a":[1.50]}"#.to_owned(), "C", r#"{"id":15}"#, "t"));
@@ -126,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_keep_the_ext_id_where_it_could_be_read() {
+    fn a_refusal_has_the_ext_id_that_could_be_read() {
         let table = [
             ("{\"extID\":7}", "7", "command is required"),
             ("{\"extID\":\"7\",\"command\":5}", "\"7\"", "command must be a string"),
@@ -136,18 +101,19 @@ mod tests {
         ];
         for (json, ext_id, message) in table {
             let (answered, refusal) = read(json.as_bytes()).err().unwrap();
-            assert_eq!((answered.0.get(), &*refusal.message), (ext_id, message), "{json}");
+            let answered = answered.map(|ext_id| ext_id.0.get().to_owned());
+            assert_eq!((answered.as_deref().unwrap_or("null"), &*refusal.message), (ext_id, message), "{json}");
         }
         let long = format!("{{\"extID\":\"{}\"}}", "x".repeat(5000));
-        assert_eq!(read(long.as_bytes()).err().unwrap().0.0.get(), "null");
+        assert_eq!(read(long.as_bytes()).err().unwrap().0.is_none(), true);
     }
 
     #[test]
-    fn answers_carry_the_ext_id_the_number_and_the_data() {
+    fn an_answer_has_the_ext_id_the_number_and_the_data() {
         let json = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let (number, out) = write(&ExtId(json("\"1\"")), &Ok(json("{\"x\":1}")));
+        let (number, out) = write(Some(ExtId(json("\"1\""))), Ok(json("{\"x\":1}")));
         assert_eq!((number, &*out), (200, br#"{"extID":"1","status":200,"data":{"x":1}}"#.as_slice()));
-        let (number, out) = write(&ExtId(json("1")), &Err(Refusal::invalid("id is required")));
+        let (number, out) = write(Some(ExtId(json("1"))), Err(Refusal::invalid("id is required")));
         let expected = br#"{"extID":1,"status":400,"data":{"error":"INVALID_DATA","message":"id is required"}}"#;
         assert_eq!((number, &*out), (400, expected.as_slice()));
     }

@@ -6,24 +6,24 @@ use cashier_core::notice::ProviderEvent;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 
 use crate::json_object::answer;
-use crate::wire::answer_values::Str;
 use crate::wire::values::{Id, Numbered, Time};
 
 answer! {
     /// A provider event.
     pub struct EventRecord<'a>(row: &'a ProviderEvent, body: Cow<'a, str>, headers: &'a str, reason: &'a str) {
-        id: Id = row.id, "Provider event id";
-        provider: Str<'a> = &row.provider, "Provider code";
-        event_id: Str<'a> = &row.event_id, "The provider's id of the event";
-        transaction_id: Id = row.transaction_id, "Transaction that the event is about; 0 while none is known";
-        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id";
-        payload_json: Str<'a> = body, "The body as received; bytes that are not UTF-8 are replaced";
-        headers_json: Str<'a> = headers, "The headers as received, secrets masked";
-        signature_status: Numbered<SignatureStatus> = row.signature_status, "0 unknown, 1 valid, 2 invalid";
-        processing_status: Numbered<ProcessingStatus> = row.processing_status, "0 pending, 1 processed, 2 failed, 3 ignored";
-        failure_reason: Str<'a> = reason, "Failure reason";
-        created_time: Time = row.created_time, "Creation timestamp";
-        processed_time: Time = row.processed_time, "Processing timestamp";
+        id: Id = Id(row.id.0), "Provider event id";
+        provider: &'a str = &row.provider, "Provider code";
+        event_id: &'a str = &row.event_id, "The provider's id of the event";
+        transaction_id: Id = Id(row.transaction_id.0), "Transaction that the event is about; 0 while none is known";
+        provider_payment_id: &'a str = &row.provider_payment_id, "External payment id";
+        payload_json: Cow<'a, str> = body, "The body as received; bytes that are not UTF-8 are replaced";
+        headers_json: &'a str = headers, "The headers as received, secrets masked";
+        signature_status: Numbered<SignatureStatus> = Numbered(row.signature_status), "0 unknown, 1 valid, 2 invalid";
+        processing_status: Numbered<ProcessingStatus> = Numbered(row.processing_status),
+            "0 pending, 1 processed, 2 failed, 3 ignored";
+        failure_reason: &'a str = reason, "Failure reason";
+        created_time: Time = Time(row.created_time), "Creation timestamp";
+        processed_time: Time = Time(row.processed_time), "Processing timestamp";
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) mod tests {
             provider_payment_id: "pi_123".into(),
             signature_status: SignatureStatus::Valid,
             processing_status: ProcessingStatus::Failed,
-            failure_reason: "PROVIDER_CONFIG_MISMATCH: heard under config 2".into(),
+            failure_reason: "PROVIDER_CONFIG_MISMATCH: received under config 2".into(),
             update: None,
             module_hash: "".into(),
             created_time: UnixTime(1_779_270_000),
@@ -70,11 +70,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn managers_see_everything_the_sender_the_code_alone() {
+    fn a_manager_gets_every_value_and_the_sender_the_code_alone() {
         let row = failed();
         let to_manager = EventRecord::for_manager(&row, b"{\"id\":\"evt_1\"}\xff", "[]");
         let written = [to_manager, EventRecord::for_sender(&row)].map(|record| serde_json::to_string(&record).unwrap());
-        let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: heard under config 2","created_time":1779270000,"processed_time":1779270001}
+        let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: received under config 2","created_time":1779270000,"processed_time":1779270001}
 {"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"","headers_json":"","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH","created_time":1779270000,"processed_time":1779270001}"#;
         assert_eq!(written.join("\n"), expected);
     }

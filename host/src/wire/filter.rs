@@ -8,6 +8,7 @@ use cashier_core::filter::{Clause, Field, Filter, FilterBuilder, LIMIT_MAX, OFFS
 use cashier_core::refusal::Refusal;
 use serde_json::Value;
 
+use crate::json_object::schema::{either, kind, list, object, one_of, tuple, with};
 use crate::json_object::{Schema, shown};
 use crate::wire::read::parse;
 
@@ -44,7 +45,7 @@ impl Parameters {
         }
     }
 
-    /// Refuses whatever was not taken.
+    /// Refuses a parameter that was not taken.
     pub fn finish(&self) -> Result<(), Refusal> {
         match self.0.keys().next() {
             Some(unknown) => Err(Refusal::invalid(format!("{} is not a known parameter", shown(unknown)))),
@@ -52,12 +53,12 @@ impl Parameters {
         }
     }
 
-    /// The filter that the remaining parameters say. Any other parameter is refused by its name.
+    /// The filter of the remaining parameters. Any other parameter is refused by its name.
     pub fn into_filter<F: Field>(self) -> Result<Filter<F>, Refusal> {
         self.into_filter_on(FilterBuilder::new())
     }
 
-    /// The same on top of conditions that the door itself sets.
+    /// The same on top of conditions that the endpoint itself sets.
     pub fn into_filter_on<F: Field>(mut self, mut builder: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
         if let Some(limit) = self.take("limit")? {
             builder.limit(&limit)?;
@@ -83,37 +84,32 @@ const OPERATORS: [&str; 8] = ["=", "==", "!=", ">", "<", ">=", "<=", "like"];
 
 /// The JSON form as a schema, with the fields by which one table may be filtered.
 pub fn schema<F: Field>() -> Schema {
-    let field = Schema::one_of(F::ALL.iter().map(|field| field.name()));
-    let value = Schema::any().with("type", vec!["string".into(), "number".into()]);
-    let values = Schema::list(value.clone());
-    let range = Schema::tuple([value.clone(), value.clone()]);
-    let mut schema = Schema::object("Filter", &["Conditions that must all hold, an order and a page."]);
-    for clause in Clause::ALL {
-        let (element, text) = match clause {
-            Clause::Where => {
-                (Schema::tuple([field.clone(), Schema::one_of(OPERATORS), value.clone()]), "the field compares so")
-            }
-            Clause::WhereNot => (Schema::tuple([field.clone(), value.clone()]), "the field has another value"),
-            Clause::WhereIn => (Schema::tuple([field.clone(), values.clone()]), "the field has one of the values"),
-            Clause::WhereNotIn => (Schema::tuple([field.clone(), values.clone()]), "the field has none of the values"),
+    let field = one_of(F::ALL.iter().map(|field| field.name()));
+    let value = with("{}", "type", ["string", "number"]);
+    let clause = |clause: &Clause| {
+        let (test, text) = match clause {
+            Clause::Where => (vec![one_of(OPERATORS), value.clone()], "the field compares so"),
+            Clause::WhereNot => (vec![value.clone()], "the field has another value"),
+            Clause::WhereIn => (vec![list(&value)], "the field has one of the values"),
+            Clause::WhereNotIn => (vec![list(&value)], "the field has none of the values"),
             Clause::WhereBetween => {
-                (Schema::tuple([field.clone(), range.clone()]), "the field is within the range, ends included")
+                (vec![tuple(&[value.clone(), value.clone()])], "the field is within, ends included")
             }
-            Clause::WhereNotBetween => {
-                (Schema::tuple([field.clone(), range.clone()]), "the field is outside the range")
-            }
+            Clause::WhereNotBetween => (vec![tuple(&[value.clone(), value.clone()])], "the field is outside"),
         };
-        schema = schema.optional(clause.name(), Schema::list(element), text);
-    }
-    let direction = Schema::of("string").with("pattern", "^([aA][sS][cC]|[dD][eE][sS][cC])$");
-    let key = Schema::tuple([field, direction]);
-    let keys = Schema::any().with("anyOf", vec![Schema::list(key.clone()).into(), key.into()]);
-    let whole = |most: i64| Schema::whole(0, most).with("type", vec!["integer".into(), "string".into()]);
-    let limit = whole(i64::try_from(LIMIT_MAX).unwrap_or(i64::MAX)).with("minimum", 1);
-    schema
-        .optional("orderBy", keys, "the sort keys; by default the newest first")
-        .optional("limit", limit, "rows of the page; 100 by default")
-        .optional("offset", whole(OFFSET_MAX.cast_signed()), "rows before the page")
+        (clause.name(), list(&tuple(&[vec![field.clone()], test].concat())), text, true)
+    };
+    let direction = with(&kind("string"), "pattern", "^([aA][sS][cC]|[dD][eE][sS][cC])$");
+    let key = tuple(&[field.clone(), direction]);
+    let number = |least: u64, most: u64| {
+        with(&with(&with("{}", "type", ["integer", "string"]), "minimum", least), "maximum", most)
+    };
+    let page = [
+        ("orderBy", either(&list(&key), &key), "the sort keys; by default the newest first", true),
+        ("limit", number(1, LIMIT_MAX as u64), "rows of the page; 100 by default", true),
+        ("offset", number(0, OFFSET_MAX), "rows before the page", true),
+    ];
+    object("Filter", "Conditions that must all hold, an order and a page.", Clause::ALL.iter().map(clause).chain(page))
 }
 
 fn read_clause<F: Field>(builder: &mut FilterBuilder<F>, clause: Clause, node: Node) -> Result<(), Refusal> {
@@ -222,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_understood_is_refused_by_name() {
+    fn an_unknown_or_wrong_parameter_is_refused_by_name() {
         let many = format!(r#"{{"whereIn":[["id",[{}]]]}}"#, vec!["1"; 1001].join(","));
         let table = [
             (r#"{"were":[]}"#, "were is not a known parameter"),
@@ -248,8 +244,8 @@ mod tests {
             (r#"{"offset":-1}"#, "offset \"-1\" is not a row number"),
         ];
         for (json, expected) in table {
-            let said = filter(json).unwrap_err().message;
-            assert!(said.starts_with(expected), "{json}: {said}");
+            let message = filter(json).unwrap_err().message;
+            assert!(message.starts_with(expected), "{json}: {message}");
         }
     }
 }

@@ -6,7 +6,6 @@ use cashier_core::money::Limit;
 use cashier_core::provider_config::ProviderConfig;
 
 use crate::json_object::answer;
-use crate::wire::answer_values::Str;
 use crate::wire::values::{Flag, Id, LimitAmount, Numbered};
 
 /// What the row shows beside the config itself.
@@ -21,39 +20,41 @@ pub struct MethodRow<'a> {
     /// The limits in force, the override's where it replaces the config's.
     pub min_amount: Limit,
     pub max_amount: Limit,
-    pub matched_override: Option<(OverrideId, OverrideMode)>,
+    /// The override that applies; id 0 and [`OverrideMode::Allow`] without one.
+    pub override_id: OverrideId,
+    pub override_mode: OverrideMode,
 }
 
 answer! {
     /// A config through which the customer may deposit.
     pub struct MethodRecord<'a>(row: MethodRow<'a>) {
-        provider_config_id: Id = row.config.id, "provider config, for the deposit request";
-        provider: Str<'a> = &row.config.provider, "provider code";
-        method: Str<'a> = row.method, "provider method";
-        brand: Str<'a> = &row.config.brand, "brand; empty for every brand";
-        currency: Str<'a> = &row.config.currency, "currency; empty for any";
-        country: Str<'a> = &row.config.country, "country; empty for any";
-        payment_mode: Str<'a> = row.payment_mode, "how the customer pays, from the module";
-        display_name: Str<'a> = row.display_name, "name to show";
-        description: Str<'a> = row.description, "description to show";
-        public_key: Str<'a> = &row.config.public_key, "the provider's public key, where its page needs one";
-        min_amount: LimitAmount = row.min_amount, "least amount; 0 is no limit";
-        max_amount: LimitAmount = row.max_amount, "greatest amount; 0 is no limit";
-        sandbox: Flag = row.config.sandbox, "1 for test money";
+        provider_config_id: Id = Id(row.config.id.0), "provider config, for the deposit request";
+        provider: &'a str = &row.config.provider, "provider code";
+        method: &'a str = row.method, "provider method";
+        brand: &'a str = &row.config.brand, "brand; empty for every brand";
+        currency: &'a str = &row.config.currency, "currency; empty for any";
+        country: &'a str = &row.config.country, "country; empty for any";
+        payment_mode: &'a str = row.payment_mode, "how the customer pays, from the module";
+        display_name: &'a str = row.display_name, "name to show";
+        description: &'a str = row.description, "description to show";
+        public_key: &'a str = &row.config.public_key, "the provider's public key, where its page needs one";
+        min_amount: LimitAmount = LimitAmount(row.min_amount), "least amount; 0 is no limit";
+        max_amount: LimitAmount = LimitAmount(row.max_amount), "greatest amount; 0 is no limit";
+        sandbox: Flag = Flag(row.config.sandbox), "1 for test money";
         sort_index: i64 = row.config.sort_index, "place in the list";
-        override_id: Id = row.matched_override.map_or(OverrideId(0), |(id, _)| id), "override that applies; 0 for none";
-        override_mode: Numbered<OverrideMode> = row.matched_override.map_or(OverrideMode::Allow, |(_, mode)| mode), "0 allow, 1 deny";
+        override_id: Id = Id(row.override_id.0), "override that applies; 0 for none";
+        override_mode: Numbered<OverrideMode> = Numbered(row.override_mode), "0 allow, 1 deny";
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::config::tests::kept;
+    use crate::wire::config::tests::stored;
 
     #[test]
-    fn the_published_fields_stand_in_their_order_without_secrets() {
-        let config = kept();
+    fn a_method_has_the_published_fields_in_order_without_secrets() {
+        let config = stored();
         let row = MethodRow {
             config: &config,
             method: "card",
@@ -62,7 +63,8 @@ mod tests {
             description: "Pay by card",
             min_amount: config.min_amount,
             max_amount: Limit::parse("10000").unwrap(),
-            matched_override: Some((OverrideId(3), OverrideMode::Allow)),
+            override_id: OverrideId(3),
+            override_mode: OverrideMode::Allow,
         };
         let expected = r#"{"provider_config_id":1,"provider":"stripe","method":"card","brand":"ion4","currency":"USD","country":"","payment_mode":"redirect","display_name":"Card","description":"Pay by card","public_key":"pk_1","min_amount":25.5,"max_amount":10000.0,"sandbox":1,"sort_index":-3,"override_id":3,"override_mode":0}"#;
         assert_eq!(serde_json::to_string(&MethodRecord::new(row)).unwrap(), expected);

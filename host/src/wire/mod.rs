@@ -1,9 +1,9 @@
 //! The API's requests and answers as serde types: exact published names, in the published order (API.md section 2). It
 //! decides nothing; the listeners and commands read requests and write answers through it.
 //!
-//! Each type is one table ([`crate::json_object`]), so every wrong field is named and no amount ever passes through a float.
-//! A field given as `null` counts as omitted; a field that the request does not know is refused by its name, because a
-//! misspelt limit or URL must not vanish silently.
+//! Each type is one table ([`crate::json_object`]), so every wrong field is named and no amount ever passes through a
+//! float. A field given as `null` counts as omitted; a field that the request does not know is refused by its name,
+//! because a misspelt limit or URL must not vanish silently.
 
 pub mod answer_values;
 pub mod config;

@@ -1,5 +1,5 @@
-//! JSON objects that travel as strings (`metadata_json`, `settings_json`, `config_json`): the server's own key in them, and
-//! how it is left out of what a customer sees.
+//! JSON objects that travel as strings (`metadata_json`, `settings_json`, `config_json`): the server's own key in them,
+//! and how it is left out of what a customer sees.
 
 use std::borrow::Cow;
 

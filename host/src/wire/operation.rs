@@ -4,24 +4,24 @@ use cashier_core::operation::BalanceOperation;
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 
 use crate::json_object::answer;
-use crate::wire::answer_values::{ExactAmount, Str};
+use crate::wire::answer_values::ExactAmount;
 use crate::wire::values::{Id, Numbered, Time};
 
 answer! {
     /// A balance operation; the amount carries its sign.
     pub struct OperationRecord<'a>(row: &'a BalanceOperation) {
-        id: Id = row.id, "Cashier balance operation id";
-        transaction_id: Id = row.transaction_id, "Parent transaction id";
-        login: Id = row.login, "Trading account login";
+        id: Id = Id(row.id.0), "Cashier balance operation id";
+        transaction_id: Id = Id(row.transaction_id.0), "Parent transaction id";
+        login: Id = Id(row.login.0), "Trading account login";
         trade_order: u64 = row.trade_order, "Balance trade/order id";
-        cmd: Numbered<OperationCmd> = row.cmd, "Balance operation command: 6 BALANCE_IN, 8 BALANCE_OUT";
-        amount: ExactAmount = row.amount, "Amount, negative for BALANCE_OUT";
-        currency: Str<'a> = row.amount.currency.code(), "Currency";
-        reason: Numbered<OperationReason> = row.reason, "Trading balance reason: 100 deposit, 101 withdrawal, 102 reversal";
-        status: Numbered<OperationStatus> = row.status, "Operation status: 0 planned, 1 posted, 2 refused, 3 unknown";
-        failure_reason: Str<'a> = &row.failure_reason, "Failure reason";
-        created_time: Time = row.created_time, "Creation timestamp";
-        updated_time: Time = row.updated_time, "Last update timestamp";
+        cmd: Numbered<OperationCmd> = Numbered(row.cmd), "6 BALANCE_IN, 8 BALANCE_OUT";
+        amount: ExactAmount = ExactAmount(row.amount), "Amount, negative for BALANCE_OUT";
+        currency: &'a str = row.amount.currency.code(), "Currency";
+        reason: Numbered<OperationReason> = Numbered(row.reason), "100 deposit, 101 withdrawal, 102 reversal";
+        status: Numbered<OperationStatus> = Numbered(row.status), "0 planned, 1 posted, 2 refused, 3 unknown";
+        failure_reason: &'a str = &row.failure_reason, "Failure reason";
+        created_time: Time = Time(row.created_time), "Creation timestamp";
+        updated_time: Time = Time(row.updated_time), "Last update timestamp";
     }
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_fields_stand_in_their_order() {
+    fn an_operation_has_the_published_fields_in_order() {
         let operation = BalanceOperation {
             id: OperationId(4),
             transaction_id: TransactionId(15),

@@ -56,12 +56,12 @@ mod tests {
     use crate::json_object::{RequestField, request};
     use crate::wire::values::{Code, DecimalText, Flag, Id, LimitAmount, LoginId, ObjectText, ReadOnly};
 
-    fn said<T>(result: Result<T, Refusal>) -> String {
+    fn message<T>(result: Result<T, Refusal>) -> String {
         result.map_or_else(|refusal| refusal.to_string(), |_| "fine".into())
     }
 
     #[test]
-    fn what_is_no_object_is_refused_with_its_place() {
+    fn text_that_is_not_an_object_is_refused_with_its_position() {
         let deep = "[".repeat(100_000);
         let many = format!("{{{}}}", (0..65).map(|n| format!("\"f{n}\":1")).collect::<Vec<_>>().join(","));
         let table: &[(&[u8], &str)] = &[
@@ -77,14 +77,14 @@ mod tests {
             (b"{\"a\":null}", "fine"),
         ];
         for (json, expected) in table {
-            assert_eq!(said(parse(json, "body")), *expected, "{}", String::from_utf8_lossy(json));
+            assert_eq!(message(parse(json, "body")), *expected, "{}", String::from_utf8_lossy(json));
         }
-        assert_ne!(said(parse(deep.as_bytes(), "body")), "fine");
-        assert_ne!(said(parse(b"{\"a\":\"\xff\"}", "body")), "fine");
+        assert_ne!(message(parse(deep.as_bytes(), "body")), "fine");
+        assert_ne!(message(parse(b"{\"a\":\"\xff\"}", "body")), "fine");
     }
 
     #[test]
-    fn each_kind_of_value_is_taken_exactly_or_refused_by_name() {
+    fn each_kind_of_value_is_read_exactly_or_refused_by_name() {
         let usd = Currency::from_code("USD").unwrap();
         fn take<T: RequestField, S: fmt::Debug>(json: &str, value: impl Fn(T) -> Result<S, Refusal>) -> String {
             let json = format!("{{\"x\":{json}}}");
@@ -150,8 +150,10 @@ mod tests {
     fn an_unknown_field_is_refused_by_name() {
         assert!(read::<OneField>(b"{\"a\":1}", "body").unwrap().a.is_some());
         assert_eq!(
-            said(read::<OneField>(b"{\"a\":1,\"success_ulr\":\"x\"}", "body")),
+            message(read::<OneField>(b"{\"a\":1,\"success_ulr\":\"x\"}", "body")),
             "INVALID_DATA: success_ulr is not a field of this request"
         );
+        let by_serde = serde_json::from_str::<OneField>("{\"success_ulr\":\"x\"}").unwrap_err().to_string();
+        assert!(by_serde.starts_with("success_ulr is not a field of this request"), "{by_serde}");
     }
 }

@@ -1,8 +1,9 @@
-//! The JSON Schemas of what customers, providers and managers send and get, by name. The commands' own are in the table of
-//! commands, those of the files with their readers.
+//! The JSON Schemas of what customers, providers and managers send and get, by name. Those of the commands are in the
+//! table of commands, those of files with their readers.
 
 use cashier_core::filter::TransactionField;
 
+use crate::json_object::schema::open;
 use crate::json_object::{Described, Schema};
 use crate::wire::answer_values::ListingOf;
 use crate::wire::deposit::{DepositAnswer, DepositBody};
@@ -25,7 +26,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("transactions.filter", filter::schema::<TransactionField>()),
         ("transactions.answer", ListingOf::<TransactionRecord>::schema()),
         ("webhook.answer", WebhookAnswer::schema()),
-        ("manager.request", Envelope::schema().with("additionalProperties", true)),
+        ("manager.request", open(&Envelope::schema())),
         ("manager.answer", EnvelopeAnswer::schema()),
         ("error", RefusalBody::schema()),
     ]

@@ -9,7 +9,7 @@ use cashier_core::status::{Source, TransactionStatus, TransactionType};
 use cashier_core::transaction::Transaction;
 
 use crate::json_object::answer;
-use crate::wire::answer_values::{ExactAmount, Str};
+use crate::wire::answer_values::ExactAmount;
 use crate::wire::object_text;
 use crate::wire::operation::OperationRecord;
 use crate::wire::values::{DecimalText, Id, Numbered, Time};
@@ -27,37 +27,38 @@ const CONVERSION_RATE: &str = "1.0";
 answer! {
     /// A deposit or withdrawal.
     pub struct TransactionRecord<'a>(row: &'a Transaction, to: Audience) {
-        id: Id = row.id, "Cashier transaction id", column;
-        customer_id: Id = row.customer_id, "Customer id", column;
-        login: Id = row.login, "Trading account login", column;
-        kind as "type": Numbered<TransactionType> = row.kind, "0 deposit, 1 withdrawal", column;
-        provider: Str<'a> = &row.provider, "Provider code", column;
-        method: Str<'a> = &row.method, "Provider method", column;
-        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id", column;
-        amount: ExactAmount = row.amount, "Transaction amount", column;
-        currency: Str<'a> = row.amount.currency.code(), "Transaction currency", column;
-        account_currency: Str<'a> = row.account_currency.code(), "Account currency";
-        converted_amount: ExactAmount = row.converted(), "Converted account-currency amount";
-        conversion_rate: DecimalText = CONVERSION_RATE, "Conversion rate";
-        status: Numbered<TransactionStatus> = row.status, "Cashier transaction status", column;
-        failure_reason: Str<'a> = failure_reason(&row.reason, to), "Failure reason", column;
-        idempotency_key: Str<'a> = &row.idempotency_key, "Idempotency key";
-        comment: Str<'a> = &row.comment, "Comment";
-        metadata_json: Str<'a> = metadata(&row.metadata_json, to), "Metadata JSON string";
-        source: Numbered<Source> = row.source, "0 provider, 1 manual";
-        approved_by: Id = row.approved_by, "Manager id that approved manual transaction";
-        approved_time: Time = row.approved_time, "Approval timestamp";
-        processed_by: Id = row.processed_by, "Manager id that processed manual transaction";
-        processed_time: Time = row.processed_time, "Processing timestamp";
-        reject_reason: Str<'a> = &row.reject_reason, "Rejection reason";
-        created_time: Time = row.created_time, "Creation timestamp", column;
-        updated_time: Time = row.updated_time, "Last update timestamp", column;
+        id: Id = Id(row.id.0), "Cashier transaction id", column;
+        customer_id: Id = Id(row.customer_id.0), "Customer id", column;
+        login: Id = Id(row.login.0), "Trading account login", column;
+        kind as "type": Numbered<TransactionType> = Numbered(row.kind), "0 deposit, 1 withdrawal", column;
+        provider: &'a str = &row.provider, "Provider code", column;
+        method: &'a str = &row.method, "Provider method", column;
+        provider_payment_id: &'a str = &row.provider_payment_id, "External payment id", column;
+        amount: ExactAmount = ExactAmount(row.amount), "Transaction amount", column;
+        currency: &'a str = row.amount.currency.code(), "Transaction currency", column;
+        account_currency: &'a str = row.account_currency.code(), "Account currency";
+        converted_amount: ExactAmount = ExactAmount(row.converted()), "Converted account-currency amount";
+        conversion_rate: DecimalText = DecimalText(Cow::Borrowed(CONVERSION_RATE)), "Conversion rate";
+        status: Numbered<TransactionStatus> = Numbered(row.status), "Cashier transaction status", column;
+        failure_reason: Cow<'a, str> = failure_reason(&row.reason, to), "Failure reason", column;
+        idempotency_key: &'a str = &row.idempotency_key, "Idempotency key";
+        comment: &'a str = &row.comment, "Comment";
+        metadata_json: Cow<'a, str> = metadata(&row.metadata_json, to), "Metadata JSON string";
+        source: Numbered<Source> = Numbered(row.source), "0 provider, 1 manual";
+        approved_by: Id = Id(row.approved_by.0), "Manager id that approved manual transaction";
+        approved_time: Time = Time(row.approved_time), "Approval timestamp";
+        processed_by: Id = Id(row.processed_by.0), "Manager id that processed manual transaction";
+        processed_time: Time = Time(row.processed_time), "Processing timestamp";
+        reject_reason: &'a str = &row.reject_reason, "Rejection reason";
+        created_time: Time = Time(row.created_time), "Creation timestamp", column;
+        updated_time: Time = Time(row.updated_time), "Last update timestamp", column;
     }
 
     /// A transaction with its balance operations.
     pub struct TransactionDetail<'a>(row: &'a Transaction, operations: &'a [BalanceOperation]) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Manager), "Cashier transaction";
-        balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect::<Vec<_>>(), "Balance operations linked to the transaction";
+        balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect(),
+            "Balance operations linked to the transaction";
     }
 }
 
@@ -142,15 +143,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn customers_see_codes_and_their_own_metadata_managers_the_values_behind() {
-        let mut kept = published();
-        kept.reason = Reason::new(
+    fn a_customer_gets_the_code_and_a_manager_the_values_behind_it() {
+        let mut row = published();
+        row.reason = Reason::new(
             cashier_core::reason::ReasonCode::AmountMismatch,
             "expected 250.0 USD, the provider states 25.0 USD",
         );
-        kept.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
+        row.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
         let shown = |view| {
-            let json = serde_json::to_value(TransactionRecord::new(&kept, view)).unwrap();
+            let json = serde_json::to_value(TransactionRecord::new(&row, view)).unwrap();
             [&json["failure_reason"], &json["metadata_json"]].map(|text| text.as_str().unwrap().to_owned())
         };
         assert_eq!(shown(Audience::Customer), ["AMOUNT_MISMATCH", r#"{"order":"A-1"}"#]);

@@ -1,5 +1,5 @@
-//! The values that fields hold on the wire: ids, flags, times, published numbers, codes and texts by length, exact amounts.
-//! Each reads itself from its own text, says what is wrong behind its field's name, and describes its limits.
+//! The values of requests: ids, flags, times, published numbers, codes and texts by length, exact amounts. Each reads
+//! itself from its own text, says what is wrong behind its field's name, and describes its limits.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -7,14 +7,15 @@ use std::ops::RangeInclusive;
 
 use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
-use cashier_core::money::{Currency, Limit, Money};
+use cashier_core::money::{self, Currency, Limit, Money};
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 use cashier_core::time::UnixTime;
 use serde_json::value::RawValue;
 use url::Url;
 
-use crate::json_object::{Described, FieldValue, Json, Problem, Schema, shown, values};
+use crate::json_object::schema::{self, kind, one_of, with};
+use crate::json_object::{Described, FieldValue, Problem, Schema, shown, values};
 use crate::wire::object_text;
 use crate::wire::read::check;
 
@@ -29,137 +30,106 @@ pub const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
 
 values! {
     /// An id, or 0 for none.
-    Id(u64), Schema::whole(0, ID_MAX.cast_signed()), |raw| id(raw);
-
-    /// The login of a trading account, which is never 0.
-    LoginId(u64), Schema::whole(1, ID_MAX.cast_signed()), |raw| id(raw), {
-        fn is_blank(&self) -> bool {
-            self.0 == 0
-        }
-    };
+    Id(u64), schema::whole(0, ID_MAX.cast_signed()), |raw| id(raw);
 
     /// The id of a row of ours, where 0 is the same as none.
-    RowId(u64), Id::schema(), |raw| id(raw), {
-        const BLANK_IS_OMITTED: bool = true;
+    RowId(u64), Id::schema(), |raw| id(raw), { fn given(self) -> Option<Self> { (self.0 != 0).then_some(self) } };
 
-        fn is_blank(&self) -> bool {
-            self.0 == 0
-        }
+    /// The login of a trading account, which is never 0.
+    LoginId(u64), schema::whole(1, ID_MAX.cast_signed()), |raw| id(raw), {
+        fn given(self) -> Option<Self> { (self.0 != 0).then_some(self) }
     };
 
     /// The id that is the whole request.
-    RecordId(u64), Schema::whole(1, ID_MAX.cast_signed()),
-        |raw| id(raw).ok().filter(|id| *id > 0).ok_or(Cow::Borrowed(Self::MISSING)), {
+    RecordId(u64), LoginId::schema(), |raw| id(raw).ok().filter(|id| *id > 0).ok_or(Cow::Borrowed(Self::MISSING)), {
         const MISSING: &'static str = "is missing or invalid";
     };
 
     /// 0 or 1.
-    Flag(bool), Schema::whole(0, 1), |raw| whole(raw, 0..=1).map(|flag| flag == 1);
+    Flag(bool), schema::whole(0, 1), |raw| whole(raw, 0..=1).map(|flag| flag == 1);
 
     /// Unix seconds, 0 for unset.
-    Time(UnixTime), Schema::whole(0, TIME_MAX), |raw| whole(raw, 0..=TIME_MAX).map(UnixTime);
+    Time(UnixTime), schema::whole(0, TIME_MAX), |raw| whole(raw, 0..=TIME_MAX).map(UnixTime);
 
     /// Where a config stands among others.
-    SortIndex(i64), Schema::whole(-SORT_INDEX_MAX, SORT_INDEX_MAX), |raw| whole(raw, -SORT_INDEX_MAX..=SORT_INDEX_MAX);
+    SortIndex(i64), schema::whole(-SORT_INDEX_MAX, SORT_INDEX_MAX), |raw| whole(raw, -SORT_INDEX_MAX..=SORT_INDEX_MAX);
 
     /// A string of at most `MAX` bytes without control characters other than line ends and tabs.
-    Text<MAX>(Box<str>), Schema::text(MAX), |raw| text(raw, MAX);
+    Text<MAX>(Box<str>), schema::text(MAX), |raw| text(raw, MAX);
 
     /// A code: at most `MAX` bytes on one line, no spaces at its ends.
-    Code<MAX>(Box<str>), Schema::text(MAX), |raw| code(raw, MAX), {
-        fn is_blank(&self) -> bool {
-            self.0.is_empty()
-        }
+    Code<MAX>(Box<str>), schema::text(MAX), |raw| code(raw, MAX);
+
+    /// A code that is not empty.
+    ProviderCode(Box<str>), with(&schema::text(CODE_LENGTH_MAX), "minLength", 1), |raw| code(raw, CODE_LENGTH_MAX), {
+        fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) }
     };
 
     /// A known currency by its code.
-    CurrencyCode(Currency), Schema::text(cashier_core::money::CODE_LENGTH_MAX), |raw| {
+    CurrencyCode(Currency), schema::text(money::CODE_LENGTH_MAX), |raw| {
         let code = code(raw, CODE_LENGTH_MAX)?;
         Currency::from_code(&code).ok_or_else(|| Cow::Owned(format!("{} is not a known currency", shown(&code))))
     };
 
-    /// ISO 3166 alpha-2, or empty for any.
-    Country(Box<str>), Schema::text(2).with("pattern", "^([A-Z]{2})?$"), |raw| {
-        let country = code(raw, CODE_LENGTH_MAX)?;
-        let two_letters = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
-        if two_letters || country.is_empty() {
-            Ok(country)
-        } else {
-            Err(Cow::Borrowed("must be two upper-case letters, or empty for any"))
-        }
-    };
+    /// ISO 3166 alpha-2, or empty for any; the judge of edits checks it with the rest of the row.
+    Country(Box<str>), with(&schema::text(2), "pattern", "^([A-Z]{2})?$"), |raw| code(raw, CODE_LENGTH_MAX);
 
-    /// A number by its own text; what amount it is, is known once its currency is.
-    DecimalText(Cow<'static, str>), Schema::of("number"), |raw| Ok(Cow::Owned(raw.to_owned()));
+    /// A number by its own text; which amount it is, its currency decides.
+    DecimalText(Cow<'static, str>), kind("number"), |raw| Ok(Cow::Owned(raw.get().to_owned()));
 
     /// A limit: a plain decimal of at most eight decimals; 0 is none.
-    LimitAmount(Limit), Schema::of("number").with("minimum", 0), |raw| Limit::parse(raw).map_err(|error| Cow::Owned(error.to_string()));
+    LimitAmount(Limit), with(&kind("number"), "minimum", 0), |raw| {
+        Limit::parse(raw.get()).map_err(|error| Cow::Owned(error.to_string()))
+    };
 
     /// A JSON object written as a string; `""` is the empty object.
-    ObjectText<MAX>(Box<str>), Schema::text(MAX), |raw| object(raw, MAX);
+    ObjectText<MAX>(Box<str>), schema::text(MAX), |raw| object(raw, MAX);
 
     /// Metadata of a client's: an object as a string that leaves the server's own key alone.
-    Metadata(Box<str>), Schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
-        let text = text(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        if text.is_empty() {
-            return Ok(Self(object_text::EMPTY.into()));
-        }
-        object_text::check_metadata(&text)?;
-        Ok(text)
+    Metadata(Box<str>), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
+        let text = object(raw, OBJECT_TEXT_LENGTH_MAX)?;
+        object_text::check_metadata(&text).map(|()| text)
     };
 
     /// A secret; `""` keeps the stored one.
-    SecretText(Secret), Schema::text(CREDENTIAL_LENGTH_MAX), |raw| text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(&text)), {
-        const BLANK_IS_OMITTED: bool = true;
-
-        fn is_blank(&self) -> bool {
-            self.0.is_empty()
-        }
-    };
+    SecretText(Secret), schema::text(CREDENTIAL_LENGTH_MAX), |raw| {
+        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(&text))
+    }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// A JSON object as a string that may hold secrets; `""` keeps the stored one.
-    SecretObject(Secret), Schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
+    SecretObject(Secret), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = text(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        if !text.is_empty() {
-            check(&text)?;
-        }
-        Ok(Secret::new(&text))
-    }, {
-        const BLANK_IS_OMITTED: bool = true;
+        if text.is_empty() { Ok(Secret::default()) } else { check(&text).map(|_| Secret::new(&text)) }
+    }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
-        fn is_blank(&self) -> bool {
-            self.0.is_empty()
-        }
-    };
-
-    /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox alone.
-    /// A URL that is read differently by different parsers (spaces, user names, characters beyond ASCII) is refused.
-    ReturnUrl(Box<str>), Schema::text(URL_LENGTH_MAX).with("format", "uri"), |raw| {
+    /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox
+    /// alone. A URL that parsers may read differently (spaces, user names, characters beyond ASCII) is refused.
+    ReturnUrl(Box<str>), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
         let text = text(raw, URL_LENGTH_MAX)?;
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if text.is_empty() || plain && Url::parse(&text).is_ok_and(|url| is_return_address(&text, &url)) {
-            Ok(text)
-        } else {
-            Err(Cow::Borrowed("must be an https URL"))
-        }
+        let sound = text.is_empty() || plain && Url::parse(&text).is_ok_and(|url| is_return_address(&text, &url));
+        sound.then_some(text).ok_or(Cow::Borrowed("must be an https URL"))
     };
 
-    /// Shown in answers; a client that sends a whole row back may send it, and it passes unread.
-    ReadOnly(()), Schema::any().with("readOnly", true), |_raw| Ok(());
+    /// A field of answers that a client may send back with the rest of a row; it passes unread.
+    ReadOnly(()), with("{}", "readOnly", true), |_raw| Ok(());
+
+    /// Any JSON, as it is written.
+    AnyJson(Box<RawValue>), "{}".to_owned(), |raw| Ok(raw.to_owned());
 }
 
-fn id(raw: &str) -> Result<u64, Problem> {
-    raw.parse().ok().filter(|id| *id <= ID_MAX).ok_or(Cow::Borrowed("must be a whole number that is an id"))
+fn id(raw: &RawValue) -> Result<u64, Problem> {
+    raw.get().parse().ok().filter(|id| *id <= ID_MAX).ok_or(Cow::Borrowed("must be a whole number that is an id"))
 }
 
-fn whole(raw: &str, range: RangeInclusive<i64>) -> Result<i64, Problem> {
-    let read = raw.parse().ok().filter(|number| range.contains(number));
+fn whole(raw: &RawValue, range: RangeInclusive<i64>) -> Result<i64, Problem> {
+    let read = raw.get().parse().ok().filter(|number| range.contains(number));
     let (least, most) = range.into_inner();
     read.ok_or_else(|| Cow::Owned(format!("must be a whole number from {least} to {most}")))
 }
 
-fn text(raw: &str, length_max: usize) -> Result<Box<str>, Problem> {
-    let text: Box<str> = serde_json::from_str(raw).map_err(|_| Cow::Borrowed("must be a string"))?;
+fn text(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
+    let text: Box<str> = serde_json::from_str(raw.get()).map_err(|_| Cow::Borrowed("must be a string"))?;
     if text.len() > length_max {
         return Err(Cow::Owned(format!("is longer than {length_max} bytes")));
     }
@@ -169,7 +139,7 @@ fn text(raw: &str, length_max: usize) -> Result<Box<str>, Problem> {
     Ok(text)
 }
 
-fn code(raw: &str, length_max: usize) -> Result<Box<str>, Problem> {
+fn code(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     let text = text(raw, length_max)?;
     if text.chars().any(char::is_control) || text.trim() != &*text {
         return Err(Cow::Borrowed("must be one line without blanks around it"));
@@ -177,13 +147,9 @@ fn code(raw: &str, length_max: usize) -> Result<Box<str>, Problem> {
     Ok(text)
 }
 
-fn object(raw: &str, length_max: usize) -> Result<Box<str>, Problem> {
+fn object(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     let text = text(raw, length_max)?;
-    if text.is_empty() {
-        return Ok(object_text::EMPTY.into());
-    }
-    check(&text)?;
-    Ok(text)
+    if text.is_empty() { Ok(object_text::EMPTY.into()) } else { check(&text).map(|_| text.clone()) }
 }
 
 fn is_return_address(text: &str, url: &Url) -> bool {
@@ -205,7 +171,7 @@ impl DecimalText {
 }
 
 /// A number that stands for one of the published values of an enum.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 pub struct Numbered<E>(pub E);
 
 /// An enum whose values have published numbers.
@@ -217,35 +183,15 @@ pub trait PublishedNumber: Copy + 'static {
 
 impl<E: PublishedNumber> Described for Numbered<E> {
     fn schema() -> Schema {
-        let numbers = E::VALUES.iter().map(|value| Json::Number(value.published().into()));
-        Schema::of("integer").with("enum", numbers.collect::<Vec<_>>())
+        one_of(E::VALUES.iter().map(|value| value.published()))
     }
 }
 
 impl<E: PublishedNumber> FieldValue for Numbered<E> {
     fn read(raw: &RawValue) -> Result<Self, Problem> {
-        let bounds = E::VALUES
-            .first()
-            .zip(E::VALUES.last())
-            .map(|(least, most)| least.published().into()..=most.published().into());
-        let number = whole(raw.get(), bounds.unwrap_or(0..=0))?;
+        let numbers = || E::VALUES.iter().map(|value| i64::from(value.published()));
+        let number = whole(raw, numbers().min().unwrap_or(0)..=numbers().max().unwrap_or(0))?;
         let known = E::VALUES.iter().find(|value| i64::from(value.published()) == number);
         known.copied().map(Self).ok_or(Cow::Borrowed("is not one of the published numbers"))
-    }
-}
-
-/// Any JSON, as it is written.
-#[derive(Debug, Clone)]
-pub struct AnyJson(pub Box<RawValue>);
-
-impl Described for AnyJson {
-    fn schema() -> Schema {
-        Schema::any()
-    }
-}
-
-impl FieldValue for AnyJson {
-    fn read(raw: &RawValue) -> Result<Self, Problem> {
-        Ok(Self(raw.to_owned()))
     }
 }

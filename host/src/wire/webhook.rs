@@ -5,7 +5,7 @@ use cashier_core::status::TransactionStatus;
 use cashier_core::transaction::Transaction;
 
 use crate::json_object::answer;
-use crate::wire::answer_values::{OrNull, Str};
+use crate::wire::answer_values::OrNull;
 use crate::wire::event::EventRecord;
 use crate::wire::values::{Id, Numbered};
 
@@ -13,18 +13,22 @@ answer! {
     /// A webhook that was received.
     pub struct WebhookAnswer<'a>(events: &'a [ProviderEvent], row: Option<&'a Transaction>, duplicate: bool) {
         event: OrNull<EventRecord<'a>> = OrNull(events.last().map(EventRecord::for_sender)), "the last event";
-        transaction: OrNull<WebhookTransaction<'a>> = OrNull(row.map(WebhookTransaction::new)), "its transaction; null while none is known";
-        data: Str<'a> = "OK", "OK";
+        transaction: OrNull<WebhookTransaction<'a>> = OrNull(row.map(WebhookTransaction::new)), "null while none is known";
+        data: &'a str = "OK", "OK";
         duplicate: bool = duplicate, "true when the event was received before";
-        events: Option<Vec<EventRecord<'a>>> = (events.len() > 1).then(|| events.iter().map(EventRecord::for_sender).collect()), "every event, where there are several";
+        events: Option<Vec<EventRecord<'a>>> = several(events), "every event, where there are several";
     }
 
     /// What a webhook's sender learns of the transaction.
     pub struct WebhookTransaction<'a>(row: &'a Transaction) {
-        id: Id = row.id, "Cashier transaction id";
-        status: Numbered<TransactionStatus> = row.status, "Cashier transaction status";
-        provider_payment_id: Str<'a> = &row.provider_payment_id, "External payment id";
+        id: Id = Id(row.id.0), "Cashier transaction id";
+        status: Numbered<TransactionStatus> = Numbered(row.status), "Cashier transaction status";
+        provider_payment_id: &'a str = &row.provider_payment_id, "External payment id";
     }
+}
+
+fn several(events: &[ProviderEvent]) -> Option<Vec<EventRecord<'_>>> {
+    (events.len() > 1).then(|| events.iter().map(EventRecord::for_sender).collect())
 }
 
 #[cfg(test)]
@@ -34,7 +38,7 @@ mod tests {
     use crate::wire::transaction::tests::published;
 
     #[test]
-    fn one_update_or_several_the_last_one_leads() {
+    fn the_last_of_several_events_is_the_event() {
         let shown = |events: &[ProviderEvent], transaction: Option<&Transaction>, duplicate| {
             let text = serde_json::to_string(&WebhookAnswer::new(events, transaction, duplicate)).unwrap();
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();

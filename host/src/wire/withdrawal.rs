@@ -19,7 +19,7 @@ request! {
         amount: DecimalText, "amount, a plain decimal with no more decimals than the currency has";
         currency: CurrencyCode, "currency of the amount, which is the account's";
         method: Option<Code<CODE_LENGTH_MAX>>, "how the customer wants to be paid";
-        idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "key under which the order is made once; empty is no key";
+        idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
         comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
         metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
     }
@@ -51,17 +51,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_withdrawal_reads_its_fields_and_names_what_is_wrong() {
-        let said = |json: &str| {
+    fn a_withdrawal_is_read_and_a_wrong_field_is_named() {
+        let read_as_text = |json: &str| {
             read(json.as_bytes(), CustomerId(5)).map_or_else(|refusal| refusal.to_string(), |read| format!("{read:?}"))
         };
         assert_eq!(
-            said(r#"{"login":7,"amount":10.50,"currency":"USD","method":"bank","idempotency_key":"k"}"#),
+            read_as_text(r#"{"login":7,"amount":10.50,"currency":"USD","method":"bank","idempotency_key":"k"}"#),
             r#"WithdrawalRequest { customer_id: CustomerId(5), login: Login(7), method: "bank", amount: 10.5 USD, idempotency_key: "k", comment: "", metadata_json: "{}" }"#
         );
-        assert_eq!(said(r#"{"login":7,"currency":"USD"}"#), "INVALID_DATA: amount is required");
+        assert_eq!(read_as_text(r#"{"login":7,"currency":"USD"}"#), "INVALID_DATA: amount is required");
         assert_eq!(
-            said(r#"{"login":7,"amount":1,"currency":"USD","provider":"x"}"#),
+            read_as_text(r#"{"login":7,"amount":1,"currency":"USD","provider":"x"}"#),
             "INVALID_DATA: provider is not a field of this request"
         );
     }

@@ -20,7 +20,7 @@ fn not_written(error: &serde_json::Error) -> Refusal {
 }
 
 /// Rewrites finished JSON as one line of ASCII with `'` as `\u0027`, as clients of the TCP listener depend on
-/// (API.md section 4). Non-ASCII and `'` occur inside strings alone, line ends outside them alone, so no parse is needed.
+/// (API.md section 4). Non-ASCII and `'` occur inside strings alone, line ends outside them alone: no parse is needed.
 pub fn to_ascii_line(json: &[u8]) -> String {
     let mut out = String::with_capacity(json.len() + json.len() / 16);
     for character in String::from_utf8_lossy(json).chars() {

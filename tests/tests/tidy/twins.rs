@@ -15,6 +15,8 @@ const TWINS: &[(&str, &str)] = &[
     ("Secret", "the core's sealed setting, and the SDK's that a module is lent"),
 ];
 
+const DECLARATIONS: [&str; 5] = ["struct", "enum", "union", "trait", "type"];
+
 #[test]
 fn no_two_product_types_share_a_name() {
     let files: Vec<Source> = crates().iter().flat_map(|folder| product(folder)).collect();
@@ -30,8 +32,9 @@ fn no_two_product_types_share_a_name() {
 /// Names with more than one type, and where each is declared.
 fn twins(files: &[Source]) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let macros = declaring_macros(files);
     for file in files {
-        for (line, name) in types(file) {
+        for (line, name) in types(file, &macros) {
             found.entry(name).or_default().push(format!("{}:{line}", file.path));
         }
     }
@@ -39,8 +42,8 @@ fn twins(files: &[Source]) -> BTreeMap<String, Vec<String>> {
     found
 }
 
-/// The types that a file declares: by a keyword, or by a macro at the top of the file that takes a list of them.
-fn types(file: &Source) -> Vec<(usize, String)> {
+/// The types that a file declares: by a keyword, or in the list that one of these macros takes at the top of the file.
+fn types(file: &Source, macros: &BTreeSet<String>) -> Vec<(usize, String)> {
     let tokens = tokens(file);
     let word = |at: usize| tokens.get(at).map_or("", |(_, word)| word.as_str());
     let is_type = |at: usize| word(at).starts_with(|first: char| first.is_uppercase());
@@ -48,7 +51,7 @@ fn types(file: &Source) -> Vec<(usize, String)> {
     for (at, (line, token)) in tokens.iter().enumerate() {
         let declared = match token.as_str() {
             "{" => {
-                in_macro |= depth == 0 && at > 1 && word(at - 1) == "!" && word(at - 2) != "macro_rules";
+                in_macro |= depth == 0 && at > 1 && word(at - 1) == "!" && macros.contains(word(at - 2));
                 depth += 1;
                 continue;
             }
@@ -57,15 +60,39 @@ fn types(file: &Source) -> Vec<(usize, String)> {
                 in_macro &= depth > 0;
                 continue;
             }
-            "struct" | "enum" | "union" | "trait" => at + 1,
             // Deeper down it is a member of a trait.
-            "type" if depth == 0 => at + 1,
+            "type" if depth > 0 => continue,
+            declaration if DECLARATIONS.contains(&declaration) => at + 1,
             _ if in_macro && depth == 1 && ["{", "}", "]", ";"].contains(&word(at - 1)) => at,
             _ => continue,
         };
-        let ends_like_one = declared > at || ["{", "(", ";"].contains(&word(at + 1));
-        if is_type(declared) && ends_like_one {
+        let is_listed = ["{", "(", ";"].contains(&word(at + 1));
+        if is_type(declared) && (declared > at || is_listed) {
             found.push((*line, word(declared).to_owned()));
+        }
+    }
+    found
+}
+
+/// The macros whose rules declare types by names that they take.
+fn declaring_macros(files: &[Source]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for tokens in files.iter().map(tokens) {
+        let (mut depth, mut rules) = (0, None);
+        for (at, (_, token)) in tokens.iter().enumerate() {
+            let next = |by: usize| tokens.get(at + by).map_or("", |(_, word)| word.as_str());
+            match (token.as_str(), &rules) {
+                ("macro_rules", None) => rules = Some((depth, next(2).to_owned())),
+                ("{", _) => depth += 1,
+                ("}", _) => {
+                    depth -= 1;
+                    rules = rules.filter(|(opened, _)| *opened < depth);
+                }
+                (declaration, Some((_, name))) if DECLARATIONS.contains(&declaration) && next(1) == "$" => {
+                    found.insert(name.clone());
+                }
+                _ => {}
+            }
         }
     }
     found
@@ -77,12 +104,21 @@ fn planted_twins_are_found() {
         ("struct Books;", "enum Books {}", "Books"),
         ("pub(crate) trait Store {}", "mod deep { pub union Store { a: u8 } }", "Store"),
         ("pub type Line = u8;", "fn f() { struct Line; }", "Line"),
-        ("ids! { /// doc\n Login; Seq; }", "struct Seq(u64);", "Seq"),
-        ("numbered! { #[doc] Status { Ok = 0, } Kind { Status = 1, } }", "struct Status;", "Status"),
+        (
+            "ids! { /// doc\n Login; Seq; }",
+            "macro_rules! ids { ($($a:ident)*) => { struct $a; } } struct Seq(u64);",
+            "Seq",
+        ),
+        (
+            "macro_rules! numbered { ($a:ident) => { enum $a {} } } numbered! { #[doc] Status { Ok = 0, } Kind { Status = 1, } }",
+            "struct Status;",
+            "Status",
+        ),
         // Members of traits, variants, uses and macros that write types by name are no declarations.
         ("impl A for B { type Error = u8; }", "struct Error;", ""),
         ("enum E { Books }", "struct Books; use a::Books;", ""),
-        ("codes! { Money = 1 \"money\", }", "struct Money;", ""),
+        ("macro_rules! ids { ($a:ident) => { struct $a; } } ids! { Money = 1 \"money\", }", "struct Money;", ""),
+        ("macro_rules! m { ($a:ident) => { const $a: u8; } } m! { Books { a } }", "struct Books;", ""),
         ("macro_rules! m { ($name:ident) => { struct $name; } }", "struct name;", ""),
         ("struct Books;", "// struct Books;\n#[cfg(test)]\nmod tests {\n struct Books;\n}\n", ""),
     ];

@@ -56,7 +56,7 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
     check("the provider has the money", &paid, "/status", &json!("confirmed"))?;
 
     print_line(
-        "\n5. The webhook was verified by the module and matched by the cashier, and the account was credited. The customer lists it.",
+        "\n5. The webhook was verified by the module and matched by the cashier, and the account was credited. The customer lists the transaction.",
     );
     let list = format!("{customer}/cashier/transactions?where[0][0]=id&where[0][1]==&where[0][2]={id}");
     wait_until_credited(&client, &list, environment).await?;

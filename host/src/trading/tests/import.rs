@@ -6,12 +6,15 @@ use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
 
 use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
+use super::super::roster_schema;
 use super::{Embedded, ROSTER, balance, cashier};
+use crate::json_object::validation::assert_request;
 
 #[test]
 fn importing_again_updates_rows_but_never_a_balance() {
     let (folder, trading) = cashier();
     let report = import_text(ROSTER, &trading).unwrap();
+    assert_request(&roster_schema(), ROSTER);
     expect![[r#"
         groups: 0 added, 0 updated, 3 unchanged
         customers: 0 added, 0 updated, 2 unchanged
