@@ -134,7 +134,7 @@ impl CashierManager {
         janitor::start(&cashier);
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
-            cashier.spawn.resident(Box::pin(reload::reload_on_change(file, text, keys, clock)));
+            cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
         }
 
         let (stop, stopped) = watch::channel(false);

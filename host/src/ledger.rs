@@ -28,12 +28,12 @@ pub struct Ledger {
     admission: Arc<Admission>,
 }
 
-/// A decision's value, given out once every commit it rests on is durable.
+/// A decision's value, available once every commit it depends on is durable.
 #[must_use = "nothing leaves the cashier before it is durable"]
 #[derive(Debug)]
 pub struct Ticket<T> {
     value: T,
-    rests_on: Seq,
+    depends_on: Seq,
     epoch: u64,
     watermark: Arc<Watermark>,
 }
@@ -41,7 +41,7 @@ pub struct Ticket<T> {
 impl<T> Ticket<T> {
     /// Waits until the value is durable. The refusal means that it is not and must not be shown.
     pub async fn durable(self) -> Result<Durable<T>, Refusal> {
-        if self.watermark.wait(self.rests_on, self.epoch).await {
+        if self.watermark.wait(self.depends_on, self.epoch).await {
             Ok(Durable::assertion(self.value))
         } else {
             Err(storage_unavailable())
@@ -67,7 +67,7 @@ impl Ledger {
         let value = decision(&mut draft);
         let attention = draft.needs_attention();
         let (seq, commit) = draft.into_commit(stamp);
-        let rests_on = match commit {
+        let depends_on = match commit {
             Some(commit) => {
                 let commit = Arc::new(commit);
                 books.apply(&commit);
@@ -83,14 +83,14 @@ impl Ledger {
             let (status, code, detail) = (status.name(), reason.code.name(), &*reason.detail);
             tracing::warn!(transaction = %id, status, reason = code, detail, "{event}");
         }
-        Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
+        Ok(Ticket { value, depends_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 
     /// Reads the books; the ticket waits for the newest commit that `read` names.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> (T, Seq)) -> Result<Ticket<T>, Refusal> {
         let books = self.lock()?;
-        let (value, rests_on) = read(&books);
-        Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
+        let (value, depends_on) = read(&books);
+        Ok(Ticket { value, depends_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
     }
 
     /// Reads without waiting for durability: for work that is checked again when it is decided. Not to be shown.

@@ -52,12 +52,12 @@ pub trait Entropy: Send + Sync {
     fn bits(&self) -> u128;
 }
 
-/// Starts work that outlives the request which began it.
+/// Starts work that outlives the request which started it.
 pub trait Spawn: Send + Sync {
     /// A flow: it ends by itself and is awaited when the cashier stops.
     fn spawn(&self, flow: BoxFuture<'static, ()>);
-    /// A resident: it lives as long as the cashier and is dropped when it stops.
-    fn resident(&self, task: BoxFuture<'static, ()>);
+    /// A background task: it runs until the cashier stops and is dropped then.
+    fn background(&self, task: BoxFuture<'static, ()>);
 }
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -66,7 +66,7 @@ pub trait Spawn: Send + Sync {
 pub struct Durable<T>(T);
 
 impl<T> Durable<T> {
-    /// The caller asserts that every commit this value rests on is durable.
+    /// The caller asserts that every commit this value depends on is durable.
     pub fn assertion(value: T) -> Self {
         Self(value)
     }
@@ -302,7 +302,7 @@ pub struct CatalogLine {
     pub methods: Vec<Box<str>>,
     pub module_name: Box<str>,
     pub path: Box<str>,
-    /// The contract version the file speaks; empty when it could not be read.
+    /// The contract version of the file; empty when it could not be read.
     pub api_version: Box<str>,
     pub available: bool,
     /// One clear sentence; empty when available.

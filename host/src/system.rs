@@ -61,12 +61,12 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Flows and residents as tasks of the runtime.
+/// Flows and background tasks as tasks of the runtime.
 #[derive(Debug)]
 pub struct Tasks {
     runtime: Handle,
     flows: Mutex<JoinSet<()>>,
-    residents: Mutex<JoinSet<()>>,
+    background: Mutex<JoinSet<()>>,
 }
 
 /// Ended flows are dropped from the set when it reaches this size, so that it stays about as small as the flows in progress.
@@ -74,12 +74,12 @@ const REAP_AT: usize = 256;
 
 impl Tasks {
     pub fn new(runtime: Handle) -> Self {
-        Self { runtime, flows: Mutex::default(), residents: Mutex::default() }
+        Self { runtime, flows: Mutex::default(), background: Mutex::default() }
     }
 
-    /// Aborts the residents and waits for the flows in progress; `false` when some were still running at the deadline.
+    /// Aborts the background tasks and waits for the flows in progress; `false` when some were still running at the deadline.
     pub async fn drain(&self, deadline: Duration) -> bool {
-        self.residents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
+        self.background.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
         let in_progress = || std::mem::take(&mut *self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let all = async {
             // A flow may start another while it ends.
@@ -105,7 +105,7 @@ impl Spawn for Tasks {
         flows.spawn_on(flow.in_current_span(), &self.runtime);
     }
 
-    fn resident(&self, task: BoxFuture<'static, ()>) {
-        self.residents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).spawn_on(task, &self.runtime);
+    fn background(&self, task: BoxFuture<'static, ()>) {
+        self.background.lock().unwrap_or_else(std::sync::PoisonError::into_inner).spawn_on(task, &self.runtime);
     }
 }

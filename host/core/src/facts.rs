@@ -82,7 +82,7 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
     /// What a person decided. The latest of a kind wins.
     #[derive(Debug, Clone, PartialEq, Eq)]
     PersonFact {
-        /// A status written by hand; it holds until released.
+        /// A status set by hand; it holds until released.
         0 "held" Held(status: TransactionStatus);
         /// The status follows the facts again; money waits for approval, resolution or a retry.
         1 "released" Released;

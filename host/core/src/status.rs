@@ -16,7 +16,7 @@ numbered! {
         Chargeback = 8 "chargeback",
         ManualReview = 9 "manual_review",
     }
-    /// Which way the money goes.
+    /// The direction of the money.
     TransactionType {
         Deposit = 0,
         Withdrawal = 1,

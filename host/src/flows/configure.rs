@@ -66,7 +66,7 @@ fn interrupted() -> Refusal {
 /// Starts the publisher. It ends with the cashier.
 pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publication>) {
     let publisher: Weak<Cashier> = Arc::downgrade(cashier);
-    cashier.spawn.resident(Box::pin(async move {
+    cashier.spawn.background(Box::pin(async move {
         while let Some(publication) = queue.recv().await {
             let Some(cashier) = publisher.upgrade() else { return };
             match publication {

@@ -47,7 +47,7 @@ const EVENTS_PER_ROUND_MAX: usize = 1024;
 pub fn start(cashier: &Arc<Cashier>) {
     let (janitor, reopener) = (Arc::downgrade(cashier), Arc::downgrade(cashier));
     let clock = Arc::clone(&cashier.clock);
-    cashier.spawn.resident(Box::pin(async move {
+    cashier.spawn.background(Box::pin(async move {
         let mut backoff = Backoff::default();
         let mut rounds: u64 = 1;
         let mut epoch = 0;
@@ -67,7 +67,7 @@ pub fn start(cashier: &Arc<Cashier>) {
             clock.sleep(ROUND).await;
         }
     }));
-    cashier.spawn.resident(Box::pin(keep_open(reopener)));
+    cashier.spawn.background(Box::pin(keep_open(reopener)));
 }
 
 /// Loads the books again whenever a commit has failed, until that succeeds.

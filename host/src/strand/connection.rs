@@ -10,7 +10,7 @@ use super::columns::sql_fault;
 use super::schema;
 use crate::ports::Fault;
 
-/// Readers hold a page for one SELECT; a checkpoint that waits longer for one than this has met something stuck.
+/// Readers hold a page for one SELECT; a checkpoint that waits longer than this waits for a reader that hangs.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// More than the number of different statements of the strand, so that each is prepared once.
 const STATEMENTS_MAX: usize = 32;

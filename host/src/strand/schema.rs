@@ -14,11 +14,11 @@ const APPLICATION_ID: i64 = 0x4341_5348;
 
 /// How many steps are applied to this database; refuses one that is newer or not ours.
 pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
-    let trouble = sql_fault("reading the database header");
+    let fault = sql_fault("reading the database header");
     let whole = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let application = whole("PRAGMA application_id").map_err(&trouble)?;
-    let version = whole("PRAGMA user_version").map_err(&trouble)?;
-    let objects = whole("SELECT count(*) FROM sqlite_schema").map_err(&trouble)?;
+    let application = whole("PRAGMA application_id").map_err(&fault)?;
+    let version = whole("PRAGMA user_version").map_err(&fault)?;
+    let objects = whole("SELECT count(*) FROM sqlite_schema").map_err(&fault)?;
     let blank = application == 0 && version == 0 && objects == 0;
     if !blank && application != APPLICATION_ID {
         return Err(Fault::new("it is another program's database: its application id is not the cashier's"));

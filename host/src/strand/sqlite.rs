@@ -20,7 +20,7 @@ use crate::private_files;
 pub(super) struct Sqlite {
     path: PathBuf,
     seal: Seal,
-    /// Absent after a failed write, until a reload opens the file anew: SQLite's memory is not trusted then.
+    /// Absent after a failed write, until a reload opens the file again: SQLite's memory is not trusted then.
     connection: Option<Connection>,
     quarantine: Quarantine,
     scratch: Scratch,

@@ -53,10 +53,10 @@ pub struct Backlog {
 
 /// Whether submissions are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gate {
+enum QueueState {
     Open,
     /// A commit failed or a reload is under way: submissions are dropped.
-    Shut,
+    Suspended,
     /// No more submissions; what is queued is still written.
     Closing,
     /// The thread is gone.
@@ -66,7 +66,7 @@ enum Gate {
 type Reloaded = oneshot::Sender<Result<Loaded, Fault>>;
 
 struct Queue {
-    gate: Gate,
+    state: QueueState,
     waiting: VecDeque<(Arc<Commit>, usize)>,
     bytes: usize,
     reloads: VecDeque<Reloaded>,
@@ -91,8 +91,13 @@ impl CommitQueue {
         limits: BatchLimits,
         listener: Arc<dyn DurabilityListener>,
     ) -> Result<Self, Fault> {
-        let queue =
-            Queue { gate: Gate::Open, waiting: VecDeque::new(), bytes: 0, reloads: VecDeque::new(), idle: false };
+        let queue = Queue {
+            state: QueueState::Open,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            reloads: VecDeque::new(),
+            idle: false,
+        };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
         let strand = StrandThread { shared: shared.clone(), listener };
         let thread = thread::Builder::new()
@@ -110,9 +115,9 @@ impl CommitQueue {
     /// Writes what is queued, then ends the thread. A second call does nothing.
     pub(super) fn close(&self) -> Result<(), Fault> {
         let mut queue = self.shared.lock();
-        match queue.gate {
-            Gate::Open | Gate::Shut => queue.gate = Gate::Closing,
-            Gate::Closing | Gate::Closed => {}
+        match queue.state {
+            QueueState::Open | QueueState::Suspended => queue.state = QueueState::Closing,
+            QueueState::Closing | QueueState::Closed => {}
         }
         drop(queue);
         self.shared.wake.notify_all();
@@ -136,28 +141,28 @@ impl Recorder for CommitQueue {
     fn submit(&self, commit: Arc<Commit>) {
         let bytes = commit_bytes(&commit);
         let mut queue = self.shared.lock();
-        match queue.gate {
-            Gate::Open => {
+        match queue.state {
+            QueueState::Open => {
                 queue.bytes += bytes;
                 queue.waiting.push_back((commit, bytes));
                 self.shared.wake_if_idle(queue);
             }
-            Gate::Shut | Gate::Closing | Gate::Closed => {}
+            QueueState::Suspended | QueueState::Closing | QueueState::Closed => {}
         }
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
         let (answer, loaded) = oneshot::channel();
         let mut queue = self.shared.lock();
-        match queue.gate {
-            Gate::Open | Gate::Shut => {
-                queue.gate = Gate::Shut;
+        match queue.state {
+            QueueState::Open | QueueState::Suspended => {
+                queue.state = QueueState::Suspended;
                 queue.drop_waiting();
                 queue.reloads.push_back(answer);
                 self.shared.wake_if_idle(queue);
             }
             // Dropping the sender answers.
-            Gate::Closing | Gate::Closed => {}
+            QueueState::Closing | QueueState::Closed => {}
         }
         Box::pin(async move { loaded.await.unwrap_or_else(|_| Err(Fault::new("the strand is closed"))) })
     }
@@ -187,9 +192,9 @@ impl Shared {
             if let Some(answer) = queue.reloads.pop_front() {
                 return Task::Reload(answer);
             }
-            match queue.gate {
-                Gate::Open | Gate::Shut => {}
-                Gate::Closing | Gate::Closed => return Task::End,
+            match queue.state {
+                QueueState::Open | QueueState::Suspended => {}
+                QueueState::Closing | QueueState::Closed => return Task::End,
             }
             queue.idle = true;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -197,21 +202,21 @@ impl Shared {
     }
 
     /// Drops what is queued, and every submission until a reload.
-    fn shut(&self) {
+    fn suspend(&self) {
         let mut queue = self.lock();
         queue.drop_waiting();
-        match queue.gate {
-            Gate::Open => queue.gate = Gate::Shut,
-            Gate::Shut | Gate::Closing | Gate::Closed => {}
+        match queue.state {
+            QueueState::Open => queue.state = QueueState::Suspended,
+            QueueState::Suspended | QueueState::Closing | QueueState::Closed => {}
         }
     }
 
     fn open(&self) {
         let mut queue = self.lock();
-        match queue.gate {
-            // A further reload that was requested meanwhile keeps the gate shut until it is answered.
-            Gate::Shut if queue.reloads.is_empty() => queue.gate = Gate::Open,
-            Gate::Open | Gate::Shut | Gate::Closing | Gate::Closed => {}
+        match queue.state {
+            // A further reload that was requested meanwhile keeps the queue suspended until it is answered.
+            QueueState::Suspended if queue.reloads.is_empty() => queue.state = QueueState::Open,
+            QueueState::Open | QueueState::Suspended | QueueState::Closing | QueueState::Closed => {}
         }
     }
 }
@@ -262,7 +267,7 @@ impl StrandThread {
                     if loaded.is_ok() {
                         self.shared.open();
                     }
-                    // The caller may have gone; the gate is open or shut as the disk allows either way.
+                    // The caller may have gone.
                     let _ = answer.send(loaded);
                 }
                 Task::End => return store.close(),
@@ -277,7 +282,7 @@ impl StrandThread {
         match store.write_batch(batch).and_then(|()| store.sync()) {
             Ok(()) => self.listener.synced(up_to),
             Err(fault) => {
-                self.shared.shut();
+                self.shared.suspend();
                 store.abandon();
                 let commits = batch.len();
                 tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
@@ -290,7 +295,7 @@ impl StrandThread {
 impl Drop for StrandThread {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
-        queue.gate = Gate::Closed;
+        queue.state = QueueState::Closed;
         queue.drop_waiting();
         queue.reloads.clear();
         drop(queue);

@@ -65,7 +65,7 @@ impl Entropy for TestEntropy {
     }
 }
 
-/// Flows and residents of one cashier.
+/// Flows and background tasks of one cashier.
 #[derive(Default)]
 pub(super) struct TestTasks(Mutex<JoinSet<()>>);
 
@@ -80,7 +80,7 @@ impl Spawn for TestTasks {
         lock(&self.0).spawn(flow);
     }
 
-    fn resident(&self, task: BoxFuture<'static, ()>) {
+    fn background(&self, task: BoxFuture<'static, ()>) {
         lock(&self.0).spawn(task);
     }
 }

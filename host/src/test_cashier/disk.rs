@@ -68,7 +68,7 @@ impl TestDisk {
         });
         *lock(&self.current) = Arc::downgrade(&writer);
         let writing = Arc::clone(&writer);
-        tasks.resident(Box::pin(async move {
+        tasks.background(Box::pin(async move {
             loop {
                 writing.wake.notified().await;
                 tokio::time::sleep(WRITE_TIME).await;

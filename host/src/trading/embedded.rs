@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwapOption;
-use cashier_core::account::{AccountFacts, Customer, Group};
-use cashier_core::ids::{CustomerId, Login, OperationId};
+use cashier_core::account::AccountFacts;
+use cashier_core::ids::{Login, OperationId};
 use cashier_core::operation::PostingOutcome;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
@@ -68,14 +68,9 @@ impl Embedded {
         Ok(Self { requests, slots: Arc::new(Semaphore::new(QUEUE_MAX)), durable, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Adds and updates groups, customers and accounts, all or nothing; see [`roster::apply`] for the rules.
-    pub fn apply_roster(&self, roster: Roster) -> BoxFuture<'static, Result<ImportReport, RosterError>> {
-        let answer = self.request(|answer| TradingRequest::ApplyRoster { roster: Box::new(roster), answer });
-        Box::pin(async move { answer.await.unwrap_or_else(|| Err(RosterError::Fault(not_answered()))) })
-    }
-
-    /// The same from a thread outside the runtime, as the command line is.
-    pub fn apply_roster_blocking(&self, roster: Roster) -> Result<ImportReport, RosterError> {
+    /// Adds and updates groups, customers and accounts, all or nothing; see [`roster::apply`] for the rules. Blocks; not
+    /// to be called on the runtime.
+    pub fn apply_roster(&self, roster: Roster) -> Result<ImportReport, RosterError> {
         let (answer, answered) = oneshot::channel();
         let request = TradingRequest::ApplyRoster { roster: Box::new(roster), answer };
         let sent = self.requests.send(QueuedRequest { request, _slot: None }).is_ok();
@@ -83,13 +78,8 @@ impl Embedded {
         answer.unwrap_or_else(|| Err(RosterError::Fault(not_answered())))
     }
 
-    /// A customer as stored.
-    pub fn customer(&self, id: CustomerId) -> Result<Option<Arc<Customer>>, Fault> {
-        self.read(|holdings| holdings.customers.get(&id).cloned())
-    }
-
-    /// A group as stored.
-    pub fn group(&self, name: &str) -> Result<Option<Arc<Group>>, Fault> {
+    #[cfg(test)]
+    pub(super) fn group(&self, name: &str) -> Result<Option<Arc<cashier_core::account::Group>>, Fault> {
         self.read(|holdings| holdings.groups.get(name).cloned())
     }
 

@@ -61,36 +61,24 @@ pub fn import(path: &Path, trading: &Embedded) -> Result<ImportReport, ImportErr
 
 /// Imports the text of a file. Blocks; not to be called on the runtime.
 pub fn import_text(text: &str, trading: &Embedded) -> Result<ImportReport, ImportError> {
-    let (roster, lines) = read(text)?;
-    trading.apply_roster_blocking(roster).map_err(|error| match error {
+    let lists = RosterLists::read(text)?;
+    let mut mistakes = Vec::new();
+    let roster = Roster {
+        groups: entries::<GroupEntry, _>(Section::Groups, &lists.groups, &mut mistakes),
+        customers: entries::<CustomerEntry, _>(Section::Customers, &lists.customers, &mut mistakes),
+        accounts: entries::<AccountLine, _>(Section::Accounts, &lists.accounts, &mut mistakes),
+    };
+    let applied = if mistakes.is_empty() { trading.apply_roster(roster) } else { Err(RosterError::Mistakes(mistakes)) };
+    applied.map_err(|error| match error {
         RosterError::Mistakes(mut mistakes) => {
             mistakes.truncate(MISTAKES_MAX);
             for mistake in &mut mistakes {
-                mistake.line = lines.of(mistake.section, mistake.index);
+                mistake.line = lists.line(text, mistake.section, mistake.index);
             }
             ImportError::Mistakes(mistakes)
         }
         RosterError::Fault(fault) => ImportError::Fault(fault),
     })
-}
-
-/// Where each entry begins.
-#[derive(Default)]
-struct Lines {
-    groups: Vec<usize>,
-    customers: Vec<usize>,
-    accounts: Vec<usize>,
-}
-
-impl Lines {
-    fn of(&self, section: Section, index: usize) -> usize {
-        let lines = match section {
-            Section::Groups => &self.groups,
-            Section::Customers => &self.customers,
-            Section::Accounts => &self.accounts,
-        };
-        lines.get(index).copied().unwrap_or(0)
-    }
 }
 
 /// The lists of the file, their entries unread. Every list may be missing.
@@ -105,52 +93,37 @@ struct RosterLists<'a> {
     accounts: Vec<&'a RawValue>,
 }
 
-fn read(text: &str) -> Result<(Roster, Lines), ImportError> {
-    let not_a_roster =
-        |problem: &str| ImportError::NotARoster(format!("not a file of groups, customers and accounts: {problem}"));
-    // Serde would read an array as the lists in their order.
-    if !text.trim_start().starts_with('{') {
-        return Err(not_a_roster("it is not a JSON object"));
-    }
-    let written: RosterLists<'_> = serde_json::from_str(text).map_err(|error| not_a_roster(&error.to_string()))?;
-    let mut lines = Lines::default();
-    let mut mistakes = Vec::new();
-    let mut counter = LineCounter { text, offset: 0, line: 1 };
-    // Line numbers are counted forward, so the lists are visited in the order of the file.
-    let mut order = [
-        (Section::Groups, &written.groups),
-        (Section::Customers, &written.customers),
-        (Section::Accounts, &written.accounts),
-    ];
-    order.sort_by_key(|(_, entries)| entries.first().map(|entry| offset_in(text, entry)));
-    for (section, entries) in order {
-        let lines = match section {
-            Section::Groups => &mut lines.groups,
-            Section::Customers => &mut lines.customers,
-            Section::Accounts => &mut lines.accounts,
+impl<'a> RosterLists<'a> {
+    fn read(text: &'a str) -> Result<Self, ImportError> {
+        let not_a_roster = |problem: String| {
+            ImportError::NotARoster(format!("not a file of groups, customers and accounts: {problem}"))
         };
-        lines.extend(entries.iter().map(|entry| counter.line_at(offset_in(text, entry))));
+        // Serde would read an array as the lists in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(not_a_roster("it is not a JSON object".into()));
+        }
+        serde_json::from_str(text).map_err(|error| not_a_roster(error.to_string()))
     }
-    let roster = Roster {
-        groups: entries::<GroupEntry, _>(Section::Groups, &written.groups, &lines.groups, &mut mistakes),
-        customers: entries::<CustomerEntry, _>(Section::Customers, &written.customers, &lines.customers, &mut mistakes),
-        accounts: entries::<AccountLine, _>(Section::Accounts, &written.accounts, &lines.accounts, &mut mistakes),
-    };
-    if mistakes.is_empty() { Ok((roster, lines)) } else { Err(ImportError::Mistakes(mistakes)) }
+
+    /// The line of an entry, counted from the beginning of `text`: only mistakes need it.
+    fn line(&self, text: &str, section: Section, index: usize) -> usize {
+        let entries = match section {
+            Section::Groups => &self.groups,
+            Section::Customers => &self.customers,
+            Section::Accounts => &self.accounts,
+        };
+        let begin = entries.get(index).map_or(text.as_ptr(), |entry| entry.get().as_ptr());
+        let before = text.as_bytes().get(..begin.addr().saturating_sub(text.as_ptr().addr())).unwrap_or_default();
+        1 + before.iter().filter(|&&byte| byte == b'\n').count()
+    }
 }
 
-fn entries<E: RequestBody, T: From<E>>(
-    section: Section,
-    written: &[&RawValue],
-    lines: &[usize],
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<T> {
-    let mut entries = Vec::with_capacity(written.len());
-    for ((index, raw), line) in written.iter().enumerate().zip(lines) {
+fn entries<E: RequestBody, T: From<E>>(section: Section, raw: &[&RawValue], mistakes: &mut Vec<Mistake>) -> Vec<T> {
+    let mut entries = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.iter().enumerate() {
         let mut mistake = |field: &str, problem: Problem| {
             if mistakes.len() < MISTAKES_MAX {
-                let (field, problem) = (field.into(), problem.into_owned());
-                mistakes.push(Mistake { section, index, field, problem, line: *line });
+                mistakes.push(Mistake::new(section, index, field, problem));
             }
         };
         let Ok(mut members) = serde_json::from_str::<Members<'_>>(raw.get()) else {
@@ -163,25 +136,4 @@ fn entries<E: RequestBody, T: From<E>>(
         }
     }
     entries
-}
-
-/// The offset of a borrowed value in the text it was read from.
-fn offset_in(text: &str, raw: &RawValue) -> usize {
-    raw.get().as_ptr().addr().saturating_sub(text.as_ptr().addr())
-}
-
-struct LineCounter<'a> {
-    text: &'a str,
-    offset: usize,
-    line: usize,
-}
-
-impl LineCounter<'_> {
-    /// The line of an offset that is not before the last one.
-    fn line_at(&mut self, offset: usize) -> usize {
-        let passed = self.text.as_bytes().get(self.offset..offset).unwrap_or_default();
-        self.line += passed.iter().filter(|&&byte| byte == b'\n').count();
-        self.offset = self.offset.max(offset);
-        self.line
-    }
 }

@@ -82,7 +82,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    fn new(section: Section, index: usize, field: &str, problem: impl Into<String>) -> Self {
+    pub(super) fn new(section: Section, index: usize, field: &str, problem: impl Into<String>) -> Self {
         Self { section, index, field: field.into(), problem: problem.into(), line: 0 }
     }
 }

@@ -8,7 +8,6 @@ use cashier_core::account::{Account, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::PostingOutcome;
-use cashier_core::status::{OperationCmd, OperationReason};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::roster::Holdings;
@@ -116,8 +115,8 @@ impl StoredPosting {
         self.transaction_id == operation.transaction_id
             && self.customer_id == posting.customer_id
             && self.login == operation.login
-            && self.cmd == cmd_number(operation.cmd)
-            && self.reason == reason_number(operation.reason)
+            && self.cmd == i64::from(operation.cmd.number())
+            && self.reason == i64::from(operation.reason.number())
             && self.amount == operation.amount
     }
 }
@@ -158,8 +157,8 @@ pub(super) fn insert_posting(
         signed(operation.transaction_id.0)?,
         signed(posting.customer_id.0)?,
         signed(operation.login.0)?,
-        cmd_number(operation.cmd),
-        reason_number(operation.reason),
+        i64::from(operation.cmd.number()),
+        i64::from(operation.reason.number()),
         operation.amount.minor,
         operation.amount.currency.code(),
         operation.amount.currency.exponent(),
@@ -253,14 +252,6 @@ impl From<DiskFault> for Fault {
     fn from(fault: DiskFault) -> Self {
         Self::new(format!("trading.db: {}", fault.0))
     }
-}
-
-fn cmd_number(cmd: OperationCmd) -> i64 {
-    i64::from(cmd.number())
-}
-
-fn reason_number(reason: OperationReason) -> i64 {
-    i64::from(reason.number())
 }
 
 /// SQLite counts in signed 64-bit integers.

@@ -289,12 +289,12 @@ async fn an_account_is_returned_with_its_customer_and_group() {
     assert_eq!(balance(&trading, 105), "0.0 USD", "an omitted balance is zero");
 }
 
-#[tokio::test]
-async fn a_roster_with_one_customer_updates_that_customer_alone() {
+#[test]
+fn a_roster_with_one_customer_updates_that_customer_alone() {
     let (_folder, trading) = cashier();
-    let known = trading.customer(CustomerId(5)).unwrap().unwrap();
-    let barred = Customer { status: 3, ..Customer::clone(&known) };
-    let report = trading.apply_roster(Roster { customers: vec![barred], ..Roster::default() }).await.unwrap();
+    let known = trading.durable_account(Login(100)).unwrap().unwrap().customer;
+    let barred = Customer { status: 3, ..known };
+    let report = trading.apply_roster(Roster { customers: vec![barred], ..Roster::default() }).unwrap();
     assert_eq!((report.customers.updated, report.accounts.updated), (1, 0));
     assert_eq!(trading.durable_account(Login(100)).unwrap().unwrap().customer.status, 3);
 
@@ -306,7 +306,7 @@ async fn a_roster_with_one_customer_updates_that_customer_alone() {
         opening_balance: Box::default(),
     };
     let Err(RosterError::Mistakes(mistakes)) =
-        trading.apply_roster(Roster { accounts: vec![lost], ..Roster::default() }).await
+        trading.apply_roster(Roster { accounts: vec![lost], ..Roster::default() })
     else {
         panic!("there is no such group");
     };

@@ -215,7 +215,7 @@ impl ConfigEdit {
         if stale.is_empty() {
             return Ok(());
         }
-        Err(Refusal::invalid(format!("changing {moved} requires {} to be given anew", stale.join(" and "))))
+        Err(Refusal::invalid(format!("changing {moved} requires {} to be given again", stale.join(" and "))))
     }
 }
 

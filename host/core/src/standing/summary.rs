@@ -1,4 +1,4 @@
-//! Facts summed up so that order and repetition are gone: the provider's statements, and the latest decision of each kind
+//! Facts summed up independently of order and repetition: the provider's statements, and the latest decision of each kind
 //! by persons.
 
 use std::collections::BTreeMap;

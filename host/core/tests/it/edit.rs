@@ -63,7 +63,7 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
             false,
             "api_key is a secret and settings_json is shown: give it as a field of its own or in config_json".into(),
         ),
-        ("endpoint", moved(), true, "changing base_url requires secret_key to be given anew".into()),
+        ("endpoint", moved(), true, "changing base_url requires secret_key to be given again".into()),
         (
             "endpoint with secret",
             ConfigEdit { secret_key: Some(Secret::new("sk_new")), ..moved() },
@@ -76,7 +76,7 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
         assert_eq!(judged(&edit, has_transactions, true), expected, "{what}");
     }
     let other = ConfigEdit { settings_json: Some("color=red".into()), ..edit() };
-    assert_eq!(judged(&other, true, true), "saved", "a loaded module says which settings are endpoints");
-    let anew = "changing color requires secret_key to be given anew";
-    assert_eq!(judged(&other, true, false), anew, "without it every setting may be one");
+    assert_eq!(judged(&other, true, true), "saved", "a loaded module declares its endpoints");
+    let again = "changing color requires secret_key to be given again";
+    assert_eq!(judged(&other, true, false), again, "without it every setting may be one");
 }

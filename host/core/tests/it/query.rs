@@ -91,7 +91,7 @@ fn any_piece() -> impl Strategy<Value = Piece> {
         ("type", vec!["0", "1"]),
         ("status", vec!["0", "3", "9", "77", "-1"]),
         ("source", vec!["0", "1"]),
-        ("provider", vec!["stripe", "manual", "nobody", "%a%"]),
+        ("provider", vec!["stripe", "manual", "unknown", "%a%"]),
         ("method", vec!["card", "", "s%"]),
         ("currency", vec!["USD", "EUR", "%D"]),
         ("provider_payment_id", vec!["pi_1", "", "pi_%"]),
@@ -148,7 +148,7 @@ fn name(field: TransactionField) -> &'static str {
 
 fn any_scope() -> impl Strategy<Value = Scope> {
     let customer = prop::option::of((1_u64..5).prop_map(CustomerId));
-    let brand = prop::option::of(prop::sample::select(vec!["ion4", "nobody"]).prop_map(Into::into));
+    let brand = prop::option::of(prop::sample::select(vec!["ion4", "unknown"]).prop_map(Into::into));
     (customer, brand).prop_map(|(customer, brand)| Scope { customer, brand })
 }
 

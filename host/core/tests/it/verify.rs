@@ -32,8 +32,8 @@ fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Opti
     ProviderFact::ReviewHold(hold)
 }
 
-fn requested_review(word: &str) -> ProviderFact {
-    ProviderFact::ReviewHold(ReviewHold::Requested { status: word.into() })
+fn requested_review(status: &str) -> ProviderFact {
+    ProviderFact::ReviewHold(ReviewHold::Requested { status: status.into() })
 }
 
 #[test]
