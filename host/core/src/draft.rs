@@ -11,6 +11,14 @@ use crate::refs::{ProviderRef, Refs};
 use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::time::UnixTime;
 
+/// A transaction that a person must look after, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    pub transaction: TransactionId,
+    pub status: TransactionStatus,
+    pub reason: Reason,
+}
+
 /// Changes drafted on top of the books.
 pub struct Draft<'a> {
     books: &'a Books,
@@ -113,7 +121,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Transactions that this draft moves to manual review or to a failed credit with a reason: what an operator must see.
-    pub fn needs_attention(&self) -> Vec<(TransactionId, TransactionStatus, Reason)> {
+    pub fn needs_attention(&self) -> Vec<Attention> {
         let attention = |change: &Change| {
             let Change::Transaction(row) = change else { return None };
             let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
@@ -122,7 +130,7 @@ impl<'a> Draft<'a> {
                 before != Some((row.status, row.reason.code))
             };
             let shown = status && row.reason.code != ReasonCode::None && news();
-            shown.then(|| (row.id, row.status, row.reason.clone()))
+            shown.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
         };
         self.changes.iter().filter_map(attention).collect()
     }
