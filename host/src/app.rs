@@ -163,19 +163,23 @@ impl CashierManager {
     pub async fn stop(self) {
         // The send fails when every listener has ended already.
         let _ = self.stop.send(true);
-        let cut: usize = self.serving.join_all().await.into_iter().sum();
-        let drained = self.tasks.drain(DRAIN).await;
+        let connections_cut: usize = self.serving.join_all().await.into_iter().sum();
+        let flows_drained = self.tasks.drain(DRAIN).await;
         let (strand, trading) = (self.strand, self.trading);
         let closed = tokio::task::spawn_blocking(move || {
             trading.close();
             strand.close()
         });
         match closed.await {
-            Ok(Ok(())) => tracing::info!(cut, drained, "cashier stopped"),
+            Ok(Ok(())) => tracing::info!(connections_cut, flows_drained, "cashier stopped"),
             Ok(Err(fault)) => {
-                tracing::error!(%fault, cut, drained, "writing the strand's queue failed during the stop")
+                tracing::error!(%fault, connections_cut, flows_drained, "writing the strand's queue failed during the stop")
             }
-            Err(_) => tracing::error!(cut, drained, "closing the databases failed: its task was interrupted"),
+            Err(_) => tracing::error!(
+                connections_cut,
+                flows_drained,
+                "closing the databases failed: its task was interrupted"
+            ),
         }
     }
 }

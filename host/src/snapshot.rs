@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use cashier_core::account::AccountFacts;
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::eligibility::{Candidate, EligibilityContext, ModuleFitness};
+use cashier_core::eligibility::{ConfigCandidate, EligibilityContext, ModuleFitness};
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
@@ -127,7 +127,7 @@ impl Snapshot {
     }
 
     /// The config's side of eligibility.
-    pub fn candidate<'a>(&'a self, served: &'a Served) -> Candidate<'a> {
+    pub fn candidate<'a>(&'a self, served: &'a Served) -> ConfigCandidate<'a> {
         let module = match (self.module(&served.config.provider), &served.gateway) {
             (None, _) => ModuleFitness::NotLoaded { reason: "no module of this provider is listed in plugins.toml" },
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
@@ -137,7 +137,7 @@ impl Snapshot {
                 ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
             }
         };
-        Candidate { config: &served.config, module }
+        ConfigCandidate { config: &served.config, module }
     }
 }
 

@@ -2,7 +2,7 @@
 //! names the rule. Each test ends with the cause removed and the same order accepted.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
-use cashier_core::eligibility::{self, Candidate, Verdict};
+use cashier_core::eligibility::{self, ConfigCandidate, Visibility};
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::{Currency, Money};
 use cashier_tests::clock::ClockSpeed;
@@ -30,19 +30,19 @@ async fn trace(deployment: &Deployment, login: u64, amount_minor: Option<i64>) -
     let facts = cashier.trading.account(Login(login)).await;
     let facts = facts.ok().flatten().unwrap_or_else(|| panic!("login {login}"));
     let snapshot = cashier.snapshot();
-    let candidates: Vec<Candidate<'_>> = snapshot.configs().map(|config| snapshot.candidate(config)).collect();
+    let candidates: Vec<ConfigCandidate<'_>> = snapshot.configs().map(|config| snapshot.candidate(config)).collect();
     let eligibility = snapshot.eligibility_context(&facts, cashier.clock.now());
     let amount = amount_minor.map(|minor| Money::new(minor, facts.group.currency));
     let overrides = snapshot.overrides_of(facts.customer.customer_id);
-    let judged = eligibility::survey(&eligibility, &candidates, overrides, amount);
+    let judged = eligibility::judge_all(&eligibility, &candidates, overrides, amount);
     let first = judged.first().unwrap_or_else(|| panic!("there is a config"));
     let last = first.trace.last().unwrap_or_else(|| panic!("a verdict has a trace"));
-    match &first.verdict {
-        Verdict::Shown(_) => {
+    match &first.visibility {
+        Visibility::Shown(_) => {
             assert!(first.trace.iter().all(|line| line.passed), "{:?}", first.trace);
             ("SHOWN".into(), last.sentence.clone())
         }
-        Verdict::Hidden(rule) => {
+        Visibility::Hidden(rule) => {
             assert!(!last.passed && last.check == rule.check(), "{:?}", first.trace);
             (rule.name().into(), last.sentence.clone())
         }

@@ -1,11 +1,11 @@
-//! A customer and an account as the trading server states them (API.md section 8). The cashier never owns these;
-//! it judges by them.
+//! Customer, group and account as the trading server states them (API.md section 8). The cashier reads these and never
+//! changes them.
 
 use crate::ids::{CustomerId, Login};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
 
-/// A customer as the trading server knows them.
+/// A customer of the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer {
     pub customer_id: CustomerId,
@@ -52,7 +52,7 @@ pub struct Account {
     pub balance: Money,
 }
 
-/// Everything the cashier asks about a login at once.
+/// Customer, account and group of one login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountFacts {
     pub customer: Customer,
@@ -61,7 +61,7 @@ pub struct AccountFacts {
 }
 
 impl AccountFacts {
-    /// Whether the account may be paid into or out of at all.
+    /// Whether account and group are enabled.
     pub fn account_open(&self) -> bool {
         self.account.enabled && self.group.enabled
     }

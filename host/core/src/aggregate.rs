@@ -1,5 +1,5 @@
-//! One transaction with its balance operations: all that a decision about it may see. Every decision takes an
-//! aggregate and gives the next one; what differs becomes changes.
+//! One transaction with its balance operations: everything that a decision about it may read. Every decision takes an
+//! aggregate and returns the changes to it.
 
 use crate::change::Change;
 use crate::facts::{PersonFact, ProviderFact, Recording};
@@ -20,7 +20,7 @@ pub struct Aggregate {
     pub operations: Vec<BalanceOperation>,
 }
 
-/// The context of one decision: its place in the ledger's order, the moment, and the operation id it may use.
+/// The context of one decision: the number of its commit, the time, and the operation id it may use.
 #[derive(Debug, Clone, Copy)]
 pub struct DecisionContext {
     pub seq: Seq,
@@ -49,8 +49,8 @@ impl Aggregate {
         )
     }
 
-    /// Adds provider facts and ids, each while there is capacity. The result is `Full` where one was dropped, else `Added` where
-    /// anything was new.
+    /// Adds provider facts and ids, each while there is capacity. The result is `Full` where one was dropped, else `Added`
+    /// where one was new.
     pub fn record(
         &self,
         receiver: &ReceivingConfig,
@@ -64,11 +64,11 @@ impl Aggregate {
             recording = recording.max(next.transaction.facts.record(at.seq, at.now, fact.clone()));
         }
         for id in refs {
-            if next.transaction.refs.learn(id.clone()) {
+            if next.transaction.refs.add(id.clone()) {
                 recording = recording.max(Recording::Added);
             }
         }
-        // The first of the set, not the first received: two ids of the primary kind show as the same one in any order.
+        // The first of the sorted set, not the first received: the same id in any order of receipt.
         if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {
             next.transaction.provider_payment_id = primary.into();
         }
@@ -94,7 +94,7 @@ impl Aggregate {
         at: DecisionContext,
     ) -> Vec<Change> {
         let mut ended = self.clone();
-        // The first call may have arrived, and an answer that a customer was given does not change.
+        // The first call may have reached the provider, and an answer that was given to a customer does not change.
         let (repeated, answered) = match self.transaction.first_answer {
             FirstAnswer::Open => (false, false),
             FirstAnswer::Unknown => (true, false),
@@ -102,9 +102,9 @@ impl Aggregate {
         };
         let given = (self.transaction.first_answer, self.transaction.next_action);
         let (answer, action, fact) = match ending {
-            // A repeat that was never sent says nothing about the first call.
+            // A repeat that was never sent establishes nothing about the first call.
             CreateEnding::NeverSent { .. } | CreateEnding::Unknown if repeated => return Vec::new(),
-            // An order that the provider accepted is not reverted by declining its repetition; a webhook will state the outcome.
+            // Declining the repeat of an order does not end an order that was accepted; a webhook will state the outcome.
             CreateEnding::Declined { .. } if answered => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
                 (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
@@ -127,7 +127,7 @@ impl Aggregate {
         if changes.is_empty() { ended.settled(self, at) } else { changes }
     }
 
-    /// Records what the trading server made of an operation; an operation already settled stays as it is.
+    /// Records the outcome of an operation at the trading server; a settled operation does not change.
     pub fn end_posting(
         &self,
         id: OperationId,
@@ -171,7 +171,7 @@ impl Aggregate {
         next.settled(self, at)
     }
 
-    /// Derives the standing anew, plans what is due, and lists what differs from `before`.
+    /// Derives the standing again, plans the operation that is due, and returns the rows that differ from `before`.
     fn settled(mut self, before: &Self, at: DecisionContext) -> Vec<Change> {
         let standing = self.standing();
         if let Some(due) = operation::plan(&self.transaction, &standing, &self.operations, at.next_operation, at.now) {
@@ -198,8 +198,8 @@ impl Aggregate {
             self.transaction.version = before.transaction.version.saturating_add(1);
             changes.push(Change::Transaction(Box::new(self.transaction)));
         }
-        for (place, operation) in self.operations.into_iter().enumerate() {
-            if before.operations.get(place) != Some(&operation) {
+        for (index, operation) in self.operations.into_iter().enumerate() {
+            if before.operations.get(index) != Some(&operation) {
                 changes.push(Change::Operation(Box::new(operation)));
             }
         }

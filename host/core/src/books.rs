@@ -1,10 +1,10 @@
-//! All transactions with their operations in memory, the keys of every verified event, and the transactions with due work. It is
-//! rebuilt from the rows on disk and kept by applying each commit. It decides nothing, and holds neither configs nor
+//! All transactions with their operations in memory, the keys of every verified event, and the list of transactions with
+//! due work. Rebuilt from the stored rows and updated by each commit. It decides nothing, and holds neither configs nor
 //! overrides nor large bodies.
 //!
 //! Rows are packed and unpacked on reading: a million of them take about 400 MB with all indexes. No answer depends on
 //! the order within a hash table. A row's id, customer, login, provider, config, reference and created_time never
-//! change; its refs only grow.
+//! change; refs are only added.
 
 mod codec;
 mod events;
@@ -30,13 +30,13 @@ use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
-use hash_index::{Finder, Fixed, LeanFinder, Slot, key_hash};
+use hash_index::{Fixed, HashedSlotIndex, Slot, SlotIndex, key_hash};
 use interner::Interner;
 use rows::{Row, Rows};
 
 pub use query::{Answer, Progress, Scan, Scope};
 
-/// What happens under one config; decides how long it keeps its gateway.
+/// The transactions of one config; decides how long it keeps its gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Activity {
     pub transactions: u64,
@@ -45,25 +45,26 @@ pub struct Activity {
     pub newest_created: UnixTime,
 }
 
-/// The newest row of a customer, login or provider, and how many there are; each row names the one before it.
+/// The newest row of a customer, login or provider, and how many there are; each row links to the one before it.
 #[derive(Clone, Copy)]
 struct Head {
     newest: Slot,
     count: u32,
 }
 
-/// Rows that are reserved for at once: what a start reads in a few seconds. A counter may stand far above the rows.
+/// The most rows that are reserved at once: as many as a start reads in a few seconds. A counter may be far above the
+/// number of rows.
 const EXPECTED_MAX: usize = 4_000_000;
 
 pub struct Books {
     counters: Counters,
     interner: Interner,
     rows: Rows,
-    /// Rows that do not stand where their id says; see [`Books::slot`].
-    astray: LeanFinder,
-    by_reference: LeanFinder,
-    by_key: LeanFinder,
-    by_provider_id: Finder,
+    /// Rows that are not in the slot that their id implies; see [`Books::slot`].
+    displaced: SlotIndex,
+    by_reference: SlotIndex,
+    by_key: SlotIndex,
+    by_provider_id: HashedSlotIndex,
     customers: HashMap<u64, Head, Fixed>,
     logins: HashMap<u64, Head, Fixed>,
     providers: HashMap<u32, Head, Fixed>,
@@ -71,7 +72,7 @@ pub struct Books {
     statuses: Vec<BTreeSet<Slot>>,
     configs: BTreeMap<ConfigId, Activity>,
     unsettled: BTreeSet<TransactionId>,
-    /// Operations that were met before their transaction.
+    /// Operations that came before their transaction.
     early_operations: BTreeMap<TransactionId, Vec<BalanceOperation>>,
     events: Events,
 }
@@ -88,10 +89,10 @@ impl Books {
             counters: Counters::default(),
             interner: Interner::default(),
             rows: Rows::default(),
-            astray: LeanFinder::default(),
-            by_reference: LeanFinder::default(),
-            by_key: LeanFinder::default(),
-            by_provider_id: Finder::default(),
+            displaced: SlotIndex::default(),
+            by_reference: SlotIndex::default(),
+            by_key: SlotIndex::default(),
+            by_provider_id: HashedSlotIndex::default(),
             customers: HashMap::default(),
             logins: HashMap::default(),
             providers: HashMap::default(),
@@ -103,33 +104,33 @@ impl Books {
         }
     }
 
-    /// Reserves for what will be loaded, so that no table grows, and hashes its rows again, meanwhile.
-    pub fn expect(&mut self, transactions: u64, event_keys: u64) {
+    /// Reserves for the rows to load, so that no table grows, and hashes its rows again, meanwhile.
+    pub fn reserve(&mut self, transactions: u64, event_keys: u64) {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(EXPECTED_MAX);
         let (transactions, event_keys) = (rows(transactions), rows(event_keys));
-        self.by_reference.expect(transactions);
-        self.by_key.expect(transactions);
+        self.by_reference.reserve(transactions);
+        self.by_key.reserve(transactions);
         // Most have an id of their page and one of their payment.
-        self.by_provider_id.expect(transactions.saturating_mul(2));
-        self.events.expect(event_keys);
+        self.by_provider_id.reserve(transactions.saturating_mul(2));
+        self.events.reserve(event_keys);
     }
 
-    /// Takes in a transaction as it is on disk with all its operations, in the order of their ids.
+    /// Loads a stored transaction with all its operations, in the order of their ids.
     pub fn load_transaction(&mut self, transaction: &Transaction, operations: &[BalanceOperation]) {
         self.put(self.slot(transaction.id), transaction, operations, Seq(0));
     }
 
-    /// Takes in a row as it is on disk. Rows may come in any order.
+    /// Loads a stored row. Rows may come in any order.
     pub fn load(&mut self, row: Change) {
         self.apply_change(&row, Seq(0));
     }
 
-    /// The counters as they are on disk.
+    /// Loads the stored counters.
     pub fn set_counters(&mut self, counters: Counters) {
         self.counters = counters;
     }
 
-    /// Takes in a commit. The same commit twice is the same as once.
+    /// Applies a commit. Applying it twice is the same as once.
     pub fn apply(&mut self, commit: &Commit) {
         for change in &commit.changes {
             self.apply_change(change, commit.seq);
@@ -164,48 +165,48 @@ impl Books {
         self.aggregate(id).map(|aggregate| aggregate.transaction)
     }
 
-    /// The commit that last touched a transaction or its operations; `Seq(0)` for one as it was read from disk.
+    /// The commit that last touched a transaction or its operations; `Seq(0)` since it was loaded.
     pub fn touched(&self, id: TransactionId) -> Seq {
         Seq(self.row(id).map_or(0, |row| row.touched))
     }
 
     pub fn by_reference(&self, reference: &Reference) -> Option<TransactionId> {
-        let meant = |row: &Row| row.front().is_some_and(|front| front.reference == reference.as_str());
-        self.id_of(self.by_reference.find(key_hash(reference.as_str()), self.row_that(meant)))
+        let is_match = |row: &Row| row.front().is_some_and(|front| front.reference == reference.as_str());
+        self.id_of(self.by_reference.find(key_hash(reference.as_str()), self.row_matching(is_match)))
     }
 
-    /// The transaction that an idempotency key is bound to. The empty key is no key.
+    /// The transaction that an idempotency key is bound to. An empty key is never bound.
     pub fn by_key(&self, customer: CustomerId, space: KeySpace, key: &str) -> Option<TransactionId> {
-        let meant = |row: &Row| {
+        let is_match = |row: &Row| {
             row.customer_id == customer.0
                 && row.key_space == space.number()
                 && row.front().is_some_and(|front| front.idempotency_key == key)
         };
-        self.id_of(self.by_key.find(key_hash((customer.0, space.number(), key)), self.row_that(meant)))
+        self.id_of(self.by_key.find(key_hash((customer.0, space.number(), key)), self.row_matching(is_match)))
     }
 
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.
     pub fn by_provider_ref(&self, config: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
-        let meant = |row: &Row| {
+        let is_match = |row: &Row| {
             row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
                 transaction.config_id == config && transaction.refs.iter().any(|known| known == id)
             })
         };
-        self.id_of(self.by_provider_id.find(&*id.value, self.row_that(meant)))
+        self.id_of(self.by_provider_id.find(&*id.value, self.row_matching(is_match)))
     }
 
-    /// The transaction of this brand that has this provider id, of whatever kind and config.
+    /// The transaction of this brand that has this provider id, of any kind and config.
     pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
-        let meant = |row: &Row| {
+        let is_match = |row: &Row| {
             row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
                 let named = *transaction.provider_payment_id == *value;
                 *transaction.brand == *brand && (named || transaction.refs.iter().any(|known| *known.value == *value))
             })
         };
-        self.id_of(self.by_provider_id.find(value, self.row_that(meant)))
+        self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
     }
 
-    /// A customer's transactions, the one met last first.
+    /// A customer's transactions, the last inserted first.
     pub fn of_customer(&self, customer: CustomerId) -> impl Iterator<Item = TransactionId> {
         let head = self.customers.get(&customer.0).map(|head| head.newest);
         let chain = std::iter::successors(head, |slot| self.rows.get(*slot).map(|row| row.earlier.customer));
@@ -217,7 +218,7 @@ impl Books {
         self.events.known(config, event_id)
     }
 
-    /// Remembers a verified event permanently; the first row of a key stays.
+    /// Adds the key of a verified event permanently; the first row of a key stays.
     pub fn remember_event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
         self.events.remember(config, event_id, id);
     }
@@ -245,23 +246,22 @@ impl Books {
         self.events.pending_by_id(id)
     }
 
-    /// What happens under a config; `None` when no transaction was made under it.
+    /// The activity of a config; `None` when no transaction was made under it.
     pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
         self.configs.get(&config).copied()
     }
 
-    /// Transactions with something left to do, by rising id: a create not ended, an operation unsettled, owed not
-    /// posted, an order unpaid or that can expire, or a provider that must be asked.
+    /// Transactions with due work (see [`duty::has_work`](crate::duty::has_work)), by rising id.
     pub fn unsettled(&self) -> Vec<TransactionId> {
         self.unsettled.iter().copied().collect()
     }
 
-    /// Ids are handed out one by one and rows are met by rising id, so that a row nearly always stands as far behind the
-    /// first as its id does.
+    /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id
+    /// minus the first row's.
     fn slot(&self, id: TransactionId) -> Option<Slot> {
-        let is_meant = |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0);
-        let expected = self.expected_slot(id.0).filter(|slot| is_meant(*slot));
-        expected.or_else(|| self.astray.find(key_hash(id.0), is_meant))
+        let has_id = |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0);
+        let expected = self.expected_slot(id.0).filter(|slot| has_id(*slot));
+        expected.or_else(|| self.displaced.find(key_hash(id.0), has_id))
     }
 
     fn expected_slot(&self, id: u64) -> Option<Slot> {
@@ -277,7 +277,7 @@ impl Books {
         self.rows.get(slot?).map(|row| TransactionId(row.id))
     }
 
-    fn row_that(&self, meant: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
-        move |slot| self.rows.get(slot).is_some_and(&meant)
+    fn row_matching(&self, is_match: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
+        move |slot| self.rows.get(slot).is_some_and(&is_match)
     }
 }

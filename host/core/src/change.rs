@@ -1,4 +1,4 @@
-//! How a decision leaves this crate: the new state of each row it touched, and the commit that carries them in order.
+//! How a decision leaves this crate: the new state of each row it changed, and the commit that holds them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub enum Change {
     Override(Box<CustomerOverride>),
 }
 
-/// Who decides, for which request, when.
+/// Actor, request and time of a decision.
 #[derive(Debug, Clone)]
 pub struct Stamp {
     pub actor: Actor,
@@ -41,7 +41,7 @@ pub struct Counters {
     pub customer_override: u64,
 }
 
-/// Large, rarely read content that is stored but not remembered.
+/// Large, rarely read content that is stored and not held in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// A webhook as received; one per request, shared by its events.
@@ -56,13 +56,13 @@ pub enum Body {
         sha256: [u8; 32],
         body: Arc<[u8]>,
     },
-    /// What the customer was answered when the create call ended.
+    /// The answer to the customer when the create call ended.
     Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
-    /// What the provider is sent beyond the transaction's own fields, so that a create can be repeated byte for byte.
+    /// The parts of an order that are not in the transaction, so that a create call can be repeated byte for byte.
     Order { transaction_id: TransactionId, details: OrderDetails },
 }
 
-/// The parts of an order that live nowhere else.
+/// The parts of an order that are stored nowhere else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderDetails {
     /// The config's [`terms_version`](crate::provider_config::ProviderConfig::terms_version) it was made under.
@@ -75,7 +75,7 @@ pub struct OrderDetails {
     pub nonce: u128,
 }
 
-/// One decision as it is recorded: who, for which request, when, what.
+/// One recorded decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     pub seq: Seq,

@@ -1,4 +1,4 @@
-//! A manual allow or deny for one customer, written by CRM on top of the default rules (the override seed page).
+//! A manual allow or deny for one customer, written by CRM over the default rules (the override seed page).
 
 use crate::ids::{ConfigId, CustomerId, OverrideId};
 use crate::money::Limit;
@@ -39,7 +39,7 @@ pub struct CustomerOverride {
 }
 
 impl CustomerOverride {
-    /// Enabled and not expired at this moment; expiry is judged at read time.
+    /// Enabled and not expired at `now`.
     pub fn is_live(&self, now: UnixTime) -> bool {
         self.enabled && (!self.expires_time.is_set() || now < self.expires_time)
     }

@@ -1,5 +1,5 @@
-//! A customer's deposit request: what was asked, who may ask it, and the transaction it opens.
-//! The order of checks is published (API.md section 3); which config serves it is `eligibility`'s decision.
+//! A customer's deposit request: its fields, its checks, and the transaction it opens.
+//! The order of checks is published (API.md section 3); which config serves it is decided by `eligibility`.
 
 use crate::account::AccountFacts;
 use crate::eligibility::Eligible;
@@ -10,7 +10,7 @@ use crate::status::{Source, TransactionType};
 use crate::time::UnixTime;
 use crate::transaction::{Fresh, Transaction};
 
-/// A deposit as asked, well formed and within the published lengths.
+/// A deposit request, well formed and within the published lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DepositRequest {
     pub customer_id: CustomerId,
@@ -22,7 +22,7 @@ pub struct DepositRequest {
     pub amount: Money,
     /// Empty is no key.
     pub idempotency_key: Box<str>,
-    /// Empty, `https`, or plain `http` to this very machine; `failure_url` too.
+    /// Empty, `https`, or plain `http` to this machine; `failure_url` too.
     pub success_url: Box<str>,
     pub failure_url: Box<str>,
     pub comment: Box<str>,
@@ -30,8 +30,8 @@ pub struct DepositRequest {
     pub metadata_json: Box<str>,
 }
 
-/// Whether an earlier transaction under the same key is this very order (API.md section 3, idempotency): same type,
-/// login, provider, method, currency and amount by value.
+/// Whether an earlier transaction under the same key is the same order (API.md section 3, idempotency): equal type, login,
+/// provider, method, currency and amount by value.
 pub fn same_order(earlier: &Transaction, request: &DepositRequest) -> bool {
     earlier.kind == TransactionType::Deposit
         && earlier.source == Source::Provider
@@ -41,12 +41,12 @@ pub fn same_order(earlier: &Transaction, request: &DepositRequest) -> bool {
         && earlier.amount == request.amount
 }
 
-/// The refusal of a key that already stands for another order.
+/// The refusal of a key that is bound to another order.
 pub fn key_conflict() -> Refusal {
     Refusal::new(RefusalCode::IdempotencyConflict, "idempotency_key was used for another order")
 }
 
-/// Judges customer, account and currency, in the published order. The ownership of the login comes before this.
+/// Checks customer, account and currency, in the published order. The caller has checked the ownership of the login.
 pub fn check_account(request: &DepositRequest, account: &AccountFacts) -> Result<(), Refusal> {
     if !account.customer.is_active() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "the customer is not active"));
@@ -69,8 +69,8 @@ pub fn check_currency(amount: Money, account: &AccountFacts) -> Result<(), Refus
     Err(Refusal::new(RefusalCode::CurrencyConversionRequired, message))
 }
 
-/// Where the customer may be sent back to: plain `http` only in sandbox. That it leads to this very machine was judged
-/// when the request was read.
+/// Checks the return URLs: plain `http` is allowed in sandbox only. That it names this machine was checked when the
+/// request was read.
 pub fn check_return_urls(request: &DepositRequest, sandbox: bool) -> Result<(), Refusal> {
     for (field, url) in [("success_url", &request.success_url), ("failure_url", &request.failure_url)] {
         let local = sandbox && url.starts_with("http://");

@@ -1,5 +1,5 @@
-//! A decision in the making: it sees the books with its own changes on top, and takes the next ids. Dropping a draft
-//! leaves the books as they were; the host's ledger turns it into a commit.
+//! The changes of one decision before they are committed: it reads the books with its own changes on top, and assigns the
+//! next ids. Dropping a draft changes nothing; the host's ledger turns it into a commit.
 
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::Books;
@@ -43,7 +43,7 @@ impl<'a> Draft<'a> {
         self.now
     }
 
-    /// Place, moment and next operation id for a core decision.
+    /// Commit number, time and next operation id for a decision.
     pub fn context(&self) -> DecisionContext {
         DecisionContext { seq: self.seq, now: self.now, next_operation: OperationId(self.counters.operation + 1) }
     }
@@ -75,12 +75,12 @@ impl<'a> Draft<'a> {
         aggregate
     }
 
-    /// The transaction behind our reference.
+    /// The transaction with our reference.
     pub fn by_reference(&self, reference: &Reference) -> Option<TransactionId> {
         self.books.by_reference(reference)
     }
 
-    /// The transaction of this config that is known by a provider id.
+    /// The transaction of this config that has a provider id.
     pub fn by_provider_ref(&self, config_id: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
         let drafted = self.changes.iter().find_map(|change| match change {
             Change::Transaction(row) if row.config_id == config_id && row.refs.iter().any(|known| known == id) => {
@@ -95,12 +95,12 @@ impl<'a> Draft<'a> {
         drafted.or_else(|| self.books.by_provider_ref(config_id, id))
     }
 
-    /// The row of a verified event that was received before.
+    /// The row of a verified event, if it was received before.
     pub fn known_event(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
         self.books.known_event(config_id, event_id)
     }
 
-    /// Whether any event waits in the books, or is drafted here and may.
+    /// Whether an event is pending in the books, or may be in this draft.
     pub fn may_have_pending_events(&self) -> bool {
         self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)))
     }
@@ -120,17 +120,18 @@ impl<'a> Draft<'a> {
         waiting
     }
 
-    /// Transactions that this draft moves to manual review or to a failed credit with a reason: what an operator must see.
+    /// Transactions that this draft moves to manual review or to a failed credit with a reason: to be logged for the
+    /// operator.
     pub fn needs_attention(&self) -> Vec<Attention> {
         let attention = |change: &Change| {
             let Change::Transaction(row) = change else { return None };
             let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
-            let news = || {
+            let is_new = || {
                 let before = self.books.transaction(row.id).map(|before| (before.status, before.reason.code));
                 before != Some((row.status, row.reason.code))
             };
-            let shown = status && row.reason.code != ReasonCode::None && news();
-            shown.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
+            let needed = status && row.reason.code != ReasonCode::None && is_new();
+            needed.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
         };
         self.changes.iter().filter_map(attention).collect()
     }
@@ -160,7 +161,7 @@ impl<'a> Draft<'a> {
         OverrideId(self.counters.customer_override)
     }
 
-    /// Adds changes; an operation id that was used is taken.
+    /// Adds changes; the operation ids they use are not assigned again.
     pub fn add(&mut self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             if let Change::Operation(row) = &change {
@@ -170,12 +171,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds a large body that is stored and not kept in memory.
+    /// Adds a large body that is stored and not held in memory.
     pub fn store(&mut self, body: Body) {
         self.bodies.push(body);
     }
 
-    /// The commit of everything that was drafted, with its place; none where nothing was.
+    /// The commit of the draft with its number; `None` where nothing was drafted.
     pub fn into_commit(self, stamp: &Stamp) -> (Seq, Option<Commit>) {
         if self.changes.is_empty() && self.bodies.is_empty() {
             return (self.seq, None);

@@ -1,5 +1,5 @@
-//! What is still to be done for a transaction, judged here alone: what is due now, what will become due, which query an
-//! update calls for, and how an unpaid order ends at its expiry. When a failed try is repeated is the janitor's backoff.
+//! The due work of a transaction, determined here alone: what is due now, what will become due, which query an update
+//! requires, and how an unpaid order ends at its expiry. When a failed attempt is retried is the janitor's backoff.
 
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, ReviewHold};
@@ -11,8 +11,8 @@ use crate::status::{Source, TransactionStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
-/// A payment about which nothing changed for this long is queried: longer than most customers take to pay, so that a
-/// webhook that arrives makes the query unnecessary.
+/// A payment that did not change for this long is queried: longer than most customers take to pay, so that a webhook
+/// nearly always makes the query unnecessary.
 pub const QUIET_SECONDS: i64 = 60;
 
 /// What a transaction needs next.
@@ -29,17 +29,17 @@ pub enum Duty {
 /// Which call to the provider is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderDuty {
-    /// The create call was begun and its end was never recorded, or it got no answer.
+    /// The create call was started and its end was not recorded, or it got no answer.
     RepeatCreate,
-    /// An update wants a call that moves money, such as a capture.
+    /// An update requires a call that moves money, such as a capture.
     Advance,
-    /// Nothing changed for long, or the provider's statement is incomplete.
+    /// Nothing changed for [`QUIET_SECONDS`], or the provider's statement is incomplete.
     Query,
     /// The order is past its expiry.
     Expire,
 }
 
-/// What is due for a transaction at one moment.
+/// What is due for a transaction at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     pub config_id: ConfigId,
@@ -55,8 +55,8 @@ pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     Schedule { config_id: transaction.config_id, duty: due(transaction, operations, now), pause_max }
 }
 
-/// What is due now, from the transaction's state alone. Once something is due, something stays due until the state
-/// changes: time passing alone never takes it away.
+/// What is due now, from the transaction's state alone. Once something is due, something remains due until the state
+/// changes: time alone never ends it.
 pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: UnixTime) -> Option<Duty> {
     if operations.iter().any(BalanceOperation::is_unsettled) {
         return Some(Duty::Settle);
@@ -69,7 +69,7 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
 
 fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDuty> {
     let unpaid = transaction.source == Source::Provider && transaction.is_unpaid();
-    // An update may have stated what the create call would: then it is not made again.
+    // An update may already have stated the outcome of the create call: then it is not repeated.
     if unpaid && transaction.first_answer == FirstAnswer::Open {
         return Some(ProviderDuty::RepeatCreate);
     }
@@ -90,7 +90,7 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
 /// Owed differs from posted, may be posted, and no operation is planned for it.
 fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     use TransactionStatus as S;
-    // Nearly every row ends here, without deriving its standing: credited in full, or never confirmed.
+    // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
     let settled = match transaction.status {
         S::Credited => transaction.reason.code == ReasonCode::None && transaction.facts.persons.is_empty(),
         S::Created | S::PendingPayment | S::Failed | S::Cancelled => operations.is_empty(),
@@ -104,7 +104,7 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     standing.may_post && standing.owed_minor != posted.minor
 }
 
-/// Something is due, or will become due by time passing: the books list exactly these transactions.
+/// Something is due or will become due with time: the books list exactly these transactions.
 pub fn has_work(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     due(transaction, operations, UnixTime(i64::MAX)).is_some()
 }
@@ -121,14 +121,14 @@ fn wants_advance(transaction: &Transaction) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderQuery {
     Status,
-    /// The call that moves money, which an update asked for.
+    /// The call that moves money, required by an update.
     Advance,
     Cancel,
 }
 
 impl ProviderQuery {
-    /// The idempotency key of this call: providers refuse one key for two kinds of request, and the same call made again
-    /// must carry the same key.
+    /// The idempotency key of this call: providers refuse one key for two kinds of request, and a repeated call must carry
+    /// the same key.
     pub fn idempotency_key(self, transaction: &Transaction) -> Box<str> {
         let own = transaction.provider_key();
         match self {
@@ -139,8 +139,8 @@ impl ProviderQuery {
     }
 }
 
-/// The query that an applied update calls for at once. An update received under another config establishes nothing, so
-/// the owning config's provider is queried.
+/// The query that an applied update requires at once. An update received under another config establishes nothing, so the
+/// owning config's provider is queried.
 pub fn query_after_update(transaction: &Transaction, received_under: ConfigId) -> Option<ProviderQuery> {
     if transaction.config_id != received_under {
         return Some(ProviderQuery::Status);
@@ -168,21 +168,21 @@ pub enum QueryOutcome {
 /// How an unpaid order past its expiry ends, after its provider was queried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AtExpiry {
-    /// Nothing can be established yet: try again later.
+    /// Nothing can be established yet: retry later.
     Wait,
     /// Cancel at the provider; once it has answered, record the fact.
     Cancel(ProviderFact),
     Record(ProviderFact),
 }
 
-/// What was never accepted and cannot be queried is held for review and never cancelled: the customer may have paid
-/// (docs/life-of-a-transaction.md, unknown is never failed).
+/// An order that was never accepted and cannot be queried is held for review and never cancelled: the customer may have
+/// paid (docs/life-of-a-transaction.md, unknown is never failed).
 pub fn at_expiry(transaction: &Transaction, outcome: QueryOutcome) -> AtExpiry {
     let expired = || ProviderFact::Cancelled { reason: ReasonCode::Expired };
     let accepted = transaction.facts.any(ProviderFact::is_acceptance);
     match outcome {
         QueryOutcome::NoAnswer => AtExpiry::Wait,
-        // What the provider accepted stays pending until its module is loaded again.
+        // An accepted order stays pending until its module is loaded again.
         QueryOutcome::NoGateway if accepted => AtExpiry::Wait,
         QueryOutcome::NoGateway | QueryOutcome::NotQueryable if !accepted => {
             AtExpiry::Record(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown))

@@ -1,9 +1,9 @@
 //! Which configs a customer may deposit through, and the first rule that hides each of the others
-//! (API.md section 4, override resolution; section 3, GET methods and deposit). It judges configs; the customer's own
-//! right to deposit and the ownership of the login are checked before it, by `deposit` and the session.
+//! (API.md section 4, override resolution; section 3, GET methods and deposit). It judges configs; `deposit` and the
+//! session check the customer's right to deposit and the ownership of the login before it.
 //!
-//! A transaction is made in account currency, always: an allow that lifts the currency filter lets a config labelled
-//! for another currency serve the account, in the account's currency; it converts nothing.
+//! A transaction is always made in the account's currency: an allow that lifts the currency filter lets a config for
+//! another currency serve the account in the account's currency; nothing is converted.
 
 mod context;
 mod resolution;
@@ -18,24 +18,24 @@ use crate::money::{Limit, Money};
 use crate::provider_config::ProviderConfig;
 use crate::refusal::{Refusal, RefusalCode};
 
-pub use self::context::{Candidate, EligibilityContext, ModuleFitness, Wanted};
+pub use self::context::{ConfigCandidate, EligibilityContext, ModuleFitness, Wanted};
 pub use self::rule::{Check, Rule};
 
-/// One config's verdict and how it came about, line by line.
+/// Whether one config is shown, and the checks that led to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     pub config_id: ConfigId,
-    pub verdict: Verdict,
+    pub visibility: Visibility,
     pub trace: Vec<TraceLine>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Visibility {
     Shown(Eligible),
     Hidden(Rule),
 }
 
-/// One check with its finding; the last line of a hidden config is the rule that hid it.
+/// One check with its result; the last line of a hidden config is the rule that hid it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceLine {
     pub check: Check,
@@ -47,7 +47,7 @@ pub struct TraceLine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Eligible {
     config_id: ConfigId,
-    /// The config's version it was judged at; a changed config makes this stale.
+    /// The config's version at the judgement; a changed config makes this stale.
     version: u64,
     /// The method the deposit is recorded with.
     method: Box<str>,
@@ -57,31 +57,31 @@ pub struct Eligible {
     matched: Option<(OverrideId, OverrideMode)>,
 }
 
-/// Judges every candidate, in the order a customer sees them: `sort_index`, then id.
-/// `overrides` are those of the asking customer; others are ignored.
-pub fn survey(
+/// Judges every candidate in the order of the customer's list: `sort_index`, then id. Overrides of other customers are
+/// ignored.
+pub fn judge_all(
     context: &EligibilityContext<'_>,
-    candidates: &[Candidate<'_>],
+    candidates: &[ConfigCandidate<'_>],
     overrides: &[CustomerOverride],
     amount: Option<Money>,
 ) -> Vec<Judgement> {
-    in_order(candidates).into_iter().map(|candidate| judge(context, candidate, overrides, amount, "")).collect()
+    sorted(candidates).into_iter().map(|candidate| judge(context, candidate, overrides, amount, "")).collect()
 }
 
-/// The configs that a customer is shown, in the order of [`survey`]; nothing is noted of why.
+/// The configs that a customer is shown, in the order of [`judge_all`], without a trace.
 pub fn shown(
     context: &EligibilityContext<'_>,
-    candidates: &[Candidate<'_>],
+    candidates: &[ConfigCandidate<'_>],
     overrides: &[CustomerOverride],
 ) -> Vec<Eligible> {
-    let serves = |candidate| walk(context, candidate, overrides, None, "", &mut |_, _| {}).ok();
-    in_order(candidates).into_iter().filter_map(serves).collect()
+    let serves = |candidate| evaluate(context, candidate, overrides, None, "", &mut |_, _| {}).ok();
+    sorted(candidates).into_iter().filter_map(serves).collect()
 }
 
 /// Judges one config. Without an amount its limits hide nothing; an empty `requested_method` leaves the method to the config.
 pub fn judge(
     context: &EligibilityContext<'_>,
-    candidate: &Candidate<'_>,
+    candidate: &ConfigCandidate<'_>,
     overrides: &[CustomerOverride],
     amount: Option<Money>,
     requested_method: &str,
@@ -90,36 +90,36 @@ pub fn judge(
     let mut note = |check: Check, sentence: fmt::Arguments<'_>| {
         trace.push(TraceLine { check, passed: true, sentence: sentence.to_string() });
     };
-    let verdict = match walk(context, candidate, overrides, amount, requested_method, &mut note) {
-        Ok(eligible) => Verdict::Shown(eligible),
+    let visibility = match evaluate(context, candidate, overrides, amount, requested_method, &mut note) {
+        Ok(eligible) => Visibility::Shown(eligible),
         Err(rule) => {
             trace.push(TraceLine { check: rule.check(), passed: false, sentence: rule.to_string() });
-            Verdict::Hidden(rule)
+            Visibility::Hidden(rule)
         }
     };
-    Judgement { config_id: candidate.config.id, verdict, trace }
+    Judgement { config_id: candidate.config.id, visibility, trace }
 }
 
-/// Chooses the config that serves a deposit: of the provider (and the config, and the method) asked for, the first by
+/// Chooses the config that serves a deposit: of the requested provider (and config, and method), the first by
 /// `sort_index`, id whose limits admit the amount.
 ///
 /// # Errors
-/// 400 AMOUNT_OUT_OF_RANGE naming the limits when the amount alone stands in the way; else 400 METHOD_NOT_AVAILABLE,
-/// which reveals nothing of configs, modules or overrides to the customer.
+/// 400 AMOUNT_OUT_OF_RANGE naming the limits when the amount alone is refused; else 400 METHOD_NOT_AVAILABLE, which reveals
+/// nothing about configs, modules or overrides to the customer.
 pub fn choose(
     context: &EligibilityContext<'_>,
-    candidates: &[Candidate<'_>],
+    candidates: &[ConfigCandidate<'_>],
     overrides: &[CustomerOverride],
     wanted: &Wanted<'_>,
 ) -> Result<Eligible, Refusal> {
     let mut ranges: Vec<String> = Vec::new();
-    for candidate in in_order(candidates) {
-        let asked = *candidate.config.provider == *wanted.provider
+    for candidate in sorted(candidates) {
+        let requested = *candidate.config.provider == *wanted.provider
             && wanted.provider_config_id.is_none_or(|id| id == candidate.config.id);
-        if !asked {
+        if !requested {
             continue;
         }
-        match walk(context, candidate, overrides, Some(wanted.amount), wanted.method, &mut |_, _| {}) {
+        match evaluate(context, candidate, overrides, Some(wanted.amount), wanted.method, &mut |_, _| {}) {
             Ok(eligible) => return Ok(eligible),
             Err(Rule::AmountBelow { min, max } | Rule::AmountAbove { min, max }) => {
                 let range = rule::range_text(min, max);
@@ -167,22 +167,22 @@ impl Eligible {
         self.matched
     }
 
-    /// Whether the limits in force admit an amount; a judgement without an amount has not asked.
+    /// Whether the limits in force admit an amount; a judgement without an amount does not check them.
     pub fn admits(&self, amount: Money) -> bool {
         rule::amount_rule(self.min_amount, self.max_amount, amount).is_none()
     }
 }
 
-fn in_order<'c, 'a>(candidates: &'c [Candidate<'a>]) -> Vec<&'c Candidate<'a>> {
-    let mut ordered: Vec<&Candidate<'a>> = candidates.iter().collect();
+fn sorted<'c, 'a>(candidates: &'c [ConfigCandidate<'a>]) -> Vec<&'c ConfigCandidate<'a>> {
+    let mut ordered: Vec<&ConfigCandidate<'a>> = candidates.iter().collect();
     ordered.sort_by_key(|candidate| (candidate.config.sort_index, candidate.config.id));
     ordered
 }
 
 /// The checks in their order: hard ones, the method, the override, the filters it may lift, the amount.
-fn walk(
+fn evaluate(
     context: &EligibilityContext<'_>,
-    candidate: &Candidate<'_>,
+    candidate: &ConfigCandidate<'_>,
     overrides: &[CustomerOverride],
     amount: Option<Money>,
     requested_method: &str,
@@ -229,10 +229,10 @@ fn walk(
     })
 }
 
-/// What no override lifts. Gives the module's methods.
+/// The checks that no override lifts. Returns the module's methods.
 fn hard_checks<'a>(
     context: &EligibilityContext<'_>,
-    candidate: &Candidate<'a>,
+    candidate: &ConfigCandidate<'a>,
     note: &mut impl FnMut(Check, fmt::Arguments<'_>),
 ) -> Result<&'a [Box<str>], Rule> {
     let (config, account) = (candidate.config, context.account);
@@ -271,20 +271,20 @@ fn hard_checks<'a>(
 }
 
 /// The request's method where the config and the module serve it; else the config's; else the module's first.
-fn method_served<'m>(config: &'m ProviderConfig, methods: &'m [Box<str>], asked: &'m str) -> Result<&'m str, Rule> {
+fn method_served<'m>(config: &'m ProviderConfig, methods: &'m [Box<str>], requested: &'m str) -> Result<&'m str, Rule> {
     let default: &str = match methods.first() {
         Some(first) if config.method.is_empty() => first,
         Some(_) | None => &config.method,
     };
     let served = if config.method.is_empty() {
-        methods.is_empty() || methods.iter().any(|known| **known == *asked)
+        methods.is_empty() || methods.iter().any(|known| **known == *requested)
     } else {
-        *config.method == *asked
+        *config.method == *requested
     };
-    match asked {
+    match requested {
         "" => Ok(default),
-        _ if served => Ok(asked),
-        _ => Err(Rule::MethodNotServed { asked: asked.into() }),
+        _ if served => Ok(requested),
+        _ => Err(Rule::MethodNotServed { requested: requested.into() }),
     }
 }
 
@@ -300,14 +300,14 @@ fn filters(
     let meets = |wanted: &str, own: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(own);
     match (meets(&config.country, country), lifted) {
         (true, _) => note(Check::Country, format_args!("country {country:?} is served")),
-        (false, true) => note(Check::Country, format_args!("country {country:?} is let in by the override")),
+        (false, true) => note(Check::Country, format_args!("country {country:?} is allowed by the override")),
         (false, false) => {
             return Err(Rule::Country { config: config.country.clone(), customer: country.clone() });
         }
     }
     match (meets(&config.currency, currency.code()), lifted) {
         (true, _) => note(Check::Currency, format_args!("currency {currency} is served")),
-        (false, true) => note(Check::Currency, format_args!("currency {currency} is let in by the override")),
+        (false, true) => note(Check::Currency, format_args!("currency {currency} is allowed by the override")),
         (false, false) => return Err(Rule::Currency { config: config.currency.clone(), account: currency }),
     }
     Ok(())

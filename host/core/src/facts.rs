@@ -1,7 +1,7 @@
-//! What is known about a payment, kept as facts (docs/life-of-a-transaction.md). Provider facts form a set: their order
-//! and repetition never show. This file holds everything a fact knows of itself: its tag in packed rows, its stored name,
-//! its fields and its classes. The enums, the row codec of the books and the stored JSON of the host are made from its
-//! tables, so that a new fact is one entry here. What the facts amount to is derived in `standing`.
+//! The facts of a payment (docs/life-of-a-transaction.md). Provider facts form a set: their order and repetition never
+//! show. This file holds all properties of a fact: its tag in packed rows, its stored name, its fields and its classes. The
+//! enums, the row codec of the books and the stored JSON of the host are made from its tables, so that a new fact is one
+//! entry here. `standing` derives status and owed amount from the facts.
 
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
@@ -38,9 +38,9 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         /// The payment waits for a call of ours that moves money (a capture), named by the event that wants it.
         2 "advance_wanted" AdvanceWanted { event: Box<str> };
         /// Paid. `payment` is the provider's stable id of the payment, so that two events about it are one fact; empty
-        /// where it names none, which speaks of whichever payment is named.
+        /// where it names none, which stands for any payment.
         3 "confirmed" Confirmed { payment: Box<str>, minor: i64 };
-        /// A definite no; a second attempt under the same reference may still succeed.
+        /// Declined; a second attempt under the same reference may still succeed.
         4 "declined" Declined { reason: Box<str> };
         /// Closed without payment, by the customer, the provider or time.
         5 "cancelled" Cancelled { reason: ReasonCode };
@@ -50,7 +50,7 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         7 "refunded_total" RefundedTotal { minor: i64 };
         /// One dispute by its own id.
         8 "chargeback" Chargeback { id: Box<str>, minor: i64 };
-        /// The dispute of this id was lifted.
+        /// The dispute of this id was reversed.
         9 "chargeback_reversed" ChargebackReversed { id: Box<str> };
         /// Money waits for a person or for a definite answer.
         10 "doubt" ReviewHold(hold: ReviewHold);
@@ -84,15 +84,15 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
     PersonFact {
         /// A status written by hand; it holds until released.
         0 "held" Held(status: TransactionStatus);
-        /// The display follows the facts again; money waits for approval, resolution or a retry.
+        /// The status follows the facts again; money waits for approval, resolution or a retry.
         1 "released" Released;
         2 "approved" Approved;
         3 "rejected" Rejected;
-        /// The review hold is settled: exactly this much is owed; zero closes.
+        /// The review hold is resolved: exactly this amount is owed; zero closes.
         4 "resolved" Resolved { minor: i64 };
-        /// A refused, waiting or unknown posting may be tried again.
+        /// A refused, waiting or unknown posting may be retried.
         5 "retried" Retried;
-        6 "refund_asked" RefundAsked { id: Box<str>, minor: i64 };
+        6 "refund_asked" RefundRequested { id: Box<str>, minor: i64 };
         7 "refund_refused" RefundRefused { id: Box<str> };
         /// The requested refund is the provider's refund of this id.
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };
@@ -118,20 +118,20 @@ pub struct Facts {
     pub persons: Vec<Recorded<PersonFact>>,
 }
 
-/// A provider that states more distinct facts than this about one payment is not speaking of one payment.
+/// More distinct provider facts than this do not belong to one payment.
 pub const PROVIDER_FACTS_MAX: usize = 128;
 
-/// Of these, declines, captures wanted and other facts that move no money may take this many: a customer who tries a card
-/// a hundred times must leave capacity for the payment that succeeds. The first fact of each kind is always added, so that a
-/// flood of one kind hides neither the acceptance, the decline nor the closing of the order.
-pub const PROVIDER_WORDS_MAX: usize = 64;
+/// Of these, at most this many declines and other facts that move no money: a customer who tries a card a hundred times
+/// must leave capacity for the payment that succeeds. The first fact of each kind is always added, so that many facts of
+/// one kind exclude neither the acceptance, the decline nor the closing of the order.
+pub const PROVIDER_OTHER_FACTS_MAX: usize = 64;
 
 /// The outcome of adding a provider fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Recording {
     Duplicate,
     Added,
-    /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_WORDS_MAX`] for what moves no money; a fact was not added.
+    /// The set is at [`PROVIDER_FACTS_MAX`], or at [`PROVIDER_OTHER_FACTS_MAX`] for what moves no money; a fact was not added.
     Full,
 }
 
@@ -140,7 +140,7 @@ impl Facts {
     pub fn record(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Recording {
         let kind = std::mem::discriminant(&fact);
         let first_of_its_kind = || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind);
-        let count_max = if fact.weighs_on_money() { PROVIDER_FACTS_MAX } else { PROVIDER_WORDS_MAX };
+        let count_max = if fact.affects_money() { PROVIDER_FACTS_MAX } else { PROVIDER_OTHER_FACTS_MAX };
         if self.has(&fact) {
             Recording::Duplicate
         } else if self.provider.len() >= count_max && !first_of_its_kind() {
@@ -184,9 +184,9 @@ impl ProviderFact {
         }
     }
 
-    /// Moves money, or stops it: a review hold of our own weighs as much as a confirmation. A review that the provider
-    /// requests does not: a provider may request it many times.
-    fn weighs_on_money(&self) -> bool {
+    /// Moves money, or stops it, as the cashier's own review holds do. A review that the provider requests does not count:
+    /// a provider may request it many times.
+    fn affects_money(&self) -> bool {
         let stops = |hold: &ReviewHold| match hold {
             ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. } | ReviewHold::OutcomeUnknown => true,
             ReviewHold::Requested { .. } => false,
@@ -216,10 +216,10 @@ impl ProviderFact {
 }
 
 impl PersonFact {
-    /// Lets a refused posting be tried again.
+    /// Permits another attempt after a refused posting.
     pub fn permits_retry(&self) -> bool {
         match self {
-            Self::Retried | Self::Approved | Self::Resolved { .. } | Self::RefundAsked { .. } => true,
+            Self::Retried | Self::Approved | Self::Resolved { .. } | Self::RefundRequested { .. } => true,
             Self::Held(_) | Self::Released | Self::Rejected | Self::RefundRefused { .. } | Self::RefundDone { .. } => {
                 false
             }

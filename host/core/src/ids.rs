@@ -1,4 +1,4 @@
-//! Identifiers as types of their own, so that a login is never passed where a customer is meant.
+//! Identifiers as types of their own, so that a login cannot be passed where a customer id is expected.
 //! Numeric ids come from persisted counters and stay below 2^53, because published JavaScript clients read them.
 
 use std::fmt;
@@ -43,29 +43,29 @@ numeric_ids! {
 /// Largest id handed out: JavaScript clients read ids as doubles (API.md section 4).
 pub const ID_MAX: u64 = (1 << 53) - 1;
 
-/// What providers are sent and webhooks bring back: at most [`Reference::LENGTH_MAX`] characters, globally unique and
-/// unguessable (API.md section 2). A bare transaction id is never accepted in its place.
+/// Our reference, sent to providers and returned by webhooks: at most [`Reference::LENGTH_MAX`] characters, globally unique
+/// and unguessable (API.md section 2). A transaction id is never accepted in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference(Box<str>);
 
 impl Reference {
     /// The shortest order-id field among the providers served takes 20 characters.
     pub const LENGTH_MAX: usize = 20;
-    /// 32 letters that cannot be misread for one another; five bits each.
+    /// 32 characters that are not confused when read; five bits each.
     const ALPHABET: &'static [u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-    /// Spells 95 random bits as `d` followed by 19 letters.
+    /// Encodes 95 random bits as `d` followed by 19 characters.
     pub fn from_random(bits: u128) -> Self {
         let mut text = String::with_capacity(Self::LENGTH_MAX);
         text.push('d');
-        for place in 0..Self::LENGTH_MAX - 1 {
-            let letter = ((bits >> (place * 5)) & 31) as usize;
-            text.push(Self::ALPHABET.get(letter).copied().map_or('0', char::from));
+        for index in 0..Self::LENGTH_MAX - 1 {
+            let digit = ((bits >> (index * 5)) & 31) as usize;
+            text.push(Self::ALPHABET.get(digit).copied().map_or('0', char::from));
         }
         Self(text.into_boxed_str())
     }
 
-    /// Reads a reference that a provider or the disk brought back; `None` when it cannot be one of ours.
+    /// Reads a reference from a provider or the disk; `None` when it cannot be one of ours.
     pub fn read(text: &str) -> Option<Self> {
         let plausible = text.len() == Self::LENGTH_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric());
         plausible.then(|| Self(text.into()))
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_has_twenty_letters_and_reads_back() {
+    fn a_reference_has_twenty_characters_and_reads_back() {
         for bits in [0, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
             let reference = Reference::from_random(bits);
             assert_eq!(reference.as_str().len(), 20);

@@ -1,6 +1,6 @@
-//! Applies what a provider states, on a draft: match the update to a transaction, verify it, add its facts and ids, apply
-//! events that waited for those ids, and name what became due. Shared by webhooks, create answers and query answers. It
-//! logs nothing: what an operator should know comes back in the result.
+//! Applies a provider's statements to a draft: match the update to a transaction, verify it, add its facts and ids, apply
+//! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
+//! logs nothing: the result contains what an operator should know.
 
 mod verify;
 
@@ -20,13 +20,13 @@ use crate::transaction::{FirstAnswer, Transaction};
 
 pub use self::verify::verify;
 
-/// What filing a notice came to.
+/// The result of filing a notice.
 #[derive(Debug, Default)]
 pub struct Filed {
     pub events: Vec<FiledEvent>,
     /// Transactions whose balance operation is now due.
     pub due: Vec<TransactionId>,
-    /// Transactions whose own provider must be queried at once, and what for.
+    /// Transactions whose own provider must be queried at once, with the query.
     pub queries: Vec<(TransactionId, ProviderQuery)>,
     /// Every event was received before; nothing changed.
     pub duplicate: bool,
@@ -39,8 +39,8 @@ pub enum FiledEvent {
     Duplicate(EventId),
 }
 
-/// Files a verified notice: its body once, an event row per update, and what the updates change. `derived_event_id` names
-/// updates that bring no id of their own; `body` is called once, unless every event is a duplicate.
+/// Files a verified notice: its body once, an event row per update, and the changes that the updates make.
+/// `derived_event_id` names updates without an id; `body` is called once, unless every event is a duplicate.
 pub fn file(
     draft: &mut Draft<'_>,
     notice: &VerifiedNotice,
@@ -116,7 +116,7 @@ fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
     primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
 }
 
-/// Applies the event's update, if it has one, and records in the row what became of it.
+/// Applies the event's update, if it has one, and records the outcome in the row.
 fn apply_event(draft: &mut Draft<'_>, receiver: &ReceivingConfig, event: &mut ProviderEvent, filed: &mut Filed) {
     let Some(update) = event.update.take() else {
         event.processed_time = draft.now();
@@ -139,7 +139,7 @@ fn apply_event(draft: &mut Draft<'_>, receiver: &ReceivingConfig, event: &mut Pr
     event.update = Some(update);
 }
 
-/// Records the outcome of an event whose transaction is known. A status that says nothing is ignored.
+/// Records the outcome of an event whose transaction is known. An unknown status is ignored.
 fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<ProviderStatus, Reason>) {
     event.processed_time = now;
     event.processing_status = match outcome {
@@ -172,7 +172,7 @@ enum Matched {
     Conflict(Reason),
 }
 
-/// Our reference leads; without it an id within the config finds the transaction (docs/api/webhooks.md, rule 3).
+/// Our reference takes precedence; without it an id within the config finds the transaction (docs/api/webhooks.md, rule 3).
 fn match_update(draft: &Draft<'_>, receiver: &ReceivingConfig, update: &Update) -> Matched {
     let mut found = None;
     if let Some(reference) = &update.reference {
@@ -212,10 +212,10 @@ fn apply(
     }
 }
 
-/// Applies events that came before their transaction was known by the ids it has since learned; what they bring may find
-/// further ones. An event that brought a reference of its own waits for that one alone.
+/// Applies events that were received before the transaction had their ids; they may add ids that find further ones. An
+/// event with a reference of its own waits for that one alone.
 fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: TransactionId) {
-    // Nearly always: the transaction need not be unpacked to find that nothing waits for it.
+    // Nearly always: then the transaction need not be unpacked.
     if !draft.may_have_pending_events() {
         return;
     }
@@ -239,7 +239,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
     }
 }
 
-/// What the answer to a query came to.
+/// The result of applying the answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppliedAnswer {
     Applied {
@@ -273,7 +273,7 @@ pub fn apply_answer(
     }
 }
 
-/// How a create call ended, with what its answer states.
+/// How a create call ended, with the statements of its answer.
 #[derive(Debug, Clone)]
 pub struct CreateAnswerStated<'a> {
     pub ending: &'a CreateEnding,
@@ -281,17 +281,17 @@ pub struct CreateAnswerStated<'a> {
     pub refs: &'a [ProviderRef],
 }
 
-/// What recording the end of a create call came to.
+/// The result of recording the end of a create call.
 #[derive(Debug)]
 pub struct CreateRecorded {
     pub aggregate: Aggregate,
-    /// The order was accepted by this answer: what the customer does next is to be stored.
+    /// This answer accepted the order: the customer's next action is to be stored.
     pub newly_accepted: bool,
     /// Why the answer's statement about the payment was not applied.
     pub not_applied: Option<AppliedAnswer>,
 }
 
-/// Records how the create call of a transaction ended, what its answer states, and the events that came before it.
+/// Records how the create call of a transaction ended, what its answer states, and the pending events that it matches.
 /// `None` where the transaction is not in the books.
 pub fn end_create(
     draft: &mut Draft<'_>,

@@ -1,10 +1,11 @@
-//! What a cashier knows and decides, pure and synchronous: every input is an argument, every outcome a value.
-//! It knows no clock, socket, file, randomness, runtime or serialization; the host brings those.
+//! The cashier's state and decisions, pure and synchronous: every input is an argument, every outcome a value.
+//! It knows no clock, socket, file, randomness, runtime or serialization; the host provides those.
 //!
-//! Reading order: [`ids`] and [`money`] name things; [`status`] holds the published numbers; [`facts`] keeps what was
-//! heard about a payment; [`standing`] turns it into a status and what is owed; [`operation`] turns owed into money
-//! moves; [`transaction`] is the row they meet in; [`eligibility`], [`deposit`], [`withdrawal`] and [`notice`] are the
-//! decisions; [`books`] remembers and finds; [`change`] is how a decision leaves this crate.
+//! Reading order: [`ids`], [`money`] and [`status`] are the basic types; [`facts`] records what a provider and persons
+//! established about a payment; [`standing`] derives status and owed amount from them; [`operation`] plans balance
+//! operations; [`transaction`] is the row and [`aggregate`] the unit of a decision; [`eligibility`], [`deposit`],
+//! [`withdrawal`], [`inbox`], [`duty`] and [`edit`] are the decisions; [`draft`] collects the changes of one; [`books`]
+//! stores and finds rows in memory; [`change`] is how a decision leaves this crate.
 
 pub mod account;
 pub mod aggregate;

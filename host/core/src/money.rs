@@ -1,12 +1,12 @@
-//! Exact money: whole minor units of a currency with its exponent. No float, no rounding, no conversion.
-//! Provider exponents that differ from ISO are the module's business, not this table's.
+//! Exact money: whole minor units of a currency with its exponent. No float, no rounding, no conversion. A module
+//! translates provider exponents that differ from ISO.
 
 use std::fmt;
 
 /// The largest amount: 10^15 minor units (API.md section 1, money rules).
 pub const MINOR_MAX: i64 = 1_000_000_000_000_000;
 
-/// Longest currency code carried; ISO codes have three letters, crypto codes up to this many.
+/// Longest currency code; ISO codes have three characters, crypto codes up to this many.
 pub const CODE_LENGTH_MAX: usize = 8;
 
 /// Crypto currencies and their exponents, at most 8 (API.md section 1). Exponents beyond 8 on chain are cut to 8,
@@ -31,7 +31,7 @@ const CRYPTO: &[(&str, u8)] = &[
     ("XRP", 6),
 ];
 
-/// A currency that the cashier knows, with the number of decimals it is counted in.
+/// A known currency with its number of decimals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Currency {
     code: [u8; CODE_LENGTH_MAX],
@@ -61,7 +61,7 @@ impl Currency {
     }
 }
 
-/// ISO 4217, without the codes that name no money of a country (gold, funds, test codes).
+/// ISO 4217, without the codes that are no currency of a country (gold, funds, test codes).
 fn iso_exponent(code: &str) -> Option<u8> {
     let upper = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
     if !upper {
@@ -118,7 +118,7 @@ impl Money {
         Self { minor, currency }
     }
 
-    /// Reads a positive amount from the text of a JSON number (API.md section 1, money rules).
+    /// Parses a positive amount from the text of a JSON number (API.md section 1, money rules).
     pub fn parse_positive(text: &str, currency: Currency) -> Result<Self, AmountError> {
         match parse_minor(text, currency.exponent)? {
             0 => Err(AmountError::NotPositive),
@@ -126,7 +126,7 @@ impl Money {
         }
     }
 
-    /// The amount as the wire writes it: at least one decimal and no superfluous ones (`250.0`, `0.05`, JPY `100.0`).
+    /// The published form: at least one decimal and no superfluous ones (`250.0`, `0.05`, JPY `100.0`).
     pub fn to_wire(self) -> String {
         minor_to_wire(self.minor, self.currency.exponent)
     }
@@ -144,7 +144,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// A limit of a config or override: an exact decimal that has no currency of its own, because a config may serve any.
+/// A limit of a config or override: an exact decimal without a currency, because a config may serve any.
 /// Zero means "no limit".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Limit {
@@ -154,12 +154,12 @@ pub struct Limit {
 
 impl Limit {
     const EXPONENT: u8 = 8;
-    /// The largest limit: 10^15 whole units, so that every amount of every currency can be named.
+    /// The largest limit: 10^15 whole units, beyond every amount of every currency.
     const UNITS_MAX: i128 = 100_000_000_000_000_000_000_000;
 
     pub const NONE: Self = Self { units: 0 };
 
-    /// Reads a non-negative plain decimal with at most eight decimals.
+    /// Parses a non-negative plain decimal with at most eight decimals.
     pub fn parse(text: &str) -> Result<Self, AmountError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let fraction_units = parse_minor(&format!("0.{}", if fraction.is_empty() { "0" } else { fraction }), 8)?;
@@ -175,22 +175,22 @@ impl Limit {
         self.units != 0
     }
 
-    /// How an amount compares to this limit, by value.
+    /// Compares an amount to this limit, by value.
     pub fn compare(self, amount: Money) -> std::cmp::Ordering {
         let scale = 10_i128.pow(u32::from(Self::EXPONENT.saturating_sub(amount.currency.exponent)));
         (i128::from(amount.minor) * scale).cmp(&self.units)
     }
 
-    /// As the wire writes money: `25.0`, `0.05`.
+    /// The published form of money: `25.0`, `0.05`.
     pub fn to_wire(self) -> String {
         let (whole, fraction) = (self.units / 100_000_000, self.units % 100_000_000);
-        // Both fit: limits are not negative and at most 10^15 whole units. 64 bits are written several times faster.
+        // Both fit: limits are not negative and at most 10^15 whole units. 64 bits are formatted several times faster.
         let narrow = |part: i128| u64::try_from(part).unwrap_or(u64::MAX);
         decimal("", narrow(whole), narrow(fraction), Self::EXPONENT)
     }
 }
 
-/// Reads a non-negative plain decimal as minor units of an exponent; trailing zeros beyond it do not count.
+/// Parses a non-negative plain decimal as minor units of an exponent; trailing zeros beyond it are ignored.
 pub fn parse_minor(text: &str, exponent: u8) -> Result<i64, AmountError> {
     if text.strip_prefix('-').is_some_and(is_plain_decimal) {
         return Err(AmountError::NotPositive);
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_written_with_one_decimal_at_least() {
+    fn amounts_are_written_with_at_least_one_decimal() {
         let table = [
             (25_000, "USD", "250.0"),
             (5, "USD", "0.05"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_compare_by_value_whatever_the_exponent() {
+    fn limits_compare_by_value_for_every_exponent() {
         use std::cmp::Ordering::*;
         let usd = |minor| Money::new(minor, Currency::from_code("USD").unwrap());
         let limit = Limit::parse("25.50").unwrap();
@@ -290,6 +290,6 @@ mod tests {
         for unknown in ["usd", "", "US", "XYZ", "EURO", "TOOLONGCODE", "XAU", "XXX", "€"] {
             assert_eq!(Currency::from_code(unknown), None, "{unknown}");
         }
-        assert!(CRYPTO.is_sorted_by_key(|(code, _)| *code), "the table is searched by halves");
+        assert!(CRYPTO.is_sorted_by_key(|(code, _)| *code), "the table is binary-searched");
     }
 }

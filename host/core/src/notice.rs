@@ -1,5 +1,5 @@
-//! What a provider states about payments, after its module verified the notice and normalized it. How a statement is
-//! matched, verified and applied is `inbox`.
+//! A provider's statements about payments, normalized by its module from a verified notice. `inbox` matches, verifies and
+//! applies them.
 
 use crate::ids::{ConfigId, EventId, NoticeId, Reference, TransactionId};
 use crate::money::Money;
@@ -11,7 +11,7 @@ use crate::time::UnixTime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatedAmount {
     Exact(Money),
-    /// Text that is no amount of a known currency; compared to nothing, it is a mismatch.
+    /// Text that is no amount of a known currency: always a mismatch.
     Unreadable(Box<str>),
 }
 
@@ -24,7 +24,7 @@ pub enum Reach {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundStatement {
-    /// Empty when the provider names none; required for [`Reach::Delta`] to be distinguished from its repetition.
+    /// Empty when the provider names none; needed to distinguish a [`Reach::Delta`] from its repetition.
     pub id: Box<str>,
     pub amount: StatedAmount,
     pub reach: Reach,
@@ -37,14 +37,14 @@ pub struct DisputeStatement {
     pub amount: Option<StatedAmount>,
 }
 
-/// One normalized status update: what one event, or the answer to one question, says about one payment. `refund` and
-/// `dispute` add their facts to that of the status: money that went back, and money that is disputed, unless the status
-/// says that the dispute was reversed.
+/// One normalized status update: what one event, or the answer to one query, states about one payment. `refund` and
+/// `dispute` add their facts to that of the status: refunded money, and disputed money unless the status is a reversed
+/// dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// The provider's id of the event; empty when it has none.
     pub event_id: Box<str>,
-    /// Our reference, where the provider brings it back.
+    /// Our reference, where the provider returns it.
     pub reference: Option<Reference>,
     pub refs: Vec<ProviderRef>,
     pub status: ProviderStatus,
@@ -53,11 +53,11 @@ pub struct Update {
     pub amount: Option<StatedAmount>,
     pub refund: Option<RefundStatement>,
     pub dispute: Option<DisputeStatement>,
-    /// The provider's own status word.
+    /// The provider's own status.
     pub raw_status: Box<str>,
-    /// The provider's own words for why, short and without secrets.
+    /// The provider's own reason, short and without secrets.
     pub reason: Box<str>,
-    /// The mode the provider states; `None` when it does not.
+    /// The mode that the provider states, if it does.
     pub sandbox: Option<bool>,
     /// The payment waits for a call that moves money (a capture).
     pub advance: bool,
@@ -73,7 +73,7 @@ pub struct ReceivingConfig {
     pub sandbox: bool,
     /// The kind of id that becomes `provider_payment_id`.
     pub primary_ref_kind: Box<str>,
-    /// SHA-256 of the module file, hex; kept with events so that a replay knows what normalized them.
+    /// SHA-256 of the module file, hex; stored with events so that a replay knows which module normalized them.
     pub module_hash: Box<str>,
 }
 

@@ -1,18 +1,18 @@
-//! Enums whose values have numbers that are published or stored: one macro writes each enum with its numbers, the way
-//! back, and its words where it has any.
+//! Enums with published or stored numbers: one macro declares each with its numbers, the conversion from a number, and
+//! published names where it has any.
 
-/// Every enum gets `ALL`, `number` and `from_number`; one whose values carry words also gets `word`.
+/// Every enum gets `ALL`, `number` and `from_number`; one whose values have names also gets `name`.
 macro_rules! numbered {
     (@names $name:ident) => {};
-    (@names $name:ident $($variant:ident $word:literal)+) => {
+    (@names $name:ident $($variant:ident $text:literal)+) => {
         impl $name {
-            /// The published word.
+            /// The published name.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
+                match self { $(Self::$variant => $text,)* }
             }
         }
     };
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $($word:literal)?,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $($text:literal)?,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -27,13 +27,13 @@ macro_rules! numbered {
                 self as u8
             }
 
-            /// The value behind a number.
+            /// The value of a number.
             pub const fn from_number(number: i64) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
         }
 
-        numbered!(@names $name $($($variant $word)?)*);
+        numbered!(@names $name $($($variant $text)?)*);
     )*};
 }
 

@@ -1,4 +1,4 @@
-//! Balance operations: how owed becomes posted. At most one operation of a transaction is unsettled at any time, a
+//! Balance operations, which bring posted to owed. At most one operation of a transaction is unsettled at any time, a
 //! refused one is final, and its id is its key at the trading server (API.md section 5, money moves once).
 
 use crate::ids::{Login, OperationId, TransactionId};
@@ -35,7 +35,7 @@ impl BalanceOperation {
     }
 }
 
-/// What the trading server made of an operation.
+/// The outcome of an operation at the trading server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PostingOutcome {
     Posted {
@@ -48,7 +48,7 @@ pub enum PostingOutcome {
     Unknown,
 }
 
-/// Sums up what operations have done. `operations` are in the order of their ids.
+/// The sum of posted operations. `operations` are in the order of their ids.
 pub fn posted(operations: &[BalanceOperation]) -> Posted {
     let mut posted = Posted::default();
     for operation in operations {
@@ -64,7 +64,7 @@ pub fn posted(operations: &[BalanceOperation]) -> Posted {
     posted
 }
 
-/// The operation that would bring posted to owed, if one is due and nothing stands in its way.
+/// The operation that brings posted to owed, if one is due and may be planned.
 pub fn plan(
     transaction: &Transaction,
     standing: &Standing,
@@ -103,8 +103,8 @@ pub fn plan(
     })
 }
 
-/// A refused operation is final: the next one needs a person who retries, approves, resolves or
-/// asks a refund after it.
+/// A refused operation is final: the next one needs a person who retries, approves, resolves or requests a refund after
+/// it.
 fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     let last_refused = operations.last().is_some_and(|last| last.status == OperationStatus::Refused);
     let refused_at = transaction.refused_seq;

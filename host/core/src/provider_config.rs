@@ -1,5 +1,5 @@
-//! One brand's settings for one provider: a row that ops edit and a gateway is built from.
-//! Credentials pass through here as opaque text; reading them is the module's business.
+//! One brand's settings for one provider: a row that operators edit and a gateway is opened with. Credentials are opaque
+//! text here; the module reads them.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use crate::ids::ConfigId;
 use crate::money::Limit;
 use crate::time::UnixTime;
 
-/// How long a replaced webhook secret keeps verifying: 7 days in seconds (API.md section 2).
+/// How long a replaced webhook secret is accepted: 7 days in seconds (API.md section 2).
 pub const REPLACED_SECRET_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// Text that must never be shown: no Debug, no Display; sealed on disk, empty in answers.
+/// Text that must never be shown: no readable Debug, no Display; sealed on disk, empty in answers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 
@@ -35,7 +35,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A webhook secret that was replaced and still verifies until a moment.
+/// A webhook secret that was replaced and is accepted until a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplacedSecret {
     pub secret: Secret,

@@ -15,8 +15,8 @@ pub enum ReasonScope {
 }
 
 macro_rules! reasons {
-    ($($scope:ident { $($variant:ident = $number:literal $name:literal $meaning:literal,)* })*) => {
-        /// A published reason code. Numbers and names never change their meaning; the order says nothing.
+    ($($scope:ident: { $($variant:ident = $number:literal $name:literal $meaning:literal,)* })*) => {
+        /// A published reason code. Numbers and names never change their meaning; the order has none.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum ReasonCode {
@@ -61,7 +61,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    Transaction {
+    Transaction: {
         Cancelled = 1 "CANCELLED" "The payment was closed without being paid, by the customer or the provider.",
         Expired = 2 "EXPIRED" "The payment was not paid before its time limit.",
         Rejected = 3 "REJECTED" "A manager rejected the transaction, or resolved it without crediting anything.",
@@ -82,7 +82,7 @@ reasons! {
         ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
         HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
     }
-    Operation {
+    Operation: {
         Withheld = 40 "WITHHELD" "A review hold, a held status or a rejection came before the posting was sent; nothing was posted.",
         AccountNotFound = 41 "ACCOUNT_NOT_FOUND" "The trading server has no such account.",
         SandboxOnRealAccount = 42 "SANDBOX_ON_REAL_ACCOUNT" "Sandbox money is not credited to a real account.",
@@ -92,7 +92,7 @@ reasons! {
         OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The operation id was posted before with other values.",
         InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
     }
-    Event {
+    Event: {
         TransactionNotFound = 60 "TRANSACTION_NOT_FOUND" "No transaction with this reference or provider id appeared within a day.",
         TooManyFacts = 61 "TOO_MANY_FACTS" "The transaction holds as many facts as one payment may have.",
         ProviderRefMismatch = 62 "PROVIDER_REF_MISMATCH" "The event names ids of two transactions; both are in the detail.",
@@ -107,7 +107,7 @@ impl fmt::Display for ReasonCode {
     }
 }
 
-/// A code for everyone, with the values behind it for managers.
+/// A code that every reader sees, with a detail for managers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reason {
     pub code: ReasonCode,

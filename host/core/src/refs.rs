@@ -4,18 +4,18 @@
 /// One id that a provider gave to a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderRef {
-    /// The module's word for what sort of id this is; at most 32 characters.
+    /// The module's name for this kind of id, such as `checkout_session`; at most 32 characters.
     pub kind: Box<str>,
     /// The id itself; at most 255 characters.
     pub value: Box<str>,
 }
 
 impl ProviderRef {
-    /// A word such as `checkout_session`.
+    /// Kinds are short names that modules declare.
     pub const KIND_LENGTH_MAX: usize = 32;
-    /// The longest id that a provider served promises, Stripe's.
+    /// The longest id that a supported provider documents, Stripe's.
     pub const VALUE_LENGTH_MAX: usize = 255;
-    /// A payment that collects more ids than this is not one payment; the surplus is not stored.
+    /// More ids than this do not belong to one payment; the surplus is not stored.
     pub const PER_TRANSACTION_MAX: usize = 16;
 
     pub fn new(kind: &str, value: &str) -> Self {
@@ -23,13 +23,13 @@ impl ProviderRef {
     }
 }
 
-/// The growing set of ids of one transaction, kept sorted so that the order of receipt does not show.
+/// The set of ids of one transaction, sorted so that the order of receipt does not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refs(Vec<ProviderRef>);
 
 impl Refs {
     /// Adds an id; `false` when it was known, empty, too long, or the set is full.
-    pub fn learn(&mut self, id: ProviderRef) -> bool {
+    pub fn add(&mut self, id: ProviderRef) -> bool {
         let sound = !id.kind.is_empty()
             && !id.value.is_empty()
             && id.kind.len() <= ProviderRef::KIND_LENGTH_MAX
@@ -39,8 +39,8 @@ impl Refs {
         }
         match self.0.binary_search(&id) {
             Ok(_) => false,
-            Err(place) => {
-                self.0.insert(place, id);
+            Err(index) => {
+                self.0.insert(index, id);
                 true
             }
         }
@@ -68,7 +68,7 @@ impl FromIterator<ProviderRef> for Refs {
     fn from_iter<I: IntoIterator<Item = ProviderRef>>(ids: I) -> Self {
         let mut refs = Self::default();
         for id in ids {
-            refs.learn(id);
+            refs.add(id);
         }
         refs
     }

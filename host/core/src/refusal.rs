@@ -1,5 +1,5 @@
-//! Every expected "no" with its published code and number. A refusal is for the client; a fault of ours or of the environment
-//! is none and never carries details outside.
+//! Every expected refusal with its published code and number. A refusal is for the client; a failure of the cashier or its
+//! environment is a `Fault` of the host and is never shown to a client.
 
 use std::fmt;
 
@@ -50,7 +50,7 @@ codes! {
     StorageUnavailable = 503 "STORAGE_UNAVAILABLE",
 }
 
-/// An expected "no": a published code and a sentence for the client. Never holds a secret or an internal detail.
+/// An expected refusal: a published code and a sentence for the client. Never holds a secret or an internal detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub code: RefusalCode,

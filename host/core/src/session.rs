@@ -1,4 +1,4 @@
-//! Who makes a request: the published session kinds, and the proofs that the token check makes.
+//! The caller of a request: the published session kinds, and the proofs that the token check makes.
 
 use crate::ids::{ConfigId, CustomerId, ManagerId};
 use crate::numbered::numbered;
@@ -72,7 +72,7 @@ impl ManagerSession {
         self.role
     }
 
-    /// The one brand this session sees and changes; `None` means all.
+    /// The one brand this session may read and change; `None` means all.
     pub fn brand(&self) -> Option<&str> {
         self.brand.as_deref()
     }
@@ -83,13 +83,13 @@ impl ManagerSession {
     }
 }
 
-/// Who caused a commit; kept with it for audit.
+/// Who caused a commit; stored with it for audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     Customer(CustomerId),
     Manager(ManagerId),
     /// A verified webhook of this config, or an answer of its provider.
     Provider(ConfigId),
-    /// The cashier's own duties.
+    /// The cashier itself, such as the janitor.
     System,
 }

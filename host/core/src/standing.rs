@@ -1,5 +1,5 @@
-//! Where a transaction stands and what it owes, derived from its facts (docs/life-of-a-transaction.md). It
-//! plans no money moves; `operation` does.
+//! A transaction's status and owed amount, derived from its facts (docs/life-of-a-transaction.md). It plans no balance
+//! operations; `operation` does.
 
 mod summary;
 
@@ -8,7 +8,7 @@ use crate::facts::{Facts, ProviderFact, Recorded};
 use crate::reason::{Reason, ReasonCode as R};
 use crate::status::TransactionStatus;
 
-/// What a transaction is, as far as its status and debt are concerned.
+/// The kinds of transaction that derive their standing differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
     ProviderDeposit,
@@ -16,7 +16,7 @@ pub enum Nature {
     ManualWithdrawal,
 }
 
-/// What its balance operations have done so far, in minor units of the account currency.
+/// The sum of its balance operations so far, in minor units of the account currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Posted {
     /// The sum of posted operations, with sign.
@@ -30,38 +30,38 @@ pub struct Posted {
 pub struct Standing {
     pub status: TransactionStatus,
     pub reason: Reason,
-    /// What the trading account should have received in all, minor units, with sign.
+    /// The total that the trading account should have received, minor units, with sign.
     pub owed_minor: i64,
     /// Whether a new balance operation may be planned: neither held, rejected nor under a review hold.
     pub may_post: bool,
 }
 
-/// Derives where a transaction of `amount_minor` stands (API.md section 5, the status table, first line that fits).
+/// Derives the standing of a transaction of `amount_minor` (API.md section 5, the status table, first line that fits).
 pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) -> Standing {
     let persons = PersonSummary::read(&facts.persons);
-    let free = match nature {
+    let derived = match nature {
         Nature::ProviderDeposit => provider_deposit(amount_minor, &facts.provider, &persons, posted),
         Nature::ManualDeposit => manual(amount_minor, &persons, posted),
         Nature::ManualWithdrawal => manual(amount_minor.saturating_neg(), &persons, posted),
     };
-    let Some(held) = persons.held else { return free };
+    let Some(held) = persons.held else { return derived };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
-        && !agrees(held.fact, free.status);
+        && !agrees(held.fact, derived.status);
     if contradicts {
-        let detail = format!("a person wrote {}, the provider says {}", held.fact.name(), free.status.name());
+        let detail = format!("a person set {}, the provider reports {}", held.fact.name(), derived.status.name());
         return Standing {
             status: TransactionStatus::ManualReview,
             reason: Reason::new(R::HeldButHeard, detail),
             may_post: false,
-            ..free
+            ..derived
         };
     }
-    // The facts' reason would explain another status than the one that was written.
-    let reason = if held.fact == free.status { free.reason } else { Reason::default() };
-    Standing { status: held.fact, reason, may_post: false, ..free }
+    // The derived reason explains the derived status only.
+    let reason = if held.fact == derived.status { derived.reason } else { Reason::default() };
+    Standing { status: held.fact, reason, may_post: false, ..derived }
 }
 
-/// A held "credited" means settled outside, so being paid does not contradict it; neither does a held stage of payment.
+/// A held "credited" means settled outside, so a payment does not contradict it; nor do the other statuses of a paid order.
 fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
     use TransactionStatus as S;
     let paid = |status| matches!(status, S::ProviderConfirmed | S::Credited | S::CreditFailed);
@@ -84,67 +84,68 @@ fn provider_deposit(
     let refunded = persons.refunded(&provider);
     let reversed = refunded.with_requested.saturating_add(provider.charged_back());
     let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
-    let stands = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
+    let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
     let settles = persons.money_released && persons.rejected.is_none();
 
     if let Some(reason) = provider.review(amount, persons) {
-        return stands(S::ManualReview, reason, false);
+        return standing(S::ManualReview, reason, false);
     }
     if provider.charged_back() > 0 {
-        return stands(S::Chargeback, R::Chargeback.into(), settles);
+        return standing(S::Chargeback, R::Chargeback.into(), settles);
     }
     if refunded.done > 0 && refunded.done >= amount {
-        return stands(S::Refunded, Reason::default(), settles);
+        return standing(S::Refunded, Reason::default(), settles);
     }
     if confirmed > 0 {
         if persons.rejected.is_some() {
-            return stands(S::ManualReview, R::ConfirmedButRejected.into(), false);
+            return standing(S::ManualReview, R::ConfirmedButRejected.into(), false);
         }
         let note: Reason = if reversed > 0 { R::PartlyRefunded.into() } else { Reason::default() };
-        // More posted than owed: the credit stands and a part of it waits to be taken back.
+        // More posted than owed: it is credited, and a part waits to be taken back.
         return if posted.minor >= owed_minor {
-            stands(S::Credited, note, settles)
+            standing(S::Credited, note, settles)
         } else if posted.refused {
-            stands(S::CreditFailed, R::CreditRefused.into(), settles)
+            standing(S::CreditFailed, R::CreditRefused.into(), settles)
         } else {
-            stands(S::ProviderConfirmed, note, settles)
+            standing(S::ProviderConfirmed, note, settles)
         };
     }
     if persons
         .resolved
         .is_some_and(|(resolved_at, _)| provider.payments.values().any(|recorded_at| *recorded_at > resolved_at))
     {
-        return stands(S::ManualReview, R::ConfirmedButRejected.into(), false);
+        return standing(S::ManualReview, R::ConfirmedButRejected.into(), false);
     }
     if persons.rejected.is_some() || persons.resolved.is_some() {
-        return stands(S::Cancelled, R::Rejected.into(), settles && persons.rejected.is_none());
+        return standing(S::Cancelled, R::Rejected.into(), settles && persons.rejected.is_none());
     }
     if let Some(reason) = provider.cancelled {
-        return stands(S::Cancelled, reason.into(), settles);
+        return standing(S::Cancelled, reason.into(), settles);
     }
     if let Some(reason) = provider.declined {
-        return stands(S::Failed, Reason::new(R::ProviderDeclined, reason), settles);
+        return standing(S::Failed, Reason::new(R::ProviderDeclined, reason), settles);
     }
     if provider.accepted || provider.unanswered {
-        return stands(S::PendingPayment, Reason::default(), settles);
+        return standing(S::PendingPayment, Reason::default(), settles);
     }
-    stands(S::Created, Reason::default(), settles)
+    standing(S::Created, Reason::default(), settles)
 }
 
 fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
-    let stands = |status, code: R, owed_minor, may_post| Standing { status, reason: code.into(), owed_minor, may_post };
+    let standing =
+        |status, code: R, owed_minor, may_post| Standing { status, reason: code.into(), owed_minor, may_post };
     let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
     let settles = persons.money_released;
     if approved && posted.minor == owed_when_approved {
-        stands(S::Credited, R::None, owed_when_approved, settles)
+        standing(S::Credited, R::None, owed_when_approved, settles)
     } else if approved && posted.refused {
-        stands(S::ManualReview, R::CreditRefused, owed_when_approved, settles)
+        standing(S::ManualReview, R::CreditRefused, owed_when_approved, settles)
     } else if approved {
-        stands(S::ManualReview, R::None, owed_when_approved, settles)
+        standing(S::ManualReview, R::None, owed_when_approved, settles)
     } else if persons.rejected.is_some() {
-        stands(S::Cancelled, R::Rejected, 0, false)
+        standing(S::Cancelled, R::Rejected, 0, false)
     } else {
-        stands(S::ManualReview, R::None, 0, false)
+        standing(S::ManualReview, R::None, 0, false)
     }
 }

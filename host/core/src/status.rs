@@ -3,7 +3,7 @@
 use crate::numbered::numbered;
 
 numbered! {
-    /// Where a transaction stands.
+    /// The status of a transaction.
     TransactionStatus {
         Created = 0 "created",
         PendingPayment = 1 "pending_payment",
@@ -21,19 +21,19 @@ numbered! {
         Deposit = 0,
         Withdrawal = 1,
     }
-    /// Who began it: a provider's payment or a person's entry.
+    /// Its origin: a provider's payment or a person's entry.
     Source {
         Provider = 0,
         Manual = 1,
     }
-    /// What became of a provider event.
+    /// The processing state of a provider event.
     ProcessingStatus {
         Pending = 0 "pending",
         Processed = 1 "processed",
         Failed = 2 "failed",
         Ignored = 3 "ignored",
     }
-    /// What is known of a provider event's signature.
+    /// The result of checking a provider event's signature.
     SignatureStatus {
         Unknown = 0 "unknown",
         Valid = 1 "valid",
@@ -44,12 +44,12 @@ numbered! {
         BalanceIn = 6 "BALANCE_IN",
         BalanceOut = 8 "BALANCE_OUT",
     }
-    /// What became of a balance operation.
+    /// The state of a balance operation.
     OperationStatus {
         Planned = 0 "planned",
         Posted = 1 "posted",
         Refused = 2 "refused",
-        /// Sent, and no answer came: it may or may not have happened.
+        /// Sent and not answered: it may or may not have been posted.
         Unknown = 3 "unknown",
     }
     /// The trading balance reason.
@@ -58,7 +58,7 @@ numbered! {
         Withdrawal = 101,
         Reversal = 102,
     }
-    /// What a provider says of a payment, in the module's normalized words; numbers are the border's codes.
+    /// A provider's status of a payment, normalized by the module; the numbers are the SDK's codes.
     ProviderStatus {
         Unknown = 0 "unknown",
         Pending = 1 "pending",
@@ -73,7 +73,7 @@ numbered! {
 }
 
 impl TransactionStatus {
-    /// The provider's part is over: nothing more is expected, though late news may still change it.
+    /// Nothing more is expected from the provider, though a late update may still change it.
     pub const fn is_final(self) -> bool {
         match self {
             Self::Credited | Self::Failed | Self::Cancelled | Self::Refunded | Self::Chargeback => true,

@@ -1,8 +1,8 @@
-//! Moments as the wire knows them: whole Unix seconds. The clock itself is a port of the host.
+//! Times as on the wire: whole Unix seconds. The clock itself is a port of the host.
 
 use std::fmt;
 
-/// Seconds since 1970-01-01 UTC; 0 means "not set" wherever the wire says so.
+/// Seconds since 1970-01-01 UTC; 0 means "not set".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnixTime(pub i64);
 
@@ -13,7 +13,7 @@ impl UnixTime {
         self.0 != 0
     }
 
-    /// This moment moved by whole seconds, clamped at the ends of the range.
+    /// This time plus whole seconds, clamped at the ends of the range.
     pub fn plus(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds))
     }

@@ -18,17 +18,17 @@ numbered! {
         Customer = 0,
         Manager = 1,
     }
-    /// What the first request was answered when the provider's create call ended; a repeat of the request gets the same.
+    /// The answer to the first request when the provider's create call ended; a repeated request gets the same.
     FirstAnswer {
         /// The create call has not ended.
         Open = 0,
         /// 200 with the stored next action.
         Accepted = 1,
-        /// 502: the provider said no.
+        /// 502: the provider declined.
         Declined = 2,
         /// 503: never sent; the idempotency key is released.
         NeverSent = 3,
-        /// 200 with WAIT: sent, and no answer came.
+        /// 200 with WAIT: sent and not answered.
         Unknown = 4,
     }
     /// What the customer does next (API.md section 3).
@@ -40,7 +40,7 @@ numbered! {
     }
 }
 
-/// What a new transaction is made of that no request can name.
+/// The values of a new transaction that no request can set.
 #[derive(Debug, Clone)]
 pub struct Fresh {
     pub id: TransactionId,
@@ -59,7 +59,7 @@ pub struct Transaction {
     pub source: Source,
     pub provider: Box<str>,
     pub method: Box<str>,
-    /// The method as the request named it, possibly empty; part of what makes two requests the same order.
+    /// The method of the request, possibly empty; compared to find whether two requests are the same order.
     pub requested_method: Box<str>,
     /// The id of the descriptor's primary kind; empty until the provider states one.
     pub provider_payment_id: Box<str>,
@@ -87,7 +87,7 @@ pub struct Transaction {
     pub sandbox: bool,
     pub reference: Reference,
     pub key_space: KeySpace,
-    /// When an unpaid order is given up; unset means never.
+    /// When an unpaid order expires; unset means never.
     pub expires_time: UnixTime,
 
     pub refs: Refs,
@@ -101,8 +101,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// A deposit without facts, with the snapshots of its account; what the request and its config say is the
-    /// caller's to add.
+    /// A deposit without facts, with the snapshots of its account; the caller adds the fields of request and config.
     pub fn blank(fresh: Fresh, login: Login, amount: Money, account: &AccountFacts) -> Self {
         Self {
             id: fresh.id,
@@ -152,7 +151,7 @@ impl Transaction {
         }
     }
 
-    /// The provider may still be paid: it stated nothing definite, or not yet the payment itself.
+    /// The provider has not stated that the payment was made or ended.
     pub fn is_unpaid(&self) -> bool {
         matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
     }
@@ -162,7 +161,7 @@ impl Transaction {
         self.reference.as_str().into()
     }
 
-    /// The amount in account currency; conversion is refused at creation, so it is the amount itself.
+    /// The amount in account currency; conversion is refused at creation, so it is the ordered amount.
     pub fn converted(&self) -> Money {
         Money::new(self.amount.minor, self.account_currency)
     }

@@ -1,4 +1,4 @@
-//! A customer's withdrawal request: a record for a person to approve. It debits nothing by itself.
+//! A customer's withdrawal request: a transaction for a person to approve. It debits nothing by itself.
 
 use crate::account::AccountFacts;
 use crate::deposit;
@@ -8,10 +8,10 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::transaction::{FirstAnswer, Fresh, Transaction};
 
-/// The provider of everything a person handles.
+/// The provider of transactions that a person processes.
 pub const MANUAL_PROVIDER: &str = "manual";
 
-/// A withdrawal as asked, well formed and within the published lengths.
+/// A withdrawal request, well formed and within the published lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithdrawalRequest {
     pub customer_id: CustomerId,
@@ -25,7 +25,7 @@ pub struct WithdrawalRequest {
     pub metadata_json: Box<str>,
 }
 
-/// Whether an earlier transaction under the same key is this very order.
+/// Whether an earlier transaction under the same key is the same order.
 pub fn same_order(earlier: &Transaction, request: &WithdrawalRequest) -> bool {
     earlier.kind == TransactionType::Withdrawal
         && earlier.login == request.login
@@ -34,7 +34,7 @@ pub fn same_order(earlier: &Transaction, request: &WithdrawalRequest) -> bool {
         && earlier.amount == request.amount
 }
 
-/// Judges customer, account and currency. The ownership of the login comes before this.
+/// Checks customer, account and currency. The caller has checked the ownership of the login.
 pub fn check_account(request: &WithdrawalRequest, account: &AccountFacts) -> Result<(), Refusal> {
     if !account.customer.is_active() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "the customer is not active"));

@@ -1,5 +1,5 @@
-//! What a remembered transaction and a remembered event cost, counted by the allocator. The aims are 400 and 150 bytes
-//! each, all indexes included.
+//! The memory of a transaction and of an event's key in the books, counted by the allocator. The limits are 400 and 150
+//! bytes each, all indexes included.
 #![cfg(test)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -17,8 +17,8 @@ use cashier_core::status::*;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-/// Counts the bytes that are held, with the 8 bytes of bookkeeping and the rounding to 16 that the usual allocator adds.
-struct Counting;
+/// Counts allocated bytes, with the 8 bytes of bookkeeping and the rounding to 16 that the usual allocator adds.
+struct CountingAllocator;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
@@ -28,7 +28,7 @@ fn cost(size: usize) -> usize {
 
 #[expect(unsafe_code, reason = "an allocator can only be written with unsafe; it counts and hands on to the system's")]
 // SAFETY: every call goes unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(cost(layout.size()), Ordering::Relaxed);
         unsafe { System.alloc(layout) }
@@ -41,12 +41,12 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Just past the size at which hash tables double: they are at their emptiest, and a row costs the most.
+/// Just past the size at which hash tables double: they are emptiest, and a row costs the most.
 const ROWS: u64 = 60_000;
 
-/// A deposit that went the usual way: accepted, confirmed, credited, found by three ids.
+/// A typical deposit: accepted, confirmed, credited, found by three ids.
 fn credited(id: u64) -> Vec<Change> {
     let usd = Currency::from_code("USD").unwrap();
     let created = UnixTime(1_779_270_000 + id as i64);

@@ -10,7 +10,9 @@ use std::sync::{Arc, Weak};
 
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::edit::{ConfigEdit, EditContext, ModuleSettings, OverrideEdit, SettingValue, Settings, check_brand};
+use cashier_core::edit::{
+    ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, check_brand,
+};
 use cashier_core::ids::OverrideId;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -157,12 +159,12 @@ async fn write_config(
     Ok(saved)
 }
 
-fn module_settings(line: &CatalogLine) -> ModuleSettings<'_> {
-    ModuleSettings { available: line.available, endpoints: &line.endpoint_settings, secrets: &line.secret_settings }
+fn module_settings(line: &CatalogLine) -> DeclaredSettings<'_> {
+    DeclaredSettings { available: line.available, endpoints: &line.endpoint_settings, secrets: &line.secret_settings }
 }
 
 /// The parser that the judge of edits is lent. The parser's own message could quote a secret.
-fn parse_settings(field: &str, text: &str) -> Result<Settings, Refusal> {
+fn parse_settings(field: &str, text: &str) -> Result<SettingMap, Refusal> {
     let no_object = |_| Refusal::invalid(format!("{field} must be a JSON object as a string"));
     let parsed: BTreeMap<String, Value> = serde_json::from_str(text).map_err(no_object)?;
     let value = |value| match value {

@@ -8,7 +8,7 @@ use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::{Body, Change, OrderDetails};
 use cashier_core::deposit::{self, DepositRequest};
-use cashier_core::eligibility::{self, Candidate, Eligible, Wanted};
+use cashier_core::eligibility::{self, ConfigCandidate, Eligible, Wanted};
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -130,7 +130,7 @@ fn choose(
 ) -> Result<(Eligible, Arc<dyn Gateway>), Refusal> {
     deposit::check_account(request, account)?;
     let snapshot = cashier.snapshot();
-    let candidates: Vec<Candidate<'_>> =
+    let candidates: Vec<ConfigCandidate<'_>> =
         snapshot.configs_of(&request.provider).map(|served| snapshot.candidate(served)).collect();
     let wanted = Wanted {
         provider: &request.provider,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cashier_core::eligibility::{self, Candidate, Eligible};
+use cashier_core::eligibility::{self, ConfigCandidate, Eligible};
 use cashier_core::ids::Login;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
@@ -29,7 +29,7 @@ pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) ->
         return Ok(Vec::new());
     }
     let snapshot = cashier.snapshot();
-    let candidates: Vec<Candidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
+    let candidates: Vec<ConfigCandidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
     let eligibility = snapshot.eligibility_context(&account, cashier.clock.now());
     let overrides = snapshot.overrides_of(session.customer_id());
     let shown = eligibility::shown(&eligibility, &candidates, overrides).into_iter().filter_map(|eligible| {

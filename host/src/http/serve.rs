@@ -215,7 +215,11 @@ impl ConnectionContext {
             Ok(Ok(response)) => response,
             Err(_) => {
                 tracing::error!(listener = self.name, %request_id, %method, path, "request handler panicked");
-                Reply::refused(&Refusal::new(RefusalCode::Internal, "something went wrong inside")).into_response()
+                Reply::refused(&Refusal::new(
+                    RefusalCode::Internal,
+                    "the request failed; the log has the error under its request id",
+                ))
+                .into_response()
             }
         };
 

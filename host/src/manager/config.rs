@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use cashier_core::edit::ConfigEdit;
-use cashier_core::filter::{ConfigField, Page};
+use cashier_core::filter::{ConfigField, RowPage};
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
@@ -64,7 +64,7 @@ pub const DELETE: Command = Command {
 
 answer! {
     /// Provider configs, and the payment modules.
-    pub struct ProvidersAnswer<'a>(page: &'a Page<Cow<'a, ProviderConfig>>, modules: &'a [CatalogLine]) {
+    pub struct ProvidersAnswer<'a>(page: &'a RowPage<Cow<'a, ProviderConfig>>, modules: &'a [CatalogLine]) {
         rows: Vec<ConfigRecord<'a>> = page.rows.iter().map(|row| ConfigRecord::new(row)).collect(), "the page";
         count: u64 = page.count, "matching configs before pagination";
         runtime_providers: Vec<ModuleRecord<'a>> = modules.iter().map(ModuleRecord::running).collect(), "modules";
@@ -86,7 +86,7 @@ fn list(call: &CommandCall) -> CommandResult {
     write::part(&Listing::new(page.rows.iter().map(|row| ConfigRecord::new(row)), page.count))
 }
 
-fn page<'p>(call: &CommandCall, snapshot: &'p Snapshot) -> Result<Page<Cow<'p, ProviderConfig>>, Refusal> {
+fn page<'p>(call: &CommandCall, snapshot: &'p Snapshot) -> Result<RowPage<Cow<'p, ProviderConfig>>, Refusal> {
     let filter = Parameters::from_json(call.data())?.into_filter()?;
     let visible = snapshot.configs().filter_map(|served| {
         let row = &*served.config;

@@ -47,7 +47,7 @@ pub(super) trait RowSink {
 
 impl RowSink for Loaded {
     fn counters(&mut self, counters: Counters, event_keys: u64) {
-        self.books.expect(counters.transaction, event_keys);
+        self.books.reserve(counters.transaction, event_keys);
         self.books.set_counters(counters);
     }
 

@@ -93,7 +93,7 @@ fn rules() -> Vec<Rule> {
         Rule::DepositNotAllowed,
         Rule::AccountDisabled,
         Rule::SandboxOnRealAccount,
-        Rule::MethodNotServed { asked: text() },
+        Rule::MethodNotServed { requested: text() },
         Rule::DeniedByOverride { override_id: OverrideId(1) },
         Rule::Country { config: text(), customer: text() },
         Rule::Currency { config: text(), account },

@@ -1,7 +1,7 @@
-//! Small numbers in few bytes, and texts that are written once: the spelling of packed rows. It lives in memory only and
-//! is never stored.
+//! The encoding of packed rows: variable-length numbers, and each text written once. It is used in memory only and never
+//! stored.
 
-/// Shorter texts are packed again: a reference to an earlier one would save nothing.
+/// Shorter texts are written again: a reference to an earlier one would save nothing.
 const REPEATED_LENGTH_MIN: usize = 4;
 
 /// Capacity for a row with its texts; nearly every row is shorter, so that writing it reallocates nothing.
@@ -9,10 +9,10 @@ const ROW_CAPACITY: usize = 512;
 /// Texts that most rows have.
 const TEXTS_CAPACITY: usize = 24;
 
-/// Writes values one after another.
+/// Encodes values one after another.
 pub(super) struct Writer {
     bytes: Vec<u8>,
-    /// Where each text that may be referred to again was packed, head included, and how long it is.
+    /// The offset and length of each text that may be referred to again.
     texts: Vec<(usize, usize)>,
 }
 
@@ -41,7 +41,7 @@ impl Writer {
         self.number(zigzag(number));
     }
 
-    /// A moment near another one; unset takes one byte.
+    /// A time relative to a near one; unset takes one byte.
     pub(super) fn moment(&mut self, moment: i64, near: i64) {
         match moment {
             0 => self.number(0),
@@ -59,8 +59,8 @@ impl Writer {
     pub(super) fn text(&mut self, text: &str) {
         let may_repeat = text.len() >= REPEATED_LENGTH_MIN;
         if may_repeat {
-            if let Some(place) = self.spelled_at(text) {
-                return self.number((place as u64) << 1 | 1);
+            if let Some(offset) = self.find_text(text) {
+                return self.number((offset as u64) << 1 | 1);
             }
             self.texts.push((self.bytes.len(), text.len()));
         }
@@ -68,32 +68,32 @@ impl Writer {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    fn spelled_at(&self, text: &str) -> Option<usize> {
-        let same = |place: usize| Reader { bytes: &self.bytes, place }.text() == Some(text);
-        self.texts.iter().find(|(place, length)| *length == text.len() && same(*place)).map(|(place, _)| *place)
+    fn find_text(&self, text: &str) -> Option<usize> {
+        let same = |offset: usize| Reader { bytes: &self.bytes, offset }.text() == Some(text);
+        self.texts.iter().find(|(offset, length)| *length == text.len() && same(*offset)).map(|(offset, _)| *offset)
     }
 
     pub(super) fn into_bytes(self) -> Box<[u8]> {
-        // A copy of exactly this length: the row is stored, the buffer is freed.
+        // A copy of exactly this length; the larger buffer is freed.
         Box::from(&*self.bytes)
     }
 }
 
-/// Reads what a [`Writer`] wrote, in the same order. `None` means that it reads something else.
+/// Decodes what a [`Writer`] encoded, in the same order. `None` means that the bytes are something else.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'b> {
     bytes: &'b [u8],
-    place: usize,
+    offset: usize,
 }
 
 impl<'b> Reader<'b> {
     pub(super) fn new(bytes: &'b [u8]) -> Self {
-        Self { bytes, place: 0 }
+        Self { bytes, offset: 0 }
     }
 
     pub(super) fn byte(&mut self) -> Option<u8> {
-        let byte = self.bytes.get(self.place).copied()?;
-        self.place += 1;
+        let byte = self.bytes.get(self.offset).copied()?;
+        self.offset += 1;
         Some(byte)
     }
 
@@ -101,7 +101,7 @@ impl<'b> Reader<'b> {
         u64::try_from(self.wide()?).ok()
     }
 
-    /// Nearly every number has one or two bytes; arithmetic in 128 bits is kept for those that need it.
+    /// Nearly every number has one or two bytes; only the longest need arithmetic in 128 bits.
     fn wide(&mut self) -> Option<u128> {
         let mut low = 0_u64;
         for shift in (0..63).step_by(7) {
@@ -137,11 +137,11 @@ impl<'b> Reader<'b> {
         let head = self.number()?;
         let half = usize::try_from(head >> 1).ok()?;
         if head & 1 == 1 {
-            return Reader { bytes: self.bytes, place: half }.text();
+            return Reader { bytes: self.bytes, offset: half }.text();
         }
-        let end = self.place.checked_add(half)?;
-        let text = std::str::from_utf8(self.bytes.get(self.place..end)?).ok()?;
-        self.place = end;
+        let end = self.offset.checked_add(half)?;
+        let text = std::str::from_utf8(self.bytes.get(self.offset..end)?).ok()?;
+        self.offset = end;
         Some(text)
     }
 }

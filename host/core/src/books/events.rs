@@ -1,4 +1,4 @@
-//! The keys of all verified events, permanently, in 25 bytes each; and in full those that still wait.
+//! The keys of all verified events, permanently, in 25 bytes each; and the pending events in full.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,26 +10,26 @@ use crate::notice::ProviderEvent;
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
 
-/// A dedup key whose text is on disk only.
+/// A deduplication key as a hash; its text is only on disk.
 struct SeenEvent {
     key: [u64; 2],
     id: EventId,
 }
 
-/// What a pending event can be found by: a provider id that a transaction may yet learn. Never our reference, because a
-/// transaction is durable before the provider receives it.
-type Name = (ConfigId, ProviderRef, EventId);
+/// What a pending event can be found by: a provider id that a transaction may receive later. Never our reference, because
+/// a transaction is durable before the provider receives it.
+type PendingKey = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
 pub(super) struct Events {
     seen: HashTable<SeenEvent>,
     pending: BTreeMap<EventId, ProviderEvent>,
-    names: BTreeSet<Name>,
+    pending_keys: BTreeSet<PendingKey>,
 }
 
 impl Events {
     /// Reserves for so many keys at once.
-    pub(super) fn expect(&mut self, keys: usize) {
+    pub(super) fn reserve(&mut self, keys: usize) {
         self.seen.reserve(keys, |known| known.key[0]);
     }
 
@@ -41,13 +41,13 @@ impl Events {
         }
         self.remember(event.config_id, &event.event_id, event.id);
         if let Some(known) = self.pending.remove(&event.id) {
-            for name in names_of(&known) {
-                self.names.remove(&name);
+            for key in pending_keys_of(&known) {
+                self.pending_keys.remove(&key);
             }
         }
         match event.processing_status {
             ProcessingStatus::Pending => {
-                self.names.extend(names_of(event));
+                self.pending_keys.extend(pending_keys_of(event));
                 self.pending.insert(event.id, event.clone());
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
@@ -85,8 +85,8 @@ impl Events {
     ) -> Vec<ProviderEvent> {
         let mut found: BTreeSet<EventId> = BTreeSet::new();
         for known in refs {
-            let name = |id| -> Name { (config, known.clone(), id) };
-            found.extend(self.names.range(name(EventId(0))..=name(EventId(u64::MAX))).map(|(.., id)| *id));
+            let key = |id| -> PendingKey { (config, known.clone(), id) };
+            found.extend(self.pending_keys.range(key(EventId(0))..=key(EventId(u64::MAX))).map(|(.., id)| *id));
         }
         found.iter().filter_map(|id| self.pending.get(id)).cloned().collect()
     }
@@ -97,7 +97,7 @@ fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
     [(hash >> 64) as u64, hash as u64]
 }
 
-fn names_of(event: &ProviderEvent) -> impl Iterator<Item = Name> {
+fn pending_keys_of(event: &ProviderEvent) -> impl Iterator<Item = PendingKey> {
     let refs = event.update.iter().flat_map(|update| &update.refs);
     refs.map(|known| (event.config_id, known.clone(), event.id))
 }

@@ -1,5 +1,5 @@
-//! Hash tables that hold row numbers alone: whoever looks compares with the row itself, so that no key is kept twice.
-//! Hashing has no random seed; what is hashed comes from the books and from verified notices.
+//! Hash indexes that hold row numbers alone: a lookup compares the key with the row, so that no key is stored twice.
+//! Hashing has no random seed; the keys come from the books and from verified notices.
 
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
@@ -8,23 +8,23 @@ use hashbrown::HashTable;
 /// A hasher whose results depend on the input alone.
 pub(super) type Fixed = BuildHasherDefault<DefaultHasher>;
 
-/// The number of a row in the order in which the books met it.
+/// The number of a row in the order of insertion.
 pub(super) type Slot = u32;
 
-/// A row number with enough of its key's hash to move it without looking at the row.
+/// A row number with enough of its key's hash to rehash it without reading the row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     hash: u32,
     slot: Slot,
 }
 
-/// Finds the rows that may have a key, where a row can have several.
+/// An index for keys of which a row can have several.
 #[derive(Default)]
-pub(super) struct Finder(HashTable<Entry>);
+pub(super) struct HashedSlotIndex(HashTable<Entry>);
 
-impl Finder {
+impl HashedSlotIndex {
     /// Reserves for so many entries at once.
-    pub(super) fn expect(&mut self, entries: usize) {
+    pub(super) fn reserve(&mut self, entries: usize) {
         self.0.reserve(entries, |known| spread(known.hash));
     }
 
@@ -35,27 +35,27 @@ impl Finder {
         }
     }
 
-    /// The first row met of those under the key that are truly meant.
-    pub(super) fn find(&self, key: impl Hash, meant: impl Fn(Slot) -> bool) -> Option<Slot> {
+    /// The first inserted row under the key for which `is_match` holds.
+    pub(super) fn find(&self, key: impl Hash, is_match: impl Fn(Slot) -> bool) -> Option<Slot> {
         let hash = short_hash(key);
-        let found = self.0.iter_hash(spread(hash)).filter(|known| known.hash == hash && meant(known.slot));
+        let found = self.0.iter_hash(spread(hash)).filter(|known| known.hash == hash && is_match(known.slot));
         found.map(|known| known.slot).min()
     }
 }
 
-/// Finds the rows that may have a key, where each has one: it is hashed anew from the row when the table grows.
+/// An index for keys of which a row has one: the key is hashed again from the row when the table grows.
 #[derive(Default)]
-pub(super) struct LeanFinder(HashTable<Slot>);
+pub(super) struct SlotIndex(HashTable<Slot>);
 
-impl LeanFinder {
-    /// The same before the first row: later, every row would be hashed again.
-    pub(super) fn expect(&mut self, entries: usize) {
+impl SlotIndex {
+    /// Reserves, while it is empty, for so many entries at once: later, every row would be hashed again.
+    pub(super) fn reserve(&mut self, entries: usize) {
         if self.0.is_empty() {
             self.0 = HashTable::with_capacity(entries);
         }
     }
 
-    /// A row that no table has met.
+    /// Inserts a row that is not in the index.
     pub(super) fn insert_new(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
         self.0.insert_unique(hash, slot, |known| hash_again(*known));
     }
@@ -72,13 +72,13 @@ impl LeanFinder {
         }
     }
 
-    /// The first row met of those under the hash that are truly meant.
-    pub(super) fn find(&self, hash: u64, meant: impl Fn(Slot) -> bool) -> Option<Slot> {
-        self.0.iter_hash(hash).copied().filter(|slot| meant(*slot)).min()
+    /// The first inserted row under the hash for which `is_match` holds.
+    pub(super) fn find(&self, hash: u64, is_match: impl Fn(Slot) -> bool) -> Option<Slot> {
+        self.0.iter_hash(hash).copied().filter(|slot| is_match(*slot)).min()
     }
 }
 
-/// The hash of a [`LeanFinder`]'s key.
+/// The hash of a [`SlotIndex`]'s key.
 pub(super) fn key_hash(key: impl Hash) -> u64 {
     hash_of(0, key)
 }
@@ -87,12 +87,12 @@ fn short_hash(key: impl Hash) -> u32 {
     (hash_of(0, key) >> 32) as u32
 }
 
-/// The table takes its bucket from the low bits and its tag from the high ones, so 32 bits are spread over both.
+/// The table derives its bucket from the low bits and its tag from the high ones, so 32 bits are spread over both.
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// A key without its text: 128 bits, so that two of a billion events meet with a chance below 10^-20.
+/// A key without its text: 128 bits, so that two of a billion events collide with a probability below 10^-20.
 pub(super) fn wide_hash(key: impl Hash) -> u128 {
     u128::from(hash_of(1, &key)) << 64 | u128::from(hash_of(2, &key))
 }

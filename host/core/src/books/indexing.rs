@@ -1,4 +1,4 @@
-//! Taking in rows: each is packed into its slot, and every index follows.
+//! Inserts and replaces rows: each is packed into its slot, and every index is updated.
 
 use crate::duty;
 use crate::ids::OperationId;
@@ -33,7 +33,7 @@ impl Books {
         }
     }
 
-    /// Packs a transaction into its slot, or into a new one, and keeps every index.
+    /// Packs a transaction into its slot, or into a new one, and updates every index.
     pub(super) fn put(
         &mut self,
         slot: Option<Slot>,
@@ -66,7 +66,7 @@ impl Books {
         }
     }
 
-    /// Puts a new row at the head of its chains and gives what it names as earlier.
+    /// Puts a new row at the head of its chains and returns its links to earlier rows.
     fn chain(&mut self, row: &Row, slot: Slot) -> Chain {
         let customer = self.customers.entry(row.customer_id).or_insert(Head::EMPTY).push(slot);
         let login = self.logins.entry(row.login).or_insert(Head::EMPTY).push(slot);
@@ -74,7 +74,7 @@ impl Books {
         let provider = self.providers.entry(provider).or_insert(Head::EMPTY).push(slot);
         if self.expected_slot(row.id) != Some(slot) {
             let rows = &self.rows;
-            self.astray.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
+            self.displaced.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
         }
         Chain { customer, login, provider }
     }
@@ -109,10 +109,10 @@ impl Books {
         for id in transaction.refs.iter() {
             self.by_provider_id.insert(&*id.value, slot);
         }
-        self.note_activity(transaction, before);
+        self.update_activity(transaction, before);
     }
 
-    fn note_activity(&mut self, transaction: &Transaction, before: Option<TransactionStatus>) {
+    fn update_activity(&mut self, transaction: &Transaction, before: Option<TransactionStatus>) {
         let activity = self.configs.entry(transaction.config_id).or_default();
         let open = |status: TransactionStatus| u64::from(!status.is_final());
         activity.transactions += u64::from(before.is_none());
@@ -124,7 +124,7 @@ impl Books {
 impl Head {
     pub(super) const EMPTY: Self = Self { newest: NO_SLOT, count: 0 };
 
-    /// Makes a row the newest and gives the one that was.
+    /// Makes a row the newest and returns the one before it.
     fn push(&mut self, slot: Slot) -> Slot {
         self.count += 1;
         std::mem::replace(&mut self.newest, slot)
@@ -139,15 +139,15 @@ fn reference_hash(row: &Row) -> u64 {
     row.front().map_or(0, |front| key_hash(front.reference))
 }
 
-/// Operations stand in the order of their ids.
+/// Inserts or replaces an operation, in the order of ids.
 fn place_operation(operations: &mut Vec<BalanceOperation>, operation: &BalanceOperation) {
     let id: OperationId = operation.id;
     match operations.binary_search_by_key(&id, |known| known.id) {
-        Ok(place) => {
-            if let Some(known) = operations.get_mut(place) {
+        Ok(index) => {
+            if let Some(known) = operations.get_mut(index) {
                 *known = operation.clone();
             }
         }
-        Err(place) => operations.insert(place, operation.clone()),
+        Err(index) => operations.insert(index, operation.clone()),
     }
 }

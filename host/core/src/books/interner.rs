@@ -13,7 +13,7 @@ pub(super) struct Labels {
     pub(super) brand: u32,
 }
 
-/// Append-only: a number, once given, names its text for ever.
+/// Append-only: a number always stands for the same text.
 #[derive(Default)]
 pub(super) struct Interner {
     numbers: HashMap<Box<str>, u32, Fixed>,
@@ -57,14 +57,14 @@ impl Interner {
         self.labels.get(number as usize).copied().unwrap_or_default()
     }
 
-    /// There are fewer than 200 currencies, so that a search from the front is short.
+    /// There are fewer than 200 currencies, so a linear search is short.
     pub(super) fn currency_number(&mut self, currency: Currency) -> u16 {
         let found = self.currencies.iter().position(|known| *known == currency);
-        let place = found.unwrap_or_else(|| {
+        let index = found.unwrap_or_else(|| {
             self.currencies.push(currency);
             self.currencies.len() - 1
         });
-        place as u16
+        index as u16
     }
 
     pub(super) fn currency(&self, number: u16) -> Option<&Currency> {

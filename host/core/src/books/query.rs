@@ -1,6 +1,6 @@
-//! Lists of transactions: the filter's answer in bounded holds. The most selective index drives the search, an index
-//! that covers the whole filter gives the count at once, and a hold ends after a fixed amount of work, so that whoever
-//! guards the books can let others in between.
+//! Lists of transactions: a filter is answered in bounded holds of the books' lock. The most selective index drives the
+//! search, an index that covers the whole filter gives the count at once, and a hold ends after a fixed amount of work, so
+//! that decisions can take the lock in between.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
@@ -13,14 +13,14 @@ use crate::filter::{Filter, TransactionField, Values};
 use crate::ids::{CustomerId, Seq, TransactionId};
 use crate::transaction::Transaction;
 
-/// Rows looked at in one hold: each takes tens of nanoseconds, so that a deposit waits well under a millisecond.
+/// Rows visited in one hold: each takes tens of nanoseconds, so that a deposit waits well under a millisecond.
 const SCANNED_PER_HOLD: usize = 4096;
 /// Rows unpacked in one hold: each takes about a microsecond.
 const SHOWN_PER_HOLD: usize = 256;
-/// Rows taken from an index at once.
+/// Rows read from an index at once.
 const BATCH: usize = 256;
 
-/// Which rows exist for the asker.
+/// The rows that the caller may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     pub customer: Option<CustomerId>,
@@ -33,28 +33,28 @@ pub struct Answer {
     pub rows: Vec<Transaction>,
     /// Matching rows before pagination.
     pub count: u64,
-    /// The newest commit that touched a shown row; the answer waits for it.
+    /// The newest commit that touched one of the rows; the answer waits for it.
     pub newest: Seq,
 }
 
-/// How far a query came in this hold.
+/// The state of a query after a hold.
 #[derive(Debug)]
 pub enum Progress {
     Done(Answer),
-    /// To be handed in again with the same filter and scope, to the same books.
+    /// To be resumed with the same filter, scope and books.
     More(Box<Scan>),
 }
 
-/// A query between two holds. Rows that come after its start are not seen; rows that change meanwhile are shown only if
-/// they still match, and counted as they were met.
+/// A query between two holds. Rows inserted after its start are not included; rows that change meanwhile are shown only
+/// if they still match, and counted as they were when visited.
 #[derive(Debug)]
 pub struct Scan {
-    lanes: Vec<Lane>,
-    /// The count, where the driving index covers the filter.
+    cursors: Vec<Cursor>,
+    /// The count, where the chosen index covers the filter.
     covered: Option<u64>,
     count: u64,
-    /// The best rows so far, in no order; cut back to `wanted` when twice as many.
-    kept: Vec<Slot>,
+    /// The best rows so far, unordered; reduced to `wanted` when twice as many.
+    best: Vec<Slot>,
     wanted: usize,
     created: (i64, i64),
     stage: Stage,
@@ -63,7 +63,7 @@ pub struct Scan {
 #[derive(Debug)]
 enum Stage {
     Searching,
-    /// The page is known; `next` is the first of it that is not yet among `shown`.
+    /// The page is known; `next` is its first row that is not yet in `shown`.
     Showing {
         page: Vec<Slot>,
         next: usize,
@@ -72,9 +72,9 @@ enum Stage {
     },
 }
 
-/// A run of rows, walked from the row met last to the one met first.
+/// A position in a list of rows, read from the last inserted to the first.
 #[derive(Debug)]
-enum Lane {
+enum Cursor {
     All { below: Slot },
     Status { number: usize, below: Slot },
     Chain { field: ChainField, next: Slot },
@@ -88,17 +88,17 @@ enum ChainField {
     Provider,
 }
 
-/// A way to find every matching row.
-struct Driver {
-    lanes: Vec<Lane>,
+/// An index, or the whole table, that contains every matching row.
+struct AccessPath {
+    cursors: Vec<Cursor>,
     count: u64,
-    /// Conditions that it fulfils by itself.
-    fulfils: usize,
-    fulfils_scope: bool,
+    /// Conditions that every row of it fulfils.
+    covered_conditions: usize,
+    covers_scope: bool,
 }
 
 impl Books {
-    /// Answers a filter within a scope, or says how far it came. `resume` is what the hold before gave.
+    /// Answers a filter within a scope, or returns its progress, to be given back as `resume`.
     pub fn query(&self, filter: &Filter<TransactionField>, scope: &Scope, resume: Option<Box<Scan>>) -> Progress {
         let mut scan = resume.unwrap_or_else(|| Box::new(self.plan(filter, scope)));
         if let Stage::Searching = scan.stage {
@@ -122,71 +122,81 @@ impl Books {
     }
 
     fn plan(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Scan {
-        let driver = self.driver(filter, scope);
-        let covers = driver.fulfils == filter.conditions().len() && driver.fulfils_scope;
+        let path = self.path(filter, scope);
+        let covers = path.covered_conditions == filter.conditions().len() && path.covers_scope;
         let offset = usize::try_from(filter.offset()).unwrap_or(usize::MAX);
         Scan {
-            covered: covers.then_some(driver.count),
-            lanes: driver.lanes,
+            covered: covers.then_some(path.count),
+            cursors: path.cursors,
             count: 0,
-            kept: Vec::new(),
+            best: Vec::new(),
             wanted: offset.saturating_add(filter.limit()),
             created: created_bounds(filter),
             stage: Stage::Searching,
         }
     }
 
-    /// The driver with the fewest rows to look at.
-    fn driver(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Driver {
+    /// The path with the fewest rows.
+    fn path(&self, filter: &Filter<TransactionField>, scope: &Scope) -> AccessPath {
         let below = self.rows.next_slot();
         let no_scope = scope.customer.is_none() && scope.brand.is_none();
-        let pinned = |lanes: Vec<(Lane, u64)>| {
-            let count = lanes.iter().fold(0, |sum, (_, count)| sum + count);
-            let lanes = lanes.into_iter().map(|(lane, _)| lane).collect();
-            Driver { lanes, count, fulfils: 1, fulfils_scope: no_scope }
+        let pinned = |cursors: Vec<(Cursor, u64)>| {
+            let count = cursors.iter().fold(0, |sum, (_, count)| sum + count);
+            let cursors = cursors.into_iter().map(|(cursor, _)| cursor).collect();
+            AccessPath { cursors, count, covered_conditions: 1, covers_scope: no_scope }
         };
-        let everything =
-            Driver { lanes: vec![Lane::All { below }], count: u64::from(below), fulfils: 0, fulfils_scope: no_scope };
-        let mut drivers = vec![everything];
+        let everything = AccessPath {
+            cursors: vec![Cursor::All { below }],
+            count: u64::from(below),
+            covered_conditions: 0,
+            covers_scope: no_scope,
+        };
+        let mut paths = vec![everything];
         if let Some(customer) = scope.customer {
-            let (lane, count) = chain_lane(ChainField::Customer, self.customers.get(&customer.0));
-            drivers.push(Driver { lanes: vec![lane], count, fulfils: 0, fulfils_scope: scope.brand.is_none() });
+            let (cursor, count) = chain_cursor(ChainField::Customer, self.customers.get(&customer.0));
+            paths.push(AccessPath {
+                cursors: vec![cursor],
+                count,
+                covered_conditions: 0,
+                covers_scope: scope.brand.is_none(),
+            });
         }
         if let Some(ids) = numbers(filter.pinned(TransactionField::Id)) {
             let slots: Vec<Slot> = ids.filter_map(|id| self.slot(TransactionId(id))).collect();
             let count = slots.len() as u64;
-            drivers.push(pinned(vec![(Lane::Listed(slots), count)]));
+            paths.push(pinned(vec![(Cursor::Listed(slots), count)]));
         }
-        let chains = |field, heads: Vec<Option<&Head>>| heads.into_iter().map(|head| chain_lane(field, head)).collect();
+        let chains =
+            |field, heads: Vec<Option<&Head>>| heads.into_iter().map(|head| chain_cursor(field, head)).collect();
         if let Some(ids) = numbers(filter.pinned(TransactionField::CustomerId)) {
-            drivers.push(pinned(chains(ChainField::Customer, ids.map(|id| self.customers.get(&id)).collect())));
+            paths.push(pinned(chains(ChainField::Customer, ids.map(|id| self.customers.get(&id)).collect())));
         }
         if let Some(logins) = numbers(filter.pinned(TransactionField::Login)) {
-            drivers.push(pinned(chains(ChainField::Login, logins.map(|login| self.logins.get(&login)).collect())));
+            paths.push(pinned(chains(ChainField::Login, logins.map(|login| self.logins.get(&login)).collect())));
         }
         if let Some(Values::Texts(names)) = filter.pinned(TransactionField::Provider) {
             let heads = names.iter().map(|name| self.providers.get(&self.interner.known(name)?)).collect();
-            drivers.push(pinned(chains(ChainField::Provider, heads)));
+            paths.push(pinned(chains(ChainField::Provider, heads)));
         }
         if let Some(statuses) = numbers(filter.pinned(TransactionField::Status)) {
-            let lanes = statuses.filter_map(|status| {
+            let cursors = statuses.filter_map(|status| {
                 let number = usize::try_from(status).ok()?;
-                Some((Lane::Status { number, below }, self.statuses.get(number)?.len() as u64))
+                Some((Cursor::Status { number, below }, self.statuses.get(number)?.len() as u64))
             });
-            drivers.push(pinned(lanes.collect()));
+            paths.push(pinned(cursors.collect()));
         }
-        // Of equals the later one: it fulfils a condition.
-        let least = drivers.into_iter().rev().min_by_key(|driver| driver.count);
-        least.unwrap_or(Driver { lanes: Vec::new(), count: 0, fulfils: 0, fulfils_scope: true })
+        // Of equals the later one: it covers a condition.
+        let least = paths.into_iter().rev().min_by_key(|path| path.count);
+        least.unwrap_or(AccessPath { cursors: Vec::new(), count: 0, covered_conditions: 0, covers_scope: true })
     }
 
-    /// Walks the lanes until they end (`Break`) or the hold does (`Continue`).
+    /// Advances the cursors until they end (`Break`) or the hold does (`Continue`).
     fn search(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> ControlFlow<()> {
         let mut left = SCANNED_PER_HOLD;
         let mut batch: Vec<Slot> = Vec::with_capacity(BATCH);
         let mut block_checked = None;
-        while let Some(mut lane) = scan.lanes.pop() {
-            let position = self.position(&lane);
+        while let Some(mut cursor) = scan.cursors.pop() {
+            let position = self.position(&cursor);
             let block = position.map(|slot| slot as usize / BLOCK);
             let enters_block = block != block_checked;
             block_checked = block;
@@ -194,21 +204,21 @@ impl Books {
                 continue;
             }
             batch.clear();
-            let looked_at = self.take(&mut lane, scan.created, &mut batch);
-            if looked_at == 0 {
+            let visited = self.take(&mut cursor, scan.created, &mut batch);
+            if visited == 0 {
                 continue;
             }
-            scan.lanes.push(lane);
+            scan.cursors.push(cursor);
             for slot in batch.drain(..) {
                 if self.view(slot).is_some_and(|view| self.admits(filter, scope, &view)) {
                     scan.count += 1;
-                    scan.kept.push(slot);
+                    scan.best.push(slot);
                 }
             }
-            if scan.kept.len() > scan.wanted.saturating_mul(2).saturating_add(SCANNED_PER_HOLD) {
-                self.keep_best(&mut scan.kept, scan.wanted, filter);
+            if scan.best.len() > scan.wanted.saturating_mul(2).saturating_add(SCANNED_PER_HOLD) {
+                self.retain_best(&mut scan.best, scan.wanted, filter);
             }
-            left = left.saturating_sub(looked_at);
+            left = left.saturating_sub(visited);
             if left == 0 {
                 return ControlFlow::Continue(());
             }
@@ -223,34 +233,34 @@ impl Books {
         if bounds.newest_so_far.0 < scan.created.0 {
             return true;
         }
-        if scan.covered.is_none() || !filter.is_newest_first() || scan.kept.len() < scan.wanted {
+        if scan.covered.is_none() || !filter.is_newest_first() || scan.best.len() < scan.wanted {
             return false;
         }
-        self.keep_best(&mut scan.kept, scan.wanted, filter);
+        self.retain_best(&mut scan.best, scan.wanted, filter);
         let newness = |slot: &Slot| self.rows.get(*slot).map(Row::newness);
-        scan.kept.iter().filter_map(newness).min().is_some_and(|oldest| oldest > bounds.newest_so_far)
+        scan.best.iter().filter_map(newness).min().is_some_and(|oldest| oldest > bounds.newest_so_far)
     }
 
-    /// The row that a lane gives next.
-    fn position(&self, lane: &Lane) -> Option<Slot> {
-        match lane {
-            Lane::All { below } => below.checked_sub(1),
-            Lane::Status { number, below } => self.statuses.get(*number)?.range(..*below).next_back().copied(),
-            Lane::Chain { next, .. } => Some(*next).filter(|slot| *slot != NO_SLOT),
-            Lane::Listed(slots) => slots.iter().max().copied(),
+    /// The next row of a cursor.
+    fn position(&self, cursor: &Cursor) -> Option<Slot> {
+        match cursor {
+            Cursor::All { below } => below.checked_sub(1),
+            Cursor::Status { number, below } => self.statuses.get(*number)?.range(..*below).next_back().copied(),
+            Cursor::Chain { next, .. } => Some(*next).filter(|slot| *slot != NO_SLOT),
+            Cursor::Listed(slots) => slots.iter().max().copied(),
         }
     }
 
-    /// Takes the next rows of a lane and says how many it cost; 0 is its end.
-    fn take(&self, lane: &mut Lane, created: (i64, i64), batch: &mut Vec<Slot>) -> usize {
-        match lane {
-            Lane::All { below } => return self.take_of_block(below, created, batch),
-            Lane::Status { number, below } => {
+    /// Reads the next rows of a cursor and returns how many were visited; 0 at its end.
+    fn take(&self, cursor: &mut Cursor, created: (i64, i64), batch: &mut Vec<Slot>) -> usize {
+        match cursor {
+            Cursor::All { below } => return self.take_of_block(below, created, batch),
+            Cursor::Status { number, below } => {
                 let set = self.statuses.get(*number);
                 batch.extend(set.into_iter().flat_map(|set| set.range(..*below).rev().take(BATCH)));
                 *below = batch.last().copied().unwrap_or(0);
             }
-            Lane::Chain { field, next } => {
+            Cursor::Chain { field, next } => {
                 while batch.len() < BATCH
                     && let Some(row) = self.rows.get(*next)
                 {
@@ -262,12 +272,12 @@ impl Books {
                     };
                 }
             }
-            Lane::Listed(slots) => batch.extend(slots.drain(..slots.len().min(BATCH))),
+            Cursor::Listed(slots) => batch.extend(slots.drain(..slots.len().min(BATCH))),
         }
         batch.len()
     }
 
-    /// Takes rows within one block, or passes over a block whose rows were all created outside the bounds.
+    /// Reads rows of one block, or skips a block whose rows were all created outside the bounds.
     fn take_of_block(&self, below: &mut Slot, (from, to): (i64, i64), batch: &mut Vec<Slot>) -> usize {
         let Some(bounds) = below.checked_sub(1).and_then(|slot| self.rows.bounds(slot)) else { return 0 };
         let block_start = (*below - 1) / BLOCK as Slot * BLOCK as Slot;
@@ -282,15 +292,15 @@ impl Books {
     }
 
     fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>) -> Stage {
-        let mut page = std::mem::take(&mut scan.kept);
-        self.keep_best(&mut page, scan.wanted, filter);
+        let mut page = std::mem::take(&mut scan.best);
+        self.retain_best(&mut page, scan.wanted, filter);
         page.sort_by(|left, right| self.compare(filter, *left, *right));
         let skipped = usize::try_from(filter.offset()).unwrap_or(usize::MAX).min(page.len());
         page.drain(..skipped);
         Stage::Showing { page, next: 0, shown: Vec::new(), newest: Seq(0) }
     }
 
-    fn keep_best(&self, slots: &mut Vec<Slot>, wanted: usize, filter: &Filter<TransactionField>) {
+    fn retain_best(&self, slots: &mut Vec<Slot>, wanted: usize, filter: &Filter<TransactionField>) {
         if slots.len() > wanted {
             slots.select_nth_unstable_by(wanted, |left, right| self.compare(filter, *left, *right));
             slots.truncate(wanted);
@@ -319,12 +329,12 @@ impl Books {
     }
 }
 
-fn chain_lane(field: ChainField, head: Option<&Head>) -> (Lane, u64) {
+fn chain_cursor(field: ChainField, head: Option<&Head>) -> (Cursor, u64) {
     let head = head.copied().unwrap_or(Head::EMPTY);
-    (Lane::Chain { field, next: head.newest }, head.count.into())
+    (Cursor::Chain { field, next: head.newest }, head.count.into())
 }
 
-/// Pinned ids; a negative one names nothing.
+/// Pinned ids; a negative one matches nothing.
 fn numbers(values: Option<&Values>) -> Option<impl Iterator<Item = u64>> {
     match values {
         Some(Values::Ints(numbers)) => Some(numbers.iter().filter_map(|number| u64::try_from(*number).ok())),

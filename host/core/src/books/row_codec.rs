@@ -1,5 +1,5 @@
-//! A transaction with its operations as bytes, and back. Spelling and reading stand side by side, field by field, so
-//! that one cannot change without the other being seen.
+//! A transaction with its operations as bytes, and back. Packing and unpacking list the fields in the same order, so that
+//! a change of one shows beside the other.
 
 use super::codec::{Reader, Writer};
 use super::facts_codec::{read_facts, write_facts};
@@ -15,7 +15,7 @@ use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, Tran
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-/// What filters and indexes read of the packed part: it comes first, so that nothing else has to be read for it.
+/// The packed fields that filters and indexes read: they come first, so that nothing else has to be decoded for them.
 pub(super) struct Front<'b> {
     pub(super) provider_payment_id: &'b str,
     pub(super) reference: &'b str,
@@ -100,7 +100,7 @@ fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], inter
     w.into_bytes()
 }
 
-/// The transaction and operations of a row; `None` only if the bytes were not made by [`pack`] with these interner.
+/// The transaction and operations of a row; `None` only if the bytes were not made by [`pack`] with this interner.
 pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
     let created = row.created_time;
     let labels = interner.labels(row.labels);

@@ -1,15 +1,15 @@
-//! The rows in the order in which the books met them, in blocks that never move: no copy of everything when they grow,
-//! and per block the bounds of creation time that let a search stop early.
+//! The rows in the order of insertion, in blocks that never move: growth copies no rows, and each block has the bounds of
+//! creation time that let a search stop early.
 
 use super::hash_index::Slot;
 
-/// Rows in a block: bounds are worth their bytes, and the last, unfilled block wastes little.
+/// Rows in a block: enough to make the bounds cheap, and the last, partly filled block wastes little.
 pub(super) const BLOCK: usize = 1024;
 
 /// No row before or after in a chain.
 pub(super) const NO_SLOT: Slot = Slot::MAX;
 
-/// A transaction in few bytes: what filters and indexes read most, and all the rest packed out in `packed`.
+/// A transaction in few bytes: the fields that filters and indexes read most; `packed` holds the others.
 pub(super) struct Row {
     pub(super) id: u64,
     pub(super) customer_id: u64,
@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub(super) created_time: i64,
     /// The commit that last touched the row or its operations.
     pub(super) touched: u64,
-    /// The row met before this one of the same customer, login, provider.
+    /// The previous row of the same customer, login, provider.
     pub(super) earlier: Chain,
     /// Provider, method and brand.
     pub(super) labels: u32,
@@ -36,7 +36,7 @@ pub(super) struct Chain {
     pub(super) provider: Slot,
 }
 
-/// Where a row stands in the order newest first.
+/// The sort key of the order newest first.
 pub(super) type Newness = (i64, u64);
 
 struct Block {

@@ -1,39 +1,39 @@
-//! How a filter sees a packed row, and what it says of the rows' age.
+//! A packed row as filters read it, and the bounds of creation time that a filter implies.
 
 use super::Books;
 use super::rows::Row;
-use crate::filter::{self, Comparison, Constant, Filter, Test, TransactionField, Value, Values};
+use crate::filter::{self, Comparison, Constant, Filter, FilterValue, Test, TransactionField, Values};
 
-/// A packed row as filters see it.
+/// A packed row as filters read it.
 #[derive(Clone, Copy)]
 pub(super) struct View<'b> {
     pub(super) books: &'b Books,
     pub(super) row: &'b Row,
 }
 
-impl filter::Row<TransactionField> for View<'_> {
-    fn value(&self, field: TransactionField) -> Value<'_> {
+impl filter::FilterRow<TransactionField> for View<'_> {
+    fn value(&self, field: TransactionField) -> FilterValue<'_> {
         use TransactionField as F;
         let (interner, row) = (&self.books.interner, self.row);
         match field {
-            F::Id => Value::id(row.id),
-            F::CustomerId => Value::id(row.customer_id),
-            F::Login => Value::id(row.login),
-            F::Type => Value::Int(row.kind.into()),
-            F::Status => Value::Int(row.status.into()),
-            F::Source => Value::Int(row.source.into()),
-            F::Provider => Value::Text(interner.text(interner.labels(row.labels).provider)),
-            F::Method => Value::Text(interner.text(interner.labels(row.labels).method)),
-            F::Currency => Value::Text(interner.currency(row.currency).map_or("", |currency| currency.code())),
-            F::ProviderPaymentId => Value::Text(row.front().map_or("", |front| front.provider_payment_id)),
-            F::ApprovedTime => Value::Int(row.front().map_or(0, |front| front.approved_time)),
-            F::ProcessedTime => Value::Int(row.front().map_or(0, |front| front.processed_time)),
-            F::CreatedTime => Value::Int(row.created_time),
+            F::Id => FilterValue::id(row.id),
+            F::CustomerId => FilterValue::id(row.customer_id),
+            F::Login => FilterValue::id(row.login),
+            F::Type => FilterValue::Int(row.kind.into()),
+            F::Status => FilterValue::Int(row.status.into()),
+            F::Source => FilterValue::Int(row.source.into()),
+            F::Provider => FilterValue::Text(interner.text(interner.labels(row.labels).provider)),
+            F::Method => FilterValue::Text(interner.text(interner.labels(row.labels).method)),
+            F::Currency => FilterValue::Text(interner.currency(row.currency).map_or("", |currency| currency.code())),
+            F::ProviderPaymentId => FilterValue::Text(row.front().map_or("", |front| front.provider_payment_id)),
+            F::ApprovedTime => FilterValue::Int(row.front().map_or(0, |front| front.approved_time)),
+            F::ProcessedTime => FilterValue::Int(row.front().map_or(0, |front| front.processed_time)),
+            F::CreatedTime => FilterValue::Int(row.created_time),
         }
     }
 }
 
-/// The creation times within which every matching row lies, both ends included.
+/// The least and the greatest creation time of matching rows.
 pub(super) fn created_bounds(filter: &Filter<TransactionField>) -> (i64, i64) {
     let (mut from, mut to) = (i64::MIN, i64::MAX);
     for condition in filter.conditions() {

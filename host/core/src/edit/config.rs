@@ -1,6 +1,6 @@
-//! An edit of a provider config, judged whole: frozen fields, merchant, endpoints, secrets, country, currency and limits.
-//! Omitted fields keep their value, defaults apply only at creation, and what existing transactions rest on cannot change
-//! (docs/api/manager.md). It parses no JSON: the caller lends a parser.
+//! An edit of a provider config, checked whole: frozen fields, merchant, endpoints, secrets, country, currency and limits.
+//! Omitted fields keep their value, defaults apply only at creation, and fields that existing transactions depend on
+//! cannot change (docs/api/manager.md). It parses no JSON: the caller passes a parser.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::time::UnixTime;
 const MERCHANT_ID: &str = "merchant_id";
 const SECRET_KEY: &str = "secret_key";
 const WEBHOOK_SECRET: &str = "webhook_secret";
-/// Settings that are credentials whatever a module declares.
+/// Settings that are credentials of every module.
 const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
 
 /// The value of one setting. It may be a secret, so it has no Debug.
@@ -36,31 +36,31 @@ impl SettingValue {
 }
 
 /// A parsed JSON object of settings.
-pub type Settings = BTreeMap<String, SettingValue>;
+pub type SettingMap = BTreeMap<String, SettingValue>;
 
 /// What a module declares about its settings.
 #[derive(Debug, Clone, Copy)]
-pub struct ModuleSettings<'a> {
+pub struct DeclaredSettings<'a> {
     /// The module is loaded: its list of endpoints is complete.
     pub available: bool,
-    /// Settings that say where requests go.
+    /// Settings that determine where requests are sent.
     pub endpoints: &'a [Box<str>],
     pub secrets: &'a [Box<str>],
 }
 
-/// What an edit is judged by, beside the stored row.
+/// The inputs of a check, beside the stored row.
 pub struct EditContext<'a> {
-    /// Transactions exist under the config: what they rest on is frozen.
+    /// Transactions exist under the config: the fields they depend on are frozen.
     pub has_transactions: bool,
     /// The module of the config's provider; `None` where none is listed.
-    pub module: Option<ModuleSettings<'a>>,
+    pub module: Option<DeclaredSettings<'a>>,
     /// Parses a JSON object; the error names the field and quotes nothing, since the text may hold a secret.
-    pub parse: &'a dyn Fn(&str, &str) -> Result<Settings, Refusal>,
+    pub parse: &'a dyn Fn(&str, &str) -> Result<SettingMap, Refusal>,
     pub now: UnixTime,
 }
 
-/// A config as a manager wrote it; `None` keeps the stored value, and so does an empty secret, because a form that
-/// shows a blank must not wipe it.
+/// A config edit of a manager; `None` keeps the stored value, and so does an empty secret, because a form that does not
+/// show secrets must not delete them.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigEdit {
     /// `None` or 0 creates.
@@ -128,7 +128,7 @@ impl ConfigEdit {
         }
         let replaced = text(&before, WEBHOOK_SECRET);
         if replaced != text(&after, WEBHOOK_SECRET) && !replaced.is_empty() && !self.revoke_previous {
-            // It verifies for a week more, so that webhooks signed before the change are accepted.
+            // It is accepted for a week more, so that webhooks signed before the change verify.
             let until = context.now.plus(REPLACED_SECRET_SECONDS);
             config.replaced_webhook_secrets.insert(0, ReplacedSecret { secret: Secret::new(replaced), until });
         }
@@ -140,7 +140,7 @@ impl ConfigEdit {
         self.changed_frozen_field(stored).is_some() || self.config_json.as_ref().is_some_and(|new| !new.is_empty())
     }
 
-    /// Once a transaction exists these are immutable: changing them would point old money at new credentials.
+    /// Once a transaction exists these are immutable: a change would apply new credentials to old payments.
     fn changed_frozen_field(&self, stored: &ProviderConfig) -> Option<&'static str> {
         let changes = |edit: &Option<Box<str>>, value: &str| edit.as_deref().is_some_and(|new| new != value);
         let frozen = [
@@ -188,9 +188,14 @@ impl ConfigEdit {
         Ok(config)
     }
 
-    /// Once transactions exist under a config, sending its secrets to another endpoint demands that they be given again.
-    /// Without its module it is not known which settings are endpoints, so each may be one.
-    fn check_endpoints(&self, before: &Settings, after: &Settings, context: &EditContext<'_>) -> Result<(), Refusal> {
+    /// Once transactions exist under a config, sending its secrets to another endpoint requires that they are given again.
+    /// Without its module it is not known which settings are endpoints, so each counts as one.
+    fn check_endpoints(
+        &self,
+        before: &SettingMap,
+        after: &SettingMap,
+        context: &EditContext<'_>,
+    ) -> Result<(), Refusal> {
         let differs = |name: &str| before.get(name) != after.get(name);
         let moved = match context.module.filter(|module| module.available) {
             Some(module) => module.endpoints.iter().map(|name| &**name).find(|name| differs(name)),
@@ -214,13 +219,13 @@ impl ConfigEdit {
     }
 }
 
-/// The refusal of an edit that would point old money at new credentials.
+/// The refusal of an edit that would apply new credentials to old payments.
 fn frozen(field: &str) -> Refusal {
     Refusal::invalid(format!("{field} cannot change once transactions exist under the config: make a new config"))
 }
 
-/// The settings as the module sees them: `config_json` over the credential columns and over `settings_json`.
-fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<Settings, Refusal> {
+/// The settings that the module receives: `config_json` over the credential columns and over `settings_json`.
+fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {
     let mut settings = parsed("settings_json", &config.settings_json, context)?;
     let columns =
         [&*config.merchant_id, &*config.public_key, config.secret_key.expose(), config.webhook_secret.expose()];
@@ -232,15 +237,15 @@ fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<Setti
     Ok(settings)
 }
 
-fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<Settings, Refusal> {
-    if text.is_empty() { Ok(Settings::new()) } else { (context.parse)(field, text) }
+fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {
+    if text.is_empty() { Ok(SettingMap::new()) } else { (context.parse)(field, text) }
 }
 
-fn text<'s>(settings: &'s Settings, name: &str) -> &'s str {
+fn text<'s>(settings: &'s SettingMap, name: &str) -> &'s str {
     settings.get(name).map_or("", SettingValue::text)
 }
 
-/// `settings_json` is shown and stored as it is, so it may hold no secret.
+/// `settings_json` is shown and stored in clear, so it must not hold a secret.
 fn check_clear_settings(config: &ProviderConfig, context: &EditContext<'_>) -> Result<(), Refusal> {
     let clear = parsed("settings_json", &config.settings_json, context)?;
     match secrets(context).find(|name| clear.contains_key(*name)) {
@@ -257,7 +262,7 @@ fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use
     [SECRET_KEY, WEBHOOK_SECRET].into_iter().chain(own)
 }
 
-/// What a provider is called with, and as which merchant.
+/// The credentials, settings and merchant that a provider is called with.
 fn terms(config: &ProviderConfig) -> impl PartialEq {
     (
         (config.provider.clone(), config.merchant_id.clone(), config.public_key.clone(), config.sandbox),

@@ -7,7 +7,7 @@ use crate::money::Limit;
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
 
-/// An override as CRM wrote it (the override seed page).
+/// An override edit of CRM (the override seed page).
 #[derive(Debug, Clone, Default)]
 pub struct OverrideEdit {
     /// `None` or 0 creates.

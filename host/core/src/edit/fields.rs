@@ -1,5 +1,5 @@
-//! What edits of configs and overrides share: required fields, fields that keep their value when omitted, limits, and
-//! the brand scope of writes.
+//! Shared checks of config and override edits: required fields, fields that keep their value when omitted, limits, and the
+//! brand scope of writes.
 
 use crate::money::Limit;
 use crate::provider_config::Secret;
@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::session::ManagerSession;
 
 /// Brand scope of writes: both the stored and the target brand must be the session's own (API.md section 4).
-/// A row of another brand does not exist for it; a generic one is seen and not written.
+/// For the session a row of another brand does not exist; a generic one can be read and not written.
 pub fn check_brand(session: &ManagerSession, stored: Option<&str>, target: &str) -> Result<(), Refusal> {
     use crate::refusal::RefusalCode::{NotFound, PermissionDenied};
     if stored.is_some_and(|brand| !brand.is_empty() && !session.sees(brand)) {

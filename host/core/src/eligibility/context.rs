@@ -1,4 +1,4 @@
-//! What eligibility is judged on: the customer and their account, a config with its module, and the request.
+//! The inputs of eligibility: the customer and their account, a config with its module, and the request.
 
 use crate::account::AccountFacts;
 use crate::ids::ConfigId;
@@ -6,11 +6,11 @@ use crate::money::Money;
 use crate::provider_config::ProviderConfig;
 use crate::time::UnixTime;
 
-/// What is known of the module that a config names.
+/// The state of the module that a config names.
 #[derive(Debug, Clone, Copy)]
 pub enum ModuleFitness<'a> {
     NotLoaded {
-        /// One clear sentence for managers.
+        /// One sentence for managers.
         reason: &'a str,
     },
     Loaded {
@@ -23,7 +23,7 @@ pub enum ModuleFitness<'a> {
 
 /// A config with the fitness of its module.
 #[derive(Debug, Clone, Copy)]
-pub struct Candidate<'a> {
+pub struct ConfigCandidate<'a> {
     pub config: &'a ProviderConfig,
     pub module: ModuleFitness<'a>,
 }
@@ -31,14 +31,14 @@ pub struct Candidate<'a> {
 /// The customer who deposits, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct EligibilityContext<'a> {
-    /// The brand that counts everywhere below is the customer's.
+    /// Every brand check uses the customer's brand.
     pub account: &'a AccountFacts,
     /// The server's settings name the customer's brand in `allow_sandbox_credit`.
     pub sandbox_credit_allowed: bool,
     pub now: UnixTime,
 }
 
-/// What a deposit requests.
+/// The parts of a deposit request that select a config.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     pub provider: &'a str,

@@ -1,5 +1,5 @@
-//! Which of a customer's overrides decides about a config: the most specific; among equals a deny; among those the
-//! newest (API.md section 4, override resolution).
+//! Which of a customer's overrides applies to a config: the most specific; among equals a deny; among those the newest
+//! (API.md section 4, override resolution).
 
 use std::cmp::Reverse;
 
@@ -34,7 +34,7 @@ pub(super) fn decisive<'o>(
 }
 
 /// Brand, provider and a named method must agree also where the override names the config itself, so that "deny card"
-/// never takes another method with it. The brand is the customer's; there is no override for every brand.
+/// denies no other method. The brand is the customer's; there is no override for every brand.
 fn match_of(
     known: &CustomerOverride,
     context: &EligibilityContext<'_>,

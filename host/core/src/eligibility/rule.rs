@@ -1,5 +1,4 @@
-//! The rules that hide a config: each with its wire word for machines and a sentence for managers. Customers never see
-//! them.
+//! The rules that hide a config, each with its wire name and a sentence for managers. Customers never see them.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,7 +6,7 @@ use std::fmt;
 use crate::ids::OverrideId;
 use crate::money::{Currency, Limit, Money};
 
-/// What a line of the trace looked at.
+/// What a line of the trace checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Check {
     Module,
@@ -25,7 +24,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// The wire word.
+    /// The wire name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Module => "module",
@@ -55,7 +54,7 @@ pub enum Rule {
         config: Box<str>,
         customer: Box<str>,
     },
-    /// The list of brands beside the module leaves the customer's out.
+    /// The module's list of brands does not contain the customer's.
     BrandNotEnabled {
         brand: Box<str>,
     },
@@ -65,9 +64,9 @@ pub enum Rule {
     AccountDisabled,
     /// A sandbox config serves demo groups only, unless the server's settings name the brand.
     SandboxOnRealAccount,
-    /// The method asked for is neither the config's nor, where that is open, one of the module's.
+    /// The requested method is neither the config's nor, where the config names none, one of the module's.
     MethodNotServed {
-        asked: Box<str>,
+        requested: Box<str>,
     },
     DeniedByOverride {
         override_id: OverrideId,
@@ -91,7 +90,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// The wire word.
+    /// The wire name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::ModuleNotLoaded { .. } => "MODULE_NOT_LOADED",
@@ -110,7 +109,7 @@ impl Rule {
         }
     }
 
-    /// What was being looked at when it hid the config.
+    /// The check that it belongs to.
     pub const fn check(&self) -> Check {
         match self {
             Self::ModuleNotLoaded { .. } => Check::Module,
@@ -141,9 +140,9 @@ impl fmt::Display for Rule {
             Self::DepositNotAllowed => f.write_str("the customer is not active or may not deposit"),
             Self::AccountDisabled => f.write_str("the account or its group is disabled"),
             Self::SandboxOnRealAccount => {
-                f.write_str("a sandbox config serves demo groups only, and the settings do not except this brand")
+                f.write_str("a sandbox config serves demo groups only, and the settings do not allow it for this brand")
             }
-            Self::MethodNotServed { asked } => write!(f, "method {asked:?} is not served by this config"),
+            Self::MethodNotServed { requested } => write!(f, "method {requested:?} is not served by this config"),
             Self::DeniedByOverride { override_id } => write!(f, "denied by override {override_id}"),
             Self::Country { config, customer } => {
                 write!(f, "the config is for country {config:?}, the customer is from {customer:?}")

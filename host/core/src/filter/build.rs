@@ -1,5 +1,5 @@
-//! Filters from texts: every name, operator, arity, value and limit is checked here, and each refusal names the
-//! offender as it was written.
+//! Filters from texts: every name, operator, arity, value and limit is checked here, and each refusal quotes the rejected
+//! text.
 
 use super::like::{PATTERN_LENGTH_MAX, Pattern};
 use super::model::{
@@ -36,7 +36,7 @@ impl Clause {
     }
 }
 
-/// Collects a filter piece by piece; each piece is checked as it comes.
+/// Collects a filter part by part; each part is checked when it is added.
 #[derive(Debug, Clone)]
 pub struct FilterBuilder<F> {
     conditions: Vec<Condition<F>>,
@@ -109,7 +109,7 @@ impl<F: Field> FilterBuilder<F> {
         } else {
             return Err(Refusal::invalid(format!("orderBy: direction {} is neither asc nor desc", shown(direction))));
         };
-        // A field that was named before decides nothing the second time.
+        // The second mention of a field has no effect.
         if self.order.iter().all(|(named, _)| *named != field) {
             self.order.push((field, direction));
         }
@@ -131,13 +131,13 @@ impl<F: Field> FilterBuilder<F> {
         Ok(())
     }
 
-    /// The filter. Rows that agree in every named key are sorted by id in the direction of the last one.
+    /// The filter. Rows with equal keys are sorted by id in the direction of the last key.
     pub fn build(mut self) -> Filter<F> {
         if self.order.is_empty() {
             self.order.push((F::CREATED, Direction::Descending));
         }
         match self.order.iter().position(|(field, _)| *field == F::ID) {
-            Some(place) => self.order.truncate(place + 1),
+            Some(index) => self.order.truncate(index + 1),
             None => {
                 let direction = self.order.last().map_or(Direction::Descending, |(_, last)| *last);
                 self.order.push((F::ID, direction));
@@ -220,7 +220,7 @@ fn pattern_of<F: Field>(field: F, text: &str) -> Result<Pattern, Refusal> {
     }
 }
 
-/// What was written, in quotes and escaped, cut to a length that a message can carry.
+/// The text in quotes and escaped, cut to a length that fits a message.
 fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 64;
     let cut: String = text.chars().take(SHOWN_MAX).collect();

@@ -1,8 +1,8 @@
-//! The `like` operator: `%` is any text, `_` any one character, everything else itself, case counts. The pattern is run
-//! as a bit-parallel automaton, so that a hostile pattern costs no more than a plain one: one step of four words for
-//! each character of the text.
+//! The `like` operator: `%` is any text, `_` any one character, everything else itself, case-sensitive. The pattern runs as
+//! a bit-parallel automaton, so that a hostile pattern costs no more than a plain one: one step of four 64-bit operations
+//! for each character of the text.
 
-/// Characters of a `like` pattern: no text that can be filtered is longer, and the matcher keeps one bit for each.
+/// Characters of a `like` pattern: no text that can be filtered is longer, and the matcher uses one bit for each.
 pub const PATTERN_LENGTH_MAX: usize = 255;
 
 /// A set of pattern positions, one bit each.
@@ -13,13 +13,13 @@ struct Positions([u64; 4]);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: Box<str>,
-    /// For each character of the pattern, where it stands; sorted by character.
-    letters: Vec<(char, Positions)>,
-    /// Where any character will do.
+    /// The positions of each character of the pattern; sorted by character.
+    characters: Vec<(char, Positions)>,
+    /// The positions of `_`.
     any_one: Positions,
-    /// Where any text will do.
+    /// The positions of `%`.
     any_text: Positions,
-    /// How many positions there are after runs of `%` are made one.
+    /// The number of positions after runs of `%` are made one.
     length: usize,
 }
 
@@ -31,41 +31,41 @@ impl Pattern {
         }
         let mut pattern = Self {
             text: text.into(),
-            letters: Vec::new(),
+            characters: Vec::new(),
             any_one: Positions::default(),
             any_text: Positions::default(),
             length: 0,
         };
         let mut after_any_text = false;
-        for letter in text.chars() {
-            if letter == '%' && after_any_text {
+        for character in text.chars() {
+            if character == '%' && after_any_text {
                 continue;
             }
-            after_any_text = letter == '%';
-            pattern.learn(letter);
+            after_any_text = character == '%';
+            pattern.add(character);
             pattern.length += 1;
         }
-        pattern.letters.sort_by_key(|(letter, _)| *letter);
+        pattern.characters.sort_by_key(|(character, _)| *character);
         Some(pattern)
     }
 
-    fn learn(&mut self, letter: char) {
-        let place = self.length;
-        match letter {
-            '%' => self.any_text.insert(place),
-            '_' => self.any_one.insert(place),
-            _ => match self.letters.iter_mut().find(|(known, _)| *known == letter) {
-                Some((_, places)) => places.insert(place),
+    fn add(&mut self, character: char) {
+        let index = self.length;
+        match character {
+            '%' => self.any_text.insert(index),
+            '_' => self.any_one.insert(index),
+            _ => match self.characters.iter_mut().find(|(known, _)| *known == character) {
+                Some((_, positions)) => positions.insert(index),
                 None => {
-                    let mut places = Positions::default();
-                    places.insert(place);
-                    self.letters.push((letter, places));
+                    let mut positions = Positions::default();
+                    positions.insert(index);
+                    self.characters.push((character, positions));
                 }
             },
         }
     }
 
-    /// As it was written.
+    /// The pattern's text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -74,9 +74,11 @@ impl Pattern {
         let mut reached = Positions::default();
         reached.insert(0);
         reached = self.past_any_text(reached);
-        for letter in text.chars() {
-            let here = match self.letters.binary_search_by_key(&letter, |(known, _)| *known) {
-                Ok(found) => self.letters.get(found).map_or(self.any_one, |(_, places)| places.or(self.any_one)),
+        for character in text.chars() {
+            let here = match self.characters.binary_search_by_key(&character, |(known, _)| *known) {
+                Ok(found) => {
+                    self.characters.get(found).map_or(self.any_one, |(_, positions)| positions.or(self.any_one))
+                }
                 Err(_) => self.any_one,
             };
             let stepped = reached.and(here).next();
@@ -89,21 +91,21 @@ impl Pattern {
         reached.contains(self.length)
     }
 
-    /// `%` also matches nothing; one step is enough because no two stand side by side.
+    /// `%` also matches nothing; one step is enough because no two are adjacent.
     fn past_any_text(&self, reached: Positions) -> Positions {
         reached.or(reached.and(self.any_text).next())
     }
 }
 
 impl Positions {
-    fn insert(&mut self, place: usize) {
-        if let Some(word) = self.0.get_mut(place / 64) {
-            *word |= 1 << (place % 64);
+    fn insert(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
         }
     }
 
-    fn contains(self, place: usize) -> bool {
-        self.0.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    fn contains(self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
     fn and(self, other: Self) -> Self {

@@ -1,22 +1,22 @@
-//! A filter: typed conditions over the fields of one table, an order and a page. How one is read from texts is `build`.
+//! A filter: typed conditions over the fields of one table, an order and a page. `build` reads one from texts.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::like::Pattern;
 
-/// Conditions in one filter; more is a program, not a question (API.md section 6).
+/// Conditions in one filter; more than a person writes (API.md section 6).
 pub const CONDITIONS_MAX: usize = 32;
 /// Values in all lists of one filter together (API.md section 6).
 pub const LIST_VALUES_MAX: usize = 1000;
-/// Rows of a page unless asked otherwise.
+/// Rows of a page unless requested otherwise.
 pub const LIMIT_DEFAULT: usize = 100;
 /// Rows of the largest page (API.md sections 3 and 4).
 pub const LIMIT_MAX: usize = 50_000;
 /// The largest offset; ids stay below it, so no table has more rows.
 pub const OFFSET_MAX: u64 = crate::ids::ID_MAX;
 
-/// By which type a field's text is read.
+/// The type by which a field's text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Int,
@@ -42,21 +42,21 @@ pub trait Field: Copy + Eq + std::fmt::Debug + 'static {
 
 /// A field's value in one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value<'r> {
+pub enum FilterValue<'r> {
     Int(i64),
     Text(&'r str),
 }
 
-impl Value<'_> {
+impl FilterValue<'_> {
     /// Ids stay below 2^53, so every one of them is an `i64`.
     pub(crate) fn id(id: u64) -> Self {
         Self::Int(i64::try_from(id).unwrap_or(i64::MAX))
     }
 }
 
-/// A row that can be asked for the fields of a table.
-pub trait Row<F: Field> {
-    fn value(&self, field: F) -> Value<'_>;
+/// A row that gives its values of a table's fields.
+pub trait FilterRow<F: Field> {
+    fn value(&self, field: F) -> FilterValue<'_>;
 }
 
 /// Values of one type, sorted and without repetition.
@@ -74,10 +74,10 @@ pub enum Constant {
 }
 
 impl Constant {
-    pub fn as_value(&self) -> Value<'_> {
+    pub fn as_value(&self) -> FilterValue<'_> {
         match self {
-            Self::Int(number) => Value::Int(*number),
-            Self::Text(text) => Value::Text(text),
+            Self::Int(number) => FilterValue::Int(*number),
+            Self::Text(text) => FilterValue::Text(text),
         }
     }
 }
@@ -114,7 +114,7 @@ pub enum Direction {
     Descending,
 }
 
-/// A filter as meant: every condition must hold, rows in a total order, one page of them.
+/// A checked filter: every condition must hold, rows in a total order, one page of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter<F> {
     pub(super) conditions: Vec<Condition<F>>,
@@ -125,7 +125,7 @@ pub struct Filter<F> {
 
 /// One page of the matching rows and how many match in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<R> {
+pub struct RowPage<R> {
     pub rows: Vec<R>,
     pub count: u64,
 }
@@ -153,12 +153,12 @@ impl<F: Field> Filter<F> {
         self.order == [(F::CREATED, Direction::Descending), (F::ID, Direction::Descending)]
     }
 
-    pub fn matches(&self, row: &impl Row<F>) -> bool {
+    pub fn matches(&self, row: &impl FilterRow<F>) -> bool {
         self.conditions.iter().all(|condition| condition.holds(row.value(condition.field)))
     }
 
     /// The filter's order; only a row compared to itself is equal.
-    pub fn compare(&self, left: &impl Row<F>, right: &impl Row<F>) -> Ordering {
+    pub fn compare(&self, left: &impl FilterRow<F>, right: &impl FilterRow<F>) -> Ordering {
         let keys = self.order.iter().map(|(field, direction)| {
             let ascending = left.value(*field).cmp(&right.value(*field));
             match direction {
@@ -169,7 +169,7 @@ impl<F: Field> Filter<F> {
         keys.fold(Ordering::Equal, Ordering::then)
     }
 
-    /// The values that a field must have one of, if a condition says so. Of several such conditions the shortest list.
+    /// The values of which a field must have one, if a condition requires it. Of several such conditions the shortest list.
     pub fn pinned(&self, field: F) -> Option<&Values> {
         let pinning = self.conditions.iter().filter_map(|condition| match &condition.test {
             Test::OneOf(values) if condition.field == field && !condition.negated => Some(values),
@@ -178,24 +178,24 @@ impl<F: Field> Filter<F> {
         pinning.min_by_key(|values| values.len())
     }
 
-    /// Filters, sorts and pages rows that are all at hand.
-    pub fn page<R: Row<F>>(&self, rows: impl IntoIterator<Item = R>) -> Page<R> {
+    /// Filters, sorts and pages rows in memory.
+    pub fn page<R: FilterRow<F>>(&self, rows: impl IntoIterator<Item = R>) -> RowPage<R> {
         let mut matching: Vec<R> = rows.into_iter().filter(|row| self.matches(row)).collect();
         matching.sort_by(|left, right| self.compare(left, right));
         let count = u64::try_from(matching.len()).unwrap_or(u64::MAX);
         let skip = usize::try_from(self.offset).unwrap_or(usize::MAX);
-        Page { rows: matching.into_iter().skip(skip).take(self.limit).collect(), count }
+        RowPage { rows: matching.into_iter().skip(skip).take(self.limit).collect(), count }
     }
 }
 
 impl<F> Condition<F> {
-    fn holds(&self, value: Value<'_>) -> bool {
+    fn holds(&self, value: FilterValue<'_>) -> bool {
         self.test.holds(value) != self.negated
     }
 }
 
 impl Test {
-    fn holds(&self, value: Value<'_>) -> bool {
+    fn holds(&self, value: FilterValue<'_>) -> bool {
         match self {
             Self::OneOf(values) => values.contains(value),
             Self::Compare(comparison, constant) => {
@@ -209,8 +209,8 @@ impl Test {
             }
             Self::Between(from, to) => from.as_value() <= value && value <= to.as_value(),
             Self::Like(pattern) => match value {
-                Value::Text(text) => pattern.matches(text),
-                Value::Int(_) => false,
+                FilterValue::Text(text) => pattern.matches(text),
+                FilterValue::Int(_) => false,
             },
         }
     }
@@ -228,23 +228,25 @@ impl Values {
         self.len() == 0
     }
 
-    pub fn contains(&self, value: Value<'_>) -> bool {
+    pub fn contains(&self, value: FilterValue<'_>) -> bool {
         match (self, value) {
-            (Self::Ints(numbers), Value::Int(number)) => numbers.binary_search(&number).is_ok(),
-            (Self::Texts(texts), Value::Text(text)) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
-            (Self::Ints(_), Value::Text(_)) | (Self::Texts(_), Value::Int(_)) => false,
+            (Self::Ints(numbers), FilterValue::Int(number)) => numbers.binary_search(&number).is_ok(),
+            (Self::Texts(texts), FilterValue::Text(text)) => {
+                texts.binary_search_by(|known| (**known).cmp(text)).is_ok()
+            }
+            (Self::Ints(_), FilterValue::Text(_)) | (Self::Texts(_), FilterValue::Int(_)) => false,
         }
     }
 }
 
-impl<F: Field, R: Row<F>> Row<F> for &R {
-    fn value(&self, field: F) -> Value<'_> {
+impl<F: Field, R: FilterRow<F>> FilterRow<F> for &R {
+    fn value(&self, field: F) -> FilterValue<'_> {
         (**self).value(field)
     }
 }
 
-impl<F: Field, R: Row<F> + Clone> Row<F> for Cow<'_, R> {
-    fn value(&self, field: F) -> Value<'_> {
+impl<F: Field, R: FilterRow<F> + Clone> FilterRow<F> for Cow<'_, R> {
+    fn value(&self, field: F) -> FilterValue<'_> {
         (**self).value(field)
     }
 }

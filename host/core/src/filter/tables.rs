@@ -1,13 +1,13 @@
-//! The filterable fields of each record, with the rows they are read from (API.md sections 3, 4 and 6).
+//! The filterable fields of each record, and their values in a row (API.md sections 3, 4 and 6).
 
-use super::model::{Field, Kind, Row, Value};
+use super::model::{Field, FilterRow, FilterValue, Kind};
 use crate::customer_override::CustomerOverride;
 use crate::notice::ProviderEvent;
 use crate::provider_config::ProviderConfig;
 use crate::transaction::Transaction;
 
 macro_rules! fields {
-    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $kind:ident $word:literal,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $kind:ident $wire_name:literal,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name { $($variant,)* }
@@ -18,7 +18,7 @@ macro_rules! fields {
             const CREATED: Self = Self::CreatedTime;
 
             fn name(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
+                match self { $(Self::$variant => $wire_name,)* }
             }
 
             fn kind(self) -> Kind {
@@ -88,79 +88,79 @@ fields! {
     }
 }
 
-impl Row<TransactionField> for Transaction {
-    fn value(&self, field: TransactionField) -> Value<'_> {
+impl FilterRow<TransactionField> for Transaction {
+    fn value(&self, field: TransactionField) -> FilterValue<'_> {
         use TransactionField as F;
         match field {
-            F::Id => Value::id(self.id.0),
-            F::CustomerId => Value::id(self.customer_id.0),
-            F::Login => Value::id(self.login.0),
-            F::Type => Value::Int(self.kind.number().into()),
-            F::Status => Value::Int(self.status.number().into()),
-            F::Source => Value::Int(self.source.number().into()),
-            F::Provider => Value::Text(&self.provider),
-            F::Method => Value::Text(&self.method),
-            F::Currency => Value::Text(self.amount.currency.code()),
-            F::ProviderPaymentId => Value::Text(&self.provider_payment_id),
-            F::ApprovedTime => Value::Int(self.approved_time.0),
-            F::ProcessedTime => Value::Int(self.processed_time.0),
-            F::CreatedTime => Value::Int(self.created_time.0),
+            F::Id => FilterValue::id(self.id.0),
+            F::CustomerId => FilterValue::id(self.customer_id.0),
+            F::Login => FilterValue::id(self.login.0),
+            F::Type => FilterValue::Int(self.kind.number().into()),
+            F::Status => FilterValue::Int(self.status.number().into()),
+            F::Source => FilterValue::Int(self.source.number().into()),
+            F::Provider => FilterValue::Text(&self.provider),
+            F::Method => FilterValue::Text(&self.method),
+            F::Currency => FilterValue::Text(self.amount.currency.code()),
+            F::ProviderPaymentId => FilterValue::Text(&self.provider_payment_id),
+            F::ApprovedTime => FilterValue::Int(self.approved_time.0),
+            F::ProcessedTime => FilterValue::Int(self.processed_time.0),
+            F::CreatedTime => FilterValue::Int(self.created_time.0),
         }
     }
 }
 
-impl Row<ConfigField> for ProviderConfig {
-    fn value(&self, field: ConfigField) -> Value<'_> {
+impl FilterRow<ConfigField> for ProviderConfig {
+    fn value(&self, field: ConfigField) -> FilterValue<'_> {
         use ConfigField as F;
         match field {
-            F::Id => Value::id(self.id.0),
-            F::Provider => Value::Text(&self.provider),
-            F::Brand => Value::Text(&self.brand),
-            F::Method => Value::Text(&self.method),
-            F::Country => Value::Text(&self.country),
-            F::Currency => Value::Text(&self.currency),
-            F::MerchantId => Value::Text(&self.merchant_id),
-            F::Sandbox => Value::Int(self.sandbox.into()),
-            F::Enabled => Value::Int(self.enabled.into()),
-            F::SortIndex => Value::Int(self.sort_index),
-            F::CreatedTime => Value::Int(self.created_time.0),
-            F::UpdatedTime => Value::Int(self.updated_time.0),
+            F::Id => FilterValue::id(self.id.0),
+            F::Provider => FilterValue::Text(&self.provider),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::Method => FilterValue::Text(&self.method),
+            F::Country => FilterValue::Text(&self.country),
+            F::Currency => FilterValue::Text(&self.currency),
+            F::MerchantId => FilterValue::Text(&self.merchant_id),
+            F::Sandbox => FilterValue::Int(self.sandbox.into()),
+            F::Enabled => FilterValue::Int(self.enabled.into()),
+            F::SortIndex => FilterValue::Int(self.sort_index),
+            F::CreatedTime => FilterValue::Int(self.created_time.0),
+            F::UpdatedTime => FilterValue::Int(self.updated_time.0),
         }
     }
 }
 
-impl Row<OverrideField> for CustomerOverride {
-    fn value(&self, field: OverrideField) -> Value<'_> {
+impl FilterRow<OverrideField> for CustomerOverride {
+    fn value(&self, field: OverrideField) -> FilterValue<'_> {
         use OverrideField as F;
         match field {
-            F::Id => Value::id(self.id.0),
-            F::CustomerId => Value::id(self.customer_id.0),
-            F::Brand => Value::Text(&self.brand),
-            F::Provider => Value::Text(&self.provider),
-            F::ProviderConfigId => Value::id(self.provider_config_id.0),
-            F::Method => Value::Text(&self.method),
-            F::Mode => Value::Int(self.mode.number().into()),
-            F::Enabled => Value::Int(self.enabled.into()),
-            F::ExpiresTime => Value::Int(self.expires_time.0),
-            F::CreatedTime => Value::Int(self.created_time.0),
-            F::UpdatedTime => Value::Int(self.updated_time.0),
+            F::Id => FilterValue::id(self.id.0),
+            F::CustomerId => FilterValue::id(self.customer_id.0),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::Provider => FilterValue::Text(&self.provider),
+            F::ProviderConfigId => FilterValue::id(self.provider_config_id.0),
+            F::Method => FilterValue::Text(&self.method),
+            F::Mode => FilterValue::Int(self.mode.number().into()),
+            F::Enabled => FilterValue::Int(self.enabled.into()),
+            F::ExpiresTime => FilterValue::Int(self.expires_time.0),
+            F::CreatedTime => FilterValue::Int(self.created_time.0),
+            F::UpdatedTime => FilterValue::Int(self.updated_time.0),
         }
     }
 }
 
-impl Row<EventField> for ProviderEvent {
-    fn value(&self, field: EventField) -> Value<'_> {
+impl FilterRow<EventField> for ProviderEvent {
+    fn value(&self, field: EventField) -> FilterValue<'_> {
         use EventField as F;
         match field {
-            F::Id => Value::id(self.id.0),
-            F::Provider => Value::Text(&self.provider),
-            F::EventId => Value::Text(&self.event_id),
-            F::TransactionId => Value::id(self.transaction_id.0),
-            F::ProviderPaymentId => Value::Text(&self.provider_payment_id),
-            F::SignatureStatus => Value::Int(self.signature_status.number().into()),
-            F::ProcessingStatus => Value::Int(self.processing_status.number().into()),
-            F::CreatedTime => Value::Int(self.created_time.0),
-            F::ProcessedTime => Value::Int(self.processed_time.0),
+            F::Id => FilterValue::id(self.id.0),
+            F::Provider => FilterValue::Text(&self.provider),
+            F::EventId => FilterValue::Text(&self.event_id),
+            F::TransactionId => FilterValue::id(self.transaction_id.0),
+            F::ProviderPaymentId => FilterValue::Text(&self.provider_payment_id),
+            F::SignatureStatus => FilterValue::Int(self.signature_status.number().into()),
+            F::ProcessingStatus => FilterValue::Int(self.processing_status.number().into()),
+            F::CreatedTime => FilterValue::Int(self.created_time.0),
+            F::ProcessedTime => FilterValue::Int(self.processed_time.0),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Verifies a provider's update against the order: amount, currency, brand and mode are compared here before anything
-//! becomes a fact (docs/api/webhooks.md, rule 4). It knows no event and no other transaction.
+//! Verifies a provider's update against the order: amount, currency, brand and mode are compared before anything becomes a
+//! fact (docs/api/webhooks.md, rule 4). It knows no event and no other transaction.
 
 use crate::facts::{MismatchKind, ProviderFact, ReviewHold};
 use crate::money::Money;
@@ -119,14 +119,13 @@ fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
     }
 }
 
-/// The refund, where the update of a payment with another status states one too: the answer to a query states at once
-/// what notices state one by one.
+/// The refund in an update with another status: the answer to a query states at once what notices state one by one.
 fn refund_beside(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
     update.refund.is_some().then(|| refund(transaction, update))
 }
 
-/// A payment whose dispute was lifted is paid. It counts as confirmed where the whole ordered amount is stated beside the
-/// dispute; any other amount may be the disputed one and says nothing of the payment.
+/// A payment whose dispute was reversed is paid. It counts as confirmed where the whole ordered amount is stated beside
+/// the dispute; any other amount may be the disputed one and establishes nothing about the payment.
 fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
     let whole = update.amount.as_ref().is_some_and(|stated| *stated == StatedAmount::Exact(transaction.amount));
     (whole && update.dispute.is_some()).then(|| confirmation(transaction, update))

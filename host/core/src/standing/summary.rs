@@ -1,5 +1,5 @@
-//! Facts summed up so that order and repetition are gone: what the provider said, and the latest of each kind that
-//! persons decided.
+//! Facts summed up so that order and repetition are gone: the provider's statements, and the latest decision of each kind
+//! by persons.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use crate::ids::Seq;
 use crate::reason::{Reason, ReasonCode};
 use crate::status::TransactionStatus;
 
-/// The provider's facts, summed up so that order and repetition are gone.
 #[derive(Default)]
 pub(super) struct ProviderSummary<'a> {
     pub(super) accepted: bool,
@@ -18,7 +17,7 @@ pub(super) struct ProviderSummary<'a> {
     pub(super) declined: Option<&'a str>,
     pub(super) cancelled: Option<ReasonCode>,
     pub(super) refunds: BTreeMap<&'a str, i64>,
-    /// The sums so far, each with the seq it was recorded at.
+    /// The totals that the provider stated, each with the seq it was recorded at.
     pub(super) refund_totals: Vec<(Seq, i64)>,
     pub(super) chargebacks: BTreeMap<&'a str, i64>,
     pub(super) reversals: Vec<&'a str>,
@@ -62,7 +61,7 @@ impl<'a> ProviderSummary<'a> {
         read
     }
 
-    /// What the provider says was refunded: the larger of its single refunds and its sums so far.
+    /// What the provider states as refunded: the larger of the sum of its refunds and its totals.
     pub(super) fn refunded(&self) -> i64 {
         let single = self.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
         self.refund_totals.iter().fold(single, |most, (_, total)| most.max(*total))
@@ -74,7 +73,7 @@ impl<'a> ProviderSummary<'a> {
         open.fold(0, |sum, (_, minor)| sum.saturating_add(*minor))
     }
 
-    /// The first hold, in a fixed order, that nothing has cured and no person has resolved since.
+    /// The first review hold, in a fixed order, that no fact has ended and no person has resolved since.
     pub(super) fn review(&self, amount: i64, persons: &PersonSummary) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
         let named = || self.payments.iter().filter(|(id, _)| !id.is_empty());
@@ -84,14 +83,11 @@ impl<'a> ProviderSummary<'a> {
             return Some(Reason::new(ReasonCode::SecondPayment, ids.join(" and ")));
         }
         if self.refunded().saturating_add(self.charged_back()) > amount && self.newest_reversal > resolved_at {
-            return Some(Reason::new(
-                ReasonCode::BeyondConfirmed,
-                "the provider states more reversed than was ordered",
-            ));
+            return Some(Reason::new(ReasonCode::BeyondConfirmed, "refunds and disputes exceed the ordered amount"));
         }
         let mut open: Vec<&ReviewHold> = Vec::new();
         for (seq, hold) in &self.holds {
-            let cured = match hold {
+            let ended = match hold {
                 ReviewHold::OutcomeUnknown => self.definite,
                 ReviewHold::AmountUnstated { payment } => {
                     let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
@@ -99,7 +95,7 @@ impl<'a> ProviderSummary<'a> {
                 }
                 ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. } => false,
             };
-            if !cured && *seq > resolved_at {
+            if !ended && *seq > resolved_at {
                 open.push(hold);
             }
         }
@@ -145,14 +141,14 @@ pub(super) struct RequestedRefund<'a> {
 
 /// What was refunded, in minor units.
 pub(super) struct Refunded {
-    /// By the provider's own word, in an event or in the answer to a refund that was asked.
+    /// Stated by the provider, in an event or in the answer to a requested refund.
     pub(super) done: i64,
-    /// And with the refunds that are asked and not refused.
+    /// Including the refunds that are requested and not refused.
     pub(super) with_requested: i64,
 }
 
 pub(super) enum RefundState<'a> {
-    Asked,
+    Requested,
     Refused,
     Done(&'a str),
 }
@@ -187,18 +183,18 @@ impl<'a> PersonSummary<'a> {
                     read.money_released = true;
                 }
                 PersonFact::Retried => read.money_released = true,
-                PersonFact::RefundAsked { id, minor } => {
+                PersonFact::RefundRequested { id, minor } => {
                     read.refunds
-                        .insert(id, RequestedRefund { seq: known.seq, minor: *minor, state: RefundState::Asked });
+                        .insert(id, RequestedRefund { seq: known.seq, minor: *minor, state: RefundState::Requested });
                 }
                 PersonFact::RefundRefused { id } => {
-                    if let Some(asked) = read.refunds.get_mut(&**id) {
-                        asked.state = RefundState::Refused;
+                    if let Some(requested) = read.refunds.get_mut(&**id) {
+                        requested.state = RefundState::Refused;
                     }
                 }
                 PersonFact::RefundDone { id, refund } => {
-                    if let Some(asked) = read.refunds.get_mut(&**id) {
-                        asked.state = RefundState::Done(refund);
+                    if let Some(requested) = read.refunds.get_mut(&**id) {
+                        requested.state = RefundState::Done(refund);
                     }
                 }
             }
@@ -206,23 +202,23 @@ impl<'a> PersonSummary<'a> {
         read
     }
 
-    /// Sums up refunds without counting one twice. One that was asked and done is the provider's refund of that id; a
-    /// sum so far that was recorded after the request includes it, one recorded before does not.
+    /// Sums up refunds without counting one twice. A requested refund that is done is the provider's refund of that id; a
+    /// total that was recorded after the request includes it, one recorded before does not.
     pub(super) fn refunded(&self, provider: &ProviderSummary<'_>) -> Refunded {
-        let (mut done, mut asked) = (0_i64, 0_i64);
+        let (mut done, mut requested) = (0_i64, 0_i64);
         let mut all_requested: Vec<(Seq, i64)> = Vec::new();
         for refund in self.refunds.values() {
             match refund.state {
                 RefundState::Refused => continue,
                 RefundState::Done(id) if provider.refunds.contains_key(id) => {}
                 RefundState::Done(_) => done = done.saturating_add(refund.minor),
-                RefundState::Asked => asked = asked.saturating_add(refund.minor),
+                RefundState::Requested => requested = requested.saturating_add(refund.minor),
             }
             all_requested.push((refund.seq, refund.minor));
         }
         let single = provider.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
         let done = single.saturating_add(done);
-        let mut with_requested = done.saturating_add(asked);
+        let mut with_requested = done.saturating_add(requested);
         for (recorded_at, total) in &provider.refund_totals {
             let later = all_requested.iter().filter(|(requested_at, _)| requested_at > recorded_at);
             with_requested = with_requested.max(later.fold(*total, |sum, (_, minor)| sum.saturating_add(*minor)));

@@ -1,5 +1,4 @@
-//! The books against a plain list of rows: whatever was applied, every question has the same answer, and every field
-//! survives packing.
+//! The books against a plain list of rows: every lookup gives the same answer, and every field survives packing.
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Activity, Books};
@@ -65,7 +64,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::Rejected),
         any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (any_text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundAsked { id, minor }),
+        (any_text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
         any_text().prop_map(|id| PersonFact::RefundRefused { id }),
         (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
     ]
@@ -112,7 +111,7 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
     )
 }
 
-/// A transaction whose every field takes every sort of value.
+/// A transaction with any value in every field.
 fn any_transaction() -> impl Strategy<Value = Transaction> {
     let texts = prop::collection::vec(any_text(), 13);
     let times = prop::collection::vec(any_time(), 5);
@@ -247,7 +246,7 @@ fn references_and_provider_ids_find_their_transaction() {
 }
 
 #[test]
-fn genuine_events_are_heard_for_ever_and_pending_ones_kept_in_full() {
+fn keys_of_verified_events_are_permanent_and_pending_events_are_held_in_full() {
     use ProcessingStatus as P;
     let mut books = Books::new();
     let put = |books: &mut Books, event| books.load(Change::Event(Box::new(event)));
@@ -260,12 +259,12 @@ fn genuine_events_are_heard_for_ever_and_pending_ones_kept_in_full() {
     books.remember_event_key(ConfigId(1), "evt_9", EventId(9));
     books.remember_event_key(ConfigId(1), "evt_9", EventId(10));
 
-    let heard = |books: &Books, config, id| books.known_event(ConfigId(config), id);
-    assert_eq!(heard(&books, 1, "evt_1"), Some(EventId(1)));
-    assert_eq!(heard(&books, 2, "evt_1"), None);
-    assert_eq!(heard(&books, 1, "evt_2"), Some(EventId(2)));
-    assert_eq!(heard(&books, 1, "evt_3"), None, "a forged event shadows nothing");
-    assert_eq!(heard(&books, 1, "evt_9"), Some(EventId(9)), "the first row of a key stays");
+    let known_event = |books: &Books, config, id| books.known_event(ConfigId(config), id);
+    assert_eq!(known_event(&books, 1, "evt_1"), Some(EventId(1)));
+    assert_eq!(known_event(&books, 2, "evt_1"), None);
+    assert_eq!(known_event(&books, 1, "evt_2"), Some(EventId(2)));
+    assert_eq!(known_event(&books, 1, "evt_3"), None, "a forged event shadows nothing");
+    assert_eq!(known_event(&books, 1, "evt_9"), Some(EventId(9)), "the first row of a key stays");
 
     let known = [ProviderRef::new("payment_intent", "pi_123")];
     let waiting = |books: &Books, config| -> Vec<u64> {
@@ -281,11 +280,11 @@ fn genuine_events_are_heard_for_ever_and_pending_ones_kept_in_full() {
     put(&mut books, cashier_core::notice::ProviderEvent { update: Some(renamed), ..event(2, P::Pending) });
     assert_eq!(waiting(&books, 1), [] as [u64; 0]);
     put(&mut books, event(2, P::Processed));
-    assert_eq!((books.pending_event(EventId(2)), heard(&books, 1, "evt_2")), (None, Some(EventId(2))));
+    assert_eq!((books.pending_event(EventId(2)), known_event(&books, 1, "evt_2")), (None, Some(EventId(2))));
 }
 
 #[test]
-fn activity_counts_what_a_config_may_still_hear_of() {
+fn activity_counts_transactions_and_open_transactions_of_a_config() {
     let mut books = Books::new();
     assert_eq!(books.config_activity(ConfigId(1)), None);
     books.load(row(deposit(1)));
@@ -300,10 +299,10 @@ fn activity_counts_what_a_config_may_still_hear_of() {
 }
 
 #[test]
-fn what_is_left_to_do_is_listed() {
+fn transactions_with_due_work_are_listed() {
     use TransactionStatus as S;
     let quiet = || Transaction { expires_time: UnixTime::UNSET, status: S::Failed, ..deposit(15) };
-    let heard = |fact, status| {
+    let known = |fact, status| {
         let mut facts = Facts::default();
         facts.record(Seq(1), NOW, fact);
         Transaction { facts, status, ..quiet() }
@@ -315,15 +314,15 @@ fn what_is_left_to_do_is_listed() {
         ("never expires", true, Transaction { status: S::PendingPayment, ..quiet() }, vec![]),
         ("expired", false, Transaction { status: S::Cancelled, ..deposit(15) }, vec![]),
         ("create open", true, Transaction { first_answer: FirstAnswer::Open, status: S::Created, ..quiet() }, vec![]),
-        ("create open, told otherwise", false, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
+        ("create open, ended by an update", false, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
         ("waits for a person", false, manual(15, TransactionType::Withdrawal), vec![]),
-        ("unanswered", true, heard(ProviderFact::Unanswered, S::PendingPayment), vec![]),
-        ("advance", true, heard(ProviderFact::AdvanceWanted { event: "e".into() }, S::PendingPayment), vec![]),
-        ("owes", true, heard(confirmed(), S::ProviderConfirmed), vec![]),
-        ("planned", true, heard(confirmed(), S::ProviderConfirmed), vec![operation(1, OperationStatus::Planned)]),
-        ("unknown", true, heard(confirmed(), S::ProviderConfirmed), vec![operation(1, OperationStatus::Unknown)]),
-        ("credited", false, heard(confirmed(), S::Credited), vec![operation(1, OperationStatus::Posted)]),
-        ("refused", true, heard(confirmed(), S::CreditFailed), vec![operation(1, OperationStatus::Refused)]),
+        ("unanswered", true, known(ProviderFact::Unanswered, S::PendingPayment), vec![]),
+        ("advance", true, known(ProviderFact::AdvanceWanted { event: "e".into() }, S::PendingPayment), vec![]),
+        ("owes", true, known(confirmed(), S::ProviderConfirmed), vec![]),
+        ("planned", true, known(confirmed(), S::ProviderConfirmed), vec![operation(1, OperationStatus::Planned)]),
+        ("unknown", true, known(confirmed(), S::ProviderConfirmed), vec![operation(1, OperationStatus::Unknown)]),
+        ("credited", false, known(confirmed(), S::Credited), vec![operation(1, OperationStatus::Posted)]),
+        ("refused", true, known(confirmed(), S::CreditFailed), vec![operation(1, OperationStatus::Refused)]),
     ];
     for (what, expected, transaction, operations) in table {
         let mut books = Books::new();
@@ -336,7 +335,7 @@ fn what_is_left_to_do_is_listed() {
 }
 
 #[test]
-fn counters_are_those_of_the_newest_commit_and_configs_are_not_remembered() {
+fn counters_are_those_of_the_newest_commit_and_configs_are_not_held() {
     let mut books = Books::new();
     books.set_counters(Counters { transaction: 3, ..Counters::default() });
     assert_eq!(books.counters().transaction, 3);

@@ -1,15 +1,15 @@
-//! Edits of a provider config, judged whole: what is wrong is named, and what existing transactions rest on stays.
+//! Edits of a provider config: the refusal names the wrong field, and fields that transactions depend on do not change.
 
 use std::collections::BTreeMap;
 
-use cashier_core::edit::{ConfigEdit, EditContext, ModuleSettings, SettingValue, Settings};
+use cashier_core::edit::{ConfigEdit, DeclaredSettings, EditContext, SettingMap, SettingValue};
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 
 use crate::samples::{NOW, config, limit};
 
-/// A stand-in for the JSON parser: `name=value` pairs, separated by commas.
-fn parse(field: &str, text: &str) -> Result<Settings, Refusal> {
+/// Takes the JSON parser's place: `name=value` pairs, separated by commas.
+fn parse(field: &str, text: &str) -> Result<SettingMap, Refusal> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').ok_or_else(|| Refusal::invalid(format!("{field} is no object")))?;
         Ok((name.to_owned(), SettingValue::Text(value.to_owned())))
@@ -20,7 +20,7 @@ fn parse(field: &str, text: &str) -> Result<Settings, Refusal> {
 
 fn judged(edit: &ConfigEdit, has_transactions: bool, available: bool) -> String {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
-    let module = Some(ModuleSettings { available, endpoints: &endpoints, secrets: &secrets });
+    let module = Some(DeclaredSettings { available, endpoints: &endpoints, secrets: &secrets });
     let context = EditContext { has_transactions, module, parse: &parse, now: NOW };
     let mut stored = config(1);
     stored.webhook_secret = Secret::default();
@@ -28,7 +28,7 @@ fn judged(edit: &ConfigEdit, has_transactions: bool, available: bool) -> String 
 }
 
 #[test]
-fn an_edit_is_judged_by_its_fields_and_by_what_rests_on_the_config() {
+fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend_on() {
     let edit = ConfigEdit::default;
     let moved = || ConfigEdit { settings_json: Some("base_url=https://other".into()), ..edit() };
     let frozen = |field| format!("{field} cannot change once transactions exist under the config: make a new config");

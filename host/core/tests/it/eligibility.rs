@@ -1,11 +1,11 @@
-//! Every rule that hides a config, every override that lifts or adds one, and the trace that says so.
+//! Every rule that hides a config, every override that lifts or adds one, and the trace of the checks.
 
 mod choice;
 
 use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::eligibility::{
-    Candidate, EligibilityContext, Eligible, ModuleFitness, Rule, Verdict, Wanted, choose, judge, survey,
+    ConfigCandidate, EligibilityContext, Eligible, ModuleFitness, Rule, Visibility, Wanted, choose, judge, judge_all,
 };
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 use cashier_core::money::{Limit, Money};
@@ -15,7 +15,7 @@ use expect_test::{Expect, expect};
 
 use crate::samples::*;
 
-/// One judgement with everything a test may want to change.
+/// One judgement with the inputs that a test may change.
 struct Case {
     account: AccountFacts,
     sandbox_credit_allowed: bool,
@@ -55,24 +55,24 @@ impl Case {
             Ok(methods) => ModuleFitness::Loaded { brands: self.brands.as_deref(), methods },
             Err(reason) => ModuleFitness::NotLoaded { reason },
         };
-        let candidate = Candidate { config: &self.config, module };
+        let candidate = ConfigCandidate { config: &self.config, module };
         judge(&self.context(), &candidate, &self.overrides, self.amount, self.method)
     }
 
-    fn verdict(&self) -> Result<Eligible, Rule> {
-        match self.judged().verdict {
-            Verdict::Shown(eligible) => Ok(eligible),
-            Verdict::Hidden(rule) => Err(rule),
+    fn visibility(&self) -> Result<Eligible, Rule> {
+        match self.judged().visibility {
+            Visibility::Shown(eligible) => Ok(eligible),
+            Visibility::Hidden(rule) => Err(rule),
         }
     }
 
     fn name(&self) -> &'static str {
-        self.verdict().map_or_else(|rule| rule.name(), |_| "shown")
+        self.visibility().map_or_else(|rule| rule.name(), |_| "shown")
     }
 }
 
 #[test]
-fn each_rule_hides_by_itself() {
+fn each_rule_hides_the_config_alone() {
     let table: Vec<(&str, Case)> = vec![
         ("shown", case()),
         ("MODULE_NOT_LOADED", case().with(|c| c.loaded = Err("built for contract 2"))),
@@ -190,17 +190,17 @@ fn an_allow_lifts_country_and_currency_and_replaces_limits_that_are_set() {
         })
     };
     assert_eq!(hidden().name(), "COUNTRY");
-    let lifted = hidden().with(|c| c.overrides = vec![allow(3)]).verdict().unwrap();
+    let lifted = hidden().with(|c| c.overrides = vec![allow(3)]).visibility().unwrap();
     assert_eq!(lifted.limits(), (limit("10"), limit("100")));
     assert_eq!(lifted.matched_override(), Some((OverrideId(3), OverrideMode::Allow)));
 
     let raised = CustomerOverride { max_amount: limit("10000"), ..allow(3) };
     let case = hidden().with(|c| c.overrides = vec![raised]).with(|c| c.amount = Some(usd(1_000_000)));
-    assert_eq!(case.verdict().unwrap().limits(), (limit("10"), limit("10000")));
+    assert_eq!(case.visibility().unwrap().limits(), (limit("10"), limit("10000")));
 
     let narrowed = CustomerOverride { min_amount: limit("50"), ..allow(3) };
     let case = hidden().with(|c| c.overrides = vec![narrowed]).with(|c| c.amount = Some(usd(4_999)));
-    assert_eq!(case.verdict().unwrap_err(), Rule::AmountBelow { min: limit("50"), max: limit("100") });
+    assert_eq!(case.visibility().unwrap_err(), Rule::AmountBelow { min: limit("50"), max: limit("100") });
 }
 
 #[test]
@@ -250,13 +250,13 @@ fn the_most_specific_override_decides_then_deny_then_the_newest() {
                 overrides.reverse();
             }
             let mode = overrides.iter().find(|row| row.id.0 == decides).map(|row| row.mode).unwrap();
-            let verdict = case().with(|c| c.overrides = overrides).with(|c| c.method = "card").verdict();
+            let visibility = case().with(|c| c.overrides = overrides).with(|c| c.method = "card").visibility();
             match mode {
                 OverrideMode::Deny => {
-                    assert_eq!(verdict, Err(Rule::DeniedByOverride { override_id: OverrideId(decides) }), "{place}")
+                    assert_eq!(visibility, Err(Rule::DeniedByOverride { override_id: OverrideId(decides) }), "{place}")
                 }
                 OverrideMode::Allow => assert_eq!(
-                    verdict.unwrap().matched_override(),
+                    visibility.unwrap().matched_override(),
                     Some((OverrideId(decides), OverrideMode::Allow)),
                     "{place}"
                 ),
@@ -268,17 +268,17 @@ fn the_most_specific_override_decides_then_deny_then_the_newest() {
 #[test]
 fn the_method_is_the_requests_else_the_configs_else_the_modules_first() {
     let table = [("sepa", "", "sepa"), ("", "sepa", "sepa"), ("", "", "card"), ("sepa", "sepa", "sepa")];
-    for (asked, configured, recorded) in table {
+    for (requested, configured, recorded) in table {
         let eligible =
-            case().with(|c| c.method = asked).with(|c| c.config.method = configured.into()).verdict().unwrap();
+            case().with(|c| c.method = requested).with(|c| c.config.method = configured.into()).visibility().unwrap();
         assert_eq!(eligible.method(), recorded);
     }
-    let silent = case().with(|c| c.loaded = Ok(vec![])).verdict().unwrap();
-    assert_eq!(silent.method(), "");
+    let unnamed = case().with(|c| c.loaded = Ok(vec![])).visibility().unwrap();
+    assert_eq!(unnamed.method(), "");
 }
 
 #[test]
-fn the_trace_says_line_by_line_why() {
+fn the_trace_lists_each_check_with_its_result() {
     check_trace(
         &case().with(|c| {
             c.config.country = "FR".into();
@@ -295,7 +295,7 @@ fn the_trace_says_line_by_line_why() {
             + sandbox: the config is live
             + method: the deposit is recorded with method "card"
             + override: allowed by override 3
-            + country: country "DE" is let in by the override
+            + country: country "DE" is allowed by the override
             + currency: currency USD is served
             + amount: 25.0 USD is of any size"#]],
     );

@@ -1,4 +1,4 @@
-//! The filter language: what each operator finds, what is refused and how the refusal names it, and the order of rows.
+//! The filter language: the rows that each operator finds, the refusals with the text they quote, and the order of rows.
 
 use cashier_core::filter::*;
 use cashier_core::ids::{CustomerId, TransactionId};
@@ -41,7 +41,7 @@ fn ids(filter: &Filter<TransactionField>) -> Vec<u64> {
 }
 
 #[test]
-fn each_operator_finds_what_it_says() {
+fn each_operator_finds_the_matching_rows() {
     let flat = |clause, parts: &[&str]| built(|b| b.flat(clause, parts)).map(|filter| ids(&filter)).unwrap();
     let listed = |clause, field, values: &[&str]| ids(&built(|b| b.listed(clause, field, values)).unwrap());
     use Clause::*;
@@ -77,7 +77,7 @@ fn conditions_are_joined_by_and() {
 }
 
 #[test]
-fn the_offender_is_named() {
+fn a_refusal_names_the_rejected_text() {
     let long = "x".repeat(300);
     let flat: Vec<(Clause, Vec<&str>, Expect)> = vec![
         (Clause::Where, vec!["amount", "=", "1"], expect![[r#"where: field "amount" is not known"#]]),
@@ -139,7 +139,7 @@ fn refused(outcome: Result<Filter<TransactionField>, Refusal>, expected: &Expect
 }
 
 #[test]
-fn limits_hold_at_their_edges() {
+fn limits_admit_their_maximum_and_refuse_one_more() {
     let conditions =
         |count| built(|b| (0..count).try_for_each(|_| b.flat(Clause::Where, &["id", ">", "0"]))).map(|_| ());
     assert!(conditions(32).is_ok());
@@ -204,10 +204,10 @@ fn every_table_reads_its_own_rows() {
 
     for field in TransactionField::ALL {
         let row = deposit(1);
-        let value = Row::<TransactionField>::value(&row, *field);
+        let value = FilterRow::<TransactionField>::value(&row, *field);
         let kind = match value {
-            Value::Int(_) => Kind::Int,
-            Value::Text(_) => Kind::Text,
+            FilterValue::Int(_) => Kind::Int,
+            FilterValue::Text(_) => Kind::Text,
         };
         assert_eq!(kind, field.kind(), "{}", field.name());
     }
@@ -245,13 +245,13 @@ fn like_takes_any_text_and_any_one_character() {
     assert!(Pattern::new(&"a".repeat(256)).is_none());
 }
 
-/// What `like` means, said the slow way.
+/// The definition of `like`.
 fn like(pattern: &[char], text: &[char]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         (['%', rest @ ..], _) => like(rest, text) || (!text.is_empty() && like(pattern, &text[1..])),
         (['_', rest @ ..], [_, text @ ..]) => like(rest, text),
-        ([letter, rest @ ..], [first, text @ ..]) => letter == first && like(rest, text),
+        ([character, rest @ ..], [first, text @ ..]) => character == first && like(rest, text),
         ([], _) | (_, []) => false,
     }
 }
@@ -259,8 +259,8 @@ fn like(pattern: &[char], text: &[char]) -> bool {
 proptest! {
     #[test]
     fn like_agrees_with_its_definition(pattern in "[ab%_é]{0,8}", text in "[abé]{0,10}") {
-        let slow = like(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>());
-        prop_assert_eq!(Pattern::new(&pattern).unwrap().matches(&text), slow);
+        let expected = like(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>());
+        prop_assert_eq!(Pattern::new(&pattern).unwrap().matches(&text), expected);
     }
 
     #[test]

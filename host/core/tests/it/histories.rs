@@ -1,5 +1,5 @@
-//! Random histories of one transaction: whatever providers, persons and the trading server do, in whatever order, money
-//! moves only towards what is owed, one operation at a time, and the books retell every step.
+//! Random histories of one transaction: for any facts, decisions and posting outcomes in any order, money moves only
+//! towards the owed amount, one operation at a time, and the books agree after every step.
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
@@ -18,7 +18,7 @@ use crate::standing::any_fact;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Hear(Vec<ProviderFact>),
+    Record(Vec<ProviderFact>),
     Decide(PersonFact),
     End(PostingOutcome),
 }
@@ -32,7 +32,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::Rejected),
         (0_i64..=10_000).prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundAsked { id: id.into(), minor }),
+        (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundRequested { id: id.into(), minor }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
     ]
@@ -45,7 +45,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(PostingOutcome::Unknown),
     ];
     prop_oneof![
-        3 => prop::collection::vec(any_fact(), 1..3).prop_map(Step::Hear),
+        3 => prop::collection::vec(any_fact(), 1..3).prop_map(Step::Record),
         2 => any_person_fact().prop_map(Step::Decide),
         4 => outcome.prop_map(Step::End),
     ]
@@ -63,8 +63,8 @@ fn unsettled(operations: &[BalanceOperation]) -> Vec<OperationId> {
     operations.iter().filter(|known| known.is_unsettled()).map(|known| known.id).collect()
 }
 
-/// Whether a person let a refused posting be tried again after it was refused.
-fn asked_again(transaction: &Transaction) -> bool {
+/// Whether a person permitted another attempt after the newest refused posting.
+fn retry_requested(transaction: &Transaction) -> bool {
     transaction.facts.persons.iter().any(|known| {
         known.seq > transaction.refused_seq
             && matches!(
@@ -72,12 +72,12 @@ fn asked_again(transaction: &Transaction) -> bool {
                 PersonFact::Retried
                     | PersonFact::Approved
                     | PersonFact::Resolved { .. }
-                    | PersonFact::RefundAsked { .. }
+                    | PersonFact::RefundRequested { .. }
             )
     })
 }
 
-/// Whether a person wrote a status or rejected, and no one has let money move since.
+/// Whether a person set a status or rejected, and no person has permitted a posting since.
 fn stopped(transaction: &Transaction) -> bool {
     let mut stopped = false;
     for known in &transaction.facts.persons {
@@ -85,7 +85,7 @@ fn stopped(transaction: &Transaction) -> bool {
             PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
             PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
             PersonFact::Released
-            | PersonFact::RefundAsked { .. }
+            | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
             | PersonFact::RefundDone { .. } => {}
         }
@@ -115,7 +115,10 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
         prop_assert!(!stopped(&after.transaction), "money moved after a person stopped it");
         let previous = after.operations.iter().rev().nth(1);
         let refused = previous.is_some_and(|known| known.status == OperationStatus::Refused);
-        prop_assert!(!refused || asked_again(&after.transaction), "a refused posting was repeated unasked");
+        prop_assert!(
+            !refused || retry_requested(&after.transaction),
+            "a refused posting was repeated without a request"
+        );
         let facts = &after.transaction.facts;
         let confirmed = facts.provider.iter().any(|known| matches!(known.fact, ProviderFact::Confirmed { .. }));
         let paid = confirmed || after.transaction.source == Source::Manual;
@@ -125,8 +128,8 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
     Ok(())
 }
 
-/// The books list a transaction exactly when something is due now or becomes due by time passing; what is due once stays
-/// due until the state changes.
+/// The books list a transaction exactly when something is due now or becomes due with time; due work remains due until
+/// the state changes.
 fn check_duty(now: &Aggregate, listed: bool) -> Result<(), TestCaseError> {
     let Aggregate { transaction, operations } = now;
     let moments = [
@@ -140,7 +143,7 @@ fn check_duty(now: &Aggregate, listed: bool) -> Result<(), TestCaseError> {
     let mut moments: Vec<UnixTime> = moments.into_iter().filter(|moment| *moment >= transaction.updated_time).collect();
     moments.sort();
     let due: Vec<bool> = moments.iter().map(|moment| duty::due(transaction, operations, *moment).is_some()).collect();
-    prop_assert!(due.is_sorted(), "a duty ended by time passing: {:?} at {:?}", due, moments);
+    prop_assert!(due.is_sorted(), "time alone ended a duty: {:?} at {:?}", due, moments);
     prop_assert_eq!(due.contains(&true), listed, "{:?} at {:?}", due, moments);
     Ok(())
 }
@@ -158,37 +161,37 @@ proptest! {
         let mut books = Books::new();
         books.apply(&opened);
         let mut commits = vec![opened];
-        for (place, step) in steps.into_iter().enumerate() {
-            let circumstances = at(place as u64 + 2);
+        for (seq, step) in (2..).zip(steps) {
+            let context = at(seq);
             let changes = match step {
-                Step::Hear(facts) if now.transaction.source == Source::Provider => {
-                    now.record(&receiver(), &facts, &[], circumstances).0
+                Step::Record(facts) if now.transaction.source == Source::Provider => {
+                    now.record(&receiver(), &facts, &[], context).0
                 }
-                Step::Hear(_) => Vec::new(),
-                // What was approved by hand cannot be rejected until its posting was refused; the flows see to it.
+                Step::Record(_) => Vec::new(),
+                // A flow refuses to reject an approved manual transaction until its posting was refused.
                 Step::Decide(PersonFact::Rejected)
                     if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
                 {
                     Vec::new()
                 }
-                Step::Decide(fact) => now.decide(fact, circumstances),
+                Step::Decide(fact) => now.decide(fact, context),
                 Step::End(outcome) => match unsettled(&now.operations).first() {
-                    Some(id) => now.end_posting(*id, &outcome, ManagerId(3), circumstances),
+                    Some(id) => now.end_posting(*id, &outcome, ManagerId(3), context),
                     None => Vec::new(),
                 },
             };
             let next = applied(&now, &changes);
-            check(&now, &next, circumstances.next_operation)?;
+            check(&now, &next, context.next_operation)?;
             if !changes.is_empty() {
                 prop_assert_eq!(next.transaction.version, now.transaction.version + 1);
-                let made = commit(circumstances.seq.0, changes);
+                let made = commit(context.seq.0, changes);
                 books.apply(&made);
                 commits.push(made);
             }
             now = next;
             check_duty(&now, !books.unsettled().is_empty())?;
             let known = books.aggregate(TransactionId(15));
-            prop_assert_eq!(known.as_ref(), Some(&now), "the books tell another story");
+            prop_assert_eq!(known.as_ref(), Some(&now), "the books differ");
         }
 
         let mut again = Books::new();
@@ -206,11 +209,11 @@ proptest! {
         for known in &now.operations {
             restarted.load(Change::Operation(Box::new(known.clone())));
         }
-        prop_assert_eq!(restarted.unsettled(), books.unsettled(), "a restart finds other duties");
+        prop_assert_eq!(restarted.unsettled(), books.unsettled(), "other due work after a restart");
         let must_settle = !unsettled(&now.operations).is_empty();
-        prop_assert!(!must_settle || books.unsettled() == [id], "an unsettled operation is nobody's duty");
+        prop_assert!(!must_settle || books.unsettled() == [id], "an unsettled operation is not listed as due");
         let standing = now.standing();
         let owes = standing.may_post && standing.owed_minor != posted(&now.operations).minor;
-        prop_assert!(!owes || books.unsettled() == [id], "a debt is nobody's duty");
+        prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
     }
 }

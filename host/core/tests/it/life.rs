@@ -1,8 +1,8 @@
-//! Lives of transactions as told in the contract, step by step: what was heard or decided, and what it made of status,
-//! debt and balance operations. Here is how a life is told; the lives themselves are in the files below.
+//! Life cycles of transactions, step by step: each fact, decision or posting outcome, and the status, owed amount and
+//! balance operations after it. This file plays the steps; the cases are in the files below.
 
-mod heard;
-mod persons;
+mod person_facts;
+mod provider_facts;
 
 use std::fmt::Write as _;
 
@@ -18,52 +18,52 @@ use expect_test::{Expect, expect};
 use crate::samples::*;
 
 enum Step {
-    Hear(ProviderFact),
+    Provider(ProviderFact),
     Person(PersonFact),
     Post,
     Refuse(&'static str),
-    Lose,
+    NoAnswer,
 }
 use Step::*;
 
 fn confirmed() -> Step {
-    Hear(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 })
+    Provider(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 })
 }
 
 fn refund(id: &str, minor: i64) -> Step {
-    Hear(ProviderFact::Refund { id: id.into(), minor })
+    Provider(ProviderFact::Refund { id: id.into(), minor })
 }
 
 fn declined() -> Step {
-    Hear(ProviderFact::Declined { reason: "no funds".into() })
+    Provider(ProviderFact::Declined { reason: "no funds".into() })
 }
 
 fn expired() -> Step {
-    Hear(ProviderFact::Cancelled { reason: cashier_core::reason::ReasonCode::Expired })
+    Provider(ProviderFact::Cancelled { reason: cashier_core::reason::ReasonCode::Expired })
 }
 
 fn chargeback() -> Step {
-    Hear(ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 })
+    Provider(ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 })
 }
 
 fn held(status: TransactionStatus) -> Step {
     Person(PersonFact::Held(status))
 }
 
-/// Lives through the steps and tells one line for each.
-fn tell(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggregate {
+/// Plays the steps and writes one line for each.
+fn play(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggregate {
     let mut aggregate = aggregate(transaction);
-    let mut told = String::new();
-    for (place, step) in steps.into_iter().enumerate() {
-        let now = at(place as u64 + 1);
+    let mut lines = String::new();
+    for (seq, step) in (1..).zip(steps) {
+        let now = at(seq);
         let unsettled = aggregate.operations.iter().find(|known| known.is_unsettled()).map(|known| known.id);
         let end = |outcome| unsettled.map_or(Vec::new(), |id| aggregate.end_posting(id, &outcome, ManagerId(0), now));
-        let (word, changes) = match step {
-            Hear(fact) => (heard_word(&fact), aggregate.record(&receiver(), &[fact], &[], now).0),
+        let (what, changes) = match step {
+            Provider(fact) => (describe(&fact), aggregate.record(&receiver(), &[fact], &[], now).0),
             Person(fact) => (format!("person: {fact:?}"), aggregate.decide(fact, now)),
             Post => ("posted".into(), end(PostingOutcome::Posted { trade_order: 7 })),
             Refuse(reason) => ("posting refused".into(), end(PostingOutcome::Refused { reason: reason.into() })),
-            Lose => ("no answer to the posting".into(), end(PostingOutcome::Unknown)),
+            NoAnswer => ("no answer to the posting".into(), end(PostingOutcome::Unknown)),
         };
         aggregate = applied(&aggregate, &changes);
         let standing = aggregate.standing();
@@ -74,19 +74,19 @@ fn tell(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
             .iter()
             .filter(|part| !part.is_empty())
             .fold(String::new(), |all, part| format!("{all} {part}"));
-        write!(told, "{word} -> {status}{detail} | owed {} posted {}", standing.owed_minor / 100, posted / 100)
+        write!(lines, "{what} -> {status}{detail} | owed {} posted {}", standing.owed_minor / 100, posted / 100)
             .unwrap();
         for operation in aggregate.operations.iter().filter(|known| known.is_unsettled()) {
             let (cmd, state) = (operation.cmd.name(), operation.status.name());
-            write!(told, " | {} {} {state}", cmd, operation.amount.minor / 100).unwrap();
+            write!(lines, " | {} {} {state}", cmd, operation.amount.minor / 100).unwrap();
         }
-        told.push('\n');
+        lines.push('\n');
     }
-    expected.assert_eq(&told);
+    expected.assert_eq(&lines);
     aggregate
 }
 
-fn heard_word(fact: &ProviderFact) -> String {
+fn describe(fact: &ProviderFact) -> String {
     match fact {
         ProviderFact::Accepted => "accepted".into(),
         ProviderFact::Unanswered => "unanswered".into(),
@@ -98,6 +98,6 @@ fn heard_word(fact: &ProviderFact) -> String {
         ProviderFact::RefundedTotal { minor } => format!("refunded {} in all", minor / 100),
         ProviderFact::Chargeback { .. } => "chargeback".into(),
         ProviderFact::ChargebackReversed { .. } => "chargeback reversed".into(),
-        ProviderFact::ReviewHold(_) => "doubt".into(),
+        ProviderFact::ReviewHold(_) => "review hold".into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The core from outside: tables for every published rule, and properties over every order of events.
+//! The core through its public API: tables for every published rule, and properties over every order of events.
 #![cfg(test)]
 
 mod books;

@@ -1,4 +1,4 @@
-//! Lists from the books against the plain meaning of a filter, in one hold and in many, with rows in disorder.
+//! Lists from the books against the definition of a filter, in one hold and in many, with rows out of order.
 
 use cashier_core::books::{Answer, Books, Progress, Scope};
 use cashier_core::change::Change;
@@ -20,8 +20,8 @@ fn books_of(rows: &[Transaction]) -> Books {
     books
 }
 
-/// Asks until the answer is there, and says how many holds it took.
-fn ask(books: &Books, filter: &Filter<TransactionField>, scope: &Scope) -> (Answer, usize) {
+/// Resumes the query until it is answered, and counts the holds.
+fn run(books: &Books, filter: &Filter<TransactionField>, scope: &Scope) -> (Answer, usize) {
     let mut resume = None;
     for hold in 1..100_000 {
         match books.query(filter, scope, resume) {
@@ -38,8 +38,8 @@ fn built(build: impl FnOnce(&mut FilterBuilder<TransactionField>)) -> Filter<Tra
     builder.build()
 }
 
-/// The answer by the filter's plain meaning.
-fn plainly(rows: &[Transaction], filter: &Filter<TransactionField>, scope: &Scope) -> (Vec<u64>, u64) {
+/// The answer by the filter's definition.
+fn reference_answer(rows: &[Transaction], filter: &Filter<TransactionField>, scope: &Scope) -> (Vec<u64>, u64) {
     let seen = rows.iter().filter(|row| {
         scope.customer.is_none_or(|customer| customer == row.customer_id)
             && scope.brand.as_ref().is_none_or(|brand| *brand == row.brand)
@@ -156,14 +156,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_list_is_what_the_filter_means(rows in any_rows(), filter in any_filter(), scope in any_scope()) {
-        let (answer, _) = ask(&books_of(&rows), &filter, &scope);
+    fn a_list_agrees_with_the_definition_of_its_filter(rows in any_rows(), filter in any_filter(), scope in any_scope()) {
+        let (answer, _) = run(&books_of(&rows), &filter, &scope);
         let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
-        prop_assert_eq!((ids, answer.count), plainly(&rows, &filter, &scope));
+        prop_assert_eq!((ids, answer.count), reference_answer(&rows, &filter, &scope));
     }
 }
 
-/// Rows enough for many holds: `disorder` of every hundred were created earlier or later than their neighbours.
+/// Enough rows for many holds: `disorder` of every hundred were created earlier or later than the rows around them.
 fn many(count: u64, disorder: u64) -> Vec<Transaction> {
     let row = |id: u64| {
         let jump = match (id * 7919) % 100 {
@@ -182,7 +182,7 @@ fn many(count: u64, disorder: u64) -> Vec<Transaction> {
 }
 
 #[test]
-fn long_lists_take_many_holds_and_end_in_the_same_answer() {
+fn a_list_over_many_holds_has_the_same_answer() {
     for disorder in [0, 5, 100] {
         let rows = many(10_000, disorder);
         let books = books_of(&rows);
@@ -210,19 +210,23 @@ fn long_lists_take_many_holds_and_end_in_the_same_answer() {
             (false, built(|b| b.listed(Clause::WhereBetween, "created_time", &["1009000", "1009100"]).unwrap())),
         ];
         for (place, (long, filter)) in filters.iter().enumerate() {
-            let (answer, holds) = ask(&books, filter, &no_scope);
+            let (answer, holds) = run(&books, filter, &no_scope);
             let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
-            assert_eq!((ids, answer.count), plainly(&rows, filter, &no_scope), "filter {place}, disorder {disorder}");
+            assert_eq!(
+                (ids, answer.count),
+                reference_answer(&rows, filter, &no_scope),
+                "filter {place}, disorder {disorder}"
+            );
             assert!(holds > 1 || !long, "filter {place} took {holds} holds");
         }
     }
 }
 
 #[test]
-fn the_first_page_of_everything_does_not_walk_everything() {
+fn the_first_page_of_all_rows_takes_one_hold() {
     let rows = many(20_000, 5);
     let books = books_of(&rows);
-    let (answer, holds) = ask(&books, &Filter::default(), &Scope::default());
+    let (answer, holds) = run(&books, &Filter::default(), &Scope::default());
     assert_eq!((answer.count, answer.rows.len(), holds), (20_000, 100, 1));
 }
 
@@ -249,7 +253,7 @@ fn rows_that_change_between_holds_are_shown_only_if_they_still_match() {
 }
 
 #[test]
-fn an_answer_names_the_newest_commit_that_it_shows() {
+fn an_answer_names_the_newest_commit_of_its_rows() {
     let mut books = books_of(&many(3, 0));
     books.apply(&commit(7, vec![Change::Transaction(Box::new(deposit(2)))]));
     books.apply(&commit(
@@ -257,7 +261,7 @@ fn an_answer_names_the_newest_commit_that_it_shows() {
         vec![Change::Transaction(Box::new(Transaction { customer_id: CustomerId(1), ..deposit(4) }))],
     ));
     let of = |customer| Scope { customer: Some(CustomerId(customer)), brand: None };
-    assert_eq!(ask(&books, &Filter::default(), &Scope::default()).0.newest, Seq(8));
-    assert_eq!(ask(&books, &Filter::default(), &of(3)).0.newest, Seq(0));
+    assert_eq!(run(&books, &Filter::default(), &Scope::default()).0.newest, Seq(8));
+    assert_eq!(run(&books, &Filter::default(), &of(3)).0.newest, Seq(0));
     assert_eq!(books.touched(TransactionId(2)), Seq(7));
 }

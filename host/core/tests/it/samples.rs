@@ -1,4 +1,4 @@
-//! Rows that the tests begin with; each test changes what it is about.
+//! Rows that the tests start from; each test changes the fields it is about.
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::aggregate::{Aggregate, DecisionContext};
@@ -115,7 +115,7 @@ pub(crate) fn reference(id: u64) -> Reference {
     Reference::from_random(u128::from(id))
 }
 
-/// A card deposit of 100 USD through config 1, accepted by nobody yet.
+/// A card deposit of 100 USD through config 1, without facts.
 pub(crate) fn deposit(id: u64) -> Transaction {
     Transaction {
         id: TransactionId(id),
@@ -186,7 +186,7 @@ pub(crate) fn receiver() -> ReceivingConfig {
     }
 }
 
-/// What the provider says of [`deposit`], with the ordered amount.
+/// A statement about [`deposit`], with the ordered amount.
 pub(crate) fn update(status: ProviderStatus) -> Update {
     Update {
         event_id: "evt_1".into(),
@@ -224,7 +224,7 @@ pub(crate) fn event(id: u64, processing_status: ProcessingStatus) -> ProviderEve
     }
 }
 
-/// The circumstances of commit `seq`, which may plan operation `seq`.
+/// The context of commit `seq`, which may plan operation `seq`.
 pub(crate) fn at(seq: u64) -> DecisionContext {
     DecisionContext { seq: Seq(seq), now: NOW.plus(seq as i64), next_operation: OperationId(seq) }
 }
@@ -241,7 +241,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>) -> Commit {
     }
 }
 
-/// The aggregate as changes leave it.
+/// The aggregate after the changes.
 pub(crate) fn applied(aggregate: &Aggregate, changes: &[Change]) -> Aggregate {
     let mut next = aggregate.clone();
     for change in changes {

@@ -1,5 +1,4 @@
-//! Where a provider deposit stands after every subset of what a provider can say, and that neither order nor
-//! repetition shows.
+//! The standing of a provider deposit for every subset of provider facts, and its independence of order and repetition.
 
 use std::fmt::Write as _;
 
@@ -17,7 +16,7 @@ fn confirmed(payment: &str) -> ProviderFact {
     ProviderFact::Confirmed { payment: payment.into(), minor: 10_000 }
 }
 
-/// Each with the letter that stands for it in the table; the order is 100.00.
+/// Each with its symbol in the table; the order is 100.00.
 fn alphabet() -> [(char, ProviderFact); 10] {
     [
         ('a', ProviderFact::Accepted),
@@ -33,7 +32,7 @@ fn alphabet() -> [(char, ProviderFact); 10] {
     ]
 }
 
-fn heard(facts: impl IntoIterator<Item = ProviderFact>) -> Facts {
+fn facts_of(facts: impl IntoIterator<Item = ProviderFact>) -> Facts {
     let mut all = Facts::default();
     for (place, fact) in facts.into_iter().enumerate() {
         all.record(Seq(place as u64 + 1), NOW, fact);
@@ -46,26 +45,27 @@ fn standing(facts: &Facts, posted: Posted) -> Standing {
 }
 
 #[test]
-fn every_subset_of_provider_facts_stands_as_listed() {
+fn every_subset_of_provider_facts_has_the_listed_standing() {
     let alphabet = alphabet();
     let mut table = String::from(
         "# a accepted, c confirmed 100, d declined, x cancelled, r refund of 30, t refunded 100 in all,\n\
          # b chargeback of 100, v its reversal, u outcome unknown, n confirmed without amount\n\
-         # said: status reason owed (! no posting may be planned), nothing posted yet\n",
+         # facts: status reason owed (! no posting may be planned), nothing posted yet\n",
     );
     for subset in 0_u32..1 << alphabet.len() {
-        let said = || alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1).map(|(_, known)| known);
-        let letters: String = said().map(|(letter, _)| letter).collect();
-        let now = standing(&heard(said().map(|(_, fact)| fact.clone())), Posted::default());
+        let chosen =
+            || alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1).map(|(_, known)| known);
+        let symbols: String = chosen().map(|(symbol, _)| symbol).collect();
+        let now = standing(&facts_of(chosen().map(|(_, fact)| fact.clone())), Posted::default());
         let (stop, code) = (if now.may_post { "" } else { " !" }, &now.reason.code);
         let gap = if *code == ReasonCode::None { "" } else { " " };
-        writeln!(table, "{letters}: {}{gap}{code} {}{stop}", now.status.name(), now.owed_minor / 100).unwrap();
+        writeln!(table, "{symbols}: {}{gap}{code} {}{stop}", now.status.name(), now.owed_minor / 100).unwrap();
     }
     expect_file!["standing.txt"].assert_eq(&table);
 }
 
 #[test]
-fn a_mismatch_stops_money_whatever_else_was_said() {
+fn a_mismatch_stops_money_beside_any_other_facts() {
     let alphabet = alphabet();
     let mismatch = ProviderFact::ReviewHold(ReviewHold::Mismatch {
         what: cashier_core::facts::MismatchKind::Amount,
@@ -74,9 +74,9 @@ fn a_mismatch_stops_money_whatever_else_was_said() {
         stated_minor: Some(9_000),
     });
     for subset in 0_u32..1 << alphabet.len() {
-        let said = alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1);
-        let facts = said.map(|(_, (_, fact))| fact.clone()).chain([mismatch.clone()]);
-        let now = standing(&heard(facts), Posted::default());
+        let chosen = alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1);
+        let facts = chosen.map(|(_, (_, fact))| fact.clone()).chain([mismatch.clone()]);
+        let now = standing(&facts_of(facts), Posted::default());
         assert_eq!((now.status, now.may_post), (TransactionStatus::ManualReview, false), "{subset:b}");
     }
 }
@@ -124,24 +124,24 @@ proptest! {
         refused in any::<bool>(),
     ) {
         let posted = Posted { minor: posted, refused };
-        prop_assert_eq!(standing(&heard(facts), posted), standing(&heard(shuffled), posted));
+        prop_assert_eq!(standing(&facts_of(facts), posted), standing(&facts_of(shuffled), posted));
     }
 
     #[test]
-    fn owed_stays_within_what_was_ordered(facts in prop::collection::vec(any_fact(), 0..12)) {
-        let now = standing(&heard(facts.clone()), Posted::default());
+    fn owed_stays_within_the_ordered_amount(facts in prop::collection::vec(any_fact(), 0..12)) {
+        let now = standing(&facts_of(facts.clone()), Posted::default());
         prop_assert!((0..=10_000).contains(&now.owed_minor));
         let paid = facts.iter().any(|fact| matches!(fact, ProviderFact::Confirmed { .. }));
         prop_assert!(paid || now.owed_minor == 0, "owed without a payment: {:?}", now);
-        let doubtful = now.status == TransactionStatus::ManualReview;
-        prop_assert!(!doubtful || !now.may_post, "posting in doubt: {:?}", now);
+        let in_review = now.status == TransactionStatus::ManualReview;
+        prop_assert!(!in_review || !now.may_post, "posting during a review: {:?}", now);
     }
 }
 
 #[test]
 fn the_set_of_facts_is_bounded() {
     use cashier_core::facts::{PROVIDER_FACTS_MAX, Recording};
-    let mut facts = heard((0..PROVIDER_FACTS_MAX as i64).map(|minor| ProviderFact::RefundedTotal { minor }));
+    let mut facts = facts_of((0..PROVIDER_FACTS_MAX as i64).map(|minor| ProviderFact::RefundedTotal { minor }));
     let next = |facts: &mut Facts, minor| facts.record(Seq(999), NOW, ProviderFact::RefundedTotal { minor });
     assert_eq!(next(&mut facts, 1_000), Recording::Full);
     assert_eq!(next(&mut facts, 5), Recording::Duplicate);
@@ -150,13 +150,14 @@ fn the_set_of_facts_is_bounded() {
 }
 
 #[test]
-fn a_flood_of_declines_hides_neither_the_end_nor_the_payment() {
-    use cashier_core::facts::{PROVIDER_WORDS_MAX, Recording};
-    let declines = (0..PROVIDER_WORDS_MAX).map(|number| ProviderFact::Declined { reason: number.to_string().into() });
-    let mut facts = heard(declines);
-    let mut hear = |fact| facts.record(Seq(999), NOW, fact);
-    assert_eq!(hear(ProviderFact::Declined { reason: "one more".into() }), Recording::Full);
-    assert_eq!(hear(ProviderFact::Accepted), Recording::Added);
-    assert_eq!(hear(ProviderFact::Cancelled { reason: ReasonCode::Expired }), Recording::Added);
-    assert_eq!(hear(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }), Recording::Added);
+fn many_declines_exclude_neither_the_end_nor_the_payment() {
+    use cashier_core::facts::{PROVIDER_OTHER_FACTS_MAX, Recording};
+    let declines =
+        (0..PROVIDER_OTHER_FACTS_MAX).map(|number| ProviderFact::Declined { reason: number.to_string().into() });
+    let mut facts = facts_of(declines);
+    let mut record = |fact| facts.record(Seq(999), NOW, fact);
+    assert_eq!(record(ProviderFact::Declined { reason: "one more".into() }), Recording::Full);
+    assert_eq!(record(ProviderFact::Accepted), Recording::Added);
+    assert_eq!(record(ProviderFact::Cancelled { reason: ReasonCode::Expired }), Recording::Added);
+    assert_eq!(record(ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }), Recording::Added);
 }

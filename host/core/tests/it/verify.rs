@@ -1,4 +1,4 @@
-//! What becomes a fact of what a provider states: config, mode, brand, currency and amount are compared first.
+//! Which facts an update establishes: config, mode, brand, currency and amount are compared first.
 
 use cashier_core::facts::{MismatchKind, ProviderFact, ReviewHold};
 use cashier_core::ids::ConfigId;
@@ -28,16 +28,16 @@ fn dispute(status: S, amount: Option<StatedAmount>) -> Update {
 }
 
 fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
-    let doubt = ReviewHold::Mismatch { what, expected: expected.into(), stated: stated.into(), stated_minor };
-    ProviderFact::ReviewHold(doubt)
+    let hold = ReviewHold::Mismatch { what, expected: expected.into(), stated: stated.into(), stated_minor };
+    ProviderFact::ReviewHold(hold)
 }
 
-fn look(word: &str) -> ProviderFact {
+fn requested_review(word: &str) -> ProviderFact {
     ProviderFact::ReviewHold(ReviewHold::Requested { status: word.into() })
 }
 
 #[test]
-fn statements_become_these_facts() {
+fn an_update_establishes_the_listed_facts() {
     let confirmed = || ProviderFact::Confirmed { payment: "pi_123".into(), minor: 10_000 };
     let table: Vec<(Update, Vec<ProviderFact>)> = vec![
         (update(S::Unknown), vec![]),
@@ -88,7 +88,7 @@ fn statements_become_these_facts() {
         ),
         (
             Update { event_id: "".into(), ..refund("", StatedAmount::Exact(usd(3_000)), Reach::Delta) },
-            vec![look("refund without an id")],
+            vec![requested_review("refund without an id")],
         ),
         (
             refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar),
@@ -110,7 +110,7 @@ fn statements_become_these_facts() {
             vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }, confirmed()],
         ),
         (update(S::ChargebackReversed), vec![ProviderFact::ChargebackReversed { id: "pi_123".into() }]),
-        // An answer to a question tells at once what notices tell one by one.
+        // The answer to a query states at once what notices state one by one.
         (
             Update { status: S::Confirmed, ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar) },
             vec![confirmed(), ProviderFact::RefundedTotal { minor: 3_000 }],
@@ -149,7 +149,7 @@ fn statements_become_these_facts() {
                 ProviderFact::RefundedTotal { minor: 3_000 },
             ],
         ),
-        // The money of a lifted dispute is with us: the payment is paid, where it is the whole that is stated.
+        // A reversed dispute leaves the payment paid, where the whole amount is stated.
         (
             Update {
                 refund: refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar).refund,
@@ -169,7 +169,7 @@ fn statements_become_these_facts() {
             Update { amount: None, ..dispute(S::ChargebackReversed, exact(4_000)) },
             vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }],
         ),
-        (update(S::ManualReview), vec![look("raw")]),
+        (update(S::ManualReview), vec![requested_review("raw")]),
         (
             Update { amount: exact(9_000), ..update(S::ManualReview) },
             vec![mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000))],
@@ -185,23 +185,23 @@ fn statements_become_these_facts() {
 }
 
 #[test]
-fn money_of_another_mode_or_brand_is_doubt_and_the_rest_is_heard() {
+fn a_money_statement_of_another_mode_or_brand_is_held_for_review_and_other_facts_are_recorded() {
     let money = [S::Confirmed, S::Refunded, S::Chargeback, S::ChargebackReversed];
     type Change = fn(&mut Transaction, &mut ReceivingConfig, &mut Update);
-    let worlds: [(MismatchKind, Change); 4] = [
+    let changes: [(MismatchKind, Change); 4] = [
         (MismatchKind::Mode, |_, _, update| update.sandbox = Some(true)),
         (MismatchKind::Mode, |_, receiver, _| receiver.sandbox = true),
         (MismatchKind::Mode, |transaction, _, _| transaction.sandbox = true),
         (MismatchKind::Brand, |_, receiver, _| receiver.brand = "other".into()),
     ];
-    for (what, change) in worlds {
+    for (what, change) in changes {
         for status in [S::Pending, S::Failed, S::Cancelled].into_iter().chain(money) {
             let (mut transaction, mut receiver, mut update) = (deposit(15), receiver(), update(status));
             change(&mut transaction, &mut receiver, &mut update);
             let facts = verify(&transaction, &receiver, &update).unwrap();
-            let doubts = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { what: found, .. }) if *found == what);
+            let is_hold = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { what: found, .. }) if *found == what);
             assert_eq!(facts.len(), 1, "{status:?}");
-            assert_eq!(facts.iter().all(doubts), money.contains(&status), "{what:?} {status:?}: {facts:?}");
+            assert_eq!(facts.iter().all(is_hold), money.contains(&status), "{what:?} {status:?}: {facts:?}");
         }
     }
     let generic = ReceivingConfig { brand: "".into(), ..receiver() };
@@ -216,10 +216,10 @@ fn money_of_another_mode_or_brand_is_doubt_and_the_rest_is_heard() {
 }
 
 #[test]
-fn another_configs_word_has_no_power() {
-    let stranger = ReceivingConfig { config_id: ConfigId(2), ..receiver() };
+fn an_update_received_under_another_config_establishes_nothing() {
+    let other = ReceivingConfig { config_id: ConfigId(2), ..receiver() };
     for status in S::ALL {
-        let reason = verify(&deposit(15), &stranger, &update(*status)).unwrap_err();
+        let reason = verify(&deposit(15), &other, &update(*status)).unwrap_err();
         assert!(reason.to_string().starts_with("PROVIDER_CONFIG_MISMATCH: received under config 2"), "{reason}");
     }
 }

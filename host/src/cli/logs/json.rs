@@ -1,5 +1,5 @@
 //! One event as one line of JSON: time, level, target, the event's own fields, then each span it happened in as an
-//! object under the span's name. FieldWriter straight into the line: a busy host writes ten thousand of these a second.
+//! object under the span's name. It is written straight into the line: a busy host writes ten thousand of these a second.
 
 use std::fmt::{self, Write};
 

@@ -83,7 +83,10 @@ async fn a_panic_answers_500_and_the_connection_stays_open() {
         TestListener::open(routes.or(warp::any().map(Reply::not_found)).unify().boxed(), Arc::default()).await;
     let mut client = listener.connect().await;
     let response = client.request("GET /7 HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_eq!(response.body, r#"{"error":"INTERNAL_ERROR","message":"something went wrong inside"}"#);
+    assert_eq!(
+        response.body,
+        r#"{"error":"INTERNAL_ERROR","message":"the request failed; the log has the error under its request id"}"#
+    );
     assert_eq!((response.status, response.header("x-request-id").is_some()), (500, true));
     assert_eq!(client.request("GET /8 HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
     assert_eq!(client.request("GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.error(), "RET_ERR_NOTFOUND");

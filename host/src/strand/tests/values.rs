@@ -101,7 +101,7 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         Just(PersonFact::Rejected),
         any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundAsked { id, minor }),
+        (text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
         text().prop_map(|id| PersonFact::RefundRefused { id }),
         (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
     ]

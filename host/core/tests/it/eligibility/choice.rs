@@ -3,17 +3,17 @@
 use super::*;
 
 #[test]
-fn a_survey_is_sorted_by_sort_index_then_id() {
+fn configs_are_sorted_by_sort_index_then_id() {
     let configs = [(4, 1), (3, 0), (2, 1), (1, 7)].map(|(id, sort_index)| ProviderConfig { sort_index, ..config(id) });
     let methods: Vec<Box<str>> = vec!["card".into()];
     let module = ModuleFitness::Loaded { brands: None, methods: &methods };
-    let candidates = configs.each_ref().map(|config| Candidate { config, module });
+    let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
     let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
-    let order: Vec<u64> = survey(&context, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
+    let order: Vec<u64> = judge_all(&context, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
     assert_eq!(order, [3, 2, 4, 1]);
 }
 
-/// Three configs of two providers; `change` makes each test's difference.
+/// Chooses among three configs of two providers, after `change`.
 fn chosen(
     change: impl FnOnce(&mut [ProviderConfig; 3]),
     wanted: &Wanted<'_>,
@@ -27,7 +27,7 @@ fn chosen(
     change(&mut configs);
     let methods: Vec<Box<str>> = vec!["card".into(), "sepa".into()];
     let module = ModuleFitness::Loaded { brands: None, methods: &methods };
-    let candidates = configs.each_ref().map(|config| Candidate { config, module });
+    let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
     let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
     choose(&context, &candidates, overrides, wanted)
 }
@@ -37,7 +37,7 @@ fn wanted(minor: i64) -> Wanted<'static> {
 }
 
 #[test]
-fn a_deposit_takes_the_first_config_whose_limits_admit_the_amount() {
+fn a_deposit_is_served_by_the_first_config_whose_limits_admit_the_amount() {
     let id = |minor| chosen(|_| {}, &wanted(minor), &[]).map(|eligible| eligible.config_id().0);
     assert_eq!(id(20_000), Ok(2));
     assert_eq!(id(10_000), Ok(1));
@@ -47,7 +47,7 @@ fn a_deposit_takes_the_first_config_whose_limits_admit_the_amount() {
 }
 
 #[test]
-fn a_deposit_is_refused_with_the_limits_or_without_a_word_of_why() {
+fn a_deposit_is_refused_with_the_limits_or_without_a_reason() {
     let out_of_range = |wanted: &Wanted<'_>| chosen(|_| {}, wanted, &[]).unwrap_err();
     let refusal = out_of_range(&wanted(15_000));
     assert_eq!(refusal.code, RefusalCode::AmountOutOfRange);
@@ -72,7 +72,7 @@ fn a_deposit_is_refused_with_the_limits_or_without_a_word_of_why() {
 }
 
 #[test]
-fn a_deny_of_one_config_leaves_the_next() {
+fn a_denied_config_is_skipped() {
     let row = CustomerOverride { provider_config_id: ConfigId(2), ..deny(8) };
     let eligible = chosen(|configs| configs[0].max_amount = Limit::NONE, &wanted(20_000), &[row]).unwrap();
     assert_eq!(eligible.config_id(), ConfigId(1));

@@ -1,32 +1,32 @@
-//! Lives in which persons decide: holds, rejections, doubts resolved, refunds, manual rows.
+//! Life cycles with decisions of persons: held statuses, rejections, resolved reviews, refunds, manual transactions.
 
 use super::*;
 
 #[test]
-fn a_mismatch_is_settled_by_a_person_for_exactly_what_they_say() {
+fn a_mismatch_is_resolved_by_a_person_for_exactly_the_given_amount() {
     let mismatch = || {
-        Hear(ProviderFact::ReviewHold(ReviewHold::Mismatch {
+        Provider(ProviderFact::ReviewHold(ReviewHold::Mismatch {
             what: cashier_core::facts::MismatchKind::Amount,
             expected: "100.0 USD".into(),
             stated: "90.0 USD".into(),
             stated_minor: Some(9_000),
         }))
     };
-    tell(
+    play(
         deposit(15),
         vec![mismatch(), Person(PersonFact::Resolved { minor: 9_000 }), Post, mismatch()],
         expect![[r#"
-        doubt -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
+        review hold -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
         person: Resolved { minor: 9000 } -> provider_confirmed | owed 90 posted 0 | BALANCE_IN 90 planned
         posted -> credited | owed 90 posted 90
-        doubt -> credited | owed 90 posted 90
+        review hold -> credited | owed 90 posted 90
     "#]],
     );
-    tell(
+    play(
         deposit(15),
         vec![mismatch(), Person(PersonFact::Resolved { minor: 0 }), confirmed()],
         expect![[r#"
-        doubt -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
+        review hold -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
         person: Resolved { minor: 0 } -> cancelled REJECTED | owed 0 posted 0
         confirmed pi_1 -> manual_review CONFIRMED_BUT_REJECTED | owed 0 posted 0
     "#]],
@@ -34,9 +34,9 @@ fn a_mismatch_is_settled_by_a_person_for_exactly_what_they_say() {
 }
 
 #[test]
-fn a_held_credited_means_settled_outside_and_a_confirmation_posts_nothing() {
+fn a_confirmation_of_a_transaction_held_as_credited_posts_nothing() {
     use TransactionStatus as S;
-    tell(
+    play(
         deposit(15),
         vec![
             held(S::Credited),
@@ -58,19 +58,19 @@ fn a_held_credited_means_settled_outside_and_a_confirmation_posts_nothing() {
 }
 
 #[test]
-fn a_held_status_that_the_provider_contradicts_is_review() {
+fn a_held_status_that_the_provider_contradicts_is_moved_to_review() {
     use TransactionStatus as S;
-    tell(
+    play(
         deposit(15),
         vec![held(S::Failed), declined(), confirmed(), Person(PersonFact::Retried)],
         expect![[r#"
         person: Held(Failed) -> failed | owed 0 posted 0
         declined -> failed PROVIDER_DECLINED no funds | owed 0 posted 0
-        confirmed pi_1 -> manual_review HELD_BUT_HEARD a person wrote failed, the provider says provider_confirmed | owed 100 posted 0
-        person: Retried -> manual_review HELD_BUT_HEARD a person wrote failed, the provider says provider_confirmed | owed 100 posted 0
+        confirmed pi_1 -> manual_review HELD_BUT_HEARD a person set failed, the provider reports provider_confirmed | owed 100 posted 0
+        person: Retried -> manual_review HELD_BUT_HEARD a person set failed, the provider reports provider_confirmed | owed 100 posted 0
     "#]],
     );
-    tell(
+    play(
         deposit(15),
         vec![confirmed(), held(S::Cancelled), Post, confirmed()],
         expect![[r#"
@@ -83,9 +83,9 @@ fn a_held_status_that_the_provider_contradicts_is_review() {
 }
 
 #[test]
-fn rejected_and_confirmed_meet_in_review_in_either_order() {
+fn a_rejected_and_confirmed_deposit_is_in_review_in_either_order() {
     let rejected = || Person(PersonFact::Rejected);
-    tell(
+    play(
         deposit(15),
         vec![rejected(), confirmed(), Person(PersonFact::Resolved { minor: 10_000 }), Post],
         expect![[r#"
@@ -95,7 +95,7 @@ fn rejected_and_confirmed_meet_in_review_in_either_order() {
         posted -> credited | owed 100 posted 100
     "#]],
     );
-    tell(
+    play(
         deposit(15),
         vec![confirmed(), rejected(), Post],
         expect![[r#"
@@ -104,7 +104,7 @@ fn rejected_and_confirmed_meet_in_review_in_either_order() {
         posted -> manual_review CONFIRMED_BUT_REJECTED | owed 100 posted 100
     "#]],
     );
-    tell(
+    play(
         deposit(15),
         vec![rejected(), declined(), expired()],
         expect![[r#"
@@ -116,16 +116,16 @@ fn rejected_and_confirmed_meet_in_review_in_either_order() {
 }
 
 #[test]
-fn a_refund_by_a_manager_is_posted_first_and_given_back_if_the_provider_refuses() {
-    let asked = |id: &str| Person(PersonFact::RefundAsked { id: id.into(), minor: 4_000 });
+fn a_managers_refund_is_debited_first_and_credited_again_if_the_provider_refuses() {
+    let requested = |id: &str| Person(PersonFact::RefundRequested { id: id.into(), minor: 4_000 });
     let refused = Person(PersonFact::RefundRefused { id: "1".into() });
-    tell(
+    play(
         deposit(15),
-        vec![confirmed(), Post, asked("1"), Post, refused, Post],
+        vec![confirmed(), Post, requested("1"), Post, refused, Post],
         expect![[r#"
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         posted -> credited | owed 100 posted 100
-        person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+        person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
         posted -> credited PARTLY_REFUNDED | owed 60 posted 60
         person: RefundRefused { id: "1" } -> provider_confirmed | owed 100 posted 60 | BALANCE_IN 40 planned
         posted -> credited | owed 100 posted 100
@@ -134,45 +134,45 @@ fn a_refund_by_a_manager_is_posted_first_and_given_back_if_the_provider_refuses(
 }
 
 #[test]
-fn a_refund_by_a_manager_and_the_providers_word_of_it_count_once() {
-    let asked = || Person(PersonFact::RefundAsked { id: "1".into(), minor: 4_000 });
+fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
+    let requested = || Person(PersonFact::RefundRequested { id: "1".into(), minor: 4_000 });
     let done = || Person(PersonFact::RefundDone { id: "1".into(), refund: "re_1".into() });
-    let total = || Hear(ProviderFact::RefundedTotal { minor: 4_000 });
-    tell(
+    let total = || Provider(ProviderFact::RefundedTotal { minor: 4_000 });
+    play(
         deposit(15),
-        vec![confirmed(), Post, asked(), Post, done(), refund("re_1", 4_000), total()],
+        vec![confirmed(), Post, requested(), Post, done(), refund("re_1", 4_000), total()],
         expect![[r#"
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         posted -> credited | owed 100 posted 100
-        person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+        person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
         posted -> credited PARTLY_REFUNDED | owed 60 posted 60
         person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
         refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 60 posted 60
         refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
     "#]],
     );
-    tell(
+    play(
         deposit(15),
-        vec![confirmed(), Post, asked(), Post, total(), done()],
+        vec![confirmed(), Post, requested(), Post, total(), done()],
         expect![[r#"
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         posted -> credited | owed 100 posted 100
-        person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+        person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
         posted -> credited PARTLY_REFUNDED | owed 60 posted 60
         refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
         person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
     "#]],
     );
-    // A sum heard before the asking does not include it.
-    tell(
+    // A total recorded before the request does not include it.
+    play(
         deposit(15),
-        vec![confirmed(), Post, total(), Post, asked(), Post, done(), refund("re_1", 4_000)],
+        vec![confirmed(), Post, total(), Post, requested(), Post, done(), refund("re_1", 4_000)],
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
             refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-            person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 20 posted 60 | BALANCE_OUT -40 planned
+            person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 20 posted 60 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 20 posted 20
             person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 20 posted 20
             refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 20 posted 20
@@ -182,18 +182,18 @@ fn a_refund_by_a_manager_and_the_providers_word_of_it_count_once() {
 
 #[test]
 fn a_refund_whose_posting_was_refused_may_be_asked_again() {
-    let asked = |id: &str| Person(PersonFact::RefundAsked { id: id.into(), minor: 4_000 });
+    let requested = |id: &str| Person(PersonFact::RefundRequested { id: id.into(), minor: 4_000 });
     let refused = Person(PersonFact::RefundRefused { id: "1".into() });
-    tell(
+    play(
         deposit(15),
-        vec![confirmed(), Post, asked("1"), Refuse("no balance"), refused, asked("2"), Post],
+        vec![confirmed(), Post, requested("1"), Refuse("no balance"), refused, requested("2"), Post],
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
-            person: RefundAsked { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posting refused -> credited PARTLY_REFUNDED | owed 60 posted 100
             person: RefundRefused { id: "1" } -> credited | owed 100 posted 100
-            person: RefundAsked { id: "2", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            person: RefundRequested { id: "2", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 60 posted 60
         "#]],
     );
@@ -203,7 +203,7 @@ fn a_refund_whose_posting_was_refused_may_be_asked_again() {
 fn a_manual_deposit_is_credited_when_approved() {
     let approved = || Person(PersonFact::Approved);
     let row = || manual(15, TransactionType::Deposit);
-    tell(
+    play(
         row(),
         vec![approved(), Post],
         expect![[r#"
@@ -211,7 +211,7 @@ fn a_manual_deposit_is_credited_when_approved() {
         posted -> credited | owed 100 posted 100
     "#]],
     );
-    tell(
+    play(
         row(),
         vec![approved(), Refuse("login disabled"), approved(), Post],
         expect![[r#"
@@ -221,7 +221,7 @@ fn a_manual_deposit_is_credited_when_approved() {
             posted -> credited | owed 100 posted 100
         "#]],
     );
-    tell(
+    play(
         row(),
         vec![approved(), Refuse("login disabled"), Person(PersonFact::Rejected)],
         expect![[r#"
@@ -236,7 +236,7 @@ fn a_manual_deposit_is_credited_when_approved() {
 fn a_manual_withdrawal_debits_when_approved_and_never_when_rejected() {
     let approved = || Person(PersonFact::Approved);
     let row = || manual(15, TransactionType::Withdrawal);
-    tell(
+    play(
         row(),
         vec![approved(), Post],
         expect![[r#"
@@ -244,7 +244,7 @@ fn a_manual_withdrawal_debits_when_approved_and_never_when_rejected() {
         posted -> credited | owed -100 posted -100
     "#]],
     );
-    tell(
+    play(
         row(),
         vec![Person(PersonFact::Rejected)],
         expect![[r#"
@@ -254,8 +254,8 @@ fn a_manual_withdrawal_debits_when_approved_and_never_when_rejected() {
 }
 
 #[test]
-fn a_manual_row_that_was_held_moves_money_only_when_a_person_says_so() {
-    tell(
+fn a_held_manual_transaction_moves_money_only_after_a_persons_retry() {
+    play(
         manual(15, TransactionType::Withdrawal),
         vec![
             Person(PersonFact::Approved),

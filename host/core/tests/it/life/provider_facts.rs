@@ -1,12 +1,12 @@
-//! Lives in which the provider and the trading server speak, in whatever order.
+//! Life cycles with facts of the provider and answers of the trading server, in any order.
 
 use super::*;
 
 #[test]
-fn accepted_confirmed_credited() {
-    let end = tell(
+fn an_accepted_and_confirmed_deposit_is_credited_once() {
+    let end = play(
         deposit(15),
-        vec![Hear(ProviderFact::Accepted), confirmed(), confirmed(), Post, confirmed()],
+        vec![Provider(ProviderFact::Accepted), confirmed(), confirmed(), Post, confirmed()],
         expect![[r#"
             accepted -> pending_payment | owed 0 posted 0
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
@@ -21,8 +21,8 @@ fn accepted_confirmed_credited() {
 }
 
 #[test]
-fn declined_then_confirmed_ends_credited() {
-    tell(
+fn a_deposit_declined_then_confirmed_is_credited() {
+    play(
         deposit(15),
         vec![declined(), confirmed(), Post, declined()],
         expect![[r#"
@@ -35,8 +35,8 @@ fn declined_then_confirmed_ends_credited() {
 }
 
 #[test]
-fn confirmed_after_expiry_ends_credited() {
-    tell(
+fn a_deposit_confirmed_after_expiry_is_credited() {
+    play(
         deposit(15),
         vec![expired(), confirmed(), Post],
         expect![[r#"
@@ -48,8 +48,8 @@ fn confirmed_after_expiry_ends_credited() {
 }
 
 #[test]
-fn a_refund_heard_before_its_confirmation_leaves_nothing() {
-    tell(
+fn a_refund_received_before_its_confirmation_leaves_nothing_owed() {
+    play(
         deposit(15),
         vec![refund("re_1", 10_000), confirmed()],
         expect![[r#"
@@ -60,8 +60,8 @@ fn a_refund_heard_before_its_confirmation_leaves_nothing() {
 }
 
 #[test]
-fn a_refund_after_the_credit_is_taken_back() {
-    tell(
+fn a_refund_after_the_credit_is_debited() {
+    play(
         deposit(15),
         vec![confirmed(), Post, refund("re_1", 10_000), refund("re_1", 10_000), Post],
         expect![[r#"
@@ -75,10 +75,10 @@ fn a_refund_after_the_credit_is_taken_back() {
 }
 
 #[test]
-fn a_refund_while_the_credit_is_on_its_way_waits_for_it() {
-    tell(
+fn a_refund_during_the_credit_waits_for_its_outcome() {
+    play(
         deposit(15),
-        vec![confirmed(), refund("re_1", 10_000), Lose, Post, Post],
+        vec![confirmed(), refund("re_1", 10_000), NoAnswer, Post, Post],
         expect![[r#"
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         refund re_1 of 100 -> refunded | owed 0 posted 0 | BALANCE_IN 100 planned
@@ -90,8 +90,8 @@ fn a_refund_while_the_credit_is_on_its_way_waits_for_it() {
 }
 
 #[test]
-fn a_part_refund_leaves_credited_with_a_note_even_when_its_posting_is_refused() {
-    tell(
+fn a_partial_refund_leaves_the_status_credited_even_when_its_posting_is_refused() {
+    play(
         deposit(15),
         vec![confirmed(), Post, refund("re_1", 3_000), Refuse("no balance")],
         expect![[r#"
@@ -104,8 +104,8 @@ fn a_part_refund_leaves_credited_with_a_note_even_when_its_posting_is_refused() 
 }
 
 #[test]
-fn refunds_beyond_the_order_are_doubt() {
-    tell(
+fn refunds_beyond_the_ordered_amount_are_held_for_review() {
+    play(
         deposit(15),
         vec![confirmed(), Post, refund("re_1", 6_000), Post, refund("re_2", 6_000)],
         expect![[r#"
@@ -113,15 +113,15 @@ fn refunds_beyond_the_order_are_doubt() {
         posted -> credited | owed 100 posted 100
         refund re_1 of 60 -> credited PARTLY_REFUNDED | owed 40 posted 100 | BALANCE_OUT -60 planned
         posted -> credited PARTLY_REFUNDED | owed 40 posted 40
-        refund re_2 of 60 -> manual_review BEYOND_CONFIRMED the provider states more reversed than was ordered | owed 0 posted 40
+        refund re_2 of 60 -> manual_review BEYOND_CONFIRMED refunds and disputes exceed the ordered amount | owed 0 posted 40
     "#]],
     );
 }
 
 #[test]
-fn a_sum_so_far_and_its_single_refunds_count_once() {
-    let total = |minor| Hear(ProviderFact::RefundedTotal { minor });
-    tell(
+fn a_refund_total_and_its_single_refunds_count_once() {
+    let total = |minor| Provider(ProviderFact::RefundedTotal { minor });
+    play(
         deposit(15),
         vec![confirmed(), Post, refund("re_1", 3_000), Post, total(3_000), total(5_000), Post],
         expect![[r#"
@@ -137,10 +137,10 @@ fn a_sum_so_far_and_its_single_refunds_count_once() {
 }
 
 #[test]
-fn a_second_payment_never_adds_and_each_one_is_doubt_anew() {
-    let payment = |id: &str| Hear(ProviderFact::Confirmed { payment: id.into(), minor: 10_000 });
+fn a_second_payment_is_never_credited_and_each_one_is_held_for_review() {
+    let payment = |id: &str| Provider(ProviderFact::Confirmed { payment: id.into(), minor: 10_000 });
     let resolve = || Person(PersonFact::Resolved { minor: 10_000 });
-    tell(
+    play(
         deposit(15),
         vec![payment("pi_1"), Post, payment("pi_2"), resolve(), payment("pi_3"), resolve()],
         expect![[r#"
@@ -155,9 +155,9 @@ fn a_second_payment_never_adds_and_each_one_is_doubt_anew() {
 }
 
 #[test]
-fn a_chargeback_takes_back_and_its_reversal_returns() {
-    let reversed = || Hear(ProviderFact::ChargebackReversed { id: "dp_1".into() });
-    tell(
+fn a_chargeback_is_debited_and_its_reversal_credited() {
+    let reversed = || Provider(ProviderFact::ChargebackReversed { id: "dp_1".into() });
+    play(
         deposit(15),
         vec![confirmed(), Post, chargeback(), Post, reversed(), Post, chargeback()],
         expect![[r#"
@@ -173,8 +173,8 @@ fn a_chargeback_takes_back_and_its_reversal_returns() {
 }
 
 #[test]
-fn a_chargeback_stands_where_its_posting_is_refused_and_a_person_retries_it() {
-    tell(
+fn a_chargeback_whose_posting_is_refused_is_posted_after_a_retry() {
+    play(
         deposit(15),
         vec![confirmed(), Post, chargeback(), Refuse("no balance"), chargeback(), Person(PersonFact::Retried), Post],
         expect![[r#"
@@ -191,7 +191,7 @@ fn a_chargeback_stands_where_its_posting_is_refused_and_a_person_retries_it() {
 
 #[test]
 fn a_refused_credit_waits_for_a_retry() {
-    let end = tell(
+    let end = play(
         deposit(15),
         vec![confirmed(), Refuse("login disabled"), declined(), Person(PersonFact::Retried), Post],
         expect![[r#"
@@ -208,10 +208,17 @@ fn a_refused_credit_waits_for_a_retry() {
 }
 
 #[test]
-fn an_unanswered_posting_blocks_every_other() {
-    tell(
+fn an_unanswered_posting_blocks_every_other_posting() {
+    play(
         deposit(15),
-        vec![confirmed(), Lose, Person(PersonFact::Retried), refund("re_1", 10_000), Lose, Refuse("never seen")],
+        vec![
+            confirmed(),
+            NoAnswer,
+            Person(PersonFact::Retried),
+            refund("re_1", 10_000),
+            NoAnswer,
+            Refuse("never seen"),
+        ],
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             no answer to the posting -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 unknown
@@ -224,22 +231,22 @@ fn an_unanswered_posting_blocks_every_other() {
 }
 
 #[test]
-fn an_unknown_outcome_is_cured_by_any_definite_word() {
-    let unknown = || Hear(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown));
-    tell(
+fn an_unknown_outcome_is_ended_by_any_definite_fact() {
+    let unknown = || Provider(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown));
+    play(
         deposit(15),
-        vec![Hear(ProviderFact::Unanswered), unknown(), declined()],
+        vec![Provider(ProviderFact::Unanswered), unknown(), declined()],
         expect![[r#"
         unanswered -> pending_payment | owed 0 posted 0
-        doubt -> manual_review OUTCOME_UNKNOWN the create call was not answered and the provider cannot be queried | owed 0 posted 0
+        review hold -> manual_review OUTCOME_UNKNOWN the create call was not answered and the provider cannot be queried | owed 0 posted 0
         declined -> failed PROVIDER_DECLINED no funds | owed 0 posted 0
     "#]],
     );
-    tell(
+    play(
         deposit(15),
         vec![unknown(), confirmed(), Post],
         expect![[r#"
-        doubt -> manual_review OUTCOME_UNKNOWN the create call was not answered and the provider cannot be queried | owed 0 posted 0
+        review hold -> manual_review OUTCOME_UNKNOWN the create call was not answered and the provider cannot be queried | owed 0 posted 0
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         posted -> credited | owed 100 posted 100
     "#]],
@@ -247,13 +254,13 @@ fn an_unknown_outcome_is_cured_by_any_definite_word() {
 }
 
 #[test]
-fn an_amount_unstated_is_cured_by_the_confirmation_of_that_payment_alone() {
-    let unstated = || Hear(ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: "pi_1".into() }));
-    tell(
+fn an_unstated_amount_is_ended_by_the_confirmation_of_that_payment_alone() {
+    let unstated = || Provider(ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: "pi_1".into() }));
+    play(
         deposit(15),
         vec![unstated(), expired(), confirmed(), Post],
         expect![[r#"
-        doubt -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount | owed 0 posted 0
+        review hold -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount | owed 0 posted 0
         cancelled EXPIRED -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount | owed 0 posted 0
         confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
         posted -> credited | owed 100 posted 100
@@ -262,11 +269,11 @@ fn an_amount_unstated_is_cured_by_the_confirmation_of_that_payment_alone() {
 }
 
 #[test]
-fn the_end_of_a_create_call_is_kept_for_every_later_asker() {
+fn the_end_of_a_create_call_determines_the_answer_to_repeated_requests() {
     let open = || aggregate(Transaction { first_answer: FirstAnswer::Open, ..deposit(15) });
-    let ended = |ending: CreateEnding, news: &[ProviderFact]| {
+    let ended = |ending: CreateEnding, stated: &[ProviderFact]| {
         let refs = [ProviderRef::new("payment_intent", "pi_1"), ProviderRef::new("checkout_session", "cs_1")];
-        applied(&open(), &open().end_create(&receiver(), &ending, news, &refs, at(1))).transaction
+        applied(&open(), &open().end_create(&receiver(), &ending, stated, &refs, at(1))).transaction
     };
     let accepted = ended(CreateEnding::Accepted(NextAction::Redirect), &[]);
     assert_eq!((accepted.status, accepted.first_answer), (TransactionStatus::PendingPayment, FirstAnswer::Accepted));
@@ -282,12 +289,12 @@ fn the_end_of_a_create_call_is_kept_for_every_later_asker() {
 }
 
 #[test]
-fn hearing_the_same_again_changes_nothing() {
+fn a_duplicate_fact_changes_nothing() {
     let fact = [ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 }];
     let refs = [ProviderRef::new("payment_intent", "pi_1")];
     let first = aggregate(deposit(15));
-    let (changes, hearing) = first.record(&receiver(), &fact, &refs, at(1));
-    assert_eq!(hearing, Recording::Added);
+    let (changes, recording) = first.record(&receiver(), &fact, &refs, at(1));
+    assert_eq!(recording, Recording::Added);
     let second = applied(&first, &changes);
     assert_eq!(second.record(&receiver(), &fact, &refs, at(2)), (Vec::new(), Recording::Duplicate));
 }
