@@ -50,7 +50,7 @@ async fn a_refused_credit_is_a_warning_with_its_reason_code() {
     env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
     env.run_for(5).await;
     assert_eq!(env.status(transaction.id), 4);
-    let lines = log.lines("transaction needs a person");
+    let lines = log.lines("credit was refused");
     assert_eq!(lines.len(), 1, "once, not at every round: {lines:?}");
     assert!(lines[0].starts_with("WARN") && lines[0].contains("reason=\"CREDIT_REFUSED\""), "{lines:?}");
     assert_eq!(log.lines("posting was refused").len(), 1);
@@ -65,7 +65,7 @@ async fn manual_review_is_a_warning_with_its_reason_code() {
     env.notice(Some(1), vec![short.clone()]).await.unwrap();
     env.notice(Some(1), vec![Update { event_id: "e2".into(), ..short }]).await.unwrap();
     assert_eq!(env.status(transaction.id), 9);
-    let lines = log.lines("transaction needs a person");
+    let lines = log.lines("transaction moved to manual review");
     assert_eq!(lines.len(), 1, "a repetition changes nothing: {lines:?}");
     assert!(lines[0].starts_with("WARN") && lines[0].contains("reason=\"AMOUNT_MISMATCH\""), "{lines:?}");
 }
