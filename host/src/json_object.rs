@@ -212,13 +212,14 @@ macro_rules! described {
     };
 }
 
-/// Declares requests: structs that are read through their table, from members or by serde.
+/// Declares requests: structs that are read through their table, from members or by serde. They may hold secrets, so they
+/// have no Debug.
 macro_rules! request {
     ($($(#[doc = $doc:literal])+ $vis:vis struct $name:ident {
         $($field:ident $(as $wire:literal)?: $type:ty, $text:literal;)*
     })+) => {$(
         $crate::json_object::described! {
-            $(#[doc = $doc])+ [derive(Debug)] $vis struct $name<> { $($field $(as $wire)?: $type, $text;)* }
+            $(#[doc = $doc])+ [] $vis struct $name<> { $($field $(as $wire)?: $type, $text;)* }
         }
 
         impl $crate::json_object::RequestBody for $name {

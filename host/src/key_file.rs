@@ -13,6 +13,10 @@ pub(crate) fn entries<'t>(
     let entries = lines.flat_map(move |line| line.split(separators)).map(str::trim).filter(|entry| !entry.is_empty());
     entries.map(|entry| {
         let (id, digits) = entry.split_once(':')?;
-        Some((id, Zeroizing::new(hex::decode(digits.trim()).ok()?)))
+        let digits = digits.trim();
+        // Of its final size from the start: a buffer that grows would leave unwiped copies of the key behind.
+        let mut key = Zeroizing::new(vec![0; digits.len() / 2]);
+        hex::decode_to_slice(digits, &mut key).ok()?;
+        Some((id, key))
     })
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use cashier_core::books::Books;
 use cashier_core::change::Stamp;
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::draft::Draft;
+use cashier_core::draft::{Attention, Draft};
 use cashier_core::ids::Seq;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -36,16 +36,23 @@ pub struct Ticket<T> {
     rests_on: Seq,
     epoch: u64,
     watermark: Arc<Watermark>,
+    /// What the decision left for a person, logged once it is durable.
+    attention: Vec<Attention>,
 }
 
 impl<T> Ticket<T> {
     /// Waits until the value is durable. The refusal means that it is not and must not be shown.
     pub async fn durable(self) -> Result<Durable<T>, Refusal> {
-        if self.watermark.wait(self.rests_on, self.epoch).await {
-            Ok(Durable::assertion(self.value))
-        } else {
-            Err(storage_unavailable())
+        if !self.watermark.wait(self.rests_on, self.epoch).await {
+            return Err(storage_unavailable());
         }
+        for Attention { transaction, status, reason } in &self.attention {
+            let refused = *status == TransactionStatus::CreditFailed;
+            let event = if refused { "credit was refused" } else { "transaction moved to manual review" };
+            let (status, code, detail) = (status.name(), reason.code.name(), &*reason.detail);
+            tracing::warn!(%transaction, status, reason = code, detail, "{event}");
+        }
+        Ok(Durable::assertion(self.value))
     }
 }
 
@@ -76,21 +83,21 @@ impl Ledger {
             }
             None => Seq(books.counters().seq),
         };
-        drop(books);
-        for (id, status, reason) in attention {
-            let refused = status == TransactionStatus::CreditFailed;
-            let event = if refused { "credit was refused" } else { "transaction moved to manual review" };
-            let (status, code, detail) = (status.name(), reason.code.name(), &*reason.detail);
-            tracing::warn!(transaction = %id, status, reason = code, detail, "{event}");
-        }
-        Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
+        Ok(Ticket { attention, ..self.ticket(&books, value, rests_on) })
     }
 
     /// Reads the books; the ticket waits for the newest commit that `read` names.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> (T, Seq)) -> Result<Ticket<T>, Refusal> {
         let books = self.lock()?;
         let (value, rests_on) = read(&books);
-        Ok(Ticket { value, rests_on, epoch: self.watermark.epoch(), watermark: Arc::clone(&self.watermark) })
+        Ok(self.ticket(&books, value, rests_on))
+    }
+
+    /// Takes the guard as proof that the epoch is read under the lock: a reload takes the lock before it raises the epoch,
+    /// so a ticket never carries a later epoch than its commit.
+    fn ticket<T>(&self, _locked: &MutexGuard<'_, Books>, value: T, rests_on: Seq) -> Ticket<T> {
+        let epoch = self.watermark.epoch();
+        Ticket { value, rests_on, epoch, watermark: Arc::clone(&self.watermark), attention: Vec::new() }
     }
 
     /// Reads without waiting for durability: for work that is checked again when it is decided. Not to be shown.
@@ -144,5 +151,51 @@ impl Ledger {
             return Err(storage_unavailable());
         };
         if self.watermark.is_open() { Ok(books) } else { Err(storage_unavailable()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cashier_core::change::Body;
+    use cashier_core::session::Actor;
+    use cashier_core::time::UnixTime;
+    use futures_util::future::{BoxFuture, FutureExt, ready};
+
+    use super::*;
+    use crate::ports::DurabilityListener;
+
+    /// Takes every commit and loads empty books.
+    struct EmptyDisk;
+
+    impl Recorder for EmptyDisk {
+        fn submit(&self, _: Arc<cashier_core::change::Commit>) {}
+
+        fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
+            ready(Ok(Loaded::default())).boxed()
+        }
+    }
+
+    fn decided(ledger: &Ledger) -> Ticket<()> {
+        let stamp = Stamp { actor: Actor::System, request_id: "test".into(), now: UnixTime(1_795_160_000) };
+        let decision = |draft: &mut Draft<'_>| {
+            let transaction_id = draft.next_transaction();
+            draft.store(Body::Order { transaction_id, details: Default::default() });
+        };
+        ledger.decide(&stamp, decision).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_lost_decision_is_refused_although_a_successor_took_its_number() {
+        let watermark = Arc::new(Watermark::new());
+        let admission = Admission::new(Admission::DEFAULT_LIMIT);
+        let ledger = Ledger::new(Arc::new(EmptyDisk), Arc::clone(&watermark), Books::new(), admission);
+        let lost = decided(&ledger);
+        watermark.failed(&Fault::new("disk full"));
+        ledger.reopen().await.unwrap();
+        let successor = decided(&ledger);
+        assert_eq!(lost.rests_on, successor.rests_on);
+        watermark.synced(successor.rests_on);
+        assert!(lost.durable().await.is_err(), "the lost decision must not be shown");
+        assert!(successor.durable().await.is_ok());
     }
 }

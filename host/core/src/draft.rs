@@ -11,6 +11,14 @@ use crate::refs::{ProviderRef, Refs};
 use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::time::UnixTime;
 
+/// A transaction that a person must look after, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    pub transaction: TransactionId,
+    pub status: TransactionStatus,
+    pub reason: Reason,
+}
+
 /// Changes drafted on top of the books.
 pub struct Draft<'a> {
     books: &'a Books,
@@ -114,7 +122,7 @@ impl<'a> Draft<'a> {
 
     /// Transactions that this draft moves to manual review or to a failed credit with a reason: to be logged for the
     /// operator.
-    pub fn needs_attention(&self) -> Vec<(TransactionId, TransactionStatus, Reason)> {
+    pub fn needs_attention(&self) -> Vec<Attention> {
         let attention = |change: &Change| {
             let Change::Transaction(row) = change else { return None };
             let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
@@ -123,7 +131,7 @@ impl<'a> Draft<'a> {
                 before != Some((row.status, row.reason.code))
             };
             let needed = status && row.reason.code != ReasonCode::None && is_new();
-            needed.then(|| (row.id, row.status, row.reason.clone()))
+            needed.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
         };
         self.changes.iter().filter_map(attention).collect()
     }

@@ -204,6 +204,11 @@ impl ProviderFact {
         matches!(self, Self::Accepted | Self::AdvanceWanted { .. })
     }
 
+    /// Paid in full.
+    pub fn is_confirmation(&self) -> bool {
+        matches!(self, Self::Confirmed { .. })
+    }
+
     /// The payment waits for a call of ours that moves money.
     pub fn wants_advance(&self) -> bool {
         matches!(self, Self::AdvanceWanted { .. })

@@ -8,7 +8,7 @@ use crate::aggregate::{Aggregate, CreateEnding};
 use crate::change::{Body, Change};
 use crate::draft::Draft;
 use crate::duty::{self, ProviderQuery};
-use crate::facts::Recording;
+use crate::facts::{ProviderFact, Recording};
 use crate::ids::{EventId, NoticeId, TransactionId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::operation::BalanceOperation;
@@ -243,7 +243,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppliedAnswer {
     Applied {
-        /// The payment was unpaid and this answer confirmed it.
+        /// The payment was not confirmed before this answer.
         found_payment: bool,
     },
     /// The answer is about this payment and could not be applied.
@@ -265,9 +265,9 @@ pub fn apply_answer(
     apply_waiting(draft, receiver, id);
     match applied {
         Ok(_) => {
-            let paid = update.status == ProviderStatus::Confirmed && before.transaction.is_unpaid();
-            let still_unpaid = || draft.aggregate(id).is_some_and(|now| now.transaction.is_unpaid());
-            AppliedAnswer::Applied { found_payment: paid && !still_unpaid() }
+            let confirmed = |known: &Aggregate| known.transaction.facts.any(ProviderFact::is_confirmation);
+            let found_payment = !confirmed(&before) && draft.aggregate(id).as_ref().is_some_and(confirmed);
+            AppliedAnswer::Applied { found_payment }
         }
         Err(reason) => AppliedAnswer::Failed(reason),
     }

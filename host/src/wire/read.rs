@@ -153,7 +153,7 @@ mod tests {
             message(read::<OneField>(b"{\"a\":1,\"success_ulr\":\"x\"}", "body")),
             "INVALID_DATA: success_ulr is not a field of this request"
         );
-        let by_serde = serde_json::from_str::<OneField>("{\"success_ulr\":\"x\"}").unwrap_err().to_string();
+        let by_serde = serde_json::from_str::<OneField>("{\"success_ulr\":\"x\"}").err().unwrap().to_string();
         assert!(by_serde.starts_with("success_ulr is not a field of this request"), "{by_serde}");
     }
 }

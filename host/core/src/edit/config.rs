@@ -17,8 +17,8 @@ const WEBHOOK_SECRET: &str = "webhook_secret";
 /// Settings that are credentials of every module.
 const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
 
-/// The value of one setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The value of one setting. It may be a secret, so it has no Debug.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SettingValue {
     Null,
     Text(String),

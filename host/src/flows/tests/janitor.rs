@@ -147,7 +147,7 @@ async fn thousands_of_endless_duties_do_not_starve_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transaction_in_manual_review_causes_no_calls_and_no_commits() {
+async fn a_refused_credit_causes_no_calls_and_no_commits() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     lock(&env.trading.next_posts).push_back(OnPost::Refuse);
