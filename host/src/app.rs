@@ -90,11 +90,13 @@ impl CashierManager {
         machine: Machine,
         trading_server: Option<Arc<dyn TradingServer>>,
     ) -> Result<Self, Fault> {
-        let keys = session_keys(&settings)?;
+        let keys = Arc::new(SessionKeys::parse(&settings.session_keys)?);
         let tls = tls(&settings)?;
-        let sockets = Sockets::bind(&settings)?;
-        let listeners = sockets.listeners()?;
-        let own_url = || format!("{}://{}", settings.scheme(), listeners.customer).into();
+        // Bound before anything is opened, so that a port in use fails early; they serve last.
+        let (customer_socket, customer) = listen("customer_listen", settings.customer_listen)?;
+        let (manager_socket, manager) = listen("manager_listen", settings.manager_listen)?;
+        let (watch_socket, watch) = listen("watch_listen", settings.watch_listen)?;
+        let own_url = || format!("{}://{}", settings.scheme(), customer).into();
         let public_url = settings.public_url.clone().unwrap_or_else(own_url);
 
         let watermark = Arc::new(Watermark::new());
@@ -144,10 +146,16 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.into(),
         };
         let mut serving = JoinSet::new();
-        for listener in sockets.into_listeners(&cashier, &keys, tls) {
+        let mut serve = |name, socket, tls, connections_max, routes| {
+            let listener = Listener { name, socket, tls, connections_max, routes };
             serving.spawn(http::serve::serve(listener, context.clone(), stopped.clone(), DRAIN));
-        }
-        tracing::info!(customer = %listeners.customer, manager = %listeners.manager, watch = %listeners.watch, "listeners opened");
+        };
+        let routes = http::customer_routes(&cashier, &keys);
+        serve("customer", customer_socket, tls.clone(), CUSTOMER_CONNECTIONS_MAX, routes);
+        serve("manager", manager_socket, tls, MANAGER_CONNECTIONS_MAX, http::manager_routes(&cashier, &keys));
+        serve("watch", watch_socket, None, WATCH_CONNECTIONS_MAX, http::watch_routes(&cashier));
+        tracing::info!(%customer, %manager, %watch, "listeners opened");
+        let listeners = Listeners { customer, manager, watch };
         Ok(Self { cashier, listeners, serving, stop, tasks, strand, trading })
     }
 
@@ -190,11 +198,6 @@ pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
 }
 
-fn session_keys(settings: &Settings) -> Result<Arc<SessionKeys>, Fault> {
-    let keys = SessionKeys::parse(&settings.session_keys);
-    keys.map(Arc::new).map_err(|error| Fault::new(format!("session keys: {error}")))
-}
-
 /// The certificate of the customer and manager listeners, if the settings name one.
 fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
@@ -232,71 +235,16 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
     Ok(plugins)
 }
 
-/// The bound sockets of the listeners. They are bound first, so that a port in use fails early, and serve last.
-struct Sockets {
-    customer: TcpListener,
-    manager: TcpListener,
-    watch: TcpListener,
-}
-
 /// Listens with a queue long enough for a burst; the address is reusable as soon as the cashier has stopped.
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(LISTEN_QUEUE)
-}
-
-impl Sockets {
-    fn bind(settings: &Settings) -> Result<Self, Fault> {
-        let bind = |field: &str, address: SocketAddr| {
-            listen(address).map_err(|error| Fault::new(format!("{field} {address}: {error}")))
-        };
-        Ok(Self {
-            customer: bind("customer_listen", settings.customer_listen)?,
-            manager: bind("manager_listen", settings.manager_listen)?,
-            watch: bind("watch_listen", settings.watch_listen)?,
-        })
-    }
-
-    fn listeners(&self) -> Result<Listeners, Fault> {
-        let address = |socket: &TcpListener| socket.local_addr().map_err(|error| Fault::new(error.to_string()));
-        Ok(Listeners {
-            customer: address(&self.customer)?,
-            manager: address(&self.manager)?,
-            watch: address(&self.watch)?,
-        })
-    }
-
-    fn into_listeners(
-        self,
-        cashier: &Arc<Cashier>,
-        keys: &Arc<SessionKeys>,
-        tls: Option<Arc<ServerConfig>>,
-    ) -> [Listener; 3] {
-        [
-            Listener {
-                name: "customer",
-                socket: self.customer,
-                tls: tls.clone(),
-                connections_max: CUSTOMER_CONNECTIONS_MAX,
-                routes: http::customer_routes(cashier, keys),
-            },
-            Listener {
-                name: "manager",
-                socket: self.manager,
-                tls,
-                connections_max: MANAGER_CONNECTIONS_MAX,
-                routes: http::manager_routes(cashier, keys),
-            },
-            Listener {
-                name: "watch",
-                socket: self.watch,
-                tls: None,
-                connections_max: WATCH_CONNECTIONS_MAX,
-                routes: http::watch_routes(cashier),
-            },
-        ]
-    }
+fn listen(field: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fault> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(LISTEN_QUEUE)?;
+        let bound = socket.local_addr()?;
+        Ok((socket, bound))
+    };
+    open().map_err(|error: std::io::Error| Fault::new(format!("{field} {address}: {error}")))
 }

@@ -71,8 +71,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let settings = args.settings.read()?;
-    let keys = SessionKeys::parse(&settings.session_keys);
-    let keys = keys.map_err(|error| CliError(format!("session keys: {error}")))?;
+    let keys = SessionKeys::parse(&settings.session_keys)?;
     let ttl_seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     let now = SystemClock::new().now();
     print_line(&issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl_seconds, now)?);

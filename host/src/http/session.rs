@@ -4,7 +4,6 @@
 
 pub mod reload;
 
-use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -43,9 +42,9 @@ pub struct SessionKey {
 
 impl SessionKey {
     /// A key under its id; tokens without a `kid` are tried with every key.
-    pub fn new(kid: &str, secret: &[u8]) -> Result<Self, KeyError> {
+    pub fn new(kid: &str, secret: &[u8]) -> Result<Self, Fault> {
         if secret.len() < SECRET_LENGTH_MIN {
-            return Err(KeyError::Short);
+            return Err(Fault::new(format!("a session key needs at least {SECRET_LENGTH_MIN} bytes")));
         }
         Ok(Self { kid: kid.into(), secret: Zeroizing::new(secret.to_vec()) })
     }
@@ -58,37 +57,13 @@ impl SessionKey {
 }
 
 /// The keys of a key file: lines of `kid:hex`, the signing key first.
-fn parse_keys(text: &str) -> Result<Vec<SessionKey>, KeyError> {
+fn parse_keys(text: &str) -> Result<Vec<SessionKey>, Fault> {
     let read = |entry: Option<(&str, Zeroizing<Vec<u8>>)>| {
-        let (kid, secret) = entry.ok_or(KeyError::NotALine)?;
+        let (kid, secret) = entry.ok_or_else(|| Fault::new("a session key is a line of kid:hex"))?;
         SessionKey::new(kid.trim(), &secret)
     };
     key_file::entries(text, &[]).map(read).collect()
 }
-
-/// Why keys cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyError {
-    NotALine,
-    Short,
-    None,
-    TooMany,
-    SameId,
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotALine => f.write_str("a session key is a line of kid:hex"),
-            Self::Short => write!(f, "a session key needs at least {SECRET_LENGTH_MIN} bytes"),
-            Self::None => f.write_str("at least one session key is needed"),
-            Self::TooMany => write!(f, "at most {KEYS_MAX} session keys are valid at once"),
-            Self::SameId => f.write_str("two session keys have the same id"),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}
 
 /// The valid keys. Replacing them takes effect with the next request.
 pub struct SessionKeys {
@@ -97,16 +72,16 @@ pub struct SessionKeys {
 
 impl SessionKeys {
     /// The first key signs what [`issue_token`] makes.
-    pub fn new(keys: Vec<SessionKey>) -> Result<Self, KeyError> {
+    pub fn new(keys: Vec<SessionKey>) -> Result<Self, Fault> {
         Ok(Self { keys: ArcSwap::from_pointee(validated(keys)?) })
     }
 
     /// The keys of a key file.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
+    pub fn parse(text: &str) -> Result<Self, Fault> {
         parse_keys(text).and_then(Self::new)
     }
 
-    pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), KeyError> {
+    pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), Fault> {
         self.keys.store(Arc::new(validated(keys)?));
         Ok(())
     }
@@ -185,17 +160,17 @@ pub fn issue_token(
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-fn validated(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, KeyError> {
+fn validated(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, Fault> {
     if keys.is_empty() {
-        return Err(KeyError::None);
+        return Err(Fault::new("at least one session key is needed"));
     }
     if keys.len() > KEYS_MAX {
-        return Err(KeyError::TooMany);
+        return Err(Fault::new(format!("at most {KEYS_MAX} session keys are valid at once")));
     }
     let mut ids: Vec<&str> = keys.iter().map(|key| &*key.kid).collect();
     ids.sort_unstable();
     ids.dedup();
-    if ids.len() == keys.len() { Ok(keys) } else { Err(KeyError::SameId) }
+    if ids.len() == keys.len() { Ok(keys) } else { Err(Fault::new("two session keys have the same id")) }
 }
 
 /// `Bearer <JWT>` and `<JWT>` are both published.

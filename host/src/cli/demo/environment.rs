@@ -58,7 +58,7 @@ impl DemoEnvironment {
         let imported = tokio::task::spawn_blocking(move || import_roster(&bases, &roster)).await;
         imported.unwrap_or_else(|_| Err(CliError("importing the roster was interrupted".into())))?;
 
-        let keys = SessionKeys::parse(&settings.session_keys).map_err(|error| CliError(error.to_string()))?;
+        let keys = SessionKeys::parse(&settings.session_keys)?;
         let now = SystemClock::new().now();
         let token = |role, id| issue_token(&keys, role, id, None, TOKEN_SECONDS, now).map_err(CliError::from);
         let (customer_token, manager_token) = (token(Role::Customer, 5)?, token(Role::Manager, 1)?);
@@ -93,26 +93,23 @@ impl DemoEnvironment {
     /// Commands to copy into a second terminal.
     pub(super) fn print_commands(&self) {
         let Listeners { customer, manager, watch } = self.listeners;
-        print_line("\nThe cashier keeps serving. In another terminal:\n");
-        print_line(&format!("  CUSTOMER='{}'", self.customer_token));
-        print_line(&format!("  MANAGER='{}'\n", self.manager_token));
+        let Self { customer_token, manager_token, .. } = self;
         print_line(&format!(
-            "  curl -s 'http://{customer}/cashier/methods?login=2000009' -H \"Authorization: $CUSTOMER\""
+            r#"
+The cashier keeps serving. In another terminal:
+
+  CUSTOMER='{customer_token}'
+  MANAGER='{manager_token}'
+
+  curl -s 'http://{customer}/cashier/methods?login=2000009' -H "Authorization: $CUSTOMER"
+  curl -s 'http://{customer}/cashier/deposit' -H "Authorization: $CUSTOMER" -d '{{"login":2000009,"provider":"sandbox","amount":25.5,"currency":"USD"}}'
+  # open the redirect_url of the response in a browser and press Pay, then:
+  curl -s 'http://{customer}/cashier/transactions?limit=5' -H "Authorization: $CUSTOMER"
+  curl -s 'http://{manager}/manager' -H "Authorization: $MANAGER" -d '{{"command":"MngGetCashierTransaction","extID":"1","data":{{"id":1}}}}'
+  curl -s 'http://{watch}/readyz'
+
+Stop with Ctrl-C."#
         ));
-        print_line(&format!(
-            "  curl -s 'http://{customer}/cashier/deposit' -H \"Authorization: $CUSTOMER\" \
-             -d '{{\"login\":2000009,\"provider\":\"sandbox\",\"amount\":25.5,\"currency\":\"USD\"}}'"
-        ));
-        print_line("  # open the redirect_url of the response in a browser and press Pay, then:");
-        print_line(&format!(
-            "  curl -s 'http://{customer}/cashier/transactions?limit=5' -H \"Authorization: $CUSTOMER\""
-        ));
-        print_line(&format!(
-            "  curl -s 'http://{manager}/manager' -H \"Authorization: $MANAGER\" \
-             -d '{{\"command\":\"MngGetCashierTransaction\",\"extID\":\"1\",\"data\":{{\"id\":1}}}}'"
-        ));
-        print_line(&format!("  curl -s 'http://{watch}/readyz'"));
-        print_line("\nStop with Ctrl-C.");
     }
 }
 
