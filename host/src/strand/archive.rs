@@ -13,9 +13,8 @@ use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::columns::ColumnReader;
+use super::columns::{ColumnReader, for_each_row};
 use super::connection::connect_read_only;
-use super::load::for_each_row;
 use super::rows::{bodies, event};
 use crate::ports::{Archive, Fault, StoredAnswer, StoredNotice};
 

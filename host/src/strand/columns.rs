@@ -1,13 +1,32 @@
-//! Binds and reads columns one after another, so that a table's write and read list them in the same order.
-//! An unreadable value is a [`Fault`] that names table, row and column, never a panic.
+//! Binding and reading columns one after another: a type of the core knows its columns, and `table!` lists those of a row
+//! once. An unreadable value is a [`Fault`] that names table, row and column, never a panic.
 
-use cashier_core::ids::Reference;
+use cashier_core::customer_override::OverrideMode;
+use cashier_core::facts::Facts;
+use cashier_core::ids::{
+    ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId,
+};
 use cashier_core::money::{Currency, Limit, Money};
+use cashier_core::notice::Update;
+use cashier_core::reason::{Reason, ReasonCode};
+use cashier_core::refs::Refs;
+use cashier_core::status::{
+    OperationCmd, OperationReason, OperationStatus, ProcessingStatus, SignatureStatus, Source, TransactionStatus,
+    TransactionType,
+};
 use cashier_core::time::UnixTime;
-use rusqlite::types::ToSql;
-use rusqlite::{CachedStatement, Connection, Row};
+use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction};
+use rusqlite::types::{ToSql, ValueRef};
+use rusqlite::{CachedStatement, Connection, Params, Row};
 
+use super::json;
 use crate::ports::Fault;
+
+/// A value in its column or columns.
+pub(super) trait Column: Sized {
+    fn bind<'c>(&self, put: Put<'c>) -> Put<'c>;
+    fn read(columns: &mut ColumnReader<'_, '_>) -> Result<Self, Fault>;
+}
 
 /// Names the step in which SQLite failed; SQLite's messages name tables and columns, never values.
 pub(super) fn sql_fault(step: &str) -> impl Fn(rusqlite::Error) -> Fault + '_ {
@@ -17,16 +36,26 @@ pub(super) fn sql_fault(step: &str) -> impl Fn(rusqlite::Error) -> Fault + '_ {
 /// One row to store: binds the parameters in order, then runs the statement.
 pub(super) struct Put<'c> {
     statement: CachedStatement<'c>,
+    /// For JSON; reused from row to row.
+    buffer: &'c mut Vec<u8>,
     next: usize,
     failed: Option<rusqlite::Error>,
 }
 
 impl<'c> Put<'c> {
-    pub(super) fn prepare(connection: &'c Connection, sql: &str) -> Result<Self, rusqlite::Error> {
-        Ok(Self { statement: connection.prepare_cached(sql)?, next: 0, failed: None })
+    pub(super) fn prepare(
+        connection: &'c Connection,
+        sql: &str,
+        buffer: &'c mut Vec<u8>,
+    ) -> Result<Self, rusqlite::Error> {
+        Ok(Self { statement: connection.prepare_cached(sql)?, buffer, next: 0, failed: None })
     }
 
-    fn bind(mut self, value: impl ToSql) -> Self {
+    pub(super) fn with(self, value: &impl Column) -> Self {
+        value.bind(self)
+    }
+
+    pub(super) fn sql(mut self, value: impl ToSql) -> Self {
         self.next += 1;
         if let Err(error) = self.statement.raw_bind_parameter(self.next, value) {
             self.failed.get_or_insert(error);
@@ -34,45 +63,17 @@ impl<'c> Put<'c> {
         self
     }
 
-    pub(super) fn int(self, value: i64) -> Self {
-        self.bind(value)
-    }
-
-    /// Ids stay below 2^53; the trading server's own order ids may use all 64 bits and keep them.
-    pub(super) fn id(self, value: u64) -> Self {
-        self.bind(value.cast_signed())
-    }
-
-    pub(super) fn flag(self, value: bool) -> Self {
-        self.bind(i64::from(value))
-    }
-
-    pub(super) fn number(self, value: u8) -> Self {
-        self.bind(i64::from(value))
-    }
-
-    pub(super) fn text(self, value: &str) -> Self {
-        self.bind(value)
-    }
-
-    pub(super) fn blob(self, value: &[u8]) -> Self {
-        self.bind(value)
-    }
-
-    pub(super) fn time(self, value: UnixTime) -> Self {
-        self.bind(value.0)
-    }
-
-    pub(super) fn currency(self, value: Currency) -> Self {
-        self.bind(value.code())
-    }
-
-    pub(super) fn money(self, value: Money) -> Self {
-        self.int(value.minor).currency(value.currency)
-    }
-
-    pub(super) fn limit(self, value: Limit) -> Self {
-        self.bind(value.to_wire())
+    fn json(mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Self {
+        self.next += 1;
+        self.buffer.clear();
+        let written = write(self.buffer).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));
+        let text = written.and_then(|()| {
+            std::str::from_utf8(self.buffer).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+        });
+        if let Err(error) = text.and_then(|text| self.statement.raw_bind_parameter(self.next, text)) {
+            self.failed.get_or_insert(error);
+        }
+        self
     }
 
     pub(super) fn run(mut self) -> Result<(), rusqlite::Error> {
@@ -83,12 +84,30 @@ impl<'c> Put<'c> {
     }
 }
 
+/// Runs a query and reads its rows one by one.
+pub(super) fn for_each_row<P: Params>(
+    connection: &Connection,
+    sql: &str,
+    params: P,
+    table: &'static str,
+    mut read: impl FnMut(&mut ColumnReader<'_, '_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let fault = sql_fault(table);
+    let mut currencies = Currencies::default();
+    let mut statement = connection.prepare_cached(sql).map_err(&fault)?;
+    let mut rows = statement.query(params).map_err(&fault)?;
+    while let Some(row) = rows.next().map_err(&fault)? {
+        read(&mut ColumnReader { row, table, next: 0, currencies: &mut currencies })?;
+    }
+    Ok(())
+}
+
 /// Currencies that were already found: a million rows name a handful of them.
 #[derive(Debug, Default)]
-pub(super) struct Currencies(Vec<(Box<str>, Currency)>);
+struct Currencies(Vec<(Box<str>, Currency)>);
 
 impl Currencies {
-    pub(super) fn find(&mut self, code: &str) -> Option<Currency> {
+    fn find(&mut self, code: &str) -> Option<Currency> {
         if let Some((_, known)) = self.0.iter().find(|(known, _)| **known == *code) {
             return Some(*known);
         }
@@ -106,117 +125,163 @@ pub(super) struct ColumnReader<'r, 's> {
     currencies: &'r mut Currencies,
 }
 
-impl<'r, 's> ColumnReader<'r, 's> {
-    pub(super) fn new(row: &'r Row<'s>, table: &'static str, currencies: &'r mut Currencies) -> Self {
-        Self { row, table, next: 0, currencies }
+impl<'r> ColumnReader<'r, '_> {
+    pub(super) fn value<T: Column>(&mut self) -> Result<T, Fault> {
+        T::read(self)
     }
 
-    pub(super) fn int(&mut self) -> Result<i64, Fault> {
-        let index = self.step();
-        let value = self.row.get_ref(index).map_err(|error| self.bad(index, &error.to_string()))?;
-        value.as_i64().map_err(|_| self.bad(index, "is not an integer"))
+    fn next(&mut self) -> Result<ValueRef<'r>, Fault> {
+        let (row, index) = (self.row, self.next);
+        self.next += 1;
+        row.get_ref(index).map_err(|error| self.bad(&error.to_string()))
     }
 
-    pub(super) fn id(&mut self) -> Result<u64, Fault> {
-        self.int().map(i64::cast_unsigned)
+    fn int(&mut self) -> Result<i64, Fault> {
+        self.next()?.as_i64().map_err(|_| self.bad("is not an integer"))
     }
 
-    pub(super) fn count<N: TryFrom<i64>>(&mut self) -> Result<N, Fault> {
+    /// A published number; an unknown one is a fault.
+    fn number<T>(&mut self, named: impl FnOnce(i64) -> Option<T>) -> Result<T, Fault> {
         let value = self.int()?;
-        N::try_from(value).map_err(|_| self.bad(self.next - 1, &format!("holds {value}, which is out of range")))
-    }
-
-    pub(super) fn flag(&mut self) -> Result<bool, Fault> {
-        self.number(|number| match number {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        })
-    }
-
-    /// A published number; one that names nothing is a fault.
-    pub(super) fn number<T>(&mut self, named: impl FnOnce(i64) -> Option<T>) -> Result<T, Fault> {
-        let value = self.int()?;
-        named(value).ok_or_else(|| self.bad(self.next - 1, &format!("holds the unknown number {value}")))
+        named(value).ok_or_else(|| self.bad(&format!("holds the unknown number {value}")))
     }
 
     pub(super) fn str(&mut self) -> Result<&'r str, Fault> {
-        let index = self.step();
-        let row: &'r Row<'s> = self.row;
-        let value = row.get_ref(index).map_err(|error| self.bad(index, &error.to_string()))?;
-        value.as_str().map_err(|_| self.bad(index, "is not text"))
-    }
-
-    /// A stored name; one that names nothing is a fault.
-    pub(super) fn name<T>(&mut self, named: impl FnOnce(&str) -> Option<T>) -> Result<T, Fault> {
-        let name = self.str()?;
-        named(name).ok_or_else(|| self.bad(self.next - 1, "holds an unknown name"))
-    }
-
-    pub(super) fn text(&mut self) -> Result<Box<str>, Fault> {
-        self.str().map(Box::from)
+        self.next()?.as_str().map_err(|_| self.bad("is not text"))
     }
 
     pub(super) fn blob(&mut self) -> Result<&'r [u8], Fault> {
-        let index = self.step();
-        let row: &'r Row<'s> = self.row;
-        let value = row.get_ref(index).map_err(|error| self.bad(index, &error.to_string()))?;
-        value.as_blob().map_err(|_| self.bad(index, "is not a blob"))
+        self.next()?.as_blob().map_err(|_| self.bad("is not a blob"))
     }
 
     /// A blob of exactly this many bytes.
     pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let blob = self.blob()?;
-        blob.try_into().map_err(|_| self.bad(self.next - 1, &format!("holds {} bytes, not {N}", blob.len())))
-    }
-
-    pub(super) fn time(&mut self) -> Result<UnixTime, Fault> {
-        self.int().map(UnixTime)
-    }
-
-    pub(super) fn currency(&mut self) -> Result<Currency, Fault> {
-        let code = self.str()?;
-        match self.currencies.find(code) {
-            Some(currency) => Ok(currency),
-            None => Err(self.bad(self.next - 1, "names an unknown currency")),
-        }
-    }
-
-    pub(super) fn money(&mut self) -> Result<Money, Fault> {
-        Ok(Money::new(self.int()?, self.currency()?))
-    }
-
-    pub(super) fn limit(&mut self) -> Result<Limit, Fault> {
-        let text = self.str()?;
-        Limit::parse(text).map_err(|error| self.bad(self.next - 1, &error.to_string()))
-    }
-
-    pub(super) fn reference(&mut self) -> Result<Reference, Fault> {
-        let text = self.str()?;
-        Reference::read(text).ok_or_else(|| self.bad(self.next - 1, "is no reference of ours"))
+        blob.try_into().map_err(|_| self.bad(&format!("holds {} bytes, not {N}", blob.len())))
     }
 
     /// JSON that `json` wrote; an empty text stands for the default.
-    pub(super) fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
+    fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
         match self.str()? {
             "" => Ok(T::default()),
             text => read(text).map_err(|error| {
-                let why = format!("holds JSON that this program cannot read (column {} of the text)", error.column());
-                self.bad(self.next - 1, &why)
+                self.bad(&format!("holds JSON that this program cannot read (column {} of the text)", error.column()))
             }),
         }
     }
 
-    fn step(&mut self) -> usize {
-        let index = self.next;
-        self.next += 1;
-        index
-    }
-
-    /// Every table's first column is its id.
-    fn bad(&self, index: usize, why: &str) -> Fault {
+    /// A fault of the column that was read last. Every table's first column is its id.
+    fn bad(&self, why: &str) -> Fault {
         let id = self.row.get::<_, i64>(0).unwrap_or_default();
-        let column = self.row.as_ref().column_name(index).unwrap_or("?").to_owned();
+        let column = self.row.as_ref().column_name(self.next - 1).unwrap_or("?").to_owned();
         Fault::new(format!("{} {id}: {column} {why}", self.table))
     }
 }
+
+/// Columns by how they are bound and read.
+macro_rules! columns {
+    ($($type:ty: |$value:ident, $put:ident| $bind:expr, |$columns:ident| $read:expr;)*) => {$(
+        impl Column for $type {
+            fn bind<'c>(&self, $put: Put<'c>) -> Put<'c> {
+                let $value = self;
+                $bind
+            }
+
+            fn read($columns: &mut ColumnReader<'_, '_>) -> Result<Self, Fault> {
+                $read
+            }
+        }
+    )*};
+}
+
+columns! {
+    i64: |value, put| put.sql(value), |columns| columns.int();
+    // Ids stay below 2^53; the trading server's order ids may use all 64 bits.
+    u64: |value, put| put.sql(value.cast_signed()), |columns| columns.int().map(i64::cast_unsigned);
+    u32: |value, put| put.sql(value), |columns| {
+        let value = columns.int()?;
+        Self::try_from(value).map_err(|_| columns.bad(&format!("holds {value}, which is out of range")))
+    };
+    bool: |value, put| put.sql(i64::from(*value)), |columns| columns.number(|number| match number {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    });
+    Box<str>: |value, put| put.sql(&**value), |columns| columns.str().map(Self::from);
+    UnixTime: |value, put| put.sql(value.0), |columns| columns.int().map(Self);
+    Currency: |value, put| put.sql(value.code()), |columns| {
+        let code = columns.str()?;
+        columns.currencies.find(code).ok_or_else(|| columns.bad("names an unknown currency"))
+    };
+    Money: |value, put| put.sql(value.minor).with(&value.currency),
+        |columns| Ok(Self::new(columns.int()?, columns.value()?));
+    Limit: |value, put| put.sql(value.to_wire()), |columns| {
+        Self::parse(columns.str()?).map_err(|error| columns.bad(&error.to_string()))
+    };
+    Reference: |value, put| put.sql(value.as_str()), |columns| {
+        Self::read(columns.str()?).ok_or_else(|| columns.bad("is no reference of ours"))
+    };
+    Reason: |value, put| put.sql(value.code.name()).with(&value.detail), |columns| {
+        let code = ReasonCode::from_name(columns.str()?).ok_or_else(|| columns.bad("holds an unknown name"))?;
+        Ok(Self { code, detail: columns.value()? })
+    };
+    Refs: |value, put| put.json(|out| json::write_refs(value, out)), |columns| columns.json(json::read_refs);
+    Facts: |value, put| put
+            .json(|out| json::write_provider_facts(&value.provider, out))
+            .json(|out| json::write_person_facts(&value.persons, out)),
+        |columns| Ok(Self {
+            provider: columns.json(json::read_provider_facts)?,
+            persons: columns.json(json::read_person_facts)?,
+        });
+    Option<Update>: |value, put| put.json(|out| json::write_update(value.as_ref(), out)),
+        |columns| columns.json(json::read_update);
+}
+
+/// Ids by their number, and enums by their published number.
+macro_rules! numbers {
+    ($($id:ident)* ; $($numbered:ident)*) => {
+        columns! {
+            $($id: |value, put| put.with(&value.0), |columns| columns.value().map(Self);)*
+            $($numbered: |value, put| put.sql(value.number()), |columns| columns.number(Self::from_number);)*
+        }
+    };
+}
+
+numbers! {
+    ConfigId CustomerId EventId Login ManagerId NoticeId OperationId OverrideId Seq TransactionId;
+    FirstAnswer KeySpace NextAction OperationCmd OperationReason OperationStatus OverrideMode ProcessingStatus
+    SignatureStatus Source TransactionStatus TransactionType
+}
+
+/// The columns of a row: `id`, then each field with its columns where they are not called like it. Gives the constants
+/// `TABLE` and `PUT` (a REPLACE), the list `columns!()` for further statements, and the functions `bind` and `read`.
+macro_rules! table {
+    ($row:ident $table:literal { $($field:ident $(: $($column:literal),+)?;)* }) => {
+        pub(in crate::strand) const TABLE: &str = $table;
+
+        macro_rules! columns {
+            () => { concat!("id" $(, $crate::strand::columns::table!(@names $field $($($column)+)?))*) };
+        }
+
+        macro_rules! values {
+            () => { concat!("(?" $(, $crate::strand::columns::table!(@marks $field $($($column)+)?))*, ")") };
+        }
+
+        fn bind<'c>(put: $crate::strand::columns::Put<'c>, row: &$row) -> $crate::strand::columns::Put<'c> {
+            put.with(&row.id)$(.with(&row.$field))*
+        }
+
+        pub(in crate::strand) fn read(
+            columns: &mut $crate::strand::columns::ColumnReader<'_, '_>,
+        ) -> Result<$row, $crate::ports::Fault> {
+            Ok($row { id: columns.value()?, $($field: columns.value()?,)* })
+        }
+    };
+    (@names $field:ident) => { concat!(", ", stringify!($field)) };
+    (@names $field:ident $($column:literal)+) => { concat!($(", ", $column),+) };
+    (@marks $field:ident) => { ",?" };
+    (@marks $field:ident $($column:literal)+) => { concat!($(",?", $crate::strand::columns::table!(@none $column)),+) };
+    (@none $column:literal) => { "" };
+}
+
+pub(super) use table;

@@ -15,9 +15,9 @@ use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::transaction::Transaction;
-use rusqlite::{Connection, OptionalExtension, Params};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::columns::{ColumnReader, Currencies, sql_fault};
+use super::columns::{for_each_row, sql_fault};
 use super::connection::connect_read_only;
 use super::rows::{config, counters, customer_override, event, operation, transaction};
 use super::seal::Seal;
@@ -270,9 +270,9 @@ impl BlockSequencer<'_> {
 /// The keys of all verified events.
 fn read_event_keys(connection: &Connection, sink: &mut impl RowSink) -> Result<(), Fault> {
     for_each_row(connection, event::READ_KEYS, [], event::TABLE, |columns| {
-        let config = ConfigId(columns.id()?);
+        let config = columns.value()?;
         let event_id = columns.str()?;
-        sink.event_key(config, event_id, EventId(columns.id()?));
+        sink.event_key(config, event_id, columns.value()?);
         Ok(())
     })
 }
@@ -316,24 +316,6 @@ fn check_counters(connection: &Connection, counters: &Counters) -> Result<(), Fa
         if least < 1 {
             return Err(Fault::new(format!("{table} holds {key} {least}: ids begin at 1")));
         }
-    }
-    Ok(())
-}
-
-/// Runs a query and reads its rows one by one.
-pub(super) fn for_each_row<P: Params>(
-    connection: &Connection,
-    sql: &str,
-    params: P,
-    table: &'static str,
-    mut read: impl FnMut(&mut ColumnReader<'_, '_>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let fault = sql_fault(table);
-    let mut currencies = Currencies::default();
-    let mut statement = connection.prepare_cached(sql).map_err(&fault)?;
-    let mut rows = statement.query(params).map_err(&fault)?;
-    while let Some(row) = rows.next().map_err(&fault)? {
-        read(&mut ColumnReader::new(row, table, &mut currencies))?;
     }
     Ok(())
 }

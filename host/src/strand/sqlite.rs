@@ -60,7 +60,7 @@ impl Store for Sqlite {
             rows::write(&mut writer, commit).map_err(|fault| Fault::new(format!("commit {}: {fault}", commit.seq)))?;
         }
         if let Some(last) = batch.last() {
-            counters::put(connection, &last.counters).map_err(sql_fault(counters::TABLE))?;
+            counters::put(&mut writer, &last.counters)?;
         }
         self.quarantine.trim(connection).map_err(sql_fault("deleting the oldest quarantined rows"))
     }

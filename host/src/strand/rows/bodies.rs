@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use cashier_core::change::{Body, OrderDetails};
-use cashier_core::ids::{NoticeId, TransactionId};
+use cashier_core::ids::TransactionId;
 
 use super::writer::{Area, RowWriter};
 use crate::ports::{Fault, StoredAnswer, StoredNotice};
-use crate::strand::columns::{ColumnReader, Put};
+use crate::strand::columns::ColumnReader;
 
 macro_rules! put_notice {
     ($table:literal) => {
@@ -32,7 +32,7 @@ pub(in crate::strand) const READ_ANSWER: &str =
 pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
                                                nonce, terms_version FROM stored_order WHERE transaction_id = ?1";
 
-pub(super) fn put_notice(writer: &mut RowWriter<'_>, notice: &Body, area: Area) -> Result<(), rusqlite::Error> {
+pub(super) fn put_notice(writer: &mut RowWriter<'_>, notice: &Body, area: Area) -> Result<(), Fault> {
     let Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body } = notice else {
         return Ok(());
     };
@@ -44,16 +44,10 @@ pub(super) fn put_notice(writer: &mut RowWriter<'_>, notice: &Body, area: Area) 
             PUT_QUARANTINED_NOTICE
         }
     };
-    Put::prepare(writer.connection, sql)?
-        .id(id.0)
-        .time(*received_time)
-        .text(method)
-        .text(path)
-        .text(raw_query)
-        .text(headers_json)
-        .blob(sha256)
-        .blob(body)
-        .run()
+    writer.put("notice", sql, |put| {
+        let put = put.with(id).with(received_time).with(method).with(path).with(raw_query).with(headers_json);
+        put.sql(sha256).sql(&**body)
+    })
 }
 
 pub(super) fn put_answer(
@@ -61,55 +55,46 @@ pub(super) fn put_answer(
     id: TransactionId,
     redirect_url: &str,
     instructions_json: &str,
-) -> Result<(), rusqlite::Error> {
+) -> Result<(), Fault> {
     writer.touch('a', id.0);
-    Put::prepare(writer.connection, PUT_ANSWER)?.id(id.0).text(redirect_url).text(instructions_json).run()
+    writer.put("answer", PUT_ANSWER, |put| put.with(&id).sql(redirect_url).sql(instructions_json))
 }
 
-pub(super) fn put_order(
-    writer: &mut RowWriter<'_>,
-    id: TransactionId,
-    details: &OrderDetails,
-) -> Result<(), rusqlite::Error> {
+pub(super) fn put_order(writer: &mut RowWriter<'_>, id: TransactionId, details: &OrderDetails) -> Result<(), Fault> {
+    let OrderDetails { terms_version, notify_url, success_url, failure_url, locale, ip, nonce } = details;
     writer.touch('s', id.0);
-    Put::prepare(writer.connection, PUT_ORDER)?
-        .id(id.0)
-        .text(&details.notify_url)
-        .text(&details.success_url)
-        .text(&details.failure_url)
-        .text(&details.locale)
-        .text(&details.ip)
-        .blob(&details.nonce.to_be_bytes())
-        .id(details.terms_version)
-        .run()
+    writer.put("stored_order", PUT_ORDER, |put| {
+        let put = put.with(&id).with(notify_url).with(success_url).with(failure_url).with(locale).with(ip);
+        put.sql(nonce.to_be_bytes()).with(terms_version)
+    })
 }
 
 pub(in crate::strand) fn read_notice(columns: &mut ColumnReader<'_, '_>) -> Result<StoredNotice, Fault> {
     Ok(StoredNotice {
-        id: NoticeId(columns.id()?),
-        received_time: columns.time()?,
-        method: columns.text()?,
-        path: columns.text()?,
-        raw_query: columns.text()?,
-        headers_json: columns.text()?,
+        id: columns.value()?,
+        received_time: columns.value()?,
+        method: columns.value()?,
+        path: columns.value()?,
+        raw_query: columns.value()?,
+        headers_json: columns.value()?,
         body: Bytes::copy_from_slice(columns.blob()?),
     })
 }
 
 pub(in crate::strand) fn read_answer(columns: &mut ColumnReader<'_, '_>) -> Result<StoredAnswer, Fault> {
-    columns.id()?;
-    Ok(StoredAnswer { redirect_url: columns.text()?, instructions_json: columns.text()? })
+    columns.value::<TransactionId>()?;
+    Ok(StoredAnswer { redirect_url: columns.value()?, instructions_json: columns.value()? })
 }
 
 pub(in crate::strand) fn read_order(columns: &mut ColumnReader<'_, '_>) -> Result<OrderDetails, Fault> {
-    columns.id()?;
+    columns.value::<TransactionId>()?;
     Ok(OrderDetails {
-        notify_url: columns.text()?,
-        success_url: columns.text()?,
-        failure_url: columns.text()?,
-        locale: columns.text()?,
-        ip: columns.text()?,
+        notify_url: columns.value()?,
+        success_url: columns.value()?,
+        failure_url: columns.value()?,
+        locale: columns.value()?,
+        ip: columns.value()?,
         nonce: u128::from_be_bytes(columns.bytes()?),
-        terms_version: columns.id()?,
+        terms_version: columns.value()?,
     })
 }

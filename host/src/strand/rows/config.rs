@@ -5,7 +5,7 @@ use cashier_core::provider_config::{ProviderConfig, Secret};
 
 use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{ColumnReader, Put, sql_fault};
+use crate::strand::columns::ColumnReader;
 use crate::strand::json;
 use crate::strand::seal::{Seal, SealContext};
 
@@ -43,48 +43,45 @@ pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<()
         .map_err(|_| Fault::new(format!("{TABLE} {}: the replaced secrets cannot be written", row.id)))?;
     let replaced = seal(REPLACED_SECRETS, &replaced)?;
     let config_json = seal(CONFIG_JSON, row.config_json.expose())?;
-    let put = || {
-        Put::prepare(writer.connection, PUT)?
-            .id(row.id.0)
-            .text(&row.provider)
-            .text(&row.brand)
-            .text(&row.method)
-            .text(&row.country)
-            .text(&row.currency)
-            .text(&row.merchant_id)
-            .text(&row.public_key)
-            .blob(&secret_key)
-            .blob(&webhook_secret)
-            .blob(&replaced)
-            .text(&row.settings_json)
-            .blob(&config_json)
-            .limit(row.min_amount)
-            .limit(row.max_amount)
-            .flag(row.sandbox)
-            .flag(row.enabled)
-            .int(row.sort_index)
-            .time(row.created_time)
-            .time(row.updated_time)
-            .id(row.terms_version)
-            .id(row.version)
-            .run()
-    };
-    put().map_err(sql_fault(TABLE))
+    writer.put(TABLE, PUT, |put| {
+        put.with(&row.id)
+            .with(&row.provider)
+            .with(&row.brand)
+            .with(&row.method)
+            .with(&row.country)
+            .with(&row.currency)
+            .with(&row.merchant_id)
+            .with(&row.public_key)
+            .sql(secret_key)
+            .sql(webhook_secret)
+            .sql(replaced)
+            .with(&row.settings_json)
+            .sql(config_json)
+            .with(&row.min_amount)
+            .with(&row.max_amount)
+            .with(&row.sandbox)
+            .with(&row.enabled)
+            .with(&row.sort_index)
+            .with(&row.created_time)
+            .with(&row.updated_time)
+            .with(&row.terms_version)
+            .with(&row.version)
+    })
 }
 
 pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
-    let id = ConfigId(columns.id()?);
+    let id = columns.value()?;
     let open = |column, sealed: &[u8]| seal.open(context(id, column), sealed);
     let secret = |column, sealed: &[u8]| open(column, sealed).map(|text| Secret::new(&text));
     Ok(ProviderConfig {
         id,
-        provider: columns.text()?,
-        brand: columns.text()?,
-        method: columns.text()?,
-        country: columns.text()?,
-        currency: columns.text()?,
-        merchant_id: columns.text()?,
-        public_key: columns.text()?,
+        provider: columns.value()?,
+        brand: columns.value()?,
+        method: columns.value()?,
+        country: columns.value()?,
+        currency: columns.value()?,
+        merchant_id: columns.value()?,
+        public_key: columns.value()?,
         secret_key: secret(SECRET_KEY, columns.blob()?)?,
         webhook_secret: secret(WEBHOOK_SECRET, columns.blob()?)?,
         replaced_webhook_secrets: {
@@ -92,16 +89,16 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
             json::read_replaced(&text)
                 .map_err(|_| Fault::new(format!("{TABLE} {id}: the replaced secrets cannot be read")))?
         },
-        settings_json: columns.text()?,
+        settings_json: columns.value()?,
         config_json: secret(CONFIG_JSON, columns.blob()?)?,
-        min_amount: columns.limit()?,
-        max_amount: columns.limit()?,
-        sandbox: columns.flag()?,
-        enabled: columns.flag()?,
-        sort_index: columns.int()?,
-        created_time: columns.time()?,
-        updated_time: columns.time()?,
-        terms_version: columns.id()?,
-        version: columns.id()?,
+        min_amount: columns.value()?,
+        max_amount: columns.value()?,
+        sandbox: columns.value()?,
+        enabled: columns.value()?,
+        sort_index: columns.value()?,
+        created_time: columns.value()?,
+        updated_time: columns.value()?,
+        terms_version: columns.value()?,
+        version: columns.value()?,
     })
 }

@@ -2,11 +2,10 @@
 
 use cashier_core::change::{Commit, Counters};
 use cashier_core::session::Actor;
-use rusqlite::Connection;
 
 use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{ColumnReader, Put};
+use crate::strand::columns::ColumnReader;
 
 pub(in crate::strand) const TABLE: &str = "counters";
 
@@ -20,44 +19,36 @@ pub(in crate::strand) const READ: &str =
 const PUT_JOURNAL: &str =
     "INSERT INTO commit_journal (seq, at, actor, actor_id, request_id, touched) VALUES (?,?,?,?,?,?)";
 
-pub(in crate::strand) fn put(connection: &Connection, counters: &Counters) -> Result<(), rusqlite::Error> {
-    Put::prepare(connection, PUT)?
-        .id(counters.seq)
-        .id(counters.transaction)
-        .id(counters.operation)
-        .id(counters.event)
-        .id(counters.notice)
-        .id(counters.config)
-        .id(counters.customer_override)
-        .run()
+pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, counters: &Counters) -> Result<(), Fault> {
+    let Counters { seq, transaction, operation, event, notice, config, customer_override } = counters;
+    let all = [seq, transaction, operation, event, notice, config, customer_override];
+    writer.put(TABLE, PUT, |put| all.into_iter().fold(put, |put, counter| put.with(counter)))
 }
 
 pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>) -> Result<Counters, Fault> {
-    columns.id()?;
+    columns.value::<u64>()?;
     Ok(Counters {
-        seq: columns.id()?,
-        transaction: columns.id()?,
-        operation: columns.id()?,
-        event: columns.id()?,
-        notice: columns.id()?,
-        config: columns.id()?,
-        customer_override: columns.id()?,
+        seq: columns.value()?,
+        transaction: columns.value()?,
+        operation: columns.value()?,
+        event: columns.value()?,
+        notice: columns.value()?,
+        config: columns.value()?,
+        customer_override: columns.value()?,
     })
 }
 
-pub(super) fn put_journal(writer: &mut RowWriter<'_>, commit: &Commit) -> Result<(), rusqlite::Error> {
+pub(super) fn put_journal(writer: &mut RowWriter<'_>, commit: &Commit) -> Result<(), Fault> {
     let (actor, id) = match commit.actor {
         Actor::System => (0, 0),
         Actor::Customer(id) => (1, id.0),
         Actor::Manager(id) => (2, id.0),
         Actor::Provider(id) => (3, id.0),
     };
-    Put::prepare(writer.connection, PUT_JOURNAL)?
-        .id(commit.seq.0)
-        .time(commit.at)
-        .number(actor)
-        .id(id)
-        .text(&commit.request_id)
-        .text(&writer.scratch.touched)
-        .run()
+    let touched = std::mem::take(&mut writer.scratch.touched);
+    let written = writer.put("commit_journal", PUT_JOURNAL, |put| {
+        put.with(&commit.seq).with(&commit.at).sql(actor).with(&id).with(&commit.request_id).sql(&touched)
+    });
+    writer.scratch.touched = touched;
+    written
 }

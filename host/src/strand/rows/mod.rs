@@ -15,7 +15,6 @@ use cashier_core::ids::NoticeId;
 
 use self::writer::Area;
 pub(super) use self::writer::{RowWriter, Scratch};
-use super::columns::sql_fault;
 use crate::ports::Fault;
 
 /// Writes every row of a commit and its journal line. Counters are written once per batch, by the caller.
@@ -31,30 +30,26 @@ pub(super) fn write(writer: &mut RowWriter<'_>, commit: &Commit) -> Result<(), F
     if is_quarantined(commit) {
         return Ok(());
     }
-    counters::put_journal(writer, commit).map_err(sql_fault("commit_journal"))
+    counters::put_journal(writer, commit)
 }
 
 fn write_change(writer: &mut RowWriter<'_>, change: &Change) -> Result<(), Fault> {
     match change {
         Change::Transaction(row) => transaction::put(writer, row),
-        Change::Operation(row) => operation::put(writer, row).map_err(sql_fault("balance_operation")),
+        Change::Operation(row) => operation::put(writer, row),
         Change::Event(row) => event::put(writer, row),
         Change::Config(row) => config::put(writer, row),
-        Change::Override(row) => customer_override::put(writer, row).map_err(sql_fault("customer_override")),
+        Change::Override(row) => customer_override::put(writer, row),
     }
 }
 
 fn write_body(writer: &mut RowWriter<'_>, commit: &Commit, body: &Body) -> Result<(), Fault> {
     match body {
-        Body::Notice { id, .. } => {
-            bodies::put_notice(writer, body, notice_area(commit, *id)).map_err(sql_fault("notice"))
-        }
+        Body::Notice { id, .. } => bodies::put_notice(writer, body, notice_area(commit, *id)),
         Body::Answer { transaction_id, redirect_url, instructions_json } => {
-            bodies::put_answer(writer, *transaction_id, redirect_url, instructions_json).map_err(sql_fault("answer"))
+            bodies::put_answer(writer, *transaction_id, redirect_url, instructions_json)
         }
-        Body::Order { transaction_id, details } => {
-            bodies::put_order(writer, *transaction_id, details).map_err(sql_fault("stored_order"))
-        }
+        Body::Order { transaction_id, details } => bodies::put_order(writer, *transaction_id, details),
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use cashier_core::status::SignatureStatus;
 use rusqlite::Connection;
 
+use crate::ports::Fault;
+use crate::strand::columns::{Put, sql_fault};
 use crate::strand::quarantine::Quarantine;
 use crate::strand::seal::Seal;
 
@@ -38,7 +40,7 @@ pub(in crate::strand) struct RowWriter<'a> {
 pub(in crate::strand) struct Scratch {
     /// Rows that the current commit touched, for the journal.
     pub(super) touched: String,
-    pub(super) json: [Vec<u8>; 3],
+    json: Vec<u8>,
 }
 
 impl RowWriter<'_> {
@@ -52,9 +54,15 @@ impl RowWriter<'_> {
         // Writing to a String cannot fail.
         let _ = write!(touched, "{id}");
     }
-}
 
-/// The JSON just written to a scratch buffer, as text.
-pub(super) fn text(json: &[u8]) -> Result<&str, rusqlite::Error> {
-    std::str::from_utf8(json).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    /// Runs a statement with the parameters that `bind` gives it.
+    pub(super) fn put(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        bind: impl FnOnce(Put<'_>) -> Put<'_>,
+    ) -> Result<(), Fault> {
+        let put = Put::prepare(self.connection, sql, &mut self.scratch.json);
+        put.and_then(|put| bind(put).run()).map_err(sql_fault(table))
+    }
 }
