@@ -35,11 +35,11 @@ pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
 /// Applies the missing steps, each whole or not at all.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Fault> {
     let applied = version(connection)?;
-    for (number, step) in (1..).zip(STEPS).skip(applied) {
+    for (number, step) in (1_i64..).zip(STEPS).skip(applied) {
         let mut apply = || {
             let transaction = connection.transaction()?;
             transaction.execute_batch(step)?;
-            transaction.pragma_update(None, "user_version", i64::try_from(number).unwrap_or(i64::MAX))?;
+            transaction.pragma_update(None, "user_version", number)?;
             transaction.commit()
         };
         apply().map_err(sql_fault(&format!("applying schema step {number}")))?;
