@@ -258,6 +258,7 @@ macro_rules! answer {
         }
 
         impl<$($lt)? $($param: $bound)?> $name<$($lt)? $($param)?> {
+            #[allow(clippy::new_without_default, reason = "an answer made from nothing is a constant, not a default")]
             pub fn new($($arg: $arg_type),*) -> Self {
                 Self { $($field: $value,)* }
             }

@@ -105,7 +105,7 @@ mod tests {
             assert_eq!((answered.as_deref().unwrap_or("null"), &*refusal.message), (ext_id, message), "{json}");
         }
         let long = format!("{{\"extID\":\"{}\"}}", "x".repeat(5000));
-        assert_eq!(read(long.as_bytes()).err().unwrap().0.is_none(), true);
+        assert!(read(long.as_bytes()).err().unwrap().0.is_none());
     }
 
     #[test]
