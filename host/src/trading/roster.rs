@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, Customer, Group};
@@ -109,15 +110,24 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one entry; true when there is something to write.
-    fn count(&mut self, known: bool, same: bool) -> bool {
-        let slot = match (known, same) {
-            (false, _) => &mut self.added,
-            (true, false) => &mut self.updated,
-            (true, true) => &mut self.unchanged,
-        };
-        *slot += 1;
-        !(known && same)
+    /// Counts one entry and puts it among the known rows; returns the row if it is to be written.
+    fn put<K: Clone + Eq + Hash, V: Clone + PartialEq>(
+        &mut self,
+        rows: &mut imbl::HashMap<K, Arc<V>>,
+        key: &K,
+        row: &V,
+    ) -> Option<Arc<V>> {
+        match rows.get(key) {
+            Some(known) if **known == *row => {
+                self.unchanged += 1;
+                return None;
+            }
+            Some(_) => self.updated += 1,
+            None => self.added += 1,
+        }
+        let row = Arc::new(row.clone());
+        rows.insert(key.clone(), Arc::clone(&row));
+        Some(row)
     }
 }
 
@@ -157,38 +167,23 @@ pub struct RosterChanges {
 pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<Mistake>> {
     let mut changes = RosterChanges { holdings: holdings.clone(), ..RosterChanges::default() };
     let mut mistakes = repeated(roster);
-    let next = &mut changes.holdings;
+    let (next, report) = (&mut changes.holdings, &mut changes.report);
 
     let mut changed_currency: HashMap<&str, (usize, Currency)> = HashMap::new();
     for (index, group) in roster.groups.iter().enumerate() {
-        let known = next.groups.get(&group.group).cloned();
-        if known.as_ref().is_some_and(|known| known.currency != group.currency) {
+        if next.groups.get(&group.group).is_some_and(|known| known.currency != group.currency) {
             changed_currency.insert(&group.group, (index, group.currency));
         }
-        if changes.report.groups.count(known.is_some(), known.as_deref() == Some(group)) {
-            let row = Arc::new(group.clone());
-            next.groups.insert(group.group.clone(), Arc::clone(&row));
-            changes.groups.push(row);
-        }
+        let row = report.groups.put(&mut next.groups, &group.group, group);
+        changes.groups.extend(row);
     }
     for customer in &roster.customers {
-        let known = next.customers.get(&customer.customer_id).cloned();
-        if changes.report.customers.count(known.is_some(), known.as_deref() == Some(customer)) {
-            let row = Arc::new(customer.clone());
-            next.customers.insert(customer.customer_id, Arc::clone(&row));
-            changes.customers.push(row);
-        }
+        let row = report.customers.put(&mut next.customers, &customer.customer_id, customer);
+        changes.customers.extend(row);
     }
     for (index, entry) in roster.accounts.iter().enumerate() {
-        let known = next.accounts.get(&entry.login).cloned();
-        match stated_account(next, known.as_deref(), entry, index) {
-            Ok(account) => {
-                if changes.report.accounts.count(known.is_some(), known.as_deref() == Some(&account)) {
-                    let row = Arc::new(account);
-                    next.accounts.insert(entry.login, Arc::clone(&row));
-                    changes.accounts.push(row);
-                }
-            }
+        match stated_account(next, entry, index) {
+            Ok(account) => changes.accounts.extend(report.accounts.put(&mut next.accounts, &entry.login, &account)),
             Err(found) => mistakes.extend(found),
         }
     }
@@ -199,12 +194,7 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
 }
 
 /// The account of an entry, with its current balance if it is known.
-fn stated_account(
-    holdings: &Holdings,
-    known: Option<&Account>,
-    entry: &AccountEntry,
-    index: usize,
-) -> Result<Account, Vec<Mistake>> {
+fn stated_account(holdings: &Holdings, entry: &AccountEntry, index: usize) -> Result<Account, Vec<Mistake>> {
     let mistake = |field: &str, problem: String| Mistake::new(Section::Accounts, index, field, problem);
     let mut mistakes = Vec::new();
     if !holdings.customers.contains_key(&entry.customer_id) {
@@ -215,7 +205,7 @@ fn stated_account(
         return Err(mistakes);
     };
     let opening = opening_minor(&entry.opening_balance, group.currency);
-    let minor = match (known, opening) {
+    let minor = match (holdings.accounts.get(&entry.login), opening) {
         (Some(known), _) if known.balance.minor != 0 && known.balance.currency != group.currency => {
             let problem = format!("the balance of {} cannot become {}", known.balance, group.currency);
             mistakes.push(mistake("group", problem));
@@ -281,7 +271,7 @@ fn repeated(roster: &Roster) -> Vec<Mistake> {
     mistakes
 }
 
-fn repeats<K: std::hash::Hash + Eq>(section: Section, field: &str, keys: impl Iterator<Item = K>) -> Vec<Mistake> {
+fn repeats<K: Hash + Eq>(section: Section, field: &str, keys: impl Iterator<Item = K>) -> Vec<Mistake> {
     let mut first = HashMap::new();
     let mut mistakes = Vec::new();
     for (index, key) in keys.enumerate() {
