@@ -237,9 +237,9 @@ impl Books {
         self.events.pending_for(config, refs)
     }
 
-    /// Verified events received before a moment that still wait, by rising id.
-    pub fn pending_events_before(&self, moment: UnixTime) -> Vec<ProviderEvent> {
-        self.events.pending().filter(|event| event.created_time < moment).cloned().collect()
+    /// Verified events received before a time that are still pending, by rising id.
+    pub fn pending_events_before(&self, time: UnixTime) -> Vec<ProviderEvent> {
+        self.events.pending().filter(|event| event.created_time < time).cloned().collect()
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {

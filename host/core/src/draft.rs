@@ -11,7 +11,7 @@ use crate::refs::{ProviderRef, Refs};
 use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::time::UnixTime;
 
-/// A transaction that a person must look after, and why.
+/// A transaction that needs a person, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
     pub transaction: TransactionId,

@@ -33,7 +33,7 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
     ProviderFact {
         /// The provider has the order and the customer may pay.
         0 "accepted" Accepted;
-        /// The create call got no answer; its outcome is still to be found.
+        /// The create call got no answer; its outcome is not known yet.
         1 "unanswered" Unanswered;
         /// The payment waits for a call of ours that moves money (a capture), named by the event that wants it.
         2 "advance_wanted" AdvanceWanted { event: Box<str> };

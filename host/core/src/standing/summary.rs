@@ -128,7 +128,7 @@ pub(super) struct PersonSummary<'a> {
     pub(super) approved: Option<Seq>,
     pub(super) rejected: Option<Seq>,
     pub(super) resolved: Option<(Seq, i64)>,
-    /// False after a hold, until a person lets money move again.
+    /// False after a status was set by hand, until a person permits postings again.
     pub(super) money_released: bool,
     pub(super) refunds: BTreeMap<&'a str, RequestedRefund<'a>>,
 }
