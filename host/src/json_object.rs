@@ -95,8 +95,8 @@ impl<'a> Members<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
             type Value = Vec<(String, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,15 +111,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 Ok(members)
             }
         }
-        deserializer.deserialize_map(Object).map(Self)
+        deserializer.deserialize_map(ObjectVisitor).map(Self)
     }
 }
 
-/// Reads a request from its members, all of which must be its own, each given once; the error is the first problem.
+/// Reads a request from its members, all of which must be its own; the error is the first problem.
 pub fn read_members<T: RequestBody>(mut members: Members<'_>) -> Result<T, String> {
-    if let Some(name) = members.repeated() {
-        return Err(format!("{} is given twice", shown(name)));
-    }
     let mut first = None;
     let read = T::take_from(&mut members, &mut |name, problem| {
         first.get_or_insert_with(|| format!("{name} {problem}"));
@@ -133,7 +130,11 @@ pub fn read_members<T: RequestBody>(mut members: Members<'_>) -> Result<T, Strin
 
 /// serde's way in, from JSON text alone, because values are read from their own text.
 pub fn deserialize<'de, T: RequestBody, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    read_members(Members::deserialize(deserializer)?).map_err(D::Error::custom)
+    let members = Members::deserialize(deserializer)?;
+    match members.repeated() {
+        Some(name) => Err(D::Error::custom(format!("{} is given twice", shown(name)))),
+        None => read_members(members).map_err(D::Error::custom),
+    }
 }
 
 /// Text of a client's as it is shown back: short, on one line.

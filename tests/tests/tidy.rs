@@ -7,6 +7,8 @@
     reason = "a test that cannot read the source must fail"
 )]
 
+#[path = "tidy/banned_words.rs"]
+mod banned_words;
 #[path = "tidy/boundaries.rs"]
 mod boundaries;
 #[path = "tidy/circles.rs"]
@@ -22,7 +24,8 @@ mod modules;
 #[path = "tidy/paths.rs"]
 mod paths;
 #[path = "tidy/source.rs"]
-#[allow(dead_code, reason = "shared with the tidy tests of the other file")]
 mod source;
 #[path = "tidy/sql.rs"]
 mod sql;
+#[path = "tidy/twins.rs"]
+mod twins;

@@ -7,6 +7,9 @@ use crate::json_object::{Described, Schema};
 use crate::settings::SettingsFile;
 use crate::{manager, trading, wire};
 
+/// How a schema begins: with the version of JSON Schema that it is written in.
+const DRAFT: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","#;
+
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     /// One schema, such as deposit.request or MngGetCashierTransaction.answer; without it all of them by name.
@@ -21,7 +24,7 @@ pub fn schemas() -> Vec<(String, Schema)> {
     });
     let files = [("cashier.toml", SettingsFile::schema()), ("roster.json", trading::roster_schema())];
     let own = wire::schema::all().into_iter().chain(files).map(|(name, schema)| (name.to_owned(), schema));
-    own.chain(commands).collect()
+    own.chain(commands).map(|(name, schema)| (name, schema.replacen('{', DRAFT, 1))).collect()
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<(), CliError> {
@@ -52,7 +55,7 @@ mod tests {
         assert_eq!(names.len(), known.len());
         for (name, schema) in &known {
             let read: Value = serde_json::from_str(schema).unwrap();
-            assert!(read["title"].is_string() && read["properties"].is_object(), "{name}: {schema}");
+            assert!(read["$schema"].is_string() && read["properties"].is_object(), "{name}: {schema}");
         }
     }
 }

@@ -70,7 +70,7 @@ pub fn object<'n>(
         required.extend((!is_optional).then_some(name));
     }
     let head = with(&with(&with("{}", "title", title), "description", text), "type", "object");
-    let head = format!(r#"{},"properties":{{{}}}}}"#, head.trim_end_matches('}'), written.join(","));
+    let head = format!(r#"{},"properties":{{{}}}}}"#, head.strip_suffix('}').unwrap_or(&head), written.join(","));
     with(&with(&head, "required", required), "additionalProperties", false)
 }
 

@@ -4,9 +4,14 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+/// Bytes of a usual answer, such as a transaction, so that writing it does not reallocate.
+const USUAL_LENGTH: usize = 1024;
+
 /// Writes an answer. One that cannot be written is a fault of the server.
 pub fn json(answer: &impl Serialize) -> Result<Vec<u8>, Refusal> {
-    serde_json::to_vec(answer).map_err(|error| not_written(&error))
+    let mut out = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut out, answer).map_err(|error| not_written(&error))?;
+    Ok(out)
 }
 
 /// The same as a part of another answer.
