@@ -256,7 +256,7 @@ pub enum QueryAnswer {
     NoAnswer(String),
 }
 
-/// A live instance of a module under one config.
+/// An instance of a module under one config.
 pub trait Gateway: Send + Sync {
     fn receiver(&self) -> &ReceivingConfig;
     /// Seconds after which an unpaid order expires; 0 never.
@@ -320,7 +320,7 @@ pub struct CatalogLine {
     pub secret_settings: Vec<Box<str>>,
 }
 
-/// The plugin host as the flows see it.
+/// The plugin host as the flows use it.
 pub trait Modules: Send + Sync {
     fn catalog(&self) -> Arc<[CatalogLine]>;
     /// The loaded module validates this config; the error is the module's own message.

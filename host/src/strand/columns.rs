@@ -253,8 +253,8 @@ numbers! {
     SignatureStatus Source TransactionStatus TransactionType
 }
 
-/// The columns of a row: `id`, then each field with its columns where they are not called like it. Gives the constants
-/// `TABLE` and `PUT` (a REPLACE), the list `columns!()` for further statements, and the functions `bind` and `read`.
+/// The columns of a row: `id`, then each field with the names of its columns where they differ from its own. Declares
+/// `TABLE`, the texts `columns!()` and `values!()` for statements, and the functions `bind` and `read`.
 macro_rules! table {
     ($row:ident $table:literal { $($field:ident $(: $($column:literal),+)?;)* }) => {
         pub(in crate::strand) const TABLE: &str = $table;
