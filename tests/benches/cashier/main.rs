@@ -107,7 +107,7 @@ fn print(line: &str) {
     println!("{line}");
 }
 
-/// SyncProgress, on standard error.
+/// Progress, on standard error.
 #[expect(clippy::print_stderr, reason = "a program for a terminal")]
 fn report(line: &str) {
     eprintln!("{line}");

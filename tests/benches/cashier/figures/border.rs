@@ -33,7 +33,7 @@ pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
         || Ok(on_trait_object(&*plain, &order)),
     )?;
     Ok(vec![FigureRow {
-        figure: "one module call through the border",
+        figure: "one module call through the ABI",
         measured: format!("{:.0} ns", pair.ours),
         limit: format!("the same on a plain trait object: {:.0} ns", pair.limit),
         ratio: Some(pair.ratio),
