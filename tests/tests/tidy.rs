@@ -1,5 +1,5 @@
 //! Invariants held by reading the source (ARCHITECTURE.md, "Invariants"): what a crate, a layer or a file does not know.
-//! A failure names the file, the line and the rule. Each check has a test that plants a violation and expects the finding.
+//! A failure names the file, the line and the rule. Nearly every check has a test that plants a violation.
 #![expect(
     clippy::expect_used,
     clippy::panic,
