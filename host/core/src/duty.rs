@@ -83,7 +83,9 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::RepeatCreate);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
+    let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
+    let unclear =
+        unexplained || matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
     ((unpaid && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 

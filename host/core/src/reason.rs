@@ -81,6 +81,9 @@ reasons! {
         BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount.",
         ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
         HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
+        OperationKeyConflict = 30 "OPERATION_KEY_CONFLICT" "The trading server knows the operation's key with other values; nothing was posted.",
+        PostingImported = 31 "POSTING_IMPORTED" "Reconcile found a posting that the books did not know, and the facts do not explain it.",
+        PostingLost = 32 "POSTING_LOST" "The books claimed a posting that the trading server does not have.",
     }
     Operation: {
         Withheld = 40 "WITHHELD" "A review hold, a held status or a rejection came before the posting was sent; nothing was posted.",
@@ -89,7 +92,7 @@ reasons! {
         OwnerMismatch = 43 "OWNER_MISMATCH" "The account belongs to another customer.",
         AccountDisabled = 44 "ACCOUNT_DISABLED" "The account is disabled.",
         InsufficientBalance = 45 "INSUFFICIENT_BALANCE" "The account holds less than the posting takes.",
-        OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The operation id was posted before with other values.",
+        OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The trading server knows the operation's key with other values.",
         InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
     }
     Event: {

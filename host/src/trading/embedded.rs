@@ -280,7 +280,7 @@ impl BatchState {
             return Ok(if known.is_same(posting) {
                 known.outcome
             } else {
-                refused(PostingRefusal::OperationKeyReused)
+                PostingOutcome::Conflict
             });
         }
         match judge(&self.holdings, posting) {

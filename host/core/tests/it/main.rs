@@ -10,6 +10,7 @@ mod life;
 mod money_vectors;
 mod operation_keys;
 mod query;
+mod reconcile;
 mod samples;
 mod standing;
 mod verify;
