@@ -22,7 +22,7 @@ pub enum Duty {
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
-    /// Owed differs from posted and the newest posting was refused: a person must retry, the cashier cannot.
+    /// Owed differs from posted, and a person must permit it: the newest posting was refused, or a reversal waits.
     AwaitRetry,
 }
 
@@ -83,11 +83,14 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::RepeatCreate);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
+    let unclear = matches!(
+        transaction.reason.code,
+        ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
+    );
     ((unpaid && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
-/// Owed differs from posted, may be posted, and no operation is planned for it.
+/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it.
 fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
@@ -100,8 +103,8 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         return false;
     }
     let posted = operation::posted(operations);
-    let standing = standing::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
-    standing.may_post && standing.owed_minor != posted.minor
+    let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+    (standing.may_post || standing.reversal_waits) && standing.owed_minor != posted.minor
 }
 
 /// Something is due or will become due with time: the books list exactly these transactions.
