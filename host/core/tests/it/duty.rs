@@ -87,17 +87,9 @@ fn m17_what_was_accepted_is_queried_until_and_once_at_its_expiry() {
             [None, query, expire],
         ),
         ("never sent", never_sent(closed(S::Failed, std::slice::from_ref(&declined))), [None; 3]),
-        (
-            "expired",
-            closed(S::Cancelled, &[accepted.clone(), cancelled(DAY, ReasonCode::Expired)]),
-            [None; 3],
-        ),
+        ("expired", closed(S::Cancelled, &[accepted.clone(), cancelled(DAY, ReasonCode::Expired)]), [None; 3]),
         ("queried at its expiry", closed(S::Failed, &[accepted.clone(), declined.clone(), last]), [None; 3]),
-        (
-            "declined, without expiry",
-            endless(closed(S::Failed, &[accepted, declined])),
-            [None, query, query],
-        ),
+        ("declined, without expiry", endless(closed(S::Failed, &[accepted, declined])), [None, query, query]),
     ];
     for (what, transaction, expected) in table {
         assert_eq!([10, HOUR, DAY].map(|at| due(&transaction, at)), expected, "{what}");

@@ -196,7 +196,8 @@ async fn m17_a_decline_followed_by_a_lost_confirmation_ends_credited() {
 async fn a_payment_after_a_cancellation_is_found_by_the_last_query_at_the_expiry() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
-    let cancelled = Update { reference: Some(transaction.reference.clone()), ..update("e1", ProviderStatus::Cancelled) };
+    let cancelled =
+        Update { reference: Some(transaction.reference.clone()), ..update("e1", ProviderStatus::Cancelled) };
     env.notice(Some(1), vec![cancelled.clone()]).await.unwrap();
     env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(cancelled)));
     env.run_for(86_000).await;
