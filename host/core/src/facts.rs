@@ -54,10 +54,12 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         9 "chargeback_reversed" ChargebackReversed { id: Box<str> };
         /// Something that a person or a definite answer must clear up; it moves and stops no money.
         10 "doubt" ReviewHold(hold: ReviewHold);
+        /// The provider of an order that was declined or closed was queried once more at its expiry; states nothing.
+        11 "last_query" LastQuery;
         /// The refund of this id did not reach the customer; 0 where its amount is not stated.
-        11 "refund_failed" RefundFailed { id: Box<str>, minor: i64 };
+        12 "refund_failed" RefundFailed { id: Box<str>, minor: i64 };
         /// The refund of this id is the one that we requested under our own id.
-        12 "refund_of_request" RefundOfRequest { id: Box<str>, requested: Box<str> };
+        13 "refund_of_request" RefundOfRequest { id: Box<str>, requested: Box<str> };
     }
 } } }
 
@@ -190,7 +192,8 @@ impl ProviderFact {
             | Self::Unanswered
             | Self::Declined { .. }
             | Self::Cancelled { .. }
-            | Self::ReviewHold(_) => false,
+            | Self::ReviewHold(_)
+            | Self::LastQuery => false,
         }
     }
 
@@ -211,7 +214,7 @@ impl ProviderFact {
 
     /// The provider stated it; a missing answer states nothing.
     pub fn is_definite(&self) -> bool {
-        !matches!(self, Self::Unanswered | Self::ReviewHold(ReviewHold::OutcomeUnknown))
+        !matches!(self, Self::Unanswered | Self::LastQuery | Self::ReviewHold(ReviewHold::OutcomeUnknown))
     }
 
     /// The provider has the order, and the customer may pay it.

@@ -77,7 +77,7 @@ impl<'a> ProviderSummary<'a> {
                     *linked = (*linked).max(id);
                 }
                 ProviderFact::Chargeback { .. } => read.newest_reversal = read.newest_reversal.max(known.seq),
-                ProviderFact::ChargebackReversed { .. } => {}
+                ProviderFact::ChargebackReversed { .. } | ProviderFact::LastQuery => {}
                 ProviderFact::ReviewHold(hold) => read.holds.push((known.seq, hold)),
             }
         }
@@ -106,6 +106,7 @@ impl<'a> ProviderSummary<'a> {
                 | ProviderFact::RefundedTotal { .. }
                 | ProviderFact::RefundFailed { .. }
                 | ProviderFact::RefundOfRequest { .. }
+                | ProviderFact::LastQuery
                 | ProviderFact::ReviewHold(_) => continue,
             }
             disputes.newest = disputes.newest.max(known.seq);

@@ -92,6 +92,7 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
     prop_oneof![
         Just(ProviderFact::Accepted),
         Just(ProviderFact::Unanswered),
+        Just(ProviderFact::LastQuery),
         id.clone().prop_map(|id| ProviderFact::AdvanceWanted { event: id.into() }),
         prop::sample::select(vec!["", "1", "2"]).prop_map(confirmed),
         id.clone().prop_map(|id| ProviderFact::Declined { reason: id.into() }),

@@ -25,8 +25,10 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     let ends = |unstated: &str| {
         !payments.is_empty() && (unstated.is_empty() || payments.contains("") || payments.contains(unstated))
     };
-    let decided = has(|fact| !matches!(fact, F::Accepted | F::Unanswered | F::AdvanceWanted { .. } | F::ReviewHold(_)));
-    let answered = has(|fact| !matches!(fact, F::Unanswered | F::ReviewHold(H::OutcomeUnknown)));
+    let decided = has(|fact| {
+        !matches!(fact, F::Accepted | F::Unanswered | F::AdvanceWanted { .. } | F::LastQuery | F::ReviewHold(_))
+    });
+    let answered = has(|fact| !matches!(fact, F::Unanswered | F::LastQuery | F::ReviewHold(H::OutcomeUnknown)));
     let review = [
         (unstated.iter().any(|id| !ends(id)), R::AmountUnstated),
         (payments.iter().filter(|id| !id.is_empty()).count() > 1, R::SecondPayment),
