@@ -48,7 +48,7 @@ fn every_create_step_is_the_same_through_the_abi() {
 #[test]
 fn every_verdict_is_the_same_through_the_abi() {
     let (plain, through) = both();
-    let paths = ["/verified", "/no_updates", "/rejected", "/undetermined"];
+    let paths = ["/verified", "/no_updates", "/ignored", "/unreadable", "/rejected", "/undetermined"];
     for path in paths.into_iter().chain(STEPS) {
         let notice = notice(path);
         assert_eq!(
