@@ -11,10 +11,10 @@ use cashier_core::aggregate::CreateEnding;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
+use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
-use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
@@ -143,8 +143,16 @@ pub trait Archive: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     pub operation: BalanceOperation,
+    /// The transaction's; the key is made of it.
+    pub reference: Reference,
     pub customer_id: CustomerId,
     pub comment: Box<str>,
+}
+
+impl Posting {
+    pub fn key(&self) -> OperationKey {
+        OperationKey::of(&self.reference, &self.operation)
+    }
 }
 
 /// The system of record for customers, accounts and balances (API.md section 8).
@@ -152,10 +160,10 @@ pub trait TradingServer: Send + Sync {
     /// Everything about a login at once; `None` when there is no such account.
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
-    /// The outcome of an operation: `None` when the server never received it. Where it keys by our id, this is answered
+    /// The outcome of an operation: `None` when the server never received it. Where it keys by our key, this is answered
     /// after every posting that was sent before, so that `None` proves that none of them arrived.
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
-    /// Whether it keys by our operation id, so that sending again is safe.
+    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
 }
 

@@ -26,6 +26,7 @@ fn operation(id: u64, status: OperationStatus) -> BalanceOperation {
     BalanceOperation {
         id: OperationId(id),
         transaction_id: TransactionId(15),
+        ordinal: 1,
         login: Login(2_000_009),
         trade_order: 0,
         cmd: OperationCmd::BalanceIn,
@@ -86,17 +87,24 @@ fn any_facts() -> impl Strategy<Value = Facts> {
 }
 
 fn any_operation() -> impl Strategy<Value = BalanceOperation> {
-    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any_money());
+    let numbers = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any_money());
     let words = (
         prop::sample::select(OperationCmd::ALL),
         prop::sample::select(OperationReason::ALL),
         prop::sample::select(OperationStatus::ALL),
     );
     (numbers, words, any_text(), any_time(), any_time()).prop_map(
-        |((id, login, trade_order, amount), (cmd, reason, status), failure_reason, created_time, updated_time)| {
+        |(
+            (id, ordinal, login, trade_order, amount),
+            (cmd, reason, status),
+            failure_reason,
+            created_time,
+            updated_time,
+        )| {
             BalanceOperation {
                 id: OperationId(id),
                 transaction_id: TransactionId(15),
+                ordinal,
                 login: Login(login),
                 trade_order,
                 cmd,

@@ -8,6 +8,7 @@ mod filter;
 mod histories;
 mod life;
 mod money_vectors;
+mod operation_keys;
 mod query;
 mod samples;
 mod standing;

@@ -2,7 +2,10 @@
 
 use rusqlite::Connection;
 
+use super::super::schema::STEPS;
 use super::*;
+
+const NEWEST: i64 = STEPS.len() as i64;
 
 fn refused(folder: &Path) -> String {
     open(settings(folder), Arc::new(TestListener::default())).err().unwrap().to_string()
@@ -24,24 +27,41 @@ fn an_empty_file_gets_the_schema_and_a_current_one_keeps_it() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path(), "");
     drop(opened(folder.path()));
-    assert_eq!(whole(folder.path(), "PRAGMA user_version"), 1);
+    assert_eq!(whole(folder.path(), "PRAGMA user_version"), NEWEST);
     let objects = whole(folder.path(), "SELECT count(*) FROM sqlite_schema");
     drop(opened(folder.path()));
-    assert_eq!(whole(folder.path(), "PRAGMA user_version"), 1);
+    assert_eq!(whole(folder.path(), "PRAGMA user_version"), NEWEST);
     assert_eq!(whole(folder.path(), "SELECT count(*) FROM sqlite_schema"), objects);
     assert_eq!(whole(folder.path(), "SELECT opened FROM counters"), 2);
+}
+
+#[test]
+fn m1_an_operation_stored_by_the_first_schema_keeps_its_id_as_key() {
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path(), STEPS[0]);
+    plant(
+        folder.path(),
+        "PRAGMA user_version = 1; UPDATE counters SET operation = 7;
+         INSERT INTO balance_operation VALUES (7, 3, 100, 0, 6, 2550, 'USD', 100, 0, '', 1700000000, 1700000000)",
+    );
+    drop(opened(folder.path()));
+    let stored = Rows::stored(&folder.path().join("bases/cashier.db"));
+    let [Change::Operation(operation)] = &stored.rows[..] else { panic!("{:?}", stored.rows) };
+    let reference = cashier_core::ids::Reference::from_random(1);
+    let key = cashier_core::operation::OperationKey::of(&reference, operation);
+    assert_eq!((key.as_str(), operation.status), ("7", cashier_core::status::OperationStatus::Planned));
 }
 
 #[test]
 fn a_newer_database_is_refused_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));
-    plant(folder.path(), "PRAGMA user_version = 2");
+    let newer = NEWEST + 1;
+    plant(folder.path(), &format!("PRAGMA user_version = {newer}"));
     let why = refused(folder.path());
-    assert!(
-        why.ends_with("its schema version is 2, and this program knows versions up to 1: start a newer program"),
-        "{why}"
-    );
+    let expected =
+        format!("its schema version is {newer}, and this program knows versions up to {NEWEST}: start a newer program");
+    assert!(why.ends_with(&expected), "{why}");
     assert_eq!(whole(folder.path(), "SELECT opened FROM counters"), 1);
 }
 
