@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod books;
+mod duty;
 mod edit;
 mod eligibility;
 mod filter;
