@@ -124,10 +124,9 @@ fn understood(step: Step<WebhookVerdict>, proven: bool) -> Step<WebhookVerdict> 
             | FailureKind::RefusedRequest
             | FailureKind::NotFound
             | FailureKind::UnreadableAnswer
-            | FailureKind::Panicked => Step::Done(WebhookVerdict::Unreadable(Unreadable {
-                reason: failure.message,
-                ..Unreadable::default()
-            })),
+            | FailureKind::Panicked => {
+                Step::Done(WebhookVerdict::Unreadable(Unreadable { reason: failure.message, ..Unreadable::default() }))
+            }
             FailureKind::Temporary | FailureKind::StaleReply => Step::Failed(failure),
         },
         Step::Done(WebhookVerdict::Unreadable(unreadable)) if !proven => {

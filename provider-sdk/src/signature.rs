@@ -13,8 +13,8 @@ use crate::types::Secret;
 mod proof;
 mod timestamped;
 
-pub(crate) use proof::{every_byte_is_proven, forget_proofs};
 pub use proof::{Covers, SignatureProof};
+pub(crate) use proof::{every_byte_is_proven, forget_proofs};
 pub use timestamped::{TimestampedHeader, single_header};
 
 /// How far a signed timestamp may be from the time of receipt, in either direction: five minutes, the
@@ -294,7 +294,8 @@ mod tests {
     fn one_matching_pair_of_secret_and_signature_is_enough() {
         let keys = Keys::text(&secrets(&["new", "", "old"]));
         let by = |key: &[u8]| Signature(hmac(Digest::Sha256, key, &[b"body"]));
-        let verify = |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, Covers::Fields, &[b"body"], signatures);
+        let verify =
+            |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, Covers::Fields, &[b"body"], signatures);
         assert_eq!(verify(&[by(b"old")]), Ok(SignatureProof::over(Covers::Fields)));
         assert_eq!(verify(&[by(b"other"), by(b"new")]), Ok(SignatureProof::over(Covers::Fields)));
         assert!(matches!(verify(&[by(b"other")]), Err(Unverified::Rejected(_))));

@@ -99,7 +99,10 @@ fn m10_a_failure_after_every_byte_was_proven_is_an_unreadable_notice() {
             assert_eq!(reason(step).as_deref(), Some("no type, and the key is ***"), "{path} {query}");
         }
     }
-    assert_eq!(reason(module.normalize_status(&notice("says", "", SECRET), &[])).as_deref(), Some("no amount at /amount"));
+    assert_eq!(
+        reason(module.normalize_status(&notice("says", "", SECRET), &[])).as_deref(),
+        Some("no amount at /amount")
+    );
 }
 
 #[test]

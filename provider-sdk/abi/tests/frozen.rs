@@ -322,7 +322,15 @@ fn code_numbers_are_unchanged() {
                 StatusCode::MANUAL_REVIEW.0,
             ],
         ),
-        ("verdict", vec![VerdictCode::VERIFIED.0, VerdictCode::REJECTED.0, VerdictCode::UNDETERMINED.0, VerdictCode::UNREADABLE.0]),
+        (
+            "verdict",
+            vec![
+                VerdictCode::VERIFIED.0,
+                VerdictCode::REJECTED.0,
+                VerdictCode::UNDETERMINED.0,
+                VerdictCode::UNREADABLE.0,
+            ],
+        ),
         ("next", vec![NextCode::NONE.0, NextCode::REDIRECT.0, NextCode::INSTRUCTIONS.0, NextCode::WAIT.0]),
         ("reach", vec![ReachCode::DELTA.0, ReachCode::TOTAL_SO_FAR.0]),
         (

@@ -15,8 +15,7 @@ use cashier_provider_abi::v1::{
 use crate::{
     Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
-    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, Unreadable,
-    WebhookVerdict,
+    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, Unreadable, WebhookVerdict,
 };
 
 pub(crate) fn step<R, T>(record: StepV1<R>, decode: impl FnOnce(R) -> T) -> Step<T> {

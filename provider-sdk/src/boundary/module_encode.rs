@@ -13,8 +13,7 @@ use cashier_provider_abi::v1::{
 use crate::{
     Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
-    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, Unreadable,
-    WebhookVerdict,
+    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, Unreadable, WebhookVerdict,
 };
 
 pub(crate) fn step<T, R>(step: Step<T>, encode: impl FnOnce(T) -> R) -> StepV1<R> {

@@ -116,7 +116,9 @@ fn no_panic<T>(call: &str, step: &Step<T>) -> Result<(), ConformanceError> {
 fn no_panic_at_notice(call: &str, step: &Step<WebhookVerdict>) -> Result<(), ConformanceError> {
     match step {
         Step::Done(WebhookVerdict::Unreadable(unreadable)) => {
-            ensure(!unreadable.reason.contains("panicked in normalize_status"), || format!("{call}: {}", unreadable.reason))
+            ensure(!unreadable.reason.contains("panicked in normalize_status"), || {
+                format!("{call}: {}", unreadable.reason)
+            })
         }
         Step::Done(_) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported => no_panic(call, step),
     }

@@ -2,8 +2,8 @@
 //! masked.
 
 use cashier_provider_sdk::{
-    Acknowledgement, Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure, RefundReach, StatusUpdate,
-    Step, WebhookVerdict,
+    Acknowledgement, Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure,
+    RefundReach, StatusUpdate, Step, WebhookVerdict,
 };
 use serde_json::{Map, Value, json};
 
