@@ -145,13 +145,13 @@ fn output_record_layouts_are_unchanged() {
            208 done: ROption<CreatedV1>
            920 failed: ROption<FailureV1>
           1080 bag: RVec<PairV1>
-        StepV1<VerdictV1>: 592 bytes, aligned to 8
+        StepV1<VerdictV1>: 632 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
            160 keep: ROption<KeepV1>
            208 done: ROption<VerdictV1>
-           400 failed: ROption<FailureV1>
-           560 bag: RVec<PairV1>
+           440 failed: ROption<FailureV1>
+           600 bag: RVec<PairV1>
         StepV1<UpdateV1>: 976 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
@@ -177,12 +177,13 @@ fn output_record_layouts_are_unchanged() {
             80 update: ROption<UpdateV1>
            656 expires_unix: ROption<i64>
            672 bag: RVec<PairV1>
-        VerdictV1: 184 bytes, aligned to 8
+        VerdictV1: 224 bytes, aligned to 8
              0 kind: VerdictCode
              8 updates: RVec<UpdateV1>
-            40 acknowledgement: ROption<AcknowledgementV1>
-           120 reason: RString
-           152 bag: RVec<PairV1>
+            40 event_id: ROption<RString>
+            80 acknowledgement: ROption<AcknowledgementV1>
+           160 reason: RString
+           192 bag: RVec<PairV1>
         AcknowledgementV1: 72 bytes, aligned to 8
              0 status: u16
              8 headers: RVec<PairV1>
@@ -259,7 +260,7 @@ fn output_record_layouts_are_unchanged() {
         RequestV1 { method, url, headers, body, safe_to_repeat, bag }
         KeepV1 { name, seconds }
         CreatedV1 { status, refs, next, next_text, update, expires_unix, bag }
-        VerdictV1 { kind, updates, acknowledgement, reason, bag }
+        VerdictV1 { kind, updates, event_id, acknowledgement, reason, bag }
         AcknowledgementV1 { status, headers, body }
         UpdateV1 { event_id, reference, refs, status, payment_id, amount, refund, dispute, raw_status, reason, sandbox, mode_conflict, advance, bag }
         RefundV1 { id, amount, reach, requested }
@@ -325,7 +326,15 @@ fn code_numbers_are_unchanged() {
                 StatusCode::REFUND_FAILED.0,
             ],
         ),
-        ("verdict", vec![VerdictCode::VERIFIED.0, VerdictCode::REJECTED.0, VerdictCode::UNDETERMINED.0]),
+        (
+            "verdict",
+            vec![
+                VerdictCode::VERIFIED.0,
+                VerdictCode::REJECTED.0,
+                VerdictCode::UNDETERMINED.0,
+                VerdictCode::UNREADABLE.0,
+            ],
+        ),
         ("next", vec![NextCode::NONE.0, NextCode::REDIRECT.0, NextCode::INSTRUCTIONS.0, NextCode::WAIT.0]),
         ("reach", vec![ReachCode::DELTA.0, ReachCode::TOTAL_SO_FAR.0]),
         (

@@ -81,11 +81,14 @@ pub struct CreatedV1 {
 pub struct VerdictV1 {
     /// Which verdict.
     pub kind: VerdictCode,
-    /// What a verified webhook reports, else empty.
+    /// What a verified webhook reports; of an unreadable one at most one update, with the ids that could be read. Else
+    /// empty.
     pub updates: RVec<UpdateV1>,
+    /// The provider's id of the webhook itself.
+    pub event_id: ROption<RString>,
     /// The response the provider requires.
     pub acknowledgement: ROption<AcknowledgementV1>,
-    /// Why it is rejected or undetermined, else empty.
+    /// Why it is unreadable, rejected or undetermined, or why nothing is to be done; else empty.
     pub reason: RString,
     /// Extension pairs.
     pub bag: RVec<PairV1>,
