@@ -309,20 +309,29 @@ fn activity_counts_transactions_and_open_transactions_of_a_config() {
 #[test]
 fn transactions_with_due_work_are_listed() {
     use TransactionStatus as S;
-    let quiet = || Transaction { expires_time: UnixTime::UNSET, status: S::Failed, ..deposit(15) };
-    let known = |fact, status| {
+    let quiet = || Transaction {
+        expires_time: UnixTime::UNSET,
+        status: S::Failed,
+        first_answer: FirstAnswer::Declined,
+        ..deposit(15)
+    };
+    let accepted = |status| Transaction { first_answer: FirstAnswer::Accepted, status, ..quiet() };
+    let one = |fact| {
         let mut facts = Facts::default();
         facts.record(Seq(1), NOW, fact);
-        Transaction { facts, status, ..quiet() }
+        facts
     };
+    let known = |fact, status| Transaction { facts: one(fact), status, ..quiet() };
     let confirmed = || ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
     let table: Vec<(&str, bool, Transaction, Vec<BalanceOperation>)> = vec![
         ("failed", false, quiet(), vec![]),
         ("expires", true, Transaction { status: S::PendingPayment, ..deposit(15) }, vec![]),
         ("never expires", true, Transaction { status: S::PendingPayment, ..quiet() }, vec![]),
-        ("expired", false, Transaction { status: S::Cancelled, ..deposit(15) }, vec![]),
+        ("expired", false, Transaction { facts: one(ProviderFact::LastQuery), ..accepted(S::Cancelled) }, vec![]),
+        ("declined after it was accepted", true, accepted(S::Failed), vec![]),
+        ("cancelled after it was accepted", true, accepted(S::Cancelled), vec![]),
         ("create open", true, Transaction { first_answer: FirstAnswer::Open, status: S::Created, ..quiet() }, vec![]),
-        ("create open, ended by an update", false, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
+        ("create open, ended by an update", true, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
         ("waits for a person", false, manual(15, TransactionType::Withdrawal), vec![]),
         ("unanswered", true, known(ProviderFact::Unanswered, S::PendingPayment), vec![]),
         ("advance", true, known(ProviderFact::AdvanceWanted { event: "e".into() }, S::PendingPayment), vec![]),
