@@ -18,6 +18,7 @@ use crate::http;
 use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
+use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
@@ -111,7 +112,12 @@ impl CashierManager {
         )?);
         let archive = Arc::new(ArchiveReader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
-        let Loaded { books, configs, overrides } = strand.reload().await?;
+        let loaded = strand.reload().await?;
+        // Another trading server keeps its postings elsewhere.
+        if trading_server.is_none() {
+            pair::check(&loaded, &trading).await?;
+        }
+        let Loaded { books, configs, overrides, .. } = loaded;
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;

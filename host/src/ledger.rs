@@ -131,7 +131,7 @@ impl Ledger {
         // A decision that found the ledger open may still be running: it must not submit to a strand that was reloaded
         // meanwhile. Later decisions find the ledger closed.
         drop(self.books.lock());
-        let Loaded { books: fresh, configs, overrides } = self.recorder.reload().await?;
+        let Loaded { books: fresh, configs, overrides, .. } = self.recorder.reload().await?;
         let seq = Seq(fresh.counters().seq);
         match self.books.lock() {
             Ok(mut books) => *books = fresh,

@@ -11,6 +11,7 @@ use cashier_core::aggregate::CreateEnding;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
+use cashier_core::digest::PostedDigest;
 use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -132,6 +133,20 @@ pub struct Loaded {
     pub books: Books,
     pub configs: Vec<ProviderConfig>,
     pub overrides: Vec<CustomerOverride>,
+    /// Made once, with the database; tells these books from every other's.
+    pub identity: Box<str>,
+    /// Over the operations that were posted.
+    pub posted: PostedDigest,
+    /// The operations without a recorded outcome.
+    pub unrecorded: Vec<UnrecordedOperation>,
+}
+
+/// An operation that was planned, and may have been posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnrecordedOperation {
+    pub key: OperationKey,
+    pub login: Login,
+    pub minor: i64,
 }
 
 /// The answer to the customer when the create call ended.

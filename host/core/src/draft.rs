@@ -34,7 +34,15 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub fn new(books: &'a Books, now: UnixTime) -> Self {
         let counters = books.counters();
-        Self { books, counters, seq: Seq(counters.seq + 1), now, changes: Vec::new(), bodies: Vec::new(), skipped: false }
+        Self {
+            books,
+            counters,
+            seq: Seq(counters.seq + 1),
+            now,
+            changes: Vec::new(),
+            bodies: Vec::new(),
+            skipped: false,
+        }
     }
 
     pub fn books(&self) -> &'a Books {

@@ -83,7 +83,7 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
 }
 
 /// Why the operations need a review, until a person decides after it. Imported postings need none once a confirmation is
-/// known and what is owed is what is posted: then the facts explain them.
+/// known and no more is owed than posted: the facts explain them, and nothing that went back is credited again.
 fn reviewed(posted: Posted, owed_minor: i64, facts: &Facts) -> Option<R> {
     let (since, code) = posted.review?;
     let decided = facts.persons.iter().any(|known| known.at > since && known.fact.permits_retry());
@@ -93,7 +93,7 @@ fn reviewed(posted: Posted, owed_minor: i64, facts: &Facts) -> Option<R> {
 
 /// Whether the facts explain imported postings.
 pub(crate) fn explains_imports(posted: Posted, owed_minor: i64, facts: &Facts) -> bool {
-    owed_minor == posted.minor && facts.any(ProviderFact::is_confirmation)
+    owed_minor <= posted.minor && facts.any(ProviderFact::is_confirmation)
 }
 
 /// A held "credited" means settled outside, so a payment does not contradict it; nor do the other statuses of a paid order.

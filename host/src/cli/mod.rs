@@ -1,5 +1,6 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
+mod db;
 mod demo;
 mod logs;
 mod modules;
@@ -44,6 +45,9 @@ enum CliCommand {
     ///
     /// Example: cashier token --role customer --id 5 --ttl 1h
     Token(token::TokenArgs),
+    /// The two databases as a pair.
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
@@ -67,6 +71,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
         CliCommand::Serve(args) => serve::serve(&args),
+        CliCommand::Db(command) => db::db(&command),
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),

@@ -6,6 +6,7 @@
 //! credential columns; `quarantine` bounds what was not verified; `schema` numbers the schema files.
 
 pub mod archive;
+pub mod backup;
 mod columns;
 mod connection;
 mod json;

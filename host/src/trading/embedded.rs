@@ -10,10 +10,12 @@ use arc_swap::ArcSwapOption;
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::Login;
 use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::reconcile::FoundPosting;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::books::{self, BooksMark};
 use super::posting::{PostingRefusal, judge};
 use super::roster::{self, Holdings, ImportReport, Mistake, Roster};
 use super::rows::{self, DiskFault};
@@ -86,6 +88,50 @@ impl Embedded {
     /// Customer, account and group of a login, without waiting. A fault while it is not known what is durable.
     pub fn durable_account(&self, login: Login) -> Result<Option<AccountFacts>, Fault> {
         self.read(|holdings| holdings.facts(login))
+    }
+
+    /// What was posted, and for which books.
+    pub fn mark(&self) -> BoxFuture<'static, Result<BooksMark, Fault>> {
+        self.inspect(|_, mark| Ok(mark.clone()))
+    }
+
+    /// From now on the postings belong to the books of this identity.
+    pub fn adopt(&self, identity: &str) -> BoxFuture<'static, Result<(), Fault>> {
+        let identity: Box<str> = identity.into();
+        self.inspect(move |_, mark| {
+            mark.identity = identity;
+            Ok(())
+        })
+    }
+
+    /// Up to `limit` postings, refused ones included, whose keys come after one, in the order of their keys.
+    pub fn postings(&self, after: &str, limit: usize) -> BoxFuture<'static, Result<Vec<FoundPosting>, Fault>> {
+        let after: Box<str> = after.into();
+        self.inspect(move |connection, _| books::page(connection, &after, limit))
+    }
+
+    /// Gives a posting another key.
+    pub fn rekey(&self, posting: &FoundPosting, key: &OperationKey) -> BoxFuture<'static, Result<(), Fault>> {
+        let (posting, key) = (posting.clone(), key.clone());
+        self.inspect(move |connection, mark| {
+            books::rekey(connection, &posting, &key)?;
+            if posting.is_posted() {
+                mark.posted.remove(&posting.key, posting.login, posting.amount.minor);
+                mark.posted.add(&key, posting.login, posting.amount.minor);
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs on the thread, within a batch.
+    fn inspect<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &mut BooksMark) -> Result<T, DiskFault> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Fault>> {
+        let answer = self.request(|answer: oneshot::Sender<T>| {
+            TradingRequest::Inspect(Box::new(move |connection, mark| Ok(deliver(answer, work(connection, mark)?))))
+        });
+        Box::pin(async move { answer.await.ok_or_else(not_answered) })
     }
 
     /// Finishes the queued requests, closes the database and releases the lock. Blocks; later requests get no answer.
@@ -168,9 +214,13 @@ enum TradingRequest {
     Post { posting: Box<Posting>, answer: oneshot::Sender<PostingOutcome> },
     Find { key: OperationKey, answer: oneshot::Sender<Option<PostingOutcome>> },
     Account { login: Login, answer: oneshot::Sender<Option<AccountFacts>> },
+    Inspect(Inspection),
     ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },
     Close,
 }
+
+/// Reads, or marks the books that the postings belong to; it moves no balance.
+type Inspection = Box<dyn FnOnce(&Connection, &mut BooksMark) -> Result<PendingAnswer, DiskFault> + Send>;
 
 /// An answer that is sent once the batch is durable.
 type PendingAnswer = Box<dyn FnOnce()>;
@@ -180,6 +230,7 @@ struct TradingDatabase {
     connection: Connection,
     holdings: Holdings,
     trade_order: u64,
+    mark: BooksMark,
 }
 
 /// The thread's side: reads and writes the database, and publishes what is durable.
@@ -216,7 +267,11 @@ impl TradingThread {
     fn execute(&mut self, batch: Vec<QueuedRequest>) -> Result<Vec<PendingAnswer>, Fault> {
         let durable = Arc::clone(&self.durable);
         let database = self.database()?;
-        let mut state = BatchState { holdings: database.holdings.clone(), trade_order: database.trade_order };
+        let mut state = BatchState {
+            holdings: database.holdings.clone(),
+            trade_order: database.trade_order,
+            mark: database.mark.clone(),
+        };
         let transaction = database.connection.transaction().map_err(DiskFault::from)?;
         let mut answers = Vec::with_capacity(batch.len());
         for queued in batch {
@@ -225,7 +280,11 @@ impl TradingThread {
         if state.trade_order != database.trade_order {
             rows::set_trade_order(&transaction, state.trade_order)?;
         }
+        if state.mark != database.mark {
+            books::store(&transaction, &state.mark)?;
+        }
         transaction.commit().map_err(DiskFault::from)?;
+        database.mark = state.mark;
         database.trade_order = state.trade_order;
         database.holdings = state.holdings;
         durable.store(Some(Arc::new(database.holdings.clone())));
@@ -241,8 +300,9 @@ impl TradingThread {
                 private_files::open(&self.path)?;
                 let connection = rows::open(&self.path)?;
                 let (holdings, trade_order) = (rows::load(&connection)?, rows::trade_order(&connection)?);
+                let mark = books::load(&connection)?;
                 self.durable.store(Some(Arc::new(holdings.clone())));
-                TradingDatabase { connection, holdings, trade_order }
+                TradingDatabase { connection, holdings, trade_order, mark }
             }
         };
         Ok(self.database.insert(database))
@@ -253,6 +313,7 @@ impl TradingThread {
 struct BatchState {
     holdings: Holdings,
     trade_order: u64,
+    mark: BooksMark,
 }
 
 impl BatchState {
@@ -266,6 +327,7 @@ impl BatchState {
                 let outcome = rows::posting(connection, &key)?.map(|known| known.outcome);
                 Ok(Some(deliver(answer, outcome)))
             }
+            TradingRequest::Inspect(work) => Ok(Some(work(connection, &mut self.mark)?)),
             TradingRequest::Account { login, answer } => Ok(Some(deliver(answer, self.holdings.facts(login)))),
             TradingRequest::ApplyRoster { roster, answer } => {
                 let outcome = self.apply_roster(connection, &roster)?;
@@ -277,14 +339,12 @@ impl BatchState {
 
     fn post(&mut self, connection: &Connection, posting: &Posting) -> Result<PostingOutcome, DiskFault> {
         if let Some(known) = rows::posting(connection, &posting.key())? {
-            return Ok(if known.is_same(posting) {
-                known.outcome
-            } else {
-                PostingOutcome::Conflict
-            });
+            return Ok(if known.is_same(posting) { known.outcome } else { PostingOutcome::Conflict });
         }
+        self.mark.received(posting);
         match judge(&self.holdings, posting) {
             Ok(account) => {
+                self.mark.posted(posting);
                 self.trade_order = self.trade_order.saturating_add(1);
                 rows::insert_posting(connection, posting, self.trade_order, "")?;
                 rows::set_balance(connection, &account)?;

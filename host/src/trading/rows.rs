@@ -242,7 +242,7 @@ pub(super) fn set_trade_order(connection: &Connection, value: u64) -> Result<(),
 pub(super) struct DiskFault(String);
 
 impl DiskFault {
-    fn new(what: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
 }
@@ -260,17 +260,17 @@ impl From<DiskFault> for Fault {
 }
 
 /// SQLite counts in signed 64-bit integers.
-fn signed(value: u64) -> Result<i64, DiskFault> {
+pub(super) fn signed(value: u64) -> Result<i64, DiskFault> {
     i64::try_from(value).map_err(|_| DiskFault::new(format!("{value} is larger than the database's integers")))
 }
 
-fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
+pub(super) fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| DiskFault::new(format!("a stored id is {value}")))
 }
 
 /// The currency of a row, provided that it has the number of decimals it had when the row was written.
-fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
+pub(super) fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
     let (code, exponent): (Box<str>, i64) = (row.get(code)?, row.get(exponent)?);
     Currency::from_code(&code).filter(|known| i64::from(known.exponent()) == exponent).ok_or_else(|| {
         DiskFault::new(format!("stored amounts are in {code} with {exponent} decimals, which is unknown"))

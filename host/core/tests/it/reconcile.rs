@@ -106,6 +106,15 @@ fn m1_an_imported_reversal_is_not_credited_again_before_the_refund_is_known() {
 }
 
 #[test]
+fn m1_a_refund_that_comes_before_the_confirmation_of_an_imported_credit_is_taken_back_all_the_same() {
+    let pending = pending();
+    let imported = reconciled(&pending, &[found(&pending, 1, PAID)], &[]);
+    let refunded = recorded(&recorded(&imported, refund(), 60), paid(), 61);
+    assert_eq!(state(&refunded), (S::Credited, R::PartlyRefunded, PAID, 1));
+    assert_eq!(refunded.operations.last().unwrap().amount, usd(-4_000));
+}
+
+#[test]
 fn m1_an_operation_planned_before_the_restore_ends_as_it_was_posted() {
     let planned = recorded(&pending(), paid(), 2);
     let imported = reconciled(&planned, &[found(&planned, 1, PAID)], &[]);
