@@ -226,7 +226,8 @@ impl Guard {
     /// Judges anew as if this had been recorded just now.
     fn accept(&mut self, accepted: UnixTime, wall: UnixTime, boot: i64, ahead_max: i64) {
         let before = self.stamp(wall, boot);
-        if accepted < before {
+        // A smaller step is within what a window leaves unused.
+        if accepted < before.plus(-CLOCK_STEP_MAX) {
             self.record.ahead_until = self.record.ahead_until.max(before);
         }
         (self.expected, self.followed, self.ahead_max) = (accepted.0.saturating_sub(boot), boot, ahead_max);

@@ -175,7 +175,10 @@ impl Opening<'_> {
                 return Opened::StaleConfig;
             };
             let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
-            let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
+            let mut transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
+            if !cashier.clock.is_plausible() {
+                transaction.postpone_expiry();
+            }
             let flight = cashier.creating.begin(transaction.id);
             draft.store(Body::Order { transaction_id: transaction.id, details: OrderDetails::clone(details) });
             draft.add([Change::Transaction(Box::new(transaction.clone()))]);

@@ -20,8 +20,9 @@ use cashier_core::status::{OperationStatus, ProviderStatus};
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice};
+use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice, Spawn};
 
 mod clock;
 mod disk;
@@ -129,7 +130,7 @@ impl TestCashier {
             content_type: Box::default(),
             headers: Arc::new([(provider::SIGNATURE.into(), provider::ANY_CONFIG.into())]),
             body: Bytes::from(body),
-            received_time: cashier.clock.now(),
+            received_time: cashier.clock.wall(),
         };
         async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
     }
@@ -178,13 +179,14 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
     let Loaded { books, configs, .. } = disk.loaded();
     let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
+    let clock = Arc::new(GuardedClock::open(Arc::clone(clock) as _, Arc::clone(clock) as _));
     let now = clock.now();
     let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
         modules,
-        clock: Arc::clone(clock) as _,
+        clock: Arc::clone(&clock) as _,
         entropy: Arc::clone(entropy) as _,
         spawn: Arc::clone(&tasks) as _,
     };
@@ -195,6 +197,12 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);
+    tasks.background(Box::pin(async move {
+        loop {
+            clock.sleep(Duration::from_secs(5)).await;
+            clock.observe();
+        }
+    }));
     (cashier, tasks)
 }
 
