@@ -309,7 +309,10 @@ pub struct CatalogLine {
     pub failure_reason: Box<str>,
     pub generation: u32,
     pub isolation: Box<str>,
+    /// Worse than `call_health` while a provider refuses the credentials of a config.
     pub health: ModuleHealth,
+    /// How the module's calls end, whatever providers answer.
+    pub call_health: ModuleHealth,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.

@@ -41,13 +41,15 @@ impl WebhookNotice {
         find_header(&self.headers, name)
     }
 
-    /// The body as JSON, once its signature is proven. Numbers keep the text they were sent in.
+    /// The body as JSON, once its signature is proven, by [`json::parse`](crate::json::parse): read its fields with
+    /// [`JsonRead`](crate::JsonRead).
     ///
     /// # Errors
     /// `UnreadableAnswer` if it is not JSON; the host stores such a webhook for review. The message does not
     /// quote the body, which may contain secrets.
     pub fn json(&self, _: &SignatureProof) -> Result<Value, ProviderFailure> {
-        serde_json::from_slice(&self.body).map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))
+        crate::json::parse(&self.body)
+            .map_err(|error| ProviderFailure::unreadable(format!("the signed notice: {}", error.message)))
     }
 }
 

@@ -19,12 +19,14 @@ pub(crate) fn verify(configured: &Sandbox, notice: &WebhookNotice) -> Result<Web
         Err(unverified) => return Ok(unverified.into()),
     };
     let event = read_event(notice, &proof)?;
+    let event_id = Some(event.body.required_text_at("/id")?.to_owned());
     Ok(match update(&event)? {
-        None => WebhookVerdict::no_updates(),
-        // The mode is passed on: the host decides what test money may do.
+        None => ignored(event_id, format!("events of type {} change no payment", event.kind)),
+        // The mode is passed on: the host decides what test money may do. Where event and payment disagree it is live, and
+        // no money moves.
         Some(update) => WebhookVerdict::updates(vec![StatusUpdate {
-            event_id: Some(event.body.required_text_at("/id")?.to_owned()),
-            sandbox: Some(sandbox(&event.body)?),
+            event_id,
+            sandbox: Some(sandbox(&event.body)? && update.sandbox != Some(false)),
             ..update
         }]),
     })
@@ -59,4 +61,9 @@ fn update(event: &SandboxEvent) -> Result<Option<StatusUpdate>, ProviderFailure>
         _ => return Ok(None),
     }
     .map(Some)
+}
+
+/// A webhook that changes nothing, for `_reason`.
+fn ignored(_event_id: Option<String>, _reason: String) -> WebhookVerdict {
+    WebhookVerdict::no_updates()
 }
