@@ -81,7 +81,7 @@
 //!
 //!     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
 //!         match SIGNATURE.verify(&self.webhook_keys, notice) {
-//!             // A verified webhook that cannot be parsed is a failure, which the cashier stores for review.
+//!             // What fails once the signature is proven is "authentic, not understood": the cashier keeps it.
 //!             Ok(proof) => notice.json(&proof).and_then(|event| read_event(&event)).into(),
 //!             Err(unverified) => Step::Done(unverified.into()),
 //!         }
@@ -197,7 +197,8 @@
 //!   emoji or a Latin-1 byte, `NaN`, a key written twice, a thousand nested lists) is an error where you read it and does
 //!   not matter elsewhere: read only the fields you need, and read those with the methods that return a `Result`. Do not
 //!   parse a provider's body with `serde_json` directly.
-//! - The guard turns a panic into a failure, masks secrets in every text for people, and then cuts the text.
+//! - The guard turns a panic into a failure, masks secrets in every text for people, and then cuts the text. A failure
+//!   or panic after every byte of a webhook was proven authentic becomes [`WebhookVerdict::Unreadable`].
 //!
 //! # Before you release it
 //!
@@ -228,5 +229,5 @@ pub use types::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, Endpoint, FailureKind, NextAction,
     NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
     ProviderRef, ProviderSettings, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, StatusUpdate,
-    WebhookNotice, WebhookVerdict,
+    Unreadable, WebhookNotice, WebhookVerdict,
 };

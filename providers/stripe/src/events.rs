@@ -3,11 +3,12 @@
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate};
 
-use crate::objects::{
-    charge_refunded_update, dispute_update, failed_refund_update, intent_update, own_id, refund_update, session_update,
-};
+use crate::objects::{charge_refunded_update, dispute_update, intent_update, own_id, refund_update, session_update};
 
-use NormalizedStatus::{Cancelled, Chargeback, ChargebackReversed, Confirmed, Failed, ManualReview, Pending, Unknown};
+use NormalizedStatus::{
+    Cancelled, Chargeback, ChargebackReversed, Confirmed, Failed, ManualReview, Pending, RefundFailed, Refunded,
+    Unknown,
+};
 
 /// What an event means.
 #[derive(Debug)]
@@ -65,19 +66,23 @@ fn session_completed(session: &Value, kind: &str) -> Result<StatusUpdate, Provid
 }
 
 /// The refund's own status decides, whichever event carries it. One that is still on its way counts when it has succeeded:
-/// until then it may fail, and `charge.refunded` states what Stripe itself counts already.
+/// until then it may fail, and `charge.refunded` states what Stripe itself counts already. One that failed or was cancelled
+/// is back with the merchant, and a person decides whether the customer is owed it again.
 fn refund(kind: &str, refund: &Value) -> Result<Meaning, ProviderFailure> {
-    let raw_status = |status: &str| format!("{kind}/{status}");
-    let update = match refund.text_at("/status")? {
-        Some("succeeded") => refund_update(refund, &raw_status("succeeded")),
-        Some(status @ ("failed" | "canceled")) => failed_refund_update(refund, &raw_status(status)),
-        None if kind == "refund.failed" => failed_refund_update(refund, kind),
-        status => {
-            let status = status.unwrap_or("stated nowhere");
-            return Ok(Meaning::Nothing(format!("the refund's status is {status}")));
-        }
+    let stated = refund.text_at("/status")?;
+    let status = match stated {
+        Some("succeeded") => Refunded,
+        Some("failed" | "canceled") => RefundFailed,
+        None if kind == "refund.failed" => RefundFailed,
+        Some(other) => return Ok(Meaning::Nothing(format!("the refund has the status {other}"))),
+        None => return Ok(Meaning::Nothing("the refund states no status".to_owned())),
     };
-    update.map(Meaning::Update)
+    refund_update(refund, status, &with_status(kind, stated)).map(Meaning::Update)
+}
+
+/// `charge.dispute.closed/lost`
+fn with_status(kind: &str, stated: Option<&str>) -> String {
+    stated.map_or_else(|| kind.to_owned(), |status| format!("{kind}/{status}"))
 }
 
 /// The dispute's own status decides together with the event, because each event may be the only one that arrives: `closed`
@@ -85,7 +90,6 @@ fn refund(kind: &str, refund: &Value) -> Result<Meaning, ProviderFailure> {
 /// (`warning_…`) requests evidence and takes no money; when it becomes a dispute, Stripe sends `funds_withdrawn`.
 fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
     let stated = dispute.text_at("/status")?;
-    let raw_status = stated.map_or_else(|| kind.to_owned(), |status| format!("{kind}/{status}"));
     let status = match (kind, stated) {
         ("charge.dispute.funds_reinstated", _) | (_, Some("won")) => ChargebackReversed,
         ("charge.dispute.funds_withdrawn", _) | (_, Some("needs_response" | "under_review" | "lost")) => Chargeback,
@@ -97,7 +101,7 @@ fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
         (_, Some(_)) => ManualReview,
         (_, None) => return Ok(Meaning::Nothing("the dispute states no status".to_owned())),
     };
-    let mut update = dispute_update(dispute, status, &raw_status)?;
+    let mut update = dispute_update(dispute, status, &with_status(kind, stated))?;
     if status == ManualReview {
         // The same in every event about this dispute, which makes it one review hold.
         let reason = format!("dispute {} has the status {}", own_id(dispute, "dispute")?, stated.unwrap_or_default());

@@ -3,7 +3,7 @@
 
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{
-    Amount, Dispute, JsonRead, NormalizedStatus, ProviderFailure, Refund, RefundReach, StatusUpdate,
+    Amount, Dispute, JsonRead, NormalizedStatus, ProviderFailure, ProviderRef, Refund, RefundReach, StatusUpdate,
 };
 
 use crate::amounts::from_stripe;
@@ -74,7 +74,7 @@ pub(crate) fn charge_refunded_update(charge: &Value, raw_status: &str) -> Result
     let update = StatusUpdate {
         reference: metadata_reference(charge)?.map(str::to_owned),
         amount: money(charge, "amount")?,
-        refund: Some(Refund { id: None, amount: refunded, reach: RefundReach::TotalSoFar }),
+        refund: Some(Refund { id: None, amount: refunded, reach: RefundReach::TotalSoFar, requested: None }),
         sandbox: sandbox(charge)?,
         ..StatusUpdate::new(NormalizedStatus::Refunded, raw_status)
     };
@@ -91,37 +91,26 @@ pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, Provider
         id: None,
         amount,
         reach: RefundReach::TotalSoFar,
+        requested: None,
     }))
 }
 
-/// The update of one refund, by its own id: however many events state it, it counts once, beside the total that
-/// `charge.refunded` states. A refund's metadata is not the payment's: the intent and the charge identify the payment.
+/// The update of one refund with `status`, by its own id: however many events state it, it counts once, beside the total
+/// that `charge.refunded` states. A refund's metadata is not the payment's: the intent and the charge identify the payment.
 ///
 /// # Errors
 /// `UnreadableAnswer` when the id or the amount is missing or unreadable.
-pub(crate) fn refund_update(refund: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
+pub(crate) fn refund_update(
+    refund: &Value,
+    status: NormalizedStatus,
+    raw_status: &str,
+) -> Result<StatusUpdate, ProviderFailure> {
     let id = own_id(refund, "refund")?.to_owned();
     let amount = money(refund, "amount")?.ok_or_else(|| ProviderFailure::unreadable("a refund states no amount"))?;
     let update = StatusUpdate {
-        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta }),
-        ..StatusUpdate::new(NormalizedStatus::Refunded, raw_status)
-    };
-    of_charge(of_intent(update, refund)?, refund)
-}
-
-/// The update of a failed refund: the money is back with the merchant, and a person decides whether
-/// the customer is owed it again. The refund's amount is not the payment's, so only the reason text
-/// states it; the text is the same in every event about this refund, which makes it one review hold.
-///
-/// # Errors
-/// `UnreadableAnswer` when the id is missing or the amount is not a whole number.
-pub(crate) fn failed_refund_update(refund: &Value, raw_status: &str) -> Result<StatusUpdate, ProviderFailure> {
-    let id = own_id(refund, "refund")?;
-    let amount = money(refund, "amount")?.map_or_else(String::new, |amount| format!(" of {amount}"));
-    let cause = refund.note_at("/failure_reason").map_or_else(String::new, |cause| format!(": {cause}"));
-    let update = StatusUpdate {
-        reason: Some(format!("refund {id}{amount} did not go out{cause}")),
-        ..StatusUpdate::new(NormalizedStatus::ManualReview, raw_status)
+        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested: None }),
+        reason: refund.note_at("/failure_reason").map(str::to_owned),
+        ..StatusUpdate::new(status, raw_status)
     };
     of_charge(of_intent(update, refund)?, refund)
 }
@@ -142,6 +131,22 @@ pub(crate) fn dispute_update(
         ..StatusUpdate::new(status, raw_status)
     };
     of_charge(of_intent(update, dispute)?, dispute)
+}
+
+/// What an object that cannot be read in full still says about its payment: our reference, and Stripe's ids.
+pub(crate) fn mentioned(object: &Value) -> (Option<String>, Vec<ProviderRef>) {
+    let own_kind = match object.note_at("/object") {
+        Some("checkout.session") => Some(refs::CHECKOUT_SESSION),
+        Some("payment_intent") => Some(refs::PAYMENT_INTENT),
+        Some("charge") => Some(refs::CHARGE),
+        Some(_) | None => None,
+    };
+    // The metadata of a refund or a dispute is not the payment's.
+    let reference = own_kind.and_then(|_| agreed_reference(object).ok().flatten());
+    let own = own_kind.and_then(|kind| Some((kind, object.text_at("/id").ok().flatten()?)));
+    let related = |kind, key| Some((kind, id_under(object, key).ok().flatten()?));
+    let ids = [own, related(refs::PAYMENT_INTENT, "payment_intent"), related(refs::CHARGE, "charge")];
+    (reference, ids.into_iter().flatten().map(|(kind, id)| ProviderRef::new(kind, id)).collect())
 }
 
 /// The id of the object itself.

@@ -2,11 +2,12 @@
 //! takes the proof of the one before. Stripe accepts any 2xx, so the host's own answer is enough.
 
 use cashier_provider_sdk::serde_json::Value;
-use cashier_provider_sdk::signature::TimestampedHeader;
+use cashier_provider_sdk::signature::{SignatureProof, TimestampedHeader};
 use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate, WebhookNotice, WebhookVerdict};
 
 use crate::config::Stripe;
 use crate::events::{self, Meaning};
+use crate::objects::mentioned;
 
 /// Stripe writes one v1 per valid secret, and two while a secret is rolled; v0 is a scheme for test
 /// traffic and is ignored.
@@ -16,13 +17,22 @@ const HEADER: TimestampedHeader = TimestampedHeader { name: "Stripe-Signature", 
 const THIN_EVENT: &str = "v2.core.event";
 
 /// # Errors
-/// `UnreadableAnswer` when the signature is valid and the notice cannot be read: the host stores it.
+/// `UnreadableAnswer` when the signature is valid and the body is not JSON: the host stores it.
 pub(crate) fn verify(stripe: &Stripe, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
     let proof = match HEADER.verify(&stripe.webhook_keys, notice) {
         Ok(proof) => proof,
         Err(unverified) => return Ok(unverified.into()),
     };
-    read(stripe, &notice.json(&proof)?)
+    let event = notice.json(&proof)?;
+    Ok(read(stripe, &event).unwrap_or_else(|failure| unreadable(&proof, &event, failure)))
+}
+
+/// The verdict with what can still be read, so that the payment is queried at once.
+fn unreadable(proof: &SignatureProof, event: &Value, failure: ProviderFailure) -> WebhookVerdict {
+    let (reference, ids) = mentioned(event.at("/data/object"));
+    WebhookVerdict::unreadable(proof, failure.message)
+        .with_event_id(event.text_at("/id").ok().flatten().map(str::to_owned))
+        .about(reference, ids)
 }
 
 fn read(stripe: &Stripe, event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
@@ -31,17 +41,17 @@ fn read(stripe: &Stripe, event: &Value) -> Result<WebhookVerdict, ProviderFailur
     let kind = event.required_text_at("/type")?;
     if event.text_at("/object")? == Some(THIN_EVENT) {
         let reason = format!("{kind} is a thin event: register the endpoint for snapshot events");
-        return Ok(ignored(event_id, reason));
+        return Ok(WebhookVerdict::ignored(event_id, reason));
     }
     let object = event.readable_at("/data/object")?;
     let mode = EventMode::of(stripe, event, object)?;
     if mode == EventMode::Other {
         let (sent, configured) = if stripe.sandbox { ("live", "sandbox") } else { ("test", "live") };
         let reason = format!("a {sent} event for a {configured} configuration ({kind})");
-        return Ok(ignored(event_id, reason));
+        return Ok(WebhookVerdict::ignored(event_id, reason));
     }
     Ok(match events::meaning(kind, object)? {
-        Meaning::Nothing(reason) => ignored(event_id, reason),
+        Meaning::Nothing(reason) => WebhookVerdict::ignored(event_id, reason),
         Meaning::Update(update) => {
             WebhookVerdict::updates(vec![StatusUpdate { event_id, ..mode.applied_to(stripe, update) }])
         }
@@ -85,6 +95,7 @@ impl EventMode {
                 Self::Contradictory,
                 NormalizedStatus::Confirmed
                 | NormalizedStatus::Refunded
+                | NormalizedStatus::RefundFailed
                 | NormalizedStatus::Chargeback
                 | NormalizedStatus::ChargebackReversed,
             ) => StatusUpdate { sandbox: Some(!stripe.sandbox), ..update },
@@ -97,9 +108,4 @@ impl EventMode {
             },
         }
     }
-}
-
-/// A webhook that changes nothing, for `_reason`.
-fn ignored(_event_id: Option<String>, _reason: String) -> WebhookVerdict {
-    WebhookVerdict::no_updates()
 }

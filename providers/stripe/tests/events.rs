@@ -91,8 +91,51 @@ fn m3_a_needed_field_that_cannot_be_read_is_neither_rounded_nor_left_out() {
     ];
     for (sound, odd) in table {
         let body = body.replacen(sound, odd, 1);
-        assert!(!matches!(verdict_of_bytes(body.as_bytes()), Step::Done(WebhookVerdict::Verified { .. })), "{body}");
+        let step = verdict_of_bytes(body.as_bytes());
+        let Step::Done(WebhookVerdict::Unreadable(unreadable)) = step else { panic!("{body}: {step:?}") };
+        // What can still be read leads to the payment.
+        assert_eq!(unreadable.event_id.as_deref(), Some("evt_1"), "{body}");
+        assert_eq!(unreadable.reference.as_deref(), Some("K7Q2M9X4T1B8"), "{body}");
+        assert!(!unreadable.refs.is_empty(), "{body}");
     }
+}
+
+/// The reason of an event that changes nothing.
+fn ignored(step: Step<WebhookVerdict>) -> String {
+    match step {
+        Step::Done(WebhookVerdict::Verified { updates, event_id, ignored: Some(reason), .. }) if updates.is_empty() => {
+            assert_eq!(event_id.as_deref(), Some("evt_1"));
+            reason
+        }
+        other => panic!("expected nothing to do, got {other:?}"),
+    }
+}
+
+#[test]
+fn m33_an_event_with_nothing_to_do_has_its_own_id_and_a_reason() {
+    let thin = json!({
+        "id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.error_report_triggered", "livemode": true,
+        "related_object": {"id": "mtr_1", "type": "billing.meter"},
+    });
+    let thin_reason =
+        "v1.billing.meter.error_report_triggered is a thin event: register the endpoint for snapshot events";
+    assert_eq!(ignored(verdict(&thin)), thin_reason);
+    let unknown = event("customer.updated", json!({"id": "cus_1", "livemode": false}));
+    assert_eq!(ignored(verdict(&unknown)), "events of type customer.updated change no payment");
+    let inquiry = event("charge.dispute.created", dispute("warning_needs_response"));
+    assert_eq!(ignored(verdict(&inquiry)), "an inquiry takes no money (status warning_needs_response)");
+}
+
+#[test]
+fn m11_a_signed_event_of_the_other_mode_is_ignored_with_its_reason() {
+    let mut live = event("checkout.session.completed", paid_session());
+    live["livemode"] = json!(true);
+    live["data"]["object"]["livemode"] = json!(true);
+    assert_eq!(ignored(verdict(&live)), "a live event for a sandbox configuration (checkout.session.completed)");
+    // An object that states no mode of its own, and one that cannot be read.
+    let mut refund = event("refund.updated", json!({"id": "re_1", "status": "succeeded"}));
+    refund["livemode"] = json!(true);
+    assert_eq!(ignored(verdict(&refund)), "a live event for a sandbox configuration (refund.updated)");
 }
 
 #[test]
@@ -162,6 +205,11 @@ fn m6_a_refund_counts_by_its_own_id_in_each_event_that_says_it_succeeded() {
         let stated = refunded.refund.unwrap();
         assert_eq!(refunded.status, NormalizedStatus::Refunded, "{kind}");
         assert_eq!((stated.id.as_deref(), stated.amount.to_string().as_str()), (Some("re_1"), "10.00 USD"), "{kind}");
+        for failure in ["failed", "canceled"] {
+            let failed = update(verdict(&event(kind, refund(failure))));
+            assert_eq!(failed.status, NormalizedStatus::RefundFailed, "{kind} {failure}");
+            assert_eq!(failed.refund.unwrap().id.as_deref(), Some("re_1"), "{kind} {failure}");
+        }
         for pending in ["pending", "requires_action", "unheard_of"] {
             let step = verdict(&event(kind, refund(pending)));
             let nothing = matches!(&step, Step::Done(WebhookVerdict::Verified { updates, .. }) if updates.is_empty());
