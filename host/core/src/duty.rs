@@ -18,7 +18,7 @@ pub const QUIET_SECONDS: i64 = 60;
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
-    /// An operation waits for the trading server.
+    /// An operation waits for the trading server, or is to be planned.
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
@@ -63,7 +63,7 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
     }
     match provider_duty(transaction, now) {
         Some(duty) => Some(Duty::Provider(duty)),
-        None => owes(transaction, operations).then_some(Duty::AwaitRetry),
+        None => owes(transaction, operations),
     }
 }
 
@@ -87,8 +87,9 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     ((unpaid && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
-/// Owed differs from posted, may be posted, and no operation is planned for it.
-fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+/// Owed differs from posted, may be posted, and no operation is planned for it: a person must retry a refused one, a
+/// withheld one is planned again.
+fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Duty> {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
     let settled = match transaction.status {
@@ -97,11 +98,15 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         S::ProviderConfirmed | S::CreditFailed | S::Refunded | S::Chargeback | S::ManualReview => false,
     };
     if settled {
-        return false;
+        return None;
     }
     let posted = operation::posted(operations);
     let standing = standing::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
-    standing.may_post && standing.owed_minor != posted.minor
+    if !standing.may_post || standing.owed_minor == posted.minor {
+        return None;
+    }
+    let plannable = operation::due_minor(transaction, &standing, operations).is_some();
+    Some(if plannable { Duty::Settle } else { Duty::AwaitRetry })
 }
 
 /// Something is due or will become due with time: the books list exactly these transactions.
