@@ -39,7 +39,9 @@ impl BalanceOperation {
     /// the account refused it. Such an operation counts as if it had never been planned.
     pub fn is_withheld(&self) -> bool {
         self.status == OperationStatus::Refused
-            && [ReasonCode::Withheld, ReasonCode::ConfirmedAbsent].iter().any(|code| *self.failure_reason == *code.name())
+            && [ReasonCode::Withheld, ReasonCode::ConfirmedAbsent]
+                .iter()
+                .any(|code| *self.failure_reason == *code.name())
     }
 }
 

@@ -103,9 +103,8 @@ async fn record(cashier: &Cashier, id: TransactionId, operation: OperationId, ou
 
 /// Plans an operation that is due although no decision planned it; false where none is.
 async fn resume(cashier: &Cashier, id: TransactionId) -> bool {
-    let plannable = |known: Aggregate| {
-        operation::due_minor(&known.transaction, &known.standing(), &known.operations).is_some()
-    };
+    let plannable =
+        |known: Aggregate| operation::due_minor(&known.transaction, &known.standing(), &known.operations).is_some();
     if !cashier.ledger.peek(|books| books.aggregate(id).is_some_and(plannable)).unwrap_or_default() {
         return false;
     }

@@ -158,7 +158,9 @@ impl TradingServer for TradingPort {
         let key = posting.get().operation.id;
         let voiding = match self.0.known(key) {
             Some(known) => Voiding::Settled(known),
-            None if self.0.unkeyed.load(Ordering::SeqCst) => Voiding::Undecided { closed_for: *lock(&self.0.closed_for) },
+            None if self.0.unkeyed.load(Ordering::SeqCst) => {
+                Voiding::Undecided { closed_for: *lock(&self.0.closed_for) }
+            }
             None => {
                 lock(&self.0.refused).insert(key, reason.name().into());
                 Voiding::Settled(PostingOutcome::Refused { reason: reason.name().into() })

@@ -338,9 +338,11 @@ impl BatchState {
 /// What is stored under the key of a posting.
 fn known(connection: &Connection, posting: &Posting) -> Result<Option<PostingOutcome>, DiskFault> {
     let stored = rows::posting(connection, posting.operation.id)?;
-    Ok(stored.map(|stored| {
-        if stored.is_same(posting) { stored.outcome } else { refused(PostingRefusal::OperationKeyReused) }
-    }))
+    Ok(stored.map(
+        |stored| {
+            if stored.is_same(posting) { stored.outcome } else { refused(PostingRefusal::OperationKeyReused) }
+        },
+    ))
 }
 
 fn refused(refusal: PostingRefusal) -> PostingOutcome {

@@ -34,11 +34,7 @@ fn newest(env: &TestCashier, id: TransactionId) -> (OperationStatus, String) {
 
 fn refund(reference: &Reference, minor: i64) -> Update {
     let refund = RefundStatement { id: "re_1".into(), amount: StatedAmount::Exact(usd(minor)), reach: Reach::Delta };
-    Update {
-        reference: Some(reference.clone()),
-        refund: Some(refund),
-        ..update("refunded", if minor == AMOUNT { ProviderStatus::Refunded } else { ProviderStatus::PartlyRefunded })
-    }
+    Update { reference: Some(reference.clone()), refund: Some(refund), ..update("refunded", ProviderStatus::Refunded) }
 }
 
 fn dispute(reference: &Reference, status: ProviderStatus) -> Update {
