@@ -98,6 +98,8 @@ reasons! {
         TooManyFacts = 61 "TOO_MANY_FACTS" "The transaction holds as many facts as one payment may have.",
         ProviderRefMismatch = 62 "PROVIDER_REF_MISMATCH" "The event names ids of two transactions; both are in the detail.",
         ProviderConfigMismatch = 63 "PROVIDER_CONFIG_MISMATCH" "The event was received under another config than its transaction was made under.",
+        Ignored = 70 "IGNORED" "The event changes no payment; the detail is the module's reason.",
+        UnreadableNotice = 71 "UNREADABLE_NOTICE" "The notice is authentic and its module could not read it; the detail is the module's words.",
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
-use cashier_core::operation::PostingOutcome;
+use cashier_core::ids::{CustomerId, Login, TransactionId};
+use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use futures_util::future::BoxFuture;
 
@@ -32,8 +32,8 @@ pub(crate) enum OnPost {
 /// Survives crashes of the cashier.
 #[derive(Default)]
 pub(crate) struct TestTrading {
-    pub(crate) posted: Mutex<Vec<(OperationId, TransactionId, i64)>>,
-    refused: Mutex<BTreeMap<OperationId, Box<str>>>,
+    pub(crate) posted: Mutex<Vec<(OperationKey, TransactionId, i64)>>,
+    refused: Mutex<BTreeMap<OperationKey, Box<str>>>,
     pub(crate) next_posts: Mutex<VecDeque<OnPost>>,
     /// Whether it posts a repeated operation again, and cannot void one.
     pub(crate) unkeyed: AtomicBool,
@@ -62,18 +62,18 @@ impl TestTrading {
     fn post_now(&self, posting: &Posting) -> PostingOutcome {
         let operation = &posting.operation;
         if !self.unkeyed.load(Ordering::SeqCst)
-            && let Some(known) = self.known(operation.id)
+            && let Some(known) = self.known(&posting.key())
         {
             return known;
         }
         let mut posted = lock(&self.posted);
-        posted.push((operation.id, operation.transaction_id, operation.amount.minor));
+        posted.push((posting.key(), operation.transaction_id, operation.amount.minor));
         PostingOutcome::Posted { trade_order: posted.len() as u64 }
     }
 
-    fn known(&self, id: OperationId) -> Option<PostingOutcome> {
-        let place = lock(&self.posted).iter().position(|(known, ..)| *known == id);
-        let refused = lock(&self.refused).get(&id).map(|reason| PostingOutcome::Refused { reason: reason.clone() });
+    fn known(&self, key: &OperationKey) -> Option<PostingOutcome> {
+        let place = lock(&self.posted).iter().position(|(known, ..)| known == key);
+        let refused = lock(&self.refused).get(key).map(|reason| PostingOutcome::Refused { reason: reason.clone() });
         place.map(|place| PostingOutcome::Posted { trade_order: place as u64 + 1 }).or(refused)
     }
 }
@@ -124,7 +124,7 @@ impl TradingServer for TradingPort {
                 OnPost::Accept => trading.post_now(posting.get()),
                 OnPost::NeverArrives => PostingOutcome::Unknown,
                 OnPost::Refuse => {
-                    lock(&trading.refused).insert(posting.get().operation.id, "NO".into());
+                    lock(&trading.refused).insert(posting.get().key(), "NO".into());
                     PostingOutcome::Refused { reason: "NO".into() }
                 }
                 OnPost::AnswerLost => {
@@ -147,16 +147,16 @@ impl TradingServer for TradingPort {
         })
     }
 
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(ready(Ok(self.0.known(id))))
+    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        Box::pin(ready(Ok(self.0.known(key))))
     }
 
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
         if self.0.voids_fail.load(Ordering::SeqCst) {
             return Box::pin(ready(Err(Fault::new("voids fail"))));
         }
-        let key = posting.get().operation.id;
-        let voiding = match self.0.known(key) {
+        let key = posting.get().key();
+        let voiding = match self.0.known(&key) {
             Some(known) => Voiding::Settled(known),
             None if self.0.unkeyed.load(Ordering::SeqCst) => {
                 Voiding::Undecided { closed_for: *lock(&self.0.closed_for) }

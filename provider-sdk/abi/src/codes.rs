@@ -84,6 +84,8 @@ codes! {
         REJECTED = 1,
         /// It cannot be verified.
         UNDETERMINED = 2,
+        /// The signature is valid over every byte, and what matters cannot be read.
+        UNREADABLE = 3,
     }
 
     /// What the customer does next. An unknown code is `WAIT`.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::Reference;
 use cashier_core::money::{Currency, MINOR_MAX, Money};
-use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, UnreadableNotice, Update};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::NextAction;
@@ -110,6 +110,21 @@ pub(in crate::plugins::calling) fn updates(
         return Err(format!("the module read {} updates from one notice, at most {UPDATES_MAX} fit", updates.len()));
     }
     Ok(updates.into_iter().map(|stated| update(stated, masks)).collect())
+}
+
+/// The provider's id of a notice, or empty.
+pub(in crate::plugins::calling) fn event_id(id: Option<&str>, masks: &SecretMasks) -> Box<str> {
+    masks.id(id.unwrap_or_default(), ID_LENGTH_MAX)
+}
+
+/// What could be read of an authentic notice that was not understood.
+pub(in crate::plugins::calling) fn unreadable(notice: sdk::Unreadable, masks: &SecretMasks) -> UnreadableNotice {
+    UnreadableNotice {
+        reason: masks.text(&notice.reason, REASON_LENGTH_MAX),
+        event_id: event_id(notice.event_id.as_deref(), masks),
+        references: notice.reference.as_deref().and_then(Reference::read).into_iter().collect(),
+        refs: refs(notice.refs),
+    }
 }
 
 /// One update.
