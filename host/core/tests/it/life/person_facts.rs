@@ -304,11 +304,11 @@ fn m29_a_withheld_posting_is_planned_again_by_itself_and_a_refused_one_is_not() 
             person: Approved -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posting refused -> credit_failed CREDIT_REFUSED ACCOUNT_NOT_FOUND | owed 100 posted 0
             confirmed pi_1 -> credit_failed CREDIT_REFUSED ACCOUNT_NOT_FOUND | owed 100 posted 0
-            person: Retried -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            person: Retried -> credit_failed CREDIT_REFUSED | owed 100 posted 0 | BALANCE_IN 100 planned
             person: Held(ManualReview) -> manual_review | owed 100 posted 0 | BALANCE_IN 100 planned
             posting refused -> manual_review | owed 100 posted 0
             person: Resolved { minor: 10000 } -> manual_review | owed 100 posted 0
-            person: Released -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            person: Released -> credit_failed CREDIT_REFUSED | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
         "#]],
     );
