@@ -28,6 +28,8 @@ pub struct RefundStatement {
     pub id: Box<str>,
     pub amount: StatedAmount,
     pub reach: Reach,
+    /// Our id of a refund that we requested; empty for any other.
+    pub requested: Box<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct Update {
     pub reason: Box<str>,
     /// The mode that the provider states, if it does.
     pub sandbox: Option<bool>,
+    /// The provider states two modes, one of the event and another of the payment in it.
+    pub mode_conflict: bool,
     /// The payment waits for a call that moves money (a capture).
     pub advance: bool,
 }

@@ -68,7 +68,9 @@ pub(in crate::plugins::calling) fn created(
         | ProviderStatus::Refunded
         | ProviderStatus::Chargeback
         | ProviderStatus::ChargebackReversed
-        | ProviderStatus::ManualReview => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
+        | ProviderStatus::ManualReview
+        | ProviderStatus::InReview
+        | ProviderStatus::RefundFailed => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
     };
     CreateAnswer {
         ending,
@@ -94,6 +96,7 @@ fn bare_update(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
         raw_status: status.name().into(),
         reason: "".into(),
         sandbox: None,
+        mode_conflict: false,
         advance: false,
     }
 }
@@ -144,6 +147,7 @@ pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &Sec
                 sdk::RefundReach::Delta => Reach::Delta,
                 sdk::RefundReach::TotalSoFar => Reach::TotalSoFar,
             },
+            requested: id(refund.requested),
         }),
         dispute: update.dispute.map(|dispute| DisputeStatement {
             id: id(Some(dispute.id)),
@@ -152,6 +156,7 @@ pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &Sec
         raw_status: masks.text(&update.raw_status, RAW_STATUS_LENGTH_MAX),
         reason: masks.text(update.reason.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
         sandbox: update.sandbox,
+        mode_conflict: update.mode_conflict,
         advance: update.advance,
     }
 }
@@ -202,6 +207,8 @@ fn status(status: sdk::NormalizedStatus) -> ProviderStatus {
         sdk::NormalizedStatus::Chargeback => ProviderStatus::Chargeback,
         sdk::NormalizedStatus::ChargebackReversed => ProviderStatus::ChargebackReversed,
         sdk::NormalizedStatus::ManualReview => ProviderStatus::ManualReview,
+        sdk::NormalizedStatus::InReview => ProviderStatus::InReview,
+        sdk::NormalizedStatus::RefundFailed => ProviderStatus::RefundFailed,
     }
 }
 
