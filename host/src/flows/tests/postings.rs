@@ -33,7 +33,12 @@ fn newest(env: &TestCashier, id: TransactionId) -> (OperationStatus, String) {
 }
 
 fn refund(reference: &Reference, minor: i64) -> Update {
-    let refund = RefundStatement { id: "re_1".into(), amount: StatedAmount::Exact(usd(minor)), reach: Reach::Delta };
+    let refund = RefundStatement {
+        id: "re_1".into(),
+        amount: StatedAmount::Exact(usd(minor)),
+        reach: Reach::Delta,
+        requested: Box::default(),
+    };
     Update { reference: Some(reference.clone()), refund: Some(refund), ..update("refunded", ProviderStatus::Refunded) }
 }
 
