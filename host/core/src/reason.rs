@@ -81,6 +81,8 @@ reasons! {
         BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount.",
         ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
         HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
+        PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before; the detail names both.",
+        TooManyStatements = 31 "TOO_MANY_STATEMENTS" "A statement about money, or an id of one, had no room and is missing.",
     }
     Operation: {
         Withheld = 40 "WITHHELD" "A review hold, a held status or a rejection came before the posting was sent; nothing was posted.",

@@ -228,11 +228,11 @@ pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
     }
 }
 
-/// A confirmation of the full amount as payment `pay_1`.
+/// A confirmation of the full amount; the payment's id is made of the reference.
 pub(crate) fn paid(event_id: &str, reference: &Reference) -> Update {
     Update {
         reference: Some(reference.clone()),
-        payment_id: "pay_1".into(),
+        payment_id: format!("pay_{reference}").into(),
         amount: Some(StatedAmount::Exact(usd(AMOUNT))),
         ..update(event_id, ProviderStatus::Confirmed)
     }

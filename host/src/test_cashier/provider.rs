@@ -222,6 +222,7 @@ pub(crate) fn receiver(config: &ProviderConfig) -> ReceivingConfig {
         sandbox: config.sandbox,
         primary_ref_kind: "payment_intent".into(),
         module_hash: "ab".into(),
+        merchant_account: Arc::new([config.id]),
     }
 }
 

@@ -91,9 +91,13 @@ impl<'a> ProviderSummary<'a> {
                 ReviewHold::OutcomeUnknown => self.definite,
                 ReviewHold::AmountUnstated { payment } => {
                     let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
-                    self.payments.keys().any(|known| same(known))
+                    let reused = |hold: &ReviewHold| matches!(hold, ReviewHold::PaymentReused { payment, .. } if same(payment));
+                    self.payments.keys().any(|known| same(known)) || self.holds.iter().any(|(_, hold)| reused(hold))
                 }
-                ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. } => false,
+                ReviewHold::Mismatch { .. }
+                | ReviewHold::Requested { .. }
+                | ReviewHold::PaymentReused { .. }
+                | ReviewHold::NoRoom => false,
             };
             if !ended && *seq > resolved_at {
                 open.push(hold);
@@ -118,6 +122,10 @@ impl ReviewHold {
                 Reason::new(what.reason(), format!("expected {expected}, the provider states {stated}"))
             }
             Self::Requested { status } => Reason::new(ReasonCode::ProviderReview, status.clone()),
+            Self::PaymentReused { payment, owner } => {
+                Reason::new(ReasonCode::PaymentIdReused, format!("payment {payment} confirmed transaction {owner} before"))
+            }
+            Self::NoRoom => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
         }
     }
 }

@@ -7,7 +7,6 @@ use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{Reach, StatedAmount};
 use cashier_core::provider_config::{ProviderConfig as ConfigRow, ReplacedSecret, Secret};
-use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
@@ -78,7 +77,7 @@ fn an_update_keeps_what_can_be_stored_and_masks_secrets() {
             refs: vec![
                 sdk::ProviderRef::new("payment", "p1"),
                 sdk::ProviderRef::new("", "p2"),
-                sdk::ProviderRef::new("payment", long),
+                sdk::ProviderRef::new("payment", long.clone()),
                 sdk::ProviderRef::new("payment", "a\nb"),
             ],
             refund: Some(sdk::Refund {
@@ -93,7 +92,9 @@ fn an_update_keeps_what_can_be_stored_and_masks_secrets() {
         &masks(),
     );
     assert!(converted.event_id.starts_with("sha256:"));
-    assert_eq!((converted.reference, converted.refs), (Some(reference), vec![ProviderRef::new("payment", "p1")]));
+    let refs: Vec<&str> = converted.refs.iter().map(|id| &*id.value).collect();
+    assert_eq!((converted.reference, refs.len(), refs[0]), (Some(reference), 3, "p1"));
+    assert!(refs[1] == &*converted.event_id && refs[2].starts_with("sha256:"), "{refs:?}");
     let refund = converted.refund.unwrap();
     assert_eq!((&*refund.id, refund.reach, converted.status), ("re_1", Reach::TotalSoFar, ProviderStatus::Refunded));
     assert!(converted.reason.starts_with("your key *** your key ***") && converted.reason.len() <= 256);
