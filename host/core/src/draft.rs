@@ -99,7 +99,9 @@ impl<'a> Draft<'a> {
     pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
         let drafted = || {
             self.changes.iter().find_map(|change| match change {
-                Change::Transaction(row) if configs.contains(&row.config_id) && row.facts.confirms(payment) => Some(row.id),
+                Change::Transaction(row) if configs.contains(&row.config_id) && row.facts.confirms(payment) => {
+                    Some(row.id)
+                }
                 Change::Transaction(_)
                 | Change::Operation(_)
                 | Change::Event(_)

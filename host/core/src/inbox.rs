@@ -119,7 +119,8 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
             event.transaction_id = id;
             let mut receiver = notice.receiver();
             if let Some(known) = draft.aggregate(id) {
-                receiver = notice.receivers().find(|own| own.config_id == known.transaction.config_id).unwrap_or(receiver);
+                receiver =
+                    notice.receivers().find(|own| own.config_id == known.transaction.config_id).unwrap_or(receiver);
                 event.brand = known.transaction.brand;
             }
             let applied = apply(draft, receiver, id, &update);

@@ -32,7 +32,8 @@ impl Marks {
         let merchant_id = effective("merchant_id", &config.merchant_id);
         let secret = zeroize::Zeroizing::new(effective("secret_key", config.secret_key.expose()));
         let merchant_id = (!merchant_id.is_empty()).then(|| Mark::MerchantId(config.sandbox, merchant_id.into()));
-        let fingerprint = |secret: &str| Sha256::new().chain_update(b"merchant account").chain_update(secret).finalize();
+        let fingerprint =
+            |secret: &str| Sha256::new().chain_update(b"merchant account").chain_update(secret).finalize();
         let secret = (!secret.is_empty()).then(|| Mark::Secret(config.sandbox, fingerprint(&secret).into()));
         Self(merchant_id.into_iter().chain(secret).collect())
     }

@@ -29,7 +29,8 @@ pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &
             None => return Matched::Unknown,
         }
     }
-    let reused = found.as_ref().is_some_and(|(id, _)| confirmed_elsewhere(draft, notice.receiver(), *id, update).is_some());
+    let reused =
+        found.as_ref().is_some_and(|(id, _)| confirmed_elsewhere(draft, notice.receiver(), *id, update).is_some());
     for id in &update.refs {
         for known in notice.receivers().filter_map(|own| draft.by_provider_ref(own.config_id, id)) {
             match &found {
@@ -45,7 +46,8 @@ pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &
     }
     let account = &notice.receiver().merchant_account;
     let confirmed = || draft.by_confirmed_payment(account, &update.payment_id);
-    let shared = || account.iter().find_map(|config| update.refs.iter().find_map(|id| draft.by_provider_ref(*config, id)));
+    let shared =
+        || account.iter().find_map(|config| update.refs.iter().find_map(|id| draft.by_provider_ref(*config, id)));
     let found = found.map(|(id, _)| id).or_else(confirmed).or_else(shared);
     found.map_or(Matched::Unknown, Matched::Found)
 }

@@ -91,7 +91,8 @@ impl<'a> ProviderSummary<'a> {
                 ReviewHold::OutcomeUnknown => self.definite,
                 ReviewHold::AmountUnstated { payment } => {
                     let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
-                    let reused = |hold: &ReviewHold| matches!(hold, ReviewHold::PaymentReused { payment, .. } if same(payment));
+                    let reused =
+                        |hold: &ReviewHold| matches!(hold, ReviewHold::PaymentReused { payment, .. } if same(payment));
                     self.payments.keys().any(|known| same(known)) || self.holds.iter().any(|(_, hold)| reused(hold))
                 }
                 ReviewHold::Mismatch { .. }
@@ -122,9 +123,10 @@ impl ReviewHold {
                 Reason::new(what.reason(), format!("expected {expected}, the provider states {stated}"))
             }
             Self::Requested { status } => Reason::new(ReasonCode::ProviderReview, status.clone()),
-            Self::PaymentReused { payment, owner } => {
-                Reason::new(ReasonCode::PaymentIdReused, format!("payment {payment} confirmed transaction {owner} before"))
-            }
+            Self::PaymentReused { payment, owner } => Reason::new(
+                ReasonCode::PaymentIdReused,
+                format!("payment {payment} confirmed transaction {owner} before"),
+            ),
             Self::NoRoom => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
         }
     }

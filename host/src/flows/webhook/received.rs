@@ -128,3 +128,52 @@ pub(super) fn cut(text: &str, length_max: usize) -> &str {
     let end = (0..=length_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or("")
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn request(method: &str, path: &str, raw_query: &str, content_type: &str, body: &'static str) -> RawNotice {
+        RawNotice {
+            method: method.into(),
+            path: path.into(),
+            raw_query: raw_query.into(),
+            content_type: content_type.into(),
+            headers: Arc::new([]),
+            body: Bytes::from_static(body.as_bytes()),
+            received_time: UnixTime(1),
+        }
+    }
+
+    #[test]
+    fn m19_a_derived_event_id_covers_method_path_query_content_type_and_body() {
+        let path = "/cashier/webhook/stripe";
+        let requests = [
+            request("POST", path, "", "", ""),
+            request("GET", path, "", "", ""),
+            request("POST", "/cashier/webhook/sandbox", "", "", ""),
+            request("POST", path, "id=1", "", ""),
+            request("POST", path, "id=2", "", ""),
+            request("POST", path, "", "text/plain", ""),
+            request("POST", path, "", "", "id=1"),
+            // The parts are told apart, not only their text.
+            request("POST", path, "ab", "c", "d"),
+            request("POST", path, "a", "bc", "d"),
+            request("POST", path, "a", "b", "cd"),
+            request("POST", "/cashier/webhook/stripe2", "", "", ""),
+        ];
+        let ids: std::collections::BTreeSet<_> = requests.iter().map(identity).collect();
+        assert_eq!(ids.len(), requests.len());
+    }
+
+    #[test]
+    fn m19_the_forms_of_the_path_of_one_provider_give_one_id() {
+        let id = |path| identity(&request("POST", path, "id=1", "", "x"));
+        for path in ["/cashier/webhook/stripe/1", "/cashier/webhook/stripe/27", "/cashier/webhook/stripe/1/"] {
+            assert_eq!(id(path), id("/cashier/webhook/stripe"), "{path}");
+        }
+        assert_ne!(id("/cashier/webhook/7"), id("/cashier/webhook/8"), "a provider's code may be a number");
+    }
+}

@@ -169,11 +169,12 @@ fn amount(stated: &sdk::Amount) -> StatedAmount {
 /// Ids of a kind that can be stored; a value that is too long is replaced by its hash, everywhere alike, so that it still
 /// matches. One more than a transaction can hold is let through, so that the core reports what has no room.
 fn refs(refs: Vec<sdk::ProviderRef>) -> Vec<ProviderRef> {
-    let valid = |id: &sdk::ProviderRef| {
-        (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len()) && !id.value.is_empty()
-    };
+    let valid =
+        |id: &sdk::ProviderRef| (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len()) && !id.value.is_empty();
     let valid = refs.into_iter().filter(valid).take(ProviderRef::PER_TRANSACTION_MAX + 1);
-    valid.map(|id| ProviderRef { value: stored_id(&id.value, ProviderRef::VALUE_LENGTH_MAX), kind: id.kind.into() }).collect()
+    valid
+        .map(|id| ProviderRef { value: stored_id(&id.value, ProviderRef::VALUE_LENGTH_MAX), kind: id.kind.into() })
+        .collect()
 }
 
 fn status(status: sdk::NormalizedStatus) -> ProviderStatus {

@@ -224,3 +224,34 @@ fn an_error_names_the_wrong_column_and_not_its_content() {
         assert_eq!(config(&row, String::new(), UnixTime(0)).unwrap_err(), expected);
     }
 }
+
+#[test]
+fn m28_a_reference_that_the_provider_returns_in_capitals_or_between_blanks_is_read() {
+    let reference = Reference::from_random(1);
+    for text in [reference.to_string().to_ascii_uppercase(), format!(" {reference} ")] {
+        let stated = sdk::StatusUpdate { reference: Some(text), ..sdk::StatusUpdate::default() };
+        assert_eq!(update(stated, &masks()).reference.as_ref(), Some(&reference));
+    }
+}
+
+#[test]
+fn m21_an_id_that_is_too_long_is_the_same_hash_everywhere_and_is_not_told_to_the_module() {
+    let id = sdk::ProviderRef::new("payment", "p".repeat(300));
+    let ids = vec![id, sdk::ProviderRef::new("payment", "p1")];
+    let stated = sdk::StatusUpdate { refs: ids.clone(), ..sdk::StatusUpdate::default() };
+    let answer = sdk::PaymentCreated { refs: ids, ..sdk::PaymentCreated::default() };
+    let stored = update(stated, &masks()).refs;
+    assert_eq!(stored, created(answer, Duration::ZERO, &masks()).refs);
+    let query = crate::ports::PaymentQuery {
+        reference: Reference::from_random(1),
+        refs: stored,
+        amount: Money::new(1, Currency::from_code("USD").unwrap()),
+        method: "".into(),
+        idempotency_key: "".into(),
+        created_time: UnixTime(1),
+        now: UnixTime(1),
+        nonce: 0,
+    };
+    let told = payment(&query, "", "").refs;
+    assert_eq!(told, [sdk::ProviderRef::new("payment", "p1")]);
+}

@@ -127,7 +127,12 @@ pub(in crate::plugins::calling) fn payment_order(order: &Order) -> PaymentOrder 
 pub(in crate::plugins::calling) fn payment(query: &PaymentQuery, brand: &str, notify_url: &str) -> PaymentRef {
     PaymentRef {
         reference: query.reference.as_str().to_owned(),
-        refs: query.refs.iter().filter(|id| !is_hashed(&id.value)).map(|id| ProviderRef::new(&*id.kind, &*id.value)).collect(),
+        refs: query
+            .refs
+            .iter()
+            .filter(|id| !is_hashed(&id.value))
+            .map(|id| ProviderRef::new(&*id.kind, &*id.value))
+            .collect(),
         amount: amount(query.amount),
         brand: brand.to_owned(),
         method: query.method.to_string(),
