@@ -44,12 +44,14 @@ impl Mask {
         error
     }
 
+    pub(crate) fn failure(&self, mut failure: ProviderFailure) -> ProviderFailure {
+        failure.mask(self);
+        failure
+    }
+
     pub(crate) fn step<T: Masked>(&self, step: Step<T>) -> Step<T> {
         match step {
-            Step::Failed(mut failure) => {
-                failure.mask(self);
-                Step::Failed(failure)
-            }
+            Step::Failed(failure) => Step::Failed(self.failure(failure)),
             Step::Done(mut value) => {
                 value.mask(self);
                 Step::Done(value)
@@ -83,6 +85,7 @@ pub(crate) trait Masked {
 impl Masked for ProviderFailure {
     fn mask(&mut self, mask: &Mask) {
         mask.hide(&mut self.code);
+        mask.hide(&mut self.field);
         mask.hide_and_cut(&mut self.message, MESSAGE_CHARS_MAX);
     }
 }
@@ -107,7 +110,13 @@ impl Masked for PaymentCreated {
 impl Masked for WebhookVerdict {
     fn mask(&mut self, mask: &Mask) {
         match self {
-            Self::Verified { updates, .. } => updates.iter_mut().for_each(|update| update.mask(mask)),
+            Self::Verified { updates, ignored, .. } => {
+                updates.iter_mut().for_each(|update| update.mask(mask));
+                if let Some(reason) = ignored {
+                    mask.hide_and_cut(reason, REASON_CHARS_MAX);
+                }
+            }
+            Self::Unreadable(unreadable) => mask.hide_and_cut(&mut unreadable.reason, REASON_CHARS_MAX),
             Self::Rejected(reason) | Self::Undetermined(reason) => mask.hide(reason),
         }
     }

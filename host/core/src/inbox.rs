@@ -4,6 +4,7 @@
 
 mod identity;
 mod matching;
+mod unreadable;
 mod verify;
 
 use crate::aggregate::{Aggregate, CreateEnding};
@@ -22,6 +23,7 @@ use crate::transaction::{FirstAnswer, Transaction};
 
 use self::identity::identified;
 use self::matching::{Matched, is_about, match_update, once_credited};
+pub use self::unreadable::file_unreadable;
 pub use self::verify::verify;
 
 /// The result of filing a notice.
@@ -64,7 +66,11 @@ pub fn file(
         if let Some(body) = body.take() {
             draft.store(body(notice_id));
         }
-        let mut event = blank_event(draft, notice, notice_id, event_id, update);
+        let mut event = blank_event(draft, notice.receiver(), notice_id, event_id, update);
+        event.also_verified_by = notice.receivers().skip(1).map(|other| other.config_id).collect();
+        if update.is_none() {
+            event.failure_reason = ignored(notice.ignored());
+        }
         apply_event(draft, notice, &mut event, &mut filed);
         draft.add([Change::Event(Box::new(event.clone()))]);
         filed.events.push(FiledEvent::New(Box::new(event)));
@@ -75,12 +81,11 @@ pub fn file(
 
 fn blank_event(
     draft: &mut Draft<'_>,
-    notice: &VerifiedNotice,
+    receiver: &ReceivingConfig,
     notice_id: NoticeId,
     event_id: Box<str>,
     update: Option<&Update>,
 ) -> ProviderEvent {
-    let receiver = notice.receiver();
     ProviderEvent {
         id: draft.next_event(),
         notice_id,
@@ -93,7 +98,7 @@ fn blank_event(
         signature_status: SignatureStatus::Valid,
         processing_status: ProcessingStatus::Ignored,
         failure_reason: Box::default(),
-        also_verified_by: notice.receivers().skip(1).map(|other| other.config_id).collect(),
+        also_verified_by: Box::default(),
         update: update.cloned(),
         module_hash: receiver.module_hash.clone(),
         created_time: draft.now(),
@@ -124,7 +129,7 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
                 event.brand = known.transaction.brand;
             }
             let applied = apply(draft, receiver, id, &update);
-            close(event, draft.now(), applied.map(|_| update.status));
+            close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
             note_due(draft, receiver, id, filed);
         }
@@ -133,16 +138,27 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
 }
 
 /// Records the outcome of an event whose transaction is known. An unknown status is ignored.
-fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<ProviderStatus, Reason>) {
+fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<&Update, Reason>) {
     event.processed_time = now;
     event.processing_status = match outcome {
-        Ok(ProviderStatus::Unknown) => ProcessingStatus::Ignored,
+        Ok(update) if update.status == ProviderStatus::Unknown => {
+            event.failure_reason = ignored(&update.reason);
+            ProcessingStatus::Ignored
+        }
         Ok(_) => ProcessingStatus::Processed,
         Err(reason) => {
             event.failure_reason = reason.to_string().into();
             ProcessingStatus::Failed
         }
     };
+}
+
+/// The reason of an event that is ignored: the module's words, or nothing where it gives none.
+fn ignored(why: &str) -> Box<str> {
+    match why {
+        "" => Box::default(),
+        why => Reason::new(ReasonCode::Ignored, why).to_string().into(),
+    }
 }
 
 fn note_due(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, filed: &mut Filed) {
@@ -194,7 +210,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
         for mut event in waiting {
             let Some(update) = event.update.take() else { continue };
             let applied = apply(draft, receiver, id, &update);
-            close(&mut event, draft.now(), applied.map(|_| update.status));
+            close(&mut event, draft.now(), applied.map(|_| &update));
             event.update = Some(update);
             event.transaction_id = id;
             event.brand = transaction.brand.clone();

@@ -8,6 +8,8 @@ use crate::notice::{Update, VerifiedNotice};
 /// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to several
 /// updates of a notice, the second is `id#2`, so that none is lost and the same notice gets the same ids again.
 pub(super) fn identified<'n>(notice: &'n VerifiedNotice, derived: &str) -> Vec<(Box<str>, Option<&'n Update>)> {
+    // The provider's id of the notice itself stands for that of an update without one.
+    let derived = if notice.event_id().is_empty() { derived } else { notice.event_id() };
     if notice.updates().is_empty() {
         return vec![(numbered(derived, 1), None)];
     }

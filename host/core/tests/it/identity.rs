@@ -122,7 +122,12 @@ fn with_ref(update: Update, id: &str) -> Update {
 }
 
 fn refunded(event: &str, minor: i64) -> Update {
-    let refund = RefundStatement { id: event.into(), amount: StatedAmount::Exact(usd(minor)), reach: Reach::Delta };
+    let refund = RefundStatement {
+        id: event.into(),
+        amount: StatedAmount::Exact(usd(minor)),
+        reach: Reach::Delta,
+        requested: Box::default(),
+    };
     Update { reference: None, refund: Some(refund), ..named(event, 0, S::Refunded) }
 }
 

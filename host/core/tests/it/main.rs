@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod books;
+mod duty;
 mod edit;
 mod eligibility;
 mod filter;
@@ -9,6 +10,8 @@ mod histories;
 mod identity;
 mod life;
 mod money_vectors;
+mod operation_keys;
+mod owed;
 mod query;
 mod samples;
 mod standing;
