@@ -133,7 +133,7 @@ impl Clock for GuardedClock {
         self.judged().0.record.ahead_until
     }
 
-    fn peer_stated(&self, host: &str, date: UnixTime) {
+    fn peer_stated(&self, host: &str, date: i64) {
         let (mut guard, wall, boot) = self.judged();
         guard.peer_stated(host, date, wall, boot);
     }
@@ -236,11 +236,11 @@ impl Guard {
         self.judge(wall, boot);
     }
 
-    fn peer_stated(&mut self, host: &str, date: UnixTime, wall: UnixTime, boot: i64) {
+    fn peer_stated(&mut self, host: &str, date: i64, wall: UnixTime, boot: i64) {
         if self.implausible.is_none() {
             return;
         }
-        if date.0.abs_diff(wall.0) > PEER_DIFFERENCE_MAX.unsigned_abs() {
+        if date.abs_diff(wall.0) > PEER_DIFFERENCE_MAX.unsigned_abs() {
             self.agreeing.clear();
             return;
         }

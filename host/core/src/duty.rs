@@ -26,11 +26,11 @@ const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
-    /// An operation waits for the trading server.
+    /// An operation waits for the trading server, or is to be planned.
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
-    /// Owed differs from posted and the newest posting was refused: a person must retry, the cashier cannot.
+    /// Owed differs from posted, and a person must permit it: the newest posting was refused, or a reversal waits.
     AwaitRetry,
 }
 
@@ -78,7 +78,7 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
     }
     match provider_duty(transaction, now) {
         Some(duty) => Some(Duty::Provider(duty)),
-        None => owes(transaction, operations).then_some(Duty::AwaitRetry),
+        None => owes(transaction, operations),
     }
 }
 
@@ -102,7 +102,10 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::Expire);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
+    let unclear = matches!(
+        transaction.reason.code,
+        ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
+    );
     (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
@@ -142,8 +145,9 @@ pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: Un
         && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
 }
 
-/// Owed differs from posted, may be posted, and no operation is planned for it.
-fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it: a person must retry a
+/// refused one, a withheld one is planned again.
+fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Duty> {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
     let settled = match transaction.status {
@@ -152,11 +156,15 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         S::ProviderConfirmed | S::CreditFailed | S::Refunded | S::Chargeback | S::ManualReview => false,
     };
     if settled {
-        return false;
+        return None;
     }
     let posted = operation::posted(operations);
-    let standing = standing::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
-    standing.may_post && standing.owed_minor != posted.minor
+    let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+    if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
+        return None;
+    }
+    let plannable = operation::due_minor(transaction, &standing, operations).is_some();
+    Some(if plannable { Duty::Settle } else { Duty::AwaitRetry })
 }
 
 /// Something is due or will become due with time: the books list exactly these transactions.

@@ -76,20 +76,27 @@ reasons! {
         CurrencyMismatch = 12 "CURRENCY_MISMATCH" "The provider, or the account, has another currency than the transaction.",
         BrandMismatch = 13 "BRAND_MISMATCH" "The payment was confirmed under a config of another brand.",
         ModeMismatch = 14 "MODE_MISMATCH" "A sandbox payment was confirmed for a live transaction, or the reverse.",
-        ProviderReview = 15 "PROVIDER_REVIEW" "The provider asks for a manual review; the detail is its status.",
+        ProviderReview = 15 "PROVIDER_REVIEW" "The provider asks that a person decides; the detail is its status.",
         SecondPayment = 16 "SECOND_PAYMENT" "The provider reports two payments for one order; the detail names both.",
-        BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount.",
+        BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount; what was left is taken back.",
         ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
         HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
+        ProviderInReview = 20 "PROVIDER_IN_REVIEW" "The provider itself is still reviewing the payment; the detail is its status.",
+        DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",
+        RefundFailed = 22 "REFUND_FAILED" "A refund did not reach the customer; the detail is its id.",
+        ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
+        PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before; the detail names both.",
+        TooManyStatements = 31 "TOO_MANY_STATEMENTS" "A statement about money, or an id of one, had no room and is missing.",
     }
     Operation: {
-        Withheld = 40 "WITHHELD" "A review hold, a held status or a rejection came before the posting was sent; nothing was posted.",
+        Withheld = 40 "WITHHELD" "A held status, a rejection or a reversal that waits came before the posting was made; nothing was posted under its key, and nothing will be.",
         AccountNotFound = 41 "ACCOUNT_NOT_FOUND" "The trading server has no such account.",
         SandboxOnRealAccount = 42 "SANDBOX_ON_REAL_ACCOUNT" "Sandbox money is not credited to a real account.",
         OwnerMismatch = 43 "OWNER_MISMATCH" "The account belongs to another customer.",
         AccountDisabled = 44 "ACCOUNT_DISABLED" "The account is disabled.",
         InsufficientBalance = 45 "INSUFFICIENT_BALANCE" "The account holds less than the posting takes.",
         OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The operation id was posted before with other values.",
+        ConfirmedAbsent = 49 "CONFIRMED_ABSENT" "A person stated that the trading server never made this posting.",
         InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
     }
     Event: {
@@ -97,6 +104,8 @@ reasons! {
         TooManyFacts = 61 "TOO_MANY_FACTS" "The transaction holds as many facts as one payment may have.",
         ProviderRefMismatch = 62 "PROVIDER_REF_MISMATCH" "The event names ids of two transactions; both are in the detail.",
         ProviderConfigMismatch = 63 "PROVIDER_CONFIG_MISMATCH" "The event was received under another config than its transaction was made under.",
+        Ignored = 70 "IGNORED" "The event changes no payment; the detail is the module's reason.",
+        UnreadableNotice = 71 "UNREADABLE_NOTICE" "The notice is authentic and its module could not read it; the detail is the module's words.",
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn payment_update(
 ) -> Result<StatusUpdate, ProviderFailure> {
     let id = payment.required_text_at("/id")?;
     let update = StatusUpdate {
-        reference: payment.text_at("/reference").map(str::to_owned),
+        reference: payment.text_at("/reference")?.map(str::to_owned),
         payment_id: Some(id.to_owned()),
         amount: Some(money(payment, "/amount", currency(payment)?)?),
         reason: reason(payment, "/failure_reason"),
@@ -43,7 +43,7 @@ pub(crate) fn refund_update(
     let id = refund.required_text_at("/id")?.to_owned();
     let amount = money(refund, "/amount", currency(refund)?)?;
     Ok(StatusUpdate {
-        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta }),
+        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested: None }),
         reason: reason(refund, "/reason"),
         ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
     })
@@ -55,7 +55,7 @@ pub(crate) fn refund_update(
 /// `UnreadableAnswer` when the sum or the currency is missing or unreadable.
 pub(crate) fn refunded_so_far(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let amount = money(payment, "/refunded_total", currency(payment)?)?;
-    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }))
+    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar, requested: None }))
 }
 
 /// The update of a dispute, with its payment and in the payment's currency.
@@ -81,11 +81,8 @@ pub(crate) fn dispute_update(
 /// # Errors
 /// `UnreadableAnswer` when `livemode` is missing or not a flag.
 pub(crate) fn sandbox(object: &Value) -> Result<bool, ProviderFailure> {
-    object
-        .at("/livemode")
-        .as_bool()
-        .map(|live| !live)
-        .ok_or_else(|| ProviderFailure::unreadable("livemode is missing or not a flag"))
+    let live = object.flag_at("/livemode")?.ok_or_else(|| ProviderFailure::unreadable("livemode is missing"))?;
+    Ok(!live)
 }
 
 /// The amount at `pointer`, with the decimals of its text.
@@ -103,5 +100,5 @@ pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
 }
 
 fn reason(object: &Value, pointer: &str) -> Option<String> {
-    object.text_at(pointer).map(str::to_owned)
+    object.note_at(pointer).map(str::to_owned)
 }

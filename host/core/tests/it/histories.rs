@@ -35,6 +35,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundRequested { id: id.into(), minor }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
+        Just(PersonFact::ReversalsWait),
     ]
 }
 
@@ -42,6 +43,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let outcome = prop_oneof![
         4 => Just(PostingOutcome::Posted { trade_order: 9 }),
         1 => Just(PostingOutcome::Refused { reason: "no".into() }),
+        1 => Just(PostingOutcome::Refused { reason: "WITHHELD".into() }),
         1 => Just(PostingOutcome::Unknown),
     ];
     prop_oneof![
@@ -87,7 +89,8 @@ fn stopped(transaction: &Transaction) -> bool {
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
-            | PersonFact::RefundDone { .. } => {}
+            | PersonFact::RefundDone { .. }
+            | PersonFact::ReversalsWait => {}
         }
     }
     stopped
@@ -113,7 +116,9 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
         prop_assert_eq!(sum + new.amount.minor, standing.owed_minor, "away from owed");
         prop_assert_ne!(new.amount.minor, 0);
         prop_assert!(!stopped(&after.transaction), "money moved after a person stopped it");
-        let previous = after.operations.iter().rev().nth(1);
+        // A withheld operation counts as if it had never been planned.
+        let mut earlier = after.operations.iter().rev().skip(1);
+        let previous = earlier.find(|known| &*known.failure_reason != "WITHHELD");
         let refused = previous.is_some_and(|known| known.status == OperationStatus::Refused);
         prop_assert!(
             !refused || retry_requested(&after.transaction),
@@ -215,5 +220,6 @@ proptest! {
         let standing = now.standing();
         let owes = standing.may_post && standing.owed_minor != posted(&now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
+        prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }
 }

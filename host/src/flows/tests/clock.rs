@@ -136,7 +136,7 @@ async fn a_deposit_at_1970_keeps_its_expiry_over_a_restart_that_mends_the_clock(
 }
 
 #[tokio::test(start_paused = true)]
-async fn m16_without_a_window_an_order_is_told_once_whatever_the_clock_does() {
+async fn m16_without_a_window_an_order_is_sent_once_whatever_the_clock_does() {
     for (jump, restart) in
         [(-2 * HOUR, false), (-2 * HOUR, true), (30 * DAY, true), (-60 * 365 * DAY, true), (-600, true)]
     {

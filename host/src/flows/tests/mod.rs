@@ -4,6 +4,8 @@ mod chaos;
 mod clock;
 mod config_edits;
 mod creates;
+mod identity;
 mod janitor;
 mod logs;
+mod postings;
 mod webhooks;

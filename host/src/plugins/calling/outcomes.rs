@@ -30,6 +30,8 @@ pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMas
             let reason = reason_of(&failure, masks);
             match failure.kind {
                 FailureKind::Declined => bare(CreateEnding::Declined { reason }, provider_time),
+                // The provider did nothing, and the customer is not at fault: the payment was never requested.
+                FailureKind::CredentialsRefused => bare(CreateEnding::NeverSent { reason }, provider_time),
                 // Definite as well; but where no request that may move money left, the payment was never requested.
                 FailureKind::RefusedRequest | FailureKind::NotFound if money_may_have_moved => {
                     bare(CreateEnding::Declined { reason }, provider_time)
@@ -62,33 +64,39 @@ fn bare(ending: CreateEnding, provider_time: Duration) -> CreateAnswer {
 pub(super) fn verify(outcome: ExchangeOutcome<WebhookVerdict>, masks: &SecretMasks) -> Verdict {
     let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX).into_string();
     match outcome.end {
-        ExchangeEnd::Done(WebhookVerdict::Verified { updates, acknowledgement }) => {
+        ExchangeEnd::Done(WebhookVerdict::Verified { updates, event_id, ignored, acknowledgement }) => {
             let updates = convert::updates(updates, masks);
             let acknowledgement = acknowledgement.map(convert::acknowledgement).transpose();
             match (updates, acknowledgement) {
-                (Ok(updates), Ok(acknowledgement)) => Verdict::Verified { updates, acknowledgement },
+                (Ok(updates), Ok(acknowledgement)) => Verdict::Verified {
+                    updates,
+                    event_id: convert::event_id(event_id.as_deref(), masks),
+                    ignored: masks.text(ignored.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
+                    acknowledgement,
+                },
                 (Err(reason), _) | (_, Err(reason)) => Verdict::NotWorking(reason),
+            }
+        }
+        ExchangeEnd::Done(WebhookVerdict::Unreadable(mut unreadable)) => {
+            let acknowledgement = unreadable.acknowledgement.take().map(convert::acknowledgement).transpose();
+            match acknowledgement {
+                Ok(acknowledgement) => {
+                    Verdict::Unreadable { notice: convert::unreadable(unreadable, masks), acknowledgement }
+                }
+                Err(reason) => Verdict::NotWorking(reason),
             }
         }
         ExchangeEnd::Done(WebhookVerdict::Rejected(reason)) => Verdict::Rejected(clean(&reason)),
         ExchangeEnd::Done(WebhookVerdict::Undetermined(reason)) => Verdict::Undetermined(clean(&reason)),
-        ExchangeEnd::Failed(failure) => {
-            let reason = reason_of(&failure, masks).into_string();
-            match failure.kind {
-                FailureKind::Temporary | FailureKind::Panicked => Verdict::NotWorking(reason),
-                FailureKind::Declined
-                | FailureKind::RefusedRequest
-                | FailureKind::NotFound
-                | FailureKind::UnreadableAnswer
-                | FailureKind::StaleReply => Verdict::Undetermined(reason),
-            }
-        }
+        // A failure is never a rejection: the notice may be the provider's, so it must come again.
+        ExchangeEnd::Failed(failure) => Verdict::NotWorking(reason_of(&failure, masks).into_string()),
         ExchangeEnd::Unsupported => Verdict::Undetermined("the module cannot read notices".to_owned()),
         ExchangeEnd::HostFailed(failure) => {
             let reason = clean(&failure.to_string());
             match failure {
-                HostFailure::RequestForbidden | HostFailure::MoneyForbidden => Verdict::Undetermined(reason),
-                HostFailure::Call(_)
+                HostFailure::RequestForbidden => Verdict::NeedsNetwork,
+                HostFailure::MoneyForbidden
+                | HostFailure::Call(_)
                 | HostFailure::TooManySteps(_)
                 | HostFailure::Overloaded
                 | HostFailure::CircuitOpen
@@ -131,6 +139,7 @@ pub(super) fn query(call: PaymentCall, outcome: ExchangeOutcome<StatusUpdate>, m
                 (FailureKind::Declined, PaymentCall::Query | PaymentCall::Cancel)
                 | (
                     FailureKind::RefusedRequest
+                    | FailureKind::CredentialsRefused
                     | FailureKind::UnreadableAnswer
                     | FailureKind::Temporary
                     | FailureKind::StaleReply
@@ -180,7 +189,7 @@ mod tests {
         let no_answer = QueryAnswer::NoAnswer("code: text".to_owned());
         for call in [Query, Advance, Cancel] {
             assert_eq!(answer(call, NotFound), QueryAnswer::NotFound);
-            for kind in [RefusedRequest, UnreadableAnswer, Temporary, StaleReply, Panicked] {
+            for kind in [RefusedRequest, CredentialsRefused, UnreadableAnswer, Temporary, StaleReply, Panicked] {
                 assert_eq!(answer(call, kind), no_answer, "{call:?} {kind:?}");
             }
         }
@@ -189,6 +198,22 @@ mod tests {
         }
         let QueryAnswer::Stated(update) = answer(Advance, Declined) else { panic!("the capture was declined") };
         assert_eq!((update.status, &*update.reason), (ProviderStatus::Failed, "code: text"));
+    }
+
+    #[test]
+    fn m12_refused_credentials_decline_no_payment() {
+        let ending = |kind, moved| {
+            create(ExchangeOutcome { money_may_have_moved: moved, ..failed_with(kind, true) }, &masks()).ending
+        };
+        let never_sent = CreateEnding::NeverSent { reason: "code: text".into() };
+        let declined = CreateEnding::Declined { reason: "code: text".into() };
+        for moved in [false, true] {
+            assert_eq!(ending(FailureKind::CredentialsRefused, moved), never_sent);
+            assert_eq!(ending(FailureKind::Declined, moved), declined);
+        }
+        // Neighbours: any other refusal of a request that left is definite, and too many requests decline nothing.
+        assert_eq!(ending(FailureKind::RefusedRequest, true), declined);
+        assert_eq!(ending(FailureKind::Temporary, true), CreateEnding::Unknown);
     }
 
     #[test]
@@ -208,19 +233,28 @@ mod tests {
     }
 
     #[test]
-    fn a_verification_that_failed_is_distinguished_from_one_that_is_undetermined() {
+    fn m10_a_verification_that_failed_is_never_a_rejection() {
         let verdict = |kind| verify(failed_with(kind, false), &masks());
-        for kind in [FailureKind::Temporary, FailureKind::Panicked] {
-            assert_eq!(verdict(kind), Verdict::NotWorking("code: text".to_owned()), "{kind:?}");
-        }
         for kind in [
+            FailureKind::Temporary,
+            FailureKind::CredentialsRefused,
+            FailureKind::Panicked,
             FailureKind::Declined,
             FailureKind::RefusedRequest,
             FailureKind::NotFound,
             FailureKind::UnreadableAnswer,
             FailureKind::StaleReply,
         ] {
-            assert_eq!(verdict(kind), Verdict::Undetermined("code: text".to_owned()), "{kind:?}");
+            assert_eq!(verdict(kind), Verdict::NotWorking("code: text".to_owned()), "{kind:?}");
+        }
+        for (failure, expected) in [
+            (HostFailure::RequestForbidden, Verdict::NeedsNetwork),
+            (HostFailure::MoneyForbidden, Verdict::NotWorking(HostFailure::MoneyForbidden.to_string())),
+            (HostFailure::TimedOut, Verdict::NotWorking(HostFailure::TimedOut.to_string())),
+        ] {
+            let end = ExchangeEnd::HostFailed(failure);
+            let outcome = ExchangeOutcome { end, ..failed_with(FailureKind::Temporary, false) };
+            assert_eq!(verify(outcome, &masks()), expected);
         }
         let unsupported =
             ExchangeOutcome { end: ExchangeEnd::Unsupported, ..failed_with(FailureKind::Temporary, false) };

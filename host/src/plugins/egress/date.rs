@@ -1,9 +1,9 @@
 //! The `Date` of a reply, in the one form that HTTP lets servers send (RFC 9110, section 5.6.7): `Sun, 06 Nov 1994 08:49:37
 //! GMT`. Any other text is none. It does not judge clocks.
 
-use cashier_core::time::UnixTime;
-use cashier_provider_sdk::HttpReply;
 use url::{Host, Url};
+
+use super::port::HttpReply;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -17,9 +17,9 @@ pub(in crate::plugins) fn witness(url: &str) -> Option<String> {
     }
 }
 
-/// When the peer says that it replied.
-pub(in crate::plugins) fn stated(reply: &HttpReply) -> Option<UnixTime> {
-    reply.header("date").and_then(unix_seconds).map(UnixTime)
+/// When the peer says that it replied, Unix seconds.
+pub(in crate::plugins) fn stated(reply: &HttpReply) -> Option<i64> {
+    reply.header("date").and_then(unix_seconds)
 }
 
 /// Unix seconds of an HTTP date.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cashier_provider_sdk::signature::{
-    Digest, Keys, Signature, Unverified, check_timestamp, hmac, parse_timestamp, to_hex, verify_hmac,
+    Covers, Digest, Keys, Signature, Unverified, check_timestamp, hmac, parse_timestamp, to_hex, verify_hmac,
 };
 use cashier_provider_sdk::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
@@ -38,6 +38,8 @@ pub(crate) const PANICS_AT_BYTES: u32 = 22;
 pub(crate) const ACCEPTS_REMOVED_SECRETS: u32 = 23;
 pub(crate) const PANICS_AT_PINGS: u32 = 24;
 pub(crate) const MARKS_CREATION_AS_SAFE: u32 = 25;
+pub(crate) const REJECTS_WHAT_IT_CANNOT_READ: u32 = 26;
+pub(crate) const CLAIMS_TO_COVER_FIELDS: u32 = 27;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -111,7 +113,12 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
         if let Err(unverified) = self.verify(notice) {
             return Step::Done(unverified.into());
         }
-        self.read_notice(notice).into()
+        match self.read_notice(notice) {
+            Err(failure) if FAULT == REJECTS_WHAT_IT_CANNOT_READ => {
+                Step::Done(WebhookVerdict::rejected(failure.message))
+            }
+            read => read.into(),
+        }
     }
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
@@ -201,7 +208,8 @@ impl<const FAULT: u32> Acme<FAULT> {
             _ => {}
         }
         let message = [time.as_bytes(), b".", signed];
-        let _ = verify_hmac(Digest::Sha256, &self.webhook_keys, &message, &signatures)?;
+        let covers = if FAULT == CLAIMS_TO_COVER_FIELDS { Covers::Fields } else { Covers::EveryByte };
+        let _ = verify_hmac(Digest::Sha256, &self.webhook_keys, covers, &message, &signatures)?;
         if FAULT == IGNORES_THE_TIME {
             return Ok(());
         }
@@ -209,8 +217,7 @@ impl<const FAULT: u32> Acme<FAULT> {
     }
 
     fn read_notice(&self, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
-        let event: Value =
-            serde_json::from_slice(&notice.body).map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
+        let event: Value = cashier_provider_sdk::json::parse(&notice.body)?;
         if FAULT == PANICS_AT_NOTICES {
             assert!(event.at("/id").as_str().expect("the id is a string").len() < 100);
         }
@@ -220,9 +227,11 @@ impl<const FAULT: u32> Acme<FAULT> {
         }
         Ok(WebhookVerdict::Verified {
             updates: vec![StatusUpdate {
-                event_id: event.text_at("/id").map(str::to_owned),
+                event_id: event.text_at("/id")?.map(str::to_owned),
                 ..read_payment(event.at("/payment"))?
             }],
+            event_id: None,
+            ignored: None,
             acknowledgement: (FAULT == LEAKS_IN_THE_ACKNOWLEDGEMENT).then(|| Acknowledgement {
                 status: 200,
                 headers: Vec::new(),
@@ -233,7 +242,7 @@ impl<const FAULT: u32> Acme<FAULT> {
 }
 
 fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let raw_status = payment.text_at("/status").unwrap_or_default();
+    let raw_status = payment.text_at("/status")?.unwrap_or_default();
     let status = match raw_status {
         "open" => NormalizedStatus::Pending,
         "paid" => NormalizedStatus::Confirmed,
@@ -242,12 +251,12 @@ fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
         _ => NormalizedStatus::Unknown,
     };
     let id = payment.required_text_at("/id")?;
-    let currency = payment.text_at("/currency").unwrap_or_default();
+    let currency = payment.text_at("/currency")?.unwrap_or_default();
     Ok(StatusUpdate {
-        reference: payment.text_at("/order").map(str::to_owned),
+        reference: payment.text_at("/order")?.map(str::to_owned),
         payment_id: Some(id.into()),
         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
-        reason: payment.text_at("/why").map(str::to_owned),
+        reason: payment.note_at("/why").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status).with_ref("payment", id)
     })
 }
@@ -259,7 +268,7 @@ fn read_reply(reply: &HttpReply) -> Result<Value, ProviderFailure> {
     }
     let message = body
         .ok()
-        .and_then(|body| body.text_at("/message").map(str::to_owned))
+        .and_then(|body| body.note_at("/message").map(str::to_owned))
         .unwrap_or_else(|| format!("Acme answered {}", reply.status));
     Err(reply.failure("acme", message))
 }

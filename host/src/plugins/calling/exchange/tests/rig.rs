@@ -121,8 +121,8 @@ impl Clock for ManualClock {
         self.1.lock().unwrap().implausible.then(|| "a month ahead".into())
     }
 
-    fn peer_stated(&self, host: &str, date: UnixTime) {
-        self.1.lock().unwrap().stated.push((host.to_owned(), date.0));
+    fn peer_stated(&self, host: &str, date: i64) {
+        self.1.lock().unwrap().stated.push((host.to_owned(), date));
     }
 
     fn monotonic(&self) -> Duration {
