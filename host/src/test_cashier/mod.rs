@@ -162,12 +162,6 @@ impl TestCashier {
             path: "/".into(),
             raw_query: Box::default(),
             content_type: Box::default(),
-<<<<<<< HEAD
-            headers: Arc::new([(provider::SIGNATURE.into(), provider::ANY_CONFIG.into())]),
-            body: Bytes::from(body),
-            received_time: cashier.clock.wall(),
-        };
-=======
             headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
             body: Bytes::new(),
             received_time: self.cashier.clock.wall(),
@@ -180,7 +174,6 @@ impl TestCashier {
         raw: RawNotice,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
         let cashier = Arc::clone(&self.cashier);
->>>>>>> main
         async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
     }
 

@@ -253,9 +253,7 @@ impl ExchangeDriver {
                 Err(SendError::Unknown("timed out".to_owned()))
             }
         };
-        if let Some((host, date)) = witness.zip(reply.as_ref().ok().and_then(date::stated)) {
-            self.clock.peer_stated(&host, date);
-        }
+        date::compare(&*self.clock, witness, &reply);
         let now = self.clock.monotonic();
         let took = now.saturating_sub(sent_at);
         state.provider_time = state.provider_time.saturating_add(took);

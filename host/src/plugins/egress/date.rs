@@ -3,7 +3,8 @@
 
 use url::{Host, Url};
 
-use super::port::HttpReply;
+use super::port::{HttpReply, SendError};
+use crate::ports::Clock;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -17,9 +18,12 @@ pub(in crate::plugins) fn witness(url: &str) -> Option<String> {
     }
 }
 
-/// When the peer says that it replied, Unix seconds.
-pub(in crate::plugins) fn stated(reply: &HttpReply) -> Option<i64> {
-    reply.header("date").and_then(unix_seconds)
+/// Lets the clock compare itself with when the witness says that it replied.
+pub(in crate::plugins) fn compare(clock: &dyn Clock, witness: Option<String>, reply: &Result<HttpReply, SendError>) {
+    let date = reply.as_ref().ok().and_then(|reply| reply.header("date")).and_then(unix_seconds);
+    if let Some((host, date)) = witness.zip(date) {
+        clock.peer_stated(&host, date);
+    }
 }
 
 /// Unix seconds of an HTTP date.
