@@ -56,6 +56,8 @@ pub(crate) struct TestProvider {
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
     pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
+    /// The provider's own id of the next notices.
+    pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
@@ -147,7 +149,8 @@ impl Gateway for TestGateway {
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
             Some(updates) if signed => {
-                Verdict::Verified { updates, event_id: Box::default(), ignored: Box::default(), acknowledgement }
+                let event_id = lock(&self.provider.notice_event_id).clone();
+                Verdict::Verified { updates, event_id, ignored: Box::default(), acknowledgement }
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
