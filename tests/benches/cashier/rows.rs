@@ -122,6 +122,7 @@ pub(crate) fn credit(id: u64) -> BalanceOperation {
     BalanceOperation {
         id: OperationId(id),
         transaction_id: deposit.id,
+        ordinal: 1,
         login: deposit.login,
         trade_order: 9_000_000 + id,
         cmd: OperationCmd::BalanceIn,
@@ -161,6 +162,7 @@ pub(crate) fn confirmation(id: u64) -> ProviderEvent {
             raw_status: "checkout.session.completed/paid".into(),
             reason: Box::default(),
             sandbox: Some(true),
+            mode_conflict: false,
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),

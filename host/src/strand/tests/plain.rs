@@ -75,6 +75,7 @@ pub(super) fn credit(id: u64) -> BalanceOperation {
     BalanceOperation {
         id: OperationId(id),
         transaction_id: deposit.id,
+        ordinal: 1,
         login: deposit.login,
         trade_order: 9_000_000 + id,
         cmd: OperationCmd::BalanceIn,
@@ -114,6 +115,7 @@ pub(super) fn confirmation(id: u64) -> ProviderEvent {
             raw_status: "checkout.session.completed".into(),
             reason: Box::default(),
             sandbox: Some(false),
+            mode_conflict: false,
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),
