@@ -91,7 +91,7 @@ async fn m7_a_module_that_cannot_be_paid_in_the_currency_is_neither_offered_nor_
 fn meanwhile(reference: &cashier_core::ids::Reference) -> Vec<(u8, Vec<Update>)> {
     let about = |status| Update { reference: Some(reference.clone()), ..update("e2", status) };
     let whole = || StatedAmount::Exact(usd(AMOUNT));
-    let refund = RefundStatement { id: "re_1".into(), amount: whole(), reach: Reach::Delta };
+    let refund = RefundStatement { id: "re_1".into(), amount: whole(), reach: Reach::Delta, requested: Box::default() };
     let dispute = DisputeStatement { id: "dp_1".into(), amount: Some(whole()) };
     vec![
         (3, vec![paid("e1", reference)]),
