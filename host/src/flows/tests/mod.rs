@@ -7,4 +7,5 @@ mod identity;
 mod janitor;
 mod logs;
 mod orders;
+mod postings;
 mod webhooks;
