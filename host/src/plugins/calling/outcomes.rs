@@ -31,6 +31,7 @@ pub(super) fn check_order(
                 message: clean(&failure.message),
             },
             FailureKind::Declined
+            | FailureKind::CredentialsRefused
             | FailureKind::NotFound
             | FailureKind::UnreadableAnswer
             | FailureKind::Temporary
