@@ -69,7 +69,8 @@ impl<'a> Draft<'a> {
                 | Change::Operation(_)
                 | Change::Event(_)
                 | Change::Config(_)
-                | Change::Override(_) => {}
+                | Change::Override(_)
+                | Change::Approval(_) => {}
             }
         }
         aggregate
@@ -90,7 +91,8 @@ impl<'a> Draft<'a> {
             | Change::Operation(_)
             | Change::Event(_)
             | Change::Config(_)
-            | Change::Override(_) => None,
+            | Change::Override(_)
+            | Change::Approval(_) => None,
         });
         drafted.or_else(|| self.books.by_provider_ref(config_id, id))
     }
@@ -159,6 +161,11 @@ impl<'a> Draft<'a> {
     pub fn next_override(&mut self) -> OverrideId {
         self.counters.customer_override += 1;
         OverrideId(self.counters.customer_override)
+    }
+
+    /// The number of this draft's commit.
+    pub fn seq(&self) -> Seq {
+        self.seq
     }
 
     /// Adds changes; the operation ids they use are not assigned again.

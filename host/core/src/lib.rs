@@ -8,6 +8,7 @@
 //! stores and finds rows in memory; [`change`] is how a decision leaves this crate.
 
 pub mod account;
+pub mod approval;
 pub mod aggregate;
 pub mod books;
 pub mod change;

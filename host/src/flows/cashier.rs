@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
 use cashier_core::change::Stamp;
+use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, Login};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
@@ -35,6 +36,8 @@ pub struct Rules {
     pub webhook_patience: Duration,
     /// Deposits one customer may request in a minute; 0 is no limit.
     pub deposits_per_minute: u32,
+    /// Which changes of a config need a second person.
+    pub second_person: SecondPerson,
 }
 
 impl Rules {

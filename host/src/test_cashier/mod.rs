@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
+use cashier_core::edit::SecondPerson;
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
@@ -21,7 +22,7 @@ use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice};
+use crate::ports::{Clock, Modules, QueryAnswer, RawNotice};
 
 mod clock;
 mod disk;
@@ -53,6 +54,7 @@ pub(crate) struct TestCashier {
     entropy: Arc<TestEntropy>,
     tasks: Arc<TestTasks>,
     deposits_per_minute: u32,
+    second_person: SecondPerson,
 }
 
 impl TestCashier {
@@ -70,6 +72,14 @@ impl TestCashier {
         Self::open(provider::published_configs(), TestClock::default(), DEPOSITS_PER_MINUTE).await
     }
 
+    /// The same where the settings ask for a second person.
+    pub(crate) async fn with_second_person(second_person: SecondPerson) -> Self {
+        let mut env = Self::published().await;
+        env.second_person = second_person;
+        env.crash().await;
+        env
+    }
+
     async fn open(configs: Vec<ProviderConfig>, clock: TestClock, deposits_per_minute: u32) -> Self {
         let provider = Arc::new(TestProvider::default());
         provider.expiry_seconds.store(86_400, Ordering::SeqCst);
@@ -77,8 +87,9 @@ impl TestCashier {
         let (disk, trading) = (TestDisk::new(configs), Arc::new(TestTrading::default()));
         let (clock, entropy) = (Arc::new(clock), Arc::new(TestEntropy::default()));
         let parts = (&disk, &trading, &provider, &clock, &entropy);
-        let (cashier, tasks) = start(parts, deposits_per_minute).await;
-        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute }
+        let second_person = SecondPerson::default();
+        let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
+        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute, second_person }
     }
 
     pub(crate) async fn crash(&mut self) {
@@ -86,7 +97,7 @@ impl TestCashier {
         self.disk.power_off();
         tokio::task::yield_now().await;
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute).await;
+        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
     }
 
     /// Lets the cashier run for this time.
@@ -170,16 +181,20 @@ type Parts<'p> =
     (&'p Arc<TestDisk>, &'p Arc<TestTrading>, &'p Arc<TestProvider>, &'p Arc<TestClock>, &'p Arc<TestEntropy>);
 
 /// Starts a cashier over what is durable.
-async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc<TestTasks>) {
+async fn start(
+    parts: Parts<'_>,
+    deposits_per_minute: u32,
+    second_person: SecondPerson,
+) -> (Arc<Cashier>, Arc<TestTasks>) {
     let (disk, trading, provider, clock, entropy) = parts;
     let tasks = Arc::new(TestTasks::default());
     let watermark = Arc::new(Watermark::new());
     let recorder = disk.power_on(Arc::clone(&watermark) as _, &*tasks);
-    let Loaded { books, configs, .. } = disk.loaded();
+    let (books, configuration) = disk.loaded().split();
     let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
     let now = clock.now();
-    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, Arc::default(), now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
@@ -192,6 +207,7 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);
