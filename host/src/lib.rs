@@ -3,7 +3,9 @@
 
 pub mod app;
 pub mod cli;
+mod clock_file;
 pub mod flows;
+pub mod guarded_clock;
 pub mod http;
 pub mod json_object;
 mod key_file;

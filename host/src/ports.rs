@@ -12,10 +12,10 @@ use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, OperationId, Reference, Seq, TransactionId};
+use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, Update};
-use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
@@ -40,9 +40,35 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The system clock and the monotonic one.
+/// The clock of stamps, the system's clock and the monotonic one.
 pub trait Clock: Send + Sync {
+    /// The time of stamps and of what is due. While the system's clock is implausible it goes on from the last plausible time.
     fn now(&self) -> UnixTime;
+    /// The system's clock as it stands; for session tokens and signatures, which others date.
+    fn wall(&self) -> UnixTime {
+        self.now()
+    }
+    /// Why the system's clock is not believed: then nothing is done that cannot be taken back.
+    fn implausible(&self) -> Option<Box<str>> {
+        None
+    }
+    fn is_plausible(&self) -> bool {
+        self.implausible().is_none()
+    }
+    /// Stamps up to this one may be later than what they stamp, because the clock was set back since: they begin no window.
+    fn stamped_ahead_until(&self) -> UnixTime {
+        UnixTime::UNSET
+    }
+    /// A provider's reply over TLS bore this `Date`.
+    fn peer_stated(&self, _host: &str, _date: UnixTime) {}
+    /// Time since the machine's boot, suspended time included.
+    fn since_boot(&self) -> Duration {
+        self.monotonic()
+    }
+    /// The boot that [`Clock::since_boot`] counts from; empty where it is not known.
+    fn boot_id(&self) -> Box<str> {
+        Box::default()
+    }
     /// Time since some fixed moment of this process; for measuring and waiting.
     fn monotonic(&self) -> Duration;
     fn sleep(&self, length: Duration) -> BoxFuture<'static, ()>;
@@ -162,8 +188,16 @@ pub trait Archive: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     pub operation: BalanceOperation,
+    /// The transaction's; the key is made of it.
+    pub reference: Reference,
     pub customer_id: CustomerId,
     pub comment: Box<str>,
+}
+
+impl Posting {
+    pub fn key(&self) -> OperationKey {
+        OperationKey::of(&self.reference, &self.operation)
+    }
 }
 
 /// The system of record for customers, accounts and balances (API.md section 8).
@@ -171,10 +205,10 @@ pub trait TradingServer: Send + Sync {
     /// Everything about a login at once; `None` when there is no such account.
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
-    /// The outcome of an operation: `None` when the server never received it. Where it keys by our id, this is answered
+    /// The outcome of an operation: `None` when the server never received it. Where it keys by our key, this is answered
     /// after every posting that was sent before, so that `None` proves that none of them arrived.
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
-    /// Whether it keys by our operation id, so that sending again is safe.
+    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
 }
 

@@ -16,11 +16,14 @@ use crate::ports::{Clock, Entropy, Spawn};
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
+    boot_id: Box<str>,
 }
 
 impl SystemClock {
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        // Elsewhere the time since boot is that since the start, which no other process shares.
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self { started: Instant::now(), boot_id: boot_id.trim().into() }
     }
 }
 
@@ -39,6 +42,16 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn since_boot(&self) -> Duration {
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::try_from(since).unwrap_or_else(|_| self.monotonic())
+    }
+
+    fn boot_id(&self) -> Box<str> {
+        self.boot_id.clone()
     }
 
     fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {

@@ -41,6 +41,15 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
         .map_err(encode::config_error)
     }
 
+    fn check_order(&self, order: &OrderV1<'_>) -> Result<(), FailureV1> {
+        guarded("check_order", || match &self.provider {
+            Some(provider) => provider.check_order(&decode::order(order)).map_err(|failure| self.mask.failure(failure)),
+            None => Ok(()),
+        })
+        .unwrap_or_else(|panicked| Err(panicked.into()))
+        .map_err(encode::failure)
+    }
+
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
         self.enter("create_payment", replies, encode::created, |provider, replies| {
             provider.create_payment(&decode::order(order), replies)

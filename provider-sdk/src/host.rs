@@ -74,6 +74,15 @@ impl ModuleV1 {
 pub struct Instance(InstanceV1);
 
 impl Instance {
+    /// See [`PaymentProvider::check_order`].
+    ///
+    /// # Errors
+    /// As there; a failure of kind `Panicked` if the module panicked.
+    pub fn check_order(&self, order: &PaymentOrder) -> Result<(), ProviderFailure> {
+        let bag = encode::pairs(&order.bag);
+        self.0.check_order(&encode::order(order, &bag)).map_err(decode::failure)
+    }
+
     /// See [`PaymentProvider::create_payment`].
     pub fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {
         let bag = encode::pairs(&order.bag);

@@ -44,12 +44,14 @@ impl Mask {
         error
     }
 
+    pub(crate) fn failure(&self, mut failure: ProviderFailure) -> ProviderFailure {
+        failure.mask(self);
+        failure
+    }
+
     pub(crate) fn step<T: Masked>(&self, step: Step<T>) -> Step<T> {
         match step {
-            Step::Failed(mut failure) => {
-                failure.mask(self);
-                Step::Failed(failure)
-            }
+            Step::Failed(failure) => Step::Failed(self.failure(failure)),
             Step::Done(mut value) => {
                 value.mask(self);
                 Step::Done(value)
@@ -83,6 +85,7 @@ pub(crate) trait Masked {
 impl Masked for ProviderFailure {
     fn mask(&mut self, mask: &Mask) {
         mask.hide(&mut self.code);
+        mask.hide(&mut self.field);
         mask.hide_and_cut(&mut self.message, MESSAGE_CHARS_MAX);
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::http::{HttpReply, HttpRequest};
 use crate::types::{
-    ConfigError, Descriptor, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure, RefundOrder,
-    StatusUpdate, WebhookNotice, WebhookVerdict,
+    ConfigError, Descriptor, FailureKind, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
+    RefundOrder, StatusUpdate, WebhookNotice, WebhookVerdict,
 };
 
 /// One payment provider with one config.
@@ -24,6 +24,23 @@ pub trait PaymentProvider: Sized + Send + Sync + 'static {
     /// # Errors
     /// The first setting that cannot work, with a message for the person who fills in the form.
     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError>;
+
+    /// Whether an order can be paid with this provider, asked before it exists. What can never work is refused here: an
+    /// amount that its currency cannot express, a missing return URL, an unsupported currency. It sends no request; what
+    /// it lets pass is created with the same order.
+    ///
+    /// Unless it is implemented, the first step of [`create_payment`](Self::create_payment) answers, if that refuses the
+    /// request. A provider whose first step is a request for a token should implement it.
+    ///
+    /// # Errors
+    /// [`ProviderFailure::refused_order`] with the field and its limit, for the customer. Any other kind means that the
+    /// question could not be answered: the order is not sent.
+    fn check_order(&self, order: &PaymentOrder) -> Result<(), ProviderFailure> {
+        match self.create_payment(order, &[]) {
+            Step::Failed(failure) if failure.kind == FailureKind::RefusedRequest => Err(failure),
+            Step::Send { .. } | Step::Done(_) | Step::Failed(_) | Step::Unsupported => Ok(()),
+        }
+    }
 
     /// Creates one payment. Send the order's `idempotency_key` with every request that moves money: the host
     /// may repeat the exchange, byte for byte, if a reply was lost.

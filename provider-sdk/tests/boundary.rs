@@ -46,6 +46,18 @@ fn every_create_step_is_the_same_through_the_abi() {
 }
 
 #[test]
+fn every_order_check_is_the_same_through_the_abi_and_refuses_what_the_first_step_refuses() {
+    let (plain, through) = both();
+    for method in ["redirect"].into_iter().chain(STEPS) {
+        let order = order(method);
+        assert_eq!(through.check_order(&order), plain.check_order(&order), "{method}");
+        assert_eq!(through.check_order(&order).is_err(), method == "refused", "{method}");
+    }
+    let refused = through.check_order(&order("refused")).expect_err("refused");
+    assert_eq!((refused.kind, refused.field.as_str()), (FailureKind::RefusedRequest, "amount"));
+}
+
+#[test]
 fn every_verdict_is_the_same_through_the_abi() {
     let (plain, through) = both();
     let paths = ["/verified", "/no_updates", "/rejected", "/undetermined"];
@@ -102,6 +114,7 @@ fn a_refused_config_carries_the_modules_message() {
 fn a_panic_in_any_entry_is_a_failure_without_its_message() {
     let (_, through) = both();
     let payment = payment("panic");
+    panicked("check_order", Step::<()>::from(through.check_order(&order("panic"))));
     panicked("create_payment", through.create_payment(&order("panic"), &[]));
     panicked("normalize_status", through.normalize_status(&notice("panic"), &[]));
     panicked("advance_payment", through.advance_payment(&payment, &[]));

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::{Login, OperationId};
-use cashier_core::operation::PostingOutcome;
+use cashier_core::ids::Login;
+use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_host::ports::{Durable, Fault, Posting, TradingServer};
 use cashier_host::trading::embedded::Embedded;
 use futures_util::future::BoxFuture;
@@ -112,14 +112,14 @@ impl TradingServer for FaultyTradingServer {
         })
     }
 
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         match &*self.mode.borrow() {
             TradingMode::Down => Box::pin(std::future::ready(Err(Fault::new("the trading server is down")))),
             TradingMode::Working
             | TradingMode::Unresponsive
             | TradingMode::Slow(_)
             | TradingMode::Refusing(_)
-            | TradingMode::LosingAnswers => self.inner.find(id),
+            | TradingMode::LosingAnswers => self.inner.find(key),
         }
     }
 

@@ -64,12 +64,7 @@ impl Approval {
     ///
     /// # Errors
     /// 409 where it is not open any more, 403 for the one who asked, 409 where the config changed since.
-    pub fn check_approver(
-        &self,
-        session: &ManagerSession,
-        config_version: u64,
-        now: UnixTime,
-    ) -> Result<(), Refusal> {
+    pub fn check_approver(&self, session: &ManagerSession, config_version: u64, now: UnixTime) -> Result<(), Refusal> {
         self.check_open(now)?;
         if session.manager_id() == self.asked_by {
             let message = "the one who asked for a change cannot approve it: a second person must";

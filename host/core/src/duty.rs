@@ -2,7 +2,7 @@
 //! requires, and how an unpaid order ends at its expiry. When a failed attempt is retried is the janitor's backoff.
 
 use crate::aggregate::Aggregate;
-use crate::facts::{ProviderFact, ReviewHold};
+use crate::facts::{ProviderFact, Recorded, ReviewHold};
 use crate::ids::ConfigId;
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
@@ -14,6 +14,14 @@ use crate::transaction::{FirstAnswer, Transaction};
 /// A payment that did not change for this long is queried: longer than most customers take to pay, so that a webhook
 /// nearly always makes the query unnecessary.
 pub const QUIET_SECONDS: i64 = 60;
+
+/// A declined or closed order that never expires is queried this long after its creation: the longest expiry of a
+/// payment method (docs/life-of-a-transaction.md, case 14).
+pub const CLOSED_QUERY_SECONDS: i64 = 14 * 24 * 60 * 60;
+
+/// The part of a provider's idempotency window that is not used: its clock is not ours
+/// (docs/life-of-a-transaction.md).
+const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +43,7 @@ pub enum ProviderDuty {
     Advance,
     /// Nothing changed for [`QUIET_SECONDS`], or the provider's statement is incomplete.
     Query,
-    /// The order is past its expiry.
+    /// The order is past its expiry: it is closed, or one that was closed before is queried for the last time.
     Expire,
 }
 
@@ -50,8 +58,8 @@ pub struct Schedule {
 
 pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     let Aggregate { transaction, operations } = aggregate;
-    let left = transaction.expires_time.0.saturating_sub(now.0);
-    let pause_max = if transaction.expires_time.is_set() && left > 0 { left } else { i64::MAX };
+    let left = end_of_queries(transaction).map_or(0, |end| end.0.saturating_sub(now.0));
+    let pause_max = if left > 0 { left } else { i64::MAX };
     Schedule { config_id: transaction.config_id, duty: due(transaction, operations, now), pause_max }
 }
 
@@ -82,9 +90,47 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     if unpaid && transaction.first_answer == FirstAnswer::Unknown && transaction.refs.is_empty() {
         return Some(ProviderDuty::RepeatCreate);
     }
+    let late = may_be_paid_late(transaction);
+    if late && end_of_queries(transaction).is_some_and(|end| end <= now) {
+        return Some(ProviderDuty::Expire);
+    }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
     let unclear = matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
-    ((unpaid && quiet) || unclear).then_some(ProviderDuty::Query)
+    (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
+}
+
+/// Declined or closed for the customer, while the provider has the order, or may have it, and was not queried at its
+/// expiry: a later attempt on the provider's page may succeed, and its webhook may be lost.
+fn may_be_paid_late(transaction: &Transaction) -> bool {
+    let closed = matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled);
+    let refused = matches!(transaction.first_answer, FirstAnswer::Declined | FirstAnswer::NeverSent);
+    // A provider that closed the order before its expiry is queried on.
+    let queried = |known: &Recorded<ProviderFact>| {
+        let expired = matches!(known.fact, ProviderFact::Cancelled { reason: ReasonCode::Expired });
+        (expired && is_expired(transaction, known.at)) || known.fact == ProviderFact::LastQuery
+    };
+    closed
+        && transaction.source == Source::Provider
+        && (!refused || transaction.facts.any(ProviderFact::is_acceptance))
+        && !transaction.facts.provider.iter().any(queried)
+}
+
+/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid.
+fn end_of_queries(transaction: &Transaction) -> Option<UnixTime> {
+    match transaction.expires_time {
+        UnixTime::UNSET => may_be_paid_late(transaction).then(|| transaction.created_time.plus(CLOSED_QUERY_SECONDS)),
+        expires => Some(expires),
+    }
+}
+
+/// Whether an identical create call is safe: inside the provider's idempotency window, less a margin, at both of its ends.
+/// A creation time that lies ahead was stamped by a wrong clock and proves nothing; without a window nothing is repeated.
+pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: UnixTime) -> bool {
+    let created = transaction.created_time;
+    window_seconds > 0
+        && created.is_set()
+        && created <= now
+        && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
 }
 
 /// Owed differs from posted, may be posted, and no operation is planned for it.
@@ -165,7 +211,7 @@ pub enum QueryOutcome {
     NoAnswer,
 }
 
-/// How an unpaid order past its expiry ends, after its provider was queried.
+/// How an order past its expiry ends that is unpaid, or may be paid late, after its provider was queried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AtExpiry {
     /// Nothing can be established yet: retry later.
@@ -178,6 +224,17 @@ pub enum AtExpiry {
 /// An order that was never accepted and cannot be queried is held for review and never cancelled: the customer may have
 /// paid (docs/life-of-a-transaction.md, unknown is never failed).
 pub fn at_expiry(transaction: &Transaction, outcome: QueryOutcome) -> AtExpiry {
+    if transaction.source != Source::Provider || !(transaction.is_unpaid() || may_be_paid_late(transaction)) {
+        return AtExpiry::Wait;
+    }
+    if may_be_paid_late(transaction) {
+        return match outcome {
+            QueryOutcome::NoAnswer | QueryOutcome::NoGateway => AtExpiry::Wait,
+            QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NotFound => {
+                AtExpiry::Record(ProviderFact::LastQuery)
+            }
+        };
+    }
     let expired = || ProviderFact::Cancelled { reason: ReasonCode::Expired };
     let accepted = transaction.facts.any(ProviderFact::is_acceptance);
     match outcome {

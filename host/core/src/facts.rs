@@ -54,6 +54,8 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         9 "chargeback_reversed" ChargebackReversed { id: Box<str> };
         /// Money waits for a person or for a definite answer.
         10 "doubt" ReviewHold(hold: ReviewHold);
+        /// The provider of an order that was declined or closed was queried once more at its expiry; states nothing.
+        11 "last_query" LastQuery;
     }
 } } }
 
@@ -180,7 +182,8 @@ impl ProviderFact {
             | Self::Unanswered
             | Self::Declined { .. }
             | Self::Cancelled { .. }
-            | Self::ReviewHold(_) => false,
+            | Self::ReviewHold(_)
+            | Self::LastQuery => false,
         }
     }
 
@@ -196,7 +199,7 @@ impl ProviderFact {
 
     /// The provider stated it; a missing answer states nothing.
     pub fn is_definite(&self) -> bool {
-        !matches!(self, Self::Unanswered | Self::ReviewHold(ReviewHold::OutcomeUnknown))
+        !matches!(self, Self::Unanswered | Self::LastQuery | Self::ReviewHold(ReviewHold::OutcomeUnknown))
     }
 
     /// The provider has the order, and the customer may pay it.

@@ -20,7 +20,7 @@ macro_rules! numeric_ids {
 numeric_ids! {
     /// A cashier transaction.
     TransactionId;
-    /// A balance operation; also its key at the trading server.
+    /// A balance operation.
     OperationId;
     /// One event row of a webhook.
     EventId;

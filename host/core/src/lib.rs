@@ -8,8 +8,8 @@
 //! stores and finds rows in memory; [`change`] is how a decision leaves this crate.
 
 pub mod account;
-pub mod approval;
 pub mod aggregate;
+pub mod approval;
 pub mod books;
 pub mod change;
 pub mod customer_override;

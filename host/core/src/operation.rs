@@ -1,7 +1,10 @@
 //! Balance operations, which bring posted to owed. At most one operation of a transaction is unsettled at any time, a
-//! refused one is final, and its id is its key at the trading server (API.md section 5, money moves once).
+//! refused one is final, and its key at the trading server is made of the transaction's reference (API.md section 5, money
+//! moves once).
 
-use crate::ids::{Login, OperationId, TransactionId};
+use std::fmt;
+
+use crate::ids::{Login, OperationId, Reference, TransactionId};
 use crate::money::Money;
 use crate::standing::{Posted, Standing};
 use crate::status::{OperationCmd, OperationReason, OperationStatus, TransactionType};
@@ -13,6 +16,8 @@ use crate::transaction::Transaction;
 pub struct BalanceOperation {
     pub id: OperationId,
     pub transaction_id: TransactionId,
+    /// Its number within the transaction, from 1; 0 where it was made before operations had one. See [`OperationKey`].
+    pub ordinal: u32,
     pub login: Login,
     /// The trading server's own order id; 0 until posted.
     pub trade_order: u64,
@@ -32,6 +37,47 @@ impl BalanceOperation {
             OperationStatus::Planned | OperationStatus::Unknown => true,
             OperationStatus::Posted | OperationStatus::Refused => false,
         }
+    }
+}
+
+/// The key of an operation at the trading server: `{reference}:{ordinal}`, which no restored database can hand out for
+/// another payment. Operations made before ordinals keep their id in decimal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationKey(Box<str>);
+
+impl OperationKey {
+    /// The key of an operation of the transaction with this reference.
+    pub fn of(reference: &Reference, operation: &BalanceOperation) -> Self {
+        match operation.ordinal {
+            0 => Self(operation.id.to_string().into()),
+            ordinal => Self(format!("{reference}:{ordinal}").into()),
+        }
+    }
+
+    /// Reads a stored key; `None` when it cannot be one.
+    pub fn read(text: &str) -> Option<Self> {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let plausible = match text.split_once(':') {
+            Some((reference, ordinal)) => Reference::read(reference).is_some() && digits(ordinal),
+            None => digits(text),
+        };
+        plausible.then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The reference and the ordinal; `None` for a key that is the operation's id.
+    pub fn parts(&self) -> Option<(Reference, u32)> {
+        let (reference, ordinal) = self.0.split_once(':')?;
+        Some((Reference::read(reference)?, ordinal.parse().ok()?))
+    }
+}
+
+impl fmt::Display for OperationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -88,9 +134,11 @@ pub fn plan(
         (TransactionType::Withdrawal, OperationCmd::BalanceOut) => OperationReason::Withdrawal,
         (TransactionType::Withdrawal, OperationCmd::BalanceIn) => OperationReason::Reversal,
     };
+    let newest = operations.iter().map(|known| known.ordinal).max().unwrap_or_default();
     Some(BalanceOperation {
         id,
         transaction_id: transaction.id,
+        ordinal: newest.saturating_add(1),
         login: transaction.login,
         trade_order: 0,
         cmd,

@@ -100,6 +100,7 @@ fn credited(id: u64) -> Vec<Change> {
     let operation = BalanceOperation {
         id: OperationId(id),
         transaction_id: TransactionId(id),
+        ordinal: 1,
         login: transaction.login,
         trade_order: 9_000_000 + id,
         cmd: OperationCmd::BalanceIn,

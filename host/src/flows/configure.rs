@@ -117,11 +117,7 @@ impl<'r> EditedBy<'r> {
 
 /// While an edit may change what transactions rest on, the config serves no new deposit, so that none is opened between
 /// the check for transactions and the new snapshot.
-async fn publish_config(
-    cashier: &Cashier,
-    by: &EditedBy<'_>,
-    edit: &ConfigEdit,
-) -> Result<ConfigOutcome, Refusal> {
+async fn publish_config(cashier: &Cashier, by: &EditedBy<'_>, edit: &ConfigEdit) -> Result<ConfigOutcome, Refusal> {
     let served = match edit.target() {
         Some(id) => Some(cashier.snapshot().config(id).cloned().ok_or_else(no_row)?),
         None => None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cashier_core::account::AccountMode;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
-use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
 use cashier_core::status::{OperationCmd, OperationStatus};
@@ -115,8 +115,8 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
     let may_post = aggregate.standing().may_post;
     // It may have been sent before, or a review hold, a held status or a rejection came between planning and sending.
     if operation.status == OperationStatus::Unknown || !may_post {
-        let found = cashier.trading.find(operation.id).await.ok()?;
-        // Only a server that keys by our id may be sent it again, and proves that it never received it.
+        let found = cashier.trading.find(&OperationKey::of(&transaction.reference, operation)).await.ok()?;
+        // Only a server that keys by our key may be sent it again, and proves that it never received it.
         if found.is_some() || !cashier.trading.keyed_by_operation() {
             return found;
         }
@@ -144,6 +144,7 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
     }
     let posting = due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),
+        reference: aggregate.transaction.reference.clone(),
         customer_id: aggregate.transaction.customer_id,
         comment: format!("cashier {}", aggregate.transaction.id).into(),
     });

@@ -53,7 +53,8 @@ impl Content {
 /// Appends the record of a commit to the chain.
 pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record: &AuditRecord) -> Result<(), Fault> {
     let fault = sql_fault(TABLE);
-    let newest = connection.prepare_cached(NEWEST).and_then(|mut query| query.query_row([], |row| row.get(0)).optional());
+    let newest =
+        connection.prepare_cached(NEWEST).and_then(|mut query| query.query_row([], |row| row.get(0)).optional());
     let previous: Hash = newest.map_err(&fault)?.unwrap_or_default();
     let number = |value: u64| value.cast_signed();
     let content = Content {
@@ -75,8 +76,10 @@ pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record:
         ],
     };
     let hash = content.hash(&previous);
-    let Content { numbers: [id, at, manager, role, config, approval], texts: [brand, address, request, command, outcome, changes] } =
-        content;
+    let Content {
+        numbers: [id, at, manager, role, config, approval],
+        texts: [brand, address, request, command, outcome, changes],
+    } = content;
     let mut statement = connection.prepare_cached(PUT).map_err(&fault)?;
     let row = params![
         id, at, manager, role, brand, address, request, command, config, approval, outcome, changes, previous, hash
@@ -95,7 +98,9 @@ fn changes_json(seal: &Seal, record: &AuditRecord) -> Result<String, Fault> {
     let rows: Vec<[String; 3]> = record
         .changes
         .iter()
-        .map(|change| [change.field.to_string(), value(&change.field, &change.before), value(&change.field, &change.after)])
+        .map(|change| {
+            [change.field.to_string(), value(&change.field, &change.before), value(&change.field, &change.after)]
+        })
         .collect();
     serde_json::to_string(&rows).map_err(|_| Fault::new(format!("{TABLE}: the changes cannot be written")))
 }
@@ -133,7 +138,9 @@ pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
         is_anchored |= anchor.is_some_and(|anchor| anchor.eq_ignore_ascii_case(&hex::encode(stored)));
     }
     if !is_anchored {
-        return Err(Fault::new(format!("the anchor is not in the chain of {records} records: its newest were removed")));
+        return Err(Fault::new(format!(
+            "the anchor is not in the chain of {records} records: its newest were removed"
+        )));
     }
     let newest = if records == 0 { String::new() } else { hex::encode(previous) };
     Ok(AuditChain { records, newest })

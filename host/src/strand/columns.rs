@@ -5,7 +5,8 @@ use cashier_core::approval::ApprovalState;
 use cashier_core::customer_override::OverrideMode;
 use cashier_core::facts::Facts;
 use cashier_core::ids::{
-    ApprovalId, ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId,
+    ApprovalId, ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, OverrideId, Reference, Seq,
+    TransactionId,
 };
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::Update;

@@ -103,10 +103,16 @@ pub(super) fn read_all(
         sink.customer_override(customer_override::read(columns)?);
         Ok(())
     })?;
-    for_each_row(connection, approval::READ_NEWEST, [i64::try_from(APPROVALS_MAX).unwrap_or(i64::MAX)], approval::TABLE, |columns| {
-        sink.approval(approval::read(columns, seal)?);
-        Ok(())
-    })?;
+    for_each_row(
+        connection,
+        approval::READ_NEWEST,
+        [i64::try_from(APPROVALS_MAX).unwrap_or(i64::MAX)],
+        approval::TABLE,
+        |columns| {
+            sink.approval(approval::read(columns, seal)?);
+            Ok(())
+        },
+    )?;
     let operations = read_operations(path, counters.operation, || read_event_keys(connection, sink))?;
     read_transactions(path, operations, sink)?;
     for_each_row(connection, event::READ_PENDING, [], event::TABLE, |columns| {

@@ -7,7 +7,12 @@ use super::columns::sql_fault;
 use crate::ports::Fault;
 
 /// Step n brings a database from version n-1 to n. Released steps are never edited.
-const STEPS: &[&str] = &[include_str!("schema/0001_books.sql"), include_str!("schema/0002_evidence.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema/0001_books.sql"),
+    include_str!("schema/0002_operation_keys.sql"),
+    include_str!("schema/0003_last_query.sql"),
+    include_str!("schema/0004_evidence.sql"),
+];
 
 /// 'CASH', as schema 0001 writes it into the file's header.
 const APPLICATION_ID: i64 = 0x4341_5348;

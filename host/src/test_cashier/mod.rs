@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
-use cashier_core::edit::SecondPerson;
 use cashier_core::deposit::DepositRequest;
+use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{StatedAmount, Update};

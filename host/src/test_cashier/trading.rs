@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
-use cashier_core::operation::PostingOutcome;
+use cashier_core::ids::{CustomerId, Login, TransactionId};
+use cashier_core::operation::{OperationKey, PostingOutcome};
 use futures_util::future::BoxFuture;
 
 use super::{CUSTOMER, lock, usd};
@@ -29,8 +29,8 @@ pub(crate) enum OnPost {
 /// Survives crashes of the cashier.
 #[derive(Default)]
 pub(crate) struct TestTrading {
-    pub(crate) posted: Mutex<Vec<(OperationId, TransactionId, i64)>>,
-    refused: Mutex<BTreeSet<OperationId>>,
+    pub(crate) posted: Mutex<Vec<(OperationKey, TransactionId, i64)>>,
+    refused: Mutex<BTreeSet<OperationKey>>,
     pub(crate) next_posts: Mutex<VecDeque<OnPost>>,
     /// Whether it posts a repeated operation again.
     pub(crate) unkeyed: AtomicBool,
@@ -48,18 +48,18 @@ impl TestTrading {
     fn post_now(&self, posting: &Posting) -> PostingOutcome {
         let operation = &posting.operation;
         if !self.unkeyed.load(Ordering::SeqCst)
-            && let Some(known) = self.known(operation.id)
+            && let Some(known) = self.known(&posting.key())
         {
             return known;
         }
         let mut posted = lock(&self.posted);
-        posted.push((operation.id, operation.transaction_id, operation.amount.minor));
+        posted.push((posting.key(), operation.transaction_id, operation.amount.minor));
         PostingOutcome::Posted { trade_order: posted.len() as u64 }
     }
 
-    fn known(&self, id: OperationId) -> Option<PostingOutcome> {
-        let place = lock(&self.posted).iter().position(|(known, ..)| *known == id);
-        let refused = lock(&self.refused).contains(&id);
+    fn known(&self, key: &OperationKey) -> Option<PostingOutcome> {
+        let place = lock(&self.posted).iter().position(|(known, ..)| known == key);
+        let refused = lock(&self.refused).contains(key);
         let refused = refused.then(|| PostingOutcome::Refused { reason: "NO".into() });
         place.map(|place| PostingOutcome::Posted { trade_order: place as u64 + 1 }).or(refused)
     }
@@ -105,7 +105,7 @@ impl TradingServer for TradingPort {
                 OnPost::Accept => trading.post_now(posting.get()),
                 OnPost::NeverArrives => PostingOutcome::Unknown,
                 OnPost::Refuse => {
-                    lock(&trading.refused).insert(posting.get().operation.id);
+                    lock(&trading.refused).insert(posting.get().key());
                     PostingOutcome::Refused { reason: "NO".into() }
                 }
                 OnPost::AnswerLost => {
@@ -121,8 +121,8 @@ impl TradingServer for TradingPort {
         })
     }
 
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(ready(Ok(self.0.known(id))))
+    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        Box::pin(ready(Ok(self.0.known(key))))
     }
 
     fn keyed_by_operation(&self) -> bool {

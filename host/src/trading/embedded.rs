@@ -1,4 +1,4 @@
-//! The embedded trading server: customers, groups, accounts and balances in `trading.db`, keyed by operation id.
+//! The embedded trading server: customers, groups, accounts and balances in `trading.db`, keyed by operation key.
 //! One thread owns the database and lets many postings share one fsync; it answers and shows only what is durable. It
 //! moves balances only by postings; it knows nothing of transactions, providers or sessions.
 
@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwapOption;
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::{Login, OperationId};
-use cashier_core::operation::PostingOutcome;
+use cashier_core::ids::Login;
+use cashier_core::operation::{OperationKey, PostingOutcome};
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -142,8 +142,9 @@ impl TradingServer for Embedded {
         Box::pin(async move { answer.await.unwrap_or(PostingOutcome::Unknown) })
     }
 
-    fn find(&self, id: OperationId) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        let answer = self.request(move |answer| TradingRequest::Find { id, answer });
+    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        let key = key.clone();
+        let answer = self.request(move |answer| TradingRequest::Find { key, answer });
         Box::pin(async move { answer.await.ok_or_else(not_answered) })
     }
 
@@ -165,7 +166,7 @@ struct QueuedRequest {
 
 enum TradingRequest {
     Post { posting: Box<Posting>, answer: oneshot::Sender<PostingOutcome> },
-    Find { id: OperationId, answer: oneshot::Sender<Option<PostingOutcome>> },
+    Find { key: OperationKey, answer: oneshot::Sender<Option<PostingOutcome>> },
     Account { login: Login, answer: oneshot::Sender<Option<AccountFacts>> },
     ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },
     Close,
@@ -261,8 +262,8 @@ impl BatchState {
                 let outcome = self.post(connection, &posting)?;
                 Ok(Some(deliver(answer, outcome)))
             }
-            TradingRequest::Find { id, answer } => {
-                let outcome = rows::posting(connection, id)?.map(|known| known.outcome);
+            TradingRequest::Find { key, answer } => {
+                let outcome = rows::posting(connection, &key)?.map(|known| known.outcome);
                 Ok(Some(deliver(answer, outcome)))
             }
             TradingRequest::Account { login, answer } => Ok(Some(deliver(answer, self.holdings.facts(login)))),
@@ -275,7 +276,7 @@ impl BatchState {
     }
 
     fn post(&mut self, connection: &Connection, posting: &Posting) -> Result<PostingOutcome, DiskFault> {
-        if let Some(known) = rows::posting(connection, posting.operation.id)? {
+        if let Some(known) = rows::posting(connection, &posting.key())? {
             return Ok(if known.is_same(posting) {
                 known.outcome
             } else {

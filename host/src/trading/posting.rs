@@ -18,7 +18,7 @@ pub enum PostingRefusal {
     AccountDisabled,
     /// The balance would fall below zero.
     InsufficientBalance,
-    /// The operation id was used with other values.
+    /// The operation key was used with other values.
     OperationKeyReused,
     /// Zero, a sign that contradicts the command, or a balance beyond 64 bits.
     InvalidAmount,

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
+use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::money::{Currency, Money};
-use cashier_core::operation::PostingOutcome;
+use cashier_core::operation::{OperationKey, PostingOutcome};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::roster::Holdings;
 use crate::ports::{Fault, Posting};
 
 /// Every schema in order; `PRAGMA user_version` counts the applied ones.
-const SCHEMAS: &[&str] = &[include_str!("schema/0001_trading.sql")];
+pub(super) const SCHEMAS: &[&str] =
+    &[include_str!("schema/0001_trading.sql"), include_str!("schema/0002_operation_keys.sql")];
 
 /// The lock file excludes other cashiers, so only an operator's tool can hold the database; a quarter second is a pause,
 /// not a hang.
@@ -121,12 +122,12 @@ impl StoredPosting {
     }
 }
 
-pub(super) fn posting(connection: &Connection, key: OperationId) -> Result<Option<StoredPosting>, DiskFault> {
+pub(super) fn posting(connection: &Connection, key: &OperationKey) -> Result<Option<StoredPosting>, DiskFault> {
     let mut statement = connection.prepare_cached(
         "SELECT transaction_id, customer_id, login, cmd, reason, amount_minor, currency, exponent, trade_order, refusal
-         FROM posting WHERE operation_id = ?1",
+         FROM posting WHERE key = ?1",
     )?;
-    let mut rows = statement.query(params![signed(key.0)?])?;
+    let mut rows = statement.query([key.as_str()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let (trade_order, reason): (u64, Box<str>) = (id(row, 8)?, row.get(9)?);
     let outcome =
@@ -151,22 +152,26 @@ pub(super) fn insert_posting(
 ) -> Result<(), DiskFault> {
     let operation = &posting.operation;
     connection
-        .prepare_cached("INSERT INTO posting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?
+        .prepare_cached(
+            "INSERT INTO posting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
         .execute(params![
-        signed(operation.id.0)?,
-        signed(operation.transaction_id.0)?,
-        signed(posting.customer_id.0)?,
-        signed(operation.login.0)?,
-        i64::from(operation.cmd.number()),
-        i64::from(operation.reason.number()),
-        operation.amount.minor,
-        operation.amount.currency.code(),
-        operation.amount.currency.exponent(),
-        posting.comment,
-        operation.created_time.0,
-        signed(trade_order)?,
-        refusal,
-    ])?;
+            posting.key().as_str(),
+            posting.reference.as_str(),
+            signed(operation.id.0)?,
+            signed(operation.transaction_id.0)?,
+            signed(posting.customer_id.0)?,
+            signed(operation.login.0)?,
+            i64::from(operation.cmd.number()),
+            i64::from(operation.reason.number()),
+            operation.amount.minor,
+            operation.amount.currency.code(),
+            operation.amount.currency.exponent(),
+            posting.comment,
+            operation.created_time.0,
+            signed(trade_order)?,
+            refusal,
+        ])?;
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
+use cashier_core::ids::{CustomerId, Login, OperationId, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
-use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 use cashier_core::time::UnixTime;
 use tempfile::TempDir;
@@ -50,6 +50,7 @@ fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason
     let operation = BalanceOperation {
         id: OperationId(key),
         transaction_id: TransactionId(key + 1000),
+        ordinal: 1,
         login: Login(login),
         trade_order: 0,
         cmd,
@@ -60,7 +61,16 @@ fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason
         created_time: UnixTime(1_700_000_000),
         updated_time: UnixTime(1_700_000_000),
     };
-    Posting { operation, customer_id: CustomerId(5), comment: "deposit".into() }
+    Posting { operation, reference: reference(key), customer_id: CustomerId(5), comment: "deposit".into() }
+}
+
+fn reference(key: u64) -> Reference {
+    Reference::from_random(key.into())
+}
+
+/// The key of the first operation of [`reference`].
+fn key(of: u64) -> OperationKey {
+    OperationKey::read(&format!("{}:1", reference(of))).unwrap()
 }
 
 fn deposit(key: u64, minor: i64) -> Posting {
@@ -122,7 +132,7 @@ async fn each_posting_moves_its_balance_or_is_refused_with_a_code() {
     let wrong_way = |posting: &mut Posting| posting.operation.cmd = OperationCmd::BalanceOut;
     assert_eq!(post(&trading, other(wrong_way)).await, "OPERATION_KEY_REUSED", "key 1 was posted above");
     let unsigned_out = other(|posting| {
-        posting.operation.id = OperationId(98);
+        posting.reference = reference(98);
         wrong_way(posting);
     });
     assert_eq!(post(&trading, unsigned_out).await, "INVALID_AMOUNT");
@@ -162,7 +172,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(post(&trading, out).await, "INSUFFICIENT_BALANCE");
     assert_eq!(post(&trading, deposit(4, 1)).await, "posted 3", "trade orders continue after a restart");
-    let found = |key| trading.find(OperationId(key));
+    let found = |of| trading.find(&key(of));
     assert_eq!(found(1).await.unwrap().map(text).as_deref(), Some("posted 1"));
     assert_eq!(found(2).await.unwrap().map(text).as_deref(), Some("INSUFFICIENT_BALANCE"));
     assert_eq!(found(5).await.unwrap(), None);
@@ -216,7 +226,7 @@ async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
 
     other.execute_batch("DROP TABLE posting").unwrap();
     assert_eq!(post(&trading, deposit(2, 1)).await, "unknown");
-    assert!(trading.find(OperationId(2)).await.is_err());
+    assert!(trading.find(&key(2)).await.is_err());
 }
 
 #[cfg(unix)]
@@ -245,6 +255,37 @@ async fn a_second_process_cannot_open_the_database_until_it_is_closed() {
     assert_eq!(post(&trading, deposit(1, 1)).await, "unknown", "a closed server gives no answer");
     let again = Embedded::open(folder.path()).unwrap();
     assert_eq!(balance(&again, 100), "100.5 USD");
+}
+
+#[tokio::test]
+async fn m1_postings_made_before_are_found_under_their_number_and_not_posted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    database.execute_batch(super::rows::SCHEMAS[0]).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA user_version = 1; UPDATE counter SET value = 9;
+             INSERT INTO customer VALUES (5, 'DE', 'alpha', 0, 1, 1);
+             INSERT INTO account_group VALUES ('real', 'alpha', 'USD', 2, 1, 1);
+             INSERT INTO account VALUES (100, 5, 'real', 1, 2550);
+             INSERT INTO posting VALUES (7, 1007, 5, 100, 6, 100, 2550, 'USD', 2, '', 1700000000, 9, '');
+             INSERT INTO posting VALUES (8, 1008, 5, 100, 8, 101, -9999, 'USD', 2, '', 1700000000, 0, 'NO')",
+        )
+        .unwrap();
+    drop(database);
+    let trading = Embedded::open(folder.path()).unwrap();
+    let mut known = deposit(7, 2_550);
+    known.operation.ordinal = 0;
+    assert_eq!(known.key().as_str(), "7");
+    let found = trading.find(&known.key()).await.unwrap();
+    assert_eq!(found, Some(PostingOutcome::Posted { trade_order: 9 }));
+    assert_eq!(post(&trading, known).await, "posted 9");
+    assert_eq!(balance(&trading, 100), "25.5 USD");
+    let refused = trading.find(&OperationKey::read("8").unwrap()).await.unwrap();
+    assert_eq!(refused.map(text).as_deref(), Some("NO"));
+    // The same number under a reference is another payment.
+    assert_eq!(post(&trading, deposit(7, 2_550)).await, "posted 10");
+    assert_eq!(balance(&trading, 100), "51.0 USD");
 }
 
 #[tokio::test]

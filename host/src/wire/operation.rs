@@ -39,6 +39,7 @@ mod tests {
         let operation = BalanceOperation {
             id: OperationId(4),
             transaction_id: TransactionId(15),
+            ordinal: 1,
             login: Login(2_000_009),
             trade_order: 88,
             cmd: OperationCmd::BalanceOut,

@@ -138,27 +138,27 @@ fn input_record_layouts_are_unchanged() {
 #[cfg(target_pointer_width = "64")]
 fn output_record_layouts_are_unchanged() {
     expect![[r#"
-        StepV1<CreatedV1>: 1040 bytes, aligned to 8
+        StepV1<CreatedV1>: 1072 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
            160 keep: ROption<KeepV1>
            208 done: ROption<CreatedV1>
            880 failed: ROption<FailureV1>
-          1008 bag: RVec<PairV1>
-        StepV1<VerdictV1>: 560 bytes, aligned to 8
+          1040 bag: RVec<PairV1>
+        StepV1<VerdictV1>: 592 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
            160 keep: ROption<KeepV1>
            208 done: ROption<VerdictV1>
            400 failed: ROption<FailureV1>
-           528 bag: RVec<PairV1>
-        StepV1<UpdateV1>: 904 bytes, aligned to 8
+           560 bag: RVec<PairV1>
+        StepV1<UpdateV1>: 936 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
            160 keep: ROption<KeepV1>
            208 done: ROption<UpdateV1>
            744 failed: ROption<FailureV1>
-           872 bag: RVec<PairV1>
+           904 bag: RVec<PairV1>
         RequestV1: 144 bytes, aligned to 8
              0 method: MethodCode
              8 url: RString
@@ -212,31 +212,33 @@ fn output_record_layouts_are_unchanged() {
              0 minor: i64
              8 exponent: u8
             16 currency: RString
-        FailureV1: 120 bytes, aligned to 8
+        FailureV1: 152 bytes, aligned to 8
              0 kind: FailureCode
              8 code: RString
-            40 message: RString
-            72 retryable: bool
-            76 retry_after_seconds: ROption<u32>
-            88 bag: RVec<PairV1>
+            40 field: RString
+            72 message: RString
+           104 retryable: bool
+           108 retry_after_seconds: ROption<u32>
+           120 bag: RVec<PairV1>
         ConfigErrorV1: 96 bytes, aligned to 8
              0 field: RString
             32 message: RString
             64 bag: RVec<PairV1>
-        DescriptorV1: 312 bytes, aligned to 8
+        DescriptorV1: 344 bytes, aligned to 8
              0 code: RString
             32 name: RString
             64 description: RString
             96 version: RString
            128 payment_mode: PaymentModeCode
            136 methods: RVec<RString>
-           168 capabilities: CapabilityBits
-           176 primary_ref_kind: RString
-           208 hosts: RVec<RString>
-           240 idempotency_window_seconds: u32
-           244 expiry_seconds: u32
-           248 settings: RVec<SettingV1>
-           280 bag: RVec<PairV1>
+           168 currencies: RVec<RString>
+           200 capabilities: CapabilityBits
+           208 primary_ref_kind: RString
+           240 hosts: RVec<RString>
+           272 idempotency_window_seconds: u32
+           276 expiry_seconds: u32
+           280 settings: RVec<SettingV1>
+           312 bag: RVec<PairV1>
         SettingV1: 184 bytes, aligned to 8
              0 key: RString
             32 label: RString
@@ -261,9 +263,9 @@ fn output_record_layouts_are_unchanged() {
         RefundV1 { id, amount, reach }
         DisputeV1 { id, amount }
         AmountV1 { minor, exponent, currency }
-        FailureV1 { kind, code, message, retryable, retry_after_seconds, bag }
+        FailureV1 { kind, code, field, message, retryable, retry_after_seconds, bag }
         ConfigErrorV1 { field, message, bag }
-        DescriptorV1 { code, name, description, version, payment_mode, methods, capabilities, primary_ref_kind, hosts, idempotency_window_seconds, expiry_seconds, settings, bag }
+        DescriptorV1 { code, name, description, version, payment_mode, methods, currencies, capabilities, primary_ref_kind, hosts, idempotency_window_seconds, expiry_seconds, settings, bag }
         SettingV1 { key, label, kind, choices, bits, default, bag }
         PairV1 { name, value }
     });
@@ -273,18 +275,19 @@ fn output_record_layouts_are_unchanged() {
 #[cfg(target_pointer_width = "64")]
 fn the_function_table_layout_is_unchanged() {
     expect![[r#"
-        ProviderModuleV1: 72 bytes, aligned to 8
+        ProviderModuleV1: 80 bytes, aligned to 8
              0 descriptor: extern "C" fn() -> RResult<DescriptorV1, FailureV1>
              8 configure: extern "C" fn(&'_ ConfigV1<'_>) -> RResult<HandleV1, ConfigErrorV1>
-            16 create_payment: unsafe extern "C" fn(HandleV1, &'_ OrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<CreatedV1>
-            24 normalize_status: unsafe extern "C" fn(HandleV1, &'_ NoticeV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<VerdictV1>
-            32 advance_payment: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
-            40 query_status: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
-            48 cancel_payment: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
-            56 refund_payment: unsafe extern "C" fn(HandleV1, &'_ RefundOrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
-            64 release: unsafe extern "C" fn(HandleV1)
+            16 check_order: unsafe extern "C" fn(HandleV1, &'_ OrderV1<'_>) -> RResult<(), FailureV1>
+            24 create_payment: unsafe extern "C" fn(HandleV1, &'_ OrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<CreatedV1>
+            32 normalize_status: unsafe extern "C" fn(HandleV1, &'_ NoticeV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<VerdictV1>
+            40 advance_payment: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
+            48 query_status: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
+            56 cancel_payment: unsafe extern "C" fn(HandleV1, &'_ PaymentV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
+            64 refund_payment: unsafe extern "C" fn(HandleV1, &'_ RefundOrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<UpdateV1>
+            72 release: unsafe extern "C" fn(HandleV1)
     "#]].assert_eq(&layouts! {
-        ProviderModuleV1 { descriptor, configure, create_payment, normalize_status, advance_payment, query_status, cancel_payment, refund_payment, release }
+        ProviderModuleV1 { descriptor, configure, check_order, create_payment, normalize_status, advance_payment, query_status, cancel_payment, refund_payment, release }
     });
 }
 

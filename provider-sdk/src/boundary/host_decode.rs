@@ -54,6 +54,7 @@ pub(crate) fn descriptor(record: DescriptorV1) -> Descriptor {
             PaymentModeCode(_) => PaymentMode::Redirect,
         },
         methods: texts(record.methods),
+        currencies: texts(record.currencies),
         capabilities: Capabilities {
             advance: bits.has(CapabilityBits::ADVANCE),
             query: bits.has(CapabilityBits::QUERY),
@@ -140,6 +141,7 @@ pub(crate) fn failure(record: FailureV1) -> ProviderFailure {
             FailureCode(_) => FailureKind::UnreadableAnswer,
         },
         code: record.code.into(),
+        field: record.field.into(),
         message: record.message.into(),
         retryable: record.retryable,
         retry_after_seconds: record.retry_after_seconds.into(),

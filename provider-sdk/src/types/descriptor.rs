@@ -16,6 +16,10 @@ pub struct Descriptor {
     pub payment_mode: PaymentMode,
     /// The payment methods it supports, such as `card`; at least one. The first is the default.
     pub methods: Vec<String>,
+    /// Currencies that it can be paid in, upper case, such as `EUR`; empty if it takes every currency. An account in
+    /// another currency is not offered this provider. What depends on the amount is for
+    /// [`check_order`](crate::PaymentProvider::check_order).
+    pub currencies: Vec<String>,
     /// The optional calls it implements.
     pub capabilities: Capabilities,
     /// The kind of [`ProviderRef`](super::ProviderRef) that is displayed as the provider's payment id.

@@ -54,6 +54,8 @@ pub struct ProviderFailure {
     pub kind: FailureKind,
     /// The provider's own code or a short snake_case code, such as `card_declined`.
     pub code: String,
+    /// The order's field that cannot be paid with, such as `amount`; empty if the failure is not about one.
+    pub field: String,
     /// One sentence for the operator; the guard cuts it to 300 characters.
     pub message: String,
     /// Whether the same request with the same key may succeed later.
@@ -68,6 +70,7 @@ impl ProviderFailure {
         Self {
             kind,
             code: code.into(),
+            field: String::new(),
             message: message.into(),
             retryable: matches!(kind, FailureKind::Temporary | FailureKind::StaleReply),
             retry_after_seconds: None,
@@ -77,7 +80,8 @@ impl ProviderFailure {
     /// The same failure with another kind, and retryable as that kind is.
     #[must_use]
     pub fn with_kind(self, kind: FailureKind) -> Self {
-        Self { retry_after_seconds: self.retry_after_seconds, ..Self::new(kind, self.code, self.message) }
+        let Self { field, retry_after_seconds, .. } = self;
+        Self { field, retry_after_seconds, ..Self::new(kind, self.code, self.message) }
     }
 
     /// [`FailureKind::Declined`].
@@ -88,6 +92,12 @@ impl ProviderFailure {
     /// [`FailureKind::RefusedRequest`].
     pub fn refused_request(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FailureKind::RefusedRequest, code, message)
+    }
+
+    /// [`FailureKind::RefusedRequest`] of an order that can never be paid, before any request was sent. The customer is
+    /// shown `field` and `message`: name the limit, such as "must be a multiple of 0.010 KWD".
+    pub fn refused_order(field: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), ..Self::refused_request(code, message) }
     }
 
     /// [`FailureKind::NotFound`].

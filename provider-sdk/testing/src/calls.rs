@@ -2,8 +2,8 @@
 
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
-    Descriptor, FailureKind, HttpMethod, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentProvider,
-    ProviderConfig, Step,
+    Amount, Descriptor, FailureKind, HttpMethod, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentOrder,
+    PaymentProvider, ProviderConfig, ProviderFailure, Step,
 };
 
 use crate::harness::{ConformanceError, Harness, ensure, sample_payment, sample_refund};
@@ -23,6 +23,12 @@ pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(),
     ensure(!descriptor.version.is_empty(), || "version is empty".into())?;
     ensure(!descriptor.methods.is_empty(), || "no methods".into())?;
     ensure(!descriptor.primary_ref_kind.is_empty(), || "primary_ref_kind is empty".into())?;
+    for currency in &descriptor.currencies {
+        let upper = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit();
+        ensure(!currency.is_empty() && currency.bytes().all(upper), || {
+            format!("currency {currency:?} is not an upper-case code")
+        })?;
+    }
     for host in &descriptor.hosts {
         ensure(!host.is_empty() && !host.contains('/'), || format!("host {host:?} is not a bare host name"))?;
     }
@@ -56,6 +62,27 @@ pub fn the_canned_replies_create_a_payment<P: PaymentProvider>(harness: &Harness
         }
         NextAction::Wait | NextAction::None => Ok(()),
     }
+}
+
+/// What creates a payment passes the check of the order, and an order of no amount does not.
+pub fn the_order_check_agrees_with_the_creation<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
+    let instance = harness.instance::<P>()?;
+    let nothing =
+        PaymentOrder { amount: Amount::new(0, 2, harness.order.amount.currency.clone()), ..harness.order.clone() };
+    for order in [&harness.order, &nothing] {
+        let checked = instance.check_order(order);
+        let refused = match instance.create_payment(order, &[]) {
+            Step::Failed(failure) if failure.kind == FailureKind::RefusedRequest => Err(failure),
+            Step::Send { .. } | Step::Done(_) | Step::Failed(_) | Step::Unsupported => Ok(()),
+        };
+        // A check may refuse more than the first step does, and never less.
+        ensure(checked.is_err() || refused.is_ok(), || {
+            format!("create refuses what the check lets pass: {refused:?}")
+        })?;
+        let allowed = |failure: &ProviderFailure| failure.kind == FailureKind::RefusedRequest;
+        ensure(checked.as_ref().err().is_none_or(allowed), || format!("the check failed: {checked:?}"))?;
+    }
+    ensure(instance.check_order(&harness.order).is_ok(), || "the order that creates a payment is refused".into())
 }
 
 /// Every request goes over TLS to a host of the descriptor or of an endpoint setting; what verifies and queries sends

@@ -30,6 +30,7 @@ macro_rules! conformance {
             calls::the_descriptor_is_complete,
             calls::the_configuration_is_accepted,
             calls::the_canned_replies_create_a_payment,
+            calls::the_order_check_agrees_with_the_creation,
             calls::requests_go_only_to_declared_hosts,
             calls::a_creating_request_carries_key_and_reference,
             calls::an_unreadable_reply_leaves_the_outcome_unknown,

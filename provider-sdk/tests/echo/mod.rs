@@ -24,6 +24,7 @@ impl PaymentProvider for Echo {
             version: "1.2.3".into(),
             payment_mode: PaymentMode::Embedded,
             methods: vec!["card".into(), "bank".into()],
+            currencies: vec!["EUR".into(), "JPY".into()],
             capabilities: Capabilities { query: true, refund: true, ..Capabilities::default() },
             primary_ref_kind: "echo_id".into(),
             hosts: vec!["echo.example".into()],
@@ -154,6 +155,7 @@ fn step<T>(name: &str, received: Pairs, done: T) -> Step<T> {
         .collect();
     let failure = |kind| {
         Step::Failed(ProviderFailure {
+            field: "amount".into(),
             retry_after_seconds: Some(7),
             ..ProviderFailure::new(kind, "a_code", format!("{quoted:?}"))
         })

@@ -11,26 +11,30 @@ const DECIMALS_MAX: u8 = 8;
 /// The decimal text of `amount`, exactly.
 ///
 /// # Errors
-/// `RefusedRequest` when the service would refuse it: not positive, too many digits, or a
-/// currency that is not 3 to 10 of `A-Z0-9`.
+/// A refused order when the service would refuse it: not positive, too many digits, or a currency that is not 3 to 10 of
+/// `A-Z0-9`.
 pub(crate) fn to_sandbox(amount: &Amount) -> Result<String, ProviderFailure> {
-    let refused = |why: &str| {
-        ProviderFailure::refused_request(
-            "amount_not_representable",
-            format!("{amount} cannot be paid in the sandbox: {why}"),
-        )
+    let refused = |field: &str, limit: String| {
+        let message = format!("{amount} cannot be paid in the sandbox: it must {limit}");
+        ProviderFailure::refused_order(field, "amount_not_representable", message)
     };
     let currency = amount.currency.as_bytes();
     if !(3..=10).contains(&currency.len()) || !currency.iter().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()) {
-        return Err(refused("the currency is not 3 to 10 characters A-Z and 0-9"));
+        return Err(refused("currency", "have a currency of 3 to 10 characters A-Z and 0-9".into()));
     }
     if amount.minor <= 0 {
-        return Err(refused("the amount is not positive"));
+        return Err(refused("amount", "be greater than zero".into()));
     }
-    let decimals = amount.exponent.min(DECIMALS_MAX);
-    let text = amount.rescaled(decimals).map_err(|error| refused(&error.to_string()))?.decimal();
+    let digits = || refused("amount", format!("have at most {WHOLE_DIGITS_MAX} digits before the point"));
+    let text = match amount.rescaled(amount.exponent.min(DECIMALS_MAX)) {
+        Ok(exact) => exact.decimal(),
+        Err(MoneyError::TooLarge) => return Err(digits()),
+        Err(MoneyError::TooPrecise | MoneyError::NotANumber) => {
+            return Err(refused("amount", format!("have at most {DECIMALS_MAX} decimals")));
+        }
+    };
     if whole_digits(&text) > WHOLE_DIGITS_MAX {
-        return Err(refused("it has more than 15 digits before the point"));
+        return Err(digits());
     }
     Ok(text)
 }
@@ -84,6 +88,20 @@ mod tests {
         for (minor, exponent, currency, expected) in table {
             let sent = to_sandbox(&Amount::new(minor, exponent, currency)).ok();
             assert_eq!(sent.as_deref(), expected, "{minor} e-{exponent} {currency}");
+        }
+    }
+
+    #[test]
+    fn m7_a_refused_amount_names_its_field_and_limit() {
+        let table = [
+            (1, 9, "BTC", "amount", "at most 8 decimals"),
+            (i64::MAX, 0, "EUR", "amount", "at most 15 digits before the point"),
+            (0, 2, "EUR", "amount", "greater than zero"),
+            (1, 2, "eur", "currency", "3 to 10 characters A-Z and 0-9"),
+        ];
+        for (minor, exponent, currency, field, limit) in table {
+            let refused = to_sandbox(&Amount::new(minor, exponent, currency)).unwrap_err();
+            assert!(refused.field == field && refused.message.ends_with(limit), "{refused:?}");
         }
     }
 

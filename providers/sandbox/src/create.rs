@@ -12,6 +12,8 @@ use crate::config::Sandbox;
 use crate::failure::failure;
 use crate::status::standing;
 
+/// The field of the deposit that a refusal of its metadata names.
+const METADATA: &str = "metadata_json";
 /// The metadata key that the service reads as a comma-separated list of switches.
 const SWITCHES_KEY: &str = "sandbox_switches";
 /// Pairs of metadata, and bytes of a key and a value, that the service accepts.
@@ -60,14 +62,15 @@ fn metadata(order: &PaymentOrder) -> Result<Map<String, Value>, ProviderFailure>
         return Ok(Map::new());
     }
     let mut given: Map<String, Value> = serde_json::from_str(&order.metadata_json)
-        .map_err(|_| ProviderFailure::refused_request("metadata_unreadable", "the metadata is not a JSON object"))?;
+        .map_err(|_| ProviderFailure::refused_order(METADATA, "metadata_unreadable", "is not a JSON object"))?;
     let switches = match given.remove(SWITCHES_KEY) {
         None => None,
         Some(Value::String(list)) => Some((SWITCHES_KEY.to_owned(), Value::String(list))),
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            return Err(ProviderFailure::refused_request(
+            return Err(ProviderFailure::refused_order(
+                METADATA,
                 "switches_not_a_text",
-                "metadata.sandbox_switches must be text such as \"webhook_twice,create_slow:500\"",
+                "sandbox_switches must be text such as \"webhook_twice,create_slow:500\"",
             ));
         }
     };

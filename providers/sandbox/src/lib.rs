@@ -35,6 +35,7 @@ impl PaymentProvider for Sandbox {
             version: env!("CARGO_PKG_VERSION").into(),
             payment_mode: PaymentMode::Redirect,
             methods: vec!["card".into(), "bank".into()],
+            currencies: Vec::new(),
             capabilities: Capabilities { query: true, ..Capabilities::default() },
             primary_ref_kind: refs::SANDBOX_PAYMENT.into(),
             hosts: vec![config::DEFAULT_HOST.into()],

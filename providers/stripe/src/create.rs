@@ -28,6 +28,28 @@ pub(crate) fn create_payment(stripe: &Stripe, order: &PaymentOrder, replies: &[H
     }
 }
 
+/// What Stripe could never be paid.
+pub(crate) fn check_order(stripe: &Stripe, order: &PaymentOrder) -> Result<(), ProviderFailure> {
+    order.checked_idempotency_key()?;
+    to_stripe(&order.amount)?;
+    match stripe.flow {
+        Flow::Checkout => success_url(order).map(drop),
+        Flow::PaymentIntents => Ok(()),
+    }
+}
+
+/// Stripe's page returns the customer to it; a page to return to after a failure is optional.
+fn success_url(order: &PaymentOrder) -> Result<&str, ProviderFailure> {
+    match order.success_url.as_str() {
+        "" => Err(ProviderFailure::refused_order(
+            "success_url",
+            "success_url_missing",
+            "is required: Stripe's page returns the customer to it",
+        )),
+        url => Ok(url),
+    }
+}
+
 fn request(stripe: &Stripe, order: &PaymentOrder) -> Result<HttpRequest, ProviderFailure> {
     let units = to_stripe(&order.amount)?.to_string();
     let currency = order.amount.currency.to_ascii_lowercase();
@@ -44,16 +66,10 @@ fn request(stripe: &Stripe, order: &PaymentOrder) -> Result<HttpRequest, Provide
 /// The reference is sent three times because three groups of events carry one each: the session's,
 /// the intent's, and (copied from the intent) the charge's.
 fn session_form(order: &PaymentOrder, units: String, currency: String) -> Result<Form, ProviderFailure> {
-    if order.success_url.is_empty() {
-        return Err(ProviderFailure::refused_request(
-            "success_url_missing",
-            "Stripe's page needs a `success_url` to return the customer to",
-        ));
-    }
     let reference = order.reference.as_str();
     Ok(Form::new()
         .field("mode", "payment")
-        .field("success_url", &order.success_url)
+        .field("success_url", success_url(order)?)
         .optional("cancel_url", Some(&order.failure_url))
         .field("client_reference_id", reference)
         .field("metadata[transaction_id]", reference)

@@ -16,7 +16,7 @@ mod webhook;
 
 use cashier_provider_sdk::{
     Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
-    PaymentRef, ProviderConfig, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    PaymentRef, ProviderConfig, ProviderFailure, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
 pub use config::Stripe;
@@ -36,6 +36,7 @@ impl PaymentProvider for Stripe {
             version: env!("CARGO_PKG_VERSION").into(),
             payment_mode: PaymentMode::Redirect,
             methods: vec!["card".into()],
+            currencies: amounts::currencies(),
             capabilities: Capabilities { query: true, cancel: true, ..Capabilities::default() },
             primary_ref_kind: refs::PAYMENT_INTENT.into(),
             hosts: vec!["api.stripe.com".into()],
@@ -47,6 +48,10 @@ impl PaymentProvider for Stripe {
 
     fn configure(config: &ProviderConfig) -> Result<Self, ConfigError> {
         config::configure(config)
+    }
+
+    fn check_order(&self, order: &PaymentOrder) -> Result<(), ProviderFailure> {
+        create::check_order(self, order)
     }
 
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated> {

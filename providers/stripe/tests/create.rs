@@ -4,7 +4,7 @@ mod fixture;
 
 use cashier_provider_sdk::{Amount, HttpReply, NextAction, PaymentCreated, PaymentOrder, PaymentProvider};
 use expect_test::{Expect, expect};
-use fixture::{configured, done, failed, order, row_with, sent, shown, stripe};
+use fixture::{configured, done, failed, module, order, row_with, sent, shown, stripe};
 
 const INTENTS: &str = r#"{"flow":"payment_intents"}"#;
 
@@ -130,7 +130,22 @@ fn an_invalid_order_is_refused_before_sending() {
     for (label, order) in table {
         let failure = failed(stripe().create_payment(&order, &[]));
         assert!(failure.kind.is_definite(), "{label}: {failure}");
+        assert_eq!(stripe().check_order(&order), Err(failure), "{label}");
     }
+}
+
+#[test]
+fn m7_an_order_without_a_return_url_is_refused_by_the_hosted_page_alone() {
+    let order = |success_url: &str, failure_url: &str| PaymentOrder {
+        success_url: success_url.into(),
+        failure_url: failure_url.into(),
+        ..order()
+    };
+    let (page, intents) = (module(), configured(&row_with(INTENTS)));
+    let refused = page.check_order(&order("", "https://broker.example/no")).unwrap_err();
+    assert_eq!((refused.field.as_str(), refused.code.as_str()), ("success_url", "success_url_missing"));
+    assert_eq!(page.check_order(&order("https://broker.example/ok", "")), Ok(()));
+    assert_eq!(intents.check_order(&order("", "")), Ok(()));
 }
 
 #[test]

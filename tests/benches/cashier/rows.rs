@@ -122,6 +122,7 @@ pub(crate) fn credit(id: u64) -> BalanceOperation {
     BalanceOperation {
         id: OperationId(id),
         transaction_id: deposit.id,
+        ordinal: 1,
         login: deposit.login,
         trade_order: 9_000_000 + id,
         cmd: OperationCmd::BalanceIn,

@@ -152,6 +152,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
 
 fn write_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transaction, interner: &mut Interner) {
     w.number(operation.id.0);
+    w.number(operation.ordinal.into());
     w.signed(operation.login.0.wrapping_sub(of.login.0) as i64);
     w.number(operation.trade_order);
     w.byte(operation.cmd.number());
@@ -168,6 +169,7 @@ fn read_operation(r: &mut Reader<'_>, of: &Transaction, interner: &Interner) -> 
     Some(BalanceOperation {
         id: OperationId(r.number()?),
         transaction_id: of.id,
+        ordinal: u32::try_from(r.number()?).ok()?,
         login: Login(of.login.0.wrapping_add(r.signed()? as u64)),
         trade_order: r.number()?,
         cmd: OperationCmd::from_number(r.byte()?.into())?,

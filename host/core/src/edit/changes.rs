@@ -120,9 +120,8 @@ pub fn changed_fields(
     }
     if before.replaced_webhook_secrets != after.replaced_webhook_secrets {
         // Its count alone: which secret was replaced is in the change of the secret itself.
-        let count = |config: &ProviderConfig| {
-            AuditedValue::Clear(config.replaced_webhook_secrets.len().to_string().into())
-        };
+        let count =
+            |config: &ProviderConfig| AuditedValue::Clear(config.replaced_webhook_secrets.len().to_string().into());
         let (class, before, after) = (FieldClass::Other, count(before), count(after));
         changes.push(FieldChange { field: "replaced_webhook_secrets".into(), class, before, after });
     }

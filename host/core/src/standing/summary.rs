@@ -56,6 +56,7 @@ impl<'a> ProviderSummary<'a> {
                 }
                 ProviderFact::ChargebackReversed { id } => read.reversals.push(id),
                 ProviderFact::ReviewHold(hold) => read.holds.push((known.seq, hold)),
+                ProviderFact::LastQuery => {}
             }
         }
         read

@@ -26,6 +26,7 @@ fn operation(id: u64, status: OperationStatus) -> BalanceOperation {
     BalanceOperation {
         id: OperationId(id),
         transaction_id: TransactionId(15),
+        ordinal: 1,
         login: Login(2_000_009),
         trade_order: 0,
         cmd: OperationCmd::BalanceIn,
@@ -86,17 +87,24 @@ fn any_facts() -> impl Strategy<Value = Facts> {
 }
 
 fn any_operation() -> impl Strategy<Value = BalanceOperation> {
-    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any_money());
+    let numbers = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any_money());
     let words = (
         prop::sample::select(OperationCmd::ALL),
         prop::sample::select(OperationReason::ALL),
         prop::sample::select(OperationStatus::ALL),
     );
     (numbers, words, any_text(), any_time(), any_time()).prop_map(
-        |((id, login, trade_order, amount), (cmd, reason, status), failure_reason, created_time, updated_time)| {
+        |(
+            (id, ordinal, login, trade_order, amount),
+            (cmd, reason, status),
+            failure_reason,
+            created_time,
+            updated_time,
+        )| {
             BalanceOperation {
                 id: OperationId(id),
                 transaction_id: TransactionId(15),
+                ordinal,
                 login: Login(login),
                 trade_order,
                 cmd,
@@ -301,20 +309,29 @@ fn activity_counts_transactions_and_open_transactions_of_a_config() {
 #[test]
 fn transactions_with_due_work_are_listed() {
     use TransactionStatus as S;
-    let quiet = || Transaction { expires_time: UnixTime::UNSET, status: S::Failed, ..deposit(15) };
-    let known = |fact, status| {
+    let quiet = || Transaction {
+        expires_time: UnixTime::UNSET,
+        status: S::Failed,
+        first_answer: FirstAnswer::Declined,
+        ..deposit(15)
+    };
+    let accepted = |status| Transaction { first_answer: FirstAnswer::Accepted, status, ..quiet() };
+    let one = |fact| {
         let mut facts = Facts::default();
         facts.record(Seq(1), NOW, fact);
-        Transaction { facts, status, ..quiet() }
+        facts
     };
+    let known = |fact, status| Transaction { facts: one(fact), status, ..quiet() };
     let confirmed = || ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
     let table: Vec<(&str, bool, Transaction, Vec<BalanceOperation>)> = vec![
         ("failed", false, quiet(), vec![]),
         ("expires", true, Transaction { status: S::PendingPayment, ..deposit(15) }, vec![]),
         ("never expires", true, Transaction { status: S::PendingPayment, ..quiet() }, vec![]),
-        ("expired", false, Transaction { status: S::Cancelled, ..deposit(15) }, vec![]),
+        ("expired", false, Transaction { facts: one(ProviderFact::LastQuery), ..accepted(S::Cancelled) }, vec![]),
+        ("declined after it was accepted", true, accepted(S::Failed), vec![]),
+        ("cancelled after it was accepted", true, accepted(S::Cancelled), vec![]),
         ("create open", true, Transaction { first_answer: FirstAnswer::Open, status: S::Created, ..quiet() }, vec![]),
-        ("create open, ended by an update", false, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
+        ("create open, ended by an update", true, Transaction { first_answer: FirstAnswer::Open, ..quiet() }, vec![]),
         ("waits for a person", false, manual(15, TransactionType::Withdrawal), vec![]),
         ("unanswered", true, known(ProviderFact::Unanswered, S::PendingPayment), vec![]),
         ("advance", true, known(ProviderFact::AdvanceWanted { event: "e".into() }, S::PendingPayment), vec![]),

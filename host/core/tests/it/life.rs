@@ -99,5 +99,6 @@ fn describe(fact: &ProviderFact) -> String {
         ProviderFact::Chargeback { .. } => "chargeback".into(),
         ProviderFact::ChargebackReversed { .. } => "chargeback reversed".into(),
         ProviderFact::ReviewHold(_) => "review hold".into(),
+        ProviderFact::LastQuery => "last query".into(),
     }
 }

@@ -2,12 +2,14 @@
 #![cfg(test)]
 
 mod books;
+mod duty;
 mod edit;
 mod eligibility;
 mod filter;
 mod histories;
 mod life;
 mod money_vectors;
+mod operation_keys;
 mod query;
 mod samples;
 mod standing;

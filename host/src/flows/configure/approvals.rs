@@ -46,12 +46,7 @@ pub(super) fn record(
 }
 
 /// The approval as this session decided it.
-pub(super) fn decided(
-    approval: &Approval,
-    state: ApprovalState,
-    session: &ManagerSession,
-    now: UnixTime,
-) -> Approval {
+pub(super) fn decided(approval: &Approval, state: ApprovalState, session: &ManagerSession, now: UnixTime) -> Approval {
     Approval { state, decided_by: session.manager_id(), decided_time: now, ..approval.clone() }
 }
 
@@ -72,7 +67,10 @@ pub(super) async fn ask(
 ) -> Result<Approval, Refusal> {
     let now = cashier.clock.now();
     if !cashier.snapshot().takes_approvals(now) {
-        return Err(Refusal::new(RefusalCode::Frequent, "too many changes wait for a second person: decide some first"));
+        return Err(Refusal::new(
+            RefusalCode::Frequent,
+            "too many changes wait for a second person: decide some first",
+        ));
     }
     let asked = Approval {
         id: ApprovalId(0),

@@ -47,10 +47,7 @@ pub(super) async fn reopen(cashier: &Cashier, id: ConfigId) {
 }
 
 /// Hands the rows on disk to the publisher.
-pub(in crate::flows) async fn reloaded(
-    cashier: &Cashier,
-    configuration: Configuration,
-) {
+pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configuration) {
     // The publisher ends with the cashier alone.
     let _ = cashier.publications.send(Publication::Reloaded(configuration)).await;
 }

@@ -17,10 +17,6 @@ use crate::ports::{CreateAnswer, Durable};
 /// Request id of the commits that end a repeated create call.
 const REQUEST_ID: &str = "janitor";
 
-/// The part of a provider's idempotency window that is not used: its clock is not ours
-/// (docs/life-of-a-transaction.md).
-const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
-
 /// Starts the provider calls of a duty; the slot is free again when they have ended.
 pub(super) fn start(cashier: &Arc<Cashier>, id: TransactionId, duty: ProviderDuty, slot: Arc<()>) {
     let flow = Arc::clone(cashier);
@@ -61,8 +57,8 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
         }
         return;
     };
-    let window = gateway.idempotency_window_seconds() - WINDOW_MARGIN_SECONDS;
-    let in_window = cashier.clock.now() < transaction.created_time.plus(window);
+    let window = gateway.idempotency_window_seconds();
+    let in_window = duty::may_repeat_create(transaction, window, cashier.clock.now());
     let terms = cashier.snapshot().config(transaction.config_id).map(|served| served.config.terms_version);
     let details = match cashier.archive.order(id).await {
         // Under other credentials or settings it would be another order.
@@ -109,9 +105,6 @@ fn unknown_answer() -> CreateAnswer {
 async fn expire(cashier: &Arc<Cashier>, id: TransactionId) {
     let outcome = provider_query::send(cashier, id, ProviderQuery::Status).await;
     let Ok(Some(aggregate)) = cashier.ledger.peek(|books| books.aggregate(id)) else { return };
-    if !aggregate.transaction.is_unpaid() {
-        return;
-    }
     let fact = match duty::at_expiry(&aggregate.transaction, outcome) {
         AtExpiry::Wait => return,
         AtExpiry::Record(fact) => fact,

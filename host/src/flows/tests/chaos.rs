@@ -10,6 +10,7 @@ use std::time::Duration;
 use cashier_core::books::Books;
 use cashier_core::ids::{ConfigId, Reference, TransactionId};
 use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::operation::OperationKey;
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus};
 use tokio::task::JoinSet;
@@ -227,7 +228,8 @@ impl Run {
             assert!(expected.0.contains(&status), "seed {seed}, transaction {id} has status {status}: {facts:?}");
             assert_eq!(self.env.unsettled_operations(id), 0, "seed {seed}, transaction {id}");
             let posted = known.operations.iter().filter(|operation| operation.status == OperationStatus::Posted);
-            operations.extend(posted.map(|operation| (operation.id, id, operation.amount.minor)));
+            operations
+                .extend(posted.map(|operation| (OperationKey::of(reference, operation), id, operation.amount.minor)));
         }
         let mut posted = lock(&self.env.trading.posted).clone();
         posted.sort();

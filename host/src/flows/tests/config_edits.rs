@@ -20,14 +20,16 @@ fn first() -> ConfigEdit {
 fn save(env: &TestCashier, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
     let cashier = Arc::clone(&env.cashier);
     let session = ManagerSession::assertion(ManagerId(1), Role::Admin, None);
-    async move { let request = ConfigRequest {
+    async move {
+        let request = ConfigRequest {
             session,
             command: "MngUpdateCashierProviderConfig",
             edit,
             data: Secret::new("{}"),
             context: context(),
         };
-        configure::save_config(&cashier, request).await.map(drop) }
+        configure::save_config(&cashier, request).await.map(drop)
+    }
 }
 
 #[tokio::test(start_paused = true)]

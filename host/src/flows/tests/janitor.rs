@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 
 use cashier_core::notice::Update;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
+use cashier_core::transaction::Transaction;
 
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, OnPost, TestCashier, lock, paid, update};
+use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, lock, paid, update};
 
 #[tokio::test(start_paused = true)]
 async fn a_pending_payment_is_queried_with_growing_pauses() {
@@ -168,4 +169,79 @@ async fn an_event_without_a_transaction_fails_after_a_day() {
     env.run_for(86_500).await;
     let row = env.disk.event_row(event).unwrap();
     assert_eq!((row.processing_status, &*row.failure_reason), (ProcessingStatus::Failed, "TRANSACTION_NOT_FOUND"));
+}
+
+/// A deposit that was accepted and then declined, whose provider answers queries with this status.
+async fn declined(env: &TestCashier, answer: ProviderStatus) -> Transaction {
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(update("", answer))));
+    let declined = update("e1", ProviderStatus::Failed);
+    env.notice(Some(1), vec![Update { reference: Some(transaction.reference.clone()), ..declined }]).await.unwrap();
+    assert_eq!(env.status(transaction.id), 5);
+    transaction
+}
+
+#[tokio::test(start_paused = true)]
+async fn m17_a_decline_followed_by_a_lost_confirmation_ends_credited() {
+    let env = TestCashier::new().await;
+    let transaction = declined(&env, ProviderStatus::Failed).await;
+    env.run_for(3_600).await;
+    assert_eq!(env.status(transaction.id), 5, "still declined");
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(4 * 3_600).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_after_a_cancellation_is_found_by_the_last_query_at_the_expiry() {
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let cancelled =
+        Update { reference: Some(transaction.reference.clone()), ..update("e1", ProviderStatus::Cancelled) };
+    env.notice(Some(1), vec![cancelled.clone()]).await.unwrap();
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(cancelled)));
+    env.run_for(86_000).await;
+    assert_eq!(env.status(transaction.id), 6);
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(600).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_declined_order_is_not_queried_after_its_expiry() {
+    let env = TestCashier::new().await;
+    let transaction = declined(&env, ProviderStatus::Failed).await;
+    env.run_for(86_000).await;
+    let before = env.provider.queries.load(Ordering::SeqCst);
+    assert!((8..=14).contains(&before), "{before} queries until the expiry");
+    env.run_for(600).await;
+    let last = env.provider.queries.load(Ordering::SeqCst);
+    assert_eq!(last, before + 1, "one query at the expiry");
+    env.run_for(400_000).await;
+    assert_eq!(env.provider.queries.load(Ordering::SeqCst), last);
+    assert_eq!((env.status(transaction.id), env.provider.cancels.load(Ordering::SeqCst)), (5, 0));
+    assert_eq!(env.cashier.ledger.peek(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unanswered_order_that_was_declined_is_queried_until_it_is_paid() {
+    let env = TestCashier::new().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_creates).push_back(OnCreate::AnswerLost);
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let declined = Update { reference: Some(transaction.reference.clone()), ..update("e1", ProviderStatus::Failed) };
+    env.notice(Some(1), vec![declined]).await.unwrap();
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(200).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_never_reached_the_provider_is_not_queried() {
+    let env = TestCashier::new().await;
+    lock(&env.provider.next_creates).extend([OnCreate::NeverSent, OnCreate::Decline]);
+    env.deposit("k").await.unwrap();
+    env.deposit("l").await.unwrap();
+    env.run_for(200_000).await;
+    assert_eq!(env.provider.queries.load(Ordering::SeqCst), 0);
 }

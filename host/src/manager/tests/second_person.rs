@@ -21,7 +21,10 @@ impl ManagerApi {
 
     fn records(&self) -> Vec<AuditRecord> {
         let bodies = self.env.disk.bodies();
-        bodies.into_iter().filter_map(|body| if let Body::Audit(record) = body { Some(*record) } else { None }).collect()
+        bodies
+            .into_iter()
+            .filter_map(|body| if let Body::Audit(record) = body { Some(*record) } else { None })
+            .collect()
     }
 }
 
@@ -37,7 +40,10 @@ async fn m14_each_change_of_a_config_is_recorded_with_who_when_and_which_field()
     let fields: Vec<Vec<&str>> =
         records.iter().map(|record| record.changes.iter().map(|change| &*change.field).collect()).collect();
     // The replaced secret verifies for a week more: that there is one is a change of its own.
-    let expected = [vec!["webhook_secret", "replaced_webhook_secrets"], vec!["sort_index", "webhook_secret", "replaced_webhook_secrets"]];
+    let expected = [
+        vec!["webhook_secret", "replaced_webhook_secrets"],
+        vec!["sort_index", "webhook_secret", "replaced_webhook_secrets"],
+    ];
     assert_eq!(fields, expected, "an edit that changes nothing leaves no record");
     let first = &records[0];
     let who = (first.manager_id, first.role, &*first.command, first.config_id.0, first.outcome);

@@ -8,7 +8,7 @@ use crate::strand::columns::table;
 
 table! {
     BalanceOperation "balance_operation" {
-        transaction_id; login; trade_order; cmd; amount: "amount_minor", "currency"; reason; status; failure_reason;
+        transaction_id; ordinal; login; trade_order; cmd; amount: "amount_minor", "currency"; reason; status; failure_reason;
         created_time; updated_time;
     }
 }

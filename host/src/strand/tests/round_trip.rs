@@ -65,7 +65,11 @@ fn every_row_reads_back_as_its_last_change() {
             .iter()
             .filter_map(|row| match row {
                 Change::Transaction(row) => Some(row.id),
-                Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => None,
+                Change::Operation(_)
+                | Change::Event(_)
+                | Change::Config(_)
+                | Change::Override(_)
+                | Change::Approval(_) => None,
             })
             .collect();
         prop_assert!(transactions.is_sorted(), "transactions come by rising id");

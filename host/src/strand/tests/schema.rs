@@ -2,7 +2,10 @@
 
 use rusqlite::Connection;
 
+use super::super::schema::STEPS;
 use super::*;
+
+const NEWEST: i64 = STEPS.len() as i64;
 
 fn refused(folder: &Path) -> String {
     open(settings(folder), Arc::new(TestListener::default())).err().unwrap().to_string()
@@ -24,24 +27,41 @@ fn an_empty_file_gets_the_schema_and_a_current_one_keeps_it() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path(), "");
     drop(opened(folder.path()));
-    assert_eq!(whole(folder.path(), "PRAGMA user_version"), 1);
+    assert_eq!(whole(folder.path(), "PRAGMA user_version"), NEWEST);
     let objects = whole(folder.path(), "SELECT count(*) FROM sqlite_schema");
     drop(opened(folder.path()));
-    assert_eq!(whole(folder.path(), "PRAGMA user_version"), 1);
+    assert_eq!(whole(folder.path(), "PRAGMA user_version"), NEWEST);
     assert_eq!(whole(folder.path(), "SELECT count(*) FROM sqlite_schema"), objects);
     assert_eq!(whole(folder.path(), "SELECT opened FROM counters"), 2);
+}
+
+#[test]
+fn m1_an_operation_stored_by_the_first_schema_keeps_its_id_as_key() {
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path(), STEPS[0]);
+    plant(
+        folder.path(),
+        "PRAGMA user_version = 1; UPDATE counters SET operation = 7;
+         INSERT INTO balance_operation VALUES (7, 3, 100, 0, 6, 2550, 'USD', 100, 0, '', 1700000000, 1700000000)",
+    );
+    drop(opened(folder.path()));
+    let stored = Rows::stored(&folder.path().join("bases/cashier.db"));
+    let [Change::Operation(operation)] = &stored.rows[..] else { panic!("{:?}", stored.rows) };
+    let reference = cashier_core::ids::Reference::from_random(1);
+    let key = cashier_core::operation::OperationKey::of(&reference, operation);
+    assert_eq!((key.as_str(), operation.status), ("7", cashier_core::status::OperationStatus::Planned));
 }
 
 #[test]
 fn a_newer_database_is_refused_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));
-    plant(folder.path(), "PRAGMA user_version = 2");
+    let newer = NEWEST + 1;
+    plant(folder.path(), &format!("PRAGMA user_version = {newer}"));
     let why = refused(folder.path());
-    assert!(
-        why.ends_with("its schema version is 2, and this program knows versions up to 1: start a newer program"),
-        "{why}"
-    );
+    let expected =
+        format!("its schema version is {newer}, and this program knows versions up to {NEWEST}: start a newer program");
+    assert!(why.ends_with(&expected), "{why}");
     assert_eq!(whole(folder.path(), "SELECT opened FROM counters"), 1);
 }
 
@@ -83,4 +103,45 @@ fn the_log_is_synced_at_every_commit() {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     // FULL is 2; 1000 pages is SQLite's own default.
     assert_eq!((mode.as_str(), pragma("synchronous"), pragma("wal_autocheckpoint")), ("wal", 2, 1000));
+}
+
+#[test]
+fn an_order_that_was_closed_and_expired_under_an_earlier_version_is_not_queried_again() {
+    use cashier_core::facts::ProviderFact;
+
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(include_str!("../schema/0001_books.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let accepted = r#"[[1,10,"accepted"]]"#;
+    let rows = [
+        // id, source, status, reason, created, updated, expires, facts, and whether the last query is recorded
+        (1, 0, 5, "PROVIDER_DECLINED", 100, 200, 86_500, accepted, true),
+        (2, 0, 6, "CANCELLED", 100, 200, 86_500, "", true),
+        (3, 0, 6, "EXPIRED", 100, 86_500, 86_500, accepted, false),
+        (4, 0, 5, "PROVIDER_DECLINED", 1_999_900, 2_000_000, 2_086_300, accepted, false),
+        (5, 0, 5, "PROVIDER_DECLINED", 100, 200, 0, accepted, true),
+        (6, 0, 5, "PROVIDER_DECLINED", 1_000_000, 1_000_000, 0, accepted, false),
+        (7, 0, 3, "", 100, 200, 86_500, accepted, false),
+        (8, 1, 6, "REJECTED", 100, 200, 0, "", false),
+    ];
+    for (id, source, status, reason, created, updated, expires, facts, _) in rows {
+        let row = format!(
+            "INSERT INTO cashier_transaction VALUES ({id},5,9,0,{source},'stripe','card','','',100,'USD','USD',{status},
+             '{reason}','','k','','{{}}',0,0,0,0,'',{created},{updated},1,'ion4','DE',0,'r{id}',0,{expires},'','{facts}','',
+             1,1,0,1)"
+        );
+        connection.execute_batch(&row).unwrap();
+    }
+    super::super::schema::bring_up_to_date(&mut connection).unwrap();
+    for (id, .., before, recorded) in rows {
+        let sql = "SELECT provider_facts FROM cashier_transaction WHERE id = ?1";
+        let facts: String = connection.query_row(sql, [id], |row| row.get(0)).unwrap();
+        let expected = if recorded { &[ProviderFact::LastQuery][..] } else { &[] };
+        let last = facts.strip_prefix(before.trim_end_matches(']')).unwrap();
+        assert_eq!(last.contains("last_query"), recorded, "{id}: {facts}");
+        if recorded {
+            let read = super::super::json::read_provider_facts(&facts).unwrap();
+            assert_eq!(read.last().map(|known| known.fact.clone()).as_slice(), expected, "{id}");
+        }
+    }
 }

@@ -196,15 +196,20 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
 
 pub(super) fn operation() -> BoxedStrategy<BalanceOperation> {
     (
-        (id(), id(), id(), any::<u64>()),
+        (id(), id(), any::<u32>(), id(), any::<u64>()),
         (select(OperationCmd::ALL), money(), select(OperationReason::ALL), select(OperationStatus::ALL)),
         (text(), time(), time()),
     )
         .prop_map(
-            |((id, transaction, login, trade_order), (cmd, amount, reason, status), (failure, created, updated))| {
+            |(
+                (id, transaction, ordinal, login, trade_order),
+                (cmd, amount, reason, status),
+                (failure, created, updated),
+            )| {
                 BalanceOperation {
                     id: OperationId(id),
                     transaction_id: TransactionId(transaction),
+                    ordinal,
                     login: Login(login),
                     trade_order,
                     cmd,

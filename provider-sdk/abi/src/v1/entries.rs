@@ -23,6 +23,12 @@ pub trait EntriesV1: Sized + Send + Sync + 'static {
     /// The setting that cannot work.
     fn configure(config: &ConfigV1<'_>) -> Result<Self, ConfigErrorV1>;
 
+    /// Whether an order can be paid; asked before it exists.
+    ///
+    /// # Errors
+    /// A failure of kind `REFUSED_REQUEST` that names the field; any other kind leaves the question open.
+    fn check_order(&self, order: &OrderV1<'_>) -> Result<(), FailureV1>;
+
     /// One step of creating a payment; `replies` are those of the exchange so far.
     fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1>;
 

@@ -24,6 +24,8 @@ pub struct ProviderModuleV1 {
     pub descriptor: extern "C" fn() -> RResult<DescriptorV1, FailureV1>,
     /// [`EntriesV1::configure`]
     pub configure: extern "C" fn(&ConfigV1<'_>) -> RResult<HandleV1, ConfigErrorV1>,
+    /// [`EntriesV1::check_order`]
+    pub check_order: unsafe extern "C" fn(HandleV1, &OrderV1<'_>) -> RResult<(), FailureV1>,
     /// [`EntriesV1::create_payment`]
     pub create_payment: unsafe extern "C" fn(HandleV1, &OrderV1<'_>, RSlice<'_, ReplyV1<'_>>) -> StepV1<CreatedV1>,
     /// [`EntriesV1::normalize_status`]
@@ -71,39 +73,48 @@ impl InstanceV1 {
         Ok(Self { module, handle })
     }
 
+    /// See [`EntriesV1::check_order`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_order(&self, order: &OrderV1<'_>) -> Result<(), FailureV1> {
+        // SAFETY: the handle came from this module's `configure` and lives until drop.
+        unsafe { self.module.check_order()(self.handle, order) }.into_result()
+    }
+
     /// See [`EntriesV1::create_payment`].
     pub fn create_payment(&self, order: &OrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<CreatedV1> {
-        // SAFETY: the handle came from this module's `configure` and lives until drop.
+        // SAFETY: as in `check_order`.
         unsafe { self.module.create_payment()(self.handle, order, RSlice::from_slice(replies)) }
     }
 
     /// See [`EntriesV1::normalize_status`].
     pub fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { self.module.normalize_status()(self.handle, notice, RSlice::from_slice(replies)) }
     }
 
     /// See [`EntriesV1::advance_payment`].
     pub fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { self.module.advance_payment()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
     /// See [`EntriesV1::query_status`].
     pub fn query_status(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { self.module.query_status()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
     /// See [`EntriesV1::cancel_payment`].
     pub fn cancel_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { self.module.cancel_payment()(self.handle, payment, RSlice::from_slice(replies)) }
     }
 
     /// See [`EntriesV1::refund_payment`].
     pub fn refund_payment(&self, refund: &RefundOrderV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { self.module.refund_payment()(self.handle, refund, RSlice::from_slice(replies)) }
     }
 }
@@ -139,6 +150,7 @@ impl<E: EntriesV1> Table<E> {
         const FIELDS: WithMetadata<ProviderModuleV1> = WithMetadata::new(ProviderModuleV1 {
             descriptor: Self::descriptor,
             configure: Self::configure,
+            check_order: Self::check_order,
             create_payment: Self::create_payment,
             normalize_status: Self::normalize_status,
             advance_payment: Self::advance_payment,
@@ -166,12 +178,17 @@ impl<E: EntriesV1> Table<E> {
         unsafe { &*handle.0.cast() }
     }
 
+    unsafe extern "C" fn check_order(handle: HandleV1, order: &OrderV1<'_>) -> RResult<(), FailureV1> {
+        // SAFETY: the host passes what `configure` returned, until `release`.
+        unsafe { Self::instance(handle) }.check_order(order).into()
+    }
+
     unsafe extern "C" fn create_payment(
         handle: HandleV1,
         order: &OrderV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<CreatedV1> {
-        // SAFETY: the host passes what `configure` returned, until `release`.
+        // SAFETY: as in `check_order`.
         unsafe { Self::instance(handle) }.create_payment(order, replies.as_slice())
     }
 
@@ -180,7 +197,7 @@ impl<E: EntriesV1> Table<E> {
         notice: &NoticeV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<VerdictV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { Self::instance(handle) }.normalize_status(notice, replies.as_slice())
     }
 
@@ -189,7 +206,7 @@ impl<E: EntriesV1> Table<E> {
         payment: &PaymentV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { Self::instance(handle) }.advance_payment(payment, replies.as_slice())
     }
 
@@ -198,7 +215,7 @@ impl<E: EntriesV1> Table<E> {
         payment: &PaymentV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { Self::instance(handle) }.query_status(payment, replies.as_slice())
     }
 
@@ -207,7 +224,7 @@ impl<E: EntriesV1> Table<E> {
         payment: &PaymentV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { Self::instance(handle) }.cancel_payment(payment, replies.as_slice())
     }
 
@@ -216,7 +233,7 @@ impl<E: EntriesV1> Table<E> {
         refund: &RefundOrderV1<'_>,
         replies: RSlice<'_, ReplyV1<'_>>,
     ) -> StepV1<UpdateV1> {
-        // SAFETY: as in `create_payment`.
+        // SAFETY: as in `check_order`.
         unsafe { Self::instance(handle) }.refund_payment(refund, replies.as_slice())
     }
 

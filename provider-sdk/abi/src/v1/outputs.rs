@@ -177,6 +177,8 @@ pub struct FailureV1 {
     pub kind: FailureCode,
     /// The provider's code, or a short snake_case code.
     pub code: RString,
+    /// The field of the order that cannot be paid with, else empty.
+    pub field: RString,
     /// One sentence for the operator, without secrets.
     pub message: RString,
     /// Whether the same request may succeed later.
@@ -215,6 +217,8 @@ pub struct DescriptorV1 {
     pub payment_mode: PaymentModeCode,
     /// Payment methods; the first is the default.
     pub methods: RVec<RString>,
+    /// Currencies that it can be paid in, upper case; any if empty.
+    pub currencies: RVec<RString>,
     /// The optional calls it implements.
     pub capabilities: CapabilityBits,
     /// The kind of id that is displayed as the provider's payment id.

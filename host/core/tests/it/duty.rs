@@ -1,0 +1,119 @@
+//! What is due when: the window of a repeated create call has two ends, and what is final for the customer is queried until
+//! and once at its expiry.
+
+use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, QueryOutcome};
+use cashier_core::facts::{Facts, ProviderFact};
+use cashier_core::ids::Seq;
+use cashier_core::reason::ReasonCode;
+use cashier_core::status::TransactionStatus;
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::{FirstAnswer, Transaction};
+
+use crate::samples::*;
+
+const DAY: i64 = 86_400;
+const HOUR: i64 = 3_600;
+
+#[test]
+fn m16_a_create_call_is_repeated_between_both_ends_of_the_window_alone() {
+    let table = [
+        ("at once", DAY, 0, true),
+        ("just before the margin", DAY, 23 * HOUR - 1, true),
+        ("exactly at the margin", DAY, 23 * HOUR, false),
+        ("far ahead", DAY, 400 * DAY, false),
+        ("set back by a second", DAY, -1, false),
+        ("set back two hours", DAY, -2 * HOUR, false),
+        ("set back to 1970", DAY, -NOW.0, false),
+        ("no window", 0, 0, false),
+        ("no window, set back two hours", 0, -2 * HOUR, false),
+        ("no window, at 1970", 0, -NOW.0, false),
+        ("negative window, set back two days", -1, -2 * DAY, false),
+        ("a window of the margin", HOUR, 0, false),
+        ("endless window, at the end of time", i64::MAX, i64::MAX - NOW.0, false),
+    ];
+    for (what, window, since, expected) in table {
+        assert_eq!(duty::may_repeat_create(&deposit(15), window, NOW.plus(since)), expected, "{what}");
+    }
+    let unset = Transaction { created_time: UnixTime::UNSET, ..deposit(15) };
+    assert!(!duty::may_repeat_create(&unset, DAY, UnixTime(HOUR)), "an order without a creation time");
+}
+
+fn closed(status: TransactionStatus, facts: &[(i64, ProviderFact)]) -> Transaction {
+    let mut all = Facts::default();
+    for (seq, (at, fact)) in (1..).zip(facts) {
+        all.record(Seq(seq), NOW.plus(*at), fact.clone());
+    }
+    Transaction { status, facts: all, ..deposit(15) }
+}
+
+fn due(transaction: &Transaction, seconds: i64) -> Option<Duty> {
+    duty::due(transaction, &[], NOW.plus(seconds))
+}
+
+#[test]
+fn m17_what_was_accepted_is_queried_until_and_once_at_its_expiry() {
+    use TransactionStatus as S;
+    let declined = (5, ProviderFact::Declined { reason: "no funds".into() });
+    let cancelled = |at, reason| (at, ProviderFact::Cancelled { reason });
+    let accepted = (1, ProviderFact::Accepted);
+    let last = (DAY, ProviderFact::LastQuery);
+    let query = Some(Duty::Provider(ProviderDuty::Query));
+    let expire = Some(Duty::Provider(ProviderDuty::Expire));
+    let refused = |transaction| Transaction { first_answer: FirstAnswer::Declined, ..transaction };
+    let unknown = |transaction| Transaction { first_answer: FirstAnswer::Unknown, ..transaction };
+    let never_sent = |transaction| Transaction { first_answer: FirstAnswer::NeverSent, ..transaction };
+    let endless = |transaction| Transaction { expires_time: UnixTime::UNSET, ..transaction };
+    let table = [
+        ("declined", closed(S::Failed, &[accepted.clone(), declined.clone()]), [None, query, expire]),
+        (
+            "cancelled by the customer",
+            closed(S::Cancelled, &[accepted.clone(), cancelled(5, ReasonCode::Cancelled)]),
+            [None, query, expire],
+        ),
+        (
+            "expired early, says the provider",
+            closed(S::Cancelled, &[accepted.clone(), cancelled(5, ReasonCode::Expired)]),
+            [None, query, expire],
+        ),
+        (
+            "unanswered, then declined",
+            unknown(closed(S::Failed, &[(1, ProviderFact::Unanswered), declined.clone()])),
+            [None, query, expire],
+        ),
+        ("declined at once", refused(closed(S::Failed, std::slice::from_ref(&declined))), [None; 3]),
+        (
+            "declined at once, then accepted",
+            refused(closed(S::Failed, &[declined.clone(), accepted.clone()])),
+            [None, query, expire],
+        ),
+        ("never sent", never_sent(closed(S::Failed, std::slice::from_ref(&declined))), [None; 3]),
+        ("expired", closed(S::Cancelled, &[accepted.clone(), cancelled(DAY, ReasonCode::Expired)]), [None; 3]),
+        ("queried at its expiry", closed(S::Failed, &[accepted.clone(), declined.clone(), last]), [None; 3]),
+        ("declined, without expiry", endless(closed(S::Failed, &[accepted, declined])), [None, query, query]),
+    ];
+    for (what, transaction, expected) in table {
+        assert_eq!([10, HOUR, DAY].map(|at| due(&transaction, at)), expected, "{what}");
+        let listed = duty::has_work(&transaction, &[]);
+        assert_eq!(listed, expected.iter().any(Option::is_some), "{what}");
+    }
+    let endless = endless(closed(S::Failed, &[]));
+    assert_eq!(due(&endless, duty::CLOSED_QUERY_SECONDS - 1), query);
+    assert_eq!(due(&endless, duty::CLOSED_QUERY_SECONDS), expire);
+}
+
+#[test]
+fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
+    let declined = closed(TransactionStatus::Failed, &[]);
+    let record = AtExpiry::Record(ProviderFact::LastQuery);
+    for (outcome, expected) in [
+        (QueryOutcome::Answered, record.clone()),
+        (QueryOutcome::NotFound, record.clone()),
+        (QueryOutcome::NotQueryable, record),
+        (QueryOutcome::NoAnswer, AtExpiry::Wait),
+        (QueryOutcome::NoGateway, AtExpiry::Wait),
+    ] {
+        assert_eq!(duty::at_expiry(&declined, outcome), expected, "{outcome:?}");
+    }
+    let paid = closed(TransactionStatus::Credited, &[]);
+    assert_eq!(duty::at_expiry(&paid, QueryOutcome::Answered), AtExpiry::Wait, "the answer was a payment");
+}

@@ -1,0 +1,220 @@
+//! The guard over a machine whose clock, boot and record a test sets.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+
+const NOW: i64 = 1_795_160_000;
+const DAY: i64 = 86_400;
+
+/// A machine that has run for a thousand seconds, and its record.
+struct Machine {
+    wall: AtomicI64,
+    boot: AtomicI64,
+    boot_id: Mutex<Box<str>>,
+    record: Mutex<Option<ClockRecord>>,
+    accepted: Mutex<Option<UnixTime>>,
+    writes: AtomicI64,
+}
+
+impl Machine {
+    fn at(wall: i64) -> Arc<Self> {
+        Arc::new(Self {
+            wall: wall.into(),
+            boot: 1_000.into(),
+            boot_id: Mutex::new("first".into()),
+            record: Mutex::default(),
+            accepted: Mutex::default(),
+            writes: 0.into(),
+        })
+    }
+
+    fn recorded(wall: i64, newest: i64) -> Arc<Self> {
+        let machine = Self::at(wall);
+        *machine.record.lock().unwrap() = Some(ClockRecord { newest: UnixTime(newest), ..ClockRecord::default() });
+        machine
+    }
+
+    fn guard(self: &Arc<Self>) -> GuardedClock {
+        GuardedClock::open(Arc::clone(self) as _, Arc::clone(self) as _)
+    }
+
+    /// This many seconds pass.
+    fn pass(&self, seconds: i64) {
+        self.boot.fetch_add(seconds, Ordering::SeqCst);
+        self.jump(seconds);
+    }
+
+    fn jump(&self, seconds: i64) {
+        self.wall.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn newest(&self) -> Option<i64> {
+        self.record.lock().unwrap().as_ref().map(|record| record.newest.0)
+    }
+}
+
+impl Clock for Machine {
+    fn now(&self) -> UnixTime {
+        UnixTime(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.boot.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    fn boot_id(&self) -> Box<str> {
+        self.boot_id.lock().unwrap().clone()
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl ClockStore for Machine {
+    fn read(&self) -> Result<Option<ClockRecord>, Fault> {
+        Ok(self.record.lock().unwrap().clone())
+    }
+
+    fn write(&self, record: &ClockRecord) -> Result<(), Fault> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        *self.record.lock().unwrap() = Some(record.clone());
+        Ok(())
+    }
+
+    fn take_accepted(&self) -> Option<UnixTime> {
+        self.accepted.lock().unwrap().take()
+    }
+}
+
+#[test]
+fn a_start_is_judged_by_the_record() {
+    let table = [
+        ("as recorded", NOW, true),
+        ("a minute back", NOW - 60, true),
+        ("at the largest step back", NOW - CLOCK_STEP_MAX, true),
+        ("beyond it", NOW - CLOCK_STEP_MAX - 1, false),
+        ("1970", 5, false),
+        ("after a week off", NOW + CLOCK_GAP_MAX, true),
+        ("after more than a week off", NOW + CLOCK_GAP_MAX + 1, false),
+        ("years ahead", NOW + 3_000 * DAY, false),
+    ];
+    for (what, wall, plausible) in table {
+        let machine = Machine::recorded(wall, NOW);
+        let clock = machine.guard();
+        assert_eq!(clock.is_plausible(), plausible, "{what}");
+        assert_eq!(clock.now().0, if plausible { wall } else { NOW }, "{what}");
+        assert_eq!(clock.wall().0, wall, "{what}");
+    }
+}
+
+#[test]
+fn a_first_start_is_implausible_before_the_program_was_written() {
+    let machine = Machine::at(5);
+    let clock = machine.guard();
+    assert!(!clock.is_plausible() && clock.now().0 == EARLIEST);
+    machine.pass(10);
+    assert_eq!((clock.now().0, machine.newest()), (EARLIEST + 10, None), "stamps go on, nothing is recorded");
+    machine.jump(NOW);
+    assert!(clock.is_plausible() && clock.now().0 == NOW + 15);
+    assert!(Machine::at(NOW + 400 * DAY).guard().is_plausible(), "nothing speaks against it");
+}
+
+#[test]
+fn m23_a_month_ahead_is_implausible_until_it_is_set_back_and_is_not_recorded() {
+    let machine = Machine::at(NOW);
+    let clock = machine.guard();
+    machine.pass(100);
+    clock.observe();
+    assert_eq!(machine.newest(), Some(NOW + 100));
+    machine.jump(30 * DAY);
+    for _ in 0..70 {
+        machine.pass(60);
+        clock.observe();
+    }
+    assert!(!clock.is_plausible());
+    assert_eq!((clock.now().0, machine.newest()), (NOW + 4_300, Some(NOW + 100)));
+    machine.jump(-30 * DAY);
+    assert!(clock.is_plausible() && clock.now().0 == NOW + 4_300);
+    clock.observe();
+    assert_eq!(machine.newest(), Some(NOW + 4_300));
+}
+
+#[test]
+fn a_restart_in_one_boot_does_not_hide_a_jump() {
+    let machine = Machine::at(NOW);
+    machine.guard();
+    machine.jump(2 * DAY);
+    assert!(!machine.guard().is_plausible(), "two days ahead in one boot");
+    *machine.boot_id.lock().unwrap() = "second".into();
+    assert!(machine.guard().is_plausible(), "the machine was off for two days");
+}
+
+#[test]
+fn many_small_steps_are_one_large_one() {
+    let machine = Machine::at(NOW);
+    let clock = machine.guard();
+    for _ in 0..10 {
+        machine.pass(60);
+        machine.jump(5 * 60);
+        clock.observe();
+    }
+    assert!(!clock.is_plausible(), "fifty minutes in ten");
+    let slow = Machine::at(NOW);
+    let clock = slow.guard();
+    for _ in 0..1_000 {
+        slow.pass(600);
+        slow.jump(5);
+        clock.observe();
+    }
+    assert!(clock.is_plausible(), "a clock that runs half a percent fast");
+}
+
+#[test]
+fn the_record_is_written_once_a_minute() {
+    let machine = Machine::at(NOW);
+    let clock = machine.guard();
+    for _ in 0..600 {
+        machine.pass(1);
+        clock.observe();
+    }
+    assert_eq!(machine.writes.load(Ordering::SeqCst), 11);
+}
+
+#[test]
+fn an_operator_accepts_a_clock_and_what_was_stamped_ahead_is_known() {
+    let machine = Machine::recorded(NOW - 2 * 3_600, NOW);
+    let clock = machine.guard();
+    assert!(!clock.is_plausible());
+    *machine.accepted.lock().unwrap() = Some(UnixTime(NOW - 2 * 3_600));
+    clock.observe();
+    assert!(clock.is_plausible() && clock.now().0 == NOW - 2 * 3_600);
+    assert_eq!(clock.stamped_ahead_until().0, NOW);
+    let again = machine.guard();
+    assert!(again.is_plausible() && again.stamped_ahead_until().0 == NOW, "recorded");
+}
+
+#[test]
+fn the_dates_of_providers_end_it_where_they_agree() {
+    let far = |clock: &GuardedClock, host: &str, apart: i64| {
+        let wall = clock.wall();
+        clock.peer_stated(host, wall.plus(apart));
+        clock.is_plausible()
+    };
+    let jumped = || {
+        let machine = Machine::at(NOW);
+        let clock = machine.guard();
+        machine.jump(30 * DAY);
+        clock.observe();
+        clock
+    };
+    let clock = jumped();
+    assert_eq!([("a", 0), ("b", 299)].map(|(host, apart)| far(&clock, host, apart)), [false, true], "two hosts");
+    let clock = jumped();
+    assert_eq!([0, 0, 0].map(|apart| far(&clock, "a", apart)), [false, false, true], "one host, three times");
+    let clock = jumped();
+    let mixed = [0, 0, -30 * DAY, 0, 0, 0].map(|apart| far(&clock, "a", apart));
+    assert_eq!(mixed, [false, false, false, false, false, true], "one that disagrees begins the count anew");
+    assert_eq!(clock.now().0, NOW + 30 * DAY);
+}
