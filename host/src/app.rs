@@ -2,7 +2,7 @@
 //! module that knows all modules.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
+use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
@@ -197,6 +198,11 @@ impl CashierManager {
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+}
+
+/// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
+pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
+    audit::verify(&bases.join("cashier.db"), anchor)
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.

@@ -81,7 +81,7 @@ impl Snapshot {
         self
     }
 
-    /// The snapshot with one approval asked or decided; the oldest that is not open makes room.
+    /// The snapshot with one approval asked or decided; the oldest that is not open is left out.
     pub fn with_approval(mut self, row: Approval, now: UnixTime) -> Self {
         self.approvals.insert(row.id, Arc::new(row));
         while self.approvals.len() > APPROVALS_MAX {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
-use crate::strand::audit;
+use crate::app;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
@@ -30,7 +30,7 @@ pub(super) fn audit(command: &AuditCommand) -> Result<(), CliError> {
         Some(bases) => bases.clone(),
         None => settings.read()?.bases,
     };
-    let chain = audit::verify(&bases.join("cashier.db"), anchor.as_deref())
+    let chain = app::verify_audit(&bases, anchor.as_deref())
         .map_err(|fault| CliError(format!("the audit records do not fit together: {fault}")))?;
     print_line(&format!("{} audit records fit together", chain.records));
     if chain.records > 0 {

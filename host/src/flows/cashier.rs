@@ -85,16 +85,6 @@ pub struct Ports {
     pub spawn: Arc<dyn Spawn>,
 }
 
-/// Where a request came from, as far as flows care.
-#[derive(Debug, Clone)]
-pub struct RequestContext {
-    pub request_id: Box<str>,
-    /// The customer's address as the listener knows it; may be empty.
-    pub ip: Box<str>,
-    /// A BCP 47 tag; may be empty.
-    pub locale: Box<str>,
-}
-
 impl Cashier {
     /// Builds the context around its ports; the receiver is for the publisher of configuration.
     pub(super) fn new(

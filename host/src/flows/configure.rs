@@ -16,12 +16,13 @@ use cashier_core::edit::{
     ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields, check_brand,
 };
 use cashier_core::ids::{ApprovalId, OverrideId};
-use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use self::approvals::{Authority, EditedBy, no_row};
 pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
 use super::publication::Publication;
@@ -81,7 +82,7 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                     let _ = reply.send(publish_config(&cashier, &by, &request.edit).await);
                 }
                 Publication::Approval(request, reply) => {
-                    let _ = reply.send(approvals::decide(&cashier, *request).await);
+                    let _ = reply.send(decide(&cashier, *request).await);
                 }
                 Publication::Override(session, edit, request_id, reply) => {
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
@@ -93,26 +94,39 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
     }));
 }
 
-/// Who makes an edit, and on whose approval.
-struct EditedBy<'r> {
-    session: &'r ManagerSession,
-    command: &'r str,
-    context: &'r RequestContext,
-    authority: Authority<'r>,
-}
-
-enum Authority<'r> {
-    /// One person, with the request that a second one would have to approve.
-    One(&'r Secret),
-    /// A second person, who approved this.
-    Two(&'r Approval),
-}
-
-impl<'r> EditedBy<'r> {
-    fn one(request: &'r ConfigRequest) -> Self {
-        let ConfigRequest { session, command, data, context, .. } = request;
-        Self { session, command, context, authority: Authority::One(data) }
-    }
+/// Approves, and so makes the change, or rejects.
+async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval, Refusal> {
+    let ApprovalRequest { session, id, decision, context } = request;
+    let snapshot = cashier.snapshot();
+    let approval = snapshot.approval(id).filter(|known| session.sees(&known.brand)).ok_or_else(no_row)?.clone();
+    let version = snapshot.config(approval.config_id).map_or(0, |served| served.config.version);
+    drop(snapshot);
+    let now = cashier.clock.now();
+    let by = EditedBy {
+        session: &session,
+        command: &approval.command,
+        context: &context,
+        authority: Authority::Two(&approval),
+    };
+    let state = match decision {
+        Decision::Approve(edit) => {
+            approval.check_approver(&session, version, now)?;
+            match publish_config(cashier, &by, &edit).await? {
+                ConfigOutcome::Saved(_) => ApprovalState::Approved,
+                ConfigOutcome::Waits(asked) => return Ok(*asked),
+            }
+        }
+        Decision::Reject => {
+            approval.check_open(now)?;
+            approvals::reject(cashier, &by, &approval, now).await?;
+            ApprovalState::Rejected
+        }
+    };
+    let decided = approvals::decided(&approval, state, &session, now);
+    approvals::show(cashier, decided.clone());
+    let (by, state) = (session.manager_id(), state.name());
+    tracing::info!(approval = %id, config = %approval.config_id, %by, state, "approval decided");
+    Ok(decided)
 }
 
 /// While an edit may change what transactions rest on, the config serves no new deposit, so that none is opened between
@@ -250,10 +264,6 @@ async fn publish_override(
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(saved.clone())));
     tracing::info!(customer_override = %saved.id, by = %session.manager_id(), "override saved");
     Ok(saved)
-}
-
-fn no_row() -> Refusal {
-    Refusal::new(RefusalCode::NotFound, "there is no such row")
 }
 
 /// A loaded module validates the config. A disabled config without any credential yet may be

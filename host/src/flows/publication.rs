@@ -9,7 +9,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 use tokio::sync::oneshot;
 
-use super::RequestContext;
+use super::request_context::RequestContext;
 use crate::ports::Configuration;
 
 /// Where the outcome of an edit goes.

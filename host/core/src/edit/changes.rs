@@ -1,5 +1,5 @@
 //! Which fields of a config an edit changes, and which of those changes need a second person where the settings ask for it.
-//! Sources are compared one by one, so that a change which another source hides today is told too.
+//! Sources are compared one by one, so that a change which another source hides today is listed too.
 
 use super::config::{CREDENTIALS, DeclaredSettings, EditContext, SettingMap, parsed, secrets};
 use crate::provider_config::{ProviderConfig, Secret};

@@ -12,11 +12,33 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
 
-use super::{Authority, ConfigOutcome, EditedBy, no_row, publish_config};
 use crate::flows::Cashier;
-use crate::flows::publication::{ApprovalRequest, Decision};
+use crate::flows::publication::ConfigRequest;
+use crate::flows::request_context::RequestContext;
 use crate::ledger::Estimate;
 use crate::snapshot::Snapshot;
+
+/// Who makes an edit, and on whose approval.
+pub(super) struct EditedBy<'r> {
+    pub(super) session: &'r ManagerSession,
+    pub(super) command: &'r str,
+    pub(super) context: &'r RequestContext,
+    pub(super) authority: Authority<'r>,
+}
+
+pub(super) enum Authority<'r> {
+    /// One person, with the request that a second one would have to approve.
+    One(&'r Secret),
+    /// A second person, who approved this.
+    Two(&'r Approval),
+}
+
+impl<'r> EditedBy<'r> {
+    pub(super) fn one(request: &'r ConfigRequest) -> Self {
+        let ConfigRequest { session, command, data, context, .. } = request;
+        Self { session, command, context, authority: Authority::One(data) }
+    }
+}
 
 /// Names of the changed fields, separated by spaces.
 pub(super) fn names(changes: &[FieldChange]) -> String {
@@ -102,42 +124,13 @@ pub(super) async fn ask(
     Ok(asked)
 }
 
-/// Approves, and so makes the change, or rejects.
-pub(super) async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval, Refusal> {
-    let ApprovalRequest { session, id, decision, context } = request;
-    let snapshot = cashier.snapshot();
-    let approval = snapshot.approval(id).filter(|known| session.sees(&known.brand)).ok_or_else(no_row)?.clone();
-    let version = snapshot.config(approval.config_id).map_or(0, |served| served.config.version);
-    drop(snapshot);
-    let now = cashier.clock.now();
-    let by = EditedBy {
-        session: &session,
-        command: &approval.command,
-        context: &context,
-        authority: Authority::Two(&approval),
-    };
-    let state = match decision {
-        Decision::Approve(edit) => {
-            approval.check_approver(&session, version, now)?;
-            match publish_config(cashier, &by, &edit).await? {
-                ConfigOutcome::Saved(_) => ApprovalState::Approved,
-                ConfigOutcome::Waits(asked) => return Ok(*asked),
-            }
-        }
-        Decision::Reject => {
-            approval.check_open(now)?;
-            reject(cashier, &by, &approval, now).await?;
-            ApprovalState::Rejected
-        }
-    };
-    let decided = decided(&approval, state, &session, now);
-    show(cashier, decided.clone());
-    let (by, state) = (session.manager_id(), state.name());
-    tracing::info!(approval = %id, config = %approval.config_id, %by, state, "approval decided");
-    Ok(decided)
-}
-
-async fn reject(cashier: &Cashier, by: &EditedBy<'_>, approval: &Approval, now: UnixTime) -> Result<(), Refusal> {
+/// Rejects it; the config stays as it is.
+pub(super) async fn reject(
+    cashier: &Cashier,
+    by: &EditedBy<'_>,
+    approval: &Approval,
+    now: UnixTime,
+) -> Result<(), Refusal> {
     let _admitted = cashier.ledger.admit(Estimate::single(0))?;
     let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
@@ -146,4 +139,8 @@ async fn reject(cashier: &Cashier, by: &EditedBy<'_>, approval: &Approval, now: 
         drafting.store(record(by, approval.config_id, approval.id, "rejected", Vec::new()));
     })?;
     ticket.durable().await.map(|_| ())
+}
+
+pub(super) fn no_row() -> Refusal {
+    Refusal::new(RefusalCode::NotFound, "there is no such row")
 }

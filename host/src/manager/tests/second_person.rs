@@ -98,7 +98,7 @@ async fn m14_an_approval_is_rejected_or_refused_once_the_config_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn m14_neighbours_also_an_endpoint_an_enabling_and_the_other_form_of_a_secret_wait_and_disabling_does_not() {
+async fn m14_also_an_endpoint_an_enabling_and_the_other_form_of_a_secret_wait_and_disabling_does_not() {
     let api = ManagerApi::with_second_person().await;
     let waits = [
         r#"{"id":1,"secret_key":"CANARY"}"#,

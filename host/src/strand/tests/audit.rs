@@ -55,7 +55,7 @@ fn m14_a_secret_that_is_put_back_is_recorded_without_showing_it() {
     assert!(texts.iter().all(|text| !text.contains("canary") && text.contains("fingerprint 7:")), "{texts:?}");
     assert_eq!(texts[0], texts[2], "the same secret again has the same fingerprint");
     assert_ne!(texts[0], texts[1]);
-    assert_ne!(texts[0], texts[3], "equal secrets of two configs are not told");
+    assert_ne!(texts[0], texts[3], "equal secrets of two configs are not seen to be equal");
 }
 
 #[test]
