@@ -14,7 +14,7 @@ use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
-use cashier_core::notice::{ProviderEvent, ReceivingConfig, Update};
+use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refs::ProviderRef;
@@ -275,12 +275,24 @@ pub struct Acknowledgement {
 pub enum Verdict {
     Verified {
         updates: Vec<Update>,
+        /// The provider's id of the notice itself; empty where the module names none.
+        event_id: Box<str>,
+        /// Why nothing is to be done; empty where the module gives no reason.
+        ignored: Box<str>,
+        acknowledgement: Option<Acknowledgement>,
+    },
+    /// Every byte is proven to be the provider's, and the module could not read what matters.
+    Unreadable {
+        notice: UnreadableNotice,
         acknowledgement: Option<Acknowledgement>,
     },
     Rejected(String),
     /// There is no secret to verify with.
     Undetermined(String),
-    /// The module is not working: panicked, timed out, overloaded or gone.
+    /// The module verifies with its provider, which this call forbids.
+    NeedsNetwork,
+    /// Nothing is known about it, so the provider must send it again: the module failed, panicked, timed out, is overloaded
+    /// or gone.
     NotWorking(String),
 }
 

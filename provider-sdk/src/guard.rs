@@ -13,7 +13,8 @@ use cashier_provider_abi::v1::{
 
 use crate::boundary::{module_decode as decode, module_encode as encode};
 use crate::mask::{Mask, Masked};
-use crate::{ConfigError, FailureKind, HttpReply, PaymentProvider, ProviderFailure, Step};
+use crate::signature::{every_byte_is_proven, forget_proofs};
+use crate::{ConfigError, FailureKind, HttpReply, PaymentProvider, ProviderFailure, Step, Unreadable, WebhookVerdict};
 
 /// A provider whose panics are caught and whose secrets are masked.
 pub struct Guarded<P: PaymentProvider> {
@@ -57,9 +58,16 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
     }
 
     fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
-        self.enter("normalize_status", replies, encode::verdict, |provider, replies| {
-            provider.normalize_status(&decode::notice(notice), replies)
+        guarded("normalize_status", || {
+            forget_proofs();
+            let normalize = || match &self.provider {
+                Some(provider) => provider.normalize_status(&decode::notice(notice), &decode::replies(replies)),
+                None => Step::Unsupported,
+            };
+            let step = guarded("normalize_status", normalize).unwrap_or_else(|panicked| Step::Failed(panicked.into()));
+            encode::step(self.mask.step(understood(step, every_byte_is_proven())), encode::verdict)
         })
+        .unwrap_or_else(|panicked| encode::step(Step::Failed(panicked.into()), encode::verdict))
     }
 
     fn advance_payment(&self, payment: &PaymentV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<UpdateV1> {
@@ -104,6 +112,27 @@ impl<P: PaymentProvider> Guarded<P> {
             encode::step(self.mask.step(step), &encode)
         })
         .unwrap_or_else(|panicked| encode::step(Step::Failed(panicked.into()), &encode))
+    }
+}
+
+/// What a webhook's step means by what was proven: a failure or panic over proven bytes is an authentic webhook that was
+/// not understood, and nothing is called authentic without that proof.
+fn understood(step: Step<WebhookVerdict>, proven: bool) -> Step<WebhookVerdict> {
+    match step {
+        Step::Failed(failure) if proven => match failure.kind {
+            FailureKind::Declined
+            | FailureKind::RefusedRequest
+            | FailureKind::NotFound
+            | FailureKind::UnreadableAnswer
+            | FailureKind::Panicked => {
+                Step::Done(WebhookVerdict::Unreadable(Unreadable { reason: failure.message, ..Unreadable::default() }))
+            }
+            FailureKind::Temporary | FailureKind::StaleReply => Step::Failed(failure),
+        },
+        Step::Done(WebhookVerdict::Unreadable(unreadable)) if !proven => {
+            Step::Failed(ProviderFailure::unreadable(unreadable.reason))
+        }
+        step @ (Step::Send { .. } | Step::Done(_) | Step::Failed(_) | Step::Unsupported) => step,
     }
 }
 

@@ -81,7 +81,7 @@
 //!
 //!     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
 //!         match SIGNATURE.verify(&self.webhook_keys, notice) {
-//!             // A verified webhook that cannot be parsed is a failure, which the cashier stores for review.
+//!             // What fails once the signature is proven is "authentic, not understood": the cashier keeps it.
 //!             Ok(proof) => notice.json(&proof).and_then(|event| read_event(&event)).into(),
 //!             Err(unverified) => Step::Done(unverified.into()),
 //!         }
@@ -193,7 +193,8 @@
 //!   headers of the form `t=…,v1=…`. It returns a proof, which [`WebhookNotice::json`] requires, or a verdict.
 //! - Amounts are integers with the provider's own exponents: [`Exponents`], [`Amount`]. There are no floats.
 //! - [`JsonRead`] reads JSON by pointer and treats null as absent. Numbers keep the text they were sent in.
-//! - The guard turns a panic into a failure, masks secrets in every text for people, and then cuts the text.
+//! - The guard turns a panic into a failure, masks secrets in every text for people, and then cuts the text. A failure
+//!   or panic after every byte of a webhook was proven authentic becomes [`WebhookVerdict::Unreadable`].
 //!
 //! # Before you release it
 //!
@@ -224,5 +225,5 @@ pub use types::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Dispute, Endpoint, FailureKind, NextAction,
     NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderFailure,
     ProviderRef, ProviderSettings, Refund, RefundOrder, RefundReach, Secret, SettingKind, SettingSpec, StatusUpdate,
-    WebhookNotice, WebhookVerdict,
+    Unreadable, WebhookNotice, WebhookVerdict,
 };

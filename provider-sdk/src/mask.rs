@@ -110,7 +110,13 @@ impl Masked for PaymentCreated {
 impl Masked for WebhookVerdict {
     fn mask(&mut self, mask: &Mask) {
         match self {
-            Self::Verified { updates, .. } => updates.iter_mut().for_each(|update| update.mask(mask)),
+            Self::Verified { updates, ignored, .. } => {
+                updates.iter_mut().for_each(|update| update.mask(mask));
+                if let Some(reason) = ignored {
+                    mask.hide_and_cut(reason, REASON_CHARS_MAX);
+                }
+            }
+            Self::Unreadable(unreadable) => mask.hide_and_cut(&mut unreadable.reason, REASON_CHARS_MAX),
             Self::Rejected(reason) | Self::Undetermined(reason) => mask.hide(reason),
         }
     }

@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::types::Secret;
 
+mod proof;
 mod timestamped;
 
+pub use proof::{Covers, SignatureProof};
+pub(crate) use proof::{every_byte_is_proven, forget_proofs};
 pub use timestamped::{TimestampedHeader, single_header};
 
 /// How far a signed timestamp may be from the time of receipt, in either direction: five minutes, the
@@ -29,11 +32,6 @@ pub enum Digest {
     Sha512,
 }
 
-/// Proof that a webhook was signed with one of the config's secrets.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "parse the webhook only after its signature is proven"]
-pub struct SignatureProof(());
-
 /// Why a webhook is not verified; converts into a [`WebhookVerdict`](crate::WebhookVerdict).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unverified {
@@ -44,16 +42,18 @@ pub enum Unverified {
 }
 
 /// Proves that one of the signatures is the HMAC of the message, its parts concatenated, under one of the keys.
+/// `covers` states whether the body as received is one of the parts.
 ///
 /// # Errors
 /// `Undetermined` without a key, `Rejected` without a matching signature.
 pub fn verify_hmac(
     digest: Digest,
     keys: &Keys,
+    covers: Covers,
     message: &[&[u8]],
     signatures: &[Signature],
 ) -> Result<SignatureProof, Unverified> {
-    verify(keys, signatures, |key| hmac(digest, key, message))
+    verify(keys, covers, signatures, |key| hmac(digest, key, message))
 }
 
 /// Proves that one of the signatures is what `sign` returns for one of the keys; for schemes other than HMAC,
@@ -63,9 +63,14 @@ pub fn verify_hmac(
 /// As [`verify_hmac`].
 pub fn verify(
     keys: &Keys,
+    covers: Covers,
     signatures: &[Signature],
     sign: impl Fn(&[u8]) -> Vec<u8>,
 ) -> Result<SignatureProof, Unverified> {
+    matching(keys, signatures, sign).map(|()| SignatureProof::over(covers))
+}
+
+fn matching(keys: &Keys, signatures: &[Signature], sign: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), Unverified> {
     if keys.0.is_empty() {
         return Err(Unverified::Undetermined("no webhook secret is configured".into()));
     }
@@ -80,11 +85,7 @@ pub fn verify(
             found |= expected.ct_eq(&signature.0);
         }
     }
-    if bool::from(found) {
-        Ok(SignatureProof(()))
-    } else {
-        Err(Unverified::Rejected("the signature does not match".into()))
-    }
+    if bool::from(found) { Ok(()) } else { Err(Unverified::Rejected("the signature does not match".into())) }
 }
 
 /// Checks that a signed time is within [`TOLERANCE_SECONDS`] of the receipt, before or after. Both are Unix
@@ -228,31 +229,34 @@ mod tests {
         let result = verify_hmac(
             Digest::Sha256,
             &Keys::text(&secrets(&["whsec_test_secret"])),
+            Covers::Fields,
             &[b"1795160000.", body.as_bytes()],
             &[Signature::hex("0ed0520adbd99f213ce0914d947c7be8beb49ee6046416b7ca707762fde327e1").expect("hex")],
         );
-        assert_eq!(result, Ok(SignatureProof(())));
+        assert_eq!(result, Ok(SignatureProof::over(Covers::Fields)));
 
         // Hex key, base64 signature.
         let result = verify_hmac(
             Digest::Sha256,
             &Keys::hex(&secrets(&["44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"])),
+            Covers::Fields,
             &[b"7914073381342284::TestMerchant:TestPayment-1407325143704:1130:EUR:AUTHORISATION:true"],
             &[Signature::base64("coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0=").expect("base64")],
         );
-        assert_eq!(result, Ok(SignatureProof(())));
+        assert_eq!(result, Ok(SignatureProof::over(Covers::Fields)));
 
         // A hash over fields and the secret.
         let fields = "Test-Integration-MerchantSandbox1590611635payment1test-1560610955";
         let result = verify(
             &Keys::text(&secrets(&["MerchantSecretKey"])),
+            Covers::Fields,
             &[Signature::hex(
                 "6399dae5301bca803c83ec9cab006e8f347fc2935601906044798a108b686f3bcfa802385085b9df1897f9e1e2607845",
             )
             .expect("hex")],
             |key| hash(Digest::Sha384, &[fields.as_bytes(), key]),
         );
-        assert_eq!(result, Ok(SignatureProof(())));
+        assert_eq!(result, Ok(SignatureProof::over(Covers::Fields)));
     }
 
     #[test]
@@ -280,7 +284,7 @@ mod tests {
         let keys = Keys::text(&secrets(&["", ""]));
         // Signed with the empty secret itself.
         let signature = Signature(hmac(Digest::Sha256, b"", &[b"body"]));
-        let result = verify_hmac(Digest::Sha256, &keys, &[b"body"], &[signature]);
+        let result = verify_hmac(Digest::Sha256, &keys, Covers::Fields, &[b"body"], &[signature]);
         assert!(matches!(result, Err(Unverified::Undetermined(_))), "{result:?}");
         assert!(Keys::hex(&secrets(&["not hex"])).is_empty());
         assert!(Keys::base64(&secrets(&["whsec_"]), "whsec_").is_empty());
@@ -290,9 +294,10 @@ mod tests {
     fn one_matching_pair_of_secret_and_signature_is_enough() {
         let keys = Keys::text(&secrets(&["new", "", "old"]));
         let by = |key: &[u8]| Signature(hmac(Digest::Sha256, key, &[b"body"]));
-        let verify = |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, &[b"body"], signatures);
-        assert_eq!(verify(&[by(b"old")]), Ok(SignatureProof(())));
-        assert_eq!(verify(&[by(b"other"), by(b"new")]), Ok(SignatureProof(())));
+        let verify =
+            |signatures: &[Signature]| verify_hmac(Digest::Sha256, &keys, Covers::Fields, &[b"body"], signatures);
+        assert_eq!(verify(&[by(b"old")]), Ok(SignatureProof::over(Covers::Fields)));
+        assert_eq!(verify(&[by(b"other"), by(b"new")]), Ok(SignatureProof::over(Covers::Fields)));
         assert!(matches!(verify(&[by(b"other")]), Err(Unverified::Rejected(_))));
         assert!(matches!(verify(&[by(b"")]), Err(Unverified::Rejected(_))));
         assert!(matches!(verify(&[]), Err(Unverified::Rejected(_))));
@@ -304,7 +309,7 @@ mod tests {
         let whole = hmac(Digest::Sha256, b"key", &[b"body"]);
         for length in 0..whole.len() {
             let cut = Signature(whole[..length].to_vec());
-            assert!(verify_hmac(Digest::Sha256, &keys, &[b"body"], &[cut]).is_err());
+            assert!(verify_hmac(Digest::Sha256, &keys, Covers::Fields, &[b"body"], &[cut]).is_err());
         }
         assert_eq!(Signature::hex(""), None);
         assert_eq!(Signature::hex("0g"), None);

@@ -13,7 +13,7 @@ pub use config::{ProviderConfig, ProviderSettings, Secret};
 pub use descriptor::{Capabilities, Descriptor, PaymentMode, SettingKind, SettingSpec};
 pub use endpoint::Endpoint;
 pub use failure::{ConfigError, FailureKind, ProviderFailure};
-pub use notice::{Acknowledgement, WebhookNotice, WebhookVerdict};
+pub use notice::{Acknowledgement, Unreadable, WebhookNotice, WebhookVerdict};
 pub use order::{NextAction, PaymentCreated, PaymentOrder, PaymentRef, RefundOrder};
 pub use update::{Dispute, NormalizedStatus, ProviderRef, Refund, RefundReach, StatusUpdate};
 

@@ -60,7 +60,7 @@ fn every_order_check_is_the_same_through_the_abi_and_refuses_what_the_first_step
 #[test]
 fn every_verdict_is_the_same_through_the_abi() {
     let (plain, through) = both();
-    let paths = ["/verified", "/no_updates", "/rejected", "/undetermined"];
+    let paths = ["/verified", "/no_updates", "/ignored", "/unreadable", "/rejected", "/undetermined"];
     for path in paths.into_iter().chain(STEPS) {
         let notice = notice(path);
         assert_eq!(

@@ -66,7 +66,7 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
         "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
     });
     let notice = echo_notice("whsec_1_canary", &body);
-    let Verdict::Verified { updates, acknowledgement: None } = first.verify(&notice, true).await else {
+    let Verdict::Verified { updates, acknowledgement: None, .. } = first.verify(&notice, true).await else {
         panic!("its own webhook is verified");
     };
     let [update] = updates.as_slice() else { panic!("{updates:?}") };

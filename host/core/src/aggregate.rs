@@ -43,7 +43,7 @@ impl Aggregate {
         let transaction = &self.transaction;
         standing::derive(
             transaction.nature(),
-            transaction.amount.minor,
+            transaction.amount,
             &transaction.facts,
             operation::posted(&self.operations),
         )

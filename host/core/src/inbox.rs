@@ -2,6 +2,7 @@
 //! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
 //! logs nothing: the result contains what an operator should know.
 
+mod unreadable;
 mod verify;
 
 use crate::aggregate::{Aggregate, CreateEnding};
@@ -18,6 +19,7 @@ use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
+pub use self::unreadable::file_unreadable;
 pub use self::verify::verify;
 
 /// The result of filing a notice.
@@ -61,6 +63,9 @@ pub fn file(
             draft.store(body(notice_id));
         }
         let mut event = blank_event(draft, receiver, notice_id, event_id, update);
+        if update.is_none() {
+            event.failure_reason = ignored(notice.ignored());
+        }
         apply_event(draft, receiver, &mut event, &mut filed);
         draft.add([Change::Event(Box::new(event.clone()))]);
         filed.events.push(FiledEvent::New(Box::new(event)));
@@ -73,7 +78,7 @@ pub fn file(
 /// several updates of a notice, the later ones are distinguished by their position, so that none is lost.
 fn identified(notice: &VerifiedNotice, derived: Box<str>) -> Vec<(Box<str>, Option<&Update>)> {
     if notice.updates().is_empty() {
-        return vec![(derived, None)];
+        return vec![(if notice.event_id().is_empty() { derived } else { notice.event_id().into() }, None)];
     }
     let mut identified: Vec<(Box<str>, Option<&Update>)> = Vec::with_capacity(notice.updates().len());
     for (position, update) in notice.updates().iter().enumerate() {
@@ -131,7 +136,7 @@ fn apply_event(draft: &mut Draft<'_>, receiver: &ReceivingConfig, event: &mut Pr
                 event.brand = known.transaction.brand;
             }
             let applied = apply(draft, receiver, id, &update);
-            close(event, draft.now(), applied.map(|_| update.status));
+            close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
             note_due(draft, receiver, id, filed);
         }
@@ -140,16 +145,27 @@ fn apply_event(draft: &mut Draft<'_>, receiver: &ReceivingConfig, event: &mut Pr
 }
 
 /// Records the outcome of an event whose transaction is known. An unknown status is ignored.
-fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<ProviderStatus, Reason>) {
+fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<&Update, Reason>) {
     event.processed_time = now;
     event.processing_status = match outcome {
-        Ok(ProviderStatus::Unknown) => ProcessingStatus::Ignored,
+        Ok(update) if update.status == ProviderStatus::Unknown => {
+            event.failure_reason = ignored(&update.reason);
+            ProcessingStatus::Ignored
+        }
         Ok(_) => ProcessingStatus::Processed,
         Err(reason) => {
             event.failure_reason = reason.to_string().into();
             ProcessingStatus::Failed
         }
     };
+}
+
+/// The reason of an event that is ignored: the module's words, or nothing where it gives none.
+fn ignored(why: &str) -> Box<str> {
+    match why {
+        "" => Box::default(),
+        why => Reason::new(ReasonCode::Ignored, why).to_string().into(),
+    }
 }
 
 fn note_due(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, filed: &mut Filed) {
@@ -231,7 +247,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
         for mut event in waiting {
             let Some(update) = event.update.take() else { continue };
             let applied = apply(draft, receiver, id, &update);
-            close(&mut event, draft.now(), applied.map(|_| update.status));
+            close(&mut event, draft.now(), applied.map(|_| &update));
             event.update = Some(update);
             event.transaction_id = id;
             draft.add([Change::Event(Box::new(event))]);

@@ -28,6 +28,8 @@ pub struct RefundStatement {
     pub id: Box<str>,
     pub amount: StatedAmount,
     pub reach: Reach,
+    /// Our id of a refund that we requested; empty for any other.
+    pub requested: Box<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct Update {
     pub reason: Box<str>,
     /// The mode that the provider states, if it does.
     pub sandbox: Option<bool>,
+    /// The provider states two modes, one of the event and another of the payment in it.
+    pub mode_conflict: bool,
     /// The payment waits for a call that moves money (a capture).
     pub advance: bool,
 }
@@ -77,17 +81,37 @@ pub struct ReceivingConfig {
     pub module_hash: Box<str>,
 }
 
+/// An authentic notice that its module did not understand, with what could be read of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnreadableNotice {
+    /// The module's words.
+    pub reason: Box<str>,
+    /// The provider's id of the notice; empty when it could not be read.
+    pub event_id: Box<str>,
+    /// Our references that occur in it.
+    pub references: Vec<Reference>,
+    pub refs: Vec<ProviderRef>,
+}
+
 /// Proof that a gateway verified a notice. Made by the webhook flow from a module's `Verified` verdict alone.
 #[derive(Debug, Clone)]
 pub struct VerifiedNotice {
     receiver: ReceivingConfig,
     updates: Vec<Update>,
+    event_id: Box<str>,
+    ignored: Box<str>,
 }
 
 impl VerifiedNotice {
     /// The caller asserts that the receiver's own gateway answered `Verified` with these updates for the raw bytes.
     pub fn assertion(receiver: ReceivingConfig, updates: Vec<Update>) -> Self {
-        Self { receiver, updates }
+        Self { receiver, updates, event_id: Box::default(), ignored: Box::default() }
+    }
+
+    /// The same with the provider's id of the notice itself, and why nothing is to be done; each may be empty.
+    #[must_use]
+    pub fn described(self, event_id: Box<str>, ignored: Box<str>) -> Self {
+        Self { event_id, ignored, ..self }
     }
 
     pub fn receiver(&self) -> &ReceivingConfig {
@@ -96,6 +120,16 @@ impl VerifiedNotice {
 
     pub fn updates(&self) -> &[Update] {
         &self.updates
+    }
+
+    /// The provider's id of the notice itself; empty where the module names none.
+    pub fn event_id(&self) -> &str {
+        &self.event_id
+    }
+
+    /// Why nothing is to be done; empty where the module gives no reason.
+    pub fn ignored(&self) -> &str {
+        &self.ignored
     }
 }
 

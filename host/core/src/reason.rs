@@ -76,14 +76,18 @@ reasons! {
         CurrencyMismatch = 12 "CURRENCY_MISMATCH" "The provider, or the account, has another currency than the transaction.",
         BrandMismatch = 13 "BRAND_MISMATCH" "The payment was confirmed under a config of another brand.",
         ModeMismatch = 14 "MODE_MISMATCH" "A sandbox payment was confirmed for a live transaction, or the reverse.",
-        ProviderReview = 15 "PROVIDER_REVIEW" "The provider asks for a manual review; the detail is its status.",
+        ProviderReview = 15 "PROVIDER_REVIEW" "The provider asks that a person decides; the detail is its status.",
         SecondPayment = 16 "SECOND_PAYMENT" "The provider reports two payments for one order; the detail names both.",
-        BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount.",
+        BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount; what was left is taken back.",
         ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
         HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
+        ProviderInReview = 20 "PROVIDER_IN_REVIEW" "The provider itself is still reviewing the payment; the detail is its status.",
+        DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",
+        RefundFailed = 22 "REFUND_FAILED" "A refund did not reach the customer; the detail is its id.",
+        ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
     }
     Operation: {
-        Withheld = 40 "WITHHELD" "A review hold, a held status or a rejection came before the posting was sent; nothing was posted.",
+        Withheld = 40 "WITHHELD" "A held status, a rejection or a reversal that waits came before the posting was sent; nothing was posted.",
         AccountNotFound = 41 "ACCOUNT_NOT_FOUND" "The trading server has no such account.",
         SandboxOnRealAccount = 42 "SANDBOX_ON_REAL_ACCOUNT" "Sandbox money is not credited to a real account.",
         OwnerMismatch = 43 "OWNER_MISMATCH" "The account belongs to another customer.",
@@ -97,6 +101,8 @@ reasons! {
         TooManyFacts = 61 "TOO_MANY_FACTS" "The transaction holds as many facts as one payment may have.",
         ProviderRefMismatch = 62 "PROVIDER_REF_MISMATCH" "The event names ids of two transactions; both are in the detail.",
         ProviderConfigMismatch = 63 "PROVIDER_CONFIG_MISMATCH" "The event was received under another config than its transaction was made under.",
+        Ignored = 70 "IGNORED" "The event changes no payment; the detail is the module's reason.",
+        UnreadableNotice = 71 "UNREADABLE_NOTICE" "The notice is authentic and its module could not read it; the detail is the module's words.",
     }
 }
 

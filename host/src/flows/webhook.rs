@@ -18,7 +18,7 @@ use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
 use self::quarantine::Quarantined;
-use self::verification::{Verification, VerifiedWebhook};
+use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
 use super::{Cashier, RequestContext, provider_query, settle};
 use crate::ledger::{Estimate, storage_unavailable};
 use crate::ports::{Acknowledgement, RawNotice};
@@ -67,6 +67,10 @@ async fn process(
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             apply(cashier, *webhook, context).await
         }
+        Verification::Unreadable(webhook) => {
+            let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
+            keep(cashier, *webhook, context).await
+        }
         Verification::NotVerified { config_id, signature, reason } => {
             let quarantined = Quarantined { provider, config_id, signature, reason: &reason };
             quarantine::store(cashier, &quarantined, &raw, context);
@@ -107,6 +111,30 @@ async fn apply(
         settle::within_patience(cashier, *id).await;
     }
     let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed).await?);
+    Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
+}
+
+/// Files an authentic notice that its module could not read, and queries the payments that it names.
+async fn keep(
+    cashier: &Arc<Cashier>,
+    webhook: UnreadableWebhook,
+    context: &RequestContext,
+) -> Result<WebhookOutcome, Refusal> {
+    let UnreadableWebhook { receiver, notice, received, acknowledgement, provider_time } = webhook;
+    let stamp = cashier.stamp(Actor::Provider(receiver.config_id), &context.request_id);
+    let filed = cashier.ledger.decide(&stamp, |draft| {
+        inbox::file_unreadable(draft, &receiver, &notice, received.body_event_id(), |id| received.into_body(id))
+    })?;
+    let filed = filed.durable().await?.into_inner();
+    for (id, query) in &filed.queries {
+        provider_query::start(cashier, *id, *query);
+    }
+    let (duplicate, named) = (filed.duplicate, filed.queries.len());
+    let (events, transaction) = shown(cashier, filed).await?;
+    if let Some(event) = events.last().filter(|_| !duplicate) {
+        let (config, reason) = (receiver.config_id, &*event.failure_reason);
+        tracing::warn!(%config, event = %event.id, reason, payments = named, "webhook was authentic and unreadable: stored");
+    }
     Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
 }
 

@@ -246,6 +246,8 @@ struct StoredUpdate {
     raw_status: Box<str>,
     reason: Box<str>,
     sandbox: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    mode_conflict: bool,
     advance: bool,
 }
 
@@ -264,6 +266,13 @@ struct StoredRefund {
     amount: StatedAmount,
     #[serde(with = "field")]
     reach: Reach,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    requested: Box<str>,
+}
+
+/// What is false is left out, as in rows of builds that did not know the field.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize, Deserialize)]

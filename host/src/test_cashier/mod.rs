@@ -240,6 +240,7 @@ pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
         raw_status: status.name().into(),
         reason: Box::default(),
         sandbox: None,
+        mode_conflict: false,
         advance: false,
     }
 }

@@ -143,7 +143,9 @@ impl Gateway for TestGateway {
         let acknowledgement = lock(&self.provider.acknowledgement).clone();
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
-            Some(updates) if signed => Verdict::Verified { updates, acknowledgement },
+            Some(updates) if signed => {
+                Verdict::Verified { updates, event_id: Box::default(), ignored: Box::default(), acknowledgement }
+            }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
         Box::pin(ready(verdict))

@@ -72,8 +72,12 @@ codes! {
         CHARGEBACK = 6,
         /// The dispute was won or withdrawn.
         CHARGEBACK_REVERSED = 7,
-        /// A person must review it.
+        /// A person must decide.
         MANUAL_REVIEW = 8,
+        /// The provider itself has not decided yet.
+        IN_REVIEW = 9,
+        /// A refund did not reach the customer.
+        REFUND_FAILED = 10,
     }
 
     /// The verdict on a webhook. An unknown code is `UNDETERMINED`.
@@ -84,6 +88,8 @@ codes! {
         REJECTED = 1,
         /// It cannot be verified.
         UNDETERMINED = 2,
+        /// The signature is valid over every byte, and what matters cannot be read.
+        UNREADABLE = 3,
     }
 
     /// What the customer does next. An unknown code is `WAIT`.

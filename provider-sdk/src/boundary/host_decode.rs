@@ -15,7 +15,7 @@ use cashier_provider_abi::v1::{
 use crate::{
     Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
-    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
+    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, Unreadable, WebhookVerdict,
 };
 
 pub(crate) fn step<R, T>(record: StepV1<R>, decode: impl FnOnce(R) -> T) -> Step<T> {
@@ -91,8 +91,20 @@ pub(crate) fn verdict(record: VerdictV1) -> WebhookVerdict {
     match record.kind {
         VerdictCode::VERIFIED => WebhookVerdict::Verified {
             updates: record.updates.into_vec().into_iter().map(update).collect(),
+            event_id: text(record.event_id),
+            ignored: Some(record.reason.into_string()).filter(|reason| !reason.is_empty()),
             acknowledgement: record.acknowledgement.into_option().map(acknowledgement),
         },
+        VerdictCode::UNREADABLE => {
+            let about = record.updates.into_vec().into_iter().next().map(update).unwrap_or_default();
+            WebhookVerdict::Unreadable(Unreadable {
+                reason: record.reason.into(),
+                event_id: text(record.event_id),
+                reference: about.reference,
+                refs: about.refs,
+                acknowledgement: record.acknowledgement.into_option().map(acknowledgement),
+            })
+        }
         VerdictCode::REJECTED => WebhookVerdict::Rejected(record.reason.into()),
         VerdictCode::UNDETERMINED => WebhookVerdict::Undetermined(record.reason.into()),
         VerdictCode(code) => {
@@ -114,6 +126,7 @@ pub(crate) fn update(record: UpdateV1) -> StatusUpdate {
         raw_status: record.raw_status.into(),
         reason: text(record.reason),
         sandbox: record.sandbox.into(),
+        mode_conflict: record.mode_conflict,
         advance: record.advance,
         bag: pairs(record.bag),
     };
@@ -183,7 +196,7 @@ fn refund(record: RefundV1) -> Result<Refund, u8> {
         ReachCode::TOTAL_SO_FAR => RefundReach::TotalSoFar,
         ReachCode(code) => return Err(code),
     };
-    Ok(Refund { id: text(record.id), amount: amount(record.amount), reach })
+    Ok(Refund { id: text(record.id), amount: amount(record.amount), reach, requested: text(record.requested) })
 }
 
 fn dispute(record: DisputeV1) -> Dispute {
@@ -200,6 +213,8 @@ fn status(code: StatusCode) -> NormalizedStatus {
         StatusCode::CHARGEBACK => NormalizedStatus::Chargeback,
         StatusCode::CHARGEBACK_REVERSED => NormalizedStatus::ChargebackReversed,
         StatusCode::MANUAL_REVIEW => NormalizedStatus::ManualReview,
+        StatusCode::IN_REVIEW => NormalizedStatus::InReview,
+        StatusCode::REFUND_FAILED => NormalizedStatus::RefundFailed,
         StatusCode(_) => NormalizedStatus::Unknown,
     }
 }

@@ -13,7 +13,7 @@ use cashier_provider_abi::v1::{
 use crate::{
     Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
-    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, WebhookVerdict,
+    Refund, RefundReach, SettingKind, SettingSpec, StatusUpdate, Step, Unreadable, WebhookVerdict,
 };
 
 pub(crate) fn step<T, R>(step: Step<T>, encode: impl FnOnce(T) -> R) -> StepV1<R> {
@@ -86,19 +86,29 @@ pub(crate) fn created(created: PaymentCreated) -> CreatedV1 {
 }
 
 pub(crate) fn verdict(verdict: WebhookVerdict) -> VerdictV1 {
-    let (kind, updates, acknowledgement, reason) = match verdict {
-        WebhookVerdict::Verified { updates, acknowledgement } => {
-            (VerdictCode::VERIFIED, updates, acknowledgement, String::new())
-        }
-        WebhookVerdict::Rejected(reason) => (VerdictCode::REJECTED, Vec::new(), None, reason),
-        WebhookVerdict::Undetermined(reason) => (VerdictCode::UNDETERMINED, Vec::new(), None, reason),
-    };
-    VerdictV1 {
+    let blank = |kind, reason: String| VerdictV1 {
         kind,
-        updates: updates.into_iter().map(update).collect(),
-        acknowledgement: acknowledgement.map(self::acknowledgement).into(),
+        updates: RVec::new(),
+        event_id: ROption::RNone,
+        acknowledgement: ROption::RNone,
         reason: reason.into(),
         bag: RVec::new(),
+    };
+    match verdict {
+        WebhookVerdict::Verified { updates, event_id, ignored, acknowledgement } => VerdictV1 {
+            updates: updates.into_iter().map(update).collect(),
+            event_id: text(event_id),
+            acknowledgement: acknowledgement.map(self::acknowledgement).into(),
+            ..blank(VerdictCode::VERIFIED, ignored.unwrap_or_default())
+        },
+        WebhookVerdict::Unreadable(Unreadable { reason, event_id, reference, refs, acknowledgement }) => VerdictV1 {
+            updates: [update(StatusUpdate { reference, refs, ..StatusUpdate::default() })].into_iter().collect(),
+            event_id: text(event_id),
+            acknowledgement: acknowledgement.map(self::acknowledgement).into(),
+            ..blank(VerdictCode::UNREADABLE, reason)
+        },
+        WebhookVerdict::Rejected(reason) => blank(VerdictCode::REJECTED, reason),
+        WebhookVerdict::Undetermined(reason) => blank(VerdictCode::UNDETERMINED, reason),
     }
 }
 
@@ -115,6 +125,7 @@ pub(crate) fn update(update: StatusUpdate) -> UpdateV1 {
         raw_status: update.raw_status.into(),
         reason: text(update.reason),
         sandbox: update.sandbox.into(),
+        mode_conflict: update.mode_conflict,
         advance: update.advance,
         bag: pairs(update.bag),
     }
@@ -181,6 +192,7 @@ fn refund(refund: Refund) -> RefundV1 {
             RefundReach::Delta => ReachCode::DELTA,
             RefundReach::TotalSoFar => ReachCode::TOTAL_SO_FAR,
         },
+        requested: text(refund.requested),
     }
 }
 
@@ -199,6 +211,8 @@ fn status(status: NormalizedStatus) -> StatusCode {
         NormalizedStatus::Chargeback => StatusCode::CHARGEBACK,
         NormalizedStatus::ChargebackReversed => StatusCode::CHARGEBACK_REVERSED,
         NormalizedStatus::ManualReview => StatusCode::MANUAL_REVIEW,
+        NormalizedStatus::InReview => StatusCode::IN_REVIEW,
+        NormalizedStatus::RefundFailed => StatusCode::REFUND_FAILED,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Verifies the header `t=<unix time>,v1=<hex>[,v1=<hex>…]` that several providers sign their webhooks with:
 //! HMAC-SHA256 over the time as written, a dot and the body as received. It does not parse the body.
 
-use super::{Digest, Keys, Signature, SignatureProof, Unverified, check_timestamp, parse_timestamp, verify_hmac};
+use super::{
+    Covers, Digest, Keys, Signature, SignatureProof, Unverified, check_timestamp, hmac, matching, parse_timestamp,
+};
 use crate::WebhookNotice;
 
 /// One provider's header of this form.
@@ -27,9 +29,9 @@ impl TimestampedHeader {
         }
         let SignedHeader { time, signatures } = self.parse(single_header(notice, self.name)?)?;
         let message = [time.as_bytes(), b".", notice.body.as_slice()];
-        let proof = verify_hmac(Digest::Sha256, keys, &message, &signatures)?;
+        matching(keys, &signatures, |key| hmac(Digest::Sha256, key, &message))?;
         check_timestamp(parse_timestamp(time)?, notice.received_unix)?;
-        Ok(proof)
+        Ok(SignatureProof::over(Covers::EveryByte))
     }
 
     /// Requires exactly one `t`, because of two it is not known which was signed, and at least one `v1` in hex.

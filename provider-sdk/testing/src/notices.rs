@@ -156,6 +156,30 @@ pub fn a_notice_outside_the_time_tolerance_is_rejected<P: PaymentProvider>(
     Ok(())
 }
 
+/// A webhook that is signed over every byte and makes no sense is authentic and unreadable, never rejected and never a
+/// failure: the provider would send it again for days and then switch the endpoint off.
+pub fn a_signed_notice_that_cannot_be_read_is_unreadable<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
+    if !harness.covers_every_byte {
+        // What covers selected fields proves nothing about the rest.
+        return Ok(());
+    }
+    let instance = harness.instance::<P>()?;
+    for notice in &harness.notices {
+        let half = notice.body.get(..notice.body.len() / 2).unwrap_or_default();
+        for body in [half, b"", b"\xff\xfe\x00", b"{\"", b"a=b&c"] {
+            let mut unreadable = WebhookNotice { body: body.to_vec(), ..notice.clone() };
+            (harness.sign)(&mut unreadable, harness.secret(), notice.received_unix);
+            let step = instance.normalize_status(&unreadable, &[]);
+            ensure(matches!(&step, Step::Done(WebhookVerdict::Unreadable(_))), || {
+                format!("signed and unreadable: expected Unreadable, got {step:?}\nbody: {}", text(&unreadable))
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn verified(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), ConformanceError> {
     let step = instance.normalize_status(notice, &[]);
     ensure(matches!(&step, Step::Done(WebhookVerdict::Verified { .. })), || {

@@ -2,8 +2,8 @@
 //! masked.
 
 use cashier_provider_sdk::{
-    Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure, RefundReach, StatusUpdate,
-    Step, WebhookVerdict,
+    Acknowledgement, Amount, Form, HttpRequest, NextAction, PaymentCreated, ProviderConfig, ProviderFailure,
+    RefundReach, StatusUpdate, Step, WebhookVerdict,
 };
 use serde_json::{Map, Value, json};
 
@@ -46,23 +46,32 @@ pub(crate) fn step<T>(step: Step<T>, masks: &CaseMasks, done: impl FnOnce(T) -> 
 
 pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
     match verdict {
-        WebhookVerdict::Verified { updates, acknowledgement } => {
+        WebhookVerdict::Verified { updates, event_id, ignored, acknowledgement } => {
             let updates: Vec<Value> = updates.iter().map(update).collect();
             let mut fields = Map::new();
             fields.insert("verified".into(), updates.into());
-            if let Some(answer) = acknowledgement {
-                let headers: Map<String, Value> =
-                    answer.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
-                fields.insert(
-                    "acknowledgement".into(),
-                    json!({ "status": answer.status, "headers": headers, "body": body(&answer.body) }),
-                );
-            }
+            put(&mut fields, "event_id", event_id);
+            put(&mut fields, "ignored", ignored);
+            put(&mut fields, "acknowledgement", acknowledgement.map(self::acknowledgement));
+            fields.into()
+        }
+        WebhookVerdict::Unreadable(unreadable) => {
+            let mut fields = Map::new();
+            fields.insert("unreadable".into(), unreadable.reason.into());
+            put(&mut fields, "event_id", unreadable.event_id);
+            put(&mut fields, "reference", unreadable.reference);
+            put_refs(&mut fields, &unreadable.refs);
+            put(&mut fields, "acknowledgement", unreadable.acknowledgement.map(acknowledgement));
             fields.into()
         }
         WebhookVerdict::Rejected(reason) => json!({ "rejected": reason }),
         WebhookVerdict::Undetermined(reason) => json!({ "undetermined": reason }),
     }
+}
+
+fn acknowledgement(answer: Acknowledgement) -> Value {
+    let headers: Map<String, Value> = answer.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
+    json!({ "status": answer.status, "headers": headers, "body": body(&answer.body) })
 }
 
 pub(crate) fn created(created: PaymentCreated) -> Value {
@@ -113,6 +122,7 @@ fn update(update: &StatusUpdate) -> Value {
                     RefundReach::TotalSoFar => "total_so_far".into(),
                 },
             );
+            put(&mut fields, "requested", refund.requested.clone());
             Value::from(fields)
         }),
     );
@@ -128,6 +138,7 @@ fn update(update: &StatusUpdate) -> Value {
     );
     put(&mut fields, "reason", update.reason.clone());
     put(&mut fields, "sandbox", update.sandbox);
+    put(&mut fields, "mode_conflict", update.mode_conflict.then_some(true));
     put(&mut fields, "advance", update.advance.then_some(true));
     put_bag(&mut fields, &update.bag);
     fields.into()

@@ -57,6 +57,9 @@ catches! {
         VERIFIES_REPARSED_JSON with "expected Rejected";
     notices::a_notice_outside_the_time_tolerance_is_rejected catches
         IGNORES_THE_TIME with "signed 301 s after receipt";
+    notices::a_signed_notice_that_cannot_be_read_is_unreadable catches
+        REJECTS_WHAT_IT_CANNOT_READ with "got Done(Rejected",
+        CLAIMS_TO_COVER_FIELDS with "got Failed";
     hostile::random_notice_bytes_never_panic catches PANICS_AT_BYTES with "panicked in normalize_status";
     hostile::mutated_signed_notices_never_panic catches
         PANICS_AT_NOTICES with "panicked in normalize_status";

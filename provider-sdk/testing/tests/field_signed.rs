@@ -1,7 +1,7 @@
 //! The conformance checks for a provider of the other kind: the signature is inside the body and covers selected fields,
 //! the key is hex, no time is signed, and the customer pays by instructions.
 
-use cashier_provider_sdk::signature::{Digest, Keys, Signature, hmac, to_base64, verify_hmac};
+use cashier_provider_sdk::signature::{Covers, Digest, Keys, Signature, hmac, to_base64, verify_hmac};
 use cashier_provider_sdk::{
     Amount, ConfigError, Descriptor, HttpReply, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentMode,
     PaymentOrder, PaymentProvider, ProviderConfig, ProviderFailure, Secret, SettingSpec, StatusUpdate, Step,
@@ -47,7 +47,7 @@ impl PaymentProvider for Fields {
         let event: Value = serde_json::from_slice(&notice.body).unwrap_or_default();
         let signatures: Vec<Signature> = event.text_at("/signature").and_then(Signature::base64).into_iter().collect();
         let signed = signed_text(&event);
-        match verify_hmac(Digest::Sha256, &self.keys, &[signed.as_bytes()], &signatures) {
+        match verify_hmac(Digest::Sha256, &self.keys, Covers::Fields, &[signed.as_bytes()], &signatures) {
             Ok(_) => read(&event).into(),
             Err(unverified) => Step::Done(unverified.into()),
         }

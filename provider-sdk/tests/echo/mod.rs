@@ -1,6 +1,7 @@
 //! A provider that returns everything it receives, so that a test can compare a call through the ABI with a plain call.
 //! It fails and panics on request.
 
+use cashier_provider_sdk::signature::SignatureProof;
 use cashier_provider_sdk::{
     Acknowledgement, Amount, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod, HttpReply,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
@@ -82,6 +83,8 @@ impl PaymentProvider for Echo {
                     .into_iter()
                     .map(|status| StatusUpdate { bag: received.clone(), ..full_update(status) })
                     .collect(),
+                event_id: Some("evt_é".into()),
+                ignored: None,
                 acknowledgement: Some(Acknowledgement {
                     status: 202,
                     headers: vec![("x-echo".into(), "1".into())],
@@ -89,6 +92,13 @@ impl PaymentProvider for Echo {
                 }),
             }),
             "/no_updates" => Step::Done(WebhookVerdict::no_updates()),
+            "/ignored" => Step::Done(WebhookVerdict::ignored(Some("evt_1".into()), "a test event")),
+            "/unreadable" => Step::Done(
+                WebhookVerdict::unreadable(&SignatureProof::stated_by_provider(), "no amount")
+                    .with_event_id(Some("evt_2".into()))
+                    .about(Some("REF".into()), vec![ProviderRef::new("echo_id", "é1")])
+                    .acknowledged_with(Acknowledgement { status: 202, headers: Vec::new(), body: b"ok".to_vec() }),
+            ),
             "/rejected" => Step::Done(WebhookVerdict::rejected("wrong signature")),
             "/undetermined" => Step::Done(WebhookVerdict::undetermined("no secret")),
             other => step(other, received, WebhookVerdict::no_updates()),
@@ -200,11 +210,13 @@ fn full_update(status: NormalizedStatus) -> StatusUpdate {
                 NormalizedStatus::Refunded => RefundReach::TotalSoFar,
                 _ => RefundReach::Delta,
             },
+            requested: Some("refund-1".into()),
         }),
         dispute: Some(Dispute { id: "dp".into(), amount: Some(Amount::new(2, 2, "USD")) }),
         raw_status: "paid".into(),
         reason: Some("reason".into()),
         sandbox: Some(true),
+        mode_conflict: true,
         advance: true,
         bag: Vec::new(),
     }

@@ -31,7 +31,7 @@ fn page_of(created: &PaymentCreated) -> String {
 
 fn only_update(step: Step<WebhookVerdict>) -> StatusUpdate {
     match step {
-        Step::Done(WebhookVerdict::Verified { mut updates, acknowledgement: None }) if updates.len() == 1 => {
+        Step::Done(WebhookVerdict::Verified { mut updates, acknowledgement: None, .. }) if updates.len() == 1 => {
             updates.remove(0)
         }
         other => panic!("expected one update, got {other:?}"),

@@ -36,7 +36,7 @@ fn verdict(row: &ProviderConfig, notice: &WebhookNotice) -> Option<VerdictKind> 
         Step::Done(WebhookVerdict::Verified { .. }) => Some(Verified),
         Step::Done(WebhookVerdict::Rejected(_)) => Some(Rejected),
         Step::Done(WebhookVerdict::Undetermined(_)) => Some(Undetermined),
-        Step::Send { .. } | Step::Failed(_) | Step::Unsupported => None,
+        Step::Done(WebhookVerdict::Unreadable(_)) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported => None,
     }
 }
 

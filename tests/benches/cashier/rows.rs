@@ -162,6 +162,7 @@ pub(crate) fn confirmation(id: u64) -> ProviderEvent {
             raw_status: "checkout.session.completed/paid".into(),
             reason: Box::default(),
             sandbox: Some(true),
+            mode_conflict: false,
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),

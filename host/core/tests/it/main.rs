@@ -10,6 +10,7 @@ mod histories;
 mod life;
 mod money_vectors;
 mod operation_keys;
+mod owed;
 mod query;
 mod samples;
 mod standing;

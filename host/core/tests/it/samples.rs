@@ -200,6 +200,7 @@ pub(crate) fn update(status: ProviderStatus) -> Update {
         raw_status: "raw".into(),
         reason: "".into(),
         sandbox: None,
+        mode_conflict: false,
         advance: false,
     }
 }

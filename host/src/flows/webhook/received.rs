@@ -70,6 +70,11 @@ impl Received {
         format!("sha256:{}", hex::encode(self.sha256)).into()
     }
 
+    /// The event id of an unreadable notice without one: of the body alone, because the body is what its signature covers.
+    pub(super) fn body_event_id(&self) -> Box<str> {
+        format!("unreadable:{}", hex::encode(self.sha256)).into()
+    }
+
     /// The row of this notice.
     pub(super) fn into_body(self, id: NoticeId) -> Body {
         let Self { received_time, method, path, raw_query, headers_json, sha256, body } = self;

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::ids::ConfigId;
-use cashier_core::notice::{ReceivingConfig, Update, VerifiedNotice};
+use cashier_core::ids::{ConfigId, Reference};
+use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update, VerifiedNotice};
 use cashier_core::status::SignatureStatus;
 
 use super::received::{CaptureLimits, Received};
 use crate::flows::Cashier;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
+
+/// Words of an unreadable notice that are looked up as references; a word of that form is nearly always one of ours.
+const MENTIONED_MAX: usize = 64;
 
 /// A notice that a gateway verified, with the body as it will be stored.
 pub(super) struct VerifiedWebhook {
@@ -22,8 +25,19 @@ pub(super) struct VerifiedWebhook {
     pub(super) provider_time: Duration,
 }
 
+/// An authentic notice that its module could not read, with the body as it will be stored.
+pub(super) struct UnreadableWebhook {
+    pub(super) receiver: ReceivingConfig,
+    pub(super) notice: UnreadableNotice,
+    pub(super) received: Received,
+    pub(super) acknowledgement: Option<Acknowledgement>,
+    pub(super) provider_time: Duration,
+}
+
 pub(super) enum Verification {
     Verified(Box<VerifiedWebhook>),
+    /// Authentic, and not understood.
+    Unreadable(Box<UnreadableWebhook>),
     NotVerified {
         config_id: ConfigId,
         /// `Unknown` where a module is not working, so that the provider must send the notice again.
@@ -72,10 +86,18 @@ fn candidates(cashier: &Cashier, provider: &str, addressed: Option<ConfigId>) ->
     meant.filter_map(open).collect()
 }
 
+/// What a gateway accepts of a notice that it reads nothing from.
+enum Accepted {
+    Ignored(VerifiedNotice),
+    Unreadable(ReceivingConfig, UnreadableNotice),
+}
+
 /// What the gateways have answered so far.
 #[derive(Default)]
 struct Round {
     verified: Option<(VerifiedNotice, Option<Acknowledgement>, Duration)>,
+    /// Accepted without content, by the first gateway that did: taken if no other one reads more.
+    accepted: Option<(Accepted, Option<Acknowledgement>, Duration)>,
     /// The config of the transaction that the verified updates name, where it is another than the receiver.
     owner: Option<ConfigId>,
     tried: Vec<ConfigId>,
@@ -105,18 +127,36 @@ impl Round {
     ) {
         self.tried.push(receiver.config_id);
         match verdict {
-            Verdict::Verified { updates, acknowledgement } => {
-                self.owner = owner_of(cashier, candidates, receiver, &updates);
-                let notice = VerifiedNotice::assertion(receiver.clone(), updates);
-                self.verified = Some((notice, acknowledgement, provider_time));
-            }
-            Verdict::Rejected(reason) | Verdict::Undetermined(reason) => {
-                let weightier = matches!(&self.rejection, Some((_, SignatureStatus::Unknown, _)));
-                if !weightier {
-                    self.rejection = Some((receiver.config_id, SignatureStatus::Invalid, reason));
+            Verdict::Verified { updates, event_id, ignored, acknowledgement } => {
+                let without_content = updates.is_empty() && !ignored.is_empty();
+                let owner = owner_of(cashier, candidates, receiver, &updates);
+                let notice = VerifiedNotice::assertion(receiver.clone(), updates).described(event_id, ignored);
+                if without_content {
+                    self.accepted.get_or_insert((Accepted::Ignored(notice), acknowledgement, provider_time));
+                } else {
+                    self.owner = owner;
+                    self.verified = Some((notice, acknowledgement, provider_time));
                 }
             }
+            Verdict::Unreadable { notice, acknowledgement } => {
+                let unreadable = (Accepted::Unreadable(receiver.clone(), notice), acknowledgement, provider_time);
+                match &self.accepted {
+                    Some((Accepted::Unreadable(..), ..)) => {}
+                    Some((Accepted::Ignored(_), ..)) | None => self.accepted = Some(unreadable),
+                }
+            }
+            Verdict::NeedsNetwork => {
+                self.rejected(receiver, "it can be verified with the provider alone, on the path of one config".into());
+            }
+            Verdict::Rejected(reason) | Verdict::Undetermined(reason) => self.rejected(receiver, reason),
             Verdict::NotWorking(reason) => self.unavailable(receiver.config_id, reason),
+        }
+    }
+
+    fn rejected(&mut self, receiver: &ReceivingConfig, reason: String) {
+        let weightier = matches!(&self.rejection, Some((_, SignatureStatus::Unknown, _)));
+        if !weightier {
+            self.rejection = Some((receiver.config_id, SignatureStatus::Invalid, reason));
         }
     }
 
@@ -127,7 +167,22 @@ impl Round {
 
     fn result(self, raw: &RawNotice) -> Verification {
         let unavailable_owner = self.owner.filter(|owner| self.unavailable.contains(owner));
-        let (config_id, signature, reason) = match (self.verified, unavailable_owner) {
+        let (verified, accepted) = match (self.verified, self.accepted) {
+            (None, Some((Accepted::Ignored(notice), acknowledgement, time))) => {
+                (Some((notice, acknowledgement, time)), None)
+            }
+            (None, Some((Accepted::Unreadable(receiver, notice), acknowledgement, time))) => {
+                (None, Some((receiver, notice, acknowledgement, time)))
+            }
+            (verified, _) => (verified, None),
+        };
+        if let Some((receiver, mut notice, acknowledgement, provider_time)) = accepted {
+            notice.references.extend(references_in(&raw.body));
+            let received = Received::of(raw, &CaptureLimits::WHOLE);
+            let webhook = UnreadableWebhook { receiver, notice, received, acknowledgement, provider_time };
+            return Verification::Unreadable(Box::new(webhook));
+        }
+        let (config_id, signature, reason) = match (verified, unavailable_owner) {
             (Some((notice, acknowledgement, provider_time)), None) => {
                 // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
                 let received = Received::of(raw, &CaptureLimits::WHOLE);
@@ -147,18 +202,29 @@ impl Round {
     }
 }
 
+/// Our references that occur in a body, whatever its format.
+fn references_in(body: &[u8]) -> impl Iterator<Item = Reference> {
+    let words = body.split(|byte| !byte.is_ascii_alphanumeric());
+    words.filter_map(|word| std::str::from_utf8(word).ok().and_then(Reference::read)).take(MENTIONED_MAX)
+}
+
 /// Offline first. What a module cannot determine offline it may verify with its provider, on the addressed form and within
 /// a rate limit, so that unauthenticated senders cannot make us call providers. That time is the provider's.
 async fn verdict(cashier: &Cashier, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> (Verdict, Duration) {
     let offline = gateway.verify(raw, true).await;
     match &offline {
-        Verdict::Undetermined(_) if addressed => {}
-        Verdict::Verified { .. } | Verdict::Rejected(_) | Verdict::Undetermined(_) | Verdict::NotWorking(_) => {
-            return (offline, Duration::ZERO);
-        }
+        Verdict::NeedsNetwork if addressed => {}
+        Verdict::Verified { .. }
+        | Verdict::Unreadable { .. }
+        | Verdict::Rejected(_)
+        | Verdict::Undetermined(_)
+        | Verdict::NeedsNetwork
+        | Verdict::NotWorking(_) => return (offline, Duration::ZERO),
     }
+    // Beyond its pace nothing is known about the notice: it may be the provider's, so it must come again.
     if cashier.limits.network_verifications.check(gateway.receiver().config_id).is_err() {
-        return (offline, Duration::ZERO);
+        let reason = "the config's limit of network verifications is reached".to_owned();
+        return (Verdict::NotWorking(reason), Duration::ZERO);
     }
     let began = cashier.clock.monotonic();
     let verdict = gateway.verify(raw, false).await;

@@ -62,33 +62,39 @@ fn bare(ending: CreateEnding, provider_time: Duration) -> CreateAnswer {
 pub(super) fn verify(outcome: ExchangeOutcome<WebhookVerdict>, masks: &SecretMasks) -> Verdict {
     let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX).into_string();
     match outcome.end {
-        ExchangeEnd::Done(WebhookVerdict::Verified { updates, acknowledgement }) => {
+        ExchangeEnd::Done(WebhookVerdict::Verified { updates, event_id, ignored, acknowledgement }) => {
             let updates = convert::updates(updates, masks);
             let acknowledgement = acknowledgement.map(convert::acknowledgement).transpose();
             match (updates, acknowledgement) {
-                (Ok(updates), Ok(acknowledgement)) => Verdict::Verified { updates, acknowledgement },
+                (Ok(updates), Ok(acknowledgement)) => Verdict::Verified {
+                    updates,
+                    event_id: convert::event_id(event_id.as_deref(), masks),
+                    ignored: masks.text(ignored.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
+                    acknowledgement,
+                },
                 (Err(reason), _) | (_, Err(reason)) => Verdict::NotWorking(reason),
+            }
+        }
+        ExchangeEnd::Done(WebhookVerdict::Unreadable(mut unreadable)) => {
+            let acknowledgement = unreadable.acknowledgement.take().map(convert::acknowledgement).transpose();
+            match acknowledgement {
+                Ok(acknowledgement) => {
+                    Verdict::Unreadable { notice: convert::unreadable(unreadable, masks), acknowledgement }
+                }
+                Err(reason) => Verdict::NotWorking(reason),
             }
         }
         ExchangeEnd::Done(WebhookVerdict::Rejected(reason)) => Verdict::Rejected(clean(&reason)),
         ExchangeEnd::Done(WebhookVerdict::Undetermined(reason)) => Verdict::Undetermined(clean(&reason)),
-        ExchangeEnd::Failed(failure) => {
-            let reason = reason_of(&failure, masks).into_string();
-            match failure.kind {
-                FailureKind::Temporary | FailureKind::Panicked => Verdict::NotWorking(reason),
-                FailureKind::Declined
-                | FailureKind::RefusedRequest
-                | FailureKind::NotFound
-                | FailureKind::UnreadableAnswer
-                | FailureKind::StaleReply => Verdict::Undetermined(reason),
-            }
-        }
+        // A failure is never a rejection: the notice may be the provider's, so it must come again.
+        ExchangeEnd::Failed(failure) => Verdict::NotWorking(reason_of(&failure, masks).into_string()),
         ExchangeEnd::Unsupported => Verdict::Undetermined("the module cannot read notices".to_owned()),
         ExchangeEnd::HostFailed(failure) => {
             let reason = clean(&failure.to_string());
             match failure {
-                HostFailure::RequestForbidden | HostFailure::MoneyForbidden => Verdict::Undetermined(reason),
-                HostFailure::Call(_)
+                HostFailure::RequestForbidden => Verdict::NeedsNetwork,
+                HostFailure::MoneyForbidden
+                | HostFailure::Call(_)
                 | HostFailure::TooManySteps(_)
                 | HostFailure::Overloaded
                 | HostFailure::CircuitOpen
@@ -208,19 +214,27 @@ mod tests {
     }
 
     #[test]
-    fn a_verification_that_failed_is_distinguished_from_one_that_is_undetermined() {
+    fn m10_a_verification_that_failed_is_never_a_rejection() {
         let verdict = |kind| verify(failed_with(kind, false), &masks());
-        for kind in [FailureKind::Temporary, FailureKind::Panicked] {
-            assert_eq!(verdict(kind), Verdict::NotWorking("code: text".to_owned()), "{kind:?}");
-        }
         for kind in [
+            FailureKind::Temporary,
+            FailureKind::Panicked,
             FailureKind::Declined,
             FailureKind::RefusedRequest,
             FailureKind::NotFound,
             FailureKind::UnreadableAnswer,
             FailureKind::StaleReply,
         ] {
-            assert_eq!(verdict(kind), Verdict::Undetermined("code: text".to_owned()), "{kind:?}");
+            assert_eq!(verdict(kind), Verdict::NotWorking("code: text".to_owned()), "{kind:?}");
+        }
+        for (failure, expected) in [
+            (HostFailure::RequestForbidden, Verdict::NeedsNetwork),
+            (HostFailure::MoneyForbidden, Verdict::NotWorking(HostFailure::MoneyForbidden.to_string())),
+            (HostFailure::TimedOut, Verdict::NotWorking(HostFailure::TimedOut.to_string())),
+        ] {
+            let end = ExchangeEnd::HostFailed(failure);
+            let outcome = ExchangeOutcome { end, ..failed_with(FailureKind::Temporary, false) };
+            assert_eq!(verify(outcome, &masks()), expected);
         }
         let unsupported =
             ExchangeOutcome { end: ExchangeEnd::Unsupported, ..failed_with(FailureKind::Temporary, false) };

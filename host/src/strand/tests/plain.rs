@@ -115,6 +115,7 @@ pub(super) fn confirmation(id: u64) -> ProviderEvent {
             raw_status: "checkout.session.completed".into(),
             reason: Box::default(),
             sandbox: Some(false),
+            mode_conflict: false,
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),

@@ -81,11 +81,14 @@ pub struct CreatedV1 {
 pub struct VerdictV1 {
     /// Which verdict.
     pub kind: VerdictCode,
-    /// What a verified webhook reports, else empty.
+    /// What a verified webhook reports; of an unreadable one at most one update, with the ids that could be read. Else
+    /// empty.
     pub updates: RVec<UpdateV1>,
+    /// The provider's id of the webhook itself.
+    pub event_id: ROption<RString>,
     /// The response the provider requires.
     pub acknowledgement: ROption<AcknowledgementV1>,
-    /// Why it is rejected or undetermined, else empty.
+    /// Why it is unreadable, rejected or undetermined, or why nothing is to be done; else empty.
     pub reason: RString,
     /// Extension pairs.
     pub bag: RVec<PairV1>,
@@ -129,6 +132,8 @@ pub struct UpdateV1 {
     pub reason: ROption<RString>,
     /// Whether the provider marks it as test money.
     pub sandbox: ROption<bool>,
+    /// Whether the provider states two modes.
+    pub mode_conflict: bool,
     /// Whether the host is to call `advance_payment`.
     pub advance: bool,
     /// Extension pairs.
@@ -145,6 +150,8 @@ pub struct RefundV1 {
     pub amount: AmountV1,
     /// What the amount counts.
     pub reach: ReachCode,
+    /// The cashier's id of this refund.
+    pub requested: ROption<RString>,
 }
 
 /// Money that the customer's bank disputes.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cashier_provider_sdk::signature::{
-    Digest, Keys, Signature, Unverified, check_timestamp, hmac, parse_timestamp, to_hex, verify_hmac,
+    Covers, Digest, Keys, Signature, Unverified, check_timestamp, hmac, parse_timestamp, to_hex, verify_hmac,
 };
 use cashier_provider_sdk::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
@@ -38,6 +38,8 @@ pub(crate) const PANICS_AT_BYTES: u32 = 22;
 pub(crate) const ACCEPTS_REMOVED_SECRETS: u32 = 23;
 pub(crate) const PANICS_AT_PINGS: u32 = 24;
 pub(crate) const MARKS_CREATION_AS_SAFE: u32 = 25;
+pub(crate) const REJECTS_WHAT_IT_CANNOT_READ: u32 = 26;
+pub(crate) const CLAIMS_TO_COVER_FIELDS: u32 = 27;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -111,7 +113,12 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
         if let Err(unverified) = self.verify(notice) {
             return Step::Done(unverified.into());
         }
-        self.read_notice(notice).into()
+        match self.read_notice(notice) {
+            Err(failure) if FAULT == REJECTS_WHAT_IT_CANNOT_READ => {
+                Step::Done(WebhookVerdict::rejected(failure.message))
+            }
+            read => read.into(),
+        }
     }
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
@@ -201,7 +208,8 @@ impl<const FAULT: u32> Acme<FAULT> {
             _ => {}
         }
         let message = [time.as_bytes(), b".", signed];
-        let _ = verify_hmac(Digest::Sha256, &self.webhook_keys, &message, &signatures)?;
+        let covers = if FAULT == CLAIMS_TO_COVER_FIELDS { Covers::Fields } else { Covers::EveryByte };
+        let _ = verify_hmac(Digest::Sha256, &self.webhook_keys, covers, &message, &signatures)?;
         if FAULT == IGNORES_THE_TIME {
             return Ok(());
         }
@@ -223,6 +231,8 @@ impl<const FAULT: u32> Acme<FAULT> {
                 event_id: event.text_at("/id").map(str::to_owned),
                 ..read_payment(event.at("/payment"))?
             }],
+            event_id: None,
+            ignored: None,
             acknowledgement: (FAULT == LEAKS_IN_THE_ACKNOWLEDGEMENT).then(|| Acknowledgement {
                 status: 200,
                 headers: Vec::new(),

@@ -3,7 +3,7 @@
 //! signed in `x-echo-signature` with the hex HMAC-SHA256 of the body.
 
 use cashier_provider_sdk::serde_json::{self, Value};
-use cashier_provider_sdk::signature::{self, Digest, Keys, Signature};
+use cashier_provider_sdk::signature::{self, Covers, Digest, Keys, Signature};
 use cashier_provider_sdk::{
     Amount, Capabilities, ConfigError, Descriptor, HttpReply, NextAction, NormalizedStatus, PaymentCreated,
     PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderRef, SettingSpec, StatusUpdate, Step,
@@ -54,13 +54,15 @@ impl PaymentProvider for Echo {
 
     fn normalize_status(&self, notice: &WebhookNotice, _replies: &[HttpReply]) -> Step<WebhookVerdict> {
         let signed: Vec<Signature> = notice.header("x-echo-signature").and_then(Signature::hex).into_iter().collect();
-        Step::Done(match signature::verify_hmac(Digest::Sha256, &self.keys, &[&notice.body], &signed) {
-            Err(unverified) => unverified.into(),
-            Ok(_proof) => match serde_json::from_slice::<Value>(&notice.body) {
-                Ok(body) => WebhookVerdict::updates(vec![update(&body)]),
-                Err(_) => WebhookVerdict::undetermined("the body is no JSON"),
+        Step::Done(
+            match signature::verify_hmac(Digest::Sha256, &self.keys, Covers::EveryByte, &[&notice.body], &signed) {
+                Err(unverified) => unverified.into(),
+                Ok(proof) => match serde_json::from_slice::<Value>(&notice.body) {
+                    Ok(body) => WebhookVerdict::updates(vec![update(&body)]),
+                    Err(_) => WebhookVerdict::unreadable(&proof, "the body is no JSON"),
+                },
             },
-        })
+        )
     }
 
     fn query_status(&self, payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {

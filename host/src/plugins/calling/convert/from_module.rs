@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::Reference;
 use cashier_core::money::{Currency, MINOR_MAX, Money};
-use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, UnreadableNotice, Update};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::NextAction;
@@ -68,7 +68,9 @@ pub(in crate::plugins::calling) fn created(
         | ProviderStatus::Refunded
         | ProviderStatus::Chargeback
         | ProviderStatus::ChargebackReversed
-        | ProviderStatus::ManualReview => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
+        | ProviderStatus::ManualReview
+        | ProviderStatus::InReview
+        | ProviderStatus::RefundFailed => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
     };
     CreateAnswer {
         ending,
@@ -94,6 +96,7 @@ fn bare_update(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
         raw_status: status.name().into(),
         reason: "".into(),
         sandbox: None,
+        mode_conflict: false,
         advance: false,
     }
 }
@@ -110,6 +113,21 @@ pub(in crate::plugins::calling) fn updates(
         return Err(format!("the module read {} updates from one notice, at most {UPDATES_MAX} fit", updates.len()));
     }
     Ok(updates.into_iter().map(|stated| update(stated, masks)).collect())
+}
+
+/// The provider's id of a notice, or empty.
+pub(in crate::plugins::calling) fn event_id(id: Option<&str>, masks: &SecretMasks) -> Box<str> {
+    masks.id(id.unwrap_or_default(), ID_LENGTH_MAX)
+}
+
+/// What could be read of an authentic notice that was not understood.
+pub(in crate::plugins::calling) fn unreadable(notice: sdk::Unreadable, masks: &SecretMasks) -> UnreadableNotice {
+    UnreadableNotice {
+        reason: masks.text(&notice.reason, REASON_LENGTH_MAX),
+        event_id: event_id(notice.event_id.as_deref(), masks),
+        references: notice.reference.as_deref().and_then(Reference::read).into_iter().collect(),
+        refs: refs(notice.refs),
+    }
 }
 
 /// One update.
@@ -129,6 +147,7 @@ pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &Sec
                 sdk::RefundReach::Delta => Reach::Delta,
                 sdk::RefundReach::TotalSoFar => Reach::TotalSoFar,
             },
+            requested: id(refund.requested),
         }),
         dispute: update.dispute.map(|dispute| DisputeStatement {
             id: id(Some(dispute.id)),
@@ -137,6 +156,7 @@ pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &Sec
         raw_status: masks.text(&update.raw_status, RAW_STATUS_LENGTH_MAX),
         reason: masks.text(update.reason.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
         sandbox: update.sandbox,
+        mode_conflict: update.mode_conflict,
         advance: update.advance,
     }
 }
@@ -187,6 +207,8 @@ fn status(status: sdk::NormalizedStatus) -> ProviderStatus {
         sdk::NormalizedStatus::Chargeback => ProviderStatus::Chargeback,
         sdk::NormalizedStatus::ChargebackReversed => ProviderStatus::ChargebackReversed,
         sdk::NormalizedStatus::ManualReview => ProviderStatus::ManualReview,
+        sdk::NormalizedStatus::InReview => ProviderStatus::InReview,
+        sdk::NormalizedStatus::RefundFailed => ProviderStatus::RefundFailed,
     }
 }
 

@@ -85,6 +85,7 @@ fn an_update_keeps_what_can_be_stored_and_masks_secrets() {
                 id: Some("re_1".into()),
                 amount: sdk::Amount::new(100, 2, "USD"),
                 reach: sdk::RefundReach::TotalSoFar,
+                requested: None,
             }),
             reason: Some("your key sk_canary\n".repeat(40)),
             advance: true,

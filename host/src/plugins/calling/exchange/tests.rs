@@ -139,10 +139,16 @@ async fn an_exchange_has_one_deadline_for_all_its_requests() {
 
 #[tokio::test]
 async fn a_webhook_is_verified_offline_without_requests_and_online_with_safe_ones_only() {
-    let verified = Verdict::Verified { updates: Vec::new(), acknowledgement: None };
-    let undetermined = |reason: &str| Verdict::Undetermined(reason.to_owned());
-    let offline = undetermined("the module wants to send a request, and this check is made offline");
-    let moves = undetermined("the module wants to send a request that may move money where only safe ones are allowed");
+    let verified = Verdict::Verified {
+        updates: Vec::new(),
+        event_id: Box::default(),
+        ignored: Box::default(),
+        acknowledgement: None,
+    };
+    let offline = Verdict::NeedsNetwork;
+    let moves = Verdict::NotWorking(
+        "the module wants to send a request that may move money where only safe ones are allowed".to_owned(),
+    );
     let not_working = Verdict::NotWorking("the provider did not answer: the connection broke".to_owned());
     let table = [
         ("plain", AllowedRequests::None, vec![], verified.clone(), 0),
