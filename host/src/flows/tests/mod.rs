@@ -3,6 +3,8 @@
 mod chaos;
 mod config_edits;
 mod creates;
+mod identity;
 mod janitor;
 mod logs;
+mod postings;
 mod webhooks;

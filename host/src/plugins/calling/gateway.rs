@@ -56,6 +56,8 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         sandbox: row.sandbox,
         primary_ref_kind: loaded.generation.descriptor.primary_ref_kind.as_str().into(),
         module_hash: loaded.generation.copy.sha256.as_str().into(),
+        // The snapshot knows the other configs; a flow adds them.
+        merchant_account: Arc::new([row.id]),
     };
     let driver = ExchangeDriver::new(
         format!("{} {}", row.provider, row.id),
@@ -121,6 +123,10 @@ struct ConfiguredModule {
 }
 
 impl ReportsHealth for ConfiguredModule {
+    fn credentials_are_refused(&self) -> bool {
+        self.driver.credentials.are_refused()
+    }
+
     fn health(&self) -> ModuleHealth {
         match self.thread.stuck() {
             0 if !self.driver.circuit_is_open() => ModuleHealth::Ok,
