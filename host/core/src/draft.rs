@@ -108,7 +108,8 @@ impl<'a> Draft<'a> {
                 | Change::Operation(_)
                 | Change::Event(_)
                 | Change::Config(_)
-                | Change::Override(_) => None,
+                | Change::Override(_)
+            | Change::Approval(_) => None,
             })
         };
         self.books.by_confirmed_payment(configs, payment).or_else(drafted)
@@ -122,7 +123,8 @@ impl<'a> Draft<'a> {
             | Change::Transaction(_)
             | Change::Operation(_)
             | Change::Config(_)
-            | Change::Override(_) => None,
+            | Change::Override(_)
+            | Change::Approval(_) => None,
         });
         drafted.or_else(|| self.books.known_event(config_id, event_id))
     }
