@@ -109,7 +109,7 @@ impl<'a> Draft<'a> {
                 | Change::Event(_)
                 | Change::Config(_)
                 | Change::Override(_)
-            | Change::Approval(_) => None,
+                | Change::Approval(_) => None,
             })
         };
         self.books.by_confirmed_payment(configs, payment).or_else(drafted)
