@@ -1,6 +1,7 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
 mod clock;
+mod audit;
 mod demo;
 mod logs;
 mod modules;
@@ -51,6 +52,9 @@ enum CliCommand {
     /// The system clock, where the server finds it implausible.
     #[command(subcommand)]
     Clock(clock::ClockCommand),
+    /// The record of who changed which field of a config.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// List the modules of plugins.toml: whether each would be loaded, and why not.
     Modules(SettingsArgs),
     /// Print the JSON Schemas of the API's requests and answers, of cashier.toml and of the roster.
@@ -75,6 +79,7 @@ pub fn run() -> ExitCode {
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
         CliCommand::Clock(command) => clock::clock(&command),
+        CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Modules(args) => modules::modules(&args),
         CliCommand::Schema(args) => schema::schema(&args),
     };

@@ -7,5 +7,6 @@ mod creates;
 mod identity;
 mod janitor;
 mod logs;
+mod orders;
 mod postings;
 mod webhooks;
