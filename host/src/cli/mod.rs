@@ -1,7 +1,7 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
-mod clock;
 mod audit;
+mod clock;
 mod demo;
 mod logs;
 mod modules;
