@@ -2,7 +2,7 @@
 //! module that knows all modules.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, Ports, Rules, configure, janitor};
+use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, reload};
@@ -21,9 +23,10 @@ use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
-use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
+use crate::ports::{CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
+use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
@@ -31,6 +34,9 @@ use crate::trading::embedded::Embedded;
 
 /// How long requests and flows in progress may take to end when the cashier stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often the clock is judged without a request: a person who accepts it is still looking at the screen.
+const CLOCK_PAUSE: Duration = Duration::from_secs(5);
 
 /// Open connections per listener; more wait in the system's queue. Customers and providers: twice the 2,000 that may idle
 /// while others pay.
@@ -110,6 +116,8 @@ impl CashierManager {
             },
             Arc::clone(&watermark) as _,
         )?);
+        let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&settings.bases))));
+        let machine = Machine { clock: Arc::clone(&clock) as _, ..machine };
         let archive = Arc::new(ArchiveReader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
         let loaded = strand.reload().await?;
@@ -117,13 +125,13 @@ impl CashierManager {
         if trading_server.is_none() {
             pair::check(&loaded, &trading).await?;
         }
-        let Loaded { books, configs, overrides, .. } = loaded;
+        let (books, configuration) = loaded.split();
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
-        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configs, overrides, allow, now).await;
+        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configuration, allow, now).await;
         let tasks = Arc::new(Tasks::new(Handle::current()));
         let ports = Ports {
             archive,
@@ -137,9 +145,11 @@ impl CashierManager {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            second_person: settings.second_person,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         janitor::start(&cashier);
+        cashier.spawn.background(Box::pin(keep_clock(clock)));
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
             cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
@@ -198,10 +208,25 @@ impl CashierManager {
     }
 }
 
+/// Judges and records the clock for ever.
+async fn keep_clock(clock: Arc<GuardedClock>) {
+    loop {
+        clock.sleep(CLOCK_PAUSE).await;
+        let observed = Arc::clone(&clock);
+        // The task is interrupted at a stop alone.
+        let _ = tokio::task::spawn_blocking(move || observed.observe()).await;
+    }
+}
+
 /// The catalog of plugins.toml, without opening the cashier.
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+}
+
+/// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
+pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
+    audit::verify(&bases.join("cashier.db"), anchor)
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.

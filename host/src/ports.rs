@@ -1,6 +1,8 @@
 //! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
+mod machine;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::CreateEnding;
+use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
@@ -17,9 +20,12 @@ use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
+
+pub use self::machine::{Clock, Entropy, Spawn};
 
 /// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
 /// is never shown to a client.
@@ -39,53 +45,6 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
-
-/// The clock of stamps, the system's clock and the monotonic one.
-pub trait Clock: Send + Sync {
-    /// The time of stamps and of what is due. While the system's clock is implausible it goes on from the last plausible time.
-    fn now(&self) -> UnixTime;
-    /// The system's clock as it stands; for session tokens and signatures, which others date.
-    fn wall(&self) -> UnixTime {
-        self.now()
-    }
-    /// Why the system's clock is not believed: then nothing is done that cannot be taken back.
-    fn implausible(&self) -> Option<Box<str>> {
-        None
-    }
-    fn is_plausible(&self) -> bool {
-        self.implausible().is_none()
-    }
-    /// Stamps up to this one may be later than what they stamp, because the clock was set back since: they begin no window.
-    fn stamped_ahead_until(&self) -> UnixTime {
-        UnixTime::UNSET
-    }
-    /// A provider's reply over TLS bore this `Date`.
-    fn peer_stated(&self, _host: &str, _date: UnixTime) {}
-    /// Time since the machine's boot, suspended time included.
-    fn since_boot(&self) -> Duration {
-        self.monotonic()
-    }
-    /// The boot that [`Clock::since_boot`] counts from; empty where it is not known.
-    fn boot_id(&self) -> Box<str> {
-        Box::default()
-    }
-    /// Time since some fixed moment of this process; for measuring and waiting.
-    fn monotonic(&self) -> Duration;
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()>;
-}
-
-/// Unguessable bits, for references and nonces.
-pub trait Entropy: Send + Sync {
-    fn bits(&self) -> u128;
-}
-
-/// Starts work that outlives the request which started it.
-pub trait Spawn: Send + Sync {
-    /// A flow: it ends by itself and is awaited when the cashier stops.
-    fn spawn(&self, flow: BoxFuture<'static, ()>);
-    /// A background task: it runs until the cashier stops and is dropped then.
-    fn background(&self, task: BoxFuture<'static, ()>);
-}
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -133,6 +92,8 @@ pub struct Loaded {
     pub books: Books,
     pub configs: Vec<ProviderConfig>,
     pub overrides: Vec<CustomerOverride>,
+    /// The newest ones, by id.
+    pub approvals: Vec<Approval>,
     /// Made once, with the database; tells these books from every other's.
     pub identity: Box<str>,
     /// Over the operations that were posted.
@@ -147,6 +108,22 @@ pub struct UnrecordedOperation {
     pub key: OperationKey,
     pub login: Login,
     pub minor: i64,
+}
+
+/// The durable rows that the snapshot is made of.
+#[derive(Default)]
+pub struct Configuration {
+    pub configs: Vec<ProviderConfig>,
+    pub overrides: Vec<CustomerOverride>,
+    pub approvals: Vec<Approval>,
+}
+
+impl Loaded {
+    /// The books, and what the snapshot is made of.
+    pub fn split(self) -> (Books, Configuration) {
+        let Self { books, configs, overrides, approvals, .. } = self;
+        (books, Configuration { configs, overrides, approvals })
+    }
 }
 
 /// The answer to the customer when the create call ended.
@@ -196,6 +173,16 @@ impl Posting {
     }
 }
 
+/// The trading server's answer to a request to void a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Voiding {
+    /// Final: what became of the key before, or the refusal that voiding it left. No later posting of the key is made.
+    Settled(PostingOutcome),
+    /// The server can neither key nor void and knows nothing of it, so that a posting may still be in flight. `closed_for`:
+    /// how long the connection that carried it has been closed; `None` while it is open.
+    Undecided { closed_for: Option<Duration> },
+}
+
 /// The system of record for customers, accounts and balances (API.md section 8).
 pub trait TradingServer: Send + Sync {
     /// Everything about a login at once; `None` when there is no such account.
@@ -204,6 +191,9 @@ pub trait TradingServer: Send + Sync {
     /// The outcome of an operation: `None` when the server never received it. Where it keys by our key, this is answered
     /// after every posting that was sent before, so that `None` proves that none of them arrived.
     fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// Makes a key dead: the server refuses every later posting of it with `reason`, unless it has posted or refused it
+    /// before. Nothing is recorded as not posted without this answer.
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
 }
@@ -211,6 +201,7 @@ pub trait TradingServer: Send + Sync {
 /// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
+    /// Never sent.
     pub transaction_id: TransactionId,
     pub reference: Reference,
     pub amount: Money,
@@ -230,6 +221,20 @@ pub struct Order {
     pub ip: Box<str>,
     pub created_time: UnixTime,
     pub nonce: u128,
+}
+
+/// Whether a module can create the payment of an order, found out before its transaction exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderCheck {
+    Passed,
+    /// It could never be paid. Field and message name the limit, for the customer.
+    Refused {
+        field: Box<str>,
+        code: Box<str>,
+        message: Box<str>,
+    },
+    /// The module is not working: panicked, timed out, overloaded or gone.
+    NoAnswer(Box<str>),
 }
 
 /// How a create call ended, with everything that the provider's answer states.
@@ -324,6 +329,8 @@ pub trait Gateway: Send + Sync {
     fn expiry_seconds(&self) -> i64;
     /// Seconds within which an identical create may be repeated; 0 never.
     fn idempotency_window_seconds(&self) -> i64;
+    /// Sends nothing; the order's `transaction_id` is not known yet.
+    fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck>;
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
@@ -361,6 +368,8 @@ pub struct CatalogLine {
     pub description: Box<str>,
     pub payment_mode: Box<str>,
     pub methods: Vec<Box<str>>,
+    /// Currencies that it can be paid in; empty means every one.
+    pub currencies: Vec<Box<str>>,
     pub module_name: Box<str>,
     pub path: Box<str>,
     /// The contract version of the file; empty when it could not be read.
@@ -370,7 +379,10 @@ pub struct CatalogLine {
     pub failure_reason: Box<str>,
     pub generation: u32,
     pub isolation: Box<str>,
+    /// Worse than `call_health` while a provider refuses the credentials of a config.
     pub health: ModuleHealth,
+    /// How the module's calls end, whatever providers answer.
+    pub call_health: ModuleHealth,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.

@@ -1,18 +1,23 @@
 //! The immutable snapshot of configs, overrides, gateways and catalog that requests read without a lock. Only
 //! `flows/configure` publishes a new one.
 
+mod merchants;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cashier_core::account::AccountFacts;
+use cashier_core::approval::{APPROVALS_MAX, APPROVALS_OPEN_MAX, Approval, ApprovalState};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::eligibility::{ConfigCandidate, EligibilityContext, ModuleFitness};
-use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
+use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
 use crate::ports::{CatalogLine, Gateway};
+
+use merchants::Marks;
 
 /// A config with its gateway, which stays open while updates of its payments may still arrive.
 #[derive(Clone)]
@@ -35,10 +40,14 @@ pub enum NoGateway {
 pub struct Snapshot {
     configs: BTreeMap<ConfigId, Served>,
     by_provider: BTreeMap<Box<str>, Vec<ConfigId>>,
+    marks: BTreeMap<ConfigId, Marks>,
+    merchant_accounts: BTreeMap<ConfigId, Arc<[ConfigId]>>,
     /// By customer, each list by id: a new snapshot copies pointers, and the row that an edit changes.
     overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
     /// The customer of each override, which never changes.
     owners: BTreeMap<OverrideId, CustomerId>,
+    /// The newest ones, decided or open.
+    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
     catalog: Arc<[CatalogLine]>,
     allow_sandbox_credit: Arc<[Box<str>]>,
 }
@@ -54,6 +63,7 @@ impl Snapshot {
     /// The snapshot with one config served differently.
     pub fn with_config(mut self, served: Served) -> Self {
         let (id, provider) = (served.config.id, served.config.provider.clone());
+        self.marks.insert(id, Marks::of(&served.config));
         if let Some(before) = self.configs.insert(id, served)
             && before.config.provider != provider
             && let Some(ids) = self.by_provider.get_mut(&before.config.provider)
@@ -64,6 +74,9 @@ impl Snapshot {
         if let Err(at) = ids.binary_search(&id) {
             ids.insert(at, id);
         }
+        let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
+        let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
+        self.merchant_accounts.extend(merchants::accounts(&configs));
         self
     }
 
@@ -78,8 +91,40 @@ impl Snapshot {
         self
     }
 
+    /// The snapshot with one approval asked or decided; the oldest that is not open is left out.
+    pub fn with_approval(mut self, row: Approval, now: UnixTime) -> Self {
+        self.approvals.insert(row.id, Arc::new(row));
+        while self.approvals.len() > APPROVALS_MAX {
+            let ended = |approval: &Approval| approval.state_at(now) != ApprovalState::Open;
+            let oldest = self.approvals.iter().find(|(_, known)| ended(known)).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { break };
+            self.approvals.remove(&oldest);
+        }
+        self
+    }
+
+    pub fn approval(&self, id: ApprovalId) -> Option<&Arc<Approval>> {
+        self.approvals.get(&id)
+    }
+
+    /// The newest approvals, by id.
+    pub fn approvals(&self) -> impl Iterator<Item = &Approval> {
+        self.approvals.values().map(|known| &**known)
+    }
+
+    /// Whether another approval may be asked.
+    pub fn takes_approvals(&self, now: UnixTime) -> bool {
+        let open = self.approvals().filter(|known| known.state_at(now) == ApprovalState::Open);
+        open.count() < APPROVALS_OPEN_MAX
+    }
+
     pub fn config(&self, id: ConfigId) -> Option<&Served> {
         self.configs.get(&id)
+    }
+
+    /// The configs that share this one's merchant account, itself included, by id.
+    pub fn merchant_account(&self, id: ConfigId) -> Arc<[ConfigId]> {
+        self.merchant_accounts.get(&id).map_or_else(|| Arc::new([id]), Arc::clone)
     }
 
     /// Every config, by id.
@@ -133,9 +178,11 @@ impl Snapshot {
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
             (Some(_), Err(NoGateway::Broken(reason))) if served.config.enabled => ModuleFitness::NotLoaded { reason },
             // For a disabled config the reason is that it is disabled, not its missing gateway.
-            (Some(line), Ok(_) | Err(_)) => {
-                ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
-            }
+            (Some(line), Ok(_) | Err(_)) => ModuleFitness::Loaded {
+                brands: line.brands.as_deref(),
+                methods: &line.methods,
+                currencies: &line.currencies,
+            },
         };
         ConfigCandidate { config: &served.config, module }
     }

@@ -26,7 +26,7 @@ const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
-    /// An operation waits for the trading server.
+    /// An operation waits for the trading server, or is to be planned.
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
@@ -52,6 +52,8 @@ pub enum ProviderDuty {
 pub struct Schedule {
     pub config_id: ConfigId,
     pub duty: Option<Duty>,
+    /// The expiry begins as soon as the clock is plausible.
+    pub expiry_postponed: bool,
     /// Seconds until the expiry, when something else is due; `i64::MAX` without one.
     pub pause_max: i64,
 }
@@ -60,7 +62,12 @@ pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     let Aggregate { transaction, operations } = aggregate;
     let left = end_of_queries(transaction).map_or(0, |end| end.0.saturating_sub(now.0));
     let pause_max = if left > 0 { left } else { i64::MAX };
-    Schedule { config_id: transaction.config_id, duty: due(transaction, operations, now), pause_max }
+    Schedule {
+        config_id: transaction.config_id,
+        duty: due(transaction, operations, now),
+        expiry_postponed: transaction.expiry_is_postponed(),
+        pause_max,
+    }
 }
 
 /// What is due now, from the transaction's state alone. Once something is due, something remains due until the state
@@ -71,7 +78,7 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
     }
     match provider_duty(transaction, now) {
         Some(duty) => Some(Duty::Provider(duty)),
-        None => owes(transaction, operations).then_some(Duty::AwaitRetry),
+        None => owes(transaction, operations),
     }
 }
 
@@ -120,9 +127,11 @@ fn may_be_paid_late(transaction: &Transaction) -> bool {
         && !transaction.facts.provider.iter().any(queried)
 }
 
-/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid.
+/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid, and while its
+/// expiry is postponed.
 fn end_of_queries(transaction: &Transaction) -> Option<UnixTime> {
     match transaction.expires_time {
+        _ if transaction.expiry_is_postponed() => None,
         UnixTime::UNSET => may_be_paid_late(transaction).then(|| transaction.created_time.plus(CLOSED_QUERY_SECONDS)),
         expires => Some(expires),
     }
@@ -138,8 +147,9 @@ pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: Un
         && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
 }
 
-/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it.
-fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it: a person must retry a
+/// refused one, a withheld one is planned again.
+fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Duty> {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
     let settled = match transaction.status {
@@ -148,11 +158,15 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         S::ProviderConfirmed | S::CreditFailed | S::Refunded | S::Chargeback | S::ManualReview => false,
     };
     if settled {
-        return false;
+        return None;
     }
     let posted = operation::posted(operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
-    (standing.may_post || standing.reversal_waits) && standing.owed_minor != posted.minor
+    if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
+        return None;
+    }
+    let plannable = operation::due_minor(transaction, &standing, operations).is_some();
+    Some(if plannable { Duty::Settle } else { Duty::AwaitRetry })
 }
 
 /// Something is due or will become due with time: the books list exactly these transactions.
@@ -161,7 +175,7 @@ pub fn has_work(transaction: &Transaction, operations: &[BalanceOperation]) -> b
 }
 
 pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
-    transaction.expires_time.is_set() && transaction.expires_time <= now
+    transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= now
 }
 
 fn wants_advance(transaction: &Transaction) -> bool {

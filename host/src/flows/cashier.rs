@@ -6,7 +6,9 @@ use std::time::Duration;
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
 use cashier_core::change::Stamp;
+use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, Login};
+use cashier_core::notice::ReceivingConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
@@ -35,6 +37,8 @@ pub struct Rules {
     pub webhook_patience: Duration,
     /// Deposits one customer may request in a minute; 0 is no limit.
     pub deposits_per_minute: u32,
+    /// Which changes of a config need a second person.
+    pub second_person: SecondPerson,
 }
 
 impl Rules {
@@ -82,16 +86,6 @@ pub struct Ports {
     pub spawn: Arc<dyn Spawn>,
 }
 
-/// Where a request came from, as far as flows care.
-#[derive(Debug, Clone)]
-pub struct RequestContext {
-    pub request_id: Box<str>,
-    /// The customer's address as the listener knows it; may be empty.
-    pub ip: Box<str>,
-    /// A BCP 47 tag; may be empty.
-    pub locale: Box<str>,
-}
-
 impl Cashier {
     /// Builds the context around its ports; the receiver is for the publisher of configuration.
     pub(super) fn new(
@@ -130,6 +124,12 @@ impl Cashier {
     /// The gateway that a config keeps while updates of its payments may still arrive.
     pub(super) fn gateway(&self, config: ConfigId) -> Option<Arc<dyn Gateway>> {
         self.snapshot().config(config)?.gateway.as_ref().ok().cloned()
+    }
+
+    /// A gateway's config as a receiver, with the other configs of its merchant account.
+    pub(super) fn receiver(&self, gateway: &dyn Gateway) -> ReceivingConfig {
+        let receiver = gateway.receiver().clone();
+        ReceivingConfig { merchant_account: self.snapshot().merchant_account(receiver.config_id), ..receiver }
     }
 
     pub(super) fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {

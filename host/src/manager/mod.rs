@@ -1,6 +1,7 @@
 //! The manager API: one table of commands, whichever listener delivers a message (API.md section 4). It reads the envelope,
 //! checks the session, finds the command and wraps its answer; each command is in the file of its noun. It knows no socket.
 
+pub mod approval;
 pub mod command;
 pub mod config;
 pub mod customer_override;
@@ -37,6 +38,9 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    approval::LIST,
+    approval::APPROVE,
+    approval::REJECT,
 ];
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.
@@ -74,7 +78,7 @@ async fn run(
     context: RequestContext,
 ) -> CommandResult {
     let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
-    let session = manager.tokens.manager(token, manager.cashier.clock.now())?;
+    let session = manager.tokens.manager(token, manager.cashier.clock.wall())?;
     let name = &*envelope.command.0;
     let command = COMMANDS
         .iter()

@@ -202,14 +202,18 @@ struct Held {
     recorded: Postings,
     unrecorded: Postings,
     posted: Postings,
+    /// Which identity each file has.
+    books: u64,
+    owner: u64,
     /// Transactions that stand where they stood when a restore was reconciled: a person decides.
     frozen: BTreeSet<Reference>,
 }
 
 impl Held {
     fn matches(&self) -> bool {
+        let belongs = self.books == self.owner || self.posted.is_empty();
         let known = self.unrecorded.keys().filter(|key| self.posted.contains_key(*key));
-        self.recorded.keys().chain(known).eq_by_set(self.posted.keys())
+        belongs && self.recorded.keys().chain(known).eq_by_set(self.posted.keys())
     }
 
     fn sum(&self, of: &Reference) -> i64 {
@@ -232,13 +236,14 @@ struct History {
     held: Held,
     saved: Vec<(TempDir, Held)>,
     mismatches: usize,
+    identities: u64,
 }
 
 impl History {
     fn new(seed: u64) -> Self {
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let (payments, held) = (BTreeMap::new(), Held::default());
-        Self { folder: folder(), random, payments, held, saved: Vec::new(), mismatches: 0 }
+        Self { folder: folder(), random, payments, held, saved: Vec::new(), mismatches: 0, identities: 0 }
     }
 
     fn draw(&mut self, below: u64) -> u64 {
@@ -329,16 +334,19 @@ impl History {
         let now = &mut self.held;
         if matches!(which, 0..=2 | 6) {
             copy(copies.path(), self.folder.path(), "cashier.db");
-            let Held { transactions, recorded, unrecorded, frozen, .. } = then.clone();
-            *now = Held { transactions, recorded, unrecorded, frozen, posted: now.posted.clone() };
+            let Held { posted, owner, .. } = std::mem::take(now);
+            *now = Held { posted, owner, ..then.clone() };
         }
         if matches!(which, 3..=5 | 6) {
             copy(copies.path(), self.folder.path(), "trading.db");
             now.posted = then.posted.clone();
+            now.owner = then.owner;
         }
         if which == 7 {
             std::fs::remove_file(self.folder.path().join("cashier.db")).unwrap();
-            *now = Held { posted: now.posted.clone(), ..Held::default() };
+            let Held { posted, owner, books, .. } = std::mem::take(now);
+            self.identities += 1;
+            self.held = Held { posted, owner, books: books + 1_000 * self.identities, ..Held::default() };
         }
     }
 
@@ -347,6 +355,7 @@ impl History {
         let opened = Cashier::open(self.folder.path()).await;
         if self.held.matches() {
             opened.unwrap_or_else(|fault| panic!("a matching pair was refused: {fault}: {:?}", self.held)).close();
+            self.held.owner = self.held.books;
             return;
         }
         self.mismatches += 1;
@@ -359,6 +368,7 @@ impl History {
         let again = reconciled(self.folder.path(), true).await;
         assert_eq!((&*again.differences, again.applied), ("", None), "once is enough");
         let held = &mut self.held;
+        held.owner = held.books;
         let lost = held.recorded.keys().filter(|key| !held.posted.contains_key(*key));
         let lost: Vec<_> = lost.map(|(reference, _)| reference.clone()).collect();
         let vanished =

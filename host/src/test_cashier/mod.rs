@@ -8,20 +8,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
+use cashier_core::change::Stamp;
 use cashier_core::deposit::DepositRequest;
-use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
+use cashier_core::edit::SecondPerson;
+use cashier_core::facts::PersonFact;
+use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
-use cashier_core::session::CustomerSession;
+use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::status::{OperationStatus, ProviderStatus};
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice};
+use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
 
 mod clock;
 mod disk;
@@ -53,6 +57,7 @@ pub(crate) struct TestCashier {
     entropy: Arc<TestEntropy>,
     tasks: Arc<TestTasks>,
     deposits_per_minute: u32,
+    second_person: SecondPerson,
 }
 
 impl TestCashier {
@@ -62,7 +67,19 @@ impl TestCashier {
     }
 
     pub(crate) async fn with_configs(ids: &[u64]) -> Self {
-        Self::open(ids.iter().map(|id| config(*id)).collect(), TestClock::running(), 0).await
+        Self::with_rows(ids.iter().map(|id| config(*id)).collect()).await
+    }
+
+    pub(crate) async fn with_rows(configs: Vec<ProviderConfig>) -> Self {
+        Self::open(configs, TestClock::running(), 0).await
+    }
+
+    /// One sandbox config, and demo accounts.
+    pub(crate) async fn sandbox() -> Self {
+        let sandbox = ProviderConfig { sandbox: true, ..config(1) };
+        let trading = Arc::new(TestTrading::default());
+        trading.demo.store(true, Ordering::SeqCst);
+        Self::open_beside(trading, vec![sandbox], TestClock::running(), 0).await
     }
 
     /// The configs of the published examples, under a clock that stands still.
@@ -70,15 +87,33 @@ impl TestCashier {
         Self::open(provider::published_configs(), TestClock::default(), DEPOSITS_PER_MINUTE).await
     }
 
+    /// The same where the settings ask for a second person.
+    pub(crate) async fn with_second_person(second_person: SecondPerson) -> Self {
+        let mut env = Self::published().await;
+        env.second_person = second_person;
+        env.crash().await;
+        env
+    }
+
     async fn open(configs: Vec<ProviderConfig>, clock: TestClock, deposits_per_minute: u32) -> Self {
+        Self::open_beside(Arc::default(), configs, clock, deposits_per_minute).await
+    }
+
+    async fn open_beside(
+        trading: Arc<TestTrading>,
+        configs: Vec<ProviderConfig>,
+        clock: TestClock,
+        deposits_per_minute: u32,
+    ) -> Self {
         let provider = Arc::new(TestProvider::default());
         provider.expiry_seconds.store(86_400, Ordering::SeqCst);
         provider.window_seconds.store(86_400, Ordering::SeqCst);
-        let (disk, trading) = (TestDisk::new(configs), Arc::new(TestTrading::default()));
+        let disk = TestDisk::new(configs);
         let (clock, entropy) = (Arc::new(clock), Arc::new(TestEntropy::default()));
         let parts = (&disk, &trading, &provider, &clock, &entropy);
-        let (cashier, tasks) = start(parts, deposits_per_minute).await;
-        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute }
+        let second_person = SecondPerson::default();
+        let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
+        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute, second_person }
     }
 
     pub(crate) async fn crash(&mut self) {
@@ -86,7 +121,7 @@ impl TestCashier {
         self.disk.power_off();
         tokio::task::yield_now().await;
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute).await;
+        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
     }
 
     /// Lets the cashier run for this time.
@@ -121,16 +156,39 @@ impl TestCashier {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let cashier = Arc::clone(&self.cashier);
-        let raw = RawNotice {
+        self.receive(addressed, RawNotice { body: Bytes::from(body), ..self.request(provider::ANY_CONFIG) })
+    }
+
+    /// A notice that the gateway of this config alone verifies.
+    pub(crate) fn notice_signed_by(
+        &self,
+        config: u64,
+        addressed: Option<u64>,
+        updates: Vec<Update>,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let body = Bytes::from(self.provider.notice_body(updates));
+        self.receive(addressed, RawNotice { body, ..self.request(&format!("config {config}")) })
+    }
+
+    /// A request without a body.
+    pub(crate) fn request(&self, signature: &str) -> RawNotice {
+        RawNotice {
             method: "POST".into(),
             path: "/".into(),
             raw_query: Box::default(),
             content_type: Box::default(),
-            headers: Arc::new([(provider::SIGNATURE.into(), provider::ANY_CONFIG.into())]),
-            body: Bytes::from(body),
-            received_time: cashier.clock.now(),
-        };
+            headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
+            body: Bytes::new(),
+            received_time: self.cashier.clock.wall(),
+        }
+    }
+
+    pub(crate) fn receive(
+        &self,
+        addressed: Option<u64>,
+        raw: RawNotice,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let cashier = Arc::clone(&self.cashier);
         async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
     }
 
@@ -141,6 +199,17 @@ impl TestCashier {
 
     pub(crate) fn aggregate(&self, id: TransactionId) -> Aggregate {
         self.cashier.ledger.peek(|books| books.aggregate(id)).unwrap().expect("the transaction is in the books")
+    }
+
+    /// Records a person's decision.
+    pub(crate) async fn decide(&self, id: TransactionId, fact: PersonFact) {
+        let (actor, now) = (Actor::Manager(ManagerId(3)), self.clock.now());
+        let stamp = Stamp { actor, request_id: "test".into(), now };
+        let decided = self.cashier.ledger.decide(&stamp, |draft| {
+            let (known, at) = (draft.aggregate(id).unwrap(), draft.context());
+            draft.add(known.decide(fact, at));
+        });
+        decided.unwrap().durable().await.unwrap();
     }
 
     pub(crate) fn status(&self, id: TransactionId) -> u8 {
@@ -170,21 +239,27 @@ type Parts<'p> =
     (&'p Arc<TestDisk>, &'p Arc<TestTrading>, &'p Arc<TestProvider>, &'p Arc<TestClock>, &'p Arc<TestEntropy>);
 
 /// Starts a cashier over what is durable.
-async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc<TestTasks>) {
+async fn start(
+    parts: Parts<'_>,
+    deposits_per_minute: u32,
+    second_person: SecondPerson,
+) -> (Arc<Cashier>, Arc<TestTasks>) {
     let (disk, trading, provider, clock, entropy) = parts;
     let tasks = Arc::new(TestTasks::default());
     let watermark = Arc::new(Watermark::new());
     let recorder = disk.power_on(Arc::clone(&watermark) as _, &*tasks);
-    let Loaded { books, configs, .. } = disk.loaded();
+    let (books, configuration) = disk.loaded().split();
     let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
+    let clock = Arc::new(GuardedClock::open(Arc::clone(clock) as _, Arc::clone(clock) as _));
     let now = clock.now();
-    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
+    let allow = lock(&trading.allow_sandbox_credit).clone().into();
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
         modules,
-        clock: Arc::clone(clock) as _,
+        clock: Arc::clone(&clock) as _,
         entropy: Arc::clone(entropy) as _,
         spawn: Arc::clone(&tasks) as _,
     };
@@ -192,9 +267,16 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);
+    tasks.background(Box::pin(async move {
+        loop {
+            clock.sleep(Duration::from_secs(5)).await;
+            clock.observe();
+        }
+    }));
     (cashier, tasks)
 }
 
@@ -229,11 +311,11 @@ pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
     }
 }
 
-/// A confirmation of the full amount as payment `pay_1`.
+/// A confirmation of the full amount; the payment's id is made of the reference.
 pub(crate) fn paid(event_id: &str, reference: &Reference) -> Update {
     Update {
         reference: Some(reference.clone()),
-        payment_id: "pay_1".into(),
+        payment_id: format!("pay_{reference}").into(),
         amount: Some(StatedAmount::Exact(usd(AMOUNT))),
         ..update(event_id, ProviderStatus::Confirmed)
     }

@@ -12,8 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::call_failures::HostFailure;
 use super::circuit_breaker::{BreakerChange, CircuitBreaker};
+use super::credentials::Credentials;
 use super::module_thread::ModuleThread;
 use super::reply_cache::{FetchTime, ReplyCache};
+use crate::plugins::egress::date;
 use crate::plugins::egress::port::{Network, SendError};
 use crate::plugins::limits::GatewayLimits;
 use crate::ports::Clock;
@@ -82,6 +84,7 @@ pub(super) struct ExchangeDriver {
     network: Arc<dyn Network>,
     cache: ReplyCache,
     breaker: Mutex<CircuitBreaker>,
+    pub(super) credentials: Credentials,
     network_permits: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -111,7 +114,8 @@ impl ExchangeDriver {
     ) -> Self {
         let network_permits = Arc::new(Semaphore::new(limits.concurrency_max));
         let (cache, breaker) = (ReplyCache::default(), Mutex::new(CircuitBreaker::new()));
-        Self { gateway, limits, clock, network, cache, breaker, network_permits, waiting: AtomicUsize::new(0) }
+        let (credentials, waiting) = (Credentials::default(), AtomicUsize::new(0));
+        Self { gateway, limits, clock, network, cache, breaker, credentials, network_permits, waiting }
     }
 
     pub(super) fn circuit_is_open(&self) -> bool {
@@ -138,6 +142,9 @@ impl ExchangeDriver {
             end = self.attempt(thread, allowed, &call, &mut state).await;
         }
         let ExchangeState { queued, money_may_have_moved, provider_time, .. } = state;
+        if queued.is_some() {
+            self.credentials.note(&self.gateway, &end);
+        }
         ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
     }
 
@@ -239,12 +246,14 @@ impl ExchangeDriver {
             return Err(HostFailure::CircuitOpen);
         }
         let queued = *state.queued.get_or_insert(sent_at.saturating_sub(state.started));
+        let witness = (!self.clock.is_plausible()).then(|| date::witness(&request.url)).flatten();
         let reply = tokio::select! {
             reply = self.network.send(request, within) => reply,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
                 Err(SendError::Unknown("timed out".to_owned()))
             }
         };
+        date::compare(&*self.clock, witness, &reply);
         let now = self.clock.monotonic();
         let took = now.saturating_sub(sent_at);
         state.provider_time = state.provider_time.saturating_add(took);
