@@ -32,6 +32,11 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| Some(usize::from(cashier.ledger.is_open())),
     },
     Metric {
+        name: "cashier_trading_ready",
+        help: "Whether the trading server takes postings.",
+        value: |cashier| Some(usize::from(cashier.trading.readiness().is_ok())),
+    },
+    Metric {
         name: "cashier_transactions",
         help: "Transactions in memory.",
         value: |cashier| cashier.ledger.peek(|books| books.transactions()).ok(),
@@ -44,10 +49,15 @@ pub const METRICS: &[Metric] = &[
 ];
 
 fn readiness(cashier: &Cashier) -> Reply {
-    if cashier.ledger.is_open() {
-        Reply::text(200, PLAIN, "ready\n")
+    let closed = "a commit failed: the books are being reloaded".to_owned();
+    let problem = if cashier.ledger.is_open() {
+        cashier.trading.readiness().err().map(|fault| fault.to_string())
     } else {
-        Reply::text(503, PLAIN, "not ready: a commit failed: the books are being reloaded\n")
+        Some(closed)
+    };
+    match problem {
+        None => Reply::text(200, PLAIN, "ready\n"),
+        Some(problem) => Reply::text(503, PLAIN, format!("not ready: {problem}\n")),
     }
 }
 
@@ -90,24 +100,27 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::test_cashier::TestCashier;
+    use crate::test_cashier::{TestCashier, lock};
 
     #[tokio::test(start_paused = true)]
     async fn the_watch_listener_reports_liveness_readiness_and_metrics() {
-        let (ready, closed) = (TestCashier::new().await, TestCashier::new().await);
+        let (ready, closed, waiting) = (TestCashier::new().await, TestCashier::new().await, TestCashier::new().await);
+        *lock(&waiting.trading.not_ready) = Some("the trading server cannot write: disk full");
         ready.deposit("k").await.unwrap();
         closed.disk.fail_in.store(1, Ordering::SeqCst);
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
+        let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{counted}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{posts}{counted}")),
+            (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &open.replace("open 1", "open 0")),
+            (&closed, "GET /metrics", 200, &format!("{}{posts}", open.replace("open 1", "open 0"))),
             (
                 &ready,
                 "GET /cashier/methods",
