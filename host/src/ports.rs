@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::CreateEnding;
+use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
@@ -133,6 +134,24 @@ pub struct Loaded {
     pub books: Books,
     pub configs: Vec<ProviderConfig>,
     pub overrides: Vec<CustomerOverride>,
+    /// The newest ones, by id.
+    pub approvals: Vec<Approval>,
+}
+
+/// The durable rows that the snapshot is made of.
+#[derive(Default)]
+pub struct Configuration {
+    pub configs: Vec<ProviderConfig>,
+    pub overrides: Vec<CustomerOverride>,
+    pub approvals: Vec<Approval>,
+}
+
+impl Loaded {
+    /// The books, and what the snapshot is made of.
+    pub fn split(self) -> (Books, Configuration) {
+        let Self { books, configs, overrides, approvals } = self;
+        (books, Configuration { configs, overrides, approvals })
+    }
 }
 
 /// The answer to the customer when the create call ended.
@@ -371,7 +390,10 @@ pub struct CatalogLine {
     pub failure_reason: Box<str>,
     pub generation: u32,
     pub isolation: Box<str>,
+    /// Worse than `call_health` while a provider refuses the credentials of a config.
     pub health: ModuleHealth,
+    /// How the module's calls end, whatever providers answer.
+    pub call_health: ModuleHealth,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.
