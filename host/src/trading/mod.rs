@@ -5,6 +5,7 @@ pub mod embedded;
 mod entry;
 pub mod import;
 mod jobs;
+mod load;
 pub mod posting;
 mod requests;
 pub mod roster;

@@ -1,16 +1,14 @@
-//! The tables of `trading.db`: opening, loading, and each statement once. It decides nothing.
+//! The tables of `trading.db`: opening, and each statement but those of loading once. It decides nothing.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::account::{Account, AccountMode, Customer, Group};
+use cashier_core::account::{Account, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::roster::{Contested, Holdings};
 use crate::ports::{Fault, Posting};
 
 /// Every schema in order; `PRAGMA user_version` counts the applied ones.
@@ -46,95 +44,6 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
         transaction.commit()?;
     }
     Ok(connection)
-}
-
-/// Reads customers, groups and accounts; postings stay on disk. A row that cannot be read is left out and logged: its
-/// accounts are contested, the others are served.
-pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
-    let mut holdings = Holdings::default();
-    let mut statement = connection
-        .prepare("SELECT customer_id, country, brand, status, deposit_allowed, withdrawal_allowed FROM customer")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(customer) = readable("customer", customer(row))? {
-            holdings.customers.insert(customer.customer_id, Arc::new(customer));
-        }
-    }
-    let mut statement =
-        connection.prepare("SELECT name, brand, currency, exponent, account_mode, enabled FROM account_group")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(group) = readable("account_group", group(row))? {
-            holdings.groups.insert(group.group.clone(), Arc::new(group));
-        }
-    }
-    let mut statement = connection
-        .prepare("SELECT login, customer_id, group_name, enabled, balance_minor, recorded_minor FROM account")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let Some(login) = readable("account", id(row, 0))?.map(Login) else { continue };
-        let (account, recorded) = match account(row, login, &holdings) {
-            Ok(read) => read,
-            Err(fault) if fault.is_of_row() => {
-                holdings.contest(login, Contested::Unreadable(fault.what.into()));
-                continue;
-            }
-            Err(fault) => return Err(fault),
-        };
-        if account.balance != recorded {
-            holdings.contest(login, Contested::Edited { recorded, found: account.balance });
-        }
-        holdings.accounts.insert(login, Arc::new(account));
-    }
-    Ok(holdings)
-}
-
-/// The row, unless it cannot be read.
-fn readable<T>(table: &str, row: Result<T, DiskFault>) -> Result<Option<T>, DiskFault> {
-    match row {
-        Ok(row) => Ok(Some(row)),
-        Err(fault) if fault.is_of_row() => {
-            tracing::error!(table, fault = fault.what, "row of the trading database could not be read");
-            Ok(None)
-        }
-        Err(fault) => Err(fault),
-    }
-}
-
-fn customer(row: &Row<'_>) -> Result<Customer, DiskFault> {
-    Ok(Customer {
-        customer_id: CustomerId(id(row, 0)?),
-        country: row.get(1)?,
-        brand: row.get(2)?,
-        status: row.get(3)?,
-        deposit_allowed: row.get(4)?,
-        withdrawal_allowed: row.get(5)?,
-    })
-}
-
-fn group(row: &Row<'_>) -> Result<Group, DiskFault> {
-    let (mode, name): (i64, Box<str>) = (row.get(4)?, row.get(0)?);
-    Ok(Group {
-        brand: row.get(1)?,
-        currency: currency(row, 2, 3)?,
-        account_mode: AccountMode::from_number(mode)
-            .ok_or_else(|| DiskFault::of_row(format!("group {name:?} has account mode {mode}")))?,
-        enabled: row.get(5)?,
-        group: name,
-    })
-}
-
-/// An account, and its balance as the cashier recorded it.
-fn account(row: &Row<'_>, login: Login, holdings: &Holdings) -> Result<(Account, Money), DiskFault> {
-    let (customer_id, group): (CustomerId, Box<str>) = (CustomerId(id(row, 1)?), row.get(2)?);
-    let known = holdings.groups.get(&group).map(|known| known.currency);
-    let currency =
-        known.ok_or_else(|| DiskFault::of_row(format!("account {login} names group {group:?}, which is not there")))?;
-    if !holdings.customers.contains_key(&customer_id) {
-        return Err(DiskFault::of_row(format!("account {login} names customer {customer_id}, which is not there")));
-    }
-    let balance = Money::new(row.get(4)?, currency);
-    Ok((Account { login, customer_id, group, enabled: row.get(3)?, balance }, Money::new(row.get(5)?, currency)))
 }
 
 /// A posting as stored under its key.
@@ -322,16 +231,16 @@ pub(super) fn data_version(connection: &Connection) -> Result<i64, DiskFault> {
 /// A failure of the database. A type of this module, so that `?` converts SQLite's errors here and nowhere else.
 #[derive(Debug)]
 pub(super) struct DiskFault {
-    what: String,
+    pub(super) what: String,
     of_row: bool,
 }
 
 impl DiskFault {
-    fn new(what: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), of_row: false }
     }
 
-    fn of_row(what: impl Into<String>) -> Self {
+    pub(super) fn of_row(what: impl Into<String>) -> Self {
         Self { what: what.into(), of_row: true }
     }
 
@@ -365,17 +274,17 @@ impl From<DiskFault> for Fault {
 }
 
 /// SQLite counts in signed 64-bit integers.
-fn signed(value: u64) -> Result<i64, DiskFault> {
+pub(super) fn signed(value: u64) -> Result<i64, DiskFault> {
     i64::try_from(value).map_err(|_| DiskFault::of_row(format!("{value} is larger than the database's integers")))
 }
 
-fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
+pub(super) fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| DiskFault::of_row(format!("a stored id is {value}")))
 }
 
 /// The currency of a row, provided that it has the number of decimals it had when the row was written.
-fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
+pub(super) fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
     let (code, exponent): (Box<str>, i64) = (row.get(code)?, row.get(exponent)?);
     Currency::from_code(&code).filter(|known| i64::from(known.exponent()) == exponent).ok_or_else(|| {
         DiskFault::of_row(format!("stored amounts are in {code} with {exponent} decimals, which is unknown"))

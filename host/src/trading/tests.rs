@@ -290,15 +290,6 @@ async fn m1_postings_made_before_are_found_under_their_number_and_not_posted_aga
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
-    database.pragma_update(None, "user_version", 99).unwrap();
-    let refused = Embedded::open(folder.path()).err().unwrap().to_string();
-    assert!(refused.contains("newer cashier (schema 99)"), "{refused}");
-}
-
-#[tokio::test]
 async fn an_account_is_returned_with_its_customer_and_group() {
     let (_folder, trading) = cashier();
     let usd = Currency::from_code("USD").unwrap();

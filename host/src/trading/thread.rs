@@ -11,6 +11,7 @@ use cashier_core::ids::Login;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::jobs::State;
+use super::load;
 use super::requests::{PendingAnswer, QueuedRequest, TradingRequest};
 use super::roster::Holdings;
 use super::rows::{self, DiskFault};
@@ -169,7 +170,7 @@ impl TradingThread {
         let mut connection = rows::open(&self.path)?;
         let transaction = connection.transaction().map_err(DiskFault::from)?;
         let version = rows::data_version(&transaction)?;
-        let state = State { holdings: rows::load(&transaction)?, counters: rows::counters(&transaction)? };
+        let state = State { holdings: load::load(&transaction)?, counters: rows::counters(&transaction)? };
         log_contested(&state.holdings, None);
         transaction.commit().map_err(DiskFault::from)?;
         self.published.durable.store(Some(Arc::new(state.holdings.clone())));
@@ -202,7 +203,7 @@ fn reread(transaction: &Transaction<'_>, before: &State) -> Result<State, BatchF
             counters.sequence, before.counters.sequence
         ))));
     }
-    let mut holdings = rows::load(transaction)?;
+    let mut holdings = load::load(transaction)?;
     holdings.contest_changes_since(&before.holdings);
     tracing::warn!(contested = holdings.contested.len(), "trading database was changed by another program");
     log_contested(&holdings, Some(&before.holdings));

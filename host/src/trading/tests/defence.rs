@@ -258,3 +258,12 @@ async fn a_database_of_the_previous_release_opens_with_its_balances_recorded() {
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(balance(&trading, 100), "110.5 USD");
 }
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    let refused = Embedded::open(folder.path()).err().unwrap().to_string();
+    assert!(refused.contains("newer cashier (schema 99)"), "{refused}");
+}
