@@ -312,6 +312,10 @@ pub trait Gateway: Send + Sync {
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
+    /// Reads a stored notice that was proven when it was received; its secret may be gone since.
+    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        self.verify(notice, true)
+    }
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;

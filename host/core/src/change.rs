@@ -62,6 +62,16 @@ pub enum Body {
     Order { transaction_id: TransactionId, details: OrderDetails },
 }
 
+impl Body {
+    /// Of a webhook: its id and the length of its body.
+    pub fn notice(&self) -> Option<(NoticeId, u64)> {
+        match self {
+            Self::Notice { id, body, .. } => Some((*id, body.len() as u64)),
+            Self::Answer { .. } | Self::Order { .. } => None,
+        }
+    }
+}
+
 /// The parts of an order that are stored nowhere else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderDetails {

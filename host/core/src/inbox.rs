@@ -19,7 +19,8 @@ use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
-pub use self::unreadable::file_unreadable;
+use self::unreadable::read_anew;
+pub use self::unreadable::{BeyondLimit, file_unreadable, resolve, still_unread};
 pub use self::verify::verify;
 
 /// The result of filing a notice.
@@ -54,7 +55,9 @@ pub fn file(
     let mut body = Some(body);
     let mut notice_id = None;
     for (event_id, update) in identified(notice, derived_event_id) {
-        if let Some(row) = draft.known_event(receiver.config_id, &event_id) {
+        let known = draft.known_event(receiver.config_id, &event_id);
+        let unread = known.and_then(|row| unreadable::unread(draft, receiver.config_id, row));
+        if let (Some(row), None) = (known, &unread) {
             filed.events.push(FiledEvent::Duplicate(row));
             continue;
         }
@@ -62,16 +65,25 @@ pub fn file(
         if let Some(body) = body.take() {
             draft.store(body(notice_id));
         }
-        let mut event = blank_event(draft, receiver, notice_id, event_id, update);
-        if update.is_none() {
-            event.failure_reason = ignored(notice.ignored());
-        }
-        apply_event(draft, receiver, &mut event, &mut filed);
-        draft.add([Change::Event(Box::new(event.clone()))]);
-        filed.events.push(FiledEvent::New(Box::new(event)));
+        // What the provider sends again, and is understood now, resolves the row of what was not.
+        let event = match unread {
+            Some(row) => read_anew(receiver, ProviderEvent { notice_id, ..row }, event_id, update),
+            None => blank_event(draft, receiver, notice_id, event_id, update),
+        };
+        add_event(draft, notice, event, &mut filed);
     }
     filed.duplicate = notice_id.is_none();
     filed
+}
+
+/// Applies an event of the notice and adds its row.
+fn add_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, mut event: ProviderEvent, filed: &mut Filed) {
+    if event.update.is_none() {
+        event.failure_reason = ignored(notice.ignored());
+    }
+    apply_event(draft, notice.receiver(), &mut event, filed);
+    draft.add([Change::Event(Box::new(event.clone()))]);
+    filed.events.push(FiledEvent::New(Box::new(event)));
 }
 
 /// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to

@@ -89,7 +89,8 @@ pub struct UnreadableNotice {
     pub refs: Vec<ProviderRef>,
 }
 
-/// Proof that a gateway verified a notice. Made by the webhook flow from a module's `Verified` verdict alone.
+/// Proof that a gateway verified a notice. Made from a module's `Verified` verdict alone: by the webhook flow, and by the
+/// replay of a notice that was proven when it was stored.
 #[derive(Debug, Clone)]
 pub struct VerifiedNotice {
     receiver: ReceivingConfig,
@@ -150,4 +151,13 @@ pub struct ProviderEvent {
     pub module_hash: Box<str>,
     pub created_time: UnixTime,
     pub processed_time: UnixTime,
+}
+
+impl ProviderEvent {
+    /// It is authentic and its module could not read it: of verified events, these alone fail without an update.
+    pub fn is_unread(&self) -> bool {
+        self.signature_status == SignatureStatus::Valid
+            && self.processing_status == ProcessingStatus::Failed
+            && self.update.is_none()
+    }
 }

@@ -41,6 +41,11 @@ pub const METRICS: &[Metric] = &[
         help: "Transactions with unfinished work.",
         value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
     },
+    Metric {
+        name: "cashier_unreadable_notices",
+        help: "Authentic webhooks that no build of their module has understood yet.",
+        value: |cashier| cashier.ledger.peek(|books| books.unread().len()).ok(),
+    },
 ];
 
 fn readiness(cashier: &Cashier) -> Reply {
@@ -99,7 +104,7 @@ mod tests {
         closed.disk.fail_in.store(1, Ordering::SeqCst);
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
-        let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n";
+        let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
