@@ -98,9 +98,9 @@ async fn m10_unreadable_notices_beyond_the_limit_of_their_config_are_sent_again_
 #[tokio::test(start_paused = true)]
 async fn m10_the_bytes_of_unreadable_notices_are_limited_too() {
     let env = TestCashier::new().await;
-    let width = 1024 * 1024 - "unreadable ".len();
+    let padding = "x".repeat(1024 * 1024 - "unreadable 00".len());
     for number in 0..16 {
-        stored(&env, &format!("unreadable {number:>width$}")).await;
+        stored(&env, &format!("unreadable {number:02}{padding}")).await;
     }
     let refused = env.raw_notice(Some(1), "unreadable 16".to_owned()).await.unwrap_err();
     assert_eq!((refused.code, unread(&env)), (RefusalCode::ProviderUnavailable, 16));
