@@ -2,12 +2,12 @@
 //! aggregate and returns the changes to it.
 
 use crate::change::Change;
-use crate::facts::{PersonFact, ProviderFact, Recording};
+use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::reason::ReasonCode;
-use crate::refs::ProviderRef;
+use crate::refs::{CameWith, ProviderRef, RefAdding};
 use crate::standing::{self, Standing};
 use crate::status::OperationStatus;
 use crate::time::UnixTime;
@@ -43,14 +43,14 @@ impl Aggregate {
         let transaction = &self.transaction;
         standing::derive(
             transaction.nature(),
-            transaction.amount.minor,
+            transaction.amount,
             &transaction.facts,
             operation::posted(&self.operations),
         )
     }
 
     /// Adds provider facts and ids, each while there is capacity. The result is `Full` where one was dropped, else `Added`
-    /// where one was new.
+    /// where one was new. Where money or its id was dropped, the transaction is held for review.
     pub fn record(
         &self,
         receiver: &ReceivingConfig,
@@ -58,15 +58,41 @@ impl Aggregate {
         refs: &[ProviderRef],
         at: DecisionContext,
     ) -> (Vec<Change>, Recording) {
+        let came_with = match facts.iter().any(ProviderFact::affects_money) {
+            true => CameWith::Money,
+            false => CameWith::Other,
+        };
+        self.record_with(receiver, facts, refs, came_with, at)
+    }
+
+    fn record_with(
+        &self,
+        receiver: &ReceivingConfig,
+        facts: &[ProviderFact],
+        refs: &[ProviderRef],
+        came_with: CameWith,
+        at: DecisionContext,
+    ) -> (Vec<Change>, Recording) {
         let mut next = self.clone();
         let mut recording = Recording::Duplicate;
+        let mut money_dropped = false;
         for fact in facts {
-            recording = recording.max(next.transaction.facts.record(at.seq, at.now, fact.clone()));
+            let added = next.transaction.facts.record(at.seq, at.now, fact.clone());
+            money_dropped |= added == Recording::Full && fact.affects_money();
+            recording = recording.max(added);
         }
         for id in refs {
-            if next.transaction.refs.add(id.clone()) {
-                recording = recording.max(Recording::Added);
-            }
+            recording = recording.max(match next.transaction.refs.add(id.clone(), came_with) {
+                RefAdding::Added => Recording::Added,
+                RefAdding::Known => Recording::Duplicate,
+                RefAdding::NoRoom => {
+                    money_dropped |= came_with == CameWith::Money;
+                    Recording::Full
+                }
+            });
+        }
+        if money_dropped {
+            next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NoRoom));
         }
         // The first of the sorted set, not the first received: the same id in any order of receipt.
         if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {
@@ -123,7 +149,7 @@ impl Aggregate {
         ended.transaction.next_action = action;
         let mut all = vec![fact];
         all.extend_from_slice(stated);
-        let (changes, _) = ended.record(receiver, &all, refs, at);
+        let (changes, _) = ended.record_with(receiver, &all, refs, CameWith::Money, at);
         if changes.is_empty() { ended.settled(self, at) } else { changes }
     }
 

@@ -30,7 +30,7 @@ pub enum Duty {
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
-    /// Owed differs from posted and the newest posting was refused: a person must retry, the cashier cannot.
+    /// Owed differs from posted, and a person must permit it: the newest posting was refused, or a reversal waits.
     AwaitRetry,
 }
 
@@ -95,7 +95,10 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::Expire);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(transaction.reason.code, ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown);
+    let unclear = matches!(
+        transaction.reason.code,
+        ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
+    );
     (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
@@ -133,7 +136,7 @@ pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: Un
         && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
 }
 
-/// Owed differs from posted, may be posted, and no operation is planned for it.
+/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it.
 fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
@@ -146,8 +149,8 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         return false;
     }
     let posted = operation::posted(operations);
-    let standing = standing::derive(transaction.nature(), transaction.amount.minor, &transaction.facts, posted);
-    standing.may_post && standing.owed_minor != posted.minor
+    let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+    (standing.may_post || standing.reversal_waits) && standing.owed_minor != posted.minor
 }
 
 /// Something is due or will become due with time: the books list exactly these transactions.

@@ -52,10 +52,14 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         8 "chargeback" Chargeback { id: Box<str>, minor: i64 };
         /// The dispute of this id was reversed.
         9 "chargeback_reversed" ChargebackReversed { id: Box<str> };
-        /// Money waits for a person or for a definite answer.
+        /// Something that a person or a definite answer must clear up; it moves and stops no money.
         10 "doubt" ReviewHold(hold: ReviewHold);
         /// The provider of an order that was declined or closed was queried once more at its expiry; states nothing.
         11 "last_query" LastQuery;
+        /// The refund of this id did not reach the customer; 0 where its amount is not stated.
+        12 "refund_failed" RefundFailed { id: Box<str>, minor: i64 };
+        /// The refund of this id is the one that we requested under our own id.
+        13 "refund_of_request" RefundOfRequest { id: Box<str>, requested: Box<str> };
     }
 } } }
 
@@ -63,7 +67,7 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
 #[macro_export]
 #[doc(hidden)]
 macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($more)*
-    /// Why money must wait for a review.
+    /// Why a review is due.
     #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
     ReviewHold {
         /// Sent, unanswered, and the provider cannot be queried: ended by any definite provider fact.
@@ -72,8 +76,15 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         1 "amount_unstated" AmountUnstated { payment: Box<str> };
         /// The provider states another amount, currency, brand or mode than was ordered.
         2 "mismatch" Mismatch { what: MismatchKind, expected: Box<str>, stated: Box<str>, stated_minor: Option<i64> };
-        /// The provider requests a manual review; `status` is its own status.
+        /// The provider requests that a person decides, and only a person ends it; `status` is its own status.
         3 "look" Requested { status as "word": Box<str> };
+        /// The provider itself has not decided yet; ended by any fact that says how the payment ended, in any order.
+        4 "in_review" InReview { status: Box<str> };
+        /// The provider's payment was confirmed for another transaction of the same merchant account, `owner`, before: one
+        /// payment is credited once.
+        10 "payment_reused" PaymentReused { payment: Box<str>, owner: Box<str> };
+        /// A statement that moves money, or an id that came with one, had no room.
+        11 "no_room" NoRoom;
     }
 } } }
 
@@ -98,6 +109,8 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         7 "refund_refused" RefundRefused { id: Box<str> };
         /// The requested refund is the provider's refund of this id.
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };
+        /// The config under which it was made wants a person to permit each reversal; recorded when it is made.
+        9 "reversals_wait" ReversalsWait;
     }
 } } }
 
@@ -125,7 +138,8 @@ pub const PROVIDER_FACTS_MAX: usize = 128;
 
 /// Of these, at most this many declines and other facts that move no money: a customer who tries a card a hundred times
 /// must leave capacity for the payment that succeeds. The first fact of each kind is always added, so that many facts of
-/// one kind exclude neither the acceptance, the decline nor the closing of the order.
+/// one kind exclude neither the acceptance, the decline nor the closing of the order; and so is the hold that reports
+/// missing room.
 pub const PROVIDER_OTHER_FACTS_MAX: usize = 64;
 
 /// The outcome of adding a provider fact.
@@ -141,7 +155,10 @@ impl Facts {
     /// Adds a provider fact to the set.
     pub fn record(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Recording {
         let kind = std::mem::discriminant(&fact);
-        let first_of_its_kind = || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind);
+        let first_of_its_kind = || {
+            fact == ProviderFact::ReviewHold(ReviewHold::NoRoom)
+                || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind)
+        };
         let count_max = if fact.affects_money() { PROVIDER_FACTS_MAX } else { PROVIDER_OTHER_FACTS_MAX };
         if self.has(&fact) {
             Recording::Duplicate
@@ -162,6 +179,12 @@ impl Facts {
         self.provider.iter().any(|known| known.fact == *fact)
     }
 
+    /// Whether the payment of this id was confirmed. Without an id, none was.
+    pub fn confirms(&self, id: &str) -> bool {
+        let same = |fact: &ProviderFact| matches!(fact, ProviderFact::Confirmed { payment, .. } if **payment == *id);
+        !id.is_empty() && self.any(same)
+    }
+
     /// Whether any provider fact passes the test.
     pub fn any(&self, test: impl Fn(&ProviderFact) -> bool) -> bool {
         self.provider.iter().any(|known| test(&known.fact))
@@ -175,6 +198,8 @@ impl ProviderFact {
             Self::Confirmed { .. }
             | Self::Refund { .. }
             | Self::RefundedTotal { .. }
+            | Self::RefundFailed { .. }
+            | Self::RefundOfRequest { .. }
             | Self::Chargeback { .. }
             | Self::ChargebackReversed { .. } => true,
             Self::Accepted
@@ -187,14 +212,23 @@ impl ProviderFact {
         }
     }
 
-    /// Moves money, or stops it, as the cashier's own review holds do. A review that the provider requests does not count:
-    /// a provider may request it many times.
-    fn affects_money(&self) -> bool {
-        let stops = |hold: &ReviewHold| match hold {
-            ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. } | ReviewHold::OutcomeUnknown => true,
-            ReviewHold::Requested { .. } => false,
+    /// About money, as the cashier's own review holds are. A review of the provider does not count: a provider may state it
+    /// many times.
+    pub(crate) fn affects_money(&self) -> bool {
+        let own = |hold: &ReviewHold| match hold {
+            ReviewHold::AmountUnstated { .. }
+            | ReviewHold::Mismatch { .. }
+            | ReviewHold::OutcomeUnknown
+            | ReviewHold::PaymentReused { .. }
+            | ReviewHold::NoRoom => true,
+            ReviewHold::Requested { .. } | ReviewHold::InReview { .. } => false,
         };
-        self.is_money() || matches!(self, Self::ReviewHold(hold) if stops(hold))
+        self.is_money() || matches!(self, Self::ReviewHold(hold) if own(hold))
+    }
+
+    /// The provider said how the payment, or an attempt at it, ended.
+    pub fn is_decision(&self) -> bool {
+        self.is_money() || matches!(self, Self::Declined { .. } | Self::Cancelled { .. })
     }
 
     /// The provider stated it; a missing answer states nothing.
@@ -223,9 +257,12 @@ impl PersonFact {
     pub fn permits_retry(&self) -> bool {
         match self {
             Self::Retried | Self::Approved | Self::Resolved { .. } | Self::RefundRequested { .. } => true,
-            Self::Held(_) | Self::Released | Self::Rejected | Self::RefundRefused { .. } | Self::RefundDone { .. } => {
-                false
-            }
+            Self::Held(_)
+            | Self::Released
+            | Self::Rejected
+            | Self::RefundRefused { .. }
+            | Self::RefundDone { .. }
+            | Self::ReversalsWait => false,
         }
     }
 }

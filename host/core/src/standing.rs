@@ -1,10 +1,14 @@
 //! A transaction's status and owed amount, derived from its facts (docs/life-of-a-transaction.md). It plans no balance
 //! operations; `operation` does.
 
-mod summary;
+mod persons;
+mod provider;
+mod review;
 
-use self::summary::{PersonSummary, ProviderSummary};
+use self::persons::PersonSummary;
+use self::provider::ProviderSummary;
 use crate::facts::{Facts, ProviderFact, Recorded};
+use crate::money::Money;
 use crate::reason::{Reason, ReasonCode as R};
 use crate::status::TransactionStatus;
 
@@ -32,17 +36,20 @@ pub struct Standing {
     pub reason: Reason,
     /// The total that the trading account should have received, minor units, with sign.
     pub owed_minor: i64,
-    /// Whether a new balance operation may be planned: neither held, rejected nor under a review hold.
+    /// Whether a balance operation may be planned and sent: no person held or rejected the transaction, and no reversal
+    /// waits for one. A review does not stop money: what is owed does not depend on it.
     pub may_post: bool,
+    /// More is posted than owed, and the config under which it was made wants a person to permit each reversal.
+    pub reversal_waits: bool,
 }
 
-/// Derives the standing of a transaction of `amount_minor` (API.md section 5, the status table, first line that fits).
-pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) -> Standing {
+/// Derives the standing of a transaction of `amount` (API.md section 5, the status table, first line that fits).
+pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> Standing {
     let persons = PersonSummary::read(&facts.persons);
     let derived = match nature {
-        Nature::ProviderDeposit => provider_deposit(amount_minor, &facts.provider, &persons, posted),
-        Nature::ManualDeposit => manual(amount_minor, &persons, posted),
-        Nature::ManualWithdrawal => manual(amount_minor.saturating_neg(), &persons, posted),
+        Nature::ProviderDeposit => provider_deposit(amount, &facts.provider, &persons, posted),
+        Nature::ManualDeposit => manual(amount.minor, &persons, posted),
+        Nature::ManualWithdrawal => manual(amount.minor.saturating_neg(), &persons, posted),
     };
     let Some(held) = persons.held else { return derived };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
@@ -53,12 +60,13 @@ pub fn derive(nature: Nature, amount_minor: i64, facts: &Facts, posted: Posted) 
             status: TransactionStatus::ManualReview,
             reason: Reason::new(R::HeldButHeard, detail),
             may_post: false,
+            reversal_waits: false,
             ..derived
         };
     }
     // The derived reason explains the derived status only.
     let reason = if held.fact == derived.status { derived.reason } else { Reason::default() };
-    Standing { status: held.fact, reason, may_post: false, ..derived }
+    Standing { status: held.fact, reason, may_post: false, reversal_waits: false, ..derived }
 }
 
 /// A held "credited" means settled outside, so a payment does not contradict it; nor do the other statuses of a paid order.
@@ -69,12 +77,13 @@ fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
 }
 
 fn provider_deposit(
-    amount: i64,
+    ordered: Money,
     facts: &[Recorded<ProviderFact>],
     persons: &PersonSummary,
     posted: Posted,
 ) -> Standing {
     use TransactionStatus as S;
+    let amount = ordered.minor;
     let provider = ProviderSummary::read(facts);
     let confirmed = match persons.resolved {
         Some((_, resolved)) => resolved,
@@ -84,11 +93,18 @@ fn provider_deposit(
     let refunded = persons.refunded(&provider);
     let reversed = refunded.with_requested.saturating_add(provider.charged_back());
     let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
-    let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post };
-    let settles = persons.money_released && persons.rejected.is_none();
+    let reversal_waits =
+        persons.reversals_wait && posted.minor > owed_minor && provider.newest_reversal > persons.reversals_permitted;
+    let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
+    let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post, reversal_waits };
 
-    if let Some(reason) = provider.review(amount, persons) {
-        return standing(S::ManualReview, reason, false);
+    if let Some(reason) = provider.review(ordered, refunded.done, persons) {
+        return standing(S::ManualReview, reason, settles);
+    }
+    if reversal_waits {
+        let money = |minor| Money::new(minor, ordered.currency);
+        let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
+        return standing(S::ManualReview, Reason::new(R::ReversalWaits, detail), false);
     }
     if provider.charged_back() > 0 {
         return standing(S::Chargeback, R::Chargeback.into(), settles);
@@ -114,7 +130,7 @@ fn provider_deposit(
         .resolved
         .is_some_and(|(resolved_at, _)| provider.payments.values().any(|recorded_at| *recorded_at > resolved_at))
     {
-        return standing(S::ManualReview, R::ConfirmedButRejected.into(), false);
+        return standing(S::ManualReview, R::ConfirmedButRejected.into(), settles);
     }
     if persons.rejected.is_some() || persons.resolved.is_some() {
         return standing(S::Cancelled, R::Rejected.into(), settles && persons.rejected.is_none());
@@ -133,8 +149,13 @@ fn provider_deposit(
 
 fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
-    let standing =
-        |status, code: R, owed_minor, may_post| Standing { status, reason: code.into(), owed_minor, may_post };
+    let standing = |status, code: R, owed_minor, may_post| Standing {
+        status,
+        reason: code.into(),
+        owed_minor,
+        may_post,
+        reversal_waits: false,
+    };
     let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
     let settles = persons.money_released;
     if approved && posted.minor == owed_when_approved {

@@ -69,6 +69,8 @@ numbered! {
         Chargeback = 6 "chargeback",
         ChargebackReversed = 7 "chargeback_reversed",
         ManualReview = 8 "manual_review",
+        InReview = 9 "in_review",
+        RefundFailed = 10 "refund_failed",
     }
 }
 

@@ -92,7 +92,7 @@ pub async fn replay(cashier: &Arc<Cashier>, id: EventId, request_id: &str) -> Re
         storage_unavailable()
     })?;
     let raw = raw(stored.ok_or_else(|| missing("the notice of this event is not stored"))?);
-    let receiver = gateway.receiver().clone();
+    let receiver = cashier.receiver(&*gateway);
     let stamp = cashier.stamp(Actor::Provider(config_id), request_id);
     let words: Box<str> = match gateway.read_proven(&raw).await {
         Verdict::Verified { updates, event_id, ignored, acknowledgement: _ } => {

@@ -2,7 +2,7 @@
 //! of serialization. Every variant and field is named here, so that the compiler reports a mirror that falls behind.
 
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
-use cashier_core::ids::{Reference, Seq};
+use cashier_core::ids::{ConfigId, Reference, Seq};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
@@ -47,6 +47,19 @@ pub(super) fn write_refs(refs: &Refs, out: &mut Vec<u8>) -> serde_json::Result<(
 pub(super) fn read_refs(text: &str) -> serde_json::Result<Refs> {
     let pairs: Vec<(Box<str>, Box<str>)> = serde_json::from_str(text)?;
     Ok(pairs.into_iter().map(|(kind, value)| ProviderRef { kind, value }).collect())
+}
+
+/// Appends `[id, …]`; nothing when there are none.
+pub(super) fn write_configs(configs: &[ConfigId], out: &mut Vec<u8>) -> serde_json::Result<()> {
+    if configs.is_empty() {
+        return Ok(());
+    }
+    serde_json::Serializer::new(out).collect_seq(configs.iter().map(|config| config.0))
+}
+
+pub(super) fn read_configs(text: &str) -> serde_json::Result<Box<[ConfigId]>> {
+    let ids: Vec<u64> = serde_json::from_str(text)?;
+    Ok(ids.into_iter().map(ConfigId).collect())
 }
 
 /// Appends the update; nothing when there is none.
@@ -246,6 +259,8 @@ struct StoredUpdate {
     raw_status: Box<str>,
     reason: Box<str>,
     sandbox: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    mode_conflict: bool,
     advance: bool,
 }
 
@@ -264,6 +279,13 @@ struct StoredRefund {
     amount: StatedAmount,
     #[serde(with = "field")]
     reach: Reach,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    requested: Box<str>,
+}
+
+/// What is false is left out, as in rows of builds that did not know the field.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize, Deserialize)]

@@ -121,16 +121,39 @@ impl TestCashier {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let cashier = Arc::clone(&self.cashier);
-        let raw = RawNotice {
+        self.receive(addressed, RawNotice { body: Bytes::from(body), ..self.request(provider::ANY_CONFIG) })
+    }
+
+    /// A notice that the gateway of this config alone verifies.
+    pub(crate) fn notice_signed_by(
+        &self,
+        config: u64,
+        addressed: Option<u64>,
+        updates: Vec<Update>,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let body = Bytes::from(self.provider.notice_body(updates));
+        self.receive(addressed, RawNotice { body, ..self.request(&format!("config {config}")) })
+    }
+
+    /// A request without a body.
+    pub(crate) fn request(&self, signature: &str) -> RawNotice {
+        RawNotice {
             method: "POST".into(),
             path: "/".into(),
             raw_query: Box::default(),
             content_type: Box::default(),
-            headers: Arc::new([(provider::SIGNATURE.into(), provider::ANY_CONFIG.into())]),
-            body: Bytes::from(body),
-            received_time: cashier.clock.now(),
-        };
+            headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
+            body: Bytes::new(),
+            received_time: self.cashier.clock.now(),
+        }
+    }
+
+    pub(crate) fn receive(
+        &self,
+        addressed: Option<u64>,
+        raw: RawNotice,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let cashier = Arc::clone(&self.cashier);
         async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
     }
 
@@ -224,15 +247,16 @@ pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
         raw_status: status.name().into(),
         reason: Box::default(),
         sandbox: None,
+        mode_conflict: false,
         advance: false,
     }
 }
 
-/// A confirmation of the full amount as payment `pay_1`.
+/// A confirmation of the full amount; the payment's id is made of the reference.
 pub(crate) fn paid(event_id: &str, reference: &Reference) -> Update {
     Update {
         reference: Some(reference.clone()),
-        payment_id: "pay_1".into(),
+        payment_id: format!("pay_{reference}").into(),
         amount: Some(StatedAmount::Exact(usd(AMOUNT))),
         ..update(event_id, ProviderStatus::Confirmed)
     }

@@ -142,7 +142,9 @@ impl Gateway for TestGateway {
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
-        let body = String::from_utf8_lossy(&notice.body).into_owned();
+        // A notice without a body has its content in the query.
+        let body = if notice.body.is_empty() { notice.raw_query.as_bytes() } else { &notice.body[..] };
+        let body = String::from_utf8_lossy(body).into_owned();
         let (over_network, number) = match body.strip_prefix("network ") {
             Some(number) => (true, number),
             None => (false, &*body),
@@ -250,6 +252,7 @@ pub(crate) fn receiver(config: &ProviderConfig) -> ReceivingConfig {
         sandbox: config.sandbox,
         primary_ref_kind: "payment_intent".into(),
         module_hash: "ab".into(),
+        merchant_account: Arc::new([config.id]),
     }
 }
 

@@ -72,8 +72,12 @@ codes! {
         CHARGEBACK = 6,
         /// The dispute was won or withdrawn.
         CHARGEBACK_REVERSED = 7,
-        /// A person must review it.
+        /// A person must decide.
         MANUAL_REVIEW = 8,
+        /// The provider itself has not decided yet.
+        IN_REVIEW = 9,
+        /// A refund did not reach the customer.
+        REFUND_FAILED = 10,
     }
 
     /// The verdict on a webhook. An unknown code is `UNDETERMINED`.

@@ -138,13 +138,13 @@ fn input_record_layouts_are_unchanged() {
 #[cfg(target_pointer_width = "64")]
 fn output_record_layouts_are_unchanged() {
     expect![[r#"
-        StepV1<CreatedV1>: 1072 bytes, aligned to 8
+        StepV1<CreatedV1>: 1112 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
            160 keep: ROption<KeepV1>
            208 done: ROption<CreatedV1>
-           880 failed: ROption<FailureV1>
-          1040 bag: RVec<PairV1>
+           920 failed: ROption<FailureV1>
+          1080 bag: RVec<PairV1>
         StepV1<VerdictV1>: 632 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
@@ -152,13 +152,13 @@ fn output_record_layouts_are_unchanged() {
            208 done: ROption<VerdictV1>
            440 failed: ROption<FailureV1>
            600 bag: RVec<PairV1>
-        StepV1<UpdateV1>: 936 bytes, aligned to 8
+        StepV1<UpdateV1>: 976 bytes, aligned to 8
              0 kind: StepCode
              8 send: ROption<RequestV1>
            160 keep: ROption<KeepV1>
            208 done: ROption<UpdateV1>
-           744 failed: ROption<FailureV1>
-           904 bag: RVec<PairV1>
+           784 failed: ROption<FailureV1>
+           944 bag: RVec<PairV1>
         RequestV1: 144 bytes, aligned to 8
              0 method: MethodCode
              8 url: RString
@@ -169,14 +169,14 @@ fn output_record_layouts_are_unchanged() {
         KeepV1: 40 bytes, aligned to 8
              0 name: RString
             32 seconds: u32
-        CreatedV1: 664 bytes, aligned to 8
+        CreatedV1: 704 bytes, aligned to 8
              0 status: StatusCode
              8 refs: RVec<PairV1>
             40 next: NextCode
             48 next_text: RString
             80 update: ROption<UpdateV1>
-           616 expires_unix: ROption<i64>
-           632 bag: RVec<PairV1>
+           656 expires_unix: ROption<i64>
+           672 bag: RVec<PairV1>
         VerdictV1: 224 bytes, aligned to 8
              0 kind: VerdictCode
              8 updates: RVec<UpdateV1>
@@ -188,7 +188,7 @@ fn output_record_layouts_are_unchanged() {
              0 status: u16
              8 headers: RVec<PairV1>
             40 body: RVec<u8>
-        UpdateV1: 528 bytes, aligned to 8
+        UpdateV1: 568 bytes, aligned to 8
              0 event_id: ROption<RString>
             40 reference: ROption<RString>
             80 refs: RVec<PairV1>
@@ -196,16 +196,18 @@ fn output_record_layouts_are_unchanged() {
            120 payment_id: ROption<RString>
            160 amount: ROption<AmountV1>
            216 refund: ROption<RefundV1>
-           320 dispute: ROption<DisputeV1>
-           416 raw_status: RString
-           448 reason: ROption<RString>
-           488 sandbox: ROption<bool>
-           490 advance: bool
-           496 bag: RVec<PairV1>
-        RefundV1: 96 bytes, aligned to 8
+           360 dispute: ROption<DisputeV1>
+           456 raw_status: RString
+           488 reason: ROption<RString>
+           528 sandbox: ROption<bool>
+           530 mode_conflict: bool
+           531 advance: bool
+           536 bag: RVec<PairV1>
+        RefundV1: 136 bytes, aligned to 8
              0 id: ROption<RString>
             40 amount: AmountV1
             88 reach: ReachCode
+            96 requested: ROption<RString>
         DisputeV1: 88 bytes, aligned to 8
              0 id: RString
             32 amount: ROption<AmountV1>
@@ -260,8 +262,8 @@ fn output_record_layouts_are_unchanged() {
         CreatedV1 { status, refs, next, next_text, update, expires_unix, bag }
         VerdictV1 { kind, updates, event_id, acknowledgement, reason, bag }
         AcknowledgementV1 { status, headers, body }
-        UpdateV1 { event_id, reference, refs, status, payment_id, amount, refund, dispute, raw_status, reason, sandbox, advance, bag }
-        RefundV1 { id, amount, reach }
+        UpdateV1 { event_id, reference, refs, status, payment_id, amount, refund, dispute, raw_status, reason, sandbox, mode_conflict, advance, bag }
+        RefundV1 { id, amount, reach, requested }
         DisputeV1 { id, amount }
         AmountV1 { minor, exponent, currency }
         FailureV1 { kind, code, field, message, retryable, retry_after_seconds, bag }
@@ -320,6 +322,8 @@ fn code_numbers_are_unchanged() {
                 StatusCode::CHARGEBACK.0,
                 StatusCode::CHARGEBACK_REVERSED.0,
                 StatusCode::MANUAL_REVIEW.0,
+                StatusCode::IN_REVIEW.0,
+                StatusCode::REFUND_FAILED.0,
             ],
         ),
         (

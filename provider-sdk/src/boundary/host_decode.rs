@@ -126,6 +126,7 @@ pub(crate) fn update(record: UpdateV1) -> StatusUpdate {
         raw_status: record.raw_status.into(),
         reason: text(record.reason),
         sandbox: record.sandbox.into(),
+        mode_conflict: record.mode_conflict,
         advance: record.advance,
         bag: pairs(record.bag),
     };
@@ -195,7 +196,7 @@ fn refund(record: RefundV1) -> Result<Refund, u8> {
         ReachCode::TOTAL_SO_FAR => RefundReach::TotalSoFar,
         ReachCode(code) => return Err(code),
     };
-    Ok(Refund { id: text(record.id), amount: amount(record.amount), reach })
+    Ok(Refund { id: text(record.id), amount: amount(record.amount), reach, requested: text(record.requested) })
 }
 
 fn dispute(record: DisputeV1) -> Dispute {
@@ -212,6 +213,8 @@ fn status(code: StatusCode) -> NormalizedStatus {
         StatusCode::CHARGEBACK => NormalizedStatus::Chargeback,
         StatusCode::CHARGEBACK_REVERSED => NormalizedStatus::ChargebackReversed,
         StatusCode::MANUAL_REVIEW => NormalizedStatus::ManualReview,
+        StatusCode::IN_REVIEW => NormalizedStatus::InReview,
+        StatusCode::REFUND_FAILED => NormalizedStatus::RefundFailed,
         StatusCode(_) => NormalizedStatus::Unknown,
     }
 }

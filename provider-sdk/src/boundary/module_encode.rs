@@ -125,6 +125,7 @@ pub(crate) fn update(update: StatusUpdate) -> UpdateV1 {
         raw_status: update.raw_status.into(),
         reason: text(update.reason),
         sandbox: update.sandbox.into(),
+        mode_conflict: update.mode_conflict,
         advance: update.advance,
         bag: pairs(update.bag),
     }
@@ -191,6 +192,7 @@ fn refund(refund: Refund) -> RefundV1 {
             RefundReach::Delta => ReachCode::DELTA,
             RefundReach::TotalSoFar => ReachCode::TOTAL_SO_FAR,
         },
+        requested: text(refund.requested),
     }
 }
 
@@ -209,6 +211,8 @@ fn status(status: NormalizedStatus) -> StatusCode {
         NormalizedStatus::Chargeback => StatusCode::CHARGEBACK,
         NormalizedStatus::ChargebackReversed => StatusCode::CHARGEBACK_REVERSED,
         NormalizedStatus::ManualReview => StatusCode::MANUAL_REVIEW,
+        NormalizedStatus::InReview => StatusCode::IN_REVIEW,
+        NormalizedStatus::RefundFailed => StatusCode::REFUND_FAILED,
     }
 }
 

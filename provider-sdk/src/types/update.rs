@@ -12,9 +12,11 @@ use crate::money::Amount;
 /// | status | `amount` | `refund` | `dispute` |
 /// |---|---|---|---|
 /// | `Confirmed` | what was paid | what was refunded of it | a dispute while the provider still reports "paid" |
-/// | `Refunded` | what was paid | what was refunded; everything if `None` | - |
+/// | `Refunded` | what was paid | what was refunded; everything if `None` | what is disputed besides |
 /// | `Chargeback` | what was paid | what was refunded besides | what is disputed |
 /// | `ChargebackReversed` | what was paid; all of it counts as confirmed again | what was refunded besides | the dispute that was reversed |
+/// | `RefundFailed` | - | the refund that failed, by its id | - |
+/// | `ManualReview`, `InReview` | what the order is about | what was refunded | what is disputed |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusUpdate {
     /// The provider's id of this event; the host detects duplicates by it.
@@ -39,6 +41,8 @@ pub struct StatusUpdate {
     pub reason: Option<String>,
     /// Whether the provider marks it as test money; `None` if it states nothing.
     pub sandbox: Option<bool>,
+    /// The notice states one mode and the payment in it the other: money that it reports becomes a review.
+    pub mode_conflict: bool,
     /// Makes the host call `advance_payment` once, later and with its own idempotency key.
     pub advance: bool,
     /// Extension pairs.
@@ -79,13 +83,19 @@ pub enum NormalizedStatus {
     Chargeback,
     /// The dispute was won or withdrawn.
     ChargebackReversed,
-    /// The provider requires a person to review it.
+    /// A person must decide. The host holds the transaction for review until a person resolves it, whatever the provider
+    /// states before or after; an exact `Confirmed` is credited all the same. Use it only for what no later answer ends.
     ManualReview,
+    /// The provider itself has not decided yet: a fraud check, a bank's answer. The host holds the transaction for review
+    /// and queries the provider; any statement of how the payment ended ends the review, in any order.
+    InReview,
+    /// A refund did not reach the customer. Name it in `refund`: it counts no more, and a person decides.
+    RefundFailed,
 }
 
 impl NormalizedStatus {
     /// All statuses, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Unknown,
         Self::Pending,
         Self::Confirmed,
@@ -95,6 +105,8 @@ impl NormalizedStatus {
         Self::Chargeback,
         Self::ChargebackReversed,
         Self::ManualReview,
+        Self::InReview,
+        Self::RefundFailed,
     ];
 
     /// The name used in cases and logs.
@@ -109,6 +121,8 @@ impl NormalizedStatus {
             Self::Chargeback => "chargeback",
             Self::ChargebackReversed => "chargeback_reversed",
             Self::ManualReview => "manual_review",
+            Self::InReview => "in_review",
+            Self::RefundFailed => "refund_failed",
         }
     }
 }
@@ -138,6 +152,9 @@ pub struct Refund {
     pub amount: Amount,
     /// What the amount counts.
     pub reach: RefundReach,
+    /// `RefundOrder::refund_reference` of the refund that the cashier requested, if the provider returns it: the host then
+    /// counts the request and the provider's statement of it once.
+    pub requested: Option<String>,
 }
 
 /// What a refund's amount counts.

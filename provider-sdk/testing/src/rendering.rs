@@ -122,6 +122,7 @@ fn update(update: &StatusUpdate) -> Value {
                     RefundReach::TotalSoFar => "total_so_far".into(),
                 },
             );
+            put(&mut fields, "requested", refund.requested.clone());
             Value::from(fields)
         }),
     );
@@ -137,6 +138,7 @@ fn update(update: &StatusUpdate) -> Value {
     );
     put(&mut fields, "reason", update.reason.clone());
     put(&mut fields, "sandbox", update.sandbox);
+    put(&mut fields, "mode_conflict", update.mode_conflict.then_some(true));
     put(&mut fields, "advance", update.advance.then_some(true));
     put_bag(&mut fields, &update.bag);
     fields.into()

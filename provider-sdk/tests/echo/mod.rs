@@ -210,11 +210,13 @@ fn full_update(status: NormalizedStatus) -> StatusUpdate {
                 NormalizedStatus::Refunded => RefundReach::TotalSoFar,
                 _ => RefundReach::Delta,
             },
+            requested: Some("refund-1".into()),
         }),
         dispute: Some(Dispute { id: "dp".into(), amount: Some(Amount::new(2, 2, "USD")) }),
         raw_status: "paid".into(),
         reason: Some("reason".into()),
         sandbox: Some(true),
+        mode_conflict: true,
         advance: true,
         bag: Vec::new(),
     }

@@ -113,7 +113,9 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
         | NormalizedStatus::Refunded
         | NormalizedStatus::Chargeback
         | NormalizedStatus::ChargebackReversed
-        | NormalizedStatus::ManualReview => NextAction::None,
+        | NormalizedStatus::ManualReview
+        | NormalizedStatus::InReview
+        | NormalizedStatus::RefundFailed => NextAction::None,
     };
     PaymentCreated::from_update(update, next)
 }

@@ -43,7 +43,7 @@ pub(crate) fn refund_update(
     let id = refund.required_text_at("/id")?.to_owned();
     let amount = money(refund, "/amount", currency(refund)?)?;
     Ok(StatusUpdate {
-        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta }),
+        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested: None }),
         reason: reason(refund, "/reason"),
         ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
     })
@@ -55,7 +55,7 @@ pub(crate) fn refund_update(
 /// `UnreadableAnswer` when the sum or the currency is missing or unreadable.
 pub(crate) fn refunded_so_far(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let amount = money(payment, "/refunded_total", currency(payment)?)?;
-    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar }))
+    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar, requested: None }))
 }
 
 /// The update of a dispute, with its payment and in the payment's currency.

@@ -79,7 +79,7 @@ pub(crate) fn refund_update(charge: &Value, raw_status: &str) -> Result<StatusUp
     let update = StatusUpdate {
         reference: metadata_reference(charge).map(str::to_owned),
         amount: money(charge, "amount")?,
-        refund: Some(Refund { id: None, amount: refunded, reach: RefundReach::TotalSoFar }),
+        refund: Some(Refund { id: None, amount: refunded, reach: RefundReach::TotalSoFar, requested: None }),
         ..StatusUpdate::new(NormalizedStatus::Refunded, raw_status)
     };
     Ok(of_intent(update, charge).with_ref(refs::CHARGE, charge_id))
@@ -95,6 +95,7 @@ pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, Provider
         id: None,
         amount,
         reach: RefundReach::TotalSoFar,
+        requested: None,
     }))
 }
 

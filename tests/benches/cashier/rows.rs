@@ -162,9 +162,11 @@ pub(crate) fn confirmation(id: u64) -> ProviderEvent {
             raw_status: "checkout.session.completed/paid".into(),
             reason: Box::default(),
             sandbox: Some(true),
+            mode_conflict: false,
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),
+        also_verified_by: Box::default(),
         created_time: deposit.created_time,
         processed_time: deposit.created_time,
     }

@@ -1,7 +1,8 @@
 //! Authentic notices that their module did not understand: each is filed within its config's limits, moves nothing, and
 //! names the payments whose provider is to be queried instead. Read by a later build of the module, its row is resolved.
 
-use super::{Filed, FiledEvent, add_event, blank_event, identified, primary_id};
+use super::identity::{identified, numbered};
+use super::{Filed, FiledEvent, add_event, blank_event, primary_id};
 use crate::change::{Body, Change};
 use crate::draft::Draft;
 use crate::duty::ProviderQuery;
@@ -36,7 +37,7 @@ pub fn file_unreadable(
     bytes: u64,
     body: impl FnOnce(NoticeId) -> Body,
 ) -> Result<Filed, BeyondLimit> {
-    let event_id = if notice.event_id.is_empty() { derived_event_id } else { notice.event_id.clone() };
+    let event_id = if notice.event_id.is_empty() { derived_event_id } else { numbered(&notice.event_id, 1) };
     if let Some(row) = draft.known_event(receiver.config_id, &event_id) {
         return Ok(Filed { events: vec![FiledEvent::Duplicate(row)], duplicate: true, ..Filed::default() });
     }
@@ -87,11 +88,12 @@ pub(super) fn unread(draft: &Draft<'_>, config: ConfigId, id: EventId) -> Option
 
 /// The row of an unread notice, now that it is understood, before its update is applied.
 pub(super) fn read_anew(
-    receiver: &ReceivingConfig,
+    notice: &VerifiedNotice,
     row: ProviderEvent,
     event_id: Box<str>,
     update: Option<&Update>,
 ) -> ProviderEvent {
+    let receiver = notice.receiver();
     ProviderEvent {
         event_id,
         transaction_id: TransactionId(0),
@@ -112,7 +114,7 @@ pub fn resolve(draft: &mut Draft<'_>, notice: &VerifiedNotice, id: EventId) -> O
     let row = unread(draft, receiver.config_id, id)?;
     let (notice_id, mut filed) = (row.notice_id, Filed::default());
     let mut left = Some(row.clone());
-    for (event_id, update) in identified(notice, row.event_id.clone()) {
+    for (event_id, update) in identified(notice, &row.event_id) {
         match draft.known_event(receiver.config_id, &event_id) {
             Some(other) if other != id => {
                 filed.events.push(FiledEvent::Duplicate(other));
@@ -121,14 +123,14 @@ pub fn resolve(draft: &mut Draft<'_>, notice: &VerifiedNotice, id: EventId) -> O
             Some(_) | None => {}
         }
         let event = match left.take() {
-            Some(row) => read_anew(receiver, row, event_id, update),
+            Some(row) => read_anew(notice, row, event_id, update),
             None => blank_event(draft, receiver, notice_id, event_id, update),
         };
         add_event(draft, notice, event, &mut filed);
     }
     if let Some(row) = left {
         // The provider sent the same again meanwhile, and that was understood.
-        let mut row = read_anew(receiver, row.clone(), row.event_id, None);
+        let mut row = read_anew(notice, row.clone(), row.event_id, None);
         row.failure_reason = Reason::new(ReasonCode::Ignored, "it was sent again and applied").to_string().into();
         row.processed_time = draft.now();
         draft.add([Change::Event(Box::new(row.clone()))]);

@@ -3,7 +3,7 @@
 
 use crate::facts::{MismatchKind, ProviderFact, ReviewHold};
 use crate::money::Money;
-use crate::notice::{Reach, ReceivingConfig, StatedAmount, Update};
+use crate::notice::{Reach, ReceivingConfig, RefundStatement, StatedAmount, Update};
 use crate::reason::{Reason, ReasonCode};
 use crate::status::ProviderStatus;
 use crate::transaction::Transaction;
@@ -40,6 +40,9 @@ pub fn verify(
 fn wrong_mode_or_brand(transaction: &Transaction, receiver: &ReceivingConfig, update: &Update) -> Option<ReviewHold> {
     let mode = |sandbox: bool| if sandbox { "sandbox" } else { "live" };
     let stated_sandbox = update.sandbox.unwrap_or(receiver.sandbox);
+    if update.mode_conflict {
+        return Some(mismatch(MismatchKind::Mode, mode(transaction.sandbox), "both modes", None));
+    }
     if stated_sandbox != transaction.sandbox || receiver.sandbox != transaction.sandbox {
         return Some(mismatch(MismatchKind::Mode, mode(transaction.sandbox), mode(stated_sandbox), None));
     }
@@ -58,44 +61,48 @@ fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact>
         || -> Box<str> { if update.reason.is_empty() { update.raw_status.clone() } else { update.reason.clone() } };
     match update.status {
         ProviderStatus::Pending => vec![ProviderFact::Accepted],
-        ProviderStatus::Confirmed => {
-            let disputed = update.dispute.is_some().then(|| chargeback(transaction, update));
-            [Some(confirmation(transaction, update)), refund_beside(transaction, update), disputed]
-                .into_iter()
-                .flatten()
-                .collect()
-        }
+        ProviderStatus::Confirmed => with_reversals(vec![confirmation(transaction, update)], transaction, update),
         ProviderStatus::Failed => vec![ProviderFact::Declined { reason: reason() }],
         ProviderStatus::Cancelled => vec![ProviderFact::Cancelled { reason: cancel_code(update) }],
-        ProviderStatus::Refunded => vec![refund(transaction, update)],
+        ProviderStatus::Refunded if update.refund.is_some() => with_reversals(Vec::new(), transaction, update),
+        ProviderStatus::Refunded => with_reversals(vec![refunded_whole(transaction, update)], transaction, update),
         ProviderStatus::Chargeback => {
-            [Some(chargeback(transaction, update)), refund_beside(transaction, update)].into_iter().flatten().collect()
+            let mut facts = vec![chargeback(transaction, update)];
+            facts.extend(refund(transaction, update));
+            facts
         }
         ProviderStatus::ChargebackReversed => {
             let id = update.dispute.as_ref().map_or_else(|| update.payment_id.clone(), |dispute| dispute.id.clone());
-            let reversed = ProviderFact::ChargebackReversed { id };
-            [Some(reversed), paid_again(transaction, update), refund_beside(transaction, update)]
-                .into_iter()
-                .flatten()
-                .collect()
-        }
-        ProviderStatus::ManualReview => {
-            let mut facts = vec![ProviderFact::ReviewHold(ReviewHold::Requested { status: reason() })];
-            if let Some(StatedAmount::Exact(stated)) = &update.amount {
-                let hold = mismatch(
-                    MismatchKind::Amount,
-                    &transaction.amount.to_string(),
-                    &stated.to_string(),
-                    Some(stated.minor),
-                );
-                if *stated != transaction.amount {
-                    facts = vec![ProviderFact::ReviewHold(hold)];
-                }
-            }
+            let mut facts = vec![ProviderFact::ChargebackReversed { id }];
+            facts.extend(paid_again(transaction, update));
+            facts.extend(refund(transaction, update));
             facts
         }
+        ProviderStatus::ManualReview => {
+            let mut hold = ReviewHold::Requested { status: reason() };
+            if let Some(StatedAmount::Exact(stated)) = update.amount
+                && stated != transaction.amount
+            {
+                let expected = transaction.amount.to_string();
+                hold = mismatch(MismatchKind::Amount, &expected, &stated.to_string(), Some(stated.minor));
+            }
+            with_reversals(vec![ProviderFact::ReviewHold(hold)], transaction, update)
+        }
+        ProviderStatus::InReview => {
+            let hold = ProviderFact::ReviewHold(ReviewHold::InReview { status: reason() });
+            with_reversals(vec![hold], transaction, update)
+        }
+        ProviderStatus::RefundFailed => refund_failed(transaction, update),
         ProviderStatus::Unknown => Vec::new(),
     }
+}
+
+/// The facts with the refund and the dispute of the update: the answer to a query states at once what notices state one by
+/// one.
+fn with_reversals(mut facts: Vec<ProviderFact>, transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
+    facts.extend(refund(transaction, update));
+    facts.extend(update.dispute.is_some().then(|| chargeback(transaction, update)));
+    facts
 }
 
 fn cancel_code(update: &Update) -> ReasonCode {
@@ -119,11 +126,6 @@ fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
     }
 }
 
-/// The refund in an update with another status: the answer to a query states at once what notices state one by one.
-fn refund_beside(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
-    update.refund.is_some().then(|| refund(transaction, update))
-}
-
 /// A payment whose dispute was reversed is paid. It counts as confirmed where the whole ordered amount is stated beside
 /// the dispute; any other amount may be the disputed one and establishes nothing about the payment.
 fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact> {
@@ -131,26 +133,59 @@ fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact
     (whole && update.dispute.is_some()).then(|| confirmation(transaction, update))
 }
 
-fn refund(transaction: &Transaction, update: &Update) -> ProviderFact {
-    let Some(statement) = &update.refund else {
-        return match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
-            None => ProviderFact::RefundedTotal { minor: transaction.amount.minor },
-            Some(Ok(minor)) => ProviderFact::RefundedTotal { minor },
-            Some(Err(hold)) => ProviderFact::ReviewHold(hold),
-        };
-    };
-    match (compare(transaction, &statement.amount), statement.reach) {
+/// A refund of which no amount is stated beside that of the payment.
+fn refunded_whole(transaction: &Transaction, update: &Update) -> ProviderFact {
+    match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
+        None => ProviderFact::RefundedTotal { minor: transaction.amount.minor },
+        Some(Ok(minor)) => ProviderFact::RefundedTotal { minor },
+        Some(Err(hold)) => ProviderFact::ReviewHold(hold),
+    }
+}
+
+/// The refund of the update, if it states one.
+fn refund(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
+    let Some(statement) = &update.refund else { return Vec::new() };
+    let id = refund_id(update, statement);
+    let fact = match (compare(transaction, &statement.amount), statement.reach) {
         (Err(hold), _) => ProviderFact::ReviewHold(hold),
         (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { minor },
-        (Ok(minor), Reach::Delta) => {
-            let id = if statement.id.is_empty() { update.event_id.clone() } else { statement.id.clone() };
-            // Without an id a refund cannot be distinguished from its own repetition.
-            if id.is_empty() {
-                return ProviderFact::ReviewHold(ReviewHold::Requested { status: "refund without an id".into() });
-            }
-            ProviderFact::Refund { id, minor }
-        }
+        (Ok(_), Reach::Delta) if id.is_empty() => refund_without_id(),
+        (Ok(minor), Reach::Delta) => ProviderFact::Refund { id, minor },
+    };
+    let link = refund_link(&fact, statement);
+    [Some(fact), link].into_iter().flatten().collect()
+}
+
+fn refund_failed(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
+    let id = match &update.refund {
+        Some(statement) => refund_id(update, statement),
+        None => update.event_id.clone(),
+    };
+    if id.is_empty() {
+        return vec![refund_without_id()];
     }
+    // An amount that cannot be compared is unknown: the failure itself is certain, and a person looks at it.
+    let own = update.refund.as_ref().filter(|statement| statement.reach == Reach::Delta);
+    let stated = own.and_then(|statement| compare(transaction, &statement.amount).ok());
+    let fact = ProviderFact::RefundFailed { id, minor: stated.unwrap_or(0) };
+    let link = update.refund.as_ref().and_then(|statement| refund_link(&fact, statement));
+    [Some(fact), link].into_iter().flatten().collect()
+}
+
+fn refund_id(update: &Update, statement: &RefundStatement) -> Box<str> {
+    if statement.id.is_empty() { update.event_id.clone() } else { statement.id.clone() }
+}
+
+/// Without an id a refund cannot be distinguished from its own repetition.
+fn refund_without_id() -> ProviderFact {
+    ProviderFact::ReviewHold(ReviewHold::Requested { status: "refund without an id".into() })
+}
+
+/// That a refund is the one we requested.
+fn refund_link(fact: &ProviderFact, statement: &RefundStatement) -> Option<ProviderFact> {
+    let (ProviderFact::Refund { id, .. } | ProviderFact::RefundFailed { id, .. }) = fact else { return None };
+    let requested = statement.requested.clone();
+    (!requested.is_empty()).then(|| ProviderFact::RefundOfRequest { id: id.clone(), requested })
 }
 
 fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {

@@ -35,6 +35,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundRequested { id: id.into(), minor }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
+        Just(PersonFact::ReversalsWait),
     ]
 }
 
@@ -87,7 +88,8 @@ fn stopped(transaction: &Transaction) -> bool {
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
-            | PersonFact::RefundDone { .. } => {}
+            | PersonFact::RefundDone { .. }
+            | PersonFact::ReversalsWait => {}
         }
     }
     stopped
@@ -215,5 +217,6 @@ proptest! {
         let standing = now.standing();
         let owes = standing.may_post && standing.owed_minor != posted(&now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
+        prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }
 }

@@ -96,6 +96,8 @@ fn describe(fact: &ProviderFact) -> String {
         ProviderFact::Cancelled { reason } => format!("cancelled {reason}"),
         ProviderFact::Refund { id, minor } => format!("refund {id} of {}", minor / 100),
         ProviderFact::RefundedTotal { minor } => format!("refunded {} in all", minor / 100),
+        ProviderFact::RefundFailed { id, .. } => format!("refund {id} failed"),
+        ProviderFact::RefundOfRequest { id, requested } => format!("refund {id} is request {requested}"),
         ProviderFact::Chargeback { .. } => "chargeback".into(),
         ProviderFact::ChargebackReversed { .. } => "chargeback reversed".into(),
         ProviderFact::ReviewHold(_) => "review hold".into(),

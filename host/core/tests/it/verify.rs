@@ -20,7 +20,10 @@ fn exact(minor: i64) -> Option<StatedAmount> {
 }
 
 fn refund(id: &str, amount: StatedAmount, reach: Reach) -> Update {
-    Update { refund: Some(RefundStatement { id: id.into(), amount, reach }), ..update(S::Refunded) }
+    Update {
+        refund: Some(RefundStatement { id: id.into(), amount, reach, requested: "".into() }),
+        ..update(S::Refunded)
+    }
 }
 
 fn dispute(status: S, amount: Option<StatedAmount>) -> Update {

@@ -99,7 +99,7 @@ impl Run {
             2 if payment.paid && !payment.refunded => {
                 payment.refunded = true;
                 let amount = StatedAmount::Exact(usd(AMOUNT));
-                let refund = RefundStatement { id: about("re"), amount, reach: Reach::Delta };
+                let refund = RefundStatement { id: about("re"), amount, reach: Reach::Delta, requested: "".into() };
                 payment.events.push(Update { refund: Some(refund), ..stated("refund", ProviderStatus::Refunded) });
             }
             3 => payment.events.push(Update { refs: vec![intent], ..stated("opened", ProviderStatus::Pending) }),

@@ -3,6 +3,7 @@
 mod chaos;
 mod config_edits;
 mod creates;
+mod identity;
 mod janitor;
 mod logs;
 mod unreadable;

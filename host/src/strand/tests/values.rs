@@ -72,6 +72,9 @@ fn review_hold() -> BoxedStrategy<ReviewHold> {
             |(what, expected, stated, stated_minor)| { ReviewHold::Mismatch { what, expected, stated, stated_minor } }
         ),
         text().prop_map(|status| ReviewHold::Requested { status }),
+        (text(), text()).prop_map(|(payment, owner)| ReviewHold::PaymentReused { payment, owner }),
+        Just(ReviewHold::NoRoom),
+        text().prop_map(|status| ReviewHold::InReview { status }),
     ]
     .boxed()
 }
@@ -89,6 +92,8 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
         (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
         text().prop_map(|id| ProviderFact::ChargebackReversed { id }),
         review_hold().prop_map(ProviderFact::ReviewHold),
+        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::RefundFailed { id, minor }),
+        (text(), text()).prop_map(|(id, requested)| ProviderFact::RefundOfRequest { id, requested }),
     ]
     .boxed()
 }
@@ -104,6 +109,7 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         (text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
         text().prop_map(|id| PersonFact::RefundRefused { id }),
         (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
+        Just(PersonFact::ReversalsWait),
     ]
     .boxed()
 }
@@ -119,7 +125,7 @@ pub(super) fn facts() -> BoxedStrategy<Facts> {
 }
 
 pub(super) fn refs() -> BoxedStrategy<Refs> {
-    vec(provider_ref(), 0..=ProviderRef::PER_TRANSACTION_MAX).prop_map(Refs::from_iter).boxed()
+    vec(provider_ref(), 0..=16_usize).prop_map(Refs::from_iter).boxed()
 }
 
 pub(super) fn transaction() -> BoxedStrategy<Transaction> {
@@ -230,16 +236,16 @@ fn stated() -> BoxedStrategy<StatedAmount> {
 }
 
 pub(super) fn update() -> BoxedStrategy<Update> {
-    let refund = (text(), stated(), select(&[Reach::Delta, Reach::TotalSoFar][..]))
-        .prop_map(|(id, amount, reach)| RefundStatement { id, amount, reach });
+    let refund = (text(), stated(), select(&[Reach::Delta, Reach::TotalSoFar][..]), text())
+        .prop_map(|(id, amount, reach, requested)| RefundStatement { id, amount, reach, requested });
     let dispute = (text(), option::of(stated())).prop_map(|(id, amount)| DisputeStatement { id, amount });
     (
         (text(), option::of(reference()), vec(provider_ref(), 0..4), select(ProviderStatus::ALL), text()),
         (option::of(stated()), option::of(refund), option::of(dispute)),
-        (text(), text(), option::of(any::<bool>()), any::<bool>()),
+        (text(), text(), option::of(any::<bool>()), any::<bool>(), any::<bool>()),
     )
         .prop_map(|((event_id, reference, refs, status, payment_id), (amount, refund, dispute), rest)| {
-            let (raw_status, reason, sandbox, advance) = rest;
+            let (raw_status, reason, sandbox, mode_conflict, advance) = rest;
             Update {
                 event_id,
                 reference,
@@ -252,6 +258,7 @@ pub(super) fn update() -> BoxedStrategy<Update> {
                 raw_status,
                 reason,
                 sandbox,
+                mode_conflict,
                 advance,
             }
         })
@@ -262,11 +269,11 @@ pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
     (
         (id(), id(), id(), text(), text(), id()),
         (text(), select(SignatureStatus::ALL), select(ProcessingStatus::ALL), text()),
-        (option::of(update()), text(), time(), time()),
+        (option::of(update()), text(), vec(id().prop_map(ConfigId), 0..3), time(), time()),
     )
         .prop_map(
             |((id, notice, config, provider, brand, transaction), (payment, signature, processing, failure), rest)| {
-                let (update, module_hash, created_time, processed_time) = rest;
+                let (update, module_hash, also_verified_by, created_time, processed_time) = rest;
                 ProviderEvent {
                     id: EventId(id),
                     notice_id: NoticeId(notice),
@@ -282,6 +289,7 @@ pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
                     failure_reason: failure,
                     update,
                     module_hash,
+                    also_verified_by: also_verified_by.into(),
                     created_time,
                     processed_time,
                 }

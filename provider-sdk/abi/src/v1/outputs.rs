@@ -132,6 +132,8 @@ pub struct UpdateV1 {
     pub reason: ROption<RString>,
     /// Whether the provider marks it as test money.
     pub sandbox: ROption<bool>,
+    /// Whether the provider states two modes.
+    pub mode_conflict: bool,
     /// Whether the host is to call `advance_payment`.
     pub advance: bool,
     /// Extension pairs.
@@ -148,6 +150,8 @@ pub struct RefundV1 {
     pub amount: AmountV1,
     /// What the amount counts.
     pub reach: ReachCode,
+    /// The cashier's id of this refund.
+    pub requested: ROption<RString>,
 }
 
 /// Money that the customer's bank disputes.

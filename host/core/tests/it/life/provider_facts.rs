@@ -109,12 +109,12 @@ fn refunds_beyond_the_ordered_amount_are_held_for_review() {
         deposit(15),
         vec![confirmed(), Post, refund("re_1", 6_000), Post, refund("re_2", 6_000)],
         expect![[r#"
-        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
-        posted -> credited | owed 100 posted 100
-        refund re_1 of 60 -> credited PARTLY_REFUNDED | owed 40 posted 100 | BALANCE_OUT -60 planned
-        posted -> credited PARTLY_REFUNDED | owed 40 posted 40
-        refund re_2 of 60 -> manual_review BEYOND_CONFIRMED refunds and disputes exceed the ordered amount | owed 0 posted 40
-    "#]],
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            refund re_1 of 60 -> credited PARTLY_REFUNDED | owed 40 posted 100 | BALANCE_OUT -60 planned
+            posted -> credited PARTLY_REFUNDED | owed 40 posted 40
+            refund re_2 of 60 -> manual_review BEYOND_CONFIRMED refunds and disputes exceed the ordered amount; also stated: confirmed 100.0 USD (pi_1), refunded 120.0 USD | owed 0 posted 40 | BALANCE_OUT -40 planned
+        "#]],
     );
 }
 
@@ -144,13 +144,13 @@ fn a_second_payment_is_never_credited_and_each_one_is_held_for_review() {
         deposit(15),
         vec![payment("pi_1"), Post, payment("pi_2"), resolve(), payment("pi_3"), resolve()],
         expect![[r#"
-        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
-        posted -> credited | owed 100 posted 100
-        confirmed pi_2 -> manual_review SECOND_PAYMENT pi_1 and pi_2 | owed 100 posted 100
-        person: Resolved { minor: 10000 } -> credited | owed 100 posted 100
-        confirmed pi_3 -> manual_review SECOND_PAYMENT pi_1 and pi_2 and pi_3 | owed 100 posted 100
-        person: Resolved { minor: 10000 } -> credited | owed 100 posted 100
-    "#]],
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            confirmed pi_2 -> manual_review SECOND_PAYMENT pi_1 and pi_2; also stated: confirmed 100.0 USD each | owed 100 posted 100
+            person: Resolved { minor: 10000 } -> credited | owed 100 posted 100
+            confirmed pi_3 -> manual_review SECOND_PAYMENT pi_1 and pi_2 and pi_3; also stated: confirmed 100.0 USD each | owed 100 posted 100
+            person: Resolved { minor: 10000 } -> credited | owed 100 posted 100
+        "#]],
     );
 }
 
@@ -260,11 +260,11 @@ fn an_unstated_amount_is_ended_by_the_confirmation_of_that_payment_alone() {
         deposit(15),
         vec![unstated(), expired(), confirmed(), Post],
         expect![[r#"
-        review hold -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount | owed 0 posted 0
-        cancelled EXPIRED -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount | owed 0 posted 0
-        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
-        posted -> credited | owed 100 posted 100
-    "#]],
+            review hold -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount | owed 0 posted 0
+            cancelled EXPIRED -> manual_review AMOUNT_UNSTATED payment pi_1 was confirmed without an amount; also stated: cancelled (EXPIRED) | owed 0 posted 0
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+        "#]],
     );
 }
 

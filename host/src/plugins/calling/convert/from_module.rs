@@ -15,6 +15,7 @@ use cashier_provider_sdk as sdk;
 use url::Url;
 
 use super::SecretMasks;
+use super::masks::stored_id;
 use crate::ports::{Acknowledgement, CreateAnswer};
 
 /// Ids of events, payments, refunds and disputes; providers use up to 100 characters.
@@ -68,7 +69,9 @@ pub(in crate::plugins::calling) fn created(
         | ProviderStatus::Refunded
         | ProviderStatus::Chargeback
         | ProviderStatus::ChargebackReversed
-        | ProviderStatus::ManualReview => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
+        | ProviderStatus::ManualReview
+        | ProviderStatus::InReview
+        | ProviderStatus::RefundFailed => (CreateEnding::Accepted(next), Some(bare_update(status, &refs))),
     };
     CreateAnswer {
         ending,
@@ -94,6 +97,7 @@ fn bare_update(status: ProviderStatus, refs: &[ProviderRef]) -> Update {
         raw_status: status.name().into(),
         reason: "".into(),
         sandbox: None,
+        mode_conflict: false,
         advance: false,
     }
 }
@@ -144,6 +148,7 @@ pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &Sec
                 sdk::RefundReach::Delta => Reach::Delta,
                 sdk::RefundReach::TotalSoFar => Reach::TotalSoFar,
             },
+            requested: id(refund.requested),
         }),
         dispute: update.dispute.map(|dispute| DisputeStatement {
             id: id(Some(dispute.id)),
@@ -152,6 +157,7 @@ pub(in crate::plugins::calling) fn update(update: sdk::StatusUpdate, masks: &Sec
         raw_status: masks.text(&update.raw_status, RAW_STATUS_LENGTH_MAX),
         reason: masks.text(update.reason.as_deref().unwrap_or_default(), REASON_LENGTH_MAX),
         sandbox: update.sandbox,
+        mode_conflict: update.mode_conflict,
         advance: update.advance,
     }
 }
@@ -180,15 +186,15 @@ fn amount(stated: &sdk::Amount) -> StatedAmount {
     }
 }
 
-/// Ids with a valid kind and length: an id that cannot be stored cannot be matched either.
+/// Ids of a kind that can be stored; a value that is too long is replaced by its hash, everywhere alike, so that it still
+/// matches. One more than a transaction can hold is let through, so that the core reports what has no room.
 fn refs(refs: Vec<sdk::ProviderRef>) -> Vec<ProviderRef> {
-    let valid = |id: &sdk::ProviderRef| {
-        (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len())
-            && (1..=ProviderRef::VALUE_LENGTH_MAX).contains(&id.value.len())
-            && !id.value.chars().any(char::is_control)
-    };
-    let valid = refs.into_iter().filter(valid).take(ProviderRef::PER_TRANSACTION_MAX);
-    valid.map(|id| ProviderRef::new(&id.kind, &id.value)).collect()
+    let valid =
+        |id: &sdk::ProviderRef| (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len()) && !id.value.is_empty();
+    let valid = refs.into_iter().filter(valid).take(ProviderRef::PER_TRANSACTION_MAX + 1);
+    valid
+        .map(|id| ProviderRef { value: stored_id(&id.value, ProviderRef::VALUE_LENGTH_MAX), kind: id.kind.into() })
+        .collect()
 }
 
 fn status(status: sdk::NormalizedStatus) -> ProviderStatus {
@@ -202,6 +208,8 @@ fn status(status: sdk::NormalizedStatus) -> ProviderStatus {
         sdk::NormalizedStatus::Chargeback => ProviderStatus::Chargeback,
         sdk::NormalizedStatus::ChargebackReversed => ProviderStatus::ChargebackReversed,
         sdk::NormalizedStatus::ManualReview => ProviderStatus::ManualReview,
+        sdk::NormalizedStatus::InReview => ProviderStatus::InReview,
+        sdk::NormalizedStatus::RefundFailed => ProviderStatus::RefundFailed,
     }
 }
 

@@ -1,0 +1,149 @@
+//! What a person must look at: the first reason for a review, in a fixed order, and beside it everything else that the
+//! provider stated. It decides about no money: `standing` does, the same with and without a review.
+
+use std::fmt::Write as _;
+
+use super::persons::PersonSummary;
+use super::provider::ProviderSummary;
+use crate::facts::ReviewHold;
+use crate::ids::Seq;
+use crate::money::Money;
+use crate::reason::{Reason, ReasonCode};
+
+/// The longest explanation of a review: two ids of a provider and several amounts fit.
+const DETAIL_LENGTH_MAX: usize = 512;
+
+impl<'a> ProviderSummary<'a> {
+    /// The first reason for a review that no fact has ended and no person has resolved since, with what else was stated.
+    /// `refunded_minor` is everything that was refunded.
+    pub(super) fn review(&self, amount: Money, refunded_minor: i64, persons: &PersonSummary<'_>) -> Option<Reason> {
+        let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
+        let mut holds: Vec<&ReviewHold> = self
+            .holds
+            .iter()
+            .filter(|(seq, hold)| *seq > resolved_at && !self.ends(hold))
+            .map(|(_, hold)| *hold)
+            .collect();
+        holds.sort_unstable();
+        holds.dedup();
+        let found = self.contradiction(amount, resolved_at);
+        // An unstated amount comes first: the cashier itself queries the provider about it.
+        let unstated = holds.first().is_some_and(|hold| matches!(hold, ReviewHold::AmountUnstated { .. }));
+        let first = match found {
+            Some(found) if !unstated => found,
+            Some(_) | None if holds.is_empty() => return None,
+            Some(_) | None => holds.remove(0).reason(),
+        };
+        let others = holds.into_iter().map(|hold| hold.reason().to_string());
+        let stated: Vec<String> =
+            self.statements(amount, refunded_minor, first.code).into_iter().chain(others).collect();
+        Some(explained(first, &stated))
+    }
+
+    /// The facts contradict each other, or the order.
+    fn contradiction(&self, amount: Money, resolved_at: Seq) -> Option<Reason> {
+        let newest_payment = self.named_payments().map(|(_, seq)| seq).max();
+        if self.named_payments().count() > 1 && newest_payment > Some(resolved_at) {
+            let ids: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
+            return Some(Reason::new(ReasonCode::SecondPayment, ids.join(" and ")));
+        }
+        if self.refunded().saturating_add(self.charged_back()) > amount.minor && self.newest_reversal > resolved_at {
+            return Some(Reason::new(ReasonCode::BeyondConfirmed, "refunds and disputes exceed the ordered amount"));
+        }
+        if self.disputes.are_unmatched() && self.disputes.newest > resolved_at {
+            return Some(Reason::new(
+                ReasonCode::DisputeUnmatched,
+                "a dispute is open, and it is not known which was reversed",
+            ));
+        }
+        if self.newest_failure > resolved_at {
+            let ids: Vec<&str> = self.failed.keys().copied().collect();
+            return Some(Reason::new(ReasonCode::RefundFailed, ids.join(" and ")));
+        }
+        None
+    }
+
+    /// Whether other facts end a hold.
+    fn ends(&self, hold: &ReviewHold) -> bool {
+        match hold {
+            ReviewHold::OutcomeUnknown => self.definite,
+            ReviewHold::AmountUnstated { payment } => {
+                let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
+                let reused =
+                    |hold: &ReviewHold| matches!(hold, ReviewHold::PaymentReused { payment, .. } if same(payment));
+                self.payments.keys().any(|known| same(known)) || self.holds.iter().any(|(_, hold)| reused(hold))
+            }
+            ReviewHold::InReview { .. } => self.decided,
+            ReviewHold::Mismatch { .. }
+            | ReviewHold::Requested { .. }
+            | ReviewHold::PaymentReused { .. }
+            | ReviewHold::NoRoom => false,
+        }
+    }
+
+    /// What the provider stated, in a fixed order, without what the reason itself says.
+    fn statements(&self, amount: Money, refunded_minor: i64, reason: ReasonCode) -> Vec<String> {
+        let money = |minor| Money::new(minor, amount.currency);
+        let named = |what: &str, id: &str| if id.is_empty() { what.to_owned() } else { format!("{what} ({id})") };
+        let mut stated = Vec::new();
+        if reason == ReasonCode::SecondPayment {
+            stated.push(format!("confirmed {amount} each"));
+        } else if !self.payments.is_empty() {
+            let ids: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
+            stated.push(named(&format!("confirmed {amount}"), &ids.join(" and ")));
+        }
+        if refunded_minor > 0 {
+            stated.push(format!("refunded {}", money(refunded_minor)));
+        }
+        if reason != ReasonCode::RefundFailed {
+            stated.extend(self.failed.keys().map(|id| named("refund failed", id)));
+        }
+        stated.extend(self.disputes.opened.iter().map(|(id, minor)| named(&format!("disputed {}", money(*minor)), id)));
+        stated.extend(self.disputes.reversed.iter().map(|id| named("dispute reversed", id)));
+        stated.extend(self.declined.map(|reason| named("declined", reason)));
+        stated.extend(self.cancelled.map(|code| named("cancelled", code.name())));
+        stated
+    }
+}
+
+/// The reason with the other statements behind it, cut to a length that a row may hold.
+fn explained(mut reason: Reason, stated: &[String]) -> Reason {
+    let mut detail = String::from(reason.detail);
+    if !stated.is_empty() {
+        let gap = if detail.is_empty() { "" } else { "; " };
+        // Writing to a text cannot fail.
+        let _ = write!(detail, "{gap}also stated: {}", stated.join(", "));
+    }
+    if detail.len() > DETAIL_LENGTH_MAX {
+        let end = (0..=DETAIL_LENGTH_MAX - '…'.len_utf8()).rev().find(|end| detail.is_char_boundary(*end));
+        detail.truncate(end.unwrap_or(0));
+        detail.push('…');
+    }
+    reason.detail = detail.into();
+    reason
+}
+
+impl ReviewHold {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::OutcomeUnknown => Reason::new(
+                ReasonCode::OutcomeUnknown,
+                "the create call was not answered and the provider cannot be queried",
+            ),
+            Self::AmountUnstated { payment } => {
+                let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
+                Reason::new(ReasonCode::AmountUnstated, format!("{named} was confirmed without an amount"))
+            }
+            Self::Mismatch { what, expected, stated, .. } => {
+                Reason::new(what.reason(), format!("expected {expected}, the provider states {stated}"))
+            }
+            Self::Requested { status } => Reason::new(ReasonCode::ProviderReview, status.clone()),
+            Self::InReview { status } => Reason::new(ReasonCode::ProviderInReview, status.clone()),
+            Self::PaymentReused { payment, owner } => {
+                let named = format!("payment {payment} confirmed transaction {owner} before");
+                Reason::new(ReasonCode::PaymentIdReused, named)
+            }
+            Self::NoRoom => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
+        }
+    }
+}
