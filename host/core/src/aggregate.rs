@@ -180,6 +180,8 @@ impl Aggregate {
         operation.failure_reason = failure.into();
         operation.updated_time = at.now;
         match status {
+            // The retry that a withheld operation followed still holds.
+            OperationStatus::Refused if operation.is_withheld() => {}
             OperationStatus::Refused => next.transaction.refused_seq = at.seq,
             OperationStatus::Posted => {
                 next.transaction.processed_time = at.now;
@@ -197,6 +199,30 @@ impl Aggregate {
         next.settled(self, at)
     }
 
+    /// A person states that a posting without an answer was never made, at a trading server that cannot prove it. Nothing
+    /// changes unless [`operation::may_be_confirmed_absent`]; otherwise its key is given up and the operation that is due
+    /// is planned anew. `closed_seconds`: how long the connection that carried it has been closed.
+    pub fn confirm_absent(
+        &self,
+        id: OperationId,
+        closed_seconds: Option<i64>,
+        by: ManagerId,
+        at: DecisionContext,
+    ) -> Vec<Change> {
+        if !operation::may_be_confirmed_absent(closed_seconds) {
+            return Vec::new();
+        }
+        let mut retried = self.clone();
+        retried.transaction.facts.record_person(at.seq, at.now, PersonFact::Retried);
+        let absent = PostingOutcome::Refused { reason: ReasonCode::ConfirmedAbsent.name().into() };
+        retried.end_posting(id, &absent, by, at)
+    }
+
+    /// Plans the operation that is due although nothing new was recorded: one that was withheld under earlier rules.
+    pub fn resume(&self, at: DecisionContext) -> Vec<Change> {
+        self.clone().settled(self, at)
+    }
+
     /// Derives the standing again, plans the operation that is due, and returns the rows that differ from `before`.
     fn settled(mut self, before: &Self, at: DecisionContext) -> Vec<Change> {
         let standing = self.standing();
@@ -210,8 +236,9 @@ impl Aggregate {
         {
             self.transaction.reason.code = ReasonCode::ProviderUnavailable;
         }
-        if let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
-            && self.transaction.reason.code == ReasonCode::CreditRefused
+        if self.transaction.reason.code == ReasonCode::CreditRefused
+            && let Some(refused) = self.operations.iter().rfind(|known| !known.is_withheld())
+            && refused.status == OperationStatus::Refused
         {
             self.transaction.reason.detail = refused.failure_reason.clone();
         }

@@ -214,6 +214,7 @@ impl Modules for TestModules {
             generation: 1,
             isolation: "in-process".into(),
             health: ModuleHealth::Ok,
+            call_health: ModuleHealth::Ok,
             sha256: Box::default(),
             brands: None,
             endpoint_settings: vec!["api_base".into()],

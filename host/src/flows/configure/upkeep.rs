@@ -25,7 +25,7 @@ pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
     }
     // A module whose calls do not return is left alone: another try would take a thread of those that still work.
     let catalog = cashier.modules.catalog();
-    let well = |line: &CatalogLine| line.available && line.health == ModuleHealth::Ok;
+    let well = |line: &CatalogLine| line.available && line.call_health == ModuleHealth::Ok;
     let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
     for served in broken.take(REOPENED_AT_ONCE_MAX) {
         // A full queue is full of edits, which open gateways themselves; the next round asks again.

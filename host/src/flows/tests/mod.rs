@@ -6,5 +6,6 @@ mod creates;
 mod identity;
 mod janitor;
 mod logs;
+mod postings;
 mod unreadable;
 mod webhooks;

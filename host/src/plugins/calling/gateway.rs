@@ -123,6 +123,10 @@ struct ConfiguredModule {
 }
 
 impl ReportsHealth for ConfiguredModule {
+    fn credentials_are_refused(&self) -> bool {
+        self.driver.credentials.are_refused()
+    }
+
     fn health(&self) -> ModuleHealth {
         match self.thread.stuck() {
             0 if !self.driver.circuit_is_open() => ModuleHealth::Ok,
