@@ -10,6 +10,7 @@ mod provider_query;
 mod publication;
 mod rate_limit;
 pub mod replay;
+mod request_context;
 mod requeue;
 pub mod settle;
 mod single_flight;
@@ -22,8 +23,9 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use self::cashier::{Cashier, Ports, RequestContext, Rules};
+pub use self::cashier::{Cashier, Ports, Rules};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
+pub use self::request_context::RequestContext;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 

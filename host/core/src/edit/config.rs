@@ -15,7 +15,7 @@ const MERCHANT_ID: &str = "merchant_id";
 const SECRET_KEY: &str = "secret_key";
 const WEBHOOK_SECRET: &str = "webhook_secret";
 /// Settings that are credentials of every module.
-const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
+pub(super) const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
 
 /// The value of one setting. It may be a secret, so it has no Debug.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum SettingValue {
 }
 
 impl SettingValue {
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         match self {
             Self::Null => "",
             Self::Text(text) | Self::Json(text) => text,
@@ -237,7 +237,7 @@ fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<Setti
     Ok(settings)
 }
 
-fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {
+pub(super) fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {
     if text.is_empty() { Ok(SettingMap::new()) } else { (context.parse)(field, text) }
 }
 
@@ -257,7 +257,7 @@ fn check_clear_settings(config: &ProviderConfig, context: &EditContext<'_>) -> R
 }
 
 /// Names of secrets: the two published ones, and those that the module declares.
-fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+pub(super) fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
     let own = context.module.into_iter().flat_map(|module| module.secrets.iter().map(|name| &**name));
     [SECRET_KEY, WEBHOOK_SECRET].into_iter().chain(own)
 }
