@@ -72,7 +72,7 @@ impl Body {
     pub fn notice(&self) -> Option<(NoticeId, u64)> {
         match self {
             Self::Notice { id, body, .. } => Some((*id, body.len() as u64)),
-            Self::Answer { .. } | Self::Order { .. } => None,
+            Self::Answer { .. } | Self::Order { .. } | Self::Audit(_) => None,
         }
     }
 }
