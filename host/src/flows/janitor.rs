@@ -99,6 +99,8 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
     requeue_payments(cashier, &open, backoff).await;
     let mut due = backoff.in_turn(&open);
     due.retain(|id| backoff.is_due(*id, ticks));
+    let plausible = cashier.clock.is_plausible();
+    let mut postponed = Vec::new();
     let (mut provider_calls, mut postings) = (0, 0);
     let mut without_capacity = None;
     for some in due.chunks(EXAMINED_AT_ONCE) {
@@ -108,13 +110,18 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
         });
         let Ok(schedules) = schedules else { return };
         for (id, schedule) in schedules {
-            let Some(Schedule { config_id, duty, pause_max }) = schedule else { continue };
+            let Some(Schedule { config_id, duty, expiry_postponed, pause_max }) = schedule else { continue };
+            if expiry_postponed && plausible {
+                postponed.push(id);
+            }
             let duty = match duty {
                 None | Some(Duty::AwaitRetry) => {
                     backoff.nothing_due(id, ticks);
                     continue;
                 }
                 Some(Duty::Provider(ProviderDuty::RepeatCreate)) if cashier.creating.is_under_way(id) => continue,
+                // An implausible clock ends nothing: the provider is queried all the same.
+                Some(Duty::Provider(ProviderDuty::Expire)) if !plausible => Duty::Provider(ProviderDuty::Query),
                 Some(duty @ (Duty::Settle | Duty::Provider(_))) => duty,
             };
             let started = match duty {
@@ -145,7 +152,28 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
         tokio::task::yield_now().await;
     }
     backoff.next = without_capacity.unwrap_or_default();
-    close_unknown_events(cashier, now).await;
+    if plausible {
+        begin_expiries(cashier, &postponed).await;
+        close_unknown_events(cashier, now).await;
+    }
+}
+
+/// Orders that were made while the clock was implausible expire their whole time after it is plausible again.
+async fn begin_expiries(cashier: &Cashier, postponed: &[TransactionId]) {
+    for some in postponed.chunks(EXAMINED_AT_ONCE) {
+        let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+        let begun = cashier.ledger.decide(&stamp, |draft| {
+            for id in some {
+                let changes = draft.aggregate(*id).map(|known| known.begin_expiry(draft.context()));
+                draft.add(changes.into_iter().flatten());
+            }
+        });
+        match begun {
+            // After a failed commit they are found again.
+            Ok(ticket) => drop(ticket.durable().await),
+            Err(_) => return,
+        }
+    }
 }
 
 /// Makes due every open payment of the configs that a flow named; the round's limits set their pace.

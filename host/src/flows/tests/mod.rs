@@ -1,6 +1,7 @@
 //! The flows with a test cashier: each test is one interleaving that once cost money, or would.
 
 mod chaos;
+mod clock;
 mod config_edits;
 mod creates;
 mod identity;
