@@ -9,6 +9,7 @@ use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::{Body, Change, OrderDetails};
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{self, ConfigCandidate, Eligible, Wanted};
+use cashier_core::facts::PersonFact;
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -17,7 +18,7 @@ use cashier_core::transaction::{FirstAnswer, Fresh, KeySpace, NextAction, Transa
 use tokio::sync::oneshot;
 
 use super::single_flight::Flight;
-use super::{Cashier, RequestContext, settle};
+use super::{Cashier, RequestContext, configure, settle};
 use crate::ledger::{Estimate, Ticket};
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
@@ -168,14 +169,19 @@ impl Opening<'_> {
             if let Some(earlier) = bound(draft.books(), request) {
                 return Opened::Earlier(earlier);
             }
-            let current = cashier.snapshot().config(eligible.config_id()).map(|served| served.config.version);
+            let config = cashier.snapshot().config(eligible.config_id()).map(|served| Arc::clone(&served.config));
+            let current = config.as_ref().map(|config| config.version);
             let mut references = random.map(Reference::from_random).into_iter();
             let reference = references.find(|new| draft.by_reference(new).is_none());
             let Some(reference) = reference.filter(|_| current == Some(eligible.version())) else {
                 return Opened::StaleConfig;
             };
             let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
-            let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
+            let mut transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
+            if config.is_some_and(|config| configure::reversals_wait(&config)) {
+                let at = draft.context();
+                transaction.facts.record_person(at.seq, at.now, PersonFact::ReversalsWait);
+            }
             let flight = cashier.creating.begin(transaction.id);
             draft.store(Body::Order { transaction_id: transaction.id, details: OrderDetails::clone(details) });
             draft.add([Change::Transaction(Box::new(transaction.clone()))]);

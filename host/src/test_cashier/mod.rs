@@ -62,7 +62,11 @@ impl TestCashier {
     }
 
     pub(crate) async fn with_configs(ids: &[u64]) -> Self {
-        Self::open(ids.iter().map(|id| config(*id)).collect(), TestClock::running(), 0).await
+        Self::serving(ids.iter().map(|id| config(*id)).collect()).await
+    }
+
+    pub(crate) async fn serving(configs: Vec<ProviderConfig>) -> Self {
+        Self::open(configs, TestClock::running(), 0).await
     }
 
     /// The configs of the published examples, under a clock that stands still.

@@ -5,4 +5,5 @@ mod config_edits;
 mod creates;
 mod janitor;
 mod logs;
+mod reviews;
 mod webhooks;
