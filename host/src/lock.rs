@@ -1,9 +1,10 @@
-//! The exclusive lock beside a database: one process decides over one set of rows. It does not guard against a copy of
-//! the file opened elsewhere.
+//! The exclusive locks of a database: one process decides over one set of rows. A lock file stands beside the database,
+//! and the database itself may be locked too, which holds when the lock file was removed or the folder is reached by
+//! another path. It does not guard against a copy of the file opened elsewhere.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ports::Fault;
 use crate::private_files;
@@ -14,6 +15,7 @@ const HOLDER_BYTES_MAX: u64 = 64;
 /// Held for as long as the database may be written; the system releases the lock of a process that died.
 pub(crate) struct Lock {
     file: File,
+    path: PathBuf,
 }
 
 impl Drop for Lock {
@@ -43,7 +45,45 @@ impl Lock {
         file.rewind().map_err(failed)?;
         write!(file, "process {}", std::process::id()).map_err(failed)?;
         file.sync_data().map_err(failed)?;
-        Ok(Self { file })
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Locks the database file itself; taken before it is opened and released after it is closed, because closing any
+    /// handle of the file would release SQLite's own locks. Where such locks would exclude SQLite itself (outside Linux)
+    /// only the file's identity is kept.
+    pub(crate) fn database(path: &Path) -> Result<Self, Fault> {
+        let file = private_files::open(path)?;
+        #[cfg(target_os = "linux")]
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Fault::new(format!(
+                    "the database {} is in use by another process, which was started while no lock file was in its place",
+                    path.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(Fault::new(format!("cannot lock the database {}: {error}", path.display())));
+            }
+        }
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Whether the locked file is still the one at its path: another process could lock a file that replaced it.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let replaced = || Fault::new(format!("{} was removed or replaced while in use", self.path.display()));
+        let at_path = std::fs::metadata(&self.path).map_err(|_| replaced())?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let held = self.file.metadata().map_err(|_| replaced())?;
+            if (at_path.dev(), at_path.ino()) != (held.dev(), held.ino()) {
+                return Err(replaced());
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = at_path;
+        Ok(())
     }
 }
 
@@ -59,6 +99,31 @@ fn holder(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn m25_a_database_stays_locked_when_its_lock_file_was_removed_and_under_another_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, database) = (folder.path().join("trading.lock"), folder.path().join("trading.db"));
+        let (lock, held) = (Lock::take(&file).unwrap(), Lock::database(&database).unwrap());
+        lock.check().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let removed = lock.check().unwrap_err().to_string();
+        assert!(removed.contains("trading.lock was removed or replaced while in use"), "{removed}");
+        let second = Lock::take(&file).unwrap();
+        lock.check().unwrap_err();
+        second.check().unwrap();
+        let link = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        for path in [database.clone(), link.join("trading.db")] {
+            let refused = Lock::database(&path).err().unwrap().to_string();
+            assert!(refused.contains("in use by another process"), "{refused}");
+        }
+        std::fs::rename(&database, folder.path().join("moved.db")).unwrap();
+        held.check().unwrap_err();
+        drop(held);
+        Lock::database(&folder.path().join("moved.db")).unwrap();
+    }
 
     #[test]
     fn a_second_lock_attempt_fails_and_names_the_holder() {

@@ -16,6 +16,7 @@ use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
@@ -181,6 +182,16 @@ impl Posting {
     }
 }
 
+/// The trading server's answer to a request to void a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Voiding {
+    /// Final: what became of the key before, or the refusal that voiding it left. No later posting of the key is made.
+    Settled(PostingOutcome),
+    /// The server can neither key nor void and knows nothing of it, so that a posting may still be in flight. `closed_for`:
+    /// how long the connection that carried it has been closed; `None` while it is open.
+    Undecided { closed_for: Option<Duration> },
+}
+
 /// The system of record for customers, accounts and balances (API.md section 8).
 pub trait TradingServer: Send + Sync {
     /// Everything about a login at once; `None` when there is no such account.
@@ -189,6 +200,9 @@ pub trait TradingServer: Send + Sync {
     /// The outcome of an operation: `None` when the server never received it. Where it keys by our key, this is answered
     /// after every posting that was sent before, so that `None` proves that none of them arrived.
     fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// Makes a key dead: the server refuses every later posting of it with `reason`, unless it has posted or refused it
+    /// before. Nothing is recorded as not posted without this answer.
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
 }

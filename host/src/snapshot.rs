@@ -1,6 +1,8 @@
 //! The immutable snapshot of configs, overrides, gateways and catalog that requests read without a lock. Only
 //! `flows/configure` publishes a new one.
 
+mod merchants;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
 use crate::ports::{CatalogLine, Gateway};
+
+use merchants::Marks;
 
 /// A config with its gateway, which stays open while updates of its payments may still arrive.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub enum NoGateway {
 pub struct Snapshot {
     configs: BTreeMap<ConfigId, Served>,
     by_provider: BTreeMap<Box<str>, Vec<ConfigId>>,
+    marks: BTreeMap<ConfigId, Marks>,
+    merchant_accounts: BTreeMap<ConfigId, Arc<[ConfigId]>>,
     /// By customer, each list by id: a new snapshot copies pointers, and the row that an edit changes.
     overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
     /// The customer of each override, which never changes.
@@ -54,6 +60,7 @@ impl Snapshot {
     /// The snapshot with one config served differently.
     pub fn with_config(mut self, served: Served) -> Self {
         let (id, provider) = (served.config.id, served.config.provider.clone());
+        self.marks.insert(id, Marks::of(&served.config));
         if let Some(before) = self.configs.insert(id, served)
             && before.config.provider != provider
             && let Some(ids) = self.by_provider.get_mut(&before.config.provider)
@@ -64,6 +71,9 @@ impl Snapshot {
         if let Err(at) = ids.binary_search(&id) {
             ids.insert(at, id);
         }
+        let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
+        let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
+        self.merchant_accounts.extend(merchants::accounts(&configs));
         self
     }
 
@@ -80,6 +90,11 @@ impl Snapshot {
 
     pub fn config(&self, id: ConfigId) -> Option<&Served> {
         self.configs.get(&id)
+    }
+
+    /// The configs that share this one's merchant account, itself included, by id.
+    pub fn merchant_account(&self, id: ConfigId) -> Arc<[ConfigId]> {
+        self.merchant_accounts.get(&id).map_or_else(|| Arc::new([id]), Arc::clone)
     }
 
     /// Every config, by id.

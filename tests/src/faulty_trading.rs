@@ -8,7 +8,8 @@ use std::time::Duration;
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::Login;
 use cashier_core::operation::{OperationKey, PostingOutcome};
-use cashier_host::ports::{Durable, Fault, Posting, TradingServer};
+use cashier_core::reason::ReasonCode;
+use cashier_host::ports::{Durable, Fault, Posting, TradingServer, Voiding};
 use cashier_host::trading::embedded::Embedded;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -120,6 +121,17 @@ impl TradingServer for FaultyTradingServer {
             | TradingMode::Slow(_)
             | TradingMode::Refusing(_)
             | TradingMode::LosingAnswers => self.inner.find(key),
+        }
+    }
+
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        match &*self.mode.borrow() {
+            TradingMode::Down => Box::pin(std::future::ready(Err(Fault::new("the trading server is down")))),
+            TradingMode::Working
+            | TradingMode::Unresponsive
+            | TradingMode::Slow(_)
+            | TradingMode::Refusing(_)
+            | TradingMode::LosingAnswers => self.inner.void(posting, reason),
         }
     }
 

@@ -2,12 +2,12 @@
 //! aggregate and returns the changes to it.
 
 use crate::change::Change;
-use crate::facts::{PersonFact, ProviderFact, Recording};
+use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::reason::ReasonCode;
-use crate::refs::ProviderRef;
+use crate::refs::{CameWith, ProviderRef, RefAdding};
 use crate::standing::{self, Standing};
 use crate::status::OperationStatus;
 use crate::time::UnixTime;
@@ -50,7 +50,7 @@ impl Aggregate {
     }
 
     /// Adds provider facts and ids, each while there is capacity. The result is `Full` where one was dropped, else `Added`
-    /// where one was new.
+    /// where one was new. Where money or its id was dropped, the transaction is held for review.
     pub fn record(
         &self,
         receiver: &ReceivingConfig,
@@ -58,15 +58,41 @@ impl Aggregate {
         refs: &[ProviderRef],
         at: DecisionContext,
     ) -> (Vec<Change>, Recording) {
+        let came_with = match facts.iter().any(ProviderFact::affects_money) {
+            true => CameWith::Money,
+            false => CameWith::Other,
+        };
+        self.record_with(receiver, facts, refs, came_with, at)
+    }
+
+    fn record_with(
+        &self,
+        receiver: &ReceivingConfig,
+        facts: &[ProviderFact],
+        refs: &[ProviderRef],
+        came_with: CameWith,
+        at: DecisionContext,
+    ) -> (Vec<Change>, Recording) {
         let mut next = self.clone();
         let mut recording = Recording::Duplicate;
+        let mut money_dropped = false;
         for fact in facts {
-            recording = recording.max(next.transaction.facts.record(at.seq, at.now, fact.clone()));
+            let added = next.transaction.facts.record(at.seq, at.now, fact.clone());
+            money_dropped |= added == Recording::Full && fact.affects_money();
+            recording = recording.max(added);
         }
         for id in refs {
-            if next.transaction.refs.add(id.clone()) {
-                recording = recording.max(Recording::Added);
-            }
+            recording = recording.max(match next.transaction.refs.add(id.clone(), came_with) {
+                RefAdding::Added => Recording::Added,
+                RefAdding::Known => Recording::Duplicate,
+                RefAdding::NoRoom => {
+                    money_dropped |= came_with == CameWith::Money;
+                    Recording::Full
+                }
+            });
+        }
+        if money_dropped {
+            next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NoRoom));
         }
         // The first of the sorted set, not the first received: the same id in any order of receipt.
         if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {
@@ -123,7 +149,7 @@ impl Aggregate {
         ended.transaction.next_action = action;
         let mut all = vec![fact];
         all.extend_from_slice(stated);
-        let (changes, _) = ended.record(receiver, &all, refs, at);
+        let (changes, _) = ended.record_with(receiver, &all, refs, CameWith::Money, at);
         if changes.is_empty() { ended.settled(self, at) } else { changes }
     }
 
@@ -154,6 +180,8 @@ impl Aggregate {
         operation.failure_reason = failure.into();
         operation.updated_time = at.now;
         match status {
+            // The retry that a withheld operation followed still holds.
+            OperationStatus::Refused if operation.is_withheld() => {}
             OperationStatus::Refused => next.transaction.refused_seq = at.seq,
             OperationStatus::Posted => {
                 next.transaction.processed_time = at.now;
@@ -171,6 +199,30 @@ impl Aggregate {
         next.settled(self, at)
     }
 
+    /// A person states that a posting without an answer was never made, at a trading server that cannot prove it. Nothing
+    /// changes unless [`operation::may_be_confirmed_absent`]; otherwise its key is given up and the operation that is due
+    /// is planned anew. `closed_seconds`: how long the connection that carried it has been closed.
+    pub fn confirm_absent(
+        &self,
+        id: OperationId,
+        closed_seconds: Option<i64>,
+        by: ManagerId,
+        at: DecisionContext,
+    ) -> Vec<Change> {
+        if !operation::may_be_confirmed_absent(closed_seconds) {
+            return Vec::new();
+        }
+        let mut retried = self.clone();
+        retried.transaction.facts.record_person(at.seq, at.now, PersonFact::Retried);
+        let absent = PostingOutcome::Refused { reason: ReasonCode::ConfirmedAbsent.name().into() };
+        retried.end_posting(id, &absent, by, at)
+    }
+
+    /// Plans the operation that is due although nothing new was recorded: one that was withheld under earlier rules.
+    pub fn resume(&self, at: DecisionContext) -> Vec<Change> {
+        self.clone().settled(self, at)
+    }
+
     /// Derives the standing again, plans the operation that is due, and returns the rows that differ from `before`.
     fn settled(mut self, before: &Self, at: DecisionContext) -> Vec<Change> {
         let standing = self.standing();
@@ -184,8 +236,9 @@ impl Aggregate {
         {
             self.transaction.reason.code = ReasonCode::ProviderUnavailable;
         }
-        if let Some(refused) = self.operations.last().filter(|last| last.status == OperationStatus::Refused)
-            && self.transaction.reason.code == ReasonCode::CreditRefused
+        if self.transaction.reason.code == ReasonCode::CreditRefused
+            && let Some(refused) = self.operations.iter().rfind(|known| !known.is_withheld())
+            && refused.status == OperationStatus::Refused
         {
             self.transaction.reason.detail = refused.failure_reason.clone();
         }

@@ -195,6 +195,26 @@ impl Books {
         self.id_of(self.by_provider_id.find(&*id.value, self.row_matching(is_match)))
     }
 
+    /// The transaction of these configs that this payment was confirmed for; the earliest, should there be several.
+    pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
+        let is_match = |row: &Row| {
+            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
+                configs.contains(&transaction.config_id) && transaction.facts.confirms(payment)
+            })
+        };
+        let known = (!payment.is_empty()).then(|| self.by_provider_id.find(payment, self.row_matching(is_match)));
+        self.id_of(known.flatten())
+    }
+
+    /// The configs under which this payment was confirmed, of whatever provider.
+    pub fn configs_confirming(&self, payment: &str) -> Vec<ConfigId> {
+        let config = |slot| {
+            let row = row_codec::unpack(self.rows.get(slot)?, &self.interner)?.transaction;
+            row.facts.confirms(payment).then_some(row.config_id)
+        };
+        self.by_provider_id.candidates(payment).filter_map(config).collect()
+    }
+
     /// The transaction of this brand that has this provider id, of any kind and config.
     pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
         let is_match = |row: &Row| {

@@ -95,9 +95,34 @@ impl<'a> Draft<'a> {
         drafted.or_else(|| self.books.by_provider_ref(config_id, id))
     }
 
-    /// The row of a verified event, if it was received before.
+    /// The transaction of these configs that this payment was confirmed for first.
+    pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
+        let drafted = || {
+            self.changes.iter().find_map(|change| match change {
+                Change::Transaction(row) if configs.contains(&row.config_id) && row.facts.confirms(payment) => {
+                    Some(row.id)
+                }
+                Change::Transaction(_)
+                | Change::Operation(_)
+                | Change::Event(_)
+                | Change::Config(_)
+                | Change::Override(_) => None,
+            })
+        };
+        self.books.by_confirmed_payment(configs, payment).or_else(drafted)
+    }
+
+    /// The row of a verified event, if it was received before or stands in this draft: no draft holds one key twice.
     pub fn known_event(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
-        self.books.known_event(config_id, event_id)
+        let drafted = self.changes.iter().find_map(|change| match change {
+            Change::Event(row) if row.config_id == config_id && *row.event_id == *event_id => Some(row.id),
+            Change::Event(_)
+            | Change::Transaction(_)
+            | Change::Operation(_)
+            | Change::Config(_)
+            | Change::Override(_) => None,
+        });
+        drafted.or_else(|| self.books.known_event(config_id, event_id))
     }
 
     /// Whether an event is pending in the books, or may be in this draft.
@@ -113,7 +138,7 @@ impl<'a> Draft<'a> {
             let Change::Event(row) = change else { continue };
             waiting.retain(|known| known.id != row.id);
             let named = || row.update.iter().flat_map(|update| &update.refs).any(|id| refs.iter().any(|own| own == id));
-            if row.processing_status == ProcessingStatus::Pending && row.config_id == config_id && named() {
+            if row.processing_status == ProcessingStatus::Pending && row.is_verified_by(config_id) && named() {
                 waiting.push((**row).clone());
             }
         }

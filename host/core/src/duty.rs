@@ -26,7 +26,7 @@ const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
-    /// An operation waits for the trading server.
+    /// An operation waits for the trading server, or is to be planned.
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
@@ -71,7 +71,7 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
     }
     match provider_duty(transaction, now) {
         Some(duty) => Some(Duty::Provider(duty)),
-        None => owes(transaction, operations).then_some(Duty::AwaitRetry),
+        None => owes(transaction, operations),
     }
 }
 
@@ -136,8 +136,9 @@ pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: Un
         && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
 }
 
-/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it.
-fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
+/// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it: a person must retry a
+/// refused one, a withheld one is planned again.
+fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Duty> {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
     let settled = match transaction.status {
@@ -146,11 +147,15 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
         S::ProviderConfirmed | S::CreditFailed | S::Refunded | S::Chargeback | S::ManualReview => false,
     };
     if settled {
-        return false;
+        return None;
     }
     let posted = operation::posted(operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
-    (standing.may_post || standing.reversal_waits) && standing.owed_minor != posted.minor
+    if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
+        return None;
+    }
+    let plannable = operation::due_minor(transaction, &standing, operations).is_some();
+    Some(if plannable { Duty::Settle } else { Duty::AwaitRetry })
 }
 
 /// Something is due or will become due with time: the books list exactly these transactions.

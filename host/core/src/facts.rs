@@ -78,6 +78,11 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         2 "mismatch" Mismatch { what: MismatchKind, expected: Box<str>, stated: Box<str>, stated_minor: Option<i64> };
         /// The provider requests that a person decides, and only a person ends it; `status` is its own status.
         3 "look" Requested { status as "word": Box<str> };
+        /// The provider's payment was confirmed for another transaction of the same merchant account, `owner`, before: one
+        /// payment is credited once.
+        10 "payment_reused" PaymentReused { payment: Box<str>, owner: Box<str> };
+        /// A statement that moves money, or an id that came with one, had no room.
+        11 "no_room" NoRoom;
         /// The provider itself has not decided yet; ended by any fact that says how the payment ended, in any order.
         4 "in_review" InReview { status: Box<str> };
     }
@@ -133,7 +138,8 @@ pub const PROVIDER_FACTS_MAX: usize = 128;
 
 /// Of these, at most this many declines and other facts that move no money: a customer who tries a card a hundred times
 /// must leave capacity for the payment that succeeds. The first fact of each kind is always added, so that many facts of
-/// one kind exclude neither the acceptance, the decline nor the closing of the order.
+/// one kind exclude neither the acceptance, the decline nor the closing of the order; and so is the hold that reports
+/// missing room.
 pub const PROVIDER_OTHER_FACTS_MAX: usize = 64;
 
 /// The outcome of adding a provider fact.
@@ -149,7 +155,10 @@ impl Facts {
     /// Adds a provider fact to the set.
     pub fn record(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Recording {
         let kind = std::mem::discriminant(&fact);
-        let first_of_its_kind = || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind);
+        let first_of_its_kind = || {
+            fact == ProviderFact::ReviewHold(ReviewHold::NoRoom)
+                || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind)
+        };
         let count_max = if fact.affects_money() { PROVIDER_FACTS_MAX } else { PROVIDER_OTHER_FACTS_MAX };
         if self.has(&fact) {
             Recording::Duplicate
@@ -168,6 +177,12 @@ impl Facts {
 
     fn has(&self, fact: &ProviderFact) -> bool {
         self.provider.iter().any(|known| known.fact == *fact)
+    }
+
+    /// Whether the payment of this id was confirmed. Without an id, none was.
+    pub fn confirms(&self, id: &str) -> bool {
+        let same = |fact: &ProviderFact| matches!(fact, ProviderFact::Confirmed { payment, .. } if **payment == *id);
+        !id.is_empty() && self.any(same)
     }
 
     /// Whether any provider fact passes the test.
@@ -199,9 +214,13 @@ impl ProviderFact {
 
     /// About money, as the cashier's own review holds are. A review of the provider does not count: a provider may state it
     /// many times.
-    fn affects_money(&self) -> bool {
+    pub(crate) fn affects_money(&self) -> bool {
         let own = |hold: &ReviewHold| match hold {
-            ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. } | ReviewHold::OutcomeUnknown => true,
+            ReviewHold::AmountUnstated { .. }
+            | ReviewHold::Mismatch { .. }
+            | ReviewHold::OutcomeUnknown
+            | ReviewHold::PaymentReused { .. }
+            | ReviewHold::NoRoom => true,
             ReviewHold::Requested { .. } | ReviewHold::InReview { .. } => false,
         };
         self.is_money() || matches!(self, Self::ReviewHold(hold) if own(hold))

@@ -65,10 +65,12 @@ impl Reference {
         Self(text.into_boxed_str())
     }
 
-    /// Reads a reference from a provider or the disk; `None` when it cannot be one of ours.
+    /// Reads a reference from a provider or the disk, in any letter case and with blanks around it, as providers return it;
+    /// ours are lower case. `None` when it cannot be one of ours.
     pub fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
         let plausible = text.len() == Self::LENGTH_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric());
-        plausible.then(|| Self(text.into()))
+        plausible.then(|| Self(text.to_ascii_lowercase().into_boxed_str()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -94,5 +96,18 @@ mod tests {
             assert_eq!(Reference::read(reference.as_str()), Some(reference));
         }
         assert_eq!(Reference::read("15"), None);
+    }
+
+    #[test]
+    fn m28_a_reference_in_capitals_mixed_case_or_between_blanks_is_the_same_reference() {
+        let reference = Reference::from_random(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+        let capitals = reference.as_str().to_ascii_uppercase();
+        let mixed: String =
+            capitals.char_indices().map(|(at, c)| if at % 2 == 0 { c } else { c.to_ascii_lowercase() }).collect();
+        for text in [capitals.clone(), mixed, format!(" {reference}\r\n"), format!("\t{capitals} ")] {
+            assert_eq!(Reference::read(&text).as_ref(), Some(&reference), "{text:?}");
+        }
+        let inner = format!("{} {}", &capitals[..9], &capitals[9..]);
+        assert_eq!((Reference::read(&inner), Reference::read(&capitals[1..])), (None, None));
     }
 }

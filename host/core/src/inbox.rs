@@ -2,6 +2,8 @@
 //! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
 //! logs nothing: the result contains what an operator should know.
 
+mod identity;
+mod matching;
 mod unreadable;
 mod verify;
 
@@ -19,6 +21,8 @@ use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
+use self::identity::identified;
+use self::matching::{Matched, is_about, match_update, once_credited};
 pub use self::unreadable::file_unreadable;
 pub use self::verify::verify;
 
@@ -42,19 +46,19 @@ pub enum FiledEvent {
 }
 
 /// Files a verified notice: its body once, an event row per update, and the changes that the updates make.
-/// `derived_event_id` names updates without an id; `body` is called once, unless every event is a duplicate.
+/// `derived_event_id` names a notice or updates without an id; `body` is called once, unless every event is a duplicate.
 pub fn file(
     draft: &mut Draft<'_>,
     notice: &VerifiedNotice,
-    derived_event_id: Box<str>,
+    derived_event_id: &str,
     body: impl FnOnce(NoticeId) -> Body,
 ) -> Filed {
-    let receiver = notice.receiver();
     let mut filed = Filed::default();
     let mut body = Some(body);
     let mut notice_id = None;
     for (event_id, update) in identified(notice, derived_event_id) {
-        if let Some(row) = draft.known_event(receiver.config_id, &event_id) {
+        let known = |receiver: &ReceivingConfig| draft.known_event(receiver.config_id, &event_id);
+        if let Some(row) = notice.receivers().find_map(known) {
             filed.events.push(FiledEvent::Duplicate(row));
             continue;
         }
@@ -62,32 +66,17 @@ pub fn file(
         if let Some(body) = body.take() {
             draft.store(body(notice_id));
         }
-        let mut event = blank_event(draft, receiver, notice_id, event_id, update);
+        let mut event = blank_event(draft, notice.receiver(), notice_id, event_id, update);
+        event.also_verified_by = notice.receivers().skip(1).map(|other| other.config_id).collect();
         if update.is_none() {
             event.failure_reason = ignored(notice.ignored());
         }
-        apply_event(draft, receiver, &mut event, &mut filed);
+        apply_event(draft, notice, &mut event, &mut filed);
         draft.add([Change::Event(Box::new(event.clone()))]);
         filed.events.push(FiledEvent::New(Box::new(event)));
     }
     filed.duplicate = notice_id.is_none();
     filed
-}
-
-/// Each update with its event id; a notice without updates is one event of its own. Where a module gives one id to
-/// several updates of a notice, the later ones are distinguished by their position, so that none is lost.
-fn identified(notice: &VerifiedNotice, derived: Box<str>) -> Vec<(Box<str>, Option<&Update>)> {
-    if notice.updates().is_empty() {
-        return vec![(if notice.event_id().is_empty() { derived } else { notice.event_id().into() }, None)];
-    }
-    let mut identified: Vec<(Box<str>, Option<&Update>)> = Vec::with_capacity(notice.updates().len());
-    for (position, update) in notice.updates().iter().enumerate() {
-        let id = if update.event_id.is_empty() { &derived } else { &update.event_id };
-        let taken = identified.iter().any(|(known, _)| known == id);
-        let id = if taken { format!("{id}/{position}").into() } else { id.clone() };
-        identified.push((id, Some(update)));
-    }
-    identified
 }
 
 fn blank_event(
@@ -109,6 +98,7 @@ fn blank_event(
         signature_status: SignatureStatus::Valid,
         processing_status: ProcessingStatus::Ignored,
         failure_reason: Box::default(),
+        also_verified_by: Box::default(),
         update: update.cloned(),
         module_hash: receiver.module_hash.clone(),
         created_time: draft.now(),
@@ -122,17 +112,20 @@ fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
 }
 
 /// Applies the event's update, if it has one, and records the outcome in the row.
-fn apply_event(draft: &mut Draft<'_>, receiver: &ReceivingConfig, event: &mut ProviderEvent, filed: &mut Filed) {
+fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut ProviderEvent, filed: &mut Filed) {
     let Some(update) = event.update.take() else {
         event.processed_time = draft.now();
         return;
     };
-    match match_update(draft, receiver, &update) {
+    match match_update(draft, notice, &update) {
         Matched::Unknown => event.processing_status = ProcessingStatus::Pending,
         Matched::Conflict(reason) => close(event, draft.now(), Err(reason)),
         Matched::Found(id) => {
             event.transaction_id = id;
+            let mut receiver = notice.receiver();
             if let Some(known) = draft.aggregate(id) {
+                receiver =
+                    notice.receivers().find(|own| own.config_id == known.transaction.config_id).unwrap_or(receiver);
                 event.brand = known.transaction.brand;
             }
             let applied = apply(draft, receiver, id, &update);
@@ -180,37 +173,6 @@ fn note_due(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, fi
     }
 }
 
-/// Which transaction an update is about.
-enum Matched {
-    Found(TransactionId),
-    Unknown,
-    /// The reference and an id, or two ids, belong to different transactions; both are named.
-    Conflict(Reason),
-}
-
-/// Our reference takes precedence; without it an id within the config finds the transaction (docs/api/webhooks.md, rule 3).
-fn match_update(draft: &Draft<'_>, receiver: &ReceivingConfig, update: &Update) -> Matched {
-    let mut found = None;
-    if let Some(reference) = &update.reference {
-        match draft.by_reference(reference) {
-            Some(id) => found = Some((id, format!("reference {reference}"))),
-            None => return Matched::Unknown,
-        }
-    }
-    for id in &update.refs {
-        let Some(known) = draft.by_provider_ref(receiver.config_id, id) else { continue };
-        match &found {
-            None => found = Some((known, format!("{} {}", id.kind, id.value))),
-            Some((first, _)) if *first == known => {}
-            Some((first, how)) => {
-                let detail = format!("{how} is transaction {first}, {} {} is transaction {known}", id.kind, id.value);
-                return Matched::Conflict(Reason::new(ReasonCode::ProviderRefMismatch, detail));
-            }
-        }
-    }
-    found.map_or(Matched::Unknown, |(id, _)| Matched::Found(id))
-}
-
 /// Verifies one update about one transaction and adds what it establishes.
 fn apply(
     draft: &mut Draft<'_>,
@@ -220,7 +182,8 @@ fn apply(
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
     let facts = verify(&before.transaction, receiver, update)?;
-    let (changes, recording) = before.record(receiver, &facts, &update.refs, draft.context());
+    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &update.refs);
+    let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
     match recording {
         Recording::Full => Err(ReasonCode::TooManyFacts.into()),
@@ -250,6 +213,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
             close(&mut event, draft.now(), applied.map(|_| &update));
             event.update = Some(update);
             event.transaction_id = id;
+            event.brand = transaction.brand.clone();
             draft.add([Change::Event(Box::new(event))]);
         }
     }
@@ -328,6 +292,7 @@ pub fn end_create(
     };
     let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
     let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
+    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &refs);
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
     let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
     let newly_accepted = !accepted(&before.transaction)
@@ -335,11 +300,4 @@ pub fn end_create(
     draft.add(changes);
     apply_waiting(draft, receiver, id);
     Some(CreateRecorded { aggregate: draft.aggregate(id)?, newly_accepted, not_applied })
-}
-
-/// Whether nothing in the update names another transaction than this one.
-fn is_about(draft: &Draft<'_>, receiver: &ReceivingConfig, transaction: &Transaction, update: &Update) -> bool {
-    let named = update.reference.as_ref().is_none_or(|reference| *reference == transaction.reference);
-    let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
-    named && owners.all(|owner| owner == transaction.id)
 }

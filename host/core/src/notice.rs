@@ -1,6 +1,9 @@
 //! A provider's statements about payments, normalized by its module from a verified notice. `inbox` matches, verifies and
 //! applies them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::ids::{ConfigId, EventId, NoticeId, Reference, TransactionId};
 use crate::money::Money;
 use crate::refs::ProviderRef;
@@ -79,6 +82,9 @@ pub struct ReceivingConfig {
     pub primary_ref_kind: Box<str>,
     /// SHA-256 of the module file, hex; stored with events so that a replay knows which module normalized them.
     pub module_hash: Box<str>,
+    /// The configs of this provider and mode that share its merchant account, itself included: a payment id names one
+    /// payment among all of them.
+    pub merchant_account: Arc<[ConfigId]>,
 }
 
 /// An authentic notice that its module did not understand, with what could be read of it.
@@ -97,6 +103,7 @@ pub struct UnreadableNotice {
 #[derive(Debug, Clone)]
 pub struct VerifiedNotice {
     receiver: ReceivingConfig,
+    others: Vec<ReceivingConfig>,
     updates: Vec<Update>,
     event_id: Box<str>,
     ignored: Box<str>,
@@ -105,7 +112,7 @@ pub struct VerifiedNotice {
 impl VerifiedNotice {
     /// The caller asserts that the receiver's own gateway answered `Verified` with these updates for the raw bytes.
     pub fn assertion(receiver: ReceivingConfig, updates: Vec<Update>) -> Self {
-        Self { receiver, updates, event_id: Box::default(), ignored: Box::default() }
+        Self { receiver, others: Vec::new(), updates, event_id: Box::default(), ignored: Box::default() }
     }
 
     /// The same with the provider's id of the notice itself, and why nothing is to be done; each may be empty.
@@ -114,8 +121,26 @@ impl VerifiedNotice {
         Self { event_id, ignored, ..self }
     }
 
+    /// The caller asserts the same of the gateways of these configs. All of them share one merchant account.
+    #[must_use]
+    pub fn also_verified_by(mut self, others: Vec<ReceivingConfig>) -> Self {
+        self.others = others;
+        let accounts = self.receivers().flat_map(|receiver| &*receiver.merchant_account).copied();
+        let account: Arc<[ConfigId]> = accounts.collect::<BTreeSet<_>>().into_iter().collect();
+        for receiver in std::iter::once(&mut self.receiver).chain(&mut self.others) {
+            receiver.merchant_account = Arc::clone(&account);
+        }
+        self
+    }
+
+    /// The config that the notice is filed under.
     pub fn receiver(&self) -> &ReceivingConfig {
         &self.receiver
+    }
+
+    /// Every config whose gateway verified the notice; the one that it is filed under comes first.
+    pub fn receivers(&self) -> impl Iterator<Item = &ReceivingConfig> {
+        std::iter::once(&self.receiver).chain(&self.others)
     }
 
     pub fn updates(&self) -> &[Update] {
@@ -152,6 +177,16 @@ pub struct ProviderEvent {
     /// The normalized update; absent for quarantined events.
     pub update: Option<Update>,
     pub module_hash: Box<str>,
+    /// Further configs whose gateways verified the same bytes: a pending event is applied under whichever of them turns out
+    /// to own the payment.
+    pub also_verified_by: Box<[ConfigId]>,
     pub created_time: UnixTime,
     pub processed_time: UnixTime,
+}
+
+impl ProviderEvent {
+    /// Whether this config's gateway verified it.
+    pub fn is_verified_by(&self, config: ConfigId) -> bool {
+        self.config_id == config || self.also_verified_by.contains(&config)
+    }
 }

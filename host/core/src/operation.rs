@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::ids::{Login, OperationId, Reference, TransactionId};
 use crate::money::Money;
+use crate::reason::ReasonCode;
 use crate::standing::{Posted, Standing};
 use crate::status::{OperationCmd, OperationReason, OperationStatus, TransactionType};
 use crate::time::UnixTime;
@@ -37,6 +38,15 @@ impl BalanceOperation {
             OperationStatus::Planned | OperationStatus::Unknown => true,
             OperationStatus::Posted | OperationStatus::Refused => false,
         }
+    }
+
+    /// Its key is dead: nothing was posted under it and nothing will be, and neither the trading server nor a rule about
+    /// the account refused it. Such an operation counts as if it had never been planned.
+    pub fn is_withheld(&self) -> bool {
+        self.status == OperationStatus::Refused
+            && [ReasonCode::Withheld, ReasonCode::ConfirmedAbsent]
+                .iter()
+                .any(|code| *self.failure_reason == *code.name())
     }
 }
 
@@ -94,10 +104,20 @@ pub enum PostingOutcome {
     Unknown,
 }
 
+/// How long the connection that carried a posting must have been closed before a person may state that it was never made,
+/// where the trading server can neither find it by its key nor void it: longer than a posting stays in any queue.
+pub const CONFIRMED_ABSENT_SECONDS_MIN: i64 = 60;
+
+/// Whether a person may state that a posting without an answer was never made. `closed_seconds`: how long the connection
+/// that carried it has been closed; `None` while it is open.
+pub fn may_be_confirmed_absent(closed_seconds: Option<i64>) -> bool {
+    closed_seconds.is_some_and(|closed| closed >= CONFIRMED_ABSENT_SECONDS_MIN)
+}
+
 /// The sum of posted operations. `operations` are in the order of their ids.
 pub fn posted(operations: &[BalanceOperation]) -> Posted {
     let mut posted = Posted::default();
-    for operation in operations {
+    for operation in operations.iter().filter(|known| !known.is_withheld()) {
         match operation.status {
             OperationStatus::Posted => {
                 posted.minor = posted.minor.saturating_add(operation.amount.minor);
@@ -118,16 +138,8 @@ pub fn plan(
     id: OperationId,
     now: UnixTime,
 ) -> Option<BalanceOperation> {
-    let unsettled = operations.iter().any(BalanceOperation::is_unsettled);
-    if !standing.may_post || unsettled || waits_for_retry(transaction, operations) {
-        return None;
-    }
-    let minor = standing.owed_minor.saturating_sub(posted(operations).minor);
-    let cmd = match minor {
-        0 => return None,
-        1.. => OperationCmd::BalanceIn,
-        ..0 => OperationCmd::BalanceOut,
-    };
+    let minor = due_minor(transaction, standing, operations)?;
+    let cmd = if minor > 0 { OperationCmd::BalanceIn } else { OperationCmd::BalanceOut };
     let reason = match (transaction.kind, cmd) {
         (TransactionType::Deposit, OperationCmd::BalanceIn) => OperationReason::Deposit,
         (TransactionType::Deposit, OperationCmd::BalanceOut) => OperationReason::Reversal,
@@ -151,10 +163,20 @@ pub fn plan(
     })
 }
 
+/// The amount that brings posted to owed, where an operation for it may be planned now; never 0.
+pub fn due_minor(transaction: &Transaction, standing: &Standing, operations: &[BalanceOperation]) -> Option<i64> {
+    let unsettled = operations.iter().any(BalanceOperation::is_unsettled);
+    if !standing.may_post || unsettled || waits_for_retry(transaction, operations) {
+        return None;
+    }
+    Some(standing.owed_minor.saturating_sub(posted(operations).minor)).filter(|minor| *minor != 0)
+}
+
 /// A refused operation is final: the next one needs a person who retries, approves, resolves or requests a refund after
-/// it.
+/// it. A withheld one is not: it is planned again as soon as money may move.
 fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {
-    let last_refused = operations.last().is_some_and(|last| last.status == OperationStatus::Refused);
+    let newest = operations.iter().rfind(|known| !known.is_withheld());
+    let last_refused = newest.is_some_and(|last| last.status == OperationStatus::Refused);
     let refused_at = transaction.refused_seq;
     let retried = transaction.facts.persons.iter().any(|known| known.seq > refused_at && known.fact.permits_retry());
     last_refused && !retried

@@ -85,15 +85,18 @@ reasons! {
         DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",
         RefundFailed = 22 "REFUND_FAILED" "A refund did not reach the customer; the detail is its id.",
         ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
+        PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before; the detail names both.",
+        TooManyStatements = 31 "TOO_MANY_STATEMENTS" "A statement about money, or an id of one, had no room and is missing.",
     }
     Operation: {
-        Withheld = 40 "WITHHELD" "A held status, a rejection or a reversal that waits came before the posting was sent; nothing was posted.",
+        Withheld = 40 "WITHHELD" "A held status, a rejection or a reversal that waits came before the posting was made; nothing was posted under its key, and nothing will be.",
         AccountNotFound = 41 "ACCOUNT_NOT_FOUND" "The trading server has no such account.",
         SandboxOnRealAccount = 42 "SANDBOX_ON_REAL_ACCOUNT" "Sandbox money is not credited to a real account.",
         OwnerMismatch = 43 "OWNER_MISMATCH" "The account belongs to another customer.",
         AccountDisabled = 44 "ACCOUNT_DISABLED" "The account is disabled.",
         InsufficientBalance = 45 "INSUFFICIENT_BALANCE" "The account holds less than the posting takes.",
         OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The operation id was posted before with other values.",
+        ConfirmedAbsent = 49 "CONFIRMED_ABSENT" "A person stated that the trading server never made this posting.",
         InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
     }
     Event: {

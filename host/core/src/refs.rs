@@ -15,8 +15,11 @@ impl ProviderRef {
     pub const KIND_LENGTH_MAX: usize = 32;
     /// The longest id that a supported provider documents, Stripe's.
     pub const VALUE_LENGTH_MAX: usize = 255;
-    /// More ids than this do not belong to one payment; the surplus is not stored.
-    pub const PER_TRANSACTION_MAX: usize = 16;
+    /// More ids than this do not belong to one payment: as many as it may have facts. What has no room is reported.
+    pub const PER_TRANSACTION_MAX: usize = 128;
+    /// Of these, at most so many that came with statements which move no money: a customer who tries a card a hundred
+    /// times must leave room for the ids of the payment that succeeds and of its refunds.
+    pub const PER_TRANSACTION_OTHER_MAX: usize = 64;
 
     pub fn new(kind: &str, value: &str) -> Self {
         Self { kind: kind.into(), value: value.into() }
@@ -27,22 +30,42 @@ impl ProviderRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refs(Vec<ProviderRef>);
 
+/// What an id came with: this decides how much room it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameWith {
+    /// A statement that moves or stops money, or the answer to our create call.
+    Money,
+    /// A decline, a pending status or another statement that moves no money.
+    Other,
+}
+
+/// The outcome of adding an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefAdding {
+    Added,
+    Known,
+    /// The set is full, or the id is empty or longer than any that is stored: it was not added.
+    NoRoom,
+}
+
 impl Refs {
-    /// Adds an id; `false` when it was known, empty, too long, or the set is full.
-    pub fn add(&mut self, id: ProviderRef) -> bool {
+    /// Adds an id while there is room for its kind of statement.
+    pub fn add(&mut self, id: ProviderRef, came_with: CameWith) -> RefAdding {
         let sound = !id.kind.is_empty()
             && !id.value.is_empty()
             && id.kind.len() <= ProviderRef::KIND_LENGTH_MAX
             && id.value.len() <= ProviderRef::VALUE_LENGTH_MAX;
-        if !sound || self.0.len() >= ProviderRef::PER_TRANSACTION_MAX {
-            return false;
-        }
+        let count_max = match came_with {
+            CameWith::Money => ProviderRef::PER_TRANSACTION_MAX,
+            CameWith::Other => ProviderRef::PER_TRANSACTION_OTHER_MAX,
+        };
         match self.0.binary_search(&id) {
-            Ok(_) => false,
-            Err(index) => {
+            Ok(_) => RefAdding::Known,
+            Err(index) if sound && self.0.len() < count_max => {
                 self.0.insert(index, id);
-                true
+                RefAdding::Added
             }
+            Err(_) => RefAdding::NoRoom,
         }
     }
 
@@ -68,7 +91,7 @@ impl FromIterator<ProviderRef> for Refs {
     fn from_iter<I: IntoIterator<Item = ProviderRef>>(ids: I) -> Self {
         let mut refs = Self::default();
         for id in ids {
-            refs.add(id);
+            refs.add(id, CameWith::Money);
         }
         refs
     }

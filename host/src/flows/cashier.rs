@@ -7,6 +7,7 @@ use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
 use cashier_core::change::Stamp;
 use cashier_core::ids::{ConfigId, Login};
+use cashier_core::notice::ReceivingConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
@@ -130,6 +131,12 @@ impl Cashier {
     /// The gateway that a config keeps while updates of its payments may still arrive.
     pub(super) fn gateway(&self, config: ConfigId) -> Option<Arc<dyn Gateway>> {
         self.snapshot().config(config)?.gateway.as_ref().ok().cloned()
+    }
+
+    /// A gateway's config as a receiver, with the other configs of its merchant account.
+    pub(super) fn receiver(&self, gateway: &dyn Gateway) -> ReceivingConfig {
+        let receiver = gateway.receiver().clone();
+        ReceivingConfig { merchant_account: self.snapshot().merchant_account(receiver.config_id), ..receiver }
     }
 
     pub(super) fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {

@@ -268,12 +268,12 @@ pub(super) async fn end_create(
     answer: CreateAnswer,
     request_id: &str,
 ) -> Result<Aggregate, Refusal> {
-    let receiver = gateway.receiver();
+    let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), request_id);
     let CreateAnswer { ending, update, refs, redirect_url, instructions_json, provider_time: _ } = answer;
     let stated = CreateAnswerStated { ending: &ending, update: update.as_ref(), refs: &refs };
     let ticket = cashier.ledger.decide(&stamp, |draft| {
-        let recorded = inbox::end_create(draft, receiver, id, &stated)?;
+        let recorded = inbox::end_create(draft, &receiver, id, &stated)?;
         if recorded.newly_accepted {
             draft.store(Body::Answer { transaction_id: id, redirect_url, instructions_json });
         }

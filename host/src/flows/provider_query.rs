@@ -84,9 +84,9 @@ async fn apply(
     update: &Update,
     query: ProviderQuery,
 ) -> QueryOutcome {
-    let receiver = gateway.receiver();
+    let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), REQUEST_ID);
-    let Ok(applied) = decide(cashier, &stamp, |draft| inbox::apply_answer(draft, receiver, id, update)).await else {
+    let Ok(applied) = decide(cashier, &stamp, |draft| inbox::apply_answer(draft, &receiver, id, update)).await else {
         return QueryOutcome::NoAnswer;
     };
     settle::start(cashier, id);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cashier_core::account::AccountMode;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
-use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::operation::{self, BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
 use cashier_core::status::{OperationCmd, OperationStatus};
@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 
 use super::Cashier;
 use super::requeue::Unfinished;
-use crate::ports::{Durable, Posting};
+use crate::ports::{Durable, Fault, Posting, Voiding};
 
 /// Request id of commits of settlement.
 const REQUEST_ID: &str = "settle";
@@ -58,7 +58,11 @@ fn unsettled(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
 /// Performs what is due; returns the operation that got no answer and stays due.
 async fn settle(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
     for _ in 0..POSTINGS_PER_RUN_MAX {
-        let due = due(cashier, id).await?;
+        let due = match due(cashier, id).await {
+            Some(due) => due,
+            None if resume(cashier, id).await => continue,
+            None => return None,
+        };
         let (aggregate, operation) = due.get();
         let Some(outcome) = send(cashier, &due).await else { return Some(operation.id) };
         let recorded = record(cashier, aggregate.transaction.id, operation.id, &outcome).await;
@@ -97,6 +101,25 @@ async fn record(cashier: &Cashier, id: TransactionId, operation: OperationId, ou
     }
 }
 
+/// Plans an operation that is due although no decision planned it; false where none is.
+async fn resume(cashier: &Cashier, id: TransactionId) -> bool {
+    let plannable =
+        |known: Aggregate| operation::due_minor(&known.transaction, &known.standing(), &known.operations).is_some();
+    if !cashier.ledger.peek(|books| books.aggregate(id).is_some_and(plannable)).unwrap_or_default() {
+        return false;
+    }
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let planned = cashier.ledger.decide(&stamp, |draft| {
+        let Some(known) = draft.aggregate(id) else { return };
+        let at = draft.context();
+        draft.add(known.resume(at));
+    });
+    match planned {
+        Ok(ticket) => ticket.durable().await.is_ok(),
+        Err(_) => false,
+    }
+}
+
 /// The unsettled operation of a transaction, durable.
 async fn due(cashier: &Cashier, id: TransactionId) -> Option<Durable<(Aggregate, BalanceOperation)>> {
     let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
@@ -106,51 +129,90 @@ async fn due(cashier: &Cashier, id: TransactionId) -> Option<Durable<(Aggregate,
     Some(aggregate.with(|_| both))
 }
 
-/// Posts the operation; `None` where the trading server was not reached, so that nothing new is known. An operation that
-/// may have been sent before is looked up first; one that a keyed server never received is checked again before it is
-/// sent again.
+/// Posts the operation, or has its key voided; `None` where nothing new is known. An operation that may have been sent
+/// before is looked up first.
 async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
     let (aggregate, operation) = due.get();
-    let transaction = &aggregate.transaction;
-    let may_post = aggregate.standing().may_post;
-    // It may have been sent before, or a review hold, a held status or a rejection came between planning and sending.
-    if operation.status == OperationStatus::Unknown || !may_post {
-        let found = cashier.trading.find(&OperationKey::of(&transaction.reference, operation)).await.ok()?;
-        // Only a server that keys by our key may be sent it again, and proves that it never received it.
-        if found.is_some() || !cashier.trading.keyed_by_operation() {
+    let key = OperationKey::of(&aggregate.transaction.reference, operation);
+    let keyed = cashier.trading.keyed_by_operation();
+    if operation.status == OperationStatus::Unknown {
+        let found = cashier.trading.find(&key).await.ok()?;
+        // Only a server that keys by our key may be sent it again.
+        if found.is_some() || !keyed {
             return found;
         }
-        // Planned again when a person lets money move.
-        if !may_post {
-            return Some(refused(ReasonCode::Withheld));
+    }
+    match objection(cashier, aggregate, operation).await {
+        Ok(None) => {}
+        Ok(Some(reason)) => return refuse(cashier, due, reason).await,
+        // Whether it may be posted is not known, but it may have been posted.
+        Err(fault) => {
+            tracing::warn!(%fault, operation = %operation.id, "account lookup at the trading server failed");
+            return cashier.trading.find(&key).await.ok()?;
         }
     }
-    let facts = cashier.trading.account(operation.login).await.ok()?;
-    let Some(facts) = facts else {
-        return Some(refused(ReasonCode::AccountNotFound));
+    // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.
+    if !keyed && !record(cashier, aggregate.transaction.id, operation.id, &PostingOutcome::Unknown).await {
+        return None;
+    }
+    Some(cashier.trading.post(posting(due)).await)
+}
+
+/// Why the cashier itself does not want the operation posted now.
+async fn objection(
+    cashier: &Cashier,
+    aggregate: &Aggregate,
+    operation: &BalanceOperation,
+) -> Result<Option<ReasonCode>, Fault> {
+    // A held status or a rejection came after it was planned. It is planned again when money may move.
+    if !aggregate.standing().may_post {
+        return Ok(Some(ReasonCode::Withheld));
+    }
+    let Some(facts) = cashier.trading.account(operation.login).await? else {
+        return Ok(Some(ReasonCode::AccountNotFound));
     };
+    let transaction = &aggregate.transaction;
     let sandbox_money = transaction.sandbox
         && operation.cmd == OperationCmd::BalanceIn
         && facts.group.account_mode == AccountMode::Real
         && !cashier.snapshot().allows_sandbox_credit(&transaction.brand);
-    if sandbox_money {
-        return Some(refused(ReasonCode::SandboxOnRealAccount));
+    Ok(sandbox_money.then_some(ReasonCode::SandboxOnRealAccount))
+}
+
+/// The only place where the cashier itself refuses an operation. "Planned" means "may have been sent": a process that
+/// crashed may have posted it, and the posting may still be in flight. So the trading server is asked to void the key, and
+/// what it answers is recorded: posted, if it was posted. Without its word nothing is recorded.
+async fn refuse(
+    cashier: &Cashier,
+    due: &Durable<(Aggregate, BalanceOperation)>,
+    reason: ReasonCode,
+) -> Option<PostingOutcome> {
+    let (_, operation) = due.get();
+    match cashier.trading.void(posting(due), reason).await {
+        Ok(Voiding::Settled(outcome)) => Some(outcome),
+        // A server that cannot key is sent nothing before the operation is recorded as possibly sent.
+        Ok(Voiding::Undecided { .. })
+            if !cashier.trading.keyed_by_operation() && operation.status == OperationStatus::Planned =>
+        {
+            Some(PostingOutcome::Refused { reason: reason.name().into() })
+        }
+        Ok(Voiding::Undecided { closed_for }) => {
+            let closed_seconds = closed_for.map(|closed| closed.as_secs());
+            tracing::warn!(operation = %operation.id, reason = %reason, closed_seconds, "posting could not be voided: outcome unknown");
+            None
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, operation = %operation.id, reason = %reason, "voiding the posting failed");
+            None
+        }
     }
-    // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.
-    if !cashier.trading.keyed_by_operation()
-        && !record(cashier, transaction.id, operation.id, &PostingOutcome::Unknown).await
-    {
-        return None;
-    }
-    let posting = due.with(|(aggregate, operation)| Posting {
+}
+
+fn posting(due: &Durable<(Aggregate, BalanceOperation)>) -> Durable<Posting> {
+    due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),
         reference: aggregate.transaction.reference.clone(),
         customer_id: aggregate.transaction.customer_id,
         comment: format!("cashier {}", aggregate.transaction.id).into(),
-    });
-    Some(cashier.trading.post(posting).await)
-}
-
-fn refused(code: ReasonCode) -> PostingOutcome {
-    PostingOutcome::Refused { reason: code.name().into() }
+    })
 }

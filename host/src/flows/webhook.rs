@@ -98,7 +98,8 @@ async fn apply(
     let VerifiedWebhook { notice, received, acknowledgement, provider_time } = webhook;
     let stamp = cashier.stamp(Actor::Provider(notice.receiver().config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
-        inbox::file(draft, &notice, received.derived_event_id(), |id| received.into_body(id))
+        let derived_event_id = received.derived_event_id();
+        inbox::file(draft, &notice, &derived_event_id, |id| received.into_body(id))
     })?;
     let filed = filed.durable().await?.into_inner();
     for id in &filed.due {

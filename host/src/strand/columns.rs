@@ -233,6 +233,8 @@ columns! {
             provider: columns.json(json::read_provider_facts)?,
             persons: columns.json(json::read_person_facts)?,
         });
+    Box<[ConfigId]>: |value, put| put.json(|out| json::write_configs(value, out)),
+        |columns| columns.json(json::read_configs);
     Option<Update>: |value, put| put.json(|out| json::write_update(value.as_ref(), out)),
         |columns| columns.json(json::read_update);
 }

@@ -2,7 +2,7 @@
 //! of serialization. Every variant and field is named here, so that the compiler reports a mirror that falls behind.
 
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
-use cashier_core::ids::{Reference, Seq};
+use cashier_core::ids::{ConfigId, Reference, Seq};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
@@ -47,6 +47,19 @@ pub(super) fn write_refs(refs: &Refs, out: &mut Vec<u8>) -> serde_json::Result<(
 pub(super) fn read_refs(text: &str) -> serde_json::Result<Refs> {
     let pairs: Vec<(Box<str>, Box<str>)> = serde_json::from_str(text)?;
     Ok(pairs.into_iter().map(|(kind, value)| ProviderRef { kind, value }).collect())
+}
+
+/// Appends `[id, …]`; nothing when there are none.
+pub(super) fn write_configs(configs: &[ConfigId], out: &mut Vec<u8>) -> serde_json::Result<()> {
+    if configs.is_empty() {
+        return Ok(());
+    }
+    serde_json::Serializer::new(out).collect_seq(configs.iter().map(|config| config.0))
+}
+
+pub(super) fn read_configs(text: &str) -> serde_json::Result<Box<[ConfigId]>> {
+    let ids: Vec<u64> = serde_json::from_str(text)?;
+    Ok(ids.into_iter().map(ConfigId).collect())
 }
 
 /// Appends the update; nothing when there is none.

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
+use cashier_core::change::Stamp;
 use cashier_core::deposit::DepositRequest;
-use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
+use cashier_core::facts::PersonFact;
+use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
-use cashier_core::session::CustomerSession;
+use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::status::{OperationStatus, ProviderStatus};
 
 use crate::flows::deposit::{self, DepositOutcome};
@@ -69,16 +71,33 @@ impl TestCashier {
         Self::open(configs, TestClock::running(), 0).await
     }
 
+    /// One sandbox config, and demo accounts.
+    pub(crate) async fn sandbox() -> Self {
+        let sandbox = ProviderConfig { sandbox: true, ..config(1) };
+        let trading = Arc::new(TestTrading::default());
+        trading.demo.store(true, Ordering::SeqCst);
+        Self::open_beside(trading, vec![sandbox], TestClock::running(), 0).await
+    }
+
     /// The configs of the published examples, under a clock that stands still.
     pub(crate) async fn published() -> Self {
         Self::open(provider::published_configs(), TestClock::default(), DEPOSITS_PER_MINUTE).await
     }
 
     async fn open(configs: Vec<ProviderConfig>, clock: TestClock, deposits_per_minute: u32) -> Self {
+        Self::open_beside(Arc::default(), configs, clock, deposits_per_minute).await
+    }
+
+    async fn open_beside(
+        trading: Arc<TestTrading>,
+        configs: Vec<ProviderConfig>,
+        clock: TestClock,
+        deposits_per_minute: u32,
+    ) -> Self {
         let provider = Arc::new(TestProvider::default());
         provider.expiry_seconds.store(86_400, Ordering::SeqCst);
         provider.window_seconds.store(86_400, Ordering::SeqCst);
-        let (disk, trading) = (TestDisk::new(configs), Arc::new(TestTrading::default()));
+        let disk = TestDisk::new(configs);
         let (clock, entropy) = (Arc::new(clock), Arc::new(TestEntropy::default()));
         let parts = (&disk, &trading, &provider, &clock, &entropy);
         let (cashier, tasks) = start(parts, deposits_per_minute).await;
@@ -125,16 +144,39 @@ impl TestCashier {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let cashier = Arc::clone(&self.cashier);
-        let raw = RawNotice {
+        self.receive(addressed, RawNotice { body: Bytes::from(body), ..self.request(provider::ANY_CONFIG) })
+    }
+
+    /// A notice that the gateway of this config alone verifies.
+    pub(crate) fn notice_signed_by(
+        &self,
+        config: u64,
+        addressed: Option<u64>,
+        updates: Vec<Update>,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let body = Bytes::from(self.provider.notice_body(updates));
+        self.receive(addressed, RawNotice { body, ..self.request(&format!("config {config}")) })
+    }
+
+    /// A request without a body.
+    pub(crate) fn request(&self, signature: &str) -> RawNotice {
+        RawNotice {
             method: "POST".into(),
             path: "/".into(),
             raw_query: Box::default(),
             content_type: Box::default(),
-            headers: Arc::new([(provider::SIGNATURE.into(), provider::ANY_CONFIG.into())]),
-            body: Bytes::from(body),
-            received_time: cashier.clock.now(),
-        };
+            headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
+            body: Bytes::new(),
+            received_time: self.cashier.clock.now(),
+        }
+    }
+
+    pub(crate) fn receive(
+        &self,
+        addressed: Option<u64>,
+        raw: RawNotice,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let cashier = Arc::clone(&self.cashier);
         async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
     }
 
@@ -145,6 +187,17 @@ impl TestCashier {
 
     pub(crate) fn aggregate(&self, id: TransactionId) -> Aggregate {
         self.cashier.ledger.peek(|books| books.aggregate(id)).unwrap().expect("the transaction is in the books")
+    }
+
+    /// Records a person's decision.
+    pub(crate) async fn decide(&self, id: TransactionId, fact: PersonFact) {
+        let (actor, now) = (Actor::Manager(ManagerId(3)), self.clock.now());
+        let stamp = Stamp { actor, request_id: "test".into(), now };
+        let decided = self.cashier.ledger.decide(&stamp, |draft| {
+            let (known, at) = (draft.aggregate(id).unwrap(), draft.context());
+            draft.add(known.decide(fact, at));
+        });
+        decided.unwrap().durable().await.unwrap();
     }
 
     pub(crate) fn status(&self, id: TransactionId) -> u8 {
@@ -183,7 +236,8 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
     let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
     let now = clock.now();
-    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), Arc::default(), now).await;
+    let allow = lock(&trading.allow_sandbox_credit).clone().into();
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), allow, now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
@@ -233,11 +287,11 @@ pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
     }
 }
 
-/// A confirmation of the full amount as payment `pay_1`.
+/// A confirmation of the full amount; the payment's id is made of the reference.
 pub(crate) fn paid(event_id: &str, reference: &Reference) -> Update {
     Update {
         reference: Some(reference.clone()),
-        payment_id: "pay_1".into(),
+        payment_id: format!("pay_{reference}").into(),
         amount: Some(StatedAmount::Exact(usd(AMOUNT))),
         ..update(event_id, ProviderStatus::Confirmed)
     }

@@ -138,7 +138,10 @@ impl Gateway for TestGateway {
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
-        let number = std::str::from_utf8(&notice.body).ok().and_then(|body| body.parse::<usize>().ok());
+        // A notice without a body has its content in the query.
+        let body = std::str::from_utf8(&notice.body).ok();
+        let content = body.map(|body| if body.is_empty() { &notice.raw_query } else { body });
+        let number = content.and_then(|content| content.parse::<usize>().ok());
         let updates = number.and_then(|number| lock(&self.provider.notices).get(number).cloned());
         let acknowledgement = lock(&self.provider.acknowledgement).clone();
         let verdict = match updates {
@@ -224,6 +227,7 @@ pub(crate) fn receiver(config: &ProviderConfig) -> ReceivingConfig {
         sandbox: config.sandbox,
         primary_ref_kind: "payment_intent".into(),
         module_hash: "ab".into(),
+        merchant_account: Arc::new([config.id]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The trading server of the test cashier. A test scripts lost answers, delays and refusals, or turns off its deduplication.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,11 @@ use std::time::Duration;
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::reason::ReasonCode;
 use futures_util::future::BoxFuture;
 
 use super::{CUSTOMER, lock, usd};
-use crate::ports::{Durable, Fault, Posting, TradingServer};
+use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
 
 /// What the trading server does with the next posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +25,29 @@ pub(crate) enum OnPost {
     Refuse,
     /// Posted after this many seconds.
     Slow(u64),
+    /// The connection breaks, and the posting arrives after this many seconds, also when the cashier has crashed.
+    ArrivesLate(u64),
 }
 
 /// Survives crashes of the cashier.
 #[derive(Default)]
 pub(crate) struct TestTrading {
     pub(crate) posted: Mutex<Vec<(OperationKey, TransactionId, i64)>>,
-    refused: Mutex<BTreeSet<OperationKey>>,
+    refused: Mutex<BTreeMap<OperationKey, Box<str>>>,
     pub(crate) next_posts: Mutex<VecDeque<OnPost>>,
-    /// Whether it posts a repeated operation again.
+    /// Whether it posts a repeated operation again, and cannot void one.
     pub(crate) unkeyed: AtomicBool,
+    /// How long the connection that carried the last posting of an unkeyed server has been closed.
+    pub(crate) closed_for: Mutex<Option<Duration>>,
+    /// Accounts that it has forgotten, with all but their postings.
+    pub(crate) forgotten: Mutex<BTreeSet<Login>>,
+    /// Whether the group of every account is a demo group.
+    pub(crate) demo: AtomicBool,
+    /// Brands whose real accounts may receive sandbox money, as the settings name them at the next start.
+    pub(crate) allow_sandbox_credit: Mutex<Vec<Box<str>>>,
+    /// Whether account lookups, or voids, fail.
+    pub(crate) lookups_fail: AtomicBool,
+    pub(crate) voids_fail: AtomicBool,
 }
 
 impl TestTrading {
@@ -59,8 +73,7 @@ impl TestTrading {
 
     fn known(&self, key: &OperationKey) -> Option<PostingOutcome> {
         let place = lock(&self.posted).iter().position(|(known, ..)| known == key);
-        let refused = lock(&self.refused).contains(key);
-        let refused = refused.then(|| PostingOutcome::Refused { reason: "NO".into() });
+        let refused = lock(&self.refused).get(key).map(|reason| PostingOutcome::Refused { reason: reason.clone() });
         place.map(|place| PostingOutcome::Posted { trade_order: place as u64 + 1 }).or(refused)
     }
 }
@@ -69,6 +82,12 @@ pub(super) struct TradingPort(pub(super) Arc<TestTrading>);
 
 impl TradingServer for TradingPort {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        if self.0.lookups_fail.load(Ordering::SeqCst) {
+            return Box::pin(ready(Err(Fault::new("account lookups fail"))));
+        }
+        if lock(&self.0.forgotten).contains(&login) {
+            return Box::pin(ready(Ok(None)));
+        }
         let (customer_id, enabled) = match login.0 {
             2_000_009 => (CUSTOMER, true),
             2_000_010 => (CUSTOMER, false),
@@ -88,7 +107,7 @@ impl TradingServer for TradingPort {
             group: "real".into(),
             brand: "ion4".into(),
             currency: usd(0).currency,
-            account_mode: AccountMode::Real,
+            account_mode: if self.0.demo.load(Ordering::SeqCst) { AccountMode::Demo } else { AccountMode::Real },
             enabled: true,
         };
         let balance = usd(self.0.balance());
@@ -105,7 +124,7 @@ impl TradingServer for TradingPort {
                 OnPost::Accept => trading.post_now(posting.get()),
                 OnPost::NeverArrives => PostingOutcome::Unknown,
                 OnPost::Refuse => {
-                    lock(&trading.refused).insert(posting.get().key());
+                    lock(&trading.refused).insert(posting.get().key(), "NO".into());
                     PostingOutcome::Refused { reason: "NO".into() }
                 }
                 OnPost::AnswerLost => {
@@ -117,12 +136,37 @@ impl TradingServer for TradingPort {
                     tokio::time::sleep(Duration::from_secs(seconds)).await;
                     trading.post_now(posting.get())
                 }
+                OnPost::ArrivesLate(seconds) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_secs(seconds)).await;
+                        trading.post_now(posting.get())
+                    });
+                    PostingOutcome::Unknown
+                }
             }
         })
     }
 
     fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         Box::pin(ready(Ok(self.0.known(key))))
+    }
+
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        if self.0.voids_fail.load(Ordering::SeqCst) {
+            return Box::pin(ready(Err(Fault::new("voids fail"))));
+        }
+        let key = posting.get().key();
+        let voiding = match self.0.known(&key) {
+            Some(known) => Voiding::Settled(known),
+            None if self.0.unkeyed.load(Ordering::SeqCst) => {
+                Voiding::Undecided { closed_for: *lock(&self.0.closed_for) }
+            }
+            None => {
+                lock(&self.0.refused).insert(key, reason.name().into());
+                Voiding::Settled(PostingOutcome::Refused { reason: reason.name().into() })
+            }
+        };
+        Box::pin(ready(Ok(voiding)))
     }
 
     fn keyed_by_operation(&self) -> bool {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::Login;
 use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::reason::ReasonCode;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -18,7 +19,7 @@ use super::posting::{PostingRefusal, judge};
 use super::roster::{self, Holdings, ImportReport, Mistake, Roster};
 use super::rows::{self, DiskFault};
 use crate::lock::Lock;
-use crate::ports::{Durable, Fault, Posting, TradingServer};
+use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
 use crate::private_files;
 
 /// The most requests that share one fsync. A batch this large writes in about 10 ms, a short wait for the next one.
@@ -148,6 +149,13 @@ impl TradingServer for Embedded {
         Box::pin(async move { answer.await.ok_or_else(not_answered) })
     }
 
+    /// A voided key is stored like a refused posting, so that a later posting of it gets the same refusal.
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        let posting = Box::new(posting.into_inner());
+        let answer = self.request(move |answer| TradingRequest::Void { posting, reason, answer });
+        Box::pin(async move { answer.await.map(Voiding::Settled).ok_or_else(not_answered) })
+    }
+
     fn keyed_by_operation(&self) -> bool {
         true
     }
@@ -166,6 +174,7 @@ struct QueuedRequest {
 
 enum TradingRequest {
     Post { posting: Box<Posting>, answer: oneshot::Sender<PostingOutcome> },
+    Void { posting: Box<Posting>, reason: ReasonCode, answer: oneshot::Sender<PostingOutcome> },
     Find { key: OperationKey, answer: oneshot::Sender<Option<PostingOutcome>> },
     Account { login: Login, answer: oneshot::Sender<Option<AccountFacts>> },
     ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },
@@ -262,6 +271,16 @@ impl BatchState {
                 let outcome = self.post(connection, &posting)?;
                 Ok(Some(deliver(answer, outcome)))
             }
+            TradingRequest::Void { posting, reason, answer } => {
+                let outcome = match known(connection, &posting)? {
+                    Some(known) => known,
+                    None => {
+                        rows::insert_posting(connection, &posting, 0, reason.name())?;
+                        PostingOutcome::Refused { reason: reason.name().into() }
+                    }
+                };
+                Ok(Some(deliver(answer, outcome)))
+            }
             TradingRequest::Find { key, answer } => {
                 let outcome = rows::posting(connection, &key)?.map(|known| known.outcome);
                 Ok(Some(deliver(answer, outcome)))
@@ -276,12 +295,8 @@ impl BatchState {
     }
 
     fn post(&mut self, connection: &Connection, posting: &Posting) -> Result<PostingOutcome, DiskFault> {
-        if let Some(known) = rows::posting(connection, &posting.key())? {
-            return Ok(if known.is_same(posting) {
-                known.outcome
-            } else {
-                refused(PostingRefusal::OperationKeyReused)
-            });
+        if let Some(known) = known(connection, posting)? {
+            return Ok(known);
         }
         match judge(&self.holdings, posting) {
             Ok(account) => {
@@ -319,6 +334,16 @@ impl BatchState {
         self.holdings = changes.holdings;
         Ok(Ok(changes.report))
     }
+}
+
+/// What is stored under the key of a posting.
+fn known(connection: &Connection, posting: &Posting) -> Result<Option<PostingOutcome>, DiskFault> {
+    let stored = rows::posting(connection, &posting.key())?;
+    Ok(stored.map(
+        |stored| {
+            if stored.is_same(posting) { stored.outcome } else { refused(PostingRefusal::OperationKeyReused) }
+        },
+    ))
 }
 
 fn refused(refusal: PostingRefusal) -> PostingOutcome {

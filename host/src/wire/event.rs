@@ -64,6 +64,7 @@ pub(crate) mod tests {
             failure_reason: "PROVIDER_CONFIG_MISMATCH: received under config 2".into(),
             update: None,
             module_hash: "".into(),
+            also_verified_by: Box::default(),
             created_time: UnixTime(1_779_270_000),
             processed_time: UnixTime(1_779_270_001),
         }

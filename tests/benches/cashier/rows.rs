@@ -166,6 +166,7 @@ pub(crate) fn confirmation(id: u64) -> ProviderEvent {
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),
+        also_verified_by: Box::default(),
         created_time: deposit.created_time,
         processed_time: deposit.created_time,
     }

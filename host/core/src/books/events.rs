@@ -98,6 +98,7 @@ fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
 }
 
 fn pending_keys_of(event: &ProviderEvent) -> impl Iterator<Item = PendingKey> {
+    let configs = move || std::iter::once(event.config_id).chain(event.also_verified_by.iter().copied());
     let refs = event.update.iter().flat_map(|update| &update.refs);
-    refs.map(|known| (event.config_id, known.clone(), event.id))
+    refs.flat_map(move |known| configs().map(|config| (config, known.clone(), event.id)))
 }

@@ -37,9 +37,13 @@ impl HashedSlotIndex {
 
     /// The first inserted row under the key for which `is_match` holds.
     pub(super) fn find(&self, key: impl Hash, is_match: impl Fn(Slot) -> bool) -> Option<Slot> {
+        self.candidates(key).filter(|slot| is_match(*slot)).min()
+    }
+
+    /// The rows whose key has the hash of this one, in no order.
+    pub(super) fn candidates(&self, key: impl Hash) -> impl Iterator<Item = Slot> {
         let hash = short_hash(key);
-        let found = self.0.iter_hash(spread(hash)).filter(|known| known.hash == hash && is_match(known.slot));
-        found.map(|known| known.slot).min()
+        self.0.iter_hash(spread(hash)).filter(move |known| known.hash == hash).map(|known| known.slot)
     }
 }
 

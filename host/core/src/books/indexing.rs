@@ -1,6 +1,7 @@
 //! Inserts and replaces rows: each is packed into its slot, and every index is updated.
 
 use crate::duty;
+use crate::facts::ProviderFact;
 use crate::ids::OperationId;
 use crate::ids::Seq;
 use crate::operation::BalanceOperation;
@@ -108,6 +109,14 @@ impl Books {
         }
         for id in transaction.refs.iter() {
             self.by_provider_id.insert(&*id.value, slot);
+        }
+        // Nearly always one of the ids above: then it takes no further entry.
+        for known in &transaction.facts.provider {
+            if let ProviderFact::Confirmed { payment, .. } = &known.fact
+                && !payment.is_empty()
+            {
+                self.by_provider_id.insert(&**payment, slot);
+            }
         }
         self.update_activity(transaction, before);
     }

@@ -74,10 +74,15 @@ impl<'a> ProviderSummary<'a> {
             ReviewHold::OutcomeUnknown => self.definite,
             ReviewHold::AmountUnstated { payment } => {
                 let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
-                self.payments.keys().any(|known| same(known))
+                let reused =
+                    |hold: &ReviewHold| matches!(hold, ReviewHold::PaymentReused { payment, .. } if same(payment));
+                self.payments.keys().any(|known| same(known)) || self.holds.iter().any(|(_, hold)| reused(hold))
             }
             ReviewHold::InReview { .. } => self.decided,
-            ReviewHold::Mismatch { .. } | ReviewHold::Requested { .. } => false,
+            ReviewHold::Mismatch { .. }
+            | ReviewHold::Requested { .. }
+            | ReviewHold::PaymentReused { .. }
+            | ReviewHold::NoRoom => false,
         }
     }
 
@@ -139,6 +144,11 @@ impl ReviewHold {
             }
             Self::Requested { status } => Reason::new(ReasonCode::ProviderReview, status.clone()),
             Self::InReview { status } => Reason::new(ReasonCode::ProviderInReview, status.clone()),
+            Self::PaymentReused { payment, owner } => {
+                let named = format!("payment {payment} confirmed transaction {owner} before");
+                Reason::new(ReasonCode::PaymentIdReused, named)
+            }
+            Self::NoRoom => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
         }
     }
 }

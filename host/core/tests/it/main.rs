@@ -7,6 +7,7 @@ mod edit;
 mod eligibility;
 mod filter;
 mod histories;
+mod identity;
 mod life;
 mod money_vectors;
 mod operation_keys;

@@ -1,5 +1,7 @@
 //! Rows that the tests start from; each test changes the fields it is about.
 
+use std::sync::Arc;
+
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::{Change, Commit, Counters};
@@ -183,6 +185,7 @@ pub(crate) fn receiver() -> ReceivingConfig {
         sandbox: false,
         primary_ref_kind: "payment_intent".into(),
         module_hash: "00".into(),
+        merchant_account: Arc::new([ConfigId(1)]),
     }
 }
 
@@ -220,6 +223,7 @@ pub(crate) fn event(id: u64, processing_status: ProcessingStatus) -> ProviderEve
         failure_reason: "".into(),
         update: Some(update(ProviderStatus::Confirmed)),
         module_hash: "00".into(),
+        also_verified_by: Box::default(),
         created_time: NOW,
         processed_time: UnixTime::UNSET,
     }

@@ -3,7 +3,9 @@
 mod chaos;
 mod config_edits;
 mod creates;
+mod identity;
 mod janitor;
 mod logs;
+mod postings;
 mod reviews;
 mod webhooks;

@@ -61,6 +61,7 @@ pub(super) fn store(cashier: &Arc<Cashier>, why: &Quarantined<'_>, raw: &RawNoti
             failure_reason: cut(reason, TEXT_MAX).into(),
             update: None,
             module_hash: Box::default(),
+            also_verified_by: Box::default(),
             created_time: draft.now(),
             processed_time: UnixTime::UNSET,
         };

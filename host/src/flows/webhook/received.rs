@@ -48,11 +48,13 @@ pub(super) struct Received {
     raw_query: Box<str>,
     headers_json: Box<str>,
     sha256: [u8; 32],
+    /// Of the whole request.
+    identity: [u8; 32],
     body: Arc<[u8]>,
 }
 
 impl Received {
-    /// Captures the request within the limits; the digest is of the whole body.
+    /// Captures the request within the limits; the digests are of the whole body and of the whole request.
     pub(super) fn of(raw: &RawNotice, limits: &CaptureLimits) -> Self {
         Self {
             received_time: raw.received_time,
@@ -61,13 +63,14 @@ impl Received {
             raw_query: cut(&raw.raw_query, limits.text).into(),
             headers_json: headers_json(raw, limits.headers),
             sha256: Sha256::digest(&raw.body).into(),
+            identity: identity(raw),
             body: raw.body.get(..limits.body).unwrap_or(&raw.body).into(),
         }
     }
 
-    /// The event id of a notice whose provider gives none.
+    /// The event id of a notice whose provider gives none (docs/api/webhooks.md, case 58).
     pub(super) fn derived_event_id(&self) -> Box<str> {
-        format!("sha256:{}", hex::encode(self.sha256)).into()
+        format!("sha256:{}", hex::encode(self.identity)).into()
     }
 
     /// The event id of an unreadable notice without one: of the body alone, because the body is what its signature covers.
@@ -77,8 +80,29 @@ impl Received {
 
     /// The row of this notice.
     pub(super) fn into_body(self, id: NoticeId) -> Body {
-        let Self { received_time, method, path, raw_query, headers_json, sha256, body } = self;
+        let Self { received_time, method, path, raw_query, headers_json, sha256, identity: _, body } = self;
         Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body }
+    }
+}
+
+/// The digest of everything that may tell one notice from another: a provider that sends no id may put the content in the
+/// query or the path. Each part has its length before it, so that no two requests give the same bytes.
+fn identity(raw: &RawNotice) -> [u8; 32] {
+    let parts = [&*raw.method, path_without_config(&raw.path), &raw.raw_query, &raw.content_type].map(str::as_bytes);
+    let mut digest = Sha256::new();
+    for part in parts.into_iter().chain([&*raw.body]) {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
+
+/// The path without the config id and a slash at its end: a notice keeps its id when another form of the URL is registered.
+fn path_without_config(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    match path.rsplit_once('/') {
+        Some((front, id)) if front.matches('/').count() == 3 && id.bytes().all(|byte| byte.is_ascii_digit()) => front,
+        Some(_) | None => path,
     }
 }
 
@@ -108,4 +132,53 @@ fn shown<'a>(name: &str, value: &'a str) -> &'a str {
 pub(super) fn cut(text: &str, length_max: usize) -> &str {
     let end = (0..=length_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn request(method: &str, path: &str, raw_query: &str, content_type: &str, body: &'static str) -> RawNotice {
+        RawNotice {
+            method: method.into(),
+            path: path.into(),
+            raw_query: raw_query.into(),
+            content_type: content_type.into(),
+            headers: Arc::new([]),
+            body: Bytes::from_static(body.as_bytes()),
+            received_time: UnixTime(1),
+        }
+    }
+
+    #[test]
+    fn m19_a_derived_event_id_covers_method_path_query_content_type_and_body() {
+        let path = "/cashier/webhook/stripe";
+        let requests = [
+            request("POST", path, "", "", ""),
+            request("GET", path, "", "", ""),
+            request("POST", "/cashier/webhook/sandbox", "", "", ""),
+            request("POST", path, "id=1", "", ""),
+            request("POST", path, "id=2", "", ""),
+            request("POST", path, "", "text/plain", ""),
+            request("POST", path, "", "", "id=1"),
+            // The parts are told apart, not only their text.
+            request("POST", path, "ab", "c", "d"),
+            request("POST", path, "a", "bc", "d"),
+            request("POST", path, "a", "b", "cd"),
+            request("POST", "/cashier/webhook/stripe2", "", "", ""),
+        ];
+        let ids: std::collections::BTreeSet<_> = requests.iter().map(identity).collect();
+        assert_eq!(ids.len(), requests.len());
+    }
+
+    #[test]
+    fn m19_the_forms_of_the_path_of_one_provider_give_one_id() {
+        let id = |path| identity(&request("POST", path, "id=1", "", "x"));
+        for path in ["/cashier/webhook/stripe/1", "/cashier/webhook/stripe/27", "/cashier/webhook/stripe/1/"] {
+            assert_eq!(id(path), id("/cashier/webhook/stripe"), "{path}");
+        }
+        assert_ne!(id("/cashier/webhook/7"), id("/cashier/webhook/8"), "a provider's code may be a number");
+    }
 }

@@ -59,7 +59,7 @@ pub(super) async fn verify(
         match candidate {
             Ok(gateway) if round.accepts(gateway.receiver().config_id) => {
                 let (verdict, provider_time) = verdict(cashier, &**gateway, raw, addressed.is_some()).await;
-                round.take(cashier, &candidates, gateway.receiver(), verdict, provider_time);
+                round.take(cashier, &candidates, &cashier.receiver(&**gateway), verdict, provider_time);
             }
             Ok(_) => {}
             Err(config_id) => round.unavailable(*config_id, "the module is not loaded".into()),

@@ -56,6 +56,8 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         sandbox: row.sandbox,
         primary_ref_kind: loaded.generation.descriptor.primary_ref_kind.as_str().into(),
         module_hash: loaded.generation.copy.sha256.as_str().into(),
+        // The snapshot knows the other configs; a flow adds them.
+        merchant_account: Arc::new([row.id]),
     };
     let driver = ExchangeDriver::new(
         format!("{} {}", row.provider, row.id),

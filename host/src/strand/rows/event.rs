@@ -11,7 +11,7 @@ use crate::strand::columns::table;
 table! {
     ProviderEvent "provider_event" {
         notice_id; config_id; provider; brand; event_id; transaction_id; provider_payment_id; signature_status;
-        processing_status; failure_reason; update: "update_json"; module_hash; created_time; processed_time;
+        processing_status; failure_reason; update: "update_json"; module_hash; also_verified_by; created_time; processed_time;
     }
 }
 
@@ -32,6 +32,7 @@ macro_rules! put {
              provider_payment_id = excluded.provider_payment_id, signature_status = excluded.signature_status, \
              processing_status = excluded.processing_status, failure_reason = excluded.failure_reason, \
              update_json = excluded.update_json, module_hash = excluded.module_hash, \
+             also_verified_by = excluded.also_verified_by, \
              created_time = excluded.created_time, processed_time = excluded.processed_time"
         )
     };

@@ -119,6 +119,7 @@ pub(super) fn confirmation(id: u64) -> ProviderEvent {
             advance: false,
         }),
         module_hash: "3f".repeat(32).into(),
+        also_verified_by: Box::new([ConfigId(7), ConfigId(9)]),
         created_time: deposit.created_time,
         processed_time: deposit.created_time,
     }

@@ -72,6 +72,8 @@ fn review_hold() -> BoxedStrategy<ReviewHold> {
             |(what, expected, stated, stated_minor)| { ReviewHold::Mismatch { what, expected, stated, stated_minor } }
         ),
         text().prop_map(|status| ReviewHold::Requested { status }),
+        (text(), text()).prop_map(|(payment, owner)| ReviewHold::PaymentReused { payment, owner }),
+        Just(ReviewHold::NoRoom),
         text().prop_map(|status| ReviewHold::InReview { status }),
     ]
     .boxed()
@@ -123,7 +125,7 @@ pub(super) fn facts() -> BoxedStrategy<Facts> {
 }
 
 pub(super) fn refs() -> BoxedStrategy<Refs> {
-    vec(provider_ref(), 0..=ProviderRef::PER_TRANSACTION_MAX).prop_map(Refs::from_iter).boxed()
+    vec(provider_ref(), 0..=16_usize).prop_map(Refs::from_iter).boxed()
 }
 
 pub(super) fn transaction() -> BoxedStrategy<Transaction> {
@@ -267,11 +269,11 @@ pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
     (
         (id(), id(), id(), text(), text(), id()),
         (text(), select(SignatureStatus::ALL), select(ProcessingStatus::ALL), text()),
-        (option::of(update()), text(), time(), time()),
+        (option::of(update()), text(), vec(id().prop_map(ConfigId), 0..3), time(), time()),
     )
         .prop_map(
             |((id, notice, config, provider, brand, transaction), (payment, signature, processing, failure), rest)| {
-                let (update, module_hash, created_time, processed_time) = rest;
+                let (update, module_hash, also_verified_by, created_time, processed_time) = rest;
                 ProviderEvent {
                     id: EventId(id),
                     notice_id: NoticeId(notice),
@@ -287,6 +289,7 @@ pub(super) fn event() -> BoxedStrategy<ProviderEvent> {
                     failure_reason: failure,
                     update,
                     module_hash,
+                    also_verified_by: also_verified_by.into(),
                     created_time,
                     processed_time,
                 }

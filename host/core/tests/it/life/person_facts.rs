@@ -356,3 +356,68 @@ fn m31_a_refund_that_we_requested_and_that_failed_is_given_back_and_flagged() {
         assert_eq!(cashier_core::operation::posted(&end.operations).minor, 10_000);
     }
 }
+
+#[test]
+fn m29_a_withheld_posting_is_planned_again_by_itself_and_a_refused_one_is_not() {
+    use TransactionStatus as S;
+    let played = play(
+        deposit(15),
+        vec![
+            confirmed(),
+            held(S::ManualReview),
+            Refuse("WITHHELD"),
+            Person(PersonFact::Released),
+            Person(PersonFact::Approved),
+            Refuse("ACCOUNT_NOT_FOUND"),
+            confirmed(),
+            Person(PersonFact::Retried),
+            held(S::ManualReview),
+            Refuse("WITHHELD"),
+            Person(PersonFact::Resolved { minor: 10_000 }),
+            Person(PersonFact::Released),
+            Post,
+        ],
+        expect![[r#"
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            person: Held(ManualReview) -> manual_review | owed 100 posted 0 | BALANCE_IN 100 planned
+            posting refused -> manual_review | owed 100 posted 0
+            person: Released -> provider_confirmed | owed 100 posted 0
+            person: Approved -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posting refused -> credit_failed CREDIT_REFUSED ACCOUNT_NOT_FOUND | owed 100 posted 0
+            confirmed pi_1 -> credit_failed CREDIT_REFUSED ACCOUNT_NOT_FOUND | owed 100 posted 0
+            person: Retried -> credit_failed CREDIT_REFUSED | owed 100 posted 0 | BALANCE_IN 100 planned
+            person: Held(ManualReview) -> manual_review | owed 100 posted 0 | BALANCE_IN 100 planned
+            posting refused -> manual_review | owed 100 posted 0
+            person: Resolved { minor: 10000 } -> manual_review | owed 100 posted 0
+            person: Released -> credit_failed CREDIT_REFUSED | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+        "#]],
+    );
+    let keys: Vec<u32> = played.operations.iter().map(|known| known.ordinal.into()).collect();
+    assert_eq!(keys, [1, 2, 3, 4], "each under a key of its own");
+}
+
+#[test]
+fn m15_a_posting_counts_as_absent_only_a_minute_after_its_connection_was_closed() {
+    let sent = play(
+        deposit(15),
+        vec![confirmed(), NoAnswer],
+        expect![[r#"
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            no answer to the posting -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 unknown
+        "#]],
+    );
+    let id = sent.operations[0].id;
+    let table = [(None, false), (Some(-1), false), (Some(59), false), (Some(60), true), (Some(i64::MAX), true)];
+    for (closed_seconds, counts) in table {
+        let changes = sent.confirm_absent(id, closed_seconds, ManagerId(3), at(3));
+        assert_eq!(changes.is_empty(), !counts, "{closed_seconds:?}");
+        let after = applied(&sent, &changes);
+        assert_eq!(after.operations.len(), if counts { 2 } else { 1 }, "{closed_seconds:?}");
+        let posted =
+            applied(&after, &after.end_posting(id, &PostingOutcome::Posted { trade_order: 7 }, ManagerId(0), at(4)));
+        assert_eq!(posted == after, counts, "{closed_seconds:?}: its outcome is final");
+        // A second statement about the same operation plans nothing more.
+        assert!(after.confirm_absent(id, closed_seconds, ManagerId(3), at(5)).is_empty(), "{closed_seconds:?}");
+    }
+}

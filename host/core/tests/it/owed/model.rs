@@ -38,6 +38,8 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
         (!answered && has(|fact| matches!(fact, F::ReviewHold(H::OutcomeUnknown))), R::OutcomeUnknown),
         (has(|fact| matches!(fact, F::ReviewHold(H::Mismatch { .. }))), R::AmountMismatch),
         (has(|fact| matches!(fact, F::ReviewHold(H::Requested { .. }))), R::ProviderReview),
+        (has(|fact| matches!(fact, F::ReviewHold(H::PaymentReused { .. }))), R::PaymentIdReused),
+        (has(|fact| matches!(fact, F::ReviewHold(H::NoRoom))), R::TooManyStatements),
         (!decided && has(|fact| matches!(fact, F::ReviewHold(H::InReview { .. }))), R::ProviderInReview),
     ];
     let (status, code) = if let Some((_, code)) = review.into_iter().find(|(applies, _)| *applies) {

@@ -15,6 +15,7 @@ use cashier_provider_sdk as sdk;
 use url::Url;
 
 use super::SecretMasks;
+use super::masks::stored_id;
 use crate::ports::{Acknowledgement, CreateAnswer};
 
 /// Ids of events, payments, refunds and disputes; providers use up to 100 characters.
@@ -185,15 +186,15 @@ fn amount(stated: &sdk::Amount) -> StatedAmount {
     }
 }
 
-/// Ids with a valid kind and length: an id that cannot be stored cannot be matched either.
+/// Ids of a kind that can be stored; a value that is too long is replaced by its hash, everywhere alike, so that it still
+/// matches. One more than a transaction can hold is let through, so that the core reports what has no room.
 fn refs(refs: Vec<sdk::ProviderRef>) -> Vec<ProviderRef> {
-    let valid = |id: &sdk::ProviderRef| {
-        (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len())
-            && (1..=ProviderRef::VALUE_LENGTH_MAX).contains(&id.value.len())
-            && !id.value.chars().any(char::is_control)
-    };
-    let valid = refs.into_iter().filter(valid).take(ProviderRef::PER_TRANSACTION_MAX);
-    valid.map(|id| ProviderRef::new(&id.kind, &id.value)).collect()
+    let valid =
+        |id: &sdk::ProviderRef| (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len()) && !id.value.is_empty();
+    let valid = refs.into_iter().filter(valid).take(ProviderRef::PER_TRANSACTION_MAX + 1);
+    valid
+        .map(|id| ProviderRef { value: stored_id(&id.value, ProviderRef::VALUE_LENGTH_MAX), kind: id.kind.into() })
+        .collect()
 }
 
 fn status(status: sdk::NormalizedStatus) -> ProviderStatus {

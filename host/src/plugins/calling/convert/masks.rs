@@ -47,9 +47,21 @@ impl SecretMasks {
 
     /// An id; one that is too long or not printable is replaced by its hash, because a shortened id could equal another.
     pub(in crate::plugins::calling) fn id(&self, id: &str, length_max: usize) -> Box<str> {
-        let valid = id.len() <= length_max && !id.chars().any(char::is_control);
-        if valid { id.into() } else { format!("sha256:{}", hex::encode(Sha256::digest(id))).into_boxed_str() }
+        stored_id(id, length_max)
     }
+}
+
+/// What a hash that stands for an id begins with.
+const HASHED: &str = "sha256:";
+
+pub(super) fn stored_id(id: &str, length_max: usize) -> Box<str> {
+    let valid = id.len() <= length_max && !id.chars().any(char::is_control);
+    if valid { id.into() } else { format!("{HASHED}{}", hex::encode(Sha256::digest(id))).into_boxed_str() }
+}
+
+/// Whether the stored id is a hash: the provider does not know it under this name.
+pub(super) fn is_hashed(id: &str) -> bool {
+    id.strip_prefix(HASHED).is_some_and(|digest| digest.len() == 2 * 32)
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{Reach, StatedAmount};
 use cashier_core::provider_config::{ProviderConfig as ConfigRow, ReplacedSecret, Secret};
-use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
@@ -78,7 +77,7 @@ fn an_update_keeps_what_can_be_stored_and_masks_secrets() {
             refs: vec![
                 sdk::ProviderRef::new("payment", "p1"),
                 sdk::ProviderRef::new("", "p2"),
-                sdk::ProviderRef::new("payment", long),
+                sdk::ProviderRef::new("payment", long.clone()),
                 sdk::ProviderRef::new("payment", "a\nb"),
             ],
             refund: Some(sdk::Refund {
@@ -94,7 +93,9 @@ fn an_update_keeps_what_can_be_stored_and_masks_secrets() {
         &masks(),
     );
     assert!(converted.event_id.starts_with("sha256:"));
-    assert_eq!((converted.reference, converted.refs), (Some(reference), vec![ProviderRef::new("payment", "p1")]));
+    let refs: Vec<&str> = converted.refs.iter().map(|id| &*id.value).collect();
+    assert_eq!((converted.reference, refs.len(), refs[0]), (Some(reference), 3, "p1"));
+    assert!(refs[1] == &*converted.event_id && refs[2].starts_with("sha256:"), "{refs:?}");
     let refund = converted.refund.unwrap();
     assert_eq!((&*refund.id, refund.reach, converted.status), ("re_1", Reach::TotalSoFar, ProviderStatus::Refunded));
     assert!(converted.reason.starts_with("your key *** your key ***") && converted.reason.len() <= 256);
@@ -223,4 +224,35 @@ fn an_error_names_the_wrong_column_and_not_its_content() {
     for (row, expected) in table {
         assert_eq!(config(&row, String::new(), UnixTime(0)).unwrap_err(), expected);
     }
+}
+
+#[test]
+fn m28_a_reference_that_the_provider_returns_in_capitals_or_between_blanks_is_read() {
+    let reference = Reference::from_random(1);
+    for text in [reference.to_string().to_ascii_uppercase(), format!(" {reference} ")] {
+        let stated = sdk::StatusUpdate { reference: Some(text), ..sdk::StatusUpdate::default() };
+        assert_eq!(update(stated, &masks()).reference.as_ref(), Some(&reference));
+    }
+}
+
+#[test]
+fn m21_an_id_that_is_too_long_is_the_same_hash_everywhere_and_is_not_told_to_the_module() {
+    let id = sdk::ProviderRef::new("payment", "p".repeat(300));
+    let ids = vec![id, sdk::ProviderRef::new("payment", "p1")];
+    let stated = sdk::StatusUpdate { refs: ids.clone(), ..sdk::StatusUpdate::default() };
+    let answer = sdk::PaymentCreated { refs: ids, ..sdk::PaymentCreated::default() };
+    let stored = update(stated, &masks()).refs;
+    assert_eq!(stored, created(answer, Duration::ZERO, &masks()).refs);
+    let query = crate::ports::PaymentQuery {
+        reference: Reference::from_random(1),
+        refs: stored,
+        amount: Money::new(1, Currency::from_code("USD").unwrap()),
+        method: "".into(),
+        idempotency_key: "".into(),
+        created_time: UnixTime(1),
+        now: UnixTime(1),
+        nonce: 0,
+    };
+    let told = payment(&query, "", "").refs;
+    assert_eq!(told, [sdk::ProviderRef::new("payment", "p1")]);
 }

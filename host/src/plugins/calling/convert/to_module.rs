@@ -12,6 +12,7 @@ use cashier_provider_sdk::{
 };
 use zeroize::Zeroizing;
 
+use super::masks::is_hashed;
 use crate::ports::{Order, PaymentQuery, RawNotice};
 
 /// The row as its module sees it at `now`: `config_json` overrides `settings_json` and the credential columns; replaced
@@ -128,7 +129,12 @@ pub(in crate::plugins::calling) fn payment_order(order: &Order) -> PaymentOrder 
 pub(in crate::plugins::calling) fn payment(query: &PaymentQuery, brand: &str, notify_url: &str) -> PaymentRef {
     PaymentRef {
         reference: query.reference.as_str().to_owned(),
-        refs: query.refs.iter().map(|id| ProviderRef::new(&*id.kind, &*id.value)).collect(),
+        refs: query
+            .refs
+            .iter()
+            .filter(|id| !is_hashed(&id.value))
+            .map(|id| ProviderRef::new(&*id.kind, &*id.value))
+            .collect(),
         amount: amount(query.amount),
         brand: brand.to_owned(),
         method: query.method.to_string(),

@@ -1,0 +1,299 @@
+//! "Planned" means "may have been sent": whatever changes between a posting and its record, what is recorded is what the
+//! trading server says, and a person's retry never pays twice.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cashier_core::facts::PersonFact;
+use cashier_core::ids::{ManagerId, Reference, TransactionId};
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::reason::ReasonCode;
+use cashier_core::session::Actor;
+use cashier_core::status::{OperationStatus, ProviderStatus, TransactionStatus};
+
+use crate::test_cashier::{AMOUNT, LOGIN, OnPost, TestCashier, lock, paid, update, usd};
+
+async fn pending(env: &TestCashier) -> (TransactionId, Reference) {
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    (transaction.id, transaction.reference)
+}
+
+fn forget(env: &TestCashier) {
+    lock(&env.trading.forgotten).insert(LOGIN);
+}
+
+fn remember(env: &TestCashier) {
+    lock(&env.trading.forgotten).clear();
+}
+
+/// The newest operation: its status and the reason of a refusal.
+fn newest(env: &TestCashier, id: TransactionId) -> (OperationStatus, String) {
+    let known = env.aggregate(id).operations.pop().unwrap();
+    (known.status, known.failure_reason.into())
+}
+
+fn refund(reference: &Reference, minor: i64) -> Update {
+    let refund = RefundStatement {
+        id: "re_1".into(),
+        amount: StatedAmount::Exact(usd(minor)),
+        reach: Reach::Delta,
+        requested: Box::default(),
+    };
+    Update { reference: Some(reference.clone()), refund: Some(refund), ..update("refunded", ProviderStatus::Refunded) }
+}
+
+fn dispute(reference: &Reference, status: ProviderStatus) -> Update {
+    let dispute = DisputeStatement { id: "dp_1".into(), amount: None };
+    Update { reference: Some(reference.clone()), dispute: Some(dispute), ..update(status.name(), status) }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    AccountForgotten,
+    LookupsFail,
+    GroupTurnedReal,
+    SandboxPermissionWithdrawn,
+    Held,
+    Rejected,
+}
+
+impl Meanwhile {
+    const ALL: [Self; 6] = [
+        Self::AccountForgotten,
+        Self::LookupsFail,
+        Self::GroupTurnedReal,
+        Self::SandboxPermissionWithdrawn,
+        Self::Held,
+        Self::Rejected,
+    ];
+
+    async fn happens(self, env: &TestCashier, id: TransactionId) {
+        match self {
+            Self::AccountForgotten => forget(env),
+            Self::LookupsFail => env.trading.lookups_fail.store(true, Ordering::SeqCst),
+            Self::GroupTurnedReal => env.trading.demo.store(false, Ordering::SeqCst),
+            Self::SandboxPermissionWithdrawn => lock(&env.trading.allow_sandbox_credit).clear(),
+            Self::Held => env.decide(id, PersonFact::Held(TransactionStatus::ManualReview)).await,
+            Self::Rejected => env.decide(id, PersonFact::Rejected).await,
+        }
+    }
+
+    /// A sandbox deposit on an account that may receive it.
+    async fn env(self) -> TestCashier {
+        let mut env = TestCashier::sandbox().await;
+        if self == Self::SandboxPermissionWithdrawn {
+            env.trading.demo.store(false, Ordering::SeqCst);
+            lock(&env.trading.allow_sandbox_credit).push("ion4".into());
+            env.crash().await;
+        }
+        env
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m15_a_posting_made_before_a_crash_is_recorded_as_posted_whatever_changed_meanwhile() {
+    for meanwhile in Meanwhile::ALL {
+        let mut env = meanwhile.env().await;
+        let (id, reference) = pending(&env).await;
+        lock(&env.trading.next_posts).push_back(OnPost::AnswerLost);
+        let request = tokio::spawn(env.notice(Some(1), vec![paid("e1", &reference)]));
+        env.run_for(1).await;
+        assert_eq!(newest(&env, id).0, OperationStatus::Planned, "{meanwhile:?}: posted and not recorded");
+        meanwhile.happens(&env, id).await;
+        env.crash().await;
+        request.abort();
+        env.run_for(300).await;
+        assert_eq!(newest(&env, id).0, OperationStatus::Posted, "{meanwhile:?}");
+        assert_eq!(env.trading.balance(), AMOUNT, "{meanwhile:?}");
+        let expected = if matches!(meanwhile, Meanwhile::Held | Meanwhile::Rejected) { 9 } else { 3 };
+        assert_eq!(env.status(id), expected, "{meanwhile:?}");
+        env.decide(id, PersonFact::Retried).await;
+        env.run_for(60).await;
+        assert_eq!(env.trading.balance(), AMOUNT, "{meanwhile:?}: a retry pays nothing more");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m15_a_reversal_posted_before_a_crash_is_recorded_as_posted_although_the_account_is_gone() {
+    for meanwhile in [Meanwhile::AccountForgotten, Meanwhile::LookupsFail, Meanwhile::Held] {
+        let mut env = meanwhile.env().await;
+        let (id, reference) = pending(&env).await;
+        env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+        env.run_for(5).await;
+        lock(&env.trading.next_posts).push_back(OnPost::AnswerLost);
+        let request = tokio::spawn(env.notice(Some(1), vec![refund(&reference, AMOUNT)]));
+        env.run_for(1).await;
+        meanwhile.happens(&env, id).await;
+        env.crash().await;
+        request.abort();
+        env.run_for(300).await;
+        assert_eq!((newest(&env, id).0, env.trading.balance()), (OperationStatus::Posted, 0), "{meanwhile:?}");
+        env.decide(id, PersonFact::Retried).await;
+        env.run_for(60).await;
+        assert_eq!((env.trading.balance(), env.aggregate(id).operations.len()), (0, 2), "{meanwhile:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m15_an_account_that_is_gone_before_anything_was_posted_is_a_refusal_that_no_late_posting_undoes() {
+    let env = TestCashier::new().await;
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).push_back(OnPost::ArrivesLate(100));
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    forget(&env);
+    env.run_for(30).await;
+    assert_eq!((env.status(id), newest(&env, id).1.as_str()), (4, "ACCOUNT_NOT_FOUND"));
+    remember(&env);
+    env.decide(id, PersonFact::Retried).await;
+    env.run_for(200).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "the late posting of the voided key is refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m15_nothing_is_recorded_while_the_trading_server_cannot_be_asked() {
+    let env = TestCashier::new().await;
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).push_back(OnPost::ArrivesLate(100));
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    forget(&env);
+    env.trading.voids_fail.store(true, Ordering::SeqCst);
+    env.run_for(60).await;
+    assert_eq!((env.status(id), newest(&env, id).0), (2, OperationStatus::Unknown));
+    env.run_for(200).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "found by its key, although the account is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m29_a_withheld_posting_is_planned_again_by_itself_once_the_dispute_is_won() {
+    let env = TestCashier::new().await;
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).push_back(OnPost::NeverArrives);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    env.notice(Some(1), vec![refund(&reference, 1_600)]).await.unwrap();
+    env.notice(Some(1), vec![dispute(&reference, ProviderStatus::Chargeback)]).await.unwrap();
+    env.run_for(120).await;
+    env.notice(Some(1), vec![dispute(&reference, ProviderStatus::ChargebackReversed)]).await.unwrap();
+    env.run_for(120).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT - 1_600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m29_a_posting_withheld_by_a_person_is_planned_again_once_they_let_money_move_and_its_first_key_is_dead() {
+    let env = TestCashier::new().await;
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).push_back(OnPost::ArrivesLate(100));
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    env.decide(id, PersonFact::Held(TransactionStatus::ManualReview)).await;
+    env.run_for(30).await;
+    assert_eq!(newest(&env, id), (OperationStatus::Refused, "WITHHELD".into()));
+    env.decide(id, PersonFact::Released).await;
+    env.decide(id, PersonFact::Approved).await;
+    env.run_for(200).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
+    assert_eq!(env.aggregate(id).operations.len(), 2, "planned again under another key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m15_a_server_that_can_neither_key_nor_void_leaves_the_decision_to_a_person_after_a_minute() {
+    let env = TestCashier::new().await;
+    env.trading.unkeyed.store(true, Ordering::SeqCst);
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).push_back(OnPost::NeverArrives);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    forget(&env);
+    env.run_for(300).await;
+    assert_eq!(newest(&env, id).0, OperationStatus::Unknown, "no local refusal over a posting that may be in flight");
+    remember(&env);
+    let absent = async |closed_seconds| {
+        let stamp = env.cashier.stamp(Actor::Manager(ManagerId(3)), "test");
+        let decided = env.cashier.ledger.decide(&stamp, |draft| {
+            let (known, at) = (draft.aggregate(id).unwrap(), draft.context());
+            let operation = known.operations.last().unwrap().id;
+            draft.add(known.confirm_absent(operation, closed_seconds, ManagerId(3), at));
+        });
+        decided.unwrap().durable().await.unwrap();
+        env.run_for(60).await;
+        (env.aggregate(id).operations.len(), env.trading.balance())
+    };
+    assert_eq!(absent(None).await, (1, 0), "the connection is open");
+    assert_eq!(absent(Some(59)).await, (1, 0), "it was closed less than a minute ago");
+    assert_eq!(absent(Some(60)).await, (2, AMOUNT), "planned anew and posted once");
+    assert_eq!(env.status(id), 3);
+}
+
+/// A history of one deposit: postings in flight, local refusals, retries, crashes. At no moment more than one credit.
+async fn random_history(seed: u64) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = |limit: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % limit
+    };
+    let mut env = TestCashier::sandbox().await;
+    let (id, reference) = pending(&env).await;
+    let mut requests = tokio::task::JoinSet::new();
+    requests.spawn(env.notice(Some(1), vec![paid("e1", &reference)]));
+    for step in 0..24 {
+        match below(12) {
+            0 => forget(&env),
+            1 => remember(&env),
+            2 => env.trading.demo.store(below(2) == 0, Ordering::SeqCst),
+            3 => env.trading.lookups_fail.store(below(2) == 0, Ordering::SeqCst),
+            4 => env.trading.voids_fail.store(below(2) == 0, Ordering::SeqCst),
+            5 => env.decide(id, PersonFact::Held(TransactionStatus::ManualReview)).await,
+            6 => env.decide(id, PersonFact::Retried).await,
+            7 => {
+                env.decide(id, PersonFact::Released).await;
+                env.decide(id, PersonFact::Retried).await;
+            }
+            8 => env.crash().await,
+            _ => lock(&env.trading.next_posts).push_back(
+                [OnPost::AnswerLost, OnPost::NeverArrives, OnPost::ArrivesLate(40), OnPost::Slow(9)][below(4) as usize],
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(below(20_000))).await;
+        let credited = env.trading.credited(id);
+        assert!(credited == 0 || credited == AMOUNT, "seed {seed}, step {step}: {credited} credited");
+    }
+    lock(&env.trading.next_posts).clear();
+    remember(&env);
+    env.trading.demo.store(true, Ordering::SeqCst);
+    env.trading.lookups_fail.store(false, Ordering::SeqCst);
+    env.trading.voids_fail.store(false, Ordering::SeqCst);
+    env.run_for(300).await;
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    env.decide(id, PersonFact::Released).await;
+    env.decide(id, PersonFact::Retried).await;
+    env.run_for(300).await;
+    assert_eq!((env.status(id), env.trading.credited(id)), (3, AMOUNT), "seed {seed}");
+    assert_eq!(env.unsettled_operations(id), 0, "seed {seed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m15_in_random_histories_of_refusals_and_retries_a_deposit_is_credited_exactly_once() {
+    for seed in 1..=60 {
+        random_history(seed).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_withheld_before_the_rules_changed_is_planned_again_after_a_start() {
+    let mut env = TestCashier::new().await;
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).push_back(OnPost::NeverArrives);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    // A rule of an earlier version refused it: nothing else will be recorded about this payment.
+    let stamp = env.cashier.stamp(Actor::System, "test");
+    let withheld = env.cashier.ledger.decide(&stamp, |draft| {
+        let known = draft.aggregate(id).unwrap();
+        let mut operation = known.operations[0].clone();
+        operation.status = OperationStatus::Refused;
+        operation.failure_reason = ReasonCode::Withheld.name().into();
+        draft.add(vec![cashier_core::change::Change::Operation(Box::new(operation))]);
+    });
+    withheld.unwrap().durable().await.unwrap();
+    env.crash().await;
+    env.run_for(60).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
+}
