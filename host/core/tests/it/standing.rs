@@ -110,7 +110,6 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::Requested { status: id.into() })),
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::InReview { status: id.into() })),
         id.prop_map(|id| ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: id.into(), owner: "9".into() })),
-        Just(ProviderFact::ReviewHold(ReviewHold::NoRoom)),
         minor.prop_map(|minor| {
             ProviderFact::ReviewHold(ReviewHold::Mismatch {
                 what: cashier_core::facts::MismatchKind::Amount,
