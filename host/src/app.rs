@@ -2,7 +2,7 @@
 //! module that knows all modules.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +20,10 @@ use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
-use crate::ports::{CatalogLine, Clock, Entropy, Fault, Loaded, Modules, Recorder, Spawn, TradingServer};
+use crate::ports::{CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, TradingServer};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
+use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
@@ -111,13 +112,13 @@ impl CashierManager {
         )?);
         let archive = Arc::new(ArchiveReader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
-        let Loaded { books, configs, overrides } = strand.reload().await?;
+        let (books, configuration) = strand.reload().await?.split();
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
-        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configs, overrides, allow, now).await;
+        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configuration, allow, now).await;
         let tasks = Arc::new(Tasks::new(Handle::current()));
         let ports = Ports {
             archive,
@@ -131,6 +132,7 @@ impl CashierManager {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            second_person: settings.second_person,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         janitor::start(&cashier);
@@ -196,6 +198,11 @@ impl CashierManager {
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+}
+
+/// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
+pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
+    audit::verify(&bases.join("cashier.db"), anchor)
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.

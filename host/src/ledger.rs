@@ -9,16 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use cashier_core::books::Books;
 use cashier_core::change::Stamp;
-use cashier_core::customer_override::CustomerOverride;
 use cashier_core::draft::{Attention, Draft};
 use cashier_core::ids::Seq;
-use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::TransactionStatus;
 
 pub use self::admission::{Admission, Admitted, Estimate};
 pub use self::durability::Watermark;
-use crate::ports::{Durable, Fault, Loaded, Recorder};
+use crate::ports::{Configuration, Durable, Fault, Recorder};
 
 /// The books, the strand and what is known to be durable.
 pub struct Ledger {
@@ -127,11 +125,11 @@ impl Ledger {
     }
 
     /// Reloads the books after a failed commit and opens again; returns the durable configuration.
-    pub async fn reopen(&self) -> Result<(Vec<ProviderConfig>, Vec<CustomerOverride>), Fault> {
+    pub async fn reopen(&self) -> Result<Configuration, Fault> {
         // A decision that found the ledger open may still be running: it must not submit to a strand that was reloaded
         // meanwhile. Later decisions find the ledger closed.
         drop(self.books.lock());
-        let Loaded { books: fresh, configs, overrides } = self.recorder.reload().await?;
+        let (fresh, configuration) = self.recorder.reload().await?.split();
         let seq = Seq(fresh.counters().seq);
         match self.books.lock() {
             Ok(mut books) => *books = fresh,
@@ -141,7 +139,7 @@ impl Ledger {
             }
         }
         self.watermark.open_at(seq);
-        Ok((configs, overrides))
+        Ok(configuration)
     }
 
     /// The books, unless a commit failed or a decision panicked: then only a reload makes them available again.
@@ -162,7 +160,7 @@ mod tests {
     use futures_util::future::{BoxFuture, FutureExt, ready};
 
     use super::*;
-    use crate::ports::DurabilityListener;
+    use crate::ports::{DurabilityListener, Loaded};
 
     /// Takes every commit and loads empty books.
     struct EmptyDisk;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::CreateEnding;
+use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
@@ -133,6 +134,24 @@ pub struct Loaded {
     pub books: Books,
     pub configs: Vec<ProviderConfig>,
     pub overrides: Vec<CustomerOverride>,
+    /// The newest ones, by id.
+    pub approvals: Vec<Approval>,
+}
+
+/// The durable rows that the snapshot is made of.
+#[derive(Default)]
+pub struct Configuration {
+    pub configs: Vec<ProviderConfig>,
+    pub overrides: Vec<CustomerOverride>,
+    pub approvals: Vec<Approval>,
+}
+
+impl Loaded {
+    /// The books, and what the snapshot is made of.
+    pub fn split(self) -> (Books, Configuration) {
+        let Self { books, configs, overrides, approvals } = self;
+        (books, Configuration { configs, overrides, approvals })
+    }
 }
 
 /// The answer to the customer when the create call ended.
@@ -210,6 +229,7 @@ pub trait TradingServer: Send + Sync {
 /// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
+    /// Never sent.
     pub transaction_id: TransactionId,
     pub reference: Reference,
     pub amount: Money,
@@ -229,6 +249,20 @@ pub struct Order {
     pub ip: Box<str>,
     pub created_time: UnixTime,
     pub nonce: u128,
+}
+
+/// Whether a module can create the payment of an order, found out before its transaction exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderCheck {
+    Passed,
+    /// It could never be paid. Field and message name the limit, for the customer.
+    Refused {
+        field: Box<str>,
+        code: Box<str>,
+        message: Box<str>,
+    },
+    /// The module is not working: panicked, timed out, overloaded or gone.
+    NoAnswer(Box<str>),
 }
 
 /// How a create call ended, with everything that the provider's answer states.
@@ -323,6 +357,8 @@ pub trait Gateway: Send + Sync {
     fn expiry_seconds(&self) -> i64;
     /// Seconds within which an identical create may be repeated; 0 never.
     fn idempotency_window_seconds(&self) -> i64;
+    /// Sends nothing; the order's `transaction_id` is not known yet.
+    fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck>;
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
@@ -360,6 +396,8 @@ pub struct CatalogLine {
     pub description: Box<str>,
     pub payment_mode: Box<str>,
     pub methods: Vec<Box<str>>,
+    /// Currencies that it can be paid in; empty means every one.
+    pub currencies: Vec<Box<str>>,
     pub module_name: Box<str>,
     pub path: Box<str>,
     /// The contract version of the file; empty when it could not be read.
@@ -369,7 +407,10 @@ pub struct CatalogLine {
     pub failure_reason: Box<str>,
     pub generation: u32,
     pub isolation: Box<str>,
+    /// Worse than `call_health` while a provider refuses the credentials of a config.
     pub health: ModuleHealth,
+    /// How the module's calls end, whatever providers answer.
+    pub call_health: ModuleHealth,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use cashier_core::edit::SecondPerson;
 use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
@@ -30,6 +31,7 @@ described! {
         var: Option<PathBuf>, "folder of private copies of modules; var by default";
         plugins: Option<PathBuf>, "file that lists the modules; plugins.toml by default";
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
+        second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
         trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
@@ -51,6 +53,7 @@ pub struct Settings {
     pub var: PathBuf,
     pub plugins: PathBuf,
     pub allow_sandbox_credit: Vec<Box<str>>,
+    pub second_person: SecondPerson,
     /// The text of the session key file.
     pub session_keys: Zeroizing<String>,
     /// `None` where the keys came from the environment.
@@ -134,6 +137,7 @@ impl Settings {
             var: here(written.var, "var"),
             plugins: here(written.plugins, "plugins.toml"),
             allow_sandbox_credit: written.allow_sandbox_credit.into_iter().flatten().map(Box::from).collect(),
+            second_person: second_person(written.second_person.as_deref().unwrap_or_default())?,
             session_keys_file: session_file.clone(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
@@ -142,6 +146,13 @@ impl Settings {
             tls_files: both(folder, written.tls_certificate_file, written.tls_key_file)?,
         })
     }
+}
+
+fn second_person(names: &[String]) -> Result<SecondPerson, SettingsError> {
+    SecondPerson::from_names(names.iter().map(String::as_str)).map_err(|unknown| {
+        let known = SecondPerson::NAMES.join(", ");
+        SettingsError(format!("second_person names \"{unknown}\": it may name {known}"))
+    })
 }
 
 /// A certificate needs its key and the other way round.
@@ -228,6 +239,7 @@ mod tests {
             ("public_urll = \"http://x\"", "public_urll"),
             ("session_keys_file = \"absent.key\"", "session_keys_file"),
             ("customer_listen = \"0.0.0.0:8080\"", "public_url is needed"),
+            ("second_person = [\"secrets\"]", "second_person names \"secrets\""),
             ("tls_key_file = \"key.pem\"", "tls_certificate_file"),
         ];
         for (text, named) in table {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cashier_core::account::AccountFacts;
+use cashier_core::approval::{APPROVALS_MAX, APPROVALS_OPEN_MAX, Approval, ApprovalState};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::eligibility::{ConfigCandidate, EligibilityContext, ModuleFitness};
-use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
+use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
@@ -45,6 +46,8 @@ pub struct Snapshot {
     overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
     /// The customer of each override, which never changes.
     owners: BTreeMap<OverrideId, CustomerId>,
+    /// The newest ones, decided or open.
+    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
     catalog: Arc<[CatalogLine]>,
     allow_sandbox_credit: Arc<[Box<str>]>,
 }
@@ -86,6 +89,33 @@ impl Snapshot {
         rows.sort_by_key(|known| known.id);
         *of_customer = rows.into();
         self
+    }
+
+    /// The snapshot with one approval asked or decided; the oldest that is not open is left out.
+    pub fn with_approval(mut self, row: Approval, now: UnixTime) -> Self {
+        self.approvals.insert(row.id, Arc::new(row));
+        while self.approvals.len() > APPROVALS_MAX {
+            let ended = |approval: &Approval| approval.state_at(now) != ApprovalState::Open;
+            let oldest = self.approvals.iter().find(|(_, known)| ended(known)).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { break };
+            self.approvals.remove(&oldest);
+        }
+        self
+    }
+
+    pub fn approval(&self, id: ApprovalId) -> Option<&Arc<Approval>> {
+        self.approvals.get(&id)
+    }
+
+    /// The newest approvals, by id.
+    pub fn approvals(&self) -> impl Iterator<Item = &Approval> {
+        self.approvals.values().map(|known| &**known)
+    }
+
+    /// Whether another approval may be asked.
+    pub fn takes_approvals(&self, now: UnixTime) -> bool {
+        let open = self.approvals().filter(|known| known.state_at(now) == ApprovalState::Open);
+        open.count() < APPROVALS_OPEN_MAX
     }
 
     pub fn config(&self, id: ConfigId) -> Option<&Served> {
@@ -148,9 +178,11 @@ impl Snapshot {
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
             (Some(_), Err(NoGateway::Broken(reason))) if served.config.enabled => ModuleFitness::NotLoaded { reason },
             // For a disabled config the reason is that it is disabled, not its missing gateway.
-            (Some(line), Ok(_) | Err(_)) => {
-                ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
-            }
+            (Some(line), Ok(_) | Err(_)) => ModuleFitness::Loaded {
+                brands: line.brands.as_deref(),
+                methods: &line.methods,
+                currencies: &line.currencies,
+            },
         };
         ConfigCandidate { config: &served.config, module }
     }

@@ -127,7 +127,7 @@ fn understood(step: Step<WebhookVerdict>, proven: bool) -> Step<WebhookVerdict> 
             | FailureKind::Panicked => {
                 Step::Done(WebhookVerdict::Unreadable(Unreadable { reason: failure.message, ..Unreadable::default() }))
             }
-            FailureKind::Temporary | FailureKind::StaleReply => Step::Failed(failure),
+            FailureKind::CredentialsRefused | FailureKind::Temporary | FailureKind::StaleReply => Step::Failed(failure),
         },
         Step::Done(WebhookVerdict::Unreadable(unreadable)) if !proven => {
             Step::Failed(ProviderFailure::unreadable(unreadable.reason))

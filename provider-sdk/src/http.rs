@@ -166,19 +166,13 @@ impl HttpReply {
         find_header(&self.headers, name)
     }
 
-    /// The body as JSON. Numbers keep the text they were sent in.
+    /// The body as JSON, by [`json::parse`](crate::json::parse): read its fields with [`JsonRead`](crate::JsonRead).
     ///
     /// # Errors
     /// `UnreadableAnswer` if it is not JSON. The message does not quote the body, which may contain secrets.
     pub fn json(&self) -> Result<Value, ProviderFailure> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            ProviderFailure::unreadable(format!(
-                "the reply (HTTP {}, {} bytes) is not JSON at line {} column {}",
-                self.status,
-                self.body.len(),
-                error.line(),
-                error.column()
-            ))
+        crate::json::parse(&self.body).map_err(|error| {
+            ProviderFailure::unreadable(format!("the reply (HTTP {}): {}", self.status, error.message))
         })
     }
 
@@ -190,10 +184,12 @@ impl HttpReply {
         std::str::from_utf8(&self.body).map_err(|_| ProviderFailure::unreadable("the reply is not UTF-8 text"))
     }
 
-    /// The failure that an unsuccessful status means by itself: 402 is `Declined`; 404 is `NotFound`; 408, 409,
-    /// 425, 429 and 5xx are `Temporary`; other 4xx are `RefusedRequest`; anything else is `UnreadableAnswer`.
+    /// The failure that an unsuccessful status means by itself: 401 and 403 are `CredentialsRefused`; 402 is `Declined`;
+    /// 404 is `NotFound`; 408, 409, 425, 429 and 5xx are `Temporary`; other 4xx are `RefusedRequest`; anything else is
+    /// `UnreadableAnswer`.
     pub fn failure(&self, code: impl Into<String>, message: impl Into<String>) -> ProviderFailure {
         let kind = match self.status {
+            401 | 403 => FailureKind::CredentialsRefused,
             402 => FailureKind::Declined,
             404 => FailureKind::NotFound,
             408 | 409 | 425 | 429 | 500..=599 => FailureKind::Temporary,

@@ -119,7 +119,7 @@
 //!         let body = read_reply(reply, CallTarget::Creation)?;
 //!         let update = read_payment(&body)?;
 //!         let next = match update.status {
-//!             NormalizedStatus::Pending => NextAction::Redirect { url: self.api.page(body.text_at("/url"))? },
+//!             NormalizedStatus::Pending => NextAction::Redirect { url: self.api.page(body.text_at("/url")?)? },
 //!             _ => NextAction::None,
 //!         };
 //!         PaymentCreated::from_update(update, next)
@@ -131,13 +131,13 @@
 //!         return Ok(WebhookVerdict::no_updates());
 //!     }
 //!     Ok(WebhookVerdict::updates(vec![StatusUpdate {
-//!         event_id: event.text_at("/id").map(str::to_owned),
+//!         event_id: event.text_at("/id")?.map(str::to_owned),
 //!         ..read_payment(event.at("/payment"))?
 //!     }]))
 //! }
 //!
 //! fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-//!     let raw_status = payment.text_at("/status").unwrap_or_default();
+//!     let raw_status = payment.text_at("/status")?.unwrap_or_default();
 //!     let status = match raw_status {
 //!         "open" => NormalizedStatus::Pending,
 //!         "paid" => NormalizedStatus::Confirmed,
@@ -146,9 +146,9 @@
 //!         _ => NormalizedStatus::Unknown,
 //!     };
 //!     let id = payment.required_text_at("/id")?;
-//!     let currency = payment.text_at("/currency").unwrap_or_default();
+//!     let currency = payment.text_at("/currency")?.unwrap_or_default();
 //!     Ok(StatusUpdate {
-//!         reference: payment.text_at("/order").map(str::to_owned),
+//!         reference: payment.text_at("/order")?.map(str::to_owned),
 //!         payment_id: Some(id.into()),
 //!         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
 //!         ..StatusUpdate::new(status, raw_status).with_ref("payment", id)
@@ -161,7 +161,7 @@
 //!         return body;
 //!     }
 //!     let body = body.unwrap_or_default();
-//!     Err(reply.failure_for(target, body.text_at("/error"), format!("Acme answered {}", reply.status)))
+//!     Err(reply.failure_for(target, body.note_at("/error"), format!("Acme answered {}", reply.status)))
 //! }
 //!
 //! export_provider!(Acme);
@@ -192,7 +192,11 @@
 //! - [`signature`] verifies webhooks: HMAC and plain hashes, several keys at once, timestamps in both directions, and
 //!   headers of the form `t=…,v1=…`. It returns a proof, which [`WebhookNotice::json`] requires, or a verdict.
 //! - Amounts are integers with the provider's own exponents: [`Exponents`], [`Amount`]. There are no floats.
-//! - [`JsonRead`] reads JSON by pointer and treats null as absent. Numbers keep the text they were sent in.
+//! - [`json::parse`] (behind `HttpReply::json` and `WebhookNotice::json`) and [`JsonRead`] read JSON by pointer and treat
+//!   null as absent. Numbers keep the text they were sent in. A field that cannot be read (a customer's name with half an
+//!   emoji or a Latin-1 byte, `NaN`, a key written twice, a thousand nested lists) is an error where you read it and does
+//!   not matter elsewhere: read only the fields you need, and read those with the methods that return a `Result`. Do not
+//!   parse a provider's body with `serde_json` directly.
 //! - The guard turns a panic into a failure, masks secrets in every text for people, and then cuts the text. A failure
 //!   or panic after every byte of a webhook was proven authentic becomes [`WebhookVerdict::Unreadable`].
 //!

@@ -1,7 +1,9 @@
 //! What the contract types validate for every provider: idempotency keys, ids in URL paths, secret keys, the kinds of
 //! failures and the status of a created payment.
 
-use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, StaleReply, Temporary, UnreadableAnswer};
+use cashier_provider_sdk::FailureKind::{
+    CredentialsRefused, Declined, NotFound, RefusedRequest, StaleReply, Temporary, UnreadableAnswer,
+};
 use cashier_provider_sdk::{
     CallTarget, HttpReply, NextAction, NormalizedStatus, PaymentCreated, PaymentOrder, PaymentRef, ProviderConfig,
     ProviderRef, StatusUpdate,
@@ -55,7 +57,9 @@ fn the_failure_kind_follows_from_the_http_status_and_the_call_target() {
     let table = [
         (302, UnreadableAnswer, UnreadableAnswer, false),
         (400, RefusedRequest, RefusedRequest, false),
+        (401, CredentialsRefused, CredentialsRefused, false),
         (402, Declined, Declined, false),
+        (403, CredentialsRefused, CredentialsRefused, false),
         (404, RefusedRequest, NotFound, false),
         (409, Temporary, Temporary, true),
         (429, Temporary, Temporary, true),

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use cashier_provider_sdk::signature::{Keys, TimestampedHeader, Unverified};
+use cashier_provider_sdk::signature::{Digest, Keys, TimestampedHeader, Unverified, hmac, to_hex};
 use cashier_provider_sdk::{Secret, WebhookNotice};
 
 const NOW: i64 = 1_795_160_000;
@@ -50,11 +50,14 @@ fn the_header_is_parsed_with_all_edge_cases() {
     let table = [
         ("as sent", format!("t={NOW},v1={V1}"), Verified, Verified),
         ("v1 before t", format!("v1={V1},t={NOW}"), Verified, Verified),
-        ("spaces after commas", format!("t={NOW}, v1={V1}"), Verified, Verified),
+        ("m35: a space after a comma", format!("t={NOW}, v1={V1}"), Rejected, Rejected),
+        ("m35: a space before a comma", format!("t={NOW} ,v1={V1}"), Rejected, Rejected),
+        ("m35: a tab in front", format!("\tt={NOW},v1={V1}"), Rejected, Rejected),
+        ("m35: a space after the hex", format!("t={NOW},v1={V1} "), Rejected, Rejected),
         ("followed by a v0", format!("t={NOW},v1={V1},v0={OTHER}"), Verified, Verified),
         ("with an unknown scheme", format!("t={NOW},v2={OTHER},v1={V1}"), Verified, Verified),
-        // The bytes are compared, and upper-case hex decodes to the same bytes.
-        ("upper-case hex", format!("t={NOW},v1={}", V1.to_uppercase()), Verified, Verified),
+        ("m35: upper-case hex", format!("t={NOW},v1={}", V1.to_uppercase()), Rejected, Rejected),
+        ("m35: one digit in upper case", format!("t={NOW},v1={}", V1.replacen('e', "E", 1)), Rejected, Rejected),
         ("a rolled secret's v1 first", format!("t={NOW},v1={OTHER},v1={V1}"), Verified, Rejected),
         ("a rolled secret's v1 last", format!("t={NOW},v1={V1},v1={OTHER}"), Verified, Rejected),
         ("two equal v1", format!("t={NOW},v1={V1},v1={V1}"), Verified, Rejected),
@@ -86,6 +89,25 @@ fn the_header_is_parsed_with_all_edge_cases() {
         let notice = notice(&header, BODY);
         assert_eq!(verify(THREE, &[VECTOR_SECRET], &notice), of_three, "{label}: {header}");
         assert_eq!(verify(ONE, &[VECTOR_SECRET], &notice), of_one, "{label}: {header}");
+    }
+}
+
+/// The official verifiers sign the number, whose digits have no leading zero and no sign.
+#[test]
+fn m35_a_time_that_is_not_written_as_a_number_is_rejected_even_where_its_text_was_signed() {
+    let signed = |time: &str| {
+        let mac = hmac(Digest::Sha256, VECTOR_SECRET.as_bytes(), &[time.as_bytes(), b".", BODY.as_bytes()]);
+        format!("t={time},v1={}", to_hex(&mac))
+    };
+    for (time, expected) in [
+        (format!("{NOW}"), Verified),
+        (format!("0{NOW}"), Rejected),
+        (format!("000{NOW}"), Rejected),
+        (format!("+{NOW}"), Rejected),
+        (format!(" {NOW}"), Rejected),
+        (format!("{NOW}.0"), Rejected),
+    ] {
+        assert_eq!(verify(ONE, &[VECTOR_SECRET], &notice(&signed(&time), BODY)), expected, "{time:?}");
     }
 }
 

@@ -143,7 +143,7 @@ impl Books {
             Change::Transaction(transaction) => self.put_transaction(transaction, seq),
             Change::Operation(operation) => self.put_operation(operation, seq),
             Change::Event(event) => self.events.put(event),
-            Change::Config(_) | Change::Override(_) => {}
+            Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::approval::Approval;
 use crate::customer_override::CustomerOverride;
-use crate::ids::{NoticeId, Seq, TransactionId};
+use crate::edit::FieldChange;
+use crate::ids::{ApprovalId, ConfigId, ManagerId, NoticeId, Seq, TransactionId};
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
 use crate::provider_config::ProviderConfig;
-use crate::session::Actor;
+use crate::session::{Actor, Role};
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
@@ -19,6 +21,7 @@ pub enum Change {
     Event(Box<ProviderEvent>),
     Config(Box<ProviderConfig>),
     Override(Box<CustomerOverride>),
+    Approval(Box<Approval>),
 }
 
 /// Actor, request and time of a decision.
@@ -60,6 +63,8 @@ pub enum Body {
     Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
     /// The parts of an order that are not in the transaction, so that a create call can be repeated byte for byte.
     Order { transaction_id: TransactionId, details: OrderDetails },
+    /// The record of what a manager changed; at most one per commit.
+    Audit(Box<AuditRecord>),
 }
 
 /// The parts of an order that are stored nowhere else.
@@ -73,6 +78,24 @@ pub struct OrderDetails {
     pub locale: Box<str>,
     pub ip: Box<str>,
     pub nonce: u128,
+}
+
+/// Who changed what: the evidence that remains when a config looks as before. The strand chains the records by hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    pub manager_id: ManagerId,
+    pub role: Role,
+    /// The brand of the session; empty means all.
+    pub brand: Box<str>,
+    /// The manager's address as the listener knows it; may be empty.
+    pub address: Box<str>,
+    pub command: Box<str>,
+    pub config_id: ConfigId,
+    /// The approval that this asks for or decides; 0 without one.
+    pub approval: ApprovalId,
+    /// What became of it, such as `saved` or `approval asked`.
+    pub outcome: &'static str,
+    pub changes: Vec<FieldChange>,
 }
 
 /// One recorded decision.

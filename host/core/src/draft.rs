@@ -69,7 +69,8 @@ impl<'a> Draft<'a> {
                 | Change::Operation(_)
                 | Change::Event(_)
                 | Change::Config(_)
-                | Change::Override(_) => {}
+                | Change::Override(_)
+                | Change::Approval(_) => {}
             }
         }
         aggregate
@@ -90,7 +91,8 @@ impl<'a> Draft<'a> {
             | Change::Operation(_)
             | Change::Event(_)
             | Change::Config(_)
-            | Change::Override(_) => None,
+            | Change::Override(_)
+            | Change::Approval(_) => None,
         });
         drafted.or_else(|| self.books.by_provider_ref(config_id, id))
     }
@@ -106,7 +108,8 @@ impl<'a> Draft<'a> {
                 | Change::Operation(_)
                 | Change::Event(_)
                 | Change::Config(_)
-                | Change::Override(_) => None,
+                | Change::Override(_)
+                | Change::Approval(_) => None,
             })
         };
         self.books.by_confirmed_payment(configs, payment).or_else(drafted)
@@ -120,7 +123,8 @@ impl<'a> Draft<'a> {
             | Change::Transaction(_)
             | Change::Operation(_)
             | Change::Config(_)
-            | Change::Override(_) => None,
+            | Change::Override(_)
+            | Change::Approval(_) => None,
         });
         drafted.or_else(|| self.books.known_event(config_id, event_id))
     }
@@ -184,6 +188,11 @@ impl<'a> Draft<'a> {
     pub fn next_override(&mut self) -> OverrideId {
         self.counters.customer_override += 1;
         OverrideId(self.counters.customer_override)
+    }
+
+    /// The number of this draft's commit.
+    pub fn seq(&self) -> Seq {
+        self.seq
     }
 
     /// Adds changes; the operation ids they use are not assigned again.

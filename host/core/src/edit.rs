@@ -1,9 +1,11 @@
 //! Edits of configs and overrides as pure functions (docs/api/manager.md). A config edit is judged in `config` alone.
 
+mod changes;
 mod config;
 mod customer_override;
 mod fields;
 
+pub use self::changes::{AuditedValue, FieldChange, FieldClass, SecondPerson, changed_fields};
 pub use self::config::{ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait};
 pub use self::customer_override::OverrideEdit;
 pub use self::fields::check_brand;

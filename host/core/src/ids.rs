@@ -30,6 +30,8 @@ numeric_ids! {
     ConfigId;
     /// A customer override row.
     OverrideId;
+    /// A change that waits for a second person: the number of the commit that asked.
+    ApprovalId;
     /// A customer of the broker, owned by the trading server.
     CustomerId;
     /// A trading account, owned by the trading server.

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod aggregate;
+pub mod approval;
 pub mod books;
 pub mod change;
 pub mod customer_override;

@@ -42,6 +42,8 @@ codes! {
     RequestTimeout = 408 "REQUEST_TIMEOUT",
     IdempotencyConflict = 409 "IDEMPOTENCY_CONFLICT",
     Duplicate = 409 "RET_ERR_DUPLICATE",
+    /// The approval is expired, or what it was asked for changed since.
+    ApprovalStale = 409 "APPROVAL_STALE",
     BodyTooLarge = 413 "BODY_TOO_LARGE",
     Frequent = 429 "RET_ERR_FREQUENT",
     Internal = 500 "INTERNAL_ERROR",

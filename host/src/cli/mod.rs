@@ -1,5 +1,6 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
+mod audit;
 mod demo;
 mod logs;
 mod modules;
@@ -47,6 +48,9 @@ enum CliCommand {
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
+    /// The record of who changed which field of a config.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// List the modules of plugins.toml: whether each would be loaded, and why not.
     Modules(SettingsArgs),
     /// Print the JSON Schemas of the API's requests and answers, of cashier.toml and of the roster.
@@ -70,6 +74,7 @@ pub fn run() -> ExitCode {
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
+        CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Modules(args) => modules::modules(&args),
         CliCommand::Schema(args) => schema::schema(&args),
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
 use cashier_core::change::Stamp;
+use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, Login};
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -36,6 +37,8 @@ pub struct Rules {
     pub webhook_patience: Duration,
     /// Deposits one customer may request in a minute; 0 is no limit.
     pub deposits_per_minute: u32,
+    /// Which changes of a config need a second person.
+    pub second_person: SecondPerson,
 }
 
 impl Rules {
@@ -81,16 +84,6 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub spawn: Arc<dyn Spawn>,
-}
-
-/// Where a request came from, as far as flows care.
-#[derive(Debug, Clone)]
-pub struct RequestContext {
-    pub request_id: Box<str>,
-    /// The customer's address as the listener knows it; may be empty.
-    pub ip: Box<str>,
-    /// A BCP 47 tag; may be empty.
-    pub locale: Box<str>,
 }
 
 impl Cashier {

@@ -2,27 +2,32 @@
 //! Edits come through a queue and are made one after another. What an edit may change is judged in
 //! `cashier_core::edit`.
 
+mod approvals;
 mod serving;
 mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::edit::{
-    self, ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, check_brand,
+    self, ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields,
+    check_brand,
 };
-use cashier_core::ids::OverrideId;
+use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use self::approvals::{Authority, EditedBy, no_row};
 pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
 use super::publication::Publication;
+pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision};
 use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
 use crate::ports::CatalogLine;
@@ -30,15 +35,17 @@ use crate::snapshot::{Served, Snapshot};
 
 pub(super) use self::upkeep::{reloaded, reopen_broken};
 
-/// Creates or updates a provider config.
-pub async fn save_config(
-    cashier: &Cashier,
-    session: ManagerSession,
-    edit: ConfigEdit,
-    context: RequestContext,
-) -> Result<ProviderConfig, Refusal> {
+/// Creates or updates a provider config, or asks for a second person where the settings want one.
+pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<ConfigOutcome, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    queue(cashier, Publication::Config(session, Box::new(edit), context.request_id, sender))?;
+    queue(cashier, Publication::Config(Box::new(request), sender))?;
+    outcome.await.unwrap_or_else(|_| Err(interrupted()))
+}
+
+/// Approves or rejects a change that waits for a second person.
+pub async fn decide_approval(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval, Refusal> {
+    let (sender, outcome) = oneshot::channel();
+    queue(cashier, Publication::Approval(Box::new(request), sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -70,37 +77,71 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
         while let Some(publication) = queue.recv().await {
             let Some(cashier) = publisher.upgrade() else { return };
             match publication {
-                Publication::Config(session, edit, request_id, reply) => {
+                Publication::Config(request, reply) => {
+                    let by = EditedBy::one(&request);
                     // The client may have disconnected; the edit holds.
-                    let _ = reply.send(publish_config(&cashier, &session, &edit, &request_id).await);
+                    let _ = reply.send(publish_config(&cashier, &by, &request.edit).await);
+                }
+                Publication::Approval(request, reply) => {
+                    let _ = reply.send(decide(&cashier, *request).await);
                 }
                 Publication::Override(session, edit, request_id, reply) => {
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
                 Publication::Reopen(id) => upkeep::reopen(&cashier, id).await,
-                Publication::Reloaded(configs, overrides) => upkeep::show_reloaded(&cashier, configs, overrides).await,
+                Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
             }
         }
     }));
 }
 
+/// Approves, and so makes the change, or rejects.
+async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval, Refusal> {
+    let ApprovalRequest { session, id, decision, context } = request;
+    let snapshot = cashier.snapshot();
+    let approval = snapshot.approval(id).filter(|known| session.sees(&known.brand)).ok_or_else(no_row)?.clone();
+    let version = snapshot.config(approval.config_id).map_or(0, |served| served.config.version);
+    drop(snapshot);
+    let now = cashier.clock.now();
+    let by = EditedBy {
+        session: &session,
+        command: &approval.command,
+        context: &context,
+        authority: Authority::Two(&approval),
+    };
+    let state = match decision {
+        Decision::Approve(edit) => {
+            approval.check_approver(&session, version, now)?;
+            match publish_config(cashier, &by, &edit).await? {
+                ConfigOutcome::Saved(_) => ApprovalState::Approved,
+                ConfigOutcome::Waits(asked) => return Ok(*asked),
+            }
+        }
+        Decision::Reject => {
+            approval.check_open(now)?;
+            approvals::reject(cashier, &by, &approval, now).await?;
+            ApprovalState::Rejected
+        }
+    };
+    let decided = approvals::decided(&approval, state, &session, now);
+    approvals::show(cashier, decided.clone());
+    let (by, state) = (session.manager_id(), state.name());
+    tracing::info!(approval = %id, config = %approval.config_id, %by, state, "approval decided");
+    Ok(decided)
+}
+
 /// While an edit may change what transactions rest on, the config serves no new deposit, so that none is opened between
 /// the check for transactions and the new snapshot.
-async fn publish_config(
-    cashier: &Cashier,
-    session: &ManagerSession,
-    edit: &ConfigEdit,
-    request_id: &str,
-) -> Result<ProviderConfig, Refusal> {
+async fn publish_config(cashier: &Cashier, by: &EditedBy<'_>, edit: &ConfigEdit) -> Result<ConfigOutcome, Refusal> {
     let served = match edit.target() {
         Some(id) => Some(cashier.snapshot().config(id).cloned().ok_or_else(no_row)?),
         None => None,
     };
     let stored = served.as_ref().map(|served| Arc::clone(&served.config));
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
-    check_brand(session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
+    check_brand(by.session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
     let Some(before) = served.filter(|served| edit.may_change_frozen(&served.config)) else {
-        return write_config(cashier, session, edit, request_id, stored).await;
+        return write_config(cashier, by, edit, stored).await;
     };
     let closed = ProviderConfig {
         enabled: false,
@@ -108,8 +149,8 @@ async fn publish_config(
         ..ProviderConfig::clone(&before.config)
     };
     show(cashier, Served { config: Arc::new(closed), gateway: before.gateway.clone() });
-    let written = write_config(cashier, session, edit, request_id, stored).await;
-    if written.is_err() {
+    let written = write_config(cashier, by, edit, stored).await;
+    if !matches!(written, Ok(ConfigOutcome::Saved(_))) {
         show(cashier, before);
     }
     written
@@ -117,13 +158,12 @@ async fn publish_config(
 
 async fn write_config(
     cashier: &Cashier,
-    session: &ManagerSession,
+    by: &EditedBy<'_>,
     edit: &ConfigEdit,
-    request_id: &str,
     stored: Option<Arc<ProviderConfig>>,
-) -> Result<ProviderConfig, Refusal> {
+) -> Result<ConfigOutcome, Refusal> {
     let now = cashier.clock.now();
-    let draft = {
+    let (changes, draft, is_draft) = {
         let snapshot = cashier.snapshot();
         let provider = stored.as_ref().map(|stored| &*stored.provider).or(edit.provider.as_deref());
         let has_transactions = match &stored {
@@ -132,19 +172,38 @@ async fn write_config(
         };
         let module = provider.and_then(|provider| snapshot.module(provider)).map(module_settings);
         let context = EditContext { has_transactions, module, parse: &parse_settings, now };
-        match &stored {
+        let draft = match &stored {
             Some(stored) => edit.apply(stored, &context)?,
             None => edit.create(&context)?,
-        }
+        };
+        let is_draft = !has_transactions && !draft.enabled && stored.as_ref().is_none_or(|stored| !stored.enabled);
+        (changed_fields(stored.as_deref(), &draft, &context), draft, is_draft)
     };
+    let changes = changes?;
     validate(cashier, &draft).await?;
+    let needs_second = cashier.rules.second_person.is_needed(&changes, is_draft);
+    if needs_second && let Authority::One(data) = by.authority {
+        let version = stored.as_ref().map_or(0, |stored| stored.version);
+        let asked = approvals::ask(cashier, by, data, &draft, version, changes).await?;
+        return Ok(ConfigOutcome::Waits(Box::new(asked)));
+    }
 
     let _admitted = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
-    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), request_id);
+    let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
+    let fields = approvals::names(&changes);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_config() };
         let saved = ProviderConfig { id, ..draft };
         drafting.add([Change::Config(Box::new(saved.clone()))]);
+        let approved = match by.authority {
+            Authority::One(_) => None,
+            Authority::Two(approval) => Some(approvals::decided(approval, ApprovalState::Approved, by.session, now)),
+        };
+        let approval = approved.as_ref().map_or(ApprovalId(0), |approved| approved.id);
+        drafting.add(approved.map(|approved| Change::Approval(Box::new(approved))));
+        if !changes.is_empty() {
+            drafting.store(approvals::record(by, id, approval, "saved", changes));
+        }
         saved
     })?;
     let saved = ticket.durable().await?.into_inner();
@@ -155,8 +214,8 @@ async fn write_config(
     if without_gateway && may_receive(&cashier.ledger, &saved, now) {
         show(cashier, serve(&cashier.ledger, &*cashier.modules, saved.clone(), now).await);
     }
-    tracing::info!(config = %saved.id, provider = %saved.provider, by = %session.manager_id(), "config saved");
-    Ok(saved)
+    tracing::info!(config = %saved.id, provider = %saved.provider, by = %by.session.manager_id(), %fields, "config saved");
+    Ok(ConfigOutcome::Saved(Box::new(saved)))
 }
 
 fn module_settings(line: &CatalogLine) -> DeclaredSettings<'_> {
@@ -214,10 +273,6 @@ async fn publish_override(
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(saved.clone())));
     tracing::info!(customer_override = %saved.id, by = %session.manager_id(), "override saved");
     Ok(saved)
-}
-
-fn no_row() -> Refusal {
-    Refusal::new(RefusalCode::NotFound, "there is no such row")
 }
 
 /// A loaded module validates the config. A disabled config without any credential yet may be

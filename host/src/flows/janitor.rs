@@ -76,9 +76,9 @@ async fn keep_open(cashier: Weak<Cashier>) {
         cashier.ledger.closed().await;
         cashier.clock.sleep(REOPEN_PAUSE).await;
         match cashier.ledger.reopen().await {
-            Ok((configs, overrides)) => {
+            Ok(configuration) => {
                 tracing::warn!("ledger reopened: the books were loaded again after a failed commit");
-                configure::reloaded(&cashier, configs, overrides).await;
+                configure::reloaded(&cashier, configuration).await;
             }
             Err(fault) => tracing::error!(%fault, "reloading the books failed: the ledger stays closed"),
         }

@@ -9,6 +9,7 @@ pub mod methods;
 mod provider_query;
 mod publication;
 mod rate_limit;
+mod request_context;
 mod requeue;
 pub mod settle;
 mod single_flight;
@@ -21,8 +22,9 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use self::cashier::{Cashier, Ports, RequestContext, Rules};
+pub use self::cashier::{Cashier, Ports, Rules};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
+pub use self::request_context::RequestContext;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 

@@ -1,6 +1,7 @@
 //! A webhook: raw bytes → a gateway verifies them → one commit files the notice and applies its updates → durable → trading
 //! server → answer. A notice that is not verified goes to a bounded quarantine and changes nothing.
 
+mod ownership;
 mod quarantine;
 mod received;
 mod verification;

@@ -2,23 +2,26 @@
 //! their credentials; those are removed before the filter runs, so that no filter can be used to guess them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use cashier_core::edit::ConfigEdit;
 use cashier_core::filter::{ConfigField, RowPage};
 use cashier_core::ids::ConfigId;
-use cashier_core::provider_config::ProviderConfig;
+use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Role;
 
-use crate::flows::configure;
-use crate::json_object::{Described, answer};
+use crate::flows::configure::{self, ConfigOutcome, ConfigRequest};
+use crate::json_object::schema::either;
+use crate::json_object::{Described, Schema, answer};
 use crate::manager::command::{ById, Command, CommandCall, Done};
 use crate::manager::module::{self, ModuleRecord};
 use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::{Listing, ListingOf};
+use crate::wire::approval::ApprovalAnswer;
 use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord};
-use crate::wire::envelope::CommandResult;
+use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
 use crate::wire::write;
 
@@ -42,7 +45,7 @@ pub const ADD: Command = Command {
     name: "MngAddCashierProviderConfig",
     may: Role::may_manage_cashier,
     request: ConfigBody::schema,
-    answer: ConfigAnswer::schema,
+    answer: saved_or_waiting,
     run: |call| Box::pin(add(call)),
 };
 
@@ -50,7 +53,7 @@ pub const UPDATE: Command = Command {
     name: "MngUpdateCashierProviderConfig",
     may: Role::may_manage_cashier,
     request: ConfigBody::schema,
-    answer: ConfigAnswer::schema,
+    answer: saved_or_waiting,
     run: |call| Box::pin(update(call)),
 };
 
@@ -77,13 +80,13 @@ fn providers(call: &CommandCall) -> CommandResult {
     // Read now: a module's health changes between two snapshots.
     let catalog = call.cashier.modules.catalog();
     let lines = module::visible(&catalog, &call.session);
-    write::part(&ProvidersAnswer::new(&page, &lines))
+    envelope::success(&ProvidersAnswer::new(&page, &lines))
 }
 
 fn list(call: &CommandCall) -> CommandResult {
     let snapshot = call.cashier.snapshot();
     let page = page(call, &snapshot)?;
-    write::part(&Listing::new(page.rows.iter().map(|row| ConfigRecord::new(row)), page.count))
+    envelope::success(&Listing::new(page.rows.iter().map(|row| ConfigRecord::new(row)), page.count))
 }
 
 fn page<'p>(call: &CommandCall, snapshot: &'p Snapshot) -> Result<RowPage<Cow<'p, ProviderConfig>>, Refusal> {
@@ -106,23 +109,41 @@ async fn add(call: CommandCall) -> CommandResult {
     if edit.target().is_some() {
         return Err(Refusal::invalid("id is not a field of this request"));
     }
-    save(call, edit).await
+    save(call, ADD.name, edit).await
 }
 
 /// Without an id it creates a config, which is the older published form.
 async fn update(call: CommandCall) -> CommandResult {
     let edit = config::read(call.data())?;
-    save(call, edit).await
+    save(call, UPDATE.name, edit).await
 }
 
-async fn save(call: CommandCall, edit: ConfigEdit) -> CommandResult {
-    let saved = configure::save_config(&call.cashier, call.session, edit, call.context).await?;
-    write::part(&ConfigAnswer::new(&saved))
+async fn save(call: CommandCall, command: &'static str, edit: ConfigEdit) -> CommandResult {
+    let cashier = Arc::clone(&call.cashier);
+    match configure::save_config(&cashier, request(call, command, edit)).await? {
+        ConfigOutcome::Saved(saved) => envelope::success(&ConfigAnswer::new(&saved)),
+        ConfigOutcome::Waits(approval) => {
+            let now = cashier.clock.now();
+            write::part(&ApprovalAnswer::new(&approval, now)).map(CommandAnswer::accepted)
+        }
+    }
+}
+
+fn request(call: CommandCall, command: &'static str, edit: ConfigEdit) -> ConfigRequest {
+    let data = Secret::new(&String::from_utf8_lossy(call.data()));
+    ConfigRequest { session: call.session, command, edit, data, context: call.context }
+}
+
+/// The answer to an edit: what was saved, or what waits for a second person.
+fn saved_or_waiting() -> Schema {
+    either(&ConfigAnswer::schema(), &ApprovalAnswer::schema())
 }
 
 /// Disables the config; its row stays, because earlier transactions refer to it.
 async fn delete(call: CommandCall) -> CommandResult {
     let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), enabled: Some(false), ..ConfigEdit::default() };
-    configure::save_config(&call.cashier, call.session, edit, call.context).await?;
-    write::part(&Done::new())
+    let cashier = Arc::clone(&call.cashier);
+    // Disabling never waits for a second person.
+    configure::save_config(&cashier, request(call, DELETE.name, edit)).await?;
+    envelope::success(&Done::new())
 }

@@ -10,9 +10,8 @@ use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall};
 use crate::wire::answer_values::{TableForm, TableOf};
 use crate::wire::customer_override::{self, OverrideAnswer, OverrideBody, OverrideRecord};
-use crate::wire::envelope::CommandResult;
+use crate::wire::envelope::{self, CommandResult};
 use crate::wire::filter::{self, Parameters};
-use crate::wire::write;
 
 pub const GET: Command = Command {
     name: "MngGetCashierCustomerProviderOverride",
@@ -42,7 +41,7 @@ fn get(call: &CommandCall) -> CommandResult {
     let snapshot = call.cashier.snapshot();
     let found = snapshot.customer_override(OverrideId(call.id()?)).filter(|row| call.session.sees(&row.brand));
     match found {
-        Some(row) => write::part(&OverrideAnswer::new(row)),
+        Some(row) => envelope::success(&OverrideAnswer::new(row)),
         None => Err(Refusal::new(RefusalCode::NotFound, "there is no such override")),
     }
 }
@@ -53,11 +52,11 @@ fn list(call: &CommandCall) -> CommandResult {
     let snapshot = call.cashier.snapshot();
     let visible = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
     let page = filter.page(visible);
-    write::part(&TableForm::new(page.rows.iter().map(|row| OverrideRecord::new(row)), page.count))
+    envelope::success(&TableForm::new(page.rows.iter().map(|row| OverrideRecord::new(row)), page.count))
 }
 
 async fn update(call: CommandCall) -> CommandResult {
     let edit = customer_override::read(call.data())?;
     let saved = configure::save_override(&call.cashier, call.session, edit, call.context).await?;
-    write::part(&OverrideAnswer::new(&saved))
+    envelope::success(&OverrideAnswer::new(&saved))
 }

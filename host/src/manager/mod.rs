@@ -1,6 +1,7 @@
 //! The manager API: one table of commands, whichever listener delivers a message (API.md section 4). It reads the envelope,
 //! checks the session, finds the command and wraps its answer; each command is in the file of its noun. It knows no socket.
 
+pub mod approval;
 pub mod command;
 pub mod config;
 pub mod customer_override;
@@ -37,6 +38,9 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    approval::LIST,
+    approval::APPROVE,
+    approval::REJECT,
 ];
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.

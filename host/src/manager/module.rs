@@ -7,9 +7,8 @@ use crate::json_object::{Described, answer};
 use crate::manager::command::{Command, CommandCall, NoFields};
 use crate::ports::CatalogLine;
 use crate::wire::answer_values::{Listing, ListingOf};
-use crate::wire::envelope::CommandResult;
+use crate::wire::envelope::{self, CommandResult};
 use crate::wire::values::Flag;
-use crate::wire::write;
 
 pub const LIST: Command = Command {
     name: "MngGetCashierPaymentModules",
@@ -52,7 +51,7 @@ fn list(call: &CommandCall) -> CommandResult {
     }
     // Read now: a module's health changes between two snapshots.
     let lines = call.cashier.modules.catalog();
-    write::part(&Listing::new(lines.iter().map(|line| ModuleRecord::new(line, false)), lines.len() as u64))
+    envelope::success(&Listing::new(lines.iter().map(|line| ModuleRecord::new(line, false)), lines.len() as u64))
 }
 
 /// The lines that a session may see: with a brand, the modules that may serve it, without their paths.

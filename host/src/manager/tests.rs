@@ -1,6 +1,9 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod second_person;
+
 use cashier_core::deposit::DepositRequest;
+use cashier_core::edit::SecondPerson;
 use cashier_core::ids::ManagerId;
 use cashier_core::session::Role;
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use crate::wire::customer_override::tests::PUBLISHED_REQUEST;
 use crate::wire::envelope::EnvelopeAnswer;
 use crate::wire::refusal::RefusalBody;
 
-/// Accepts the tokens `<role>` and `<role>@<brand>`.
+/// Accepts the tokens `<role>`, `<role>#<manager id>` and `<role>@<brand>`.
 struct PlainTokens;
 
 impl Tokens for PlainTokens {
@@ -20,14 +23,16 @@ impl Tokens for PlainTokens {
         let refused = || Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required");
         let token = token.ok_or_else(refused)?;
         let (role, brand) = token.split_once('@').map_or((token, None), |(role, brand)| (role, Some(brand.into())));
+        let (role, id) = role.split_once('#').map_or((role, 7), |(role, id)| (role, id.parse().unwrap()));
         let role = match role {
             "manager" => Role::Manager,
             "customer" => Role::Customer,
             "user" => Role::User,
             "crm" => Role::CrmManager,
+            "dealer" => Role::Dealer,
             _ => return Err(refused()),
         };
-        Ok(ManagerSession::assertion(ManagerId(7), role, brand))
+        Ok(ManagerSession::assertion(ManagerId(id), role, brand))
     }
 }
 
@@ -39,6 +44,13 @@ struct ManagerApi {
 impl ManagerApi {
     async fn open() -> Self {
         let env = TestCashier::published().await;
+        let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
+        Self { env, context }
+    }
+
+    async fn with_second_person() -> Self {
+        let all = SecondPerson { credentials: true, endpoints: true, enabling: true };
+        let env = TestCashier::with_second_person(all).await;
         let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
         Self { env, context }
     }
@@ -58,7 +70,7 @@ impl ManagerApi {
         validation::assert_answer(&EnvelopeAnswer::schema(), &text);
         let Members(members) = serde_json::from_str(&text).unwrap();
         let command = COMMANDS.iter().find(|command| command.name == name).unwrap();
-        if number == 200 {
+        if number < 300 {
             validation::assert_request(&(command.request)(), data);
             validation::assert_answer(&(command.answer)(), members.last().unwrap().1.get());
         } else {

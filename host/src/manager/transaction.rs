@@ -9,10 +9,9 @@ use crate::flows::transactions;
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall};
 use crate::wire::answer_values::{TableForm, TableOf};
-use crate::wire::envelope::CommandResult;
+use crate::wire::envelope::{self, CommandResult};
 use crate::wire::filter::{self, Parameters};
 use crate::wire::transaction::{Audience, TransactionDetail, TransactionRecord};
-use crate::wire::write;
 
 pub const GET: Command = Command {
     name: "MngGetCashierTransaction",
@@ -32,7 +31,7 @@ pub const LIST: Command = Command {
 
 async fn get(call: CommandCall) -> CommandResult {
     let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
-    write::part(&TransactionDetail::new(&found.transaction, &found.operations))
+    envelope::success(&TransactionDetail::new(&found.transaction, &found.operations))
 }
 
 async fn list(call: CommandCall) -> CommandResult {
@@ -40,5 +39,5 @@ async fn list(call: CommandCall) -> CommandResult {
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
     let page = transactions::list(&call.cashier, &scope, &filter).await?;
     let rows = page.rows.iter().map(|row| TransactionRecord::new(row, Audience::Manager));
-    write::part(&TableForm::new(rows, page.count))
+    envelope::success(&TableForm::new(rows, page.count))
 }

@@ -1,10 +1,12 @@
 //! Binding and reading columns one after another: a type of the core knows its columns, and `table!` lists those of a row
 //! once. An unreadable value is a [`Fault`] that names table, row and column, never a panic.
 
+use cashier_core::approval::ApprovalState;
 use cashier_core::customer_override::OverrideMode;
 use cashier_core::facts::Facts;
 use cashier_core::ids::{
-    ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId,
+    ApprovalId, ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, OverrideId, Reference, Seq,
+    TransactionId,
 };
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::Update;
@@ -250,8 +252,8 @@ macro_rules! numbers {
 }
 
 numbers! {
-    ConfigId CustomerId EventId Login ManagerId NoticeId OperationId OverrideId Seq TransactionId;
-    FirstAnswer KeySpace NextAction OperationCmd OperationReason OperationStatus OverrideMode ProcessingStatus
+    ApprovalId ConfigId CustomerId EventId Login ManagerId NoticeId OperationId OverrideId Seq TransactionId;
+    ApprovalState FirstAnswer KeySpace NextAction OperationCmd OperationReason OperationStatus OverrideMode ProcessingStatus
     SignatureStatus Source TransactionStatus TransactionType
 }
 

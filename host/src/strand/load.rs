@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
+use cashier_core::approval::{APPROVALS_MAX, Approval};
 use cashier_core::change::{Change, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId};
@@ -19,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::columns::{for_each_row, sql_fault};
 use super::connection::connect_read_only;
-use super::rows::{config, counters, customer_override, event, operation, transaction};
+use super::rows::{approval, config, counters, customer_override, event, operation, transaction};
 use super::seal::Seal;
 use crate::ports::{Fault, Loaded};
 
@@ -38,6 +39,7 @@ pub(super) trait RowSink {
     fn counters(&mut self, counters: Counters, event_keys: u64);
     fn config(&mut self, row: ProviderConfig);
     fn customer_override(&mut self, row: CustomerOverride);
+    fn approval(&mut self, row: Approval);
     fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]);
     /// An operation whose transaction has no row.
     fn orphan(&mut self, row: BalanceOperation);
@@ -57,6 +59,10 @@ impl RowSink for Loaded {
 
     fn customer_override(&mut self, row: CustomerOverride) {
         self.overrides.push(row);
+    }
+
+    fn approval(&mut self, row: Approval) {
+        self.approvals.push(row);
     }
 
     fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {
@@ -97,6 +103,16 @@ pub(super) fn read_all(
         sink.customer_override(customer_override::read(columns)?);
         Ok(())
     })?;
+    for_each_row(
+        connection,
+        approval::READ_NEWEST,
+        [i64::try_from(APPROVALS_MAX).unwrap_or(i64::MAX)],
+        approval::TABLE,
+        |columns| {
+            sink.approval(approval::read(columns, seal)?);
+            Ok(())
+        },
+    )?;
     let operations = read_operations(path, counters.operation, || read_event_keys(connection, sink))?;
     read_transactions(path, operations, sink)?;
     for_each_row(connection, event::READ_PENDING, [], event::TABLE, |columns| {

@@ -3,9 +3,10 @@
 //!
 //! Reading order: [`thread`] is the write path, free of SQL; `sqlite` is the disk it writes to over a `connection`; `rows`
 //! maps changes to SQL and back; `load` reads every row at a start; [`archive`] reads large rows by id; `seal` encrypts
-//! credential columns; `quarantine` bounds what was not verified; `schema` numbers the schema files.
+//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `schema` numbers the schema files.
 
 pub mod archive;
+pub mod audit;
 mod columns;
 mod connection;
 mod json;

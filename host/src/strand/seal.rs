@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, KeyInit as HmacInit, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::key_file;
@@ -16,6 +18,9 @@ const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4 + NONCE_BYTES;
 /// XChaCha20's nonce: long enough that random ones never collide.
 const NONCE_BYTES: usize = 24;
+/// What a fingerprint is computed over before the secret, so that no other use of the key gives the same digest.
+const FINGERPRINT: &[u8] = b"cashier secret fingerprint 1";
+const FINGERPRINT_BYTES: usize = 6;
 /// A file with more keys than this is no key ring.
 const KEYS_MAX: usize = 64;
 
@@ -99,6 +104,21 @@ impl Seal {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
         Ok(sealed)
+    }
+
+    /// A keyed digest of a secret, short enough to be no substitute for it: equal secrets of one purpose are seen to be
+    /// equal, and without the key ring no guess can be checked. The key's id stands before it, since another key gives
+    /// another digest.
+    pub(super) fn fingerprint(&self, purpose: &str, secret: &str) -> String {
+        let Some((id, key)) = self.keys.keys.last() else { return String::new() };
+        let Ok(mut mac) = <Hmac<Sha256> as HmacInit>::new_from_slice(&**key) else { return String::new() };
+        mac.update(FINGERPRINT);
+        for part in [purpose, secret] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        let digest = mac.finalize().into_bytes();
+        format!("fingerprint {id}:{}", hex::encode(digest.get(..FINGERPRINT_BYTES).unwrap_or_default()))
     }
 
     pub(super) fn open(&self, context: SealContext, sealed: &[u8]) -> Result<Zeroizing<String>, Fault> {

@@ -111,6 +111,7 @@ impl TestDisk {
                 Change::Event(row) if row.signature_status == SignatureStatus::Valid => {
                     events.insert(row.id, row);
                 }
+                Change::Approval(row) => loaded.approvals.push((**row).clone()),
                 Change::Event(_) | Change::Config(_) | Change::Override(_) => {}
             }
         }
@@ -139,6 +140,11 @@ impl TestDisk {
 
     pub(crate) fn commits(&self) -> usize {
         lock(&self.durable).len()
+    }
+
+    /// Every durable body, in the order of the commits.
+    pub(crate) fn bodies(&self) -> Vec<Body> {
+        lock(&self.durable).iter().flat_map(|commit| commit.bodies.clone()).collect()
     }
 
     pub(crate) fn event_row(&self, id: EventId) -> Option<ProviderEvent> {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Stamp;
 use cashier_core::deposit::DepositRequest;
+use cashier_core::edit::SecondPerson;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
@@ -23,7 +24,7 @@ use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Loaded, Modules, QueryAnswer, RawNotice};
+use crate::ports::{Clock, Modules, QueryAnswer, RawNotice};
 
 mod clock;
 mod disk;
@@ -55,6 +56,7 @@ pub(crate) struct TestCashier {
     entropy: Arc<TestEntropy>,
     tasks: Arc<TestTasks>,
     deposits_per_minute: u32,
+    second_person: SecondPerson,
 }
 
 impl TestCashier {
@@ -64,10 +66,10 @@ impl TestCashier {
     }
 
     pub(crate) async fn with_configs(ids: &[u64]) -> Self {
-        Self::serving(ids.iter().map(|id| config(*id)).collect()).await
+        Self::with_rows(ids.iter().map(|id| config(*id)).collect()).await
     }
 
-    pub(crate) async fn serving(configs: Vec<ProviderConfig>) -> Self {
+    pub(crate) async fn with_rows(configs: Vec<ProviderConfig>) -> Self {
         Self::open(configs, TestClock::running(), 0).await
     }
 
@@ -82,6 +84,14 @@ impl TestCashier {
     /// The configs of the published examples, under a clock that stands still.
     pub(crate) async fn published() -> Self {
         Self::open(provider::published_configs(), TestClock::default(), DEPOSITS_PER_MINUTE).await
+    }
+
+    /// The same where the settings ask for a second person.
+    pub(crate) async fn with_second_person(second_person: SecondPerson) -> Self {
+        let mut env = Self::published().await;
+        env.second_person = second_person;
+        env.crash().await;
+        env
     }
 
     async fn open(configs: Vec<ProviderConfig>, clock: TestClock, deposits_per_minute: u32) -> Self {
@@ -100,8 +110,9 @@ impl TestCashier {
         let disk = TestDisk::new(configs);
         let (clock, entropy) = (Arc::new(clock), Arc::new(TestEntropy::default()));
         let parts = (&disk, &trading, &provider, &clock, &entropy);
-        let (cashier, tasks) = start(parts, deposits_per_minute).await;
-        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute }
+        let second_person = SecondPerson::default();
+        let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
+        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute, second_person }
     }
 
     pub(crate) async fn crash(&mut self) {
@@ -109,7 +120,7 @@ impl TestCashier {
         self.disk.power_off();
         tokio::task::yield_now().await;
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute).await;
+        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
     }
 
     /// Lets the cashier run for this time.
@@ -227,17 +238,21 @@ type Parts<'p> =
     (&'p Arc<TestDisk>, &'p Arc<TestTrading>, &'p Arc<TestProvider>, &'p Arc<TestClock>, &'p Arc<TestEntropy>);
 
 /// Starts a cashier over what is durable.
-async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc<TestTasks>) {
+async fn start(
+    parts: Parts<'_>,
+    deposits_per_minute: u32,
+    second_person: SecondPerson,
+) -> (Arc<Cashier>, Arc<TestTasks>) {
     let (disk, trading, provider, clock, entropy) = parts;
     let tasks = Arc::new(TestTasks::default());
     let watermark = Arc::new(Watermark::new());
     let recorder = disk.power_on(Arc::clone(&watermark) as _, &*tasks);
-    let Loaded { books, configs, .. } = disk.loaded();
+    let (books, configuration) = disk.loaded().split();
     let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
     let now = clock.now();
     let allow = lock(&trading.allow_sandbox_credit).clone().into();
-    let snapshot = configure::initial_snapshot(&ledger, &*modules, configs, Vec::new(), allow, now).await;
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
     let ports = Ports {
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
@@ -250,6 +265,7 @@ async fn start(parts: Parts<'_>, deposits_per_minute: u32) -> (Arc<Cashier>, Arc
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);

@@ -19,8 +19,8 @@ use futures_util::future::BoxFuture;
 use super::clock::TestClock;
 use super::lock;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, PaymentQuery,
-    QueryAnswer, RawNotice, Verdict,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, OrderCheck,
+    PaymentQuery, QueryAnswer, RawNotice, Verdict,
 };
 
 /// What the provider does with the next create call.
@@ -33,6 +33,8 @@ pub(crate) enum OnCreate {
     AnswerLost,
     NeverSent,
     Decline,
+    /// As that, three seconds later.
+    Late(Box<OnCreate>),
 }
 
 /// The header that a gateway verifies: `config <id>`, or [`ANY_CONFIG`].
@@ -51,11 +53,19 @@ pub(crate) struct TestProvider {
     pub(crate) query_answers: Mutex<BTreeMap<Reference, QueryAnswer>>,
     pub(crate) cancel_answer: Mutex<Option<QueryAnswer>>,
     pub(crate) advance_answer: Mutex<Option<QueryAnswer>>,
+    /// What the module says about orders before they exist; passed unless a test says otherwise.
+    pub(crate) check_answer: Mutex<Option<OrderCheck>>,
+    /// The orders that were checked.
+    pub(crate) checked: Mutex<Vec<Order>>,
+    /// Currencies of the module's descriptor; empty takes every one.
+    pub(crate) currencies: Mutex<Vec<Box<str>>>,
     pub(crate) queries: AtomicU64,
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
     pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
+    /// The provider's own id of the next notices.
+    pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
@@ -108,15 +118,24 @@ impl Gateway for TestGateway {
         self.provider.window_seconds.load(Ordering::SeqCst)
     }
 
+    fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck> {
+        lock(&self.provider.checked).push(order.clone());
+        let answer = lock(&self.provider.check_answer).clone();
+        Box::pin(ready(answer.unwrap_or(OrderCheck::Passed)))
+    }
+
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
         let provider = Arc::clone(&self.provider);
         let next = lock(&provider.next_creates).pop_front().unwrap_or(OnCreate::Redirect);
+        let (next, late) = if let OnCreate::Late(next) = next { (*next, 3_000) } else { (next, 0) };
         Box::pin(async move {
             let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
             let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            tokio::time::sleep(Duration::from_millis(late + wait)).await;
             let (ending, has_id) = match next {
-                OnCreate::Redirect | OnCreate::Slow(_) => (CreateEnding::Accepted(NextAction::Redirect), true),
+                OnCreate::Redirect | OnCreate::Slow(_) | OnCreate::Late(_) => {
+                    (CreateEnding::Accepted(NextAction::Redirect), true)
+                }
                 OnCreate::AnswerLost => (CreateEnding::Unknown, false),
                 OnCreate::NeverSent => (CreateEnding::NeverSent { reason: "CANARY unreachable".into() }, false),
                 OnCreate::Decline => (CreateEnding::Declined { reason: "CANARY do_not_honor".into() }, true),
@@ -147,7 +166,8 @@ impl Gateway for TestGateway {
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
             Some(updates) if signed => {
-                Verdict::Verified { updates, event_id: Box::default(), ignored: Box::default(), acknowledgement }
+                let event_id = lock(&self.provider.notice_event_id).clone();
+                Verdict::Verified { updates, event_id, ignored: Box::default(), acknowledgement }
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
@@ -186,6 +206,7 @@ impl Modules for TestModules {
             description: "Pay by card".into(),
             payment_mode: "redirect".into(),
             methods: vec!["card".into()],
+            currencies: lock(&self.0.currencies).clone(),
             module_name: "stripe".into(),
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
             api_version: "1".into(),
@@ -194,6 +215,7 @@ impl Modules for TestModules {
             generation: 1,
             isolation: "in-process".into(),
             health: ModuleHealth::Ok,
+            call_health: ModuleHealth::Ok,
             sha256: Box::default(),
             brands: None,
             endpoint_settings: vec!["api_base".into()],

@@ -2,6 +2,7 @@
 //! The extID is echoed byte for byte, whatever JSON it is.
 
 use cashier_core::refusal::Refusal;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::json_object::{FieldValue, RequestBody, answer, request, values};
@@ -23,8 +24,30 @@ const EXT_ID_LENGTH_MAX: usize = 4096;
 /// The status of a successful answer.
 pub const SUCCESS: u16 = 200;
 
-/// What a command answers: its `data`, or the refusal.
-pub type CommandResult = Result<Box<RawValue>, Refusal>;
+/// The status of an answer to a request that waits for a second person.
+pub const ACCEPTED: u16 = 202;
+
+/// The answer of a command that was not refused.
+pub struct CommandAnswer {
+    number: u16,
+    data: Box<RawValue>,
+}
+
+impl CommandAnswer {
+    /// The request was accepted and changes nothing yet.
+    pub fn accepted(data: Box<RawValue>) -> Self {
+        Self { number: ACCEPTED, data }
+    }
+}
+
+impl From<Box<RawValue>> for CommandAnswer {
+    fn from(data: Box<RawValue>) -> Self {
+        Self { number: SUCCESS, data }
+    }
+}
+
+/// What a command answers, or the refusal.
+pub type CommandResult = Result<CommandAnswer, Refusal>;
 
 values! {
     /// Any JSON that is short enough to be echoed.
@@ -48,9 +71,14 @@ answer! {
     /// The answer to a manager's request.
     pub struct EnvelopeAnswer<>(ext_id: Option<ExtId>, number: u16, content: Box<RawValue>) {
         ext_id as "extID": OrNull<Box<RawValue>> = OrNull(ext_id.map(|ext_id| ext_id.0)), "the request's";
-        status: u16 = number, "200, or the number of the error";
+        status: u16 = number, "200, 202 where a second person must approve, or the number of the error";
         data: Box<RawValue> = content, "the command's answer, or the error";
     }
+}
+
+/// The answer of a command that was done.
+pub fn success(answer: &impl Serialize) -> CommandResult {
+    part(answer).map(Into::into)
 }
 
 /// Reads an envelope. The refusal comes with the extID to answer under, as far as it could be read.
@@ -67,7 +95,7 @@ pub fn read(json: &[u8]) -> Result<Envelope, (Option<ExtId>, Refusal)> {
 /// Wraps the answer of a command, with its number.
 pub fn write(ext_id: Option<ExtId>, result: CommandResult) -> (u16, Vec<u8>) {
     let (number, data) = match result {
-        Ok(data) => (SUCCESS, data),
+        Ok(CommandAnswer { number, data }) => (number, data),
         Err(refusal) => (refusal.code.number(), part(&RefusalBody::new(&refusal, None)).unwrap_or_default()),
     };
     (number, json(&EnvelopeAnswer::new(ext_id, number, data)).unwrap_or_default())
@@ -111,7 +139,7 @@ mod tests {
     #[test]
     fn an_answer_has_the_ext_id_the_number_and_the_data() {
         let json = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let (number, out) = write(Some(ExtId(json("\"1\""))), Ok(json("{\"x\":1}")));
+        let (number, out) = write(Some(ExtId(json("\"1\""))), Ok(json("{\"x\":1}").into()));
         assert_eq!((number, &*out), (200, br#"{"extID":"1","status":200,"data":{"x":1}}"#.as_slice()));
         let (number, out) = write(Some(ExtId(json("1"))), Err(Refusal::invalid("id is required")));
         let expected = br#"{"extID":1,"status":400,"data":{"error":"INVALID_DATA","message":"id is required"}}"#;

@@ -6,6 +6,7 @@
 //! because a misspelt limit or URL must not vanish silently.
 
 pub mod answer_values;
+pub mod approval;
 pub mod config;
 pub mod customer_override;
 pub mod deposit;

@@ -52,6 +52,8 @@ codes! {
         STALE_REPLY = 5,
         /// The module panicked; the outcome is unknown.
         PANICKED = 6,
+        /// The provider refused the config's credentials and did nothing.
+        CREDENTIALS_REFUSED = 7,
     }
 
     /// A payment's normalized status. An unknown code is `UNKNOWN`.

@@ -308,6 +308,7 @@ fn code_numbers_are_unchanged() {
                 FailureCode::TEMPORARY.0,
                 FailureCode::STALE_REPLY.0,
                 FailureCode::PANICKED.0,
+                FailureCode::CREDENTIALS_REFUSED.0,
             ],
         ),
         (

@@ -146,6 +146,7 @@ pub(crate) fn failure(record: FailureV1) -> ProviderFailure {
         kind: match record.kind {
             FailureCode::DECLINED => FailureKind::Declined,
             FailureCode::REFUSED_REQUEST => FailureKind::RefusedRequest,
+            FailureCode::CREDENTIALS_REFUSED => FailureKind::CredentialsRefused,
             FailureCode::NOT_FOUND => FailureKind::NotFound,
             FailureCode::TEMPORARY => FailureKind::Temporary,
             FailureCode::STALE_REPLY => FailureKind::StaleReply,

@@ -136,6 +136,7 @@ pub(crate) fn failure(failure: ProviderFailure) -> FailureV1 {
         kind: match failure.kind {
             FailureKind::Declined => FailureCode::DECLINED,
             FailureKind::RefusedRequest => FailureCode::REFUSED_REQUEST,
+            FailureKind::CredentialsRefused => FailureCode::CREDENTIALS_REFUSED,
             FailureKind::NotFound => FailureCode::NOT_FOUND,
             FailureKind::UnreadableAnswer => FailureCode::UNREADABLE_ANSWER,
             FailureKind::Temporary => FailureCode::TEMPORARY,

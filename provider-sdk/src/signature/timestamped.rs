@@ -34,26 +34,39 @@ impl TimestampedHeader {
         Ok(SignatureProof::over(Covers::EveryByte))
     }
 
-    /// Requires exactly one `t`, because of two it is not known which was signed, and at least one `v1` in hex.
+    /// Reads what every official verifier of such headers reads alike, and no more: elements without blanks around them, a
+    /// time without leading zeros, lower-case hex. Exactly one `t`, because of two it is not known which was signed, and at
+    /// least one `v1`.
     fn parse<'a>(&self, header: &'a str) -> Result<SignedHeader<'a>, Unverified> {
         let rejected = |reason: &str| Err(Unverified::Rejected(format!("the {} header {reason}", self.name)));
         let named = |name: &'static str| {
-            let elements = header.split(',').filter_map(|element| element.trim().split_once('='));
+            let elements = header.split(',').filter_map(|element| element.split_once('='));
             elements.filter(move |(key, _)| *key == name).map(|(_, value)| value)
         };
         let mut times = named("t");
-        let (Some(time), None) = (times.next().filter(|time| !time.is_empty()), times.next()) else {
-            return rejected("needs exactly one t");
+        let (Some(time), None) = (times.next().filter(|time| is_canonical(time)), times.next()) else {
+            return rejected("needs exactly one t, without leading zeros");
         };
         if named("v1").count() > self.signatures_max {
             return rejected("has too many v1");
         }
-        let signatures: Vec<Signature> = named("v1").filter_map(Signature::hex).collect();
+        let signatures: Vec<Signature> =
+            named("v1").filter(|text| is_lower_hex(text)).filter_map(Signature::hex).collect();
         if signatures.is_empty() {
-            return rejected("needs a v1 in hex");
+            return rejected("needs a v1 in lower-case hex");
         }
         Ok(SignedHeader { time, signatures })
     }
+}
+
+/// Official verifiers convert the time to a number and sign that number's digits.
+fn is_canonical(time: &str) -> bool {
+    !time.is_empty() && (time == "0" || !time.starts_with('0'))
+}
+
+/// Official verifiers compare the text.
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The parsed header.

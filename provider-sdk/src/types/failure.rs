@@ -10,8 +10,11 @@ use std::fmt;
 pub enum FailureKind {
     /// The provider declined this payment: no money was taken and none will be.
     Declined,
-    /// The provider refused the request and did nothing: malformed, unauthorised, an unknown operation.
+    /// The provider refused the request and did nothing: malformed, an unknown operation.
     RefusedRequest,
+    /// The provider refused the config's credentials and did nothing: a wrong, expired or restricted key. It is not about
+    /// the payment: the host answers "unavailable" and warns the operators.
+    CredentialsRefused,
     /// The provider has no such payment. Only for query, cancel, refund, advance.
     NotFound,
     /// A reply arrived and could not be parsed: the outcome is unknown.
@@ -30,6 +33,7 @@ impl FailureKind {
         match self {
             Self::Declined => "declined",
             Self::RefusedRequest => "refused_request",
+            Self::CredentialsRefused => "credentials_refused",
             Self::NotFound => "not_found",
             Self::UnreadableAnswer => "unreadable_answer",
             Self::Temporary => "temporary",
@@ -41,7 +45,7 @@ impl FailureKind {
     /// Whether this exchange certainly moved no money.
     pub fn is_definite(self) -> bool {
         match self {
-            Self::Declined | Self::RefusedRequest | Self::NotFound => true,
+            Self::Declined | Self::RefusedRequest | Self::CredentialsRefused | Self::NotFound => true,
             Self::UnreadableAnswer | Self::Temporary | Self::StaleReply | Self::Panicked => false,
         }
     }
@@ -92,6 +96,11 @@ impl ProviderFailure {
     /// [`FailureKind::RefusedRequest`].
     pub fn refused_request(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FailureKind::RefusedRequest, code, message)
+    }
+
+    /// [`FailureKind::CredentialsRefused`].
+    pub fn credentials_refused(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(FailureKind::CredentialsRefused, code, message)
     }
 
     /// [`FailureKind::RefusedRequest`] of an order that can never be paid, before any request was sent. The customer is

@@ -41,13 +41,15 @@ impl WebhookNotice {
         find_header(&self.headers, name)
     }
 
-    /// The body as JSON, once its signature is proven. Numbers keep the text they were sent in.
+    /// The body as JSON, once its signature is proven, by [`json::parse`](crate::json::parse): read its fields with
+    /// [`JsonRead`](crate::JsonRead).
     ///
     /// # Errors
     /// `UnreadableAnswer` if it is not JSON; return it, and the guard makes it [`WebhookVerdict::Unreadable`]. The message
     /// does not quote the body, which may contain secrets.
     pub fn json(&self, _: &SignatureProof) -> Result<Value, ProviderFailure> {
-        serde_json::from_slice(&self.body).map_err(|_| ProviderFailure::unreadable("the signed notice is not JSON"))
+        crate::json::parse(&self.body)
+            .map_err(|error| ProviderFailure::unreadable(format!("the signed notice: {}", error.message)))
     }
 }
 
@@ -69,7 +71,7 @@ impl fmt::Debug for WebhookNotice {
 /// Whether a webhook is the provider's, and what it reports.
 ///
 /// A failure is never a rejection. Once a [`SignatureProof`] over every byte exists, a call that ends with a failure (but
-/// `Temporary` and `StaleReply`) or a panic is [`Unreadable`](Self::Unreadable): the guard sees to it. Without such a proof
+/// `CredentialsRefused`, `Temporary` and `StaleReply`) or a panic is [`Unreadable`](Self::Unreadable): the guard sees to it. Without such a proof
 /// the host answers 503, so that the provider sends the webhook again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookVerdict {

@@ -1,6 +1,7 @@
 //! The conformance checks for a provider of the other kind: the signature is inside the body and covers selected fields,
 //! the key is hex, no time is signed, and the customer pays by instructions.
 
+use cashier_provider_sdk::json::parse;
 use cashier_provider_sdk::signature::{Covers, Digest, Keys, Signature, hmac, to_base64, verify_hmac};
 use cashier_provider_sdk::{
     Amount, ConfigError, Descriptor, HttpReply, JsonRead, NextAction, NormalizedStatus, PaymentCreated, PaymentMode,
@@ -44,8 +45,8 @@ impl PaymentProvider for Fields {
     }
 
     fn normalize_status(&self, notice: &WebhookNotice, _: &[HttpReply]) -> Step<WebhookVerdict> {
-        let event: Value = serde_json::from_slice(&notice.body).unwrap_or_default();
-        let signatures: Vec<Signature> = event.text_at("/signature").and_then(Signature::base64).into_iter().collect();
+        let event: Value = parse(&notice.body).unwrap_or_default();
+        let signatures: Vec<Signature> = event.note_at("/signature").and_then(Signature::base64).into_iter().collect();
         let signed = signed_text(&event);
         match verify_hmac(Digest::Sha256, &self.keys, Covers::Fields, &[signed.as_bytes()], &signatures) {
             Ok(_) => read(&event).into(),
@@ -58,7 +59,7 @@ fn read(event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
     let transfer = event.required_text_at("/transfer")?;
     let amount = Amount::from_json_minor(event.at("/minor"), 2, "EUR")?;
     Ok(WebhookVerdict::updates(vec![StatusUpdate {
-        reference: event.text_at("/reference").map(str::to_owned),
+        reference: event.text_at("/reference")?.map(str::to_owned),
         payment_id: Some(transfer.into()),
         amount: Some(amount),
         ..StatusUpdate::new(NormalizedStatus::Confirmed, "received")
@@ -66,7 +67,9 @@ fn read(event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
 }
 
 fn signed_text(event: &Value) -> String {
-    ["/transfer", "/reference", "/minor"].map(|pointer| event.scalar_at(pointer).unwrap_or_default()).join(":")
+    ["/transfer", "/reference", "/minor"]
+        .map(|pointer| event.scalar_at(pointer).ok().flatten().unwrap_or_default())
+        .join(":")
 }
 
 fn harness() -> Harness {

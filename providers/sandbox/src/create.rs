@@ -100,12 +100,12 @@ fn read(sandbox: &Sandbox, order: &PaymentOrder, reply: &HttpReply) -> Result<Pa
         return Err(failure(reply, CallTarget::Creation));
     }
     let payment = reply.json()?;
-    if payment.text_at("/reference") != Some(&order.reference) {
+    if payment.text_at("/reference")? != Some(&order.reference) {
         return Err(ProviderFailure::unreadable("the created payment has another reference"));
     }
     let update = standing(&payment)?;
     let next = match update.status {
-        NormalizedStatus::Pending => NextAction::Redirect { url: sandbox.api.page(payment.text_at("/payment_url"))? },
+        NormalizedStatus::Pending => NextAction::Redirect { url: sandbox.api.page(payment.text_at("/payment_url")?)? },
         NormalizedStatus::Unknown
         | NormalizedStatus::Confirmed
         | NormalizedStatus::Failed

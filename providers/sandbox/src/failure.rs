@@ -10,7 +10,7 @@ use cashier_provider_sdk::{CallTarget, FailureKind, HttpReply, JsonRead, Provide
 /// request may have created a payment, so the outcome is unknown.
 const PUBLISHED: [(&str, u16, FailureKind); 10] = [
     ("invalid_request", 400, FailureKind::RefusedRequest),
-    ("unauthorized", 401, FailureKind::RefusedRequest),
+    ("unauthorized", 401, FailureKind::CredentialsRefused),
     ("declined", 402, FailureKind::Declined),
     ("not_found", 404, FailureKind::NotFound),
     ("method_not_allowed", 405, FailureKind::RefusedRequest),
@@ -26,7 +26,7 @@ const PUBLISHED: [(&str, u16, FailureKind); 10] = [
 /// another server at this address does not know whether the payment exists.
 pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
-    let error_code = body.text_at("/error/code");
+    let error_code = body.note_at("/error/code");
     let by_status = reply.failure_for(target, error_code, message(reply, &body));
     let published = PUBLISHED.iter().find(|(code, status, _)| error_code == Some(code) && reply.status == *status);
     match (published.map(|(_, _, kind)| *kind), by_status.kind) {
@@ -40,10 +40,10 @@ pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure 
 
 fn message(reply: &HttpReply, body: &Value) -> String {
     let mut text = format!("the sandbox answered {}", reply.status);
-    if let Some(message) = body.text_at("/error/message") {
+    if let Some(message) = body.note_at("/error/message") {
         text.push_str(&format!(": {message}"));
     }
-    if let Some(payment) = body.text_at("/error/payment") {
+    if let Some(payment) = body.note_at("/error/payment") {
         text.push_str(&format!(" [payment {payment}]"));
     }
     text

@@ -20,7 +20,7 @@ pub(crate) fn payment_update(
 ) -> Result<StatusUpdate, ProviderFailure> {
     let id = payment.required_text_at("/id")?;
     let update = StatusUpdate {
-        reference: payment.text_at("/reference").map(str::to_owned),
+        reference: payment.text_at("/reference")?.map(str::to_owned),
         payment_id: Some(id.to_owned()),
         amount: Some(money(payment, "/amount", currency(payment)?)?),
         reason: reason(payment, "/failure_reason"),
@@ -81,11 +81,8 @@ pub(crate) fn dispute_update(
 /// # Errors
 /// `UnreadableAnswer` when `livemode` is missing or not a flag.
 pub(crate) fn sandbox(object: &Value) -> Result<bool, ProviderFailure> {
-    object
-        .at("/livemode")
-        .as_bool()
-        .map(|live| !live)
-        .ok_or_else(|| ProviderFailure::unreadable("livemode is missing or not a flag"))
+    let live = object.flag_at("/livemode")?.ok_or_else(|| ProviderFailure::unreadable("livemode is missing"))?;
+    Ok(!live)
 }
 
 /// The amount at `pointer`, with the decimals of its text.
@@ -103,5 +100,5 @@ pub(crate) fn currency(object: &Value) -> Result<&str, ProviderFailure> {
 }
 
 fn reason(object: &Value, pointer: &str) -> Option<String> {
-    object.text_at(pointer).map(str::to_owned)
+    object.note_at(pointer).map(str::to_owned)
 }

@@ -65,7 +65,7 @@ impl<'a> SandboxTarget<'a> {
 }
 
 fn check_identity(payment: Value, pointer: &str, queried: &str) -> Result<Value, ProviderFailure> {
-    if payment.text_at(pointer) == Some(queried) {
+    if payment.text_at(pointer)? == Some(queried) {
         return Ok(payment);
     }
     Err(ProviderFailure::unreadable(format!("the answer has another {pointer}")))
@@ -74,7 +74,7 @@ fn check_identity(payment: Value, pointer: &str, queried: &str) -> Result<Value,
 /// A reference is unique and sent under one key, so the service has one payment for it or none.
 fn only_one(list: &Value) -> Result<Value, ProviderFailure> {
     let payments = list
-        .at("/payments")
+        .readable_at("/payments")?
         .as_array()
         .ok_or_else(|| ProviderFailure::unreadable("the answer has no list of payments"))?;
     match payments.as_slice() {
@@ -91,7 +91,7 @@ pub(crate) fn standing(payment: &Value) -> Result<StatusUpdate, ProviderFailure>
     let dispute = payment.at("/dispute");
     let update = match status {
         "pending" => payment_update(payment, NormalizedStatus::Pending, status),
-        "confirmed" if dispute.text_at("/status") == Some("reversed") => {
+        "confirmed" if dispute.text_at("/status")? == Some("reversed") => {
             dispute_update(payment, dispute, NormalizedStatus::ChargebackReversed, status)
         }
         "confirmed" => payment_update(payment, NormalizedStatus::Confirmed, status),

@@ -11,7 +11,9 @@
 mod harness;
 
 use cashier_provider_sandbox::Sandbox;
-use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer};
+use cashier_provider_sdk::FailureKind::{
+    CredentialsRefused, Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer,
+};
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{FailureKind, HttpReply, PaymentRef, ProviderFailure, Step};
 use cashier_provider_testing::sample_order;
@@ -46,8 +48,8 @@ fn error(code: &str) -> String {
 /// Kinds at creation and at status of every error code that the service publishes.
 fn expected(code: ApiErrorCode) -> (FailureKind, FailureKind) {
     match code {
+        ApiErrorCode::Unauthorized => (CredentialsRefused, CredentialsRefused),
         ApiErrorCode::InvalidRequest
-        | ApiErrorCode::Unauthorized
         | ApiErrorCode::MethodNotAllowed
         | ApiErrorCode::NotAllowed
         | ApiErrorCode::TooLarge => (RefusedRequest, RefusedRequest),

@@ -105,7 +105,7 @@ fn read(stripe: &Stripe, order: &PaymentOrder, reply: &HttpReply) -> Result<Paym
 
 /// The customer has not seen the payment yet, so this refusal is definite: it cannot be paid.
 fn check_mode(stripe: &Stripe, object: &Value) -> Result<(), ProviderFailure> {
-    match sandbox(object) {
+    match sandbox(object)? {
         Some(stated) if stated != stripe.sandbox => Err(ProviderFailure::refused_request(
             "livemode_mismatch",
             "the secret key is of the other mode than the configuration's sandbox flag",
@@ -117,7 +117,7 @@ fn check_mode(stripe: &Stripe, object: &Value) -> Result<(), ProviderFailure> {
 fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, ProviderFailure> {
     let update = session_standing(session)?;
     let next = if update.status == NormalizedStatus::Pending {
-        NextAction::Redirect { url: stripe.api.page(session.text_at("/url"))? }
+        NextAction::Redirect { url: stripe.api.page(session.text_at("/url")?)? }
     } else {
         NextAction::None
     };
@@ -129,7 +129,7 @@ fn read_session(stripe: &Stripe, session: &Value) -> Result<PaymentCreated, Prov
 /// processes the payment, nothing when the outcome is final.
 fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<PaymentCreated, ProviderFailure> {
     let update = intent_standing(intent)?;
-    let next = match intent.text_at("/status") {
+    let next = match intent.text_at("/status")? {
         Some("requires_payment_method" | "requires_confirmation" | "requires_action") => {
             NextAction::Instructions { json_text: page_instructions(stripe, order, intent)? }
         }
@@ -142,11 +142,11 @@ fn read_intent(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<
 /// The input of Stripe.js: the client secret is for the customer's browser only.
 fn page_instructions(stripe: &Stripe, order: &PaymentOrder, intent: &Value) -> Result<String, ProviderFailure> {
     let client_secret = intent
-        .text_at("/client_secret")
+        .text_at("/client_secret")?
         .ok_or_else(|| ProviderFailure::unreadable("a payment_intent without a client_secret"))?;
     let fields = [
         ("kind", "stripe_payment_intent"),
-        ("payment_intent", intent.text_at("/id").unwrap_or_default()),
+        ("payment_intent", intent.text_at("/id")?.unwrap_or_default()),
         ("client_secret", client_secret),
         ("publishable_key", stripe.publishable_key.as_str()),
         ("return_url", order.success_url.as_str()),

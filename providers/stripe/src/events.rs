@@ -3,21 +3,31 @@
 use cashier_provider_sdk::serde_json::Value;
 use cashier_provider_sdk::{JsonRead, NormalizedStatus, ProviderFailure, StatusUpdate};
 
-use crate::objects::{dispute_update, failed_refund_update, intent_update, refund_update, session_update};
+use crate::objects::{charge_refunded_update, dispute_update, intent_update, own_id, refund_update, session_update};
 
-use NormalizedStatus::{Cancelled, Chargeback, ChargebackReversed, Confirmed, Failed, Pending, Unknown};
+use NormalizedStatus::{
+    Cancelled, Chargeback, ChargebackReversed, Confirmed, Failed, ManualReview, Pending, RefundFailed, Refunded,
+    Unknown,
+};
 
-/// The update of one event; none when the event changes no payment.
+/// What an event means.
+#[derive(Debug)]
+pub(crate) enum Meaning {
+    Update(StatusUpdate),
+    /// It changes no payment, for this reason.
+    Nothing(String),
+}
+
+/// The meaning of one event.
 ///
 /// # Errors
-/// `UnreadableAnswer` when an event of this table lacks its object.
-pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>, ProviderFailure> {
-    let session = |status| session_update(object, status, kind).map(Some);
-    let intent = |status| intent_update(object, status, kind).map(Some);
-    let dispute = |status| dispute_update(object, status, kind).map(Some);
+/// `UnreadableAnswer` when an event of this table lacks its object or a field of it that matters.
+pub(crate) fn meaning(kind: &str, object: &Value) -> Result<Meaning, ProviderFailure> {
+    let session = |status| session_update(object, status, kind);
+    let intent = |status| intent_update(object, status, kind);
 
-    match kind {
-        "checkout.session.completed" => session_completed(object, kind).map(Some),
+    let update = match kind {
+        "checkout.session.completed" => session_completed(object, kind),
         "checkout.session.async_payment_succeeded" => session(Confirmed),
         "checkout.session.async_payment_failed" => session(Failed),
         "checkout.session.expired" => session(Cancelled),
@@ -30,26 +40,23 @@ pub(crate) fn update(kind: &str, object: &Value) -> Result<Option<StatusUpdate>,
         "payment_intent.payment_failed" => intent(Pending),
         "payment_intent.canceled" => intent(Cancelled),
 
-        "charge.refunded" => refund_update(object, kind).map(Some),
-        // Three names of one event, by API version; each failed refund needs one manual review.
-        "refund.failed" => failed_refund_update(object, kind).map(Some),
-        "refund.updated" | "charge.refund.updated" if did_not_go_out(object) => {
-            failed_refund_update(object, kind).map(Some)
-        }
+        "charge.refunded" => charge_refunded_update(object, kind),
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => return refund(kind, object),
 
-        "charge.dispute.created" if is_inquiry(object) => Ok(None),
-        "charge.dispute.created" => dispute(Chargeback),
-        "charge.dispute.funds_withdrawn" => dispute(Chargeback),
-        "charge.dispute.funds_reinstated" => dispute(ChargebackReversed),
-        "charge.dispute.closed" if object.text_at("/status") == Some("won") => dispute(ChargebackReversed),
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => return dispute(kind, object),
 
-        _ => Ok(None),
-    }
+        _ => return Ok(Meaning::Nothing(format!("events of type {kind} change no payment"))),
+    };
+    update.map(Meaning::Update)
 }
 
 /// The customer completed the page; `payment_status` states whether the money was received.
 fn session_completed(session: &Value, kind: &str) -> Result<StatusUpdate, ProviderFailure> {
-    let payment_status = session.text_at("/payment_status").unwrap_or("?");
+    let payment_status = session.text_at("/payment_status")?.unwrap_or("?");
     let status = match payment_status {
         "paid" | "no_payment_required" => Confirmed,
         "unpaid" => Pending,
@@ -58,13 +65,47 @@ fn session_completed(session: &Value, kind: &str) -> Result<StatusUpdate, Provid
     session_update(session, status, &format!("{kind}/{payment_status}"))
 }
 
-/// A refund that failed or was cancelled after `charge.refunded` had counted it.
-fn did_not_go_out(refund: &Value) -> bool {
-    matches!(refund.text_at("/status"), Some("failed" | "canceled"))
+/// The refund's own status decides, whichever event carries it. One that is still on its way counts when it has succeeded:
+/// until then it may fail, and `charge.refunded` states what Stripe itself counts already. One that failed or was cancelled
+/// is back with the merchant, and a person decides whether the customer is owed it again.
+fn refund(kind: &str, refund: &Value) -> Result<Meaning, ProviderFailure> {
+    let stated = refund.text_at("/status")?;
+    let status = match stated {
+        Some("succeeded") => Refunded,
+        Some("failed" | "canceled") => RefundFailed,
+        None if kind == "refund.failed" => RefundFailed,
+        Some(other) => return Ok(Meaning::Nothing(format!("the refund has the status {other}"))),
+        None => return Ok(Meaning::Nothing("the refund states no status".to_owned())),
+    };
+    refund_update(refund, status, &with_status(kind, stated)).map(Meaning::Update)
 }
 
-/// An inquiry (`warning_…`) requests evidence and takes no money. When it becomes a dispute, Stripe
-/// sends `funds_withdrawn`.
-fn is_inquiry(dispute: &Value) -> bool {
-    dispute.text_at("/status").is_some_and(|status| status.starts_with("warning_"))
+/// `charge.dispute.closed/lost`
+fn with_status(kind: &str, stated: Option<&str>) -> String {
+    stated.map_or_else(|| kind.to_owned(), |status| format!("{kind}/{status}"))
+}
+
+/// The dispute's own status decides together with the event, because each event may be the only one that arrives: `closed`
+/// with `lost` is the dispute, `won` ends it, and `created`, `updated` and `funds_withdrawn` open it. An inquiry
+/// (`warning_…`) requests evidence and takes no money; when it becomes a dispute, Stripe sends `funds_withdrawn`.
+fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
+    let stated = dispute.text_at("/status")?;
+    let status = match (kind, stated) {
+        ("charge.dispute.funds_reinstated", _) | (_, Some("won")) => ChargebackReversed,
+        ("charge.dispute.funds_withdrawn", _) | (_, Some("needs_response" | "under_review" | "lost")) => Chargeback,
+        (_, Some(status)) if status.starts_with("warning_") => {
+            return Ok(Meaning::Nothing(format!("an inquiry takes no money (status {status})")));
+        }
+        ("charge.dispute.created", None) => Chargeback,
+        // `prevented`: Stripe resolved it before a dispute, by a refund or without one.
+        (_, Some(_)) => ManualReview,
+        (_, None) => return Ok(Meaning::Nothing("the dispute states no status".to_owned())),
+    };
+    let mut update = dispute_update(dispute, status, &with_status(kind, stated))?;
+    if status == ManualReview {
+        // The same in every event about this dispute, which makes it one review hold.
+        let reason = format!("dispute {} has the status {}", own_id(dispute, "dispute")?, stated.unwrap_or_default());
+        update = StatusUpdate { reason: Some(reason), amount: None, dispute: None, ..update };
+    }
+    Ok(Meaning::Update(update))
 }

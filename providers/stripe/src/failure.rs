@@ -15,10 +15,10 @@ const INVALID_REQUEST: &str = "invalid_request_error";
 pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
     let body = reply.json().unwrap_or_default();
     let error = body.at("/error");
-    let kind = error.text_at("/type");
-    let failure = reply.failure_for(target, error.text_at("/code").or(kind), message(reply, error));
+    let kind = error.note_at("/type");
+    let failure = reply.failure_for(target, error.note_at("/code").or(kind), message(reply, error));
     let failure = match (reply.status, target, failure.kind, kind) {
-        (404, _, _, Some(INVALID_REQUEST)) if error.text_at("/code") == Some("resource_missing") => failure,
+        (404, _, _, Some(INVALID_REQUEST)) if error.note_at("/code") == Some("resource_missing") => failure,
         (404, _, _, Some(INVALID_REQUEST)) => failure.with_kind(FailureKind::RefusedRequest),
         (404, ..) | (_, CallTarget::Creation, FailureKind::RefusedRequest, Some("idempotency_error")) => {
             failure.with_kind(FailureKind::UnreadableAnswer)
@@ -30,13 +30,13 @@ pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure 
 
 fn message(reply: &HttpReply, error: &Value) -> String {
     let mut text = format!("Stripe answered {}", reply.status);
-    if let Some(decline) = error.text_at("/decline_code") {
+    if let Some(decline) = error.note_at("/decline_code") {
         text.push_str(&format!(" ({decline})"));
     }
-    if let Some(message) = error.text_at("/message") {
+    if let Some(message) = error.note_at("/message") {
         text.push_str(&format!(": {message}"));
     }
-    if let Some(param) = error.text_at("/param") {
+    if let Some(param) = error.note_at("/param") {
         text.push_str(&format!(" [parameter {param}]"));
     }
     if let Some(request) = reply.header("request-id") {

@@ -56,7 +56,7 @@ impl<'a> StripeTarget<'a> {
         }
         let object = reply.json()?;
         let (Self::Session(id) | Self::Intent(id)) = self;
-        if object.text_at("/id") != Some(id) {
+        if object.text_at("/id")? != Some(id) {
             return Err(ProviderFailure::unreadable("the answer has another id"));
         }
         match self {
@@ -70,9 +70,9 @@ impl<'a> StripeTarget<'a> {
 /// unless its intent (present when the query expands it) requires a payment method again: the page is
 /// closed by then, so the attempt has finally failed.
 pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let session_status = session.text_at("/status").unwrap_or("?");
-    let payment_status = session.text_at("/payment_status").unwrap_or("?");
-    let intent_status = session.get("payment_intent").and_then(|intent| intent.text_at("/status"));
+    let session_status = session.text_at("/status")?.unwrap_or("?");
+    let payment_status = session.text_at("/payment_status")?.unwrap_or("?");
+    let intent_status = session.text_at("/payment_intent/status")?;
     let status = match (session_status, payment_status) {
         ("complete", "paid" | "no_payment_required") => NormalizedStatus::Confirmed,
         ("complete", "unpaid") => match intent_status {
@@ -89,7 +89,7 @@ pub(crate) fn session_standing(session: &Value) -> Result<StatusUpdate, Provider
 
 /// The current state of an intent.
 pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let intent_status = intent.text_at("/status").unwrap_or("?");
+    let intent_status = intent.text_at("/status")?.unwrap_or("?");
     let status = match intent_status {
         "succeeded" => NormalizedStatus::Confirmed,
         "requires_payment_method" | "requires_confirmation" | "requires_action" | "requires_capture" | "processing" => {

@@ -199,65 +199,66 @@ fn a_session_that_is_paid_already_states_the_fact() {
         "",
         &body,
         &expect![[r#"
-        Done(
-            PaymentCreated {
-                status: Confirmed,
-                refs: [
-                    ProviderRef {
-                        kind: "checkout_session",
-                        value: "cs_test_a1B2c3",
-                    },
-                    ProviderRef {
-                        kind: "payment_intent",
-                        value: "pi_3S1aZ",
-                    },
-                ],
-                next: None,
-                update: Some(
-                    StatusUpdate {
-                        event_id: None,
-                        reference: Some(
-                            "D7K2M9QX4T",
-                        ),
-                        refs: [
-                            ProviderRef {
-                                kind: "checkout_session",
-                                value: "cs_test_a1B2c3",
-                            },
-                            ProviderRef {
-                                kind: "payment_intent",
-                                value: "pi_3S1aZ",
-                            },
-                        ],
-                        status: Confirmed,
-                        payment_id: Some(
-                            "pi_3S1aZ",
-                        ),
-                        amount: Some(
-                            Amount {
-                                minor: 25000,
-                                exponent: 2,
-                                currency: "USD",
-                            },
-                        ),
-                        refund: None,
-                        dispute: None,
-                        raw_status: "complete/paid",
-                        reason: None,
-                        sandbox: Some(
-                            true,
-                        ),
-                        advance: false,
-                        bag: [],
-                    },
-                ),
-                expires_unix: Some(
-                    1795246400,
-                ),
-                bag: [],
-            },
-        )
-    "#]],
+            Done(
+                PaymentCreated {
+                    status: Confirmed,
+                    refs: [
+                        ProviderRef {
+                            kind: "checkout_session",
+                            value: "cs_test_a1B2c3",
+                        },
+                        ProviderRef {
+                            kind: "payment_intent",
+                            value: "pi_3S1aZ",
+                        },
+                    ],
+                    next: None,
+                    update: Some(
+                        StatusUpdate {
+                            event_id: None,
+                            reference: Some(
+                                "D7K2M9QX4T",
+                            ),
+                            refs: [
+                                ProviderRef {
+                                    kind: "checkout_session",
+                                    value: "cs_test_a1B2c3",
+                                },
+                                ProviderRef {
+                                    kind: "payment_intent",
+                                    value: "pi_3S1aZ",
+                                },
+                            ],
+                            status: Confirmed,
+                            payment_id: Some(
+                                "pi_3S1aZ",
+                            ),
+                            amount: Some(
+                                Amount {
+                                    minor: 25000,
+                                    exponent: 2,
+                                    currency: "USD",
+                                },
+                            ),
+                            refund: None,
+                            dispute: None,
+                            raw_status: "complete/paid",
+                            reason: None,
+                            sandbox: Some(
+                                true,
+                            ),
+                            mode_conflict: false,
+                            advance: false,
+                            bag: [],
+                        },
+                    ),
+                    expires_unix: Some(
+                        1795246400,
+                    ),
+                    bag: [],
+                },
+            )
+        "#]],
     );
 }
 

@@ -3,7 +3,9 @@
 
 mod fixture;
 
-use cashier_provider_sdk::FailureKind::{Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer};
+use cashier_provider_sdk::FailureKind::{
+    CredentialsRefused, Declined, NotFound, RefusedRequest, Temporary, UnreadableAnswer,
+};
 use cashier_provider_sdk::{HttpReply, PaymentProvider, ProviderFailure};
 use fixture::{SECRET_KEY, WEBHOOK_SECRET, done, failed, module, order, payment, reply, stripe};
 
@@ -36,12 +38,19 @@ fn each_error_reply_has_its_kind() {
             "amount_too_large",
             false,
         ),
-        (401, error("invalid_request_error", ""), RefusedRequest, RefusedRequest, "invalid_request_error", false),
+        (
+            401,
+            error("invalid_request_error", ""),
+            CredentialsRefused,
+            CredentialsRefused,
+            "invalid_request_error",
+            false,
+        ),
         (
             403,
             error("invalid_request_error", "more_permissions_required"),
-            RefusedRequest,
-            RefusedRequest,
+            CredentialsRefused,
+            CredentialsRefused,
             "more_permissions_required",
             false,
         ),

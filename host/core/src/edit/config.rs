@@ -17,7 +17,7 @@ const WEBHOOK_SECRET: &str = "webhook_secret";
 /// The cashier's own setting in `settings_json` or `config_json`; no module sees it.
 pub const REVERSAL: &str = "reversal";
 /// Settings that are credentials of every module.
-const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
+pub(super) const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
 
 /// The value of one setting. It may be a secret, so it has no Debug.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum SettingValue {
 }
 
 impl SettingValue {
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         match self {
             Self::Null => "",
             Self::Text(text) | Self::Json(text) => text,
@@ -255,7 +255,7 @@ fn check_reversal(settings: &SettingMap) -> Result<(), Refusal> {
     }
 }
 
-fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {
+pub(super) fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {
     if text.is_empty() { Ok(SettingMap::new()) } else { (context.parse)(field, text) }
 }
 
@@ -275,7 +275,7 @@ fn check_clear_settings(config: &ProviderConfig, context: &EditContext<'_>) -> R
 }
 
 /// Names of secrets: the two published ones, and those that the module declares.
-fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+pub(super) fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
     let own = context.module.into_iter().flat_map(|module| module.secrets.iter().map(|name| &**name));
     [SECRET_KEY, WEBHOOK_SECRET].into_iter().chain(own)
 }

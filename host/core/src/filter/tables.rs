@@ -1,6 +1,7 @@
 //! The filterable fields of each record, and their values in a row (API.md sections 3, 4 and 6).
 
 use super::model::{Field, FilterRow, FilterValue, Kind};
+use crate::approval::Approval;
 use crate::customer_override::CustomerOverride;
 use crate::notice::ProviderEvent;
 use crate::provider_config::ProviderConfig;
@@ -74,6 +75,16 @@ fields! {
         CreatedTime = Int "created_time",
         UpdatedTime = Int "updated_time",
     }
+    /// Fields of approvals.
+    ApprovalField {
+        Id = Int "id",
+        ProviderConfigId = Int "provider_config_id",
+        Brand = Text "brand",
+        AskedBy = Int "asked_by",
+        DecidedBy = Int "decided_by",
+        CreatedTime = Int "asked_time",
+        ExpiresTime = Int "expires_time",
+    }
     /// Fields of provider events.
     EventField {
         Id = Int "id",
@@ -144,6 +155,21 @@ impl FilterRow<OverrideField> for CustomerOverride {
             F::ExpiresTime => FilterValue::Int(self.expires_time.0),
             F::CreatedTime => FilterValue::Int(self.created_time.0),
             F::UpdatedTime => FilterValue::Int(self.updated_time.0),
+        }
+    }
+}
+
+impl FilterRow<ApprovalField> for Approval {
+    fn value(&self, field: ApprovalField) -> FilterValue<'_> {
+        use ApprovalField as F;
+        match field {
+            F::Id => FilterValue::id(self.id.0),
+            F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::AskedBy => FilterValue::id(self.asked_by.0),
+            F::DecidedBy => FilterValue::id(self.decided_by.0),
+            F::CreatedTime => FilterValue::Int(self.asked_time.0),
+            F::ExpiresTime => FilterValue::Int(self.expires_time.0),
         }
     }
 }

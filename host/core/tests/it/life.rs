@@ -1,6 +1,7 @@
 //! Life cycles of transactions, step by step: each fact, decision or posting outcome, and the status, owed amount and
 //! balance operations after it. This file plays the steps; the cases are in the files below.
 
+mod answers;
 mod person_facts;
 mod provider_facts;
 

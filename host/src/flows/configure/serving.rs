@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use cashier_core::customer_override::CustomerOverride;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
 use crate::flows::Cashier;
 use crate::ledger::Ledger;
-use crate::ports::Modules;
+use crate::ports::{Configuration, Modules};
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
 /// A config without new payments keeps its gateway this long after its newest transaction: disputes come within
@@ -42,11 +41,11 @@ pub(super) async fn serve(ledger: &Ledger, modules: &dyn Modules, config: Provid
 pub async fn initial_snapshot(
     ledger: &Ledger,
     modules: &dyn Modules,
-    configs: Vec<ProviderConfig>,
-    overrides: Vec<CustomerOverride>,
+    configuration: Configuration,
     allow_sandbox_credit: Arc<[Box<str>]>,
     now: UnixTime,
 ) -> Snapshot {
+    let Configuration { configs, overrides, approvals } = configuration;
     let mut snapshot = Snapshot::new(modules.catalog(), allow_sandbox_credit);
     let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
     for served in opened.await {
@@ -55,5 +54,6 @@ pub async fn initial_snapshot(
         }
         snapshot = snapshot.with_config(served);
     }
-    overrides.into_iter().fold(snapshot, Snapshot::with_override)
+    let snapshot = overrides.into_iter().fold(snapshot, Snapshot::with_override);
+    approvals.into_iter().fold(snapshot, |snapshot, row| snapshot.with_approval(row, now))
 }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 
 use super::serving::{serve, show};
 use crate::flows::Cashier;
 use crate::flows::publication::Publication;
-use crate::ports::{CatalogLine, ModuleHealth};
+use crate::ports::{CatalogLine, Configuration, ModuleHealth};
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
 /// Gateways tried again at one time, so that edits by persons find capacity in the queue.
@@ -25,7 +24,7 @@ pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
     }
     // A module whose calls do not return is left alone: another try would take a thread of those that still work.
     let catalog = cashier.modules.catalog();
-    let well = |line: &CatalogLine| line.available && line.health == ModuleHealth::Ok;
+    let well = |line: &CatalogLine| line.available && line.call_health == ModuleHealth::Ok;
     let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
     for served in broken.take(REOPENED_AT_ONCE_MAX) {
         // A full queue is full of edits, which open gateways themselves; the next round asks again.
@@ -48,16 +47,16 @@ pub(super) async fn reopen(cashier: &Cashier, id: ConfigId) {
 }
 
 /// Hands the rows on disk to the publisher.
-pub(in crate::flows) async fn reloaded(
-    cashier: &Cashier,
-    configs: Vec<ProviderConfig>,
-    overrides: Vec<CustomerOverride>,
-) {
+pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configuration) {
     // The publisher ends with the cashier alone.
-    let _ = cashier.publications.send(Publication::Reloaded(configs, overrides)).await;
+    let _ = cashier.publications.send(Publication::Reloaded(configuration)).await;
 }
 
-pub(super) async fn show_reloaded(cashier: &Cashier, configs: Vec<ProviderConfig>, overrides: Vec<CustomerOverride>) {
+pub(super) async fn show_reloaded(cashier: &Cashier, configuration: Configuration) {
+    let Configuration { configs, overrides, approvals } = configuration;
+    for row in approvals {
+        super::approvals::show(cashier, row);
+    }
     for config in configs {
         let shown = cashier.snapshot().config(config.id).is_some_and(|served| *served.config == config);
         if !shown {

@@ -9,7 +9,7 @@ use cashier_core::provider_config::Secret;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 
-use crate::flows::configure;
+use crate::flows::configure::{self, ConfigRequest};
 use crate::ports::QueryAnswer;
 use crate::test_cashier::{AMOUNT, OnCreate, TestCashier, WEBHOOK_SECRET, context, lock, paid};
 
@@ -20,7 +20,16 @@ fn first() -> ConfigEdit {
 fn save(env: &TestCashier, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
     let cashier = Arc::clone(&env.cashier);
     let session = ManagerSession::assertion(ManagerId(1), Role::Admin, None);
-    async move { configure::save_config(&cashier, session, edit, context()).await.map(drop) }
+    async move {
+        let request = ConfigRequest {
+            session,
+            command: "MngUpdateCashierProviderConfig",
+            edit,
+            data: Secret::new("{}"),
+            context: context(),
+        };
+        configure::save_config(&cashier, request).await.map(drop)
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod creates;
 mod identity;
 mod janitor;
 mod logs;
+mod orders;
 mod postings;
 mod reviews;
 mod webhooks;

@@ -125,7 +125,7 @@ async fn m9_a_payment_that_a_person_must_decide_is_credited_and_stays_in_review(
 async fn a_reversal_waits_for_a_person_where_the_config_says_so_when_the_deposit_is_made() {
     for settings in [r#"{"reversal":"review"}"#, r#"{"reversal":"post"}"#, "{}"] {
         let waits = settings.contains("review");
-        let env = TestCashier::serving(vec![ProviderConfig { settings_json: settings.into(), ..config(1) }]).await;
+        let env = TestCashier::with_rows(vec![ProviderConfig { settings_json: settings.into(), ..config(1) }]).await;
         let (id, reference) = pending(&env).await;
         env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
         env.run_for(5).await;

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::call_failures::HostFailure;
 use super::circuit_breaker::{BreakerChange, CircuitBreaker};
+use super::credentials::Credentials;
 use super::module_thread::ModuleThread;
 use super::reply_cache::{FetchTime, ReplyCache};
 use crate::plugins::egress::port::{Network, SendError};
@@ -82,6 +83,7 @@ pub(super) struct ExchangeDriver {
     network: Arc<dyn Network>,
     cache: ReplyCache,
     breaker: Mutex<CircuitBreaker>,
+    pub(super) credentials: Credentials,
     network_permits: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -111,7 +113,8 @@ impl ExchangeDriver {
     ) -> Self {
         let network_permits = Arc::new(Semaphore::new(limits.concurrency_max));
         let (cache, breaker) = (ReplyCache::default(), Mutex::new(CircuitBreaker::new()));
-        Self { gateway, limits, clock, network, cache, breaker, network_permits, waiting: AtomicUsize::new(0) }
+        let (credentials, waiting) = (Credentials::default(), AtomicUsize::new(0));
+        Self { gateway, limits, clock, network, cache, breaker, credentials, network_permits, waiting }
     }
 
     pub(super) fn circuit_is_open(&self) -> bool {
@@ -138,6 +141,9 @@ impl ExchangeDriver {
             end = self.attempt(thread, allowed, &call, &mut state).await;
         }
         let ExchangeState { queued, money_may_have_moved, provider_time, .. } = state;
+        if queued.is_some() {
+            self.credentials.note(&self.gateway, &end);
+        }
         ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
     }
 

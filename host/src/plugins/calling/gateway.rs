@@ -20,7 +20,8 @@ use super::outcomes::{self, PaymentCall};
 use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
-    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, PaymentQuery, QueryAnswer, RawNotice, Verdict,
+    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, OrderCheck, PaymentQuery, QueryAnswer,
+    RawNotice, Verdict,
 };
 
 /// Longest reason for which a configuration is refused.
@@ -123,6 +124,10 @@ struct ConfiguredModule {
 }
 
 impl ReportsHealth for ConfiguredModule {
+    fn credentials_are_refused(&self) -> bool {
+        self.driver.credentials.are_refused()
+    }
+
     fn health(&self) -> ModuleHealth {
         match self.thread.stuck() {
             0 if !self.driver.circuit_is_open() => ModuleHealth::Ok,
@@ -146,6 +151,11 @@ impl ConfiguredModule {
             .map_err(|error| self.masks.text(&error.to_string(), REFUSAL_LENGTH_MAX).into_string())?;
         self.secrets_valid_until.store(next_expiry(&self.row, now), Ordering::Release);
         Ok(())
+    }
+
+    /// Runs on the module's thread under the limits of any call; it needs no place in the queue for the network.
+    async fn check_order(&self, order: PaymentOrder) -> OrderCheck {
+        outcomes::check_order(self.thread.call(move |instance| instance.check_order(&order)).await, &self.masks)
     }
 
     async fn create(&self, order: PaymentOrder) -> CreateAnswer {
@@ -207,6 +217,11 @@ impl Gateway for ModuleGateway {
 
     fn idempotency_window_seconds(&self) -> i64 {
         i64::from(self.0.loaded.generation.descriptor.idempotency_window_seconds)
+    }
+
+    fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck> {
+        let order = convert::payment_order(order);
+        self.with(|module| async move { module.check_order(order).await })
     }
 
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {

@@ -5,6 +5,7 @@
 mod call_failures;
 mod circuit_breaker;
 mod convert;
+mod credentials;
 mod exchange;
 pub(super) mod gateway;
 mod module_thread;

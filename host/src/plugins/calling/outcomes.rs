@@ -10,10 +10,37 @@ use cashier_provider_sdk::{
     FailureKind, NormalizedStatus, PaymentCreated, ProviderFailure, StatusUpdate, WebhookVerdict,
 };
 
-use super::call_failures::HostFailure;
+use super::call_failures::{CallFailure, HostFailure};
 use super::convert::{self, REASON_LENGTH_MAX, SecretMasks};
 use super::exchange::{ExchangeEnd, ExchangeOutcome};
-use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
+use crate::ports::{CreateAnswer, OrderCheck, QueryAnswer, Verdict};
+
+/// What a module says about an order that does not exist yet. Only a refusal of the request refuses it; whatever else
+/// happened, the order is not sent.
+pub(super) fn check_order(
+    checked: Result<Result<(), ProviderFailure>, CallFailure>,
+    masks: &SecretMasks,
+) -> OrderCheck {
+    let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX);
+    match checked {
+        Ok(Ok(())) => OrderCheck::Passed,
+        Ok(Err(failure)) => match failure.kind {
+            FailureKind::RefusedRequest => OrderCheck::Refused {
+                field: clean(&failure.field),
+                code: clean(&failure.code),
+                message: clean(&failure.message),
+            },
+            FailureKind::Declined
+            | FailureKind::CredentialsRefused
+            | FailureKind::NotFound
+            | FailureKind::UnreadableAnswer
+            | FailureKind::Temporary
+            | FailureKind::StaleReply
+            | FailureKind::Panicked => OrderCheck::NoAnswer(reason_of(&failure, masks)),
+        },
+        Err(failure) => OrderCheck::NoAnswer(clean(&failure.to_string())),
+    }
+}
 
 /// How a create call ended.
 pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMasks) -> CreateAnswer {
@@ -30,6 +57,8 @@ pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMas
             let reason = reason_of(&failure, masks);
             match failure.kind {
                 FailureKind::Declined => bare(CreateEnding::Declined { reason }, provider_time),
+                // The provider did nothing, and the customer is not at fault: the payment was never requested.
+                FailureKind::CredentialsRefused => bare(CreateEnding::NeverSent { reason }, provider_time),
                 // Definite as well; but where no request that may move money left, the payment was never requested.
                 FailureKind::RefusedRequest | FailureKind::NotFound if money_may_have_moved => {
                     bare(CreateEnding::Declined { reason }, provider_time)
@@ -137,6 +166,7 @@ pub(super) fn query(call: PaymentCall, outcome: ExchangeOutcome<StatusUpdate>, m
                 (FailureKind::Declined, PaymentCall::Query | PaymentCall::Cancel)
                 | (
                     FailureKind::RefusedRequest
+                    | FailureKind::CredentialsRefused
                     | FailureKind::UnreadableAnswer
                     | FailureKind::Temporary
                     | FailureKind::StaleReply
@@ -186,7 +216,7 @@ mod tests {
         let no_answer = QueryAnswer::NoAnswer("code: text".to_owned());
         for call in [Query, Advance, Cancel] {
             assert_eq!(answer(call, NotFound), QueryAnswer::NotFound);
-            for kind in [RefusedRequest, UnreadableAnswer, Temporary, StaleReply, Panicked] {
+            for kind in [RefusedRequest, CredentialsRefused, UnreadableAnswer, Temporary, StaleReply, Panicked] {
                 assert_eq!(answer(call, kind), no_answer, "{call:?} {kind:?}");
             }
         }
@@ -195,6 +225,22 @@ mod tests {
         }
         let QueryAnswer::Stated(update) = answer(Advance, Declined) else { panic!("the capture was declined") };
         assert_eq!((update.status, &*update.reason), (ProviderStatus::Failed, "code: text"));
+    }
+
+    #[test]
+    fn m12_refused_credentials_decline_no_payment() {
+        let ending = |kind, moved| {
+            create(ExchangeOutcome { money_may_have_moved: moved, ..failed_with(kind, true) }, &masks()).ending
+        };
+        let never_sent = CreateEnding::NeverSent { reason: "code: text".into() };
+        let declined = CreateEnding::Declined { reason: "code: text".into() };
+        for moved in [false, true] {
+            assert_eq!(ending(FailureKind::CredentialsRefused, moved), never_sent);
+            assert_eq!(ending(FailureKind::Declined, moved), declined);
+        }
+        // Neighbours: any other refusal of a request that left is definite, and too many requests decline nothing.
+        assert_eq!(ending(FailureKind::RefusedRequest, true), declined);
+        assert_eq!(ending(FailureKind::Temporary, true), CreateEnding::Unknown);
     }
 
     #[test]
@@ -218,6 +264,7 @@ mod tests {
         let verdict = |kind| verify(failed_with(kind, false), &masks());
         for kind in [
             FailureKind::Temporary,
+            FailureKind::CredentialsRefused,
             FailureKind::Panicked,
             FailureKind::Declined,
             FailureKind::RefusedRequest,

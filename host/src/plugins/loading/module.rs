@@ -32,7 +32,10 @@ pub(in crate::plugins) struct Generation {
 
 /// A gateway, as far as the health of its module goes.
 pub(in crate::plugins) trait ReportsHealth: Send + Sync {
+    /// How its calls end, whatever the provider answers.
     fn health(&self) -> ModuleHealth;
+    /// The provider refuses the credentials of its config.
+    fn credentials_are_refused(&self) -> bool;
 }
 
 /// A module as plugins.toml lists it, ready to be configured.
@@ -81,6 +84,13 @@ impl Generation {
     }
 }
 
+impl Generation {
+    fn credentials_are_refused(&self) -> bool {
+        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.iter().filter_map(Weak::upgrade).any(|gateway| gateway.credentials_are_refused())
+    }
+}
+
 impl LoadedModule {
     pub(super) fn code(&self) -> &str {
         &self.generation.descriptor.code
@@ -92,12 +102,15 @@ impl LoadedModule {
         let keys = |wanted: fn(&SettingSpec) -> bool| {
             descriptor.settings.iter().filter(|spec| wanted(spec)).map(|spec| spec.key.as_str().into()).collect()
         };
+        let call_health = self.generation.health(self.options.limits.call, now);
+        let refused = self.generation.credentials_are_refused();
         CatalogLine {
             code: descriptor.code.as_str().into(),
             name: descriptor.name.as_str().into(),
             description: descriptor.description.as_str().into(),
             payment_mode: descriptor.payment_mode.as_str().into(),
             methods: boxed(&descriptor.methods),
+            currencies: boxed(&descriptor.currencies),
             module_name: self.name.as_str().into(),
             path: self.path.to_string_lossy().into(),
             api_version: symbols.contract.to_string().into(),
@@ -105,7 +118,8 @@ impl LoadedModule {
             failure_reason: failure_reason.into(),
             generation: *number,
             isolation: ISOLATION.into(),
-            health: self.generation.health(self.options.limits.call, now),
+            health: if refused { call_health.max(ModuleHealth::Degraded) } else { call_health },
+            call_health,
             sha256: copy.sha256.as_str().into(),
             brands: self.options.brands.as_deref().map(boxed),
             endpoint_settings: keys(|spec| spec.endpoint),

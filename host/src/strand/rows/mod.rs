@@ -1,6 +1,7 @@
 //! Change <-> SQL. One file per table holds its statement, its write and its read, columns in one order throughout; this
 //! one writes a whole commit.
 
+pub(super) mod approval;
 pub(super) mod bodies;
 pub(super) mod config;
 pub(super) mod counters;
@@ -16,6 +17,7 @@ use cashier_core::ids::NoticeId;
 use self::writer::Area;
 pub(super) use self::writer::{RowWriter, Scratch};
 use crate::ports::Fault;
+use crate::strand::audit;
 
 /// Writes every row of a commit and its journal line. Counters are written once per batch, by the caller.
 pub(super) fn write(writer: &mut RowWriter<'_>, commit: &Commit) -> Result<(), Fault> {
@@ -40,6 +42,7 @@ fn write_change(writer: &mut RowWriter<'_>, change: &Change) -> Result<(), Fault
         Change::Event(row) => event::put(writer, row),
         Change::Config(row) => config::put(writer, row),
         Change::Override(row) => customer_override::put(writer, row),
+        Change::Approval(row) => approval::put(writer, row),
     }
 }
 
@@ -50,6 +53,7 @@ fn write_body(writer: &mut RowWriter<'_>, commit: &Commit, body: &Body) -> Resul
             bodies::put_answer(writer, *transaction_id, redirect_url, instructions_json)
         }
         Body::Order { transaction_id, details } => bodies::put_order(writer, *transaction_id, details),
+        Body::Audit(record) => audit::put(writer.connection, writer.seal, commit, record),
     }
 }
 

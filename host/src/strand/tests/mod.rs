@@ -2,6 +2,7 @@
 //! durable.
 
 mod archive;
+mod audit;
 mod disk;
 mod failure;
 mod kill;
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use cashier_core::approval::Approval;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId, Seq};
@@ -122,6 +124,10 @@ impl RowSink for Rows {
 
     fn customer_override(&mut self, row: CustomerOverride) {
         self.rows.push(Change::Override(Box::new(row)));
+    }
+
+    fn approval(&mut self, row: Approval) {
+        self.rows.push(Change::Approval(Box::new(row)));
     }
 
     fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {

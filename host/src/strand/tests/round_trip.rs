@@ -27,6 +27,7 @@ fn last_of_each(changes: impl IntoIterator<Item = Change>) -> BTreeMap<(u8, u64)
         Change::Transaction(row) => (2, row.id.0),
         Change::Operation(row) => (3, row.id.0),
         Change::Event(row) => (4, row.id.0),
+        Change::Approval(row) => (5, row.id.0),
     };
     changes.into_iter().map(|change| (key(&change), change)).collect()
 }
@@ -64,7 +65,11 @@ fn every_row_reads_back_as_its_last_change() {
             .iter()
             .filter_map(|row| match row {
                 Change::Transaction(row) => Some(row.id),
-                Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) => None,
+                Change::Operation(_)
+                | Change::Event(_)
+                | Change::Config(_)
+                | Change::Override(_)
+                | Change::Approval(_) => None,
             })
             .collect();
         prop_assert!(transactions.is_sorted(), "transactions come by rising id");

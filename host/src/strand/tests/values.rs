@@ -20,7 +20,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use self::configuration::{config, customer_override};
+use self::configuration::{approval, config, customer_override};
 
 /// The highest id of arbitrary rows, and the value of the tests' counters.
 pub(super) const ID_MOST: u64 = ID_MAX;
@@ -305,6 +305,7 @@ pub(super) fn change() -> BoxedStrategy<Change> {
         event().prop_map(|row| Change::Event(Box::new(row))),
         config().prop_map(|row| Change::Config(Box::new(row))),
         customer_override().prop_map(|row| Change::Override(Box::new(row))),
+        approval().prop_map(|row| Change::Approval(Box::new(row))),
     ]
     .boxed()
 }

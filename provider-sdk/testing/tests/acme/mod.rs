@@ -217,8 +217,7 @@ impl<const FAULT: u32> Acme<FAULT> {
     }
 
     fn read_notice(&self, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
-        let event: Value =
-            serde_json::from_slice(&notice.body).map_err(|_| ProviderFailure::unreadable("the notice is not JSON"))?;
+        let event: Value = cashier_provider_sdk::json::parse(&notice.body)?;
         if FAULT == PANICS_AT_NOTICES {
             assert!(event.at("/id").as_str().expect("the id is a string").len() < 100);
         }
@@ -228,7 +227,7 @@ impl<const FAULT: u32> Acme<FAULT> {
         }
         Ok(WebhookVerdict::Verified {
             updates: vec![StatusUpdate {
-                event_id: event.text_at("/id").map(str::to_owned),
+                event_id: event.text_at("/id")?.map(str::to_owned),
                 ..read_payment(event.at("/payment"))?
             }],
             event_id: None,
@@ -243,7 +242,7 @@ impl<const FAULT: u32> Acme<FAULT> {
 }
 
 fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
-    let raw_status = payment.text_at("/status").unwrap_or_default();
+    let raw_status = payment.text_at("/status")?.unwrap_or_default();
     let status = match raw_status {
         "open" => NormalizedStatus::Pending,
         "paid" => NormalizedStatus::Confirmed,
@@ -252,12 +251,12 @@ fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
         _ => NormalizedStatus::Unknown,
     };
     let id = payment.required_text_at("/id")?;
-    let currency = payment.text_at("/currency").unwrap_or_default();
+    let currency = payment.text_at("/currency")?.unwrap_or_default();
     Ok(StatusUpdate {
-        reference: payment.text_at("/order").map(str::to_owned),
+        reference: payment.text_at("/order")?.map(str::to_owned),
         payment_id: Some(id.into()),
         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
-        reason: payment.text_at("/why").map(str::to_owned),
+        reason: payment.note_at("/why").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status).with_ref("payment", id)
     })
 }
@@ -269,7 +268,7 @@ fn read_reply(reply: &HttpReply) -> Result<Value, ProviderFailure> {
     }
     let message = body
         .ok()
-        .and_then(|body| body.text_at("/message").map(str::to_owned))
+        .and_then(|body| body.note_at("/message").map(str::to_owned))
         .unwrap_or_else(|| format!("Acme answered {}", reply.status));
     Err(reply.failure("acme", message))
 }

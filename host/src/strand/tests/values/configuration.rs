@@ -1,9 +1,37 @@
 //! Arbitrary rows that managers write: configs and overrides.
 
+use cashier_core::approval::{Approval, ApprovalState};
+use cashier_core::ids::{ApprovalId, ManagerId};
+
 use super::*;
 
 fn secret() -> BoxedStrategy<Secret> {
     text().prop_map(|text| Secret::new(&text)).boxed()
+}
+
+pub(super) fn approval() -> BoxedStrategy<Approval> {
+    let states = select(&[ApprovalState::Open, ApprovalState::Approved, ApprovalState::Rejected][..]);
+    ((id(), text(), id(), text(), id(), secret()), (text(), id(), time(), time()), (states, id(), time()))
+        .prop_map(|((id, command, config, brand, config_version, request), asked, decided)| {
+            let (fields, asked_by, asked_time, expires_time) = asked;
+            let (state, decided_by, decided_time) = decided;
+            Approval {
+                id: ApprovalId(id),
+                command,
+                config_id: ConfigId(config),
+                brand,
+                config_version,
+                request,
+                fields,
+                asked_by: ManagerId(asked_by),
+                asked_time,
+                expires_time,
+                state,
+                decided_by: ManagerId(decided_by),
+                decided_time,
+            }
+        })
+        .boxed()
 }
 
 pub(super) fn config() -> BoxedStrategy<ProviderConfig> {

@@ -1,0 +1,40 @@
+//! `cashier audit …`: follows the chain of audit records. The server may be running.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::settings_args::SettingsArgs;
+use super::terminal::{CliError, print_line};
+use crate::app;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Check that no audit record was changed, removed or moved. Prints the newest record's hash: noted elsewhere, it is
+    /// the anchor that finds a removed end.
+    Verify {
+        /// A hash that was printed or logged earlier; it must be in the chain.
+        #[arg(long, value_name = "HASH")]
+        anchor: Option<String>,
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// The folder of cashier.db; by default the settings'.
+        #[arg(long, value_name = "FOLDER")]
+        bases: Option<PathBuf>,
+    },
+}
+
+pub(super) fn audit(command: &AuditCommand) -> Result<(), CliError> {
+    let AuditCommand::Verify { anchor, settings, bases } = command;
+    let bases = match bases {
+        Some(bases) => bases.clone(),
+        None => settings.read()?.bases,
+    };
+    let chain = app::verify_audit(&bases, anchor.as_deref())
+        .map_err(|fault| CliError(format!("the audit records do not fit together: {fault}")))?;
+    print_line(&format!("{} audit records fit together", chain.records));
+    if chain.records > 0 {
+        print_line(&format!("newest hash {}", chain.newest));
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Changes that wait for a second person: asked in one commit with its record, decided in another. What was asked is what is
+//! done, or refused where the config changed since.
+
+use std::sync::Arc;
+
+use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
+use cashier_core::change::{AuditRecord, Body, Change};
+use cashier_core::edit::FieldChange;
+use cashier_core::ids::{ApprovalId, ConfigId, ManagerId};
+use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::time::UnixTime;
+
+use crate::flows::Cashier;
+use crate::flows::publication::ConfigRequest;
+use crate::flows::request_context::RequestContext;
+use crate::ledger::Estimate;
+use crate::snapshot::Snapshot;
+
+/// Who makes an edit, and on whose approval.
+pub(super) struct EditedBy<'r> {
+    pub(super) session: &'r ManagerSession,
+    pub(super) command: &'r str,
+    pub(super) context: &'r RequestContext,
+    pub(super) authority: Authority<'r>,
+}
+
+pub(super) enum Authority<'r> {
+    /// One person, with the request that a second one would have to approve.
+    One(&'r Secret),
+    /// A second person, who approved this.
+    Two(&'r Approval),
+}
+
+impl<'r> EditedBy<'r> {
+    pub(super) fn one(request: &'r ConfigRequest) -> Self {
+        let ConfigRequest { session, command, data, context, .. } = request;
+        Self { session, command, context, authority: Authority::One(data) }
+    }
+}
+
+/// Names of the changed fields, separated by spaces.
+pub(super) fn names(changes: &[FieldChange]) -> String {
+    let names: Vec<&str> = changes.iter().map(|change| &*change.field).collect();
+    names.join(" ")
+}
+
+/// The record of what a manager did.
+pub(super) fn record(
+    by: &EditedBy<'_>,
+    config_id: ConfigId,
+    approval: ApprovalId,
+    outcome: &'static str,
+    changes: Vec<FieldChange>,
+) -> Body {
+    Body::Audit(Box::new(AuditRecord {
+        manager_id: by.session.manager_id(),
+        role: by.session.role(),
+        brand: by.session.brand().unwrap_or_default().into(),
+        address: by.context.ip.clone(),
+        command: by.command.into(),
+        config_id,
+        approval,
+        outcome,
+        changes,
+    }))
+}
+
+/// The approval as this session decided it.
+pub(super) fn decided(approval: &Approval, state: ApprovalState, session: &ManagerSession, now: UnixTime) -> Approval {
+    Approval { state, decided_by: session.manager_id(), decided_time: now, ..approval.clone() }
+}
+
+/// Publishes an approval in a new snapshot.
+pub(super) fn show(cashier: &Cashier, row: Approval) {
+    let now = cashier.clock.now();
+    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_approval(row, now)));
+}
+
+/// Asks for a second person; the config stays as it is.
+pub(super) async fn ask(
+    cashier: &Cashier,
+    by: &EditedBy<'_>,
+    data: &Secret,
+    draft: &ProviderConfig,
+    config_version: u64,
+    changes: Vec<FieldChange>,
+) -> Result<Approval, Refusal> {
+    let now = cashier.clock.now();
+    if !cashier.snapshot().takes_approvals(now) {
+        return Err(Refusal::new(
+            RefusalCode::Frequent,
+            "too many changes wait for a second person: decide some first",
+        ));
+    }
+    let asked = Approval {
+        id: ApprovalId(0),
+        command: by.command.into(),
+        config_id: draft.id,
+        brand: draft.brand.clone(),
+        config_version,
+        request: data.clone(),
+        fields: names(&changes).into(),
+        asked_by: by.session.manager_id(),
+        asked_time: now,
+        expires_time: now.plus(APPROVAL_SECONDS),
+        state: ApprovalState::Open,
+        decided_by: ManagerId(0),
+        decided_time: UnixTime::UNSET,
+    };
+    let _admitted = cashier.ledger.admit(Estimate::single(data.expose().len() as u64))?;
+    let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
+    let ticket = cashier.ledger.decide(&stamp, |drafting| {
+        let asked = Approval { id: ApprovalId(drafting.seq().0), ..asked };
+        drafting.add([Change::Approval(Box::new(asked.clone()))]);
+        drafting.store(record(by, asked.config_id, asked.id, "approval asked", changes));
+        asked
+    })?;
+    let asked = ticket.durable().await?.into_inner();
+    show(cashier, asked.clone());
+    let (approval, config, by) = (asked.id, asked.config_id, asked.asked_by);
+    tracing::warn!(%approval, %config, %by, fields = %asked.fields, "config change waits for a second person");
+    Ok(asked)
+}
+
+/// Rejects it; the config stays as it is.
+pub(super) async fn reject(
+    cashier: &Cashier,
+    by: &EditedBy<'_>,
+    approval: &Approval,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    let _admitted = cashier.ledger.admit(Estimate::single(0))?;
+    let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
+    let ticket = cashier.ledger.decide(&stamp, |drafting| {
+        let rejected = decided(approval, ApprovalState::Rejected, by.session, now);
+        drafting.add([Change::Approval(Box::new(rejected))]);
+        drafting.store(record(by, approval.config_id, approval.id, "rejected", Vec::new()));
+    })?;
+    ticket.durable().await.map(|_| ())
+}
+
+pub(super) fn no_row() -> Refusal {
+    Refusal::new(RefusalCode::NotFound, "there is no such row")
+}

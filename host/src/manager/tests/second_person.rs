@@ -1,0 +1,131 @@
+//! Changes of configs as evidence: who changed which field, and the second person where the settings ask for one.
+
+use cashier_core::change::{AuditRecord, Body};
+use cashier_core::edit::AuditedValue;
+
+use super::*;
+
+const UPDATE: &str = "MngUpdateCashierProviderConfig";
+const APPROVE: &str = "MngApproveCashierChange";
+const REJECT: &str = "MngRejectCashierChange";
+const LIST: &str = "MngGetCashierApprovalsByFilter";
+
+/// A replacement of config 1's webhook secret.
+const REPLACEMENT: &str = r#"{"id":1,"webhook_secret":"CANARY-of-the-dealer"}"#;
+
+impl ManagerApi {
+    fn webhook_secret(&self) -> String {
+        let snapshot = self.env.cashier.snapshot();
+        snapshot.config(cashier_core::ids::ConfigId(1)).unwrap().config.webhook_secret.expose().to_owned()
+    }
+
+    fn records(&self) -> Vec<AuditRecord> {
+        let bodies = self.env.disk.bodies();
+        bodies
+            .into_iter()
+            .filter_map(|body| if let Body::Audit(record) = body { Some(*record) } else { None })
+            .collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m14_each_change_of_a_config_is_recorded_with_who_when_and_which_field() {
+    let api = ManagerApi::open().await;
+    let before = api.webhook_secret();
+    assert_eq!(api.command("dealer#7", UPDATE, REPLACEMENT).await.0, 200);
+    let back = format!(r#"{{"id":1,"webhook_secret":"{before}","sort_index":9}}"#);
+    assert_eq!(api.command("dealer#7", UPDATE, &back).await.0, 200);
+    assert_eq!(api.command("manager#8", UPDATE, r#"{"id":1}"#).await.0, 200);
+    let records = api.records();
+    let fields: Vec<Vec<&str>> =
+        records.iter().map(|record| record.changes.iter().map(|change| &*change.field).collect()).collect();
+    // The replaced secret verifies for a week more: that there is one is a change of its own.
+    let expected = [
+        vec!["webhook_secret", "replaced_webhook_secrets"],
+        vec!["sort_index", "webhook_secret", "replaced_webhook_secrets"],
+    ];
+    assert_eq!(fields, expected, "an edit that changes nothing leaves no record");
+    let first = &records[0];
+    let who = (first.manager_id, first.role, &*first.command, first.config_id.0, first.outcome);
+    assert_eq!(who, (ManagerId(7), Role::Dealer, UPDATE, 1, "saved"));
+    assert!(matches!(&first.changes[0].after, AuditedValue::Hidden(_)), "a secret is recorded as a fingerprint");
+    assert!(!format!("{records:?}").contains("CANARY"), "no record shows a secret");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m14_a_second_person_approves_a_replaced_secret_where_settings_ask_for_it() {
+    let api = ManagerApi::with_second_person().await;
+    let before = api.webhook_secret();
+    let (number, asked) = api.command("dealer#7", UPDATE, REPLACEMENT).await;
+    assert_eq!((number, &asked["approval"]["state"], &asked["approval"]["asked_by"]), (202, &json!("open"), &json!(7)));
+    assert_eq!(asked["approval"]["fields"], json!(["webhook_secret", "replaced_webhook_secrets"]));
+    assert_eq!(api.webhook_secret(), before, "nothing changed yet");
+    let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+    assert_eq!(api.error("dealer#7", APPROVE, &by_id).await, (403, "PERMISSION_DENIED".into()), "never by who asked");
+    assert_eq!(api.error("manager#8@other", APPROVE, &by_id).await, (404, "RET_ERR_NOTFOUND".into()));
+    assert_eq!(api.error("manager#8", APPROVE, r#"{"id":999}"#).await, (404, "RET_ERR_NOTFOUND".into()));
+    assert_eq!(api.command("manager", LIST, r#"{"where":[["asked_by","=",7]]}"#).await.1["count"], 1);
+    assert_eq!(api.command("manager@other", LIST, "{}").await.1["count"], 0);
+
+    let (_, approved) = api.command("manager#8", APPROVE, &by_id).await;
+    assert_eq!((&approved["approval"]["state"], &approved["approval"]["decided_by"]), (&json!("approved"), &json!(8)));
+    assert_eq!(api.webhook_secret(), "CANARY-of-the-dealer", "what was asked is what was done");
+    assert_eq!(api.error("manager#9", APPROVE, &by_id).await, (409, "RET_ERR_DUPLICATE".into()));
+    assert_eq!(api.error("manager#9", REJECT, &by_id).await, (409, "RET_ERR_DUPLICATE".into()));
+    let outcomes: Vec<_> = api.records().iter().map(|record| (record.manager_id.0, record.outcome)).collect();
+    assert_eq!(outcomes, [(7, "approval asked"), (8, "saved")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m14_an_approval_is_rejected_or_refused_once_the_config_changed() {
+    let api = ManagerApi::with_second_person().await;
+    let before = api.webhook_secret();
+    let ask = async || {
+        let (number, asked) = api.command("dealer#7", UPDATE, REPLACEMENT).await;
+        assert_eq!(number, 202);
+        format!(r#"{{"id":{}}}"#, asked["approval"]["id"])
+    };
+    let rejected = ask().await;
+    assert_eq!(api.command("dealer#7", REJECT, &rejected).await.1["approval"]["state"], "rejected");
+    assert_eq!(api.error("manager#8", APPROVE, &rejected).await, (409, "RET_ERR_DUPLICATE".into()));
+    let stale = ask().await;
+    assert_eq!(api.command("manager#8", UPDATE, r#"{"id":1,"sort_index":5}"#).await.0, 200, "needs one person");
+    assert_eq!(api.error("manager#8", APPROVE, &stale).await, (409, "APPROVAL_STALE".into()));
+    let old = ask().await;
+    api.env.clock.advance(std::time::Duration::from_secs(cashier_core::approval::APPROVAL_SECONDS.cast_unsigned()));
+    assert_eq!(api.error("manager#8", APPROVE, &old).await, (409, "APPROVAL_STALE".into()), "it is expired");
+    assert_eq!(api.webhook_secret(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m14_also_an_endpoint_an_enabling_and_the_other_form_of_a_secret_wait_and_disabling_does_not() {
+    let api = ManagerApi::with_second_person().await;
+    let waits = [
+        r#"{"id":1,"secret_key":"CANARY"}"#,
+        r#"{"id":1,"config_json":"{\"webhook_secret\":\"CANARY\"}"}"#,
+        r#"{"id":1,"public_key":"pk_other"}"#,
+        r#"{"provider":"stripe","brand":"ion4","secret_key":"CANARY","webhook_secret":"CANARY","enabled":1}"#,
+    ];
+    for data in waits {
+        assert_eq!(api.command("dealer#7", UPDATE, data).await.0, 202, "{data}");
+    }
+    let draft = r#"{"provider":"stripe","brand":"ion4","secret_key":"CANARY","webhook_secret":"CANARY","enabled":0}"#;
+    let (number, made) = api.command("dealer#7", UPDATE, draft).await;
+    assert_eq!(number, 200, "a draft receives nothing and is made by one person");
+    let enable = format!(r#"{{"id":{},"enabled":1}}"#, made["provider"]["id"]);
+    let (number, asked) = api.command("dealer#7", UPDATE, &enable).await;
+    assert_eq!((number, &asked["approval"]["fields"]), (202, &json!(["enabled"])));
+    assert_eq!(api.command("dealer#7", "MngDeleteCashierProviderConfig", r#"{"id":1}"#).await.0, 200);
+    assert_eq!(api.command("dealer#7", UPDATE, r#"{"id":2,"enabled":0,"revoke_previous":1}"#).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m14_an_open_approval_survives_a_restart() {
+    let mut api = ManagerApi::with_second_person().await;
+    let (_, asked) = api.command("dealer#7", UPDATE, REPLACEMENT).await;
+    api.env.crash().await;
+    api.context.cashier = Arc::clone(&api.env.cashier);
+    let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+    assert_eq!(api.command("manager#8", APPROVE, &by_id).await.0, 200);
+    assert_eq!(api.webhook_secret(), "CANARY-of-the-dealer");
+}

@@ -1,0 +1,153 @@
+//! The table audit_record: who changed which field, chained by SHA-256 over each record and its predecessor's hash. A record
+//! that was changed, removed or moved is found by following the chain; a tail that was cut off by comparing with a hash
+//! noted elsewhere.
+
+use std::path::Path;
+
+use cashier_core::change::{AuditRecord, Commit};
+use cashier_core::edit::AuditedValue;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+
+use super::columns::sql_fault;
+use super::connection::connect_read_only;
+use super::seal::Seal;
+use crate::ports::Fault;
+
+const TABLE: &str = "audit_record";
+
+/// What is hashed before the content: another layout gets another text.
+const LAYOUT: &[u8] = b"cashier audit record 1";
+
+const PUT: &str = "INSERT INTO audit_record VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+const NEWEST: &str = "SELECT hash FROM audit_record ORDER BY id DESC LIMIT 1";
+const READ: &str = "SELECT id, at, manager_id, role, brand, address, request_id, command, config_id, approval_id, \
+                    outcome, changes_json, previous_hash, hash FROM audit_record ORDER BY id";
+
+type Hash = [u8; 32];
+
+/// The content of a stored record, in the order of its columns.
+struct Content {
+    /// id, at, manager_id, role, config_id, approval_id.
+    numbers: [i64; 6],
+    /// brand, address, request_id, command, outcome, changes_json.
+    texts: [String; 6],
+}
+
+impl Content {
+    /// Every part with its length before it, so that no two records have the same bytes.
+    fn hash(&self, previous: &Hash) -> Hash {
+        let mut hash = Sha256::new_with_prefix(LAYOUT);
+        hash.update(previous);
+        for number in self.numbers {
+            hash.update(number.to_be_bytes());
+        }
+        for text in &self.texts {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// Appends the record of a commit to the chain.
+pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record: &AuditRecord) -> Result<(), Fault> {
+    let fault = sql_fault(TABLE);
+    let newest =
+        connection.prepare_cached(NEWEST).and_then(|mut query| query.query_row([], |row| row.get(0)).optional());
+    let previous: Hash = newest.map_err(&fault)?.unwrap_or_default();
+    let number = |value: u64| value.cast_signed();
+    let content = Content {
+        numbers: [
+            number(commit.seq.0),
+            commit.at.0,
+            number(record.manager_id.0),
+            i64::from(record.role.number()),
+            number(record.config_id.0),
+            number(record.approval.0),
+        ],
+        texts: [
+            record.brand.to_string(),
+            record.address.to_string(),
+            commit.request_id.to_string(),
+            record.command.to_string(),
+            record.outcome.to_owned(),
+            changes_json(seal, record)?,
+        ],
+    };
+    let hash = content.hash(&previous);
+    let Content {
+        numbers: [id, at, manager, role, config, approval],
+        texts: [brand, address, request, command, outcome, changes],
+    } = content;
+    let mut statement = connection.prepare_cached(PUT).map_err(&fault)?;
+    let row = params![
+        id, at, manager, role, brand, address, request, command, config, approval, outcome, changes, previous, hash
+    ];
+    statement.execute(row).map_err(&fault)?;
+    tracing::info!(record = id, by = manager, config, outcome, hash = hex::encode(hash), "audit record written");
+    Ok(())
+}
+
+fn changes_json(seal: &Seal, record: &AuditRecord) -> Result<String, Fault> {
+    let value = |field: &str, value: &AuditedValue| match value {
+        AuditedValue::Clear(text) => text.to_string(),
+        AuditedValue::Hidden(secret) if secret.is_empty() => String::new(),
+        AuditedValue::Hidden(secret) => seal.fingerprint(&format!("{} {field}", record.config_id), secret.expose()),
+    };
+    let rows: Vec<[String; 3]> = record
+        .changes
+        .iter()
+        .map(|change| {
+            [change.field.to_string(), value(&change.field, &change.before), value(&change.field, &change.after)]
+        })
+        .collect();
+    serde_json::to_string(&rows).map_err(|_| Fault::new(format!("{TABLE}: the changes cannot be written")))
+}
+
+/// What following the chain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditChain {
+    pub records: u64,
+    /// The newest record's hash, hex; empty without records.
+    pub newest: String,
+}
+
+/// Follows the chain of a database; `anchor` is a hash that was noted earlier, hex.
+///
+/// # Errors
+/// A sentence that names the first record which does not fit its place, or says that the anchor is not in the chain.
+pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
+    let fault = sql_fault(TABLE);
+    let connection = connect_read_only(path).map_err(sql_fault("opening the database"))?;
+    let mut statement = connection.prepare(READ).map_err(&fault)?;
+    let mut rows = statement.query([]).map_err(&fault)?;
+    let (mut previous, mut records) = (Hash::default(), 0_u64);
+    let mut is_anchored = anchor.is_none();
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let (content, stored_previous, stored) = read(row).map_err(&fault)?;
+        let [id, ..] = content.numbers;
+        if stored_previous != previous {
+            return Err(Fault::new(format!("a record before record {id} was removed, added or moved")));
+        }
+        if content.hash(&previous) != stored {
+            return Err(Fault::new(format!("record {id} was changed")));
+        }
+        previous = stored;
+        records += 1;
+        is_anchored |= anchor.is_some_and(|anchor| anchor.eq_ignore_ascii_case(&hex::encode(stored)));
+    }
+    if !is_anchored {
+        return Err(Fault::new(format!(
+            "the anchor is not in the chain of {records} records: its newest were removed"
+        )));
+    }
+    let newest = if records == 0 { String::new() } else { hex::encode(previous) };
+    Ok(AuditChain { records, newest })
+}
+
+fn read(row: &Row<'_>) -> Result<(Content, Hash, Hash), rusqlite::Error> {
+    let numbers = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(8)?, row.get(9)?];
+    let texts = [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(10)?, row.get(11)?];
+    Ok((Content { numbers, texts }, row.get(12)?, row.get(13)?))
+}

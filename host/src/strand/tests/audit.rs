@@ -1,0 +1,86 @@
+//! The chain of audit records on a real disk: what is recorded, and that each kind of tampering is found.
+
+use cashier_core::change::AuditRecord;
+use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
+use cashier_core::ids::{ApprovalId, ManagerId};
+use cashier_core::provider_config::Secret;
+use cashier_core::session::Role;
+use rusqlite::Connection;
+
+use super::super::audit::verify;
+use super::super::sqlite::Sqlite;
+use super::super::thread::Store;
+use super::*;
+
+fn record(config: u64, secret: &str) -> Body {
+    let hidden = |text: &str| AuditedValue::Hidden(Secret::new(text));
+    let change = FieldChange {
+        field: "webhook_secret".into(),
+        class: FieldClass::Credential,
+        before: hidden(""),
+        after: hidden(secret),
+    };
+    Body::Audit(Box::new(AuditRecord {
+        manager_id: ManagerId(7),
+        role: Role::Dealer,
+        brand: "ion4".into(),
+        address: "192.0.2.1".into(),
+        command: "MngUpdateCashierProviderConfig".into(),
+        config_id: ConfigId(config),
+        approval: ApprovalId(0),
+        outcome: "saved",
+        changes: vec![change],
+    }))
+}
+
+/// Four records about one secret that was set, replaced, and put back, and one about another config.
+fn recorded(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("cashier.db");
+    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let mut store = Sqlite::open(&path, seal).unwrap();
+    let bodies = [record(1, "canary-a"), record(1, "canary-b"), record(1, "canary-a"), record(2, "canary-a")];
+    let batch: Vec<_> = (1..).zip(bodies).map(|(seq, body)| commit(seq, Vec::new(), vec![body])).collect();
+    store.write_batch(&batch).unwrap();
+    store.sync().unwrap();
+    store.close().unwrap();
+    path
+}
+
+#[test]
+fn m14_a_secret_that_is_put_back_is_recorded_without_showing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(recorded(folder.path())).unwrap();
+    let mut read = connection.prepare("SELECT changes_json FROM audit_record ORDER BY id").unwrap();
+    let texts: Vec<String> = read.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert!(texts.iter().all(|text| !text.contains("canary") && text.contains("fingerprint 7:")), "{texts:?}");
+    assert_eq!(texts[0], texts[2], "the same secret again has the same fingerprint");
+    assert_ne!(texts[0], texts[1]);
+    assert_ne!(texts[0], texts[3], "equal secrets of two configs are not seen to be equal");
+}
+
+#[test]
+fn m14_a_changed_removed_or_moved_record_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recorded(folder.path());
+    let chain = verify(&path, None).unwrap();
+    assert_eq!((chain.records, chain.newest.len()), (4, 64));
+    assert_eq!(verify(&path, Some(&chain.newest)).unwrap(), chain);
+    let table = [
+        ("UPDATE audit_record SET manager_id = 8 WHERE id = 2", "record 2 was changed"),
+        ("UPDATE audit_record SET changes_json = '[]' WHERE id = 1", "record 1 was changed"),
+        ("UPDATE audit_record SET brand = 'ion', address = '4192.0.2.1' WHERE id = 1", "record 1 was changed"),
+        ("DELETE FROM audit_record WHERE id = 2", "a record before record 3"),
+        ("DELETE FROM audit_record WHERE id = 1", "a record before record 2"),
+        ("UPDATE audit_record SET id = 9 WHERE id = 2", "a record before record 3"),
+        ("DELETE FROM audit_record WHERE id = 4", "the anchor is not in the chain"),
+        ("DELETE FROM audit_record", "the anchor is not in the chain"),
+    ];
+    for (tampering, found) in table {
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(tampering).unwrap();
+        let refused = verify(&copy, Some(&chain.newest)).unwrap_err().to_string();
+        assert!(refused.contains(found), "{tampering}: {refused}");
+        std::fs::remove_file(&copy).unwrap();
+    }
+}

@@ -1,0 +1,30 @@
+//! A change that waits for a second person, on the wire (API.md section 4). It shows which fields would change, never a
+//! value: those may be secrets.
+
+use cashier_core::approval::Approval;
+use cashier_core::time::UnixTime;
+
+use crate::json_object::answer;
+use crate::wire::values::{Id, Time};
+
+answer! {
+    /// A change that waits for a second person, or was decided by one.
+    pub struct ApprovalRecord<'a>(row: &'a Approval, now: UnixTime) {
+        id: Id = Id(row.id.0), "approval id";
+        command: &'a str = &row.command, "the command that asked";
+        provider_config_id: Id = Id(row.config_id.0), "the config; 0 where one is to be created";
+        brand: &'a str = &row.brand, "brand of the config; empty for every brand";
+        fields: Vec<&'a str> = row.fields.split_whitespace().collect(), "names of the fields that would change";
+        state: &'a str = row.state_at(now).name(), "open, approved, rejected or expired";
+        asked_by: Id = Id(row.asked_by.0), "manager who asked";
+        asked_time: Time = Time(row.asked_time), "when it was asked";
+        expires_time: Time = Time(row.expires_time), "when it expires without a decision";
+        decided_by: Id = Id(row.decided_by.0), "manager who decided; 0 while open";
+        decided_time: Time = Time(row.decided_time), "when it was decided; 0 while open";
+    }
+
+    /// One approval.
+    pub struct ApprovalAnswer<'a>(row: &'a Approval, now: UnixTime) {
+        approval: ApprovalRecord<'a> = ApprovalRecord::new(row, now), "the approval as it is now";
+    }
+}
