@@ -196,6 +196,8 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether it can take postings now; the fault is a sentence for the operator.
+    fn readiness(&self) -> Result<(), Fault>;
 }
 
 /// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
@@ -334,6 +336,10 @@ pub trait Gateway: Send + Sync {
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
+    /// Reads a stored notice that was proven when it was received; its secret may be gone since.
+    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        self.verify(notice, true)
+    }
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;

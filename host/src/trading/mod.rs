@@ -5,11 +5,15 @@ mod books;
 pub mod embedded;
 mod entry;
 pub mod import;
+mod jobs;
+mod load;
 pub mod posting;
+mod requests;
 pub mod roster;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 pub use books::BooksMark;
 pub use entry::schema as roster_schema;
