@@ -144,7 +144,7 @@ async fn m12_a_key_that_the_provider_refuses_is_no_decline() {
     deployment.customer().deposit(&wanted).await.expect_ok();
     assert_eq!(health(&deployment).await, json!("ok"));
 
-    // Neighbour: a decline is one, and says nothing about the credentials.
+    // A decline is one, and says nothing about the credentials.
     deployment.stripe.set_mode(StubMode::Declining);
     let declined = deployment.customer().deposit(&order("stripe", "250")).await;
     assert_eq!(declined.refusal(), (502, "PROVIDER_DECLINED".to_owned()), "{}", declined.text());

@@ -238,7 +238,7 @@ mod tests {
             assert_eq!(ending(FailureKind::CredentialsRefused, moved), never_sent);
             assert_eq!(ending(FailureKind::Declined, moved), declined);
         }
-        // Neighbours: any other refusal of a request that left is definite, and too many requests decline nothing.
+        // Otherwise: any other refusal of a request that left is definite, and too many requests decline nothing.
         assert_eq!(ending(FailureKind::RefusedRequest, true), declined);
         assert_eq!(ending(FailureKind::Temporary, true), CreateEnding::Unknown);
     }
