@@ -181,6 +181,8 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether it can take postings now; the fault is a sentence for the operator.
+    fn readiness(&self) -> Result<(), Fault>;
 }
 
 /// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
