@@ -248,6 +248,9 @@ pub struct CreateAnswer {
     pub refs: Vec<ProviderRef>,
     pub redirect_url: Box<str>,
     pub instructions_json: Box<str>,
+    /// The module's words where the provider answered and the answer could not be read: the payment may exist, and a repeated
+    /// call would bring the same answer. Else empty.
+    pub unreadable: Box<str>,
     /// Time spent waiting for the provider's network.
     pub provider_time: Duration,
 }

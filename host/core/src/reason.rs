@@ -66,7 +66,7 @@ reasons! {
         Expired = 2 "EXPIRED" "The payment was not paid before its time limit.",
         Rejected = 3 "REJECTED" "A manager rejected the transaction, or resolved it without crediting anything.",
         ProviderDeclined = 4 "PROVIDER_DECLINED" "The provider declined the payment; the detail is its reason.",
-        ProviderUnavailable = 5 "PROVIDER_UNAVAILABLE" "The create call never reached the provider; the idempotency key is free again.",
+        ProviderUnavailable = 5 "PROVIDER_UNAVAILABLE" "The create call never reached the provider, or the provider refused the config's credentials; the idempotency key is free again.",
         Chargeback = 6 "CHARGEBACK" "The payment is disputed; the disputed amount is taken back from the account.",
         PartlyRefunded = 7 "PARTLY_REFUNDED" "A part of the credited payment was refunded or disputed.",
         CreditRefused = 8 "CREDIT_REFUSED" "The trading server refused the posting; the detail is its reason.",
