@@ -1,5 +1,5 @@
 //! Which event, payment and transaction a provider's statement is about: ids of events that cannot collide, one transaction
-//! for each payment, room for the ids of money, and early events of several configs.
+//! for each payment, capacity for the ids of money, and early events of several configs.
 
 use std::collections::BTreeSet;
 
@@ -274,13 +274,13 @@ fn m21_a_refund_that_names_the_confirmed_payment_alone_is_matched() {
 }
 
 #[test]
-fn m21_money_or_an_id_of_it_that_has_no_room_is_a_review() {
+fn m21_money_or_an_id_of_it_that_is_not_stored_is_a_review() {
     let mut ledger = paid_after(0);
     let many = |event: &str, from: usize, count: usize| Update {
         refs: (from..from + count).map(|n| ProviderRef::new("charge", &format!("ch_{n}"))).collect(),
         ..named(event, 1, S::Pending)
     };
-    // Ids of statements that move no money leave room; what has none is told in the event.
+    // Ids of statements that move no money leave capacity; of what exceeds theirs, the event says so.
     ledger.file(1, vec![many("p1", 0, 70)]);
     assert_eq!(ledger.aggregate(1).transaction.refs.len(), ProviderRef::PER_TRANSACTION_OTHER_MAX);
     assert!(ledger.events().last().unwrap().failure_reason.starts_with("TOO_MANY_FACTS"));
@@ -294,7 +294,7 @@ fn m21_money_or_an_id_of_it_that_has_no_room_is_a_review() {
             .facts
             .provider
             .iter()
-            .filter(|known| known.fact == ProviderFact::ReviewHold(ReviewHold::NoRoom))
+            .filter(|known| known.fact == ProviderFact::ReviewHold(ReviewHold::NotStored))
             .count()
     };
     assert_eq!((holds(&ledger), ledger.standing(1).0), (1, 9));
