@@ -182,7 +182,8 @@ fn apply(
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
     let facts = verify(&before.transaction, receiver, update)?;
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &update.refs);
+    let (facts, refs) =
+        once_credited(draft, receiver, &before.transaction, &update.payment_id, (facts, update.refs.clone()));
     let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
     match recording {
@@ -292,7 +293,8 @@ pub fn end_create(
     };
     let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
     let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &refs);
+    let payment = answer.update.map_or("", |update| &*update.payment_id);
+    let (facts, refs) = once_credited(draft, receiver, &before.transaction, payment, (facts, refs));
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
     let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
     let newly_accepted = !accepted(&before.transaction)

@@ -195,6 +195,18 @@ fn m20_the_second_of_one_notice_is_held_and_a_refund_by_the_payments_id_reaches_
 }
 
 #[test]
+fn m20_a_second_confirmation_without_an_amount_or_of_another_one_credits_nothing_and_leaves_the_ids_to_the_first() {
+    for amount in [None, Some(StatedAmount::Exact(usd(1)))] {
+        let mut ledger = Ledger::with(&[1, 2]);
+        ledger.file(1, vec![with_ref(paid("e1", 1, "pi_9"), "pi_9")]);
+        ledger.file(2, vec![Update { amount: amount.clone(), ..with_ref(paid("e2", 2, "pi_9"), "pi_9") }]);
+        assert_eq!((ledger.standing(2).0, ledger.standing(2).1), (9, 0));
+        assert_eq!(amount.is_none(), ledger.standing(2).2 == ReasonCode::PaymentIdReused);
+        assert!(ledger.aggregate(2).transaction.refs.is_empty());
+    }
+}
+
+#[test]
 fn m20_payments_of_different_merchant_accounts_and_different_payments_do_not_meet() {
     let mut ledger = Ledger::with(&[1, 3, 2]);
     ledger.file(1, vec![paid("e1", 1, "pi_9")]);
