@@ -22,7 +22,7 @@ impl TimestampedHeader {
     /// `v1`, which belong to other schemes.
     ///
     /// # Errors
-    /// `Undetermined` without a key, otherwise `Rejected`.
+    /// `Undetermined` without a key, `Untimely` where the signature is right and the time is not, otherwise `Rejected`.
     pub fn verify(&self, keys: &Keys, notice: &WebhookNotice) -> Result<SignatureProof, Unverified> {
         if keys.is_empty() {
             return Err(Unverified::Undetermined("no webhook secret is configured".into()));
