@@ -17,7 +17,8 @@ use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
 
 use self::backoff::Backoff;
-use super::{Cashier, configure, settle};
+use super::requeue::Unfinished;
+use super::{Cashier, configure, replay, settle};
 
 /// How often the janitor looks for due work.
 const ROUND: Duration = Duration::from_secs(5);
@@ -61,6 +62,9 @@ pub fn start(cashier: &Arc<Cashier>) {
             if rounds.is_multiple_of(REOPEN_ROUNDS) {
                 configure::reopen_broken(&cashier);
             }
+            if rounds % REOPEN_ROUNDS == 1 {
+                replay::start_due(&cashier);
+            }
             rounds += 1;
             cashier.limits.forget_idle();
             drop(cashier);
@@ -92,6 +96,7 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
     for (id, unfinished) in cashier.requeue.take() {
         backoff.requeue(id, unfinished);
     }
+    requeue_payments(cashier, &open, backoff).await;
     let mut due = backoff.in_turn(&open);
     due.retain(|id| backoff.is_due(*id, ticks));
     let plausible = cashier.clock.is_plausible();
@@ -168,6 +173,26 @@ async fn begin_expiries(cashier: &Cashier, postponed: &[TransactionId]) {
             Ok(ticket) => drop(ticket.durable().await),
             Err(_) => return,
         }
+    }
+}
+
+/// Makes due every open payment of the configs that a flow named; the round's limits set their pace.
+async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &mut Backoff) {
+    let configs = cashier.requeue.take_configs();
+    if configs.is_empty() {
+        return;
+    }
+    for some in open.chunks(EXAMINED_AT_ONCE) {
+        let named = cashier.ledger.peek(|books| {
+            let is_named = |id: &&TransactionId| {
+                books.transaction(**id).is_some_and(|known| known.is_unpaid() && configs.contains(&known.config_id))
+            };
+            some.iter().filter(is_named).copied().collect::<Vec<_>>()
+        });
+        for id in named.unwrap_or_default() {
+            backoff.requeue(id, Unfinished::Query);
+        }
+        tokio::task::yield_now().await;
     }
 }
 

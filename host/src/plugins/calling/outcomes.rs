@@ -63,6 +63,9 @@ pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMas
                 FailureKind::RefusedRequest | FailureKind::NotFound if money_may_have_moved => {
                     bare(CreateEnding::Declined { reason }, provider_time)
                 }
+                FailureKind::UnreadableAnswer | FailureKind::Panicked if money_may_have_moved => {
+                    CreateAnswer { unreadable: reason, ..bare(CreateEnding::Unknown, provider_time) }
+                }
                 FailureKind::RefusedRequest
                 | FailureKind::NotFound
                 | FailureKind::UnreadableAnswer
@@ -83,6 +86,7 @@ fn bare(ending: CreateEnding, provider_time: Duration) -> CreateAnswer {
         refs: Vec::new(),
         redirect_url: "".into(),
         instructions_json: "".into(),
+        unreadable: "".into(),
         provider_time,
     }
 }
@@ -247,9 +251,21 @@ mod tests {
             assert_eq!(ending(FailureKind::CredentialsRefused, moved), never_sent);
             assert_eq!(ending(FailureKind::Declined, moved), declined);
         }
-        // Neighbours: any other refusal of a request that left is definite, and too many requests decline nothing.
+        // Otherwise: any other refusal of a request that left is definite, and too many requests decline nothing.
         assert_eq!(ending(FailureKind::RefusedRequest, true), declined);
         assert_eq!(ending(FailureKind::Temporary, true), CreateEnding::Unknown);
+    }
+
+    #[test]
+    fn m3_a_create_answer_that_cannot_be_read_is_unknown_and_never_a_decline() {
+        for kind in [FailureKind::UnreadableAnswer, FailureKind::Panicked] {
+            let sent = ExchangeOutcome { money_may_have_moved: true, ..failed_with(kind, true) };
+            let answer = create(sent, &masks());
+            assert_eq!((answer.ending, &*answer.unreadable), (CreateEnding::Unknown, "code: text"), "{kind:?}");
+            let answer = create(failed_with(kind, true), &masks());
+            let never_sent = CreateEnding::NeverSent { reason: "code: text".into() };
+            assert_eq!((answer.ending, &*answer.unreadable), (never_sent, ""), "{kind:?}");
+        }
     }
 
     #[test]
