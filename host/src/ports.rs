@@ -1,6 +1,8 @@
 //! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
+mod machine;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
+use cashier_core::digest::PostedDigest;
 use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -21,6 +24,8 @@ use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
+
+pub use self::machine::{Clock, Entropy, Spawn};
 
 /// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
 /// is never shown to a client.
@@ -40,53 +45,6 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
-
-/// The clock of stamps, the system's clock and the monotonic one.
-pub trait Clock: Send + Sync {
-    /// The time of stamps and of what is due. While the system's clock is implausible it goes on from the last plausible time.
-    fn now(&self) -> UnixTime;
-    /// The system's clock as it stands; for session tokens and signatures, which others date.
-    fn wall(&self) -> UnixTime {
-        self.now()
-    }
-    /// Why the system's clock is not believed: then nothing is done that cannot be taken back.
-    fn implausible(&self) -> Option<Box<str>> {
-        None
-    }
-    fn is_plausible(&self) -> bool {
-        self.implausible().is_none()
-    }
-    /// Stamps up to this one may be later than what they stamp, because the clock was set back since: they begin no window.
-    fn stamped_ahead_until(&self) -> UnixTime {
-        UnixTime::UNSET
-    }
-    /// A provider's reply over TLS bore this `Date`.
-    fn peer_stated(&self, _host: &str, _date: UnixTime) {}
-    /// Time since the machine's boot, suspended time included.
-    fn since_boot(&self) -> Duration {
-        self.monotonic()
-    }
-    /// The boot that [`Clock::since_boot`] counts from; empty where it is not known.
-    fn boot_id(&self) -> Box<str> {
-        Box::default()
-    }
-    /// Time since some fixed moment of this process; for measuring and waiting.
-    fn monotonic(&self) -> Duration;
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()>;
-}
-
-/// Unguessable bits, for references and nonces.
-pub trait Entropy: Send + Sync {
-    fn bits(&self) -> u128;
-}
-
-/// Starts work that outlives the request which started it.
-pub trait Spawn: Send + Sync {
-    /// A flow: it ends by itself and is awaited when the cashier stops.
-    fn spawn(&self, flow: BoxFuture<'static, ()>);
-    /// A background task: it runs until the cashier stops and is dropped then.
-    fn background(&self, task: BoxFuture<'static, ()>);
-}
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -136,6 +94,20 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
+    /// Made once, with the database; tells these books from every other's.
+    pub identity: Box<str>,
+    /// Over the operations that were posted.
+    pub posted: PostedDigest,
+    /// The operations without a recorded outcome.
+    pub unrecorded: Vec<UnrecordedOperation>,
+}
+
+/// An operation that was planned, and may have been posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnrecordedOperation {
+    pub key: OperationKey,
+    pub login: Login,
+    pub minor: i64,
 }
 
 /// The durable rows that the snapshot is made of.
@@ -149,7 +121,7 @@ pub struct Configuration {
 impl Loaded {
     /// The books, and what the snapshot is made of.
     pub fn split(self) -> (Books, Configuration) {
-        let Self { books, configs, overrides, approvals } = self;
+        let Self { books, configs, overrides, approvals, .. } = self;
         (books, Configuration { configs, overrides, approvals })
     }
 }
@@ -224,6 +196,8 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether it can take postings now; the fault is a sentence for the operator.
+    fn readiness(&self) -> Result<(), Fault>;
 }
 
 /// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
@@ -274,6 +248,9 @@ pub struct CreateAnswer {
     pub refs: Vec<ProviderRef>,
     pub redirect_url: Box<str>,
     pub instructions_json: Box<str>,
+    /// The module's words where the provider answered and the answer could not be read: the payment may exist, and a repeated
+    /// call would bring the same answer. Else empty.
+    pub unreadable: Box<str>,
     /// Time spent waiting for the provider's network.
     pub provider_time: Duration,
 }
@@ -362,6 +339,10 @@ pub trait Gateway: Send + Sync {
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
+    /// Reads a stored notice that was proven when it was received; its secret may be gone since.
+    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        self.verify(notice, true)
+    }
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;

@@ -52,6 +52,8 @@ pub enum ProviderDuty {
 pub struct Schedule {
     pub config_id: ConfigId,
     pub duty: Option<Duty>,
+    /// The expiry begins as soon as the clock is plausible.
+    pub expiry_postponed: bool,
     /// Seconds until the expiry, when something else is due; `i64::MAX` without one.
     pub pause_max: i64,
 }
@@ -60,7 +62,12 @@ pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     let Aggregate { transaction, operations } = aggregate;
     let left = end_of_queries(transaction).map_or(0, |end| end.0.saturating_sub(now.0));
     let pause_max = if left > 0 { left } else { i64::MAX };
-    Schedule { config_id: transaction.config_id, duty: due(transaction, operations, now), pause_max }
+    Schedule {
+        config_id: transaction.config_id,
+        duty: due(transaction, operations, now),
+        expiry_postponed: transaction.expiry_is_postponed(),
+        pause_max,
+    }
 }
 
 /// What is due now, from the transaction's state alone. Once something is due, something remains due until the state
@@ -84,7 +91,7 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     if unpaid && is_expired(transaction, now) {
         return Some(ProviderDuty::Expire);
     }
-    if unpaid && wants_advance(transaction) {
+    if wants_advance(transaction) {
         return Some(ProviderDuty::Advance);
     }
     if unpaid && transaction.first_answer == FirstAnswer::Unknown && transaction.refs.is_empty() {
@@ -95,10 +102,12 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::Expire);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(
-        transaction.reason.code,
-        ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
-    );
+    let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
+    let unclear = unexplained
+        || matches!(
+            transaction.reason.code,
+            ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
+        );
     (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
@@ -118,9 +127,11 @@ fn may_be_paid_late(transaction: &Transaction) -> bool {
         && !transaction.facts.provider.iter().any(queried)
 }
 
-/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid.
+/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid, and while its
+/// expiry is postponed.
 fn end_of_queries(transaction: &Transaction) -> Option<UnixTime> {
     match transaction.expires_time {
+        _ if transaction.expiry_is_postponed() => None,
         UnixTime::UNSET => may_be_paid_late(transaction).then(|| transaction.created_time.plus(CLOSED_QUERY_SECONDS)),
         expires => Some(expires),
     }
@@ -164,11 +175,13 @@ pub fn has_work(transaction: &Transaction, operations: &[BalanceOperation]) -> b
 }
 
 pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
-    transaction.expires_time.is_set() && transaction.expires_time <= now
+    transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= now
 }
 
+/// The payment waits for a call that moves money, also while the provider reviews it.
 fn wants_advance(transaction: &Transaction) -> bool {
-    transaction.facts.any(ProviderFact::wants_advance)
+    let open = transaction.is_unpaid() || transaction.reason.code == ReasonCode::ProviderInReview;
+    open && transaction.source == Source::Provider && transaction.facts.any(ProviderFact::wants_advance)
 }
 
 /// A call to the provider about an existing payment.
@@ -199,7 +212,7 @@ pub fn query_after_update(transaction: &Transaction, received_under: ConfigId) -
     if transaction.config_id != received_under {
         return Some(ProviderQuery::Status);
     }
-    if transaction.is_unpaid() && wants_advance(transaction) {
+    if wants_advance(transaction) {
         return Some(ProviderQuery::Advance);
     }
     (transaction.reason.code == ReasonCode::AmountUnstated).then_some(ProviderQuery::Status)

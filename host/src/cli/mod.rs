@@ -1,6 +1,8 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
 mod audit;
+mod clock;
+mod db;
 mod demo;
 mod logs;
 mod modules;
@@ -45,9 +47,15 @@ enum CliCommand {
     ///
     /// Example: cashier token --role customer --id 5 --ttl 1h
     Token(token::TokenArgs),
+    /// The two databases as a pair.
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
+    /// The system clock, where the server finds it implausible.
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// The record of who changed which field of a config.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -71,9 +79,11 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
         CliCommand::Serve(args) => serve::serve(&args),
+        CliCommand::Db(command) => db::db(&command),
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
+        CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Modules(args) => modules::modules(&args),
         CliCommand::Schema(args) => schema::schema(&args),

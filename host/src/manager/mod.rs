@@ -6,6 +6,7 @@ pub mod command;
 pub mod config;
 pub mod customer_override;
 pub mod module;
+pub mod provider_event;
 pub mod transaction;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,
     approval::REJECT,
@@ -78,7 +80,7 @@ async fn run(
     context: RequestContext,
 ) -> CommandResult {
     let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
-    let session = manager.tokens.manager(token, manager.cashier.clock.now())?;
+    let session = manager.tokens.manager(token, manager.cashier.clock.wall())?;
     let name = &*envelope.command.0;
     let command = COMMANDS
         .iter()

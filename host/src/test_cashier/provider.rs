@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
-use cashier_core::notice::{ReceivingConfig, Update};
+use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::transaction::NextAction;
@@ -31,6 +31,8 @@ pub(crate) enum OnCreate {
     Slow(u64),
     /// Accepted, and the answer is lost.
     AnswerLost,
+    /// Accepted, and the module cannot read the answer.
+    Unreadable,
     NeverSent,
     Decline,
     /// As that, three seconds later.
@@ -63,6 +65,10 @@ pub(crate) struct TestProvider {
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
+    /// What the loaded build reads of notices that begin with `unreadable`: nothing, unless it is here.
+    pub(crate) understood: Mutex<BTreeMap<String, Vec<Update>>>,
+    /// The hash of the module's build in gateways that open from now on; `ab` unless a test sets it.
+    pub(crate) build: Mutex<String>,
     pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
     /// The provider's own id of the next notices.
     pub(crate) notice_event_id: Mutex<Box<str>>,
@@ -132,11 +138,12 @@ impl Gateway for TestGateway {
             let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
             let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
             tokio::time::sleep(Duration::from_millis(late + wait)).await;
+            let unreadable = next == OnCreate::Unreadable;
             let (ending, has_id) = match next {
                 OnCreate::Redirect | OnCreate::Slow(_) | OnCreate::Late(_) => {
                     (CreateEnding::Accepted(NextAction::Redirect), true)
                 }
-                OnCreate::AnswerLost => (CreateEnding::Unknown, false),
+                OnCreate::AnswerLost | OnCreate::Unreadable => (CreateEnding::Unknown, false),
                 OnCreate::NeverSent => (CreateEnding::NeverSent { reason: "CANARY unreachable".into() }, false),
                 OnCreate::Decline => (CreateEnding::Declined { reason: "CANARY do_not_honor".into() }, true),
             };
@@ -147,24 +154,41 @@ impl Gateway for TestGateway {
                 refs: has_id.then(|| ProviderRef::new("payment_intent", &id)).into_iter().collect(),
                 redirect_url: if accepted { "https://pay.example/c/1".into() } else { Box::default() },
                 instructions_json: Box::default(),
+                unreadable: if unreadable { "no id at /id".into() } else { Box::default() },
                 provider_time: Duration::ZERO,
             }
         })
     }
 
-    fn verify(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let config = self.receiver.config_id;
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
         // A notice without a body has its content in the query.
-        let body = std::str::from_utf8(&notice.body).ok();
-        let content = body.map(|body| if body.is_empty() { &notice.raw_query } else { body });
-        let number = content.and_then(|content| content.parse::<usize>().ok());
+        let body = if notice.body.is_empty() { notice.raw_query.as_bytes() } else { &notice.body[..] };
+        let body = String::from_utf8_lossy(body).into_owned();
+        let (over_network, number) = match body.strip_prefix("network ") {
+            Some(number) => (true, number),
+            None => (false, &*body),
+        };
+        let number = number.parse::<usize>().ok();
         let updates = number.and_then(|number| lock(&self.provider.notices).get(number).cloned());
+        let updates = updates.or_else(|| lock(&self.provider.understood).get(&body).cloned());
         let acknowledgement = lock(&self.provider.acknowledgement).clone();
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
+            _ if over_network && offline => Verdict::NeedsNetwork,
+            None if signed && body.starts_with("unreadable") => Verdict::Unreadable {
+                notice: UnreadableNotice { reason: "no amount".into(), ..UnreadableNotice::default() },
+                acknowledgement,
+            },
+            None if signed && body.starts_with("ignored") => Verdict::Verified {
+                updates: Vec::new(),
+                event_id: "evt_ignored".into(),
+                ignored: "a test event for a live config".into(),
+                acknowledgement,
+            },
             Some(updates) if signed => {
                 let event_id = lock(&self.provider.notice_event_id).clone();
                 Verdict::Verified { updates, event_id, ignored: Box::default(), acknowledgement }
@@ -235,7 +259,12 @@ impl Modules for TestModules {
         let opened = if lock(&self.0.not_loaded).contains(&config.id) {
             Err("not loaded".to_owned())
         } else {
-            Ok(Arc::new(TestGateway { receiver: receiver(config), provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
+            let mut receiver = receiver(config);
+            let build = lock(&self.0.build).clone();
+            if !build.is_empty() {
+                receiver.module_hash = build.into();
+            }
+            Ok(Arc::new(TestGateway { receiver, provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
         };
         Box::pin(ready(opened))
     }

@@ -21,10 +21,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("strand", &["ports", "private_files", "lock", "key_file"]),
     ("plugins", &["ports"]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
+    // Both databases of `bases`, compared and copied.
+    ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
     ("private_files", &["ports"]),
     ("key_file", &[]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
+    ("guarded_clock", &["ports"]),
+    ("clock_file", &["guarded_clock", "ports", "private_files"]),
     ("settings", &["json_object"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
@@ -33,9 +37,11 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "app",
             "settings",
+            "clock_file",
             "ports",
             "plugins",
             "trading",
+            "pair",
             "http",
             "system",
             "private_files",

@@ -58,7 +58,10 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
         return;
     };
     let window = gateway.idempotency_window_seconds();
-    let in_window = duty::may_repeat_create(transaction, window, cashier.clock.now());
+    let clock = &cashier.clock;
+    // A time that a wrong clock stamped begins no window.
+    let trusted = clock.is_plausible() && transaction.created_time > clock.stamped_ahead_until();
+    let in_window = trusted && duty::may_repeat_create(transaction, window, clock.now());
     let terms = cashier.snapshot().config(transaction.config_id).map(|served| served.config.terms_version);
     let details = match cashier.archive.order(id).await {
         // Under other credentials or settings it would be another order.
@@ -80,12 +83,16 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
     if matches!(answer.ending, CreateEnding::NeverSent { .. }) {
         answer = unknown_answer();
     }
+    let unreadable = answer.unreadable.clone();
+    if !unreadable.is_empty() {
+        tracing::warn!(transaction = %id, reason = &*unreadable, "provider answer to a create call was unreadable");
+    }
     tracing::info!(transaction = %id, ending = ?answer.ending, repeated, "unfinished create call was retried");
     if let Err(refusal) = end_create(cashier, id, &*gateway, answer, REQUEST_ID).await {
         tracing::warn!(%refusal, transaction = %id, "recording the end of a create call failed");
     }
     settle::start(cashier, id);
-    if !repeated {
+    if !repeated || !unreadable.is_empty() {
         provider_query::send(cashier, id, ProviderQuery::Status).await;
     }
 }
@@ -97,13 +104,18 @@ fn unknown_answer() -> CreateAnswer {
         refs: Vec::new(),
         redirect_url: Box::default(),
         instructions_json: Box::default(),
+        unreadable: Box::default(),
         provider_time: Duration::ZERO,
     }
 }
 
 /// At expiry the provider is queried, then sent a cancellation where its module can; what is recorded is the core's decision.
+/// While the clock is implausible nothing but the query is done.
 async fn expire(cashier: &Arc<Cashier>, id: TransactionId) {
     let outcome = provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if !cashier.clock.is_plausible() {
+        return;
+    }
     let Ok(Some(aggregate)) = cashier.ledger.peek(|books| books.aggregate(id)) else { return };
     let fact = match duty::at_expiry(&aggregate.transaction, outcome) {
         AtExpiry::Wait => return,

@@ -114,6 +114,10 @@ impl Rows {
 }
 
 impl RowSink for Rows {
+    fn identity(&mut self, identity: &str) {
+        assert_eq!(identity.len(), 32);
+    }
+
     fn counters(&mut self, counters: Counters, _: u64) {
         self.counters = counters;
     }
@@ -144,7 +148,7 @@ impl RowSink for Rows {
         self.event_keys.push((config, event_id.into(), id));
     }
 
-    fn pending_event(&mut self, row: ProviderEvent) {
+    fn waiting_event(&mut self, row: ProviderEvent, _bytes: u64) {
         self.rows.push(Change::Event(Box::new(row)));
     }
 }
