@@ -262,7 +262,7 @@ async fn a_database_of_the_previous_release_opens_with_its_balances_recorded() {
 #[tokio::test]
 async fn a_newer_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    let database = Connection::open(folder.path().join("trading.db")).unwrap();
     database.pragma_update(None, "user_version", 99).unwrap();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
     assert!(refused.contains("newer cashier (schema 99)"), "{refused}");
