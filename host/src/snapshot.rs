@@ -178,9 +178,11 @@ impl Snapshot {
             (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
             (Some(_), Err(NoGateway::Broken(reason))) if served.config.enabled => ModuleFitness::NotLoaded { reason },
             // For a disabled config the reason is that it is disabled, not its missing gateway.
-            (Some(line), Ok(_) | Err(_)) => {
-                ModuleFitness::Loaded { brands: line.brands.as_deref(), methods: line.methods.as_slice() }
-            }
+            (Some(line), Ok(_) | Err(_)) => ModuleFitness::Loaded {
+                brands: line.brands.as_deref(),
+                methods: &line.methods,
+                currencies: &line.currencies,
+            },
         };
         ConfigCandidate { config: &served.config, module }
     }

@@ -237,9 +237,9 @@ fn hard_checks<'a>(
 ) -> Result<&'a [Box<str>], Rule> {
     let (config, account) = (candidate.config, context.account);
     let brand = &account.customer.brand;
-    let (brands, methods) = match candidate.module {
+    let (brands, methods, currencies) = match candidate.module {
         ModuleFitness::NotLoaded { reason } => return Err(Rule::ModuleNotLoaded { reason: reason.into() }),
-        ModuleFitness::Loaded { brands, methods } => (brands, methods),
+        ModuleFitness::Loaded { brands, methods, currencies } => (brands, methods, currencies),
     };
     note(Check::Module, format_args!("module {} is loaded", config.provider));
     if !config.enabled {
@@ -267,6 +267,11 @@ fn hard_checks<'a>(
     }
     let mode = if config.sandbox { "a sandbox config may serve the account" } else { "the config is live" };
     note(Check::Sandbox, format_args!("{mode}"));
+    let currency = account.group.currency;
+    if !currencies.is_empty() && !currencies.iter().any(|taken| **taken == *currency.code()) {
+        return Err(Rule::CurrencyNotTaken { account: currency });
+    }
+    note(Check::ModuleCurrency, format_args!("the module can be paid in {currency}"));
     Ok(methods)
 }
 

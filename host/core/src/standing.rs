@@ -98,13 +98,13 @@ fn provider_deposit(
     let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
     let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post, reversal_waits };
 
-    if let Some(reason) = provider.review(ordered, refunded.done, persons) {
-        return standing(S::ManualReview, reason, settles);
-    }
-    if reversal_waits {
-        let money = |minor| Money::new(minor, ordered.currency);
+    let money = |minor| Money::new(minor, ordered.currency);
+    let waiting = reversal_waits.then(|| {
         let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
-        return standing(S::ManualReview, Reason::new(R::ReversalWaits, detail), false);
+        Reason::new(R::ReversalWaits, detail)
+    });
+    if let Some(reason) = provider.review(ordered, refunded.done, persons, waiting) {
+        return standing(S::ManualReview, reason, settles);
     }
     if provider.charged_back() > 0 {
         return standing(S::Chargeback, R::Chargeback.into(), settles);

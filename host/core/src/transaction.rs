@@ -18,17 +18,17 @@ numbered! {
         Customer = 0,
         Manager = 1,
     }
-    /// The answer to the first request when the provider's create call ended; a repeated request gets the same.
+    /// How the provider's create call ended; what it means for an answer is [`Transaction::answer`].
     FirstAnswer {
         /// The create call has not ended.
         Open = 0,
-        /// 200 with the stored next action.
+        /// The stored next action.
         Accepted = 1,
-        /// 502: the provider declined.
+        /// The provider declined.
         Declined = 2,
-        /// 503: never sent; the idempotency key is released.
+        /// Never sent.
         NeverSent = 3,
-        /// 200 with WAIT: sent and not answered.
+        /// Sent and not answered.
         Unknown = 4,
     }
     /// What the customer does next (API.md section 3).
@@ -38,6 +38,17 @@ numbered! {
         Instructions = 2 "INSTRUCTIONS",
         Wait = 3 "WAIT",
     }
+}
+
+/// What a deposit's customer is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DepositAnswer {
+    /// The transaction, with what the customer does next.
+    Next(NextAction),
+    /// 502: the provider declined, and nothing was paid.
+    Declined,
+    /// 503: the order was never sent, and nothing was paid.
+    NeverSent,
 }
 
 /// The values of a new transaction that no request can set.
@@ -87,7 +98,7 @@ pub struct Transaction {
     pub sandbox: bool,
     pub reference: Reference,
     pub key_space: KeySpace,
-    /// When an unpaid order expires; unset means never.
+    /// When an unpaid order expires; unset means never, below it means that the expiry is postponed.
     pub expires_time: UnixTime,
 
     pub refs: Refs,
@@ -156,6 +167,17 @@ impl Transaction {
         matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
     }
 
+    /// Leaves the expiry open until the clock is plausible, because the creation time is not: stored as the negative length.
+    pub fn postpone_expiry(&mut self) {
+        if self.expires_time > self.created_time {
+            self.expires_time = UnixTime(self.created_time.0.saturating_sub(self.expires_time.0));
+        }
+    }
+
+    pub fn expiry_is_postponed(&self) -> bool {
+        self.expires_time < UnixTime::UNSET
+    }
+
     /// The idempotency key for the provider: our reference, which no customer chooses.
     pub fn provider_key(&self) -> Box<str> {
         self.reference.as_str().into()
@@ -166,8 +188,33 @@ impl Transaction {
         Money::new(self.amount.minor, self.account_currency)
     }
 
-    /// The idempotency key is bound to this transaction: it has one and was not released by a never-sent answer.
+    /// The idempotency key is bound to this transaction: it has one, and a never-sent answer did not release it. A payment
+    /// that the provider reports all the same binds it again: a second one must not be made under the key.
     pub fn binds_key(&self) -> bool {
-        !self.idempotency_key.is_empty() && self.first_answer != FirstAnswer::NeverSent
+        !self.idempotency_key.is_empty() && (self.first_answer != FirstAnswer::NeverSent || !self.ended_unpaid())
+    }
+
+    /// It ended without a payment.
+    fn ended_unpaid(&self) -> bool {
+        matches!(self.status, TransactionStatus::Failed | TransactionStatus::Cancelled)
+    }
+
+    /// What the customer is answered, to the first request and to its repeats: how the create call ended, unless the
+    /// provider has reported more since. A refusal is given about an order that ended unpaid, a page or instructions
+    /// about one that is still to be paid, and nothing else.
+    pub fn answer(&self) -> DepositAnswer {
+        match self.first_answer {
+            FirstAnswer::Declined if self.ended_unpaid() => DepositAnswer::Declined,
+            FirstAnswer::NeverSent if self.ended_unpaid() => DepositAnswer::NeverSent,
+            FirstAnswer::Accepted if self.is_unpaid() => DepositAnswer::Next(self.next_action),
+            FirstAnswer::Open
+            | FirstAnswer::Accepted
+            | FirstAnswer::Declined
+            | FirstAnswer::NeverSent
+            | FirstAnswer::Unknown => {
+                let next = if self.status.is_final() { NextAction::None } else { NextAction::Wait };
+                DepositAnswer::Next(next)
+            }
+        }
     }
 }

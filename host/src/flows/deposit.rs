@@ -1,24 +1,27 @@
-//! A deposit: session → account facts → idempotency and eligibility → durable → provider → durable → answer. A client that
+//! A deposit: session → account facts → idempotency, eligibility, the module's check → durable → provider → durable → answer. A client that
 //! disconnects cancels nothing; requests with the same key wait for the same create call.
+
+mod opening;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
-use cashier_core::change::{Body, Change, OrderDetails};
+use cashier_core::change::Body;
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{self, ConfigCandidate, Eligible, Wanted};
-use cashier_core::ids::{Reference, TransactionId};
+use cashier_core::ids::TransactionId;
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
-use cashier_core::transaction::{FirstAnswer, Fresh, KeySpace, NextAction, Transaction};
+use cashier_core::transaction::{DepositAnswer, NextAction, Transaction};
 use tokio::sync::oneshot;
 
-use super::single_flight::Flight;
+pub(super) use self::opening::order_of;
+use self::opening::{Opened, Opening, bound};
 use super::{Cashier, RequestContext, settle};
-use crate::ledger::{Estimate, Ticket};
+use crate::ledger::Estimate;
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
 /// How often a deposit starts over because the config it chose was edited meanwhile.
@@ -34,27 +37,20 @@ pub struct DepositOutcome {
 }
 
 impl DepositOutcome {
-    /// The published "no" that goes with the transaction, if its create call ended with one.
-    pub fn refusal(&self) -> Option<Refusal> {
-        match self.transaction.first_answer {
-            FirstAnswer::Declined => {
-                Some(Refusal::new(RefusalCode::ProviderDeclined, "the payment provider declined the payment"))
+    /// What the customer does next, or the published "no" that goes with the transaction.
+    pub fn next_action(&self) -> Result<NextAction, Refusal> {
+        match self.transaction.answer() {
+            DepositAnswer::Next(action) => Ok(action),
+            DepositAnswer::Declined => {
+                Err(Refusal::new(RefusalCode::ProviderDeclined, "the payment provider declined the payment"))
             }
-            FirstAnswer::NeverSent => {
-                Some(Refusal::new(RefusalCode::ProviderUnavailable, "the payment provider is unavailable"))
-            }
-            FirstAnswer::Open | FirstAnswer::Accepted | FirstAnswer::Unknown => None,
+            DepositAnswer::NeverSent => Err(unavailable()),
         }
     }
+}
 
-    /// What the customer does next; an open or unknown create call means waiting, unless a notice has ended the payment.
-    pub fn next_action(&self) -> NextAction {
-        match self.transaction.first_answer {
-            FirstAnswer::Open | FirstAnswer::Unknown if self.transaction.status.is_final() => NextAction::None,
-            FirstAnswer::Open | FirstAnswer::Unknown => NextAction::Wait,
-            FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => self.transaction.next_action,
-        }
-    }
+fn unavailable() -> Refusal {
+    Refusal::new(RefusalCode::ProviderUnavailable, "the payment provider is unavailable")
 }
 
 /// Makes a deposit, or repeats the answer of the one that its idempotency key stands for.
@@ -88,16 +84,6 @@ async fn make(
     begin(cashier, account, request, context).await
 }
 
-enum Opened {
-    New {
-        opened: Box<Aggregate>,
-        #[expect(dead_code, reason = "held until the create call has ended, so that requests with the same key wait")]
-        flight: Option<Flight>,
-    },
-    Earlier(TransactionId),
-    StaleConfig,
-}
-
 async fn begin(
     cashier: &Arc<Cashier>,
     account: AccountFacts,
@@ -106,15 +92,15 @@ async fn begin(
 ) -> Result<DepositOutcome, Refusal> {
     for _ in 0..=STALE_CONFIG_RETRIES {
         let (eligible, gateway) = choose(cashier, &account, &request)?;
-        let details = details(cashier, &request, &eligible, &context);
-        let opening = Opening { account: &account, request: &request, eligible, gateway: &*gateway, details: &details };
+        let opening = Opening::new(cashier, &account, &request, eligible, &*gateway, &context);
+        opening.check(&*gateway).await?;
         let durable = opening.open(cashier, &context.request_id)?.durable().await?;
         match durable.get() {
             Opened::StaleConfig => {}
             Opened::Earlier(id) => return repeat(cashier, &request, *id).await,
             // The flight is held by `durable`, until the end of the create call is durable.
             Opened::New { opened, flight: _ } => {
-                let order = Arc::new(order_of(&opened.transaction, details));
+                let order = Arc::new(order_of(&opened.transaction, opening.details));
                 return create(cashier, durable.with(|_| order), &*gateway, &context.request_id).await;
             }
         }
@@ -149,84 +135,6 @@ fn choose(
     }
 }
 
-/// A deposit that is eligible, before its transaction exists.
-struct Opening<'a> {
-    account: &'a AccountFacts,
-    request: &'a DepositRequest,
-    eligible: Eligible,
-    gateway: &'a dyn Gateway,
-    details: &'a OrderDetails,
-}
-
-impl Opening<'_> {
-    /// Opens the transaction, unless its key was bound or its config was edited since it was chosen.
-    fn open(&self, cashier: &Cashier, request_id: &str) -> Result<Ticket<Opened>, Refusal> {
-        let Self { account, request, eligible, gateway, details } = self;
-        let random = [cashier.entropy.bits(), cashier.entropy.bits()];
-        let stamp = cashier.stamp(Actor::Customer(request.customer_id), request_id);
-        cashier.ledger.decide(&stamp, |draft| {
-            if let Some(earlier) = bound(draft.books(), request) {
-                return Opened::Earlier(earlier);
-            }
-            let current = cashier.snapshot().config(eligible.config_id()).map(|served| served.config.version);
-            let mut references = random.map(Reference::from_random).into_iter();
-            let reference = references.find(|new| draft.by_reference(new).is_none());
-            let Some(reference) = reference.filter(|_| current == Some(eligible.version())) else {
-                return Opened::StaleConfig;
-            };
-            let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
-            let transaction = deposit::open(request, account, eligible, gateway.expiry_seconds(), fresh);
-            let flight = cashier.creating.begin(transaction.id);
-            draft.store(Body::Order { transaction_id: transaction.id, details: OrderDetails::clone(details) });
-            draft.add([Change::Transaction(Box::new(transaction.clone()))]);
-            Opened::New { opened: Box::new(Aggregate { transaction, operations: Vec::new() }), flight }
-        })
-    }
-}
-
-fn bound(books: &cashier_core::books::Books, request: &DepositRequest) -> Option<TransactionId> {
-    let key = &*request.idempotency_key;
-    (!key.is_empty()).then(|| books.by_key(request.customer_id, KeySpace::Customer, key)).flatten()
-}
-
-fn details(cashier: &Cashier, request: &DepositRequest, eligible: &Eligible, context: &RequestContext) -> OrderDetails {
-    let (base, provider, config) = (&cashier.rules.public_url, &request.provider, eligible.config_id());
-    OrderDetails {
-        // `open` finds the config at the version it was chosen at, and so under these terms.
-        terms_version: cashier.snapshot().config(config).map_or(0, |served| served.config.terms_version),
-        notify_url: format!("{base}/cashier/webhook/{provider}/{config}").into(),
-        success_url: request.success_url.clone(),
-        failure_url: request.failure_url.clone(),
-        locale: context.locale.clone(),
-        ip: context.ip.clone(),
-        nonce: cashier.entropy.bits(),
-    }
-}
-
-/// The order as it is sent to the provider: the same from the same transaction and details, byte for byte.
-pub(super) fn order_of(transaction: &Transaction, details: OrderDetails) -> Order {
-    Order {
-        transaction_id: transaction.id,
-        reference: transaction.reference.clone(),
-        amount: transaction.amount,
-        customer_id: transaction.customer_id,
-        login: transaction.login,
-        brand: transaction.brand.clone(),
-        country: transaction.country.clone(),
-        method: transaction.method.clone(),
-        idempotency_key: transaction.provider_key(),
-        notify_url: details.notify_url,
-        success_url: details.success_url,
-        failure_url: details.failure_url,
-        comment: transaction.comment.clone(),
-        metadata_json: transaction.metadata_json.clone(),
-        locale: details.locale,
-        ip: details.ip,
-        created_time: transaction.created_time,
-        nonce: details.nonce,
-    }
-}
-
 async fn create(
     cashier: &Arc<Cashier>,
     order: Durable<Arc<Order>>,
@@ -242,7 +150,7 @@ async fn create(
         }
     }
     let provider_time = answer.provider_time;
-    let stored =
+    let mut stored =
         StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };
     let ended = end_create(cashier, id, gateway, answer, request_id).await?;
     let transaction = if ended.operations.is_empty() {
@@ -251,6 +159,9 @@ async fn create(
         settle::within_patience(cashier, id).await;
         durable(cashier, id).await?
     };
+    if !matches!(transaction.answer(), DepositAnswer::Next(NextAction::Redirect | NextAction::Instructions)) {
+        stored = StoredAnswer::default();
+    }
     Ok(DepositOutcome { transaction, answer: stored, provider_time })
 }
 
@@ -304,12 +215,16 @@ async fn repeat(
     cashier.creating.ended(id).await;
     let provider_time = cashier.clock.monotonic().saturating_sub(began);
     let transaction = durable(cashier, id).await?;
-    let answer = match transaction.first_answer {
-        FirstAnswer::Accepted => cashier.archive.answer(id).await.map_err(|fault| {
-            tracing::error!(%fault, transaction = %id, "reading a stored answer failed");
-            crate::ledger::storage_unavailable()
-        })?,
-        FirstAnswer::Open | FirstAnswer::Declined | FirstAnswer::NeverSent | FirstAnswer::Unknown => None,
+    let answer = match transaction.answer() {
+        DepositAnswer::Next(NextAction::Redirect | NextAction::Instructions) => {
+            cashier.archive.answer(id).await.map_err(|fault| {
+                tracing::error!(%fault, transaction = %id, "reading a stored answer failed");
+                crate::ledger::storage_unavailable()
+            })?
+        }
+        DepositAnswer::Next(NextAction::None | NextAction::Wait)
+        | DepositAnswer::Declined
+        | DepositAnswer::NeverSent => None,
     };
     Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time })
 }

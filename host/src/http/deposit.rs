@@ -14,11 +14,11 @@ pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> R
     let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
     let wanted = read(&body, session.customer_id())?;
     let outcome = deposit::deposit(&context.cashier, &session, wanted, request.context()).await?;
-    let reply = match outcome.refusal() {
-        Some(refusal) => Reply::refused_with(&refusal, Some(&outcome.transaction)),
-        None => {
+    let reply = match outcome.next_action() {
+        Err(refusal) => Reply::refused_with(&refusal, Some(&outcome.transaction)),
+        Ok(next) => {
             let (redirect_url, instructions) = (&outcome.answer.redirect_url, &outcome.answer.instructions_json);
-            Reply::success(&DepositAnswer::new(&outcome.transaction, outcome.next_action(), redirect_url, instructions))
+            Reply::success(&DepositAnswer::new(&outcome.transaction, next, redirect_url, instructions))
         }
     };
     Ok(reply.after(outcome.provider_time))

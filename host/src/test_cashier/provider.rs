@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
-use cashier_core::notice::{ReceivingConfig, Update};
+use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::transaction::NextAction;
@@ -19,8 +19,8 @@ use futures_util::future::BoxFuture;
 use super::clock::TestClock;
 use super::lock;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, PaymentQuery,
-    QueryAnswer, RawNotice, Verdict,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, OrderCheck,
+    PaymentQuery, QueryAnswer, RawNotice, Verdict,
 };
 
 /// What the provider does with the next create call.
@@ -33,6 +33,8 @@ pub(crate) enum OnCreate {
     AnswerLost,
     NeverSent,
     Decline,
+    /// As that, three seconds later.
+    Late(Box<OnCreate>),
 }
 
 /// The header that a gateway verifies: `config <id>`, or [`ANY_CONFIG`].
@@ -51,11 +53,23 @@ pub(crate) struct TestProvider {
     pub(crate) query_answers: Mutex<BTreeMap<Reference, QueryAnswer>>,
     pub(crate) cancel_answer: Mutex<Option<QueryAnswer>>,
     pub(crate) advance_answer: Mutex<Option<QueryAnswer>>,
+    /// What the module says about orders before they exist; passed unless a test says otherwise.
+    pub(crate) check_answer: Mutex<Option<OrderCheck>>,
+    /// The orders that were checked.
+    pub(crate) checked: Mutex<Vec<Order>>,
+    /// Currencies of the module's descriptor; empty takes every one.
+    pub(crate) currencies: Mutex<Vec<Box<str>>>,
     pub(crate) queries: AtomicU64,
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
+    /// What the loaded build reads of notices that begin with `unreadable`: nothing, unless it is here.
+    pub(crate) understood: Mutex<BTreeMap<String, Vec<Update>>>,
+    /// The hash of the module's build in gateways that open from now on; `ab` unless a test sets it.
+    pub(crate) build: Mutex<String>,
     pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
+    /// The provider's own id of the next notices.
+    pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
@@ -108,15 +122,24 @@ impl Gateway for TestGateway {
         self.provider.window_seconds.load(Ordering::SeqCst)
     }
 
+    fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck> {
+        lock(&self.provider.checked).push(order.clone());
+        let answer = lock(&self.provider.check_answer).clone();
+        Box::pin(ready(answer.unwrap_or(OrderCheck::Passed)))
+    }
+
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
         let provider = Arc::clone(&self.provider);
         let next = lock(&provider.next_creates).pop_front().unwrap_or(OnCreate::Redirect);
+        let (next, late) = if let OnCreate::Late(next) = next { (*next, 3_000) } else { (next, 0) };
         Box::pin(async move {
             let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
             let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            tokio::time::sleep(Duration::from_millis(late + wait)).await;
             let (ending, has_id) = match next {
-                OnCreate::Redirect | OnCreate::Slow(_) => (CreateEnding::Accepted(NextAction::Redirect), true),
+                OnCreate::Redirect | OnCreate::Slow(_) | OnCreate::Late(_) => {
+                    (CreateEnding::Accepted(NextAction::Redirect), true)
+                }
                 OnCreate::AnswerLost => (CreateEnding::Unknown, false),
                 OnCreate::NeverSent => (CreateEnding::NeverSent { reason: "CANARY unreachable".into() }, false),
                 OnCreate::Decline => (CreateEnding::Declined { reason: "CANARY do_not_honor".into() }, true),
@@ -133,21 +156,38 @@ impl Gateway for TestGateway {
         })
     }
 
-    fn verify(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let config = self.receiver.config_id;
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
         // A notice without a body has its content in the query.
-        let body = std::str::from_utf8(&notice.body).ok();
-        let content = body.map(|body| if body.is_empty() { &notice.raw_query } else { body });
-        let number = content.and_then(|content| content.parse::<usize>().ok());
+        let body = if notice.body.is_empty() { notice.raw_query.as_bytes() } else { &notice.body[..] };
+        let body = String::from_utf8_lossy(body).into_owned();
+        let (over_network, number) = match body.strip_prefix("network ") {
+            Some(number) => (true, number),
+            None => (false, &*body),
+        };
+        let number = number.parse::<usize>().ok();
         let updates = number.and_then(|number| lock(&self.provider.notices).get(number).cloned());
+        let updates = updates.or_else(|| lock(&self.provider.understood).get(&body).cloned());
         let acknowledgement = lock(&self.provider.acknowledgement).clone();
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
+            _ if over_network && offline => Verdict::NeedsNetwork,
+            None if signed && body.starts_with("unreadable") => Verdict::Unreadable {
+                notice: UnreadableNotice { reason: "no amount".into(), ..UnreadableNotice::default() },
+                acknowledgement,
+            },
+            None if signed && body.starts_with("ignored") => Verdict::Verified {
+                updates: Vec::new(),
+                event_id: "evt_ignored".into(),
+                ignored: "a test event for a live config".into(),
+                acknowledgement,
+            },
             Some(updates) if signed => {
-                Verdict::Verified { updates, event_id: Box::default(), ignored: Box::default(), acknowledgement }
+                let event_id = lock(&self.provider.notice_event_id).clone();
+                Verdict::Verified { updates, event_id, ignored: Box::default(), acknowledgement }
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
@@ -186,6 +226,7 @@ impl Modules for TestModules {
             description: "Pay by card".into(),
             payment_mode: "redirect".into(),
             methods: vec!["card".into()],
+            currencies: lock(&self.0.currencies).clone(),
             module_name: "stripe".into(),
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
             api_version: "1".into(),
@@ -214,7 +255,12 @@ impl Modules for TestModules {
         let opened = if lock(&self.0.not_loaded).contains(&config.id) {
             Err("not loaded".to_owned())
         } else {
-            Ok(Arc::new(TestGateway { receiver: receiver(config), provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
+            let mut receiver = receiver(config);
+            let build = lock(&self.0.build).clone();
+            if !build.is_empty() {
+                receiver.module_hash = build.into();
+            }
+            Ok(Arc::new(TestGateway { receiver, provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
         };
         Box::pin(ready(opened))
     }

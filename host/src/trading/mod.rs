@@ -4,10 +4,14 @@
 pub mod embedded;
 mod entry;
 pub mod import;
+mod jobs;
+mod load;
 pub mod posting;
+mod requests;
 pub mod roster;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 pub use entry::schema as roster_schema;

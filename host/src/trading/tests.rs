@@ -15,6 +15,7 @@ use super::import::import_text;
 use super::roster::{AccountEntry, Roster};
 use crate::ports::{Durable, Posting, TradingServer};
 
+mod defence;
 mod import;
 
 const ROSTER: &str = r#"{
@@ -286,15 +287,6 @@ async fn m1_postings_made_before_are_found_under_their_number_and_not_posted_aga
     // The same number under a reference is another payment.
     assert_eq!(post(&trading, deposit(7, 2_550)).await, "posted 10");
     assert_eq!(balance(&trading, 100), "51.0 USD");
-}
-
-#[tokio::test]
-async fn a_newer_database_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
-    database.pragma_update(None, "user_version", 99).unwrap();
-    let refused = Embedded::open(folder.path()).err().unwrap().to_string();
-    assert!(refused.contains("newer cashier (schema 99)"), "{refused}");
 }
 
 #[tokio::test]

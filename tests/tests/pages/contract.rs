@@ -93,6 +93,7 @@ fn rules() -> Vec<Rule> {
         Rule::DepositNotAllowed,
         Rule::AccountDisabled,
         Rule::SandboxOnRealAccount,
+        Rule::CurrencyNotTaken { account },
         Rule::MethodNotServed { requested: text() },
         Rule::DeniedByOverride { override_id: OverrideId(1) },
         Rule::Country { config: text(), customer: text() },
@@ -109,6 +110,7 @@ fn rules() -> Vec<Rule> {
             | Rule::DepositNotAllowed
             | Rule::AccountDisabled
             | Rule::SandboxOnRealAccount
+            | Rule::CurrencyNotTaken { .. }
             | Rule::MethodNotServed { .. }
             | Rule::DeniedByOverride { .. }
             | Rule::Country { .. }

@@ -18,6 +18,8 @@ pub enum ModuleFitness<'a> {
         brands: Option<&'a [Box<str>]>,
         /// As its descriptor lists them; the first is recorded when neither request nor config names one.
         methods: &'a [Box<str>],
+        /// Currencies that it can be paid in; empty means every one.
+        currencies: &'a [Box<str>],
     },
 }
 

@@ -16,6 +16,7 @@ pub enum Check {
     Customer,
     Account,
     Sandbox,
+    ModuleCurrency,
     Method,
     Override,
     Country,
@@ -34,6 +35,7 @@ impl Check {
             Self::Customer => "customer",
             Self::Account => "account",
             Self::Sandbox => "sandbox",
+            Self::ModuleCurrency => "module_currency",
             Self::Method => "method",
             Self::Override => "override",
             Self::Country => "country",
@@ -64,6 +66,10 @@ pub enum Rule {
     AccountDisabled,
     /// A sandbox config serves demo groups only, unless the server's settings name the brand.
     SandboxOnRealAccount,
+    /// The module cannot be paid in the account's currency.
+    CurrencyNotTaken {
+        account: Currency,
+    },
     /// The requested method is neither the config's nor, where the config names none, one of the module's.
     MethodNotServed {
         requested: Box<str>,
@@ -100,6 +106,7 @@ impl Rule {
             Self::DepositNotAllowed => "DEPOSIT_NOT_ALLOWED",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::SandboxOnRealAccount => "SANDBOX_ON_REAL_ACCOUNT",
+            Self::CurrencyNotTaken { .. } => "CURRENCY_NOT_TAKEN",
             Self::MethodNotServed { .. } => "METHOD_NOT_SERVED",
             Self::DeniedByOverride { .. } => "DENIED_BY_OVERRIDE",
             Self::Country { .. } => "COUNTRY",
@@ -119,6 +126,7 @@ impl Rule {
             Self::DepositNotAllowed => Check::Customer,
             Self::AccountDisabled => Check::Account,
             Self::SandboxOnRealAccount => Check::Sandbox,
+            Self::CurrencyNotTaken { .. } => Check::ModuleCurrency,
             Self::MethodNotServed { .. } => Check::Method,
             Self::DeniedByOverride { .. } => Check::Override,
             Self::Country { .. } => Check::Country,
@@ -141,6 +149,9 @@ impl fmt::Display for Rule {
             Self::AccountDisabled => f.write_str("the account or its group is disabled"),
             Self::SandboxOnRealAccount => {
                 f.write_str("a sandbox config serves demo groups only, and the settings do not allow it for this brand")
+            }
+            Self::CurrencyNotTaken { account } => {
+                write!(f, "the module cannot be paid in {account}, the currency of the account")
             }
             Self::MethodNotServed { requested } => write!(f, "method {requested:?} is not served by this config"),
             Self::DeniedByOverride { override_id } => write!(f, "denied by override {override_id}"),

@@ -220,10 +220,14 @@ fn a_key_finds_its_transaction_only_while_it_is_bound() {
     assert_eq!(books.by_key(CustomerId(6), KeySpace::Customer, "key-1"), None);
     assert_eq!(books.by_key(CustomerId(5), KeySpace::Manager, "key-1"), None);
 
-    books.load(row(Transaction { first_answer: FirstAnswer::NeverSent, ..deposit(1) }));
+    let never_sent = |status| row(Transaction { first_answer: FirstAnswer::NeverSent, status, ..deposit(1) });
+    books.load(never_sent(TransactionStatus::Failed));
     assert_eq!(find(&books, "key-1"), None);
     books.load(row(Transaction { idempotency_key: "key-1".into(), ..deposit(2) }));
     assert_eq!(find(&books, "key-1"), Some(TransactionId(2)));
+
+    books.load(never_sent(TransactionStatus::Credited));
+    assert_eq!(find(&books, "key-1"), Some(TransactionId(1)), "the first, which was paid after all");
 
     books.load(row(Transaction { idempotency_key: "".into(), ..deposit(3) }));
     assert_eq!(find(&books, ""), None);

@@ -22,6 +22,7 @@ struct Case {
     config: ProviderConfig,
     loaded: Result<Vec<Box<str>>, &'static str>,
     brands: Option<Vec<Box<str>>>,
+    currencies: Vec<Box<str>>,
     overrides: Vec<CustomerOverride>,
     amount: Option<Money>,
     method: &'static str,
@@ -34,6 +35,7 @@ fn case() -> Case {
         config: config(1),
         loaded: Ok(vec!["card".into(), "sepa".into()]),
         brands: None,
+        currencies: Vec::new(),
         overrides: Vec::new(),
         amount: None,
         method: "",
@@ -52,7 +54,9 @@ impl Case {
 
     fn judged(&self) -> cashier_core::eligibility::Judgement {
         let module = match &self.loaded {
-            Ok(methods) => ModuleFitness::Loaded { brands: self.brands.as_deref(), methods },
+            Ok(methods) => {
+                ModuleFitness::Loaded { brands: self.brands.as_deref(), methods, currencies: &self.currencies }
+            }
             Err(reason) => ModuleFitness::NotLoaded { reason },
         };
         let candidate = ConfigCandidate { config: &self.config, module };
@@ -102,6 +106,8 @@ fn each_rule_hides_the_config_alone() {
             }),
         ),
         ("shown", case().with(|c| c.account.group.account_mode = AccountMode::Demo)),
+        ("CURRENCY_NOT_TAKEN", case().with(|c| c.currencies = vec!["EUR".into(), "BTC".into()])),
+        ("shown", case().with(|c| c.currencies = vec!["EUR".into(), "USD".into()])),
         ("COUNTRY", case().with(|c| c.config.country = "FR".into())),
         (
             "COUNTRY",
@@ -162,7 +168,7 @@ fn each_rule_hides_the_config_alone() {
 #[test]
 fn no_override_lifts_a_hard_check() {
     type Change = fn(&mut Case);
-    let hard: [(&str, Change); 8] = [
+    let hard: [(&str, Change); 9] = [
         ("MODULE_NOT_LOADED", |c| c.loaded = Err("missing")),
         ("CONFIG_DISABLED", |c| c.config.enabled = false),
         ("BRAND_MISMATCH", |c| c.config.brand = "other".into()),
@@ -170,6 +176,7 @@ fn no_override_lifts_a_hard_check() {
         ("DEPOSIT_NOT_ALLOWED", |c| c.account.customer.deposit_allowed = false),
         ("ACCOUNT_DISABLED", |c| c.account.account.enabled = false),
         ("SANDBOX_ON_REAL_ACCOUNT", |c| c.config.sandbox = true),
+        ("CURRENCY_NOT_TAKEN", |c| c.currencies = vec!["EUR".into()]),
         ("METHOD_NOT_SERVED", |c| c.method = "crypto"),
     ];
     for (expected, change) in hard {
@@ -293,6 +300,7 @@ fn the_trace_lists_each_check_with_its_result() {
             + customer: the customer may deposit
             + account: the account and its group are enabled
             + sandbox: the config is live
+            + module_currency: the module can be paid in USD
             + method: the deposit is recorded with method "card"
             + override: allowed by override 3
             + country: country "DE" is allowed by the override

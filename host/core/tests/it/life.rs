@@ -1,6 +1,7 @@
 //! Life cycles of transactions, step by step: each fact, decision or posting outcome, and the status, owed amount and
 //! balance operations after it. This file plays the steps; the cases are in the files below.
 
+mod answers;
 mod person_facts;
 mod provider_facts;
 
@@ -10,6 +11,7 @@ use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use cashier_core::ids::{ManagerId, Seq};
 use cashier_core::operation::PostingOutcome;
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, TransactionStatus, TransactionType};
 use cashier_core::transaction::{FirstAnswer, NextAction, Transaction};
@@ -39,7 +41,7 @@ fn declined() -> Step {
 }
 
 fn expired() -> Step {
-    Provider(ProviderFact::Cancelled { reason: cashier_core::reason::ReasonCode::Expired })
+    Provider(ProviderFact::Cancelled { reason: ReasonCode::Expired })
 }
 
 fn chargeback() -> Step {
@@ -50,8 +52,19 @@ fn held(status: TransactionStatus) -> Step {
     Person(PersonFact::Held(status))
 }
 
-/// Plays the steps and writes one line for each.
+/// Plays the steps and compares one line for each.
 fn play(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggregate {
+    let (aggregate, lines) = lines_of(transaction, steps);
+    expected.assert_eq(&lines);
+    aggregate
+}
+
+/// Where the steps end.
+fn played(transaction: Transaction, steps: Vec<Step>) -> Aggregate {
+    lines_of(transaction, steps).0
+}
+
+fn lines_of(transaction: Transaction, steps: Vec<Step>) -> (Aggregate, String) {
     let mut aggregate = aggregate(transaction);
     let mut lines = String::new();
     for (seq, step) in (1..).zip(steps) {
@@ -82,8 +95,7 @@ fn play(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
         }
         lines.push('\n');
     }
-    expected.assert_eq(&lines);
-    aggregate
+    (aggregate, lines)
 }
 
 fn describe(fact: &ProviderFact) -> String {

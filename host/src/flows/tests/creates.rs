@@ -18,7 +18,7 @@ async fn same_key_callers_share_one_create_call_and_its_answer() {
     let (first, second) = tokio::join!(env.deposit("k"), env.deposit("k"));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.transaction.id, second.transaction.id);
-    assert_eq!((first.next_action(), second.next_action()), (NextAction::Redirect, NextAction::Redirect));
+    assert_eq!((first.next_action(), second.next_action()), (Ok(NextAction::Redirect), Ok(NextAction::Redirect)));
     assert_eq!(&*second.answer.redirect_url, "https://pay.example/c/1");
     assert_eq!(env.provider.references().len(), 1);
 }
@@ -108,7 +108,7 @@ async fn a_failed_commit_of_the_opening_calls_no_provider_and_frees_the_key() {
     assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::StorageUnavailable);
     assert_eq!(env.provider.references().len(), 0);
     env.run_for(3).await;
-    assert_eq!(env.deposit("k").await.unwrap().next_action(), NextAction::Redirect);
+    assert_eq!(env.deposit("k").await.unwrap().next_action(), Ok(NextAction::Redirect));
     assert_eq!(env.provider.references().len(), 1);
 }
 
@@ -119,7 +119,7 @@ async fn a_create_whose_outcome_was_not_committed_is_repeated_under_the_same_ref
     assert_eq!(env.deposit("k").await.unwrap_err().code, RefusalCode::StorageUnavailable);
     env.run_for(10).await;
     let outcome = env.deposit("k").await.unwrap();
-    assert_eq!(outcome.next_action(), NextAction::Redirect);
+    assert_eq!(outcome.next_action(), Ok(NextAction::Redirect));
     let references = env.provider.references();
     assert!(references.len() == 2 && references[0] == references[1], "{references:?}");
 }
@@ -138,7 +138,7 @@ async fn a_create_cut_by_a_crash_after_its_payment_was_confirmed_is_not_repeated
     assert_eq!(env.provider.references().len(), 1, "a confirmed payment is not created again");
     assert_eq!(env.cashier.ledger.peek(|books| books.unsettled()).unwrap(), [], "nothing is left to do");
     let again = env.deposit("k").await.unwrap();
-    assert_eq!((again.transaction.status.number(), again.next_action()), (3, NextAction::None));
+    assert_eq!((again.transaction.status.number(), again.next_action()), (3, Ok(NextAction::None)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +163,7 @@ async fn an_unknown_create_is_found_by_a_status_query_after_the_window() {
     env.provider.window_seconds.store(0, Ordering::SeqCst);
     lock(&env.provider.next_creates).push_back(OnCreate::AnswerLost);
     let outcome = env.deposit("k").await.unwrap();
-    assert_eq!(outcome.next_action(), NextAction::Wait);
+    assert_eq!(outcome.next_action(), Ok(NextAction::Wait));
     let reference = outcome.transaction.reference.clone();
     env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
     env.run_for(200).await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use cashier_core::notice::{StatedAmount, Update};
 use tracing::subscriber::DefaultGuard;
 
-use crate::ports::QueryAnswer;
+use crate::ports::{OrderCheck, QueryAnswer};
 use crate::test_cashier::{OnPost, TestCashier, lock, paid, usd};
 
 #[derive(Clone, Default)]
@@ -54,6 +54,25 @@ async fn a_refused_credit_is_a_warning_with_its_reason_code() {
     assert_eq!(lines.len(), 1, "once, not at every round: {lines:?}");
     assert!(lines[0].starts_with("WARN") && lines[0].contains("reason=\"CREDIT_REFUSED\""), "{lines:?}");
     assert_eq!(log.lines("posting was refused").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m7_an_order_that_its_module_refuses_or_cannot_check_is_a_warning_with_a_reason_code() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    let refused = OrderCheck::Refused {
+        field: "amount".into(),
+        code: "amount_too_small".into(),
+        message: "must be at least 0.50 USD".into(),
+    };
+    for answer in [refused, OrderCheck::NoAnswer("the module panicked".into())] {
+        *lock(&env.provider.check_answer) = Some(answer);
+        env.deposit("k").await.unwrap_err();
+    }
+    let [refused, unchecked] = &log.lines("by its module")[..] else { panic!("one line each") };
+    let holds = |line: &str, parts: &[&str]| parts.iter().all(|part| line.contains(part));
+    assert!(holds(refused, &["WARN", "reason=\"amount_too_small\"", "field=\"amount\"", "config=1"]), "{refused}");
+    assert!(holds(unchecked, &["WARN", "reason=\"PROVIDER_UNAVAILABLE\"", "the module panicked"]), "{unchecked}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,14 @@
 //! The flows with a test cashier: each test is one interleaving that once cost money, or would.
 
 mod chaos;
+mod clock;
 mod config_edits;
 mod creates;
 mod identity;
 mod janitor;
 mod logs;
+mod orders;
 mod postings;
+mod reviews;
+mod unreadable;
 mod webhooks;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
-use cashier_provider_sdk::host::Instance;
+use cashier_provider_sdk::host::{Instance, PROVEN_BEFORE};
 use cashier_provider_sdk::{HttpReply, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,7 +20,8 @@ use super::outcomes::{self, PaymentCall};
 use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
-    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, PaymentQuery, QueryAnswer, RawNotice, Verdict,
+    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, OrderCheck, PaymentQuery, QueryAnswer,
+    RawNotice, Verdict,
 };
 
 /// Longest reason for which a configuration is refused.
@@ -137,10 +138,10 @@ impl ReportsHealth for ConfiguredModule {
 }
 
 impl ConfiguredModule {
-    /// Configures the module anew once a replaced secret has expired.
+    /// Configures the module anew once a replaced secret has expired, which an implausible clock does not show.
     async fn drop_expired_secrets(&self) -> Result<(), String> {
         let now = self.clock.now();
-        if now.0 < self.secrets_valid_until.load(Ordering::Acquire) {
+        if now.0 < self.secrets_valid_until.load(Ordering::Acquire) || !self.clock.is_plausible() {
             return Ok(());
         }
         let config = convert::config(&self.row, self.notify_url.clone(), now)?;
@@ -150,6 +151,11 @@ impl ConfiguredModule {
             .map_err(|error| self.masks.text(&error.to_string(), REFUSAL_LENGTH_MAX).into_string())?;
         self.secrets_valid_until.store(next_expiry(&self.row, now), Ordering::Release);
         Ok(())
+    }
+
+    /// Runs on the module's thread under the limits of any call; it needs no place in the queue for the network.
+    async fn check_order(&self, order: PaymentOrder) -> OrderCheck {
+        outcomes::check_order(self.thread.call(move |instance| instance.check_order(&order)).await, &self.masks)
     }
 
     async fn create(&self, order: PaymentOrder) -> CreateAnswer {
@@ -213,6 +219,11 @@ impl Gateway for ModuleGateway {
         i64::from(self.0.loaded.generation.descriptor.idempotency_window_seconds)
     }
 
+    fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck> {
+        let order = convert::payment_order(order);
+        self.with(|module| async move { module.check_order(order).await })
+    }
+
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
         let order = convert::payment_order(order.get());
         self.with(|module| async move { module.create(order).await })
@@ -221,6 +232,12 @@ impl Gateway for ModuleGateway {
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         self.with(|module| async move { module.verify(notice, offline).await })
+    }
+
+    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        let mut notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
+        notice.bag.push((PROVEN_BEFORE.to_owned(), String::new()));
+        self.with(|module| async move { module.verify(notice, false).await })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {

@@ -10,10 +10,37 @@ use cashier_provider_sdk::{
     FailureKind, NormalizedStatus, PaymentCreated, ProviderFailure, StatusUpdate, WebhookVerdict,
 };
 
-use super::call_failures::HostFailure;
+use super::call_failures::{CallFailure, HostFailure};
 use super::convert::{self, REASON_LENGTH_MAX, SecretMasks};
 use super::exchange::{ExchangeEnd, ExchangeOutcome};
-use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
+use crate::ports::{CreateAnswer, OrderCheck, QueryAnswer, Verdict};
+
+/// What a module says about an order that does not exist yet. Only a refusal of the request refuses it; whatever else
+/// happened, the order is not sent.
+pub(super) fn check_order(
+    checked: Result<Result<(), ProviderFailure>, CallFailure>,
+    masks: &SecretMasks,
+) -> OrderCheck {
+    let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX);
+    match checked {
+        Ok(Ok(())) => OrderCheck::Passed,
+        Ok(Err(failure)) => match failure.kind {
+            FailureKind::RefusedRequest => OrderCheck::Refused {
+                field: clean(&failure.field),
+                code: clean(&failure.code),
+                message: clean(&failure.message),
+            },
+            FailureKind::Declined
+            | FailureKind::CredentialsRefused
+            | FailureKind::NotFound
+            | FailureKind::UnreadableAnswer
+            | FailureKind::Temporary
+            | FailureKind::StaleReply
+            | FailureKind::Panicked => OrderCheck::NoAnswer(reason_of(&failure, masks)),
+        },
+        Err(failure) => OrderCheck::NoAnswer(clean(&failure.to_string())),
+    }
+}
 
 /// How a create call ended.
 pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMasks) -> CreateAnswer {

@@ -110,6 +110,7 @@ impl LoadedModule {
             description: descriptor.description.as_str().into(),
             payment_mode: descriptor.payment_mode.as_str().into(),
             methods: boxed(&descriptor.methods),
+            currencies: boxed(&descriptor.currencies),
             module_name: self.name.as_str().into(),
             path: self.path.to_string_lossy().into(),
             api_version: symbols.contract.to_string().into(),

@@ -6,7 +6,7 @@ use super::*;
 fn configs_are_sorted_by_sort_index_then_id() {
     let configs = [(4, 1), (3, 0), (2, 1), (1, 7)].map(|(id, sort_index)| ProviderConfig { sort_index, ..config(id) });
     let methods: Vec<Box<str>> = vec!["card".into()];
-    let module = ModuleFitness::Loaded { brands: None, methods: &methods };
+    let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies: &[] };
     let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
     let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
     let order: Vec<u64> = judge_all(&context, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
@@ -26,7 +26,7 @@ fn chosen(
     ];
     change(&mut configs);
     let methods: Vec<Box<str>> = vec!["card".into(), "sepa".into()];
-    let module = ModuleFitness::Loaded { brands: None, methods: &methods };
+    let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies: &[] };
     let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
     let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
     choose(&context, &candidates, overrides, wanted)
