@@ -50,7 +50,7 @@ fn fresh() -> Fresh {
 
 fn eligible(config: &ProviderConfig) -> Eligible {
     let methods: Vec<Box<str>> = vec!["card".into()];
-    let module = ModuleFitness::Loaded { brands: None, methods: &methods };
+    let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies: &[] };
     let mut account = account();
     account.group.account_mode = cashier_core::account::AccountMode::Demo;
     let context = EligibilityContext { account: &account, sandbox_credit_allowed: false, now: NOW };
