@@ -4,6 +4,7 @@
 mod answers;
 mod person_facts;
 mod provider_facts;
+mod reviews;
 
 use std::fmt::Write as _;
 
@@ -19,6 +20,7 @@ use expect_test::{Expect, expect};
 
 use crate::samples::*;
 
+#[derive(Clone)]
 enum Step {
     Provider(ProviderFact),
     Person(PersonFact),

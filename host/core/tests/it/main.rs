@@ -14,6 +14,7 @@ mod money_vectors;
 mod operation_keys;
 mod owed;
 mod query;
+mod reconcile;
 mod requests;
 mod samples;
 mod sessions;
