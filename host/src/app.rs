@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, Ports, Rules, configure, janitor};
+use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, reload};
@@ -31,6 +33,9 @@ use crate::trading::embedded::Embedded;
 
 /// How long requests and flows in progress may take to end when the cashier stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often the clock is judged without a request: a person who accepts it is still looking at the screen.
+const CLOCK_PAUSE: Duration = Duration::from_secs(5);
 
 /// Open connections per listener; more wait in the system's queue. Customers and providers: twice the 2,000 that may idle
 /// while others pay.
@@ -110,6 +115,8 @@ impl CashierManager {
             },
             Arc::clone(&watermark) as _,
         )?);
+        let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&settings.bases))));
+        let machine = Machine { clock: Arc::clone(&clock) as _, ..machine };
         let archive = Arc::new(ArchiveReader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
         let (books, configuration) = strand.reload().await?.split();
@@ -136,6 +143,7 @@ impl CashierManager {
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         janitor::start(&cashier);
+        cashier.spawn.background(Box::pin(keep_clock(clock)));
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
             cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
@@ -191,6 +199,16 @@ impl CashierManager {
                 "closing the databases failed: its task was interrupted"
             ),
         }
+    }
+}
+
+/// Judges and records the clock for ever.
+async fn keep_clock(clock: Arc<GuardedClock>) {
+    loop {
+        clock.sleep(CLOCK_PAUSE).await;
+        let observed = Arc::clone(&clock);
+        // The task is interrupted at a stop alone.
+        let _ = tokio::task::spawn_blocking(move || observed.observe()).await;
     }
 }
 

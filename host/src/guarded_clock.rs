@@ -133,7 +133,7 @@ impl Clock for GuardedClock {
         self.judged().0.record.ahead_until
     }
 
-    fn peer_stated(&self, host: &str, date: UnixTime) {
+    fn peer_stated(&self, host: &str, date: i64) {
         let (mut guard, wall, boot) = self.judged();
         guard.peer_stated(host, date, wall, boot);
     }
@@ -226,7 +226,8 @@ impl Guard {
     /// Judges anew as if this had been recorded just now.
     fn accept(&mut self, accepted: UnixTime, wall: UnixTime, boot: i64, ahead_max: i64) {
         let before = self.stamp(wall, boot);
-        if accepted < before {
+        // A smaller step is within what a window leaves unused.
+        if accepted < before.plus(-CLOCK_STEP_MAX) {
             self.record.ahead_until = self.record.ahead_until.max(before);
         }
         (self.expected, self.followed, self.ahead_max) = (accepted.0.saturating_sub(boot), boot, ahead_max);
@@ -235,11 +236,11 @@ impl Guard {
         self.judge(wall, boot);
     }
 
-    fn peer_stated(&mut self, host: &str, date: UnixTime, wall: UnixTime, boot: i64) {
+    fn peer_stated(&mut self, host: &str, date: i64, wall: UnixTime, boot: i64) {
         if self.implausible.is_none() {
             return;
         }
-        if date.0.abs_diff(wall.0) > PEER_DIFFERENCE_MAX.unsigned_abs() {
+        if date.abs_diff(wall.0) > PEER_DIFFERENCE_MAX.unsigned_abs() {
             self.agreeing.clear();
             return;
         }

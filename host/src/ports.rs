@@ -1,6 +1,8 @@
 //! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
+mod machine;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
+pub use self::machine::{Clock, Entropy, Spawn};
+
 /// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
 /// is never shown to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,53 +44,6 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
-
-/// The clock of stamps, the system's clock and the monotonic one.
-pub trait Clock: Send + Sync {
-    /// The time of stamps and of what is due. While the system's clock is implausible it goes on from the last plausible time.
-    fn now(&self) -> UnixTime;
-    /// The system's clock as it stands; for session tokens and signatures, which others date.
-    fn wall(&self) -> UnixTime {
-        self.now()
-    }
-    /// Why the system's clock is not believed: then nothing is done that cannot be taken back.
-    fn implausible(&self) -> Option<Box<str>> {
-        None
-    }
-    fn is_plausible(&self) -> bool {
-        self.implausible().is_none()
-    }
-    /// Stamps up to this one may be later than what they stamp, because the clock was set back since: they begin no window.
-    fn stamped_ahead_until(&self) -> UnixTime {
-        UnixTime::UNSET
-    }
-    /// A provider's reply over TLS bore this `Date`.
-    fn peer_stated(&self, _host: &str, _date: UnixTime) {}
-    /// Time since the machine's boot, suspended time included.
-    fn since_boot(&self) -> Duration {
-        self.monotonic()
-    }
-    /// The boot that [`Clock::since_boot`] counts from; empty where it is not known.
-    fn boot_id(&self) -> Box<str> {
-        Box::default()
-    }
-    /// Time since some fixed moment of this process; for measuring and waiting.
-    fn monotonic(&self) -> Duration;
-    fn sleep(&self, length: Duration) -> BoxFuture<'static, ()>;
-}
-
-/// Unguessable bits, for references and nonces.
-pub trait Entropy: Send + Sync {
-    fn bits(&self) -> u128;
-}
-
-/// Starts work that outlives the request which started it.
-pub trait Spawn: Send + Sync {
-    /// A flow: it ends by itself and is awaited when the cashier stops.
-    fn spawn(&self, flow: BoxFuture<'static, ()>);
-    /// A background task: it runs until the cashier stops and is dropped then.
-    fn background(&self, task: BoxFuture<'static, ()>);
-}
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -362,6 +319,10 @@ pub trait Gateway: Send + Sync {
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
+    /// Reads a stored notice that was proven when it was received; its secret may be gone since.
+    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        self.verify(notice, true)
+    }
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;

@@ -13,7 +13,8 @@ use cashier_provider_abi::v1::{
 
 use crate::boundary::{module_decode as decode, module_encode as encode};
 use crate::mask::{Mask, Masked};
-use crate::signature::{every_byte_is_proven, forget_proofs};
+use crate::signature::{PROVEN_BEFORE, every_byte_is_proven, forget_proofs};
+use crate::types::pair;
 use crate::{ConfigError, FailureKind, HttpReply, PaymentProvider, ProviderFailure, Step, Unreadable, WebhookVerdict};
 
 /// A provider whose panics are caught and whose secrets are masked.
@@ -59,9 +60,10 @@ impl<P: PaymentProvider> EntriesV1 for Guarded<P> {
 
     fn normalize_status(&self, notice: &NoticeV1<'_>, replies: &[ReplyV1<'_>]) -> StepV1<VerdictV1> {
         guarded("normalize_status", || {
-            forget_proofs();
+            let notice = decode::notice(notice);
+            forget_proofs(pair(&notice.bag, PROVEN_BEFORE).is_some());
             let normalize = || match &self.provider {
-                Some(provider) => provider.normalize_status(&decode::notice(notice), &decode::replies(replies)),
+                Some(provider) => provider.normalize_status(&notice, &decode::replies(replies)),
                 None => Step::Unsupported,
             };
             let step = guarded("normalize_status", normalize).unwrap_or_else(|panicked| Step::Failed(panicked.into()));

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::boundary::{host_decode as decode, host_encode as encode};
 use crate::guard::Guarded;
+pub use crate::signature::PROVEN_BEFORE;
 use crate::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig,
     ProviderFailure, RefundOrder, Secret, StatusUpdate, Step, WebhookNotice, WebhookVerdict,

@@ -110,6 +110,16 @@ impl Aggregate {
         }
     }
 
+    /// Begins an expiry that was postponed: its whole length counts from now.
+    pub fn begin_expiry(&self, at: DecisionContext) -> Vec<Change> {
+        let mut next = self.clone();
+        if !next.transaction.expiry_is_postponed() {
+            return Vec::new();
+        }
+        next.transaction.expires_time = at.now.plus(self.transaction.expires_time.0.saturating_neg());
+        next.settled(self, at)
+    }
+
     /// Records how the create call ended, with what the provider stated in its answer.
     pub fn end_create(
         &self,

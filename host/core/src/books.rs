@@ -20,7 +20,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::aggregate::Aggregate;
-use crate::change::{Change, Commit, Counters};
+use crate::change::{Body, Change, Commit, Counters};
 use crate::ids::{ConfigId, CustomerId, EventId, Reference, Seq, TransactionId};
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
@@ -34,6 +34,7 @@ use hash_index::{Fixed, HashedSlotIndex, Slot, SlotIndex, key_hash};
 use interner::Interner;
 use rows::{Row, Rows};
 
+pub use events::Unread;
 pub use query::{Answer, Progress, Scan, Scope};
 
 /// The transactions of one config; decides how long it keeps its gateway.
@@ -122,7 +123,12 @@ impl Books {
 
     /// Loads a stored row. Rows may come in any order.
     pub fn load(&mut self, row: Change) {
-        self.apply_change(&row, Seq(0));
+        self.apply_change(&row, Seq(0), &[]);
+    }
+
+    /// Loads a stored event that waits, with the length of its notice's body.
+    pub fn load_event(&mut self, event: &ProviderEvent, bytes: u64) {
+        self.events.put(event, Some(bytes));
     }
 
     /// Loads the stored counters.
@@ -133,16 +139,20 @@ impl Books {
     /// Applies a commit. Applying it twice is the same as once.
     pub fn apply(&mut self, commit: &Commit) {
         for change in &commit.changes {
-            self.apply_change(change, commit.seq);
+            self.apply_change(change, commit.seq, &commit.bodies);
         }
         self.counters = commit.counters;
     }
 
-    fn apply_change(&mut self, change: &Change, seq: Seq) {
+    fn apply_change(&mut self, change: &Change, seq: Seq, bodies: &[Body]) {
         match change {
             Change::Transaction(transaction) => self.put_transaction(transaction, seq),
             Change::Operation(operation) => self.put_operation(operation, seq),
-            Change::Event(event) => self.events.put(event),
+            Change::Event(event) => {
+                let own =
+                    |body: &Body| body.notice().filter(|(id, _)| *id == event.notice_id).map(|(_, length)| length);
+                self.events.put(event, bodies.iter().find_map(own));
+            }
             Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
         }
     }
@@ -264,6 +274,16 @@ impl Books {
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {
         self.events.pending_by_id(id)
+    }
+
+    /// Authentic notices that no build of their module has understood yet, by config and rising id.
+    pub fn unread(&self) -> impl ExactSizeIterator<Item = &Unread> {
+        self.events.unread()
+    }
+
+    /// Those of one config.
+    pub fn unread_of(&self, config: ConfigId) -> impl Iterator<Item = &Unread> {
+        self.events.unread_of(config)
     }
 
     /// The activity of a config; `None` when no transaction was made under it.

@@ -67,6 +67,16 @@ pub enum Body {
     Audit(Box<AuditRecord>),
 }
 
+impl Body {
+    /// Of a webhook: its id and the length of its body.
+    pub fn notice(&self) -> Option<(NoticeId, u64)> {
+        match self {
+            Self::Notice { id, body, .. } => Some((*id, body.len() as u64)),
+            Self::Answer { .. } | Self::Order { .. } | Self::Audit(_) => None,
+        }
+    }
+}
+
 /// The parts of an order that are stored nowhere else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderDetails {

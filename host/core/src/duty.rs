@@ -52,6 +52,8 @@ pub enum ProviderDuty {
 pub struct Schedule {
     pub config_id: ConfigId,
     pub duty: Option<Duty>,
+    /// The expiry begins as soon as the clock is plausible.
+    pub expiry_postponed: bool,
     /// Seconds until the expiry, when something else is due; `i64::MAX` without one.
     pub pause_max: i64,
 }
@@ -60,7 +62,12 @@ pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     let Aggregate { transaction, operations } = aggregate;
     let left = end_of_queries(transaction).map_or(0, |end| end.0.saturating_sub(now.0));
     let pause_max = if left > 0 { left } else { i64::MAX };
-    Schedule { config_id: transaction.config_id, duty: due(transaction, operations, now), pause_max }
+    Schedule {
+        config_id: transaction.config_id,
+        duty: due(transaction, operations, now),
+        expiry_postponed: transaction.expiry_is_postponed(),
+        pause_max,
+    }
 }
 
 /// What is due now, from the transaction's state alone. Once something is due, something remains due until the state
@@ -118,9 +125,11 @@ fn may_be_paid_late(transaction: &Transaction) -> bool {
         && !transaction.facts.provider.iter().any(queried)
 }
 
-/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid.
+/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid, and while its
+/// expiry is postponed.
 fn end_of_queries(transaction: &Transaction) -> Option<UnixTime> {
     match transaction.expires_time {
+        _ if transaction.expiry_is_postponed() => None,
         UnixTime::UNSET => may_be_paid_late(transaction).then(|| transaction.created_time.plus(CLOSED_QUERY_SECONDS)),
         expires => Some(expires),
     }
@@ -164,7 +173,7 @@ pub fn has_work(transaction: &Transaction, operations: &[BalanceOperation]) -> b
 }
 
 pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
-    transaction.expires_time.is_set() && transaction.expires_time <= now
+    transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= now
 }
 
 fn wants_advance(transaction: &Transaction) -> bool {

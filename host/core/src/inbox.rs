@@ -23,7 +23,8 @@ use crate::transaction::{FirstAnswer, Transaction};
 
 use self::identity::identified;
 use self::matching::{Matched, is_about, match_update, once_credited};
-pub use self::unreadable::file_unreadable;
+pub use self::unreadable::{BeyondLimit, file_unreadable, resolve, still_unread};
+use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;
 
 /// The result of filing a notice.
@@ -57,8 +58,11 @@ pub fn file(
     let mut body = Some(body);
     let mut notice_id = None;
     for (event_id, update) in identified(notice, derived_event_id) {
-        let known = |receiver: &ReceivingConfig| draft.known_event(receiver.config_id, &event_id);
-        if let Some(row) = notice.receivers().find_map(known) {
+        let known =
+            |receiver: &ReceivingConfig| Some((receiver.config_id, draft.known_event(receiver.config_id, &event_id)?));
+        let known = notice.receivers().find_map(known);
+        let unread = known.and_then(|(config, row)| unread(draft, config, row));
+        if let (Some((_, row)), None) = (known, &unread) {
             filed.events.push(FiledEvent::Duplicate(row));
             continue;
         }
@@ -66,17 +70,27 @@ pub fn file(
         if let Some(body) = body.take() {
             draft.store(body(notice_id));
         }
-        let mut event = blank_event(draft, notice.receiver(), notice_id, event_id, update);
-        event.also_verified_by = notice.receivers().skip(1).map(|other| other.config_id).collect();
-        if update.is_none() {
-            event.failure_reason = ignored(notice.ignored());
-        }
-        apply_event(draft, notice, &mut event, &mut filed);
-        draft.add([Change::Event(Box::new(event.clone()))]);
-        filed.events.push(FiledEvent::New(Box::new(event)));
+        // What the provider sends again, and is understood now, resolves the row of what was not.
+        let event = match unread {
+            Some(row) => read_anew(notice, ProviderEvent { notice_id, ..row }, event_id, update),
+            None => blank_event(draft, notice.receiver(), notice_id, event_id, update),
+        };
+        add_event(draft, notice, event, &mut filed);
     }
     filed.duplicate = notice_id.is_none();
     filed
+}
+
+/// Applies an event of the notice and adds its row.
+fn add_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, mut event: ProviderEvent, filed: &mut Filed) {
+    let others = notice.receivers().map(|other| other.config_id).filter(|other| *other != event.config_id);
+    event.also_verified_by = others.collect();
+    if event.update.is_none() {
+        event.failure_reason = ignored(notice.ignored());
+    }
+    apply_event(draft, notice, &mut event, filed);
+    draft.add([Change::Event(Box::new(event.clone()))]);
+    filed.events.push(FiledEvent::New(Box::new(event)));
 }
 
 fn blank_event(

@@ -99,7 +99,8 @@ pub struct UnreadableNotice {
     pub refs: Vec<ProviderRef>,
 }
 
-/// Proof that a gateway verified a notice. Made by the webhook flow from a module's `Verified` verdict alone.
+/// Proof that a gateway verified a notice. Made from a module's `Verified` verdict alone: by the webhook flow, and by the
+/// replay of a notice that was proven when it was stored.
 #[derive(Debug, Clone)]
 pub struct VerifiedNotice {
     receiver: ReceivingConfig,
@@ -185,6 +186,13 @@ pub struct ProviderEvent {
 }
 
 impl ProviderEvent {
+    /// It is authentic and its module could not read it: of verified events, these alone fail without an update.
+    pub fn is_unread(&self) -> bool {
+        self.signature_status == SignatureStatus::Valid
+            && self.processing_status == ProcessingStatus::Failed
+            && self.update.is_none()
+    }
+
     /// Whether this config's gateway verified it.
     pub fn is_verified_by(&self, config: ConfigId) -> bool {
         self.config_id == config || self.also_verified_by.contains(&config)

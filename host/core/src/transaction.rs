@@ -98,7 +98,7 @@ pub struct Transaction {
     pub sandbox: bool,
     pub reference: Reference,
     pub key_space: KeySpace,
-    /// When an unpaid order expires; unset means never.
+    /// When an unpaid order expires; unset means never, below it means that the expiry is postponed.
     pub expires_time: UnixTime,
 
     pub refs: Refs,
@@ -165,6 +165,17 @@ impl Transaction {
     /// The provider has not stated that the payment was made or ended.
     pub fn is_unpaid(&self) -> bool {
         matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
+    }
+
+    /// Leaves the expiry open until the clock is plausible, because the creation time is not: stored as the negative length.
+    pub fn postpone_expiry(&mut self) {
+        if self.expires_time > self.created_time {
+            self.expires_time = UnixTime(self.created_time.0.saturating_sub(self.expires_time.0));
+        }
+    }
+
+    pub fn expiry_is_postponed(&self) -> bool {
+        self.expires_time < UnixTime::UNSET
     }
 
     /// The idempotency key for the provider: our reference, which no customer chooses.

@@ -1,6 +1,7 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
 mod audit;
+mod clock;
 mod demo;
 mod logs;
 mod modules;
@@ -48,6 +49,9 @@ enum CliCommand {
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
+    /// The system clock, where the server finds it implausible.
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// The record of who changed which field of a config.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -74,6 +78,7 @@ pub fn run() -> ExitCode {
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
+        CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Modules(args) => modules::modules(&args),
         CliCommand::Schema(args) => schema::schema(&args),

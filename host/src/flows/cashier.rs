@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
+use super::replay::Replays;
 use super::requeue::Requeue;
 use super::single_flight::SingleFlight;
 use crate::ledger::Ledger;
@@ -70,6 +71,8 @@ pub struct Cashier {
     pub(super) querying: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
+    /// Which unread notices are shown to their module next, and whether some are being shown.
+    pub(super) replays: Replays,
     /// Capacity for quarantined notices that are not on disk yet.
     pub(super) quarantine: Arc<Semaphore>,
     /// The queue of the one publisher of configuration.
@@ -110,6 +113,7 @@ impl Cashier {
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
+            replays: Replays::default(),
             requeue: Requeue::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             publications,

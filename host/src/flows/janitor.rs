@@ -17,7 +17,8 @@ use cashier_core::status::ProcessingStatus;
 use cashier_core::time::UnixTime;
 
 use self::backoff::Backoff;
-use super::{Cashier, configure, settle};
+use super::requeue::Unfinished;
+use super::{Cashier, configure, replay, settle};
 
 /// How often the janitor looks for due work.
 const ROUND: Duration = Duration::from_secs(5);
@@ -61,6 +62,9 @@ pub fn start(cashier: &Arc<Cashier>) {
             if rounds.is_multiple_of(REOPEN_ROUNDS) {
                 configure::reopen_broken(&cashier);
             }
+            if rounds % REOPEN_ROUNDS == 1 {
+                replay::start_due(&cashier);
+            }
             rounds += 1;
             cashier.limits.forget_idle();
             drop(cashier);
@@ -92,8 +96,11 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
     for (id, unfinished) in cashier.requeue.take() {
         backoff.requeue(id, unfinished);
     }
+    requeue_payments(cashier, &open, backoff).await;
     let mut due = backoff.in_turn(&open);
     due.retain(|id| backoff.is_due(*id, ticks));
+    let plausible = cashier.clock.is_plausible();
+    let mut postponed = Vec::new();
     let (mut provider_calls, mut postings) = (0, 0);
     let mut without_capacity = None;
     for some in due.chunks(EXAMINED_AT_ONCE) {
@@ -103,13 +110,18 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
         });
         let Ok(schedules) = schedules else { return };
         for (id, schedule) in schedules {
-            let Some(Schedule { config_id, duty, pause_max }) = schedule else { continue };
+            let Some(Schedule { config_id, duty, expiry_postponed, pause_max }) = schedule else { continue };
+            if expiry_postponed && plausible {
+                postponed.push(id);
+            }
             let duty = match duty {
                 None | Some(Duty::AwaitRetry) => {
                     backoff.nothing_due(id, ticks);
                     continue;
                 }
                 Some(Duty::Provider(ProviderDuty::RepeatCreate)) if cashier.creating.is_under_way(id) => continue,
+                // An implausible clock ends nothing: the provider is queried all the same.
+                Some(Duty::Provider(ProviderDuty::Expire)) if !plausible => Duty::Provider(ProviderDuty::Query),
                 Some(duty @ (Duty::Settle | Duty::Provider(_))) => duty,
             };
             let started = match duty {
@@ -140,7 +152,48 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
         tokio::task::yield_now().await;
     }
     backoff.next = without_capacity.unwrap_or_default();
-    close_unknown_events(cashier, now).await;
+    if plausible {
+        begin_expiries(cashier, &postponed).await;
+        close_unknown_events(cashier, now).await;
+    }
+}
+
+/// Orders that were made while the clock was implausible expire their whole time after it is plausible again.
+async fn begin_expiries(cashier: &Cashier, postponed: &[TransactionId]) {
+    for some in postponed.chunks(EXAMINED_AT_ONCE) {
+        let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+        let begun = cashier.ledger.decide(&stamp, |draft| {
+            for id in some {
+                let changes = draft.aggregate(*id).map(|known| known.begin_expiry(draft.context()));
+                draft.add(changes.into_iter().flatten());
+            }
+        });
+        match begun {
+            // After a failed commit they are found again.
+            Ok(ticket) => drop(ticket.durable().await),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Makes due every open payment of the configs that a flow named; the round's limits set their pace.
+async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &mut Backoff) {
+    let configs = cashier.requeue.take_configs();
+    if configs.is_empty() {
+        return;
+    }
+    for some in open.chunks(EXAMINED_AT_ONCE) {
+        let named = cashier.ledger.peek(|books| {
+            let is_named = |id: &&TransactionId| {
+                books.transaction(**id).is_some_and(|known| known.is_unpaid() && configs.contains(&known.config_id))
+            };
+            some.iter().filter(is_named).copied().collect::<Vec<_>>()
+        });
+        for id in named.unwrap_or_default() {
+            backoff.requeue(id, Unfinished::Query);
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Events whose transaction never appeared are closed as failed.

@@ -9,6 +9,7 @@ pub mod methods;
 mod provider_query;
 mod publication;
 mod rate_limit;
+pub mod replay;
 mod request_context;
 mod requeue;
 pub mod settle;

@@ -1,10 +1,10 @@
 //! What a request's flow left unfinished, so that the janitor takes it up in its next round: the backoff of one duty must
 //! not delay another. It only names transactions; what is due is derived from their state.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 
 /// What ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,19 +15,40 @@ pub(super) enum Unfinished {
     Query,
 }
 
-/// At most one entry per transaction with a duty; emptied by every round.
+/// At most one entry per transaction with a duty and per config; emptied by every round.
 #[derive(Debug, Default)]
-pub(super) struct Requeue(Mutex<BTreeMap<TransactionId, Unfinished>>);
+pub(super) struct Requeue(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    transactions: BTreeMap<TransactionId, Unfinished>,
+    /// Configs whose open payments are all to be queried.
+    configs: BTreeSet<ConfigId>,
+}
 
 impl Requeue {
     pub(super) fn push(&self, id: TransactionId, unfinished: Unfinished) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = entries.entry(id).or_insert(unfinished);
+        let mut entries = self.entries();
+        let known = entries.transactions.entry(id).or_insert(unfinished);
         *known = unfinished.max(*known);
+    }
+
+    /// The provider stated something that could not be read and names no payment: it may be about any open one.
+    pub(super) fn push_config(&self, config: ConfigId) {
+        self.entries().configs.insert(config);
     }
 
     /// Everything pushed since the last call, by id.
     pub(super) fn take(&self) -> BTreeMap<TransactionId, Unfinished> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.entries().transactions)
+    }
+
+    /// Every config pushed since the last call.
+    pub(super) fn take_configs(&self) -> BTreeSet<ConfigId> {
+        std::mem::take(&mut self.entries().configs)
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! A webhook: raw bytes → a gateway verifies them → one commit files the notice and applies its updates → durable → trading
 //! server → answer. A notice that is not verified goes to a bounded quarantine and changes nothing.
 
+mod ownership;
 mod quarantine;
 mod received;
 mod verification;
@@ -124,13 +125,21 @@ async fn keep(
     let UnreadableWebhook { receiver, notice, received, acknowledgement, provider_time } = webhook;
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
-        inbox::file_unreadable(draft, &receiver, &notice, received.body_event_id(), |id| received.into_body(id))
+        let (event_id, bytes) = (received.body_event_id(), received.body_length());
+        inbox::file_unreadable(draft, &receiver, &notice, event_id, bytes, |id| received.into_body(id))
     })?;
-    let filed = filed.durable().await?.into_inner();
+    let Ok(filed) = filed.durable().await?.into_inner() else {
+        let (config, reason) = (receiver.config_id, &*notice.reason);
+        tracing::warn!(%config, reason, "webhook was authentic and unreadable: not stored, the config's limit is reached");
+        return Err(Refusal::new(RefusalCode::ProviderUnavailable, "the notice cannot be stored now, send it again"));
+    };
     for (id, query) in &filed.queries {
         provider_query::start(cashier, *id, *query);
     }
     let (duplicate, named) = (filed.duplicate, filed.queries.len());
+    if named == 0 && !duplicate {
+        cashier.requeue.push_config(receiver.config_id);
+    }
     let (events, transaction) = shown(cashier, filed).await?;
     if let Some(event) = events.last().filter(|_| !duplicate) {
         let (config, reason) = (receiver.config_id, &*event.failure_reason);

@@ -199,7 +199,7 @@ fn an_operator_accepts_a_clock_and_what_was_stamped_ahead_is_known() {
 fn the_dates_of_providers_end_it_where_they_agree() {
     let far = |clock: &GuardedClock, host: &str, apart: i64| {
         let wall = clock.wall();
-        clock.peer_stated(host, wall.plus(apart));
+        clock.peer_stated(host, wall.plus(apart).0);
         clock.is_plausible()
     };
     let jumped = || {

@@ -41,17 +41,39 @@ pub const METRICS: &[Metric] = &[
         help: "Transactions with unfinished work.",
         value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
     },
+    Metric {
+        name: "cashier_unreadable_notices",
+        help: "Authentic webhooks that no build of their module has understood yet.",
+        value: |cashier| cashier.ledger.peek(|books| books.unread().len()).ok(),
+    },
+    Metric {
+        name: "cashier_clock_plausible",
+        help: "Whether the system clock is believed; while it is not, nothing expires.",
+        value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
+    },
 ];
 
-fn readiness(cashier: &Cashier) -> Reply {
-    if cashier.ledger.is_open() {
-        Reply::text(200, PLAIN, "ready\n")
+/// With the query `verbose`, what does not work as it should is listed below the first line.
+fn readiness(cashier: &Cashier, query: &str) -> Reply {
+    let (status, first) = if cashier.ledger.is_open() {
+        (200, "ready\n")
     } else {
-        Reply::text(503, PLAIN, "not ready: a commit failed: the books are being reloaded\n")
-    }
+        (503, "not ready: a commit failed: the books are being reloaded\n")
+    };
+    let verbose = query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
+    let clock = cashier.clock.implausible().filter(|_| verbose).map(|reason| clock_line(cashier, &reason));
+    Reply::text(status, PLAIN, format!("{first}{}", clock.unwrap_or_default()))
 }
 
-fn metrics(cashier: &Cashier) -> Reply {
+fn clock_line(cashier: &Cashier, reason: &str) -> String {
+    let (stamps, wall) = (cashier.clock.now(), cashier.clock.wall());
+    format!(
+        "clock implausible: {reason}; stamps at {stamps}, the system clock at {wall}: nothing is expired, cancelled or \
+         repeated until they agree, providers' Date headers agree, or `cashier clock accept`\n"
+    )
+}
+
+fn metrics(cashier: &Cashier, _query: &str) -> Reply {
     let line = |Metric { name, help, value }: &Metric| {
         let value = value(cashier)?;
         Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
@@ -59,29 +81,30 @@ fn metrics(cashier: &Cashier) -> Reply {
     Reply::text(200, PROMETHEUS, METRICS.iter().filter_map(line).collect::<String>())
 }
 
-type WatchHandler = fn(&Cashier) -> Reply;
+type WatchHandler = fn(&Cashier, &str) -> Reply;
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
 pub(super) const ENDPOINTS: &[(Route, WatchHandler)] =
-    &[(at("/healthz"), |_| Reply::text(200, PLAIN, "ok\n")), (at("/readyz"), readiness), (at("/metrics"), metrics)];
+    &[(at("/healthz"), |_, _| Reply::text(200, PLAIN, "ok\n")), (at("/readyz"), readiness), (at("/metrics"), metrics)];
 
 /// The routes of the watch listener.
 pub(super) fn routes(cashier: Arc<Cashier>) -> BoxedFilter<(Reply,)> {
     warp::method()
         .and(warp::path::full())
-        .map(move |method: Method, path: FullPath| answer(&cashier, &method, path.as_str()))
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .map(move |method: Method, path: FullPath, query: String| answer(&cashier, &method, path.as_str(), &query))
         .boxed()
 }
 
-fn answer(cashier: &Cashier, method: &Method, path: &str) -> Reply {
+fn answer(cashier: &Cashier, method: &Method, path: &str, query: &str) -> Reply {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Reply::not_found(),
         Some((route, _)) if method != route.method => Reply::method_not_allowed(&route.method),
-        Some((_, handler)) => handler(cashier),
+        Some((_, handler)) => handler(cashier, query),
     }
 }
 
@@ -99,15 +122,16 @@ mod tests {
         closed.disk.fail_in.store(1, Ordering::SeqCst);
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
-        let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n";
+        let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n";
+        let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{counted}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{counted}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &open.replace("open 1", "open 0")),
+            (&closed, "GET /metrics", 200, &format!("{}{clock}", open.replace("open 1", "open 0"))),
             (
                 &ready,
                 "GET /cashier/methods",
@@ -118,10 +142,25 @@ mod tests {
         ];
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
-            let response = answer(&env.cashier, &method.parse().unwrap(), path).into_http();
+            let response = answer(&env.cashier, &method.parse().unwrap(), path, "").into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_implausible_clock_is_listed_and_does_not_make_the_server_unready() {
+        let env = TestCashier::new().await;
+        let shown = |query: &str| {
+            let response = answer(&env.cashier, &Method::GET, "/readyz", query).into_http();
+            (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
+        };
+        assert_eq!(shown("verbose"), (200, "ready\n".to_owned()));
+        env.clock.jump(30 * 86_400);
+        assert_eq!(shown(""), (200, "ready\n".to_owned()));
+        let (status, text) = shown("verbose");
+        let listed = "ready\nclock implausible: the system clock is 2592000 s ahead of the expected time; stamps at 1779270000, the system clock at 1781862000:";
+        assert!(status == 200 && text.starts_with(listed), "{text}");
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn answer(
         content_type: request.content_type().into(),
         headers: headers(&request),
         body,
-        received_time: cashier.clock.now(),
+        received_time: cashier.clock.wall(),
     };
     let outcome = webhook::receive(cashier, provider, addressed, notice, request.context()).await?;
     let reply = match outcome.acknowledgement {

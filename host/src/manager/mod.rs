@@ -78,7 +78,7 @@ async fn run(
     context: RequestContext,
 ) -> CommandResult {
     let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
-    let session = manager.tokens.manager(token, manager.cashier.clock.now())?;
+    let session = manager.tokens.manager(token, manager.cashier.clock.wall())?;
     let name = &*envelope.command.0;
     let command = COMMANDS
         .iter()

@@ -44,7 +44,8 @@ pub(super) trait RowSink {
     /// An operation whose transaction has no row.
     fn orphan(&mut self, row: BalanceOperation);
     fn event_key(&mut self, config: ConfigId, event_id: &str, id: EventId);
-    fn pending_event(&mut self, row: ProviderEvent);
+    /// `bytes` is the length of its notice's body, where that counts.
+    fn waiting_event(&mut self, row: ProviderEvent, bytes: u64);
 }
 
 impl RowSink for Loaded {
@@ -77,8 +78,8 @@ impl RowSink for Loaded {
         self.books.remember_event_key(config, event_id, id);
     }
 
-    fn pending_event(&mut self, row: ProviderEvent) {
-        self.books.load(Change::Event(Box::new(row)));
+    fn waiting_event(&mut self, row: ProviderEvent, bytes: u64) {
+        self.books.load_event(&row, bytes);
     }
 }
 
@@ -115,8 +116,9 @@ pub(super) fn read_all(
     )?;
     let operations = read_operations(path, counters.operation, || read_event_keys(connection, sink))?;
     read_transactions(path, operations, sink)?;
-    for_each_row(connection, event::READ_PENDING, [], event::TABLE, |columns| {
-        sink.pending_event(event::read(columns)?);
+    for_each_row(connection, event::READ_WAITING, [], event::TABLE, |columns| {
+        let row = event::read(columns)?;
+        sink.waiting_event(row, columns.value()?);
         Ok(())
     })
 }

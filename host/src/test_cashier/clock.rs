@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::lock;
-use crate::ports::{Clock, Entropy, Spawn};
+use crate::guarded_clock::{ClockRecord, ClockStore};
+use crate::ports::{Clock, Entropy, Fault, Spawn};
 
 /// By default it stands still, apart from [`TestClock::advance`]; its sleeps are tokio's either way.
 #[derive(Default)]
@@ -19,6 +20,9 @@ pub(crate) struct TestClock {
     running_since: Option<Instant>,
     advanced_us: AtomicU64,
     skew_seconds: AtomicI64,
+    boot: AtomicU64,
+    record: Mutex<Option<ClockRecord>>,
+    accepted: Mutex<Option<UnixTime>>,
 }
 
 impl TestClock {
@@ -38,6 +42,26 @@ impl TestClock {
     pub(crate) fn jump(&self, seconds: i64) {
         self.skew_seconds.fetch_add(seconds, Ordering::SeqCst);
     }
+
+    /// Sets the wall time right again.
+    pub(crate) fn set_right(&self) {
+        self.skew_seconds.store(0, Ordering::SeqCst);
+    }
+
+    /// The next start is in another boot of the machine.
+    pub(crate) fn reboot(&self) {
+        self.boot.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An operator accepts the wall time.
+    pub(crate) fn accept(&self) {
+        *lock(&self.accepted) = Some(self.wall());
+    }
+
+    /// Nothing is recorded of the clock, as before the first start.
+    pub(crate) fn forget(&self) {
+        *lock(&self.record) = None;
+    }
 }
 
 impl Clock for TestClock {
@@ -50,8 +74,27 @@ impl Clock for TestClock {
         run + Duration::from_micros(self.advanced_us.load(Ordering::SeqCst))
     }
 
+    fn boot_id(&self) -> Box<str> {
+        self.boot.load(Ordering::SeqCst).to_string().into()
+    }
+
     fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(length))
+    }
+}
+
+impl ClockStore for TestClock {
+    fn read(&self) -> Result<Option<ClockRecord>, Fault> {
+        Ok(lock(&self.record).clone())
+    }
+
+    fn write(&self, record: &ClockRecord) -> Result<(), Fault> {
+        *lock(&self.record) = Some(record.clone());
+        Ok(())
+    }
+
+    fn take_accepted(&self) -> Option<UnixTime> {
+        lock(&self.accepted).take()
     }
 }
 

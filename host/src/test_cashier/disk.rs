@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
@@ -117,8 +118,10 @@ impl TestDisk {
         }
         for row in events.into_values() {
             loaded.books.remember_event_key(row.config_id, &row.event_id, row.id);
-            if row.processing_status == ProcessingStatus::Pending {
-                loaded.books.load(Change::Event(Box::new(row.clone())));
+            if row.processing_status == ProcessingStatus::Pending || row.is_unread() {
+                let bodies = durable.iter().flat_map(|commit| &commit.bodies).filter_map(Body::notice);
+                let bytes = bodies.filter(|(id, _)| *id == row.notice_id).map(|(_, length)| length).last();
+                loaded.books.load_event(row, bytes.unwrap_or_default());
             }
         }
         loaded.books.set_counters(durable.last().map_or(self.first_counters(), |commit| commit.counters));
@@ -239,8 +242,17 @@ impl Archive for TestDisk {
         Box::pin(std::future::ready(Ok(self.event_row(id))))
     }
 
-    fn notice(&self, _id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
-        Box::pin(std::future::ready(Ok(None)))
+    fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
+        let found = self.newest_body(|known| match known.clone() {
+            Body::Notice { id: own, received_time, method, path, raw_query, headers_json, body, sha256: _ }
+                if own == id =>
+            {
+                let body = Bytes::copy_from_slice(&body);
+                Some(StoredNotice { id, received_time, method, path, raw_query, headers_json, body })
+            }
+            _ => None,
+        });
+        Box::pin(std::future::ready(Ok(found)))
     }
 
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {

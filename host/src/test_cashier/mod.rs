@@ -23,8 +23,9 @@ use cashier_core::status::{OperationStatus, ProviderStatus};
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Modules, QueryAnswer, RawNotice};
+use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
 
 mod clock;
 mod disk;
@@ -66,7 +67,11 @@ impl TestCashier {
     }
 
     pub(crate) async fn with_configs(ids: &[u64]) -> Self {
-        Self::open(ids.iter().map(|id| config(*id)).collect(), TestClock::running(), 0).await
+        Self::with_rows(ids.iter().map(|id| config(*id)).collect()).await
+    }
+
+    pub(crate) async fn with_rows(configs: Vec<ProviderConfig>) -> Self {
+        Self::open(configs, TestClock::running(), 0).await
     }
 
     /// One sandbox config, and demo accounts.
@@ -174,7 +179,7 @@ impl TestCashier {
             content_type: Box::default(),
             headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
             body: Bytes::new(),
-            received_time: self.cashier.clock.now(),
+            received_time: self.cashier.clock.wall(),
         }
     }
 
@@ -246,6 +251,7 @@ async fn start(
     let (books, configuration) = disk.loaded().split();
     let ledger = Ledger::new(recorder, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
+    let clock = Arc::new(GuardedClock::open(Arc::clone(clock) as _, Arc::clone(clock) as _));
     let now = clock.now();
     let allow = lock(&trading.allow_sandbox_credit).clone().into();
     let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
@@ -253,7 +259,7 @@ async fn start(
         archive: Arc::clone(disk) as _,
         trading: Arc::new(TradingPort(Arc::clone(trading))),
         modules,
-        clock: Arc::clone(clock) as _,
+        clock: Arc::clone(&clock) as _,
         entropy: Arc::clone(entropy) as _,
         spawn: Arc::clone(&tasks) as _,
     };
@@ -265,6 +271,12 @@ async fn start(
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     janitor::start(&cashier);
+    tasks.background(Box::pin(async move {
+        loop {
+            clock.sleep(Duration::from_secs(5)).await;
+            clock.observe();
+        }
+    }));
     (cashier, tasks)
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
-use cashier_core::notice::{ReceivingConfig, Update};
+use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::transaction::NextAction;
@@ -63,7 +63,13 @@ pub(crate) struct TestProvider {
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
+    /// What the loaded build reads of notices that begin with `unreadable`: nothing, unless it is here.
+    pub(crate) understood: Mutex<BTreeMap<String, Vec<Update>>>,
+    /// The hash of the module's build in gateways that open from now on; `ab` unless a test sets it.
+    pub(crate) build: Mutex<String>,
     pub(crate) acknowledgement: Mutex<Option<Acknowledgement>>,
+    /// The provider's own id of the next notices.
+    pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
@@ -150,21 +156,38 @@ impl Gateway for TestGateway {
         })
     }
 
-    fn verify(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let config = self.receiver.config_id;
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
         // A notice without a body has its content in the query.
-        let body = std::str::from_utf8(&notice.body).ok();
-        let content = body.map(|body| if body.is_empty() { &notice.raw_query } else { body });
-        let number = content.and_then(|content| content.parse::<usize>().ok());
+        let body = if notice.body.is_empty() { notice.raw_query.as_bytes() } else { &notice.body[..] };
+        let body = String::from_utf8_lossy(body).into_owned();
+        let (over_network, number) = match body.strip_prefix("network ") {
+            Some(number) => (true, number),
+            None => (false, &*body),
+        };
+        let number = number.parse::<usize>().ok();
         let updates = number.and_then(|number| lock(&self.provider.notices).get(number).cloned());
+        let updates = updates.or_else(|| lock(&self.provider.understood).get(&body).cloned());
         let acknowledgement = lock(&self.provider.acknowledgement).clone();
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
+            _ if over_network && offline => Verdict::NeedsNetwork,
+            None if signed && body.starts_with("unreadable") => Verdict::Unreadable {
+                notice: UnreadableNotice { reason: "no amount".into(), ..UnreadableNotice::default() },
+                acknowledgement,
+            },
+            None if signed && body.starts_with("ignored") => Verdict::Verified {
+                updates: Vec::new(),
+                event_id: "evt_ignored".into(),
+                ignored: "a test event for a live config".into(),
+                acknowledgement,
+            },
             Some(updates) if signed => {
-                Verdict::Verified { updates, event_id: Box::default(), ignored: Box::default(), acknowledgement }
+                let event_id = lock(&self.provider.notice_event_id).clone();
+                Verdict::Verified { updates, event_id, ignored: Box::default(), acknowledgement }
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
@@ -232,7 +255,12 @@ impl Modules for TestModules {
         let opened = if lock(&self.0.not_loaded).contains(&config.id) {
             Err("not loaded".to_owned())
         } else {
-            Ok(Arc::new(TestGateway { receiver: receiver(config), provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
+            let mut receiver = receiver(config);
+            let build = lock(&self.0.build).clone();
+            if !build.is_empty() {
+                receiver.module_hash = build.into();
+            }
+            Ok(Arc::new(TestGateway { receiver, provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
         };
         Box::pin(ready(opened))
     }

@@ -38,14 +38,26 @@ impl SignatureProof {
     }
 }
 
+/// In a notice's bag: the host verified it when it was received and now has it read again. Its secret may be gone since, so
+/// that verification succeeds without one.
+pub const PROVEN_BEFORE: &str = "proven_before";
+
 thread_local! {
+    /// The notice of the current guarded call was proven when it was received.
+    static PROVEN_EARLIER: Cell<bool> = const { Cell::new(false) };
     /// A proof over every byte was made in the current guarded call of this thread.
     static PROVEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Forgets the proofs of earlier calls on this thread.
-pub(crate) fn forget_proofs() {
-    PROVEN.set(false);
+/// Forgets the proofs of earlier calls on this thread. `proven_earlier` is the host's word about the notice of this one.
+pub(crate) fn forget_proofs(proven_earlier: bool) {
+    PROVEN.set(proven_earlier);
+    PROVEN_EARLIER.set(proven_earlier);
+}
+
+/// Whether the notice of this call needs no verification.
+pub(super) fn is_proven_earlier() -> bool {
+    PROVEN_EARLIER.get()
 }
 
 /// Whether a proof over every byte was made since [`forget_proofs`].

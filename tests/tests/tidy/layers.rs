@@ -25,6 +25,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("key_file", &[]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
+    ("guarded_clock", &["ports"]),
+    ("clock_file", &["guarded_clock", "ports", "private_files"]),
     ("settings", &["json_object"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
@@ -33,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "app",
             "settings",
+            "clock_file",
             "ports",
             "plugins",
             "trading",

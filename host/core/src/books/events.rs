@@ -1,4 +1,5 @@
-//! The keys of all verified events, permanently, in 25 bytes each; and the pending events in full.
+//! The keys of all verified events, permanently, in 25 bytes each; and in full the events that wait: for their transaction,
+//! or for a build of the module that can read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,16 @@ pub(super) struct Events {
     seen: HashTable<SeenEvent>,
     pending: BTreeMap<EventId, ProviderEvent>,
     pending_keys: BTreeSet<PendingKey>,
+    /// Bounded for each config by what `inbox::file_unreadable` accepts.
+    unread: BTreeMap<(ConfigId, EventId), Unread>,
+}
+
+/// An authentic notice that no build of its module has understood yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    pub event: ProviderEvent,
+    /// Of the stored body.
+    pub bytes: u64,
 }
 
 impl Events {
@@ -34,7 +45,8 @@ impl Events {
     }
 
     /// Quarantined events take no part in deduplication or matching.
-    pub(super) fn put(&mut self, event: &ProviderEvent) {
+    /// `bytes` is the length of the notice's body, where the caller knows it.
+    pub(super) fn put(&mut self, event: &ProviderEvent, bytes: Option<u64>) {
         match event.signature_status {
             SignatureStatus::Valid => {}
             SignatureStatus::Unknown | SignatureStatus::Invalid => return,
@@ -45,6 +57,11 @@ impl Events {
                 self.pending_keys.remove(&key);
             }
         }
+        let before = self.unread.remove(&(event.config_id, event.id));
+        if event.is_unread() {
+            let bytes = bytes.or(before.map(|known| known.bytes)).unwrap_or_default();
+            self.unread.insert((event.config_id, event.id), Unread { event: event.clone(), bytes });
+        }
         match event.processing_status {
             ProcessingStatus::Pending => {
                 self.pending_keys.extend(pending_keys_of(event));
@@ -52,6 +69,14 @@ impl Events {
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
         }
+    }
+
+    pub(super) fn unread(&self) -> impl ExactSizeIterator<Item = &Unread> {
+        self.unread.values()
+    }
+
+    pub(super) fn unread_of(&self, config: ConfigId) -> impl Iterator<Item = &Unread> {
+        self.unread.range((config, EventId(0))..=(config, EventId(u64::MAX))).map(|(_, known)| known)
     }
 
     pub(super) fn has_pending(&self) -> bool {

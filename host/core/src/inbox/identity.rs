@@ -26,7 +26,7 @@ pub(super) fn identified<'n>(notice: &'n VerifiedNotice, derived: &str) -> Vec<(
 
 /// The stored id of the nth update under one id. An own id that ends like a numbered one is numbered too: two different
 /// pairs never give the same text, whatever a provider sends.
-fn numbered(id: &str, n: usize) -> Box<str> {
+pub(super) fn numbered(id: &str, n: usize) -> Box<str> {
     let ends_like_one = |(_, end): (&str, &str)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
     if n == 1 && !id.rsplit_once('#').is_some_and(ends_like_one) { id.into() } else { format!("{id}#{n}").into() }
 }

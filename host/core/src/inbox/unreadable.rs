@@ -1,57 +1,148 @@
-//! Files authentic notices that their module did not understand. Such an event moves nothing; it names the payments whose
-//! provider is to be queried instead.
+//! Authentic notices that their module did not understand: each is filed within its config's limits, moves nothing, and
+//! names the payments whose provider is to be queried instead. Read by a later build of the module, its row is resolved.
 
-use super::{Filed, FiledEvent, blank_event};
+use super::identity::{identified, numbered};
+use super::{Filed, FiledEvent, add_event, blank_event, primary_id};
 use crate::change::{Body, Change};
 use crate::draft::Draft;
 use crate::duty::ProviderQuery;
-use crate::ids::{NoticeId, TransactionId};
-use crate::notice::{ReceivingConfig, UnreadableNotice};
+use crate::ids::{ConfigId, EventId, NoticeId, TransactionId};
+use crate::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
 use crate::status::ProcessingStatus;
+use crate::time::UnixTime;
+
+/// Unread notices of one config, and the bytes of their bodies. A provider that changes a format sends a few before a person
+/// looks; beyond that it is told to send them again later.
+const UNREAD_PER_CONFIG_MAX: usize = 256;
+const UNREAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Payments that one unreadable notice has queried at once: a notice is about one, and a batch about a few.
 const QUERIED_AT_ONCE_MAX: usize = 16;
 
+/// The config has as many unread notices as it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeyondLimit;
+
 /// Files the notice with its body, and the queries about the payments that it names. `derived_event_id` is of the body
-/// alone, so that one captured body is one row however it is sent.
+/// alone, so that one captured body is one row however it is sent; `bytes` is its length.
+///
+/// # Errors
+/// The config's limit is reached: nothing is filed, and the provider must send it again.
 pub fn file_unreadable(
     draft: &mut Draft<'_>,
     receiver: &ReceivingConfig,
     notice: &UnreadableNotice,
     derived_event_id: Box<str>,
+    bytes: u64,
     body: impl FnOnce(NoticeId) -> Body,
-) -> Filed {
-    let event_id = if notice.event_id.is_empty() { derived_event_id } else { notice.event_id.clone() };
+) -> Result<Filed, BeyondLimit> {
+    let event_id = if notice.event_id.is_empty() { derived_event_id } else { numbered(&notice.event_id, 1) };
     if let Some(row) = draft.known_event(receiver.config_id, &event_id) {
-        return Filed { events: vec![FiledEvent::Duplicate(row)], duplicate: true, ..Filed::default() };
+        return Ok(Filed { events: vec![FiledEvent::Duplicate(row)], duplicate: true, ..Filed::default() });
+    }
+    let known = draft.books().unread_of(receiver.config_id);
+    let (count, sum) = known.fold((1, bytes), |(count, sum), known| (count + 1, known.bytes.saturating_add(sum)));
+    if count > UNREAD_PER_CONFIG_MAX || sum > UNREAD_BYTES_MAX {
+        return Err(BeyondLimit);
     }
     let named = named(draft, receiver, notice);
     let notice_id = draft.next_notice();
     draft.store(body(notice_id));
     let mut event = blank_event(draft, receiver, notice_id, event_id, None);
-    event.processing_status = ProcessingStatus::Failed;
-    event.failure_reason = Reason::new(ReasonCode::UnreadableNotice, notice.reason.clone()).to_string().into();
-    event.processed_time = draft.now();
+    mark_unread(&mut event, &notice.reason, draft.now());
     if let [id] = *named
         && let Some(known) = draft.aggregate(id).filter(|known| known.transaction.config_id == receiver.config_id)
     {
         (event.transaction_id, event.brand) = (id, known.transaction.brand);
     }
     draft.add([Change::Event(Box::new(event.clone()))]);
-    Filed {
+    Ok(Filed {
         events: vec![FiledEvent::New(Box::new(event))],
         queries: named.into_iter().map(|id| (id, ProviderQuery::Status)).collect(),
         ..Filed::default()
-    }
+    })
+}
+
+fn mark_unread(event: &mut ProviderEvent, words: &str, now: UnixTime) {
+    event.processing_status = ProcessingStatus::Failed;
+    event.failure_reason = Reason::new(ReasonCode::UnreadableNotice, words).to_string().into();
+    event.processed_time = now;
 }
 
 /// The transactions that the notice still names, by our references or by ids within the config.
 fn named(draft: &Draft<'_>, receiver: &ReceivingConfig, notice: &UnreadableNotice) -> Vec<TransactionId> {
     let by_reference = notice.references.iter().filter_map(|reference| draft.by_reference(reference));
     let by_id = notice.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
-    let mut named: Vec<TransactionId> = by_reference.chain(by_id).take(QUERIED_AT_ONCE_MAX).collect();
+    let mut named: Vec<TransactionId> = by_reference.chain(by_id).collect();
     named.sort_unstable();
     named.dedup();
+    named.truncate(QUERIED_AT_ONCE_MAX);
     named
+}
+
+/// The row of an unread notice, where this is one.
+pub(super) fn unread(draft: &Draft<'_>, config: ConfigId, id: EventId) -> Option<ProviderEvent> {
+    draft.books().unread_of(config).find(|known| known.event.id == id).map(|known| known.event.clone())
+}
+
+/// The row of an unread notice, now that it is understood, before its update is applied.
+pub(super) fn read_anew(
+    notice: &VerifiedNotice,
+    row: ProviderEvent,
+    event_id: Box<str>,
+    update: Option<&Update>,
+) -> ProviderEvent {
+    let receiver = notice.receiver();
+    ProviderEvent {
+        event_id,
+        transaction_id: TransactionId(0),
+        provider_payment_id: update.map(|update| primary_id(receiver, update)).unwrap_or_default(),
+        processing_status: ProcessingStatus::Ignored,
+        failure_reason: Box::default(),
+        update: update.cloned(),
+        module_hash: receiver.module_hash.clone(),
+        processed_time: UnixTime::UNSET,
+        ..row
+    }
+}
+
+/// Applies an unread notice that a later build of its module understands: its row becomes that of its first update, and
+/// further updates get rows of their own. `None` where the event is not unread any more.
+pub fn resolve(draft: &mut Draft<'_>, notice: &VerifiedNotice, id: EventId) -> Option<Filed> {
+    let receiver = notice.receiver();
+    let row = unread(draft, receiver.config_id, id)?;
+    let (notice_id, mut filed) = (row.notice_id, Filed::default());
+    let mut left = Some(row.clone());
+    for (event_id, update) in identified(notice, &row.event_id) {
+        match draft.known_event(receiver.config_id, &event_id) {
+            Some(other) if other != id => {
+                filed.events.push(FiledEvent::Duplicate(other));
+                continue;
+            }
+            Some(_) | None => {}
+        }
+        let event = match left.take() {
+            Some(row) => read_anew(notice, row, event_id, update),
+            None => blank_event(draft, receiver, notice_id, event_id, update),
+        };
+        add_event(draft, notice, event, &mut filed);
+    }
+    if let Some(row) = left {
+        // The provider sent the same again meanwhile, and that was understood.
+        let mut row = read_anew(notice, row.clone(), row.event_id, None);
+        row.failure_reason = Reason::new(ReasonCode::Ignored, "it was sent again and applied").to_string().into();
+        row.processed_time = draft.now();
+        draft.add([Change::Event(Box::new(row.clone()))]);
+        filed.events.push(FiledEvent::New(Box::new(row)));
+    }
+    Some(filed)
+}
+
+/// Records that the receiver's build of the module does not understand it either, in its own words.
+pub fn still_unread(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: EventId, words: &str) {
+    let Some(mut event) = unread(draft, receiver.config_id, id) else { return };
+    mark_unread(&mut event, words, draft.now());
+    event.module_hash = receiver.module_hash.clone();
+    draft.add([Change::Event(Box::new(event))]);
 }

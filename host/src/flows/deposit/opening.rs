@@ -49,7 +49,10 @@ impl<'a> Opening<'a> {
     ) -> Self {
         let reference = Reference::from_random(cashier.entropy.bits());
         let fresh = Fresh { id: TransactionId(0), reference, now: cashier.clock.now() };
-        let proposed = deposit::open(request, account, &eligible, gateway.expiry_seconds(), fresh);
+        let mut proposed = deposit::open(request, account, &eligible, gateway.expiry_seconds(), fresh);
+        if !cashier.clock.is_plausible() {
+            proposed.postpone_expiry();
+        }
         let details = details(cashier, request, &eligible, context);
         Self { request, eligible, proposed, details }
     }

@@ -58,7 +58,10 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
         return;
     };
     let window = gateway.idempotency_window_seconds();
-    let in_window = duty::may_repeat_create(transaction, window, cashier.clock.now());
+    let clock = &cashier.clock;
+    // A time that a wrong clock stamped begins no window.
+    let trusted = clock.is_plausible() && transaction.created_time > clock.stamped_ahead_until();
+    let in_window = trusted && duty::may_repeat_create(transaction, window, clock.now());
     let terms = cashier.snapshot().config(transaction.config_id).map(|served| served.config.terms_version);
     let details = match cashier.archive.order(id).await {
         // Under other credentials or settings it would be another order.
@@ -102,8 +105,12 @@ fn unknown_answer() -> CreateAnswer {
 }
 
 /// At expiry the provider is queried, then sent a cancellation where its module can; what is recorded is the core's decision.
+/// While the clock is implausible nothing but the query is done.
 async fn expire(cashier: &Arc<Cashier>, id: TransactionId) {
     let outcome = provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if !cashier.clock.is_plausible() {
+        return;
+    }
     let Ok(Some(aggregate)) = cashier.ledger.peek(|books| books.aggregate(id)) else { return };
     let fact = match duty::at_expiry(&aggregate.transaction, outcome) {
         AtExpiry::Wait => return,

@@ -147,7 +147,14 @@ impl Run {
             }
             3 => self.env.disk.held.store(true, Ordering::SeqCst),
             4 => self.env.disk.held.store(false, Ordering::SeqCst),
-            _ => self.env.clock.jump(self.random.below(7200) as i64 - 3600),
+            _ => {
+                // Minutes, hours or weeks, in both directions; some clocks are set right again at once.
+                let reach = [1_800, 7_200, 60 * 86_400][self.random.below(3) as usize];
+                self.env.clock.jump(self.random.below(reach) as i64 - reach as i64 / 2);
+                if self.random.below(3) == 0 {
+                    self.env.clock.set_right();
+                }
+            }
         }
     }
 
@@ -188,6 +195,7 @@ impl Run {
     async fn recover(&mut self) {
         self.env.disk.held.store(false, Ordering::SeqCst);
         self.env.disk.fail_in.store(0, Ordering::SeqCst);
+        self.env.clock.set_right();
         lock(&self.env.trading.next_posts).clear();
         lock(&self.env.provider.next_creates).clear();
         self.env.run_for(60).await;

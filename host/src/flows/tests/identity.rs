@@ -1,16 +1,20 @@
 //! Identity of what providers state: ids of events, references, payments and configs of one merchant account.
 
-use cashier_core::ids::{ConfigId, TransactionId};
+use cashier_core::deposit::DepositRequest;
+use cashier_core::ids::{ConfigId, Reference, TransactionId};
 use cashier_core::notice::Update;
+use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::reason::ReasonCode;
-use cashier_core::status::ProviderStatus;
+use cashier_core::refs::ProviderRef;
+use cashier_core::refusal::RefusalCode;
+use cashier_core::status::{ProcessingStatus, ProviderStatus};
 use cashier_core::transaction::Transaction;
 
 use crate::ports::{QueryAnswer, RawNotice};
-use crate::test_cashier::{AMOUNT, TestCashier, deposit_request, paid, update};
+use crate::test_cashier::{AMOUNT, OnCreate, TestCashier, config, deposit_request, lock, paid, update};
 
 async fn deposit(env: &TestCashier, config: u64) -> Transaction {
-    let request = cashier_core::deposit::DepositRequest {
+    let request = DepositRequest {
         provider_config_id: Some(ConfigId(config)),
         ..deposit_request(&format!("{config} {}", env.unfinished()))
     };
@@ -81,4 +85,135 @@ async fn m20_a_payment_id_in_the_answer_to_a_query_is_credited_once() {
     env.run_for(200).await;
     assert_eq!((env.status(first.id), env.status(second.id), env.trading.balance()), (3, 9, AMOUNT));
     assert_eq!(reason(&env, second.id), ReasonCode::PaymentIdReused);
+}
+
+/// A deposit through config 2 whose create call has not answered yet.
+async fn creating(env: &TestCashier) -> (TransactionId, tokio::task::JoinHandle<()>) {
+    lock(&env.provider.next_creates).push_back(OnCreate::Slow(30));
+    let request = DepositRequest { provider_config_id: Some(ConfigId(2)), ..deposit_request("early") };
+    let request = env.deposit_as(request);
+    let call = tokio::spawn(async move { drop(request.await) });
+    env.run_for(1).await;
+    (TransactionId(env.cashier.ledger.peek(|books| books.counters().transaction).unwrap()), call)
+}
+
+/// What the provider states about the payment of that deposit, without our reference.
+fn early(event: &str) -> Update {
+    early_of("pi_123", event)
+}
+
+fn early_of(payment: &str, event: &str) -> Update {
+    let refs = vec![ProviderRef::new("payment_intent", payment)];
+    Update { reference: None, refs, payment_id: payment.into(), ..paid(event, &Reference::from_random(1)) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m18_an_early_notice_that_several_configs_verify_is_applied_under_the_one_that_owns_the_payment() {
+    for (addressed, crashes) in [(None, false), (Some(1), false), (Some(2), false), (None, true)] {
+        let mut env = TestCashier::with_configs(&[1, 2, 3]).await;
+        deposit(&env, 1).await;
+        let (id, call) = creating(&env).await;
+        let outcome = env.notice(addressed, vec![early_of("pi_124", "e1")]).await.unwrap();
+        let event = outcome.events[0].id;
+        assert_eq!(outcome.events[0].processing_status, ProcessingStatus::Pending);
+        if crashes {
+            env.crash().await;
+        }
+        lock(&env.provider.next_creates).clear();
+        env.run_for(60).await;
+        call.abort();
+        let row = env.disk.event_row(event).unwrap();
+        assert_eq!(
+            (row.transaction_id, row.processing_status),
+            (id, ProcessingStatus::Processed),
+            "{addressed:?} {crashes}"
+        );
+        assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "{addressed:?} {crashes}");
+        assert!(env.notice(addressed, vec![early_of("pi_124", "e1")]).await.unwrap().duplicate);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m18_a_notice_that_the_owners_gateway_rejects_is_not_applied() {
+    let env = TestCashier::with_configs(&[1, 2]).await;
+    let (id, call) = creating(&env).await;
+    env.notice_signed_by(1, None, vec![early("e1")]).await.unwrap();
+    call.await.unwrap();
+    env.notice_signed_by(1, Some(1), vec![early("e2")]).await.unwrap();
+    env.run_for(20).await;
+    assert_eq!((env.status(id), env.trading.balance()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m18_a_notice_to_one_config_about_anothers_payment_is_applied_where_the_owners_gateway_verifies_it() {
+    let env = TestCashier::with_configs(&[1, 2]).await;
+    let made = deposit(&env, 2).await;
+    let outcome = env.notice(Some(1), vec![paid("e1", &made.reference)]).await.unwrap();
+    assert_eq!((outcome.events[0].config_id, outcome.events[0].transaction_id), (ConfigId(2), made.id));
+    env.run_for(5).await;
+    assert_eq!((env.status(made.id), env.trading.balance()), (3, AMOUNT));
+    assert!(env.notice(None, vec![paid("e1", &made.reference)]).await.unwrap().duplicate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m18_one_notice_about_payments_of_two_configs_is_applied_to_both() {
+    let env = TestCashier::with_configs(&[1, 2]).await;
+    let (one, two) = (deposit(&env, 1).await, deposit(&env, 2).await);
+    env.notice(None, vec![paid("e1", &one.reference), paid("e2", &two.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(one.id), env.status(two.id), env.trading.balance()), (3, 3, 2 * AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m18_an_early_notice_is_retried_while_a_config_that_may_own_it_cannot_verify() {
+    let env = TestCashier::with_configs(&[1, 2]).await;
+    lock(&env.provider.not_working).push(ConfigId(2));
+    // No payment of config 2 is open: nothing to wait for.
+    assert!(env.notice(None, vec![early("e0")]).await.is_ok());
+    let (id, call) = creating(&env).await;
+    for addressed in [None, Some(1)] {
+        let refusal = env.notice(addressed, vec![early("e1")]).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::ProviderUnavailable, "{addressed:?}");
+    }
+    lock(&env.provider.not_working).clear();
+    env.notice(None, vec![early("e1")]).await.unwrap();
+    call.await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_configs_with_nothing_in_common_but_a_notice_that_both_verify_credit_a_payment_once() {
+    let apart = |id: u64| ProviderConfig { secret_key: Secret::new(&format!("CANARY-key-{id}")), ..config(id) };
+    let env = TestCashier::with_rows(vec![apart(1), apart(2)]).await;
+    let (first, second) = (deposit(&env, 1).await, deposit(&env, 2).await);
+    let same = |event: &str, reference| Update { payment_id: "pi_9".into(), ..paid(event, reference) };
+    env.notice_signed_by(1, Some(1), vec![same("e1", &first.reference)]).await.unwrap();
+    env.notice(Some(2), vec![same("e2", &second.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(first.id), env.status(second.id), env.trading.balance()), (3, 9, AMOUNT));
+    let third = deposit(&env, 2).await;
+    env.notice_signed_by(2, Some(2), vec![same("e3", &third.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!(env.status(third.id), 3, "another account's payment may have the same id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m33_a_notice_with_nothing_to_do_is_filed_under_the_providers_own_event_id() {
+    let env = TestCashier::new().await;
+    *lock(&env.provider.notice_event_id) = "evt_7".into();
+    let outcome = env.notice(Some(1), Vec::new()).await.unwrap();
+    assert_eq!(
+        (&*outcome.events[0].event_id, outcome.events[0].processing_status),
+        ("evt_7", ProcessingStatus::Ignored)
+    );
+    let again = RawNotice { raw_query: "try=2".into(), ..env.request("config 1") };
+    let body = env.provider.notice_body(Vec::new()).into();
+    assert!(env.receive(Some(1), RawNotice { body, ..again }).await.unwrap().duplicate);
+    // It stands for updates without an id of their own, and another notice is another event.
+    let made = deposit(&env, 1).await;
+    *lock(&env.provider.notice_event_id) = "evt_8".into();
+    let outcome = env.notice(Some(1), vec![paid("", &made.reference), paid("evt_9", &made.reference)]).await.unwrap();
+    let ids: Vec<&str> = outcome.events.iter().map(|event| &*event.event_id).collect();
+    assert_eq!(ids, ["evt_8", "evt_9"]);
 }

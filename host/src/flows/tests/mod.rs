@@ -1,6 +1,7 @@
 //! The flows with a test cashier: each test is one interleaving that once cost money, or would.
 
 mod chaos;
+mod clock;
 mod config_edits;
 mod creates;
 mod identity;
@@ -8,4 +9,5 @@ mod janitor;
 mod logs;
 mod orders;
 mod postings;
+mod unreadable;
 mod webhooks;

@@ -117,7 +117,7 @@ async fn an_update_of_another_config_moves_nothing_and_the_owning_gateway_is_que
     let env = TestCashier::with_configs(&[1, 2]).await;
     let (id, reference) = pending(&env).await;
     env.on_query(&reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
-    let outcome = env.notice(Some(2), vec![paid("e1", &reference)]).await.unwrap();
+    let outcome = env.notice_signed_by(2, Some(2), vec![paid("e1", &reference)]).await.unwrap();
     assert!(outcome.events[0].failure_reason.starts_with("PROVIDER_CONFIG_MISMATCH"));
     env.run_for(5).await;
     assert_eq!((env.status(id), env.trading.balance()), (1, 0));

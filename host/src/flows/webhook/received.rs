@@ -78,6 +78,11 @@ impl Received {
         format!("unreadable:{}", hex::encode(self.sha256)).into()
     }
 
+    /// Of the stored body.
+    pub(super) fn body_length(&self) -> u64 {
+        self.body.len() as u64
+    }
+
     /// The row of this notice.
     pub(super) fn into_body(self, id: NoticeId) -> Body {
         let Self { received_time, method, path, raw_query, headers_json, sha256, identity: _, body } = self;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::ids::{ConfigId, Reference};
-use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update, VerifiedNotice};
+use cashier_core::notice::{ReceivingConfig, UnreadableNotice, VerifiedNotice};
 use cashier_core::status::SignatureStatus;
 
+use super::ownership::Ownership;
 use super::received::{CaptureLimits, Received};
 use crate::flows::Cashier;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
@@ -53,13 +54,14 @@ pub(super) async fn verify(
     addressed: Option<ConfigId>,
     raw: &RawNotice,
 ) -> Verification {
-    let candidates = candidates(cashier, provider, addressed);
+    let candidates = candidates(cashier, provider);
+    let configs: Vec<ConfigId> = candidates.iter().map(config_of).collect();
     let mut round = Round::default();
-    for candidate in &candidates {
+    for candidate in candidates.iter().filter(|candidate| addressed.is_none_or(|id| config_of(candidate) == id)) {
         match candidate {
             Ok(gateway) if round.accepts(gateway.receiver().config_id) => {
                 let (verdict, provider_time) = verdict(cashier, &**gateway, raw, addressed.is_some()).await;
-                round.take(cashier, &candidates, &cashier.receiver(&**gateway), verdict, provider_time);
+                round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, provider_time);
             }
             Ok(_) => {}
             Err(config_id) => round.unavailable(*config_id, "the module is not loaded".into()),
@@ -68,22 +70,38 @@ pub(super) async fn verify(
             break;
         }
     }
-    round.result(raw)
+    for candidate in &candidates {
+        match candidate {
+            Ok(gateway) if round.wants(gateway.receiver().config_id) => {
+                let verdict = gateway.verify(raw, true).await;
+                round.take_further(cashier.receiver(&**gateway), verdict);
+            }
+            Err(config_id) if round.wants(*config_id) => round.unavailable.push(*config_id),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    round.result(cashier, raw)
 }
 
 /// A config whose gateway may verify; `Err` is one whose module is not working.
 type Candidate = Result<Arc<dyn Gateway>, ConfigId>;
 
-/// Configs that receive nothing any more are left out.
-fn candidates(cashier: &Cashier, provider: &str, addressed: Option<ConfigId>) -> Vec<Candidate> {
+fn config_of(candidate: &Candidate) -> ConfigId {
+    match candidate {
+        Ok(gateway) => gateway.receiver().config_id,
+        Err(config_id) => *config_id,
+    }
+}
+
+/// The provider's configs, lowest id first. Those that receive nothing any more are left out.
+fn candidates(cashier: &Cashier, provider: &str) -> Vec<Candidate> {
     let snapshot = cashier.snapshot();
-    let meant = snapshot.configs_of(provider).filter(|served| addressed.is_none_or(|id| served.config.id == id));
     let open = |served: &Served| match &served.gateway {
         Ok(gateway) => Some(Ok(Arc::clone(gateway))),
         Err(NoGateway::Broken(_)) => Some(Err(served.config.id)),
         Err(NoGateway::Closed) => None,
     };
-    meant.filter_map(open).collect()
+    snapshot.configs_of(provider).filter_map(open).collect()
 }
 
 /// What a gateway accepts of a notice that it reads nothing from.
@@ -98,8 +116,10 @@ struct Round {
     verified: Option<(VerifiedNotice, Option<Acknowledgement>, Duration)>,
     /// Accepted without content, by the first gateway that did: taken if no other one reads more.
     accepted: Option<(Accepted, Option<Acknowledgement>, Duration)>,
-    /// The config of the transaction that the verified updates name, where it is another than the receiver.
-    owner: Option<ConfigId>,
+    /// Further configs whose gateways verified it, besides the receiver.
+    others: Vec<ReceivingConfig>,
+    /// Which configs may own what the verified updates are about.
+    ownership: Ownership,
     tried: Vec<ConfigId>,
     unavailable: Vec<ConfigId>,
     /// Why it is not verified; an unavailable module weighs more than a rejection, since the notice may be valid.
@@ -109,19 +129,24 @@ struct Round {
 impl Round {
     /// Before a notice is verified every gateway is tried, afterwards only the owner's.
     fn accepts(&self, config_id: ConfigId) -> bool {
-        self.verified.is_none() || self.owner == Some(config_id)
+        self.verified.is_none() || self.ownership.owner == Some(config_id)
     }
 
     /// It is verified, and the owner's gateway, if there is one, was tried.
     fn is_settled(&self) -> bool {
-        self.verified.is_some() && self.owner.is_none_or(|owner| self.tried.contains(&owner))
+        self.verified.is_some() && self.ownership.owner.is_none_or(|owner| self.tried.contains(&owner))
+    }
+
+    /// It is verified, and this gateway was not shown it, whose config may own what it is about.
+    fn wants(&self, config_id: ConfigId) -> bool {
+        self.verified.is_some() && !self.tried.contains(&config_id) && self.ownership.others.contains(&config_id)
     }
 
     fn take(
         &mut self,
         cashier: &Cashier,
-        candidates: &[Candidate],
-        receiver: &ReceivingConfig,
+        configs: &[ConfigId],
+        receiver: ReceivingConfig,
         verdict: Verdict,
         provider_time: Duration,
     ) {
@@ -129,27 +154,48 @@ impl Round {
         match verdict {
             Verdict::Verified { updates, event_id, ignored, acknowledgement } => {
                 let without_content = updates.is_empty() && !ignored.is_empty();
-                let owner = owner_of(cashier, candidates, receiver, &updates);
-                let notice = VerifiedNotice::assertion(receiver.clone(), updates).described(event_id, ignored);
+                let ownership = Ownership::of(cashier, configs, receiver.config_id, &updates);
+                let notice = VerifiedNotice::assertion(receiver, updates).described(event_id, ignored);
                 if without_content {
                     self.accepted.get_or_insert((Accepted::Ignored(notice), acknowledgement, provider_time));
                 } else {
-                    self.owner = owner;
-                    self.verified = Some((notice, acknowledgement, provider_time));
+                    self.ownership = ownership;
+                    let before = self.verified.replace((notice, acknowledgement, provider_time));
+                    self.others.extend(before.map(|(notice, ..)| notice.receiver().clone()));
                 }
             }
             Verdict::Unreadable { notice, acknowledgement } => {
-                let unreadable = (Accepted::Unreadable(receiver.clone(), notice), acknowledgement, provider_time);
+                let unreadable = (Accepted::Unreadable(receiver, notice), acknowledgement, provider_time);
                 match &self.accepted {
                     Some((Accepted::Unreadable(..), ..)) => {}
                     Some((Accepted::Ignored(_), ..)) | None => self.accepted = Some(unreadable),
                 }
             }
             Verdict::NeedsNetwork => {
-                self.rejected(receiver, "it can be verified with the provider alone, on the path of one config".into());
+                self.rejected(
+                    &receiver,
+                    "it can be verified with the provider alone, on the path of one config".into(),
+                );
             }
-            Verdict::Rejected(reason) | Verdict::Undetermined(reason) => self.rejected(receiver, reason),
+            Verdict::Rejected(reason) | Verdict::Undetermined(reason) => self.rejected(&receiver, reason),
             Verdict::NotWorking(reason) => self.unavailable(receiver.config_id, reason),
+        }
+    }
+
+    /// The verdict of a further gateway on a notice that is verified: an owner's replaces the receiver's.
+    fn take_further(&mut self, receiver: ReceivingConfig, verdict: Verdict) {
+        self.tried.push(receiver.config_id);
+        match (verdict, &mut self.verified) {
+            (Verdict::Verified { updates, event_id, ignored, acknowledgement }, Some((notice, current, _)))
+                if self.ownership.owner == Some(receiver.config_id) && !updates.is_empty() =>
+            {
+                self.others.push(notice.receiver().clone());
+                *notice = VerifiedNotice::assertion(receiver, updates).described(event_id, ignored);
+                *current = acknowledgement;
+            }
+            (Verdict::Verified { .. } | Verdict::Unreadable { .. }, _) => self.others.push(receiver),
+            (Verdict::Rejected(_) | Verdict::Undetermined(_) | Verdict::NeedsNetwork, _) => {}
+            (Verdict::NotWorking(_), _) => self.unavailable.push(receiver.config_id),
         }
     }
 
@@ -165,8 +211,11 @@ impl Round {
         self.rejection = Some((config_id, SignatureStatus::Unknown, reason));
     }
 
-    fn result(self, raw: &RawNotice) -> Verification {
-        let unavailable_owner = self.owner.filter(|owner| self.unavailable.contains(owner));
+    fn result(self, cashier: &Cashier, raw: &RawNotice) -> Verification {
+        let account = self.verified.as_ref().map(|(notice, ..)| notice.receiver().merchant_account.clone());
+        let awaited =
+            |config: &&ConfigId| self.ownership.awaits(cashier, **config, account.as_deref().unwrap_or_default());
+        let unavailable_owner = self.unavailable.iter().find(awaited).copied();
         let (verified, accepted) = match (self.verified, self.accepted) {
             (None, Some((Accepted::Ignored(notice), acknowledgement, time))) => {
                 (Some((notice, acknowledgement, time)), None)
@@ -186,6 +235,7 @@ impl Round {
             (Some((notice, acknowledgement, provider_time)), None) => {
                 // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
                 let received = Received::of(raw, &CaptureLimits::WHOLE);
+                let notice = notice.also_verified_by(self.others);
                 let webhook = VerifiedWebhook { notice, received, acknowledgement, provider_time };
                 return Verification::Verified(Box::new(webhook));
             }
@@ -229,31 +279,4 @@ async fn verdict(cashier: &Cashier, gateway: &dyn Gateway, raw: &RawNotice, addr
     let began = cashier.clock.monotonic();
     let verdict = gateway.verify(raw, false).await;
     (verdict, cashier.clock.monotonic().saturating_sub(began))
-}
-
-/// The config of the transaction that the updates name, by our reference or else by an id known under one of the
-/// candidates; `None` where that is the receiver itself or there is no such transaction.
-fn owner_of(
-    cashier: &Cashier,
-    candidates: &[Candidate],
-    receiver: &ReceivingConfig,
-    updates: &[Update],
-) -> Option<ConfigId> {
-    let config = |candidate: &Candidate| match candidate {
-        Ok(gateway) => gateway.receiver().config_id,
-        Err(config_id) => *config_id,
-    };
-    let found = cashier.ledger.peek(|books| {
-        let named = updates.iter().find_map(|update| books.by_reference(update.reference.as_ref()?));
-        let unnamed = || updates.iter().filter(|update| update.reference.is_none()).flat_map(|update| &update.refs);
-        let known = || {
-            let own = unnamed().any(|id| books.by_provider_ref(receiver.config_id, id).is_some());
-            let others = candidates.iter().map(config).filter(|_| !own);
-            others
-                .flat_map(|config| unnamed().map(move |id| (config, id)))
-                .find_map(|(config, id)| books.by_provider_ref(config, id))
-        };
-        named.or_else(known).and_then(|id| books.transaction(id)).map(|transaction| transaction.config_id)
-    });
-    found.ok().flatten().filter(|owner| *owner != receiver.config_id)
 }

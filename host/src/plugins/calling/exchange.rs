@@ -15,6 +15,7 @@ use super::circuit_breaker::{BreakerChange, CircuitBreaker};
 use super::credentials::Credentials;
 use super::module_thread::ModuleThread;
 use super::reply_cache::{FetchTime, ReplyCache};
+use crate::plugins::egress::date;
 use crate::plugins::egress::port::{Network, SendError};
 use crate::plugins::limits::GatewayLimits;
 use crate::ports::Clock;
@@ -245,12 +246,14 @@ impl ExchangeDriver {
             return Err(HostFailure::CircuitOpen);
         }
         let queued = *state.queued.get_or_insert(sent_at.saturating_sub(state.started));
+        let witness = (!self.clock.is_plausible()).then(|| date::witness(&request.url)).flatten();
         let reply = tokio::select! {
             reply = self.network.send(request, within) => reply,
             () = self.clock.sleep(within.saturating_add(NETWORK_GRACE)) => {
                 Err(SendError::Unknown("timed out".to_owned()))
             }
         };
+        date::compare(&*self.clock, witness, &reply);
         let now = self.clock.monotonic();
         let took = now.saturating_sub(sent_at);
         state.provider_time = state.provider_time.saturating_add(took);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
-use cashier_provider_sdk::host::Instance;
+use cashier_provider_sdk::host::{Instance, PROVEN_BEFORE};
 use cashier_provider_sdk::{HttpReply, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -138,10 +138,10 @@ impl ReportsHealth for ConfiguredModule {
 }
 
 impl ConfiguredModule {
-    /// Configures the module anew once a replaced secret has expired.
+    /// Configures the module anew once a replaced secret has expired, which an implausible clock does not show.
     async fn drop_expired_secrets(&self) -> Result<(), String> {
         let now = self.clock.now();
-        if now.0 < self.secrets_valid_until.load(Ordering::Acquire) {
+        if now.0 < self.secrets_valid_until.load(Ordering::Acquire) || !self.clock.is_plausible() {
             return Ok(());
         }
         let config = convert::config(&self.row, self.notify_url.clone(), now)?;
@@ -232,6 +232,12 @@ impl Gateway for ModuleGateway {
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         self.with(|module| async move { module.verify(notice, offline).await })
+    }
+
+    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        let mut notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
+        notice.bag.push((PROVEN_BEFORE.to_owned(), String::new()));
+        self.with(|module| async move { module.verify(notice, false).await })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {

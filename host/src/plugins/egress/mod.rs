@@ -2,5 +2,6 @@
 //! It knows requests and replies, not payments.
 
 mod adapter;
+pub(super) mod date;
 pub mod http_client;
 pub mod port;

@@ -61,9 +61,15 @@ pub(in crate::strand) const READ_BEFORE: &str = concat!(
     " FROM unproven_event WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
 );
 
-/// The verified events that wait for their transaction.
-pub(in crate::strand) const READ_PENDING: &str =
-    concat!("SELECT ", columns!(), " FROM provider_event WHERE id IN (SELECT id FROM pending_event) ORDER BY id");
+/// The verified events that wait, each with the length of its notice's body where that counts: those without their
+/// transaction, and those that no build of their module has understood.
+pub(in crate::strand) const READ_WAITING: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", CASE processing_status WHEN 0 THEN 0 ELSE \
+     coalesce((SELECT length(body) FROM notice WHERE notice.id = provider_event.notice_id), 0) END \
+     FROM provider_event WHERE id IN (SELECT id FROM pending_event) ORDER BY id"
+);
 
 /// Read from the index alone, without visiting a row; the keys too.
 pub(in crate::strand) const COUNT_KEYS: &str = "SELECT count(*) FROM provider_event INDEXED BY provider_event_key";
@@ -76,11 +82,8 @@ pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderEvent) -> Result<(),
     match Area::of(row.signature_status) {
         Area::Verified => {
             writer.put(TABLE, PUT_VERIFIED, |put| bind(put, row))?;
-            let pending = match row.processing_status {
-                ProcessingStatus::Pending => PUT_PENDING,
-                ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => DROP_PENDING,
-            };
-            writer.put("pending_event", pending, |put| put.with(&row.id))
+            let waits = row.processing_status == ProcessingStatus::Pending || row.is_unread();
+            writer.put("pending_event", if waits { PUT_PENDING } else { DROP_PENDING }, |put| put.with(&row.id))
         }
         Area::Quarantine => {
             writer.quarantine.add_event();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cashier_core::change::{Change, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
-use cashier_core::status::SignatureStatus;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
 
 use super::super::archive::ArchiveReader;
 use super::super::connection::connect_read_only;
@@ -122,4 +122,31 @@ fn unverified_webhooks_cannot_fill_the_disk() {
         assert_eq!(number("SELECT max(id) FROM unproven_notice"), commits * per_commit + per_commit - 1);
         assert_eq!(number("SELECT count(*) FROM notice") + number("SELECT count(*) FROM provider_event"), 2);
     }
+}
+
+#[test]
+fn m10_an_unread_notice_is_loaded_with_its_length_and_is_never_evicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let unread = |id: u64| ProviderEvent {
+        processing_status: ProcessingStatus::Failed,
+        failure_reason: "UNREADABLE_NOTICE: no amount".into(),
+        update: None,
+        notice_id: NoticeId(id),
+        ..plain::confirmation(id)
+    };
+    let change = |event: ProviderEvent| Change::Event(Box::new(event));
+    let bodies = vec![plain::notice(1, &[0xff; 1000]), plain::notice(2, b"")];
+    strand.submit(commit(1, vec![change(unread(1)), change(unread(2))], bodies));
+    let flood = (3..QUARANTINE_ROWS_MAX as u64 + 100).map(forged).collect();
+    strand.submit(commit(2, flood, Vec::new()));
+    listener.wait_for_synced(2);
+    let stored = || {
+        let loaded = block_on(strand.reload()).unwrap();
+        loaded.books.unread().map(|known| (known.event.id.0, known.bytes)).collect::<Vec<_>>()
+    };
+    assert_eq!(stored(), [(1, 1000), (2, 0)]);
+    strand.submit(commit(3, vec![change(plain::confirmation(1))], Vec::new()));
+    listener.wait_for_synced(3);
+    assert_eq!(stored(), [(2, 0)], "what was read waits no longer");
 }

@@ -144,7 +144,7 @@ impl RowSink for Rows {
         self.event_keys.push((config, event_id.into(), id));
     }
 
-    fn pending_event(&mut self, row: ProviderEvent) {
+    fn waiting_event(&mut self, row: ProviderEvent, _bytes: u64) {
         self.rows.push(Change::Event(Box::new(row)));
     }
 }

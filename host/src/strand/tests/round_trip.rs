@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cashier_core::change::Change;
+use cashier_core::notice::ProviderEvent;
 use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use proptest::collection::vec;
@@ -57,8 +58,9 @@ fn every_row_reads_back_as_its_last_change() {
             }
         }
         rows.retain(|_, change| !matches!(change, Change::Event(_)));
-        let pending = verified.values().filter(|event| event.processing_status == ProcessingStatus::Pending);
-        rows.extend(last_of_each(pending.map(|event| Change::Event(event.clone()))));
+        let waits =
+            |event: &&Box<ProviderEvent>| event.processing_status == ProcessingStatus::Pending || event.is_unread();
+        rows.extend(last_of_each(verified.values().filter(waits).map(|event| Change::Event(event.clone()))));
         prop_assert_eq!(last_of_each(loaded.rows.iter().cloned()), rows);
         let transactions: Vec<_> = loaded
             .rows

@@ -245,3 +245,21 @@ async fn a_timeout_after_a_wait_in_the_queue_does_not_count_against_the_provider
         assert_eq!((rig.driver.circuit_is_open(), rig.sent().len()), (open, 5), "waited {waited_ms}, took {took_ms}");
     }
 }
+
+#[tokio::test]
+async fn a_reply_is_a_witness_of_the_time_while_the_clock_is_implausible_alone() {
+    for implausible in [false, true] {
+        let dated = || {
+            let mut reply = HttpReply::new(200, "no");
+            reply.headers.push(("date".to_owned(), "Sat, 28 Nov 2026 22:47:28 GMT".to_owned()));
+            Ok(reply)
+        };
+        let rig = Rig::new(GatewayLimits::default(), vec![dated(), reply(200, "no date")]).await;
+        rig.clock.1.lock().unwrap().implausible = implausible;
+        for _ in 0..2 {
+            rig.query("").await;
+        }
+        let expected = if implausible { vec![("p.test".to_owned(), 1_795_906_048)] } else { Vec::new() };
+        assert_eq!(rig.clock.1.lock().unwrap().stated, expected);
+    }
+}

@@ -103,11 +103,26 @@ pub(super) fn unknown() -> Answer {
 
 /// Time advances only when a reply takes some; no timer ever fires.
 #[derive(Default)]
-pub(super) struct ManualClock(pub(super) AtomicU64);
+pub(super) struct ManualClock(pub(super) AtomicU64, pub(super) Mutex<ImplausibleClock>);
+
+/// Whether the clock is implausible, and what peers stated.
+#[derive(Default)]
+pub(super) struct ImplausibleClock {
+    pub(super) implausible: bool,
+    pub(super) stated: Vec<(String, i64)>,
+}
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
         UnixTime(0)
+    }
+
+    fn implausible(&self) -> Option<Box<str>> {
+        self.1.lock().unwrap().implausible.then(|| "a month ahead".into())
+    }
+
+    fn peer_stated(&self, host: &str, date: i64) {
+        self.1.lock().unwrap().stated.push((host.to_owned(), date));
     }
 
     fn monotonic(&self) -> Duration {
