@@ -4,6 +4,7 @@
 
 mod identity;
 mod matching;
+mod unmatched;
 mod unreadable;
 mod verify;
 
@@ -23,6 +24,7 @@ use crate::transaction::{FirstAnswer, Transaction};
 
 use self::identity::identified;
 use self::matching::{Matched, is_about, match_update, once_credited};
+pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
 pub use self::unreadable::{BeyondLimit, file_unreadable, resolve, still_unread};
 use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;

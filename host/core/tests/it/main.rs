@@ -15,4 +15,5 @@ mod owed;
 mod query;
 mod samples;
 mod standing;
+mod unmatched;
 mod verify;
