@@ -14,6 +14,7 @@ use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
+use cashier_core::digest::PostedDigest;
 use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -93,6 +94,20 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
+    /// Made once, with the database; tells these books from every other's.
+    pub identity: Box<str>,
+    /// Over the operations that were posted.
+    pub posted: PostedDigest,
+    /// The operations without a recorded outcome.
+    pub unrecorded: Vec<UnrecordedOperation>,
+}
+
+/// An operation that was planned, and may have been posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnrecordedOperation {
+    pub key: OperationKey,
+    pub login: Login,
+    pub minor: i64,
 }
 
 /// The durable rows that the snapshot is made of.
@@ -106,7 +121,7 @@ pub struct Configuration {
 impl Loaded {
     /// The books, and what the snapshot is made of.
     pub fn split(self) -> (Books, Configuration) {
-        let Self { books, configs, overrides, approvals } = self;
+        let Self { books, configs, overrides, approvals, .. } = self;
         (books, Configuration { configs, overrides, approvals })
     }
 }
@@ -181,6 +196,8 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether it can take postings now; the fault is a sentence for the operator.
+    fn readiness(&self) -> Result<(), Fault>;
 }
 
 /// A payment order as it is sent to the provider. Stored before it is sent, and sent again byte for byte if at all.
@@ -231,6 +248,9 @@ pub struct CreateAnswer {
     pub refs: Vec<ProviderRef>,
     pub redirect_url: Box<str>,
     pub instructions_json: Box<str>,
+    /// The module's words where the provider answered and the answer could not be read: the payment may exist, and a repeated
+    /// call would bring the same answer. Else empty.
+    pub unreadable: Box<str>,
     /// Time spent waiting for the provider's network.
     pub provider_time: Duration,
 }

@@ -138,4 +138,8 @@ impl TradingServer for FaultyTradingServer {
     fn keyed_by_operation(&self) -> bool {
         true
     }
+
+    fn readiness(&self) -> Result<(), Fault> {
+        self.inner.readiness()
+    }
 }

@@ -91,7 +91,7 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     if unpaid && is_expired(transaction, now) {
         return Some(ProviderDuty::Expire);
     }
-    if unpaid && wants_advance(transaction) {
+    if wants_advance(transaction) {
         return Some(ProviderDuty::Advance);
     }
     if unpaid && transaction.first_answer == FirstAnswer::Unknown && transaction.refs.is_empty() {
@@ -102,10 +102,12 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::Expire);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(
-        transaction.reason.code,
-        ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
-    );
+    let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
+    let unclear = unexplained
+        || matches!(
+            transaction.reason.code,
+            ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
+        );
     (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
@@ -176,8 +178,10 @@ pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
     transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= now
 }
 
+/// The payment waits for a call that moves money, also while the provider reviews it.
 fn wants_advance(transaction: &Transaction) -> bool {
-    transaction.facts.any(ProviderFact::wants_advance)
+    let open = transaction.is_unpaid() || transaction.reason.code == ReasonCode::ProviderInReview;
+    open && transaction.source == Source::Provider && transaction.facts.any(ProviderFact::wants_advance)
 }
 
 /// A call to the provider about an existing payment.
@@ -208,7 +212,7 @@ pub fn query_after_update(transaction: &Transaction, received_under: ConfigId) -
     if transaction.config_id != received_under {
         return Some(ProviderQuery::Status);
     }
-    if transaction.is_unpaid() && wants_advance(transaction) {
+    if wants_advance(transaction) {
         return Some(ProviderQuery::Advance);
     }
     (transaction.reason.code == ReasonCode::AmountUnstated).then_some(ProviderQuery::Status)

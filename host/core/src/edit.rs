@@ -6,6 +6,6 @@ mod customer_override;
 mod fields;
 
 pub use self::changes::{AuditedValue, FieldChange, FieldClass, SecondPerson, changed_fields};
-pub use self::config::{ConfigEdit, DeclaredSettings, EditContext, SettingMap, SettingValue};
+pub use self::config::{ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait};
 pub use self::customer_override::OverrideEdit;
 pub use self::fields::check_brand;

@@ -78,13 +78,13 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         2 "mismatch" Mismatch { what: MismatchKind, expected: Box<str>, stated: Box<str>, stated_minor: Option<i64> };
         /// The provider requests that a person decides, and only a person ends it; `status` is its own status.
         3 "look" Requested { status as "word": Box<str> };
-        /// The provider itself has not decided yet; ended by any fact that says how the payment ended, in any order.
-        4 "in_review" InReview { status: Box<str> };
         /// The provider's payment was confirmed for another transaction of the same merchant account, `owner`, before: one
         /// payment is credited once.
         10 "payment_reused" PaymentReused { payment: Box<str>, owner: Box<str> };
         /// A statement that moves money, or an id that came with one, had no room.
         11 "no_room" NoRoom;
+        /// The provider itself has not decided yet; ended by any fact that says how the payment ended, in any order.
+        4 "in_review" InReview { status: Box<str> };
     }
 } } }
 

@@ -13,7 +13,8 @@ use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::edit::{
-    ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields, check_brand,
+    self, ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields,
+    check_brand,
 };
 use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
@@ -219,6 +220,14 @@ async fn write_config(
 
 fn module_settings(line: &CatalogLine) -> DeclaredSettings<'_> {
     DeclaredSettings { available: line.available, endpoints: &line.endpoint_settings, secrets: &line.secret_settings }
+}
+
+/// Whether the OUT of a provider's reversal waits for a person, for deposits made under this config.
+pub(super) fn reversals_wait(config: &ProviderConfig) -> bool {
+    let texts = [("settings_json", &*config.settings_json), ("config_json", config.config_json.expose())];
+    // What is stored was parsed when it was saved.
+    let parsed = texts.into_iter().filter_map(|(field, text)| parse_settings(field, text).ok());
+    edit::reversals_wait(&parsed.collect::<Vec<_>>())
 }
 
 /// The parser that the judge of edits is lent. The parser's own message could quote a secret.

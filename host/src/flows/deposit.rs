@@ -10,6 +10,7 @@ use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::change::Body;
 use cashier_core::deposit::{self, DepositRequest};
+use cashier_core::duty::ProviderQuery;
 use cashier_core::eligibility::{self, ConfigCandidate, Eligible, Wanted};
 use cashier_core::ids::TransactionId;
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::opening::order_of;
 use self::opening::{Opened, Opening, bound, unavailable};
-use super::{Cashier, RequestContext, settle};
+use super::{Cashier, RequestContext, provider_query, settle};
 use crate::ledger::Estimate;
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
@@ -142,13 +143,17 @@ async fn create(
     match &answer.ending {
         CreateEnding::Accepted(_) => {}
         CreateEnding::Declined { .. } | CreateEnding::NeverSent { .. } | CreateEnding::Unknown => {
-            tracing::warn!(transaction = %id, ending = ?answer.ending, "payment creation failed");
+            tracing::warn!(transaction = %id, ending = ?answer.ending, unreadable = &*answer.unreadable, "payment creation failed");
         }
     }
+    let unreadable = !answer.unreadable.is_empty();
     let provider_time = answer.provider_time;
     let mut stored =
         StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };
     let ended = end_create(cashier, id, gateway, answer, request_id).await?;
+    if unreadable {
+        provider_query::start(cashier, id, ProviderQuery::Status);
+    }
     let transaction = if ended.operations.is_empty() {
         ended.transaction
     } else {
@@ -171,7 +176,8 @@ pub(super) async fn end_create(
 ) -> Result<Aggregate, Refusal> {
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), request_id);
-    let CreateAnswer { ending, update, refs, redirect_url, instructions_json, provider_time: _ } = answer;
+    let CreateAnswer { ending, update, refs, redirect_url, instructions_json, unreadable: _, provider_time: _ } =
+        answer;
     let stated = CreateAnswerStated { ending: &ending, update: update.as_ref(), refs: &refs };
     let ticket = cashier.ledger.decide(&stamp, |draft| {
         let recorded = inbox::end_create(draft, &receiver, id, &stated)?;

@@ -5,12 +5,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cashier_core::books::Unread;
 use cashier_core::ids::{ConfigId, EventId};
-use cashier_core::inbox::{self, Filed};
+use cashier_core::inbox::{self, Filed, FiledEvent};
 use cashier_core::notice::{ProviderEvent, VerifiedNotice};
 use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::session::Actor;
+use cashier_core::session::{Actor, ManagerSession};
 
+use super::webhook::stored_event;
 use super::{Cashier, provider_query, settle};
 use crate::ledger::storage_unavailable;
 use crate::ports::{RawNotice, StoredNotice, Verdict};
@@ -75,6 +77,38 @@ fn due(cashier: &Cashier) -> Vec<(ConfigId, EventId)> {
     due
 }
 
+/// The same for a person, who gets the events that the notice is now. A session of one brand sees its own alone.
+///
+/// # Errors
+/// As [`replay`].
+pub async fn by_hand(
+    cashier: &Arc<Cashier>,
+    session: &ManagerSession,
+    id: EventId,
+    request_id: &str,
+) -> Result<Vec<ProviderEvent>, Refusal> {
+    let is_seen = |known: &Unread| known.event.id == id && session.sees(&known.event.brand);
+    if !cashier.ledger.peek(|books| books.unread().any(is_seen))? {
+        return Err(no_such_event());
+    }
+    let rows = match replay(cashier, id, request_id).await? {
+        Replayed::Read(filed) => filed.events,
+        Replayed::StillUnread(_) => vec![FiledEvent::Duplicate(id)],
+    };
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        events.push(match row {
+            FiledEvent::New(event) => *event,
+            FiledEvent::Duplicate(id) => stored_event(cashier, id).await?,
+        });
+    }
+    Ok(events)
+}
+
+fn no_such_event() -> Refusal {
+    Refusal::new(RefusalCode::NotFound, "there is no such unreadable event")
+}
+
 /// Shows one unread notice to its module again.
 ///
 /// # Errors
@@ -85,7 +119,7 @@ pub async fn replay(cashier: &Arc<Cashier>, id: EventId, request_id: &str) -> Re
         known.find(|event| event.id == id).map(|event| (event.config_id, event.notice_id))
     })?;
     let missing = |what: &str| Refusal::new(RefusalCode::NotFound, what);
-    let (config_id, notice_id) = unread.ok_or_else(|| missing("there is no such unreadable event"))?;
+    let (config_id, notice_id) = unread.ok_or_else(no_such_event)?;
     let gateway = cashier.gateway(config_id).ok_or_else(|| not_working("the module is not loaded"))?;
     let stored = cashier.archive.notice(notice_id).await.map_err(|fault| {
         tracing::error!(%fault, event = %id, "reading a stored notice failed");

@@ -172,7 +172,7 @@ async fn shown(cashier: &Cashier, filed: Filed) -> Result<(Vec<ProviderEvent>, O
     Ok((events, transaction))
 }
 
-async fn stored_event(cashier: &Cashier, id: EventId) -> Result<ProviderEvent, Refusal> {
+pub(super) async fn stored_event(cashier: &Cashier, id: EventId) -> Result<ProviderEvent, Refusal> {
     match cashier.archive.event(id).await {
         Ok(Some(event)) => Ok(event),
         Ok(None) => Err(Refusal::new(RefusalCode::Internal, "an event row is missing")),

@@ -32,6 +32,11 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| Some(usize::from(cashier.ledger.is_open())),
     },
     Metric {
+        name: "cashier_trading_ready",
+        help: "Whether the trading server takes postings.",
+        value: |cashier| Some(usize::from(cashier.trading.readiness().is_ok())),
+    },
+    Metric {
         name: "cashier_transactions",
         help: "Transactions in memory.",
         value: |cashier| cashier.ledger.peek(|books| books.transactions()).ok(),
@@ -60,10 +65,14 @@ pub const METRICS: &[Metric] = &[
 
 /// With the query `verbose`, what does not work as it should is listed below the first line.
 fn readiness(cashier: &Cashier, query: &str) -> Reply {
-    let (status, first) = if cashier.ledger.is_open() {
-        (200, "ready\n")
+    let problem = if cashier.ledger.is_open() {
+        cashier.trading.readiness().err().map(|fault| fault.to_string())
     } else {
-        (503, "not ready: a commit failed: the books are being reloaded\n")
+        Some("a commit failed: the books are being reloaded".to_owned())
+    };
+    let (status, first) = match problem {
+        None => (200, "ready\n".to_owned()),
+        Some(problem) => (503, format!("not ready: {problem}\n")),
     };
     let verbose = query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
     let clock = cashier.clock.implausible().filter(|_| verbose).map(|reason| clock_line(cashier, &reason));
@@ -118,25 +127,28 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::test_cashier::TestCashier;
+    use crate::test_cashier::{TestCashier, lock};
 
     #[tokio::test(start_paused = true)]
     async fn the_watch_listener_reports_liveness_readiness_and_metrics() {
-        let (ready, closed) = (TestCashier::new().await, TestCashier::new().await);
+        let (ready, closed, waiting) = (TestCashier::new().await, TestCashier::new().await, TestCashier::new().await);
+        *lock(&waiting.trading.not_ready) = Some("the trading server cannot write: disk full");
         ready.deposit("k").await.unwrap();
         closed.disk.fail_in.store(1, Ordering::SeqCst);
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
+        let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Confirmed payments whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{posts}{counted}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{clock}", open.replace("open 1", "open 0"))),
+            (&closed, "GET /metrics", 200, &format!("{}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,
                 "GET /cashier/methods",

@@ -6,6 +6,7 @@ pub mod command;
 pub mod config;
 pub mod customer_override;
 pub mod module;
+pub mod provider_event;
 pub mod transaction;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,
     approval::REJECT,

@@ -270,3 +270,30 @@ fn each_command_is_listed_once_and_refuses_customers() {
         assert!(command.name.starts_with("Mng") && !(command.may)(Role::Customer) && !(command.may)(Role::User));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn m3_an_unreadable_event_is_shown_to_its_module_again_by_a_manager() {
+    let api = ManagerApi::open().await;
+    let name = "MngReplayCashierProviderEvent";
+    let stored = api.env.raw_notice(Some(1), "unreadable 1".to_owned()).await.unwrap();
+    assert_eq!(stored.events[0].id.0, 1);
+    let (number, data) = api.command("crm@ion4", name, r#"{"id":1}"#).await;
+    let shown = &data["events"][0];
+    assert_eq!((number, &shown["processing_status"]), (200, &json!(2)), "{data}");
+    assert_eq!(shown["failure_reason"], "UNREADABLE_NOTICE: no amount");
+    for (token, data) in [("manager@other", r#"{"id":1}"#), ("manager", r#"{"id":2}"#)] {
+        assert_eq!(api.error(token, name, data).await, (404, "RET_ERR_NOTFOUND".into()), "{token} {data}");
+    }
+    api.deposit().await;
+    let transaction = api.env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
+    let paid = crate::test_cashier::paid("evt_1", &transaction.reference);
+    crate::test_cashier::lock(&api.env.provider.understood).insert("unreadable 1".to_owned(), vec![paid]);
+    let (_, data) = api.command("manager", name, r#"{"id":1}"#).await;
+    let shown = &data["events"][0];
+    assert_eq!(
+        [&shown["event_id"], &shown["transaction_id"], &shown["id"]],
+        [&json!("evt_1"), &json!(1), &json!(1)],
+        "{data}"
+    );
+    assert_eq!(api.error("manager", name, r#"{"id":1}"#).await, (404, "RET_ERR_NOTFOUND".into()));
+}

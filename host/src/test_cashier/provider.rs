@@ -31,6 +31,8 @@ pub(crate) enum OnCreate {
     Slow(u64),
     /// Accepted, and the answer is lost.
     AnswerLost,
+    /// Accepted, and the module cannot read the answer.
+    Unreadable,
     NeverSent,
     Decline,
     /// As that, three seconds later.
@@ -136,11 +138,12 @@ impl Gateway for TestGateway {
             let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
             let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
             tokio::time::sleep(Duration::from_millis(late + wait)).await;
+            let unreadable = next == OnCreate::Unreadable;
             let (ending, has_id) = match next {
                 OnCreate::Redirect | OnCreate::Slow(_) | OnCreate::Late(_) => {
                     (CreateEnding::Accepted(NextAction::Redirect), true)
                 }
-                OnCreate::AnswerLost => (CreateEnding::Unknown, false),
+                OnCreate::AnswerLost | OnCreate::Unreadable => (CreateEnding::Unknown, false),
                 OnCreate::NeverSent => (CreateEnding::NeverSent { reason: "CANARY unreachable".into() }, false),
                 OnCreate::Decline => (CreateEnding::Declined { reason: "CANARY do_not_honor".into() }, true),
             };
@@ -151,6 +154,7 @@ impl Gateway for TestGateway {
                 refs: has_id.then(|| ProviderRef::new("payment_intent", &id)).into_iter().collect(),
                 redirect_url: if accepted { "https://pay.example/c/1".into() } else { Box::default() },
                 instructions_json: Box::default(),
+                unreadable: if unreadable { "no id at /id".into() } else { Box::default() },
                 provider_time: Duration::ZERO,
             }
         })

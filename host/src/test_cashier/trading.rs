@@ -45,6 +45,8 @@ pub(crate) struct TestTrading {
     pub(crate) demo: AtomicBool,
     /// Brands whose real accounts may receive sandbox money, as the settings name them at the next start.
     pub(crate) allow_sandbox_credit: Mutex<Vec<Box<str>>>,
+    /// Why it is not ready.
+    pub(crate) not_ready: Mutex<Option<&'static str>>,
     /// Whether account lookups, or voids, fail.
     pub(crate) lookups_fail: AtomicBool,
     pub(crate) voids_fail: AtomicBool,
@@ -171,5 +173,9 @@ impl TradingServer for TradingPort {
 
     fn keyed_by_operation(&self) -> bool {
         !self.0.unkeyed.load(Ordering::SeqCst)
+    }
+
+    fn readiness(&self) -> Result<(), Fault> {
+        lock(&self.0.not_ready).clone().map_or(Ok(()), |problem| Err(Fault::new(problem)))
     }
 }

@@ -1,13 +1,19 @@
 //! Trading servers, which own customers, accounts and balances. Only these files contain SQL about balances; the rest of
 //! the cashier uses the port `TradingServer`.
 
+mod books;
 pub mod embedded;
 mod entry;
 pub mod import;
+mod jobs;
+mod load;
 pub mod posting;
+mod requests;
 pub mod roster;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod thread;
 
+pub use books::BooksMark;
 pub use entry::schema as roster_schema;

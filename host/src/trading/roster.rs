@@ -16,19 +16,75 @@ pub struct Holdings {
     pub customers: imbl::HashMap<CustomerId, Arc<Customer>>,
     pub groups: imbl::HashMap<Box<str>, Arc<Group>>,
     pub accounts: imbl::HashMap<Login, Arc<Account>>,
+    /// Accounts that were changed outside the cashier: nothing is posted to them until a person has decided.
+    pub contested: imbl::HashMap<Login, Contested>,
+}
+
+/// Why an account is contested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contested {
+    /// Its balance is not the one that the cashier recorded.
+    Edited { recorded: Money, found: Money },
+    /// Its row is gone.
+    Removed { recorded: Money },
+    /// Its row, or that of its group or customer, cannot be read.
+    Unreadable(Box<str>),
+}
+
+impl fmt::Display for Contested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edited { recorded, found } => write!(f, "the balance was changed from {recorded} to {found}"),
+            Self::Removed { recorded } => write!(f, "the account was removed with a balance of {recorded}"),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Holdings {
-    /// Customer, account and group of a login; `None` when there is no such account.
-    pub fn facts(&self, login: Login) -> Option<AccountFacts> {
-        let account = self.accounts.get(&login)?;
-        let customer = self.customers.get(&account.customer_id)?;
-        let group = self.groups.get(&account.group)?;
-        Some(AccountFacts {
-            customer: Customer::clone(customer),
-            account: Account::clone(account),
-            group: Group::clone(group),
-        })
+    /// Customer, account and group of a login; `None` when there is no such account. An error while it is contested.
+    pub fn facts(&self, login: Login) -> Result<Option<AccountFacts>, &Contested> {
+        if let Some(contested) = self.contested.get(&login) {
+            return Err(contested);
+        }
+        let facts = || {
+            let account = self.accounts.get(&login)?;
+            let customer = self.customers.get(&account.customer_id)?;
+            let group = self.groups.get(&account.group)?;
+            Some(AccountFacts {
+                customer: Customer::clone(customer),
+                account: Account::clone(account),
+                group: Group::clone(group),
+            })
+        };
+        Ok(facts())
+    }
+
+    pub(super) fn contest(&mut self, login: Login, why: Contested) {
+        self.contested.insert(login, why);
+    }
+
+    /// Compares with what was known before another program wrote: a balance that differs is contested, and so is an
+    /// account that is gone.
+    pub(super) fn contest_changes_since(&mut self, before: &Self) {
+        let known = before.accounts.keys().chain(before.contested.keys());
+        for login in known {
+            let recorded = match before.contested.get(login) {
+                Some(Contested::Edited { recorded, .. } | Contested::Removed { recorded }) => *recorded,
+                Some(Contested::Unreadable(_)) => continue,
+                None => match before.accounts.get(login) {
+                    Some(account) => account.balance,
+                    None => continue,
+                },
+            };
+            let why = match self.accounts.get(login) {
+                _ if self.contested.contains_key(login) => continue,
+                Some(found) if found.balance == recorded => continue,
+                Some(found) => Contested::Edited { recorded, found: found.balance },
+                None => Contested::Removed { recorded },
+            };
+            self.contest(*login, why);
+        }
     }
 }
 

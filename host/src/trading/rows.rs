@@ -1,21 +1,22 @@
-//! The tables of `trading.db`: opening, loading, and each statement once. It decides nothing.
+//! The tables of `trading.db`: opening, and each statement but those of loading once. It decides nothing.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::account::{Account, AccountMode, Customer, Group};
+use cashier_core::account::{Account, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::roster::Holdings;
 use crate::ports::{Fault, Posting};
 
 /// Every schema in order; `PRAGMA user_version` counts the applied ones.
-pub(super) const SCHEMAS: &[&str] =
-    &[include_str!("schema/0001_trading.sql"), include_str!("schema/0002_operation_keys.sql")];
+pub(super) const SCHEMAS: &[&str] = &[
+    include_str!("schema/0001_trading.sql"),
+    include_str!("schema/0002_operation_keys.sql"),
+    include_str!("schema/0003_defence.sql"),
+];
 
 /// The lock file excludes other cashiers, so only an operator's tool can hold the database; a quarter second is a pause,
 /// not a hang.
@@ -43,59 +44,6 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
         transaction.commit()?;
     }
     Ok(connection)
-}
-
-/// Reads customers, groups and accounts; postings stay on disk.
-pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
-    let mut holdings = Holdings::default();
-    let mut customers = connection
-        .prepare("SELECT customer_id, country, brand, status, deposit_allowed, withdrawal_allowed FROM customer")?;
-    let mut rows = customers.query([])?;
-    while let Some(row) = rows.next()? {
-        let customer = Customer {
-            customer_id: CustomerId(id(row, 0)?),
-            country: row.get(1)?,
-            brand: row.get(2)?,
-            status: row.get(3)?,
-            deposit_allowed: row.get(4)?,
-            withdrawal_allowed: row.get(5)?,
-        };
-        holdings.customers.insert(customer.customer_id, Arc::new(customer));
-    }
-    let mut groups =
-        connection.prepare("SELECT name, brand, currency, exponent, account_mode, enabled FROM account_group")?;
-    let mut rows = groups.query([])?;
-    while let Some(row) = rows.next()? {
-        let (mode, name): (i64, Box<str>) = (row.get(4)?, row.get(0)?);
-        let group = Group {
-            brand: row.get(1)?,
-            currency: currency(row, 2, 3)?,
-            account_mode: AccountMode::from_number(mode)
-                .ok_or_else(|| DiskFault::new(format!("group {name:?} has account mode {mode}")))?,
-            enabled: row.get(5)?,
-            group: name,
-        };
-        holdings.groups.insert(group.group.clone(), Arc::new(group));
-    }
-    let mut accounts =
-        connection.prepare("SELECT login, customer_id, group_name, enabled, balance_minor FROM account")?;
-    let mut rows = accounts.query([])?;
-    while let Some(row) = rows.next()? {
-        let (login, group): (Login, Box<str>) = (Login(id(row, 0)?), row.get(2)?);
-        let currency =
-            holdings.groups.get(&group).map(|known| known.currency).ok_or_else(|| {
-                DiskFault::new(format!("account {login} names group {group:?}, which does not exist"))
-            })?;
-        let account = Account {
-            login,
-            customer_id: CustomerId(id(row, 1)?),
-            group,
-            enabled: row.get(3)?,
-            balance: Money::new(row.get(4)?, currency),
-        };
-        holdings.accounts.insert(login, Arc::new(account));
-    }
-    Ok(holdings)
 }
 
 /// A posting as stored under its key.
@@ -175,11 +123,27 @@ pub(super) fn insert_posting(
     Ok(())
 }
 
-pub(super) fn set_balance(connection: &Connection, account: &Account) -> Result<(), DiskFault> {
+/// Moves a balance, provided that it is still what it was.
+pub(super) fn move_balance(connection: &Connection, login: Login, from: Money, to: Money) -> Result<(), DiskFault> {
     let changed = connection
-        .prepare_cached("UPDATE account SET balance_minor = ?2 WHERE login = ?1")?
-        .execute(params![signed(account.login.0)?, account.balance.minor])?;
-    if changed == 1 { Ok(()) } else { Err(DiskFault::new(format!("account {} has no stored row", account.login))) }
+        .prepare_cached(
+            "UPDATE account SET balance_minor = ?3, recorded_minor = ?3
+             WHERE login = ?1 AND balance_minor = ?2 AND recorded_minor = ?2",
+        )?
+        .execute(params![signed(login.0)?, from.minor, to.minor])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(DiskFault::new(format!("account {login} no longer has a balance of {from}")))
+    }
+}
+
+/// Ends the contest over an edited balance: what is given is the balance and what is recorded.
+pub(super) fn settle_balance(connection: &Connection, login: Login, balance: Money) -> Result<(), DiskFault> {
+    connection
+        .prepare_cached("UPDATE account SET balance_minor = ?2, recorded_minor = ?2 WHERE login = ?1")?
+        .execute(params![signed(login.0)?, balance.minor])?;
+    Ok(())
 }
 
 pub(super) fn put_customer(connection: &Connection, customer: &Customer) -> Result<(), DiskFault> {
@@ -208,71 +172,121 @@ pub(super) fn put_group(connection: &Connection, group: &Group) -> Result<(), Di
     Ok(())
 }
 
+/// Adds an account with its opening balance, or updates all but the balance.
 pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), DiskFault> {
-    connection.prepare_cached("INSERT OR REPLACE INTO account VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-        signed(account.login.0)?,
-        signed(account.customer_id.0)?,
-        account.group,
-        account.enabled,
-        account.balance.minor,
-    ])?;
-    Ok(())
-}
-
-/// The highest trade order handed out.
-pub(super) fn trade_order(connection: &Connection) -> Result<u64, DiskFault> {
-    let value: Option<i64> = connection
-        .prepare_cached("SELECT value FROM counter WHERE name = 'trade_order'")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    value
-        .and_then(|value| u64::try_from(value).ok())
-        .ok_or_else(|| DiskFault::new("the counter of trade orders is missing"))
-}
-
-pub(super) fn set_trade_order(connection: &Connection, value: u64) -> Result<(), DiskFault> {
     connection
-        .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'trade_order'")?
-        .execute(params![signed(value)?])?;
+        .prepare_cached(
+            "INSERT INTO account VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (login) DO UPDATE
+             SET customer_id = excluded.customer_id, group_name = excluded.group_name, enabled = excluded.enabled",
+        )?
+        .execute(params![
+            signed(account.login.0)?,
+            signed(account.customer_id.0)?,
+            account.group,
+            account.enabled,
+            account.balance.minor,
+        ])?;
     Ok(())
+}
+
+/// The rows that every write transaction continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// The highest trade order handed out.
+    pub(super) trade_order: u64,
+    /// Raised by one in every write transaction.
+    pub(super) sequence: u64,
+}
+
+pub(super) fn counters(connection: &Connection) -> Result<Counters, DiskFault> {
+    let counter = |name: &str| -> Result<u64, DiskFault> {
+        let value: Option<i64> = connection
+            .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        let missing = || DiskFault::new(format!("the counter {name} is missing"));
+        value.and_then(|value| u64::try_from(value).ok()).ok_or_else(missing)
+    };
+    Ok(Counters { trade_order: counter("trade_order")?, sequence: counter("sequence")? })
+}
+
+/// Continues the counters, provided that they are still what they were.
+pub(super) fn raise_counters(connection: &Connection, from: Counters, to: Counters) -> Result<(), DiskFault> {
+    let mut raise = connection.prepare_cached("UPDATE counter SET value = ?3 WHERE name = ?1 AND value = ?2")?;
+    for (name, from, to) in
+        [("trade_order", from.trade_order, to.trade_order), ("sequence", from.sequence, to.sequence)]
+    {
+        if raise.execute(params![name, signed(from)?, signed(to)?])? != 1 {
+            return Err(DiskFault::new(format!("the counter {name} is no longer {from}")));
+        }
+    }
+    Ok(())
+}
+
+/// Changes whenever another connection commits; this connection's own commits leave it.
+pub(super) fn data_version(connection: &Connection) -> Result<i64, DiskFault> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 
 /// A failure of the database. A type of this module, so that `?` converts SQLite's errors here and nowhere else.
 #[derive(Debug)]
-pub(super) struct DiskFault(String);
+pub(super) struct DiskFault {
+    pub(super) what: String,
+    of_row: bool,
+}
 
 impl DiskFault {
-    fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), of_row: false }
+    }
+
+    pub(super) fn of_row(what: impl Into<String>) -> Self {
+        Self { what: what.into(), of_row: true }
+    }
+
+    /// One row cannot be read or written; the database works.
+    pub(super) fn is_of_row(&self) -> bool {
+        self.of_row
     }
 }
 
 impl From<rusqlite::Error> for DiskFault {
     fn from(error: rusqlite::Error) -> Self {
-        Self(error.to_string())
+        use rusqlite::Error as E;
+        let of_row = match &error {
+            E::FromSqlConversionFailure(..)
+            | E::IntegralValueOutOfRange(..)
+            | E::InvalidColumnType(..)
+            | E::Utf8Error(..) => true,
+            E::SqliteFailure(failure, _) => {
+                matches!(failure.code, rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch)
+            }
+            _ => false,
+        };
+        Self { what: error.to_string(), of_row }
     }
 }
 
 impl From<DiskFault> for Fault {
     fn from(fault: DiskFault) -> Self {
-        Self::new(format!("trading.db: {}", fault.0))
+        Self::new(format!("trading.db: {}", fault.what))
     }
 }
 
 /// SQLite counts in signed 64-bit integers.
-fn signed(value: u64) -> Result<i64, DiskFault> {
-    i64::try_from(value).map_err(|_| DiskFault::new(format!("{value} is larger than the database's integers")))
+pub(super) fn signed(value: u64) -> Result<i64, DiskFault> {
+    i64::try_from(value).map_err(|_| DiskFault::of_row(format!("{value} is larger than the database's integers")))
 }
 
-fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
+pub(super) fn id(row: &Row<'_>, column: usize) -> Result<u64, DiskFault> {
     let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| DiskFault::new(format!("a stored id is {value}")))
+    u64::try_from(value).map_err(|_| DiskFault::of_row(format!("a stored id is {value}")))
 }
 
 /// The currency of a row, provided that it has the number of decimals it had when the row was written.
-fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
+pub(super) fn currency(row: &Row<'_>, code: usize, exponent: usize) -> Result<Currency, DiskFault> {
     let (code, exponent): (Box<str>, i64) = (row.get(code)?, row.get(exponent)?);
     Currency::from_code(&code).filter(|known| i64::from(known.exponent()) == exponent).ok_or_else(|| {
-        DiskFault::new(format!("stored amounts are in {code} with {exponent} decimals, which is unknown"))
+        DiskFault::of_row(format!("stored amounts are in {code} with {exponent} decimals, which is unknown"))
     })
 }

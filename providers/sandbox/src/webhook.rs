@@ -30,13 +30,12 @@ fn read(event: &Value) -> Result<WebhookVerdict, ProviderFailure> {
     let kind = event.required_text_at("/type")?;
     Ok(match update(kind, event)? {
         None => WebhookVerdict::ignored(event_id, format!("events of type {kind} change no payment")),
-        // The mode is passed on: the host decides what test money may do. Where event and payment disagree it is live, and
-        // no money moves.
-        Some(update) => WebhookVerdict::updates(vec![StatusUpdate {
-            event_id,
-            sandbox: Some(sandbox(event)? && update.sandbox != Some(false)),
-            ..update
-        }]),
+        // The mode is passed on: the host decides what test money may do.
+        Some(update) => {
+            let stated = Some(sandbox(event)?);
+            let mode_conflict = stated != update.sandbox;
+            WebhookVerdict::updates(vec![StatusUpdate { event_id, sandbox: stated, mode_conflict, ..update }])
+        }
     })
 }
 

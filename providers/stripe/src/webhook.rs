@@ -86,8 +86,7 @@ impl EventMode {
         })
     }
 
-    /// A contradiction is passed on as the other mode, under which no money moves; where the update moves none, it is a
-    /// review.
+    /// A contradiction about money becomes a review at the host; where the update states no money, it is one here.
     fn applied_to(self, stripe: &Stripe, update: StatusUpdate) -> StatusUpdate {
         match (self, update.status) {
             (Self::Same | Self::Other, _) => StatusUpdate { sandbox: Some(stripe.sandbox), ..update },
@@ -98,12 +97,13 @@ impl EventMode {
                 | NormalizedStatus::RefundFailed
                 | NormalizedStatus::Chargeback
                 | NormalizedStatus::ChargebackReversed,
-            ) => StatusUpdate { sandbox: Some(!stripe.sandbox), ..update },
+            ) => StatusUpdate { sandbox: Some(stripe.sandbox), mode_conflict: true, ..update },
             (Self::Contradictory, _) => StatusUpdate {
                 status: NormalizedStatus::ManualReview,
                 reason: Some("an event and its object state different modes".to_owned()),
                 amount: None,
-                sandbox: Some(!stripe.sandbox),
+                sandbox: Some(stripe.sandbox),
+                mode_conflict: true,
                 ..update
             },
         }

@@ -14,6 +14,8 @@ use crate::time::UnixTime;
 const MERCHANT_ID: &str = "merchant_id";
 const SECRET_KEY: &str = "secret_key";
 const WEBHOOK_SECRET: &str = "webhook_secret";
+/// The cashier's own setting in `settings_json` or `config_json`; no module sees it.
+pub const REVERSAL: &str = "reversal";
 /// Settings that are credentials of every module.
 pub(super) const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
 
@@ -102,7 +104,7 @@ impl ConfigEdit {
         }
         let blank = ProviderConfig::blank(provider, context.now);
         let config = self.applied(&blank, context.now)?;
-        effective(&config, context)?;
+        check_reversal(&effective(&config, context)?)?;
         check_clear_settings(&config, context)?;
         Ok(config)
     }
@@ -119,6 +121,7 @@ impl ConfigEdit {
         }
         let mut config = self.applied(stored, context.now)?;
         let (before, after) = (effective(stored, context)?, effective(&config, context)?);
+        check_reversal(&after)?;
         check_clear_settings(&config, context)?;
         if context.has_transactions {
             if text(&before, MERCHANT_ID) != text(&after, MERCHANT_ID) {
@@ -201,7 +204,7 @@ impl ConfigEdit {
             Some(module) => module.endpoints.iter().map(|name| &**name).find(|name| differs(name)),
             None => {
                 let names = before.keys().chain(after.keys()).map(String::as_str);
-                names.filter(|name| !CREDENTIALS.contains(name)).find(|name| differs(name))
+                names.filter(|name| !CREDENTIALS.contains(name) && *name != REVERSAL).find(|name| differs(name))
             }
         };
         let Some(moved) = moved else { return Ok(()) };
@@ -235,6 +238,21 @@ fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<Setti
     let over = parsed("config_json", config.config_json.expose(), context)?;
     settings.extend(over.into_iter().filter(|(_, value)| *value != SettingValue::Null));
     Ok(settings)
+}
+
+/// Whether the OUT of a provider's reversal waits for a person, as the texts of a config's settings say. What cannot be
+/// read was meant to say something: it waits.
+pub fn reversals_wait(settings: &[SettingMap]) -> bool {
+    let mut given =
+        settings.iter().filter_map(|settings| settings.get(REVERSAL)).filter(|value| **value != SettingValue::Null);
+    given.next_back().is_some_and(|value| !matches!(value.text(), "" | "post"))
+}
+
+fn check_reversal(settings: &SettingMap) -> Result<(), Refusal> {
+    match text(settings, REVERSAL) {
+        "" | "post" | "review" => Ok(()),
+        _ => Err(Refusal::invalid("reversal must be \"post\" or \"review\"")),
+    }
 }
 
 pub(super) fn parsed(field: &str, text: &str, context: &EditContext<'_>) -> Result<SettingMap, Refusal> {

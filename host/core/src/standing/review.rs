@@ -15,8 +15,14 @@ const DETAIL_LENGTH_MAX: usize = 512;
 
 impl<'a> ProviderSummary<'a> {
     /// The first reason for a review that no fact has ended and no person has resolved since, with what else was stated.
-    /// `refunded_minor` is everything that was refunded.
-    pub(super) fn review(&self, amount: Money, refunded_minor: i64, persons: &PersonSummary<'_>) -> Option<Reason> {
+    /// `refunded_minor` is everything that was refunded, `waiting` a reversal that waits for a person.
+    pub(super) fn review(
+        &self,
+        amount: Money,
+        refunded_minor: i64,
+        persons: &PersonSummary<'_>,
+        waiting: Option<Reason>,
+    ) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
         let mut holds: Vec<&ReviewHold> = self
             .holds
@@ -26,17 +32,16 @@ impl<'a> ProviderSummary<'a> {
             .collect();
         holds.sort_unstable();
         holds.dedup();
-        let found = self.contradiction(amount, resolved_at);
+        let is_unstated = |hold: &&ReviewHold| matches!(hold, ReviewHold::AmountUnstated { .. });
+        let (unstated, others): (Vec<_>, Vec<_>) = holds.into_iter().partition(is_unstated);
         // An unstated amount comes first: the cashier itself queries the provider about it.
-        let unstated = holds.first().is_some_and(|hold| matches!(hold, ReviewHold::AmountUnstated { .. }));
-        let first = match found {
-            Some(found) if !unstated => found,
-            Some(_) | None if holds.is_empty() => return None,
-            Some(_) | None => holds.remove(0).reason(),
-        };
-        let others = holds.into_iter().map(|hold| hold.reason().to_string());
-        let stated: Vec<String> =
-            self.statements(amount, refunded_minor, first.code).into_iter().chain(others).collect();
+        let found = self.contradiction(amount, resolved_at);
+        let reason = ReviewHold::reason;
+        let mut reasons =
+            unstated.into_iter().map(reason).chain(found).chain(others.into_iter().map(reason)).chain(waiting);
+        let first = reasons.next()?;
+        let mut stated = self.statements(amount, refunded_minor, first.code);
+        stated.extend(reasons.map(|reason| reason.to_string()));
         Some(explained(first, &stated))
     }
 

@@ -1,8 +1,8 @@
 //! What is due when: the window of a repeated create call has two ends, and what is final for the customer is queried until
 //! and once at its expiry.
 
-use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, QueryOutcome};
-use cashier_core::facts::{Facts, ProviderFact};
+use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
+use cashier_core::facts::{Facts, ProviderFact, ReviewHold};
 use cashier_core::ids::Seq;
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::TransactionStatus;
@@ -48,6 +48,33 @@ fn closed(status: TransactionStatus, facts: &[(i64, ProviderFact)]) -> Transacti
 
 fn due(transaction: &Transaction, seconds: i64) -> Option<Duty> {
     duty::due(transaction, &[], NOW.plus(seconds))
+}
+
+#[test]
+fn m9_a_payment_that_the_provider_reviews_is_queried_and_captured_and_one_for_a_person_is_not() {
+    let hold = |hold| ProviderFact::ReviewHold(hold);
+    let table = [
+        (vec![hold(ReviewHold::InReview { status: "r".into() })], Some(ProviderDuty::Query)),
+        (
+            vec![hold(ReviewHold::InReview { status: "r".into() }), ProviderFact::AdvanceWanted { event: "e".into() }],
+            Some(ProviderDuty::Advance),
+        ),
+        (vec![hold(ReviewHold::Requested { status: "r".into() })], None),
+        (
+            vec![hold(ReviewHold::Requested { status: "r".into() }), ProviderFact::AdvanceWanted { event: "e".into() }],
+            None,
+        ),
+        (vec![hold(ReviewHold::AmountUnstated { payment: "p".into() })], Some(ProviderDuty::Query)),
+    ];
+    for (facts, expected) in table {
+        let changes = aggregate(deposit(15)).record(&receiver(), &facts, &[], at(1)).0;
+        let transaction = applied(&aggregate(deposit(15)), &changes).transaction;
+        assert_eq!(due(&transaction, 1), expected.map(Duty::Provider), "{facts:?}");
+        let at_once = duty::query_after_update(&transaction, transaction.config_id);
+        let advance = (expected == Some(ProviderDuty::Advance)).then_some(ProviderQuery::Advance);
+        let unstated = transaction.reason.code == ReasonCode::AmountUnstated;
+        assert_eq!(at_once, advance.or(unstated.then_some(ProviderQuery::Status)), "{facts:?}");
+    }
 }
 
 #[test]

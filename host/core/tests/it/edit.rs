@@ -48,6 +48,13 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
             false,
             "max_amount is below min_amount".into(),
         ),
+        (
+            "reversal",
+            ConfigEdit { settings_json: Some("reversal=reviwe".into()), ..edit() },
+            false,
+            "reversal must be \"post\" or \"review\"".into(),
+        ),
+        ("reversal", ConfigEdit { settings_json: Some("reversal=review".into()), ..edit() }, true, "saved".into()),
         ("brand", ConfigEdit { brand: Some("other".into()), ..edit() }, true, frozen("brand")),
         ("brand, unused config", ConfigEdit { brand: Some("other".into()), ..edit() }, false, "saved".into()),
         ("mode", ConfigEdit { sandbox: Some(!config(1).sandbox), ..edit() }, true, frozen("sandbox")),

@@ -4,6 +4,7 @@
 mod answers;
 mod person_facts;
 mod provider_facts;
+mod reviews;
 
 use std::fmt::Write as _;
 
@@ -11,6 +12,7 @@ use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use cashier_core::ids::{ManagerId, Seq};
 use cashier_core::operation::PostingOutcome;
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, TransactionStatus, TransactionType};
 use cashier_core::transaction::{FirstAnswer, NextAction, Transaction};
@@ -18,6 +20,7 @@ use expect_test::{Expect, expect};
 
 use crate::samples::*;
 
+#[derive(Clone)]
 enum Step {
     Provider(ProviderFact),
     Person(PersonFact),
@@ -40,7 +43,7 @@ fn declined() -> Step {
 }
 
 fn expired() -> Step {
-    Provider(ProviderFact::Cancelled { reason: cashier_core::reason::ReasonCode::Expired })
+    Provider(ProviderFact::Cancelled { reason: ReasonCode::Expired })
 }
 
 fn chargeback() -> Step {
@@ -51,8 +54,19 @@ fn held(status: TransactionStatus) -> Step {
     Person(PersonFact::Held(status))
 }
 
-/// Plays the steps and writes one line for each.
+/// Plays the steps and compares one line for each.
 fn play(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggregate {
+    let (aggregate, lines) = lines_of(transaction, steps);
+    expected.assert_eq(&lines);
+    aggregate
+}
+
+/// Where the steps end.
+fn played(transaction: Transaction, steps: Vec<Step>) -> Aggregate {
+    lines_of(transaction, steps).0
+}
+
+fn lines_of(transaction: Transaction, steps: Vec<Step>) -> (Aggregate, String) {
     let mut aggregate = aggregate(transaction);
     let mut lines = String::new();
     for (seq, step) in (1..).zip(steps) {
@@ -83,8 +97,7 @@ fn play(transaction: Transaction, steps: Vec<Step>, expected: Expect) -> Aggrega
         }
         lines.push('\n');
     }
-    expected.assert_eq(&lines);
-    aggregate
+    (aggregate, lines)
 }
 
 fn describe(fact: &ProviderFact) -> String {

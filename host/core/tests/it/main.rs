@@ -13,6 +13,7 @@ mod money_vectors;
 mod operation_keys;
 mod owed;
 mod query;
+mod reconcile;
 mod samples;
 mod standing;
 mod unmatched;

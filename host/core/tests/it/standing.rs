@@ -108,7 +108,8 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         Just(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown)),
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: id.into() })),
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::Requested { status: id.into() })),
-        id.prop_map(|id| ProviderFact::ReviewHold(ReviewHold::InReview { status: id.into() })),
+        id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::InReview { status: id.into() })),
+        id.prop_map(|id| ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: id.into(), owner: "9".into() })),
         minor.prop_map(|minor| {
             ProviderFact::ReviewHold(ReviewHold::Mismatch {
                 what: cashier_core::facts::MismatchKind::Amount,
@@ -132,7 +133,7 @@ proptest! {
         posted in prop::sample::select(vec![0_i64, 7_000, 10_000]),
         refused in any::<bool>(),
     ) {
-        let posted = Posted { minor: posted, refused };
+        let posted = Posted { minor: posted, refused, review: None };
         prop_assert_eq!(standing(&facts_of(facts), posted), standing(&facts_of(shuffled), posted));
     }
 

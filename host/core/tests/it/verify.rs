@@ -35,6 +35,30 @@ fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Opti
     ProviderFact::ReviewHold(hold)
 }
 
+fn failed_refund(id: &str, amount: StatedAmount, reach: Reach, own: &str) -> Update {
+    let refund = RefundStatement { id: id.into(), amount, reach, requested: own.into() };
+    Update { refund: Some(refund), ..update(S::RefundFailed) }
+}
+
+fn requested(mut stated: Update) -> Update {
+    if let Some(refund) = &mut stated.refund {
+        refund.requested = "own".into();
+    }
+    stated
+}
+
+fn failed(id: &str, minor: i64) -> ProviderFact {
+    ProviderFact::RefundFailed { id: id.into(), minor }
+}
+
+fn own_refund(id: &str) -> ProviderFact {
+    ProviderFact::RefundOfRequest { id: id.into(), requested: "own".into() }
+}
+
+fn in_review(status: &str) -> ProviderFact {
+    ProviderFact::ReviewHold(ReviewHold::InReview { status: status.into() })
+}
+
 fn requested_review(status: &str) -> ProviderFact {
     ProviderFact::ReviewHold(ReviewHold::Requested { status: status.into() })
 }
@@ -178,6 +202,58 @@ fn an_update_establishes_the_listed_facts() {
             vec![mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000))],
         ),
         (
+            Update {
+                dispute: dispute(S::ManualReview, exact(4_000)).dispute,
+                status: S::ManualReview,
+                ..refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)
+            },
+            vec![
+                requested_review("raw"),
+                ProviderFact::Refund { id: "re_1".into(), minor: 3_000 },
+                ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
+            ],
+        ),
+        // The review ends by itself, so an amount beside it decides nothing.
+        (Update { amount: exact(9_000), ..update(S::InReview) }, vec![in_review("raw")]),
+        (Update { reason: "fraud check".into(), ..update(S::InReview) }, vec![in_review("fraud check")]),
+        (
+            Update { status: S::InReview, ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar) },
+            vec![in_review("raw"), ProviderFact::RefundedTotal { minor: 3_000 }],
+        ),
+        (
+            Update {
+                dispute: dispute(S::Refunded, exact(4_000)).dispute,
+                ..refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)
+            },
+            vec![
+                ProviderFact::Refund { id: "re_1".into(), minor: 3_000 },
+                ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
+            ],
+        ),
+        (failed_refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta, ""), vec![failed("re_1", 3_000)]),
+        (failed_refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar, ""), vec![failed("re_1", 0)]),
+        (failed_refund("re_1", eur(3_000), Reach::Delta, ""), vec![failed("re_1", 0)]),
+        (failed_refund("", StatedAmount::Exact(usd(3_000)), Reach::Delta, ""), vec![failed("evt_1", 3_000)]),
+        (update(S::RefundFailed), vec![failed("evt_1", 0)]),
+        (Update { event_id: "".into(), ..update(S::RefundFailed) }, vec![requested_review("refund without an id")]),
+        (
+            failed_refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta, "own"),
+            vec![failed("re_1", 3_000), own_refund("re_1")],
+        ),
+        (
+            requested(refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)),
+            vec![ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }, own_refund("re_1")],
+        ),
+        // A total names no refund that could be ours.
+        (
+            requested(refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar)),
+            vec![ProviderFact::RefundedTotal { minor: 3_000 }],
+        ),
+        (
+            Update { status: S::Confirmed, ..requested(refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)) },
+            vec![confirmed(), ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }, own_refund("re_1")],
+        ),
+        (
             Update { advance: true, ..update(S::Pending) },
             vec![ProviderFact::Accepted, ProviderFact::AdvanceWanted { event: "evt_1".into() }],
         ),
@@ -189,9 +265,10 @@ fn an_update_establishes_the_listed_facts() {
 
 #[test]
 fn a_money_statement_of_another_mode_or_brand_is_held_for_review_and_other_facts_are_recorded() {
-    let money = [S::Confirmed, S::Refunded, S::Chargeback, S::ChargebackReversed];
+    let money = [S::Confirmed, S::Refunded, S::RefundFailed, S::Chargeback, S::ChargebackReversed];
     type Change = fn(&mut Transaction, &mut ReceivingConfig, &mut Update);
-    let changes: [(MismatchKind, Change); 4] = [
+    let changes: [(MismatchKind, Change); 5] = [
+        (MismatchKind::Mode, |_, _, update| update.mode_conflict = true),
         (MismatchKind::Mode, |_, _, update| update.sandbox = Some(true)),
         (MismatchKind::Mode, |_, receiver, _| receiver.sandbox = true),
         (MismatchKind::Mode, |transaction, _, _| transaction.sandbox = true),

@@ -1,19 +1,22 @@
 //! A deposit before its transaction exists: the order is fixed, its module is asked whether it could be paid, and one
 //! decision opens the transaction.
 
+use std::sync::Arc;
+
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, OrderDetails};
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::Eligible;
+use cashier_core::facts::PersonFact;
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 
 use crate::flows::single_flight::Flight;
-use crate::flows::{Cashier, RequestContext};
+use crate::flows::{Cashier, RequestContext, configure};
 use crate::ledger::Ticket;
 use crate::ports::{Gateway, Order, OrderCheck};
 
@@ -85,12 +88,17 @@ impl<'a> Opening<'a> {
             if let Some(earlier) = bound(draft.books(), request) {
                 return Opened::Earlier(earlier);
             }
-            let current = cashier.snapshot().config(eligible.config_id()).map(|served| served.config.version);
+            let config = cashier.snapshot().config(eligible.config_id()).map(|served| Arc::clone(&served.config));
+            let current = config.as_ref().map(|config| config.version);
             // A reference that exists already is drawn again, with the rest.
             if current != Some(eligible.version()) || draft.by_reference(&proposed.reference).is_some() {
                 return Opened::StaleConfig;
             }
-            let transaction = Transaction { id: draft.next_transaction(), ..proposed.clone() };
+            let mut transaction = Transaction { id: draft.next_transaction(), ..proposed.clone() };
+            if config.is_some_and(|config| configure::reversals_wait(&config)) {
+                let at = draft.context();
+                transaction.facts.record_person(at.seq, at.now, PersonFact::ReversalsWait);
+            }
             let flight = cashier.creating.begin(transaction.id);
             draft.store(Body::Order { transaction_id: transaction.id, details: OrderDetails::clone(details) });
             draft.add([Change::Transaction(Box::new(transaction.clone()))]);

@@ -83,12 +83,16 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
     if matches!(answer.ending, CreateEnding::NeverSent { .. }) {
         answer = unknown_answer();
     }
+    let unreadable = answer.unreadable.clone();
+    if !unreadable.is_empty() {
+        tracing::warn!(transaction = %id, reason = &*unreadable, "provider answer to a create call was unreadable");
+    }
     tracing::info!(transaction = %id, ending = ?answer.ending, repeated, "unfinished create call was retried");
     if let Err(refusal) = end_create(cashier, id, &*gateway, answer, REQUEST_ID).await {
         tracing::warn!(%refusal, transaction = %id, "recording the end of a create call failed");
     }
     settle::start(cashier, id);
-    if !repeated {
+    if !repeated || !unreadable.is_empty() {
         provider_query::send(cashier, id, ProviderQuery::Status).await;
     }
 }
@@ -100,6 +104,7 @@ fn unknown_answer() -> CreateAnswer {
         refs: Vec::new(),
         redirect_url: Box::default(),
         instructions_json: Box::default(),
+        unreadable: Box::default(),
         provider_time: Duration::ZERO,
     }
 }

@@ -116,7 +116,7 @@ async fn a_capture_whose_answer_was_lost_is_found_by_a_status_query() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unanswered_posting_under_review_hold_is_not_repeated() {
+async fn an_unanswered_posting_under_review_is_repeated_and_credits_the_one_payment() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
     lock(&env.trading.next_posts).push_back(OnPost::NeverArrives);
@@ -126,7 +126,7 @@ async fn an_unanswered_posting_under_review_hold_is_not_repeated() {
     env.run_for(300).await;
     let known = env.aggregate(transaction.id).transaction;
     assert_eq!((known.status.number(), known.reason.code.name()), (9, "SECOND_PAYMENT"));
-    assert_eq!((env.trading.balance(), env.unsettled_operations(transaction.id)), (0, 0));
+    assert_eq!((env.trading.balance(), env.unsettled_operations(transaction.id)), (AMOUNT, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,5 +9,6 @@ mod janitor;
 mod logs;
 mod orders;
 mod postings;
+mod reviews;
 mod unreadable;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! Webhooks that are authentic and not understood, ignored with a reason, or verified over the network.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cashier_core::ids::{ConfigId, EventId, Reference, TransactionId};
 use cashier_core::notice::Update;
@@ -10,7 +11,7 @@ use cashier_core::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::flows::NETWORK_VERIFICATIONS_PER_MINUTE;
 use crate::flows::replay::{self, Replayed};
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, TestCashier, lock, own_acknowledgement, paid, update};
+use crate::test_cashier::{AMOUNT, OnCreate, TestCashier, lock, own_acknowledgement, paid, update};
 
 async fn pending(env: &TestCashier, key: &str) -> (TransactionId, Reference) {
     let transaction = env.deposit(key).await.unwrap().transaction;
@@ -226,4 +227,31 @@ async fn m13_a_verification_that_its_provider_does_not_answer_is_to_be_sent_agai
     lock(&env.provider.not_working).push(ConfigId(1));
     let refused = env.raw_notice(Some(1), "network 0".to_owned()).await.unwrap_err();
     assert_eq!(refused.code, RefusalCode::ProviderUnavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m3_a_create_answer_that_cannot_be_read_has_its_payment_queried_at_once() {
+    let env = TestCashier::new().await;
+    lock(&env.provider.next_creates).push_back(OnCreate::Unreadable);
+    let deposit = tokio::spawn(env.deposit("k"));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let reference = env.provider.references()[0].clone();
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
+    let transaction = deposit.await.unwrap().unwrap().transaction;
+    let (id, status) = (transaction.id, transaction.status.number());
+    assert_eq!(status, 1, "unknown is never failed");
+    env.run_for(2).await;
+    assert_eq!((env.status(id), env.trading.balance(), env.provider.references().len()), (3, AMOUNT, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn m3_a_status_answer_that_cannot_be_read_loses_no_payment() {
+    let env = TestCashier::new().await;
+    let (id, reference) = pending(&env, "k").await;
+    env.on_query(&reference, QueryAnswer::NoAnswer("unreadable_answer: no amount".to_owned()));
+    env.run_for(600).await;
+    assert_eq!(env.status(id), 1);
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
+    env.run_for(7_200).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
 }

@@ -3,9 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cashier_provider_sdk::FailureKind;
-
-use super::exchange::ExchangeEnd;
+use cashier_provider_sdk::{FailureKind, ProviderFailure};
 
 /// The provider refused the credentials the last time it judged them.
 #[derive(Debug, Default)]
@@ -18,55 +16,52 @@ impl Credentials {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Notes the end of an exchange that sent a request. An end that does not show whether the credentials were taken, such
-    /// as a 5xx or no reply, changes nothing.
-    pub(super) fn note<T>(&self, gateway: &str, end: &ExchangeEnd<T>) {
-        let refused = match end {
-            ExchangeEnd::Done(_) => false,
-            ExchangeEnd::Failed(failure) => match failure.kind {
-                FailureKind::CredentialsRefused => true,
-                FailureKind::Declined | FailureKind::RefusedRequest | FailureKind::NotFound => false,
-                FailureKind::UnreadableAnswer
-                | FailureKind::Temporary
-                | FailureKind::StaleReply
-                | FailureKind::Panicked => return,
-            },
-            ExchangeEnd::Unsupported | ExchangeEnd::HostFailed(_) => return,
-        };
-        match (self.refused.swap(refused, Ordering::Relaxed), end) {
-            (false, ExchangeEnd::Failed(failure)) if refused => {
-                tracing::warn!(gateway, code = failure.code, "provider refused the credentials of a config");
+    /// Notes how an exchange that sent a request ended, `None` without a failure. A failure that does not show whether the
+    /// credentials were taken, such as a 5xx, changes nothing.
+    pub(super) fn note(&self, gateway: &str, failure: Option<&ProviderFailure>) {
+        let Some(failure) = failure else { return self.accepted(gateway) };
+        match failure.kind {
+            FailureKind::CredentialsRefused => {
+                if !self.refused.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(gateway, code = failure.code, "provider refused the credentials of a config");
+                }
             }
-            (true, _) if !refused => tracing::info!(gateway, "provider accepted the credentials of a config again"),
-            (true | false, _) => {}
+            FailureKind::Declined | FailureKind::RefusedRequest | FailureKind::NotFound => self.accepted(gateway),
+            FailureKind::UnreadableAnswer
+            | FailureKind::Temporary
+            | FailureKind::StaleReply
+            | FailureKind::Panicked => {}
+        }
+    }
+
+    fn accepted(&self, gateway: &str) {
+        if self.refused.swap(false, Ordering::Relaxed) {
+            tracing::info!(gateway, "provider accepted the credentials of a config again");
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cashier_provider_sdk::ProviderFailure;
-
     use super::*;
 
     #[test]
     fn m12_refused_credentials_are_noted_until_the_provider_takes_them_again() {
         let credentials = Credentials::default();
-        let failed = |kind| ExchangeEnd::<()>::Failed(ProviderFailure::new(kind, "api_key_expired", "text"));
-        // The end of an exchange, and whether the credentials stand as refused after it.
+        let failed = |kind| Some(ProviderFailure::new(kind, "api_key_expired", "text"));
+        // How an exchange ended, and whether the credentials stand as refused after it.
         let table = [
             (failed(FailureKind::Temporary), false),
             (failed(FailureKind::CredentialsRefused), true),
             (failed(FailureKind::Temporary), true),
             (failed(FailureKind::UnreadableAnswer), true),
-            (ExchangeEnd::Unsupported, true),
             (failed(FailureKind::Declined), false),
             (failed(FailureKind::CredentialsRefused), true),
-            (ExchangeEnd::Done(()), false),
+            (None, false),
         ];
-        for (at, (end, refused)) in table.iter().enumerate() {
-            credentials.note("stripe 1", end);
-            assert_eq!(credentials.are_refused(), *refused, "{at}: {end:?}");
+        for (at, (failure, refused)) in table.iter().enumerate() {
+            credentials.note("stripe 1", failure.as_ref());
+            assert_eq!(credentials.are_refused(), *refused, "{at}: {failure:?}");
         }
     }
 }

@@ -142,8 +142,10 @@ impl ExchangeDriver {
             end = self.attempt(thread, allowed, &call, &mut state).await;
         }
         let ExchangeState { queued, money_may_have_moved, provider_time, .. } = state;
-        if queued.is_some() {
-            self.credentials.note(&self.gateway, &end);
+        match &end {
+            ExchangeEnd::Done(_) if queued.is_some() => self.credentials.note(&self.gateway, None),
+            ExchangeEnd::Failed(failure) if queued.is_some() => self.credentials.note(&self.gateway, Some(failure)),
+            ExchangeEnd::Done(_) | ExchangeEnd::Failed(_) | ExchangeEnd::Unsupported | ExchangeEnd::HostFailed(_) => {}
         }
         ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
     }

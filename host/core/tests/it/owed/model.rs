@@ -22,8 +22,14 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     let taken = refunded + disputes.open_amount();
     let owed = if payments.is_empty() { 0 } else { (amount - taken).max(0) };
 
+    let reused: BTreeSet<&str> =
+        ids(
+            facts,
+            |fact| if let F::ReviewHold(H::PaymentReused { payment, .. }) = fact { Some(payment) } else { None },
+        );
+    let stated: BTreeSet<&str> = payments.union(&reused).copied().collect();
     let ends = |unstated: &str| {
-        !payments.is_empty() && (unstated.is_empty() || payments.contains("") || payments.contains(unstated))
+        !stated.is_empty() && (unstated.is_empty() || stated.contains("") || stated.contains(unstated))
     };
     let decided = has(|fact| {
         !matches!(fact, F::Accepted | F::Unanswered | F::AdvanceWanted { .. } | F::LastQuery | F::ReviewHold(_))
@@ -38,6 +44,7 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
         (!answered && has(|fact| matches!(fact, F::ReviewHold(H::OutcomeUnknown))), R::OutcomeUnknown),
         (has(|fact| matches!(fact, F::ReviewHold(H::Mismatch { .. }))), R::AmountMismatch),
         (has(|fact| matches!(fact, F::ReviewHold(H::Requested { .. }))), R::ProviderReview),
+        (has(|fact| matches!(fact, F::ReviewHold(H::PaymentReused { .. }))), R::PaymentIdReused),
         (!decided && has(|fact| matches!(fact, F::ReviewHold(H::InReview { .. }))), R::ProviderInReview),
     ];
     let (status, code) = if let Some((_, code)) = review.into_iter().find(|(applies, _)| *applies) {

@@ -79,6 +79,7 @@ pub(in crate::plugins::calling) fn created(
         refs,
         redirect_url: redirect_url.into_boxed_str(),
         instructions_json: instructions_json.into_boxed_str(),
+        unreadable: Box::default(),
         provider_time,
     }
 }

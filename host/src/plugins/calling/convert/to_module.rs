@@ -1,6 +1,7 @@
 //! The core's rows and orders as SDK types. A create is a pure function of its stored order, so that repeating it sends the
 //! same bytes.
 
+use cashier_core::edit::REVERSAL;
 use cashier_core::money::Money;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
@@ -31,6 +32,7 @@ pub(in crate::plugins::calling) fn config(
     let webhook_secret = credential(&mut overrides, "webhook_secret", row.webhook_secret.expose())?;
     let mut settings = object("settings_json", &row.settings_json)?;
     settings.extend(overrides);
+    settings.remove(REVERSAL);
     let settings = Zeroizing::new(Value::Object(settings).to_string());
     let valid = row.replaced_webhook_secrets.iter().filter(|replaced| replaced.until > now);
     Ok(ProviderConfig {
