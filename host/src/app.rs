@@ -20,6 +20,7 @@ use crate::http;
 use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
+use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, TradingServer};
@@ -119,7 +120,12 @@ impl CashierManager {
         let machine = Machine { clock: Arc::clone(&clock) as _, ..machine };
         let archive = Arc::new(ArchiveReader::open(strand.path())?);
         let trading = Arc::new(Embedded::open(&settings.bases)?);
-        let (books, configuration) = strand.reload().await?.split();
+        let loaded = strand.reload().await?;
+        // Another trading server keeps its postings elsewhere.
+        if trading_server.is_none() {
+            pair::check(&loaded, &trading).await?;
+        }
+        let (books, configuration) = loaded.split();
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         let plugins = plugins(&settings, &machine, &public_url).await?;

@@ -10,7 +10,7 @@ use crate::guarded_clock::{ClockRecord, ClockStore};
 use crate::ports::Fault;
 use crate::private_files;
 
-/// Longest content that is read: a record has four short words.
+/// Longest content that is read: a record has five short words.
 const RECORD_BYTES_MAX: u64 = 256;
 
 /// What stands where the boot is not known.
@@ -50,7 +50,8 @@ impl ClockStore for ClockFiles {
 
     fn write(&self, record: &ClockRecord) -> Result<(), Fault> {
         let (boot_id, expected) = record.boot.as_ref().map_or((NO_BOOT, 0), |(id, expected)| (id, *expected));
-        replace(&self.record(), &format!("{} {boot_id} {expected} {}\n", record.newest, record.ahead_until))
+        let ClockRecord { newest, ahead_until, plausible_since, .. } = record;
+        replace(&self.record(), &format!("{newest} {boot_id} {expected} {ahead_until} {plausible_since}\n"))
     }
 
     fn take_accepted(&self) -> Option<UnixTime> {
@@ -68,15 +69,16 @@ impl ClockStore for ClockFiles {
     }
 }
 
-/// `newest boot expected ahead_until`.
+/// `newest boot expected ahead_until plausible_since`.
 fn parse(text: &str) -> Option<ClockRecord> {
     let mut words = text.split_ascii_whitespace();
     let newest = UnixTime(words.next()?.parse().ok()?);
     let boot_id = words.next()?;
     let expected: i64 = words.next()?.parse().ok()?;
     let ahead_until = UnixTime(words.next()?.parse().ok()?);
+    let plausible_since = UnixTime(words.next()?.parse().ok()?);
     let boot = (boot_id != NO_BOOT).then(|| (boot_id.into(), expected));
-    words.next().is_none().then_some(ClockRecord { newest, boot, ahead_until })
+    words.next().is_none().then_some(ClockRecord { newest, boot, ahead_until, plausible_since })
 }
 
 fn read(path: &Path) -> Result<Option<String>, Fault> {
@@ -112,11 +114,16 @@ mod tests {
         let files = ClockFiles::in_folder(folder.path());
         assert_eq!(files.read(), Ok(None));
         for boot in [None, Some(("5b8e".into(), -20))] {
-            let record = ClockRecord { newest: UnixTime(1_795_160_000), boot, ahead_until: UnixTime(7) };
+            let record = ClockRecord {
+                newest: UnixTime(1_795_160_000),
+                boot,
+                ahead_until: UnixTime(7),
+                plausible_since: UnixTime(8),
+            };
             files.write(&record).unwrap();
             assert_eq!(files.read(), Ok(Some(record)));
         }
-        for damaged in ["", "x", "1 - 0", "1 - 0 0 0", "1795160000 - 0 zero"] {
+        for damaged in ["", "x", "1 - 0", "1 - 0 0", "1 - 0 0 0 0", "1795160000 - 0 zero 0"] {
             std::fs::write(files.record(), damaged).unwrap();
             assert!(files.read().unwrap_err().0.contains("damaged"), "{damaged}");
         }

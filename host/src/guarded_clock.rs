@@ -39,6 +39,8 @@ pub struct ClockRecord {
     pub boot: Option<(Box<str>, i64)>,
     /// Orders created up to here were stamped by a clock that was ahead; see [`Clock::stamped_ahead_until`].
     pub ahead_until: UnixTime,
+    /// When the clock was last found plausible after it was not; see [`Clock::plausible_since`].
+    pub plausible_since: UnixTime,
 }
 
 /// Where the record is kept.
@@ -133,6 +135,10 @@ impl Clock for GuardedClock {
         self.judged().0.record.ahead_until
     }
 
+    fn plausible_since(&self) -> UnixTime {
+        self.judged().0.record.plausible_since
+    }
+
     fn peer_stated(&self, host: &str, date: i64) {
         let (mut guard, wall, boot) = self.judged();
         guard.peer_stated(host, date, wall, boot);
@@ -197,6 +203,8 @@ impl Guard {
             if self.implausible.take().is_some() {
                 tracing::warn!(%wall, "the system clock is plausible again");
                 self.agreeing.clear();
+                self.record.plausible_since = wall;
+                self.recorded = None;
             }
             self.follow(difference, boot);
         } else if self.implausible.is_none() {

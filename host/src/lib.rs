@@ -12,6 +12,7 @@ mod key_file;
 pub mod ledger;
 mod lock;
 pub mod manager;
+pub mod pair;
 pub mod plugins;
 pub mod ports;
 mod private_files;

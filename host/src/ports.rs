@@ -14,6 +14,7 @@ use cashier_core::approval::Approval;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
+use cashier_core::digest::PostedDigest;
 use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -93,6 +94,20 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
+    /// Made once, with the database; tells these books from every other's.
+    pub identity: Box<str>,
+    /// Over the operations that were posted.
+    pub posted: PostedDigest,
+    /// The operations without a recorded outcome.
+    pub unrecorded: Vec<UnrecordedOperation>,
+}
+
+/// An operation that was planned, and may have been posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnrecordedOperation {
+    pub key: OperationKey,
+    pub login: Login,
+    pub minor: i64,
 }
 
 /// The durable rows that the snapshot is made of.
@@ -106,7 +121,7 @@ pub struct Configuration {
 impl Loaded {
     /// The books, and what the snapshot is made of.
     pub fn split(self) -> (Books, Configuration) {
-        let Self { books, configs, overrides, approvals } = self;
+        let Self { books, configs, overrides, approvals, .. } = self;
         (books, Configuration { configs, overrides, approvals })
     }
 }

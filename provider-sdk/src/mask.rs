@@ -117,7 +117,7 @@ impl Masked for WebhookVerdict {
                 }
             }
             Self::Unreadable(unreadable) => mask.hide_and_cut(&mut unreadable.reason, REASON_CHARS_MAX),
-            Self::Rejected(reason) | Self::Undetermined(reason) => mask.hide(reason),
+            Self::Rejected(reason) | Self::Untimely(reason) | Self::Undetermined(reason) => mask.hide(reason),
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum Digest {
 pub enum Unverified {
     /// It is not the provider's, with the reason.
     Rejected(String),
+    /// The signed time is out of tolerance, with the reason.
+    Untimely(String),
     /// It cannot be verified, with the reason.
     Undetermined(String),
 }
@@ -97,12 +99,12 @@ fn matching(keys: &Keys, signatures: &[Signature], sign: impl Fn(&[u8]) -> Vec<u
 /// seconds.
 ///
 /// # Errors
-/// `Rejected`: an old webhook was replayed, or a clock is wrong.
+/// `Untimely`: an old webhook was replayed, or a clock is wrong. Check it after the signature.
 pub fn check_timestamp(signed_unix: i64, received_unix: i64) -> Result<(), Unverified> {
     if is_proven_earlier() || signed_unix.abs_diff(received_unix) <= TOLERANCE_SECONDS {
         return Ok(());
     }
-    Err(Unverified::Rejected(format!("the signed time is more than {TOLERANCE_SECONDS} s away")))
+    Err(Unverified::Untimely(format!("the signed time is more than {TOLERANCE_SECONDS} s away")))
 }
 
 /// Parses a signed time: Unix seconds in plain digits.

@@ -181,6 +181,7 @@ impl Aggregate {
                 (OperationStatus::Posted, "")
             }
             PostingOutcome::Refused { reason } => (OperationStatus::Refused, &**reason),
+            PostingOutcome::Conflict => (OperationStatus::Refused, ReasonCode::OperationKeyReused.name()),
             PostingOutcome::Unknown => (OperationStatus::Unknown, "the trading server did not answer"),
         };
         if operation.status == status {
@@ -209,6 +210,22 @@ impl Aggregate {
         next.settled(self, at)
     }
 
+    /// Imported postings that the facts explain by now are like any other.
+    fn explain_imports(&mut self, now: UnixTime) {
+        let posted = operation::posted(&self.operations);
+        if posted.review.is_none()
+            || !standing::explains_imports(posted, self.standing().owed_minor, &self.transaction.facts)
+        {
+            return;
+        }
+        for operation in &mut self.operations {
+            if operation.is_unexplained() {
+                operation.failure_reason = Box::default();
+                operation.updated_time = now;
+            }
+        }
+    }
+
     /// A person states that a posting without an answer was never made, at a trading server that cannot prove it. Nothing
     /// changes unless [`operation::may_be_confirmed_absent`]; otherwise its key is given up and the operation that is due
     /// is planned anew. `closed_seconds`: how long the connection that carried it has been closed.
@@ -234,7 +251,8 @@ impl Aggregate {
     }
 
     /// Derives the standing again, plans the operation that is due, and returns the rows that differ from `before`.
-    fn settled(mut self, before: &Self, at: DecisionContext) -> Vec<Change> {
+    pub(crate) fn settled(mut self, before: &Self, at: DecisionContext) -> Vec<Change> {
+        self.explain_imports(at.now);
         let standing = self.standing();
         if let Some(due) = operation::plan(&self.transaction, &standing, &self.operations, at.next_operation, at.now) {
             self.operations.push(due);

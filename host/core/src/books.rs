@@ -171,6 +171,12 @@ impl Books {
         row_codec::unpack(self.row(id)?, &self.interner)
     }
 
+    /// Every transaction with its operations, in the order of insertion.
+    pub fn aggregates(&self) -> impl Iterator<Item = Aggregate> {
+        let rows = (0..self.rows.next_slot()).filter_map(|slot| self.rows.get(slot));
+        rows.filter_map(|row| row_codec::unpack(row, &self.interner))
+    }
+
     pub fn transaction(&self, id: TransactionId) -> Option<Transaction> {
         self.aggregate(id).map(|aggregate| aggregate.transaction)
     }

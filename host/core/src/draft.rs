@@ -27,12 +27,22 @@ pub struct Draft<'a> {
     now: UnixTime,
     changes: Vec<Change>,
     bodies: Vec<Body>,
+    /// Ids were skipped, which is worth a commit of its own.
+    skipped: bool,
 }
 
 impl<'a> Draft<'a> {
     pub fn new(books: &'a Books, now: UnixTime) -> Self {
         let counters = books.counters();
-        Self { books, counters, seq: Seq(counters.seq + 1), now, changes: Vec::new(), bodies: Vec::new() }
+        Self {
+            books,
+            counters,
+            seq: Seq(counters.seq + 1),
+            now,
+            changes: Vec::new(),
+            bodies: Vec::new(),
+            skipped: false,
+        }
     }
 
     pub fn books(&self) -> &'a Books {
@@ -165,6 +175,14 @@ impl<'a> Draft<'a> {
         self.changes.iter().filter_map(attention).collect()
     }
 
+    /// Hands out no id up to these: they were seen in use elsewhere.
+    pub fn skip_ids(&mut self, transaction: TransactionId, operation: OperationId) {
+        let before = self.counters;
+        self.counters.transaction = before.transaction.max(transaction.0);
+        self.counters.operation = before.operation.max(operation.0);
+        self.skipped |= self.counters != before;
+    }
+
     pub fn next_transaction(&mut self) -> TransactionId {
         self.counters.transaction += 1;
         TransactionId(self.counters.transaction)
@@ -198,8 +216,10 @@ impl<'a> Draft<'a> {
     /// Adds changes; the operation ids they use are not assigned again.
     pub fn add(&mut self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
-            if let Change::Operation(row) = &change {
-                self.counters.operation = self.counters.operation.max(row.id.0);
+            match &change {
+                Change::Operation(row) => self.counters.operation = self.counters.operation.max(row.id.0),
+                Change::Transaction(row) => self.counters.transaction = self.counters.transaction.max(row.id.0),
+                Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
             }
             self.changes.push(change);
         }
@@ -212,7 +232,7 @@ impl<'a> Draft<'a> {
 
     /// The commit of the draft with its number; `None` where nothing was drafted.
     pub fn into_commit(self, stamp: &Stamp) -> (Seq, Option<Commit>) {
-        if self.changes.is_empty() && self.bodies.is_empty() {
+        if self.changes.is_empty() && self.bodies.is_empty() && !self.skipped {
             return (self.seq, None);
         }
         let counters = Counters { seq: self.seq.0, ..self.counters };

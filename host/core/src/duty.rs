@@ -102,10 +102,12 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::Expire);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
-    let unclear = matches!(
-        transaction.reason.code,
-        ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
-    );
+    let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
+    let unclear = unexplained
+        || matches!(
+            transaction.reason.code,
+            ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
+        );
     (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 

@@ -100,8 +100,30 @@ pub enum PostingOutcome {
     Refused {
         reason: Box<str>,
     },
+    /// The key is known with other values: nothing was posted for this operation.
+    Conflict,
     /// Sent, and no answer came.
     Unknown,
+}
+
+impl BalanceOperation {
+    /// Why the operation needs a person's review or the provider's explanation before anything else is posted.
+    fn review(&self) -> Option<ReasonCode> {
+        let refused_as = |code: ReasonCode| *self.failure_reason == *code.name();
+        match self.status {
+            OperationStatus::Posted => self.is_unexplained().then_some(ReasonCode::PostingImported),
+            OperationStatus::Refused if refused_as(ReasonCode::PostingLost) => Some(ReasonCode::PostingLost),
+            OperationStatus::Refused if refused_as(ReasonCode::OperationKeyReused) => {
+                Some(ReasonCode::OperationKeyConflict)
+            }
+            OperationStatus::Planned | OperationStatus::Refused | OperationStatus::Unknown => None,
+        }
+    }
+
+    /// It was imported from the trading server, and the facts did not explain it yet.
+    pub fn is_unexplained(&self) -> bool {
+        self.status == OperationStatus::Posted && *self.failure_reason == *ReasonCode::PostingImported.name()
+    }
 }
 
 /// How long the connection that carried a posting must have been closed before a person may state that it was never made,
@@ -118,6 +140,9 @@ pub fn may_be_confirmed_absent(closed_seconds: Option<i64>) -> bool {
 pub fn posted(operations: &[BalanceOperation]) -> Posted {
     let mut posted = Posted::default();
     for operation in operations.iter().filter(|known| !known.is_withheld()) {
+        if let Some(code) = operation.review() {
+            posted.review = posted.review.max(Some((operation.updated_time, code)));
+        }
         match operation.status {
             OperationStatus::Posted => {
                 posted.minor = posted.minor.saturating_add(operation.amount.minor);

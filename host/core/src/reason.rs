@@ -87,6 +87,9 @@ reasons! {
         ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
         PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before; the detail names both.",
         TooManyStatements = 31 "TOO_MANY_STATEMENTS" "A statement about money, or an id of one, had no room and is missing.",
+        OperationKeyConflict = 35 "OPERATION_KEY_CONFLICT" "The trading server knows the operation's key with other values; nothing was posted.",
+        PostingImported = 36 "POSTING_IMPORTED" "Reconcile found a posting that the books did not know, and the facts do not explain it.",
+        PostingLost = 37 "POSTING_LOST" "The books claimed a posting that the trading server does not have.",
     }
     Operation: {
         Withheld = 40 "WITHHELD" "A held status, a rejection or a reversal that waits came before the posting was made; nothing was posted under its key, and nothing will be.",
@@ -95,8 +98,8 @@ reasons! {
         OwnerMismatch = 43 "OWNER_MISMATCH" "The account belongs to another customer.",
         AccountDisabled = 44 "ACCOUNT_DISABLED" "The account is disabled.",
         InsufficientBalance = 45 "INSUFFICIENT_BALANCE" "The account holds less than the posting takes.",
-        OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The operation id was posted before with other values.",
         ConfirmedAbsent = 49 "CONFIRMED_ABSENT" "A person stated that the trading server never made this posting.",
+        OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The trading server knows the operation's key with other values.",
         InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
     }
     Event: {

@@ -11,6 +11,7 @@ use crate::facts::{Facts, ProviderFact, Recorded};
 use crate::money::Money;
 use crate::reason::{Reason, ReasonCode as R};
 use crate::status::TransactionStatus;
+use crate::time::UnixTime;
 
 /// The kinds of transaction that derive their standing differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Posted {
     pub minor: i64,
     /// The newest settled operation was refused by the trading server.
     pub refused: bool,
+    /// Since when, and why, the operations need a review: their key is another posting's, they were imported, or lost.
+    pub review: Option<(UnixTime, R)>,
 }
 
 /// Everything derived from the facts.
@@ -51,6 +54,16 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
         Nature::ManualDeposit => manual(amount.minor, &persons, posted),
         Nature::ManualWithdrawal => manual(amount.minor.saturating_neg(), &persons, posted),
     };
+    let derived = match reviewed(posted, derived.owed_minor, facts) {
+        Some(code) => Standing {
+            status: TransactionStatus::ManualReview,
+            reason: code.into(),
+            may_post: false,
+            reversal_waits: false,
+            ..derived
+        },
+        None => derived,
+    };
     let Some(held) = persons.held else { return derived };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
         && !agrees(held.fact, derived.status);
@@ -67,6 +80,20 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
     // The derived reason explains the derived status only.
     let reason = if held.fact == derived.status { derived.reason } else { Reason::default() };
     Standing { status: held.fact, reason, may_post: false, reversal_waits: false, ..derived }
+}
+
+/// Why the operations need a review, until a person decides after it. Imported postings need none once a confirmation is
+/// known and no more is owed than posted: the facts explain them, and nothing that went back is credited again.
+fn reviewed(posted: Posted, owed_minor: i64, facts: &Facts) -> Option<R> {
+    let (since, code) = posted.review?;
+    let decided = facts.persons.iter().any(|known| known.at > since && known.fact.permits_retry());
+    let explained = code == R::PostingImported && explains_imports(posted, owed_minor, facts);
+    (!decided && !explained).then_some(code)
+}
+
+/// Whether the facts explain imported postings.
+pub(crate) fn explains_imports(posted: Posted, owed_minor: i64, facts: &Facts) -> bool {
+    owed_minor <= posted.minor && facts.any(ProviderFact::is_confirmation)
 }
 
 /// A held "credited" means settled outside, so a payment does not contradict it; nor do the other statuses of a paid order.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod clock;
+mod db;
 mod demo;
 mod logs;
 mod modules;
@@ -46,6 +47,9 @@ enum CliCommand {
     ///
     /// Example: cashier token --role customer --id 5 --ttl 1h
     Token(token::TokenArgs),
+    /// The two databases as a pair.
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
@@ -75,6 +79,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
         CliCommand::Serve(args) => serve::serve(&args),
+        CliCommand::Db(command) => db::db(&command),
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),

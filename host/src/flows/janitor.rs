@@ -199,6 +199,10 @@ async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &m
 /// Events whose transaction never appeared are closed as failed.
 async fn close_unknown_events(cashier: &Cashier, now: UnixTime) {
     let long_ago = now.plus(-UNKNOWN_EVENT_SECONDS);
+    // What a wrong clock stamped is given its whole time after the clock was mended.
+    if long_ago < cashier.clock.plausible_since() {
+        return;
+    }
     let Ok(old) = cashier.ledger.peek(|books| books.pending_events_before(long_ago)) else { return };
     if old.is_empty() {
         return;

@@ -75,6 +75,11 @@ async fn settle(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
                 tracing::warn!(transaction = %id, operation = %operation.id, reason = &**reason, "posting was refused");
                 true
             }
+            PostingOutcome::Conflict => {
+                let reason = ReasonCode::OperationKeyConflict.name();
+                tracing::warn!(transaction = %id, operation = %operation.id, reason, "posting was refused: its key is another's");
+                true
+            }
             PostingOutcome::Unknown => {
                 tracing::warn!(transaction = %id, operation = %operation.id, "posting timed out: outcome unknown");
                 false

@@ -24,6 +24,10 @@ pub trait Clock: Send + Sync {
     fn stamped_ahead_until(&self) -> UnixTime {
         UnixTime::UNSET
     }
+    /// When the system's clock was last found plausible after it was not: stamps before it may be far too old.
+    fn plausible_since(&self) -> UnixTime {
+        UnixTime::UNSET
+    }
     /// A provider's reply over TLS bore this `Date`, in Unix seconds.
     fn peer_stated(&self, _host: &str, _date: i64) {}
     /// Time since the machine's boot, suspended time included.

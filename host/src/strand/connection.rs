@@ -11,7 +11,7 @@ use super::schema;
 use crate::ports::Fault;
 
 /// Readers hold a page for one SELECT; a checkpoint that waits longer than this waits for a reader that hangs.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// More than the number of different statements of the strand, so that each is prepared once.
 const STATEMENTS_MAX: usize = 32;
 

@@ -13,8 +13,9 @@ use cashier_core::change::{Change, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId};
 use cashier_core::notice::ProviderEvent;
-use cashier_core::operation::BalanceOperation;
+use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::provider_config::ProviderConfig;
+use cashier_core::status::OperationStatus;
 use cashier_core::transaction::Transaction;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -22,7 +23,7 @@ use super::columns::{for_each_row, sql_fault};
 use super::connection::connect_read_only;
 use super::rows::{approval, config, counters, customer_override, event, operation, transaction};
 use super::seal::Seal;
-use crate::ports::{Fault, Loaded};
+use crate::ports::{Fault, Loaded, UnrecordedOperation};
 
 /// Readers beyond this share one disk and one allocator without getting faster.
 const READERS_MAX: usize = 4;
@@ -33,9 +34,13 @@ const BLOCK_IDS: i64 = 256;
 /// Blocks that wait to be loaded, for each reader.
 const BLOCKS_WAITING: usize = 4;
 
+/// One row, made with the table.
+pub(super) const READ_IDENTITY: &str = "SELECT value FROM identity WHERE id = 1";
+
 /// Receives the rows. A transaction comes once, by rising id, with all its operations.
 pub(super) trait RowSink {
-    /// Comes first.
+    fn identity(&mut self, identity: &str);
+    /// Comes before the rows that have ids.
     fn counters(&mut self, counters: Counters, event_keys: u64);
     fn config(&mut self, row: ProviderConfig);
     fn customer_override(&mut self, row: CustomerOverride);
@@ -49,6 +54,10 @@ pub(super) trait RowSink {
 }
 
 impl RowSink for Loaded {
+    fn identity(&mut self, identity: &str) {
+        self.identity = identity.into();
+    }
+
     fn counters(&mut self, counters: Counters, event_keys: u64) {
         self.books.reserve(counters.transaction, event_keys);
         self.books.set_counters(counters);
@@ -67,6 +76,17 @@ impl RowSink for Loaded {
     }
 
     fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {
+        for operation in operations {
+            let minor = operation.amount.minor;
+            let key = || OperationKey::of(&row.reference, operation);
+            match operation.status {
+                OperationStatus::Posted => self.posted.add(&key(), operation.login, minor),
+                OperationStatus::Planned | OperationStatus::Unknown => {
+                    self.unrecorded.push(UnrecordedOperation { key: key(), login: operation.login, minor });
+                }
+                OperationStatus::Refused => {}
+            }
+        }
         self.books.load_transaction(&row, operations);
     }
 
@@ -90,6 +110,9 @@ pub(super) fn read_all(
     seal: &Seal,
     sink: &mut impl RowSink,
 ) -> Result<(), Fault> {
+    let identity: Box<str> =
+        connection.query_row(READ_IDENTITY, [], |row| row.get(0)).map_err(sql_fault("reading the identity"))?;
+    sink.identity(&identity);
     let counters = read_counters(connection)?;
     check_counters(connection, &counters)?;
     // Counted, because the counter of events includes quarantined ones.

@@ -7,6 +7,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod backup;
 mod columns;
 mod connection;
 mod json;

@@ -11,12 +11,17 @@ use cashier_core::ids::Login;
 use cashier_core::money::Money;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
+use cashier_core::reconcile::FoundPosting;
 use futures_util::future::BoxFuture;
+use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::books::{self, BooksMark};
+use super::jobs::deliver;
 pub use super::requests::RosterError;
 use super::requests::{QueuedRequest, TradingRequest};
 use super::roster::{Contested, Holdings, ImportReport, Roster};
+use super::rows::DiskFault;
 use super::thread::{BATCH_MAX, Published, TradingThread};
 use crate::lock::Lock;
 use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
@@ -84,6 +89,52 @@ impl Embedded {
     /// Customer, account and group of a login, without waiting. A fault while it is not known what is durable.
     pub fn durable_account(&self, login: Login) -> Result<Option<AccountFacts>, Fault> {
         self.read(|holdings| holdings.facts(login).map_err(|why| contested(login, why)))?
+    }
+
+    /// What was posted, and for which books.
+    pub fn mark(&self) -> BoxFuture<'static, Result<BooksMark, Fault>> {
+        self.inspect(false, |_, mark| Ok(mark.clone()))
+    }
+
+    /// From now on the postings belong to the books of this identity.
+    pub fn adopt(&self, identity: &str) -> BoxFuture<'static, Result<(), Fault>> {
+        let identity: Box<str> = identity.into();
+        self.inspect(true, move |_, mark| {
+            mark.identity = identity;
+            Ok(())
+        })
+    }
+
+    /// Up to `limit` postings, refused ones included, whose keys come after one, in the order of their keys.
+    pub fn postings(&self, after: &str, limit: usize) -> BoxFuture<'static, Result<Vec<FoundPosting>, Fault>> {
+        let after: Box<str> = after.into();
+        self.inspect(false, move |connection, _| books::page(connection, &after, limit))
+    }
+
+    /// Gives a posting another key.
+    pub fn rekey(&self, posting: &FoundPosting, key: &OperationKey) -> BoxFuture<'static, Result<(), Fault>> {
+        let (posting, key) = (posting.clone(), key.clone());
+        self.inspect(true, move |connection, mark| {
+            books::rekey(connection, &posting, &key)?;
+            if posting.is_posted() {
+                mark.posted.remove(&posting.key, posting.login, posting.amount.minor);
+                mark.posted.add(&key, posting.login, posting.amount.minor);
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs on the thread, within a batch.
+    fn inspect<T: Send + 'static>(
+        &self,
+        writes: bool,
+        work: impl FnOnce(&Connection, &mut BooksMark) -> Result<T, DiskFault> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Fault>> {
+        let answer = self.request(move |answer: oneshot::Sender<T>| TradingRequest::Inspect {
+            writes,
+            work: Box::new(move |connection, mark| Ok(deliver(answer, work(connection, mark)?))),
+        });
+        Box::pin(async move { answer.await.ok_or_else(not_answered) })
     }
 
     /// Finishes the queued requests, closes the database and releases the lock. Blocks; later requests get no answer.

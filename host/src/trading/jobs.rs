@@ -10,6 +10,7 @@ use cashier_core::operation::PostingOutcome;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::books::BooksMark;
 use super::posting::{PostingRefusal, judge};
 use super::requests::{PendingAnswer, QueuedRequest, RosterError, TradingRequest};
 use super::roster::{self, Contested, Holdings, ImportReport, Mistake, Roster};
@@ -21,6 +22,7 @@ use crate::ports::Posting;
 pub(super) struct State {
     pub(super) holdings: Holdings,
     pub(super) counters: Counters,
+    pub(super) mark: BooksMark,
 }
 
 impl State {
@@ -39,6 +41,7 @@ impl State {
                     Some(known) => known,
                     None => {
                         rows::insert_posting(connection, &posting, 0, reason.name())?;
+                        self.mark.received(&posting);
                         PostingOutcome::Refused { reason: reason.name().into() }
                     }
                 };
@@ -48,6 +51,7 @@ impl State {
                 let outcome = rows::posting(connection, &key)?.map(|known| known.outcome);
                 Ok(Some(deliver(answer, outcome)))
             }
+            TradingRequest::Inspect { work, .. } => work(connection, &mut self.mark).map(Some),
             TradingRequest::Account { login, answer } => {
                 Ok(Some(deliver(answer, self.holdings.facts(login).map_err(Contested::clone))))
             }
@@ -78,12 +82,15 @@ impl State {
                 if let Some(before) = self.holdings.accounts.get(&login) {
                     rows::move_balance(connection, login, before.balance, account.balance)?;
                 }
+                self.mark.received(posting);
+                self.mark.posted(posting);
                 self.counters.trade_order = trade_order;
                 self.holdings.accounts.insert(login, Arc::new(account));
                 Ok(Some(PostingOutcome::Posted { trade_order }))
             }
             Err(refusal) => {
                 rows::insert_posting(connection, posting, 0, refusal.code())?;
+                self.mark.received(posting);
                 Ok(Some(refused(refusal)))
             }
         }
@@ -131,11 +138,7 @@ impl State {
 /// What is stored under the key of a posting.
 fn known(connection: &Connection, posting: &Posting) -> Result<Option<PostingOutcome>, DiskFault> {
     let stored = rows::posting(connection, &posting.key())?;
-    Ok(stored.map(
-        |stored| {
-            if stored.is_same(posting) { stored.outcome } else { refused(PostingRefusal::OperationKeyReused) }
-        },
-    ))
+    Ok(stored.map(|stored| if stored.is_same(posting) { stored.outcome } else { PostingOutcome::Conflict }))
 }
 
 fn refused(refusal: PostingRefusal) -> PostingOutcome {
@@ -143,6 +146,6 @@ fn refused(refusal: PostingRefusal) -> PostingOutcome {
 }
 
 /// The receiver may have gone by then.
-fn deliver<T: 'static>(answer: oneshot::Sender<T>, value: T) -> PendingAnswer {
+pub(super) fn deliver<T: 'static>(answer: oneshot::Sender<T>, value: T) -> PendingAnswer {
     Box::new(move || drop(answer.send(value)))
 }

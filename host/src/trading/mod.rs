@@ -1,6 +1,7 @@
 //! Trading servers, which own customers, accounts and balances. Only these files contain SQL about balances; the rest of
 //! the cashier uses the port `TradingServer`.
 
+mod books;
 pub mod embedded;
 mod entry;
 pub mod import;
@@ -14,4 +15,5 @@ mod rows;
 mod tests;
 mod thread;
 
+pub use books::BooksMark;
 pub use entry::schema as roster_schema;

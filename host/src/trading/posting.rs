@@ -18,8 +18,6 @@ pub enum PostingRefusal {
     AccountDisabled,
     /// The balance would fall below zero.
     InsufficientBalance,
-    /// The operation key was used with other values.
-    OperationKeyReused,
     /// Zero, a sign that contradicts the command, or a balance beyond 64 bits.
     InvalidAmount,
 }
@@ -32,7 +30,6 @@ impl PostingRefusal {
             Self::CurrencyMismatch => "CURRENCY_MISMATCH",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::InsufficientBalance => "INSUFFICIENT_BALANCE",
-            Self::OperationKeyReused => "OPERATION_KEY_REUSED",
             Self::InvalidAmount => "INVALID_AMOUNT",
         }
     }

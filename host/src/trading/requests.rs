@@ -5,9 +5,12 @@ use cashier_core::ids::Login;
 use cashier_core::money::Money;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
+use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::books::BooksMark;
 use super::roster::{Contested, ImportReport, Mistake, Roster};
+use super::rows::DiskFault;
 use crate::ports::{Fault, Posting};
 
 /// Why a roster was not applied. Nothing of it was written.
@@ -29,6 +32,7 @@ pub(super) enum TradingRequest {
     Void { posting: Box<Posting>, reason: ReasonCode, answer: oneshot::Sender<PostingOutcome> },
     Find { key: OperationKey, answer: oneshot::Sender<Option<PostingOutcome>> },
     Account { login: Login, answer: oneshot::Sender<Result<Option<AccountFacts>, Contested>> },
+    Inspect { writes: bool, work: Inspection },
     ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },
     SettleBalance { login: Login, put_back: bool, answer: oneshot::Sender<Option<Money>> },
     Close,
@@ -39,10 +43,14 @@ impl TradingRequest {
     pub(super) fn writes(&self) -> bool {
         match self {
             Self::Post { .. } | Self::Void { .. } | Self::ApplyRoster { .. } | Self::SettleBalance { .. } => true,
+            Self::Inspect { writes, .. } => *writes,
             Self::Find { .. } | Self::Account { .. } | Self::Close => false,
         }
     }
 }
+
+/// Reads, or marks the books that the postings belong to; it moves no balance.
+type Inspection = Box<dyn FnOnce(&Connection, &mut BooksMark) -> Result<PendingAnswer, DiskFault> + Send>;
 
 /// An answer that is sent once the batch is durable.
 pub(super) type PendingAnswer = Box<dyn FnOnce()>;

@@ -86,6 +86,7 @@ fn text(outcome: PostingOutcome) -> String {
     match outcome {
         PostingOutcome::Posted { trade_order } => format!("posted {trade_order}"),
         PostingOutcome::Refused { reason } => reason.into(),
+        PostingOutcome::Conflict => "conflict".into(),
         PostingOutcome::Unknown => "unknown".into(),
     }
 }
@@ -131,7 +132,7 @@ async fn each_posting_moves_its_balance_or_is_refused_with_a_code() {
     }
     assert_eq!(post(&trading, posting(99, 999, 1, "USD", Deposit)).await, "ACCOUNT_NOT_FOUND");
     let wrong_way = |posting: &mut Posting| posting.operation.cmd = OperationCmd::BalanceOut;
-    assert_eq!(post(&trading, other(wrong_way)).await, "OPERATION_KEY_REUSED", "key 1 was posted above");
+    assert_eq!(post(&trading, other(wrong_way)).await, "conflict", "key 1 was posted above");
     let unsigned_out = other(|posting| {
         posting.reference = reference(98);
         wrong_way(posting);
@@ -158,7 +159,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
         other(|posting| posting.customer_id = CustomerId(6)),
     ];
     for changed in others {
-        assert_eq!(post(&trading, changed.clone()).await, "OPERATION_KEY_REUSED", "{changed:?}");
+        assert_eq!(post(&trading, changed.clone()).await, "conflict", "{changed:?}");
     }
     assert_eq!(balance(&trading, 100), "110.5 USD");
 

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use cashier_core::ids::Login;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::books;
 use super::jobs::State;
 use super::load;
 use super::requests::{PendingAnswer, QueuedRequest, TradingRequest};
@@ -145,6 +146,9 @@ impl TradingThread {
         for queued in batch {
             answers.extend(execute_alone(&mut transaction, &mut state, queued)?);
         }
+        if state.mark != before.mark {
+            books::store(&transaction, &state.mark)?;
+        }
         let changed = transaction.total_changes() != changes_before;
         if changed || probe {
             state.counters.sequence = state.counters.sequence.saturating_add(1);
@@ -170,7 +174,11 @@ impl TradingThread {
         let mut connection = rows::open(&self.path)?;
         let transaction = connection.transaction().map_err(DiskFault::from)?;
         let version = rows::data_version(&transaction)?;
-        let state = State { holdings: load::load(&transaction)?, counters: rows::counters(&transaction)? };
+        let state = State {
+            holdings: load::load(&transaction)?,
+            counters: rows::counters(&transaction)?,
+            mark: books::load(&transaction)?,
+        };
         log_contested(&state.holdings, None);
         transaction.commit().map_err(DiskFault::from)?;
         self.published.durable.store(Some(Arc::new(state.holdings.clone())));
@@ -207,7 +215,7 @@ fn reread(transaction: &Transaction<'_>, before: &State) -> Result<State, BatchF
     holdings.contest_changes_since(&before.holdings);
     tracing::warn!(contested = holdings.contested.len(), "trading database was changed by another program");
     log_contested(&holdings, Some(&before.holdings));
-    Ok(State { holdings, counters })
+    Ok(State { holdings, counters, mark: books::load(transaction)? })
 }
 
 /// Logs each account that became contested.

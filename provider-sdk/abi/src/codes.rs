@@ -92,6 +92,8 @@ codes! {
         UNDETERMINED = 2,
         /// The signature is valid over every byte, and what matters cannot be read.
         UNREADABLE = 3,
+        /// The signature is valid, and the signed time is out of tolerance.
+        UNTIMELY = 4,
     }
 
     /// What the customer does next. An unknown code is `WAIT`.

@@ -334,6 +334,7 @@ fn code_numbers_are_unchanged() {
                 VerdictCode::REJECTED.0,
                 VerdictCode::UNDETERMINED.0,
                 VerdictCode::UNREADABLE.0,
+                VerdictCode::UNTIMELY.0,
             ],
         ),
         ("next", vec![NextCode::NONE.0, NextCode::REDIRECT.0, NextCode::INSTRUCTIONS.0, NextCode::WAIT.0]),

@@ -106,6 +106,7 @@ pub(crate) fn verdict(record: VerdictV1) -> WebhookVerdict {
             })
         }
         VerdictCode::REJECTED => WebhookVerdict::Rejected(record.reason.into()),
+        VerdictCode::UNTIMELY => WebhookVerdict::Untimely(record.reason.into()),
         VerdictCode::UNDETERMINED => WebhookVerdict::Undetermined(record.reason.into()),
         VerdictCode(code) => {
             WebhookVerdict::Undetermined(format!("the module returned verdict {code}, which this host does not know"))

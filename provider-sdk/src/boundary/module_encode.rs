@@ -108,6 +108,7 @@ pub(crate) fn verdict(verdict: WebhookVerdict) -> VerdictV1 {
             ..blank(VerdictCode::UNREADABLE, reason)
         },
         WebhookVerdict::Rejected(reason) => blank(VerdictCode::REJECTED, reason),
+        WebhookVerdict::Untimely(reason) => blank(VerdictCode::UNTIMELY, reason),
         WebhookVerdict::Undetermined(reason) => blank(VerdictCode::UNDETERMINED, reason),
     }
 }

@@ -23,7 +23,7 @@ impl TimestampedHeader {
     /// `v1`, which belong to other schemes.
     ///
     /// # Errors
-    /// `Undetermined` without a key, otherwise `Rejected`.
+    /// `Undetermined` without a key, `Untimely` where the signature is right and the time is not, otherwise `Rejected`.
     pub fn verify(&self, keys: &Keys, notice: &WebhookNotice) -> Result<SignatureProof, Unverified> {
         if is_proven_earlier() {
             return Ok(SignatureProof::over(Covers::EveryByte));

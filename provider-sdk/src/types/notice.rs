@@ -89,8 +89,11 @@ pub enum WebhookVerdict {
     /// The signature is valid over every byte, and what matters cannot be read. The host stores it, answers 2xx, queries
     /// the provider and shows it to newer builds of the module.
     Unreadable(Unreadable),
-    /// It is not the provider's, with the reason: wrong or missing signature, too old.
+    /// It is not the provider's, with the reason: wrong or missing signature.
     Rejected(String),
+    /// The signature is valid and the signed time is out of tolerance, with the reason: it was replayed, or a clock is
+    /// wrong. The host rejects it, unless it does not believe its own clock.
+    Untimely(String),
     /// It cannot be verified, with the reason: no secret is configured.
     Undetermined(String),
 }
@@ -149,7 +152,7 @@ impl WebhookVerdict {
     pub fn with_event_id(mut self, id: Option<String>) -> Self {
         match &mut self {
             Self::Verified { event_id, .. } | Self::Unreadable(Unreadable { event_id, .. }) => *event_id = id,
-            Self::Rejected(_) | Self::Undetermined(_) => {}
+            Self::Rejected(_) | Self::Untimely(_) | Self::Undetermined(_) => {}
         }
         self
     }
@@ -161,7 +164,7 @@ impl WebhookVerdict {
             Self::Verified { acknowledgement, .. } | Self::Unreadable(Unreadable { acknowledgement, .. }) => {
                 *acknowledgement = Some(answer);
             }
-            Self::Rejected(_) | Self::Undetermined(_) => {}
+            Self::Rejected(_) | Self::Untimely(_) | Self::Undetermined(_) => {}
         }
         self
     }
@@ -180,6 +183,7 @@ impl From<Unverified> for WebhookVerdict {
     fn from(unverified: Unverified) -> Self {
         match unverified {
             Unverified::Rejected(reason) => Self::Rejected(reason),
+            Unverified::Untimely(reason) => Self::Untimely(reason),
             Unverified::Undetermined(reason) => Self::Undetermined(reason),
         }
     }

@@ -65,6 +65,7 @@ pub(crate) fn verdict(verdict: WebhookVerdict) -> Value {
             fields.into()
         }
         WebhookVerdict::Rejected(reason) => json!({ "rejected": reason }),
+        WebhookVerdict::Untimely(reason) => json!({ "untimely": reason }),
         WebhookVerdict::Undetermined(reason) => json!({ "undetermined": reason }),
     }
 }

@@ -26,15 +26,17 @@ const OTHER: &str = "11111111111111111111111111111111111111111111111111111111111
 enum VerdictKind {
     Verified,
     Rejected,
+    Untimely,
     Undetermined,
 }
-use VerdictKind::{Rejected, Undetermined, Verified};
+use VerdictKind::{Rejected, Undetermined, Untimely, Verified};
 
 fn verdict(row: &ProviderConfig, notice: &WebhookNotice) -> Option<VerdictKind> {
     let sandbox = Sandbox::configure(row).unwrap_or_else(|error| panic!("{error}"));
     match sandbox.normalize_status(notice, &[]) {
         Step::Done(WebhookVerdict::Verified { .. }) => Some(Verified),
         Step::Done(WebhookVerdict::Rejected(_)) => Some(Rejected),
+        Step::Done(WebhookVerdict::Untimely(_)) => Some(Untimely),
         Step::Done(WebhookVerdict::Undetermined(_)) => Some(Undetermined),
         Step::Done(WebhookVerdict::Unreadable(_)) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported => None,
     }

@@ -18,14 +18,16 @@ const OTHER: &str = "11111111111111111111111111111111111111111111111111111111111
 enum VerdictKind {
     Verified,
     Rejected,
+    Untimely,
     Undetermined,
 }
-use VerdictKind::{Rejected, Undetermined, Verified};
+use VerdictKind::{Rejected, Undetermined, Untimely, Verified};
 
 fn verdict(stripe: &Stripe, notice: &WebhookNotice) -> Option<VerdictKind> {
     match stripe.normalize_status(notice, &[]) {
         Step::Done(WebhookVerdict::Verified { .. }) => Some(Verified),
         Step::Done(WebhookVerdict::Rejected(_)) => Some(Rejected),
+        Step::Done(WebhookVerdict::Untimely(_)) => Some(Untimely),
         Step::Done(WebhookVerdict::Undetermined(_)) => Some(Undetermined),
         Step::Done(WebhookVerdict::Unreadable(_)) | Step::Send { .. } | Step::Failed(_) | Step::Unsupported => None,
     }
@@ -78,7 +80,7 @@ fn a_missing_or_repeated_header_is_rejected() {
 fn a_notice_verifies_within_300_seconds_before_or_after_its_signing() {
     let stripe = configured(&secrets(VECTOR_SECRET, &[]));
     for (received_later, expected) in
-        [(0, Verified), (300, Verified), (301, Rejected), (-300, Verified), (-301, Rejected)]
+        [(0, Verified), (300, Verified), (301, Untimely), (-300, Verified), (-301, Untimely)]
     {
         let received_unix = NOW + received_later;
         let notice = WebhookNotice { received_unix, ..notice(&format!("t={NOW},v1={V1}"), BODY.as_bytes()) };

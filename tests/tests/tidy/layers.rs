@@ -21,6 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("strand", &["ports", "private_files", "lock", "key_file"]),
     ("plugins", &["ports"]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
+    // Both databases of `bases`, compared and copied.
+    ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
     ("private_files", &["ports"]),
     ("key_file", &[]),
     ("lock", &["ports", "private_files"]),
@@ -39,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ports",
             "plugins",
             "trading",
+            "pair",
             "http",
             "system",
             "private_files",

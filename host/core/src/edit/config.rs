@@ -243,9 +243,9 @@ fn effective(config: &ProviderConfig, context: &EditContext<'_>) -> Result<Setti
 /// Whether the OUT of a provider's reversal waits for a person, as the texts of a config's settings say. What cannot be
 /// read was meant to say something: it waits.
 pub fn reversals_wait(settings: &[SettingMap]) -> bool {
-    let given =
+    let mut given =
         settings.iter().filter_map(|settings| settings.get(REVERSAL)).filter(|value| **value != SettingValue::Null);
-    given.last().is_some_and(|value| !matches!(value.text(), "" | "post"))
+    given.next_back().is_some_and(|value| !matches!(value.text(), "" | "post"))
 }
 
 fn check_reversal(settings: &SettingMap) -> Result<(), Refusal> {

@@ -1,6 +1,7 @@
 //! The core through its public API: tables for every published rule, and properties over every order of events.
 #![cfg(test)]
 
+mod approvals;
 mod books;
 mod duty;
 mod edit;
@@ -13,6 +14,9 @@ mod money_vectors;
 mod operation_keys;
 mod owed;
 mod query;
+mod reconcile;
+mod requests;
 mod samples;
+mod sessions;
 mod standing;
 mod verify;

@@ -133,7 +133,7 @@ proptest! {
         posted in prop::sample::select(vec![0_i64, 7_000, 10_000]),
         refused in any::<bool>(),
     ) {
-        let posted = Posted { minor: posted, refused };
+        let posted = Posted { minor: posted, refused, review: None };
         prop_assert_eq!(standing(&facts_of(facts), posted), standing(&facts_of(shuffled), posted));
     }
 

@@ -243,3 +243,22 @@ async fn a_payment_is_credited_while_the_clock_is_implausible() {
     assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
     assert_ne!(env.aggregate(transaction.id).transaction.created_time, UnixTime::UNSET);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_stamped_by_a_wrong_clock_waits_its_whole_day_after_it_was_mended() {
+    let mut env = TestCashier::new().await;
+    to_1970(&env.clock);
+    env.clock.forget();
+    env.clock.reboot();
+    env.crash().await;
+    let stray = cashier_core::ids::Reference::from_random(3);
+    let event = env.notice(Some(1), vec![paid("e1", &stray)]).await.unwrap().events[0].id;
+    env.clock.set_right();
+    env.run_for(23 * HOUR as u64).await;
+    assert_eq!(pending_event(&env, event), ProcessingStatus::Pending);
+    env.crash().await;
+    env.run_for(1_800).await;
+    assert_eq!(pending_event(&env, event), ProcessingStatus::Pending, "nor after a restart");
+    env.run_for(2 * HOUR as u64).await;
+    assert_eq!(pending_event(&env, event), ProcessingStatus::Failed);
+}

@@ -148,3 +148,73 @@ async fn a_reversal_waits_for_a_person_where_the_config_says_so_when_the_deposit
         assert_eq!((env.status(id), env.trading.balance()), (8, AMOUNT - 3_000), "{settings}");
     }
 }
+
+/// Sets of statements and where each comes to rest: status, reason and balance.
+fn sets(reference: &Reference) -> Vec<(Vec<Update>, (u8, &'static str, i64))> {
+    let paid_as = |payment: &str| Update { payment_id: payment.into(), ..paid(&format!("paid {payment}"), reference) };
+    let paid = || paid_as("pay_1");
+    let stated = |status: P| about(status.name(), status, reference);
+    let failed_refund =
+        Update { event_id: "r1 failed".into(), status: P::RefundFailed, ..refunded("r1", 4_000, reference) };
+    let short = Update { amount: Some(StatedAmount::Exact(usd(1))), ..Update { event_id: "short".into(), ..paid() } };
+    vec![
+        (vec![paid(), stated(P::Failed), stated(P::Pending)], (3, "", AMOUNT)),
+        (vec![paid(), paid_as(""), stated(P::InReview)], (3, "", AMOUNT)),
+        (vec![paid(), paid_as("pay_2")], (9, "SECOND_PAYMENT", AMOUNT)),
+        (vec![paid(), stated(P::ManualReview)], (9, "PROVIDER_REVIEW", AMOUNT)),
+        (vec![paid(), short], (9, "AMOUNT_MISMATCH", AMOUNT)),
+        (vec![paid(), refunded("r1", 4_000, reference), failed_refund], (9, "REFUND_FAILED", AMOUNT)),
+        (
+            vec![paid(), refunded("r1", 4_000, reference), disputed("d1", AMOUNT, reference), won("d1", reference)],
+            (3, "PARTLY_REFUNDED", AMOUNT - 4_000),
+        ),
+        (
+            vec![paid(), refunded("r1", AMOUNT, reference), disputed("d1", AMOUNT, reference)],
+            (9, "BEYOND_CONFIRMED", 0),
+        ),
+        (
+            vec![paid(), disputed("d1", AMOUNT, reference), disputed("d2", 2_000, reference), won("d1", reference)],
+            (8, "CHARGEBACK", AMOUNT - 2_000),
+        ),
+        (
+            vec![paid(), disputed("d1", 3_000, reference), won("d9", reference)],
+            (9, "DISPUTE_UNMATCHED", AMOUNT - 3_000),
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn m31_every_order_of_the_notices_ends_alike_whatever_the_trading_server_and_crashes_do() {
+    let mut random = 20_u64;
+    let mut below = |count: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % count
+    };
+    for number in 0..10 {
+        for _ in 0..8 {
+            let mut env = TestCashier::new().await;
+            let (id, reference) = pending(&env).await;
+            let (updates, (status, code, balance)) = sets(&reference).swap_remove(number);
+            // Each at least once, in a random order.
+            let mut order: Vec<Update> = updates.iter().chain(&updates).cloned().collect();
+            for place in (1..order.len()).rev() {
+                order.swap(place, below(place + 1));
+            }
+            for update in order {
+                let posts = [OnPost::Accept, OnPost::AnswerLost, OnPost::NeverArrives, OnPost::Slow(20)];
+                lock(&env.trading.next_posts).push_back(posts[below(4)]);
+                env.notice(Some(1), vec![update]).await.unwrap();
+                match below(4) {
+                    0 => env.run_for(120).await,
+                    1 => env.crash().await,
+                    _ => {}
+                }
+            }
+            env.run_for(900).await;
+            let known = env.aggregate(id).transaction;
+            let rest = (known.status.number(), known.reason.code.name(), env.trading.balance());
+            assert_eq!(rest, (status, code, balance), "set {number}: {:?}", known.facts);
+            assert_eq!(env.unsettled_operations(id), 0);
+        }
+    }
+}

@@ -171,7 +171,8 @@ impl ConfiguredModule {
         }
         let allowed = if offline { AllowedRequests::None } else { AllowedRequests::SafeOnly };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
-        outcomes::verify(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
+        let outcome = self.driver.exchange(&self.thread, allowed, call).await;
+        outcomes::verify(outcome, &self.masks, self.clock.is_plausible())
     }
 
     async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> QueryAnswer {

@@ -92,7 +92,11 @@ fn bare(ending: CreateEnding, provider_time: Duration) -> CreateAnswer {
 }
 
 /// What a module found about a notice.
-pub(super) fn verify(outcome: ExchangeOutcome<WebhookVerdict>, masks: &SecretMasks) -> Verdict {
+pub(super) fn verify(
+    outcome: ExchangeOutcome<WebhookVerdict>,
+    masks: &SecretMasks,
+    clock_is_plausible: bool,
+) -> Verdict {
     let clean = |text: &str| masks.text(text, REASON_LENGTH_MAX).into_string();
     match outcome.end {
         ExchangeEnd::Done(WebhookVerdict::Verified { updates, event_id, ignored, acknowledgement }) => {
@@ -118,6 +122,11 @@ pub(super) fn verify(outcome: ExchangeOutcome<WebhookVerdict>, masks: &SecretMas
             }
         }
         ExchangeEnd::Done(WebhookVerdict::Rejected(reason)) => Verdict::Rejected(clean(&reason)),
+        // By a clock that is wrong the provider's own notice is late: it must come again.
+        ExchangeEnd::Done(WebhookVerdict::Untimely(reason)) if !clock_is_plausible => {
+            Verdict::NotWorking(clean(&reason))
+        }
+        ExchangeEnd::Done(WebhookVerdict::Untimely(reason)) => Verdict::Rejected(clean(&reason)),
         ExchangeEnd::Done(WebhookVerdict::Undetermined(reason)) => Verdict::Undetermined(clean(&reason)),
         // A failure is never a rejection: the notice may be the provider's, so it must come again.
         ExchangeEnd::Failed(failure) => Verdict::NotWorking(reason_of(&failure, masks).into_string()),
@@ -277,7 +286,7 @@ mod tests {
 
     #[test]
     fn m10_a_verification_that_failed_is_never_a_rejection() {
-        let verdict = |kind| verify(failed_with(kind, false), &masks());
+        let verdict = |kind| verify(failed_with(kind, false), &masks(), true);
         for kind in [
             FailureKind::Temporary,
             FailureKind::CredentialsRefused,
@@ -297,11 +306,25 @@ mod tests {
         ] {
             let end = ExchangeEnd::HostFailed(failure);
             let outcome = ExchangeOutcome { end, ..failed_with(FailureKind::Temporary, false) };
-            assert_eq!(verify(outcome, &masks()), expected);
+            assert_eq!(verify(outcome, &masks(), true), expected);
         }
         let unsupported =
             ExchangeOutcome { end: ExchangeEnd::Unsupported, ..failed_with(FailureKind::Temporary, false) };
         let undetermined = Verdict::Undetermined("the module cannot read notices".to_owned());
-        assert_eq!(verify(unsupported, &masks()), undetermined);
+        assert_eq!(verify(unsupported, &masks(), true), undetermined);
+    }
+
+    #[test]
+    fn a_signed_time_out_of_tolerance_is_a_rejection_by_a_plausible_clock_alone() {
+        for (plausible, expected) in
+            [(true, Verdict::Rejected("late".to_owned())), (false, Verdict::NotWorking("late".to_owned()))]
+        {
+            let end = ExchangeEnd::Done(WebhookVerdict::Untimely("late".into()));
+            let outcome = ExchangeOutcome { end, ..failed_with(FailureKind::Temporary, false) };
+            assert_eq!(verify(outcome, &masks(), plausible), expected);
+            let end = ExchangeEnd::Done(WebhookVerdict::Rejected("forged".into()));
+            let outcome = ExchangeOutcome { end, ..failed_with(FailureKind::Temporary, false) };
+            assert_eq!(verify(outcome, &masks(), plausible), Verdict::Rejected("forged".to_owned()));
+        }
     }
 }

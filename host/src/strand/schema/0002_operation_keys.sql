@@ -7,3 +7,5 @@ CREATE TABLE identity (
   id    INTEGER PRIMARY KEY CHECK (id = 1),
   value TEXT    NOT NULL
 ) STRICT;
+
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));

@@ -114,6 +114,10 @@ impl Rows {
 }
 
 impl RowSink for Rows {
+    fn identity(&mut self, identity: &str) {
+        assert_eq!(identity.len(), 32);
+    }
+
     fn counters(&mut self, counters: Counters, _: u64) {
         self.counters = counters;
     }

@@ -215,7 +215,7 @@ async fn m15_a_voided_key_is_refused_from_then_on_and_a_posted_one_stays_posted(
     assert_eq!(void(&trading, deposit(1, 1_000), ReasonCode::AccountNotFound).await, "WITHHELD", "the first one holds");
     assert_eq!(post(&trading, deposit(2, 1_000)).await, "posted 1");
     assert_eq!(void(&trading, deposit(2, 1_000), ReasonCode::Withheld).await, "posted 1");
-    assert_eq!(void(&trading, deposit(2, 1_001), ReasonCode::Withheld).await, "OPERATION_KEY_REUSED");
+    assert_eq!(void(&trading, deposit(2, 1_001), ReasonCode::Withheld).await, "conflict");
     // Of an account that is not there.
     let gone = posting(3, 999, 1, "USD", OperationReason::Deposit);
     assert_eq!(void(&trading, gone, ReasonCode::AccountNotFound).await, "ACCOUNT_NOT_FOUND");

@@ -220,7 +220,7 @@ impl Rig {
     pub(super) async fn verify(&self, body: &str, allowed: AllowedRequests<'_>) -> Verdict {
         let notice = sdk::WebhookNotice { body: body.into(), ..sdk::WebhookNotice::default() };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
-        outcomes::verify(self.driver.exchange(&self.thread, allowed, call).await, &masks())
+        outcomes::verify(self.driver.exchange(&self.thread, allowed, call).await, &masks(), true)
     }
 
     pub(super) fn sent(&self) -> Vec<String> {

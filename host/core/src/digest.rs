@@ -1,0 +1,78 @@
+//! A digest over posted operations, by which a start compares books and trading server without reading either's rows: in
+//! any order, each posting counted once. It guards against files of different moments, not against an attacker who writes
+//! them. It reads no rows.
+
+use crate::ids::Login;
+use crate::operation::OperationKey;
+
+/// The FNV-1a parameters for 128 bits: a stored digest must not depend on the build, and no input is chosen by others.
+const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+/// How many operations were posted, and a sum over their keys, logins and amounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PostedDigest {
+    pub count: u64,
+    pub sum: u128,
+}
+
+impl PostedDigest {
+    /// Adds a posting, once.
+    pub fn add(&mut self, key: &OperationKey, login: Login, minor: i64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.wrapping_add(hash(key, login, minor));
+    }
+
+    /// Takes out a posting that was added.
+    pub fn remove(&mut self, key: &OperationKey, login: Login, minor: i64) {
+        self.count = self.count.saturating_sub(1);
+        self.sum = self.sum.wrapping_sub(hash(key, login, minor));
+    }
+}
+
+fn hash(key: &OperationKey, login: Login, minor: i64) -> u128 {
+    let numbers = login.0.to_be_bytes().into_iter().chain(minor.to_be_bytes());
+    let bytes = numbers.chain(key.as_str().bytes());
+    bytes.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(postings: &[(&str, u64, i64)]) -> PostedDigest {
+        let mut digest = PostedDigest::default();
+        for (key, login, minor) in postings {
+            digest.add(&OperationKey::read(key).unwrap(), Login(*login), *minor);
+        }
+        digest
+    }
+
+    #[test]
+    fn the_order_of_postings_does_not_show_and_every_value_does() {
+        let base = digest(&[("1", 100, 2_550), ("12", 100, -2_550)]);
+        assert_eq!(base, digest(&[("12", 100, -2_550), ("1", 100, 2_550)]));
+        for other in [
+            digest(&[("1", 100, 2_550)]),
+            digest(&[("1", 100, 2_550), ("13", 100, -2_550)]),
+            digest(&[("1", 101, 2_550), ("12", 100, -2_550)]),
+            digest(&[("1", 100, 2_551), ("12", 100, -2_550)]),
+            digest(&[("1", 100, -2_550), ("12", 100, 2_550)]),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn a_posting_that_is_taken_out_leaves_no_trace() {
+        let mut both = digest(&[("1", 100, 2_550), ("2", 100, 7)]);
+        both.remove(&OperationKey::read("2").unwrap(), Login(100), 7);
+        assert_eq!(both, digest(&[("1", 100, 2_550)]));
+    }
+
+    #[test]
+    fn the_stored_digest_does_not_change_between_builds() {
+        let digest = digest(&[("dabcdefghjkmnpqrstvw:1", 2_000_009, 25_000)]);
+        assert_eq!(format!("{:032x}", digest.sum), "b636eb4f9a989b853c36270ff1fef6c7");
+    }
+}

@@ -1,0 +1,188 @@
+//! Reconciled transactions: postings that the books did not know are taken over once, wait until they are explained, and
+//! plan nothing meanwhile; lost ones and key conflicts wait for a person.
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::duty::{self, Duty, ProviderDuty};
+use cashier_core::facts::{PersonFact, ProviderFact};
+use cashier_core::ids::{CustomerId, Login, ManagerId, OperationId, Reference, TransactionId};
+use cashier_core::operation::{OperationKey, PostingOutcome, posted};
+use cashier_core::reason::ReasonCode;
+use cashier_core::reconcile::{FoundPosting, recovered};
+use cashier_core::status::{OperationCmd, OperationReason, OperationStatus, TransactionStatus};
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::Fresh;
+
+use crate::samples::*;
+
+const PAID: i64 = 10_000;
+
+fn paid() -> ProviderFact {
+    ProviderFact::Confirmed { payment: "pi_1".into(), minor: PAID }
+}
+
+fn refund() -> ProviderFact {
+    ProviderFact::Refund { id: "re_1".into(), minor: 4_000 }
+}
+
+fn recorded(aggregate: &Aggregate, fact: ProviderFact, seq: u64) -> Aggregate {
+    applied(aggregate, &aggregate.establish(fact, at(seq)))
+}
+
+fn ended(aggregate: &Aggregate, outcome: &PostingOutcome, seq: u64) -> Aggregate {
+    let id = aggregate.operations.iter().find(|known| known.is_unsettled()).unwrap().id;
+    applied(aggregate, &aggregate.end_posting(id, outcome, ManagerId(0), at(seq)))
+}
+
+fn pending() -> Aggregate {
+    recorded(&Aggregate { transaction: deposit(15), operations: Vec::new() }, ProviderFact::Accepted, 1)
+}
+
+fn credited() -> Aggregate {
+    ended(&recorded(&pending(), paid(), 2), &PostingOutcome::Posted { trade_order: 7 }, 3)
+}
+
+/// Posting `n` of a transaction.
+fn found(of: &Aggregate, n: u32, minor: i64) -> FoundPosting {
+    let (cmd, reason) = match minor {
+        1.. => (OperationCmd::BalanceIn, OperationReason::Deposit),
+        _ => (OperationCmd::BalanceOut, OperationReason::Reversal),
+    };
+    FoundPosting {
+        key: OperationKey::read(&format!("{}:{n}", of.transaction.reference)).unwrap(),
+        operation_id: OperationId(100 + u64::from(n)),
+        transaction_id: of.transaction.id,
+        customer_id: CustomerId(5),
+        login: Login(2_000_009),
+        cmd,
+        reason,
+        amount: usd(minor),
+        created_time: NOW,
+        outcome: PostingOutcome::Posted { trade_order: 70 + u64::from(n) },
+    }
+}
+
+fn reconciled(aggregate: &Aggregate, found: &[FoundPosting], lost: &[u64]) -> Aggregate {
+    let lost: Vec<_> = lost.iter().copied().map(OperationId).collect();
+    applied(aggregate, &aggregate.reconcile(found, &lost, at(50)))
+}
+
+fn state(aggregate: &Aggregate) -> (TransactionStatus, ReasonCode, i64, usize) {
+    let unsettled = aggregate.operations.iter().filter(|known| known.is_unsettled()).count();
+    let transaction = &aggregate.transaction;
+    (transaction.status, transaction.reason.code, posted(&aggregate.operations).minor, unsettled)
+}
+
+use ReasonCode as R;
+use TransactionStatus as S;
+
+#[test]
+fn m1_an_imported_credit_plans_nothing_and_ends_credited_once_its_confirmation_comes_again() {
+    let pending = pending();
+    let imported = reconciled(&pending, &[found(&pending, 1, PAID)], &[]);
+    assert_eq!(state(&imported), (S::ManualReview, R::PostingImported, PAID, 0));
+    let later = UnixTime(NOW.0 + 1_000);
+    let due = duty::due(&imported.transaction, &imported.operations, later);
+    assert_eq!(due, Some(Duty::Provider(ProviderDuty::Query)), "the provider explains it");
+
+    let explained = recorded(&imported, paid(), 60);
+    assert_eq!(state(&explained), (S::Credited, R::None, PAID, 0));
+    // From then on it is like any other: a refund is taken back under the next key.
+    let refunded = recorded(&explained, refund(), 70);
+    assert_eq!(state(&refunded), (S::Credited, R::PartlyRefunded, PAID, 1));
+    assert_eq!(refunded.operations.last().unwrap().ordinal, 2);
+}
+
+#[test]
+fn m1_an_imported_reversal_is_not_credited_again_before_the_refund_is_known() {
+    let credited = credited();
+    let imported = reconciled(&credited, &[found(&credited, 2, -4_000)], &[]);
+    assert_eq!(state(&imported), (S::ManualReview, R::PostingImported, 6_000, 0));
+    assert_eq!(state(&recorded(&imported, refund(), 60)), (S::Credited, R::PartlyRefunded, 6_000, 0));
+
+    let pending = pending();
+    let both = reconciled(&pending, &[found(&pending, 1, PAID), found(&pending, 2, -PAID)], &[]);
+    assert_eq!(state(&both), (S::ManualReview, R::PostingImported, 0, 0), "a sum of 0 explains nothing");
+    assert_eq!(state(&recorded(&both, paid(), 60)), (S::ManualReview, R::PostingImported, 0, 0));
+}
+
+#[test]
+fn m1_a_refund_that_comes_before_the_confirmation_of_an_imported_credit_is_taken_back_all_the_same() {
+    let pending = pending();
+    let imported = reconciled(&pending, &[found(&pending, 1, PAID)], &[]);
+    let refunded = recorded(&recorded(&imported, refund(), 60), paid(), 61);
+    assert_eq!(state(&refunded), (S::Credited, R::PartlyRefunded, PAID, 1));
+    assert_eq!(refunded.operations.last().unwrap().amount, usd(-4_000));
+}
+
+#[test]
+fn m1_an_operation_planned_before_the_restore_ends_as_it_was_posted() {
+    let planned = recorded(&pending(), paid(), 2);
+    let imported = reconciled(&planned, &[found(&planned, 1, PAID)], &[]);
+    assert_eq!(state(&imported), (S::Credited, R::None, PAID, 0));
+    assert_eq!(imported.operations.len(), 1);
+    let refusal = FoundPosting { outcome: PostingOutcome::Refused { reason: "NO".into() }, ..found(&planned, 1, PAID) };
+    assert_eq!(state(&reconciled(&planned, &[refusal], &[])), (S::CreditFailed, R::CreditRefused, 0, 0));
+}
+
+#[test]
+fn m15_an_operation_recorded_as_refused_whose_posting_exists_is_credited() {
+    let planned = recorded(&pending(), paid(), 2);
+    let refused = ended(&planned, &PostingOutcome::Refused { reason: "ACCOUNT_NOT_FOUND".into() }, 3);
+    let imported = reconciled(&refused, &[found(&refused, 1, PAID)], &[]);
+    assert_eq!(state(&imported), (S::Credited, R::None, PAID, 0));
+}
+
+#[test]
+fn m1_a_lost_posting_is_a_review_and_only_a_person_posts_it_again() {
+    let credited = credited();
+    let lost = reconciled(&credited, &[], &[2]);
+    assert_eq!(state(&lost), (S::ManualReview, R::PostingLost, 0, 0));
+    assert_eq!(state(&recorded(&lost, refund(), 60)), (S::ManualReview, R::PostingLost, 0, 0));
+    let retried = applied(&lost, &lost.decide(PersonFact::Retried, at(60)));
+    assert_eq!(state(&retried), (S::CreditFailed, R::CreditRefused, 0, 1));
+    assert_eq!(retried.operations.last().unwrap().ordinal, 2, "under a key of its own");
+    let posted = ended(&retried, &PostingOutcome::Posted { trade_order: 9 }, 61);
+    assert_eq!(state(&posted), (S::Credited, R::None, PAID, 0));
+}
+
+#[test]
+fn m1_a_lost_credit_beside_a_reversal_that_exists_is_not_credited_again() {
+    let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::Posted { trade_order: 8 }, 5);
+    let lost = reconciled(&refunded, &[], &[2]);
+    assert_eq!(state(&lost), (S::ManualReview, R::PostingLost, -4_000, 0));
+}
+
+#[test]
+fn m1_a_key_of_another_posting_is_a_review_and_no_plain_refusal() {
+    let planned = recorded(&pending(), paid(), 2);
+    let conflict = ended(&planned, &PostingOutcome::Conflict, 3);
+    assert_eq!(state(&conflict), (S::ManualReview, R::OperationKeyConflict, 0, 0));
+    assert_eq!(conflict.operations[0].status, OperationStatus::Refused);
+    assert_eq!(state(&recorded(&conflict, refund(), 60)), (S::ManualReview, R::OperationKeyConflict, 0, 0));
+    let retried = applied(&conflict, &conflict.decide(PersonFact::Retried, at(70)));
+    assert_eq!((state(&retried).3, retried.operations.last().unwrap().ordinal), (1, 2));
+}
+
+#[test]
+fn a_posting_with_other_values_than_its_operation_replaces_it_and_is_a_review() {
+    let credited = credited();
+    let other = FoundPosting { login: Login(2_000_010), ..found(&credited, 1, PAID - 1) };
+    let imported = reconciled(&credited, &[other], &[]);
+    assert_eq!(state(&imported), (S::ManualReview, R::PostingImported, PAID - 1, 0));
+    assert_eq!(imported.operations.len(), 1);
+}
+
+#[test]
+fn a_lost_transaction_is_recovered_for_a_person_and_owes_nothing() {
+    let lost = pending();
+    let posting = found(&lost, 1, PAID);
+    let fresh = Fresh { id: TransactionId(99), reference: Reference::from_random(9), now: NOW };
+    let transaction = recovered(fresh, &posting, &account());
+    let key = OperationKey::read(&format!("{}:1", transaction.reference)).unwrap();
+    let blank = Aggregate { transaction, operations: Vec::new() };
+    let made = reconciled(&blank, &[FoundPosting { key, ..posting }], &[]);
+    assert_eq!(state(&made), (S::ManualReview, R::PostingImported, PAID, 0));
+    assert_eq!(duty::due(&made.transaction, &made.operations, UnixTime(i64::MAX)), None, "no provider is asked");
+    let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
+    assert_eq!(state(&approved), (S::Credited, R::None, PAID, 0));
+}
