@@ -1,5 +1,6 @@
 //! What a signed event of the sandbox means when a part of it cannot be read, changes nothing or contradicts the rest,
 //! behind the ABI and its guard as the host calls it.
+#![expect(clippy::panic, reason = "a test may fail loudly")]
 
 use cashier_provider_sandbox::Sandbox;
 use cashier_provider_sdk::host::ModuleV1;
