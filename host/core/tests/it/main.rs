@@ -19,4 +19,5 @@ mod requests;
 mod samples;
 mod sessions;
 mod standing;
+mod unreadable;
 mod verify;
