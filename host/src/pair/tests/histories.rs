@@ -168,7 +168,7 @@ impl History {
             let Held { posted, owner, .. } = std::mem::take(now);
             *now = Held { posted, owner, ..then.clone() };
         }
-        if matches!(which, 3..=5 | 6) {
+        if matches!(which, 3..=6) {
             copy(copies.path(), self.folder.path(), "trading.db");
             now.posted = then.posted.clone();
             now.owner = then.owner;
