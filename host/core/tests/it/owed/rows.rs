@@ -135,6 +135,9 @@ fn m9_a_review_shows_what_else_was_stated_in_a_fixed_order() {
     );
     assert_eq!(&*stated(&[paid("p"), paid("q")]), "p and q; also stated: confirmed 100.0 USD each");
     assert_eq!(&*stated(&[must_decide()]), "review");
+    let of_length = |length: usize| stated(&[F::ReviewHold(H::Requested { status: "x".repeat(length).into() })]);
+    assert_eq!((of_length(512).len(), &of_length(512)[509..]), (512, "xxx"));
+    assert_eq!((of_length(513).len(), &of_length(513)[508..]), (512, "x…"));
     let long: Vec<F> = (0..5).map(|n| dispute(&format!("{n}{}", "ü".repeat(100)), 1)).collect();
     let cut = stated(&[&long[..], &[must_decide()]].concat());
     assert!(cut.len() <= 512 && cut.ends_with('…'), "{cut}");
