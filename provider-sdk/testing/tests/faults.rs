@@ -60,6 +60,8 @@ catches! {
     notices::a_signed_notice_that_cannot_be_read_is_unreadable catches
         REJECTS_WHAT_IT_CANNOT_READ with "got Done(Rejected",
         CLAIMS_TO_COVER_FIELDS with "got Failed";
+    notices::a_signed_notice_is_never_rejected_for_its_content catches
+        REJECTS_WHAT_IT_CANNOT_READ with "got Done(Rejected";
     hostile::random_notice_bytes_never_panic catches PANICS_AT_BYTES with "panicked in normalize_status";
     hostile::mutated_signed_notices_never_panic catches
         PANICS_AT_NOTICES with "panicked in normalize_status";
