@@ -39,7 +39,7 @@ impl PaymentProvider for Scripted {
             "says" => {
                 return match proof {
                     Ok(proof) => Step::Done(WebhookVerdict::unreadable(&proof, "no amount at /amount")),
-                    Err(_) => Step::Done(WebhookVerdict::unreadable(&unproven(), "no amount at /amount")),
+                    Err(_) => Step::Done(WebhookVerdict::unreadable(&of_another_message(), "no amount at /amount")),
                 };
             }
             "declined" => FailureKind::Declined,
@@ -57,7 +57,7 @@ impl PaymentProvider for Scripted {
 }
 
 /// A proof that covers nothing of this webhook.
-fn unproven() -> SignatureProof {
+fn of_another_message() -> SignatureProof {
     let key = Keys::text(&["k".into()]);
     let signed = Signature::hex(&to_hex(&hmac(Digest::Sha256, b"k", &[b"other"])));
     match verify_hmac(Digest::Sha256, &key, Covers::Fields, &[b"other"], &signed.into_iter().collect::<Vec<_>>()) {

@@ -5,6 +5,7 @@
 mod filed;
 mod identity;
 mod matching;
+mod unmatched;
 mod unreadable;
 mod verify;
 
@@ -26,6 +27,7 @@ use self::filed::blank_event;
 pub use self::filed::{Filed, FiledEvent};
 use self::identity::identified;
 use self::matching::{Matched, is_about, match_update, once_credited};
+pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;
@@ -180,7 +182,8 @@ fn apply(
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
     let facts = verify(&before.transaction, receiver, update)?;
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &update.refs);
+    let (facts, refs) =
+        once_credited(draft, receiver, &before.transaction, &update.payment_id, (facts, update.refs.clone()));
     let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
     match recording {
@@ -290,7 +293,8 @@ pub fn end_create(
     };
     let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
     let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &refs);
+    let payment = answer.update.map_or("", |update| &*update.payment_id);
+    let (facts, refs) = once_credited(draft, receiver, &before.transaction, payment, (facts, refs));
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
     let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
     let newly_accepted = !accepted(&before.transaction)
