@@ -5,6 +5,7 @@
 mod filed;
 mod identity;
 mod matching;
+mod unmatched;
 mod unreadable;
 mod verify;
 
@@ -26,6 +27,7 @@ use self::filed::blank_event;
 pub use self::filed::{Filed, FiledEvent};
 use self::identity::identified;
 use self::matching::{Matched, is_about, match_update, once_credited};
+pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;

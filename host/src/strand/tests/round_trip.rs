@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cashier_core::change::Change;
 use cashier_core::notice::ProviderEvent;
 use cashier_core::session::Actor;
-use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use cashier_core::status::SignatureStatus;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -58,8 +58,7 @@ fn every_row_reads_back_as_its_last_change() {
             }
         }
         rows.retain(|_, change| !matches!(change, Change::Event(_)));
-        let waits =
-            |event: &&Box<ProviderEvent>| event.processing_status == ProcessingStatus::Pending || event.is_unread();
+        let waits = |event: &&Box<ProviderEvent>| event.waits();
         rows.extend(last_of_each(verified.values().filter(waits).map(|event| Change::Event(event.clone()))));
         prop_assert_eq!(last_of_each(loaded.rows.iter().cloned()), rows);
         let transactions: Vec<_> = loaded
