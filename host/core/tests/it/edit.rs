@@ -11,7 +11,7 @@ use cashier_core::refusal::Refusal;
 use crate::samples::{NOW, config, limit};
 
 /// Takes the JSON parser's place: `name=value` pairs, separated by commas.
-fn parse(field: &str, text: &str) -> Result<SettingMap, Refusal> {
+pub(crate) fn parse(field: &str, text: &str) -> Result<SettingMap, Refusal> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').ok_or_else(|| Refusal::invalid(format!("{field} is no object")))?;
         Ok((name.to_owned(), SettingValue::Text(value.to_owned())))

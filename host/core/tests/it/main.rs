@@ -1,6 +1,7 @@
 //! The core through its public API: tables for every published rule, and properties over every order of events.
 #![cfg(test)]
 
+mod approvals;
 mod books;
 mod duty;
 mod edit;
@@ -14,6 +15,10 @@ mod operation_keys;
 mod owed;
 mod query;
 mod reconcile;
+mod requests;
 mod samples;
+mod sessions;
 mod standing;
+mod unmatched;
+mod unreadable;
 mod verify;

@@ -1,0 +1,154 @@
+//! What needs a second person, and who may be that person.
+
+use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
+use cashier_core::edit::{AuditedValue, DeclaredSettings, EditContext, FieldClass, SecondPerson, changed_fields};
+use cashier_core::ids::{ApprovalId, ConfigId, ManagerId};
+use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
+use cashier_core::refusal::RefusalCode;
+use cashier_core::session::{ManagerSession, Role};
+use cashier_core::time::UnixTime;
+
+use crate::edit::parse;
+use crate::samples::{NOW, config, limit};
+
+const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, enabling: true };
+
+/// The changed fields with their classes; the module declares the endpoint `base_url` and the secret `api_key`.
+fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: bool) -> Vec<(String, FieldClass)> {
+    let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
+    let module = Some(DeclaredSettings { available, endpoints: &endpoints, secrets: &secrets });
+    let context = EditContext { has_transactions: true, module, parse: &parse, now: NOW };
+    let found = changed_fields(before, after, &context).unwrap();
+    found.into_iter().map(|change| (change.field.into(), change.class)).collect()
+}
+
+#[test]
+fn each_changed_field_is_listed_with_its_class() {
+    use FieldClass::{Credential, Enabling, Endpoint, Other};
+    let table: Vec<(fn(&mut ProviderConfig), &str, FieldClass)> = vec![
+        (|row| row.provider = "paypal".into(), "provider", Other),
+        (|row| row.brand = "other".into(), "brand", Other),
+        (|row| row.method = "card".into(), "method", Other),
+        (|row| row.country = "DE".into(), "country", Other),
+        (|row| row.currency = "USD".into(), "currency", Other),
+        (|row| row.merchant_id = "acct_2".into(), "merchant_id", Credential),
+        (|row| row.public_key = "pk_2".into(), "public_key", Credential),
+        (|row| row.secret_key = Secret::new("sk_2"), "secret_key", Credential),
+        (|row| row.webhook_secret = Secret::new("whsec_2"), "webhook_secret", Credential),
+        (|row| row.sandbox = true, "sandbox", Credential),
+        (|row| row.min_amount = limit("5"), "min_amount", Other),
+        (|row| row.max_amount = limit("5"), "max_amount", Other),
+        (|row| row.enabled = false, "enabled", Other),
+        (|row| row.sort_index = 4, "sort_index", Other),
+        (|row| row.settings_json = "color=red".into(), "settings_json.color", Other),
+        (|row| row.settings_json = "base_url=https://other".into(), "settings_json.base_url", Endpoint),
+        (|row| row.config_json = Secret::new("base_url=https://other"), "config_json.base_url", Endpoint),
+        (|row| row.config_json = Secret::new("api_key=x"), "config_json.api_key", Credential),
+        (|row| row.config_json = Secret::new("webhook_secret=x"), "config_json.webhook_secret", Credential),
+        (|row| row.config_json = Secret::new("merchant_id=x"), "config_json.merchant_id", Credential),
+        (
+            |row| row.replaced_webhook_secrets = vec![ReplacedSecret { secret: Secret::new("x"), until: NOW }],
+            "replaced_webhook_secrets",
+            Other,
+        ),
+    ];
+    let before = config(1);
+    assert_eq!(changes(Some(&before), &before, true), []);
+    for (change, field, class) in table {
+        let mut after = before.clone();
+        change(&mut after);
+        assert_eq!(changes(Some(&before), &after, true), [(field.to_owned(), class)], "{field}");
+    }
+    let off = ProviderConfig { enabled: false, ..config(1) };
+    assert_eq!(changes(Some(&off), &config(1), true), [("enabled".to_owned(), Enabling)]);
+    let red = ProviderConfig { settings_json: "color=red".into(), ..config(1) };
+    let unknown = changes(Some(&before), &red, false);
+    assert_eq!(unknown, [("settings_json.color".to_owned(), Endpoint)], "without its module each setting may be one");
+    let created: Vec<String> = changes(None, &config(1), true).into_iter().map(|(field, _)| field).collect();
+    let own = ["provider", "brand", "merchant_id", "public_key", "enabled", "secret_key", "webhook_secret"];
+    assert_eq!(created, own, "a new config is compared with a blank one");
+}
+
+#[test]
+fn secrets_are_hidden_values_and_settings_in_clear_are_not() {
+    let context = EditContext { has_transactions: false, module: None, parse: &parse, now: NOW };
+    let after = ProviderConfig {
+        webhook_secret: Secret::new("canary"),
+        config_json: Secret::new("color=canary"),
+        settings_json: "color=red".into(),
+        ..config(1)
+    };
+    let found = changed_fields(Some(&config(1)), &after, &context).unwrap();
+    assert!(!format!("{found:?}").contains("canary"));
+    let clear = AuditedValue::Clear("red".into());
+    assert!(found.iter().any(|change| &*change.field == "settings_json.color" && change.after == clear));
+}
+
+#[test]
+fn a_second_person_is_needed_for_what_the_settings_name() {
+    let change = |change: fn(&mut ProviderConfig)| {
+        let (endpoints, secrets) = (["base_url".into()], []);
+        let module = Some(DeclaredSettings { available: true, endpoints: &endpoints, secrets: &secrets });
+        let context = EditContext { has_transactions: true, module, parse: &parse, now: NOW };
+        let before = ProviderConfig { enabled: false, ..config(1) };
+        let mut after = before.clone();
+        change(&mut after);
+        changed_fields(Some(&before), &after, &context).unwrap()
+    };
+    let credential = change(|row| row.secret_key = Secret::new("x"));
+    let endpoint = change(|row| row.settings_json = "base_url=https://other".into());
+    let enabling = change(|row| row.enabled = true);
+    let other = change(|row| row.sort_index = 3);
+    let needed = |settings: SecondPerson, is_draft| {
+        [&credential, &endpoint, &enabling, &other].map(|changes| settings.is_needed(changes, is_draft))
+    };
+    assert_eq!(needed(SecondPerson::default(), false), [false; 4]);
+    assert_eq!(needed(ALL, false), [true, true, true, false]);
+    assert_eq!(needed(ALL, true), [false, false, true, false], "a draft receives nothing until it is enabled");
+    let only = |name| SecondPerson::from_names([name]).unwrap();
+    assert_eq!(needed(only("credentials"), false), [true, false, false, false]);
+    assert_eq!(needed(only("endpoints"), false), [false, true, false, false]);
+    assert_eq!(needed(only("enabling"), false), [false, false, true, false]);
+    assert_eq!(SecondPerson::from_names(SecondPerson::NAMES), Ok(ALL));
+    assert_eq!(SecondPerson::from_names(["credentials", "secrets"]), Err("secrets"));
+}
+
+fn asked() -> Approval {
+    Approval {
+        id: ApprovalId(9),
+        command: "MngUpdateCashierProviderConfig".into(),
+        config_id: ConfigId(1),
+        brand: "ion4".into(),
+        config_version: 3,
+        request: Secret::new("{}"),
+        fields: "secret_key".into(),
+        asked_by: ManagerId(7),
+        asked_time: NOW,
+        expires_time: NOW.plus(APPROVAL_SECONDS),
+        state: ApprovalState::Open,
+        decided_by: ManagerId(0),
+        decided_time: UnixTime::UNSET,
+    }
+}
+
+#[test]
+fn an_approval_is_decided_once_by_another_person_while_the_config_is_as_it_was() {
+    let by = |id| ManagerSession::assertion(ManagerId(id), Role::Manager, None);
+    let check = |approval: &Approval, id, version, now| {
+        approval.check_approver(&by(id), version, now).err().map(|refusal| refusal.code)
+    };
+    let last = NOW.plus(APPROVAL_SECONDS - 1);
+    assert_eq!(check(&asked(), 8, 3, NOW), None);
+    assert_eq!(check(&asked(), 8, 3, last), None);
+    assert_eq!(check(&asked(), 7, 3, NOW), Some(RefusalCode::PermissionDenied));
+    assert_eq!(check(&asked(), 8, 4, NOW), Some(RefusalCode::ApprovalStale));
+    assert_eq!(check(&asked(), 8, 3, last.plus(1)), Some(RefusalCode::ApprovalStale));
+    for state in [ApprovalState::Approved, ApprovalState::Rejected] {
+        let decided = Approval { state, decided_by: ManagerId(8), ..asked() };
+        assert_eq!(check(&decided, 9, 3, NOW), Some(RefusalCode::Duplicate), "{state:?}");
+        assert_eq!(decided.state_at(last.plus(1)), state, "a decision does not expire");
+        let message = decided.check_open(NOW).unwrap_err().message;
+        assert_eq!(&*message, format!("the approval is {} already, by 8", state.name()));
+    }
+    assert!(asked().check_open(last).is_ok() && asked().check_open(last.plus(1)).is_err());
+}
