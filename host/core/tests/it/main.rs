@@ -19,4 +19,6 @@ mod requests;
 mod samples;
 mod sessions;
 mod standing;
+mod unmatched;
+mod unreadable;
 mod verify;
