@@ -13,7 +13,7 @@ use crate::status::ProcessingStatus;
 use crate::time::UnixTime;
 
 /// Unread notices of one config, and the bytes of their bodies. A provider that changes a format sends a few before a person
-/// looks; beyond that it is told to send them again later.
+/// looks; beyond that it must send them again later.
 const UNREAD_PER_CONFIG_MAX: usize = 256;
 const UNREAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
