@@ -62,12 +62,13 @@ async fn a_demo_that_cannot_create_its_folder_fails_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_every_command_explains_it_and_its_options() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &[&str]); 8] = [
+    let table: [(&[&str], &[&str]); 9] = [
         (&[], &["serve", "demo", "token", "trading", "modules", "schema", "Start with `cashier demo`"]),
         (&["serve"], &["--settings <FILE>", "CASHIER_SETTINGS", "says how to make them"]),
         (&["demo"], &["--exit", "--folder <FOLDER>", "the exit code says"]),
         (&["token"], &["--role <ROLE>", "crm-manager", "--id <ID>", "--ttl <TTL>", "--brand <BRAND>", "Example: "]),
-        (&["trading"], &["import"]),
+        (&["trading"], &["import", "accept"]),
+        (&["trading", "accept"], &["[LOGIN]", "--put-back", "--bases <FOLDER>"]),
         (
             &["trading", "import"],
             &["<FILE>", "\"groups\"", "--settings <FILE>", "--bases <FOLDER>", "nothing is written"],

@@ -42,9 +42,16 @@ fn refund(reference: &Reference, minor: i64) -> Update {
     Update { reference: Some(reference.clone()), refund: Some(refund), ..update("refunded", ProviderStatus::Refunded) }
 }
 
-fn dispute(reference: &Reference, status: ProviderStatus) -> Update {
-    let dispute = DisputeStatement { id: "dp_1".into(), amount: None };
-    Update { reference: Some(reference.clone()), dispute: Some(dispute), ..update(status.name(), status) }
+fn dispute(reference: &Reference, id: &str, minor: i64) -> Update {
+    let dispute = DisputeStatement { id: id.into(), amount: Some(StatedAmount::Exact(usd(minor))) };
+    let opened = update(&format!("{id} opened"), ProviderStatus::Chargeback);
+    Update { reference: Some(reference.clone()), dispute: Some(dispute), ..opened }
+}
+
+fn dispute_won(reference: &Reference, id: &str) -> Update {
+    let dispute = DisputeStatement { id: id.into(), amount: None };
+    let won = update(&format!("{id} won"), ProviderStatus::ChargebackReversed);
+    Update { reference: Some(reference.clone()), dispute: Some(dispute), ..won }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,18 +170,39 @@ async fn m15_nothing_is_recorded_while_the_trading_server_cannot_be_asked() {
     assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "found by its key, although the account is gone");
 }
 
+const TROUBLES: [OnPost; 4] = [OnPost::NeverArrives, OnPost::Slow(90), OnPost::ArrivesLate(90), OnPost::AnswerLost];
+
 #[tokio::test(start_paused = true)]
-async fn m29_a_withheld_posting_is_planned_again_by_itself_once_the_dispute_is_won() {
-    let env = TestCashier::new().await;
-    let (id, reference) = pending(&env).await;
-    lock(&env.trading.next_posts).push_back(OnPost::NeverArrives);
-    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
-    env.notice(Some(1), vec![refund(&reference, 1_600)]).await.unwrap();
-    env.notice(Some(1), vec![dispute(&reference, ProviderStatus::Chargeback)]).await.unwrap();
-    env.run_for(120).await;
-    env.notice(Some(1), vec![dispute(&reference, ProviderStatus::ChargebackReversed)]).await.unwrap();
-    env.run_for(120).await;
-    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT - 1_600));
+async fn m29_a_credit_that_was_slow_while_reversals_came_is_right_once_the_dispute_is_won() {
+    for trouble in TROUBLES {
+        let env = TestCashier::new().await;
+        let (id, reference) = pending(&env).await;
+        lock(&env.trading.next_posts).push_back(trouble);
+        env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+        env.notice(Some(1), vec![refund(&reference, 1_600)]).await.unwrap();
+        env.notice(Some(1), vec![dispute(&reference, "dp_1", AMOUNT)]).await.unwrap();
+        env.run_for(120).await;
+        env.notice(Some(1), vec![dispute_won(&reference, "dp_1")]).await.unwrap();
+        env.run_for(120).await;
+        assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT - 1_600), "{trouble:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m30_a_reversal_that_was_slow_while_a_dispute_was_won_leaves_what_is_owed() {
+    for trouble in TROUBLES {
+        let env = TestCashier::new().await;
+        let (id, reference) = pending(&env).await;
+        env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+        env.run_for(5).await;
+        lock(&env.trading.next_posts).push_back(trouble);
+        env.notice(Some(1), vec![dispute(&reference, "dp_1", AMOUNT)]).await.unwrap();
+        env.notice(Some(1), vec![dispute(&reference, "dp_2", 2_000)]).await.unwrap();
+        env.run_for(10).await;
+        env.notice(Some(1), vec![dispute_won(&reference, "dp_1")]).await.unwrap();
+        env.run_for(240).await;
+        assert_eq!((env.status(id), env.trading.balance()), (8, AMOUNT - 2_000), "{trouble:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

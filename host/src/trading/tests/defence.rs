@@ -200,6 +200,32 @@ async fn s11_an_unreadable_posting_row_fails_its_own_request_and_not_its_batch()
 }
 
 #[tokio::test]
+async fn m15_a_posting_is_known_by_its_key_whatever_became_of_its_account() {
+    let edits = [
+        "DELETE FROM account WHERE login = 100",
+        "DELETE FROM account_group WHERE name = 'real\\USD'",
+        "UPDATE account_group SET currency = 'EUR' WHERE name = 'real\\USD'",
+        "UPDATE account SET customer_id = 6 WHERE login = 100",
+        "UPDATE account SET enabled = 0, balance_minor = -5 WHERE login = 100",
+    ];
+    for edit in edits {
+        let (folder, trading) = cashier();
+        assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+        assert_eq!(other_program(&folder).execute(edit, []).unwrap(), 1, "{edit}");
+        is_known(&trading, edit).await;
+        trading.close();
+        is_known(&Embedded::open(folder.path()).unwrap(), edit).await;
+    }
+}
+
+/// Posting 1 was made, and neither sending it again nor voiding it changes that.
+async fn is_known(trading: &Embedded, edit: &str) {
+    assert_eq!(post(trading, deposit(1, 1_000)).await, "posted 1", "{edit}");
+    let voided = trading.void(Durable::assertion(deposit(1, 1_000)), ReasonCode::AccountNotFound).await;
+    assert_eq!(voided, Ok(Voiding::Settled(PostingOutcome::Posted { trade_order: 1 })), "{edit}");
+}
+
+#[tokio::test]
 async fn m15_a_voided_key_is_refused_from_then_on_and_a_posted_one_stays_posted() {
     let (folder, trading) = cashier();
     let void = async |trading: &Embedded, posting: Posting, reason| match trading
@@ -262,7 +288,7 @@ async fn a_database_of_the_previous_release_opens_with_its_balances_recorded() {
 #[tokio::test]
 async fn a_newer_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let database = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    let database = Connection::open(folder.path().join("trading.db")).unwrap();
     database.pragma_update(None, "user_version", 99).unwrap();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
     assert!(refused.contains("newer cashier (schema 99)"), "{refused}");
