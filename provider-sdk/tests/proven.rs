@@ -2,7 +2,7 @@
 //! not understood, and nothing else is.
 #![expect(clippy::panic, reason = "a test may panic")]
 
-use cashier_provider_sdk::host::{Instance, ModuleV1};
+use cashier_provider_sdk::host::{Instance, ModuleV1, PROVEN_BEFORE};
 use cashier_provider_sdk::signature::{Covers, Digest, Keys, Signature, SignatureProof, hmac, to_hex, verify_hmac};
 use cashier_provider_sdk::{
     ConfigError, Descriptor, FailureKind, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, ProviderConfig,
@@ -39,7 +39,7 @@ impl PaymentProvider for Scripted {
             "says" => {
                 return match proof {
                     Ok(proof) => Step::Done(WebhookVerdict::unreadable(&proof, "no amount at /amount")),
-                    Err(_) => Step::Done(WebhookVerdict::unreadable(&unproven(), "no amount at /amount")),
+                    Err(_) => Step::Done(WebhookVerdict::unreadable(&of_another_message(), "no amount at /amount")),
                 };
             }
             "declined" => FailureKind::Declined,
@@ -57,7 +57,7 @@ impl PaymentProvider for Scripted {
 }
 
 /// A proof that covers nothing of this webhook.
-fn unproven() -> SignatureProof {
+fn of_another_message() -> SignatureProof {
     let key = Keys::text(&["k".into()]);
     let signed = Signature::hex(&to_hex(&hmac(Digest::Sha256, b"k", &[b"other"])));
     match verify_hmac(Digest::Sha256, &key, Covers::Fields, &[b"other"], &signed.into_iter().collect::<Vec<_>>()) {
@@ -143,4 +143,20 @@ fn m10_a_proof_of_an_earlier_call_proves_nothing_of_the_next_notice() {
     assert!(reason(module.normalize_status(&notice("unreadable", "", SECRET), &[])).is_some());
     let step = module.normalize_status(&notice("panics", "fields", "another secret"), &[]);
     assert!(matches!(&step, Step::Failed(failure) if failure.kind == FailureKind::Panicked), "{step:?}");
+}
+
+#[test]
+fn m3_a_notice_that_the_host_proved_before_is_read_without_its_secret_and_whenever_it_was_signed() {
+    let again = |path: &str| WebhookNotice {
+        bag: vec![(PROVEN_BEFORE.to_owned(), String::new())],
+        ..notice(path, "", "a secret that is gone")
+    };
+    let without_secret = ModuleV1::of::<Scripted>().configure(&ProviderConfig::default());
+    let without_secret = without_secret.unwrap_or_else(|error| panic!("{error}"));
+    for module in [&instance(), &without_secret] {
+        assert!(reason(module.normalize_status(&again("unreadable"), &[])).is_some(), "the module reads it");
+        // Of the next one nothing is proven.
+        let step = module.normalize_status(&notice("unreadable", "", "a secret that is gone"), &[]);
+        assert!(matches!(&step, Step::Done(WebhookVerdict::Rejected(_) | WebhookVerdict::Undetermined(_))), "{step:?}");
+    }
 }

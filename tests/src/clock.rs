@@ -1,6 +1,7 @@
 //! A clock that a test controls, and randomness that is the same in every run. The clock stands still, runs as fast as the
 //! machine's or faster, and can be advanced; a sleep ends when its time is reached either way.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,6 +32,7 @@ struct Inner {
     clock_speed: ClockSpeed,
     began: Instant,
     moved: watch::Sender<Duration>,
+    wrong_by: AtomicI64,
 }
 
 impl DeploymentClock {
@@ -39,7 +41,13 @@ impl DeploymentClock {
     }
 
     pub fn starting(start: i64, clock_speed: ClockSpeed) -> Self {
-        Self(Arc::new(Inner { start, clock_speed, began: Instant::now(), moved: watch::Sender::new(Duration::ZERO) }))
+        Self(Arc::new(Inner {
+            start,
+            clock_speed,
+            began: Instant::now(),
+            moved: watch::Sender::new(Duration::ZERO),
+            wrong_by: 0.into(),
+        }))
     }
 
     /// A clock that agrees with the machine's, for deployments that include other processes.
@@ -58,6 +66,12 @@ impl DeploymentClock {
         self.advance(Duration::from_secs(seconds));
     }
 
+    /// Sets the cashier's system clock forward or back; peers and the time since boot keep the right time.
+    pub fn jump(&self, seconds: i64) {
+        self.0.wrong_by.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The right time.
     pub fn unix(&self) -> i64 {
         self.0.start + i64::try_from(self.0.passed().as_secs()).unwrap()
     }
@@ -96,7 +110,7 @@ impl Inner {
 
 impl Clock for DeploymentClock {
     fn now(&self) -> UnixTime {
-        UnixTime(self.unix())
+        UnixTime(self.unix() + self.0.wrong_by.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {

@@ -98,6 +98,12 @@ impl StripeStub {
         latest.form["metadata[transaction_id]"].clone()
     }
 
+    /// The id of the object that was created last.
+    pub fn latest_id(&self) -> String {
+        let state = self.state.0.lock().unwrap();
+        state.objects.values().filter_map(|object| object["id"].as_str()).max().expect("an object").to_owned()
+    }
+
     pub fn set_mode(&self, mode: StubMode) {
         self.state.1.send_replace(mode);
     }

@@ -62,7 +62,7 @@ async fn a_demo_that_cannot_create_its_folder_fails_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_every_command_explains_it_and_its_options() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &[&str]); 9] = [
+    let table: [(&[&str], &[&str]); 11] = [
         (&[], &["serve", "demo", "token", "trading", "modules", "schema", "Start with `cashier demo`"]),
         (&["serve"], &["--settings <FILE>", "CASHIER_SETTINGS", "says how to make them"]),
         (&["demo"], &["--exit", "--folder <FOLDER>", "the exit code says"]),
@@ -73,6 +73,8 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
             &["trading", "import"],
             &["<FILE>", "\"groups\"", "--settings <FILE>", "--bases <FOLDER>", "nothing is written"],
         ),
+        (&["clock"], &["accept"]),
+        (&["clock", "accept"], &["--settings <FILE>", "--bases <FOLDER>", "within five seconds"]),
         (&["modules"], &["--settings <FILE>", "plugins.toml", "why not"]),
         (&["schema"], &["[NAME]", "JSON Schemas", "deposit.request"]),
     ];
@@ -89,7 +91,11 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     // A command that is missing in the table would be unchecked.
     let commands = listed.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
-    assert_eq!(names, ["serve", "demo", "token", "trading", "modules", "schema", "help"], "{listed}");
+    assert_eq!(
+        names,
+        ["serve", "demo", "token", "db", "trading", "clock", "audit", "modules", "schema", "help"],
+        "{listed}"
+    );
 }
 
 /// Fails for an option without an explanation beside or below it.
@@ -232,4 +238,18 @@ async fn the_module_list_shows_ready_modules_and_why_others_are_refused() {
     for reason in ["it is a text file, not a library", "the file does not exist"] {
         assert!(output.out.contains(reason), "{}", output.out);
     }
+}
+
+#[tokio::test]
+async fn an_accepted_clock_is_left_for_the_server_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = run(folder.path(), &["clock", "accept", "--bases", "bases"]).await;
+    assert!(
+        done.code == Some(0) && done.out.starts_with("the system clock is accepted at "),
+        "{}{}",
+        done.out,
+        done.err
+    );
+    let left = std::fs::read_to_string(folder.path().join("bases/clock.accept")).unwrap();
+    assert!(left.trim().parse::<i64>().is_ok_and(|at| done.out.contains(&at.to_string())), "{left}");
 }

@@ -1,5 +1,6 @@
 //! Odd but authentic events of Stripe, and a key that Stripe refuses, through the whole server: what can be read counts, the
 //! rest is kept with its reason, and a wrong key declines no payment.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};

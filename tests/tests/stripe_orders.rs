@@ -1,5 +1,6 @@
 //! The order in which Stripe's events arrive shows neither in the status nor in money: each set of events about one payment
 //! is sent through the module and the server in random orders with duplicates, and always ends the same.
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use cashier_core::operation;
 use cashier_tests::customer::order;

@@ -85,14 +85,14 @@ impl Aggregate {
             recording = recording.max(match next.transaction.refs.add(id.clone(), came_with) {
                 RefAdding::Added => Recording::Added,
                 RefAdding::Known => Recording::Duplicate,
-                RefAdding::NoRoom => {
+                RefAdding::Full => {
                     money_dropped |= came_with == CameWith::Money;
                     Recording::Full
                 }
             });
         }
         if money_dropped {
-            next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NoRoom));
+            next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NotStored));
         }
         // The first of the sorted set, not the first received: the same id in any order of receipt.
         if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {

@@ -259,7 +259,7 @@ impl Books {
         self.events.remember(config, event_id, id);
     }
 
-    /// Whether any verified event waits for its transaction.
+    /// Whether any verified event waits for its transaction, or is listed without one.
     pub fn has_pending_events(&self) -> bool {
         self.events.has_pending()
     }
@@ -280,6 +280,11 @@ impl Books {
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {
         self.events.pending_by_id(id)
+    }
+
+    /// Confirmed payments whose transaction never appeared, by rising id.
+    pub fn unmatched(&self) -> impl ExactSizeIterator<Item = &ProviderEvent> {
+        self.events.unmatched()
     }
 
     /// Authentic notices that no build of their module has understood yet, by config and rising id.

@@ -81,8 +81,8 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         /// The provider's payment was confirmed for another transaction of the same merchant account, `owner`, before: one
         /// payment is credited once.
         10 "payment_reused" PaymentReused { payment: Box<str>, owner: Box<str> };
-        /// A statement that moves money, or an id that came with one, had no room.
-        11 "no_room" NoRoom;
+        /// A statement that moves money, or an id that came with one, exceeded what is stored.
+        11 "not_stored" NotStored;
         /// The provider itself has not decided yet; ended by any fact that says how the payment ended, in any order.
         4 "in_review" InReview { status: Box<str> };
     }
@@ -139,7 +139,7 @@ pub const PROVIDER_FACTS_MAX: usize = 128;
 /// Of these, at most this many declines and other facts that move no money: a customer who tries a card a hundred times
 /// must leave capacity for the payment that succeeds. The first fact of each kind is always added, so that many facts of
 /// one kind exclude neither the acceptance, the decline nor the closing of the order; and so is the hold that reports
-/// missing room.
+/// what was not stored.
 pub const PROVIDER_OTHER_FACTS_MAX: usize = 64;
 
 /// The outcome of adding a provider fact.
@@ -156,7 +156,7 @@ impl Facts {
     pub fn record(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Recording {
         let kind = std::mem::discriminant(&fact);
         let first_of_its_kind = || {
-            fact == ProviderFact::ReviewHold(ReviewHold::NoRoom)
+            fact == ProviderFact::ReviewHold(ReviewHold::NotStored)
                 || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind)
         };
         let count_max = if fact.affects_money() { PROVIDER_FACTS_MAX } else { PROVIDER_OTHER_FACTS_MAX };
@@ -220,7 +220,7 @@ impl ProviderFact {
             | ReviewHold::Mismatch { .. }
             | ReviewHold::OutcomeUnknown
             | ReviewHold::PaymentReused { .. }
-            | ReviewHold::NoRoom => true,
+            | ReviewHold::NotStored => true,
             ReviewHold::Requested { .. } | ReviewHold::InReview { .. } => false,
         };
         self.is_money() || matches!(self, Self::ReviewHold(hold) if own(hold))

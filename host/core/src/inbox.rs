@@ -2,49 +2,35 @@
 //! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
 //! logs nothing: the result contains what an operator should know.
 
+mod filed;
 mod identity;
 mod matching;
+mod unmatched;
 mod unreadable;
 mod verify;
 
 use crate::aggregate::{Aggregate, CreateEnding};
 use crate::change::{Body, Change};
 use crate::draft::Draft;
-use crate::duty::{self, ProviderQuery};
+use crate::duty;
 use crate::facts::{ProviderFact, Recording};
 use crate::ids::{EventId, NoticeId, TransactionId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::operation::BalanceOperation;
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
-use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
+use crate::status::{ProcessingStatus, ProviderStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
+use self::filed::blank_event;
+pub use self::filed::{Filed, FiledEvent};
 use self::identity::identified;
 use self::matching::{Matched, is_about, match_update, once_credited};
-pub use self::unreadable::{BeyondLimit, file_unreadable, resolve, still_unread};
+pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
+pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;
-
-/// The result of filing a notice.
-#[derive(Debug, Default)]
-pub struct Filed {
-    pub events: Vec<FiledEvent>,
-    /// Transactions whose balance operation is now due.
-    pub due: Vec<TransactionId>,
-    /// Transactions whose own provider must be queried at once, with the query.
-    pub queries: Vec<(TransactionId, ProviderQuery)>,
-    /// Every event was received before; nothing changed.
-    pub duplicate: bool,
-}
-
-#[derive(Debug)]
-pub enum FiledEvent {
-    New(Box<ProviderEvent>),
-    /// Received before, in this row.
-    Duplicate(EventId),
-}
 
 /// Files a verified notice: its body once, an event row per update, and the changes that the updates make.
 /// `derived_event_id` names a notice or updates without an id; `body` is called once, unless every event is a duplicate.
@@ -81,6 +67,38 @@ pub fn file(
     filed
 }
 
+/// Applies an unread notice that a later build of its module understands: its row becomes that of its first update, and
+/// further updates get rows of their own. `None` where the event is not unread any more.
+pub fn resolve(draft: &mut Draft<'_>, notice: &VerifiedNotice, id: EventId) -> Option<Filed> {
+    let receiver = notice.receiver();
+    let row = unread(draft, receiver.config_id, id)?;
+    let (notice_id, mut filed) = (row.notice_id, Filed::default());
+    let mut left = Some(row.clone());
+    for (event_id, update) in identified(notice, &row.event_id) {
+        match draft.known_event(receiver.config_id, &event_id) {
+            Some(other) if other != id => {
+                filed.events.push(FiledEvent::Duplicate(other));
+                continue;
+            }
+            Some(_) | None => {}
+        }
+        let event = match left.take() {
+            Some(row) => read_anew(notice, row, event_id, update),
+            None => blank_event(draft, receiver, notice_id, event_id, update),
+        };
+        add_event(draft, notice, event, &mut filed);
+    }
+    if let Some(row) = left {
+        // The provider sent the same again meanwhile, and that was understood.
+        let mut row = read_anew(notice, row.clone(), row.event_id, None);
+        row.failure_reason = Reason::new(ReasonCode::Ignored, "it was sent again and applied").to_string().into();
+        row.processed_time = draft.now();
+        draft.add([Change::Event(Box::new(row.clone()))]);
+        filed.events.push(FiledEvent::New(Box::new(row)));
+    }
+    Some(filed)
+}
+
 /// Applies an event of the notice and adds its row.
 fn add_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, mut event: ProviderEvent, filed: &mut Filed) {
     let others = notice.receivers().map(|other| other.config_id).filter(|other| *other != event.config_id);
@@ -91,38 +109,6 @@ fn add_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, mut event: Provider
     apply_event(draft, notice, &mut event, filed);
     draft.add([Change::Event(Box::new(event.clone()))]);
     filed.events.push(FiledEvent::New(Box::new(event)));
-}
-
-fn blank_event(
-    draft: &mut Draft<'_>,
-    receiver: &ReceivingConfig,
-    notice_id: NoticeId,
-    event_id: Box<str>,
-    update: Option<&Update>,
-) -> ProviderEvent {
-    ProviderEvent {
-        id: draft.next_event(),
-        notice_id,
-        config_id: receiver.config_id,
-        provider: receiver.provider.clone(),
-        brand: receiver.brand.clone(),
-        event_id,
-        transaction_id: TransactionId(0),
-        provider_payment_id: update.map(|update| primary_id(receiver, update)).unwrap_or_default(),
-        signature_status: SignatureStatus::Valid,
-        processing_status: ProcessingStatus::Ignored,
-        failure_reason: Box::default(),
-        also_verified_by: Box::default(),
-        update: update.cloned(),
-        module_hash: receiver.module_hash.clone(),
-        created_time: draft.now(),
-        processed_time: UnixTime::UNSET,
-    }
-}
-
-fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
-    let primary = update.refs.iter().find(|id| id.kind == receiver.primary_ref_kind);
-    primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
 }
 
 /// Applies the event's update, if it has one, and records the outcome in the row.
@@ -196,7 +182,8 @@ fn apply(
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
     let facts = verify(&before.transaction, receiver, update)?;
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &update.refs);
+    let (facts, refs) =
+        once_credited(draft, receiver, &before.transaction, &update.payment_id, (facts, update.refs.clone()));
     let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
     match recording {
@@ -306,7 +293,8 @@ pub fn end_create(
     };
     let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
     let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, facts, &refs);
+    let payment = answer.update.map_or("", |update| &*update.payment_id);
+    let (facts, refs) = once_credited(draft, receiver, &before.transaction, payment, (facts, refs));
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
     let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
     let newly_accepted = !accepted(&before.transaction)

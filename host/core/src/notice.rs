@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::ids::{ConfigId, EventId, NoticeId, Reference, TransactionId};
 use crate::money::Money;
+use crate::reason::ReasonCode;
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::time::UnixTime;
@@ -191,6 +192,19 @@ impl ProviderEvent {
         self.signature_status == SignatureStatus::Valid
             && self.processing_status == ProcessingStatus::Failed
             && self.update.is_none()
+    }
+
+    /// A payment that the provider confirmed and whose transaction never appeared: money that is not accounted for.
+    pub fn is_unmatched_payment(&self) -> bool {
+        self.signature_status == SignatureStatus::Valid
+            && self.processing_status == ProcessingStatus::Failed
+            && *self.failure_reason == *ReasonCode::TransactionNotFound.name()
+            && self.update.as_ref().is_some_and(|update| update.status == ProviderStatus::Confirmed)
+    }
+
+    /// It is held in memory until it is applied: it waits for its transaction, or for a module that can read it.
+    pub fn waits(&self) -> bool {
+        self.processing_status == ProcessingStatus::Pending || self.is_unread() || self.is_unmatched_payment()
     }
 
     /// Whether this config's gateway verified it.

@@ -15,10 +15,10 @@ impl ProviderRef {
     pub const KIND_LENGTH_MAX: usize = 32;
     /// The longest id that a supported provider documents, Stripe's.
     pub const VALUE_LENGTH_MAX: usize = 255;
-    /// More ids than this do not belong to one payment: as many as it may have facts. What has no room is reported.
+    /// More ids than this do not belong to one payment: as many as it may have facts. What exceeds them is reported.
     pub const PER_TRANSACTION_MAX: usize = 128;
     /// Of these, at most so many that came with statements which move no money: a customer who tries a card a hundred
-    /// times must leave room for the ids of the payment that succeeds and of its refunds.
+    /// times must leave capacity for the ids of the payment that succeeds and of its refunds.
     pub const PER_TRANSACTION_OTHER_MAX: usize = 64;
 
     pub fn new(kind: &str, value: &str) -> Self {
@@ -30,7 +30,7 @@ impl ProviderRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refs(Vec<ProviderRef>);
 
-/// What an id came with: this decides how much room it has.
+/// What an id came with: this decides how many are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CameWith {
     /// A statement that moves or stops money, or the answer to our create call.
@@ -45,11 +45,11 @@ pub enum RefAdding {
     Added,
     Known,
     /// The set is full, or the id is empty or longer than any that is stored: it was not added.
-    NoRoom,
+    Full,
 }
 
 impl Refs {
-    /// Adds an id while there is room for its kind of statement.
+    /// Adds an id while there is capacity for its kind of statement.
     pub fn add(&mut self, id: ProviderRef, came_with: CameWith) -> RefAdding {
         let sound = !id.kind.is_empty()
             && !id.value.is_empty()
@@ -65,7 +65,7 @@ impl Refs {
                 self.0.insert(index, id);
                 RefAdding::Added
             }
-            Err(_) => RefAdding::NoRoom,
+            Err(_) => RefAdding::Full,
         }
     }
 

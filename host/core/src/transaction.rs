@@ -42,7 +42,7 @@ numbered! {
 
 /// What a deposit's customer is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DepositAnswer {
+pub enum CustomerAnswer {
     /// The transaction, with what the customer does next.
     Next(NextAction),
     /// 502: the provider declined, and nothing was paid.
@@ -202,18 +202,18 @@ impl Transaction {
     /// What the customer is answered, to the first request and to its repeats: how the create call ended, unless the
     /// provider has reported more since. A refusal is given about an order that ended unpaid, a page or instructions
     /// about one that is still to be paid, and nothing else.
-    pub fn answer(&self) -> DepositAnswer {
+    pub fn answer(&self) -> CustomerAnswer {
         match self.first_answer {
-            FirstAnswer::Declined if self.ended_unpaid() => DepositAnswer::Declined,
-            FirstAnswer::NeverSent if self.ended_unpaid() => DepositAnswer::NeverSent,
-            FirstAnswer::Accepted if self.is_unpaid() => DepositAnswer::Next(self.next_action),
+            FirstAnswer::Declined if self.ended_unpaid() => CustomerAnswer::Declined,
+            FirstAnswer::NeverSent if self.ended_unpaid() => CustomerAnswer::NeverSent,
+            FirstAnswer::Accepted if self.is_unpaid() => CustomerAnswer::Next(self.next_action),
             FirstAnswer::Open
             | FirstAnswer::Accepted
             | FirstAnswer::Declined
             | FirstAnswer::NeverSent
             | FirstAnswer::Unknown => {
                 let next = if self.status.is_final() { NextAction::None } else { NextAction::Wait };
-                DepositAnswer::Next(next)
+                CustomerAnswer::Next(next)
             }
         }
     }

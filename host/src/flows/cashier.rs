@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
-use super::replay::Replays;
+use super::replay_turn::ReplayTurn;
 use super::requeue::Requeue;
 use super::single_flight::SingleFlight;
 use crate::ledger::Ledger;
@@ -72,7 +72,7 @@ pub struct Cashier {
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
     /// Which unread notices are shown to their module next, and whether some are being shown.
-    pub(super) replays: Replays,
+    pub(super) replays: ReplayTurn,
     /// Capacity for quarantined notices that are not on disk yet.
     pub(super) quarantine: Arc<Semaphore>,
     /// The queue of the one publisher of configuration.
@@ -113,7 +113,7 @@ impl Cashier {
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
-            replays: Replays::default(),
+            replays: ReplayTurn::default(),
             requeue: Requeue::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             publications,

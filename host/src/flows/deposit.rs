@@ -16,11 +16,11 @@ use cashier_core::ids::TransactionId;
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
-use cashier_core::transaction::{DepositAnswer, NextAction, Transaction};
+use cashier_core::transaction::{CustomerAnswer, NextAction, Transaction};
 use tokio::sync::oneshot;
 
 pub(super) use self::opening::order_of;
-use self::opening::{Opened, Opening, bound};
+use self::opening::{Opened, Opening, bound, unavailable};
 use super::{Cashier, RequestContext, provider_query, settle};
 use crate::ledger::Estimate;
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
@@ -41,17 +41,13 @@ impl DepositOutcome {
     /// What the customer does next, or the published "no" that goes with the transaction.
     pub fn next_action(&self) -> Result<NextAction, Refusal> {
         match self.transaction.answer() {
-            DepositAnswer::Next(action) => Ok(action),
-            DepositAnswer::Declined => {
+            CustomerAnswer::Next(action) => Ok(action),
+            CustomerAnswer::Declined => {
                 Err(Refusal::new(RefusalCode::ProviderDeclined, "the payment provider declined the payment"))
             }
-            DepositAnswer::NeverSent => Err(unavailable()),
+            CustomerAnswer::NeverSent => Err(unavailable()),
         }
     }
-}
-
-fn unavailable() -> Refusal {
-    Refusal::new(RefusalCode::ProviderUnavailable, "the payment provider is unavailable")
 }
 
 /// Makes a deposit, or repeats the answer of the one that its idempotency key stands for.
@@ -164,7 +160,7 @@ async fn create(
         settle::within_patience(cashier, id).await;
         durable(cashier, id).await?
     };
-    if !matches!(transaction.answer(), DepositAnswer::Next(NextAction::Redirect | NextAction::Instructions)) {
+    if !matches!(transaction.answer(), CustomerAnswer::Next(NextAction::Redirect | NextAction::Instructions)) {
         stored = StoredAnswer::default();
     }
     Ok(DepositOutcome { transaction, answer: stored, provider_time })
@@ -222,15 +218,15 @@ async fn repeat(
     let provider_time = cashier.clock.monotonic().saturating_sub(began);
     let transaction = durable(cashier, id).await?;
     let answer = match transaction.answer() {
-        DepositAnswer::Next(NextAction::Redirect | NextAction::Instructions) => {
+        CustomerAnswer::Next(NextAction::Redirect | NextAction::Instructions) => {
             cashier.archive.answer(id).await.map_err(|fault| {
                 tracing::error!(%fault, transaction = %id, "reading a stored answer failed");
                 crate::ledger::storage_unavailable()
             })?
         }
-        DepositAnswer::Next(NextAction::None | NextAction::Wait)
-        | DepositAnswer::Declined
-        | DepositAnswer::NeverSent => None,
+        CustomerAnswer::Next(NextAction::None | NextAction::Wait)
+        | CustomerAnswer::Declined
+        | CustomerAnswer::NeverSent => None,
     };
     Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time })
 }

@@ -4,17 +4,14 @@
 
 mod backoff;
 mod provider_calls;
+mod unmatched;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use cashier_core::change::Change;
 use cashier_core::duty::{self, Duty, ProviderDuty, Schedule};
 use cashier_core::ids::TransactionId;
-use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
-use cashier_core::status::ProcessingStatus;
-use cashier_core::time::UnixTime;
 
 use self::backoff::Backoff;
 use super::requeue::Unfinished;
@@ -33,16 +30,12 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// Request id of the janitor's own commits.
 const REQUEST_ID: &str = "janitor";
 
-/// An event whose transaction has not appeared by then never will (docs/api/webhooks.md, rule 3).
-const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// Provider calls begun in one round, and postings sent to the trading server; the rest wait for the next round, which
 /// begins where this one found no capacity, so that a restart floods no peer and no duty starves another.
 const PROVIDER_CALLS_PER_ROUND_MAX: usize = 256;
 const POSTINGS_PER_ROUND_MAX: usize = 256;
 /// Transactions examined in one hold of the ledger's lock: some 200 µs, so that deposits do not wait for the janitor.
 const EXAMINED_AT_ONCE: usize = 128;
-/// Events closed in one round; more are closed in the next.
-const EVENTS_PER_ROUND_MAX: usize = 1024;
 
 /// Starts the janitor and the task that reopens the ledger. They end with the cashier.
 pub fn start(cashier: &Arc<Cashier>) {
@@ -154,7 +147,7 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
     backoff.next = without_capacity.unwrap_or_default();
     if plausible {
         begin_expiries(cashier, &postponed).await;
-        close_unknown_events(cashier, now).await;
+        unmatched::give_up(cashier, now).await;
     }
 }
 
@@ -193,37 +186,5 @@ async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &m
             backoff.requeue(id, Unfinished::Query);
         }
         tokio::task::yield_now().await;
-    }
-}
-
-/// Events whose transaction never appeared are closed as failed.
-async fn close_unknown_events(cashier: &Cashier, now: UnixTime) {
-    let long_ago = now.plus(-UNKNOWN_EVENT_SECONDS);
-    // What a wrong clock stamped is given its whole time after the clock was mended.
-    if long_ago < cashier.clock.plausible_since() {
-        return;
-    }
-    let Ok(old) = cashier.ledger.peek(|books| books.pending_events_before(long_ago)) else { return };
-    if old.is_empty() {
-        return;
-    }
-    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
-    let closed = cashier.ledger.decide(&stamp, |draft| {
-        // An event that found its transaction meanwhile is left alone.
-        let waiting = old.iter().take(EVENTS_PER_ROUND_MAX).filter_map(|event| draft.books().pending_event(event.id));
-        let closed: Vec<Change> = waiting
-            .cloned()
-            .map(|mut event| {
-                event.processing_status = ProcessingStatus::Failed;
-                event.failure_reason = ReasonCode::TransactionNotFound.name().into();
-                event.processed_time = now;
-                Change::Event(Box::new(event))
-            })
-            .collect();
-        draft.add(closed);
-    });
-    if let Ok(ticket) = closed {
-        // A failed commit closes the ledger and these events are found again after it.
-        let _ = ticket.durable().await;
     }
 }

@@ -10,6 +10,7 @@ mod provider_query;
 mod publication;
 mod rate_limit;
 pub mod replay;
+mod replay_turn;
 mod request_context;
 mod requeue;
 pub mod settle;

@@ -2,8 +2,7 @@
 //! it understands is applied as if it had just been received. A notice was proven when it was stored, so that it is read
 //! even if its secret is gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cashier_core::books::Unread;
 use cashier_core::ids::{ConfigId, EventId};
@@ -23,14 +22,6 @@ const REPLAYS_AT_ONCE_MAX: usize = 64;
 /// Request id of what the cashier replays by itself.
 const REQUEST_ID: &str = "replay";
 
-/// What is being shown to modules.
-#[derive(Debug, Default)]
-pub(super) struct Replays {
-    running: AtomicBool,
-    /// The last one that was shown; the next turn begins after it, so that one that fails starves no other.
-    last: Mutex<(ConfigId, EventId)>,
-}
-
 /// What showing a notice to its module again came to.
 #[derive(Debug)]
 pub enum Replayed {
@@ -43,23 +34,23 @@ pub enum Replayed {
 /// Starts the replay of unread notices that were last shown to another build of their module than the one that is loaded.
 pub(super) fn start_due(cashier: &Arc<Cashier>) {
     let due = due(cashier);
-    if due.is_empty() || cashier.replays.running.swap(true, Ordering::AcqRel) {
+    if due.is_empty() || !cashier.replays.begin() {
         return;
     }
     let flow = Arc::clone(cashier);
     cashier.spawn.spawn(Box::pin(async move {
         for (config, event) in due {
-            *flow.replays.last.lock().unwrap_or_else(PoisonError::into_inner) = (config, event);
+            flow.replays.passed((config, event));
             if let Err(refusal) = replay(&flow, event, REQUEST_ID).await {
                 tracing::warn!(%config, %event, %refusal, "replaying an unreadable webhook failed");
             }
         }
-        flow.replays.running.store(false, Ordering::Release);
+        flow.replays.end();
     }));
 }
 
 fn due(cashier: &Cashier) -> Vec<(ConfigId, EventId)> {
-    let last = *cashier.replays.last.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = cashier.replays.last();
     let snapshot = cashier.snapshot();
     let is_other = |event: &ProviderEvent| {
         let served = snapshot.config(event.config_id);

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ports::Fault;
 use crate::private_files;
-use crate::strand::backup::{Snapshot, WriteHold};
+use crate::strand::backup::{DatabaseSnapshot, WriteHold};
 
 const BOOKS: &str = "cashier.db";
 const POSTINGS: &str = "trading.db";
@@ -27,8 +27,8 @@ pub fn backup(bases: &Path, folder: &Path, now: UnixTime) -> Result<String, Faul
     }
     let (books, postings) = (bases.join(BOOKS), bases.join(POSTINGS));
     let hold = WriteHold::take(&books)?;
-    let books = Snapshot::begin(&books)?;
-    let postings = Snapshot::begin(&postings)?;
+    let books = DatabaseSnapshot::begin(&books)?;
+    let postings = DatabaseSnapshot::begin(&postings)?;
     drop(hold);
     let identity = books.identity()?;
     let mut files = Vec::new();

@@ -9,14 +9,14 @@ use cashier_core::provider_config::ProviderConfig;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-/// What tells a merchant account, each with the mode; no Debug.
+/// What distinguishes a merchant account, each with the mode; no Debug.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Mark {
     MerchantId(bool, Box<str>),
     Secret(bool, [u8; 32]),
 }
 
-/// What a config tells of its merchant account; empty where it has neither a merchant id nor a secret.
+/// What identifies the merchant account of a config; empty where it has neither a merchant id nor a secret.
 #[derive(Clone, Default)]
 pub(super) struct Marks(BTreeSet<Mark>);
 

@@ -37,11 +37,11 @@ impl Drop for WriteHold {
 }
 
 /// A database as it was at one moment, whatever is written later.
-pub struct Snapshot {
+pub struct DatabaseSnapshot {
     connection: Connection,
 }
 
-impl Snapshot {
+impl DatabaseSnapshot {
     pub fn begin(path: &Path) -> Result<Self, Fault> {
         let begin = || {
             let connection = connect_read_only(path)?;

@@ -12,7 +12,7 @@ use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
-use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use cashier_core::status::SignatureStatus;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
@@ -118,7 +118,7 @@ impl TestDisk {
         }
         for row in events.into_values() {
             loaded.books.remember_event_key(row.config_id, &row.event_id, row.id);
-            if row.processing_status == ProcessingStatus::Pending || row.is_unread() {
+            if row.waits() {
                 let bodies = durable.iter().flat_map(|commit| &commit.bodies).filter_map(Body::notice);
                 let bytes = bodies.filter(|(id, _)| *id == row.notice_id).map(|(_, length)| length).last();
                 loaded.books.load_event(row, bytes.unwrap_or_default());

@@ -176,6 +176,6 @@ impl TradingServer for TradingPort {
     }
 
     fn readiness(&self) -> Result<(), Fault> {
-        lock(&self.0.not_ready).clone().map_or(Ok(()), |problem| Err(Fault::new(problem)))
+        (*lock(&self.0.not_ready)).map_or(Ok(()), |problem| Err(Fault::new(problem)))
     }
 }

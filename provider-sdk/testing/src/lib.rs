@@ -46,6 +46,8 @@ macro_rules! conformance {
             notices::a_reserialized_notice_is_rejected,
             notices::a_notice_outside_the_time_tolerance_is_rejected,
             notices::a_signed_notice_that_cannot_be_read_is_unreadable,
+            notices::a_signed_notice_is_never_rejected_for_its_content,
+            notices::an_odd_field_that_is_not_needed_changes_nothing,
             hostile::random_notice_bytes_never_panic,
             hostile::mutated_signed_notices_never_panic,
             hostile::mutated_and_random_replies_never_panic,

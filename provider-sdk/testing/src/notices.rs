@@ -183,6 +183,61 @@ pub fn a_signed_notice_that_cannot_be_read_is_unreadable<P: PaymentProvider>(
     Ok(())
 }
 
+/// A webhook that is signed over every byte, with one value of its JSON replaced, removed or of another type: read, ignored
+/// or unreadable, never rejected and never a failure.
+pub fn a_signed_notice_is_never_rejected_for_its_content<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
+    if !harness.covers_every_byte {
+        return Ok(());
+    }
+    let instance = harness.instance::<P>()?;
+    for notice in &harness.notices {
+        let Ok(value) = serde_json::from_slice::<Value>(&notice.body) else { continue };
+        for other in crate::json::mutations(&value) {
+            let mut changed = WebhookNotice { body: other.to_string().into_bytes(), ..notice.clone() };
+            (harness.sign)(&mut changed, harness.secret(), notice.received_unix);
+            let step = instance.normalize_status(&changed, &[]);
+            let accepted = matches!(
+                &step,
+                Step::Send { .. } | Step::Done(WebhookVerdict::Verified { .. } | WebhookVerdict::Unreadable(_))
+            );
+            ensure(accepted, || {
+                format!("signed, with another content: expected no rejection, got {step:?}\nbody: {}", text(&changed))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A signed JSON webhook with a further member that `serde_json` cannot read means the same as without it: half of a
+/// surrogate pair, Latin-1, `NaN`, a key written twice, a thousand nested lists; and a byte order mark in front.
+pub fn an_odd_field_that_is_not_needed_changes_nothing<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
+    let instance = harness.instance::<P>()?;
+    let deep = ["[".repeat(1000), "]".repeat(1000)].concat();
+    let members = [br#""\ud83d""#.as_slice(), b"\"caf\xe9\"", b"NaN", b"1,\"kit-odd\":2", deep.as_bytes()];
+    for notice in harness.notices.iter().filter(|_| harness.covers_every_byte) {
+        let Some(rest) = notice.body.strip_prefix(b"{").filter(|rest| !rest.starts_with(b"}")) else {
+            continue;
+        };
+        let outcome = |body: Vec<u8>| {
+            let mut signed = WebhookNotice { body, ..notice.clone() };
+            (harness.sign)(&mut signed, harness.secret(), notice.received_unix);
+            instance.normalize_status(&signed, &[])
+        };
+        let expected = outcome(notice.body.clone());
+        let odd = members.iter().map(|member| [b"{\"kit-odd\":", *member, b",", rest].concat());
+        for body in odd.chain([[b"\xef\xbb\xbf", notice.body.as_slice(), b"\n\0"].concat()]) {
+            let shown = String::from_utf8_lossy(&body).into_owned();
+            let step = outcome(body);
+            ensure(step == expected, || format!("an odd field: expected {expected:?}, got {step:?}\nbody: {shown}"))?;
+        }
+    }
+    Ok(())
+}
+
 fn verified(instance: &Instance, notice: &WebhookNotice, what: &str) -> Result<(), ConformanceError> {
     let step = instance.normalize_status(notice, &[]);
     ensure(matches!(&step, Step::Done(WebhookVerdict::Verified { .. })), || {

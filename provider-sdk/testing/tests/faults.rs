@@ -60,6 +60,10 @@ catches! {
     notices::a_signed_notice_that_cannot_be_read_is_unreadable catches
         REJECTS_WHAT_IT_CANNOT_READ with "got Done(Rejected",
         CLAIMS_TO_COVER_FIELDS with "got Failed";
+    notices::a_signed_notice_is_never_rejected_for_its_content catches
+        REJECTS_WHAT_IT_CANNOT_READ with "got Done(Rejected";
+    notices::an_odd_field_that_is_not_needed_changes_nothing catches
+        PARSES_THE_BODY_AS_A_WHOLE with "an odd field";
     hostile::random_notice_bytes_never_panic catches PANICS_AT_BYTES with "panicked in normalize_status";
     hostile::mutated_signed_notices_never_panic catches
         PANICS_AT_NOTICES with "panicked in normalize_status";

@@ -13,9 +13,15 @@ use NormalizedStatus::{
 /// What an event means.
 #[derive(Debug)]
 pub(crate) enum Meaning {
-    Update(StatusUpdate),
+    Update(Box<StatusUpdate>),
     /// It changes no payment, for this reason.
     Nothing(String),
+}
+
+impl Meaning {
+    fn of(update: StatusUpdate) -> Self {
+        Self::Update(Box::new(update))
+    }
 }
 
 /// The meaning of one event.
@@ -51,7 +57,7 @@ pub(crate) fn meaning(kind: &str, object: &Value) -> Result<Meaning, ProviderFai
 
         _ => return Ok(Meaning::Nothing(format!("events of type {kind} change no payment"))),
     };
-    update.map(Meaning::Update)
+    update.map(Meaning::of)
 }
 
 /// The customer completed the page; `payment_status` states whether the money was received.
@@ -77,7 +83,7 @@ fn refund(kind: &str, refund: &Value) -> Result<Meaning, ProviderFailure> {
         Some(other) => return Ok(Meaning::Nothing(format!("the refund has the status {other}"))),
         None => return Ok(Meaning::Nothing("the refund states no status".to_owned())),
     };
-    refund_update(refund, status, &with_status(kind, stated)).map(Meaning::Update)
+    refund_update(refund, status, &with_status(kind, stated)).map(Meaning::of)
 }
 
 /// `charge.dispute.closed/lost`
@@ -107,5 +113,5 @@ fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
         let reason = format!("dispute {} has the status {}", own_id(dispute, "dispute")?, stated.unwrap_or_default());
         update = StatusUpdate { reason: Some(reason), amount: None, dispute: None, ..update };
     }
-    Ok(Meaning::Update(update))
+    Ok(Meaning::of(update))
 }

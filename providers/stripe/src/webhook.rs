@@ -53,7 +53,7 @@ fn read(stripe: &Stripe, event: &Value) -> Result<WebhookVerdict, ProviderFailur
     Ok(match events::meaning(kind, object)? {
         Meaning::Nothing(reason) => WebhookVerdict::ignored(event_id, reason),
         Meaning::Update(update) => {
-            WebhookVerdict::updates(vec![StatusUpdate { event_id, ..mode.applied_to(stripe, update) }])
+            WebhookVerdict::updates(vec![StatusUpdate { event_id, ..mode.applied_to(stripe, *update) }])
         }
     })
 }

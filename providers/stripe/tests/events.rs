@@ -1,12 +1,13 @@
 //! What a signed event means, behind the ABI and its guard as the host calls it: fields that are not needed may be
 //! anything, each event of a dispute or a refund counts alone, and the mode must agree.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod fixture;
 
 use cashier_provider_sdk::serde_json::{Value, json};
 use cashier_provider_sdk::signature::{Digest, hmac, to_hex};
-use cashier_provider_sdk::{NormalizedStatus, StatusUpdate, Step, WebhookVerdict};
-use fixture::{NOW, WEBHOOK_SECRET, module, notice};
+use cashier_provider_sdk::{FailureKind, HttpReply, NormalizedStatus, StatusUpdate, Step, WebhookVerdict};
+use fixture::{NOW, WEBHOOK_SECRET, done, failed, module, notice, order, payment};
 
 fn verdict_of_bytes(body: &[u8]) -> Step<WebhookVerdict> {
     let signature = hmac(Digest::Sha256, WEBHOOK_SECRET.as_bytes(), &[NOW.to_string().as_bytes(), b".", body]);
@@ -71,6 +72,25 @@ fn m2_an_odd_field_that_is_not_needed_leaves_the_payment_readable() {
     let body = event("checkout.session.completed", paid_session()).to_string();
     let wrapped = [b"\xef\xbb\xbf", body.as_bytes(), b"\r\n\0\0"].concat();
     assert_eq!(update(verdict_of_bytes(&wrapped)).payment_id.as_deref(), Some("pi_1"));
+}
+
+#[test]
+fn m2_an_odd_field_leaves_the_answers_to_a_creation_and_a_query_readable() {
+    let session = paid_session().to_string();
+    for odd in [r#""caf\ud83d""#, "NaN", "1e400", r#"{"a":1,"a":2}"#] {
+        let text = session.replacen('{', &format!(r#"{{"odd":{odd},"#), 1);
+        let paid = text.replacen(r#""payment_status":"paid""#, r#""payment_status":"paid","status":"complete""#, 1);
+        let reply = [HttpReply::new(200, paid)];
+        let created = done(module().create_payment(&order(), &reply));
+        assert_eq!(created.status, NormalizedStatus::Confirmed, "{odd}");
+        let queried = done(module().query_status(&payment(&[("checkout_session", "cs_1")]), &reply));
+        assert_eq!(queried.amount.map(|amount| amount.to_string()).as_deref(), Some("25.50 USD"), "{odd}");
+    }
+    // The code decides about an error, whatever its message holds.
+    let error = br#"{"error":{"type":"card_error","code":"card_declined","message":"caf\ud83d"}}"#;
+    let declined = failed(module().create_payment(&order(), &[HttpReply::new(402, error.as_slice())]));
+    assert_eq!((declined.kind, declined.code.as_str()), (FailureKind::Declined, "card_declined"));
+    assert!(declined.message.contains(r"caf\ud83d"), "{declined}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ const UNSAFE_ALLOWED: [&str; 4] = [
 const PROOFS: [(&str, &[&str]); 4] = [
     ("CustomerSession::assertion(", &["host/src/http/session.rs"]),
     ("ManagerSession::assertion(", &["host/src/http/session.rs"]),
-    ("VerifiedNotice::assertion(", &["host/src/flows/webhook/verification.rs", "host/src/flows/replay.rs"]),
+    ("VerifiedNotice::assertion(", &["host/src/flows/replay.rs", "host/src/flows/webhook/verification.rs"]),
     ("Durable::assertion(", &["host/src/ledger.rs"]),
 ];
 

@@ -26,6 +26,8 @@ pub(super) struct Events {
     seen: HashTable<SeenEvent>,
     pending: BTreeMap<EventId, ProviderEvent>,
     pending_keys: BTreeSet<PendingKey>,
+    /// Confirmed payments whose transaction never appeared; found by `pending_keys` too, should it appear after all.
+    unmatched: BTreeMap<EventId, ProviderEvent>,
     /// Bounded for each config by what `inbox::file_unreadable` accepts.
     unread: BTreeMap<(ConfigId, EventId), Unread>,
 }
@@ -52,7 +54,8 @@ impl Events {
             SignatureStatus::Unknown | SignatureStatus::Invalid => return,
         }
         self.remember(event.config_id, &event.event_id, event.id);
-        if let Some(known) = self.pending.remove(&event.id) {
+        let known = self.pending.remove(&event.id).or_else(|| self.unmatched.remove(&event.id));
+        if let Some(known) = known {
             for key in pending_keys_of(&known) {
                 self.pending_keys.remove(&key);
             }
@@ -62,6 +65,10 @@ impl Events {
             let bytes = bytes.or(before.map(|known| known.bytes)).unwrap_or_default();
             self.unread.insert((event.config_id, event.id), Unread { event: event.clone(), bytes });
         }
+        if event.is_unmatched_payment() {
+            self.pending_keys.extend(pending_keys_of(event));
+            self.unmatched.insert(event.id, event.clone());
+        }
         match event.processing_status {
             ProcessingStatus::Pending => {
                 self.pending_keys.extend(pending_keys_of(event));
@@ -69,6 +76,10 @@ impl Events {
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
         }
+    }
+
+    pub(super) fn unmatched(&self) -> impl ExactSizeIterator<Item = &ProviderEvent> {
+        self.unmatched.values()
     }
 
     pub(super) fn unread(&self) -> impl ExactSizeIterator<Item = &Unread> {
@@ -80,7 +91,7 @@ impl Events {
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || !self.unmatched.is_empty()
     }
 
     pub(super) fn known(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
@@ -113,7 +124,7 @@ impl Events {
             let key = |id| -> PendingKey { (config, known.clone(), id) };
             found.extend(self.pending_keys.range(key(EventId(0))..=key(EventId(u64::MAX))).map(|(.., id)| *id));
         }
-        found.iter().filter_map(|id| self.pending.get(id)).cloned().collect()
+        found.iter().filter_map(|id| self.pending.get(id).or_else(|| self.unmatched.get(id))).cloned().collect()
     }
 }
 

@@ -80,26 +80,27 @@ fn confirmed_elsewhere(
 }
 
 /// A provider's payment credits one transaction of its merchant account, the first one: a second confirmation of it becomes
-/// a review hold that names both, and the ids stay with the first.
+/// a review hold that names both, and the ids stay with the first. `payment` is the one that the statement is about.
 pub(super) fn once_credited(
     draft: &Draft<'_>,
     receiver: &ReceivingConfig,
     transaction: &Transaction,
-    mut facts: Vec<ProviderFact>,
-    refs: &[ProviderRef],
+    payment: &str,
+    (mut facts, mut refs): (Vec<ProviderFact>, Vec<ProviderRef>),
 ) -> (Vec<ProviderFact>, Vec<ProviderRef>) {
-    let mut refs = refs.to_vec();
+    let owner = draft.by_confirmed_payment(&receiver.merchant_account, payment);
+    let Some(owner) = owner.filter(|owner| *owner != transaction.id && !transaction.facts.confirms(payment)) else {
+        return (facts, refs);
+    };
+    if let Some(first) = draft.aggregate(owner) {
+        refs.retain(|id| !first.transaction.refs.iter().any(|own| own == id));
+    }
     for fact in &mut facts {
-        let ProviderFact::Confirmed { payment, .. } = fact else { continue };
-        let owner = draft.by_confirmed_payment(&receiver.merchant_account, payment);
-        let Some(owner) = owner.filter(|owner| *owner != transaction.id && !transaction.facts.confirms(payment)) else {
-            continue;
-        };
-        if let Some(first) = draft.aggregate(owner) {
-            refs.retain(|id| !first.transaction.refs.iter().any(|own| own == id));
+        let unstated = matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }));
+        if fact.is_confirmation() || unstated {
+            let hold = ReviewHold::PaymentReused { payment: payment.into(), owner: owner.to_string().into() };
+            *fact = ProviderFact::ReviewHold(hold);
         }
-        let hold = ReviewHold::PaymentReused { payment: payment.clone(), owner: owner.to_string().into() };
-        *fact = ProviderFact::ReviewHold(hold);
     }
     (facts, refs)
 }

@@ -1,8 +1,8 @@
 //! Authentic notices that their module did not understand: each is filed within its config's limits, moves nothing, and
 //! names the payments whose provider is to be queried instead. Read by a later build of the module, its row is resolved.
 
-use super::identity::{identified, numbered};
-use super::{Filed, FiledEvent, add_event, blank_event, primary_id};
+use super::filed::{Filed, FiledEvent, blank_event, primary_id};
+use super::identity::numbered;
 use crate::change::{Body, Change};
 use crate::draft::Draft;
 use crate::duty::ProviderQuery;
@@ -13,7 +13,7 @@ use crate::status::ProcessingStatus;
 use crate::time::UnixTime;
 
 /// Unread notices of one config, and the bytes of their bodies. A provider that changes a format sends a few before a person
-/// looks; beyond that it is told to send them again later.
+/// looks; beyond that it must send them again later.
 const UNREAD_PER_CONFIG_MAX: usize = 256;
 const UNREAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -105,38 +105,6 @@ pub(super) fn read_anew(
         processed_time: UnixTime::UNSET,
         ..row
     }
-}
-
-/// Applies an unread notice that a later build of its module understands: its row becomes that of its first update, and
-/// further updates get rows of their own. `None` where the event is not unread any more.
-pub fn resolve(draft: &mut Draft<'_>, notice: &VerifiedNotice, id: EventId) -> Option<Filed> {
-    let receiver = notice.receiver();
-    let row = unread(draft, receiver.config_id, id)?;
-    let (notice_id, mut filed) = (row.notice_id, Filed::default());
-    let mut left = Some(row.clone());
-    for (event_id, update) in identified(notice, &row.event_id) {
-        match draft.known_event(receiver.config_id, &event_id) {
-            Some(other) if other != id => {
-                filed.events.push(FiledEvent::Duplicate(other));
-                continue;
-            }
-            Some(_) | None => {}
-        }
-        let event = match left.take() {
-            Some(row) => read_anew(notice, row, event_id, update),
-            None => blank_event(draft, receiver, notice_id, event_id, update),
-        };
-        add_event(draft, notice, event, &mut filed);
-    }
-    if let Some(row) = left {
-        // The provider sent the same again meanwhile, and that was understood.
-        let mut row = read_anew(notice, row.clone(), row.event_id, None);
-        row.failure_reason = Reason::new(ReasonCode::Ignored, "it was sent again and applied").to_string().into();
-        row.processed_time = draft.now();
-        draft.add([Change::Event(Box::new(row.clone()))]);
-        filed.events.push(FiledEvent::New(Box::new(row)));
-    }
-    Some(filed)
 }
 
 /// Records that the receiver's build of the module does not understand it either, in its own words.

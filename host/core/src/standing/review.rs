@@ -82,7 +82,7 @@ impl<'a> ProviderSummary<'a> {
             ReviewHold::Mismatch { .. }
             | ReviewHold::Requested { .. }
             | ReviewHold::PaymentReused { .. }
-            | ReviewHold::NoRoom => false,
+            | ReviewHold::NotStored => false,
         }
     }
 
@@ -148,7 +148,7 @@ impl ReviewHold {
                 let named = format!("payment {payment} confirmed transaction {owner} before");
                 Reason::new(ReasonCode::PaymentIdReused, named)
             }
-            Self::NoRoom => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
+            Self::NotStored => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
         }
     }
 }

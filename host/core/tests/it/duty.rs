@@ -1,6 +1,7 @@
 //! What is due when: the window of a repeated create call has two ends, and what is final for the customer is queried until
 //! and once at its expiry.
 
+use cashier_core::aggregate::DecisionContext;
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
 use cashier_core::facts::{Facts, ProviderFact, ReviewHold};
 use cashier_core::ids::Seq;
@@ -143,4 +144,54 @@ fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
     }
     let paid = closed(TransactionStatus::Credited, &[]);
     assert_eq!(duty::at_expiry(&paid, QueryOutcome::Answered), AtExpiry::Wait, "the answer was a payment");
+}
+
+#[test]
+fn m24_a_postponed_expiry_begins_with_its_whole_length() {
+    let mut postponed = deposit(15);
+    postponed.postpone_expiry();
+    assert!(postponed.expiry_is_postponed() && !deposit(15).expiry_is_postponed());
+    assert!(!duty::is_expired(&postponed, UnixTime(i64::MAX)), "an open expiry is never reached");
+    let pending = Transaction { status: TransactionStatus::PendingPayment, ..postponed.clone() };
+    let declined = Transaction { status: TransactionStatus::Failed, ..postponed.clone() };
+    for open in [&pending, &declined] {
+        assert_eq!(due(open, 400 * DAY), Some(Duty::Provider(ProviderDuty::Query)));
+        let schedule = duty::schedule(&aggregate(open.clone()), NOW);
+        assert_eq!((schedule.expiry_postponed, schedule.pause_max), (true, i64::MAX));
+    }
+    let mended = DecisionContext { now: NOW.plus(20 * DAY), ..at(9) };
+    let begun = applied(&aggregate(postponed.clone()), &aggregate(postponed).begin_expiry(mended)).transaction;
+    assert_eq!(begun.expires_time, NOW.plus(21 * DAY));
+    assert!(aggregate(begun).begin_expiry(mended).is_empty(), "it begins once");
+    assert!(aggregate(deposit(15)).begin_expiry(mended).is_empty());
+    let mut endless = Transaction { expires_time: UnixTime::UNSET, ..deposit(15) };
+    endless.postpone_expiry();
+    assert_eq!(endless.expires_time, UnixTime::UNSET, "without an expiry nothing is postponed");
+}
+
+#[test]
+fn a_pause_misses_no_end_of_queries() {
+    let pause = |transaction: &Transaction, seconds| {
+        duty::schedule(&aggregate(transaction.clone()), NOW.plus(seconds)).pause_max
+    };
+    let pending = Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) };
+    assert_eq!([0, HOUR, DAY - 1, DAY, 2 * DAY].map(|at| pause(&pending, at)), [DAY, 23 * HOUR, 1, i64::MAX, i64::MAX]);
+    let endless = Transaction { expires_time: UnixTime::UNSET, ..closed(TransactionStatus::Failed, &[]) };
+    assert_eq!(pause(&endless, HOUR), duty::CLOSED_QUERY_SECONDS - HOUR);
+    let unpaid = Transaction { expires_time: UnixTime::UNSET, ..pending };
+    assert_eq!(pause(&unpaid, HOUR), i64::MAX);
+}
+
+#[test]
+fn the_last_query_changes_no_standing() {
+    let fact = ProviderFact::LastQuery;
+    assert!(!fact.is_definite() && !fact.is_money() && !fact.is_acceptance());
+    let declined = closed(
+        TransactionStatus::Failed,
+        &[(1, ProviderFact::Accepted), (5, ProviderFact::Declined { reason: "no funds".into() })],
+    );
+    let before = aggregate(declined);
+    let after = applied(&before, &before.establish(fact, at(9)));
+    assert_eq!((after.standing(), after.transaction.status), (before.standing(), TransactionStatus::Failed));
+    assert!(!duty::has_work(&after.transaction, &[]));
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use cashier_core::customer_override::{CustomerOverride, OverrideMode};
-use cashier_core::edit::{ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue};
-use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
+use cashier_core::edit::{
+    ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait,
+};
+use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRET_SECONDS, ReplacedSecret, Secret};
 use cashier_core::refusal::Refusal;
 
-use crate::samples::{NOW, allow, config, limit};
+use crate::samples::{NOW, config, limit};
 
 /// Takes the JSON parser's place: `name=value` pairs, separated by commas.
 pub(crate) fn parse(field: &str, text: &str) -> Result<SettingMap, Refusal> {
@@ -267,73 +268,27 @@ fn an_edit_may_change_what_is_frozen_where_it_names_it_or_brings_settings_that_w
 }
 
 #[test]
-fn an_override_is_created_with_its_defaults_and_edited_field_by_field() {
-    let create = |edit: &OverrideEdit| edit.create(OverrideId(3), NOW).map_err(|refusal| refusal.message.to_string());
-    let needed = OverrideEdit {
-        customer_id: Some(CustomerId(5)),
-        brand: Some("ion4".into()),
-        provider: Some("stripe".into()),
-        ..OverrideEdit::default()
-    };
-    assert_eq!(create(&needed), Ok(CustomerOverride { reason: "".into(), ..allow(3) }));
-    let missing = [
-        (OverrideEdit { customer_id: None, ..needed.clone() }, "customer_id is required"),
-        (OverrideEdit { customer_id: Some(CustomerId(0)), ..needed.clone() }, "customer_id is required"),
-        (OverrideEdit { brand: Some("".into()), ..needed.clone() }, "brand is required"),
-        (OverrideEdit { provider: None, ..needed.clone() }, "provider is required"),
+fn reversals_wait_where_the_last_setting_that_is_given_says_so() {
+    let text = |text: &str| SettingValue::Text(text.into());
+    let table = [
+        (vec![], false),
+        (vec![None], false),
+        (vec![Some(text("post"))], false),
+        (vec![Some(text(""))], false),
+        (vec![Some(text("review"))], true),
+        (vec![Some(text("review")), None], true),
+        (vec![Some(text("review")), Some(SettingValue::Null)], true),
+        (vec![Some(text("review")), Some(text("post"))], false),
+        (vec![Some(text("post")), Some(text("review"))], true),
+        // What cannot be read was meant to say something.
+        (vec![Some(text("Review"))], true),
+        (vec![Some(SettingValue::Json("true".into()))], true),
     ];
-    for (edit, expected) in missing {
-        assert_eq!(create(&edit).unwrap_err(), expected);
+    for (number, (given, expected)) in table.into_iter().enumerate() {
+        let maps: Vec<SettingMap> = given
+            .into_iter()
+            .map(|value| value.map(|value| (REVERSAL.to_owned(), value)).into_iter().collect())
+            .collect();
+        assert_eq!(reversals_wait(&maps), expected, "line {number}");
     }
-    let later = NOW.plus(60);
-    let apply = |edit: OverrideEdit| edit.apply(&allow(3), later).map_err(|refusal| refusal.message.to_string());
-    let whole = OverrideEdit {
-        id: Some(OverrideId(3)),
-        customer_id: Some(CustomerId(5)),
-        brand: Some("other".into()),
-        provider: Some("paypal".into()),
-        provider_config_id: Some(ConfigId(2)),
-        method: Some("card".into()),
-        mode: Some(OverrideMode::Deny),
-        min_amount: Some(limit("5")),
-        max_amount: Some(limit("5")),
-        enabled: Some(false),
-        reason: Some("FRAUD".into()),
-        comment: Some("by phone".into()),
-        expires_time: Some(later),
-    };
-    let expected = CustomerOverride {
-        brand: "other".into(),
-        provider: "paypal".into(),
-        provider_config_id: ConfigId(2),
-        method: "card".into(),
-        mode: OverrideMode::Deny,
-        min_amount: limit("5"),
-        max_amount: limit("5"),
-        enabled: false,
-        reason: "FRAUD".into(),
-        comment: "by phone".into(),
-        expires_time: later,
-        updated_time: later,
-        ..allow(3)
-    };
-    assert_eq!(apply(whole), Ok(expected));
-    assert_eq!(apply(OverrideEdit::default()), Ok(CustomerOverride { updated_time: later, ..allow(3) }));
-    let edit = OverrideEdit::default;
-    let refused = [
-        (OverrideEdit { customer_id: Some(CustomerId(6)), ..edit() }, "customer_id of an override cannot change"),
-        (OverrideEdit { brand: Some("".into()), ..edit() }, "brand is required"),
-        (OverrideEdit { provider: Some("".into()), ..edit() }, "provider is required"),
-        (
-            OverrideEdit { min_amount: Some(limit("5")), max_amount: Some(limit("4")), ..edit() },
-            "max_amount is below min_amount",
-        ),
-    ];
-    for (edit, expected) in refused {
-        assert_eq!(apply(edit).unwrap_err(), expected);
-    }
-    let targets = [None, Some(OverrideId(0)), Some(OverrideId(4))].map(|id| OverrideEdit { id, ..edit() }.target());
-    assert_eq!(targets, [None, None, Some(OverrideId(4))]);
-    let unset = OverrideEdit { min_amount: Some(limit("5")), ..edit() };
-    assert!(apply(unset).is_ok(), "a limit that is not set bounds nothing");
 }

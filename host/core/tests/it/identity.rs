@@ -1,5 +1,5 @@
 //! Which event, payment and transaction a provider's statement is about: ids of events that cannot collide, one transaction
-//! for each payment, room for the ids of money, and early events of several configs.
+//! for each payment, capacity for the ids of money, and early events of several configs.
 
 use std::collections::BTreeSet;
 
@@ -195,6 +195,51 @@ fn m20_the_second_of_one_notice_is_held_and_a_refund_by_the_payments_id_reaches_
 }
 
 #[test]
+fn m20_a_second_confirmation_without_an_amount_or_of_another_one_credits_nothing_and_leaves_the_ids_to_the_first() {
+    for amount in [None, Some(StatedAmount::Exact(usd(1)))] {
+        let mut ledger = Ledger::with(&[1, 2]);
+        ledger.file(1, vec![with_ref(paid("e1", 1, "pi_9"), "pi_9")]);
+        ledger.file(2, vec![Update { amount: amount.clone(), ..with_ref(paid("e2", 2, "pi_9"), "pi_9") }]);
+        assert_eq!((ledger.standing(2).0, ledger.standing(2).1), (9, 0));
+        assert_eq!(amount.is_none(), ledger.standing(2).2 == ReasonCode::PaymentIdReused);
+        assert!(ledger.aggregate(2).transaction.refs.is_empty());
+    }
+}
+
+#[test]
+fn m20_a_reversal_that_names_one_transaction_and_the_payment_of_another_moves_nothing_and_names_both() {
+    let mut ledger = Ledger::with(&[1, 1]);
+    ledger.file(1, vec![with_ref(paid("e1", 1, "pi_9"), "pi_9"), paid("e2", 2, "pi_8")]);
+    let mixed = Update { reference: Some(reference(2)), payment_id: "pi_9".into(), ..refunded("re_1", 10_000) };
+    ledger.file(1, vec![with_ref(mixed, "pi_9")]);
+    let event = ledger.events().pop().unwrap();
+    assert!(
+        event.failure_reason.starts_with("PROVIDER_REF_MISMATCH") && event.failure_reason.contains("transaction 1")
+    );
+    assert_eq!(
+        (ledger.standing(1), ledger.standing(2)),
+        ((2, 10_000, ReasonCode::None), (2, 10_000, ReasonCode::None))
+    );
+}
+
+#[test]
+fn m20_transactions_that_an_earlier_version_credited_for_one_payment_stay_as_they_are() {
+    let mut ledger = Ledger::with(&[1, 2]);
+    for id in [1, 2] {
+        let confirmed = ProviderFact::Confirmed { payment: "pi_9".into(), minor: 10_000 };
+        ledger.decide(|draft| {
+            let known = draft.aggregate(TransactionId(id)).unwrap();
+            let (changes, _) = known.record(&gateway(id), &[confirmed], &[], draft.context());
+            draft.add(changes);
+        });
+    }
+    ledger.restart();
+    ledger.file(2, vec![paid("e2", 2, "pi_9")]);
+    ledger.file(1, vec![paid("e1", 1, "pi_9")]);
+    assert_eq!([1, 2].map(|id| ledger.standing(id)), [(2, 10_000, ReasonCode::None); 2]);
+}
+
+#[test]
 fn m20_payments_of_different_merchant_accounts_and_different_payments_do_not_meet() {
     let mut ledger = Ledger::with(&[1, 3, 2]);
     ledger.file(1, vec![paid("e1", 1, "pi_9")]);
@@ -274,13 +319,13 @@ fn m21_a_refund_that_names_the_confirmed_payment_alone_is_matched() {
 }
 
 #[test]
-fn m21_money_or_an_id_of_it_that_has_no_room_is_a_review() {
+fn m21_money_or_an_id_of_it_that_is_not_stored_is_a_review() {
     let mut ledger = paid_after(0);
     let many = |event: &str, from: usize, count: usize| Update {
         refs: (from..from + count).map(|n| ProviderRef::new("charge", &format!("ch_{n}"))).collect(),
         ..named(event, 1, S::Pending)
     };
-    // Ids of statements that move no money leave room; what has none is told in the event.
+    // Ids of statements that move no money leave capacity; of what exceeds theirs, the event says so.
     ledger.file(1, vec![many("p1", 0, 70)]);
     assert_eq!(ledger.aggregate(1).transaction.refs.len(), ProviderRef::PER_TRANSACTION_OTHER_MAX);
     assert!(ledger.events().last().unwrap().failure_reason.starts_with("TOO_MANY_FACTS"));
@@ -294,7 +339,7 @@ fn m21_money_or_an_id_of_it_that_has_no_room_is_a_review() {
             .facts
             .provider
             .iter()
-            .filter(|known| known.fact == ProviderFact::ReviewHold(ReviewHold::NoRoom))
+            .filter(|known| known.fact == ProviderFact::ReviewHold(ReviewHold::NotStored))
             .count()
     };
     assert_eq!((holds(&ledger), ledger.standing(1).0), (1, 9));

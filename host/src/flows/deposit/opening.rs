@@ -15,7 +15,6 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 
-use super::unavailable;
 use crate::flows::single_flight::Flight;
 use crate::flows::{Cashier, RequestContext, configure};
 use crate::ledger::Ticket;
@@ -150,4 +149,9 @@ pub(in crate::flows) fn order_of(transaction: &Transaction, details: OrderDetail
         created_time: transaction.created_time,
         nonce: details.nonce,
     }
+}
+
+/// 503 for an order that was never sent.
+pub(super) fn unavailable() -> Refusal {
+    Refusal::new(RefusalCode::ProviderUnavailable, "the payment provider is unavailable")
 }

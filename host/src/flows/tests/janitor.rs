@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use cashier_core::notice::Update;
+use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::refs::ProviderRef;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
 use cashier_core::transaction::Transaction;
 
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, lock, paid, update};
+use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, lock, paid, update, usd};
 
 #[tokio::test(start_paused = true)]
 async fn a_pending_payment_is_queried_with_growing_pauses() {
@@ -169,6 +170,35 @@ async fn an_event_without_a_transaction_fails_after_a_day() {
     env.run_for(86_500).await;
     let row = env.disk.event_row(event).unwrap();
     assert_eq!((row.processing_status, &*row.failure_reason), (ProcessingStatus::Failed, "TRANSACTION_NOT_FOUND"));
+}
+
+fn unmatched(env: &TestCashier) -> Vec<u64> {
+    env.cashier.ledger.peek(|books| books.unmatched().map(|event| event.id.0).collect()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_payment_without_a_transaction_is_listed_until_its_transaction_appears() {
+    let mut env = TestCashier::new().await;
+    let named = |event: &str, status| Update {
+        refs: vec![ProviderRef::new("payment_intent", "pi_123")],
+        payment_id: "pay_1".into(),
+        amount: Some(StatedAmount::Exact(usd(AMOUNT))),
+        ..update(event, status)
+    };
+    let declined = named("e2", ProviderStatus::Failed);
+    env.notice(Some(1), vec![named("e1", ProviderStatus::Confirmed), declined]).await.unwrap();
+    assert_eq!(unmatched(&env), [0; 0], "it may still appear");
+    env.run_for(86_500).await;
+    assert_eq!(unmatched(&env), [1], "the confirmed one alone");
+    env.crash().await;
+    env.run_for(200_000).await;
+    assert_eq!(unmatched(&env), [1], "also after a restart");
+    // The create answer of this order names the payment.
+    let id = env.deposit("k").await.unwrap().transaction.id;
+    env.run_for(5).await;
+    assert_eq!((env.status(id), env.trading.balance(), unmatched(&env).len()), (3, AMOUNT, 0));
+    env.crash().await;
+    assert_eq!(unmatched(&env), [0; 0]);
 }
 
 /// A deposit that was accepted and then declined, whose provider answers queries with this status.

@@ -76,6 +76,22 @@ async fn m7_an_order_that_its_module_refuses_or_cannot_check_is_a_warning_with_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_whose_transaction_never_appears_is_one_warning() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    env.notice(Some(1), vec![paid("e1", &cashier_core::ids::Reference::from_random(3))]).await.unwrap();
+    env.run_for(100_000).await;
+    let lines = log.lines("confirmed payment has no transaction");
+    let [line] = &lines[..] else { panic!("once: {lines:?}") };
+    assert!(
+        ["WARN", "event=1", "config=1", "payment=\"pay_", "TRANSACTION_NOT_FOUND"]
+            .iter()
+            .all(|part| line.contains(part)),
+        "{line}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn manual_review_is_a_warning_with_its_reason_code() {
     let (log, _guard) = LogBuffer::capture();
     let env = TestCashier::new().await;

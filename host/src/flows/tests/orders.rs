@@ -1,4 +1,4 @@
-//! Orders that their module refuses before they exist, and answers that tell the state as it is.
+//! Orders that their module refuses before they exist, and answers that state the transaction as it is.
 
 use cashier_core::ids::{Login, TransactionId};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
@@ -125,7 +125,7 @@ async fn answered(ending: OnCreate, which: usize) -> (u8, Vec<Result<NextAction,
 }
 
 #[tokio::test(start_paused = true)]
-async fn m27_m34_the_answer_tells_what_was_reported_before_the_create_call_ended() {
+async fn m27_m34_the_answer_follows_what_was_reported_before_the_create_call_ended() {
     for ending in [OnCreate::Decline, OnCreate::NeverSent, OnCreate::AnswerLost, OnCreate::Redirect] {
         for which in 0..5 {
             if ending == OnCreate::NeverSent && which == 3 {

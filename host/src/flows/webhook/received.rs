@@ -68,7 +68,7 @@ impl Received {
         }
     }
 
-    /// The event id of a notice whose provider gives none (docs/api/webhooks.md, case 58).
+    /// The event id of a notice whose provider gives none (docs/api/webhooks.md, rule 2).
     pub(super) fn derived_event_id(&self) -> Box<str> {
         format!("sha256:{}", hex::encode(self.identity)).into()
     }
@@ -90,7 +90,7 @@ impl Received {
     }
 }
 
-/// The digest of everything that may tell one notice from another: a provider that sends no id may put the content in the
+/// The digest of everything that may distinguish one notice from another: a provider that sends no id may put the content in the
 /// query or the path. Each part has its length before it, so that no two requests give the same bytes.
 fn identity(raw: &RawNotice) -> [u8; 32] {
     let parts = [&*raw.method, path_without_config(&raw.path), &raw.raw_query, &raw.content_type].map(str::as_bytes);
@@ -168,7 +168,7 @@ mod tests {
             request("POST", path, "id=2", "", ""),
             request("POST", path, "", "text/plain", ""),
             request("POST", path, "", "", "id=1"),
-            // The parts are told apart, not only their text.
+            // The same text in other parts.
             request("POST", path, "ab", "c", "d"),
             request("POST", path, "a", "bc", "d"),
             request("POST", path, "a", "b", "cd"),

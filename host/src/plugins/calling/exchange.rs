@@ -113,8 +113,8 @@ impl ExchangeDriver {
         network: Arc<dyn Network>,
     ) -> Self {
         let network_permits = Arc::new(Semaphore::new(limits.concurrency_max));
-        let (cache, breaker) = (ReplyCache::default(), Mutex::new(CircuitBreaker::new()));
-        let (credentials, waiting) = (Credentials::default(), AtomicUsize::new(0));
+        let (cache, credentials, waiting) = (ReplyCache::default(), Credentials::default(), AtomicUsize::new(0));
+        let breaker = Mutex::new(CircuitBreaker::new());
         Self { gateway, limits, clock, network, cache, breaker, credentials, network_permits, waiting }
     }
 
@@ -142,10 +142,9 @@ impl ExchangeDriver {
             end = self.attempt(thread, allowed, &call, &mut state).await;
         }
         let ExchangeState { queued, money_may_have_moved, provider_time, .. } = state;
-        match &end {
-            ExchangeEnd::Done(_) if queued.is_some() => self.credentials.note(&self.gateway, None),
-            ExchangeEnd::Failed(failure) if queued.is_some() => self.credentials.note(&self.gateway, Some(failure)),
-            ExchangeEnd::Done(_) | ExchangeEnd::Failed(_) | ExchangeEnd::Unsupported | ExchangeEnd::HostFailed(_) => {}
+        let failure = if let ExchangeEnd::Failed(failure) = &end { Some(failure) } else { None };
+        if queued.is_some() && (failure.is_some() || matches!(end, ExchangeEnd::Done(_))) {
+            self.credentials.note(&self.gateway, failure);
         }
         ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
     }

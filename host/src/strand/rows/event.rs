@@ -2,7 +2,6 @@
 //! (config, event id), while quarantined ones are bounded and take no part in deduplication.
 
 use cashier_core::notice::ProviderEvent;
-use cashier_core::status::ProcessingStatus;
 
 use super::writer::{Area, RowWriter};
 use crate::ports::Fault;
@@ -62,7 +61,7 @@ pub(in crate::strand) const READ_BEFORE: &str = concat!(
 );
 
 /// The verified events that wait, each with the length of its notice's body where that counts: those without their
-/// transaction, and those that no build of their module has understood.
+/// transaction, also those given up, and those that no build of their module has understood.
 pub(in crate::strand) const READ_WAITING: &str = concat!(
     "SELECT ",
     columns!(),
@@ -82,8 +81,7 @@ pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderEvent) -> Result<(),
     match Area::of(row.signature_status) {
         Area::Verified => {
             writer.put(TABLE, PUT_VERIFIED, |put| bind(put, row))?;
-            let waits = row.processing_status == ProcessingStatus::Pending || row.is_unread();
-            writer.put("pending_event", if waits { PUT_PENDING } else { DROP_PENDING }, |put| put.with(&row.id))
+            writer.put("pending_event", if row.waits() { PUT_PENDING } else { DROP_PENDING }, |put| put.with(&row.id))
         }
         Area::Quarantine => {
             writer.quarantine.add_event();

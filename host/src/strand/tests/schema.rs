@@ -53,6 +53,25 @@ fn m1_an_operation_stored_by_the_first_schema_keeps_its_id_as_key() {
 }
 
 #[test]
+fn m18_an_event_stored_by_the_first_schema_waits_for_the_config_that_it_was_filed_under() {
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path(), STEPS[0]);
+    plant(
+        folder.path(),
+        "PRAGMA user_version = 1; UPDATE counters SET event = 4, notice = 2;
+         INSERT INTO provider_event VALUES (4, 2, 7, 'stripe', '', 'x/1', 0, 'pi_1', 1, 0, '', '', '', 1700000000, 0);
+         INSERT INTO pending_event VALUES (4)",
+    );
+    drop(opened(folder.path()));
+    let stored = Rows::stored(&folder.path().join("bases/cashier.db"));
+    let events = stored.rows.iter().filter_map(|row| match row {
+        Change::Event(event) => Some((event.config_id.0, &*event.event_id, event.also_verified_by.len())),
+        _ => None,
+    });
+    assert_eq!(events.collect::<Vec<_>>(), [(7, "x/1", 0)]);
+}
+
+#[test]
 fn a_newer_database_is_refused_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));

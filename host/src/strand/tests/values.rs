@@ -73,7 +73,7 @@ fn review_hold() -> BoxedStrategy<ReviewHold> {
         ),
         text().prop_map(|status| ReviewHold::Requested { status }),
         (text(), text()).prop_map(|(payment, owner)| ReviewHold::PaymentReused { payment, owner }),
-        Just(ReviewHold::NoRoom),
+        Just(ReviewHold::NotStored),
         text().prop_map(|status| ReviewHold::InReview { status }),
     ]
     .boxed()

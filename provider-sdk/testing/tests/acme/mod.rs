@@ -40,6 +40,7 @@ pub(crate) const PANICS_AT_PINGS: u32 = 24;
 pub(crate) const MARKS_CREATION_AS_SAFE: u32 = 25;
 pub(crate) const REJECTS_WHAT_IT_CANNOT_READ: u32 = 26;
 pub(crate) const CLAIMS_TO_COVER_FIELDS: u32 = 27;
+pub(crate) const PARSES_THE_BODY_AS_A_WHOLE: u32 = 28;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -217,6 +218,9 @@ impl<const FAULT: u32> Acme<FAULT> {
     }
 
     fn read_notice(&self, notice: &WebhookNotice) -> Result<WebhookVerdict, ProviderFailure> {
+        if FAULT == PARSES_THE_BODY_AS_A_WHOLE && serde_json::from_slice::<Value>(&notice.body).is_err() {
+            return Err(ProviderFailure::unreadable("the notice is not JSON"));
+        }
         let event: Value = cashier_provider_sdk::json::parse(&notice.body)?;
         if FAULT == PANICS_AT_NOTICES {
             assert!(event.at("/id").as_str().expect("the id is a string").len() < 100);

@@ -1,13 +1,13 @@
 //! What a deposit's customer is answered, for every way its create call ended and every status.
 
 use cashier_core::status::TransactionStatus;
-use cashier_core::transaction::{DepositAnswer, FirstAnswer, NextAction, Transaction};
+use cashier_core::transaction::{CustomerAnswer, FirstAnswer, NextAction, Transaction};
 
 use crate::samples::deposit;
 
 #[test]
 fn m27_m34_the_answer_follows_the_state_and_never_refuses_or_redirects_what_is_paid() {
-    use DepositAnswer::{Declined, NeverSent, Next};
+    use CustomerAnswer::{Declined, NeverSent, Next};
     use NextAction::{Instructions, None, Redirect, Wait};
     let endings = [
         (FirstAnswer::Open, None),

@@ -188,7 +188,7 @@ fn amount(stated: &sdk::Amount) -> StatedAmount {
 }
 
 /// Ids of a kind that can be stored; a value that is too long is replaced by its hash, everywhere alike, so that it still
-/// matches. One more than a transaction can hold is let through, so that the core reports what has no room.
+/// matches. One more than a transaction can hold is let through, so that the core reports what exceeds it.
 fn refs(refs: Vec<sdk::ProviderRef>) -> Vec<ProviderRef> {
     let valid =
         |id: &sdk::ProviderRef| (1..=ProviderRef::KIND_LENGTH_MAX).contains(&id.kind.len()) && !id.value.is_empty();

@@ -236,7 +236,7 @@ fn m28_a_reference_that_the_provider_returns_in_capitals_or_between_blanks_is_re
 }
 
 #[test]
-fn m21_an_id_that_is_too_long_is_the_same_hash_everywhere_and_is_not_told_to_the_module() {
+fn m21_an_id_that_is_too_long_is_the_same_hash_everywhere_and_is_not_passed_to_the_module() {
     let id = sdk::ProviderRef::new("payment", "p".repeat(300));
     let ids = vec![id, sdk::ProviderRef::new("payment", "p1")];
     let stated = sdk::StatusUpdate { refs: ids.clone(), ..sdk::StatusUpdate::default() };
@@ -253,6 +253,6 @@ fn m21_an_id_that_is_too_long_is_the_same_hash_everywhere_and_is_not_told_to_the
         now: UnixTime(1),
         nonce: 0,
     };
-    let told = payment(&query, "", "").refs;
-    assert_eq!(told, [sdk::ProviderRef::new("payment", "p1")]);
+    let passed = payment(&query, "", "").refs;
+    assert_eq!(passed, [sdk::ProviderRef::new("payment", "p1")]);
 }

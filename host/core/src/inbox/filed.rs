@@ -1,0 +1,61 @@
+//! What filing a notice gives, and the blank rows of its events. It matches and applies nothing.
+
+use crate::draft::Draft;
+use crate::duty::ProviderQuery;
+use crate::ids::{EventId, NoticeId, TransactionId};
+use crate::notice::{ProviderEvent, ReceivingConfig, Update};
+use crate::status::{ProcessingStatus, SignatureStatus};
+use crate::time::UnixTime;
+
+/// The result of filing a notice.
+#[derive(Debug, Default)]
+pub struct Filed {
+    pub events: Vec<FiledEvent>,
+    /// Transactions whose balance operation is now due.
+    pub due: Vec<TransactionId>,
+    /// Transactions whose own provider must be queried at once, with the query.
+    pub queries: Vec<(TransactionId, ProviderQuery)>,
+    /// Every event was received before; nothing changed.
+    pub duplicate: bool,
+}
+
+#[derive(Debug)]
+pub enum FiledEvent {
+    New(Box<ProviderEvent>),
+    /// Received before, in this row.
+    Duplicate(EventId),
+}
+
+/// The row of a new verified event, before its update is applied.
+pub(super) fn blank_event(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    notice_id: NoticeId,
+    event_id: Box<str>,
+    update: Option<&Update>,
+) -> ProviderEvent {
+    ProviderEvent {
+        id: draft.next_event(),
+        notice_id,
+        config_id: receiver.config_id,
+        provider: receiver.provider.clone(),
+        brand: receiver.brand.clone(),
+        event_id,
+        transaction_id: TransactionId(0),
+        provider_payment_id: update.map(|update| primary_id(receiver, update)).unwrap_or_default(),
+        signature_status: SignatureStatus::Valid,
+        processing_status: ProcessingStatus::Ignored,
+        failure_reason: Box::default(),
+        also_verified_by: Box::default(),
+        update: update.cloned(),
+        module_hash: receiver.module_hash.clone(),
+        created_time: draft.now(),
+        processed_time: UnixTime::UNSET,
+    }
+}
+
+/// The id that the receiver shows as the payment's.
+pub(super) fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
+    let primary = update.refs.iter().find(|id| id.kind == receiver.primary_ref_kind);
+    primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
+}

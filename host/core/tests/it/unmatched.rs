@@ -1,0 +1,71 @@
+//! Confirmed payments whose transaction never appeared: listed, bounded, found again by their ids.
+
+use cashier_core::books::Books;
+use cashier_core::change::{Change, Stamp};
+use cashier_core::draft::Draft;
+use cashier_core::ids::{ConfigId, EventId};
+use cashier_core::inbox::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
+use cashier_core::refs::ProviderRef;
+use cashier_core::session::Actor;
+use cashier_core::status::{ProcessingStatus, ProviderStatus};
+
+use crate::samples::*;
+
+/// An event of this status that waits for its transaction.
+fn waiting(id: u64, status: ProviderStatus) -> Change {
+    let update = cashier_core::notice::Update { event_id: format!("evt_{id}").into(), ..update(status) };
+    let row = event(id, ProcessingStatus::Pending);
+    Change::Event(Box::new(cashier_core::notice::ProviderEvent {
+        event_id: update.event_id.clone(),
+        update: Some(update),
+        ..row
+    }))
+}
+
+/// Gives up on these and applies it.
+fn given_up(books: &mut Books, ids: impl IntoIterator<Item = u64>) -> GivenUp {
+    let mut draft = Draft::new(books, NOW);
+    let given_up = give_up(&mut draft, ids.into_iter().map(EventId));
+    let stamp = Stamp { actor: Actor::System, request_id: "test".into(), now: NOW };
+    let (_, commit) = draft.into_commit(&stamp);
+    if let Some(commit) = commit {
+        books.apply(&commit);
+    }
+    given_up
+}
+
+fn listed(books: &Books) -> Vec<u64> {
+    books.unmatched().map(|event| event.id.0).collect()
+}
+
+#[test]
+fn a_confirmed_payment_is_listed_and_stays_to_be_found() {
+    let mut books = Books::new();
+    let statuses =
+        [ProviderStatus::Confirmed, ProviderStatus::Pending, ProviderStatus::Failed, ProviderStatus::Refunded];
+    for (id, status) in (1..).zip(statuses) {
+        books.load(waiting(id, status));
+    }
+    let first = given_up(&mut books, [1, 2, 3, 4, 9]);
+    assert_eq!((first.listed.len(), first.dropped, listed(&books)), (1, 0, vec![1]));
+    assert_eq!(given_up(&mut books, [1, 2, 3, 4]).listed, [], "they wait no longer");
+    let known = [ProviderRef::new("payment_intent", "pi_123")];
+    let found: Vec<u64> = books.pending_events(ConfigId(1), known.iter()).iter().map(|event| event.id.0).collect();
+    assert_eq!((books.has_pending_events(), found), (true, vec![1]));
+    assert_eq!(books.pending_events_before(NOW.plus(1)), [], "and is not given up on again");
+}
+
+#[test]
+fn a_full_list_drops_its_oldest_payments() {
+    let mut books = Books::new();
+    let full = UNMATCHED_PAYMENTS_MAX as u64;
+    for id in 1..=full + 3 {
+        books.load(waiting(id, ProviderStatus::Confirmed));
+    }
+    let first = given_up(&mut books, 1..=full - 1);
+    assert_eq!((first.listed.len(), first.dropped), (UNMATCHED_PAYMENTS_MAX - 1, 0));
+    let second = given_up(&mut books, full..=full + 3);
+    assert_eq!((second.listed.len(), second.dropped), (4, 3));
+    let numbers = listed(&books);
+    assert_eq!((numbers.len(), numbers.first(), numbers.last()), (UNMATCHED_PAYMENTS_MAX, Some(&4), Some(&(full + 3))));
+}

@@ -1,0 +1,43 @@
+//! Events whose transaction never appeared are given up after a day. What a provider confirmed stays listed: money came
+//! that no transaction accounts for.
+
+use cashier_core::inbox;
+use cashier_core::reason::ReasonCode;
+use cashier_core::session::Actor;
+use cashier_core::time::UnixTime;
+
+use super::REQUEST_ID;
+use crate::flows::Cashier;
+
+/// An event whose transaction has not appeared by then never will (docs/api/webhooks.md, rule 3).
+const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
+/// Events closed in one round; more are closed in the next.
+const EVENTS_PER_ROUND_MAX: usize = 1024;
+
+/// Closes the events that waited long enough.
+pub(super) async fn give_up(cashier: &Cashier, now: UnixTime) {
+    let long_ago = now.plus(-UNKNOWN_EVENT_SECONDS);
+    // What a wrong clock stamped is given its whole time after the clock was mended.
+    if long_ago < cashier.clock.plausible_since() {
+        return;
+    }
+    let Ok(old) = cashier.ledger.peek(|books| books.pending_events_before(long_ago)) else { return };
+    if old.is_empty() {
+        return;
+    }
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let some = old.iter().take(EVENTS_PER_ROUND_MAX).map(|event| event.id);
+    let Ok(ticket) = cashier.ledger.decide(&stamp, |draft| inbox::give_up(draft, some)) else { return };
+    // A failed commit closes the ledger and these events are found again after it.
+    let Ok(durable) = ticket.durable().await else { return };
+    let reason = ReasonCode::TransactionNotFound.name();
+    let given_up = durable.get();
+    for event in &given_up.listed {
+        let (id, config, payment) = (event.id, event.config_id, &*event.provider_payment_id);
+        tracing::warn!(event = %id, %config, payment, reason, "confirmed payment has no transaction: it was listed");
+    }
+    if given_up.dropped > 0 {
+        let dropped = given_up.dropped;
+        tracing::warn!(dropped, reason, "the list of payments without a transaction is full: the oldest were dropped");
+    }
+}
