@@ -27,6 +27,8 @@ const RECORD_PAUSE: i64 = 60;
 const PEER_DIFFERENCE_MAX: i64 = 5 * 60;
 /// Answers of one host that end an implausible clock, where no second host agrees.
 const PEER_ANSWERS_MIN: u32 = 3;
+/// Readings of the two clocks until they are of one moment; no machine is suspended that often.
+const READINGS_MAX: u32 = 3;
 /// Hosts that end it together, by one answer each.
 const PEER_HOSTS_MIN: usize = 2;
 
@@ -84,7 +86,8 @@ impl GuardedClock {
             tracing::warn!(%fault, "reading the clock's record failed: the clock is judged without it");
             None
         });
-        let guard = Guard::new(record, machine.wall(), seconds(machine.since_boot()), &machine.boot_id());
+        let (wall, boot) = reading(&*machine);
+        let guard = Guard::new(record, wall, boot, &machine.boot_id());
         let clock = Self { machine, store, guard: Mutex::new(guard) };
         clock.observe();
         clock
@@ -111,7 +114,7 @@ impl GuardedClock {
 
     fn judged(&self) -> (MutexGuard<'_, Guard>, UnixTime, i64) {
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        let (wall, boot) = (self.machine.wall(), seconds(self.machine.since_boot()));
+        let (wall, boot) = reading(&*self.machine);
         guard.judge(wall, boot);
         (guard, wall, boot)
     }
@@ -159,6 +162,19 @@ impl Clock for GuardedClock {
     fn sleep(&self, length: Duration) -> BoxFuture<'static, ()> {
         self.machine.sleep(length)
     }
+}
+
+/// The system's time and the time since boot, of one moment: a machine that was suspended between the two is read again.
+fn reading(machine: &dyn Clock) -> (UnixTime, i64) {
+    let mut before = seconds(machine.since_boot());
+    for _ in 0..READINGS_MAX {
+        let (wall, boot) = (machine.wall(), seconds(machine.since_boot()));
+        if boot.saturating_sub(before) <= 1 {
+            return (wall, boot);
+        }
+        before = boot;
+    }
+    (machine.wall(), seconds(machine.since_boot()))
 }
 
 fn seconds(length: Duration) -> i64 {

@@ -157,7 +157,8 @@ async fn each_fault_of_the_sandbox_service_ends_in_its_documented_status() {
         ("webhook_bad_signature", 1, "0.0 USD"),
         ("webhook_no_signature", 1, "0.0 USD"),
         ("webhook_old:3600", 1, "0.0 USD"),
-        ("webhook_garbage", 1, "0.0 USD"),
+        // m10: signed and unreadable, so the payment it mentions is queried.
+        ("webhook_garbage", 3, "25.0 USD"),
         ("webhook_never", 1, "0.0 USD"),
     ];
     let outcomes = table.map(|(switch, status, balance)| async move {

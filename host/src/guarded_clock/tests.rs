@@ -15,6 +15,8 @@ struct Machine {
     record: Mutex<Option<ClockRecord>>,
     accepted: Mutex<Option<UnixTime>>,
     writes: AtomicI64,
+    /// Seconds for which the machine is suspended after its clock was read.
+    suspended: AtomicI64,
 }
 
 impl Machine {
@@ -26,6 +28,7 @@ impl Machine {
             record: Mutex::default(),
             accepted: Mutex::default(),
             writes: 0.into(),
+            suspended: 0.into(),
         })
     }
 
@@ -56,7 +59,9 @@ impl Machine {
 
 impl Clock for Machine {
     fn now(&self) -> UnixTime {
-        UnixTime(self.wall.load(Ordering::SeqCst))
+        let wall = self.wall.load(Ordering::SeqCst);
+        self.pass(self.suspended.swap(0, Ordering::SeqCst));
+        UnixTime(wall)
     }
 
     fn monotonic(&self) -> Duration {
@@ -217,4 +222,13 @@ fn the_dates_of_providers_end_it_where_they_agree() {
     let mixed = [0, 0, -30 * DAY, 0, 0, 0].map(|apart| far(&clock, "a", apart));
     assert_eq!(mixed, [false, false, false, false, false, true], "one that disagrees begins the count anew");
     assert_eq!(clock.now().0, NOW + 30 * DAY);
+}
+
+#[test]
+fn a_machine_suspended_between_two_readings_is_read_again() {
+    let machine = Machine::at(NOW);
+    let clock = machine.guard();
+    machine.suspended.store(DAY, Ordering::SeqCst);
+    assert_eq!((clock.now().0, clock.is_plausible()), (NOW + DAY, true));
+    assert_eq!(clock.plausible_since(), UnixTime::UNSET, "no episode");
 }

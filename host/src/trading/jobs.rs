@@ -14,18 +14,18 @@ use super::books::BooksMark;
 use super::posting::{PostingRefusal, judge};
 use super::requests::{PendingAnswer, QueuedRequest, RosterError, TradingRequest};
 use super::roster::{self, Contested, Holdings, ImportReport, Mistake, Roster};
-use super::rows::{self, Counters, DiskFault};
+use super::rows::{self, DiskFault, WriteCounters};
 use crate::ports::Posting;
 
 /// The holdings and counters, as the rows have them or as a batch leaves them.
 #[derive(Clone)]
-pub(super) struct State {
+pub(super) struct TradingState {
     pub(super) holdings: Holdings,
-    pub(super) counters: Counters,
+    pub(super) counters: WriteCounters,
     pub(super) mark: BooksMark,
 }
 
-impl State {
+impl TradingState {
     /// A request without an answer, such as a posting to a contested account, gets none.
     pub(super) fn execute(
         &mut self,
@@ -47,10 +47,7 @@ impl State {
                 };
                 Ok(Some(deliver(answer, outcome)))
             }
-            TradingRequest::Find { key, answer } => {
-                let outcome = rows::posting(connection, &key)?.map(|known| known.outcome);
-                Ok(Some(deliver(answer, outcome)))
-            }
+            TradingRequest::Find { posting, answer } => Ok(Some(deliver(answer, known(connection, &posting)?))),
             TradingRequest::Inspect { work, .. } => work(connection, &mut self.mark).map(Some),
             TradingRequest::Account { login, answer } => {
                 Ok(Some(deliver(answer, self.holdings.facts(login).map_err(Contested::clone))))

@@ -191,14 +191,14 @@ pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<
 
 /// The rows that every write transaction continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counters {
+pub(super) struct WriteCounters {
     /// The highest trade order handed out.
     pub(super) trade_order: u64,
     /// Raised by one in every write transaction.
     pub(super) sequence: u64,
 }
 
-pub(super) fn counters(connection: &Connection) -> Result<Counters, DiskFault> {
+pub(super) fn counters(connection: &Connection) -> Result<WriteCounters, DiskFault> {
     let counter = |name: &str| -> Result<u64, DiskFault> {
         let value: Option<i64> = connection
             .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
@@ -207,11 +207,11 @@ pub(super) fn counters(connection: &Connection) -> Result<Counters, DiskFault> {
         let missing = || DiskFault::new(format!("the counter {name} is missing"));
         value.and_then(|value| u64::try_from(value).ok()).ok_or_else(missing)
     };
-    Ok(Counters { trade_order: counter("trade_order")?, sequence: counter("sequence")? })
+    Ok(WriteCounters { trade_order: counter("trade_order")?, sequence: counter("sequence")? })
 }
 
 /// Continues the counters, provided that they are still what they were.
-pub(super) fn raise_counters(connection: &Connection, from: Counters, to: Counters) -> Result<(), DiskFault> {
+pub(super) fn raise_counters(connection: &Connection, from: WriteCounters, to: WriteCounters) -> Result<(), DiskFault> {
     let mut raise = connection.prepare_cached("UPDATE counter SET value = ?3 WHERE name = ?1 AND value = ?2")?;
     for (name, from, to) in
         [("trade_order", from.trade_order, to.trade_order), ("sequence", from.sequence, to.sequence)]

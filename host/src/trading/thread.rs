@@ -11,7 +11,7 @@ use cashier_core::ids::Login;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::books;
-use super::jobs::State;
+use super::jobs::TradingState;
 use super::load;
 use super::requests::{PendingAnswer, QueuedRequest, TradingRequest};
 use super::roster::Holdings;
@@ -41,7 +41,7 @@ pub(super) struct Published {
 /// The open database with its content.
 struct TradingDatabase {
     connection: Connection,
-    state: State,
+    state: TradingState,
     /// SQLite's count of other connections' commits when the state was read.
     version: i64,
 }
@@ -174,7 +174,7 @@ impl TradingThread {
         let mut connection = rows::open(&self.path)?;
         let transaction = connection.transaction().map_err(DiskFault::from)?;
         let version = rows::data_version(&transaction)?;
-        let state = State {
+        let state = TradingState {
             holdings: load::load(&transaction)?,
             counters: rows::counters(&transaction)?,
             mark: books::load(&transaction)?,
@@ -202,7 +202,7 @@ impl TradingThread {
 }
 
 /// What the database holds after another program committed.
-fn reread(transaction: &Transaction<'_>, before: &State) -> Result<State, BatchFailure> {
+fn reread(transaction: &Transaction<'_>, before: &TradingState) -> Result<TradingState, BatchFailure> {
     let counters = rows::counters(transaction)?;
     if counters != before.counters {
         return Err(BatchFailure::SecondWriter(Fault::new(format!(
@@ -215,7 +215,7 @@ fn reread(transaction: &Transaction<'_>, before: &State) -> Result<State, BatchF
     holdings.contest_changes_since(&before.holdings);
     tracing::warn!(contested = holdings.contested.len(), "trading database was changed by another program");
     log_contested(&holdings, Some(&before.holdings));
-    Ok(State { holdings, counters, mark: books::load(transaction)? })
+    Ok(TradingState { holdings, counters, mark: books::load(transaction)? })
 }
 
 /// Logs each account that became contested.
@@ -235,17 +235,24 @@ fn log_contested(holdings: &Holdings, before: Option<&Holdings>) {
 /// Executes one request so that a row of its own that cannot be read or written fails it alone.
 fn execute_alone(
     transaction: &mut Transaction<'_>,
-    state: &mut State,
+    state: &mut TradingState,
     queued: QueuedRequest,
 ) -> Result<Option<PendingAnswer>, DiskFault> {
-    let savepoint = transaction.savepoint()?;
-    match state.execute(&savepoint, queued) {
-        Ok(answer) => {
+    let executed = if queued.request.writes() {
+        let savepoint = transaction.savepoint()?;
+        let executed = state.execute(&savepoint, queued);
+        if executed.is_ok() {
             savepoint.commit()?;
-            Ok(answer)
-        }
-        Err(fault) if fault.is_of_row() => {
+        } else {
             savepoint.finish()?;
+        }
+        executed
+    } else {
+        state.execute(transaction, queued)
+    };
+    match executed {
+        Ok(answer) => Ok(answer),
+        Err(fault) if fault.is_of_row() => {
             tracing::error!(fault = %Fault::from(fault), "request to the trading database failed");
             Ok(None)
         }

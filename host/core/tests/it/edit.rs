@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cashier_core::edit::{ConfigEdit, DeclaredSettings, EditContext, SettingMap, SettingValue};
+use cashier_core::edit::{
+    ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait,
+};
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 
@@ -86,4 +88,30 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
     assert_eq!(judged(&other, true, true), "saved", "a loaded module declares its endpoints");
     let again = "changing color requires secret_key to be given again";
     assert_eq!(judged(&other, true, false), again, "without it every setting may be one");
+}
+
+#[test]
+fn reversals_wait_where_the_last_setting_that_is_given_says_so() {
+    let text = |text: &str| SettingValue::Text(text.into());
+    let table = [
+        (vec![], false),
+        (vec![None], false),
+        (vec![Some(text("post"))], false),
+        (vec![Some(text(""))], false),
+        (vec![Some(text("review"))], true),
+        (vec![Some(text("review")), None], true),
+        (vec![Some(text("review")), Some(SettingValue::Null)], true),
+        (vec![Some(text("review")), Some(text("post"))], false),
+        (vec![Some(text("post")), Some(text("review"))], true),
+        // What cannot be read was meant to say something.
+        (vec![Some(text("Review"))], true),
+        (vec![Some(SettingValue::Json("true".into()))], true),
+    ];
+    for (number, (given, expected)) in table.into_iter().enumerate() {
+        let maps: Vec<SettingMap> = given
+            .into_iter()
+            .map(|value| value.map(|value| (REVERSAL.to_owned(), value)).into_iter().collect())
+            .collect();
+        assert_eq!(reversals_wait(&maps), expected, "line {number}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cashier_core::facts::{Facts, ProviderFact, Recorded, ReviewHold};
+use cashier_core::facts::{Facts, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::Seq;
 use cashier_core::reason::ReasonCode;
 use cashier_core::standing::{Nature, Posted, Standing, derive};
@@ -144,6 +144,36 @@ proptest! {
         let paid = facts.iter().any(|fact| matches!(fact, ProviderFact::Confirmed { .. }));
         prop_assert!(paid || now.owed_minor == 0, "owed without a payment: {:?}", now);
         prop_assert!(now.may_post, "stopped without a person: {:?}", now);
+    }
+}
+
+#[test]
+fn a_resolution_ends_the_reviews_of_its_own_commit_and_of_earlier_ones() {
+    let hold = |hold| vec![confirmed("1"), ProviderFact::ReviewHold(hold)];
+    let reviews = [
+        vec![confirmed("1"), confirmed("2")],
+        vec![confirmed("1"), ProviderFact::RefundedTotal { minor: 10_001 }],
+        vec![
+            confirmed("1"),
+            ProviderFact::Chargeback { id: "d1".into(), minor: 1 },
+            ProviderFact::ChargebackReversed { id: "d2".into() },
+        ],
+        vec![confirmed("1"), ProviderFact::RefundFailed { id: "r".into(), minor: 1 }],
+        hold(ReviewHold::Requested { status: "s".into() }),
+    ];
+    for facts in reviews {
+        let newest = facts.len() as u64;
+        let mut all = facts_of(facts);
+        let in_review = |all: &Facts| {
+            let code = standing(all, Posted::default()).reason.code;
+            !matches!(code, ReasonCode::None | ReasonCode::Chargeback | ReasonCode::PartlyRefunded)
+        };
+        assert!(in_review(&all), "{all:?}");
+        for (seq, ended) in [(newest - 1, false), (newest, true), (newest + 1, true)] {
+            all.persons.clear();
+            all.record_person(Seq(seq), NOW, PersonFact::Resolved { minor: 10_000 });
+            assert_eq!(in_review(&all), !ended, "resolved at {seq}: {all:?}");
+        }
     }
 }
 

@@ -312,7 +312,7 @@ fn m29_a_withheld_posting_is_planned_again_by_itself_and_a_refused_one_is_not() 
             posted -> credited | owed 100 posted 100
         "#]],
     );
-    let keys: Vec<u32> = played.operations.iter().map(|known| known.ordinal.into()).collect();
+    let keys: Vec<u32> = played.operations.iter().map(|known| known.ordinal).collect();
     assert_eq!(keys, [1, 2, 3, 4], "each under a key of its own");
 }
 

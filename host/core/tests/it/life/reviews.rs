@@ -46,6 +46,15 @@ fn a_reversal_waits_for_a_person_under_a_config_that_says_so_and_a_later_one_wai
 }
 
 #[test]
+fn a_refund_that_a_person_requested_does_not_wait_for_another_person() {
+    let waits = Person(PersonFact::ReversalsWait);
+    let requested = Person(PersonFact::RefundRequested { id: "1".into(), minor: 4_000 });
+    let end = played(deposit(15), vec![waits, confirmed(), Post, requested, Post]);
+    assert_eq!(cashier_core::operation::posted(&end.operations).minor, 6_000);
+    assert_eq!(end.transaction.status, TransactionStatus::Credited);
+}
+
+#[test]
 fn m6_a_refund_that_we_requested_counts_once_in_any_order_of_its_statements() {
     let requested = || Person(PersonFact::RefundRequested { id: "own".into(), minor: 4_000 });
     let done = || Person(PersonFact::RefundDone { id: "own".into(), refund: "re_1".into() });

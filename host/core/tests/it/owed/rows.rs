@@ -135,6 +135,15 @@ fn m9_a_review_shows_what_else_was_stated_in_a_fixed_order() {
     );
     assert_eq!(&*stated(&[paid("p"), paid("q")]), "p and q; also stated: confirmed 100.0 USD each");
     assert_eq!(&*stated(&[must_decide()]), "review");
+    assert_eq!(&*stated(&[paid("p"), failed("r", 1)]), "r; also stated: confirmed 100.0 USD (p)");
+    assert_eq!(
+        &*stated(&[refund("s", 20_000), failed("r", 1), reversed("d")]),
+        "refunds and disputes exceed the ordered amount; also stated: refunded 200.0 USD, refund failed (r), \
+         dispute reversed (d)"
+    );
+    let of_length = |length: usize| stated(&[F::ReviewHold(H::Requested { status: "x".repeat(length).into() })]);
+    assert_eq!((of_length(512).len(), &of_length(512)[509..]), (512, "xxx"));
+    assert_eq!((of_length(513).len(), &of_length(513)[508..]), (512, "x…"));
     let long: Vec<F> = (0..5).map(|n| dispute(&format!("{n}{}", "ü".repeat(100)), 1)).collect();
     let cut = stated(&[&long[..], &[must_decide()]].concat());
     assert!(cut.len() <= 512 && cut.ends_with('…'), "{cut}");
@@ -149,6 +158,8 @@ fn m22_a_reversal_that_matches_no_open_dispute_is_a_review_and_gives_nothing_bac
         (&[paid("p"), dispute("d", 4_000), reversed("p")], 6_000, S::ManualReview, R::DisputeUnmatched),
         (&[paid("p"), dispute("d", 4_000), reversed("e")], 6_000, S::ManualReview, R::DisputeUnmatched),
         (&[paid("p"), dispute("p", 4_000), reversed("")], 10_000, S::Credited, R::None),
+        // The id of a payment whose amount is not stated names none either.
+        (&[paid("q"), unstated("p"), dispute("p", 4_000), reversed("")], 10_000, S::ManualReview, R::AmountUnstated),
         (&[paid("p"), dispute("", 4_000), dispute("d", 4_000)], 6_000, S::ManualReview, R::DisputeUnmatched),
         (
             &[paid("p"), dispute("", 4_000), dispute("d", 4_000), reversed("d")],
