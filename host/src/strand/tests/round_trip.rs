@@ -58,8 +58,9 @@ fn every_row_reads_back_as_its_last_change() {
             }
         }
         rows.retain(|_, change| !matches!(change, Change::Event(_)));
-        let waits = |event: &&Box<ProviderEvent>| event.waits();
-        rows.extend(last_of_each(verified.values().filter(waits).map(|event| Change::Event(event.clone()))));
+        rows.extend(last_of_each(
+            verified.values().filter(|event| event.waits()).map(|event| Change::Event(event.clone())),
+        ));
         prop_assert_eq!(last_of_each(loaded.rows.iter().cloned()), rows);
         let transactions: Vec<_> = loaded
             .rows
