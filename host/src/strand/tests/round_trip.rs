@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use cashier_core::change::Change;
-use cashier_core::notice::ProviderEvent;
 use cashier_core::session::Actor;
 use cashier_core::status::SignatureStatus;
 use proptest::collection::vec;
