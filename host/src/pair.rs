@@ -20,7 +20,7 @@ use cashier_core::status::OperationStatus;
 
 pub use self::apply::{Applied, Reconciler};
 pub use self::offline::Reconciliation;
-use crate::ports::{Fault, Loaded, TradingServer};
+use crate::ports::{Fault, Loaded};
 use crate::trading::BooksMark;
 use crate::trading::embedded::Embedded;
 
@@ -61,7 +61,7 @@ async fn adopt(loaded: &Loaded, mark: &BooksMark, trading: &Embedded) -> Result<
 async fn is_equal(loaded: &Loaded, mark: &BooksMark, trading: &Embedded) -> Result<bool, Fault> {
     let mut posted = loaded.posted;
     for operation in &loaded.unrecorded {
-        let found = trading.find(&operation.key).await?;
+        let found = trading.outcome(&operation.key).await?;
         if matches!(found, Some(PostingOutcome::Posted { .. })) {
             posted.add(&operation.key, operation.login, operation.minor);
         }

@@ -94,7 +94,7 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
-    /// Made once, with the database; tells these books from every other's.
+    /// Made once, with the database; distinguishes these books from all others.
     pub identity: Box<str>,
     /// Over the operations that were posted.
     pub posted: PostedDigest,
@@ -189,8 +189,8 @@ pub trait TradingServer: Send + Sync {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
     /// The outcome of an operation: `None` when the server never received it. Where it keys by our key, this is answered
-    /// after every posting that was sent before, so that `None` proves that none of them arrived.
-    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// after every posting that was sent before, so that `None` proves that none of them arrived. A key with other values is a conflict.
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
     /// Makes a key dead: the server refuses every later posting of it with `reason`, unless it has posted or refused it
     /// before. Nothing is recorded as not posted without this answer.
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;

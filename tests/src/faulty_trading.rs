@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::Login;
-use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_host::ports::{Durable, Fault, Posting, TradingServer, Voiding};
 use cashier_host::trading::embedded::Embedded;
@@ -113,14 +113,14 @@ impl TradingServer for FaultyTradingServer {
         })
     }
 
-    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         match &*self.mode.borrow() {
             TradingMode::Down => Box::pin(std::future::ready(Err(Fault::new("the trading server is down")))),
             TradingMode::Working
             | TradingMode::Unresponsive
             | TradingMode::Slow(_)
             | TradingMode::Refusing(_)
-            | TradingMode::LosingAnswers => self.inner.find(key),
+            | TradingMode::LosingAnswers => self.inner.find(posting),
         }
     }
 

@@ -122,8 +122,8 @@ async fn m12_refused_credentials_are_503_for_the_customer_and_degrade_the_module
     let deployment = deployment().await;
     let (customer, manager) = (deployment.customer(), deployment.manager());
     let health = async || {
-        let modules = manager.run("MngGetCashierPaymentModules", &json!({})).await;
-        let rows = modules["rows"].as_array().expect("rows").clone();
+        let modules = manager.run("MngGetCashierProviders", &json!({})).await;
+        let rows = modules["runtime_providers"].as_array().expect("the modules").clone();
         rows.into_iter().find(|row| row["code"] == "stripe").expect("the module")["health"].clone()
     };
     assert_eq!(health().await, json!("ok"));

@@ -11,7 +11,7 @@ use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
 use cashier_host::plugins::{LoadOutcome, LoadReport};
-use cashier_host::ports::{Clock, Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
+use cashier_host::ports::{Clock, Durable, Gateway, ModuleHealth, Modules, OrderCheck, QueryAnswer, Verdict};
 use cashier_provider_sdk as sdk;
 use cashier_provider_sdk::host::ModuleV1;
 use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, module_file, money, order, payment_query};
@@ -166,6 +166,10 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_other_modules_are_una
     others_answer().await;
 
     let gateway = host.gateway(&panics_in("create_payment")).await;
+    // Its check is the first step of its creation.
+    let OrderCheck::NoAnswer(reason) = gateway.check_order(&order(1)).await else { panic!("nothing is checked") };
+    panicked("check_order", &reason);
+    others_answer().await;
     let CreateEnding::NeverSent { reason } = create(&gateway).await else { panic!("nothing was sent") };
     panicked("create_payment", &reason);
     others_answer().await;

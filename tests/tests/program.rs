@@ -62,7 +62,7 @@ async fn a_demo_that_cannot_create_its_folder_fails_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_every_command_explains_it_and_its_options() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &[&str]); 11] = [
+    let table: [(&[&str], &[&str]); 14] = [
         (&[], &["serve", "demo", "token", "trading", "modules", "schema", "Start with `cashier demo`"]),
         (&["serve"], &["--settings <FILE>", "CASHIER_SETTINGS", "says how to make them"]),
         (&["demo"], &["--exit", "--folder <FOLDER>", "the exit code says"]),
@@ -73,6 +73,9 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
             &["trading", "import"],
             &["<FILE>", "\"groups\"", "--settings <FILE>", "--bases <FOLDER>", "nothing is written"],
         ),
+        (&["db"], &["reconcile", "backup"]),
+        (&["db", "reconcile"], &["--apply", "--settings <FILE>", "nothing is credited"]),
+        (&["db", "backup"], &["<FOLDER>", "--settings <FILE>", "while the server runs"]),
         (&["clock"], &["accept"]),
         (&["clock", "accept"], &["--settings <FILE>", "--bases <FOLDER>", "within five seconds"]),
         (&["modules"], &["--settings <FILE>", "plugins.toml", "why not"]),

@@ -9,7 +9,7 @@ use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
-use cashier_host::ports::{Durable, Gateway, ModuleHealth, Modules, QueryAnswer, Verdict};
+use cashier_host::ports::{Durable, Gateway, ModuleHealth, Modules, OrderCheck, QueryAnswer, Verdict};
 use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, order, payment_query};
 use serde_json::json;
 
@@ -50,6 +50,17 @@ async fn a_module_is_unavailable_after_three_calls_that_never_return_and_other_m
     assert_eq!(stuck.query(payment_query(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
     assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
     assert_eq!(host.line("echo").health, ModuleHealth::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn m7_a_check_that_never_returns_gives_no_answer_within_the_time_of_a_call() {
+    let host = sleeping("");
+    let stuck = host.gateway(&sleeps_in("create_payment", ENDLESS_MS)).await;
+    let late = OrderCheck::NoAnswer("the module did not return from a call in time".into());
+    assert_eq!(stuck.check_order(&order(1)).await, late);
+    assert_eq!(host.line("sleeps").health, ModuleHealth::Degraded);
+    let good = host.gateway(&config(2, "echo")).await;
+    assert_eq!(good.check_order(&order(1)).await, OrderCheck::Passed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cashier_core::account::AccountMode;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
-use cashier_core::operation::{self, BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::operation::{self, BalanceOperation, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
 use cashier_core::status::{OperationCmd, OperationStatus};
@@ -138,10 +138,9 @@ async fn due(cashier: &Cashier, id: TransactionId) -> Option<Durable<(Aggregate,
 /// before is looked up first.
 async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
     let (aggregate, operation) = due.get();
-    let key = OperationKey::of(&aggregate.transaction.reference, operation);
     let keyed = cashier.trading.keyed_by_operation();
     if operation.status == OperationStatus::Unknown {
-        let found = cashier.trading.find(&key).await.ok()?;
+        let found = cashier.trading.find(posting(due).get()).await.ok()?;
         // Only a server that keys by our key may be sent it again.
         if found.is_some() || !keyed {
             return found;
@@ -153,7 +152,7 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
         // Whether it may be posted is not known, but it may have been posted.
         Err(fault) => {
             tracing::warn!(%fault, operation = %operation.id, "account lookup at the trading server failed");
-            return cashier.trading.find(&key).await.ok()?;
+            return cashier.trading.find(posting(due).get()).await.ok()?;
         }
     }
     // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.

@@ -24,6 +24,9 @@ use crate::trading::embedded::Embedded;
 /// Request id of its commits.
 const REQUEST_ID: &str = "reconcile";
 
+/// Postings of transactions that the books do not have, by reference or id.
+type Vanished = BTreeMap<Box<str>, Vec<FoundPosting>>;
+
 /// What was done, by number of postings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -98,12 +101,9 @@ impl Reconciler<'_> {
     }
 
     /// The differences of transactions that the books have, and the postings of those that they do not have.
-    fn by_transaction(
-        &self,
-        differences: Differences,
-    ) -> Result<(ByTransaction, BTreeMap<Box<str>, Vec<FoundPosting>>), Fault> {
+    fn by_transaction(&self, differences: Differences) -> Result<(ByTransaction, Vanished), Fault> {
         let mut known = ByTransaction::new();
-        let mut vanished: BTreeMap<Box<str>, Vec<FoundPosting>> = BTreeMap::new();
+        let mut vanished = Vanished::new();
         for posting in differences.unknown {
             match self.transaction_of(&posting)? {
                 Some(id) => known.entry(id).or_default().found.push(posting),

@@ -149,8 +149,8 @@ impl TradingServer for TradingPort {
         })
     }
 
-    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(ready(Ok(self.0.known(key))))
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        Box::pin(ready(Ok(self.0.known(&posting.key()))))
     }
 
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {

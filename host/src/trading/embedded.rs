@@ -21,7 +21,7 @@ use super::jobs::deliver;
 pub use super::requests::RosterError;
 use super::requests::{QueuedRequest, TradingRequest};
 use super::roster::{Contested, Holdings, ImportReport, Roster};
-use super::rows::DiskFault;
+use super::rows::{self, DiskFault};
 use super::thread::{BATCH_MAX, Published, TradingThread};
 use crate::lock::Lock;
 use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
@@ -111,6 +111,12 @@ impl Embedded {
         self.inspect(false, move |connection, _| books::page(connection, &after, limit))
     }
 
+    /// What became of a key, whatever was posted under it.
+    pub fn outcome(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        let key = key.clone();
+        self.inspect(false, move |connection, _| Ok(rows::posting(connection, &key)?.map(|known| known.outcome)))
+    }
+
     /// Gives a posting another key.
     pub fn rekey(&self, posting: &FoundPosting, key: &OperationKey) -> BoxFuture<'static, Result<(), Fault>> {
         let (posting, key) = (posting.clone(), key.clone());
@@ -198,9 +204,9 @@ impl TradingServer for Embedded {
         Box::pin(async move { answer.await.unwrap_or(PostingOutcome::Unknown) })
     }
 
-    fn find(&self, key: &OperationKey) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        let key = key.clone();
-        let answer = self.request(move |answer| TradingRequest::Find { key, answer });
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        let posting = Box::new(posting.clone());
+        let answer = self.request(move |answer| TradingRequest::Find { posting, answer });
         Box::pin(async move { answer.await.ok_or_else(not_answered) })
     }
 

@@ -47,10 +47,7 @@ impl TradingState {
                 };
                 Ok(Some(deliver(answer, outcome)))
             }
-            TradingRequest::Find { key, answer } => {
-                let outcome = rows::posting(connection, &key)?.map(|known| known.outcome);
-                Ok(Some(deliver(answer, outcome)))
-            }
+            TradingRequest::Find { posting, answer } => Ok(Some(deliver(answer, known(connection, &posting)?))),
             TradingRequest::Inspect { work, .. } => work(connection, &mut self.mark).map(Some),
             TradingRequest::Account { login, answer } => {
                 Ok(Some(deliver(answer, self.holdings.facts(login).map_err(Contested::clone))))

@@ -3,7 +3,7 @@
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::Login;
 use cashier_core::money::Money;
-use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -30,7 +30,7 @@ pub(super) struct QueuedRequest {
 pub(super) enum TradingRequest {
     Post { posting: Box<Posting>, answer: oneshot::Sender<PostingOutcome> },
     Void { posting: Box<Posting>, reason: ReasonCode, answer: oneshot::Sender<PostingOutcome> },
-    Find { key: OperationKey, answer: oneshot::Sender<Option<PostingOutcome>> },
+    Find { posting: Box<Posting>, answer: oneshot::Sender<Option<PostingOutcome>> },
     Account { login: Login, answer: oneshot::Sender<Result<Option<AccountFacts>, Contested>> },
     Inspect { writes: bool, work: Inspection },
     ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },

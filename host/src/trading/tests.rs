@@ -160,6 +160,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     ];
     for changed in others {
         assert_eq!(post(&trading, changed.clone()).await, "conflict", "{changed:?}");
+        assert_eq!(trading.find(&changed).await, Ok(Some(PostingOutcome::Conflict)), "{changed:?}");
     }
     assert_eq!(balance(&trading, 100), "110.5 USD");
 
@@ -174,7 +175,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
     assert_eq!(post(&trading, out).await, "INSUFFICIENT_BALANCE");
     assert_eq!(post(&trading, deposit(4, 1)).await, "posted 3", "trade orders continue after a restart");
-    let found = |of| trading.find(&key(of));
+    let found = |of| trading.outcome(&key(of));
     assert_eq!(found(1).await.unwrap().map(text).as_deref(), Some("posted 1"));
     assert_eq!(found(2).await.unwrap().map(text).as_deref(), Some("INSUFFICIENT_BALANCE"));
     assert_eq!(found(5).await.unwrap(), None);
@@ -228,7 +229,7 @@ async fn a_failed_commit_is_unknown_and_the_same_key_may_be_sent_again() {
 
     other.execute_batch("DROP TABLE posting").unwrap();
     assert_eq!(post(&trading, deposit(2, 1)).await, "unknown");
-    assert!(trading.find(&key(2)).await.is_err());
+    assert!(trading.outcome(&key(2)).await.is_err());
 }
 
 #[cfg(unix)]
@@ -279,11 +280,11 @@ async fn m1_postings_made_before_are_found_under_their_number_and_not_posted_aga
     let mut known = deposit(7, 2_550);
     known.operation.ordinal = 0;
     assert_eq!(known.key().as_str(), "7");
-    let found = trading.find(&known.key()).await.unwrap();
+    let found = trading.outcome(&known.key()).await.unwrap();
     assert_eq!(found, Some(PostingOutcome::Posted { trade_order: 9 }));
     assert_eq!(post(&trading, known).await, "posted 9");
     assert_eq!(balance(&trading, 100), "25.5 USD");
-    let refused = trading.find(&OperationKey::read("8").unwrap()).await.unwrap();
+    let refused = trading.outcome(&OperationKey::read("8").unwrap()).await.unwrap();
     assert_eq!(refused.map(text).as_deref(), Some("NO"));
     // The same number under a reference is another payment.
     assert_eq!(post(&trading, deposit(7, 2_550)).await, "posted 10");

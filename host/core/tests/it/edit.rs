@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use cashier_core::edit::{
     ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait,
 };
-use cashier_core::provider_config::Secret;
+use cashier_core::ids::ConfigId;
+use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRET_SECONDS, ReplacedSecret, Secret};
 use cashier_core::refusal::Refusal;
 
 use crate::samples::{NOW, config, limit};
@@ -88,6 +89,182 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
     assert_eq!(judged(&other, true, true), "saved", "a loaded module declares its endpoints");
     let again = "changing color requires secret_key to be given again";
     assert_eq!(judged(&other, true, false), again, "without it every setting may be one");
+}
+
+fn saved(edit: &ConfigEdit, stored: &ProviderConfig, has_transactions: bool) -> Result<ProviderConfig, String> {
+    let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
+    let module = Some(DeclaredSettings { available: true, endpoints: &endpoints, secrets: &secrets });
+    let context = EditContext { has_transactions, module, parse: &parse, now: NOW };
+    edit.apply(stored, &context).map_err(|refusal| refusal.message.to_string())
+}
+
+#[test]
+fn an_omitted_field_keeps_its_value_and_each_given_one_is_written() {
+    let stored = config(1);
+    let written = ConfigEdit {
+        id: Some(stored.id),
+        provider: Some("paypal".into()),
+        brand: Some("other".into()),
+        method: Some("card".into()),
+        country: Some("DE".into()),
+        currency: Some("EUR".into()),
+        merchant_id: Some("acct_2".into()),
+        public_key: Some("pk_2".into()),
+        secret_key: Some(Secret::new("sk_2")),
+        webhook_secret: Some(Secret::new("whsec_2")),
+        settings_json: Some("color=red".into()),
+        config_json: Some(Secret::new("shape=round")),
+        min_amount: Some(limit("5")),
+        max_amount: Some(limit("5")),
+        sandbox: Some(true),
+        enabled: Some(false),
+        sort_index: Some(-3),
+        revoke_previous: true,
+    };
+    let expected = ProviderConfig {
+        provider: "paypal".into(),
+        brand: "other".into(),
+        method: "card".into(),
+        country: "DE".into(),
+        currency: "EUR".into(),
+        merchant_id: "acct_2".into(),
+        public_key: "pk_2".into(),
+        secret_key: Secret::new("sk_2"),
+        webhook_secret: Secret::new("whsec_2"),
+        settings_json: "color=red".into(),
+        config_json: Secret::new("shape=round"),
+        min_amount: limit("5"),
+        max_amount: limit("5"),
+        sandbox: true,
+        enabled: false,
+        sort_index: -3,
+        terms_version: 2,
+        version: 2,
+        ..stored.clone()
+    };
+    assert_eq!(saved(&written, &stored, false), Ok(expected));
+    let kept = ProviderConfig { version: 2, ..stored.clone() };
+    assert_eq!(saved(&ConfigEdit::default(), &stored, true), Ok(kept.clone()));
+    let empty = ConfigEdit {
+        secret_key: Some(Secret::default()),
+        webhook_secret: Some(Secret::default()),
+        config_json: Some(Secret::default()),
+        ..ConfigEdit::default()
+    };
+    assert_eq!(saved(&empty, &stored, true), Ok(kept), "a form that does not show secrets does not delete them");
+}
+
+#[test]
+fn only_what_the_provider_is_called_with_makes_new_terms() {
+    let terms = |edit: ConfigEdit| saved(&edit, &config(1), false).unwrap().terms_version;
+    let edit = ConfigEdit::default;
+    assert_eq!(terms(edit()), 1);
+    for other in [
+        ConfigEdit { brand: Some("other".into()), ..edit() },
+        ConfigEdit { method: Some("card".into()), ..edit() },
+        ConfigEdit { webhook_secret: Some(Secret::new("whsec_2")), ..edit() },
+        ConfigEdit { enabled: Some(false), sort_index: Some(4), min_amount: Some(limit("1")), ..edit() },
+    ] {
+        assert_eq!(terms(other.clone()), 1, "{other:?}");
+    }
+    for new in [
+        ConfigEdit { provider: Some("paypal".into()), ..edit() },
+        ConfigEdit { merchant_id: Some("acct_2".into()), ..edit() },
+        ConfigEdit { public_key: Some("pk_2".into()), ..edit() },
+        ConfigEdit { secret_key: Some(Secret::new("sk_2")), ..edit() },
+        ConfigEdit { config_json: Some(Secret::new("shape=round")), ..edit() },
+        ConfigEdit { settings_json: Some("color=red".into()), ..edit() },
+        ConfigEdit { sandbox: Some(true), ..edit() },
+    ] {
+        assert_eq!(terms(new.clone()), 2, "{new:?}");
+    }
+}
+
+#[test]
+fn a_replaced_webhook_secret_is_accepted_for_its_time_unless_it_is_revoked() {
+    let replace = |secret: &str| ConfigEdit { webhook_secret: Some(Secret::new(secret)), ..ConfigEdit::default() };
+    let replaced = |secret: &str, until| ReplacedSecret { secret: Secret::new(secret), until };
+    let until = NOW.plus(REPLACED_SECRET_SECONDS);
+    let once = saved(&replace("whsec_2"), &config(1), true).unwrap();
+    assert_eq!(once.replaced_webhook_secrets, [replaced("whsec", until)]);
+    let twice = saved(&replace("whsec_3"), &once, true).unwrap();
+    assert_eq!(twice.replaced_webhook_secrets, [replaced("whsec_2", until), replaced("whsec", until)], "newest first");
+    assert_eq!(saved(&replace("whsec"), &config(1), true).unwrap().replaced_webhook_secrets, [], "the same is kept");
+    let revoked = ConfigEdit { revoke_previous: true, ..ConfigEdit::default() };
+    assert_eq!(saved(&revoked, &twice, true).unwrap().replaced_webhook_secrets, []);
+    let replaced_and_revoked = ConfigEdit { revoke_previous: true, ..replace("whsec_4") };
+    assert_eq!(saved(&replaced_and_revoked, &twice, true).unwrap().replaced_webhook_secrets, []);
+    let first = ProviderConfig { webhook_secret: Secret::default(), ..config(1) };
+    assert_eq!(saved(&replace("whsec"), &first, true).unwrap().replaced_webhook_secrets, [], "there was none");
+    let in_config_json =
+        ConfigEdit { config_json: Some(Secret::new("webhook_secret=whsec_5")), ..ConfigEdit::default() };
+    let moved = saved(&in_config_json, &config(1), true).unwrap();
+    assert_eq!(moved.replaced_webhook_secrets, [replaced("whsec", until)], "config_json wins over the column");
+    let ended = ProviderConfig {
+        replaced_webhook_secrets: vec![replaced("a", NOW.plus(1)), replaced("b", NOW), replaced("c", NOW.plus(-1))],
+        ..config(1)
+    };
+    let kept = saved(&ConfigEdit::default(), &ended, true).unwrap().replaced_webhook_secrets;
+    assert_eq!(kept, [replaced("a", NOW.plus(1))], "what ended is left out");
+}
+
+#[test]
+fn a_moved_endpoint_requires_every_secret_that_is_set_in_any_of_its_forms() {
+    let moved = |edit: ConfigEdit| ConfigEdit { settings_json: Some("base_url=https://other".into()), ..edit };
+    let edit = ConfigEdit::default;
+    let both = "changing base_url requires secret_key and webhook_secret to be given again";
+    assert_eq!(saved(&moved(edit()), &config(1), true).unwrap_err(), both);
+    let one = moved(ConfigEdit { secret_key: Some(Secret::new("sk_2")), ..edit() });
+    let refused = saved(&one, &config(1), true).unwrap_err();
+    assert_eq!(refused, "changing base_url requires webhook_secret to be given again");
+    let empty = moved(ConfigEdit { secret_key: Some(Secret::default()), ..edit() });
+    assert_eq!(saved(&empty, &config(1), true).unwrap_err(), both, "an empty secret is none");
+    let columns = ConfigEdit { webhook_secret: Some(Secret::new("whsec")), ..one.clone() };
+    assert!(saved(&columns, &config(1), true).is_ok());
+    let mixed = ConfigEdit { config_json: Some(Secret::new("webhook_secret=whsec")), ..one };
+    assert!(saved(&mixed, &config(1), true).is_ok());
+    let own = ProviderConfig { config_json: Secret::new("api_key=x"), ..config(1) };
+    let refused = saved(&columns, &own, true).unwrap_err();
+    assert_eq!(refused, "changing base_url requires api_key to be given again", "also the module's own secrets");
+    assert!(saved(&moved(edit()), &config(1), false).is_ok(), "before transactions exist nothing was sent there");
+}
+
+#[test]
+fn a_config_is_created_whole_or_not_at_all() {
+    let context = EditContext { has_transactions: false, module: None, parse: &parse, now: NOW };
+    let create = |edit: &ConfigEdit| edit.create(&context).map_err(|refusal| refusal.message.to_string());
+    let stripe = ConfigEdit { provider: Some("stripe".into()), brand: Some("ion4".into()), ..ConfigEdit::default() };
+    let blank = ProviderConfig::blank("stripe".into(), NOW);
+    let expected = ProviderConfig { brand: "ion4".into(), version: 1, ..blank };
+    let created = create(&stripe).unwrap();
+    assert_eq!(ProviderConfig { terms_version: 0, ..created }, expected);
+    for provider in [None, Some("".into())] {
+        assert_eq!(create(&ConfigEdit { provider, ..stripe.clone() }).unwrap_err(), "provider is required");
+    }
+    let countries = [("DE", true), ("", true), ("D", false), ("DEU", false), ("de", false), ("D1", false)];
+    for (country, taken) in countries {
+        let edit = ConfigEdit { country: Some(country.into()), ..stripe.clone() };
+        assert_eq!(create(&edit).is_ok(), taken, "{country}");
+    }
+    let no_object = ConfigEdit { config_json: Some(Secret::new("no object")), ..stripe.clone() };
+    assert_eq!(create(&no_object).unwrap_err(), "config_json is no object");
+    let secret = ConfigEdit { settings_json: Some("secret_key=x".into()), ..stripe.clone() };
+    assert!(create(&secret).unwrap_err().starts_with("secret_key is a secret and settings_json is shown"));
+    let ids = [None, Some(ConfigId(0)), Some(ConfigId(3))].map(|id| ConfigEdit { id, ..stripe.clone() }.target());
+    assert_eq!(ids, [None, None, Some(ConfigId(3))], "0 creates");
+}
+
+#[test]
+fn an_edit_may_change_what_is_frozen_where_it_names_it_or_brings_settings_that_win() {
+    let stored = config(1);
+    let may = |edit: ConfigEdit| edit.may_change_frozen(&stored);
+    let edit = ConfigEdit::default;
+    assert!(may(ConfigEdit { brand: Some("other".into()), ..edit() }));
+    assert!(may(ConfigEdit { sandbox: Some(true), ..edit() }));
+    assert!(may(ConfigEdit { config_json: Some(Secret::new("shape=round")), ..edit() }));
+    assert!(!may(ConfigEdit { config_json: Some(Secret::default()), ..edit() }));
+    assert!(!may(ConfigEdit { brand: Some("ion4".into()), sandbox: Some(false), ..edit() }), "the same values");
+    assert!(!may(ConfigEdit { enabled: Some(false), ..edit() }));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod identity;
 mod life;
 mod money_vectors;
 mod operation_keys;
+mod override_edit;
 mod owed;
 mod query;
 mod reconcile;

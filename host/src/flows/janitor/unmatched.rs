@@ -6,8 +6,10 @@ use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
 
-use super::REQUEST_ID;
 use crate::flows::Cashier;
+
+/// Request id of the commits that give up on events.
+const REQUEST_ID: &str = "janitor";
 
 /// An event whose transaction has not appeared by then never will (docs/api/webhooks.md, rule 3).
 const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;

@@ -1,14 +1,17 @@
 //! Random runs of a cashier against a simple model: deposits, notices in any order and number, lost answers, failing disks,
-//! crashes and clock changes. In every run each order that reached the provider is durable, each answer was durable when it
+//! crashes, also between posting and recording, clock changes, and a trading server that forgets accounts or executes a
+//! posting late. In every run each order that reached the provider is durable, each answer was durable when it
 //! was given, each payment is credited exactly once, nothing else is credited, and nothing stays pending.
+
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cashier_core::books::Books;
-use cashier_core::ids::{ConfigId, Reference, TransactionId};
+use cashier_core::facts::PersonFact;
+use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::operation::OperationKey;
 use cashier_core::refs::ProviderRef;
@@ -16,7 +19,7 @@ use cashier_core::status::{OperationStatus, ProviderStatus};
 use tokio::task::JoinSet;
 
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, OnCreate, OnPost, TestCashier, lock, paid, update, usd};
+use crate::test_cashier::{AMOUNT, LOGIN, OnCreate, OnPost, TestCashier, lock, paid, update, usd};
 
 /// Seeds per test; a run has some hundred commits.
 const SEEDS: u64 = 24;
@@ -49,6 +52,8 @@ struct Run {
     payments: BTreeMap<Reference, ProviderPayment>,
     /// Requests in progress; each checks that its own answer is durable.
     requests: JoinSet<Option<String>>,
+    /// Postings that were executed and not yet recorded when the cashier was killed.
+    unrecorded: usize,
 }
 
 impl Run {
@@ -137,9 +142,11 @@ impl Run {
     }
 
     fn disturb(&mut self) {
-        let post =
-            [OnPost::AnswerLost, OnPost::NeverArrives, OnPost::Slow(4), OnPost::Accept][self.random.below(4) as usize];
-        match self.random.below(6) {
+        let late = OnPost::ArrivesLate(self.random.below(400));
+        let posts = [OnPost::AnswerLost, OnPost::NeverArrives, OnPost::Slow(4), OnPost::Accept, late];
+        let post = posts[self.random.below(5) as usize];
+        match self.random.below(7) {
+            5 => self.env.trading.lookups_fail.store(self.random.below(2) == 0, Ordering::SeqCst),
             0 | 1 => lock(&self.env.trading.next_posts).push_back(post),
             2 => {
                 self.env.disk.fail_in.store(1 + self.random.below(3) as u32, Ordering::SeqCst);
@@ -158,10 +165,44 @@ impl Run {
         }
     }
 
+    /// A broker removes the account, or restores it.
+    fn forget_or_restore_the_account(&self) {
+        let mut forgotten = lock(&self.env.trading.forgotten);
+        if !forgotten.insert(LOGIN) {
+            forgotten.remove(&LOGIN);
+        }
+    }
+
+    /// How many postings the trading server executed that are not recorded durably: the books learn of them by asking.
+    fn executed_and_not_recorded(&self) -> usize {
+        let executed = lock(&self.env.trading.posted).len();
+        let recorded = self.env.disk.loaded().books;
+        let ids = 1..=recorded.counters().transaction;
+        let operations = ids.filter_map(|id| recorded.aggregate(TransactionId(id))).flat_map(|known| known.operations);
+        executed - operations.filter(|operation| operation.status == OperationStatus::Posted).count()
+    }
+
     async fn crash(&mut self) {
+        self.unrecorded += self.executed_and_not_recorded();
         self.requests.abort_all();
         self.drain().await;
         self.env.crash().await;
+    }
+
+    /// Kills the cashier when the trading server has executed a posting whose answer is still on its way.
+    async fn crash_after_posting(&mut self) {
+        self.env.disk.held.store(false, Ordering::SeqCst);
+        let mut posts = vec![OnPost::AnswerLost; 8];
+        posts.extend(lock(&self.env.trading.next_posts).drain(..));
+        *lock(&self.env.trading.next_posts) = posts.into();
+        for _ in 0..8 {
+            self.begin_deposit();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            self.change_a_payment();
+            self.send_notice();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.crash().await;
     }
 
     /// Waits for every answer and returns the refusals; an aborted request has no answer.
@@ -181,7 +222,12 @@ impl Run {
             match self.random.below(20) {
                 0..=4 => self.begin_deposit(),
                 5..=9 => self.change_a_payment(),
-                10..=15 => self.send_notice(),
+                10..=15 => {
+                    if self.random.below(6) == 0 {
+                        self.forget_or_restore_the_account();
+                    }
+                    self.send_notice();
+                }
                 16..=17 => self.disturb(),
                 18 => tokio::time::sleep(Duration::from_millis(self.random.below(20_000))).await,
                 _ if self.random.below(3) == 0 => self.crash().await,
@@ -197,6 +243,8 @@ impl Run {
         self.env.disk.fail_in.store(0, Ordering::SeqCst);
         self.env.clock.set_right();
         lock(&self.env.trading.next_posts).clear();
+        lock(&self.env.trading.forgotten).clear();
+        self.env.trading.lookups_fail.store(false, Ordering::SeqCst);
         lock(&self.env.provider.next_creates).clear();
         self.env.run_for(60).await;
         self.drain().await;
@@ -215,7 +263,25 @@ impl Run {
             self.send(Some(1), vec![event]);
         }
         assert_eq!(self.drain().await, Vec::<String>::new(), "a healthy cashier accepts every notice");
-        self.env.run_for(16 * 3600).await;
+        self.env.run_for(3600).await;
+        // The account was forgotten when a credit or its reversal was due: a person retries, and nothing is paid twice.
+        for id in self.refused() {
+            self.env.decide(id, PersonFact::Retried).await;
+        }
+        self.env.run_for(15 * 3600).await;
+    }
+
+    /// Transactions whose newest operation was refused.
+    fn refused(&self) -> Vec<TransactionId> {
+        let ids = self
+            .payments
+            .keys()
+            .filter_map(|reference| self.env.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap());
+        let is_refused = |id: &TransactionId| {
+            let newest = self.env.aggregate(*id).operations.last().map(|operation| operation.status);
+            newest == Some(OperationStatus::Refused)
+        };
+        ids.filter(is_refused).collect()
     }
 
     fn check(&self, seed: u64) {
@@ -245,55 +311,38 @@ impl Run {
         assert_eq!(posted, operations, "seed {seed}: postings differ");
         assert_eq!(self.env.unfinished(), 0, "seed {seed}: a transaction is still pending");
     }
-
-    /// Replaying the durable commits gives equal books, indexes included.
-    fn check_replay(&self, seed: u64) {
-        let replayed = self.env.disk.replayed();
-        let events = || self.payments.values().flat_map(|payment| &payment.events);
-        let compare = |books: &Books| {
-            assert_eq!(replayed.counters(), books.counters(), "seed {seed}");
-            assert_eq!(replayed.transactions(), books.transactions(), "seed {seed}");
-            assert_eq!(replayed.unsettled(), books.unsettled(), "seed {seed}");
-            for id in (1..=books.counters().transaction).map(TransactionId) {
-                let known = books.aggregate(id).unwrap();
-                assert_eq!(replayed.aggregate(id).as_ref(), Some(&known), "seed {seed}");
-                let own = &known.transaction;
-                let key = |books: &Books| books.by_key(own.customer_id, own.key_space, &own.idempotency_key);
-                assert_eq!(replayed.by_reference(&own.reference), Some(id), "seed {seed}");
-                assert_eq!(key(&replayed), key(books), "seed {seed}");
-                for name in own.refs.iter() {
-                    let found = |books: &Books| books.by_provider_ref(own.config_id, name);
-                    assert_eq!((found(&replayed), found(books)), (Some(id), Some(id)), "seed {seed}");
-                }
-            }
-            for config in [1, 2].map(ConfigId) {
-                assert_eq!(replayed.config_activity(config), books.config_activity(config), "seed {seed}");
-                for event in events() {
-                    let known = |books: &Books| books.known_event(config, &event.event_id);
-                    assert_eq!(known(&replayed), known(books), "seed {seed}");
-                }
-            }
-        };
-        self.env.cashier.ledger.peek(compare).unwrap();
-    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn random_runs_credit_each_payment_once_and_lose_nothing() {
-    let (mut credits, mut crashes) = (0, 0);
+    let (mut credits, mut crashes, mut unrecorded, mut retried) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let env = TestCashier::with_configs(&[1, 2]).await;
         env.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
-        let mut run = Run { env, random: Random(seed), payments: BTreeMap::new(), requests: JoinSet::new() };
+        let mut run =
+            Run { env, random: Random(seed), payments: BTreeMap::new(), requests: JoinSet::new(), unrecorded: 0 };
         run.random_steps().await;
         if seed % 2 == 0 {
-            run.crash().await;
+            run.crash_after_posting().await;
             crashes += 1;
         }
         run.recover().await;
         run.check(seed);
         run.check_replay(seed);
         credits += lock(&run.env.trading.posted).len();
+        unrecorded += run.unrecorded;
+        let refusals = |id| {
+            run.env
+                .aggregate(TransactionId(id))
+                .operations
+                .iter()
+                .filter(|known| known.status == OperationStatus::Refused)
+                .count()
+        };
+        let last = run.env.cashier.ledger.peek(|books| books.counters().transaction).unwrap();
+        retried += (1..=last).map(refusals).sum::<usize>();
     }
     assert!(credits > 40 && crashes > 10, "too few events: {credits} credits");
+    assert!(unrecorded > 3, "too few kills between posting and recording: {unrecorded}");
+    assert!(retried > 3, "too few refusals by a server that forgot the account: {retried}");
 }

@@ -94,7 +94,7 @@ async fn m25_every_kind_of_outside_edit_is_found() {
         assert_eq!(other.execute(edit, []).unwrap(), 1, "{edit}");
         assert_eq!(post(&trading, deposit(1, 1_000)).await, "unknown", "{edit}");
         until_ready_is(&trading, expected);
-        let known = trading.find(&key(1)).await.unwrap();
+        let known = trading.outcome(&key(1)).await.unwrap();
         assert_eq!(known, None, "{edit}: not refused for good");
     }
 }
@@ -124,7 +124,7 @@ async fn m25_a_second_writer_stops_every_posting_until_a_restart_and_loses_none(
         .unwrap();
     assert_eq!(post(&trading, deposit(2, 1_000)).await, "unknown");
     until_ready_is(&trading, "another process writes trading.db");
-    assert!(trading.find(&key(1)).await.is_err() && trading.account(Login(100)).await.is_err());
+    assert!(trading.outcome(&key(1)).await.is_err() && trading.account(Login(100)).await.is_err());
     trading.close();
     let trading = Embedded::open(folder.path()).unwrap();
     until_ready_is(&trading, "");
@@ -193,7 +193,7 @@ async fn s11_an_unreadable_posting_row_fails_its_own_request_and_not_its_batch()
         for (key, outcome) in requests.join_all().await {
             assert_eq!(outcome == "unknown", key == 1, "{edit}: posting {key} is {outcome}");
         }
-        assert!(trading.find(&key(1)).await.is_err(), "{edit}");
+        assert!(trading.outcome(&key(1)).await.is_err(), "{edit}");
         assert_eq!(balance(&trading, 100), "157.5 USD", "{edit}");
         until_ready_is(&trading, "");
     }
