@@ -15,9 +15,9 @@ use serde_json::json;
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
 fn edit(pending: &PendingDeposit, sql: &str) {
-    let other = Connection::open(pending.deployment.folder().join("bases/trading.db")).expect("the database");
-    other.busy_timeout(std::time::Duration::from_secs(20)).expect("an option");
-    other.execute_batch(sql).expect("the edit");
+    let other = Connection::open(pending.deployment.folder().join("bases/trading.db")).unwrap();
+    other.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
+    other.execute_batch(sql).unwrap();
 }
 
 async fn readiness(pending: &PendingDeposit, status: u16, text: &str) {

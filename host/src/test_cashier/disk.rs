@@ -120,7 +120,7 @@ impl TestDisk {
             loaded.books.remember_event_key(row.config_id, &row.event_id, row.id);
             if row.waits() {
                 let bodies = durable.iter().flat_map(|commit| &commit.bodies).filter_map(Body::notice);
-                let bytes = bodies.filter(|(id, _)| *id == row.notice_id).map(|(_, length)| length).last();
+                let bytes = bodies.filter(|(id, _)| *id == row.notice_id).map(|(_, length)| length).next_back();
                 loaded.books.load_event(row, bytes.unwrap_or_default());
             }
         }

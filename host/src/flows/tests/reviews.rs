@@ -149,8 +149,11 @@ async fn a_reversal_waits_for_a_person_where_the_config_says_so_when_the_deposit
     }
 }
 
-/// Sets of statements and where each comes to rest: status, reason and balance.
-fn sets(reference: &Reference) -> Vec<(Vec<Update>, (u8, &'static str, i64))> {
+/// Where a set of statements comes to rest: status, reason and balance.
+type Rest = (u8, &'static str, i64);
+
+/// Sets of statements, each with its rest.
+fn sets(reference: &Reference) -> Vec<(Vec<Update>, Rest)> {
     let paid_as = |payment: &str| Update { payment_id: payment.into(), ..paid(&format!("paid {payment}"), reference) };
     let paid = || paid_as("pay_1");
     let stated = |status: P| about(status.name(), status, reference);
