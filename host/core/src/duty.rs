@@ -3,10 +3,10 @@
 
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, Recorded, ReviewHold};
-use crate::ids::ConfigId;
+use crate::ids::{ConfigId, Seq};
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
-use crate::standing;
+use crate::standing::{self, Posted};
 use crate::status::{Source, TransactionStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
@@ -108,7 +108,25 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
             transaction.reason.code,
             ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
         );
-    (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
+    let open = unpaid || late || went_back_unconfirmed(transaction);
+    ((open && quiet) || unclear).then_some(ProviderDuty::Query)
+}
+
+/// A part of the payment went back, so it was paid; its confirmation was not received, and the rest of it is owed.
+fn went_back_unconfirmed(transaction: &Transaction) -> bool {
+    use TransactionStatus as S;
+    let facts = &transaction.facts;
+    if !matches!(transaction.status, S::Failed | S::Cancelled | S::Chargeback)
+        || transaction.source != Source::Provider
+        || !facts.any(ProviderFact::is_money)
+        || facts.any(ProviderFact::is_confirmation)
+    {
+        return false;
+    }
+    let mut confirmed = facts.clone();
+    let minor = transaction.amount.minor;
+    confirmed.record(Seq(0), UnixTime::UNSET, ProviderFact::Confirmed { payment: Box::default(), minor });
+    standing::derive(transaction.nature(), transaction.amount, &confirmed, Posted::default()).owed_minor > 0
 }
 
 /// Declined or closed for the customer, while the provider has the order, or may have it, and was not queried at its

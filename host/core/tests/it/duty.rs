@@ -147,6 +147,30 @@ fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
 }
 
 #[test]
+fn m17_a_payment_of_which_only_a_part_that_went_back_was_heard_is_queried() {
+    let accepted = (1, ProviderFact::Accepted);
+    let expired = (DAY, ProviderFact::Cancelled { reason: ReasonCode::Expired });
+    let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), minor });
+    let refunded = |minor| (2 * DAY, ProviderFact::Refund { id: "re_1".into(), minor });
+    let confirmed = (2 * DAY, ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 });
+    let query = Some(Duty::Provider(ProviderDuty::Query));
+    let table = [
+        ("disputed in part", vec![accepted.clone(), disputed(4_000)], query),
+        ("disputed in part after its expiry", vec![accepted.clone(), expired.clone(), disputed(4_000)], query),
+        ("refunded in part after its expiry", vec![accepted.clone(), expired.clone(), refunded(4_000)], query),
+        ("disputed as a whole", vec![accepted.clone(), disputed(10_000)], None),
+        ("refunded as a whole", vec![accepted.clone(), expired.clone(), refunded(10_000)], None),
+        ("confirmed as well", vec![accepted, expired, disputed(4_000), confirmed], Some(Duty::Settle)),
+    ];
+    for (what, facts, expected) in table {
+        let derived = aggregate(closed(TransactionStatus::Created, &facts)).standing();
+        let known = Transaction { updated_time: NOW.plus(2 * DAY), ..closed(derived.status, &facts) };
+        assert_eq!(due(&known, 3 * DAY), expected, "{what}");
+        assert_ne!(due(&known, 2 * DAY), query, "{what}: its confirmation may be on its way");
+    }
+}
+
+#[test]
 fn m24_a_postponed_expiry_begins_with_its_whole_length() {
     let mut postponed = deposit(15);
     postponed.postpone_expiry();
