@@ -94,7 +94,7 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
-    /// Made once, with the database; tells these books from every other's.
+    /// Made once, with the database; distinguishes these books from all others.
     pub identity: Box<str>,
     /// Over the operations that were posted.
     pub posted: PostedDigest,

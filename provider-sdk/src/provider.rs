@@ -46,7 +46,9 @@ pub trait PaymentProvider: Sized + Send + Sync + 'static {
     /// may repeat the exchange, byte for byte, if a reply was lost.
     fn create_payment(&self, order: &PaymentOrder, replies: &[HttpReply]) -> Step<PaymentCreated>;
 
-    /// Verifies one webhook and maps it to updates. It may send only requests that are safe to repeat; if the
+    /// Verifies one webhook and maps it to updates. Verify first: once every byte is proven, what fails is an authentic
+    /// webhook that was not understood (see [`WebhookVerdict::Unreadable`]); before that it is a failure, and the host
+    /// answers 503. A wrong signature is a verdict, not a failure. It may send only requests that are safe to repeat; if the
     /// webhook requires a call that moves money, set `StatusUpdate::advance`.
     fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict>;
 

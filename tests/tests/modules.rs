@@ -11,7 +11,9 @@ use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
 use cashier_host::plugins::{LoadOutcome, LoadReport};
-use cashier_host::ports::{Clock, Durable, Gateway, ModuleHealth, Modules, OrderCheck, QueryAnswer, Verdict};
+use cashier_host::ports::{
+    Clock, Durable, Gateway, ModuleHealth, Modules, OrderCheck, QueryAnswer, RawNotice, Verdict,
+};
 use cashier_provider_sdk as sdk;
 use cashier_provider_sdk::host::ModuleV1;
 use cashier_tests::plugin_host::{NOW, PluginHost, config, echo_notice, module_file, money, order, payment_query};
@@ -277,6 +279,23 @@ async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
     host.clock.advance_seconds(100);
     assert_eq!(host.clock.now(), UnixTime(NOW + 100));
     assert!(!verified("whsec_before").await && verified("whsec_1_canary").await);
+}
+
+#[tokio::test]
+async fn m3_a_notice_that_was_proven_when_it_was_stored_is_read_though_its_secret_is_gone() {
+    let host = two_good_modules();
+    let gateway = host.gateway(&config(1, "echo")).await;
+    let body = json!({
+        "event_id": "evt_1", "reference": order(1).reference.as_str(), "payment_id": "p1", "status": "confirmed",
+        "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
+    });
+    let notice = echo_notice("a secret that was replaced", &body);
+    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)));
+    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice).await else { panic!("it is read") };
+    assert_eq!(&*updates[0].event_id, "evt_1");
+    let garbage = RawNotice { body: "{".into(), ..notice.clone() };
+    assert!(matches!(gateway.read_proven(&garbage).await, Verdict::Unreadable { .. }));
+    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)), "nothing is remembered");
 }
 
 #[tokio::test]

@@ -195,7 +195,7 @@ async fn a_panic_message_with_a_secret_appears_nowhere() {
         searched.add(file.display().to_string(), std::fs::read(&file).unwrap());
     }
     // The location of a panic is stored, for managers and on disk; its message is not.
-    let found = searched.with("panicked in create_payment at ");
+    let found = searched.with("panicked in normalize_status at ");
     assert!(found.iter().any(|place| place.contains("cashier.db")), "the search finds existing text: {found:?}");
     assert_eq!(searched.with("CANARY"), Vec::<&str>::new(), "a part of a secret was found");
 }

@@ -25,7 +25,8 @@ fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: b
 #[test]
 fn each_changed_field_is_listed_with_its_class() {
     use FieldClass::{Credential, Enabling, Endpoint, Other};
-    let table: Vec<(fn(&mut ProviderConfig), &str, FieldClass)> = vec![
+    type Row = (fn(&mut ProviderConfig), &'static str, FieldClass);
+    let table: Vec<Row> = vec![
         (|row| row.provider = "paypal".into(), "provider", Other),
         (|row| row.brand = "other".into(), "brand", Other),
         (|row| row.method = "card".into(), "method", Other),

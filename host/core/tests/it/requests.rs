@@ -122,7 +122,7 @@ fn plain_http_return_urls_are_for_the_sandbox_alone() {
         let request = DepositRequest { success_url: success.into(), failure_url: failure.into(), ..deposit_request() };
         deposit::check_return_urls(&request, sandbox).err().map(|refusal| (refusal.code, refusal.message))
     };
-    let refused = |field: &str| Some((RefusalCode::InvalidData, format!("{field} must be an https URL").into()));
+    let refused = |field: &str| Some((RefusalCode::InvalidData, format!("{field} must be an https URL")));
     let (https, http) = ("https://broker.example/", "http://127.0.0.1:3000/");
     for sandbox in [false, true] {
         assert_eq!(check(https, https, sandbox), None);
@@ -237,8 +237,10 @@ fn a_withdrawal_that_differs_in_one_field_is_another_order() {
 fn a_transaction_binds_its_key_until_it_was_never_sent() {
     let opened = deposit::open(&deposit_request(), &account(), &eligible(&config(1)), 0, fresh());
     for answer in FirstAnswer::ALL {
-        let row = Transaction { first_answer: *answer, ..opened.clone() };
+        let row = Transaction { first_answer: *answer, status: TransactionStatus::Failed, ..opened.clone() };
         assert_eq!(row.binds_key(), *answer != FirstAnswer::NeverSent, "{answer:?}");
+        let paid = Transaction { status: TransactionStatus::Credited, ..row };
+        assert!(paid.binds_key(), "{answer:?}: paid all the same");
     }
     assert!(!Transaction { idempotency_key: "".into(), ..opened.clone() }.binds_key(), "without a key there is none");
     assert_eq!(&*opened.provider_key(), reference(15).as_str(), "no customer chooses the provider's key");

@@ -115,3 +115,20 @@ async fn a_payment_found_by_a_query_is_named_in_the_log() {
     assert_eq!(env.status(transaction.id), 3);
     assert_eq!(log.lines("provider query found a payment").len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn m10_an_unreadable_notice_is_a_warning_with_its_reason_code_and_no_word_of_a_signature() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    for _ in 0..2 {
+        env.raw_notice(Some(1), "unreadable 1".to_owned()).await.unwrap();
+    }
+    let lines = log.lines("webhook was authentic and unreadable");
+    assert_eq!(lines.len(), 1, "once, not for its repetition: {lines:?}");
+    assert!(lines[0].starts_with("WARN") && lines[0].contains("reason=\"UNREADABLE_NOTICE: no amount\""), "{lines:?}");
+    assert!(lines[0].contains("config=1 event=1"), "{lines:?}");
+    assert!(log.lines("signature").is_empty() && log.lines("quarantined").is_empty());
+    lock(&env.provider.not_working).push(cashier_core::ids::ConfigId(1));
+    env.raw_notice(Some(1), "unreadable 2".to_owned()).await.unwrap_err();
+    assert_eq!((log.lines("webhook could not be verified").len(), log.lines("was rejected").len()), (1, 0));
+}

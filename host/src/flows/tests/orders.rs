@@ -137,7 +137,7 @@ async fn m27_m34_the_answer_follows_what_was_reported_before_the_create_call_end
                 (9, _) => Ok(NextAction::Wait),
                 (_, _) => Ok(NextAction::None),
             };
-            assert_eq!(answers, [expected.clone(), expected.clone(), expected], "{ending:?}, status {status}");
+            assert_eq!(answers, [expected; 3], "{ending:?}, status {status}");
         }
     }
 }

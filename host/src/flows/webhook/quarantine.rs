@@ -39,7 +39,14 @@ pub(super) struct Quarantined<'a> {
 pub(super) fn store(cashier: &Arc<Cashier>, why: &Quarantined<'_>, raw: &RawNotice, context: &RequestContext) {
     let Quarantined { provider, config_id, signature, reason } = *why;
     let provider = cut(provider, TEXT_MAX);
-    tracing::warn!(provider, config = %config_id, signature = signature.name(), reason, "webhook was rejected: quarantined");
+    match signature {
+        SignatureStatus::Unknown => {
+            tracing::warn!(provider, config = %config_id, reason, "webhook could not be verified: quarantined, to be sent again");
+        }
+        SignatureStatus::Invalid | SignatureStatus::Valid => {
+            tracing::warn!(provider, config = %config_id, signature = signature.name(), reason, "webhook was rejected: quarantined");
+        }
+    }
     let Ok(permit) = Arc::clone(&cashier.quarantine).try_acquire_owned() else { return };
     let Ok(admitted) = cashier.ledger.admit(Estimate::single((BODY_MAX + HEADERS_MAX) as u64)) else { return };
     let received = Received::of(raw, &CaptureLimits::QUARANTINED);

@@ -4,5 +4,5 @@
 INSERT OR IGNORE INTO pending_event (id)
 SELECT id FROM provider_event
 WHERE processing_status = 2 AND failure_reason = 'TRANSACTION_NOT_FOUND' AND signature_status = 1
-  AND update_json IS NOT NULL AND update_json <> '' AND json_extract(update_json, '$.status') = 2
+  AND CASE WHEN json_valid(update_json) THEN json_extract(update_json, '$.status') = 2 ELSE 0 END
 ORDER BY id DESC LIMIT 4096;

@@ -138,7 +138,7 @@ fn m10_an_unread_notice_is_loaded_with_its_length_and_is_never_evicted() {
     let change = |event: ProviderEvent| Change::Event(Box::new(event));
     let bodies = vec![plain::notice(1, &[0xff; 1000]), plain::notice(2, b"")];
     strand.submit(commit(1, vec![change(unread(1)), change(unread(2))], bodies));
-    let flood = (3..QUARANTINE_ROWS_MAX as u64 + 100).map(forged).collect();
+    let flood = (3..QUARANTINE_ROWS_MAX + 100).map(forged).collect();
     strand.submit(commit(2, flood, Vec::new()));
     listener.wait_for_synced(2);
     let stored = || {

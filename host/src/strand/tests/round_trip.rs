@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use cashier_core::change::Change;
-use cashier_core::notice::ProviderEvent;
 use cashier_core::session::Actor;
 use cashier_core::status::SignatureStatus;
 use proptest::collection::vec;
@@ -58,8 +57,9 @@ fn every_row_reads_back_as_its_last_change() {
             }
         }
         rows.retain(|_, change| !matches!(change, Change::Event(_)));
-        let waits = |event: &&Box<ProviderEvent>| event.waits();
-        rows.extend(last_of_each(verified.values().filter(waits).map(|event| Change::Event(event.clone()))));
+        rows.extend(last_of_each(
+            verified.values().filter(|event| event.waits()).map(|event| Change::Event(event.clone())),
+        ));
         prop_assert_eq!(last_of_each(loaded.rows.iter().cloned()), rows);
         let transactions: Vec<_> = loaded
             .rows

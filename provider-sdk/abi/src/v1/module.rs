@@ -1,6 +1,7 @@
 //! The function table that a module exports, built from `EntriesV1`, and the safe instance that the host holds.
 //! All unsafe code of the ABI is in this file.
 #![expect(unsafe_code, reason = "an instance crosses the ABI as a pointer; this file creates, reads and frees it")]
+#![expect(clippy::result_large_err, reason = "a failure crosses the ABI by value, once for each failed call")]
 
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModule, RootModuleResult};
 use abi_stable::prefix_type::{PrefixRefTrait, WithMetadata};
