@@ -232,6 +232,9 @@ fn m21_a_reversal_that_was_given_up_before_its_payment_is_confirmed_is_taken_bac
         ledger.file(1, vec![with_ref(paid("e1", 1, "pi_9"), "pi_9")]);
         let standing = ledger.aggregate(1).standing();
         assert_eq!(standing.owed_minor, 0, "{standing:?}");
-        assert_eq!((ledger.events()[0].processing_status, ledger.books.unmatched().len()), (ProcessingStatus::Processed, 0));
+        assert_eq!(
+            (ledger.events()[0].processing_status, ledger.books.unmatched().len()),
+            (ProcessingStatus::Processed, 0)
+        );
     }
 }
