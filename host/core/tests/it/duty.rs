@@ -147,7 +147,7 @@ fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
 }
 
 #[test]
-fn m17_a_payment_of_which_only_a_part_that_went_back_was_heard_is_queried() {
+fn m17_an_unconfirmed_payment_of_which_a_part_went_back_is_queried() {
     let accepted = (1, ProviderFact::Accepted);
     let expired = (DAY, ProviderFact::Cancelled { reason: ReasonCode::Expired });
     let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), minor });
