@@ -1,5 +1,6 @@
 //! Each way in which two databases may differ: refused, reconciled, exact. `histories` draws random ones.
 
+mod earlier_releases;
 mod histories;
 
 use std::path::{Path, PathBuf};
