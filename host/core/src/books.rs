@@ -282,7 +282,7 @@ impl Books {
         self.events.pending_by_id(id)
     }
 
-    /// Confirmed payments whose transaction never appeared, by rising id.
+    /// Payments, refunds and disputes whose transaction never appeared, by rising id.
     pub fn unmatched(&self) -> impl ExactSizeIterator<Item = &ProviderEvent> {
         self.events.unmatched()
     }

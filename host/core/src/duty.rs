@@ -3,10 +3,10 @@
 
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, Recorded, ReviewHold};
-use crate::ids::ConfigId;
+use crate::ids::{ConfigId, Seq};
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
-use crate::standing;
+use crate::standing::{self, Posted};
 use crate::status::{Source, TransactionStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
@@ -108,13 +108,32 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
             transaction.reason.code,
             ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
         );
-    (((unpaid || late) && quiet) || unclear).then_some(ProviderDuty::Query)
+    let open = unpaid || late || went_back_unconfirmed(transaction);
+    ((open && quiet) || unclear).then_some(ProviderDuty::Query)
 }
 
-/// Declined or closed for the customer, while the provider has the order, or may have it, and was not queried at its
+/// A part of the payment went back, so it was paid; its confirmation was not received, and the rest of it is owed.
+fn went_back_unconfirmed(transaction: &Transaction) -> bool {
+    use TransactionStatus as S;
+    let facts = &transaction.facts;
+    if !matches!(transaction.status, S::Failed | S::Cancelled | S::Chargeback)
+        || transaction.source != Source::Provider
+        || !facts.any(ProviderFact::is_money)
+        || facts.any(ProviderFact::is_confirmation)
+    {
+        return false;
+    }
+    let mut confirmed = facts.clone();
+    let minor = transaction.amount.minor;
+    confirmed.record(Seq(0), UnixTime::UNSET, ProviderFact::Confirmed { payment: Box::default(), minor });
+    standing::derive(transaction.nature(), transaction.amount, &confirmed, Posted::default()).owed_minor > 0
+}
+
+/// Declined, closed or reviewed for the customer, while the provider has the order, or may have it, and was not queried at its
 /// expiry: a later attempt on the provider's page may succeed, and its webhook may be lost.
 fn may_be_paid_late(transaction: &Transaction) -> bool {
-    let closed = matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled);
+    let closed = matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled)
+        || is_reviewed_unpaid(transaction);
     let refused = matches!(transaction.first_answer, FirstAnswer::Declined | FirstAnswer::NeverSent);
     // A provider that closed the order before its expiry is queried on.
     let queried = |known: &Recorded<ProviderFact>| {
@@ -125,6 +144,18 @@ fn may_be_paid_late(transaction: &Transaction) -> bool {
         && transaction.source == Source::Provider
         && (!refused || transaction.facts.any(ProviderFact::is_acceptance))
         && !transaction.facts.provider.iter().any(queried)
+}
+
+/// What the provider stated needs a person, who has not decided, and is no confirmation: the payment may still be made. A
+/// review that asks the provider itself is queried anyhow.
+fn is_reviewed_unpaid(transaction: &Transaction) -> bool {
+    use ReasonCode as R;
+    transaction.status == TransactionStatus::ManualReview
+        && matches!(
+            transaction.reason.code,
+            R::ProviderReview | R::AmountMismatch | R::CurrencyMismatch | R::BrandMismatch | R::ModeMismatch
+        )
+        && !transaction.facts.any(ProviderFact::is_confirmation)
 }
 
 /// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid, and while its

@@ -71,6 +71,26 @@ pub struct Update {
     pub advance: bool,
 }
 
+impl Update {
+    /// It states that money was paid, went back, or came back.
+    pub fn states_money(&self) -> bool {
+        let by_status = match self.status {
+            ProviderStatus::Confirmed
+            | ProviderStatus::Refunded
+            | ProviderStatus::RefundFailed
+            | ProviderStatus::Chargeback
+            | ProviderStatus::ChargebackReversed => true,
+            ProviderStatus::Unknown
+            | ProviderStatus::Pending
+            | ProviderStatus::Failed
+            | ProviderStatus::Cancelled
+            | ProviderStatus::ManualReview
+            | ProviderStatus::InReview => false,
+        };
+        by_status || self.refund.is_some() || self.dispute.is_some()
+    }
+}
+
 /// The config under which a notice or an answer was received. Its signature authorises that config's transactions alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivingConfig {
@@ -194,12 +214,13 @@ impl ProviderEvent {
             && self.update.is_none()
     }
 
-    /// A payment that the provider confirmed and whose transaction never appeared: money that is not accounted for.
+    /// A payment that the provider confirmed, or took back, and whose transaction never appeared: money that is not accounted
+    /// for. A reversal may be received days before the confirmation that names its transaction.
     pub fn is_unmatched_payment(&self) -> bool {
         self.signature_status == SignatureStatus::Valid
             && self.processing_status == ProcessingStatus::Failed
             && *self.failure_reason == *ReasonCode::TransactionNotFound.name()
-            && self.update.as_ref().is_some_and(|update| update.status == ProviderStatus::Confirmed)
+            && self.update.as_ref().is_some_and(Update::states_money)
     }
 
     /// It is held in memory until it is applied: it waits for its transaction, or for a module that can read it.

@@ -12,6 +12,7 @@ use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::notice::Update;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
+use cashier_core::status::ProviderStatus;
 
 use super::requeue::Unfinished;
 use super::{Cashier, settle};
@@ -76,7 +77,8 @@ fn payment(cashier: &Cashier, aggregate: &Aggregate, query: ProviderQuery) -> Pa
     }
 }
 
-/// Applies the answer; one about another payment, or one whose commit failed, is no answer.
+/// Applies the answer; one about another payment, or one whose commit failed, is no answer. Nor is one to a cancellation
+/// that did not end the payment.
 async fn apply(
     cashier: &Arc<Cashier>,
     id: TransactionId,
@@ -94,6 +96,12 @@ async fn apply(
         AppliedAnswer::Applied { found_payment } => {
             if found_payment {
                 tracing::info!(transaction = %id, ?query, "provider query found a payment that no webhook had reported");
+            }
+            let under_way = matches!(update.status, ProviderStatus::Pending | ProviderStatus::InReview);
+            if query == ProviderQuery::Cancel && under_way {
+                let status = &*update.raw_status;
+                tracing::info!(transaction = %id, status, "provider did not cancel a payment that is still under way");
+                return QueryOutcome::NoAnswer;
             }
             QueryOutcome::Answered
         }

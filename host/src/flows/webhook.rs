@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use cashier_core::ids::{ConfigId, EventId};
 use cashier_core::inbox::{self, Filed, FiledEvent};
-use cashier_core::notice::ProviderEvent;
+use cashier_core::notice::{ProviderEvent, Update};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
-use cashier_core::status::SignatureStatus;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
@@ -150,6 +150,7 @@ async fn keep(
 
 /// The events of the notice and the last one's transaction, as they are durable.
 async fn shown(cashier: &Cashier, filed: Filed) -> Result<(Vec<ProviderEvent>, Option<Transaction>), Refusal> {
+    let duplicate = filed.duplicate;
     let mut events = Vec::with_capacity(filed.events.len());
     for event in filed.events {
         events.push(match event {
@@ -159,6 +160,11 @@ async fn shown(cashier: &Cashier, filed: Filed) -> Result<(Vec<ProviderEvent>, O
     }
     for event in &events {
         let (id, status, reason) = (event.id, event.processing_status.name(), &*event.failure_reason);
+        let states_money = event.update.as_ref().is_some_and(Update::states_money);
+        if !duplicate && states_money && event.processing_status == ProcessingStatus::Failed {
+            let (transaction, payment) = (event.transaction_id, &*event.provider_payment_id);
+            tracing::warn!(event = %id, %transaction, payment, reason, "webhook's statement about money was not applied");
+        }
         tracing::debug!(event = %id, transaction = %event.transaction_id, status, reason, "webhook event filed");
     }
     let about = events.last().map(|event| event.transaction_id).filter(|id| id.0 != 0);

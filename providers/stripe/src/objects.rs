@@ -193,7 +193,8 @@ fn agreed_reference(session: &Value) -> Result<Option<String>, ProviderFailure> 
     let by_client = session.text_at("/client_reference_id")?;
     let by_metadata = metadata_reference(session)?;
     Ok(match (by_client, by_metadata) {
-        (Some(one), Some(other)) if one != other => None,
+        // Letter case distinguishes no references, nor do blanks around one.
+        (Some(one), Some(other)) if !one.trim().eq_ignore_ascii_case(other.trim()) => None,
         (one, other) => one.or(other).map(str::to_owned),
     })
 }

@@ -38,6 +38,21 @@ fn paid_session() -> Value {
     })
 }
 
+#[test]
+fn m28_two_references_that_differ_in_letter_case_are_one() {
+    let read = |by_client: &str| {
+        let mut session = paid_session();
+        session["client_reference_id"] = by_client.into();
+        update(verdict(&event("checkout.session.completed", session))).reference
+    };
+    for same in ["K7Q2M9X4T1B8", "k7q2m9x4t1b8", " k7Q2m9X4t1B8\n"] {
+        assert!(read(same).is_some_and(|read| read.trim().eq_ignore_ascii_case("K7Q2M9X4T1B8")), "{same:?}");
+    }
+    for other in ["K7Q2M9X4T1B9", "K7Q2 M9X4T1B8"] {
+        assert_eq!(read(other), None, "{other:?}: a payment link's, which a customer can edit");
+    }
+}
+
 /// A paid session with a further member, which is written as it is.
 fn with_member(member: &[u8]) -> Vec<u8> {
     let text = event("checkout.session.completed", paid_session()).to_string();

@@ -26,7 +26,7 @@ pub(super) struct Events {
     seen: HashTable<SeenEvent>,
     pending: BTreeMap<EventId, ProviderEvent>,
     pending_keys: BTreeSet<PendingKey>,
-    /// Confirmed payments whose transaction never appeared; found by `pending_keys` too, should it appear after all.
+    /// Statements about money whose transaction never appeared; found by `pending_keys` too, should it appear after all.
     unmatched: BTreeMap<EventId, ProviderEvent>,
     /// Bounded for each config by what `inbox::file_unreadable` accepts.
     unread: BTreeMap<(ConfigId, EventId), Unread>,

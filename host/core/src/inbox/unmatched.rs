@@ -1,4 +1,4 @@
-//! Events whose transaction never appeared: they fail, and a confirmed payment among them stays listed as work until its
+//! Events whose transaction never appeared: they fail, and a statement about money among them stays listed as work until its
 //! transaction is found. The list is bounded: a merchant account may also serve what is no business of the cashier's.
 
 use crate::change::Change;
@@ -14,7 +14,7 @@ pub const UNMATCHED_PAYMENTS_MAX: usize = 4096;
 /// What giving up on events came to, for the operator.
 #[derive(Debug, Default)]
 pub struct GivenUp {
-    /// Confirmed payments that are listed from here on.
+    /// Statements about money that are listed from here on.
     pub listed: Vec<ProviderEvent>,
     /// Older ones that left the list because it is full.
     pub dropped: usize,

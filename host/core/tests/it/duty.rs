@@ -3,7 +3,7 @@
 
 use cashier_core::aggregate::DecisionContext;
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
-use cashier_core::facts::{Facts, ProviderFact, ReviewHold};
+use cashier_core::facts::{Facts, MismatchKind, ProviderFact, ReviewHold};
 use cashier_core::ids::Seq;
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::TransactionStatus;
@@ -144,6 +144,60 @@ fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
     }
     let paid = closed(TransactionStatus::Credited, &[]);
     assert_eq!(duty::at_expiry(&paid, QueryOutcome::Answered), AtExpiry::Wait, "the answer was a payment");
+}
+
+#[test]
+fn m17_an_unconfirmed_payment_of_which_a_part_went_back_is_queried() {
+    let accepted = (1, ProviderFact::Accepted);
+    let expired = (DAY, ProviderFact::Cancelled { reason: ReasonCode::Expired });
+    let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), minor });
+    let refunded = |minor| (2 * DAY, ProviderFact::Refund { id: "re_1".into(), minor });
+    let confirmed = (2 * DAY, ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 });
+    let query = Some(Duty::Provider(ProviderDuty::Query));
+    let table = [
+        ("disputed in part", vec![accepted.clone(), disputed(4_000)], query),
+        ("disputed in part after its expiry", vec![accepted.clone(), expired.clone(), disputed(4_000)], query),
+        ("refunded in part after its expiry", vec![accepted.clone(), expired.clone(), refunded(4_000)], query),
+        ("disputed as a whole", vec![accepted.clone(), disputed(10_000)], None),
+        ("refunded as a whole", vec![accepted.clone(), expired.clone(), refunded(10_000)], None),
+        ("confirmed as well", vec![accepted, expired, disputed(4_000), confirmed], Some(Duty::Settle)),
+    ];
+    for (what, facts, expected) in table {
+        let derived = aggregate(closed(TransactionStatus::Created, &facts)).standing();
+        let known = Transaction { updated_time: NOW.plus(2 * DAY), ..closed(derived.status, &facts) };
+        assert_eq!(due(&known, 3 * DAY), expected, "{what}");
+        assert_ne!(due(&known, 2 * DAY), query, "{what}: its confirmation may be on its way");
+    }
+}
+
+#[test]
+fn m17_an_order_that_a_person_is_to_review_is_queried_until_its_expiry() {
+    let hold = |hold| ProviderFact::ReviewHold(hold);
+    let short = ReviewHold::Mismatch {
+        what: MismatchKind::Amount,
+        expected: "100.0 USD".into(),
+        stated: "60.0 USD".into(),
+        stated_minor: Some(6_000),
+    };
+    let look = hold(ReviewHold::Requested { status: "manual".into() });
+    let paid = ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 };
+    let query = Some(Duty::Provider(ProviderDuty::Query));
+    let expire = Some(Duty::Provider(ProviderDuty::Expire));
+    let table = [
+        (vec![look.clone()], [None, query, expire]),
+        (vec![hold(short)], [None, query, expire]),
+        (vec![look.clone(), ProviderFact::LastQuery], [None; 3]),
+        (vec![look, paid], [Some(Duty::Settle); 3]),
+    ];
+    for (stated, expected) in table {
+        let facts: Vec<_> = [ProviderFact::Accepted].into_iter().chain(stated.clone()).map(|fact| (1, fact)).collect();
+        let derived = aggregate(closed(TransactionStatus::Created, &facts)).standing();
+        let known = Transaction { reason: derived.reason, ..closed(derived.status, &facts) };
+        assert_eq!([10, HOUR, DAY].map(|at| due(&known, at)), expected, "{stated:?}");
+        let expired = duty::at_expiry(&known, QueryOutcome::Answered);
+        let last = AtExpiry::Record(ProviderFact::LastQuery);
+        assert_eq!(expired == last, expected[2] == expire, "{stated:?}: it is never cancelled at the provider");
+    }
 }
 
 #[test]

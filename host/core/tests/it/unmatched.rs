@@ -1,4 +1,4 @@
-//! Confirmed payments whose transaction never appeared: listed, bounded, found again by their ids.
+//! Statements about money whose transaction never appeared: listed, bounded, found again by their ids.
 
 use cashier_core::books::Books;
 use cashier_core::change::{Change, Stamp};
@@ -39,7 +39,7 @@ fn listed(books: &Books) -> Vec<u64> {
 }
 
 #[test]
-fn a_confirmed_payment_is_listed_and_stays_to_be_found() {
+fn a_confirmed_payment_and_a_refund_are_listed_and_stay_to_be_found() {
     let mut books = Books::new();
     let statuses =
         [ProviderStatus::Confirmed, ProviderStatus::Pending, ProviderStatus::Failed, ProviderStatus::Refunded];
@@ -47,11 +47,11 @@ fn a_confirmed_payment_is_listed_and_stays_to_be_found() {
         books.load(waiting(id, status));
     }
     let first = given_up(&mut books, [1, 2, 3, 4, 9]);
-    assert_eq!((first.listed.len(), first.dropped, listed(&books)), (1, 0, vec![1]));
+    assert_eq!((first.listed.len(), first.dropped, listed(&books)), (2, 0, vec![1, 4]));
     assert_eq!(given_up(&mut books, [1, 2, 3, 4]).listed, [], "they wait no longer");
     let known = [ProviderRef::new("payment_intent", "pi_123")];
     let found: Vec<u64> = books.pending_events(ConfigId(1), known.iter()).iter().map(|event| event.id.0).collect();
-    assert_eq!((books.has_pending_events(), found), (true, vec![1]));
+    assert_eq!((books.has_pending_events(), found), (true, vec![1, 4]));
     assert_eq!(books.pending_events_before(NOW.plus(1)), [], "and is not given up on again");
 }
 

@@ -1,9 +1,10 @@
-//! Events whose transaction never appeared are given up after a day. What a provider confirmed stays listed: money came
-//! that no transaction accounts for.
+//! Events whose transaction never appeared are given up after a day. What states money stays listed: it came or went
+//! back, and no transaction accounts for it.
 
 use cashier_core::inbox;
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
+use cashier_core::status::ProviderStatus;
 use cashier_core::time::UnixTime;
 
 use crate::flows::Cashier;
@@ -36,7 +37,9 @@ pub(super) async fn give_up(cashier: &Cashier, now: UnixTime) {
     let given_up = durable.get();
     for event in &given_up.listed {
         let (id, config, payment) = (event.id, event.config_id, &*event.provider_payment_id);
-        tracing::warn!(event = %id, %config, payment, reason, "confirmed payment has no transaction: it was listed");
+        let confirmed = event.update.as_ref().is_some_and(|update| update.status == ProviderStatus::Confirmed);
+        let what = if confirmed { "confirmed payment" } else { "refund or dispute" };
+        tracing::warn!(event = %id, %config, payment, reason, "{what} has no transaction: it was listed");
     }
     if given_up.dropped > 0 {
         let dropped = given_up.dropped;

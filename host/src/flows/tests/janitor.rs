@@ -54,6 +54,21 @@ async fn an_expiry_whose_cancel_finds_a_payment_credits_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn m17_an_expired_order_that_the_provider_does_not_cancel_is_queried_until_it_ends() {
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let processing = QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending)));
+    env.on_query(&transaction.reference, processing.clone());
+    *lock(&env.provider.cancel_answer) = Some(processing);
+    env.run_for(5 * 86_400).await;
+    assert_eq!(env.status(transaction.id), 1, "a bank transfer takes days");
+    // Its webhook is lost.
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(90_000).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_capture_that_never_succeeds_expires() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;

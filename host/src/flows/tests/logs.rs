@@ -5,6 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::refs::ProviderRef;
+use cashier_core::status::ProviderStatus;
 use tracing::subscriber::DefaultGuard;
 
 use crate::ports::{OrderCheck, QueryAnswer};
@@ -89,6 +91,22 @@ async fn a_payment_whose_transaction_never_appears_is_one_warning() {
             .all(|part| line.contains(part)),
         "{line}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_a_reversal_that_is_not_applied_is_one_warning() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    let (first, second) = (env.deposit("k").await.unwrap().transaction, env.deposit("l").await.unwrap().transaction);
+    let named = |update: Update| Update { refs: vec![ProviderRef::new("payment_intent", "pi_9")], ..update };
+    env.notice(Some(1), vec![named(paid("e1", &first.reference))]).await.unwrap();
+    let reversal = named(Update { status: ProviderStatus::Refunded, ..paid("e2", &second.reference) });
+    for _ in 0..2 {
+        env.notice(Some(1), vec![reversal.clone()]).await.unwrap();
+    }
+    let lines = log.lines("statement about money was not applied");
+    let [line] = &lines[..] else { panic!("once: {lines:?}") };
+    assert!(["WARN", "event=2", "PROVIDER_REF_MISMATCH"].iter().all(|part| line.contains(part)), "{line}");
 }
 
 #[tokio::test(start_paused = true)]

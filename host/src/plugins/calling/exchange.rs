@@ -61,6 +61,10 @@ pub(super) struct ExchangeOutcome<T> {
     pub(super) request_sent: bool,
     /// A request that may move money may have left the cashier.
     pub(super) money_may_have_moved: bool,
+    /// So may an earlier request than the last one: a refusal of the last says nothing about it.
+    pub(super) moved_before_last: bool,
+    /// The last request may have moved money.
+    pub(super) moved_by_last: bool,
     /// Time spent waiting for the network.
     pub(super) provider_time: Duration,
 }
@@ -96,6 +100,8 @@ struct ExchangeState {
     /// The time before the first request, once there is one.
     queued: Option<Duration>,
     money_may_have_moved: bool,
+    moved_before_last: bool,
+    moved_by_last: bool,
     provider_time: Duration,
     /// The right to use the network, taken before the first request.
     permit: Option<OwnedSemaphorePermit>,
@@ -139,14 +145,23 @@ impl ExchangeDriver {
             for (name, fetched) in state.cached.drain(..) {
                 self.cache.invalidate(&name, fetched);
             }
+            // The module says that the provider refused it.
+            state.moved_by_last = false;
             end = self.attempt(thread, allowed, &call, &mut state).await;
         }
-        let ExchangeState { queued, money_may_have_moved, provider_time, .. } = state;
+        let ExchangeState { queued, money_may_have_moved, moved_before_last, moved_by_last, provider_time, .. } = state;
         let failure = if let ExchangeEnd::Failed(failure) = &end { Some(failure) } else { None };
         if queued.is_some() && (failure.is_some() || matches!(end, ExchangeEnd::Done(_))) {
             self.credentials.note(&self.gateway, failure);
         }
-        ExchangeOutcome { end, request_sent: queued.is_some(), money_may_have_moved, provider_time }
+        ExchangeOutcome {
+            end,
+            request_sent: queued.is_some(),
+            money_may_have_moved,
+            moved_before_last,
+            moved_by_last,
+            provider_time,
+        }
     }
 
     async fn attempt<T: Send + 'static>(
@@ -266,7 +281,9 @@ impl ExchangeDriver {
             Err(SendError::NeverSent(_) | SendError::Unknown(_)) => self.count_result(false, now),
             Err(SendError::Refused(_)) => {}
         }
-        state.money_may_have_moved |= may_move_money && matches!(reply, Ok(_) | Err(SendError::Unknown(_)));
+        state.moved_before_last |= state.moved_by_last;
+        state.moved_by_last = may_move_money && matches!(reply, Ok(_) | Err(SendError::Unknown(_)));
+        state.money_may_have_moved |= state.moved_by_last;
         reply.map_err(|error| match error {
             SendError::Refused(reason) | SendError::NeverSent(reason) => HostFailure::NotSent(reason),
             SendError::Unknown(reason) => HostFailure::NoReply(reason),

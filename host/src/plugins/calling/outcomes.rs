@@ -44,7 +44,8 @@ pub(super) fn check_order(
 
 /// How a create call ended.
 pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMasks) -> CreateAnswer {
-    let ExchangeOutcome { end, request_sent: _, money_may_have_moved, provider_time } = outcome;
+    let ExchangeOutcome { end, request_sent: _, money_may_have_moved, moved_before_last, moved_by_last, provider_time } =
+        outcome;
     let no_answer = |reason: Box<str>| {
         bare(
             if money_may_have_moved { CreateEnding::Unknown } else { CreateEnding::NeverSent { reason } },
@@ -57,6 +58,11 @@ pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMas
             let reason = reason_of(&failure, masks);
             match failure.kind {
                 FailureKind::Declined => bare(CreateEnding::Declined { reason }, provider_time),
+                // Definite about the last request alone: an earlier one may have made the payment.
+                FailureKind::CredentialsRefused if moved_before_last => no_answer(reason),
+                FailureKind::RefusedRequest | FailureKind::NotFound if moved_before_last && !moved_by_last => {
+                    no_answer(reason)
+                }
                 // The provider did nothing, and the customer is not at fault: the payment was never requested.
                 FailureKind::CredentialsRefused => bare(CreateEnding::NeverSent { reason }, provider_time),
                 // Definite as well; but where no request that may move money left, the payment was never requested.
@@ -215,7 +221,14 @@ mod tests {
     /// An exchange that ended with a failure of this kind.
     fn failed_with<T>(kind: FailureKind, request_sent: bool) -> ExchangeOutcome<T> {
         let end = ExchangeEnd::Failed(ProviderFailure::new(kind, "code", "text"));
-        ExchangeOutcome { end, request_sent, money_may_have_moved: false, provider_time: Duration::ZERO }
+        ExchangeOutcome {
+            end,
+            request_sent,
+            money_may_have_moved: false,
+            moved_before_last: false,
+            moved_by_last: false,
+            provider_time: Duration::ZERO,
+        }
     }
 
     #[test]

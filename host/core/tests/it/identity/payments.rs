@@ -218,3 +218,23 @@ proptest! {
         prop_assert_eq!(moved, 10_000 * owners.len() as i64, "one credit for each transaction that has a payment");
     }
 }
+
+#[test]
+fn m21_a_reversal_that_was_given_up_before_its_payment_is_confirmed_is_taken_back() {
+    let disputed = Update { reference: None, amount: None, ..named("d1", 0, S::Chargeback) };
+    for reversal in [refunded("re_1", 10_000), disputed] {
+        let mut ledger = Ledger::with(&[1]);
+        ledger.file(1, vec![with_ref(reversal, "pi_9")]);
+        let waiting = ledger.events()[0].id;
+        let given_up = ledger.decide(|draft| inbox::give_up(draft, [waiting]));
+        assert_eq!(given_up.listed.len(), 1, "money went back that no transaction accounts for");
+        ledger.restart();
+        ledger.file(1, vec![with_ref(paid("e1", 1, "pi_9"), "pi_9")]);
+        let standing = ledger.aggregate(1).standing();
+        assert_eq!(standing.owed_minor, 0, "{standing:?}");
+        assert_eq!(
+            (ledger.events()[0].processing_status, ledger.books.unmatched().len()),
+            (ProcessingStatus::Processed, 0)
+        );
+    }
+}

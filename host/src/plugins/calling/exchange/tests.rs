@@ -43,6 +43,29 @@ async fn a_create_ends_as_unknown_exactly_when_money_may_have_moved() {
 }
 
 #[tokio::test]
+async fn m12_a_refusal_after_a_request_that_may_have_made_the_payment_is_no_refusal_of_it() {
+    let paid = || reply(200, "paid");
+    let refused = |kind: fn(Box<str>) -> CreateEnding| kind("no: the provider's reason".into());
+    let never = |reason| CreateEnding::NeverSent { reason };
+    let declined = |reason| CreateEnding::Declined { reason };
+    let table = [
+        (vec![paid(), reply(200, "wait")], WAITING),
+        (vec![paid(), reply(401, "")], CreateEnding::Unknown),
+        (vec![paid(), reply(403, "")], CreateEnding::Unknown),
+        (vec![paid(), reply(404, "")], CreateEnding::Unknown),
+        (vec![paid(), reply(400, "")], CreateEnding::Unknown),
+        (vec![paid(), reply(402, "")], refused(declined)),
+        (vec![reply(401, "")], refused(never)),
+        (vec![reply(404, "")], refused(declined)),
+    ];
+    for (answers, expected) in table {
+        let shown = format!("{answers:?}");
+        let rig = Rig::new(GatewayLimits::default(), answers).await;
+        assert_eq!(rig.create("pays_then_looks").await.ending, expected, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_reply_to_a_request_that_may_create_a_payment_is_unknown_even_if_the_module_marks_it_safe() {
     let never = CreateEnding::NeverSent { reason: "the provider did not answer: the connection broke".into() };
     let table = [

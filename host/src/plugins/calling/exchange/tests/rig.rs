@@ -50,6 +50,12 @@ impl PaymentProvider for Scripted {
                 Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
                 Ok(_) | Err(_) => Step::Failed(answer.failure("no", "the provider's reason")),
             },
+            ("pays_then_looks", []) => Step::send(HttpRequest::post("https://p.test/pay")),
+            ("pays_then_looks", [paid]) if paid.is_success() => Step::send(HttpRequest::get("https://p.test/paid")),
+            ("pays_then_looks", [.., answer]) => match answer.text() {
+                Ok("wait") => Step::Done(PaymentCreated { next: sdk::NextAction::Wait, ..PaymentCreated::default() }),
+                Ok(_) | Err(_) => Step::Failed(answer.failure("no", "the provider's reason")),
+            },
             ("local", _) => Step::Failed(ProviderFailure::refused_request("currency", "not this one")),
             ("decides", _) => Step::Failed(ProviderFailure::declined("too_small", "below the provider's minimum")),
             ("loops", _) => Step::send(get),
