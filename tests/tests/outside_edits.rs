@@ -14,6 +14,7 @@ use serde_json::json;
 
 const SECRET: &str = stripe_stub::WEBHOOK_SECRET;
 
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 fn edit(pending: &PendingDeposit, sql: &str) {
     let other = Connection::open(pending.deployment.folder().join("bases/trading.db")).unwrap();
     other.busy_timeout(std::time::Duration::from_secs(20)).unwrap();

@@ -1,6 +1,7 @@
 //! Databases of other moments: files that the previous release wrote, restored copies and backups, under the program itself.
 //! Random histories of restores are in `host/src/pair/tests.rs`.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::path::{Path, PathBuf};
 

@@ -94,7 +94,8 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     if wants_advance(transaction) {
         return Some(ProviderDuty::Advance);
     }
-    if unpaid && transaction.first_answer == FirstAnswer::Unknown && transaction.refs.is_empty() {
+    // Also where an update has named the payment: the customer waits for the page that only a repeated call brings.
+    if unpaid && transaction.first_answer == FirstAnswer::Unknown {
         return Some(ProviderDuty::RepeatCreate);
     }
     let late = may_be_paid_late(transaction);

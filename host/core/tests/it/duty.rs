@@ -6,6 +6,7 @@ use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, Quer
 use cashier_core::facts::{Facts, MismatchKind, ProviderFact, ReviewHold};
 use cashier_core::ids::Seq;
 use cashier_core::reason::ReasonCode;
+use cashier_core::refs::ProviderRef;
 use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, Transaction};
@@ -37,6 +38,20 @@ fn m16_a_create_call_is_repeated_between_both_ends_of_the_window_alone() {
     }
     let unset = Transaction { created_time: UnixTime::UNSET, ..deposit(15) };
     assert!(!duty::may_repeat_create(&unset, DAY, UnixTime(HOUR)), "an order without a creation time");
+}
+
+#[test]
+fn a_create_call_without_an_answer_is_repeated_until_the_customer_has_a_page_or_the_order_ended() {
+    let mut waiting = Transaction { first_answer: FirstAnswer::Unknown, ..deposit(15) };
+    let repeat = Some(Duty::Provider(ProviderDuty::RepeatCreate));
+    assert_eq!(due(&waiting, 0), repeat);
+    waiting.refs.add(ProviderRef::new("checkout_session", "cs_1"));
+    assert_eq!(due(&waiting, 0), repeat, "a query that names the payment brings no page");
+    let ended = Transaction { first_answer: FirstAnswer::Accepted, ..waiting.clone() };
+    assert_eq!(due(&ended, 0), None);
+    for status in [TransactionStatus::Failed, TransactionStatus::Credited, TransactionStatus::ManualReview] {
+        assert_ne!(due(&Transaction { status, ..waiting.clone() }, 0), repeat, "{status:?}");
+    }
 }
 
 fn closed(status: TransactionStatus, facts: &[(i64, ProviderFact)]) -> Transaction {
