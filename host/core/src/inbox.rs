@@ -48,7 +48,9 @@ pub fn file(
             |receiver: &ReceivingConfig| Some((receiver.config_id, draft.known_event(receiver.config_id, &event_id)?));
         let known = notice.receivers().find_map(known);
         let unread = known.and_then(|(config, row)| unread(draft, config, row));
-        if let (Some((_, row)), None) = (known, &unread) {
+        if let (Some((config, row)), None) = (known, &unread)
+            && (config == notice.receiver().config_id || !states_news(draft, notice, update))
+        {
             filed.events.push(FiledEvent::Duplicate(row));
             continue;
         }
@@ -65,6 +67,16 @@ pub fn file(
     }
     filed.duplicate = notice_id.is_none();
     filed
+}
+
+/// Whether an update that was filed under another config states what its transaction does not have: it failed there, because
+/// the transaction's own config did not verify it.
+fn states_news(draft: &Draft<'_>, notice: &VerifiedNotice, update: Option<&Update>) -> bool {
+    let Some(update) = update else { return false };
+    let Matched::Found(id) = match_update(draft, notice, update) else { return false };
+    let Some(Aggregate { transaction, .. }) = draft.aggregate(id) else { return false };
+    let stated = verify(&transaction, notice.receiver(), update).unwrap_or_default();
+    stated.iter().any(|fact| !transaction.facts.any(|known| known == fact))
 }
 
 /// Applies an unread notice that a later build of its module understands: its row becomes that of its first update, and

@@ -203,6 +203,26 @@ fn m18_an_event_that_another_accounts_config_verified_alone_is_not_applied() {
     assert!(ledger.events()[1].failure_reason.starts_with("PROVIDER_CONFIG_MISMATCH"));
 }
 
+#[test]
+fn m18_an_event_that_failed_under_another_config_is_applied_once_its_own_config_verifies_it() {
+    let mut ledger = Ledger::with(&[2]);
+    ledger.file(2, vec![with_ref(paid("e1", 1, "pi_1"), "pi_1")]);
+    // The secret of config 2 is wrong, and config 1 of the same account verifies the dispute alone.
+    let disputed = with_ref(Update { reference: None, amount: None, ..named("d1", 0, S::Chargeback) }, "pi_1");
+    ledger.file(1, vec![disputed.clone()]);
+    assert!(ledger.events()[1].failure_reason.starts_with("PROVIDER_CONFIG_MISMATCH"));
+    let mended = VerifiedNotice::assertion(gateway(2), vec![disputed]).also_verified_by(vec![gateway(1)]);
+    for duplicate in [false, true, true] {
+        assert_eq!(ledger.notice(&mended).duplicate, duplicate);
+        assert_eq!(ledger.aggregate(1).standing().owed_minor, 0);
+    }
+    ledger.check_keys();
+    // What was applied under its own config is no news under another receiver.
+    let paid = with_ref(paid("e1", 1, "pi_1"), "pi_1");
+    let other = VerifiedNotice::assertion(gateway(1), vec![paid]).also_verified_by(vec![gateway(2)]);
+    assert!(ledger.notice(&other).duplicate);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
