@@ -1,6 +1,6 @@
 //! What can never work is refused before it exists: an order that its provider cannot be paid, a method for another
 //! currency, a config whose credentials the provider refuses. Each with the real modules.
-#![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test may fail loudly")]
 
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::customer::order;

@@ -6,7 +6,7 @@ use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, Quer
 use cashier_core::facts::{Facts, MismatchKind, ProviderFact, ReviewHold};
 use cashier_core::ids::Seq;
 use cashier_core::reason::ReasonCode;
-use cashier_core::refs::ProviderRef;
+use cashier_core::refs::{CameWith, ProviderRef};
 use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, Transaction};
@@ -45,7 +45,7 @@ fn a_create_call_without_an_answer_is_repeated_until_the_customer_has_a_page_or_
     let mut waiting = Transaction { first_answer: FirstAnswer::Unknown, ..deposit(15) };
     let repeat = Some(Duty::Provider(ProviderDuty::RepeatCreate));
     assert_eq!(due(&waiting, 0), repeat);
-    waiting.refs.add(ProviderRef::new("checkout_session", "cs_1"));
+    waiting.refs.add(ProviderRef::new("checkout_session", "cs_1"), CameWith::Money);
     assert_eq!(due(&waiting, 0), repeat, "a query that names the payment brings no page");
     let ended = Transaction { first_answer: FirstAnswer::Accepted, ..waiting.clone() };
     assert_eq!(due(&ended, 0), None);

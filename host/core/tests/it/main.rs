@@ -6,6 +6,7 @@ mod books;
 mod duty;
 mod edit;
 mod eligibility;
+mod endings;
 mod filter;
 mod histories;
 mod identity;
