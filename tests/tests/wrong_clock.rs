@@ -1,5 +1,4 @@
 //! A server whose system clock is wrong: what it answers meanwhile, and that nothing is lost by it.
-#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use cashier_tests::clock::ClockSpeed;
 use cashier_tests::deployment::DeploymentPlan;
