@@ -303,3 +303,20 @@ fn an_update_received_under_another_config_establishes_nothing() {
         assert!(reason.to_string().starts_with("PROVIDER_CONFIG_MISMATCH: received under config 2"), "{reason}");
     }
 }
+
+#[test]
+fn each_mismatch_has_a_stored_name_and_a_reason_of_its_own() {
+    use cashier_core::facts::MismatchKind as K;
+    use cashier_core::reason::ReasonCode as R;
+    let table = [
+        (K::Amount, "amount", R::AmountMismatch),
+        (K::Brand, "brand", R::BrandMismatch),
+        (K::Currency, "currency", R::CurrencyMismatch),
+        (K::Mode, "mode", R::ModeMismatch),
+    ];
+    assert_eq!(K::ALL, table.map(|(kind, ..)| kind));
+    for (kind, name, reason) in table {
+        assert_eq!((kind.name(), kind.reason(), K::from_name(name)), (name, reason, Some(kind)));
+    }
+    assert_eq!(K::from_name("colour"), None);
+}
