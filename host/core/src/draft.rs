@@ -10,6 +10,7 @@ use crate::reason::{Reason, ReasonCode};
 use crate::refs::{ProviderRef, Refs};
 use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::time::UnixTime;
+use crate::transaction::Transaction;
 
 /// A transaction that needs a person, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,36 +94,24 @@ impl<'a> Draft<'a> {
 
     /// The transaction of this config that has a provider id.
     pub fn by_provider_ref(&self, config_id: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
-        let drafted = self.changes.iter().find_map(|change| match change {
-            Change::Transaction(row) if row.config_id == config_id && row.refs.iter().any(|known| known == id) => {
-                Some(row.id)
-            }
-            Change::Transaction(_)
-            | Change::Operation(_)
-            | Change::Event(_)
-            | Change::Config(_)
-            | Change::Override(_)
-            | Change::Approval(_) => None,
-        });
-        drafted.or_else(|| self.books.by_provider_ref(config_id, id))
+        let has = |row: &Transaction| row.config_id == config_id && row.refs.iter().any(|known| known == id);
+        self.drafted(has).or_else(|| self.books.by_provider_ref(config_id, id))
     }
 
     /// The transaction of these configs that this payment was confirmed for first.
     pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
-        let drafted = || {
-            self.changes.iter().find_map(|change| match change {
-                Change::Transaction(row) if configs.contains(&row.config_id) && row.facts.confirms(payment) => {
-                    Some(row.id)
-                }
-                Change::Transaction(_)
-                | Change::Operation(_)
-                | Change::Event(_)
-                | Change::Config(_)
-                | Change::Override(_)
-                | Change::Approval(_) => None,
-            })
-        };
-        self.books.by_confirmed_payment(configs, payment).or_else(drafted)
+        let confirms = |row: &Transaction| configs.contains(&row.config_id) && row.facts.confirms(payment);
+        self.books.by_confirmed_payment(configs, payment).or_else(|| self.drafted(confirms))
+    }
+
+    /// The first transaction among the changes of this draft that passes the test.
+    fn drafted(&self, test: impl Fn(&Transaction) -> bool) -> Option<TransactionId> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Transaction(row) => test(row).then_some(row.id),
+            Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {
+                None
+            }
+        })
     }
 
     /// The row of a verified event, if it was received before or stands in this draft: no draft holds one key twice.

@@ -67,7 +67,7 @@ fn due(transaction: &Transaction, seconds: i64) -> Option<Duty> {
 }
 
 #[test]
-fn m9_a_payment_that_the_provider_reviews_is_queried_and_captured_and_one_for_a_person_is_not() {
+fn m9_a_payment_that_the_provider_reviews_is_queried_and_captured_at_once_and_one_for_a_person_is_not() {
     let hold = |hold| ProviderFact::ReviewHold(hold);
     let table = [
         (vec![hold(ReviewHold::InReview { status: "r".into() })], Some(ProviderDuty::Query)),
