@@ -38,7 +38,8 @@ impl<'a> DemoRequest<'a> {
 
 impl DemoClient {
     pub(super) fn new() -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http() }
+        // Few requests, with waits between them in which a server would close an unused connection.
+        Self { client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http() }
     }
 
     /// Sends a request and prints it with its response; any status but 200 is an error.
