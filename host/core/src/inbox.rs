@@ -19,12 +19,11 @@ use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::operation::BalanceOperation;
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
-use crate::status::{ProcessingStatus, ProviderStatus};
-use crate::time::UnixTime;
+use crate::status::ProcessingStatus;
 use crate::transaction::{FirstAnswer, Transaction};
 
-use self::filed::blank_event;
 pub use self::filed::{Filed, FiledEvent};
+use self::filed::{blank_event, close, ignored};
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
@@ -143,47 +142,34 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
             let applied = apply(draft, receiver, id, &update);
             close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
-            note_due(draft, receiver, id, filed);
+            note_due(draft, (receiver, &update), id, filed);
             if update.states_money()
                 && let Some(owner) = owner_of(draft, receiver, Some(id), &update.payment_id)
             {
-                note_due(draft, receiver, owner, filed);
+                note_due(draft, (receiver, &update), owner, filed);
             }
         }
     }
     event.update = Some(update);
 }
 
-/// Records the outcome of an event whose transaction is known. An unknown status is ignored.
-fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<&Update, Reason>) {
-    event.processed_time = now;
-    event.processing_status = match outcome {
-        Ok(update) if update.status == ProviderStatus::Unknown => {
-            event.failure_reason = ignored(&update.reason);
-            ProcessingStatus::Ignored
-        }
-        Ok(_) => ProcessingStatus::Processed,
-        Err(reason) => {
-            event.failure_reason = reason.to_string().into();
-            ProcessingStatus::Failed
-        }
-    };
-}
-
-/// The reason of an event that is ignored: the module's words, or nothing where it gives none.
-fn ignored(why: &str) -> Box<str> {
-    match why {
-        "" => Box::default(),
-        why => Reason::new(ReasonCode::Ignored, why).to_string().into(),
+/// Notes what the update made due. The query that an update under another config requires is recorded as wanted: nothing
+/// else of that update is.
+fn note_due(
+    draft: &mut Draft<'_>,
+    (receiver, update): (&ReceivingConfig, &Update),
+    id: TransactionId,
+    filed: &mut Filed,
+) {
+    let Some(known) = draft.aggregate(id) else { return };
+    if known.transaction.config_id != receiver.config_id {
+        draft.add(known.want_query(draft.context()));
     }
-}
-
-fn note_due(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, filed: &mut Filed) {
-    let Some(Aggregate { transaction, operations }) = draft.aggregate(id) else { return };
+    let Aggregate { transaction, operations } = known;
     if operations.iter().any(BalanceOperation::is_unsettled) && !filed.due.contains(&id) {
         filed.due.push(id);
     }
-    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id)
+    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id, update.advance)
         && !filed.queries.iter().any(|(known, _)| *known == id)
     {
         filed.queries.push((id, query));
@@ -210,12 +196,14 @@ fn apply(
 }
 
 /// Takes back what went back of a payment from the transaction that it was confirmed for. Under another config nothing is
-/// established: its own provider is queried.
+/// established, and its own provider is queried.
 fn take_back(draft: &mut Draft<'_>, receiver: &ReceivingConfig, elsewhere: Option<&(TransactionId, Update)>) {
     let Some((owner, reversal)) = elsewhere else { return };
     let Some(before) = draft.aggregate(*owner) else { return };
-    let Ok(facts) = verify(&before.transaction, receiver, reversal) else { return };
-    let (changes, _) = before.record(receiver, &facts, &[], draft.context());
+    let changes = match verify(&before.transaction, receiver, reversal) {
+        Ok(facts) => before.record(receiver, &facts, &[], draft.context()).0,
+        Err(_) => before.want_query(draft.context()),
+    };
     draft.add(changes);
 }
 
@@ -255,6 +243,8 @@ pub enum AppliedAnswer {
     Applied {
         /// The payment was not confirmed before this answer.
         found_payment: bool,
+        /// The payment waits for a call that moves money, which was not known before.
+        found_advance: bool,
     },
     /// The answer is about this payment and could not be applied.
     Failed(Reason),
@@ -276,8 +266,10 @@ pub fn apply_answer(
     match applied {
         Ok(_) => {
             let confirmed = |known: &Aggregate| known.transaction.facts.any(ProviderFact::is_confirmation);
-            let found_payment = !confirmed(&before) && draft.aggregate(id).as_ref().is_some_and(confirmed);
-            AppliedAnswer::Applied { found_payment }
+            let advances = |known: &Aggregate| duty::wants_advance(&known.transaction);
+            let after = draft.aggregate(id);
+            let found = |test: &dyn Fn(&Aggregate) -> bool| !test(&before) && after.as_ref().is_some_and(test);
+            AppliedAnswer::Applied { found_payment: found(&confirmed), found_advance: found(&advances) }
         }
         Err(reason) => AppliedAnswer::Failed(reason),
     }

@@ -75,12 +75,12 @@ impl<'a> ProviderSummary<'a> {
             }
         }
         // Once every payment is known.
-        read.reversals = by_payment(&reversing, &read);
+        read.reversals = by_payment(&reversing, |id| read.one_of_several(id), |id| read.is_payment(id));
         read
     }
 
     /// Whether an id is that of a payment, also of one that was confirmed without an amount.
-    pub(super) fn is_payment(&self, id: &str) -> bool {
+    fn is_payment(&self, id: &str) -> bool {
         let unstated = |hold: &ReviewHold| matches!(hold, ReviewHold::AmountUnstated { payment } if **payment == *id);
         self.payments.contains_key(id) || self.holds.iter().any(|(_, hold)| unstated(hold))
     }
@@ -96,7 +96,7 @@ impl<'a> ProviderSummary<'a> {
     }
 
     /// The id, where it is one of several confirmed payments: each has its own reversals.
-    pub(super) fn payment_among_several<'i>(&self, id: &'i str) -> Option<&'i str> {
+    pub(super) fn one_of_several<'i>(&self, id: &'i str) -> Option<&'i str> {
         (self.payment_count() > 1 && !id.is_empty() && self.payments.contains_key(id)).then_some(id)
     }
 

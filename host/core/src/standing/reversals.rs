@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::provider::ProviderSummary;
 use crate::facts::{ProviderFact as Fact, Recorded};
 use crate::ids::Seq;
 
@@ -29,19 +28,21 @@ pub(super) struct Disputes<'a> {
 }
 
 /// The reversals by payment id; under the empty id what names no payment, and everything where at most one was confirmed.
-/// A refund or dispute belongs to the payment that any of its statements names. The id of a payment names no dispute.
+/// A refund or dispute belongs to the payment that any of its statements names. `one_of_several` passes the id of one of
+/// several confirmed payments; an id that `is_payment` names no dispute.
 pub(super) fn by_payment<'a>(
     facts: &[&'a Recorded<Fact>],
-    payments: &ProviderSummary<'a>,
+    one_of_several: impl Fn(&'a str) -> Option<&'a str>,
+    is_payment: impl Fn(&str) -> bool,
 ) -> BTreeMap<&'a str, Reversals<'a>> {
-    let known = |payment: &'a str| payments.payment_among_several(payment).unwrap_or_default();
+    let known = |payment: &'a str| one_of_several(payment).unwrap_or_default();
     // A dispute under the id of its payment names that one.
     let disputed = |id: &'a str, payment: &'a str| known(payment).max(known(id));
-    let dispute_id = |id: &'a str| if payments.is_payment(id) { "" } else { id };
+    let dispute_id = |id: &'a str| if is_payment(id) { "" } else { id };
 
     let (mut refund_owners, mut dispute_owners) = (BTreeMap::new(), BTreeMap::new());
-    for known_fact in facts {
-        match &known_fact.fact {
+    for recorded in facts {
+        match &recorded.fact {
             Fact::Refund { id, payment, .. } | Fact::RefundFailed { id, payment, .. } => {
                 keep_largest(&mut refund_owners, id, known(payment));
             }

@@ -15,8 +15,8 @@ const DETAIL_LENGTH_MAX: usize = 512;
 
 impl<'a> ProviderSummary<'a> {
     /// The first reason for a review that no fact has ended and no person has resolved since, with what else was stated.
-    /// `refunded_minor` is everything that was refunded, `beyond` tells that more was taken back than was paid, `waiting` is a
-    /// reversal that waits for a person.
+    /// `refunded_minor` is everything that was refunded, `beyond` whether more was taken back than paid, `waiting` a reversal
+    /// that waits for a person.
     pub(super) fn review(
         &self,
         amount: Money,

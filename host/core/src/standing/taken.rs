@@ -31,7 +31,7 @@ struct Refunded {
 }
 
 /// A requested refund that was not refused and did not fail.
-struct Request<'a> {
+struct CountedRequest<'a> {
     /// The payment that it takes back, empty where none is known.
     payment: &'a str,
     refund: &'a RequestedRefund<'a>,
@@ -85,7 +85,7 @@ impl Taken {
 }
 
 /// A requested refund is the provider's refund that its answer named, or that a statement of the provider links to it.
-fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) -> Vec<Request<'a>> {
+fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) -> Vec<CountedRequest<'a>> {
     let mut requests = Vec::new();
     for (own_id, refund) in &persons.refunds {
         let id = match refund.state {
@@ -97,17 +97,17 @@ fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) 
             continue;
         }
         let stated = provider.reversals.iter().find(|(_, of_one)| id.is_some_and(|id| of_one.refunds.contains_key(id)));
-        let payment = stated.map(|(payment, _)| *payment).or_else(|| provider.payment_among_several(refund.payment));
-        requests.push(Request { payment: payment.unwrap_or_default(), refund, is_stated: stated.is_some() });
+        let payment = stated.map(|(payment, _)| *payment).or_else(|| provider.one_of_several(refund.payment));
+        requests.push(CountedRequest { payment: payment.unwrap_or_default(), refund, is_stated: stated.is_some() });
     }
     requests
 }
 
 impl Refunded {
-    fn of<'r>(stated: &Reversals<'_>, requests: impl Iterator<Item = &'r Request<'r>> + Clone) -> Self {
+    fn of<'r>(stated: &Reversals<'_>, requests: impl Iterator<Item = &'r CountedRequest<'r>> + Clone) -> Self {
         let sum = |minor: i64, more: i64| minor.saturating_add(more);
         let (mut singles, mut requested) = (stated.single_refunds(), 0);
-        for Request { refund, .. } in requests.clone().filter(|request| !request.is_stated) {
+        for CountedRequest { refund, .. } in requests.clone().filter(|request| !request.is_stated) {
             match refund.state {
                 RefundState::Done(_) => singles = sum(singles, refund.minor),
                 RefundState::Requested | RefundState::Refused => requested = sum(requested, refund.minor),
