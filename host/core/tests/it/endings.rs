@@ -6,7 +6,7 @@ use cashier_core::duty::{self, AtExpiry, QueryOutcome};
 use cashier_core::facts::{PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, OperationId, Seq};
 use cashier_core::operation::PostingOutcome;
-use cashier_core::reason::ReasonCode;
+use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::status::{OperationStatus, TransactionStatus};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, NextAction, Transaction};
@@ -64,6 +64,20 @@ fn the_end_of_a_create_call_never_changes_an_answer_that_was_given() {
             }
         }
     }
+}
+
+#[test]
+fn an_order_that_was_never_sent_names_its_provider_as_unavailable_unless_it_is_paid_all_the_same() {
+    let paid = ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
+    let never_sent = CreateEnding::NeverSent { reason: "no".into() };
+    let order = aggregate(Transaction { first_answer: FirstAnswer::Open, ..deposit(15) });
+    let ended = |ending: &CreateEnding| {
+        applied(&order, &order.end_create(&receiver(), ending, &[], &[], at(1))).transaction.reason
+    };
+    assert_eq!(ended(&CreateEnding::Declined { reason: "no".into() }), Reason::new(ReasonCode::ProviderDeclined, "no"));
+    assert_eq!(ended(&never_sent), Reason::new(ReasonCode::ProviderUnavailable, "no"));
+    let unsent = applied(&order, &order.end_create(&receiver(), &never_sent, &[], &[], at(1)));
+    assert_eq!(applied(&unsent, &unsent.establish(paid, at(2))).transaction.reason, Reason::default());
 }
 
 #[test]
