@@ -65,7 +65,11 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::Rejected),
         any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (any_text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
+        (any_text(), any_text(), any::<i64>()).prop_map(|(id, payment, minor)| PersonFact::RefundRequested {
+            id,
+            payment,
+            minor
+        }),
         any_text().prop_map(|id| PersonFact::RefundRefused { id }),
         (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
     ]

@@ -165,8 +165,8 @@ fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
 fn m17_an_unconfirmed_payment_of_which_a_part_went_back_is_queried() {
     let accepted = (1, ProviderFact::Accepted);
     let expired = (DAY, ProviderFact::Cancelled { reason: ReasonCode::Expired });
-    let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), minor });
-    let refunded = |minor| (2 * DAY, ProviderFact::Refund { id: "re_1".into(), minor });
+    let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor });
+    let refunded = |minor| (2 * DAY, ProviderFact::Refund { id: "re_1".into(), payment: "".into(), minor });
     let confirmed = (2 * DAY, ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 });
     let query = Some(Duty::Provider(ProviderDuty::Query));
     let table = [

@@ -124,7 +124,9 @@ impl History {
             cashier.state(reference, ProviderFact::Confirmed { payment: payment(), minor: paid.minor }).await;
             if paid.refunded > 0 {
                 let id = format!("re_{reference}").into();
-                cashier.state(reference, ProviderFact::Refund { id, minor: paid.refunded }).await;
+                cashier
+                    .state(reference, ProviderFact::Refund { id, payment: Box::default(), minor: paid.refunded })
+                    .await;
             }
         }
     }

@@ -87,12 +87,16 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
         (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::Confirmed { payment, minor }),
         text().prop_map(|reason| ProviderFact::Declined { reason }),
         select(ReasonCode::ALL).prop_map(|reason| ProviderFact::Cancelled { reason }),
-        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Refund { id, minor }),
-        any::<i64>().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
-        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
-        text().prop_map(|id| ProviderFact::ChargebackReversed { id }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| ProviderFact::Refund { id, payment, minor }),
+        (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::RefundedTotal { payment, minor }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| ProviderFact::Chargeback { id, payment, minor }),
+        (text(), text()).prop_map(|(id, payment)| ProviderFact::ChargebackReversed { id, payment }),
         review_hold().prop_map(ProviderFact::ReviewHold),
-        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::RefundFailed { id, minor }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| ProviderFact::RefundFailed {
+            id,
+            payment,
+            minor
+        }),
         (text(), text()).prop_map(|(id, requested)| ProviderFact::RefundOfRequest { id, requested }),
     ]
     .boxed()
@@ -106,7 +110,11 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         Just(PersonFact::Rejected),
         any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| PersonFact::RefundRequested {
+            id,
+            payment,
+            minor
+        }),
         text().prop_map(|id| PersonFact::RefundRefused { id }),
         (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
         Just(PersonFact::ReversalsWait),
