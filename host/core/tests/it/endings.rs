@@ -1,7 +1,7 @@
 //! How calls end: the answer of a create call against what the customer was answered before, an order at its expiry, and
 //! an operation that was withheld.
 
-use cashier_core::aggregate::CreateEnding;
+use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::duty::{self, AtExpiry, QueryOutcome};
 use cashier_core::facts::{PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, OperationId, Seq};
@@ -137,4 +137,20 @@ fn a_withheld_operation_is_planned_again_and_a_refused_one_waits_for_a_person() 
     let resumed = applied(&left, &left.resume(at(4)));
     assert_eq!((resumed.operations.len(), resumed.operations[1].status), (2, OperationStatus::Planned));
     assert_eq!(resumed.operations[1].amount.minor, 10_000);
+}
+
+#[test]
+fn a_retry_permits_another_attempt_only_after_the_refusal() {
+    let paid = ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
+    let planned = applied(&aggregate(deposit(15)), &aggregate(deposit(15)).establish(paid, at(1)));
+    let refusal = PostingOutcome::Refused { reason: "NO".into() };
+    // For the commit of each: how many operations there are in the end.
+    for (retried, refused, expected) in [(2, 3, 1), (3, 3, 1), (3, 2, 2)] {
+        let retry = |before: &Aggregate| applied(before, &before.decide(PersonFact::Retried, at(retried)));
+        let refuse = |before: &Aggregate| {
+            applied(before, &before.end_posting(OperationId(1), &refusal, ManagerId(0), at(refused)))
+        };
+        let ended = if retried > refused { retry(&refuse(&planned)) } else { refuse(&retry(&planned)) };
+        assert_eq!(ended.operations.len(), expected, "retried in commit {retried}, refused in commit {refused}");
+    }
 }
