@@ -127,7 +127,8 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
 fn any_transaction() -> impl Strategy<Value = Transaction> {
     let texts = prop::collection::vec(any_text(), 13);
     let times = prop::collection::vec(any_time(), 5);
-    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
+    let numbers =
+        (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<(u64, u64)>(), any::<u32>());
     let words = (
         prop::sample::select(TransactionType::ALL),
         prop::sample::select(Source::ALL),
@@ -145,7 +146,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
             let mut text = || texts.next().unwrap();
             let mut times = times.into_iter();
             let mut time = || times.next().unwrap();
-            let (customer, login, approver, processor, config, refused, version) = numbers;
+            let (customer, login, approver, processor, config, (refused, wanted), version) = numbers;
             let (kind, source, status, first_answer, next_action, sandbox, by_manager, code) = words;
             Transaction {
                 id: TransactionId(15),
@@ -183,6 +184,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 first_answer,
                 next_action,
                 refused_seq: Seq(refused),
+                query_wanted: Seq(wanted),
                 version,
             }
         },

@@ -87,7 +87,7 @@ fn m9_a_payment_that_the_provider_reviews_is_queried_and_captured_at_once_and_on
         let changes = aggregate(deposit(15)).record(&receiver(), &facts, &[], at(1)).0;
         let transaction = applied(&aggregate(deposit(15)), &changes).transaction;
         assert_eq!(due(&transaction, 1), expected.map(Duty::Provider), "{facts:?}");
-        let at_once = duty::query_after_update(&transaction, transaction.config_id);
+        let at_once = duty::query_after_update(&transaction, transaction.config_id, false);
         let advance = (expected == Some(ProviderDuty::Advance)).then_some(ProviderQuery::Advance);
         let unstated = transaction.reason.code == ReasonCode::AmountUnstated;
         assert_eq!(at_once, advance.or(unstated.then_some(ProviderQuery::Status)), "{facts:?}");

@@ -25,3 +25,4 @@ mod standing;
 mod unmatched;
 mod unreadable;
 mod verify;
+mod wanted_queries;

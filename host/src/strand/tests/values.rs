@@ -154,7 +154,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             select(&[KeySpace::Customer, KeySpace::Manager][..]),
             time(),
         ),
-        (refs(), facts(), select(FirstAnswer::ALL), select(NextAction::ALL), id(), any::<u32>()),
+        (refs(), facts(), select(FirstAnswer::ALL), select(NextAction::ALL), (id(), id()), any::<u32>()),
     );
     (published, internal)
         .prop_map(|(published, internal)| {
@@ -165,7 +165,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
                 done;
             let ((config, brand, country, sandbox, reference, key_space, expires_time), state) = internal;
-            let (refs, facts, first_answer, next_action, refused_seq, version) = state;
+            let (refs, facts, first_answer, next_action, (refused, wanted), version) = state;
             Transaction {
                 id: TransactionId(id),
                 customer_id: CustomerId(customer),
@@ -201,7 +201,8 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
                 facts,
                 first_answer,
                 next_action,
-                refused_seq: Seq(refused_seq),
+                refused_seq: Seq(refused),
+                query_wanted: Seq(wanted),
                 version,
             }
         })
