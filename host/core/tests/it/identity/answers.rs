@@ -72,14 +72,17 @@ fn the_next_action_is_stored_with_the_first_acceptance_alone() {
 }
 
 #[test]
-fn a_query_finds_a_payment_once() {
+fn a_query_finds_a_payment_and_what_it_waits_for_once() {
     let mut ledger = Ledger::with(&[1]);
     let mut answer =
         |update: Update| ledger.decide(|draft| inbox::apply_answer(draft, &gateway(1), TransactionId(1), &update));
-    let applied = |found_payment| AppliedAnswer::Applied { found_payment };
-    assert_eq!(answer(named("", 1, S::Pending)), applied(false));
-    assert_eq!(answer(paid("", 1, "pi_1")), applied(true));
-    assert_eq!(answer(paid("", 1, "pi_1")), applied(false), "it was known");
+    let applied = |found_payment, found_advance| AppliedAnswer::Applied { found_payment, found_advance };
+    let authorised = Update { event_id: "a1".into(), advance: true, ..named("", 1, S::Pending) };
+    assert_eq!(answer(named("", 1, S::Pending)), applied(false, false));
+    assert_eq!(answer(authorised.clone()), applied(false, true));
+    assert_eq!(answer(authorised), applied(false, false), "it was known");
+    assert_eq!(answer(paid("", 1, "pi_1")), applied(true, false));
+    assert_eq!(answer(paid("", 1, "pi_1")), applied(false, false), "it was known");
     assert_eq!(answer(paid("", 2, "pi_2")), AppliedAnswer::OtherPayment);
 }
 
