@@ -1,5 +1,6 @@
 //! Which event and transaction a statement is about: ids of events that cannot collide, and early events of several configs.
 
+mod answers;
 mod payments;
 mod reversals;
 
