@@ -178,10 +178,7 @@ fn end_of_queries(transaction: &Transaction) -> Option<UnixTime> {
 /// A creation time that lies ahead was stamped by a wrong clock and proves nothing; without a window nothing is repeated.
 pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: UnixTime) -> bool {
     let created = transaction.created_time;
-    window_seconds > 0
-        && created.is_set()
-        && created <= now
-        && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
+    created.is_set() && created <= now && now < created.plus(window_seconds.saturating_sub(WINDOW_MARGIN_SECONDS))
 }
 
 /// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it: a person must retry a
