@@ -177,7 +177,7 @@ fn a_lost_transaction_is_recovered_for_a_person_and_owes_nothing() {
     let lost = pending();
     let posting = found(&lost, 1, PAID);
     let fresh = Fresh { id: TransactionId(99), reference: Reference::from_random(9), now: NOW };
-    let transaction = recovered(fresh, &posting, &account());
+    let transaction = recovered(fresh, &posting, std::slice::from_ref(&posting), &account());
     let key = OperationKey::read(&format!("{}:1", transaction.reference)).unwrap();
     let blank = Aggregate { transaction, operations: Vec::new() };
     let made = reconciled(&blank, &[FoundPosting { key, ..posting }], &[]);
