@@ -46,6 +46,8 @@ struct StubData {
     /// The id of the next payment intent; otherwise a running number makes it.
     next_intent: Option<String>,
     objects: BTreeMap<String, Value>,
+    /// What a list of disputes answers.
+    disputes: Vec<Value>,
     /// Created objects by idempotency key, returned again for the same key.
     by_key: BTreeMap<String, Value>,
 }
@@ -68,6 +70,7 @@ impl StripeStub {
             queried: Vec::new(),
             next_intent: None,
             objects: BTreeMap::new(),
+            disputes: Vec::new(),
             by_key: BTreeMap::new(),
         };
         let state: SharedStub = Arc::new((Mutex::new(state), watch::Sender::new(StubMode::Answering)));
@@ -119,6 +122,14 @@ impl StripeStub {
         state.objects.get_mut(id).expect("an object of this stub")[field] = value;
     }
 
+    /// Opens a dispute of the payment, or replaces the one with its id; no notice is sent.
+    pub fn dispute(&self, intent: &str, dispute: &Value) {
+        self.amend(intent, "latest_charge", json!({"id": "ch_stub_1", "object": "charge", "disputed": true}));
+        let mut state = self.state.0.lock().unwrap();
+        state.disputes.retain(|known| known["id"] != dispute["id"]);
+        state.disputes.push(dispute.clone());
+    }
+
     /// Sets the id of the next payment intent.
     pub fn next_intent(&self, id: &str) {
         self.state.0.lock().unwrap().next_intent = Some(id.into());
@@ -158,7 +169,11 @@ async fn query_status(state: &SharedStub, id: String) -> warp::reply::Response {
     state.0.lock().unwrap().queried.push(id.clone());
     // When the stub is dropped the mode no longer changes; the answer is sent all the same.
     let _ = mode.wait_for(|mode| *mode != StubMode::HoldingQueries).await;
-    let found = state.0.lock().unwrap().objects.get(&id).cloned();
+    let found = {
+        let state = state.0.lock().unwrap();
+        let disputes = || json!({"object": "list", "has_more": false, "data": state.disputes});
+        if id == "disputes" { Some(disputes()) } else { state.objects.get(&id).cloned() }
+    };
     match found {
         Some(object) => reply(200, &object),
         None => reply(404, &json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}})),

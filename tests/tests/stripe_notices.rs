@@ -70,6 +70,35 @@ async fn m3_an_amount_that_cannot_be_read_is_kept_and_the_payment_is_queried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_whose_notices_were_lost_is_found_by_the_query_and_is_one_with_its_notice() {
+    if !signing::can_sign() {
+        return;
+    }
+    let pending = PendingDeposit::of(DeploymentPlan::default()).await;
+    let deployment = &pending.deployment;
+    let dispute = json!({
+        "id": "du_1", "object": "dispute", "amount": 10_000, "charge": "ch_stub_1", "currency": "usd", "livemode": false,
+        "payment_intent": "pi_stub_1", "reason": "fraudulent", "status": "lost",
+    });
+    deployment.stripe.amend("pi_stub_1", "status", json!("succeeded"));
+    deployment.stripe.amend("pi_stub_1", "amount_received", json!(25_000));
+    deployment.stripe.dispute("pi_stub_1", &dispute);
+    // What the webhook states cannot be read, so the payment is queried.
+    send_bytes(&pending, &body_with(&pending, "\"amount_received\":25000", b"\"amount_received\":1e400")).await;
+    let rest = async || (deployment.balance(LOGIN).await == "150.0 USD").then_some(());
+    eventually("what the dispute left", rest).await;
+    assert_eq!(deployment.stripe.queried(), ["pi_stub_1", "disputes"]);
+
+    let closed = json!({
+        "id": "evt_2", "object": "event", "type": "charge.dispute.closed", "created": deployment.clock.unix(),
+        "livemode": false, "data": {"object": dispute},
+    });
+    let answer = send_bytes(&pending, closed.to_string().as_bytes()).await;
+    assert_eq!((&answer["event"]["processing_status"], &answer["transaction"]["status"]), (&json!(1), &json!(8)));
+    assert_eq!(deployment.balance(LOGIN).await, "150.0 USD", "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn m8_a_session_without_an_intent_and_the_intent_are_one_payment() {
     if !signing::can_sign() {
         return;

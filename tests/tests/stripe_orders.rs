@@ -64,27 +64,33 @@ impl Payment {
     /// Stripe names neither our reference nor the session in it.
     fn dispute(&self, kind: &str, id: &str, amount: i64, status: &str) -> Value {
         let object = json!({
-            "id": format!("du_{}_{id}", self.id), "object": "dispute", "amount": amount, "currency": "usd", "livemode": false, "status": status,
-            "charge": format!("ch_{}", self.id), "payment_intent": self.intent, "reason": "fraudulent",
+            "id": format!("du_{}_{id}", self.intent), "object": "dispute", "amount": amount, "currency": "usd", "livemode": false, "status": status,
+            "charge": format!("ch_{}", self.intent), "payment_intent": self.intent, "reason": "fraudulent",
         });
         self.event(&format!("charge.dispute.{kind}"), object)
     }
 
     fn refund(&self, kind: &str, id: &str, amount: i64, status: &str) -> Value {
         let object = json!({
-            "id": format!("re_{}_{id}", self.id), "object": "refund", "amount": amount, "currency": "usd",
-            "status": status, "charge": format!("ch_{}", self.id), "payment_intent": self.intent,
+            "id": format!("re_{}_{id}", self.intent), "object": "refund", "amount": amount, "currency": "usd",
+            "status": status, "charge": format!("ch_{}", self.intent), "payment_intent": self.intent,
         });
         self.event(kind, object)
     }
 
     fn charge_refunded(&self, total: i64) -> Value {
         let object = json!({
-            "id": format!("ch_{}", self.id), "object": "charge", "amount": 25_000, "amount_refunded": total,
+            "id": format!("ch_{}", self.intent), "object": "charge", "amount": 25_000, "amount_refunded": total,
             "currency": "usd", "livemode": false, "payment_intent": self.intent,
             "metadata": {"transaction_id": self.reference},
         });
         self.event("charge.refunded", object)
+    }
+
+    /// Another payment for the same order, under another intent.
+    fn again(&self) -> Self {
+        let intent = format!("{}_again", self.intent);
+        Self { id: self.id, reference: self.reference.clone(), session: None, intent }
     }
 
     fn paid_and(&self, more: impl IntoIterator<Item = Value>) -> Vec<Value> {
@@ -105,7 +111,7 @@ const fn set(name: &'static str, events: fn(&Payment) -> Vec<Value>, ends: (u8, 
     EventSet { name, events, ends }
 }
 
-const SETS: [EventSet; 16] = [
+const SETS: [EventSet; 18] = [
     set("paid", |it| it.paid(), (3, 25_000, "")),
     set(
         "failed, then paid",
@@ -256,6 +262,30 @@ const SETS: [EventSet; 16] = [
             it.paid_and(attempts.chain([it.refund("refund.created", "1", 25_000, "succeeded")]))
         },
         (7, 0, ""),
+    ),
+    set(
+        "paid twice, the second refunded",
+        |it| {
+            let again = it.again();
+            it.paid_and([
+                again.intent_event("payment_intent.succeeded", &again.intent, 25_000),
+                again.refund("refund.created", "1", 25_000, "succeeded"),
+                again.charge_refunded(25_000),
+            ])
+        },
+        (9, 25_000, "SECOND_PAYMENT"),
+    ),
+    set(
+        "paid twice, both refunded",
+        |it| {
+            let again = it.again();
+            it.paid_and([
+                again.intent_event("payment_intent.succeeded", &again.intent, 25_000),
+                again.charge_refunded(25_000),
+                it.charge_refunded(25_000),
+            ])
+        },
+        (9, 0, "SECOND_PAYMENT"),
     ),
 ];
 

@@ -9,7 +9,7 @@ use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::reason::ReasonCode;
 use crate::refs::{CameWith, ProviderRef, RefAdding};
 use crate::standing::{self, Standing};
-use crate::status::OperationStatus;
+use crate::status::{OperationStatus, Source};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, NextAction, Transaction};
 
@@ -201,6 +201,27 @@ impl Aggregate {
             OperationStatus::Planned | OperationStatus::Unknown => {}
         }
         next.settled(self, at)
+    }
+
+    /// Makes a query of the provider due until it was answered. The standing does not change.
+    pub fn want_query(&self, at: DecisionContext) -> Vec<Change> {
+        match self.transaction.source {
+            Source::Provider => self.with_query_wanted(at.seq),
+            Source::Manual => Vec::new(),
+        }
+    }
+
+    /// The provider answered a query that was sent when `asked` was wanted; one that is wanted since stays due.
+    pub fn end_query(&self, asked: Seq) -> Vec<Change> {
+        if self.transaction.query_wanted > asked { Vec::new() } else { self.with_query_wanted(Seq(0)) }
+    }
+
+    fn with_query_wanted(&self, query_wanted: Seq) -> Vec<Change> {
+        if self.transaction.query_wanted == query_wanted {
+            return Vec::new();
+        }
+        let version = self.transaction.version.saturating_add(1);
+        vec![Change::Transaction(Box::new(Transaction { query_wanted, version, ..self.transaction.clone() }))]
     }
 
     /// Records a person's decision.

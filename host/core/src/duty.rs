@@ -41,7 +41,7 @@ pub enum ProviderDuty {
     RepeatCreate,
     /// An update requires a call that moves money, such as a capture.
     Advance,
-    /// Nothing changed for [`QUIET_SECONDS`], or the provider's statement is incomplete.
+    /// Nothing changed for [`QUIET_SECONDS`], the provider's statement is incomplete, or an event required the query.
     Query,
     /// The order is past its expiry: it is closed, or one that was closed before is queried for the last time.
     Expire,
@@ -76,10 +76,15 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
     if operations.iter().any(BalanceOperation::is_unsettled) {
         return Some(Duty::Settle);
     }
-    match provider_duty(transaction, now) {
-        Some(duty) => Some(Duty::Provider(duty)),
-        None => owes(transaction, operations),
+    if let Some(duty) = provider_duty(transaction, now) {
+        return Some(Duty::Provider(duty));
     }
+    let owed = owes(transaction, operations);
+    // A provider that does not answer keeps no posting waiting.
+    if transaction.query_wanted > Seq(0) && owed != Some(Duty::Settle) {
+        return Some(Duty::Provider(ProviderDuty::Query));
+    }
+    owed
 }
 
 fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDuty> {
@@ -91,16 +96,16 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     if unpaid && is_expired(transaction, now) {
         return Some(ProviderDuty::Expire);
     }
+    let late = may_be_paid_late(transaction);
+    if late && end_of_queries(transaction).is_some_and(|end| end <= now) {
+        return Some(ProviderDuty::Expire);
+    }
     if wants_advance(transaction) {
         return Some(ProviderDuty::Advance);
     }
     // Also where an update has named the payment: the customer waits for the page that only a repeated call brings.
     if unpaid && transaction.first_answer == FirstAnswer::Unknown {
         return Some(ProviderDuty::RepeatCreate);
-    }
-    let late = may_be_paid_late(transaction);
-    if late && end_of_queries(transaction).is_some_and(|end| end <= now) {
-        return Some(ProviderDuty::Expire);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
     let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
@@ -206,13 +211,20 @@ pub fn has_work(transaction: &Transaction, operations: &[BalanceOperation]) -> b
     due(transaction, operations, UnixTime(i64::MAX)).is_some()
 }
 
+/// Whether its provider is, or will be, called about it.
+pub fn is_queried(aggregate: &Aggregate) -> bool {
+    matches!(due(&aggregate.transaction, &aggregate.operations, UnixTime(i64::MAX)), Some(Duty::Provider(_)))
+}
+
 pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
     transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= now
 }
 
-/// The payment waits for a call that moves money, also while the provider reviews it.
-fn wants_advance(transaction: &Transaction) -> bool {
-    let open = transaction.is_unpaid() || transaction.reason.code == ReasonCode::ProviderInReview;
+/// The payment waits for a call that moves money, also while the provider reviews it, or after an attempt was declined: which
+/// of two attempts was stated first must not decide whether the one that succeeded is paid.
+pub(crate) fn wants_advance(transaction: &Transaction) -> bool {
+    let declined = || transaction.status == TransactionStatus::Failed && may_be_paid_late(transaction);
+    let open = transaction.is_unpaid() || transaction.reason.code == ReasonCode::ProviderInReview || declined();
     open && transaction.source == Source::Provider && transaction.facts.any(ProviderFact::wants_advance)
 }
 
@@ -239,12 +251,14 @@ impl ProviderQuery {
 }
 
 /// The query that an applied update requires at once. An update received under another config establishes nothing, so the
-/// owning config's provider is queried.
-pub fn query_after_update(transaction: &Transaction, received_under: ConfigId) -> Option<ProviderQuery> {
+/// owning config's provider is queried: that stays due because it is recorded as wanted, the others because the facts show it.
+/// `advance`: the update itself states that the payment waits for a call. After a decline nothing else calls at once: a
+/// provider that declines each capture would be sent another for each decline.
+pub fn query_after_update(transaction: &Transaction, received_under: ConfigId, advance: bool) -> Option<ProviderQuery> {
     if transaction.config_id != received_under {
         return Some(ProviderQuery::Status);
     }
-    if wants_advance(transaction) {
+    if wants_advance(transaction) && (advance || transaction.status != TransactionStatus::Failed) {
         return Some(ProviderQuery::Advance);
     }
     (transaction.reason.code == ReasonCode::AmountUnstated).then_some(ProviderQuery::Status)
@@ -264,6 +278,16 @@ pub enum QueryOutcome {
     NoAnswer,
 }
 
+impl QueryOutcome {
+    /// Whether this ends a query that an event required: asked again, the provider would say the same.
+    pub fn is_definite(self) -> bool {
+        match self {
+            Self::Answered | Self::NotQueryable | Self::NotFound => true,
+            Self::NoGateway | Self::NoAnswer => false,
+        }
+    }
+}
+
 /// How an order past its expiry ends that is unpaid, or may be paid late, after its provider was queried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AtExpiry {
@@ -281,12 +305,8 @@ pub fn at_expiry(transaction: &Transaction, outcome: QueryOutcome) -> AtExpiry {
         return AtExpiry::Wait;
     }
     if may_be_paid_late(transaction) {
-        return match outcome {
-            QueryOutcome::NoAnswer | QueryOutcome::NoGateway => AtExpiry::Wait,
-            QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NotFound => {
-                AtExpiry::Record(ProviderFact::LastQuery)
-            }
-        };
+        let last = AtExpiry::Record(ProviderFact::LastQuery);
+        return if outcome.is_definite() { last } else { AtExpiry::Wait };
     }
     let expired = || ProviderFact::Cancelled { reason: ReasonCode::Expired };
     let accepted = transaction.facts.any(ProviderFact::is_acceptance);

@@ -12,7 +12,7 @@ use crate::time::UnixTime;
 macro_rules! declare {
     ($(#[$meta:meta])* $name:ident { $(
         $(#[$doc:meta])* $tag:literal $stored:literal $variant:ident
-        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? : $ty:ty),* $(,)? })?
+        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? $(or $absent:literal)? : $ty:ty),* $(,)? })?
         $(( $inner:ident : $innerty:ty ))?
     );* $(;)? }) => {
         $(#[$meta])*
@@ -28,7 +28,8 @@ macro_rules! declare {
 #[doc(hidden)]
 macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($more)*
     /// What a provider, or the attempt to reach it, established. Amounts are minor units of the transaction's currency,
-    /// compared before they become facts.
+    /// compared before they become facts. The `payment` of a refund or dispute is the one that it takes back, empty where the
+    /// provider names none. A field with `or ""` is not stored while it is empty, as it was not before it existed.
     #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
     ProviderFact {
         /// The provider has the order and the customer may pay.
@@ -45,19 +46,19 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         /// Closed without payment, by the customer, the provider or time.
         5 "cancelled" Cancelled { reason: ReasonCode };
         /// One refund by its own id.
-        6 "refund" Refund { id: Box<str>, minor: i64 };
-        /// The sum of all refunds as the provider counts them.
-        7 "refunded_total" RefundedTotal { minor: i64 };
+        6 "refund" Refund { id: Box<str>, payment or "": Box<str>, minor: i64 };
+        /// The sum of all refunds of the payment as the provider counts them.
+        7 "refunded_total" RefundedTotal { payment or "": Box<str>, minor: i64 };
         /// One dispute by its own id.
-        8 "chargeback" Chargeback { id: Box<str>, minor: i64 };
+        8 "chargeback" Chargeback { id: Box<str>, payment or "": Box<str>, minor: i64 };
         /// The dispute of this id was reversed.
-        9 "chargeback_reversed" ChargebackReversed { id: Box<str> };
+        9 "chargeback_reversed" ChargebackReversed { id: Box<str>, payment or "": Box<str> };
         /// Something that a person or a definite answer must clear up; it moves and stops no money.
         10 "doubt" ReviewHold(hold: ReviewHold);
         /// The provider of an order that was declined or closed was queried once more at its expiry; states nothing.
         11 "last_query" LastQuery;
         /// The refund of this id did not reach the customer; 0 where its amount is not stated.
-        12 "refund_failed" RefundFailed { id: Box<str>, minor: i64 };
+        12 "refund_failed" RefundFailed { id: Box<str>, payment or "": Box<str>, minor: i64 };
         /// The refund of this id is the one that we requested under our own id.
         13 "refund_of_request" RefundOfRequest { id: Box<str>, requested: Box<str> };
     }
@@ -101,11 +102,12 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         1 "released" Released;
         2 "approved" Approved;
         3 "rejected" Rejected;
-        /// The review hold is resolved: exactly this amount is owed; zero closes.
+        /// The review hold is resolved: exactly this amount is owed, whatever was reversed before; zero closes.
         4 "resolved" Resolved { minor: i64 };
         /// A refused, waiting or unknown posting may be retried.
         5 "retried" Retried;
-        6 "refund_asked" RefundRequested { id: Box<str>, minor: i64 };
+        /// Of the payment of this id; empty where the order has one payment.
+        6 "refund_asked" RefundRequested { id: Box<str>, payment or "": Box<str>, minor: i64 };
         7 "refund_refused" RefundRefused { id: Box<str> };
         /// The requested refund is the provider's refund of this id.
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };

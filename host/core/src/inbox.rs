@@ -143,7 +143,7 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
             let applied = apply(draft, receiver, id, &update);
             close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
-            note_due(draft, receiver, id, filed);
+            note_due(draft, (receiver, &update), id, filed);
         }
     }
     event.update = Some(update);
@@ -173,12 +173,23 @@ fn ignored(why: &str) -> Box<str> {
     }
 }
 
-fn note_due(draft: &Draft<'_>, receiver: &ReceivingConfig, id: TransactionId, filed: &mut Filed) {
-    let Some(Aggregate { transaction, operations }) = draft.aggregate(id) else { return };
+/// Notes what the update made due. The query that an update under another config requires is recorded as wanted: nothing
+/// else of that update is.
+fn note_due(
+    draft: &mut Draft<'_>,
+    (receiver, update): (&ReceivingConfig, &Update),
+    id: TransactionId,
+    filed: &mut Filed,
+) {
+    let Some(known) = draft.aggregate(id) else { return };
+    if known.transaction.config_id != receiver.config_id {
+        draft.add(known.want_query(draft.context()));
+    }
+    let Aggregate { transaction, operations } = known;
     if operations.iter().any(BalanceOperation::is_unsettled) && !filed.due.contains(&id) {
         filed.due.push(id);
     }
-    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id)
+    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id, update.advance)
         && !filed.queries.iter().any(|(known, _)| *known == id)
     {
         filed.queries.push((id, query));
@@ -238,6 +249,8 @@ pub enum AppliedAnswer {
     Applied {
         /// The payment was not confirmed before this answer.
         found_payment: bool,
+        /// The payment waits for a call that moves money, which was not known before.
+        found_advance: bool,
     },
     /// The answer is about this payment and could not be applied.
     Failed(Reason),
@@ -259,8 +272,10 @@ pub fn apply_answer(
     match applied {
         Ok(_) => {
             let confirmed = |known: &Aggregate| known.transaction.facts.any(ProviderFact::is_confirmation);
-            let found_payment = !confirmed(&before) && draft.aggregate(id).as_ref().is_some_and(confirmed);
-            AppliedAnswer::Applied { found_payment }
+            let advances = |known: &Aggregate| duty::wants_advance(&known.transaction);
+            let after = draft.aggregate(id);
+            let found = |test: &dyn Fn(&Aggregate) -> bool| !test(&before) && after.as_ref().is_some_and(test);
+            AppliedAnswer::Applied { found_payment: found(&confirmed), found_advance: found(&advances) }
         }
         Err(reason) => AppliedAnswer::Failed(reason),
     }

@@ -3,11 +3,15 @@
 
 mod persons;
 mod provider;
+mod reversals;
 mod review;
+mod taken;
 
 use self::persons::PersonSummary;
 use self::provider::ProviderSummary;
-use crate::facts::{Facts, ProviderFact, Recorded};
+use self::taken::Taken;
+use crate::facts::{Facts, ProviderFact};
+use crate::ids::Seq;
 use crate::money::Money;
 use crate::reason::{Reason, ReasonCode as R};
 use crate::status::TransactionStatus;
@@ -48,9 +52,9 @@ pub struct Standing {
 
 /// Derives the standing of a transaction of `amount` (API.md section 5, the status table, first line that fits).
 pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> Standing {
-    let persons = PersonSummary::read(&facts.persons);
+    let persons = PersonSummary::read(facts.persons.iter());
     let derived = match nature {
-        Nature::ProviderDeposit => provider_deposit(amount, &facts.provider, &persons, posted),
+        Nature::ProviderDeposit => provider_deposit(amount, facts, &persons, posted),
         Nature::ManualDeposit => manual(amount.minor, &persons, posted),
         Nature::ManualWithdrawal => manual(amount.minor.saturating_neg(), &persons, posted),
     };
@@ -103,23 +107,21 @@ fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
     held == derived || (paid(held) && paid(derived))
 }
 
-fn provider_deposit(
-    ordered: Money,
-    facts: &[Recorded<ProviderFact>],
-    persons: &PersonSummary,
-    posted: Posted,
-) -> Standing {
+fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
     let amount = ordered.minor;
-    let provider = ProviderSummary::read(facts);
-    let confirmed = match persons.resolved {
-        Some((_, resolved)) => resolved,
-        None if provider.payments.is_empty() => 0,
-        None => amount,
-    };
-    let refunded = persons.refunded(&provider);
-    let reversed = refunded.with_requested.saturating_add(provider.charged_back());
-    let owed_minor = confirmed.saturating_sub(reversed).min(confirmed).max(0);
+    let provider = ProviderSummary::read(facts.provider.iter());
+    let paid = amount.saturating_mul(provider.payment_count() as i64);
+    let now = Taken::read(&provider, persons, amount);
+    // What a person resolved is owed whatever was taken back before it.
+    let before = persons.resolved.map_or_else(Taken::default, |(seq, _)| taken_until(seq, facts, amount));
+    let basis = persons.resolved.map_or(amount, |(_, resolved)| resolved);
+    let confirmed = if persons.resolved.is_none() && provider.payments.is_empty() { 0 } else { basis };
+    // Reversals take back first what was paid beyond what is owed.
+    let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
+    let taken = now.since(before);
+    let reversed = taken.all.saturating_sub(surplus).max(0);
+    let owed_minor = confirmed.saturating_sub(reversed).max(0);
     let reversal_waits =
         persons.reversals_wait && posted.minor > owed_minor && provider.newest_reversal > persons.reversals_permitted;
     let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
@@ -130,13 +132,16 @@ fn provider_deposit(
         let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
         Reason::new(R::ReversalWaits, detail)
     });
-    if let Some(reason) = provider.review(ordered, refunded.done, persons, waiting) {
+    let stated = taken.refunded.saturating_add(taken.charged_back);
+    let beyond = now.beyond_one || stated > basis.saturating_add(surplus).max(amount);
+    if let Some(reason) = provider.review(ordered, now.refunded, beyond, persons, waiting) {
         return standing(S::ManualReview, reason, settles);
     }
-    if provider.charged_back() > 0 {
+    if taken.charged_back > 0 {
         return standing(S::Chargeback, R::Chargeback.into(), settles);
     }
-    if refunded.done > 0 && refunded.done >= amount {
+    let refunded = taken.refunded.saturating_sub(surplus);
+    if refunded > 0 && refunded >= if basis > 0 { basis } else { amount } {
         return standing(S::Refunded, Reason::default(), settles);
     }
     if confirmed > 0 {
@@ -172,6 +177,13 @@ fn provider_deposit(
         return standing(S::PendingPayment, Reason::default(), settles);
     }
     standing(S::Created, Reason::default(), settles)
+}
+
+/// What was taken back when the commit `until` was made, itself included.
+fn taken_until(until: Seq, facts: &Facts, amount: i64) -> Taken {
+    let provider = ProviderSummary::read(facts.provider.iter().filter(|known| known.seq <= until));
+    let persons = PersonSummary::read(facts.persons.iter().filter(|known| known.seq <= until));
+    Taken::read(&provider, &persons, amount)
 }
 
 fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {

@@ -107,6 +107,9 @@ pub struct Transaction {
     pub next_action: NextAction,
     /// The commit in which the newest refused operation was refused.
     pub refused_seq: Seq,
+    /// The newest commit that required a query of the provider which was not answered since; 0 without one. It takes no
+    /// part in the standing.
+    pub query_wanted: Seq,
     /// Counts changes of this row.
     pub version: u32,
 }
@@ -150,6 +153,7 @@ impl Transaction {
             first_answer: FirstAnswer::Open,
             next_action: NextAction::None,
             refused_seq: Seq(0),
+            query_wanted: Seq(0),
             version: 1,
         }
     }

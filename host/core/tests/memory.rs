@@ -95,6 +95,7 @@ fn credited(id: u64) -> Vec<Change> {
         first_answer: FirstAnswer::Accepted,
         next_action: NextAction::Redirect,
         refused_seq: Seq(0),
+        query_wanted: Seq(0),
         version: 4,
     };
     let operation = BalanceOperation {

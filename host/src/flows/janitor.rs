@@ -169,7 +169,8 @@ async fn begin_expiries(cashier: &Cashier, postponed: &[TransactionId]) {
     }
 }
 
-/// Makes due every open payment of the configs that a flow named; the round's limits set their pace.
+/// Makes due every payment of the configs that a flow named whose provider is still queried; the round's limits set their
+/// pace. It need not be stored: a start has no pauses, so it queries all of them.
 async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &mut Backoff) {
     let configs = cashier.requeue.take_configs();
     if configs.is_empty() {
@@ -178,7 +179,8 @@ async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &m
     for some in open.chunks(EXAMINED_AT_ONCE) {
         let named = cashier.ledger.peek(|books| {
             let is_named = |id: &&TransactionId| {
-                books.transaction(**id).is_some_and(|known| known.is_unpaid() && configs.contains(&known.config_id))
+                let known = books.aggregate(**id).filter(|known| configs.contains(&known.transaction.config_id));
+                known.is_some_and(|known| duty::is_queried(&known))
             };
             some.iter().filter(is_named).copied().collect::<Vec<_>>()
         });

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::change::Stamp;
+use cashier_core::change::{Change, Stamp};
+use cashier_core::draft::Draft;
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::facts::ProviderFact;
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::notice::Update;
 use cashier_core::refusal::Refusal;
@@ -39,6 +40,8 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
     };
     let Some(aggregate) = durable_aggregate(cashier, id).await else { return QueryOutcome::NoAnswer };
     let Some(gateway) = cashier.gateway(aggregate.get().transaction.config_id) else { return QueryOutcome::NoGateway };
+    // What is wanted while this query is under way needs another.
+    let asked = Asked { id, query, wanted: aggregate.get().transaction.query_wanted };
     let payment = aggregate.with(|aggregate| payment(cashier, aggregate, query));
     let answer = match query {
         ProviderQuery::Status => gateway.query(payment.into_inner()).await,
@@ -46,14 +49,42 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
         ProviderQuery::Cancel => gateway.cancel(payment).await,
     };
     match answer {
-        QueryAnswer::Stated(update) => apply(cashier, id, &*gateway, &update, query).await,
-        QueryAnswer::Unsupported => QueryOutcome::NotQueryable,
-        QueryAnswer::NotFound => QueryOutcome::NotFound,
+        QueryAnswer::Stated(update) => apply(cashier, &asked, &*gateway, &update).await,
+        QueryAnswer::Unsupported => end(cashier, &asked, QueryOutcome::NotQueryable).await,
+        QueryAnswer::NotFound => end(cashier, &asked, QueryOutcome::NotFound).await,
         QueryAnswer::NoAnswer(reason) => {
             tracing::warn!(transaction = %id, ?query, reason, "provider query failed");
             QueryOutcome::NoAnswer
         }
     }
+}
+
+/// A query that was sent.
+struct Asked {
+    id: TransactionId,
+    query: ProviderQuery,
+    /// The transaction's `query_wanted` when it was sent.
+    wanted: Seq,
+}
+
+impl Asked {
+    /// The changes that end what was wanted, if this is a query that answers it.
+    fn ended(&self, draft: &Draft<'_>) -> Vec<Change> {
+        let status = self.query == ProviderQuery::Status;
+        let known = draft.aggregate(self.id).filter(|_| status && self.wanted > Seq(0));
+        known.map(|known| known.end_query(self.wanted)).unwrap_or_default()
+    }
+}
+
+/// Ends a query that an event required, and whose provider has nothing to state about the payment.
+async fn end(cashier: &Cashier, asked: &Asked, outcome: QueryOutcome) -> QueryOutcome {
+    if asked.query != ProviderQuery::Status || asked.wanted == Seq(0) {
+        return outcome;
+    }
+    let (id, stamp) = (asked.id, cashier.stamp(Actor::System, REQUEST_ID));
+    let ended = decide(cashier, &stamp, |draft| draft.add(asked.ended(draft))).await;
+    tracing::warn!(transaction = %id, ?outcome, "event could not be confirmed: its payment's provider states nothing about it");
+    if ended.is_err() { QueryOutcome::NoAnswer } else { outcome }
 }
 
 async fn durable_aggregate(cashier: &Cashier, id: TransactionId) -> Option<Durable<Aggregate>> {
@@ -79,21 +110,24 @@ fn payment(cashier: &Cashier, aggregate: &Aggregate, query: ProviderQuery) -> Pa
 
 /// Applies the answer; one about another payment, or one whose commit failed, is no answer. Nor is one to a cancellation
 /// that did not end the payment.
-async fn apply(
-    cashier: &Arc<Cashier>,
-    id: TransactionId,
-    gateway: &dyn Gateway,
-    update: &Update,
-    query: ProviderQuery,
-) -> QueryOutcome {
+async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, update: &Update) -> QueryOutcome {
+    let Asked { id, query, wanted: _ } = *asked;
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), REQUEST_ID);
-    let Ok(applied) = decide(cashier, &stamp, |draft| inbox::apply_answer(draft, &receiver, id, update)).await else {
-        return QueryOutcome::NoAnswer;
-    };
+    let applied = decide(cashier, &stamp, |draft| {
+        let applied = inbox::apply_answer(draft, &receiver, id, update);
+        if applied != AppliedAnswer::OtherPayment {
+            draft.add(asked.ended(draft));
+        }
+        applied
+    });
+    let Ok(applied) = applied.await else { return QueryOutcome::NoAnswer };
     settle::start(cashier, id);
     match applied {
-        AppliedAnswer::Applied { found_payment } => {
+        AppliedAnswer::Applied { found_payment, found_advance } => {
+            if found_advance {
+                cashier.requeue.push(id, Unfinished::Query);
+            }
             if found_payment {
                 tracing::info!(transaction = %id, ?query, "provider query found a payment that no webhook had reported");
             }
@@ -128,10 +162,6 @@ pub(super) async fn establish(cashier: &Arc<Cashier>, id: TransactionId, fact: P
     .await
 }
 
-async fn decide<T>(
-    cashier: &Cashier,
-    stamp: &Stamp,
-    decision: impl FnOnce(&mut cashier_core::draft::Draft<'_>) -> T,
-) -> Result<T, Refusal> {
+async fn decide<T>(cashier: &Cashier, stamp: &Stamp, decision: impl FnOnce(&mut Draft<'_>) -> T) -> Result<T, Refusal> {
     Ok(cashier.ledger.decide(stamp, decision)?.durable().await?.into_inner())
 }

@@ -117,7 +117,7 @@ macro_rules! stored {
     ($row:ident $remote:literal
     $(#[$meta:meta])* $name:ident { $(
         $(#[$doc:meta])* $tag:literal $stored:literal $variant:ident
-        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? : $ty:ty),* $(,)? })?
+        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? $(or $absent:literal)? : $ty:ty),* $(,)? })?
         $(( $inner:ident : $innerty:ty ))?
     );* $(;)? }) => {
         #[derive(Serialize, Deserialize)]
@@ -125,7 +125,12 @@ macro_rules! stored {
         enum $row { $(
             #[serde(rename = $stored)]
             $variant
-            $({ $($(#[serde(rename = $as)])? #[serde(with = "field")] $field: $ty),* })?
+            $({ $(
+                $(#[serde(rename = $as)])?
+                $(#[doc = $absent] #[serde(default, skip_serializing_if = "str::is_empty")])?
+                #[serde(with = "field")]
+                $field: $ty
+            ),* })?
             $((#[serde(with = "field")] $innerty))?
         ),* }
     };

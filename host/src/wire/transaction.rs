@@ -130,6 +130,7 @@ pub(crate) mod tests {
             first_answer: FirstAnswer::Accepted,
             next_action: NextAction::Redirect,
             refused_seq: Seq(0),
+            query_wanted: Seq(0),
             version: 1,
         }
     }

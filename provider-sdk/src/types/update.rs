@@ -27,7 +27,8 @@ pub struct StatusUpdate {
     pub refs: Vec<ProviderRef>,
     /// The normalized status.
     pub status: NormalizedStatus,
-    /// The provider's stable id of the payment itself, so that two events about one payment are one fact.
+    /// The provider's stable id of the payment itself, so that two events about one payment are one fact. A refund or dispute
+    /// names the payment that it takes back, under the id that confirmed it.
     pub payment_id: Option<String>,
     /// The amount as the provider states it. A confirmation without one credits nothing by itself.
     pub amount: Option<Amount>,

@@ -91,7 +91,7 @@ pub(crate) fn standing(payment: &Value) -> Result<StatusUpdate, ProviderFailure>
     let dispute = payment.at("/dispute");
     let update = match status {
         "pending" => payment_update(payment, NormalizedStatus::Pending, status),
-        "confirmed" if dispute.text_at("/status")? == Some("reversed") => {
+        "confirmed" | "refunded" if dispute.text_at("/status")? == Some("reversed") => {
             dispute_update(payment, dispute, NormalizedStatus::ChargebackReversed, status)
         }
         "confirmed" => payment_update(payment, NormalizedStatus::Confirmed, status),

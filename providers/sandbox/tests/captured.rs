@@ -54,7 +54,7 @@ const NOTICES: [(&str, &str, &[&str]); 21] = [
 
 /// As above; the answer to a query of the payment is the case. The last column selects the query: by
 /// `id` or by `reference`.
-const QUERIES: [(&str, &str, &[&str], &str); 14] = [
+const QUERIES: [(&str, &str, &[&str], &str); 15] = [
     ("query while pending", "", &[], "id"),
     ("query by reference", "", &[], "reference"),
     ("query when confirmed", "", &["press:pay"], "id"),
@@ -74,6 +74,12 @@ const QUERIES: [(&str, &str, &[&str], &str); 14] = [
         "query when a chargeback was reversed after a partial refund",
         "",
         &["press:pay", "apply:refunded:10.00", "apply:chargeback", "apply:chargeback_reversed"],
+        "id",
+    ),
+    (
+        "query when a chargeback was reversed after a full refund",
+        "",
+        &["press:pay", "apply:refunded", "apply:chargeback", "apply:chargeback_reversed"],
         "id",
     ),
     ("query answered 500", "query_500", &[], "id"),

@@ -2,8 +2,8 @@
 
 use cashier_provider_sdk::{Form, HttpReply, HttpRequest, PaymentRef, StatusUpdate, Step};
 
-use crate::config::Stripe;
-use crate::status::{API_VERSION, StripeTarget};
+use crate::config::{API_VERSION, Stripe};
+use crate::status::StripeTarget;
 
 /// Stripe refuses with 400 to close a payment that is closed or paid already: then its status is
 /// queried, so that a late payment is found.
@@ -16,8 +16,8 @@ pub(crate) fn cancel_payment(stripe: &Stripe, payment: &PaymentRef, replies: &[H
     match replies {
         [] => Step::send(request(stripe, &target)),
         [refused] if refused.status == 400 => Step::send(target.request(stripe)),
-        [closed] => target.read(closed).into(),
-        [_, queried, ..] => target.read(queried).into(),
+        [closed] => target.read(stripe, payment, closed, &[]),
+        [_, queried, further @ ..] => target.read(stripe, payment, queried, further),
     }
 }
 

@@ -5,6 +5,9 @@ use cashier_provider_sdk::signature::Keys;
 use cashier_provider_sdk::{ConfigError, Endpoint, ProviderConfig, Secret, SettingKind, SettingSpec};
 
 const API_BASE: &str = "https://api.stripe.com";
+/// The version of Stripe's objects. An account's default may be older than `latest_charge`
+/// (2022-11-15), and Stripe would then refuse the query.
+pub(crate) const API_VERSION: &str = "2025-01-27.acacia";
 const FLOW_CHECKOUT: &str = "checkout";
 const FLOW_PAYMENT_INTENTS: &str = "payment_intents";
 

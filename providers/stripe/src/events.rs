@@ -97,15 +97,13 @@ fn with_status(kind: &str, stated: Option<&str>) -> String {
 fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
     let stated = dispute.text_at("/status")?;
     let status = match (kind, stated) {
-        ("charge.dispute.funds_reinstated", _) | (_, Some("won")) => ChargebackReversed,
-        ("charge.dispute.funds_withdrawn", _) | (_, Some("needs_response" | "under_review" | "lost")) => Chargeback,
-        (_, Some(status)) if status.starts_with("warning_") => {
-            return Ok(Meaning::Nothing(format!("an inquiry takes no money (status {status})")));
-        }
-        ("charge.dispute.created", None) => Chargeback,
-        // `prevented`: Stripe resolved it before a dispute, by a refund or without one.
-        (_, Some(_)) => ManualReview,
+        ("charge.dispute.funds_reinstated", _) => ChargebackReversed,
+        ("charge.dispute.funds_withdrawn", _) | ("charge.dispute.created", None) => Chargeback,
         (_, None) => return Ok(Meaning::Nothing("the dispute states no status".to_owned())),
+        (_, Some(stated)) => match disputed_money(stated) {
+            Some(status) => status,
+            None => return Ok(Meaning::Nothing(format!("an inquiry takes no money (status {stated})"))),
+        },
     };
     let mut update = dispute_update(dispute, status, &with_status(kind, stated))?;
     if status == ManualReview {
@@ -114,4 +112,15 @@ fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
         update = StatusUpdate { reason: Some(reason), amount: None, dispute: None, ..update };
     }
     Ok(Meaning::of(update))
+}
+
+/// What a dispute's own status says about its money; `None` for an inquiry, which takes none. `prevented`, as any other
+/// status, is for a person: Stripe resolved it before a dispute, by a refund or without one.
+pub(crate) fn disputed_money(stated: &str) -> Option<NormalizedStatus> {
+    match stated {
+        "needs_response" | "under_review" | "lost" => Some(Chargeback),
+        "won" => Some(ChargebackReversed),
+        inquiry if inquiry.starts_with("warning_") => None,
+        _ => Some(ManualReview),
+    }
 }

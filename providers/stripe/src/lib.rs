@@ -7,6 +7,7 @@ mod amounts;
 mod cancel;
 mod config;
 mod create;
+mod disputes;
 mod events;
 mod failure;
 mod objects;

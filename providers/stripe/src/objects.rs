@@ -95,6 +95,14 @@ pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, Provider
     }))
 }
 
+/// Whether the intent's charge was ever disputed, when the reply contains the expanded charge.
+///
+/// # Errors
+/// `UnreadableAnswer` when the flag is none.
+pub(crate) fn is_disputed(intent: &Value) -> Result<bool, ProviderFailure> {
+    Ok(intent.flag_at("/latest_charge/disputed")?.unwrap_or(false))
+}
+
 /// The update of one refund with `status`, by its own id: however many events state it, it counts once, beside the total
 /// that `charge.refunded` states. A refund's metadata is not the payment's: the intent and the charge identify the payment.
 ///

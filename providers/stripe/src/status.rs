@@ -5,14 +5,11 @@ use cashier_provider_sdk::{
     CallTarget, HttpReply, HttpRequest, JsonRead, NormalizedStatus, PaymentRef, ProviderFailure, StatusUpdate, Step,
 };
 
-use crate::config::Stripe;
+use crate::config::{API_VERSION, Stripe};
+use crate::disputes;
 use crate::failure::failure;
-use crate::objects::{intent_update, refunded_so_far, session_update};
+use crate::objects::{intent_update, is_disputed, refunded_so_far, session_update};
 use crate::refs;
-
-/// The version of Stripe's objects. An account's default may be older than `latest_charge`
-/// (2022-11-15), and Stripe would then refuse the query.
-pub(crate) const API_VERSION: &str = "2025-01-27.acacia";
 
 pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
     let target = match StripeTarget::of(payment) {
@@ -22,7 +19,7 @@ pub(crate) fn query_status(stripe: &Stripe, payment: &PaymentRef, replies: &[Htt
     };
     match replies {
         [] => Step::send(target.request(stripe)),
-        [reply, ..] => target.read(reply).into(),
+        [reply, further @ ..] => target.read(stripe, payment, reply, further),
     }
 }
 
@@ -50,7 +47,25 @@ impl<'a> StripeTarget<'a> {
         HttpRequest::get(stripe.api.at(&path)).bearer(stripe.secret_key.expose()).header("stripe-version", API_VERSION)
     }
 
-    pub(crate) fn read(&self, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
+    /// The state of the payment by `reply`. Where its charge was disputed, its disputes are asked for, once: `further` has
+    /// the reply.
+    pub(crate) fn read(
+        &self,
+        stripe: &Stripe,
+        payment: &PaymentRef,
+        reply: &HttpReply,
+        further: &[HttpReply],
+    ) -> Step<StatusUpdate> {
+        match (self.standing(reply), further) {
+            (Ok((_, Some(intent))), []) => Step::send(disputes::request(stripe, &intent)),
+            (Ok((update, Some(_))), [listed, ..]) => disputes::added(update, &payment.amount, listed).into(),
+            (Ok((update, None)), _) => Step::Done(update),
+            (Err(failure), _) => Step::Failed(failure),
+        }
+    }
+
+    /// The update, and the intent to list the disputes of, where there are any.
+    fn standing(&self, reply: &HttpReply) -> Result<(StatusUpdate, Option<String>), ProviderFailure> {
         if !reply.is_success() {
             return Err(failure(reply, CallTarget::Payment));
         }
@@ -59,10 +74,13 @@ impl<'a> StripeTarget<'a> {
         if object.text_at("/id")? != Some(id) {
             return Err(ProviderFailure::unreadable("the answer has another id"));
         }
-        match self {
-            Self::Session(_) => session_standing(&object),
-            Self::Intent(_) => intent_standing(&object),
-        }
+        let (update, intent) = match self {
+            Self::Session(_) => (session_standing(&object)?, object.at("/payment_intent")),
+            Self::Intent(_) => (intent_standing(&object)?, &object),
+        };
+        let disputed = update.status == NormalizedStatus::Confirmed && is_disputed(intent)?;
+        let disputed = disputed.then(|| update.payment_id.clone()).flatten();
+        Ok((update, disputed))
     }
 }
 
@@ -101,8 +119,8 @@ pub(crate) fn intent_standing(intent: &Value) -> Result<StatusUpdate, ProviderFa
     with_refunds(intent_update(intent, status, intent_status)?, intent)
 }
 
-/// Adds the refunded sum to a confirmation, so that a query recovers a lost refund notice. Disputes are
-/// not read here: a charge states that it was disputed, not how the dispute ended.
+/// Adds the refunded sum to a confirmation, so that a query recovers a lost refund notice. The charge states that it was
+/// disputed, not how the dispute ended: `disputes` reads that.
 fn with_refunds(update: StatusUpdate, intent: &Value) -> Result<StatusUpdate, ProviderFailure> {
     if update.status != NormalizedStatus::Confirmed {
         return Ok(update);

@@ -96,7 +96,7 @@ as_byte! {
 macro_rules! packed {
     ($(#[$meta:meta])* $name:ident { $(
         $(#[$doc:meta])* $tag:literal $stored:literal $variant:ident
-        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? : $ty:ty),* $(,)? })?
+        $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? $(or $absent:literal)? : $ty:ty),* $(,)? })?
         $(( $inner:ident : $innerty:ty ))?
     );* $(;)? }) => {
         impl Packed for $name {

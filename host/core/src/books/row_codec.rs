@@ -92,6 +92,7 @@ fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], inter
     w.byte(transaction.first_answer.number());
     w.byte(transaction.next_action.number());
     w.number(transaction.refused_seq.0);
+    w.number(transaction.query_wanted.0);
     w.number(transaction.version.into());
     w.number(operations.len() as u64);
     for operation in operations {
@@ -143,6 +144,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         first_answer: FirstAnswer::from_number(r.byte()?.into())?,
         next_action: NextAction::from_number(r.byte()?.into())?,
         refused_seq: Seq(r.number()?),
+        query_wanted: Seq(r.number()?),
         version: u32::try_from(r.number()?).ok()?,
     };
     let count = r.number()?;

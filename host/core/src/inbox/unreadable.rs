@@ -17,7 +17,8 @@ use crate::time::UnixTime;
 const UNREAD_PER_CONFIG_MAX: usize = 256;
 const UNREAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Payments that one unreadable notice has queried at once: a notice is about one, and a batch about a few.
+/// Payments that one unreadable notice has queried at once: a notice is about one, and a batch about a few. The janitor
+/// queries the others.
 const QUERIED_AT_ONCE_MAX: usize = 16;
 
 /// The config has as many unread notices as it may have.
@@ -46,7 +47,11 @@ pub fn file_unreadable(
     if count > UNREAD_PER_CONFIG_MAX || sum > UNREAD_BYTES_MAX {
         return Err(BeyondLimit);
     }
-    let named = named(draft, receiver, notice);
+    let mut named = named(draft, receiver, notice);
+    for id in &named {
+        let wanted = draft.aggregate(*id).map(|known| known.want_query(draft.context()));
+        draft.add(wanted.into_iter().flatten());
+    }
     let notice_id = draft.next_notice();
     draft.store(body(notice_id));
     let mut event = blank_event(draft, receiver, notice_id, event_id, None);
@@ -57,6 +62,7 @@ pub fn file_unreadable(
         (event.transaction_id, event.brand) = (id, known.transaction.brand);
     }
     draft.add([Change::Event(Box::new(event.clone()))]);
+    named.truncate(QUERIED_AT_ONCE_MAX);
     Ok(Filed {
         events: vec![FiledEvent::New(Box::new(event))],
         queries: named.into_iter().map(|id| (id, ProviderQuery::Status)).collect(),
@@ -77,7 +83,6 @@ fn named(draft: &Draft<'_>, receiver: &ReceivingConfig, notice: &UnreadableNotic
     let mut named: Vec<TransactionId> = by_reference.chain(by_id).collect();
     named.sort_unstable();
     named.dedup();
-    named.truncate(QUERIED_AT_ONCE_MAX);
     named
 }
 

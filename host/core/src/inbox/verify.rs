@@ -73,7 +73,7 @@ fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact>
         }
         ProviderStatus::ChargebackReversed => {
             let id = update.dispute.as_ref().map_or_else(|| update.payment_id.clone(), |dispute| dispute.id.clone());
-            let mut facts = vec![ProviderFact::ChargebackReversed { id }];
+            let mut facts = vec![ProviderFact::ChargebackReversed { id, payment: update.payment_id.clone() }];
             facts.extend(paid_again(transaction, update));
             facts.extend(refund(transaction, update));
             facts
@@ -135,9 +135,10 @@ fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact
 
 /// A refund of which no amount is stated beside that of the payment.
 fn refunded_whole(transaction: &Transaction, update: &Update) -> ProviderFact {
+    let payment = update.payment_id.clone();
     match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
-        None => ProviderFact::RefundedTotal { minor: transaction.amount.minor },
-        Some(Ok(minor)) => ProviderFact::RefundedTotal { minor },
+        None => ProviderFact::RefundedTotal { payment, minor: transaction.amount.minor },
+        Some(Ok(minor)) => ProviderFact::RefundedTotal { payment, minor },
         Some(Err(hold)) => ProviderFact::ReviewHold(hold),
     }
 }
@@ -145,12 +146,12 @@ fn refunded_whole(transaction: &Transaction, update: &Update) -> ProviderFact {
 /// The refund of the update, if it states one.
 fn refund(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
     let Some(statement) = &update.refund else { return Vec::new() };
-    let id = refund_id(update, statement);
+    let (id, payment) = (refund_id(update, statement), update.payment_id.clone());
     let fact = match (compare(transaction, &statement.amount), statement.reach) {
         (Err(hold), _) => ProviderFact::ReviewHold(hold),
-        (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { minor },
+        (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { payment, minor },
         (Ok(_), Reach::Delta) if id.is_empty() => refund_without_id(),
-        (Ok(minor), Reach::Delta) => ProviderFact::Refund { id, minor },
+        (Ok(minor), Reach::Delta) => ProviderFact::Refund { id, payment, minor },
     };
     let link = refund_link(&fact, statement);
     [Some(fact), link].into_iter().flatten().collect()
@@ -167,7 +168,7 @@ fn refund_failed(transaction: &Transaction, update: &Update) -> Vec<ProviderFact
     // An amount that cannot be compared is unknown: the failure itself is certain, and a person looks at it.
     let own = update.refund.as_ref().filter(|statement| statement.reach == Reach::Delta);
     let stated = own.and_then(|statement| compare(transaction, &statement.amount).ok());
-    let fact = ProviderFact::RefundFailed { id, minor: stated.unwrap_or(0) };
+    let fact = ProviderFact::RefundFailed { id, payment: update.payment_id.clone(), minor: stated.unwrap_or(0) };
     let link = update.refund.as_ref().and_then(|statement| refund_link(&fact, statement));
     [Some(fact), link].into_iter().flatten().collect()
 }
@@ -193,9 +194,10 @@ fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {
         Some(dispute) => (dispute.id.clone(), dispute.amount.as_ref()),
         None => (update.payment_id.clone(), update.amount.as_ref()),
     };
+    let payment = update.payment_id.clone();
     match amount.map(|stated| compare(transaction, stated)) {
-        None => ProviderFact::Chargeback { id, minor: transaction.amount.minor },
-        Some(Ok(minor)) => ProviderFact::Chargeback { id, minor },
+        None => ProviderFact::Chargeback { id, payment, minor: transaction.amount.minor },
+        Some(Ok(minor)) => ProviderFact::Chargeback { id, payment, minor },
         Some(Err(hold)) => ProviderFact::ReviewHold(hold),
     }
 }

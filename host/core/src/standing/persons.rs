@@ -1,9 +1,7 @@
-//! The decisions of persons summed up, the latest of each kind; and requested refunds beside the provider's statements, so
-//! that none counts twice.
+//! The decisions of persons summed up, the latest of each kind.
 
 use std::collections::BTreeMap;
 
-use super::provider::ProviderSummary;
 use crate::facts::{PersonFact, Recorded};
 use crate::ids::Seq;
 use crate::status::TransactionStatus;
@@ -25,16 +23,10 @@ pub(super) struct PersonSummary<'a> {
 
 pub(super) struct RequestedRefund<'a> {
     pub(super) seq: Seq,
+    /// Of which payment; empty where the order has one.
+    pub(super) payment: &'a str,
     pub(super) minor: i64,
     pub(super) state: RefundState<'a>,
-}
-
-/// What was refunded, in minor units.
-pub(super) struct Refunded {
-    /// Stated by the provider, in an event or in the answer to a requested refund.
-    pub(super) done: i64,
-    /// Including the refunds that are requested and not refused.
-    pub(super) with_requested: i64,
 }
 
 pub(super) enum RefundState<'a> {
@@ -44,8 +36,8 @@ pub(super) enum RefundState<'a> {
 }
 
 impl<'a> PersonSummary<'a> {
-    pub(super) fn read(persons: &'a [Recorded<PersonFact>]) -> Self {
-        let mut latest: Vec<&Recorded<PersonFact>> = persons.iter().collect();
+    pub(super) fn read(persons: impl Iterator<Item = &'a Recorded<PersonFact>>) -> Self {
+        let mut latest: Vec<&Recorded<PersonFact>> = persons.collect();
         latest.sort_by_key(|known| known.seq);
         let mut read = Self {
             held: None,
@@ -80,9 +72,9 @@ impl<'a> PersonSummary<'a> {
                     read.money_released = true;
                     read.reversals_permitted = known.seq;
                 }
-                PersonFact::RefundRequested { id, minor } => {
-                    read.refunds
-                        .insert(id, RequestedRefund { seq: known.seq, minor: *minor, state: RefundState::Requested });
+                PersonFact::RefundRequested { id, payment, minor } => {
+                    let state = RefundState::Requested;
+                    read.refunds.insert(id, RequestedRefund { seq: known.seq, payment, minor: *minor, state });
                 }
                 PersonFact::RefundRefused { id } => {
                     if let Some(requested) = read.refunds.get_mut(&**id) {
@@ -98,37 +90,5 @@ impl<'a> PersonSummary<'a> {
             }
         }
         read
-    }
-
-    /// Sums up refunds without counting one twice. A requested refund is the provider's refund that its answer named, or
-    /// that a statement of the provider links to it; one that failed counts no more. A total that was recorded after the
-    /// request includes it, one recorded before does not.
-    pub(super) fn refunded(&self, provider: &ProviderSummary<'_>) -> Refunded {
-        let (mut done, mut requested) = (0_i64, 0_i64);
-        let mut all_requested: Vec<(Seq, i64)> = Vec::new();
-        for (own_id, refund) in &self.refunds {
-            let named = match refund.state {
-                RefundState::Refused => continue,
-                RefundState::Done(id) => Some(id),
-                RefundState::Requested => provider.requested.get(own_id).copied(),
-            };
-            if named.is_some_and(|id| provider.failed.contains_key(id)) {
-                continue;
-            }
-            match refund.state {
-                RefundState::Done(_) | RefundState::Requested
-                    if named.is_some_and(|id| provider.refunds.contains_key(id)) => {}
-                RefundState::Done(_) => done = done.saturating_add(refund.minor),
-                RefundState::Requested | RefundState::Refused => requested = requested.saturating_add(refund.minor),
-            }
-            all_requested.push((refund.seq, refund.minor));
-        }
-        let done = provider.single_refunds().saturating_add(done);
-        let mut with_requested = done.saturating_add(requested);
-        for (recorded_at, total) in provider.totals() {
-            let later = all_requested.iter().filter(|(requested_at, _)| *requested_at > recorded_at);
-            with_requested = with_requested.max(later.fold(total, |sum, (_, minor)| sum.saturating_add(*minor)));
-        }
-        Refunded { done: done.max(provider.refunded()), with_requested }
     }
 }

@@ -15,11 +15,13 @@ const DETAIL_LENGTH_MAX: usize = 512;
 
 impl<'a> ProviderSummary<'a> {
     /// The first reason for a review that no fact has ended and no person has resolved since, with what else was stated.
-    /// `refunded_minor` is everything that was refunded, `waiting` a reversal that waits for a person.
+    /// `refunded_minor` is everything that was refunded, `beyond` whether more was taken back than paid, `waiting` a reversal
+    /// that waits for a person.
     pub(super) fn review(
         &self,
         amount: Money,
         refunded_minor: i64,
+        beyond: bool,
         persons: &PersonSummary<'_>,
         waiting: Option<Reason>,
     ) -> Option<Reason> {
@@ -35,7 +37,7 @@ impl<'a> ProviderSummary<'a> {
         let is_unstated = |hold: &&ReviewHold| matches!(hold, ReviewHold::AmountUnstated { .. });
         let (unstated, others): (Vec<_>, Vec<_>) = holds.into_iter().partition(is_unstated);
         // An unstated amount comes first: the cashier itself queries the provider about it.
-        let found = self.contradiction(amount, resolved_at);
+        let found = self.contradiction(beyond, resolved_at);
         let reason = ReviewHold::reason;
         let mut reasons =
             unstated.into_iter().map(reason).chain(found).chain(others.into_iter().map(reason)).chain(waiting);
@@ -46,23 +48,23 @@ impl<'a> ProviderSummary<'a> {
     }
 
     /// The facts contradict each other, or the order.
-    fn contradiction(&self, amount: Money, resolved_at: Seq) -> Option<Reason> {
+    fn contradiction(&self, beyond: bool, resolved_at: Seq) -> Option<Reason> {
         let newest_payment = self.named_payments().map(|(_, seq)| seq).max();
         if self.named_payments().count() > 1 && newest_payment > Some(resolved_at) {
             let ids: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
             return Some(Reason::new(ReasonCode::SecondPayment, ids.join(" and ")));
         }
-        if self.refunded().saturating_add(self.charged_back()) > amount.minor && self.newest_reversal > resolved_at {
+        if beyond && self.newest_reversal > resolved_at {
             return Some(Reason::new(ReasonCode::BeyondConfirmed, "refunds and disputes exceed the ordered amount"));
         }
-        if self.disputes.are_unmatched() && self.disputes.newest > resolved_at {
+        if self.disputes_are_unmatched() && self.newest_dispute > resolved_at {
             return Some(Reason::new(
                 ReasonCode::DisputeUnmatched,
                 "a dispute is open, and it is not known which was reversed",
             ));
         }
         if self.newest_failure > resolved_at {
-            let ids: Vec<&str> = self.failed.keys().copied().collect();
+            let ids: Vec<&str> = self.failed_refunds().collect();
             return Some(Reason::new(ReasonCode::RefundFailed, ids.join(" and ")));
         }
         None
@@ -101,10 +103,13 @@ impl<'a> ProviderSummary<'a> {
             stated.push(format!("refunded {}", money(refunded_minor)));
         }
         if reason != ReasonCode::RefundFailed {
-            stated.extend(self.failed.keys().map(|id| named("refund failed", id)));
+            stated.extend(self.failed_refunds().map(|id| named("refund failed", id)));
         }
-        stated.extend(self.disputes.opened.iter().map(|(id, minor)| named(&format!("disputed {}", money(*minor)), id)));
-        stated.extend(self.disputes.reversed.iter().map(|id| named("dispute reversed", id)));
+        for (id, minor) in self.disputes().flat_map(|disputes| &disputes.opened) {
+            stated.push(named(&format!("disputed {}", money(*minor)), id));
+        }
+        let reversed = self.disputes().flat_map(|disputes| &disputes.reversed);
+        stated.extend(reversed.map(|id| named("dispute reversed", id)));
         stated.extend(self.declined.map(|reason| named("declined", reason)));
         stated.extend(self.cancelled.map(|code| named("cancelled", code.name())));
         stated

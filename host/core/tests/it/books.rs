@@ -65,7 +65,11 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::Rejected),
         any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (any_text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
+        (any_text(), any_text(), any::<i64>()).prop_map(|(id, payment, minor)| PersonFact::RefundRequested {
+            id,
+            payment,
+            minor
+        }),
         any_text().prop_map(|id| PersonFact::RefundRefused { id }),
         (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
     ]
@@ -123,7 +127,8 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
 fn any_transaction() -> impl Strategy<Value = Transaction> {
     let texts = prop::collection::vec(any_text(), 13);
     let times = prop::collection::vec(any_time(), 5);
-    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
+    let numbers =
+        (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<(u64, u64)>(), any::<u32>());
     let words = (
         prop::sample::select(TransactionType::ALL),
         prop::sample::select(Source::ALL),
@@ -141,7 +146,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
             let mut text = || texts.next().unwrap();
             let mut times = times.into_iter();
             let mut time = || times.next().unwrap();
-            let (customer, login, approver, processor, config, refused, version) = numbers;
+            let (customer, login, approver, processor, config, (refused, wanted), version) = numbers;
             let (kind, source, status, first_answer, next_action, sandbox, by_manager, code) = words;
             Transaction {
                 id: TransactionId(15),
@@ -179,6 +184,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 first_answer,
                 next_action,
                 refused_seq: Seq(refused),
+                query_wanted: Seq(wanted),
                 version,
             }
         },

@@ -86,7 +86,7 @@ fn m9_a_payment_that_the_provider_reviews_is_queried_and_captured_at_once_and_on
         let changes = aggregate(deposit(15)).record(&receiver(), &facts, &[], at(1)).0;
         let transaction = applied(&aggregate(deposit(15)), &changes).transaction;
         assert_eq!(due(&transaction, 1), expected.map(Duty::Provider), "{facts:?}");
-        let at_once = duty::query_after_update(&transaction, transaction.config_id);
+        let at_once = duty::query_after_update(&transaction, transaction.config_id, false);
         let advance = (expected == Some(ProviderDuty::Advance)).then_some(ProviderQuery::Advance);
         let unstated = transaction.reason.code == ReasonCode::AmountUnstated;
         assert_eq!(at_once, advance.or(unstated.then_some(ProviderQuery::Status)), "{facts:?}");
@@ -165,8 +165,8 @@ fn the_last_query_of_a_closed_order_is_recorded_once_it_was_answered() {
 fn m17_an_unconfirmed_payment_of_which_a_part_went_back_is_queried() {
     let accepted = (1, ProviderFact::Accepted);
     let expired = (DAY, ProviderFact::Cancelled { reason: ReasonCode::Expired });
-    let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), minor });
-    let refunded = |minor| (2 * DAY, ProviderFact::Refund { id: "re_1".into(), minor });
+    let disputed = |minor| (2 * DAY, ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor });
+    let refunded = |minor| (2 * DAY, ProviderFact::Refund { id: "re_1".into(), payment: "".into(), minor });
     let confirmed = (2 * DAY, ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 });
     let query = Some(Duty::Provider(ProviderDuty::Query));
     let table = [

@@ -32,7 +32,11 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::Rejected),
         (0_i64..=10_000).prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundRequested { id: id.into(), minor }),
+        (id(), 0_i64..=10_000).prop_map(|(id, minor)| PersonFact::RefundRequested {
+            id: id.into(),
+            payment: "".into(),
+            minor
+        }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
         Just(PersonFact::ReversalsWait),

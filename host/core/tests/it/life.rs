@@ -20,7 +20,7 @@ use expect_test::{Expect, expect};
 
 use crate::samples::*;
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 enum Step {
     Provider(ProviderFact),
     Person(PersonFact),
@@ -35,7 +35,7 @@ fn confirmed() -> Step {
 }
 
 fn refund(id: &str, minor: i64) -> Step {
-    Provider(ProviderFact::Refund { id: id.into(), minor })
+    Provider(ProviderFact::Refund { id: id.into(), payment: "".into(), minor })
 }
 
 fn declined() -> Step {
@@ -47,7 +47,7 @@ fn expired() -> Step {
 }
 
 fn chargeback() -> Step {
-    Provider(ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 })
+    Provider(ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: 10_000 })
 }
 
 fn held(status: TransactionStatus) -> Step {
@@ -108,8 +108,8 @@ fn describe(fact: &ProviderFact) -> String {
         ProviderFact::Confirmed { payment, .. } => format!("confirmed {payment}"),
         ProviderFact::Declined { .. } => "declined".into(),
         ProviderFact::Cancelled { reason } => format!("cancelled {reason}"),
-        ProviderFact::Refund { id, minor } => format!("refund {id} of {}", minor / 100),
-        ProviderFact::RefundedTotal { minor } => format!("refunded {} in all", minor / 100),
+        ProviderFact::Refund { id, minor, .. } => format!("refund {id} of {}", minor / 100),
+        ProviderFact::RefundedTotal { minor, .. } => format!("refunded {} in all", minor / 100),
         ProviderFact::RefundFailed { id, .. } => format!("refund {id} failed"),
         ProviderFact::RefundOfRequest { id, requested } => format!("refund {id} is request {requested}"),
         ProviderFact::Chargeback { .. } => "chargeback".into(),

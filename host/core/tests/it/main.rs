@@ -24,3 +24,4 @@ mod standing;
 mod unmatched;
 mod unreadable;
 mod verify;
+mod wanted_queries;

@@ -12,7 +12,7 @@ fn paid() -> ProviderFact {
 }
 
 fn refund(id: &str) -> ProviderFact {
-    ProviderFact::Refund { id: id.into(), minor: 1_000 }
+    ProviderFact::Refund { id: id.into(), payment: "".into(), minor: 1_000 }
 }
 
 /// Records a fact; `seq` is also the id of the operation that is planned.

@@ -21,7 +21,7 @@ fn paid() -> ProviderFact {
 }
 
 fn refund() -> ProviderFact {
-    ProviderFact::Refund { id: "re_1".into(), minor: 4_000 }
+    ProviderFact::Refund { id: "re_1".into(), payment: "".into(), minor: 4_000 }
 }
 
 fn recorded(aggregate: &Aggregate, fact: ProviderFact, seq: u64) -> Aggregate {

@@ -155,6 +155,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         first_answer: FirstAnswer::Accepted,
         next_action: NextAction::Redirect,
         refused_seq: Seq(0),
+        query_wanted: Seq(0),
         version: 1,
     }
 }

@@ -23,10 +23,10 @@ fn alphabet() -> [(char, ProviderFact); 10] {
         ('c', confirmed("pi_1")),
         ('d', ProviderFact::Declined { reason: "no funds".into() }),
         ('x', ProviderFact::Cancelled { reason: ReasonCode::Expired }),
-        ('r', ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }),
-        ('t', ProviderFact::RefundedTotal { minor: 10_000 }),
-        ('b', ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }),
-        ('v', ProviderFact::ChargebackReversed { id: "dp_1".into() }),
+        ('r', ProviderFact::Refund { id: "re_1".into(), payment: "".into(), minor: 3_000 }),
+        ('t', ProviderFact::RefundedTotal { payment: "".into(), minor: 10_000 }),
+        ('b', ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: 10_000 }),
+        ('v', ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "".into() }),
         ('u', ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown)),
         ('n', ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: "pi_1".into() })),
     ]
@@ -89,6 +89,8 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
     let id = prop::sample::select(vec!["1", "2"]);
     // Unnamed, the payment's own, or named.
     let dispute = prop::sample::select(vec!["", "1", "d1", "d2"]);
+    // None, one of those that may be confirmed, or another.
+    let payment = prop::sample::select(vec!["", "1", "2", "3"]);
     prop_oneof![
         Just(ProviderFact::Accepted),
         Just(ProviderFact::Unanswered),
@@ -98,13 +100,27 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         id.clone().prop_map(|id| ProviderFact::Declined { reason: id.into() }),
         prop::sample::select(vec![ReasonCode::Expired, ReasonCode::Cancelled])
             .prop_map(|reason| ProviderFact::Cancelled { reason }),
-        (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Refund { id: id.into(), minor }),
-        minor.clone().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
-        (id.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::RefundFailed { id: id.into(), minor }),
+        (id.clone(), payment.clone(), minor.clone()).prop_map(|(id, payment, minor)| ProviderFact::Refund {
+            id: id.into(),
+            payment: payment.into(),
+            minor
+        }),
+        (payment.clone(), minor.clone())
+            .prop_map(|(payment, minor)| ProviderFact::RefundedTotal { payment: payment.into(), minor }),
+        (id.clone(), payment.clone(), minor.clone()).prop_map(|(id, payment, minor)| ProviderFact::RefundFailed {
+            id: id.into(),
+            payment: payment.into(),
+            minor
+        }),
         (id.clone(), id.clone())
             .prop_map(|(id, requested)| ProviderFact::RefundOfRequest { id: id.into(), requested: requested.into() }),
-        (dispute.clone(), minor.clone()).prop_map(|(id, minor)| ProviderFact::Chargeback { id: id.into(), minor }),
-        dispute.prop_map(|id| ProviderFact::ChargebackReversed { id: id.into() }),
+        (dispute.clone(), payment.clone(), minor.clone()).prop_map(|(id, payment, minor)| ProviderFact::Chargeback {
+            id: id.into(),
+            payment: payment.into(),
+            minor
+        }),
+        (dispute, payment)
+            .prop_map(|(id, payment)| ProviderFact::ChargebackReversed { id: id.into(), payment: payment.into() }),
         Just(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown)),
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: id.into() })),
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::Requested { status: id.into() })),
@@ -152,13 +168,13 @@ fn a_resolution_ends_the_reviews_of_its_own_commit_and_of_earlier_ones() {
     let hold = |hold| vec![confirmed("1"), ProviderFact::ReviewHold(hold)];
     let reviews = [
         vec![confirmed("1"), confirmed("2")],
-        vec![confirmed("1"), ProviderFact::RefundedTotal { minor: 10_001 }],
+        vec![confirmed("1"), ProviderFact::RefundedTotal { payment: "".into(), minor: 10_001 }],
         vec![
             confirmed("1"),
-            ProviderFact::Chargeback { id: "d1".into(), minor: 1 },
-            ProviderFact::ChargebackReversed { id: "d2".into() },
+            ProviderFact::Chargeback { id: "d1".into(), payment: "".into(), minor: 1 },
+            ProviderFact::ChargebackReversed { id: "d2".into(), payment: "".into() },
         ],
-        vec![confirmed("1"), ProviderFact::RefundFailed { id: "r".into(), minor: 1 }],
+        vec![confirmed("1"), ProviderFact::RefundFailed { id: "r".into(), payment: "".into(), minor: 1 }],
         hold(ReviewHold::Requested { status: "s".into() }),
     ];
     for facts in reviews {
@@ -180,11 +196,15 @@ fn a_resolution_ends_the_reviews_of_its_own_commit_and_of_earlier_ones() {
 #[test]
 fn the_set_of_facts_is_bounded() {
     use cashier_core::facts::{PROVIDER_FACTS_MAX, Recording};
-    let mut facts = facts_of((0..PROVIDER_FACTS_MAX as i64).map(|minor| ProviderFact::RefundedTotal { minor }));
-    let next = |facts: &mut Facts, minor| facts.record(Seq(999), NOW, ProviderFact::RefundedTotal { minor });
+    let mut facts =
+        facts_of((0..PROVIDER_FACTS_MAX as i64).map(|minor| ProviderFact::RefundedTotal { payment: "".into(), minor }));
+    let next = |facts: &mut Facts, minor| {
+        facts.record(Seq(999), NOW, ProviderFact::RefundedTotal { payment: "".into(), minor })
+    };
     assert_eq!(next(&mut facts, 1_000), Recording::Full);
     assert_eq!(next(&mut facts, 5), Recording::Duplicate);
-    let newest = Recorded { seq: Seq(128), at: NOW, fact: ProviderFact::RefundedTotal { minor: 127 } };
+    let newest =
+        Recorded { seq: Seq(128), at: NOW, fact: ProviderFact::RefundedTotal { payment: "".into(), minor: 127 } };
     assert_eq!(facts.provider.last(), Some(&newest));
 }
 

@@ -48,7 +48,7 @@ fn requested(mut stated: Update) -> Update {
 }
 
 fn failed(id: &str, minor: i64) -> ProviderFact {
-    ProviderFact::RefundFailed { id: id.into(), minor }
+    ProviderFact::RefundFailed { id: id.into(), payment: "pi_123".into(), minor }
 }
 
 fn own_refund(id: &str) -> ProviderFact {
@@ -107,11 +107,11 @@ fn an_update_establishes_the_listed_facts() {
         ),
         (
             refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta),
-            vec![ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }],
+            vec![ProviderFact::Refund { id: "re_1".into(), payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             refund("", StatedAmount::Exact(usd(3_000)), Reach::Delta),
-            vec![ProviderFact::Refund { id: "evt_1".into(), minor: 3_000 }],
+            vec![ProviderFact::Refund { id: "evt_1".into(), payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             Update { event_id: "".into(), ..refund("", StatedAmount::Exact(usd(3_000)), Reach::Delta) },
@@ -119,32 +119,50 @@ fn an_update_establishes_the_listed_facts() {
         ),
         (
             refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar),
-            vec![ProviderFact::RefundedTotal { minor: 3_000 }],
+            vec![ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             refund("re_1", eur(3_000), Reach::Delta),
             vec![mismatch(MismatchKind::Currency, "100.0 USD", "30.0 EUR", None)],
         ),
-        (update(S::Refunded), vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
-        (Update { amount: exact(2_000), ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 2_000 }]),
-        (Update { amount: None, ..update(S::Refunded) }, vec![ProviderFact::RefundedTotal { minor: 10_000 }]),
-        (dispute(S::Chargeback, exact(4_000)), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 }]),
-        (dispute(S::Chargeback, None), vec![ProviderFact::Chargeback { id: "dp_1".into(), minor: 10_000 }]),
+        (update(S::Refunded), vec![ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 10_000 }]),
+        (
+            Update { amount: exact(2_000), ..update(S::Refunded) },
+            vec![ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 2_000 }],
+        ),
+        (
+            Update { amount: None, ..update(S::Refunded) },
+            vec![ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 10_000 }],
+        ),
+        (
+            dispute(S::Chargeback, exact(4_000)),
+            vec![ProviderFact::Chargeback { id: "dp_1".into(), payment: "pi_123".into(), minor: 4_000 }],
+        ),
+        (
+            dispute(S::Chargeback, None),
+            vec![ProviderFact::Chargeback { id: "dp_1".into(), payment: "pi_123".into(), minor: 10_000 }],
+        ),
         (dispute(S::Chargeback, Some(eur(1))), vec![mismatch(MismatchKind::Currency, "100.0 USD", "0.01 EUR", None)]),
-        (update(S::Chargeback), vec![ProviderFact::Chargeback { id: "pi_123".into(), minor: 10_000 }]),
+        (
+            update(S::Chargeback),
+            vec![ProviderFact::Chargeback { id: "pi_123".into(), payment: "pi_123".into(), minor: 10_000 }],
+        ),
         (
             dispute(S::ChargebackReversed, None),
-            vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }, confirmed()],
+            vec![ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "pi_123".into() }, confirmed()],
         ),
-        (update(S::ChargebackReversed), vec![ProviderFact::ChargebackReversed { id: "pi_123".into() }]),
+        (
+            update(S::ChargebackReversed),
+            vec![ProviderFact::ChargebackReversed { id: "pi_123".into(), payment: "pi_123".into() }],
+        ),
         // The answer to a query states at once what notices state one by one.
         (
             Update { status: S::Confirmed, ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar) },
-            vec![confirmed(), ProviderFact::RefundedTotal { minor: 3_000 }],
+            vec![confirmed(), ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             Update { status: S::Confirmed, ..refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta) },
-            vec![confirmed(), ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }],
+            vec![confirmed(), ProviderFact::Refund { id: "re_1".into(), payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             Update { status: S::Confirmed, ..refund("", eur(3_000), Reach::TotalSoFar) },
@@ -158,12 +176,12 @@ fn an_update_establishes_the_listed_facts() {
             },
             vec![
                 mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000)),
-                ProviderFact::RefundedTotal { minor: 1 },
+                ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 1 },
             ],
         ),
         (
             Update { amount: exact(10_000), ..dispute(S::Confirmed, exact(4_000)) },
-            vec![confirmed(), ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 }],
+            vec![confirmed(), ProviderFact::Chargeback { id: "dp_1".into(), payment: "pi_123".into(), minor: 4_000 }],
         ),
         (
             Update {
@@ -172,8 +190,8 @@ fn an_update_establishes_the_listed_facts() {
                 ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar)
             },
             vec![
-                ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
-                ProviderFact::RefundedTotal { minor: 3_000 },
+                ProviderFact::Chargeback { id: "dp_1".into(), payment: "pi_123".into(), minor: 4_000 },
+                ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 3_000 },
             ],
         ),
         // A reversed dispute leaves the payment paid, where the whole amount is stated.
@@ -183,18 +201,18 @@ fn an_update_establishes_the_listed_facts() {
                 ..dispute(S::ChargebackReversed, exact(4_000))
             },
             vec![
-                ProviderFact::ChargebackReversed { id: "dp_1".into() },
+                ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "pi_123".into() },
                 confirmed(),
-                ProviderFact::RefundedTotal { minor: 3_000 },
+                ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 3_000 },
             ],
         ),
         (
             Update { amount: exact(4_000), ..dispute(S::ChargebackReversed, exact(4_000)) },
-            vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }],
+            vec![ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "pi_123".into() }],
         ),
         (
             Update { amount: None, ..dispute(S::ChargebackReversed, exact(4_000)) },
-            vec![ProviderFact::ChargebackReversed { id: "dp_1".into() }],
+            vec![ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "pi_123".into() }],
         ),
         (update(S::ManualReview), vec![requested_review("raw")]),
         (
@@ -209,8 +227,8 @@ fn an_update_establishes_the_listed_facts() {
             },
             vec![
                 requested_review("raw"),
-                ProviderFact::Refund { id: "re_1".into(), minor: 3_000 },
-                ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
+                ProviderFact::Refund { id: "re_1".into(), payment: "pi_123".into(), minor: 3_000 },
+                ProviderFact::Chargeback { id: "dp_1".into(), payment: "pi_123".into(), minor: 4_000 },
             ],
         ),
         // The review ends by itself, so an amount beside it decides nothing.
@@ -218,7 +236,7 @@ fn an_update_establishes_the_listed_facts() {
         (Update { reason: "fraud check".into(), ..update(S::InReview) }, vec![in_review("fraud check")]),
         (
             Update { status: S::InReview, ..refund("", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar) },
-            vec![in_review("raw"), ProviderFact::RefundedTotal { minor: 3_000 }],
+            vec![in_review("raw"), ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             Update {
@@ -226,8 +244,8 @@ fn an_update_establishes_the_listed_facts() {
                 ..refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)
             },
             vec![
-                ProviderFact::Refund { id: "re_1".into(), minor: 3_000 },
-                ProviderFact::Chargeback { id: "dp_1".into(), minor: 4_000 },
+                ProviderFact::Refund { id: "re_1".into(), payment: "pi_123".into(), minor: 3_000 },
+                ProviderFact::Chargeback { id: "dp_1".into(), payment: "pi_123".into(), minor: 4_000 },
             ],
         ),
         (failed_refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta, ""), vec![failed("re_1", 3_000)]),
@@ -242,16 +260,23 @@ fn an_update_establishes_the_listed_facts() {
         ),
         (
             requested(refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)),
-            vec![ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }, own_refund("re_1")],
+            vec![
+                ProviderFact::Refund { id: "re_1".into(), payment: "pi_123".into(), minor: 3_000 },
+                own_refund("re_1"),
+            ],
         ),
         // A total names no refund that could be ours.
         (
             requested(refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::TotalSoFar)),
-            vec![ProviderFact::RefundedTotal { minor: 3_000 }],
+            vec![ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 3_000 }],
         ),
         (
             Update { status: S::Confirmed, ..requested(refund("re_1", StatedAmount::Exact(usd(3_000)), Reach::Delta)) },
-            vec![confirmed(), ProviderFact::Refund { id: "re_1".into(), minor: 3_000 }, own_refund("re_1")],
+            vec![
+                confirmed(),
+                ProviderFact::Refund { id: "re_1".into(), payment: "pi_123".into(), minor: 3_000 },
+                own_refund("re_1"),
+            ],
         ),
         (
             Update { advance: true, ..update(S::Pending) },

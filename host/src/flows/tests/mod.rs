@@ -11,4 +11,5 @@ mod orders;
 mod postings;
 mod reviews;
 mod unreadable;
+mod wanted_queries;
 mod webhooks;

@@ -12,7 +12,7 @@ table! {
         amount: "amount_minor", "currency"; account_currency; status; reason: "reason_code", "reason_detail";
         idempotency_key; comment; metadata_json; approved_by; approved_time; processed_by; processed_time; reject_reason;
         created_time; updated_time; config_id; brand; country; sandbox; reference; key_space; expires_time; refs;
-        facts: "provider_facts", "person_facts"; first_answer; next_action; refused_seq; version;
+        facts: "provider_facts", "person_facts"; first_answer; next_action; refused_seq; version; query_wanted;
     }
 }
 

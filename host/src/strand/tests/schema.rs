@@ -164,3 +164,34 @@ fn an_order_that_was_closed_and_expired_under_an_earlier_version_is_not_queried_
         }
     }
 }
+
+#[test]
+fn m18_a_payment_whose_query_was_dropped_under_an_earlier_version_is_queried_once_more() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(STEPS[0]).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let rows = [
+        // id, source, and its event's transaction, signature status, processing status and reason; whether it is queried
+        (1, 0, 1, 1, 2, "PROVIDER_CONFIG_MISMATCH: received under config 2", true),
+        (2, 0, 2, 1, 2, "UNREADABLE_NOTICE: no amount", true),
+        (3, 0, 0, 1, 2, "UNREADABLE_NOTICE: no amount", false),
+        (4, 0, 4, 1, 2, "TOO_MANY_FACTS", false),
+        (5, 0, 5, 1, 1, "", false),
+        (6, 1, 6, 1, 2, "PROVIDER_CONFIG_MISMATCH: received under config 2", false),
+    ];
+    for (id, source, of, signature, processing, reason, _) in rows {
+        let row = format!(
+            "INSERT INTO cashier_transaction VALUES ({id},5,9,0,{source},'stripe','card','','',100,'USD','USD',3,
+             '','','k','','{{}}',0,0,0,0,'',100,200,1,'ion4','DE',0,'r{id}',0,0,'','','',1,1,0,1);
+             INSERT INTO provider_event
+             VALUES ({id},{id},2,'stripe','','evt_{id}',{of},'',{signature},{processing},'{reason}','','',100,100)"
+        );
+        connection.execute_batch(&row).unwrap();
+    }
+    super::super::schema::bring_up_to_date(&mut connection).unwrap();
+    for (id, .., queried) in rows {
+        let sql = "SELECT query_wanted FROM cashier_transaction WHERE id = ?1";
+        let wanted: i64 = connection.query_row(sql, [id], |row| row.get(0)).unwrap();
+        assert_eq!(wanted, i64::from(queried), "{id}");
+    }
+}

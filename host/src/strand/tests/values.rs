@@ -87,12 +87,16 @@ fn provider_fact() -> BoxedStrategy<ProviderFact> {
         (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::Confirmed { payment, minor }),
         text().prop_map(|reason| ProviderFact::Declined { reason }),
         select(ReasonCode::ALL).prop_map(|reason| ProviderFact::Cancelled { reason }),
-        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Refund { id, minor }),
-        any::<i64>().prop_map(|minor| ProviderFact::RefundedTotal { minor }),
-        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::Chargeback { id, minor }),
-        text().prop_map(|id| ProviderFact::ChargebackReversed { id }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| ProviderFact::Refund { id, payment, minor }),
+        (text(), any::<i64>()).prop_map(|(payment, minor)| ProviderFact::RefundedTotal { payment, minor }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| ProviderFact::Chargeback { id, payment, minor }),
+        (text(), text()).prop_map(|(id, payment)| ProviderFact::ChargebackReversed { id, payment }),
         review_hold().prop_map(ProviderFact::ReviewHold),
-        (text(), any::<i64>()).prop_map(|(id, minor)| ProviderFact::RefundFailed { id, minor }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| ProviderFact::RefundFailed {
+            id,
+            payment,
+            minor
+        }),
         (text(), text()).prop_map(|(id, requested)| ProviderFact::RefundOfRequest { id, requested }),
     ]
     .boxed()
@@ -106,7 +110,11 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         Just(PersonFact::Rejected),
         any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
         Just(PersonFact::Retried),
-        (text(), any::<i64>()).prop_map(|(id, minor)| PersonFact::RefundRequested { id, minor }),
+        (text(), text(), any::<i64>()).prop_map(|(id, payment, minor)| PersonFact::RefundRequested {
+            id,
+            payment,
+            minor
+        }),
         text().prop_map(|id| PersonFact::RefundRefused { id }),
         (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
         Just(PersonFact::ReversalsWait),
@@ -146,7 +154,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             select(&[KeySpace::Customer, KeySpace::Manager][..]),
             time(),
         ),
-        (refs(), facts(), select(FirstAnswer::ALL), select(NextAction::ALL), id(), any::<u32>()),
+        (refs(), facts(), select(FirstAnswer::ALL), select(NextAction::ALL), (id(), id()), any::<u32>()),
     );
     (published, internal)
         .prop_map(|(published, internal)| {
@@ -157,7 +165,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
                 done;
             let ((config, brand, country, sandbox, reference, key_space, expires_time), state) = internal;
-            let (refs, facts, first_answer, next_action, refused_seq, version) = state;
+            let (refs, facts, first_answer, next_action, (refused, wanted), version) = state;
             Transaction {
                 id: TransactionId(id),
                 customer_id: CustomerId(customer),
@@ -193,7 +201,8 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
                 facts,
                 first_answer,
                 next_action,
-                refused_seq: Seq(refused_seq),
+                refused_seq: Seq(refused),
+                query_wanted: Seq(wanted),
                 version,
             }
         })

@@ -118,7 +118,7 @@ pub struct UpdateV1 {
     pub refs: RVec<PairV1>,
     /// The normalized status.
     pub status: StatusCode,
-    /// The provider's id of the payment itself.
+    /// The provider's id of the payment itself; of a refund or dispute, that of the payment which it takes back.
     pub payment_id: ROption<RString>,
     /// The amount that it states.
     pub amount: ROption<AmountV1>,

@@ -107,7 +107,7 @@ fn m20_a_payment_id_in_the_answer_to_a_create_call_or_a_query_is_checked_as_well
         let stated = CreateAnswerStated { ending: &ending, update: Some(&update), refs: &update.refs };
         ledger.decide(|draft| inbox::end_create(draft, &gateway(2), TransactionId(2), &stated)).unwrap();
         let queried = ledger.decide(|draft| inbox::apply_answer(draft, &gateway(1), TransactionId(3), &answer(3)));
-        assert_eq!(queried, AppliedAnswer::Applied { found_payment: false });
+        assert_eq!(queried, AppliedAnswer::Applied { found_payment: false, found_advance: false });
         for id in [2, 3] {
             assert_eq!(ledger.standing(id), (9, 0, ReasonCode::PaymentIdReused), "{id}, {own_reference}");
             assert!(ledger.aggregate(id).transaction.refs.is_empty(), "the id stays with the first");

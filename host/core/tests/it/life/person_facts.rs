@@ -117,51 +117,51 @@ fn a_rejected_and_confirmed_deposit_is_in_review_in_either_order() {
 
 #[test]
 fn a_managers_refund_is_debited_first_and_credited_again_if_the_provider_refuses() {
-    let requested = |id: &str| Person(PersonFact::RefundRequested { id: id.into(), minor: 4_000 });
+    let requested = |id: &str| Person(PersonFact::RefundRequested { id: id.into(), payment: "".into(), minor: 4_000 });
     let refused = Person(PersonFact::RefundRefused { id: "1".into() });
     play(
         deposit(15),
         vec![confirmed(), Post, requested("1"), Post, refused, Post],
         expect![[r#"
-        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
-        posted -> credited | owed 100 posted 100
-        person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-        posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-        person: RefundRefused { id: "1" } -> provider_confirmed | owed 100 posted 60 | BALANCE_IN 40 planned
-        posted -> credited | owed 100 posted 100
-    "#]],
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundRefused { id: "1" } -> provider_confirmed | owed 100 posted 60 | BALANCE_IN 40 planned
+            posted -> credited | owed 100 posted 100
+        "#]],
     );
 }
 
 #[test]
 fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
-    let requested = || Person(PersonFact::RefundRequested { id: "1".into(), minor: 4_000 });
+    let requested = || Person(PersonFact::RefundRequested { id: "1".into(), payment: "".into(), minor: 4_000 });
     let done = || Person(PersonFact::RefundDone { id: "1".into(), refund: "re_1".into() });
-    let total = || Provider(ProviderFact::RefundedTotal { minor: 4_000 });
+    let total = || Provider(ProviderFact::RefundedTotal { payment: "".into(), minor: 4_000 });
     play(
         deposit(15),
         vec![confirmed(), Post, requested(), Post, done(), refund("re_1", 4_000), total()],
         expect![[r#"
-        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
-        posted -> credited | owed 100 posted 100
-        person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-        posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-        person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
-        refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 60 posted 60
-        refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
-    "#]],
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
+            refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 60 posted 60
+            refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
+        "#]],
     );
     play(
         deposit(15),
         vec![confirmed(), Post, requested(), Post, total(), done()],
         expect![[r#"
-        confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
-        posted -> credited | owed 100 posted 100
-        person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-        posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-        refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
-        person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
-    "#]],
+            confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
+            posted -> credited | owed 100 posted 100
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+            refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
+        "#]],
     );
     // A total recorded before the request does not include it.
     play(
@@ -172,7 +172,7 @@ fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
             posted -> credited | owed 100 posted 100
             refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-            person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 20 posted 60 | BALANCE_OUT -40 planned
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 20 posted 60 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 20 posted 20
             person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 20 posted 20
             refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 20 posted 20
@@ -182,7 +182,7 @@ fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
 
 #[test]
 fn a_refund_whose_posting_was_refused_may_be_asked_again() {
-    let requested = |id: &str| Person(PersonFact::RefundRequested { id: id.into(), minor: 4_000 });
+    let requested = |id: &str| Person(PersonFact::RefundRequested { id: id.into(), payment: "".into(), minor: 4_000 });
     let refused = Person(PersonFact::RefundRefused { id: "1".into() });
     play(
         deposit(15),
@@ -190,10 +190,10 @@ fn a_refund_whose_posting_was_refused_may_be_asked_again() {
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
-            person: RefundRequested { id: "1", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posting refused -> credited PARTLY_REFUNDED | owed 60 posted 100
             person: RefundRefused { id: "1" } -> credited | owed 100 posted 100
-            person: RefundRequested { id: "2", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
+            person: RefundRequested { id: "2", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 60 posted 60
         "#]],
     );

@@ -120,7 +120,7 @@ fn refunds_beyond_the_ordered_amount_are_held_for_review() {
 
 #[test]
 fn a_refund_total_and_its_single_refunds_count_once() {
-    let total = |minor| Provider(ProviderFact::RefundedTotal { minor });
+    let total = |minor| Provider(ProviderFact::RefundedTotal { payment: "".into(), minor });
     play(
         deposit(15),
         vec![confirmed(), Post, refund("re_1", 3_000), Post, total(3_000), total(5_000), Post],
@@ -156,7 +156,7 @@ fn a_second_payment_is_never_credited_and_each_one_is_held_for_review() {
 
 #[test]
 fn a_chargeback_is_debited_and_its_reversal_credited() {
-    let reversed = || Provider(ProviderFact::ChargebackReversed { id: "dp_1".into() });
+    let reversed = || Provider(ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "".into() });
     play(
         deposit(15),
         vec![confirmed(), Post, chargeback(), Post, reversed(), Post, chargeback()],

@@ -20,7 +20,12 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     let is_payment = |id: &str| payments.contains(id) || unstated.contains(id);
     let disputes = Disputes::read(facts, is_payment);
     let taken = refunded + disputes.open_amount();
-    let owed = if payments.is_empty() { 0 } else { (amount - taken).max(0) };
+    let named: BTreeSet<&str> = payments.iter().copied().filter(|id| !id.is_empty()).collect();
+    let owed = match named.len() {
+        0 if payments.is_empty() => 0,
+        0 | 1 => (amount - taken).max(0),
+        _ => (amount - beyond_surplus(facts, &named, is_payment, amount)).clamp(0, amount),
+    };
 
     let reused: BTreeSet<&str> =
         ids(
@@ -67,6 +72,57 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     (owed, status, code)
 }
 
+/// What is taken back of several payments, less what they paid beyond the order.
+fn beyond_surplus(facts: &[F], payments: &BTreeSet<&str>, is_payment: impl Fn(&str) -> bool, amount: i64) -> i64 {
+    let owner_of = |stated: &dyn Fn(&F) -> Option<Box<str>>| {
+        facts.iter().filter_map(stated).filter(|payment| payments.contains(&**payment)).max().unwrap_or_default()
+    };
+    let owner = |fact: &F| match fact {
+        F::Refund { id, .. } | F::RefundFailed { id, .. } => owner_of(&|other| match other {
+            F::Refund { id: same, payment, .. } | F::RefundFailed { id: same, payment, .. } if same == id => {
+                Some(payment.clone())
+            }
+            _ => None,
+        }),
+        F::RefundedTotal { payment, .. } => owner_of(&|_| Some(payment.clone())),
+        F::Chargeback { id, payment, .. } | F::ChargebackReversed { id, payment }
+            if id.is_empty() || is_payment(id) =>
+        {
+            owner_of(&|_| Some(payment.clone())).max(owner_of(&|_| Some(id.clone())))
+        }
+        F::Chargeback { id, .. } | F::ChargebackReversed { id, .. } => owner_of(&|other| match other {
+            F::Chargeback { id: same, payment, .. } | F::ChargebackReversed { id: same, payment } if same == id => {
+                Some(payment.clone())
+            }
+            _ => None,
+        }),
+        _ => "none".into(),
+    };
+    let of = |payment: &str| -> Vec<F> { facts.iter().filter(|fact| *owner(fact) == *payment).cloned().collect() };
+    let refunded = |facts: &[F]| {
+        let failed = ids(facts, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
+        refunded(facts, &failed)
+    };
+    let disputed = |facts: &[F]| Disputes::read(facts, &is_payment).open_amount();
+    let (mut named, mut named_disputes) = (0, 0);
+    for payment in payments {
+        let own = of(payment);
+        named += (refunded(&own) + disputed(&own)).min(amount);
+        named_disputes += disputed(&own).min(amount);
+    }
+    let (totals, rest): (Vec<F>, Vec<F>) = of("").into_iter().partition(|fact| matches!(fact, F::RefundedTotal { .. }));
+    let failures = rest.iter().filter(|fact| matches!(fact, F::Refund { .. } | F::RefundFailed { .. })).cloned();
+    let failed_ids = ids(&rest, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
+    let failed = failures.filter(|fact| match fact {
+        F::Refund { id, .. } | F::RefundFailed { id, .. } => failed_ids.contains(&**id),
+        _ => false,
+    });
+    let total = refunded(&totals.iter().cloned().chain(failed).collect::<Vec<F>>());
+    let count = payments.len() as i64;
+    let taken = (named + refunded(&rest)).max(total * count + named_disputes) + disputed(&rest);
+    taken - amount * (count - 1)
+}
+
 fn ids<'a>(facts: &'a [F], id: fn(&'a F) -> Option<&'a Box<str>>) -> BTreeSet<&'a str> {
     facts.iter().filter_map(id).map(|id| &**id).collect()
 }
@@ -74,7 +130,7 @@ fn ids<'a>(facts: &'a [F], id: fn(&'a F) -> Option<&'a Box<str>>) -> BTreeSet<&'
 fn refunded(facts: &[F], failed: &BTreeSet<&str>) -> i64 {
     let of = |id: &str| {
         let amount = |fact: &F| match fact {
-            F::Refund { id: known, minor } if **known == *id => Some(*minor),
+            F::Refund { id: known, minor, .. } if **known == *id => Some(*minor),
             _ => None,
         };
         facts.iter().filter_map(amount).max().unwrap_or(0)
@@ -84,7 +140,7 @@ fn refunded(facts: &[F], failed: &BTreeSet<&str>) -> i64 {
     let mut out_of_totals = 0;
     for id in failed {
         let stated = |fact: &F| match fact {
-            F::RefundFailed { id: known, minor } if **known == **id => Some(*minor),
+            F::RefundFailed { id: known, minor, .. } if **known == **id => Some(*minor),
             _ => None,
         };
         let amount = facts.iter().filter_map(stated).max().unwrap_or(0).max(of(id));
@@ -92,7 +148,7 @@ fn refunded(facts: &[F], failed: &BTreeSet<&str>) -> i64 {
     }
     let totals = facts
         .iter()
-        .filter_map(|fact| if let F::RefundedTotal { minor } = fact { Some(minor - out_of_totals) } else { None });
+        .filter_map(|fact| if let F::RefundedTotal { minor, .. } = fact { Some(minor - out_of_totals) } else { None });
     totals.max().unwrap_or(0).max(singles)
 }
 
@@ -105,8 +161,9 @@ struct Disputes<'a> {
 impl<'a> Disputes<'a> {
     fn read(facts: &'a [F], is_payment: impl Fn(&str) -> bool) -> Self {
         let own = |id: &'a str| if is_payment(id) { "" } else { id };
-        let opened = |fact: &'a F| if let F::Chargeback { id, minor } = fact { Some((own(id), *minor)) } else { None };
-        let reversed = |fact: &'a F| if let F::ChargebackReversed { id } = fact { Some(own(id)) } else { None };
+        let opened =
+            |fact: &'a F| if let F::Chargeback { id, minor, .. } = fact { Some((own(id), *minor)) } else { None };
+        let reversed = |fact: &'a F| if let F::ChargebackReversed { id, .. } = fact { Some(own(id)) } else { None };
         Self {
             opened: facts.iter().filter_map(opened).collect(),
             reversed: facts.iter().filter_map(reversed).collect(),

@@ -14,23 +14,23 @@ fn paid(payment: &str) -> F {
 }
 
 fn refund(id: &str, minor: i64) -> F {
-    F::Refund { id: id.into(), minor }
+    F::Refund { id: id.into(), payment: "".into(), minor }
 }
 
 fn total(minor: i64) -> F {
-    F::RefundedTotal { minor }
+    F::RefundedTotal { payment: "".into(), minor }
 }
 
 fn failed(id: &str, minor: i64) -> F {
-    F::RefundFailed { id: id.into(), minor }
+    F::RefundFailed { id: id.into(), payment: "".into(), minor }
 }
 
 fn dispute(id: &str, minor: i64) -> F {
-    F::Chargeback { id: id.into(), minor }
+    F::Chargeback { id: id.into(), payment: "".into(), minor }
 }
 
 fn reversed(id: &str) -> F {
-    F::ChargebackReversed { id: id.into() }
+    F::ChargebackReversed { id: id.into(), payment: "".into() }
 }
 
 fn declined() -> F {
@@ -268,4 +268,66 @@ fn m32_a_payment_in_two_modes_is_held_for_review_and_credits_nothing() {
     }
     let pending = Update { mode_conflict: true, ..update(P::Pending) };
     assert_eq!(verify(&deposit(15), &receiver(), &pending), Ok(vec![F::Accepted]));
+}
+
+/// The same fact about one payment.
+fn of(payment: &str, fact: F) -> F {
+    let payment = payment.into();
+    match fact {
+        F::Refund { id, minor, .. } => F::Refund { id, payment, minor },
+        F::RefundedTotal { minor, .. } => F::RefundedTotal { payment, minor },
+        F::RefundFailed { id, minor, .. } => F::RefundFailed { id, payment, minor },
+        F::Chargeback { id, minor, .. } => F::Chargeback { id, payment, minor },
+        F::ChargebackReversed { id, .. } => F::ChargebackReversed { id, payment },
+        other => panic!("{other:?} is about no payment"),
+    }
+}
+
+#[test]
+fn a_second_payment_that_goes_back_leaves_the_credit_of_the_first() {
+    let second = |facts: &[F], owed: i64| {
+        let both = [&[paid("p"), paid("q")], facts].concat();
+        check(&[(&both, owed, S::ManualReview, R::SecondPayment)]);
+    };
+    second(&[of("q", refund("r", 10_000))], 10_000);
+    second(&[of("q", total(10_000))], 10_000);
+    second(&[of("q", dispute("d", 10_000))], 10_000);
+    second(&[of("q", dispute("q", 10_000))], 10_000);
+    // Of either payment: what is paid beyond the order goes back first.
+    second(&[of("p", refund("r", 10_000))], 10_000);
+    second(&[of("p", refund("r", 3_000)), of("q", refund("s", 3_000))], 10_000);
+    second(&[of("p", refund("r", 10_000)), of("q", refund("s", 3_000))], 7_000);
+    second(&[of("p", total(10_000)), of("q", total(10_000))], 0);
+    // The refund and the total of its payment are one.
+    second(&[of("q", refund("r", 10_000)), of("q", total(10_000)), of("p", total(3_000))], 7_000);
+    second(&[of("q", refund("r", 10_000)), of("p", total(10_000))], 0);
+    // Of one payment more than it paid takes nothing of the other.
+    second(&[of("q", refund("r", 10_000)), of("q", dispute("d", 10_000))], 10_000);
+    second(&[of("q", refund("r", i64::MAX)), of("p", refund("s", 1_000))], 9_000);
+    // A dispute that was reversed, and a refund that failed, took nothing.
+    second(&[of("q", dispute("d", 10_000)), of("q", reversed("d")), of("p", refund("r", 10_000))], 10_000);
+    second(&[of("q", refund("r", 10_000)), of("q", failed("r", 10_000)), of("p", refund("s", 10_000))], 10_000);
+}
+
+#[test]
+fn a_reversal_that_names_no_payment_counts_beside_those_that_do() {
+    let second = |facts: &[F], owed: i64| {
+        let both = [&[paid("p"), paid("q")], facts].concat();
+        check(&[(&both, owed, S::ManualReview, R::SecondPayment)]);
+    };
+    second(&[refund("r", 10_000)], 10_000);
+    second(&[refund("r", 10_000), of("q", refund("s", 3_000))], 7_000);
+    // The other statement of the same refund or dispute names the payment.
+    second(&[refund("r", 10_000), of("q", refund("r", 10_000)), of("q", total(10_000))], 10_000);
+    second(&[dispute("d", 10_000), of("q", dispute("d", 10_000)), of("q", refund("r", 10_000))], 10_000);
+    // A payment that was never confirmed paid nothing.
+    second(&[of("x", refund("r", 10_000)), of("q", refund("s", 3_000))], 7_000);
+    // A total of no named payment may be that of each.
+    second(&[total(3_000)], 10_000);
+    second(&[total(6_000)], 8_000);
+    second(&[total(10_000)], 0);
+    check(&[
+        (&[paid("p"), of("q", refund("r", 10_000))], 0, S::Refunded, R::None),
+        (&[paid("p"), of("q", total(3_000)), of("p", refund("r", 4_000))], 6_000, S::Credited, R::PartlyRefunded),
+    ]);
 }
