@@ -232,6 +232,8 @@ fn compared(books: &Books, posting: &FoundPosting) -> Compared {
     };
     let Some(operation) = aggregate.keyed(&posting.key) else { return Compared::Unknown };
     match (operation.status, posting.is_posted()) {
+        // Its own posting would be refused as a conflict of keys: what was posted is another one.
+        (OperationStatus::Planned | OperationStatus::Unknown, true) if !posting.is_same(operation) => Compared::Unknown,
         (OperationStatus::Planned | OperationStatus::Unknown, _) => Compared::Besides,
         (OperationStatus::Posted, true) if posting.is_same(operation) => Compared::Same,
         (OperationStatus::Posted | OperationStatus::Refused, true) => Compared::Unknown,

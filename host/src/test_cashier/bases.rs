@@ -133,7 +133,9 @@ impl Bases {
 
     /// Puts back what a backup has of one database or of both; the cashier must not run.
     pub(crate) fn put_back(&self, backup: &TempDir, books: bool, postings: bool) {
-        for name in [BOOKS, POSTINGS].into_iter().zip([books, postings]).filter_map(|(name, chosen)| chosen.then_some(name)) {
+        for name in
+            [BOOKS, POSTINGS].into_iter().zip([books, postings]).filter_map(|(name, chosen)| chosen.then_some(name))
+        {
             self.remove(name);
             std::fs::copy(backup.path().join("pair").join(name), self.folder.path().join(name)).unwrap();
         }

@@ -12,20 +12,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cashier_core::facts::PersonFact;
 use cashier_core::deposit::DepositRequest;
+use cashier_core::facts::PersonFact;
 use cashier_core::ids::Reference;
 use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey};
-use cashier_core::refs::ProviderRef;
 use cashier_core::reason::ReasonCode;
+use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus, Source};
 use tokio::task::JoinSet;
 
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{
-    AMOUNT, LOGINS, OnCreate, OnPost, TestCashier, deposit_request, lock, paid, update, usd,
-};
+use crate::test_cashier::{AMOUNT, LOGINS, OnCreate, OnPost, TestCashier, deposit_request, lock, paid, update, usd};
 
 /// Runs of the test, each of some hundred commits; the variable draws more.
 const SEEDS: u64 = 24;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use cashier_core::ids::Reference;
 use cashier_core::operation::OperationKey;
-use cashier_core::status::{OperationStatus, Source};
+use cashier_core::reason::ReasonCode;
+use cashier_core::status::{OperationStatus, ProcessingStatus, Source};
 use tempfile::TempDir;
 
 use super::{LOGINS, Run, number_of_runs};
 use crate::guarded_clock::GuardedClock;
 use crate::ports::Clock;
-use crate::test_cashier::{Bases, TestCashier, wait};
+use crate::test_cashier::{Bases, TestCashier, paid, wait};
 
 /// Histories of a run; the variable asks for more.
 const HISTORIES: u64 = 20;
@@ -220,4 +221,29 @@ async fn m1_random_runs_with_restores_credit_each_payment_of_the_books_once() {
     }
     assert!(mismatches > histories, "only {mismatches} pairs differed");
     assert!(unrecorded > 3 && lost > 3, "too few events: {unrecorded} kills after posting, {lost} payments lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn payments_that_a_restore_lost_are_listed_work_whether_they_were_credited_or_not() {
+    let mut history = History::new(0).await;
+    history.back_up();
+    let env = &mut history.run.env;
+    let credited = env.deposit("k").await.unwrap().transaction.reference;
+    let open = env.deposit("l").await.unwrap().transaction.reference;
+    env.notice(Some(1), vec![paid("e1", &credited)]).await.unwrap();
+    env.power_off().await;
+    history.bases.put_back(&history.saved[0].files, true, false);
+    history.bases.reconcile(env.clock.now(), true);
+    env.power_on().await;
+    let reasons = [ReasonCode::ProviderConfigMismatch, ReasonCode::TransactionNotFound];
+    for (reference, reason) in [&credited, &open].into_iter().zip(reasons) {
+        let event = env.notice(Some(1), vec![paid(&format!("e-{reference}"), reference)]).await.unwrap().events[0].id;
+        env.run_for(25 * 3600).await;
+        let row = env.disk.event_row(event).unwrap();
+        assert_eq!(row.processing_status, ProcessingStatus::Failed);
+        assert!(row.failure_reason.starts_with(reason.name()), "{}", row.failure_reason);
+    }
+    let reviews: Vec<_> = env.aggregates().into_iter().map(|known| known.transaction.reason.code).collect();
+    assert_eq!(reviews, [ReasonCode::PostingImported]);
+    assert_eq!(env.trading.postings().len(), 1);
 }
