@@ -63,10 +63,6 @@ impl Currency {
 
 /// ISO 4217, without the codes that are no currency of a country (gold, funds, test codes).
 fn iso_exponent(code: &str) -> Option<u8> {
-    let upper = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    if !upper {
-        return None;
-    }
     let exponent = iso_currency::Currency::from_code(code)?.exponent()?;
     u8::try_from(exponent).ok()
 }

@@ -164,7 +164,7 @@ pub fn plan(
     now: UnixTime,
 ) -> Option<BalanceOperation> {
     let minor = due_minor(transaction, standing, operations)?;
-    let cmd = if minor > 0 { OperationCmd::BalanceIn } else { OperationCmd::BalanceOut };
+    let cmd = if minor.is_negative() { OperationCmd::BalanceOut } else { OperationCmd::BalanceIn };
     let reason = match (transaction.kind, cmd) {
         (TransactionType::Deposit, OperationCmd::BalanceIn) => OperationReason::Deposit,
         (TransactionType::Deposit, OperationCmd::BalanceOut) => OperationReason::Reversal,

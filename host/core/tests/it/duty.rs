@@ -1,10 +1,11 @@
 //! What is due when: the window of a repeated create call has two ends, and what is final for the customer is queried until
 //! and once at its expiry.
 
-use cashier_core::aggregate::DecisionContext;
+use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
 use cashier_core::facts::{Facts, MismatchKind, ProviderFact, ReviewHold};
-use cashier_core::ids::Seq;
+use cashier_core::ids::{ManagerId, OperationId, Seq};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::{CameWith, ProviderRef};
 use cashier_core::status::TransactionStatus;
@@ -182,6 +183,33 @@ fn m17_an_unconfirmed_payment_of_which_a_part_went_back_is_queried() {
         let known = Transaction { updated_time: NOW.plus(2 * DAY), ..closed(derived.status, &facts) };
         assert_eq!(due(&known, 3 * DAY), expected, "{what}");
         assert_ne!(due(&known, 2 * DAY), query, "{what}: its confirmation may be on its way");
+    }
+}
+
+/// Records a fact and ends the operation that it made due.
+fn settled(before: &Aggregate, fact: ProviderFact, outcome: &PostingOutcome, seq: u64) -> Aggregate {
+    let planned = applied(before, &before.establish(fact, at(seq)));
+    applied(&planned, &planned.end_posting(OperationId(seq), outcome, ManagerId(0), at(seq)))
+}
+
+#[test]
+fn a_confirmed_payment_of_which_a_part_went_back_is_not_queried_and_a_refused_reversal_waits_for_a_retry() {
+    let posted = PostingOutcome::Posted { trade_order: 7 };
+    let refused = PostingOutcome::Refused { reason: "NO_MONEY".into() };
+    let confirmed = ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 };
+    let paid = settled(&aggregate(deposit(15)), confirmed, &posted, 1);
+    let disputed = ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: 4_000 };
+    let refunded = ProviderFact::Refund { id: "re_1".into(), payment: "".into(), minor: 4_000 };
+    let table = [
+        (disputed, TransactionStatus::Chargeback, ReasonCode::Chargeback),
+        (refunded, TransactionStatus::Credited, ReasonCode::PartlyRefunded),
+    ];
+    for (reversal, status, reason) in table {
+        for (outcome, expected) in [(&posted, None), (&refused, Some(Duty::AwaitRetry))] {
+            let Aggregate { transaction, operations } = settled(&paid, reversal.clone(), outcome, 2);
+            assert_eq!((transaction.status, transaction.reason.code), (status, reason), "{outcome:?}");
+            assert_eq!(duty::due(&transaction, &operations, NOW.plus(3 * DAY)), expected, "{reversal:?}, {outcome:?}");
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! How calls end: the answer of a create call against what the customer was answered before, an order at its expiry, and
 //! an operation that was withheld.
 
-use cashier_core::aggregate::CreateEnding;
+use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::duty::{self, AtExpiry, QueryOutcome};
 use cashier_core::facts::{PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, OperationId, Seq};
 use cashier_core::operation::PostingOutcome;
-use cashier_core::reason::ReasonCode;
+use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::status::{OperationStatus, TransactionStatus};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, NextAction, Transaction};
@@ -67,6 +67,20 @@ fn the_end_of_a_create_call_never_changes_an_answer_that_was_given() {
 }
 
 #[test]
+fn an_order_that_was_never_sent_names_its_provider_as_unavailable_unless_it_is_paid_all_the_same() {
+    let paid = ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
+    let never_sent = CreateEnding::NeverSent { reason: "no".into() };
+    let order = aggregate(Transaction { first_answer: FirstAnswer::Open, ..deposit(15) });
+    let ended = |ending: &CreateEnding| {
+        applied(&order, &order.end_create(&receiver(), ending, &[], &[], at(1))).transaction.reason
+    };
+    assert_eq!(ended(&CreateEnding::Declined { reason: "no".into() }), Reason::new(ReasonCode::ProviderDeclined, "no"));
+    assert_eq!(ended(&never_sent), Reason::new(ReasonCode::ProviderUnavailable, "no"));
+    let unsent = applied(&order, &order.end_create(&receiver(), &never_sent, &[], &[], at(1)));
+    assert_eq!(applied(&unsent, &unsent.establish(paid, at(2))).transaction.reason, Reason::default());
+}
+
+#[test]
 fn an_unpaid_order_ends_at_its_expiry_by_what_is_known_of_it() {
     let expired = || ProviderFact::Cancelled { reason: ReasonCode::Expired };
     let unknown = || AtExpiry::Record(ProviderFact::ReviewHold(ReviewHold::OutcomeUnknown));
@@ -123,4 +137,20 @@ fn a_withheld_operation_is_planned_again_and_a_refused_one_waits_for_a_person() 
     let resumed = applied(&left, &left.resume(at(4)));
     assert_eq!((resumed.operations.len(), resumed.operations[1].status), (2, OperationStatus::Planned));
     assert_eq!(resumed.operations[1].amount.minor, 10_000);
+}
+
+#[test]
+fn a_retry_permits_another_attempt_only_after_the_refusal() {
+    let paid = ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
+    let planned = applied(&aggregate(deposit(15)), &aggregate(deposit(15)).establish(paid, at(1)));
+    let refusal = PostingOutcome::Refused { reason: "NO".into() };
+    // For the commit of each: how many operations there are in the end.
+    for (retried, refused, expected) in [(2, 3, 1), (3, 3, 1), (3, 2, 2)] {
+        let retry = |before: &Aggregate| applied(before, &before.decide(PersonFact::Retried, at(retried)));
+        let refuse = |before: &Aggregate| {
+            applied(before, &before.end_posting(OperationId(1), &refusal, ManagerId(0), at(refused)))
+        };
+        let ended = if retried > refused { retry(&refuse(&planned)) } else { refuse(&retry(&planned)) };
+        assert_eq!(ended.operations.len(), expected, "retried in commit {retried}, refused in commit {refused}");
+    }
 }

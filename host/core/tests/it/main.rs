@@ -12,6 +12,7 @@ mod histories;
 mod identity;
 mod life;
 mod money_vectors;
+mod notices;
 mod operation_keys;
 mod override_edit;
 mod owed;

@@ -25,3 +25,15 @@ fn a_decimal_parses_as_the_shared_vectors_state() {
         assert_eq!(read, if core == "=" { sdk } else { core }, "{line}");
     }
 }
+
+#[test]
+fn a_wrong_amount_is_explained_in_words() {
+    let why = |text: &str| Money::parse_positive(text, Currency::from_code("USD").unwrap()).unwrap_err().to_string();
+    let table = [
+        ("1e2", "is not a plain decimal number"),
+        ("0.00", "must be greater than zero"),
+        ("0.001", "has more decimals than its currency"),
+        ("10000000000000.01", "is larger than 10^15 minor units"),
+    ];
+    assert_eq!(table.map(|(text, _)| why(text)), table.map(|(_, words)| words));
+}

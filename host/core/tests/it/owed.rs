@@ -4,6 +4,7 @@
 
 mod model;
 mod rows;
+mod zero;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::duty::{self, Duty};

@@ -98,6 +98,21 @@ fn m1_an_imported_credit_plans_nothing_and_ends_credited_once_its_confirmation_c
 }
 
 #[test]
+fn m1_an_imported_credit_that_was_explained_is_credited_again_after_a_won_dispute() {
+    let pending = pending();
+    let imported = reconciled(&pending, &[found(&pending, 1, PAID)], &[]);
+    let explained = recorded(&imported, paid(), 60);
+    assert!(!explained.operations[0].is_unexplained());
+    assert_eq!((&*explained.operations[0].failure_reason, explained.operations[0].updated_time), ("", NOW.plus(60)));
+    let disputed =
+        recorded(&explained, ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: PAID }, 61);
+    let taken_back = ended(&disputed, &PostingOutcome::Posted { trade_order: 8 }, 62);
+    assert_eq!(state(&taken_back), (S::Chargeback, R::Chargeback, 0, 0));
+    let won = recorded(&taken_back, ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "".into() }, 63);
+    assert_eq!((state(&won), won.standing().owed_minor), ((S::ProviderConfirmed, R::None, 0, 1), PAID));
+}
+
+#[test]
 fn m1_an_imported_reversal_is_not_credited_again_before_the_refund_is_known() {
     let credited = credited();
     let imported = reconciled(&credited, &[found(&credited, 2, -4_000)], &[]);

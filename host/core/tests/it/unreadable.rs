@@ -175,6 +175,19 @@ fn m3_a_build_that_understands_it_resolves_the_row_and_files_further_updates_bes
 }
 
 #[test]
+fn m3_a_notice_whose_own_id_could_be_read_is_resolved_in_its_row() {
+    let mut ledger = Ledger::with(1);
+    ledger.keep(&UnreadableNotice { event_id: "e1".into(), ..words("x") }, "derived", 5).unwrap();
+    let filed = ledger.read(1, verified(vec![paid("e1", 1)])).unwrap();
+    let row = only(&filed);
+    assert_eq!(
+        (row.id, row.processing_status, row.transaction_id),
+        (EventId(1), ProcessingStatus::Processed, TransactionId(1))
+    );
+    assert_eq!((filed.due.as_slice(), ledger.unread().len()), (&[TransactionId(1)][..], 0));
+}
+
+#[test]
 fn m3_a_notice_without_a_known_payment_waits_for_it_once_it_is_read() {
     let mut ledger = Ledger::with(1);
     ledger.keep(&UnreadableNotice { references: vec![reference(1)], ..words("x") }, "derived", 5).unwrap();
