@@ -194,7 +194,7 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     if settled {
         return None;
     }
-    let posted = operation::posted(operations);
+    let posted = operation::posted(transaction, operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
     if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
         return None;
