@@ -87,8 +87,9 @@ pub struct Differences {
     /// Postings that the books do not know, or know otherwise.
     pub unknown: Vec<FoundPosting>,
     pub lost: Vec<LostPosting>,
-    /// Postings of operations without a recorded outcome: no difference, but taken over with their transaction's others.
-    unrecorded: Vec<FoundPosting>,
+    /// Postings of operations without a recorded outcome, and refused ones of transactions that are lost: no difference, but
+    /// taken over with their transaction's others.
+    besides: Vec<FoundPosting>,
     /// The highest ids of transactions and operations seen at the trading server.
     seen: (TransactionId, OperationId),
     /// The books have handed out fewer operation ids than the trading server has seen.
@@ -184,7 +185,7 @@ pub async fn differences(loaded: &Loaded, trading: &Embedded) -> Result<Differen
             match compared(books, &posting) {
                 Compared::Same => drop(matched.insert(posting.key)),
                 Compared::Settled => {}
-                Compared::Unrecorded => found.unrecorded.push(posting),
+                Compared::Besides => found.besides.push(posting),
                 Compared::Unknown => {
                     matched.insert(posting.key.clone());
                     found.unknown.push(posting);
@@ -213,10 +214,11 @@ fn lost(operation: &BalanceOperation, key: OperationKey) -> LostPosting {
 enum Compared {
     /// Posted in both.
     Same,
-    /// Refused in both, or refused for a transaction that is lost: no money, and no key that can recur.
+    /// Refused in both.
     Settled,
-    /// Its operation has no recorded outcome yet.
-    Unrecorded,
+    /// Its operation has no recorded outcome yet; or it was refused and its transaction is lost, so that its key can recur
+    /// only where the transaction is recovered.
+    Besides,
     Unknown,
 }
 
@@ -226,11 +228,13 @@ fn compared(books: &Books, posting: &FoundPosting) -> Compared {
         None => Some(posting.transaction_id),
     };
     let Some(aggregate) = id.and_then(|id| books.aggregate(id)) else {
-        return if posting.is_posted() { Compared::Unknown } else { Compared::Settled };
+        return if posting.is_posted() { Compared::Unknown } else { Compared::Besides };
     };
     let Some(operation) = aggregate.keyed(&posting.key) else { return Compared::Unknown };
     match (operation.status, posting.is_posted()) {
-        (OperationStatus::Planned | OperationStatus::Unknown, _) => Compared::Unrecorded,
+        // Its own posting would be refused as a conflict of keys: what was posted is another one.
+        (OperationStatus::Planned | OperationStatus::Unknown, true) if !posting.is_same(operation) => Compared::Unknown,
+        (OperationStatus::Planned | OperationStatus::Unknown, _) => Compared::Besides,
         (OperationStatus::Posted, true) if posting.is_same(operation) => Compared::Same,
         (OperationStatus::Posted | OperationStatus::Refused, true) => Compared::Unknown,
         // Where the books have it as posted, the operation is lost.

@@ -96,6 +96,47 @@ async fn another_configs_valid_signature_leaves_the_transaction_untouched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn m18_a_dispute_that_another_config_reports_is_taken_back_once_its_own_provider_answers_after_a_restart() {
+    if !signing::can_sign() {
+        return;
+    }
+    let mut pending = PendingDeposit::of(DeploymentPlan::default()).await;
+    let mut other = pending.deployment.stripe_config();
+    other["webhook_secret"] = json!("whsec_other_5a5a5a");
+    let other = pending.deployment.manager().save_config(&other).await;
+    pending.send_event("stripe", SECRET, &pending.event()).await.expect_ok();
+    pending.credited_once().await;
+
+    // Of the query that this requires the answer cannot be read.
+    let stub = &pending.deployment.stripe;
+    stub.amend("pi_stub_1", "status", json!(7));
+    let event = StripeEventFields { event_id: "evt_a", ..pending.event() };
+    pending.send_event(&format!("stripe/{other}"), "whsec_other_5a5a5a", &event).await.expect_ok();
+    eventually("the first query", async || (!stub.queried().is_empty()).then_some(())).await;
+    pending.credited_once().await;
+
+    stub.amend("pi_stub_1", "status", json!("succeeded"));
+    stub.amend("pi_stub_1", "amount_received", json!(25_000));
+    stub.dispute(
+        "pi_stub_1",
+        &json!({
+            "id": "du_1", "object": "dispute", "amount": 10_000, "charge": "ch_stub_1", "currency": "usd",
+            "livemode": false, "payment_intent": "pi_stub_1", "reason": "fraudulent", "status": "lost",
+        }),
+    );
+    pending.deployment.restart().await;
+    eventually("what the dispute left", async || {
+        (pending.deployment.balance(LOGIN).await == "150.0 USD").then_some(())
+    })
+    .await;
+    let duties = async || {
+        let metrics = pending.deployment.watch("metrics").await.text();
+        metrics.lines().any(|line| line == "cashier_duties 0").then_some(())
+    };
+    eventually("nothing to be left to do", duties).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn configs_that_share_one_provider_account_file_each_event_under_the_transactions_config() {
     if !signing::can_sign() {
         return;

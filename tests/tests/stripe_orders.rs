@@ -344,7 +344,8 @@ fn standing(deployment: &Deployment, id: u64) -> (u8, i64, String) {
     let aggregate = deployment.decided(id).expect("the books are open");
     let code = aggregate.transaction.reason.code;
     let settled = aggregate.operations.iter().all(|operation| !operation.is_unsettled());
-    let posted = if settled { operation::posted(&aggregate.operations).minor } else { i64::MIN };
+    let posted =
+        if settled { operation::posted(&aggregate.transaction, &aggregate.operations).minor } else { i64::MIN };
     let name = code.name().to_owned();
     (aggregate.transaction.status.number(), posted, name)
 }

@@ -45,7 +45,7 @@ impl Aggregate {
             transaction.nature(),
             transaction.amount,
             &transaction.facts,
-            operation::posted(&self.operations),
+            operation::posted(&self.transaction, &self.operations),
         )
     }
 
@@ -233,7 +233,7 @@ impl Aggregate {
 
     /// Imported postings that the facts explain by now are like any other.
     fn explain_imports(&mut self, now: UnixTime) {
-        let posted = operation::posted(&self.operations);
+        let posted = operation::posted(&self.transaction, &self.operations);
         if posted.review.is_none()
             || !standing::explains_imports(posted, self.standing().owed_minor, &self.transaction.facts)
         {

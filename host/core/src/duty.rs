@@ -7,7 +7,7 @@ use crate::ids::{ConfigId, Seq};
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
 use crate::standing::{self, Posted};
-use crate::status::{Source, TransactionStatus};
+use crate::status::{ProviderStatus, Source, TransactionStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
@@ -194,7 +194,7 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     if settled {
         return None;
     }
-    let posted = operation::posted(operations);
+    let posted = operation::posted(transaction, operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
     if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
         return None;
@@ -259,6 +259,24 @@ pub fn query_after_update(transaction: &Transaction, received_under: ConfigId, a
         return Some(ProviderQuery::Advance);
     }
     (transaction.reason.code == ReasonCode::AmountUnstated).then_some(ProviderQuery::Status)
+}
+
+/// Whether an answer ends the query that an event required, by the status that it states and the transaction with that
+/// applied. A payment that is still under way, or in a state that the module does not know, may yet become what the event
+/// stated: it is asked about again, unless it is queried until it ends anyhow.
+pub fn ends_wanted_query(transaction: &Transaction, stated: ProviderStatus) -> bool {
+    use ProviderStatus as S;
+    match stated {
+        S::Unknown | S::Pending | S::InReview => provider_duty(transaction, UnixTime(i64::MAX)).is_some(),
+        S::Confirmed
+        | S::Failed
+        | S::Cancelled
+        | S::Refunded
+        | S::RefundFailed
+        | S::Chargeback
+        | S::ChargebackReversed
+        | S::ManualReview => true,
+    }
 }
 
 /// How a query ended.

@@ -19,14 +19,13 @@ use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::operation::BalanceOperation;
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
-use crate::status::{ProcessingStatus, ProviderStatus};
-use crate::time::UnixTime;
+use crate::status::ProcessingStatus;
 use crate::transaction::{FirstAnswer, Transaction};
 
-use self::filed::blank_event;
 pub use self::filed::{Filed, FiledEvent};
+use self::filed::{blank_event, close, ignored};
 use self::identity::identified;
-use self::matching::{Matched, is_about, match_update, once_credited};
+use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
@@ -144,33 +143,14 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
             close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
             note_due(draft, (receiver, &update), id, filed);
+            if update.states_money()
+                && let Some(owner) = owner_of(draft, receiver, Some(id), &update.payment_id)
+            {
+                note_due(draft, (receiver, &update), owner, filed);
+            }
         }
     }
     event.update = Some(update);
-}
-
-/// Records the outcome of an event whose transaction is known. An unknown status is ignored.
-fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<&Update, Reason>) {
-    event.processed_time = now;
-    event.processing_status = match outcome {
-        Ok(update) if update.status == ProviderStatus::Unknown => {
-            event.failure_reason = ignored(&update.reason);
-            ProcessingStatus::Ignored
-        }
-        Ok(_) => ProcessingStatus::Processed,
-        Err(reason) => {
-            event.failure_reason = reason.to_string().into();
-            ProcessingStatus::Failed
-        }
-    };
-}
-
-/// The reason of an event that is ignored: the module's words, or nothing where it gives none.
-fn ignored(why: &str) -> Box<str> {
-    match why {
-        "" => Box::default(),
-        why => Reason::new(ReasonCode::Ignored, why).to_string().into(),
-    }
 }
 
 /// Notes what the update made due. The query that an update under another config requires is recorded as wanted: nothing
@@ -204,19 +184,31 @@ fn apply(
     update: &Update,
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
-    let facts = verify(&before.transaction, receiver, update)?;
-    let (facts, refs) =
-        once_credited(draft, receiver, &before.transaction, &update.payment_id, (facts, update.refs.clone()));
+    let Stated { facts, elsewhere } = stated(draft, receiver, &before.transaction, update)?;
+    let refs = own_refs(draft, receiver, id, &update.payment_id, update.refs.clone());
     let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
+    take_back(draft, receiver, elsewhere.as_ref());
     match recording {
         Recording::Full => Err(ReasonCode::TooManyFacts.into()),
         Recording::Added | Recording::Duplicate => Ok(recording),
     }
 }
 
+/// Takes back what went back of a payment from the transaction that it was confirmed for. Under another config nothing is
+/// established, and its own provider is queried.
+fn take_back(draft: &mut Draft<'_>, receiver: &ReceivingConfig, elsewhere: Option<&(TransactionId, Update)>) {
+    let Some((owner, reversal)) = elsewhere else { return };
+    let Some(before) = draft.aggregate(*owner) else { return };
+    let changes = match verify(&before.transaction, receiver, reversal) {
+        Ok(facts) => before.record(receiver, &facts, &[], draft.context()).0,
+        Err(_) => before.want_query(draft.context()),
+    };
+    draft.add(changes);
+}
+
 /// Applies events that were received before the transaction had their ids; they may add ids that find further ones. An
-/// event with a reference of its own waits for that one alone.
+/// event with a reference of its own waits for that one alone, unless it states what went back of this one's payment.
 fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: TransactionId) {
     // Nearly always: then the transaction need not be unpacked.
     if !draft.may_have_pending_events() {
@@ -227,7 +219,9 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
         let Some(Aggregate { transaction, .. }) = known else { return };
         let mut waiting = draft.pending_events(receiver.config_id, &transaction.refs);
         let other = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
-        waiting.retain(|event| event.update.as_ref().is_some_and(|update| !other(update)));
+        let of_its_payment = |update: &Update| update.is_reversal() && transaction.facts.confirms(&update.payment_id);
+        let own = |update: &Update| !other(update) || of_its_payment(update);
+        waiting.retain(|event| event.update.as_ref().is_some_and(own));
         if waiting.is_empty() {
             return;
         }
@@ -308,25 +302,26 @@ pub fn end_create(
     answer: &CreateAnswerStated<'_>,
 ) -> Option<CreateRecorded> {
     let before = draft.aggregate(id)?;
-    let (facts, not_applied) = match answer.update {
-        None => (Vec::new(), None),
+    let (Stated { facts, elsewhere }, not_applied) = match answer.update {
+        None => (Stated::default(), None),
         Some(update) if !is_about(draft, receiver, &before.transaction, update) => {
-            (Vec::new(), Some(AppliedAnswer::OtherPayment))
+            (Stated::default(), Some(AppliedAnswer::OtherPayment))
         }
-        Some(update) => match verify(&before.transaction, receiver, update) {
-            Ok(facts) => (facts, None),
-            Err(reason) => (Vec::new(), Some(AppliedAnswer::Failed(reason))),
+        Some(update) => match stated(draft, receiver, &before.transaction, update) {
+            Ok(stated) => (stated, None),
+            Err(reason) => (Stated::default(), Some(AppliedAnswer::Failed(reason))),
         },
     };
     let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
     let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
     let payment = answer.update.map_or("", |update| &*update.payment_id);
-    let (facts, refs) = once_credited(draft, receiver, &before.transaction, payment, (facts, refs));
+    let refs = own_refs(draft, receiver, id, payment, refs);
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
     let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
     let newly_accepted = !accepted(&before.transaction)
         && changes.iter().any(|change| matches!(change, Change::Transaction(row) if accepted(row)));
     draft.add(changes);
+    take_back(draft, receiver, elsewhere.as_ref());
     apply_waiting(draft, receiver, id);
     Some(CreateRecorded { aggregate: draft.aggregate(id)?, newly_accepted, not_applied })
 }

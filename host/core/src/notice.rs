@@ -89,6 +89,34 @@ impl Update {
         };
         by_status || self.refund.is_some() || self.dispute.is_some()
     }
+
+    /// It states by its status that money went back, or came back.
+    pub fn is_reversal(&self) -> bool {
+        match self.status {
+            ProviderStatus::Refunded
+            | ProviderStatus::RefundFailed
+            | ProviderStatus::Chargeback
+            | ProviderStatus::ChargebackReversed => true,
+            ProviderStatus::Unknown
+            | ProviderStatus::Pending
+            | ProviderStatus::Confirmed
+            | ProviderStatus::Failed
+            | ProviderStatus::Cancelled
+            | ProviderStatus::ManualReview
+            | ProviderStatus::InReview => false,
+        }
+    }
+
+    /// What it states about the order, and what went back of the payment, each on its own.
+    pub fn divided(&self) -> (Option<Self>, Option<Self>) {
+        if self.is_reversal() {
+            return (None, Some(self.clone()));
+        }
+        let status = if self.refund.is_some() { ProviderStatus::Refunded } else { ProviderStatus::Chargeback };
+        let went_back = self.refund.is_some() || self.dispute.is_some();
+        let reversal = went_back.then(|| Self { status, ..self.clone() });
+        (Some(Self { refund: None, dispute: None, ..self.clone() }), reversal)
+    }
 }
 
 /// The config under which a notice or an answer was received. Its signature authorises that config's transactions alone.

@@ -136,12 +136,12 @@ pub fn may_be_confirmed_absent(closed_seconds: Option<i64>) -> bool {
     closed_seconds.is_some_and(|closed| closed >= CONFIRMED_ABSENT_SECONDS_MIN)
 }
 
-/// The sum of posted operations. `operations` are in the order of their ids.
-pub fn posted(operations: &[BalanceOperation]) -> Posted {
+/// The sum of a transaction's posted operations, which are in the order of their ids.
+pub fn posted(transaction: &Transaction, operations: &[BalanceOperation]) -> Posted {
     let mut posted = Posted::default();
     for operation in operations.iter().filter(|known| !known.is_withheld()) {
         if let Some(code) = operation.review() {
-            posted.review = posted.review.max(Some((operation.updated_time, code)));
+            posted.review = posted.review.max(Some((transaction.refused_seq, code)));
         }
         match operation.status {
             OperationStatus::Posted => {
@@ -194,7 +194,7 @@ pub fn due_minor(transaction: &Transaction, standing: &Standing, operations: &[B
     if !standing.may_post || unsettled || waits_for_retry(transaction, operations) {
         return None;
     }
-    Some(standing.owed_minor.saturating_sub(posted(operations).minor)).filter(|minor| *minor != 0)
+    Some(standing.owed_minor.saturating_sub(posted(transaction, operations).minor)).filter(|minor| *minor != 0)
 }
 
 /// A refused operation is final: the next one needs a person who retries, approves, resolves or requests a refund after

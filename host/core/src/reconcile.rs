@@ -109,20 +109,23 @@ impl Aggregate {
 }
 
 /// A transaction in place of one that the books lost, for a person to see: it has the postings and nothing else is known.
-/// It is a manual one, so that no provider is asked about it and nothing is planned for it; approving it states that its
-/// postings were right.
-pub fn recovered(fresh: Fresh, found: &FoundPosting, account: &AccountFacts) -> Transaction {
-    let kind = match found.reason {
-        OperationReason::Deposit | OperationReason::Reversal => TransactionType::Deposit,
-        OperationReason::Withdrawal => TransactionType::Withdrawal,
+/// It is a manual one of what its postings come to, so that no provider is asked about it and nothing is planned for it:
+/// approving it states that they were right. `first` is the first of them that moved money; all are of its account.
+pub fn recovered(fresh: Fresh, first: &FoundPosting, found: &[FoundPosting], account: &AccountFacts) -> Transaction {
+    let posted = found.iter().filter(|posting| posting.is_posted());
+    let minor = posted.fold(0_i64, |sum, posting| sum.saturating_add(posting.amount.minor));
+    let kind = match first.reason {
+        _ if minor < 0 => TransactionType::Withdrawal,
+        OperationReason::Withdrawal if minor == 0 => TransactionType::Withdrawal,
+        OperationReason::Deposit | OperationReason::Reversal | OperationReason::Withdrawal => TransactionType::Deposit,
     };
-    let amount = Money::new(found.amount.minor.saturating_abs(), found.amount.currency);
+    let amount = Money::new(minor.saturating_abs(), first.amount.currency);
     Transaction {
         kind,
         source: Source::Manual,
-        customer_id: found.customer_id,
-        account_currency: found.amount.currency,
+        customer_id: first.customer_id,
+        account_currency: first.amount.currency,
         comment: "recovered from a posting by cashier db reconcile".into(),
-        ..Transaction::blank(fresh, found.login, amount, account)
+        ..Transaction::blank(fresh, first.login, amount, account)
     }
 }

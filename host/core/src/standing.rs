@@ -15,7 +15,6 @@ use crate::ids::Seq;
 use crate::money::Money;
 use crate::reason::{Reason, ReasonCode as R};
 use crate::status::TransactionStatus;
-use crate::time::UnixTime;
 
 /// The kinds of transaction that derive their standing differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +31,8 @@ pub struct Posted {
     pub minor: i64,
     /// The newest settled operation was refused by the trading server.
     pub refused: bool,
-    /// Since when, and why, the operations need a review: their key is another posting's, they were imported, or lost.
-    pub review: Option<(UnixTime, R)>,
+    /// Since which commit, and why, the operations need a review: their key is another posting's, they were imported, or lost.
+    pub review: Option<(Seq, R)>,
 }
 
 /// Everything derived from the facts.
@@ -90,7 +89,7 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
 /// known and no more is owed than posted: the facts explain them, and nothing that went back is credited again.
 fn reviewed(posted: Posted, owed_minor: i64, facts: &Facts) -> Option<R> {
     let (since, code) = posted.review?;
-    let decided = facts.persons.iter().any(|known| known.at > since && known.fact.permits_retry());
+    let decided = facts.persons.iter().any(|known| known.seq > since && known.fact.permits_retry());
     let explained = code == R::PostingImported && explains_imports(posted, owed_minor, facts);
     (!decided && !explained).then_some(code)
 }

@@ -105,7 +105,7 @@ pub struct Transaction {
     pub facts: Facts,
     pub first_answer: FirstAnswer,
     pub next_action: NextAction,
-    /// The commit in which the newest refused operation was refused.
+    /// The commit in which the newest refused operation was refused, or reconcile changed the operations.
     pub refused_seq: Seq,
     /// The newest commit that required a query of the provider which was not answered since; 0 without one. It takes no
     /// part in the standing.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::{Change, Stamp};
 use cashier_core::draft::Draft;
-use cashier_core::duty::{ProviderQuery, QueryOutcome};
+use cashier_core::duty::{self, ProviderQuery, QueryOutcome};
 use cashier_core::facts::ProviderFact;
 use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
@@ -68,21 +68,26 @@ struct Asked {
 }
 
 impl Asked {
-    /// The changes that end what was wanted, if this is a query that answers it.
-    fn ended(&self, draft: &Draft<'_>) -> Vec<Change> {
-        let status = self.query == ProviderQuery::Status;
-        let known = draft.aggregate(self.id).filter(|_| status && self.wanted > Seq(0));
-        known.map(|known| known.end_query(self.wanted)).unwrap_or_default()
+    /// The answer to this query ends what an event required.
+    fn is_wanted(&self) -> bool {
+        self.query == ProviderQuery::Status && self.wanted > Seq(0)
+    }
+
+    /// The changes that end what was wanted, by the status that the provider stated, if any.
+    fn ended(&self, draft: &Draft<'_>, stated: Option<ProviderStatus>) -> Vec<Change> {
+        let Some(known) = draft.aggregate(self.id).filter(|_| self.is_wanted()) else { return Vec::new() };
+        let ends = stated.is_none_or(|stated| duty::ends_wanted_query(&known.transaction, stated));
+        if ends { known.end_query(self.wanted) } else { Vec::new() }
     }
 }
 
 /// Ends a query that an event required, and whose provider has nothing to state about the payment.
 async fn end(cashier: &Cashier, asked: &Asked, outcome: QueryOutcome) -> QueryOutcome {
-    if asked.query != ProviderQuery::Status || asked.wanted == Seq(0) {
+    if !asked.is_wanted() {
         return outcome;
     }
     let (id, stamp) = (asked.id, cashier.stamp(Actor::System, REQUEST_ID));
-    let ended = decide(cashier, &stamp, |draft| draft.add(asked.ended(draft))).await;
+    let ended = decide(cashier, &stamp, |draft| draft.add(asked.ended(draft, None))).await;
     tracing::warn!(transaction = %id, ?outcome, "event could not be confirmed: its payment's provider states nothing about it");
     if ended.is_err() { QueryOutcome::NoAnswer } else { outcome }
 }
@@ -117,7 +122,7 @@ async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, upd
     let applied = decide(cashier, &stamp, |draft| {
         let applied = inbox::apply_answer(draft, &receiver, id, update);
         if applied != AppliedAnswer::OtherPayment {
-            draft.add(asked.ended(draft));
+            draft.add(asked.ended(draft, Some(update.status)));
         }
         applied
     });

@@ -107,20 +107,20 @@ impl Reconciler<'_> {
         for posting in differences.unknown {
             match self.transaction_of(&posting)? {
                 Some(id) => known.entry(id).or_default().found.push(posting),
-                None => {
-                    let reference = posting.key.parts().map(|(reference, _)| reference.as_str().into());
-                    let group = reference.unwrap_or_else(|| posting.transaction_id.to_string().into());
-                    vanished.entry(group).or_default().push(posting);
-                }
-            }
-        }
-        for posting in differences.unrecorded {
-            if let Some(differing) = self.transaction_of(&posting)?.and_then(|id| known.get_mut(&id)) {
-                differing.found.push(posting);
+                None => vanished.entry(group(&posting)).or_default().push(posting),
             }
         }
         for lost in differences.lost {
             known.entry(lost.transaction).or_default().lost.push(lost.operation);
+        }
+        for posting in differences.besides {
+            let others = match self.transaction_of(&posting)? {
+                Some(id) => known.get_mut(&id).map(|differing| &mut differing.found),
+                None => vanished.get_mut(&group(&posting)),
+            };
+            if let Some(others) = others {
+                others.push(posting);
+            }
         }
         let own_order = |found: &mut Vec<FoundPosting>| found.sort_by_key(|posting| posting.operation_id);
         known.values_mut().for_each(|differing| own_order(&mut differing.found));
@@ -175,7 +175,7 @@ impl Reconciler<'_> {
             },
             now: self.now,
         };
-        let aggregate = Aggregate { transaction: recovered(fresh, first, &account), operations: Vec::new() };
+        let aggregate = Aggregate { transaction: recovered(fresh, first, &found, &account), operations: Vec::new() };
         let found = self.with_free_ids(&aggregate, found, ids).await?;
         self.decide(ids, |draft, at| draft.add(aggregate.reconcile(&found, &[], at))).await
     }
@@ -201,6 +201,16 @@ impl Reconciler<'_> {
 
     fn peek<T>(&self, read: impl FnOnce(&cashier_core::books::Books) -> T) -> Result<T, Fault> {
         self.ledger.peek(read).map_err(|refusal| Fault::new(format!("cashier.db: {}", refusal.message)))
+    }
+}
+
+/// The name of a vanished transaction among others: its reference; where the posting has none its id, which restored books
+/// may have handed out to another account as well.
+fn group(posting: &FoundPosting) -> Box<str> {
+    let FoundPosting { transaction_id, customer_id, login, amount, .. } = posting;
+    match posting.key.parts() {
+        Some((reference, _)) => reference.as_str().into(),
+        None => format!("{transaction_id} {customer_id} {login} {}", amount.currency).into(),
     }
 }
 

@@ -1,7 +1,6 @@
-//! Each way in which two databases may differ: refused, reconciled, exact. `histories` draws random ones.
+//! Each way in which two databases may differ: refused, reconciled, exact. The flows' random runs draw others.
 
 mod earlier_releases;
-mod histories;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,14 +29,12 @@ use crate::trading::import::import_text;
 
 const RING: &str = "7:0707070707070707070707070707070707070707070707070707070707070707";
 const NOW: UnixTime = UnixTime(1_779_270_000);
-const LOGINS: [u64; 2] = [100, 101];
 const FILES: [&str; 2] = ["cashier.db", "trading.db"];
 
 const ROSTER: &str = r#"{
   "groups": [{"group": "real", "brand": "alpha", "currency": "USD", "account_mode": 1, "enable": 1}],
   "customers": [{"customer_id": 5, "country": "DE", "brand": "alpha", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1}],
-  "accounts": [{"login": 100, "customer_id": 5, "group": "real", "enable": 1},
-               {"login": 101, "customer_id": 5, "group": "real", "enable": 1}]
+  "accounts": [{"login": 100, "customer_id": 5, "group": "real", "enable": 1}]
 }"#;
 
 fn usd(minor: i64) -> Money {
@@ -57,7 +54,6 @@ enum Settle {
     Recorded,
     /// Posted, and the process ends before that is recorded.
     Posted,
-    Planned,
 }
 
 impl Cashier {
@@ -121,9 +117,6 @@ impl Cashier {
         let due: Vec<_> = self.ledger.peek(|books| books.aggregates().collect()).unwrap();
         for aggregate in due {
             let Some(operation) = aggregate.operations.iter().find(|known| known.is_unsettled()) else { continue };
-            if how == Settle::Planned {
-                continue;
-            }
             let outcome = self.trading.post(Durable::assertion(posting(&aggregate.transaction, operation))).await;
             if how == Settle::Posted {
                 continue;
@@ -135,6 +128,16 @@ impl Cashier {
             })
             .await;
         }
+    }
+
+    /// Plans a credit, and something else is posted under its key.
+    async fn post_other_values(&self) {
+        let reference = self.deposit(100, 2_550).await;
+        self.state(&reference, ProviderFact::Confirmed { payment: "pi".into(), minor: 2_550 }).await;
+        let planned = self.ledger.peek(|books| books.aggregate(TransactionId(1))).unwrap().unwrap();
+        let mut other = posting(&planned.transaction, &planned.operations[0]);
+        other.operation.amount = usd(7);
+        assert!(matches!(self.trading.post(Durable::assertion(other)).await, PostingOutcome::Posted { .. }));
     }
 
     fn balance(&self, login: u64) -> i64 {
@@ -304,16 +307,49 @@ fn a_key_that_is_known_with_other_values_is_a_review() {
     let folder = folder();
     run(async {
         let cashier = Cashier::open(folder.path()).await.unwrap();
-        let reference = cashier.deposit(100, 2_550).await;
-        cashier.state(&reference, ProviderFact::Confirmed { payment: "pi".into(), minor: 2_550 }).await;
-        let id = TransactionId(1);
-        let planned = cashier.ledger.peek(|books| books.aggregate(id)).unwrap().unwrap();
-        let mut other = posting(&planned.transaction, &planned.operations[0]);
-        other.operation.amount = usd(7);
-        assert!(matches!(cashier.trading.post(Durable::assertion(other)).await, PostingOutcome::Posted { .. }));
+        cashier.post_other_values().await;
         cashier.settle(Settle::Recorded).await;
-        assert_eq!(reviews(&cashier), [(id, ReasonCode::OperationKeyConflict)]);
+        assert_eq!(reviews(&cashier), [(TransactionId(1), ReasonCode::OperationKeyConflict)]);
         assert_eq!(cashier.balance(100), 7);
+        cashier.close();
+    });
+}
+
+#[test]
+fn a_planned_operation_whose_key_was_posted_with_other_values_is_refused_at_a_start_and_reconciled() {
+    let folder = folder();
+    run(async {
+        let cashier = Cashier::open(folder.path()).await.unwrap();
+        cashier.post_other_values().await;
+        cashier.close();
+    });
+    let why = refused(folder.path());
+    assert!(why.starts_with("cashier.db is older than trading.db: 1 postings are not in the books"), "{why}");
+    run(async {
+        assert_eq!(reconciled(folder.path(), true).await.applied.unwrap().imported, 1);
+        let cashier = Cashier::open(folder.path()).await.unwrap();
+        cashier.settle(Settle::Recorded).await;
+        assert_eq!(reviews(&cashier), [(TransactionId(1), ReasonCode::PostingImported)]);
+        assert_eq!(cashier.balance(100), 7);
+        cashier.close();
+    });
+}
+
+#[test]
+fn a_refused_posting_of_a_lost_transaction_is_recovered_with_its_others_at_once() {
+    let (folder, copies) = two_deposits();
+    run(async {
+        let cashier = Cashier::open(folder.path()).await.unwrap();
+        let second = cashier.ledger.peek(|books| books.aggregate(TransactionId(2))).unwrap().unwrap();
+        let mut refused = posting(&second.transaction, &second.operations[0]);
+        (refused.operation.id, refused.operation.ordinal) = (OperationId(3), 2);
+        cashier.trading.void(Durable::assertion(refused), ReasonCode::Withheld).await.unwrap();
+        cashier.close();
+        copy(copies.path(), folder.path(), "cashier.db");
+        assert_eq!(reconciled(folder.path(), true).await.applied, Some(Applied { imported: 0, recovered: 2, lost: 0 }));
+        assert_eq!(reconciled(folder.path(), true).await.differences, "");
+        let cashier = Cashier::open(folder.path()).await.unwrap();
+        assert_eq!(cashier.balance(100), 2 * 2_550);
         cashier.close();
     });
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
-use cashier_core::ids::{EventId, NoticeId, TransactionId};
+use cashier_core::ids::{EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::SignatureStatus;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
+use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{Archive, DurabilityListener, Fault, Loaded, Recorder, Spawn, StoredAnswer, StoredNotice};
 
@@ -24,6 +25,8 @@ const WRITE_TIME: Duration = Duration::from_millis(2);
 
 pub(crate) struct TestDisk {
     configs: Vec<ProviderConfig>,
+    /// Real files that keep the rows; then `durable` has what was written since the last start.
+    bases: Option<Arc<Bases>>,
     durable: Mutex<Vec<Arc<Commit>>>,
     /// Nothing becomes durable while this is set.
     pub(crate) held: AtomicBool,
@@ -37,6 +40,8 @@ pub(crate) struct TestDisk {
 /// The recorder of one run of the cashier.
 struct DiskWriter {
     disk: Arc<TestDisk>,
+    /// The newest commit when it started.
+    begun: Seq,
     synced: Arc<dyn DurabilityListener>,
     queue: Mutex<Vec<Arc<Commit>>>,
     closed: AtomicBool,
@@ -44,9 +49,10 @@ struct DiskWriter {
 }
 
 impl TestDisk {
-    pub(crate) fn new(configs: Vec<ProviderConfig>) -> Arc<Self> {
+    pub(crate) fn new(configs: Vec<ProviderConfig>, bases: Option<Arc<Bases>>) -> Arc<Self> {
         Arc::new(Self {
             configs,
+            bases,
             durable: Mutex::default(),
             held: AtomicBool::new(false),
             fail_in: AtomicU32::new(0),
@@ -60,8 +66,14 @@ impl TestDisk {
         synced: Arc<dyn DurabilityListener>,
         tasks: &dyn Spawn,
     ) -> Arc<dyn Recorder> {
+        let mut begun = Seq(0);
+        if let Some(bases) = &self.bases {
+            lock(&self.durable).clear();
+            begun = Seq(bases.open().unwrap().books.counters().seq);
+        }
         let writer = Arc::new(DiskWriter {
             disk: Arc::clone(self),
+            begun,
             synced,
             queue: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -89,6 +101,16 @@ impl TestDisk {
             lock(&writer.queue).clear();
         }
         self.held.store(false, Ordering::SeqCst);
+        if let Some(bases) = &self.bases {
+            bases.close();
+        }
+    }
+
+    pub(crate) fn archive(self: &Arc<Self>) -> Arc<dyn Archive> {
+        match &self.bases {
+            Some(bases) => Arc::clone(bases) as _,
+            None => Arc::clone(self) as _,
+        }
     }
 
     pub(crate) fn configs(&self) -> Vec<ProviderConfig> {
@@ -103,6 +125,9 @@ impl TestDisk {
 
     /// Every durable row.
     pub(crate) fn loaded(&self) -> Loaded {
+        if let Some(bases) = &self.bases {
+            return Loaded { configs: self.configs(), ..bases.loaded() };
+        }
         let mut loaded = Loaded { configs: self.configs(), ..Loaded::default() };
         let mut events: BTreeMap<EventId, &ProviderEvent> = BTreeMap::new();
         let durable = lock(&self.durable);
@@ -151,10 +176,11 @@ impl TestDisk {
     }
 
     pub(crate) fn event_row(&self, id: EventId) -> Option<ProviderEvent> {
-        self.newest(|change| match change {
+        let newest = self.newest(|change| match change {
             Change::Event(row) if row.id == id => Some((**row).clone()),
             _ => None,
-        })
+        });
+        newest.or_else(|| wait(self.bases.as_ref()?.event(id)).unwrap())
     }
 
     pub(crate) fn has_transaction(&self, id: TransactionId, status: u8) -> bool {
@@ -167,10 +193,11 @@ impl TestDisk {
 
     /// The version of a transaction's row.
     pub(crate) fn version_of(&self, id: TransactionId) -> Option<u32> {
-        self.newest(|change| match change {
+        let newest = self.newest(|change| match change {
             Change::Transaction(row) if row.id == id => Some(row.version),
             _ => None,
-        })
+        });
+        newest.or_else(|| Some(self.bases.as_ref()?.loaded().books.transaction(id)?.version))
     }
 
     fn newest<T>(&self, find: impl Fn(&Change) -> Option<T>) -> Option<T> {
@@ -195,8 +222,11 @@ impl DiskWriter {
         };
         let mut durable = lock(&self.disk.durable);
         if !fails || self.disk.fails_after_writing.load(Ordering::SeqCst) {
-            let newest = durable.last().map_or(0, |commit| commit.seq.0);
+            let newest = durable.last().map_or(self.begun, |commit| commit.seq).0;
             assert!(batch.iter().map(|commit| commit.seq.0).eq(newest + 1..=last.0), "commits arrive in order");
+            if let Some(bases) = &self.disk.bases {
+                bases.write(&batch);
+            }
             durable.extend(batch);
         }
         drop(durable);

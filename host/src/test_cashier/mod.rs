@@ -27,11 +27,13 @@ use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
 
+mod bases;
 mod clock;
 mod disk;
 mod provider;
 mod trading;
 
+pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
 pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, own_acknowledgement, receiver};
 pub(crate) use self::trading::{OnPost, TestTrading};
@@ -43,6 +45,8 @@ use self::trading::TradingPort;
 
 pub(crate) const CUSTOMER: CustomerId = CustomerId(5);
 pub(crate) const LOGIN: Login = Login(2_000_009);
+/// Both are the customer's, and take deposits.
+pub(crate) const LOGINS: [Login; 2] = [LOGIN, Login(2_000_012)];
 pub(crate) const AMOUNT: i64 = 10_000;
 
 /// Deposits per minute and customer where the published examples are tested; elsewhere there is no limit.
@@ -99,17 +103,35 @@ impl TestCashier {
         Self::open_beside(Arc::default(), configs, clock, deposits_per_minute).await
     }
 
+    /// Over real databases: its books and postings are on disk, and the embedded server has them.
+    pub(crate) async fn with_bases(ids: &[u64]) -> Self {
+        let entropy = Arc::new(TestEntropy::default());
+        let (trading, bases) = (TestTrading::default(), Arc::new(Bases::new(Arc::clone(&entropy))));
+        trading.bases.get_or_init(|| Arc::clone(&bases));
+        let disk = TestDisk::new(ids.iter().map(|id| config(*id)).collect(), Some(bases));
+        Self::open_over(disk, Arc::new(trading), entropy, TestClock::running(), 0).await
+    }
+
     async fn open_beside(
         trading: Arc<TestTrading>,
         configs: Vec<ProviderConfig>,
         clock: TestClock,
         deposits_per_minute: u32,
     ) -> Self {
+        Self::open_over(TestDisk::new(configs, None), trading, Arc::default(), clock, deposits_per_minute).await
+    }
+
+    async fn open_over(
+        disk: Arc<TestDisk>,
+        trading: Arc<TestTrading>,
+        entropy: Arc<TestEntropy>,
+        clock: TestClock,
+        deposits_per_minute: u32,
+    ) -> Self {
         let provider = Arc::new(TestProvider::default());
         provider.expiry_seconds.store(86_400, Ordering::SeqCst);
         provider.window_seconds.store(86_400, Ordering::SeqCst);
-        let disk = TestDisk::new(configs);
-        let (clock, entropy) = (Arc::new(clock), Arc::new(TestEntropy::default()));
+        let clock = Arc::new(clock);
         let parts = (&disk, &trading, &provider, &clock, &entropy);
         let second_person = SecondPerson::default();
         let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
@@ -117,9 +139,17 @@ impl TestCashier {
     }
 
     pub(crate) async fn crash(&mut self) {
+        self.power_off().await;
+        self.power_on().await;
+    }
+
+    pub(crate) async fn power_off(&self) {
         self.tasks.abort_all();
         self.disk.power_off();
         tokio::task::yield_now().await;
+    }
+
+    pub(crate) async fn power_on(&mut self) {
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
         (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
     }
@@ -201,6 +231,11 @@ impl TestCashier {
         self.cashier.ledger.peek(|books| books.aggregate(id)).unwrap().expect("the transaction is in the books")
     }
 
+    /// Every transaction, by id.
+    pub(crate) fn aggregates(&self) -> Vec<Aggregate> {
+        self.cashier.ledger.peek(|books| books.aggregates().collect()).unwrap()
+    }
+
     /// Records a person's decision.
     pub(crate) async fn decide(&self, id: TransactionId, fact: PersonFact) {
         let (actor, now) = (Actor::Manager(ManagerId(3)), self.clock.now());
@@ -223,8 +258,7 @@ impl TestCashier {
 
     /// How many transactions have a status that is not final.
     pub(crate) fn unfinished(&self) -> usize {
-        let last = self.cashier.ledger.peek(|books| books.counters().transaction).unwrap();
-        (1..=last).filter(|id| self.status(TransactionId(*id)) < 3).count()
+        self.aggregates().iter().filter(|known| known.transaction.status.number() < 3).count()
     }
 }
 
@@ -256,7 +290,7 @@ async fn start(
     let allow = lock(&trading.allow_sandbox_credit).clone().into();
     let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
     let ports = Ports {
-        archive: Arc::clone(disk) as _,
+        archive: disk.archive(),
         trading: Arc::new(TradingPort(Arc::clone(trading))),
         modules,
         clock: Arc::clone(&clock) as _,

@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
+use cashier_core::reconcile::FoundPosting;
 use futures_util::future::BoxFuture;
 
+use super::bases::{Bases, wait};
 use super::{CUSTOMER, lock, usd};
 use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
+use crate::trading::embedded::Embedded;
 
 /// What the trading server does with the next posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(crate) struct TestTrading {
     pub(crate) allow_sandbox_credit: Mutex<Vec<Box<str>>>,
     /// Why it is not ready.
     pub(crate) not_ready: Mutex<Option<&'static str>>,
+    /// The embedded server that has the accounts and postings, in place of this one's memory.
+    pub(crate) bases: OnceLock<Arc<Bases>>,
     /// Whether account lookups, or voids, fail.
     pub(crate) lookups_fail: AtomicBool,
     pub(crate) voids_fail: AtomicBool,
@@ -61,8 +66,30 @@ impl TestTrading {
         lock(&self.posted).iter().filter(|(_, of, _)| *of == id).map(|(_, _, minor)| minor).sum()
     }
 
-    fn post_now(&self, posting: &Posting) -> PostingOutcome {
+    /// Every posting that moved money.
+    pub(crate) fn postings(&self) -> Vec<(OperationKey, TransactionId, i64)> {
+        match self.bases.get() {
+            Some(bases) => {
+                let made = bases.postings().into_iter().filter(FoundPosting::is_posted);
+                made.map(|posting| (posting.key, posting.transaction_id, posting.amount.minor)).collect()
+            }
+            None => lock(&self.posted).clone(),
+        }
+    }
+
+    fn embedded(&self) -> Option<Arc<Embedded>> {
+        self.bases.get().map(|bases| bases.trading())
+    }
+
+    /// `embedded`: the one that was open when the posting was sent; nothing reaches one that was closed.
+    fn post_now(&self, posting: &Posting, embedded: Option<&Embedded>) -> PostingOutcome {
         let operation = &posting.operation;
+        if lock(&self.forgotten).contains(&operation.login) {
+            return self.refuse(posting, ReasonCode::AccountNotFound, embedded);
+        }
+        if let Some(embedded) = embedded {
+            return wait(embedded.post(Durable::assertion(posting.clone())));
+        }
         if !self.unkeyed.load(Ordering::SeqCst)
             && let Some(known) = self.known(&posting.key())
         {
@@ -71,6 +98,21 @@ impl TestTrading {
         let mut posted = lock(&self.posted);
         posted.push((posting.key(), operation.transaction_id, operation.amount.minor));
         PostingOutcome::Posted { trade_order: posted.len() as u64 }
+    }
+
+    /// The refusal, unless the key has an outcome.
+    fn refuse(&self, posting: &Posting, reason: ReasonCode, embedded: Option<&Embedded>) -> PostingOutcome {
+        if let Some(embedded) = embedded {
+            return match wait(embedded.void(Durable::assertion(posting.clone()), reason)) {
+                Ok(Voiding::Settled(outcome)) => outcome,
+                Ok(Voiding::Undecided { .. }) | Err(_) => PostingOutcome::Unknown,
+            };
+        }
+        let refused = || {
+            let reason = lock(&self.refused).entry(posting.key()).or_insert_with(|| reason.name().into()).clone();
+            PostingOutcome::Refused { reason }
+        };
+        self.known(&posting.key()).unwrap_or_else(refused)
     }
 
     fn known(&self, key: &OperationKey) -> Option<PostingOutcome> {
@@ -90,8 +132,11 @@ impl TradingServer for TradingPort {
         if lock(&self.0.forgotten).contains(&login) {
             return Box::pin(ready(Ok(None)));
         }
+        if let Some(embedded) = self.0.embedded() {
+            return embedded.account(login);
+        }
         let (customer_id, enabled) = match login.0 {
-            2_000_009 => (CUSTOMER, true),
+            2_000_009 | 2_000_012 => (CUSTOMER, true),
             2_000_010 => (CUSTOMER, false),
             2_000_011 => (CustomerId(6), true),
             2_000_500 => return Box::pin(ready(Err(Fault::new("CANARY: the trading server is down")))),
@@ -118,30 +163,30 @@ impl TradingServer for TradingPort {
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
-        let trading = Arc::clone(&self.0);
+        let (trading, embedded) = (Arc::clone(&self.0), self.0.embedded());
         let next = lock(&trading.next_posts).pop_front().unwrap_or(OnPost::Accept);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(3)).await;
             match next {
-                OnPost::Accept => trading.post_now(posting.get()),
+                OnPost::Accept => trading.post_now(posting.get(), embedded.as_deref()),
                 OnPost::NeverArrives => PostingOutcome::Unknown,
                 OnPost::Refuse => {
                     lock(&trading.refused).insert(posting.get().key(), "NO".into());
                     PostingOutcome::Refused { reason: "NO".into() }
                 }
                 OnPost::AnswerLost => {
-                    trading.post_now(posting.get());
+                    trading.post_now(posting.get(), embedded.as_deref());
                     tokio::time::sleep(Duration::from_secs(5)).await;
                     PostingOutcome::Unknown
                 }
                 OnPost::Slow(seconds) => {
                     tokio::time::sleep(Duration::from_secs(seconds)).await;
-                    trading.post_now(posting.get())
+                    trading.post_now(posting.get(), embedded.as_deref())
                 }
                 OnPost::ArrivesLate(seconds) => {
                     tokio::spawn(async move {
                         tokio::time::sleep(Duration::from_secs(seconds)).await;
-                        trading.post_now(posting.get())
+                        trading.post_now(posting.get(), embedded.as_deref())
                     });
                     PostingOutcome::Unknown
                 }
@@ -150,25 +195,22 @@ impl TradingServer for TradingPort {
     }
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(ready(Ok(self.0.known(&posting.key()))))
+        Box::pin(ready(match self.0.embedded() {
+            Some(embedded) => wait(embedded.find(posting)),
+            None => Ok(self.0.known(&posting.key())),
+        }))
     }
 
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
         if self.0.voids_fail.load(Ordering::SeqCst) {
             return Box::pin(ready(Err(Fault::new("voids fail"))));
         }
-        let key = posting.get().key();
-        let voiding = match self.0.known(&key) {
-            Some(known) => Voiding::Settled(known),
-            None if self.0.unkeyed.load(Ordering::SeqCst) => {
-                Voiding::Undecided { closed_for: *lock(&self.0.closed_for) }
-            }
-            None => {
-                lock(&self.0.refused).insert(key, reason.name().into());
-                Voiding::Settled(PostingOutcome::Refused { reason: reason.name().into() })
-            }
-        };
-        Box::pin(ready(Ok(voiding)))
+        let posting = posting.get();
+        if self.0.unkeyed.load(Ordering::SeqCst) && self.0.known(&posting.key()).is_none() {
+            return Box::pin(ready(Ok(Voiding::Undecided { closed_for: *lock(&self.0.closed_for) })));
+        }
+        let embedded = self.0.embedded();
+        Box::pin(ready(Ok(Voiding::Settled(self.0.refuse(posting, reason, embedded.as_deref())))))
     }
 
     fn keyed_by_operation(&self) -> bool {

@@ -38,16 +38,16 @@ pub(crate) fn added(paid: StatusUpdate, ordered: &Amount, listed: &HttpReply) ->
     let list = listed.json()?;
     let page = list.readable_at("/data")?.as_array();
     let page = page.ok_or_else(|| ProviderFailure::unreadable("the answer has no list of disputes"))?;
-    let stated = |object| Stated::of(object, paid.payment_id.as_deref()).transpose();
+    let stated = |object| ListedDispute::of(object, paid.payment_id.as_deref()).transpose();
     let mut moved = page.iter().filter_map(stated).collect::<Result<Vec<_>, _>>()?;
     let more = list.flag_at("/has_more")?.unwrap_or(false);
     moved.sort_by(|one, other| one.dispute.id.cmp(&other.dispute.id));
     Ok(match (moved.as_slice(), more) {
         ([], false) => paid,
-        ([Stated { status: NormalizedStatus::Chargeback, dispute, .. }], false) => {
+        ([ListedDispute { status: NormalizedStatus::Chargeback, dispute, .. }], false) => {
             StatusUpdate { dispute: Some(dispute.clone()), ..paid }
         }
-        ([Stated { status: NormalizedStatus::ChargebackReversed, dispute, .. }], false) => {
+        ([ListedDispute { status: NormalizedStatus::ChargebackReversed, dispute, .. }], false) => {
             // Beside a reversed dispute only the ordered amount counts as paid: another one must be seen as a mismatch.
             if paid.amount.as_ref().is_some_and(|amount| is_same(amount, ordered)) {
                 let status = NormalizedStatus::ChargebackReversed;
@@ -61,13 +61,13 @@ pub(crate) fn added(paid: StatusUpdate, ordered: &Amount, listed: &HttpReply) ->
 }
 
 /// A dispute that moved money, or may have.
-struct Stated {
+struct ListedDispute {
     status: NormalizedStatus,
     own_status: String,
     dispute: Dispute,
 }
 
-impl Stated {
+impl ListedDispute {
     fn of(object: &Value, intent: Option<&str>) -> Result<Option<Self>, ProviderFailure> {
         let own_status = object.required_text_at("/status")?.to_owned();
         let Some(status) = disputed_money(&own_status) else { return Ok(None) };
@@ -86,10 +86,10 @@ impl Stated {
 }
 
 /// The same text for the same disputes, so that repeated queries are one review.
-fn review(paid: StatusUpdate, disputes: &[Stated], more: bool) -> StatusUpdate {
+fn review(paid: StatusUpdate, disputes: &[ListedDispute], more: bool) -> StatusUpdate {
     let open = disputes.iter().filter(|known| known.status == NormalizedStatus::Chargeback);
     let largest = open.max_by_key(|known| known.dispute.amount.as_ref().map_or(i64::MAX, |amount| amount.minor));
-    let mut named: Vec<String> = disputes.iter().map(Stated::shown).collect();
+    let mut named: Vec<String> = disputes.iter().map(ListedDispute::shown).collect();
     named.extend(more.then(|| "and more".to_owned()));
     StatusUpdate {
         status: NormalizedStatus::ManualReview,

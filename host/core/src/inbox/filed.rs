@@ -1,10 +1,11 @@
-//! What filing a notice gives, and the blank rows of its events. It matches and applies nothing.
+//! What filing a notice gives, and the rows of its events, blank and with their outcome. It matches and applies nothing.
 
 use crate::draft::Draft;
 use crate::duty::ProviderQuery;
 use crate::ids::{EventId, NoticeId, TransactionId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update};
-use crate::status::{ProcessingStatus, SignatureStatus};
+use crate::reason::{Reason, ReasonCode};
+use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::time::UnixTime;
 
 /// The result of filing a notice.
@@ -58,4 +59,28 @@ pub(super) fn blank_event(
 pub(super) fn primary_id(receiver: &ReceivingConfig, update: &Update) -> Box<str> {
     let primary = update.refs.iter().find(|id| id.kind == receiver.primary_ref_kind);
     primary.map_or_else(|| update.payment_id.clone(), |id| id.value.clone())
+}
+
+/// Records the outcome of an event whose transaction is known. An unknown status is ignored.
+pub(super) fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<&Update, Reason>) {
+    event.processed_time = now;
+    event.processing_status = match outcome {
+        Ok(update) if update.status == ProviderStatus::Unknown => {
+            event.failure_reason = ignored(&update.reason);
+            ProcessingStatus::Ignored
+        }
+        Ok(_) => ProcessingStatus::Processed,
+        Err(reason) => {
+            event.failure_reason = reason.to_string().into();
+            ProcessingStatus::Failed
+        }
+    };
+}
+
+/// The reason of an event that is ignored: the module's words, or nothing where it gives none.
+pub(super) fn ignored(why: &str) -> Box<str> {
+    match why {
+        "" => Box::default(),
+        why => Reason::new(ReasonCode::Ignored, why).to_string().into(),
+    }
 }

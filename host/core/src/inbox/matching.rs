@@ -1,5 +1,5 @@
-//! Which transaction an update is about, and whether the payment that it confirms was confirmed for another transaction
-//! before. It changes nothing.
+//! Which transaction an update is about, and what of it concerns a payment that was confirmed for another transaction before.
+//! It changes nothing.
 
 use crate::draft::Draft;
 use crate::facts::{ProviderFact, ReviewHold};
@@ -7,8 +7,9 @@ use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
-use crate::status::ProviderStatus;
 use crate::transaction::Transaction;
+
+use super::verify;
 
 /// Which transaction an update is about.
 pub(super) enum Matched {
@@ -19,23 +20,24 @@ pub(super) enum Matched {
 }
 
 /// Our reference takes precedence; without it an id finds the transaction within the configs that verified the notice
-/// (docs/api/webhooks.md, rule 3). A transaction of another config of the merchant account is found last: nothing is applied
-/// to it, and its own provider is queried.
+/// (docs/api/webhooks.md, rule 3). What went back of a confirmed payment is about the transaction that it was confirmed for,
+/// whatever reference comes with it (case 86). A transaction of another config of the merchant account is found last: nothing
+/// is applied to it, and its own provider is queried.
 pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &Update) -> Matched {
-    let mut found = None;
-    if let Some(reference) = &update.reference {
-        match draft.by_reference(reference) {
-            Some(id) => found = Some((id, format!("reference {reference}"))),
-            None => return Matched::Unknown,
-        }
-    }
-    let reused =
-        found.as_ref().is_some_and(|(id, _)| confirmed_elsewhere(draft, notice.receiver(), *id, update).is_some());
+    let named = update.reference.as_ref().map(|reference| (draft.by_reference(reference), reference));
+    let elsewhere = paid_elsewhere(draft, notice.receiver(), named.and_then(|(id, _)| id), update);
+    let mut found = match (named, elsewhere) {
+        (_, Some(owner)) if update.is_reversal() => Some((owner, format!("payment {}", update.payment_id))),
+        (Some((Some(id), reference)), _) => Some((id, format!("reference {reference}"))),
+        (Some((None, _)), _) => return Matched::Unknown,
+        (None, _) => None,
+    };
     for id in &update.refs {
         for known in notice.receivers().filter_map(|own| draft.by_provider_ref(own.config_id, id)) {
             match &found {
                 None => found = Some((known, format!("{} {}", id.kind, id.value))),
-                Some((first, _)) if *first == known || reused => {}
+                Some((first, _))
+                    if *first == known || [elsewhere, named.and_then(|(id, _)| id)].contains(&Some(known)) => {}
                 Some((first, how)) => {
                     let detail =
                         format!("{how} is transaction {first}, {} {} is transaction {known}", id.kind, id.value);
@@ -64,43 +66,81 @@ pub(super) fn is_about(
     let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
     named
         && (owners.all(|owner| owner == transaction.id)
-            || confirmed_elsewhere(draft, receiver, transaction.id, update).is_some())
+            || paid_elsewhere(draft, receiver, Some(transaction.id), update).is_some())
 }
 
-/// The other transaction that the update's payment was confirmed for, where the update confirms it again.
-fn confirmed_elsewhere(
+/// The other transaction that the payment was confirmed for, where the update states money of it.
+fn paid_elsewhere(
+    draft: &Draft<'_>,
+    receiver: &ReceivingConfig,
+    named: Option<TransactionId>,
+    update: &Update,
+) -> Option<TransactionId> {
+    owner_of(draft, receiver, named, &update.payment_id).filter(|_| update.states_money())
+}
+
+/// The transaction that a payment was confirmed for first, if it is another than the named one and that one was not
+/// credited for it as well, by an earlier version.
+pub(super) fn owner_of(
+    draft: &Draft<'_>,
+    receiver: &ReceivingConfig,
+    named: Option<TransactionId>,
+    payment: &str,
+) -> Option<TransactionId> {
+    let confirms = |id| draft.aggregate(id).is_some_and(|known| known.transaction.facts.confirms(payment));
+    let owner = draft.by_confirmed_payment(&receiver.merchant_account, payment)?;
+    (named != Some(owner) && !named.is_some_and(confirms)).then_some(owner)
+}
+
+/// The ids without those of the transaction that the payment was confirmed for before.
+pub(super) fn own_refs(
     draft: &Draft<'_>,
     receiver: &ReceivingConfig,
     id: TransactionId,
-    update: &Update,
-) -> Option<TransactionId> {
-    let confirms = update.status == ProviderStatus::Confirmed;
-    let owner = draft.by_confirmed_payment(&receiver.merchant_account, &update.payment_id).filter(|_| confirms);
-    owner.filter(|owner| *owner != id)
+    payment: &str,
+    mut refs: Vec<ProviderRef>,
+) -> Vec<ProviderRef> {
+    if let Some(first) = owner_of(draft, receiver, Some(id), payment).and_then(|owner| draft.aggregate(owner)) {
+        refs.retain(|id| !first.transaction.refs.iter().any(|own| own == id));
+    }
+    refs
 }
 
-/// A provider's payment credits one transaction of its merchant account, the first one: a second confirmation of it becomes
-/// a review hold that names both, and the ids stay with the first. `payment` is the one that the statement is about.
-pub(super) fn once_credited(
+/// What an update establishes about a transaction.
+#[derive(Default)]
+pub(super) struct Stated {
+    pub(super) facts: Vec<ProviderFact>,
+    /// What went back of a payment that was confirmed for another transaction, and that transaction.
+    pub(super) elsewhere: Option<(TransactionId, Update)>,
+}
+
+/// Verifies what an update states about a transaction. A provider's payment belongs to one transaction of its merchant
+/// account, the first that it was confirmed for: a second confirmation of it becomes a review hold that names both, and what
+/// went back of it is taken from the first.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn stated(
     draft: &Draft<'_>,
     receiver: &ReceivingConfig,
     transaction: &Transaction,
-    payment: &str,
-    (mut facts, mut refs): (Vec<ProviderFact>, Vec<ProviderRef>),
-) -> (Vec<ProviderFact>, Vec<ProviderRef>) {
-    let owner = draft.by_confirmed_payment(&receiver.merchant_account, payment);
-    let Some(owner) = owner.filter(|owner| *owner != transaction.id && !transaction.facts.confirms(payment)) else {
-        return (facts, refs);
+    update: &Update,
+) -> Result<Stated, Reason> {
+    let Some(owner) = owner_of(draft, receiver, Some(transaction.id), &update.payment_id) else {
+        return Ok(Stated { facts: verify(transaction, receiver, update)?, elsewhere: None });
     };
-    if let Some(first) = draft.aggregate(owner) {
-        refs.retain(|id| !first.transaction.refs.iter().any(|own| own == id));
-    }
+    let (own, reversal) = update.divided();
+    let mut facts = own.map_or_else(|| Ok(Vec::new()), |own| verify(transaction, receiver, &own))?;
+    let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: owner.to_string().into() };
+    let reused = ProviderFact::ReviewHold(hold);
     for fact in &mut facts {
         let unstated = matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }));
         if fact.is_confirmation() || unstated {
-            let hold = ReviewHold::PaymentReused { payment: payment.into(), owner: owner.to_string().into() };
-            *fact = ProviderFact::ReviewHold(hold);
+            *fact = reused.clone();
         }
     }
-    (facts, refs)
+    if reversal.is_some() && !facts.contains(&reused) {
+        facts.push(reused);
+    }
+    Ok(Stated { facts, elsewhere: reversal.map(|reversal| (owner, reversal)) })
 }

@@ -136,7 +136,7 @@ fn paid_again(transaction: &Transaction, update: &Update) -> Option<ProviderFact
 /// A refund of which no amount is stated beside that of the payment.
 fn refunded_whole(transaction: &Transaction, update: &Update) -> ProviderFact {
     let payment = update.payment_id.clone();
-    match update.amount.as_ref().map(|stated| compare(transaction, stated)) {
+    match update.amount.as_ref().map(|stated| taken_back(transaction, stated)) {
         None => ProviderFact::RefundedTotal { payment, minor: transaction.amount.minor },
         Some(Ok(minor)) => ProviderFact::RefundedTotal { payment, minor },
         Some(Err(hold)) => ProviderFact::ReviewHold(hold),
@@ -147,7 +147,8 @@ fn refunded_whole(transaction: &Transaction, update: &Update) -> ProviderFact {
 fn refund(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
     let Some(statement) = &update.refund else { return Vec::new() };
     let (id, payment) = (refund_id(update, statement), update.payment_id.clone());
-    let fact = match (compare(transaction, &statement.amount), statement.reach) {
+    let fact = match (taken_back(transaction, &statement.amount), statement.reach) {
+        _ if is_nothing(transaction, statement) => return Vec::new(),
         (Err(hold), _) => ProviderFact::ReviewHold(hold),
         (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { payment, minor },
         (Ok(_), Reach::Delta) if id.is_empty() => refund_without_id(),
@@ -167,7 +168,10 @@ fn refund_failed(transaction: &Transaction, update: &Update) -> Vec<ProviderFact
     }
     // An amount that cannot be compared is unknown: the failure itself is certain, and a person looks at it.
     let own = update.refund.as_ref().filter(|statement| statement.reach == Reach::Delta);
-    let stated = own.and_then(|statement| compare(transaction, &statement.amount).ok());
+    if own.is_some_and(|statement| is_nothing(transaction, statement)) {
+        return Vec::new();
+    }
+    let stated = own.and_then(|statement| taken_back(transaction, &statement.amount).ok());
     let fact = ProviderFact::RefundFailed { id, payment: update.payment_id.clone(), minor: stated.unwrap_or(0) };
     let link = update.refund.as_ref().and_then(|statement| refund_link(&fact, statement));
     [Some(fact), link].into_iter().flatten().collect()
@@ -195,11 +199,28 @@ fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {
         None => (update.payment_id.clone(), update.amount.as_ref()),
     };
     let payment = update.payment_id.clone();
-    match amount.map(|stated| compare(transaction, stated)) {
+    match amount.map(|stated| taken_back(transaction, stated)) {
         None => ProviderFact::Chargeback { id, payment, minor: transaction.amount.minor },
         Some(Ok(minor)) => ProviderFact::Chargeback { id, payment, minor },
         Some(Err(hold)) => ProviderFact::ReviewHold(hold),
     }
+}
+
+/// A refund of zero, or zero refunded so far: nothing happened, so it is no fact. Recorded, it would count as a reversal
+/// that is newer than what a person decided, and as a sign that the payment was paid.
+fn is_nothing(transaction: &Transaction, statement: &RefundStatement) -> bool {
+    compare(transaction, &statement.amount) == Ok(0)
+}
+
+/// The minor units that went back: more than zero. A negative amount would give money, and a dispute of zero, or a payment
+/// of zero that was refunded, is none that can be taken back: a person looks at it.
+fn taken_back(transaction: &Transaction, stated: &StatedAmount) -> Result<i64, ReviewHold> {
+    let minor = compare(transaction, stated)?;
+    if minor > 0 {
+        return Ok(minor);
+    }
+    let stated = Money::new(minor, transaction.amount.currency).to_string();
+    Err(mismatch(MismatchKind::Amount, &transaction.amount.to_string(), &stated, None))
 }
 
 /// The stated minor units, if they are of the transaction's currency.

@@ -58,21 +58,23 @@ pub(super) fn by_payment<'a>(
         id => dispute_owners.get(id).copied().unwrap_or_default(),
     };
 
+    // Earlier versions recorded amounts below zero; nothing is given by a reversal.
+    let taken = |minor: i64| minor.max(0);
     let mut all = BTreeMap::<&str, Reversals<'_>>::new();
     for recorded in facts {
         match &recorded.fact {
             Fact::Refund { id, minor, .. } => {
-                keep_largest(&mut all.entry(refund_owner(id)).or_default().refunds, id, *minor);
+                keep_largest(&mut all.entry(refund_owner(id)).or_default().refunds, id, taken(*minor));
             }
             Fact::RefundFailed { id, minor, .. } => {
-                keep_largest(&mut all.entry(refund_owner(id)).or_default().failed, id, *minor);
+                keep_largest(&mut all.entry(refund_owner(id)).or_default().failed, id, taken(*minor));
             }
             Fact::RefundedTotal { payment, minor } => {
-                all.entry(known(payment)).or_default().totals.push((recorded.seq, *minor));
+                all.entry(known(payment)).or_default().totals.push((recorded.seq, taken(*minor)));
             }
             Fact::Chargeback { id, payment, minor } => {
                 let disputes = &mut all.entry(dispute_owner(id, payment)).or_default().disputes;
-                keep_largest(&mut disputes.opened, dispute_id(id), *minor);
+                keep_largest(&mut disputes.opened, dispute_id(id), taken(*minor));
             }
             Fact::ChargebackReversed { id, payment } => {
                 all.entry(dispute_owner(id, payment)).or_default().disputes.reversed.insert(dispute_id(id));

@@ -108,7 +108,7 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
         prop_assert!(after.operations.contains(old), "a settled operation changed");
     }
     prop_assert!(after.operations.is_sorted_by_key(|known| known.id));
-    let sum = posted(&after.operations).minor;
+    let sum = posted(&after.transaction, &after.operations).minor;
     let (least, most) = match after.transaction.kind {
         TransactionType::Deposit => (0, 10_000),
         TransactionType::Withdrawal => (-10_000, 0),
@@ -222,7 +222,7 @@ proptest! {
         let must_settle = !unsettled(&now.operations).is_empty();
         prop_assert!(!must_settle || books.unsettled() == [id], "an unsettled operation is not listed as due");
         let standing = now.standing();
-        let owes = standing.may_post && standing.owed_minor != posted(&now.operations).minor;
+        let owes = standing.may_post && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
         prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }

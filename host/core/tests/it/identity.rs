@@ -2,6 +2,7 @@
 
 mod answers;
 mod payments;
+mod reversals;
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use cashier_core::facts::{ProviderFact, ReviewHold};
 use cashier_core::ids::*;
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated, Filed, FiledEvent};
 use cashier_core::notice::{
-    ProviderEvent, Reach, ReceivingConfig, RefundStatement, StatedAmount, Update, VerifiedNotice,
+    DisputeStatement, ProviderEvent, Reach, ReceivingConfig, RefundStatement, StatedAmount, Update, VerifiedNotice,
 };
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;

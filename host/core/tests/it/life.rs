@@ -83,7 +83,7 @@ fn lines_of(transaction: Transaction, steps: Vec<Step>) -> (Aggregate, String) {
         aggregate = applied(&aggregate, &changes);
         let standing = aggregate.standing();
         assert_eq!(aggregate.transaction.status, standing.status, "the stored status is the derived one");
-        let posted = cashier_core::operation::posted(&aggregate.operations).minor;
+        let posted = cashier_core::operation::posted(&aggregate.transaction, &aggregate.operations).minor;
         let (status, reason) = (standing.status.name(), &aggregate.transaction.reason);
         let detail = [reason.code.name(), &*reason.detail]
             .iter()

@@ -4,6 +4,7 @@
 
 mod model;
 mod rows;
+mod zero;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::duty::{self, Duty};
@@ -50,7 +51,7 @@ fn play(facts: &[ProviderFact], answers: u32) -> Rest {
         now = answered(&now, &PostingOutcome::Posted { trade_order: 7 }, next());
     }
     let standing = now.standing();
-    assert_eq!(standing.owed_minor, posted(&now.operations).minor, "not at rest: {facts:?}");
+    assert_eq!(standing.owed_minor, posted(&now.transaction, &now.operations).minor, "not at rest: {facts:?}");
     let due = duty::due(&now.transaction, &now.operations, UnixTime(i64::MAX));
     assert!(!matches!(due, Some(Duty::Settle | Duty::AwaitRetry)), "{due:?} at rest: {facts:?}");
     let reason = now.transaction.reason;

@@ -1,7 +1,7 @@
 //! Reconciled transactions: postings that the books did not know are taken over once, wait until they are explained, and
 //! plan nothing meanwhile; lost ones and key conflicts wait for a person.
 
-use cashier_core::aggregate::Aggregate;
+use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::duty::{self, Duty, ProviderDuty};
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{CustomerId, Login, ManagerId, OperationId, Reference, TransactionId};
@@ -69,7 +69,12 @@ fn reconciled(aggregate: &Aggregate, found: &[FoundPosting], lost: &[u64]) -> Ag
 fn state(aggregate: &Aggregate) -> (TransactionStatus, ReasonCode, i64, usize) {
     let unsettled = aggregate.operations.iter().filter(|known| known.is_unsettled()).count();
     let transaction = &aggregate.transaction;
-    (transaction.status, transaction.reason.code, posted(&aggregate.operations).minor, unsettled)
+    (
+        transaction.status,
+        transaction.reason.code,
+        posted(&aggregate.transaction, &aggregate.operations).minor,
+        unsettled,
+    )
 }
 
 use ReasonCode as R;
@@ -211,7 +216,7 @@ fn a_lost_transaction_is_recovered_for_a_person_and_owes_nothing() {
     let lost = pending();
     let posting = found(&lost, 1, PAID);
     let fresh = Fresh { id: TransactionId(99), reference: Reference::from_random(9), now: NOW };
-    let transaction = recovered(fresh, &posting, &account());
+    let transaction = recovered(fresh, &posting, std::slice::from_ref(&posting), &account());
     let key = OperationKey::read(&format!("{}:1", transaction.reference)).unwrap();
     let blank = Aggregate { transaction, operations: Vec::new() };
     let made = reconciled(&blank, &[FoundPosting { key, ..posting }], &[]);
@@ -219,4 +224,50 @@ fn a_lost_transaction_is_recovered_for_a_person_and_owes_nothing() {
     assert_eq!(duty::due(&made.transaction, &made.operations, UnixTime(i64::MAX)), None, "no provider is asked");
     let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
     assert_eq!(state(&approved), (S::Credited, R::None, PAID, 0));
+}
+
+#[test]
+fn a_persons_decision_about_a_review_counts_by_its_order_whatever_the_clock_says() {
+    let (planned, credited) = (recorded(&pending(), paid(), 2), credited());
+    let reviews = [
+        ("lost", R::PostingLost, reconciled(&credited, &[], &[2])),
+        ("conflict", R::OperationKeyConflict, ended(&planned, &PostingOutcome::Conflict, 3)),
+        ("imported", R::PostingImported, reconciled(&credited, &[found(&credited, 2, -4_000)], &[])),
+    ];
+    for (name, code, review) in reviews {
+        for behind in [0, 10, 30 * 86_400] {
+            let at = DecisionContext { now: UnixTime(review.transaction.updated_time.0 - behind), ..at(60) };
+            let decided = applied(&review, &review.decide(PersonFact::Retried, at));
+            assert_eq!((state(&decided).1 == code, state(&decided).3), (false, 1), "{name}, {behind} s behind");
+        }
+        let ahead = DecisionContext { now: NOW.plus(30 * 86_400), ..at(1) };
+        let before = applied(&pending(), &pending().decide(PersonFact::Retried, ahead));
+        let mut early = review.clone();
+        early.transaction.facts.persons = before.transaction.facts.persons;
+        assert_eq!(early.standing().reason.code, code, "{name}: decided before, stamped ahead");
+    }
+}
+
+#[test]
+fn approving_a_recovered_transaction_never_moves_money() {
+    let lost = pending();
+    let refused = FoundPosting { outcome: PostingOutcome::Refused { reason: "NO".into() }, ..found(&lost, 2, -PAID) };
+    let out = FoundPosting { reason: OperationReason::Withdrawal, ..found(&lost, 1, -PAID) };
+    let histories: [(&[FoundPosting], i64); 7] = [
+        (&[found(&lost, 1, PAID)], PAID),
+        (&[found(&lost, 1, PAID), found(&lost, 2, -PAID)], 0),
+        (&[found(&lost, 1, PAID), found(&lost, 2, -4_000)], 6_000),
+        (&[found(&lost, 1, PAID), refused], PAID),
+        (&[found(&lost, 2, -4_000)], -4_000),
+        (std::slice::from_ref(&out), -PAID),
+        (&[out.clone(), found(&lost, 2, PAID)], 0),
+    ];
+    for (found, minor) in histories {
+        let fresh = Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
+        let transaction = recovered(fresh, &found[0], found, &account());
+        let made = reconciled(&Aggregate { transaction, operations: Vec::new() }, found, &[]);
+        assert_eq!(state(&made), (S::ManualReview, R::PostingImported, minor, 0), "{found:?}");
+        let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
+        assert_eq!(state(&approved), (S::Credited, R::None, minor, 0), "{found:?}");
+    }
 }

@@ -227,6 +227,20 @@ fn an_answer_of_whatever_content_ends_what_is_wanted_and_no_answer_does_not() {
     assert_eq!(ends, [true, true, true, false, false]);
 }
 
+#[test]
+fn an_answer_that_leaves_the_payment_under_way_ends_what_is_wanted_only_where_it_is_queried_anyhow() {
+    let open = Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) };
+    let expired = ProviderFact::Cancelled { reason: cashier_core::reason::ReasonCode::Expired };
+    let changes = aggregate(open.clone()).record(&receiver(), &[ProviderFact::Accepted, expired], &[], at(90_000)).0;
+    let closed = applied(&aggregate(open.clone()), &changes).transaction;
+    assert!(!duty::has_work(&closed, &[]));
+    for stated in S::ALL {
+        let under_way = matches!(stated, S::Unknown | S::Pending | S::InReview);
+        let ends = [&open, &closed, &credited(15)].map(|known| duty::ends_wanted_query(known, *stated));
+        assert_eq!(ends, [true, !under_way, !under_way], "{stated:?}");
+    }
+}
+
 /// An order whose attempts the provider stated in this order.
 fn stated(facts: &[ProviderFact]) -> Transaction {
     let mut known = aggregate(deposit(15));

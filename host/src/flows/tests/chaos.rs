@@ -1,28 +1,33 @@
 //! Random runs of a cashier against a simple model: deposits, notices in any order and number, lost answers, failing disks,
 //! crashes, also between posting and recording, clock changes, and a trading server that forgets accounts or executes a
 //! posting late. In every run each order that reached the provider is durable, each answer was durable when it
-//! was given, each payment is credited exactly once, nothing else is credited, and nothing stays pending.
+//! was given, each payment is credited exactly once, nothing else is credited, and nothing stays pending. `restores` has
+//! the same runs over real databases that are put back meanwhile.
 
 mod replay;
+mod restores;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cashier_core::deposit::DepositRequest;
 use cashier_core::facts::PersonFact;
-use cashier_core::ids::{Reference, TransactionId};
+use cashier_core::ids::Reference;
 use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
-use cashier_core::operation::OperationKey;
+use cashier_core::operation::{BalanceOperation, OperationKey};
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
-use cashier_core::status::{OperationStatus, ProviderStatus};
+use cashier_core::status::{OperationStatus, ProviderStatus, Source};
 use tokio::task::JoinSet;
 
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, LOGIN, OnCreate, OnPost, TestCashier, lock, paid, update, usd};
+use crate::test_cashier::{AMOUNT, LOGINS, OnCreate, OnPost, TestCashier, deposit_request, lock, paid, update, usd};
 
-/// Seeds per test; a run has some hundred commits.
+/// Runs of the test, each of some hundred commits; the variable draws more.
 const SEEDS: u64 = 24;
+const SEEDS_VARIABLE: &str = "CASHIER_CHAOS_RUNS";
 const STEPS: usize = 60;
 
 /// SplitMix64: small, and the same on every machine.
@@ -42,8 +47,14 @@ impl Random {
 #[derive(Default)]
 struct ProviderPayment {
     paid: bool,
-    refunded: bool,
+    refunded: i64,
     events: Vec<Update>,
+}
+
+impl ProviderPayment {
+    fn owed(&self) -> i64 {
+        if self.paid { AMOUNT - self.refunded } else { 0 }
+    }
 }
 
 struct Run {
@@ -54,9 +65,17 @@ struct Run {
     requests: JoinSet<Option<String>>,
     /// Postings that were executed and not yet recorded when the cashier was killed.
     unrecorded: usize,
+    /// Payments that the books lost in a restore, with what was posted of each: that stays as it is.
+    lost: BTreeMap<Reference, i64>,
 }
 
 impl Run {
+    fn new(env: TestCashier, seed: u64) -> Self {
+        env.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
+        let (payments, requests, lost) = Default::default();
+        Self { env, random: Random(seed), payments, requests, unrecorded: 0, lost }
+    }
+
     fn begin_deposit(&mut self) {
         let create = match self.random.below(10) {
             0 => OnCreate::AnswerLost,
@@ -66,7 +85,10 @@ impl Run {
             _ => OnCreate::Redirect,
         };
         lock(&self.env.provider.next_creates).push_back(create);
-        let (request, disk) = (self.env.deposit(&format!("k{}", self.random.below(8))), Arc::clone(&self.env.disk));
+        let key = self.random.below(8);
+        let login = LOGINS[key as usize % 2];
+        let request = self.env.deposit_as(DepositRequest { login, ..deposit_request(&format!("k{key}")) });
+        let disk = Arc::clone(&self.env.disk);
         self.requests.spawn(async move {
             if let Ok(outcome) = request.await {
                 let shown = &outcome.transaction;
@@ -101,11 +123,16 @@ impl Run {
                 payment.events.push(confirmed.clone());
                 self.env.on_query(reference, QueryAnswer::Stated(Box::new(confirmed)));
             }
-            2 if payment.paid && !payment.refunded => {
-                payment.refunded = true;
-                let amount = StatedAmount::Exact(usd(AMOUNT));
-                let refund = RefundStatement { id: about("re"), amount, reach: Reach::Delta, requested: "".into() };
-                payment.events.push(Update { refund: Some(refund), ..stated("refund", ProviderStatus::Refunded) });
+            // Once or twice the half, or all at once.
+            2 if payment.paid && payment.refunded < AMOUNT => {
+                let all = payment.refunded == 0 && self.random.below(2) == 0;
+                let minor = if all { AMOUNT } else { AMOUNT / 2 };
+                payment.refunded += minor;
+                let (id, amount) = (about(&format!("re{}", payment.refunded)), StatedAmount::Exact(usd(minor)));
+                let event_id = about(&format!("refund{}", payment.refunded));
+                let refund = RefundStatement { id, amount, reach: Reach::Delta, requested: "".into() };
+                let refunded = stated("refund", ProviderStatus::Refunded);
+                payment.events.push(Update { event_id, refund: Some(refund), ..refunded });
             }
             3 => payment.events.push(Update { refs: vec![intent], ..stated("opened", ProviderStatus::Pending) }),
             4 => payment.events.push(stated("declined", ProviderStatus::Failed)),
@@ -166,20 +193,20 @@ impl Run {
     }
 
     /// A broker removes the account, or restores it.
-    fn forget_or_restore_the_account(&self) {
+    fn forget_or_restore_an_account(&mut self) {
+        let login = LOGINS[self.random.below(2) as usize];
         let mut forgotten = lock(&self.env.trading.forgotten);
-        if !forgotten.insert(LOGIN) {
-            forgotten.remove(&LOGIN);
+        if !forgotten.insert(login) {
+            forgotten.remove(&login);
         }
     }
 
     /// How many postings the trading server executed that are not recorded durably: the books learn of them by asking.
     fn executed_and_not_recorded(&self) -> usize {
-        let executed = lock(&self.env.trading.posted).len();
         let recorded = self.env.disk.loaded().books;
-        let ids = 1..=recorded.counters().transaction;
-        let operations = ids.filter_map(|id| recorded.aggregate(TransactionId(id))).flat_map(|known| known.operations);
-        executed - operations.filter(|operation| operation.status == OperationStatus::Posted).count()
+        let operations = recorded.aggregates().flat_map(|known| known.operations);
+        let posted = operations.filter(|operation| operation.status == OperationStatus::Posted).count();
+        self.env.trading.postings().len() - posted
     }
 
     async fn crash(&mut self) {
@@ -224,7 +251,7 @@ impl Run {
                 5..=9 => self.change_a_payment(),
                 10..=15 => {
                     if self.random.below(6) == 0 {
-                        self.forget_or_restore_the_account();
+                        self.forget_or_restore_an_account();
                     }
                     self.send_notice();
                 }
@@ -237,11 +264,21 @@ impl Run {
         }
     }
 
-    /// Disk and servers recover, the provider sends every event again, and hours pass.
-    async fn recover(&mut self) {
+    async fn mend_the_disk(&self) {
         self.env.disk.held.store(false, Ordering::SeqCst);
         self.env.disk.fail_in.store(0, Ordering::SeqCst);
+        self.env.run_for(5).await;
+    }
+
+    /// Disk and servers recover, the provider sends every event again, and hours pass.
+    async fn recover(&mut self) {
+        self.mend_the_disk().await;
         self.env.clock.set_right();
+        // A start took a clock for right that was days ahead: an operator accepts the right one, and the days pass.
+        if !self.env.cashier.clock.is_plausible() {
+            self.env.clock.accept();
+            self.env.clock.advance(Duration::from_secs(8 * 86_400));
+        }
         lock(&self.env.trading.next_posts).clear();
         lock(&self.env.trading.forgotten).clear();
         self.env.trading.lookups_fail.store(false, Ordering::SeqCst);
@@ -264,51 +301,61 @@ impl Run {
         }
         assert_eq!(self.drain().await, Vec::<String>::new(), "a healthy cashier accepts every notice");
         self.env.run_for(3600).await;
-        // The account was forgotten when a credit or its reversal was due: a person retries, and nothing is paid twice.
-        for id in self.refused() {
-            self.env.decide(id, PersonFact::Retried).await;
-        }
+        self.persons_decide().await;
         self.env.run_for(15 * 3600).await;
     }
 
-    /// Transactions whose newest operation was refused.
-    fn refused(&self) -> Vec<TransactionId> {
-        let ids = self
-            .payments
-            .keys()
-            .filter_map(|reference| self.env.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap());
-        let is_refused = |id: &TransactionId| {
-            let newest = self.env.aggregate(*id).operations.last().map(|operation| operation.status);
-            newest == Some(OperationStatus::Refused)
-        };
-        ids.filter(is_refused).collect()
+    /// Persons do their part: what was refused, because the account was forgotten when it was due, or differs after a
+    /// restore, is retried, and what reconcile recovered is approved as it stands. Nothing is paid twice by it.
+    async fn persons_decide(&self) {
+        self.mend_the_disk().await;
+        for known in self.env.aggregates() {
+            let (own, newest) = (&known.transaction, known.operations.last().map(|operation| operation.status));
+            let differs = [ReasonCode::PostingLost, ReasonCode::PostingImported, ReasonCode::OperationKeyConflict];
+            let is_lost = |operation: &BalanceOperation| *operation.failure_reason == *ReasonCode::PostingLost.name();
+            if own.source == Source::Manual {
+                let stands = !known.operations.iter().any(is_lost);
+                self.env.decide(own.id, if stands { PersonFact::Approved } else { PersonFact::Rejected }).await;
+            } else if newest == Some(OperationStatus::Refused) || differs.contains(&own.reason.code) {
+                self.env.decide(own.id, PersonFact::Retried).await;
+            }
+        }
     }
 
     fn check(&self, seed: u64) {
-        let mut operations = Vec::new();
+        let posted = self.env.trading.postings();
+        let credited = |of: &Reference| -> i64 {
+            let own = posted.iter().filter(|(key, ..)| key.parts().is_some_and(|(reference, _)| reference == *of));
+            own.map(|(.., minor)| minor).sum()
+        };
         for (reference, payment) in &self.payments {
+            if let Some(minor) = self.lost.get(reference) {
+                assert_eq!(credited(reference), *minor, "seed {seed}: {reference} is lost to the books");
+                continue;
+            }
             let id = self.env.cashier.ledger.peek(|books| books.by_reference(reference)).unwrap();
             let id =
                 id.unwrap_or_else(|| panic!("seed {seed}: order {reference} reached the provider and is not durable"));
-            let known = self.env.aggregate(id);
-            let (status, credited) = (self.env.status(id), self.env.trading.credited(id));
-            let expected = match (payment.paid, payment.refunded) {
-                (true, true) => (vec![7], 0),
-                (true, false) => (vec![3], AMOUNT),
-                (false, _) => (vec![5, 6], 0),
+            let (known, status) = (self.env.aggregate(id), self.env.status(id));
+            let expected: &[u8] = match (payment.paid, payment.refunded) {
+                (true, AMOUNT) => &[7],
+                (true, _) => &[3],
+                (false, _) => &[5, 6],
             };
-            let facts = &known.transaction.facts;
-            assert_eq!(credited, expected.1, "seed {seed}, transaction {id}: {facts:?}");
-            assert!(expected.0.contains(&status), "seed {seed}, transaction {id} has status {status}: {facts:?}");
+            assert_eq!(credited(reference), payment.owed(), "seed {seed}, transaction {id}: {known:?}");
+            assert!(expected.contains(&status), "seed {seed}, transaction {id} has status {status}: {known:?}");
             assert_eq!(self.env.unsettled_operations(id), 0, "seed {seed}, transaction {id}");
-            let posted = known.operations.iter().filter(|operation| operation.status == OperationStatus::Posted);
-            operations
-                .extend(posted.map(|operation| (OperationKey::of(reference, operation), id, operation.amount.minor)));
         }
-        let mut posted = lock(&self.env.trading.posted).clone();
+        let mut recorded = Vec::new();
+        for known in self.env.aggregates() {
+            let posted = known.operations.iter().filter(|operation| operation.status == OperationStatus::Posted);
+            let reference = &known.transaction.reference;
+            recorded.extend(posted.map(|operation| (OperationKey::of(reference, operation), operation.amount.minor)));
+        }
+        let mut posted: Vec<_> = posted.into_iter().map(|(key, _, minor)| (key, minor)).collect();
         posted.sort();
-        operations.sort();
-        assert_eq!(posted, operations, "seed {seed}: postings differ");
+        recorded.sort();
+        assert_eq!(posted, recorded, "seed {seed}: postings differ");
         assert_eq!(self.env.unfinished(), 0, "seed {seed}: a transaction is still pending");
     }
 }
@@ -316,11 +363,8 @@ impl Run {
 #[tokio::test(start_paused = true)]
 async fn random_runs_credit_each_payment_once_and_lose_nothing() {
     let (mut credits, mut crashes, mut unrecorded, mut retried) = (0, 0, 0, 0);
-    for seed in 0..SEEDS {
-        let env = TestCashier::with_configs(&[1, 2]).await;
-        env.provider.expiry_seconds.store(2 * 3600, Ordering::SeqCst);
-        let mut run =
-            Run { env, random: Random(seed), payments: BTreeMap::new(), requests: JoinSet::new(), unrecorded: 0 };
+    for seed in 0..number_of_runs(SEEDS_VARIABLE, SEEDS) {
+        let mut run = Run::new(TestCashier::with_configs(&[1, 2]).await, seed);
         run.random_steps().await;
         if seed % 2 == 0 {
             run.crash_after_posting().await;
@@ -329,20 +373,17 @@ async fn random_runs_credit_each_payment_once_and_lose_nothing() {
         run.recover().await;
         run.check(seed);
         run.check_replay(seed);
-        credits += lock(&run.env.trading.posted).len();
+        credits += run.env.trading.postings().len();
         unrecorded += run.unrecorded;
-        let refusals = |id| {
-            run.env
-                .aggregate(TransactionId(id))
-                .operations
-                .iter()
-                .filter(|known| known.status == OperationStatus::Refused)
-                .count()
-        };
-        let last = run.env.cashier.ledger.peek(|books| books.counters().transaction).unwrap();
-        retried += (1..=last).map(refusals).sum::<usize>();
+        let operations = run.env.aggregates().into_iter().flat_map(|known| known.operations);
+        retried += operations.filter(|operation| operation.status == OperationStatus::Refused).count();
     }
     assert!(credits > 40 && crashes > 10, "too few events: {credits} credits");
     assert!(unrecorded > 3, "too few kills between posting and recording: {unrecorded}");
     assert!(retried > 3, "too few refusals by a server that forgot the account: {retried}");
+}
+
+/// As many as the environment asks for.
+fn number_of_runs(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(otherwise)
 }

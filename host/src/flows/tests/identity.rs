@@ -87,6 +87,33 @@ async fn m20_a_payment_id_in_the_answer_to_a_query_is_credited_once() {
     assert_eq!(reason(&env, second.id), ReasonCode::PaymentIdReused);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dispute_of_a_payment_under_another_reference_is_taken_from_its_own_transaction_under_its_own_config() {
+    for signed_by_both in [true, false] {
+        let env = TestCashier::with_configs(&[1, 2]).await;
+        let (first, second) = (deposit(&env, 1).await, deposit(&env, 2).await);
+        for (config, made) in [(1, &first), (2, &second)] {
+            env.notice_signed_by(config, Some(config), vec![paid(&format!("e{config}"), &made.reference)])
+                .await
+                .unwrap();
+        }
+        env.run_for(5).await;
+        let payment_id = paid("", &first.reference).payment_id;
+        let disputed = update("d1", ProviderStatus::Chargeback);
+        let disputed = Update { payment_id, reference: Some(second.reference.clone()), ..disputed };
+        if signed_by_both {
+            env.notice(Some(2), vec![disputed]).await.unwrap();
+        } else {
+            // Only its own provider may state it.
+            let own = Update { reference: Some(first.reference.clone()), ..disputed.clone() };
+            env.on_query(&first.reference, QueryAnswer::Stated(Box::new(own)));
+            env.notice_signed_by(2, Some(2), vec![disputed]).await.unwrap();
+        }
+        env.run_for(60).await;
+        assert_eq!((env.status(first.id), env.status(second.id), env.trading.balance()), (8, 3, AMOUNT));
+    }
+}
+
 /// A deposit through config 2 whose create call has not answered yet.
 async fn creating(env: &TestCashier) -> (TransactionId, tokio::task::JoinHandle<()>) {
     lock(&env.provider.next_creates).push_back(OnCreate::Slow(30));

@@ -163,6 +163,24 @@ async fn an_answer_that_names_another_payment_ends_no_query() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_of_an_expired_order_that_is_still_under_way_at_its_provider_is_queried_until_it_is_paid() {
+    for answer in [ProviderStatus::Pending, ProviderStatus::Unknown] {
+        let mut env = TestCashier::with_configs(&[1, 2]).await;
+        let made = env.deposit("k").await.unwrap().transaction;
+        env.run_for(90_000).await;
+        assert_eq!(env.status(made.id), 6);
+        env.on_query(&made.reference, QueryAnswer::Stated(Box::new(update("", answer))));
+        env.notice_signed_by(2, Some(2), vec![paid("e1", &made.reference)]).await.unwrap();
+        env.run_for(10 * HOUR).await;
+        env.crash().await;
+        env.on_query(&made.reference, QueryAnswer::Stated(Box::new(paid("", &made.reference))));
+        env.run_for(10).await;
+        assert_eq!((env.status(made.id), env.trading.balance()), (3, AMOUNT), "{answer:?}");
+        assert_eq!(env.aggregate(made.id).transaction.query_wanted, Seq(0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_gateway_the_query_stays_due_and_writes_nothing() {
     let mut env = TestCashier::with_configs(&[1, 2]).await;
     let made = refund_unconfirmed(&env).await;

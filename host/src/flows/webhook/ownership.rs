@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use cashier_core::books::Books;
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::notice::Update;
-use cashier_core::status::ProviderStatus;
 
 use crate::flows::Cashier;
 
@@ -34,7 +33,13 @@ impl Ownership {
         let mut found = Self::default();
         let (mut named, mut known) = (None, None);
         for update in updates {
+            // Configs that verify one notice share their payments: a payment belongs to one transaction among them.
+            if update.states_money() {
+                found.others.extend(books.configs_confirming(&update.payment_id));
+            }
+            let paid_for = || books.by_confirmed_payment(configs, &update.payment_id).and_then(config);
             match &update.reference {
+                Some(_) if update.is_reversal() && paid_for().is_some() => named = named.or(paid_for()),
                 Some(reference) => {
                     let owner = books.by_reference(reference).and_then(config);
                     found.others.extend(owner);
@@ -46,10 +51,6 @@ impl Ownership {
                     found.others.extend(owner);
                     known = known.or(owner);
                 }
-            }
-            // Configs that verify one notice share their payments: a payment id confirms one transaction among them.
-            if update.status == ProviderStatus::Confirmed {
-                found.others.extend(books.configs_confirming(&update.payment_id));
             }
         }
         if found.early {

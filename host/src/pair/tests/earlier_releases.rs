@@ -60,3 +60,24 @@ fn m1_an_older_posting_whose_number_is_another_operations_id_gets_a_key_of_its_o
         cashier.close();
     });
 }
+
+#[test]
+fn m1_older_postings_of_two_customers_under_one_transaction_id_are_recovered_apart() {
+    let (folder, _copies) = two_deposits();
+    std::fs::remove_file(folder.path().join("cashier.db")).unwrap();
+    let trading = rusqlite::Connection::open(folder.path().join("trading.db")).unwrap();
+    // Restored books handed out the id of the first once more, to an account that is gone by now.
+    let older = "UPDATE posting SET key = operation_id, reference = '', transaction_id = 1";
+    let other = "UPDATE posting SET customer_id = 6, login = 200 WHERE operation_id = 2";
+    trading.execute_batch(&format!("{older}; {other}; UPDATE books SET digest = X''")).unwrap();
+    drop(trading);
+    run(async {
+        assert_eq!(reconciled(folder.path(), true).await.applied.unwrap().recovered, 2);
+        let cashier = Cashier::open(folder.path()).await.unwrap();
+        let recovered: Vec<_> = cashier.ledger.peek(|books| books.aggregates().collect()).unwrap();
+        let owners: Vec<_> =
+            recovered.iter().map(|known| (known.transaction.login.0, known.operations.len())).collect();
+        assert_eq!(owners, [(100, 1), (200, 1)]);
+        cashier.close();
+    });
+}

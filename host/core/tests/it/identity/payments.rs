@@ -43,22 +43,6 @@ fn m20_a_second_confirmation_without_an_amount_or_of_another_one_credits_nothing
 }
 
 #[test]
-fn m20_a_reversal_that_names_one_transaction_and_the_payment_of_another_moves_nothing_and_names_both() {
-    let mut ledger = Ledger::with(&[1, 1]);
-    ledger.file(1, vec![with_ref(paid("e1", 1, "pi_9"), "pi_9"), paid("e2", 2, "pi_8")]);
-    let mixed = Update { reference: Some(reference(2)), payment_id: "pi_9".into(), ..refunded("re_1", 10_000) };
-    ledger.file(1, vec![with_ref(mixed, "pi_9")]);
-    let event = ledger.events().pop().unwrap();
-    assert!(
-        event.failure_reason.starts_with("PROVIDER_REF_MISMATCH") && event.failure_reason.contains("transaction 1")
-    );
-    assert_eq!(
-        (ledger.standing(1), ledger.standing(2)),
-        ((2, 10_000, ReasonCode::None), (2, 10_000, ReasonCode::None))
-    );
-}
-
-#[test]
 fn m20_transactions_that_an_earlier_version_credited_for_one_payment_stay_as_they_are() {
     let mut ledger = Ledger::with(&[1, 2]);
     for id in [1, 2] {

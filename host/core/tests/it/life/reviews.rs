@@ -52,7 +52,7 @@ fn a_refund_that_a_person_requested_does_not_wait_for_another_person() {
     let waits = Person(PersonFact::ReversalsWait);
     let requested = Person(PersonFact::RefundRequested { id: "1".into(), payment: "".into(), minor: 4_000 });
     let end = played(deposit(15), vec![waits, confirmed(), Post, requested, Post]);
-    assert_eq!(cashier_core::operation::posted(&end.operations).minor, 6_000);
+    assert_eq!(cashier_core::operation::posted(&end.transaction, &end.operations).minor, 6_000);
     assert_eq!(end.transaction.status, TransactionStatus::Credited);
 }
 
@@ -90,7 +90,7 @@ fn m31_a_refund_that_we_requested_and_that_failed_is_given_back_and_flagged() {
         steps.push(Post);
         let end = played(deposit(15), steps);
         assert_eq!((end.standing().owed_minor, end.transaction.reason.code), (10_000, ReasonCode::RefundFailed));
-        assert_eq!(cashier_core::operation::posted(&end.operations).minor, 10_000);
+        assert_eq!(cashier_core::operation::posted(&end.transaction, &end.operations).minor, 10_000);
     }
 }
 
@@ -178,7 +178,7 @@ fn a_resolution_stands_beside_what_was_reversed_before_it_and_gives_way_to_what_
         steps.extend([Post, Post, Post]);
         let shown = format!("{steps:?}");
         let end = played(deposit(15), steps);
-        let at_rest = cashier_core::operation::posted(&end.operations).minor;
+        let at_rest = cashier_core::operation::posted(&end.transaction, &end.operations).minor;
         assert_eq!((at_rest, end.transaction.status), (posted, status), "{shown}");
     }
 }
@@ -206,6 +206,6 @@ fn a_refund_that_a_person_requested_of_a_second_payment_takes_nothing_of_the_fir
         steps.extend([Post, Post]);
         let shown = format!("{steps:?}");
         let end = played(deposit(15), steps);
-        assert_eq!(cashier_core::operation::posted(&end.operations).minor, posted, "{shown}");
+        assert_eq!(cashier_core::operation::posted(&end.transaction, &end.operations).minor, posted, "{shown}");
     }
 }
