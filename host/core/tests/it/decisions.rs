@@ -32,6 +32,10 @@ fn refund(id: &str, minor: i64) -> ProviderFact {
     ProviderFact::Refund { id: id.into(), payment: "".into(), minor }
 }
 
+fn refund_of(payment: &str, minor: i64) -> ProviderFact {
+    ProviderFact::Refund { id: "re_1".into(), payment: payment.into(), minor }
+}
+
 fn chargeback(id: &str) -> ProviderFact {
     ProviderFact::Chargeback { id: id.into(), payment: "".into(), minor: 4_000 }
 }
@@ -51,6 +55,13 @@ fn a_statement_in_the_commit_of_a_decision_is_no_news_and_one_after_it_is() {
         (vec![], resolved(10_000), look, (S::Credited, R::None), R::ProviderReview),
         (vec![], resolved(0), confirmed("pi_1"), (S::Cancelled, R::Rejected), R::ConfirmedButRejected),
         (vec![confirmed("pi_1")], resolved(10_000), confirmed("pi_2"), (S::Credited, R::None), R::SecondPayment),
+        (
+            vec![confirmed("pi_1"), confirmed("pi_2")],
+            resolved(10_000),
+            refund_of("pi_1", 12_000),
+            (S::Credited, R::None),
+            R::BeyondConfirmed,
+        ),
         (vec![confirmed("pi_1")], resolved(10_000), failed, (S::Credited, R::None), R::RefundFailed),
         (vec![confirmed("pi_1")], resolved(10_000), refund("re_1", 12_000), (S::Credited, R::None), R::BeyondConfirmed),
         (
@@ -92,6 +103,29 @@ fn what_a_person_resolved_is_owed_whatever_was_requested_back_before_it() {
 }
 
 #[test]
+fn a_refund_of_the_second_payment_takes_back_what_was_paid_beyond_the_order_and_more_of_it_is_a_review() {
+    let resolved = (3, PersonFact::Resolved { minor: 10_000 });
+    let both = [(1, confirmed("pi_1")), (2, confirmed("pi_2"))];
+    let other = ProviderFact::Refund { id: "re_2".into(), payment: "pi_1".into(), minor: 0 };
+    for (minor, expected) in [(4_000, S::Credited), (10_000, S::Credited), (10_001, S::ManualReview)] {
+        let known =
+            facts(&[&both[..], &[(4, refund_of("pi_2", minor)), (5, other.clone())]].concat(), &[resolved.clone()]);
+        let now = deposited(&known, 10_000);
+        assert_eq!((now.status, now.owed_minor), (expected, 10_000), "{minor}");
+    }
+}
+
+#[test]
+fn a_total_includes_the_refunds_that_were_requested_before_it_and_in_its_commit() {
+    let total = ProviderFact::RefundedTotal { payment: "".into(), minor: 4_000 };
+    for (requested, owed) in [(4, 6_000), (5, 6_000), (6, 2_000)] {
+        let request = PersonFact::RefundRequested { id: "own".into(), payment: "".into(), minor: 4_000 };
+        let known = facts(&[(1, confirmed("pi_1")), (5, total.clone())], &[(requested, request)]);
+        assert_eq!(deposited(&known, 10_000).owed_minor, owed, "total in commit 5, requested in {requested}");
+    }
+}
+
+#[test]
 fn an_order_that_a_person_closed_is_refunded_once_the_whole_of_it_went_back() {
     let closed = (5, PersonFact::Resolved { minor: 0 });
     for (minor, expected) in [(0, S::Cancelled), (3_000, S::Cancelled), (9_999, S::Cancelled), (10_000, S::Refunded)] {
@@ -117,7 +151,7 @@ fn a_waiting_reversal_is_no_work_of_its_own_beside_a_held_status_or_a_review_of_
         (R::HeldButHeard, false, false),
         "held, then contradicted"
     );
-    let posted = Posted { minor: 10_000, refused: false, review: Some((NOW, R::PostingLost)) };
+    let posted = Posted { minor: 10_000, refused: false, review: Some((Seq(6), R::PostingLost)) };
     let reviewed = derive(Nature::ProviderDeposit, usd(10_000), &known(&[]), posted);
     assert_eq!(state(reviewed), (R::PostingLost, false, false));
 }
