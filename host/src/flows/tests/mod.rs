@@ -7,6 +7,7 @@ mod creates;
 mod identity;
 mod janitor;
 mod logs;
+mod network_verified;
 mod orders;
 mod postings;
 mod reviews;
