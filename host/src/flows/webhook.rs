@@ -145,7 +145,7 @@ async fn keep(
     }
     let (duplicate, named) = (filed.duplicate, filed.queries.len());
     if named == 0 && !duplicate {
-        cashier.requeue.push_config(receiver.config_id);
+        cashier.requeue.push_configs(&receiver.merchant_account);
     }
     let (events, transaction) = shown(cashier, filed).await?;
     if let Some(event) = events.last().filter(|_| !duplicate) {
