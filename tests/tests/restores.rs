@@ -136,8 +136,19 @@ async fn m1_a_restored_cashier_db_stops_the_start_and_after_reconcile_nothing_is
     }
     let listed = run(folder, &["db", "reconcile", "--settings", "cashier.toml"]).await;
     assert_eq!((listed.code, listed.out.lines().count()), (Some(1), 2), "the posting and the ids: {listed:?}");
+    // The server's clock was a month further: what is applied is stamped as the server would.
+    let record = broker.bases().join("clock");
+    let kept = std::fs::read_to_string(&record).unwrap();
+    let newest = kept.split(' ').next().unwrap().parse::<i64>().unwrap() + 30 * 86_400;
+    std::fs::write(&record, format!("{newest} - 0 0 0\n")).unwrap();
     let applied = run(folder, &["db", "reconcile", "--apply", "--settings", "cashier.toml"]).await;
     assert_eq!(applied.code, Some(0), "{applied:?}");
+    assert!(applied.out.contains(" behind the expected time: rows are stamped "), "{applied:?}");
+    let books = Connection::open(broker.bases().join("cashier.db")).unwrap();
+    let stamp = |sql: &str| books.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(stamp("SELECT max(updated_time) FROM balance_operation") >= newest, "{applied:?}");
+    drop(books);
+    std::fs::write(&record, kept).unwrap();
     let again = run(folder, &["db", "reconcile", "--settings", "cashier.toml"]).await;
     assert_eq!((again.code, again.out.trim()), (Some(0), "cashier.db and trading.db match"), "{again:?}");
 

@@ -7,7 +7,7 @@ use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
 use crate::ids::{CustomerId, Login, OperationId, TransactionId};
 use crate::money::Money;
-use crate::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use crate::operation::{BalanceOperation, OperationKey, PostingOutcome, posted};
 use crate::reason::ReasonCode;
 use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, TransactionType};
 use crate::time::UnixTime;
@@ -86,6 +86,7 @@ impl Aggregate {
             operation.failure_reason = ReasonCode::PostingLost.name().into();
             operation.updated_time = at.now;
         }
+        let before = posted(&self.transaction, &next.operations).minor;
         for posting in found {
             let reference = &next.transaction.reference;
             let known = next.operations.iter_mut().find(|known| OperationKey::of(reference, known) == posting.key);
@@ -104,6 +105,11 @@ impl Aggregate {
         if next.operations != self.operations {
             next.transaction.refused_seq = at.seq;
         }
+        // What is found later of a transaction that was recovered before belongs to what its postings come to.
+        if self.transaction.is_recovered() && !self.operations.is_empty() {
+            let imported = posted(&self.transaction, &next.operations).minor.saturating_sub(before);
+            next.transaction.come_to(self.transaction.signed_minor().saturating_add(imported));
+        }
         next.settled(self, at)
     }
 }
@@ -112,20 +118,45 @@ impl Aggregate {
 /// It is a manual one of what its postings come to, so that no provider is asked about it and nothing is planned for it:
 /// approving it states that they were right. `first` is the first of them that moved money; all are of its account.
 pub fn recovered(fresh: Fresh, first: &FoundPosting, found: &[FoundPosting], account: &AccountFacts) -> Transaction {
-    let posted = found.iter().filter(|posting| posting.is_posted());
-    let minor = posted.fold(0_i64, |sum, posting| sum.saturating_add(posting.amount.minor));
+    let moved = found.iter().filter(|posting| posting.is_posted());
+    let minor = moved.fold(0_i64, |sum, posting| sum.saturating_add(posting.amount.minor));
     let kind = match first.reason {
-        _ if minor < 0 => TransactionType::Withdrawal,
-        OperationReason::Withdrawal if minor == 0 => TransactionType::Withdrawal,
-        OperationReason::Deposit | OperationReason::Reversal | OperationReason::Withdrawal => TransactionType::Deposit,
+        OperationReason::Withdrawal => TransactionType::Withdrawal,
+        OperationReason::Deposit | OperationReason::Reversal => TransactionType::Deposit,
     };
-    let amount = Money::new(minor.saturating_abs(), first.amount.currency);
-    Transaction {
+    let amount = Money::new(0, first.amount.currency);
+    let mut recovered = Transaction {
         kind,
         source: Source::Manual,
         customer_id: first.customer_id,
         account_currency: first.amount.currency,
         comment: "recovered from a posting by cashier db reconcile".into(),
         ..Transaction::blank(fresh, first.login, amount, account)
+    };
+    recovered.come_to(minor);
+    recovered
+}
+
+impl Transaction {
+    /// Made by [`recovered`]: manual ones that a person makes name `manual` as their provider.
+    fn is_recovered(&self) -> bool {
+        self.source == Source::Manual && self.provider.is_empty()
+    }
+
+    fn signed_minor(&self) -> i64 {
+        match self.kind {
+            TransactionType::Deposit => self.amount.minor,
+            TransactionType::Withdrawal => self.amount.minor.saturating_neg(),
+        }
+    }
+
+    /// Sets the amount with its sign; of 0 the kind stays.
+    fn come_to(&mut self, minor: i64) {
+        self.kind = match minor {
+            1.. => TransactionType::Deposit,
+            0 => self.kind,
+            _ => TransactionType::Withdrawal,
+        };
+        self.amount = Money::new(minor.saturating_abs(), self.amount.currency);
     }
 }

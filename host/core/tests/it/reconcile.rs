@@ -253,7 +253,8 @@ fn approving_a_recovered_transaction_never_moves_money() {
     let lost = pending();
     let refused = FoundPosting { outcome: PostingOutcome::Refused { reason: "NO".into() }, ..found(&lost, 2, -PAID) };
     let out = FoundPosting { reason: OperationReason::Withdrawal, ..found(&lost, 1, -PAID) };
-    let histories: [(&[FoundPosting], i64); 7] = [
+    let histories: [(&[FoundPosting], i64); 8] = [
+        (&[found(&lost, 1, PAID), found(&lost, 2, -PAID), found(&lost, 3, PAID)], PAID),
         (&[found(&lost, 1, PAID)], PAID),
         (&[found(&lost, 1, PAID), found(&lost, 2, -PAID)], 0),
         (&[found(&lost, 1, PAID), found(&lost, 2, -4_000)], 6_000),
@@ -269,5 +270,29 @@ fn approving_a_recovered_transaction_never_moves_money() {
         assert_eq!(state(&made), (S::ManualReview, R::PostingImported, minor, 0), "{found:?}");
         let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
         assert_eq!(state(&approved), (S::Credited, R::None, minor, 0), "{found:?}");
+    }
+}
+
+#[test]
+fn approving_a_recovered_transaction_moves_no_money_where_more_of_its_postings_were_found_later() {
+    let lost = pending();
+    let fresh = || Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
+    let first = [found(&lost, 1, PAID)];
+    let recovered =
+        Aggregate { transaction: recovered(fresh(), &first[0], &first, &account()), operations: Vec::new() };
+    let recovered = reconciled(&recovered, &first, &[]);
+    let approved = applied(&recovered, &recovered.decide(PersonFact::Approved, at(40)));
+    for before in [&recovered, &approved] {
+        for (later, minor) in [(-4_000, 6_000), (-PAID, 0), (PAID, 2 * PAID), (-PAID - 1, -1)] {
+            let made = reconciled(before, &[found(&lost, 2, later)], &[]);
+            assert_eq!(state(&made), (S::ManualReview, R::PostingImported, minor, 0), "{later}");
+            let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
+            assert_eq!(state(&approved), (S::Credited, R::None, minor, 0), "{later}");
+        }
+        // One that vanished is posted again by a person alone, in the amount that it had.
+        let vanished = reconciled(before, &[], &[101]);
+        assert_eq!(state(&vanished), (S::ManualReview, R::PostingLost, 0, 0));
+        let retried = applied(&vanished, &vanished.decide(PersonFact::Retried, at(60)));
+        assert_eq!(retried.operations.last().map(|planned| planned.amount), Some(usd(PAID)));
     }
 }
