@@ -4,6 +4,7 @@ mod chaos;
 mod clock;
 mod config_edits;
 mod creates;
+mod expiry;
 mod identity;
 mod janitor;
 mod logs;
