@@ -140,7 +140,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         return standing(S::Chargeback, R::Chargeback.into(), settles);
     }
     let refunded = taken.refunded.saturating_sub(surplus);
-    if refunded > 0 && refunded >= if basis > 0 { basis } else { amount } {
+    if refunded >= if basis > 0 { basis } else { amount } {
         return standing(S::Refunded, Reason::default(), settles);
     }
     if confirmed > 0 {
@@ -164,7 +164,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         return standing(S::ManualReview, R::ConfirmedButRejected.into(), settles);
     }
     if persons.rejected.is_some() || persons.resolved.is_some() {
-        return standing(S::Cancelled, R::Rejected.into(), settles && persons.rejected.is_none());
+        return standing(S::Cancelled, R::Rejected.into(), settles);
     }
     if let Some(reason) = provider.cancelled {
         return standing(S::Cancelled, reason.into(), settles);

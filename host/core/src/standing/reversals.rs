@@ -109,11 +109,12 @@ impl<'a> Disputes<'a> {
 
     /// The amount of the disputes that were not reversed. An unnamed one may be any of the named: the larger counts.
     pub(super) fn charged_back(&self) -> i64 {
-        let sum = |named: bool| {
-            let open = self.open().filter(|(id, _)| id.is_empty() != named);
-            open.fold(0_i64, |sum, (_, minor)| sum.saturating_add(minor))
-        };
-        sum(true).max(sum(false))
+        let (mut named, mut unnamed) = (0_i64, 0_i64);
+        for (id, minor) in self.open() {
+            let sum = if id.is_empty() { &mut unnamed } else { &mut named };
+            *sum = sum.saturating_add(minor);
+        }
+        named.max(unnamed)
     }
 
     /// A reversal matches no dispute.
