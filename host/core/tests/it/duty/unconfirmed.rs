@@ -141,9 +141,9 @@ fn what_a_person_holds_is_not_queried_for_a_payment_until_it_is_released() {
     let reviewed = recorded(deposit(15), &[vec![ProviderFact::Accepted], reused()].concat());
     let held = decide(&reviewed, PersonFact::Held(TransactionStatus::ManualReview), 5);
     assert_eq!(dues(&held), [None; 4]);
-    let heard = recorded_after(&held, &look(), 6);
-    assert_eq!(dues(&heard), [None; 4]);
-    let released = decide(&heard, PersonFact::Released, 7);
+    let contradicted = recorded_after(&held, &look(), 6);
+    assert_eq!(dues(&contradicted), [None; 4]);
+    let released = decide(&contradicted, PersonFact::Released, 7);
     assert_eq!(dues(&released), [None, QUERY, EXPIRE, None]);
     // What the provider alone can answer is asked all the same.
     assert_eq!(dues(&recorded_after(&held, &unstated(), 6)), [QUERY; 4]);

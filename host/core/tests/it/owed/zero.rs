@@ -61,9 +61,15 @@ fn a_refund_of_zero_is_no_fact_in_any_form_and_beside_any_other() {
 
 #[test]
 fn a_failed_refund_of_zero_failed_and_its_amount_is_what_the_refund_states_or_unknown() {
+    // Every order of the facts is tried: without the links to a request there are few.
+    let refunded = |status, id, minor, reach| {
+        let mut facts = refunded(status, id, minor, reach);
+        facts.retain(|fact| !matches!(fact, F::RefundOfRequest { .. }));
+        facts
+    };
     for reach in [Reach::Delta, Reach::TotalSoFar] {
         let failed = refunded(P::RefundFailed, "re", 0, reach);
-        assert!(failed.contains(&F::RefundFailed { id: "re".into(), payment: "pi_123".into(), minor: 0 }));
+        assert_eq!(failed, [F::RefundFailed { id: "re".into(), payment: "pi_123".into(), minor: 0 }]);
         check(&[failed.clone()], 10_000, S::ManualReview, R::RefundFailed);
         let refund = refunded(P::Refunded, "re", 4_000, Reach::Delta);
         check(&[failed.clone(), refund.clone()], 10_000, S::ManualReview, R::RefundFailed);
