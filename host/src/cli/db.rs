@@ -8,6 +8,8 @@ use clap::Subcommand;
 use super::serve::runtime;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
+use crate::clock_file::ClockFiles;
+use crate::guarded_clock::GuardedClock;
 use crate::pair::{self, Applied, Reconciliation};
 use crate::ports::Clock;
 use crate::system::{SystemClock, SystemEntropy};
@@ -46,7 +48,9 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
 
 fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
     let settings = settings.read()?;
-    let now = SystemClock::new().now();
+    // Stamps go on from the last plausible time, as the server's do.
+    let now =
+        || GuardedClock::open(Arc::new(SystemClock::new()), Arc::new(ClockFiles::in_folder(&settings.bases))).now();
     let (bases, keys) = (&settings.bases, &settings.seal_keys);
     let work = pair::offline::reconcile(bases, keys, Arc::new(SystemEntropy), now, apply);
     let Reconciliation { differences, applied } = runtime()?.block_on(work)?;
