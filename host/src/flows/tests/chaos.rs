@@ -249,9 +249,8 @@ impl Run {
         for known in self.env.aggregates() {
             let (own, newest) = (&known.transaction, known.operations.last().map(|operation| operation.status));
             let differs = [ReasonCode::PostingLost, ReasonCode::PostingImported, ReasonCode::OperationKeyConflict];
-            let is_lost = |operation: &BalanceOperation| *operation.failure_reason == *ReasonCode::PostingLost.name();
             if own.source == Source::Manual {
-                let stands = !known.operations.iter().any(is_lost);
+                let stands = !known.operations.iter().any(BalanceOperation::is_lost);
                 self.env.decide(own.id, if stands { PersonFact::Approved } else { PersonFact::Rejected }).await;
             } else if newest == Some(OperationStatus::Refused) || differs.contains(&own.reason.code) {
                 self.env.decide(own.id, PersonFact::Retried).await;
