@@ -295,7 +295,7 @@ fn a_step_or_a_provider_that_disagrees_begins_the_half_hour_anew() {
         assert!(!clock.is_plausible());
     }
     machine.pass(CLOCK_CONFIRM_SECONDS);
-    assert!(clock.is_plausible(), "no more is heard of it");
+    assert!(clock.is_plausible(), "it disagrees no more");
 }
 
 #[test]
