@@ -14,7 +14,7 @@ use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::edit::{
     self, ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields,
-    check_brand,
+    check_brand, put_into_service,
 };
 use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
@@ -33,7 +33,7 @@ use crate::ledger::Estimate;
 use crate::ports::CatalogLine;
 use crate::snapshot::{Served, Snapshot};
 
-pub(super) use self::upkeep::{reloaded, reopen_broken};
+pub(super) use self::upkeep::{begin_windows_of_secrets, reloaded, reopen_broken};
 
 /// Creates or updates a provider config, or asks for a second person where the settings want one.
 pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<ConfigOutcome, Refusal> {
@@ -89,6 +89,7 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
                 Publication::Reopen(id) => upkeep::reopen(&cashier, id).await,
+                Publication::BeginWindows => upkeep::begin_windows(&cashier).await,
                 Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
             }
         }
@@ -163,37 +164,45 @@ async fn write_config(
     stored: Option<Arc<ProviderConfig>>,
 ) -> Result<ConfigOutcome, Refusal> {
     let now = cashier.clock.now();
-    let (changes, draft, is_draft) = {
+    let (changes, earlier, draft, is_draft) = {
         let snapshot = cashier.snapshot();
-        let provider = stored.as_ref().map(|stored| &*stored.provider).or(edit.provider.as_deref());
+        // Where another module gets the config, it is judged by what that one declares.
+        let provider = edit.provider.as_deref().or(stored.as_ref().map(|stored| &*stored.provider));
         let has_transactions = match &stored {
             Some(stored) => cashier.ledger.peek(|books| books.config_activity(stored.id).is_some())?,
             None => false,
         };
         let module = provider.and_then(|provider| snapshot.module(provider)).map(module_settings);
         let context = EditContext { has_transactions, module, parse: &parse_settings, now };
-        let draft = match &stored {
+        let mut draft = match &stored {
             Some(stored) => edit.apply(stored, &context)?,
             None => edit.create(&context)?,
         };
+        if !cashier.clock.is_plausible() {
+            draft.postpone_windows(now);
+        }
         let is_draft = !has_transactions && !draft.enabled && stored.as_ref().is_none_or(|stored| !stored.enabled);
-        (changed_fields(stored.as_deref(), &draft, &context), draft, is_draft)
+        let changes = changed_fields(stored.as_deref(), &draft, &context)?;
+        let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
+        (changes, earlier, draft, is_draft)
     };
-    let changes = changes?;
     validate(cashier, &draft).await?;
-    let needs_second = cashier.rules.second_person.is_needed(&changes, is_draft);
+    let classes = changes.iter().map(|change| change.class).chain(earlier.iter().map(|(_, class)| *class));
+    let needs_second = cashier.rules.second_person.is_needed(classes, is_draft);
+    let fields = approvals::names(&changes, &earlier);
     if needs_second && let Authority::One(data) = by.authority {
         let version = stored.as_ref().map_or(0, |stored| stored.version);
-        let asked = approvals::ask(cashier, by, data, &draft, version, changes).await?;
+        let asked = approvals::ask(cashier, by, data, &draft, version, fields, changes).await?;
         return Ok(ConfigOutcome::Waits(Box::new(asked)));
     }
 
     let _admitted = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
     let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
-    let fields = approvals::names(&changes);
+    let is_approved = matches!(by.authority, Authority::Two(_));
+    let unapproved = edit::unapproved(stored.as_deref(), &draft, &changes, is_approved);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_config() };
-        let saved = ProviderConfig { id, ..draft };
+        let saved = ProviderConfig { id, unapproved, ..draft };
         drafting.add([Change::Config(Box::new(saved.clone()))]);
         let approved = match by.authority {
             Authority::One(_) => None,

@@ -33,9 +33,10 @@ impl Requeue {
         *known = unfinished.max(*known);
     }
 
-    /// The provider stated something that could not be read and names no payment: it may be about any open one.
-    pub(super) fn push_config(&self, config: ConfigId) {
-        self.entries().configs.insert(config);
+    /// The provider stated something that could not be read and names no payment: it may be about any open one of these
+    /// configs, which share a merchant account.
+    pub(super) fn push_configs(&self, account: &[ConfigId]) {
+        self.entries().configs.extend(account);
     }
 
     /// Everything pushed since the last call, by id.

@@ -77,7 +77,14 @@ async fn process(
             quarantine::store(cashier, &quarantined, &raw, context);
             Err(match signature {
                 SignatureStatus::Unknown => {
-                    Refusal::new(RefusalCode::ProviderUnavailable, "the payment module is not working, try again")
+                    let message = match addressed {
+                        Some(_) => "the payment module is not working, try again",
+                        None => {
+                            "a payment module is not working, or too many would ask their provider: try again, or send it to \
+                             /cashier/webhook/{provider}/{provider_config_id}"
+                        }
+                    };
+                    Refusal::new(RefusalCode::ProviderUnavailable, message)
                 }
                 SignatureStatus::Invalid | SignatureStatus::Valid => invalid_signature(),
             })
@@ -138,7 +145,7 @@ async fn keep(
     }
     let (duplicate, named) = (filed.duplicate, filed.queries.len());
     if named == 0 && !duplicate {
-        cashier.requeue.push_config(receiver.config_id);
+        cashier.requeue.push_configs(&receiver.merchant_account);
     }
     let (events, transaction) = shown(cashier, filed).await?;
     if let Some(event) = events.last().filter(|_| !duplicate) {

@@ -44,5 +44,8 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), count, "{all:?}");
         assert_eq!([&*numbered("x", 1), &*numbered("x", 2), &*numbered("x#2", 1)], ["x", "x#2", "x#2#1"]);
+        for own in ["x#", "x#a", "x/2"] {
+            assert_eq!(&*numbered(own, 1), own, "an id that ends like no numbered one is stored as it is");
+        }
     }
 }

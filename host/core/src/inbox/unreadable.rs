@@ -76,10 +76,13 @@ fn mark_unread(event: &mut ProviderEvent, words: &str, now: UnixTime) {
     event.processed_time = now;
 }
 
-/// The transactions that the notice still names, by our references or by ids within the config.
+/// The transactions that the notice still names, by our references or by ids within the merchant account: the published path
+/// files it under the lowest config that proved it, whichever owns the payment.
 fn named(draft: &Draft<'_>, receiver: &ReceivingConfig, notice: &UnreadableNotice) -> Vec<TransactionId> {
     let by_reference = notice.references.iter().filter_map(|reference| draft.by_reference(reference));
-    let by_id = notice.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
+    let account = &receiver.merchant_account;
+    let by_id =
+        notice.refs.iter().flat_map(|id| account.iter().filter_map(|config| draft.by_provider_ref(*config, id)));
     let mut named: Vec<TransactionId> = by_reference.chain(by_id).collect();
     named.sort_unstable();
     named.dedup();

@@ -2,8 +2,9 @@
 //! and once at its expiry.
 
 use cashier_core::aggregate::{Aggregate, DecisionContext};
+use cashier_core::change::Change;
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
-use cashier_core::facts::{Facts, MismatchKind, ProviderFact, ReviewHold};
+use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, OperationId, Seq};
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
@@ -137,8 +138,9 @@ fn m17_what_was_accepted_is_queried_until_and_once_at_its_expiry() {
     ];
     for (what, transaction, expected) in table {
         assert_eq!([10, HOUR, DAY].map(|at| due(&transaction, at)), expected, "{what}");
-        let listed = duty::has_work(&transaction, &[]);
-        assert_eq!(listed, expected.iter().any(Option::is_some), "{what}");
+        let expected = expected.iter().any(Option::is_some);
+        let work = (duty::has_work(&transaction, &[]), duty::is_queried(&aggregate(transaction)));
+        assert_eq!(work, (expected, expected), "{what}");
     }
     let endless = endless(closed(S::Failed, &[]));
     assert_eq!(due(&endless, duty::CLOSED_QUERY_SECONDS - 1), query);
@@ -183,32 +185,41 @@ fn m17_an_unconfirmed_payment_of_which_a_part_went_back_is_queried() {
         let known = Transaction { updated_time: NOW.plus(2 * DAY), ..closed(derived.status, &facts) };
         assert_eq!(due(&known, 3 * DAY), expected, "{what}");
         assert_ne!(due(&known, 2 * DAY), query, "{what}: its confirmation may be on its way");
+        assert_eq!(duty::is_queried(&aggregate(known)), expected == query, "{what}");
     }
 }
 
-/// Records a fact and ends the operation that it made due.
-fn settled(before: &Aggregate, fact: ProviderFact, outcome: &PostingOutcome, seq: u64) -> Aggregate {
-    let planned = applied(before, &before.establish(fact, at(seq)));
+/// Ends the operation that these changes made due.
+fn settled(before: &Aggregate, changes: &[Change], outcome: &PostingOutcome, seq: u64) -> Aggregate {
+    let planned = applied(before, changes);
     applied(&planned, &planned.end_posting(OperationId(seq), outcome, ManagerId(0), at(seq)))
 }
 
 #[test]
-fn a_confirmed_payment_of_which_a_part_went_back_is_not_queried_and_a_refused_reversal_waits_for_a_retry() {
+fn a_paid_order_of_which_a_part_went_back_is_not_queried_and_a_refused_reversal_waits_for_a_retry() {
     let posted = PostingOutcome::Posted { trade_order: 7 };
     let refused = PostingOutcome::Refused { reason: "NO_MONEY".into() };
     let confirmed = ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 };
-    let paid = settled(&aggregate(deposit(15)), confirmed, &posted, 1);
+    let paid = aggregate(deposit(15));
+    let paid = settled(&paid, &paid.establish(confirmed, at(1)), &posted, 1);
+    // A person's decision stands in place of the confirmation.
+    let reviewed = ProviderFact::ReviewHold(ReviewHold::Requested { status: "manual".into() });
+    let resolved = applied(&aggregate(deposit(15)), &aggregate(deposit(15)).establish(reviewed, at(1)));
+    let resolved = settled(&resolved, &resolved.decide(PersonFact::Resolved { minor: 10_000 }, at(2)), &posted, 2);
     let disputed = ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: 4_000 };
     let refunded = ProviderFact::Refund { id: "re_1".into(), payment: "".into(), minor: 4_000 };
     let table = [
-        (disputed, TransactionStatus::Chargeback, ReasonCode::Chargeback),
-        (refunded, TransactionStatus::Credited, ReasonCode::PartlyRefunded),
+        (&paid, disputed, TransactionStatus::Chargeback, ReasonCode::Chargeback),
+        (&paid, refunded.clone(), TransactionStatus::Credited, ReasonCode::PartlyRefunded),
+        (&resolved, refunded, TransactionStatus::Credited, ReasonCode::PartlyRefunded),
     ];
-    for (reversal, status, reason) in table {
+    for (before, reversal, status, reason) in table {
         for (outcome, expected) in [(&posted, None), (&refused, Some(Duty::AwaitRetry))] {
-            let Aggregate { transaction, operations } = settled(&paid, reversal.clone(), outcome, 2);
+            let after = settled(before, &before.establish(reversal.clone(), at(3)), outcome, 3);
+            let Aggregate { transaction, operations } = &after;
             assert_eq!((transaction.status, transaction.reason.code), (status, reason), "{outcome:?}");
-            assert_eq!(duty::due(&transaction, &operations, NOW.plus(3 * DAY)), expected, "{reversal:?}, {outcome:?}");
+            assert_eq!(duty::due(transaction, operations, NOW.plus(3 * DAY)), expected, "{reversal:?}, {outcome:?}");
+            assert!(!duty::is_queried(&after), "{reversal:?}, {outcome:?}");
         }
     }
 }
@@ -221,6 +232,7 @@ fn m17_an_order_that_a_person_is_to_review_is_queried_until_its_expiry() {
         expected: "100.0 USD".into(),
         stated: "60.0 USD".into(),
         stated_minor: Some(6_000),
+        payment: "".into(),
     };
     let look = hold(ReviewHold::Requested { status: "manual".into() });
     let paid = ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 };
@@ -262,7 +274,10 @@ fn m24_a_postponed_expiry_begins_with_its_whole_length() {
     assert!(aggregate(begun).begin_expiry(mended).is_empty(), "it begins once");
     assert!(aggregate(deposit(15)).begin_expiry(mended).is_empty());
     let mut endless = Transaction { expires_time: UnixTime::UNSET, ..deposit(15) };
+    let mut at_once = Transaction { expires_time: NOW, ..deposit(15) };
     endless.postpone_expiry();
+    at_once.postpone_expiry();
+    assert_eq!(at_once.expires_time, at_once.created_time, "an order that is expired stays so");
     assert_eq!(endless.expires_time, UnixTime::UNSET, "without an expiry nothing is postponed");
 }
 

@@ -89,6 +89,17 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
     assert_eq!(judged(&other, true, true), "saved", "a loaded module declares its endpoints");
     let again = "changing color requires secret_key to be given again";
     assert_eq!(judged(&other, true, false), again, "without it every setting may be one");
+    for own in [
+        ConfigEdit { settings_json: Some("reversal=review".into()), ..edit() },
+        ConfigEdit { public_key: Some("pk_2".into()), ..edit() },
+        ConfigEdit { config_json: Some(Secret::new("webhook_secret=whsec_2")), ..edit() },
+    ] {
+        assert_eq!(
+            judged(&own, true, false),
+            "saved",
+            "no request is sent to a credential or to the cashier's own setting"
+        );
+    }
 }
 
 fn saved(edit: &ConfigEdit, stored: &ProviderConfig, has_transactions: bool) -> Result<ProviderConfig, String> {

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod books;
+mod decisions;
 mod duty;
 mod edit;
 mod eligibility;

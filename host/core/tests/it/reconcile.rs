@@ -166,6 +166,25 @@ fn m1_a_lost_posting_is_a_review_and_only_a_person_posts_it_again() {
 }
 
 #[test]
+fn m1_a_lost_reversal_of_a_confirmed_payment_waits_for_a_persons_decision_after_it() {
+    let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::Posted { trade_order: 8 }, 5);
+    // Reconciled at 50.
+    let decided = |fact: &PersonFact, seq| {
+        let before =
+            if seq < 50 { applied(&refunded, &refunded.decide(fact.clone(), at(seq))) } else { refunded.clone() };
+        let lost = reconciled(&before, &[], &[4]);
+        assert_eq!(state(&lost), (S::ManualReview, R::PostingLost, PAID, 0));
+        if seq < 50 { lost } else { applied(&lost, &lost.decide(fact.clone(), at(seq))) }
+    };
+    for (fact, permits) in [(PersonFact::Retried, true), (PersonFact::Released, false)] {
+        for (seq, is_after) in [(40, false), (50, false), (51, true)] {
+            let planned = state(&decided(&fact, seq)).3;
+            assert_eq!(planned == 1, permits && is_after, "{fact:?} at {seq}");
+        }
+    }
+}
+
+#[test]
 fn m1_a_lost_credit_beside_a_reversal_that_exists_is_not_credited_again() {
     let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::Posted { trade_order: 8 }, 5);
     let lost = reconciled(&refunded, &[], &[2]);

@@ -11,6 +11,7 @@ use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Upd
 use cashier_core::refs::ProviderRef;
 use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, ProviderStatus as S, SignatureStatus};
+use cashier_core::time::UnixTime;
 
 use crate::samples::*;
 
@@ -195,6 +196,7 @@ fn m3_a_notice_without_a_known_payment_waits_for_it_once_it_is_read() {
     let filed = ledger.read(1, verified(vec![elsewhere])).unwrap();
     let event = only(&filed);
     assert_eq!((event.processing_status, event.transaction_id), (ProcessingStatus::Pending, TransactionId(0)));
+    assert_eq!(event.processed_time, UnixTime::UNSET, "it was not processed by being kept");
 }
 
 #[test]

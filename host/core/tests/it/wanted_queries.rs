@@ -174,6 +174,23 @@ fn m3_every_payment_that_an_unreadable_notice_names_is_to_be_queried_also_beyond
 }
 
 #[test]
+fn m3_an_id_in_an_unreadable_notice_names_the_payment_of_any_config_of_the_merchant_account() {
+    let named = |id: u64, config| {
+        let mut row = Transaction { config_id: ConfigId(config), ..credited(id) };
+        row.refs.add(ProviderRef::new("payment_intent", &format!("pi_{id}")), cashier_core::refs::CameWith::Money);
+        row
+    };
+    let mut ledger = Ledger::with([named(1, 1), named(2, 2), named(3, 3)]);
+    let receiver = ReceivingConfig { merchant_account: [ConfigId(1), ConfigId(2)].into(), ..receiver() };
+    let refs = (1..=3).map(|id| ProviderRef::new("payment_intent", &format!("pi_{id}"))).collect();
+    let notice = UnreadableNotice { reason: "no amount".into(), refs, ..UnreadableNotice::default() };
+    let filed =
+        ledger.decide(|draft| inbox::file_unreadable(draft, &receiver, &notice, "derived".into(), 1, body)).unwrap();
+    assert_eq!(queried(&filed), [1, 2], "another account may have the same id");
+    assert_eq!(ledger.reloaded().0.unsettled(), [TransactionId(1), TransactionId(2)]);
+}
+
+#[test]
 fn a_query_is_wanted_once_of_a_payment_that_an_unreadable_notice_names_in_two_ways() {
     let mut row = credited(15);
     row.refs.add(ProviderRef::new("payment_intent", "pi_15"), cashier_core::refs::CameWith::Money);
@@ -239,6 +256,41 @@ fn an_answer_that_leaves_the_payment_under_way_ends_what_is_wanted_only_where_it
         let ends = [&open, &closed, &credited(15)].map(|known| duty::ends_wanted_query(known, *stated));
         assert_eq!(ends, [true, !under_way, !under_way], "{stated:?}");
     }
+}
+
+#[test]
+fn the_provider_is_called_about_what_is_open_late_or_wanted_and_about_nothing_else() {
+    let open = Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) };
+    let wanted = Transaction { query_wanted: Seq(4), ..credited(15) };
+    let table = [
+        (open, true),
+        (stated(&[ProviderFact::Accepted, ProviderFact::Declined { reason: "no funds".into() }]), true),
+        (wanted, true),
+        (credited(15), false),
+        (manual(15, TransactionType::Deposit), false),
+    ];
+    for (row, expected) in table {
+        assert_eq!(duty::is_queried(&aggregate(row.clone())), expected, "{row:?}");
+    }
+    let paid = [ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 }];
+    let planned = applied(&aggregate(deposit(15)), &aggregate(deposit(15)).record(&receiver(), &paid, &[], at(1)).0);
+    assert!(!duty::is_queried(&planned), "a posting is due");
+}
+
+#[test]
+fn an_answer_says_what_it_found_that_was_not_known_before() {
+    use inbox::AppliedAnswer as A;
+    let mut ledger = Ledger::with([Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) }]);
+    let mut answer =
+        |update: Update| ledger.decide(|draft| inbox::apply_answer(draft, &receiver(), TransactionId(15), &update));
+    let found = |found_payment, found_advance| A::Applied { found_payment, found_advance };
+    let approved = Update { advance: true, event_id: "".into(), ..update(S::Pending) };
+    assert_eq!(answer(update(S::Pending)), found(false, false));
+    assert_eq!(answer(approved.clone()), found(false, true));
+    assert_eq!(answer(approved.clone()), found(false, false));
+    assert_eq!(answer(update(S::Confirmed)), found(true, false));
+    assert_eq!(answer(update(S::Confirmed)), found(false, false));
+    assert_eq!(answer(approved), found(false, false));
 }
 
 /// An order whose attempts the provider stated in this order.

@@ -269,6 +269,19 @@ async fn a_declined_order_is_not_queried_after_its_expiry() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_query_of_a_declined_order_waits_for_its_provider_over_a_crash() {
+    let mut env = TestCashier::new().await;
+    let transaction = declined(&env, ProviderStatus::Failed).await;
+    env.on_query(&transaction.reference, QueryAnswer::NoAnswer("down".into()));
+    env.run_for(300_000).await;
+    env.crash().await;
+    env.run_for(60).await;
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(600).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unanswered_order_that_was_declined_is_queried_until_it_is_paid() {
     let env = TestCashier::new().await;
     env.provider.window_seconds.store(0, Ordering::SeqCst);

@@ -2,11 +2,13 @@
 
 mod chaos;
 mod clock;
+mod clock_windows;
 mod config_edits;
 mod creates;
 mod identity;
 mod janitor;
 mod logs;
+mod network_verified;
 mod orders;
 mod postings;
 mod reviews;

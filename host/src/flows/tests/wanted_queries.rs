@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, Seq};
 use cashier_core::notice::Update;
 use cashier_core::refs::ProviderRef;
@@ -10,7 +11,7 @@ use cashier_core::status::{ProcessingStatus, ProviderStatus};
 use cashier_core::transaction::Transaction;
 
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, TestCashier, lock, paid, update};
+use crate::test_cashier::{AMOUNT, TestCashier, deposit_request, lock, paid, update};
 
 const HOUR: u64 = 3_600;
 
@@ -259,6 +260,21 @@ async fn m3_an_unreadable_notice_without_a_name_has_declined_orders_queried_too_
         let statuses = (env.status(open.id), env.status(declined.id), env.trading.balance());
         assert_eq!(statuses, (3, 3, 2 * AMOUNT), "{crashes}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m3_an_unreadable_notice_without_a_name_has_the_payments_of_the_whole_merchant_account_queried() {
+    let env = TestCashier::with_configs(&[1, 2]).await;
+    let request = DepositRequest { provider_config_id: Some(ConfigId(2)), ..deposit_request("k") };
+    let made = env.deposit_as(request).await.unwrap().transaction;
+    env.on_query(&made.reference, down());
+    env.run_for(10 * HOUR).await;
+    env.on_query(&made.reference, QueryAnswer::Stated(Box::new(paid("", &made.reference))));
+    // Both configs can prove it: it is filed under the first.
+    let outcome = env.raw_notice(None, "unreadable".to_owned()).await.unwrap();
+    assert_eq!(outcome.events[0].config_id, ConfigId(1));
+    env.run_for(10).await;
+    assert_eq!((env.status(made.id), env.trading.balance()), (3, AMOUNT));
 }
 
 fn approved(event: &str, made: &Transaction) -> Update {

@@ -17,6 +17,10 @@ use crate::snapshot::{NoGateway, Served};
 /// Words of an unreadable notice that are looked up as references; a word of that form is nearly always one of ours.
 const MENTIONED_MAX: usize = 64;
 
+/// Configs whose providers are asked to verify one notice that names no config: one request must not make us call many, and
+/// a provider with more configs needs the path of one config.
+const NETWORK_CONFIGS_MAX: usize = 16;
+
 /// A notice that a gateway verified, with the body as it will be stored.
 pub(super) struct VerifiedWebhook {
     pub(super) notice: VerifiedNotice,
@@ -57,18 +61,38 @@ pub(super) async fn verify(
     let candidates = candidates(cashier, provider);
     let configs: Vec<ConfigId> = candidates.iter().map(config_of).collect();
     let mut round = Round::default();
+    let mut by_network = Vec::new();
     for candidate in candidates.iter().filter(|candidate| addressed.is_none_or(|id| config_of(candidate) == id)) {
         match candidate {
-            Ok(gateway) if round.accepts(gateway.receiver().config_id) => {
-                let (verdict, provider_time) = verdict(cashier, &**gateway, raw, addressed.is_some()).await;
-                round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, provider_time);
-            }
+            Ok(gateway) if round.accepts(gateway.receiver().config_id) => match gateway.verify(raw, true).await {
+                Verdict::NeedsNetwork => by_network.push(gateway),
+                verdict => round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, Duration::ZERO),
+            },
             Ok(_) => {}
             Err(config_id) => round.unavailable(*config_id, "the module is not loaded".into()),
         }
         if round.is_settled() {
             break;
         }
+    }
+    let mut asked = 0;
+    for gateway in by_network {
+        let config_id = gateway.receiver().config_id;
+        if round.is_settled() || !round.accepts(config_id) {
+            continue;
+        }
+        if asked == NETWORK_CONFIGS_MAX {
+            tracing::warn!(
+                provider,
+                configs = asked,
+                "webhook may belong to further configs: register the path of one config"
+            );
+            round.unavailable(config_id, "its provider was not asked: too many configs verify with theirs".into());
+            break;
+        }
+        asked += 1;
+        let (verdict, provider_time) = verify_with_provider(cashier, &**gateway, raw).await;
+        round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, provider_time);
     }
     for candidate in &candidates {
         match candidate {
@@ -171,12 +195,8 @@ impl Round {
                     Some((Accepted::Ignored(_), ..)) | None => self.accepted = Some(unreadable),
                 }
             }
-            Verdict::NeedsNetwork => {
-                self.rejected(
-                    &receiver,
-                    "it can be verified with the provider alone, on the path of one config".into(),
-                );
-            }
+            // A module that wants a network although it has one.
+            Verdict::NeedsNetwork => self.unavailable(receiver.config_id, "it needs another request".into()),
             Verdict::Rejected(reason) | Verdict::Undetermined(reason) => self.rejected(&receiver, reason),
             Verdict::NotWorking(reason) => self.unavailable(receiver.config_id, reason),
         }
@@ -258,19 +278,9 @@ fn references_in(body: &[u8]) -> impl Iterator<Item = Reference> {
     words.filter_map(|word| std::str::from_utf8(word).ok().and_then(Reference::read)).take(MENTIONED_MAX)
 }
 
-/// Offline first. What a module cannot determine offline it may verify with its provider, on the addressed form and within
-/// a rate limit, so that unauthenticated senders cannot make us call providers. That time is the provider's.
-async fn verdict(cashier: &Cashier, gateway: &dyn Gateway, raw: &RawNotice, addressed: bool) -> (Verdict, Duration) {
-    let offline = gateway.verify(raw, true).await;
-    match &offline {
-        Verdict::NeedsNetwork if addressed => {}
-        Verdict::Verified { .. }
-        | Verdict::Unreadable { .. }
-        | Verdict::Rejected(_)
-        | Verdict::Undetermined(_)
-        | Verdict::NeedsNetwork
-        | Verdict::NotWorking(_) => return (offline, Duration::ZERO),
-    }
+/// What a module cannot determine offline it verifies with its provider, within a rate limit, so that unauthenticated senders
+/// cannot make us call providers. That time is the provider's.
+async fn verify_with_provider(cashier: &Cashier, gateway: &dyn Gateway, raw: &RawNotice) -> (Verdict, Duration) {
     // Beyond its pace nothing is known about the notice: it may be the provider's, so it must come again.
     if cashier.limits.network_verifications.check(gateway.receiver().config_id).is_err() {
         let reason = "the config's limit of network verifications is reached".to_owned();

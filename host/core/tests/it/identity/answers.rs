@@ -87,6 +87,21 @@ fn a_query_finds_a_payment_and_what_it_waits_for_once() {
 }
 
 #[test]
+fn an_answer_is_about_the_payment_whose_ids_it_names() {
+    let mut ledger = Ledger::with(&[1, 1]);
+    created(&mut ledger, 1, &ACCEPTED, None, &["pi_1"]);
+    created(&mut ledger, 2, &ACCEPTED, None, &["pi_2"]);
+    let applied = AppliedAnswer::Applied { found_payment: false, found_advance: false };
+    for (id, expected) in [("pi_1", applied.clone()), ("pi_2", AppliedAnswer::OtherPayment), ("pi_3", applied)] {
+        for reference in [None, Some(reference(1))] {
+            let answer = Update { reference, ..with_ref(named("", 1, S::Pending), id) };
+            let about = ledger.decide(|draft| inbox::apply_answer(draft, &gateway(1), TransactionId(1), &answer));
+            assert_eq!(about, expected, "{id} {:?}", answer.reference);
+        }
+    }
+}
+
+#[test]
 fn a_notice_makes_each_payment_due_and_has_each_provider_queried_once() {
     let mut ledger = Ledger::with(&[1, 1, 2, 2]);
     let filed = ledger.file(1, vec![named("e1", 1, S::Pending)]);
@@ -97,6 +112,19 @@ fn a_notice_makes_each_payment_due_and_has_each_provider_queried_once() {
     let filed = ledger.file(1, vec![named("e5", 3, S::Pending), named("e6", 3, S::Failed), named("e7", 4, S::Pending)]);
     assert_eq!(filed.due, []);
     assert_eq!(filed.queries, [3, 4].map(|id| (TransactionId(id), ProviderQuery::Status)));
+}
+
+#[test]
+fn an_event_shows_the_id_of_its_configs_primary_kind_or_else_that_of_the_payment() {
+    let mut ledger = Ledger::with(&[1]);
+    let ids = |kinds: &[&str]| kinds.iter().map(|kind| ProviderRef::new(kind, &format!("{kind}_1"))).collect();
+    let table: [(&[&str], &str); 3] =
+        [(&["charge", "payment_intent"], "payment_intent_1"), (&["charge"], "pi_123"), (&[], "pi_123")];
+    for (at, (kinds, _)) in table.iter().enumerate() {
+        ledger.file(1, vec![Update { refs: ids(kinds), ..named(&format!("e{at}"), 1, S::Pending) }]);
+    }
+    let shown: Vec<_> = ledger.events().iter().map(|event| event.provider_payment_id.to_string()).collect();
+    assert_eq!(shown, table.map(|(_, id)| id));
 }
 
 #[test]
