@@ -102,61 +102,53 @@ impl Aggregate {
                 None => next.operations.push(imported),
             }
         }
+        if self.transaction.is_recovered() {
+            let imported = posted(&self.transaction, &next.operations).minor.saturating_sub(before);
+            next.transaction.add_imported(imported);
+        }
         if next.operations != self.operations {
             next.transaction.refused_seq = at.seq;
-        }
-        // What is found later of a transaction that was recovered before belongs to what its postings come to.
-        if self.transaction.is_recovered() && !self.operations.is_empty() {
-            let imported = posted(&self.transaction, &next.operations).minor.saturating_sub(before);
-            next.transaction.come_to(self.transaction.signed_minor().saturating_add(imported));
         }
         next.settled(self, at)
     }
 }
 
-/// A transaction in place of one that the books lost, for a person to see: it has the postings and nothing else is known.
-/// It is a manual one of what its postings come to, so that no provider is asked about it and nothing is planned for it:
-/// approving it states that they were right. `first` is the first of them that moved money; all are of its account.
-pub fn recovered(fresh: Fresh, first: &FoundPosting, found: &[FoundPosting], account: &AccountFacts) -> Transaction {
-    let moved = found.iter().filter(|posting| posting.is_posted());
-    let minor = moved.fold(0_i64, |sum, posting| sum.saturating_add(posting.amount.minor));
+impl Transaction {
+    /// Made by [`recovered`]: one that a person makes names `manual` as its provider.
+    fn is_recovered(&self) -> bool {
+        self.source == Source::Manual && self.provider.is_empty()
+    }
+
+    /// A recovered transaction is of what was imported into it; what was lost since is posted again only if a person says so.
+    fn add_imported(&mut self, minor: i64) {
+        let before = match self.kind {
+            TransactionType::Deposit => self.amount.minor,
+            TransactionType::Withdrawal => self.amount.minor.saturating_neg(),
+        };
+        let sum = before.saturating_add(minor);
+        self.amount = Money::new(sum.saturating_abs(), self.account_currency);
+        self.kind = match sum {
+            0 => self.kind,
+            ..0 => TransactionType::Withdrawal,
+            1.. => TransactionType::Deposit,
+        };
+    }
+}
+
+/// A transaction in place of one that the books lost, for a person to see: it gets the postings and nothing else is known. It
+/// is a manual one of what they come to, so that no provider is asked about it and nothing is planned for it: approving it
+/// states that they were right. `first` is one of them.
+pub fn recovered(fresh: Fresh, first: &FoundPosting, account: &AccountFacts) -> Transaction {
     let kind = match first.reason {
-        OperationReason::Withdrawal => TransactionType::Withdrawal,
         OperationReason::Deposit | OperationReason::Reversal => TransactionType::Deposit,
+        OperationReason::Withdrawal => TransactionType::Withdrawal,
     };
-    let amount = Money::new(0, first.amount.currency);
-    let mut recovered = Transaction {
+    Transaction {
         kind,
         source: Source::Manual,
         customer_id: first.customer_id,
         account_currency: first.amount.currency,
         comment: "recovered from a posting by cashier db reconcile".into(),
-        ..Transaction::blank(fresh, first.login, amount, account)
-    };
-    recovered.come_to(minor);
-    recovered
-}
-
-impl Transaction {
-    /// Made by [`recovered`]: manual ones that a person makes name `manual` as their provider.
-    fn is_recovered(&self) -> bool {
-        self.source == Source::Manual && self.provider.is_empty()
-    }
-
-    fn signed_minor(&self) -> i64 {
-        match self.kind {
-            TransactionType::Deposit => self.amount.minor,
-            TransactionType::Withdrawal => self.amount.minor.saturating_neg(),
-        }
-    }
-
-    /// Sets the amount with its sign; of 0 the kind stays.
-    fn come_to(&mut self, minor: i64) {
-        self.kind = match minor {
-            1.. => TransactionType::Deposit,
-            0 => self.kind,
-            _ => TransactionType::Withdrawal,
-        };
-        self.amount = Money::new(minor.saturating_abs(), self.amount.currency);
+        ..Transaction::blank(fresh, first.login, Money::new(0, first.amount.currency), account)
     }
 }

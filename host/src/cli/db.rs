@@ -1,20 +1,18 @@
 //! `cashier db …`: the two databases as a pair, compared, taken over and copied.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use cashier_core::time::UnixTime;
 use clap::Subcommand;
 
 use super::bases::{self, BOOKS, POSTINGS};
+use super::logs;
 use super::serve::runtime;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
-use crate::clock_file::ClockFiles;
-use crate::guarded_clock::GuardedClock;
+use crate::app;
 use crate::pair::{self, Applied, Reconciliation};
 use crate::ports::Clock;
-use crate::system::{SystemClock, SystemEntropy};
+use crate::system::SystemClock;
 
 const PAIR: [&str; 2] = [BOOKS, POSTINGS];
 
@@ -52,10 +50,11 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
 }
 
 fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
+    // A clock that is implausible is told.
+    let _guard = logs::start("warn");
     let settings = settings.read()?;
-    let (bases, keys) = (&settings.bases, &settings.seal_keys);
-    bases::check_existing(bases, &PAIR)?;
-    let work = pair::offline::reconcile(bases, keys, Arc::new(SystemEntropy), || guarded_time(bases), apply);
+    bases::check_existing(&settings.bases, &PAIR)?;
+    let work = app::reconcile(&settings, apply);
     let Reconciliation { differences, applied } = runtime()?.block_on(work)?;
     print_line(differences.trim_end());
     match applied {
@@ -72,17 +71,4 @@ fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
         }
         None => Err(CliError("the databases differ; nothing was changed, --apply takes the differences over".into())),
     }
-}
-
-/// The time to stamp rows with, as the server would: while the system clock is implausible, one that goes on from the last
-/// plausible time. Only where both databases are locked, because it takes an acceptance that waits for the server.
-fn guarded_time(bases: &Path) -> UnixTime {
-    let clock = GuardedClock::open(Arc::new(SystemClock::new()), Arc::new(ClockFiles::in_folder(bases)));
-    let now = clock.now();
-    if let Some(reason) = clock.implausible() {
-        print_line(&format!(
-            "{reason}: rows are stamped {now} (Unix seconds), as the server would; set the clock right, or              `cashier clock accept`"
-        ));
-    }
-    now
 }

@@ -21,7 +21,7 @@ pub struct Reconciliation {
     pub applied: Option<Applied>,
 }
 
-/// Compares the databases of `bases`; with `apply`, takes the differences over. `now` is read under both locks.
+/// Compares the databases of `bases`; with `apply`, takes the differences over. `now` is asked for once both are locked.
 pub async fn reconcile(
     bases: &Path,
     seal_keys: &str,
