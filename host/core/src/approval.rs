@@ -52,10 +52,12 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// The state at a time: an open approval past its expiry is expired.
+    /// The state at a time: an open approval past its expiry is expired, and so is one that a clock which was far ahead
+    /// stamped: it would be open for as long as the clock was ahead.
     pub fn state_at(&self, now: UnixTime) -> ApprovalState {
+        let is_live = now < self.expires_time && self.expires_time <= now.plus(2 * APPROVAL_SECONDS);
         match self.state {
-            ApprovalState::Open if self.expires_time <= now => ApprovalState::Expired,
+            ApprovalState::Open if !is_live => ApprovalState::Expired,
             state => state,
         }
     }

@@ -35,11 +35,22 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A webhook secret that was replaced and is accepted until a time.
+/// A webhook secret that was replaced and is accepted until a time; a negative one is the length of a window that begins once
+/// the clock is plausible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplacedSecret {
     pub secret: Secret,
     pub until: UnixTime,
+}
+
+impl ReplacedSecret {
+    pub fn is_accepted(&self, now: UnixTime) -> bool {
+        self.is_postponed() || now < self.until
+    }
+
+    fn is_postponed(&self) -> bool {
+        self.until < UnixTime::UNSET
+    }
 }
 
 /// A provider config row (API.md section 2).
@@ -80,6 +91,30 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
+    /// Leaves open when the secrets end that were replaced at `now`, because an implausible clock stamped it.
+    pub fn postpone_windows(&mut self, now: UnixTime) {
+        for replaced in &mut self.replaced_webhook_secrets {
+            if replaced.until == now.plus(REPLACED_SECRET_SECONDS) {
+                replaced.until = UnixTime(-REPLACED_SECRET_SECONDS);
+            }
+        }
+    }
+
+    /// The row with a whole window from `now`, a plausible time, for each replaced secret whose window was postponed, or ends
+    /// later than that: it was stamped by a clock that was ahead. `None` where there is none.
+    pub fn with_windows_begun(&self, now: UnixTime) -> Option<Self> {
+        let latest = now.plus(REPLACED_SECRET_SECONDS);
+        let to_begin = |replaced: &ReplacedSecret| replaced.is_postponed() || replaced.until > latest;
+        if !self.replaced_webhook_secrets.iter().any(to_begin) {
+            return None;
+        }
+        let mut begun = self.clone();
+        for replaced in begun.replaced_webhook_secrets.iter_mut().filter(|replaced| to_begin(replaced)) {
+            replaced.until = latest;
+        }
+        Some(begun)
+    }
+
     /// A row of this provider with every other field at its default; it has no id yet.
     pub fn blank(provider: Box<str>, now: UnixTime) -> Self {
         Self {

@@ -33,7 +33,7 @@ use crate::ledger::Estimate;
 use crate::ports::CatalogLine;
 use crate::snapshot::{Served, Snapshot};
 
-pub(super) use self::upkeep::{reloaded, reopen_broken};
+pub(super) use self::upkeep::{begin_windows_of_secrets, reloaded, reopen_broken};
 
 /// Creates or updates a provider config, or asks for a second person where the settings want one.
 pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<ConfigOutcome, Refusal> {
@@ -89,6 +89,7 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
                 Publication::Reopen(id) => upkeep::reopen(&cashier, id).await,
+                Publication::BeginWindows => upkeep::begin_windows(&cashier).await,
                 Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
             }
         }
@@ -172,10 +173,13 @@ async fn write_config(
         };
         let module = provider.and_then(|provider| snapshot.module(provider)).map(module_settings);
         let context = EditContext { has_transactions, module, parse: &parse_settings, now };
-        let draft = match &stored {
+        let mut draft = match &stored {
             Some(stored) => edit.apply(stored, &context)?,
             None => edit.create(&context)?,
         };
+        if !cashier.clock.is_plausible() {
+            draft.postpone_windows(now);
+        }
         let is_draft = !has_transactions && !draft.enabled && stored.as_ref().is_none_or(|stored| !stored.enabled);
         (changed_fields(stored.as_deref(), &draft, &context), draft, is_draft)
     };

@@ -147,6 +147,7 @@ async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
     backoff.next = without_capacity.unwrap_or_default();
     if plausible {
         begin_expiries(cashier, &postponed).await;
+        configure::begin_windows_of_secrets(cashier);
         unmatched::give_up(cashier, now).await;
     }
 }

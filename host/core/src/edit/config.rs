@@ -174,7 +174,7 @@ impl ConfigEdit {
         keep_or_secret(&mut config.secret_key, &self.secret_key);
         keep_or_secret(&mut config.config_json, &self.config_json);
         keep_or_secret(&mut config.webhook_secret, &self.webhook_secret);
-        config.replaced_webhook_secrets.retain(|replaced| !self.revoke_previous && now < replaced.until);
+        config.replaced_webhook_secrets.retain(|replaced| !self.revoke_previous && replaced.is_accepted(now));
         let two_letters = config.country.len() == 2 && config.country.bytes().all(|byte| byte.is_ascii_uppercase());
         if !two_letters && !config.country.is_empty() {
             return Err(Refusal::invalid("country must be two upper-case letters, or empty for any"));

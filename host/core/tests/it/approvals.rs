@@ -152,4 +152,10 @@ fn an_approval_is_decided_once_by_another_person_while_the_config_is_as_it_was()
         assert_eq!(&*message, format!("the approval is {} already, by 8", state.name()));
     }
     assert!(asked().check_open(last).is_ok() && asked().check_open(last.plus(1)).is_err());
+    // Asked by a clock that was ahead and was set right since.
+    let soon = asked().asked_time.plus(-APPROVAL_SECONDS);
+    assert_eq!(
+        (asked().state_at(soon), asked().state_at(soon.plus(-1))),
+        (ApprovalState::Open, ApprovalState::Expired)
+    );
 }

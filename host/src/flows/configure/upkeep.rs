@@ -1,16 +1,22 @@
-//! Changes of the snapshot without an edit: gateways that failed to open are tried again, and after a failed commit the
+//! Changes of the snapshot without an edit: gateways that failed to open are tried again, windows that a wrong clock stamped
+//! begin once it is right, and after a failed commit the
 //! rows on disk are published, whatever the edit under way was answered.
 
 use std::sync::Arc;
 
+use cashier_core::change::Change;
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
+use cashier_core::session::Actor;
 
 use super::serving::{serve, show};
 use crate::flows::Cashier;
 use crate::flows::publication::Publication;
 use crate::ports::{CatalogLine, Configuration, ModuleHealth};
 use crate::snapshot::{NoGateway, Served, Snapshot};
+
+/// Request id of commits without a request.
+const REQUEST_ID: &str = "upkeep";
 
 /// Gateways tried again at one time, so that edits by persons find capacity in the queue.
 const REOPENED_AT_ONCE_MAX: usize = 16;
@@ -43,6 +49,38 @@ pub(super) async fn reopen(cashier: &Cashier, id: ConfigId) {
     if served.gateway.is_ok() {
         tracing::info!(config = %id, provider = %served.config.provider, "a gateway was opened at another try");
         show(cashier, served);
+    }
+}
+
+/// Queues the beginning of windows that an implausible clock left open, or that one which was ahead stamped. The caller knows
+/// that the clock is plausible.
+pub(in crate::flows) fn begin_windows_of_secrets(cashier: &Cashier) {
+    let now = cashier.clock.now();
+    if cashier.snapshot().configs().any(|served| served.config.with_windows_begun(now).is_some()) {
+        // A full queue is full of edits; the next round asks again.
+        let _ = cashier.publications.try_send(Publication::BeginWindows);
+    }
+}
+
+/// Stores and shows each config whose replaced secrets are accepted for a whole window from now.
+pub(super) async fn begin_windows(cashier: &Cashier) {
+    let now = cashier.clock.now();
+    if !cashier.clock.is_plausible() {
+        return;
+    }
+    let begun: Vec<ProviderConfig> =
+        cashier.snapshot().configs().filter_map(|served| served.config.with_windows_begun(now)).collect();
+    for config in begun {
+        let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+        let stored = config.clone();
+        let ticket = cashier.ledger.decide(&stamp, |drafting| drafting.add([Change::Config(Box::new(stored))]));
+        // After a failed commit it is found again.
+        let Ok(ticket) = ticket else { return };
+        if ticket.durable().await.is_err() {
+            return;
+        }
+        tracing::info!(config = %config.id, "replaced webhook secrets end a whole window from now: the clock was wrong");
+        show(cashier, serve(&cashier.ledger, &*cashier.modules, config, now).await);
     }
 }
 

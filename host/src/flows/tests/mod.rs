@@ -2,6 +2,7 @@
 
 mod chaos;
 mod clock;
+mod clock_windows;
 mod config_edits;
 mod creates;
 mod identity;

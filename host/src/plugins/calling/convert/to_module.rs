@@ -34,7 +34,7 @@ pub(in crate::plugins::calling) fn config(
     settings.extend(overrides);
     settings.remove(REVERSAL);
     let settings = Zeroizing::new(Value::Object(settings).to_string());
-    let valid = row.replaced_webhook_secrets.iter().filter(|replaced| replaced.until > now);
+    let valid = row.replaced_webhook_secrets.iter().filter(|replaced| replaced.is_accepted(now));
     Ok(ProviderConfig {
         id: i64::try_from(row.id.0).map_err(|_| "the config's id is too large".to_owned())?,
         provider: row.provider.to_string(),
