@@ -20,7 +20,7 @@ use crate::http;
 use crate::http::serve::{Listener, ListenerContext};
 use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::pair;
+use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, TradingServer};
@@ -222,6 +222,15 @@ async fn keep_clock(clock: Arc<GuardedClock>) {
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+}
+
+/// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
+/// server's do.
+pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliation, Fault> {
+    let Machine { clock, entropy, .. } = Machine::real();
+    let files = Arc::new(ClockFiles::in_folder(&settings.bases));
+    let now = || GuardedClock::open(clock, files).now();
+    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
 }
 
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].

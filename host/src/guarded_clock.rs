@@ -14,8 +14,11 @@ use crate::ports::{Clock, Fault};
 /// How far the system's clock may be from the recorded time plus the time since boot. More than clocks are corrected by in
 /// service, and a quarter of what an idempotency window leaves unused.
 const CLOCK_STEP_MAX: i64 = 15 * 60;
-/// How far a start may be after the newest recorded time: a server that was off for a week starts without a word.
+/// How far a start may be after the newest recorded time: a server that was off for a week needs no person.
 const CLOCK_GAP_MAX: i64 = 7 * 24 * 60 * 60;
+/// How long the clock of such a start must run on before it is believed: a machine that booted with a wrong clock is set right
+/// by then where anything sets it.
+const CLOCK_CONFIRM_SECONDS: i64 = 30 * 60;
 /// No clock of this program was ever before 2026-01-01.
 const EARLIEST: i64 = 1_767_225_600;
 /// The allowed difference follows slow corrections by one second in this many: twenty times what NTP slews, and too slow for
@@ -71,6 +74,10 @@ struct Guard {
     followed: i64,
     /// How far the system's clock may be ahead of what is expected.
     ahead_max: i64,
+    /// It started in another boot, so that a clock that is ahead is the time it was off, or wrong.
+    other_boot: bool,
+    /// The time since boot from which on the clock, such a one, has run without a step and no provider has disagreed.
+    unconfirmed: Option<i64>,
     /// Stamps while the clock is implausible are the time since boot plus this.
     stamps: i64,
     implausible: Option<Box<str>>,
@@ -194,6 +201,8 @@ impl Guard {
         };
         let (followed, stamps) = (boot, expected.max(newest.saturating_sub(boot)));
         let mut guard = Self {
+            other_boot: same_boot.is_none() && known.newest.is_set(),
+            unconfirmed: None,
             record: known,
             expected,
             followed,
@@ -209,13 +218,17 @@ impl Guard {
 
     /// The time of stamps.
     fn stamp(&self, wall: UnixTime, boot: i64) -> UnixTime {
-        if self.implausible.is_some() { UnixTime(self.stamps.saturating_add(boot)) } else { wall }
+        let believed = self.implausible.is_none() || self.unconfirmed.is_some();
+        if believed { wall } else { UnixTime(self.stamps.saturating_add(boot)) }
     }
 
     fn judge(&mut self, wall: UnixTime, boot: i64) {
         let difference = wall.0.saturating_sub(boot);
         let apart = difference.saturating_sub(self.expected);
-        if (-CLOCK_STEP_MAX..=self.ahead_max).contains(&apart) {
+        let within = (-CLOCK_STEP_MAX..=self.ahead_max).contains(&apart);
+        let after_a_gap = within && apart > CLOCK_STEP_MAX && self.other_boot;
+        let confirmed = self.confirms(after_a_gap.then_some(difference), boot);
+        if within && confirmed {
             if self.implausible.take().is_some() {
                 tracing::warn!(%wall, "the system clock is plausible again");
                 self.agreeing.clear();
@@ -223,12 +236,38 @@ impl Guard {
                 self.recorded = None;
             }
             self.follow(difference, boot);
+        } else if after_a_gap && self.implausible.is_none() {
+            let reason = format!("the system clock is {apart} s after the newest recorded time, in another boot");
+            tracing::warn!(reason = "CLOCK_IMPLAUSIBLE", %wall, "{reason}: nothing is expired, cancelled or repeated for half an hour");
+            self.implausible = Some(reason.into());
         } else if self.implausible.is_none() {
             let way = if apart < 0 { "behind" } else { "ahead of" };
             let reason = format!("the system clock is {} s {way} the expected time", apart.unsigned_abs());
             let stamps = self.stamp(UnixTime(self.stamps.saturating_add(boot)), boot);
             tracing::warn!(reason = "CLOCK_IMPLAUSIBLE", %wall, %stamps, "{reason}: nothing is expired, cancelled or repeated");
             self.implausible = Some(reason.into());
+        }
+    }
+
+    /// Whether a clock that is ahead after the machine was off has run on for long enough; a step of it, or its end, begins anew.
+    fn confirms(&mut self, gap: Option<i64>, boot: i64) -> bool {
+        let stepped = |difference: i64| difference.abs_diff(self.stamps) > CLOCK_STEP_MAX.unsigned_abs();
+        match (self.unconfirmed, gap) {
+            (None, None) => true,
+            (Some(since), Some(difference)) if !stepped(difference) => {
+                boot.saturating_sub(since) >= CLOCK_CONFIRM_SECONDS
+            }
+            (before, _) => {
+                let next = gap.unwrap_or(self.expected);
+                // It was ahead, and so are the stamps that were made meanwhile.
+                if before.is_some() && next < self.stamps.saturating_sub(CLOCK_STEP_MAX) {
+                    let ahead = UnixTime(self.stamps.saturating_add(boot));
+                    self.record.ahead_until = self.record.ahead_until.max(ahead);
+                }
+                self.unconfirmed = gap.map(|_| boot);
+                self.stamps = next;
+                gap.is_none()
+            }
         }
     }
 
@@ -244,7 +283,7 @@ impl Guard {
         } else {
             (self.expected, self.ahead_max, self.followed) = (difference, CLOCK_STEP_MAX, boot);
         }
-        self.stamps = difference;
+        (self.stamps, self.other_boot, self.unconfirmed) = (difference, false, None);
     }
 
     /// Judges anew as if this had been recorded just now.
@@ -255,6 +294,7 @@ impl Guard {
             self.record.ahead_until = self.record.ahead_until.max(before);
         }
         (self.expected, self.followed, self.ahead_max) = (accepted.0.saturating_sub(boot), boot, ahead_max);
+        (self.other_boot, self.unconfirmed) = (false, None);
         self.record.newest = accepted;
         self.recorded = None;
         self.judge(wall, boot);
@@ -266,6 +306,7 @@ impl Guard {
         }
         if date.abs_diff(wall.0) > PEER_DIFFERENCE_MAX.unsigned_abs() {
             self.agreeing.clear();
+            self.unconfirmed = self.unconfirmed.map(|_| boot);
             return;
         }
         *self.agreeing.entry(host.into()).or_default() += 1;

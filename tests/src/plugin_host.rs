@@ -139,6 +139,7 @@ pub fn config(id: u64, provider: &str) -> ProviderConfig {
         updated_time: UnixTime(NOW),
         terms_version: 1,
         version: 1,
+        unapproved: Vec::new(),
     }
 }
 

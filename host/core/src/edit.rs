@@ -5,7 +5,10 @@ mod config;
 mod customer_override;
 mod fields;
 
-pub use self::changes::{AuditedValue, FieldChange, FieldClass, SecondPerson, changed_fields};
+pub use self::changes::{
+    AuditedValue, FieldChange, FieldClass, SecondPerson, UNAPPROVED_LENGTH_MAX, changed_fields, put_into_service,
+    unapproved,
+};
 pub use self::config::{ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait};
 pub use self::customer_override::OverrideEdit;
 pub use self::fields::check_brand;

@@ -3,6 +3,8 @@
 //! enums, the row codec of the books and the stored JSON of the host are made from its tables, so that a new fact is one
 //! entry here. `standing` derives status and owed amount from the facts.
 
+mod open;
+
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;
@@ -29,7 +31,7 @@ macro_rules! declare {
 macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($more)*
     /// What a provider, or the attempt to reach it, established. Amounts are minor units of the transaction's currency,
     /// compared before they become facts. The `payment` of a refund or dispute is the one that it takes back, empty where the
-    /// provider names none. A field with `or ""` is not stored while it is empty, as it was not before it existed.
+    /// provider names none. A field `or "absent"` is not stored while it is empty, as it was not before it existed.
     #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
     ProviderFact {
         /// The provider has the order and the customer may pay.
@@ -46,19 +48,19 @@ macro_rules! provider_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($
         /// Closed without payment, by the customer, the provider or time.
         5 "cancelled" Cancelled { reason: ReasonCode };
         /// One refund by its own id.
-        6 "refund" Refund { id: Box<str>, payment or "": Box<str>, minor: i64 };
+        6 "refund" Refund { id: Box<str>, payment or "absent": Box<str>, minor: i64 };
         /// The sum of all refunds of the payment as the provider counts them.
-        7 "refunded_total" RefundedTotal { payment or "": Box<str>, minor: i64 };
+        7 "refunded_total" RefundedTotal { payment or "absent": Box<str>, minor: i64 };
         /// One dispute by its own id.
-        8 "chargeback" Chargeback { id: Box<str>, payment or "": Box<str>, minor: i64 };
+        8 "chargeback" Chargeback { id: Box<str>, payment or "absent": Box<str>, minor: i64 };
         /// The dispute of this id was reversed.
-        9 "chargeback_reversed" ChargebackReversed { id: Box<str>, payment or "": Box<str> };
+        9 "chargeback_reversed" ChargebackReversed { id: Box<str>, payment or "absent": Box<str> };
         /// Something that a person or a definite answer must clear up; it moves and stops no money.
         10 "doubt" ReviewHold(hold: ReviewHold);
         /// The provider of an order that was declined or closed was queried once more at its expiry; states nothing.
         11 "last_query" LastQuery;
         /// The refund of this id did not reach the customer; 0 where its amount is not stated.
-        12 "refund_failed" RefundFailed { id: Box<str>, payment or "": Box<str>, minor: i64 };
+        12 "refund_failed" RefundFailed { id: Box<str>, payment or "absent": Box<str>, minor: i64 };
         /// The refund of this id is the one that we requested under our own id.
         13 "refund_of_request" RefundOfRequest { id: Box<str>, requested: Box<str> };
     }
@@ -75,8 +77,14 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         0 "outcome_unknown" OutcomeUnknown;
         /// Confirmed without an amount; ended by a full confirmation of the same payment.
         1 "amount_unstated" AmountUnstated { payment: Box<str> };
-        /// The provider states another amount, currency, brand or mode than was ordered.
-        2 "mismatch" Mismatch { what: MismatchKind, expected: Box<str>, stated: Box<str>, stated_minor: Option<i64> };
+        /// The provider states another amount, currency, brand or mode than was ordered. `payment` is the one that it confirms.
+        2 "mismatch" Mismatch {
+            what: MismatchKind,
+            expected: Box<str>,
+            stated: Box<str>,
+            stated_minor: Option<i64>,
+            payment or "absent": Box<str>,
+        };
         /// The provider requests that a person decides, and only a person ends it; `status` is its own status.
         3 "look" Requested { status as "word": Box<str> };
         /// The provider's payment was confirmed for another transaction of the same merchant account, `owner`, before: one
@@ -107,7 +115,7 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         /// A refused, waiting or unknown posting may be retried.
         5 "retried" Retried;
         /// Of the payment of this id; empty where the order has one payment.
-        6 "refund_asked" RefundRequested { id: Box<str>, payment or "": Box<str>, minor: i64 };
+        6 "refund_asked" RefundRequested { id: Box<str>, payment or "absent": Box<str>, minor: i64 };
         7 "refund_refused" RefundRefused { id: Box<str> };
         /// The requested refund is the provider's refund of this id.
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };
@@ -251,6 +259,27 @@ impl ProviderFact {
     /// The payment waits for a call of ours that moves money.
     pub fn wants_advance(&self) -> bool {
         matches!(self, Self::AdvanceWanted { .. })
+    }
+}
+
+impl ReviewHold {
+    /// The provider's payment that it is about, and that is not credited because of it; empty where it names none.
+    pub fn payment(&self) -> &str {
+        match self {
+            Self::AmountUnstated { payment } | Self::Mismatch { payment, .. } | Self::PaymentReused { payment, .. } => {
+                payment
+            }
+            Self::OutcomeUnknown | Self::Requested { .. } | Self::NotStored | Self::InReview { .. } => "",
+        }
+    }
+
+    /// The same about a payment that the provider confirms.
+    #[must_use]
+    pub(crate) fn about(mut self, id: &str) -> Self {
+        if let Self::Mismatch { payment, .. } = &mut self {
+            *payment = id.into();
+        }
+        self
     }
 }
 

@@ -26,6 +26,7 @@ pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
+use self::unmatched::give_back;
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
@@ -222,6 +223,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
         let of_its_payment = |update: &Update| update.is_reversal() && transaction.facts.confirms(&update.payment_id);
         let own = |update: &Update| !other(update) || of_its_payment(update);
         waiting.retain(|event| event.update.as_ref().is_some_and(own));
+        give_back(draft, receiver, &transaction, own);
         if waiting.is_empty() {
             return;
         }

@@ -112,12 +112,17 @@ impl BalanceOperation {
         let refused_as = |code: ReasonCode| *self.failure_reason == *code.name();
         match self.status {
             OperationStatus::Posted => self.is_unexplained().then_some(ReasonCode::PostingImported),
-            OperationStatus::Refused if refused_as(ReasonCode::PostingLost) => Some(ReasonCode::PostingLost),
+            OperationStatus::Refused if self.is_lost() => Some(ReasonCode::PostingLost),
             OperationStatus::Refused if refused_as(ReasonCode::OperationKeyReused) => {
                 Some(ReasonCode::OperationKeyConflict)
             }
             OperationStatus::Planned | OperationStatus::Refused | OperationStatus::Unknown => None,
         }
+    }
+
+    /// It was posted, and the trading server does not have it any more.
+    pub fn is_lost(&self) -> bool {
+        self.status == OperationStatus::Refused && *self.failure_reason == *ReasonCode::PostingLost.name()
     }
 
     /// It was imported from the trading server, and the facts did not explain it yet.

@@ -88,6 +88,9 @@ pub struct ProviderConfig {
     pub terms_version: u64,
     /// Counts changes; an [`crate::eligibility::Eligible`] of an older version is stale.
     pub version: u64,
+    /// While it is disabled, names of the fields that were changed without a second person since it last served: enabling it
+    /// counts as changing them.
+    pub unapproved: Vec<Box<str>>,
 }
 
 impl ProviderConfig {
@@ -140,6 +143,7 @@ impl ProviderConfig {
             updated_time: now,
             terms_version: 0,
             version: 0,
+            unapproved: Vec::new(),
         }
     }
 }

@@ -79,7 +79,7 @@ reasons! {
         ProviderReview = 15 "PROVIDER_REVIEW" "The provider asks that a person decides; the detail is its status.",
         SecondPayment = 16 "SECOND_PAYMENT" "The provider reports two payments for one order; the detail names both.",
         BeyondConfirmed = 17 "BEYOND_CONFIRMED" "Refunds and open disputes together exceed the ordered amount; what was left is taken back.",
-        ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it.",
+        ConfirmedButRejected = 18 "CONFIRMED_BUT_REJECTED" "The payment was confirmed and a manager rejected it, or resolved less before.",
         HeldButHeard = 19 "HELD_BUT_HEARD" "A manager set the status by hand and the provider reported something that contradicts it.",
         ProviderInReview = 20 "PROVIDER_IN_REVIEW" "The provider itself is still reviewing the payment; the detail is its status.",
         DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",

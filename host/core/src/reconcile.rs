@@ -69,6 +69,9 @@ impl FoundPosting {
     }
 }
 
+/// The comment of a recovered transaction, which marks it.
+const RECOVERED: &str = "recovered from a posting by cashier db reconcile";
+
 impl Aggregate {
     /// The operation under a key.
     pub fn keyed(&self, key: &OperationKey) -> Option<&BalanceOperation> {
@@ -101,31 +104,44 @@ impl Aggregate {
                 None => next.operations.push(imported),
             }
         }
+        if self.transaction.source == Source::Manual && *self.transaction.comment == *RECOVERED {
+            next.amount_to_its_postings();
+        }
         if next.operations != self.operations {
             next.transaction.refused_seq = at.seq;
         }
         next.settled(self, at)
     }
+
+    /// A recovered transaction is of what was posted; what was lost since is posted again only if a person says so.
+    fn amount_to_its_postings(&mut self) {
+        let moved = |known: &&BalanceOperation| known.status == OperationStatus::Posted || known.is_lost();
+        let minor =
+            self.operations.iter().filter(moved).fold(0_i64, |sum, known| sum.saturating_add(known.amount.minor));
+        let transaction = &mut self.transaction;
+        transaction.amount = Money::new(minor.saturating_abs(), transaction.account_currency);
+        transaction.kind = match minor {
+            0 => transaction.kind,
+            ..0 => TransactionType::Withdrawal,
+            1.. => TransactionType::Deposit,
+        };
+    }
 }
 
-/// A transaction in place of one that the books lost, for a person to see: it has the postings and nothing else is known.
-/// It is a manual one of what its postings come to, so that no provider is asked about it and nothing is planned for it:
-/// approving it states that they were right. `first` is the first of them that moved money; all are of its account.
-pub fn recovered(fresh: Fresh, first: &FoundPosting, found: &[FoundPosting], account: &AccountFacts) -> Transaction {
-    let posted = found.iter().filter(|posting| posting.is_posted());
-    let minor = posted.fold(0_i64, |sum, posting| sum.saturating_add(posting.amount.minor));
+/// A transaction in place of one that the books lost, for a person to see: it gets the postings and nothing else is known. It
+/// is a manual one of what they come to, so that no provider is asked about it and nothing is planned for it: approving it
+/// states that they were right. `first` is one of them.
+pub fn recovered(fresh: Fresh, first: &FoundPosting, account: &AccountFacts) -> Transaction {
     let kind = match first.reason {
-        _ if minor < 0 => TransactionType::Withdrawal,
-        OperationReason::Withdrawal if minor == 0 => TransactionType::Withdrawal,
-        OperationReason::Deposit | OperationReason::Reversal | OperationReason::Withdrawal => TransactionType::Deposit,
+        OperationReason::Deposit | OperationReason::Reversal => TransactionType::Deposit,
+        OperationReason::Withdrawal => TransactionType::Withdrawal,
     };
-    let amount = Money::new(minor.saturating_abs(), first.amount.currency);
     Transaction {
         kind,
         source: Source::Manual,
         customer_id: first.customer_id,
         account_currency: first.amount.currency,
-        comment: "recovered from a posting by cashier db reconcile".into(),
-        ..Transaction::blank(fresh, first.login, amount, account)
+        comment: RECOVERED.into(),
+        ..Transaction::blank(fresh, first.login, Money::new(0, first.amount.currency), account)
     }
 }

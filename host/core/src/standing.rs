@@ -109,16 +109,15 @@ fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
 fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
     let amount = ordered.minor;
-    let provider = ProviderSummary::read(facts.provider.iter());
-    let paid = amount.saturating_mul(provider.payment_count() as i64);
-    let now = Taken::read(&provider, persons, amount);
+    let provider = ProviderSummary::read(&facts.provider);
+    let (resolved_at, resolved) = persons.resolved.unzip();
     // What a person resolved is owed whatever was taken back before it.
-    let before = persons.resolved.map_or_else(Taken::default, |(seq, _)| taken_until(seq, facts, amount));
-    let basis = persons.resolved.map_or(amount, |(_, resolved)| resolved);
-    let confirmed = if persons.resolved.is_none() && provider.payments.is_empty() { 0 } else { basis };
+    let [in_all, before, taken] = Taken::around(&provider, persons, amount, resolved_at.unwrap_or_default());
+    let basis = resolved.unwrap_or(amount);
+    let confirmed = if resolved.is_none() && provider.payments.is_empty() { 0 } else { basis };
     // Reversals take back first what was paid beyond what is owed.
+    let paid = amount.saturating_mul(provider.payment_count() as i64);
     let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
-    let taken = now.since(before);
     let reversed = taken.all.saturating_sub(surplus).max(0);
     let owed_minor = confirmed.saturating_sub(reversed).max(0);
     let reversal_waits =
@@ -132,16 +131,24 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         Reason::new(R::ReversalWaits, detail)
     });
     let stated = taken.refunded.saturating_add(taken.charged_back);
-    let beyond = now.beyond_one || stated > basis.saturating_add(surplus).max(amount);
-    if let Some(reason) = provider.review(ordered, now.refunded, beyond, persons, waiting) {
+    let beyond = taken.beyond_one || stated > basis.saturating_add(surplus).max(amount);
+    if let Some(reason) = provider.review(ordered, in_all.refunded, beyond, persons, waiting) {
         return standing(S::ManualReview, reason, settles);
     }
-    if taken.charged_back > 0 {
+    if taken.charged_back > 0 && reversed > 0 {
         return standing(S::Chargeback, R::Chargeback.into(), settles);
     }
     let refunded = taken.refunded.saturating_sub(surplus);
     if refunded >= if basis > 0 { basis } else { amount } {
         return standing(S::Refunded, Reason::default(), settles);
+    }
+    if let Some((at, resolved)) = persons.resolved
+        && paid > resolved
+        && provider.payment_count() > provider.payment_count_until(at)
+    {
+        let detail = format!("a person resolved {}, the provider confirmed {}", money(resolved), money(paid));
+
+        return standing(S::ManualReview, Reason::new(R::ConfirmedButRejected, detail), settles);
     }
     if confirmed > 0 {
         if persons.rejected.is_some() {
@@ -157,12 +164,6 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
             standing(S::ProviderConfirmed, note, settles)
         };
     }
-    if persons
-        .resolved
-        .is_some_and(|(resolved_at, _)| provider.payments.values().any(|recorded_at| *recorded_at > resolved_at))
-    {
-        return standing(S::ManualReview, R::ConfirmedButRejected.into(), settles);
-    }
     if persons.rejected.is_some() || persons.resolved.is_some() {
         return standing(S::Cancelled, R::Rejected.into(), settles);
     }
@@ -176,13 +177,6 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         return standing(S::PendingPayment, Reason::default(), settles);
     }
     standing(S::Created, Reason::default(), settles)
-}
-
-/// What was taken back when the commit `until` was made, itself included.
-fn taken_until(until: Seq, facts: &Facts, amount: i64) -> Taken {
-    let provider = ProviderSummary::read(facts.provider.iter().filter(|known| known.seq <= until));
-    let persons = PersonSummary::read(facts.persons.iter().filter(|known| known.seq <= until));
-    Taken::read(&provider, &persons, amount)
 }
 
 fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {

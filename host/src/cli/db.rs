@@ -1,16 +1,16 @@
 //! `cashier db …`: the two databases as a pair, compared, taken over and copied.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::serve::runtime;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
+use crate::app;
 use crate::pair::{self, Applied, Reconciliation};
 use crate::ports::Clock;
-use crate::system::{SystemClock, SystemEntropy};
+use crate::system::SystemClock;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
@@ -46,9 +46,7 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
 
 fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
     let settings = settings.read()?;
-    let now = SystemClock::new().now();
-    let (bases, keys) = (&settings.bases, &settings.seal_keys);
-    let work = pair::offline::reconcile(bases, keys, Arc::new(SystemEntropy), now, apply);
+    let work = app::reconcile(&settings, apply);
     let Reconciliation { differences, applied } = runtime()?.block_on(work)?;
     print_line(differences.trim_end());
     match applied {

@@ -14,7 +14,7 @@ use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::edit::{
     self, ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields,
-    check_brand,
+    check_brand, put_into_service,
 };
 use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
@@ -164,9 +164,10 @@ async fn write_config(
     stored: Option<Arc<ProviderConfig>>,
 ) -> Result<ConfigOutcome, Refusal> {
     let now = cashier.clock.now();
-    let (changes, draft, is_draft) = {
+    let (changes, earlier, draft, is_draft) = {
         let snapshot = cashier.snapshot();
-        let provider = stored.as_ref().map(|stored| &*stored.provider).or(edit.provider.as_deref());
+        // Where another module gets the config, it is judged by what that one declares.
+        let provider = edit.provider.as_deref().or(stored.as_ref().map(|stored| &*stored.provider));
         let has_transactions = match &stored {
             Some(stored) => cashier.ledger.peek(|books| books.config_activity(stored.id).is_some())?,
             None => false,
@@ -181,23 +182,27 @@ async fn write_config(
             draft.postpone_windows(now);
         }
         let is_draft = !has_transactions && !draft.enabled && stored.as_ref().is_none_or(|stored| !stored.enabled);
-        (changed_fields(stored.as_deref(), &draft, &context), draft, is_draft)
+        let changes = changed_fields(stored.as_deref(), &draft, &context)?;
+        let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
+        (changes, earlier, draft, is_draft)
     };
-    let changes = changes?;
     validate(cashier, &draft).await?;
-    let needs_second = cashier.rules.second_person.is_needed(&changes, is_draft);
+    let classes = changes.iter().map(|change| change.class).chain(earlier.iter().map(|(_, class)| *class));
+    let needs_second = cashier.rules.second_person.is_needed(classes, is_draft);
+    let fields = approvals::names(&changes, &earlier);
     if needs_second && let Authority::One(data) = by.authority {
         let version = stored.as_ref().map_or(0, |stored| stored.version);
-        let asked = approvals::ask(cashier, by, data, &draft, version, changes).await?;
+        let asked = approvals::ask(cashier, by, data, &draft, version, fields, changes).await?;
         return Ok(ConfigOutcome::Waits(Box::new(asked)));
     }
 
     let _admitted = cashier.ledger.admit(Estimate::single(draft.settings_json.len() as u64))?;
     let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
-    let fields = approvals::names(&changes);
+    let is_approved = matches!(by.authority, Authority::Two(_));
+    let unapproved = edit::unapproved(stored.as_deref(), &draft, &changes, is_approved);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_config() };
-        let saved = ProviderConfig { id, ..draft };
+        let saved = ProviderConfig { id, unapproved, ..draft };
         drafting.add([Change::Config(Box::new(saved.clone()))]);
         let approved = match by.authority {
             Authority::One(_) => None,

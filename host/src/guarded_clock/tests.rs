@@ -101,7 +101,7 @@ fn a_start_is_judged_by_the_record() {
         ("at the largest step back", NOW - CLOCK_STEP_MAX, true),
         ("beyond it", NOW - CLOCK_STEP_MAX - 1, false),
         ("1970", 5, false),
-        ("after a week off", NOW + CLOCK_GAP_MAX, true),
+        ("after some minutes off", NOW + CLOCK_STEP_MAX, true),
         ("after more than a week off", NOW + CLOCK_GAP_MAX + 1, false),
         ("years ahead", NOW + 3_000 * DAY, false),
     ];
@@ -153,7 +153,10 @@ fn a_restart_in_one_boot_does_not_hide_a_jump() {
     machine.jump(2 * DAY);
     assert!(!machine.guard().is_plausible(), "two days ahead in one boot");
     *machine.boot_id.lock().unwrap() = "second".into();
-    assert!(machine.guard().is_plausible(), "the machine was off for two days");
+    let clock = machine.guard();
+    assert!(!clock.is_plausible(), "was the machine off for two days?");
+    machine.pass(CLOCK_CONFIRM_SECONDS);
+    assert!(clock.is_plausible(), "its clock runs on");
 }
 
 #[test]
@@ -231,4 +234,77 @@ fn a_machine_suspended_between_two_readings_is_read_again() {
     machine.suspended.store(DAY, Ordering::SeqCst);
     assert_eq!((clock.now().0, clock.is_plausible()), (NOW + DAY, true));
     assert_eq!(clock.plausible_since(), UnixTime::UNSET, "no episode");
+}
+
+/// The machine was off, and its clock is a day later than recorded.
+fn after_a_gap() -> (Arc<Machine>, GuardedClock) {
+    let machine = Machine::recorded(NOW + DAY, NOW);
+    let clock = machine.guard();
+    (machine, clock)
+}
+
+#[test]
+fn a_start_after_a_gap_stamps_by_its_clock_and_is_believed_after_half_an_hour() {
+    for gap in [CLOCK_STEP_MAX + 1, DAY, CLOCK_GAP_MAX] {
+        let machine = Machine::recorded(NOW + gap, NOW);
+        let clock = machine.guard();
+        machine.pass(CLOCK_CONFIRM_SECONDS - 1);
+        clock.observe();
+        assert_eq!((clock.now(), clock.is_plausible(), machine.newest()), (clock.wall(), false, Some(NOW)), "{gap}");
+        machine.pass(1);
+        clock.observe();
+        assert_eq!((clock.is_plausible(), machine.newest()), (true, Some(clock.wall().0)), "{gap}");
+        assert_eq!(clock.stamped_ahead_until(), UnixTime::UNSET, "{gap}");
+    }
+}
+
+#[test]
+fn a_boot_with_a_clock_days_ahead_that_is_set_right_is_never_recorded() {
+    for back in [DAY - 60, DAY + 60] {
+        let (machine, clock) = after_a_gap();
+        machine.pass(600);
+        let ahead = clock.now();
+        machine.jump(-back);
+        clock.observe();
+        assert!(clock.is_plausible() && clock.now() == clock.wall(), "{back}");
+        assert!(clock.stamped_ahead_until() >= ahead, "what was stamped meanwhile begins no window");
+        assert_eq!(machine.newest(), Some(clock.wall().0), "{back}");
+    }
+    let (machine, clock) = after_a_gap();
+    machine.pass(600);
+    machine.jump(-2 * DAY);
+    assert!(!clock.is_plausible());
+    assert_eq!(clock.now().0, NOW + 600, "before the record: stamps go on from it");
+}
+
+#[test]
+fn a_step_or_a_provider_that_disagrees_begins_the_half_hour_anew() {
+    let (machine, clock) = after_a_gap();
+    machine.pass(CLOCK_CONFIRM_SECONDS - 60);
+    machine.jump(-DAY / 2);
+    clock.observe();
+    machine.pass(CLOCK_CONFIRM_SECONDS - 60);
+    assert!(!clock.is_plausible(), "half a day of the day was off");
+    machine.pass(60);
+    assert!(clock.is_plausible());
+
+    let (machine, clock) = after_a_gap();
+    for _ in 0..5 {
+        machine.pass(CLOCK_CONFIRM_SECONDS - 60);
+        clock.peer_stated("a", clock.wall().0 - DAY);
+        assert!(!clock.is_plausible());
+    }
+    machine.pass(CLOCK_CONFIRM_SECONDS);
+    assert!(clock.is_plausible(), "it disagrees no more");
+}
+
+#[test]
+fn providers_or_an_operator_end_the_half_hour() {
+    let (_machine, clock) = after_a_gap();
+    ["a", "b"].iter().for_each(|host| clock.peer_stated(host, clock.wall().0));
+    assert!(clock.is_plausible());
+    let (machine, clock) = after_a_gap();
+    *machine.accepted.lock().unwrap() = Some(clock.wall());
+    clock.observe();
+    assert!(clock.is_plausible());
 }

@@ -49,8 +49,13 @@ impl ManagerApi {
     }
 
     async fn with_second_person() -> Self {
-        let all = SecondPerson { credentials: true, endpoints: true, enabling: true };
-        let env = TestCashier::with_second_person(all).await;
+        Self::with_second_person_for(&SecondPerson::NAMES).await
+    }
+
+    /// The settings ask for a second person for changes of these names.
+    async fn with_second_person_for(names: &[&str]) -> Self {
+        let settings = SecondPerson::from_names(names.iter().copied()).unwrap();
+        let env = TestCashier::with_second_person(settings).await;
         let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
         Self { env, context }
     }

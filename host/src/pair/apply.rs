@@ -175,7 +175,7 @@ impl Reconciler<'_> {
             },
             now: self.now,
         };
-        let aggregate = Aggregate { transaction: recovered(fresh, first, &found, &account), operations: Vec::new() };
+        let aggregate = Aggregate { transaction: recovered(fresh, first, &account), operations: Vec::new() };
         let found = self.with_free_ids(&aggregate, found, ids).await?;
         self.decide(ids, |draft, at| draft.add(aggregate.reconcile(&found, &[], at))).await
     }

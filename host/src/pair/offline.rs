@@ -21,12 +21,12 @@ pub struct Reconciliation {
     pub applied: Option<Applied>,
 }
 
-/// Compares the databases of `bases`; with `apply`, takes the differences over.
+/// Compares the databases of `bases`; with `apply`, takes the differences over. `now` is asked for once both are locked.
 pub async fn reconcile(
     bases: &Path,
     seal_keys: &str,
     entropy: Arc<dyn Entropy>,
-    now: UnixTime,
+    now: impl FnOnce() -> UnixTime,
     apply: bool,
 ) -> Result<Reconciliation, Fault> {
     let watermark = Arc::new(Watermark::new());
@@ -46,7 +46,7 @@ pub async fn reconcile(
         let identity = loaded.identity;
         let recorder = Arc::clone(&strand) as Arc<dyn Recorder>;
         let ledger = Ledger::new(recorder, watermark, loaded.books, Admission::new(Admission::DEFAULT_LIMIT));
-        let reconciler = Reconciler { ledger: &ledger, trading: &trading, entropy: &*entropy, now };
+        let reconciler = Reconciler { ledger: &ledger, trading: &trading, entropy: &*entropy, now: now() };
         applied = Some(reconciler.apply(found, &identity).await?);
     }
     let closed = tokio::task::spawn_blocking(move || {

@@ -168,7 +168,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn reconciled(folder: &Path, apply: bool) -> Reconciliation {
-    reconcile(folder, RING, Arc::new(SystemEntropy), NOW, apply).await.unwrap()
+    reconcile(folder, RING, Arc::new(SystemEntropy), || NOW, apply).await.unwrap()
 }
 
 fn refused(folder: &Path) -> String {

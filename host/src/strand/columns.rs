@@ -237,6 +237,7 @@ columns! {
         });
     Box<[ConfigId]>: |value, put| put.json(|out| json::write_configs(value, out)),
         |columns| columns.json(json::read_configs);
+    Vec<Box<str>>: |value, put| put.json(|out| json::write_names(value, out)), |columns| columns.json(json::read_names);
     Option<Update>: |value, put| put.json(|out| json::write_update(value.as_ref(), out)),
         |columns| columns.json(json::read_update);
 }

@@ -62,6 +62,18 @@ pub(super) fn read_configs(text: &str) -> serde_json::Result<Box<[ConfigId]>> {
     Ok(ids.into_iter().map(ConfigId).collect())
 }
 
+/// Appends `[name, …]`; nothing when there are none.
+pub(super) fn write_names(names: &[Box<str>], out: &mut Vec<u8>) -> serde_json::Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    serde_json::Serializer::new(out).collect_seq(names)
+}
+
+pub(super) fn read_names(text: &str) -> serde_json::Result<Vec<Box<str>>> {
+    serde_json::from_str(text)
+}
+
 /// Appends the update; nothing when there is none.
 pub(super) fn write_update(update: Option<&Update>, out: &mut Vec<u8>) -> serde_json::Result<()> {
     match update {

@@ -13,16 +13,15 @@ use cashier_core::deposit::DepositRequest;
 use cashier_core::edit::SecondPerson;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, TransactionId};
-use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::notice::Update;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::{Actor, CustomerSession};
-use cashier_core::status::{OperationStatus, ProviderStatus};
+use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, Ports, RequestContext, Rules, configure, janitor};
+use crate::flows::{self, Cashier, Ports, Rules, configure, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
@@ -31,11 +30,13 @@ mod bases;
 mod clock;
 mod disk;
 mod provider;
+mod samples;
 mod trading;
 
 pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
 pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, own_acknowledgement, receiver};
+pub(crate) use self::samples::{context, deposit_request, paid, update, usd};
 pub(crate) use self::trading::{OnPost, TestTrading};
 
 use self::clock::TestTasks;
@@ -316,57 +317,4 @@ async fn start(
 
 pub(crate) fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
     cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-pub(crate) fn usd(minor: i64) -> Money {
-    Money::new(minor, Currency::from_code("USD").unwrap())
-}
-
-pub(crate) fn context() -> RequestContext {
-    RequestContext { request_id: "test".into(), ip: Box::default(), locale: Box::default() }
-}
-
-/// A status update without reference or ids.
-pub(crate) fn update(event_id: &str, status: ProviderStatus) -> Update {
-    Update {
-        event_id: event_id.into(),
-        reference: None,
-        refs: Vec::new(),
-        status,
-        payment_id: Box::default(),
-        amount: None,
-        refund: None,
-        dispute: None,
-        raw_status: status.name().into(),
-        reason: Box::default(),
-        sandbox: None,
-        mode_conflict: false,
-        advance: false,
-    }
-}
-
-/// A confirmation of the full amount; the payment's id is made of the reference.
-pub(crate) fn paid(event_id: &str, reference: &Reference) -> Update {
-    Update {
-        reference: Some(reference.clone()),
-        payment_id: format!("pay_{reference}").into(),
-        amount: Some(StatedAmount::Exact(usd(AMOUNT))),
-        ..update(event_id, ProviderStatus::Confirmed)
-    }
-}
-
-pub(crate) fn deposit_request(key: &str) -> DepositRequest {
-    DepositRequest {
-        customer_id: CUSTOMER,
-        login: LOGIN,
-        provider: "stripe".into(),
-        method: Box::default(),
-        provider_config_id: None,
-        amount: usd(AMOUNT),
-        idempotency_key: key.into(),
-        success_url: Box::default(),
-        failure_url: Box::default(),
-        comment: Box::default(),
-        metadata_json: "{}".into(),
-    }
 }

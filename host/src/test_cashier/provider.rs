@@ -309,6 +309,7 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         updated_time: TestClock::START,
         terms_version: 1,
         version: 1,
+        unapproved: Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ answer! {
         command: &'a str = &row.command, "the command that asked";
         provider_config_id: Id = Id(row.config_id.0), "the config; 0 where one is to be created";
         brand: &'a str = &row.brand, "brand of the config; empty for every brand";
-        fields: Vec<&'a str> = row.fields.split_whitespace().collect(), "names of the fields that would change";
+        fields: Vec<&'a str> = row.fields.split_whitespace().collect(), "names of the fields that would take effect";
         state: &'a str = row.state_at(now).name(), "open, approved, rejected or expired";
         asked_by: Id = Id(row.asked_by.0), "manager who asked";
         asked_time: Time = Time(row.asked_time), "when it was asked";

@@ -141,6 +141,7 @@ pub(crate) mod tests {
             updated_time: UnixTime(1_779_270_001),
             terms_version: 1,
             version: 1,
+            unapproved: Vec::new(),
         }
     }
 

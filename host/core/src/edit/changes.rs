@@ -1,9 +1,15 @@
 //! Which fields of a config an edit changes, and which of those changes need a second person where the settings ask for it.
 //! Sources are compared one by one, so that a change which another source hides today is listed too.
 
-use super::config::{CREDENTIALS, DeclaredSettings, EditContext, SettingMap, parsed, secrets};
+use super::config::{CREDENTIALS, EditContext, SettingMap, parsed, secrets};
 use crate::provider_config::{ProviderConfig, Secret};
 use crate::refusal::Refusal;
+
+/// Bytes of field names kept for one disabled config; beyond it all its settings are named by their column, so that edits
+/// with ever new keys do not fill the disk. More than the settings of any module need.
+pub const UNAPPROVED_LENGTH_MAX: usize = 4 * 1024;
+
+const ENABLED: &str = "enabled";
 
 /// What a changed field determines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +18,10 @@ pub enum FieldClass {
     Credential,
     /// Where requests and secrets are sent.
     Endpoint,
-    /// The config begins to serve new deposits.
+    /// Counts as both: the module that receives the credentials and sends the requests, or a setting of a module that is not
+    /// loaded, of which it is not known what it does.
+    CredentialOrEndpoint,
+    /// The config begins to serve new deposits, or those of another brand.
     Enabling,
     Other,
 }
@@ -61,16 +70,58 @@ impl SecondPerson {
         Ok(read)
     }
 
-    /// Whether these changes wait for a second person. A config that stays disabled and has no transactions receives
-    /// nothing, so a draft is made by one person alone; enabling it then takes the second.
-    pub fn is_needed(self, changes: &[FieldChange], is_draft: bool) -> bool {
-        changes.iter().any(|change| match change.class {
+    /// Whether changes of these classes wait for a second person. A config that stays disabled and has no transactions
+    /// receives nothing, so a draft is made by one person alone; enabling it counts as changing what was set meanwhile, see
+    /// [`put_into_service`].
+    pub fn is_needed(self, classes: impl IntoIterator<Item = FieldClass>, is_draft: bool) -> bool {
+        classes.into_iter().any(|class| match class {
             FieldClass::Credential => self.credentials && !is_draft,
             FieldClass::Endpoint => self.endpoints && !is_draft,
+            FieldClass::CredentialOrEndpoint => (self.credentials || self.endpoints) && !is_draft,
             FieldClass::Enabling => self.enabling,
             FieldClass::Other => false,
         })
     }
+}
+
+/// The fields beside `changes` that an edit puts into service, because it enables a config in which one person changed them
+/// while it was disabled. Their classes are those of now: a module that was not loaded then may declare a setting since.
+pub fn put_into_service(
+    before: Option<&ProviderConfig>,
+    after: &ProviderConfig,
+    changes: &[FieldChange],
+    context: &EditContext<'_>,
+) -> Vec<(Box<str>, FieldClass)> {
+    let disabled = before.filter(|before| after.enabled && !before.enabled);
+    let earlier = disabled.into_iter().flat_map(|before| &before.unapproved);
+    let earlier = earlier.filter(|field| changes.iter().all(|change| change.field != **field));
+    earlier.map(|field| (field.clone(), class_of(field, context))).collect()
+}
+
+/// The fields of a saved config that no second person approved and that were not in service since: none where it is enabled,
+/// because what serves was approved, or needed no approval when it was enabled.
+pub fn unapproved(
+    before: Option<&ProviderConfig>,
+    after: &ProviderConfig,
+    changes: &[FieldChange],
+    is_approved: bool,
+) -> Vec<Box<str>> {
+    if after.enabled {
+        return Vec::new();
+    }
+    let mut fields = before.map(|before| before.unapproved.clone()).unwrap_or_default();
+    fields.retain(|field| changes.iter().all(|change| change.field != *field));
+    if !is_approved {
+        let changed = changes.iter().map(|change| &change.field).filter(|field| ***field != *ENABLED);
+        fields.extend(changed.cloned());
+    }
+    if fields.iter().map(|field| field.len()).sum::<usize>() > UNAPPROVED_LENGTH_MAX {
+        let source = |field: &Box<str>| field.split_once('.').map_or(&**field, |(source, _)| source).into();
+        fields = fields.iter().map(source).collect();
+        fields.sort_unstable();
+        fields.dedup();
+    }
+    fields
 }
 
 /// The fields in which two states of a config differ, in a fixed order; without `before` the config is created.
@@ -91,31 +142,32 @@ pub fn changed_fields(
             changes.push(FieldChange { field: field.into(), class, before, after });
         }
     };
+    let enabling = if after.enabled { FieldClass::Enabling } else { FieldClass::Other };
     let texts = [
-        ("provider", &before.provider, &after.provider, FieldClass::Other),
-        ("brand", &before.brand, &after.brand, FieldClass::Other),
-        ("method", &before.method, &after.method, FieldClass::Other),
-        ("country", &before.country, &after.country, FieldClass::Other),
-        ("currency", &before.currency, &after.currency, FieldClass::Other),
-        ("merchant_id", &before.merchant_id, &after.merchant_id, FieldClass::Credential),
-        ("public_key", &before.public_key, &after.public_key, FieldClass::Credential),
+        ("provider", &before.provider, &after.provider),
+        ("brand", &before.brand, &after.brand),
+        ("method", &before.method, &after.method),
+        ("country", &before.country, &after.country),
+        ("currency", &before.currency, &after.currency),
+        ("merchant_id", &before.merchant_id, &after.merchant_id),
+        ("public_key", &before.public_key, &after.public_key),
     ];
-    for (field, before, after, class) in texts {
+    for (field, before, after) in texts {
+        let class = if field == "brand" { enabling } else { class_of(field, context) };
         clear(field, class, before.to_string(), after.to_string());
     }
     let flag = |value: bool| u8::from(value).to_string();
     clear("min_amount", FieldClass::Other, before.min_amount.to_wire(), after.min_amount.to_wire());
     clear("max_amount", FieldClass::Other, before.max_amount.to_wire(), after.max_amount.to_wire());
-    clear("sandbox", FieldClass::Credential, flag(before.sandbox), flag(after.sandbox));
-    let enabling = if after.enabled { FieldClass::Enabling } else { FieldClass::Other };
-    clear("enabled", enabling, flag(before.enabled), flag(after.enabled));
+    clear("sandbox", class_of("sandbox", context), flag(before.sandbox), flag(after.sandbox));
+    clear(ENABLED, enabling, flag(before.enabled), flag(after.enabled));
     clear("sort_index", FieldClass::Other, before.sort_index.to_string(), after.sort_index.to_string());
     for (field, before, after) in [
         ("secret_key", &before.secret_key, &after.secret_key),
         ("webhook_secret", &before.webhook_secret, &after.webhook_secret),
     ] {
         if before != after {
-            changes.push(hidden(field.into(), FieldClass::Credential, before.clone(), after.clone()));
+            changes.push(hidden(field.into(), class_of(field, context), before.clone(), after.clone()));
         }
     }
     if before.replaced_webhook_secrets != after.replaced_webhook_secrets {
@@ -161,16 +213,23 @@ fn compare(
     }
 }
 
-/// Without its module it is not known what a setting does, so each counts as an endpoint.
-fn class(name: &str, context: &EditContext<'_>) -> FieldClass {
-    let declares = |names: fn(DeclaredSettings<'_>) -> &[Box<str>]| {
-        context.module.is_some_and(|module| names(module).iter().any(|known| &**known == name))
-    };
-    if CREDENTIALS.contains(&name) || secrets(context).any(|secret| secret == name) {
-        FieldClass::Credential
-    } else if declares(|module| module.endpoints) || !context.module.is_some_and(|module| module.available) {
-        FieldClass::Endpoint
-    } else {
-        FieldClass::Other
+/// The class of a field by its name.
+fn class_of(field: &str, context: &EditContext<'_>) -> FieldClass {
+    match field {
+        "provider" | "settings_json" | "config_json" => FieldClass::CredentialOrEndpoint,
+        "merchant_id" | "public_key" | "secret_key" | "webhook_secret" | "sandbox" => FieldClass::Credential,
+        _ => field.split_once('.').map_or(FieldClass::Other, |(_, name)| class(name, context)),
     }
+}
+
+/// Without its module it is not known what a setting does.
+fn class(name: &str, context: &EditContext<'_>) -> FieldClass {
+    if CREDENTIALS.contains(&name) || secrets(context).any(|secret| secret == name) {
+        return FieldClass::Credential;
+    }
+    let Some(module) = context.module.filter(|module| module.available) else {
+        return FieldClass::CredentialOrEndpoint;
+    };
+    let is_endpoint = module.endpoints.iter().any(|known| **known == *name);
+    if is_endpoint { FieldClass::Endpoint } else { FieldClass::Other }
 }

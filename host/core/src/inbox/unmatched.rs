@@ -1,12 +1,16 @@
-//! Events whose transaction never appeared: they fail, and a statement about money among them stays listed as work until its
+//! Events whose transaction never appeared, or appeared under a config that did not verify them: they fail, and a statement about money among them stays listed as work until its
 //! transaction is found. The list is bounded: a merchant account may also serve what is no business of the cashier's.
 
+use std::collections::BTreeMap;
+
+use super::filed::close;
 use crate::change::Change;
 use crate::draft::Draft;
 use crate::ids::EventId;
-use crate::notice::ProviderEvent;
+use crate::notice::{ProviderEvent, ReceivingConfig, Update};
 use crate::reason::{Reason, ReasonCode};
 use crate::status::ProcessingStatus;
+use crate::transaction::Transaction;
 
 /// Listed payments; each is held in memory with its update, about 1 KiB. A person works through tens.
 pub const UNMATCHED_PAYMENTS_MAX: usize = 4096;
@@ -18,6 +22,36 @@ pub struct GivenUp {
     pub listed: Vec<ProviderEvent>,
     /// Older ones that left the list because it is full.
     pub dropped: usize,
+}
+
+/// Closes early events about a transaction that appeared under another config of their merchant account, which did not verify
+/// them: as for a webhook of a known transaction, nothing is applied and its own provider is queried.
+pub(super) fn give_back(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    transaction: &Transaction,
+    about_it: impl Fn(&Update) -> bool,
+) {
+    let others = receiver.merchant_account.iter().filter(|config| **config != transaction.config_id);
+    let waiting = others.flat_map(|config| draft.pending_events(*config, &transaction.refs));
+    let waiting: BTreeMap<EventId, ProviderEvent> = waiting
+        .filter(|event| !event.is_verified_by(transaction.config_id) && event.update.as_ref().is_some_and(&about_it))
+        .map(|event| (event.id, event))
+        .collect();
+    if waiting.is_empty() {
+        return;
+    }
+    let wanted = draft.aggregate(transaction.id).map(|known| known.want_query(draft.context()));
+    draft.add(wanted.into_iter().flatten());
+    for mut event in waiting.into_values() {
+        let received = event.config_id;
+        let detail =
+            format!("received under config {received}, the transaction was made under {}", transaction.config_id);
+        close(&mut event, draft.now(), Err(Reason::new(ReasonCode::ProviderConfigMismatch, detail)));
+        event.transaction_id = transaction.id;
+        event.brand = transaction.brand.clone();
+        draft.add([Change::Event(Box::new(event))]);
+    }
 }
 
 /// Closes events that still wait for their transaction.

@@ -31,7 +31,9 @@ pub fn verify(
     if facts.iter().any(ProviderFact::is_money)
         && let Some(hold) = wrong_mode_or_brand(transaction, receiver, update)
     {
-        facts = vec![ProviderFact::ReviewHold(hold)];
+        let confirmed = facts.iter().any(ProviderFact::is_confirmation);
+        let payment = if confirmed { &*update.payment_id } else { "" };
+        facts = vec![ProviderFact::ReviewHold(hold.about(payment))];
     }
     Ok(facts)
 }
@@ -53,7 +55,8 @@ fn wrong_mode_or_brand(transaction: &Transaction, receiver: &ReceivingConfig, up
 }
 
 fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Option<i64>) -> ReviewHold {
-    ReviewHold::Mismatch { what, expected: expected.into(), stated: stated.into(), stated_minor }
+    let payment = Box::default();
+    ReviewHold::Mismatch { what, expected: expected.into(), stated: stated.into(), stated_minor, payment }
 }
 
 fn stated_facts(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
@@ -111,19 +114,19 @@ fn cancel_code(update: &Update) -> ReasonCode {
 
 fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
     let payment = update.payment_id.clone();
-    match &update.amount {
-        None => ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment }),
-        Some(stated) => match compare(transaction, stated) {
-            Ok(minor) if minor == transaction.amount.minor => ProviderFact::Confirmed { payment, minor },
-            Ok(minor) => ProviderFact::ReviewHold(mismatch(
-                MismatchKind::Amount,
-                &transaction.amount.to_string(),
-                &Money::new(minor, transaction.amount.currency).to_string(),
-                Some(minor),
-            )),
-            Err(hold) => ProviderFact::ReviewHold(hold),
-        },
-    }
+    let Some(stated) = &update.amount else {
+        return ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment });
+    };
+    let ordered = transaction.amount;
+    let hold = match compare(transaction, stated) {
+        Ok(minor) if minor == ordered.minor => return ProviderFact::Confirmed { payment, minor },
+        Ok(minor) => {
+            let stated = Money::new(minor, ordered.currency).to_string();
+            mismatch(MismatchKind::Amount, &ordered.to_string(), &stated, Some(minor))
+        }
+        Err(hold) => hold,
+    };
+    ProviderFact::ReviewHold(hold.about(&payment))
 }
 
 /// A payment whose dispute was reversed is paid. It counts as confirmed where the whole ordered amount is stated beside
@@ -166,11 +169,8 @@ fn refund_failed(transaction: &Transaction, update: &Update) -> Vec<ProviderFact
     if id.is_empty() {
         return vec![refund_without_id()];
     }
-    // An amount that cannot be compared is unknown: the failure itself is certain, and a person looks at it.
+    // An amount that cannot be compared, or is none, is unknown: the failure itself is certain, and a person looks at it.
     let own = update.refund.as_ref().filter(|statement| statement.reach == Reach::Delta);
-    if own.is_some_and(|statement| is_nothing(transaction, statement)) {
-        return Vec::new();
-    }
     let stated = own.and_then(|statement| taken_back(transaction, &statement.amount).ok());
     let fact = ProviderFact::RefundFailed { id, payment: update.payment_id.clone(), minor: stated.unwrap_or(0) };
     let link = update.refund.as_ref().and_then(|statement| refund_link(&fact, statement));

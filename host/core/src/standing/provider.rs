@@ -1,9 +1,9 @@
 //! The provider's statements summed up, independently of order and repetition. What went back of a payment is in
 //! `reversals`, what is left for a review in `review`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::reversals::{Disputes, Reversals, by_payment};
+use super::reversals::{Attribution, ByPayment, Disputes};
 use crate::facts::{ProviderFact, Recorded, ReviewHold};
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
@@ -16,8 +16,10 @@ pub(super) struct ProviderSummary<'a> {
     pub(super) payments: BTreeMap<&'a str, Seq>,
     pub(super) declined: Option<&'a str>,
     pub(super) cancelled: Option<ReasonCode>,
-    /// By payment id where several payments were confirmed, else all under the empty one.
-    pub(super) reversals: BTreeMap<&'a str, Reversals<'a>>,
+    /// Every payment that is named, also those that are not credited, and the seq it was first recorded at.
+    pub(super) known: BTreeMap<&'a str, Seq>,
+    pub(super) attribution: Attribution<'a>,
+    pub(super) reversals: ByPayment<'a>,
     /// Our id of a requested refund, and the provider's id of it.
     pub(super) requested: BTreeMap<&'a str, &'a str>,
     pub(super) holds: Vec<(Seq, &'a ReviewHold)>,
@@ -34,7 +36,7 @@ pub(super) struct ProviderSummary<'a> {
 }
 
 impl<'a> ProviderSummary<'a> {
-    pub(super) fn read(provider: impl Iterator<Item = &'a Recorded<ProviderFact>>) -> Self {
+    pub(super) fn read(provider: &'a [Recorded<ProviderFact>]) -> Self {
         let mut read = Self::default();
         let mut reversing = Vec::new();
         for known in provider {
@@ -44,8 +46,8 @@ impl<'a> ProviderSummary<'a> {
                 ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. } => read.accepted = true,
                 ProviderFact::Unanswered => read.unanswered = true,
                 ProviderFact::Confirmed { payment, .. } => {
-                    let first = read.payments.entry(payment).or_insert(known.seq);
-                    *first = known.seq.min(*first);
+                    keep_first(&mut read.payments, payment, known.seq);
+                    keep_first(&mut read.known, payment, known.seq);
                 }
                 ProviderFact::Declined { reason } => read.declined = read.declined.max(Some(&**reason)),
                 ProviderFact::Cancelled { reason } => read.cancelled = read.cancelled.max(Some(*reason)),
@@ -71,18 +73,23 @@ impl<'a> ProviderSummary<'a> {
                     *linked = (*linked).max(id);
                 }
                 ProviderFact::LastQuery => {}
-                ProviderFact::ReviewHold(hold) => read.holds.push((known.seq, hold)),
+                ProviderFact::ReviewHold(hold) => {
+                    keep_first(&mut read.known, hold.payment(), known.seq);
+                    read.holds.push((known.seq, hold));
+                }
             }
         }
-        // Once every payment is known.
-        read.reversals = by_payment(&reversing, |id| read.one_of_several(id), |id| read.is_payment(id));
+        read.known.remove("");
+        // Once every payment is known. A confirmation without an id may be of one that is not credited: then none of those is
+        // kept apart.
+        let ids: BTreeSet<&str> = read.known.keys().copied().collect();
+        let confirmed: BTreeSet<&str> = read.named_payments().map(|(id, _)| id).collect();
+        let apart = if read.payments.contains_key("") { confirmed.clone() } else { ids.clone() };
+        let is_split = !confirmed.is_empty() && apart.len() > 1;
+        let several = if is_split { apart } else { BTreeSet::new() };
+        read.attribution = Attribution::new(reversing, several, ids);
+        read.reversals = read.attribution.until(Seq(u64::MAX));
         read
-    }
-
-    /// Whether an id is that of a payment, also of one that was confirmed without an amount.
-    fn is_payment(&self, id: &str) -> bool {
-        let unstated = |hold: &ReviewHold| matches!(hold, ReviewHold::AmountUnstated { payment } if **payment == *id);
-        self.payments.contains_key(id) || self.holds.iter().any(|(_, hold)| unstated(hold))
     }
 
     /// The ids of the payments that are named.
@@ -92,22 +99,18 @@ impl<'a> ProviderSummary<'a> {
 
     /// How many payments of the ordered amount were confirmed. One without an id may be any of the named.
     pub(super) fn payment_count(&self) -> usize {
-        self.named_payments().count().max(usize::from(!self.payments.is_empty()))
+        self.payment_count_until(Seq(u64::MAX))
     }
 
-    /// The id, where it is one of several confirmed payments: each has its own reversals.
-    pub(super) fn one_of_several<'i>(&self, id: &'i str) -> Option<&'i str> {
-        (self.payment_count() > 1 && !id.is_empty() && self.payments.contains_key(id)).then_some(id)
+    /// The same of those that were recorded until then.
+    pub(super) fn payment_count_until(&self, until: Seq) -> usize {
+        let unnamed = self.payments.values().any(|seq| *seq <= until);
+        self.named_payments().filter(|(_, seq)| *seq <= until).count().max(usize::from(unnamed))
     }
 
     /// The disputes of every payment.
     pub(super) fn disputes(&self) -> impl Iterator<Item = &Disputes<'a>> {
         self.reversals.values().map(|of_one| &of_one.disputes)
-    }
-
-    /// The ids of the refunds that failed.
-    pub(super) fn failed_refunds(&self) -> impl Iterator<Item = &'a str> {
-        self.reversals.values().flat_map(|of_one| of_one.failed.keys().copied())
     }
 
     /// A dispute is open and it is not known which was reversed. A reversal that names no payment may be of any.
@@ -116,4 +119,9 @@ impl<'a> ProviderSummary<'a> {
         let unnamed = self.reversals.get("").is_some_and(|unnamed| unnamed.disputes.has_stray_reversal());
         self.disputes().any(Disputes::are_unmatched) || unnamed && is_open()
     }
+}
+
+fn keep_first<'a>(seqs: &mut BTreeMap<&'a str, Seq>, id: &'a str, seq: Seq) {
+    let first = seqs.entry(id).or_insert(seq);
+    *first = seq.min(*first);
 }

@@ -1,20 +1,21 @@
-//! What went back of a payment: its refunds and its disputes, each by its id. Where several payments of one order were
-//! confirmed, each has its own reversals, and what names none of them is kept apart.
+//! What went back of a payment: its refunds and its disputes, each by its id. Where several payments of one order are known,
+//! each has its own reversals, and what names none of them is kept apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{ProviderFact as Fact, Recorded};
 use crate::ids::Seq;
 
+/// The reversals by payment id; under the empty id what names no payment, and everything where one payment is known.
+pub(super) type ByPayment<'a> = BTreeMap<&'a str, Reversals<'a>>;
+
 /// The reversals of one payment.
 #[derive(Default)]
 pub(super) struct Reversals<'a> {
-    /// By refund id, the largest amount stated; failed ones included.
+    /// By refund id, the largest amount stated, of those that did not fail.
     pub(super) refunds: BTreeMap<&'a str, i64>,
-    /// The totals that the provider stated, each with the seq it was recorded at.
-    totals: Vec<(Seq, i64)>,
-    /// Refunds that failed, with the largest amount stated of each; 0 where none was.
-    pub(super) failed: BTreeMap<&'a str, i64>,
+    /// The totals that the provider stated, each with the seq it was recorded at, without the refunds that failed.
+    pub(super) totals: Vec<(Seq, i64)>,
     pub(super) disputes: Disputes<'a>,
 }
 
@@ -27,78 +28,124 @@ pub(super) struct Disputes<'a> {
     pub(super) reversed: BTreeSet<&'a str>,
 }
 
-/// The reversals by payment id; under the empty id what names no payment, and everything where at most one was confirmed.
-/// A refund or dispute belongs to the payment that any of its statements names. `one_of_several` passes the id of one of
-/// several confirmed payments; an id that `is_payment` names no dispute.
-pub(super) fn by_payment<'a>(
-    facts: &[&'a Recorded<Fact>],
-    one_of_several: impl Fn(&'a str) -> Option<&'a str>,
-    is_payment: impl Fn(&str) -> bool,
-) -> BTreeMap<&'a str, Reversals<'a>> {
-    let known = |payment: &'a str| one_of_several(payment).unwrap_or_default();
-    // A dispute under the id of its payment names that one.
-    let disputed = |id: &'a str, payment: &'a str| known(payment).max(known(id));
-    let dispute_id = |id: &'a str| if is_payment(id) { "" } else { id };
-
-    let (mut refund_owners, mut dispute_owners) = (BTreeMap::new(), BTreeMap::new());
-    for recorded in facts {
-        match &recorded.fact {
-            Fact::Refund { id, payment, .. } | Fact::RefundFailed { id, payment, .. } => {
-                keep_largest(&mut refund_owners, id, known(payment));
-            }
-            Fact::Chargeback { id, payment, .. } | Fact::ChargebackReversed { id, payment } => {
-                keep_largest(&mut dispute_owners, dispute_id(id), known(payment));
-            }
-            _ => {}
-        }
-    }
-    let refund_owner = |id: &str| refund_owners.get(id).copied().unwrap_or_default();
-    let dispute_owner = |id: &'a str, payment: &'a str| match dispute_id(id) {
-        "" => disputed(id, payment),
-        id => dispute_owners.get(id).copied().unwrap_or_default(),
-    };
-
-    // Earlier versions recorded amounts below zero; nothing is given by a reversal.
-    let taken = |minor: i64| minor.max(0);
-    let mut all = BTreeMap::<&str, Reversals<'_>>::new();
-    for recorded in facts {
-        match &recorded.fact {
-            Fact::Refund { id, minor, .. } => {
-                keep_largest(&mut all.entry(refund_owner(id)).or_default().refunds, id, taken(*minor));
-            }
-            Fact::RefundFailed { id, minor, .. } => {
-                keep_largest(&mut all.entry(refund_owner(id)).or_default().failed, id, taken(*minor));
-            }
-            Fact::RefundedTotal { payment, minor } => {
-                all.entry(known(payment)).or_default().totals.push((recorded.seq, taken(*minor)));
-            }
-            Fact::Chargeback { id, payment, minor } => {
-                let disputes = &mut all.entry(dispute_owner(id, payment)).or_default().disputes;
-                keep_largest(&mut disputes.opened, dispute_id(id), taken(*minor));
-            }
-            Fact::ChargebackReversed { id, payment } => {
-                all.entry(dispute_owner(id, payment)).or_default().disputes.reversed.insert(dispute_id(id));
-            }
-            _ => {}
-        }
-    }
-    all
+/// Which payment each refund and dispute takes back: the one that any of its statements names.
+#[derive(Default)]
+pub(super) struct Attribution<'a> {
+    facts: Vec<&'a Recorded<Fact>>,
+    /// The payments with reversals of their own; none where one payment is known.
+    pub(super) several: BTreeSet<&'a str>,
+    /// The ids of payments: they name no dispute.
+    payment_ids: BTreeSet<&'a str>,
+    pub(super) refunds: BTreeMap<&'a str, &'a str>,
+    disputes: BTreeMap<&'a str, &'a str>,
+    /// Refunds that failed, with the largest amount stated of each; 0 where none was.
+    pub(super) failed: BTreeMap<&'a str, i64>,
 }
 
-impl Reversals<'_> {
-    /// The sum of the refunds that did not fail.
-    pub(super) fn single_refunds(&self) -> i64 {
-        let counted = self.refunds.iter().filter(|(id, _)| !self.failed.contains_key(*id));
-        counted.fold(0, |sum, (_, minor)| sum.saturating_add(*minor))
+impl<'a> Attribution<'a> {
+    pub(super) fn new(
+        facts: Vec<&'a Recorded<Fact>>,
+        several: BTreeSet<&'a str>,
+        payment_ids: BTreeSet<&'a str>,
+    ) -> Self {
+        let mut new = Self { several, payment_ids, ..Self::default() };
+        let mut amounts = BTreeMap::new();
+        for recorded in &facts {
+            match &recorded.fact {
+                Fact::Refund { id, payment, minor } => {
+                    keep_largest(&mut new.refunds, id, one_of(&new.several, payment));
+                    keep_largest(&mut amounts, id, *minor);
+                }
+                Fact::RefundFailed { id, payment, minor } => {
+                    keep_largest(&mut new.refunds, id, one_of(&new.several, payment));
+                    keep_largest(&mut amounts, id, *minor);
+                    new.failed.insert(id, 0);
+                }
+                Fact::Chargeback { id, payment, .. } | Fact::ChargebackReversed { id, payment } => {
+                    keep_largest(&mut new.disputes, id, one_of(&new.several, payment));
+                }
+                _ => {}
+            }
+        }
+        for (id, minor) in &mut new.failed {
+            *minor = amounts.get(id).copied().unwrap_or_default();
+        }
+        Self { facts, ..new }
     }
 
-    /// The totals without the refunds that failed. Where the amount of a failed one is unknown, so is what is left of a
-    /// total: nothing of it counts.
-    pub(super) fn totals(&self) -> impl Iterator<Item = (Seq, i64)> {
-        let amounts =
-            self.failed.iter().map(|(id, minor)| self.refunds.get(id).map_or(*minor, |known| *minor.max(known)));
-        let failed = amounts.map(|minor| if minor == 0 { i64::MAX } else { minor }).fold(0, i64::saturating_add);
-        self.totals.iter().map(move |(seq, total)| (*seq, total.saturating_sub(failed).max(0)))
+    /// The reversals that were recorded until then. What failed or was lifted, also later, took nothing back.
+    pub(super) fn until(&self, until: Seq) -> ByPayment<'a> {
+        let mut all = ByPayment::new();
+        for recorded in self.facts.iter().filter(|recorded| recorded.seq <= until) {
+            match &recorded.fact {
+                Fact::Refund { id, minor, .. } if !self.failed.contains_key(&**id) => {
+                    keep_largest(&mut all.entry(self.refund_owner(id)).or_default().refunds, id, *minor);
+                }
+                Fact::RefundedTotal { payment, minor } => {
+                    let payment = one_of(&self.several, payment);
+                    let total = minor.saturating_sub(self.failed_of(payment)).max(0);
+                    all.entry(payment).or_default().totals.push((recorded.seq, total));
+                }
+                Fact::Chargeback { id, payment, minor } => {
+                    let (payment, id) = self.dispute(id, payment);
+                    keep_largest(&mut all.entry(payment).or_default().disputes.opened, id, *minor);
+                }
+                _ => {}
+            }
+        }
+        for recorded in &self.facts {
+            if let Fact::ChargebackReversed { id, payment } = &recorded.fact {
+                let (payment, id) = self.dispute(id, payment);
+                all.entry(payment).or_default().disputes.reversed.insert(id);
+            }
+        }
+        all
+    }
+
+    fn refund_owner(&self, id: &str) -> &'a str {
+        self.refunds.get(id).copied().unwrap_or_default()
+    }
+
+    /// The payment that a dispute takes back, and the dispute's id: empty for the unnamed one.
+    fn dispute(&self, id: &'a str, payment: &'a str) -> (&'a str, &'a str) {
+        if id.is_empty() || self.payment_ids.contains(id) {
+            // A dispute under the id of its payment names that one.
+            (one_of(&self.several, payment).max(one_of(&self.several, id)), "")
+        } else {
+            (self.disputes.get(id).copied().unwrap_or_default(), id)
+        }
+    }
+
+    /// The refunds that failed and may be part of a total of the payment. Where the amount of one is unknown, nothing of the
+    /// total counts.
+    fn failed_of(&self, payment: &str) -> i64 {
+        let may_be_of = |id: &str| {
+            let owner = self.refund_owner(id);
+            owner.is_empty() || payment.is_empty() || owner == payment
+        };
+        let amounts = self.failed.iter().filter(|(id, _)| may_be_of(id)).map(|(_, minor)| *minor);
+        amounts.map(|minor| if minor == 0 { i64::MAX } else { minor }).fold(0, i64::saturating_add)
+    }
+}
+
+impl<'a> Reversals<'a> {
+    /// What each refund and dispute grew by since, never less than nothing. A total counts beyond what was known of refunds.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let grown = |now: &BTreeMap<&'a str, i64>, before: &BTreeMap<&'a str, i64>| {
+            let known = |id: &str| before.get(id).copied().unwrap_or_default();
+            now.iter().map(|(id, minor)| (*id, minor.saturating_sub(known(id)).max(0))).collect::<BTreeMap<_, _>>()
+        };
+        let refunds_before = before.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
+        let total_before = before.totals.iter().map(|(_, total)| *total).fold(refunds_before, i64::max);
+        let total = |(seq, total): &(Seq, i64)| (*seq, total.saturating_sub(total_before).max(0));
+        Self {
+            refunds: grown(&self.refunds, &before.refunds),
+            totals: self.totals.iter().map(total).collect(),
+            disputes: Disputes {
+                opened: grown(&self.disputes.opened, &before.disputes.opened),
+                reversed: self.disputes.reversed.clone(),
+            },
+        }
     }
 }
 
@@ -131,7 +178,12 @@ impl<'a> Disputes<'a> {
     }
 }
 
-fn keep_largest<'a, V: Ord + Copy>(values: &mut BTreeMap<&'a str, V>, id: &'a str, value: V) {
+/// The payment where it is one of several, else none.
+fn one_of<'a>(several: &BTreeSet<&'a str>, payment: &'a str) -> &'a str {
+    if several.contains(payment) { payment } else { "" }
+}
+
+pub(super) fn keep_largest<'a, V: Ord + Copy>(values: &mut BTreeMap<&'a str, V>, id: &'a str, value: V) {
     let known = values.entry(id).or_insert(value);
     *known = value.max(*known);
 }

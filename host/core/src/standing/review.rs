@@ -49,10 +49,13 @@ impl<'a> ProviderSummary<'a> {
 
     /// The facts contradict each other, or the order.
     fn contradiction(&self, beyond: bool, resolved_at: Seq) -> Option<Reason> {
+        // Beside a payment that a person resolved, also one that is not credited, another is a second one.
         let newest_payment = self.named_payments().map(|(_, seq)| seq).max();
-        if self.named_payments().count() > 1 && newest_payment > Some(resolved_at) {
-            let ids: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
-            return Some(Reason::new(ReasonCode::SecondPayment, ids.join(" and ")));
+        let confirmed: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
+        let resolved = self.known.iter().filter(|(id, seq)| **seq <= resolved_at && !self.payments.contains_key(*id));
+        let resolved: Vec<&str> = resolved.map(|(id, _)| *id).collect();
+        if confirmed.len() + resolved.len() > 1 && newest_payment > Some(resolved_at) {
+            return Some(Reason::new(ReasonCode::SecondPayment, [resolved, confirmed].concat().join(" and ")));
         }
         if beyond && self.newest_reversal > resolved_at {
             return Some(Reason::new(ReasonCode::BeyondConfirmed, "refunds and disputes exceed the ordered amount"));
@@ -64,7 +67,7 @@ impl<'a> ProviderSummary<'a> {
             ));
         }
         if self.newest_failure > resolved_at {
-            let ids: Vec<&str> = self.failed_refunds().collect();
+            let ids: Vec<&str> = self.attribution.failed.keys().copied().collect();
             return Some(Reason::new(ReasonCode::RefundFailed, ids.join(" and ")));
         }
         None
@@ -93,7 +96,7 @@ impl<'a> ProviderSummary<'a> {
         let money = |minor| Money::new(minor, amount.currency);
         let named = |what: &str, id: &str| if id.is_empty() { what.to_owned() } else { format!("{what} ({id})") };
         let mut stated = Vec::new();
-        if reason == ReasonCode::SecondPayment {
+        if reason == ReasonCode::SecondPayment && self.payment_count() > 1 {
             stated.push(format!("confirmed {amount} each"));
         } else if !self.payments.is_empty() {
             let ids: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
@@ -103,7 +106,7 @@ impl<'a> ProviderSummary<'a> {
             stated.push(format!("refunded {}", money(refunded_minor)));
         }
         if reason != ReasonCode::RefundFailed {
-            stated.extend(self.failed_refunds().map(|id| named("refund failed", id)));
+            stated.extend(self.attribution.failed.keys().map(|id| named("refund failed", id)));
         }
         for (id, minor) in self.disputes().flat_map(|disputes| &disputes.opened) {
             stated.push(named(&format!("disputed {}", money(*minor)), id));

@@ -1,10 +1,10 @@
 //! What was taken back of a paid order, in minor units: refunds, stated or requested, and open disputes, none counted twice.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::persons::{PersonSummary, RefundState, RequestedRefund};
 use super::provider::ProviderSummary;
-use super::reversals::Reversals;
+use super::reversals::{ByPayment, Reversals, keep_largest};
 use crate::ids::Seq;
 
 /// What was taken back.
@@ -21,13 +21,10 @@ pub(super) struct Taken {
 
 /// The refunds of one payment.
 struct Refunded {
-    /// The sum of the refunds that have ids.
-    singles: i64,
-    requested: i64,
-    /// The largest total that the provider stated.
-    total: i64,
-    /// The same with the refunds requested after it: a total that was recorded after a request includes it.
-    total_and_requested: i64,
+    /// The larger of the sum of single refunds and the largest total.
+    stated: i64,
+    /// The same with the refunds requested. A total that was recorded after a request includes it.
+    with_requested: i64,
 }
 
 /// A requested refund that was not refused and did not fail.
@@ -35,57 +32,105 @@ struct CountedRequest<'a> {
     /// The payment that it takes back, empty where none is known.
     payment: &'a str,
     refund: &'a RequestedRefund<'a>,
-    /// The provider states the refund by its id.
-    is_stated: bool,
+    /// The provider's refund that its answer named, or that a statement of the provider links to it.
+    id: Option<&'a str>,
 }
 
 impl Taken {
-    /// Each of several payments gives back at most the `amount` that it paid. What names none of them counts beside that, and
-    /// a total that names none may be the total of each. Of one payment everything counts, also beyond what it paid.
-    pub(super) fn read(provider: &ProviderSummary<'_>, persons: &PersonSummary<'_>, amount: i64) -> Self {
+    /// What was taken back in all, what of it was known when the commit `resolved` was made, and what was taken back since.
+    /// The last is counted for each refund and dispute by itself: one that failed or was lifted hides no other.
+    pub(super) fn around(
+        provider: &ProviderSummary<'_>,
+        persons: &PersonSummary<'_>,
+        amount: i64,
+        resolved: Seq,
+    ) -> [Self; 3] {
         let requests = requests(provider, persons);
-        let none = Reversals::default();
-        let of = |payment: &str| {
-            let reversals = provider.reversals.get(payment).unwrap_or(&none);
-            let requests = requests.iter().filter(|request| request.payment == payment);
-            (Refunded::of(reversals, requests), reversals.disputes.charged_back())
-        };
-        let mut taken = Self::default();
-        let payments: BTreeSet<&str> =
-            provider.reversals.keys().copied().chain(requests.iter().map(|request| request.payment)).collect();
-        for payment in payments.into_iter().filter(|payment| !payment.is_empty()) {
-            let (refunds, charged_back) = of(payment);
-            let stated = refunds.singles.max(refunds.total);
-            let refunded = refunds.total_and_requested.max(refunds.singles.saturating_add(refunds.requested));
-            taken.beyond_one |= stated.saturating_add(charged_back) > amount;
-            taken.refunded = taken.refunded.saturating_add(stated.min(amount));
-            taken.charged_back = taken.charged_back.saturating_add(charged_back.min(amount));
-            taken.all = taken.all.saturating_add(refunded.saturating_add(charged_back).min(amount));
+        let (earlier, later): (Vec<_>, Vec<_>) = requests.iter().partition(|request| request.refund.seq <= resolved);
+        let mut before = provider.attribution.until(resolved);
+        let (known_before, gone) = Self::read(provider, &before, &earlier, |_| amount);
+        // What was requested before is counted, although the provider stated it later.
+        for request in &earlier {
+            if let Some(id) = request.id {
+                let refunds = &mut before.entry(request.payment).or_default().refunds;
+                keep_largest(refunds, id, request.refund.minor);
+            }
         }
-        let (refunds, charged_back) = of("");
-        let of_each = |total: i64| total.saturating_mul(provider.payment_count().max(1) as i64);
-        let singles = refunds.singles.saturating_add(refunds.requested);
-        let totals = of_each(refunds.total_and_requested).saturating_add(taken.charged_back);
-        taken.refunded = taken.refunded.saturating_add(refunds.singles).max(of_each(refunds.total));
-        taken.all = taken.all.saturating_add(singles).max(totals).saturating_add(charged_back);
-        taken.charged_back = taken.charged_back.saturating_add(charged_back);
-        taken
+        let none = Reversals::default();
+        let since: ByPayment<'_> = provider
+            .reversals
+            .iter()
+            .map(|(payment, now)| (*payment, now.since(before.get(payment).unwrap_or(&none))))
+            .collect();
+        let all: Vec<_> = requests.iter().collect();
+        let (in_all, _) = Self::read(provider, &provider.reversals, &all, |_| amount);
+        let left = |payment: &str| amount.saturating_sub(gone.get(payment).copied().unwrap_or_default());
+        let (taken_since, _) = Self::read(provider, &since, &later, left);
+        [in_all, known_before, taken_since]
     }
 
-    /// What was taken back since `before`. A dispute that was reversed since gives nothing back beyond that.
-    pub(super) fn since(self, before: Self) -> Self {
-        let since = |now: i64, before: i64| now.saturating_sub(before).max(0);
-        Self {
-            refunded: since(self.refunded, before.refunded),
-            charged_back: since(self.charged_back, before.charged_back),
-            all: since(self.all, before.all),
-            beyond_one: self.beyond_one,
+    /// Each of several payments gives back at most what is `left` of it, and one that is not credited nothing. What names none
+    /// of them counts beside that, and a total that names none may be the total of each. Of one payment everything counts,
+    /// also beyond what it paid. Beside the sums stands what each of several gave back.
+    fn read<'a>(
+        provider: &ProviderSummary<'a>,
+        reversals: &ByPayment<'_>,
+        requests: &[&CountedRequest<'_>],
+        left: impl Fn(&str) -> i64,
+    ) -> (Self, BTreeMap<&'a str, i64>) {
+        let none = Reversals::default();
+        let of = |payment: &str| reversals.get(payment).unwrap_or(&none);
+        let unnamed = of("");
+        let unnamed_back = unnamed.disputes.charged_back();
+        let several = &provider.attribution.several;
+        let newest_total =
+            reversals.iter().filter(|(payment, _)| !payment.is_empty()).flat_map(|(_, of_one)| &of_one.totals);
+        let newest_total = newest_total.map(|(seq, _)| *seq).max().unwrap_or_default();
+        // A request of no known payment is part of any later total.
+        let unnamed_requests = || {
+            requests.iter().copied().filter(|request| request.payment.is_empty() && request.refund.seq > newest_total)
+        };
+        if several.is_empty() {
+            let refunds = Refunded::of(&unnamed.refunds, &unnamed.totals, unnamed_requests());
+            let all = refunds.with_requested.saturating_add(unnamed_back);
+            let taken = Self { refunded: refunds.stated, charged_back: unnamed_back, all, beyond_one: false };
+            return (taken, BTreeMap::new());
         }
+        // With the totals that name no payment, and without them.
+        let (mut taken, mut apart, mut each) = (Self::default(), Self::default(), BTreeMap::new());
+        for payment in several.iter().filter(|payment| provider.payments.contains_key(*payment)) {
+            let (own, left) = (of(payment), left(payment));
+            let charged_back = own.disputes.charged_back();
+            let requests = || requests.iter().copied().filter(|request| request.payment == *payment);
+            let any_total: Vec<(Seq, i64)> = own.totals.iter().chain(&unnamed.totals).copied().collect();
+            for (sum, totals) in [(&mut taken, &any_total), (&mut apart, &own.totals)] {
+                let refunds = Refunded::of(&own.refunds, totals, requests());
+                let gave_back = refunds.with_requested.saturating_add(charged_back).min(left);
+                sum.beyond_one |= refunds.stated.saturating_add(charged_back) > left;
+                sum.refunded = sum.refunded.saturating_add(refunds.stated.min(left));
+                sum.charged_back = sum.charged_back.saturating_add(charged_back.min(left));
+                sum.all = sum.all.saturating_add(gave_back);
+                each.insert(*payment, gave_back);
+            }
+        }
+        let rest = Refunded::of(&unnamed.refunds, &[], unnamed_requests());
+        let taken = Self {
+            refunded: taken.refunded.max(apart.refunded.saturating_add(rest.stated)),
+            charged_back: taken.charged_back.saturating_add(unnamed_back),
+            all: taken.all.max(apart.all.saturating_add(rest.with_requested)).saturating_add(unnamed_back),
+            beyond_one: apart.beyond_one,
+        };
+        (taken, each)
     }
 }
 
-/// A requested refund is the provider's refund that its answer named, or that a statement of the provider links to it.
+/// A request that names no payment is of the only one that was confirmed when it was made.
 fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) -> Vec<CountedRequest<'a>> {
+    let several = &provider.attribution.several;
+    let only_one = |made: Seq| {
+        let mut confirmed = provider.named_payments().filter(|(_, seq)| *seq <= made).map(|(payment, _)| payment);
+        confirmed.next().filter(|_| confirmed.next().is_none())
+    };
     let mut requests = Vec::new();
     for (own_id, refund) in &persons.refunds {
         let id = match refund.state {
@@ -93,21 +138,32 @@ fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) 
             RefundState::Done(id) => Some(id),
             RefundState::Requested => provider.requested.get(own_id).copied(),
         };
-        if id.is_some_and(|id| provider.failed_refunds().any(|failed| failed == id)) {
+        if id.is_some_and(|id| provider.attribution.failed.contains_key(id)) {
             continue;
         }
-        let stated = provider.reversals.iter().find(|(_, of_one)| id.is_some_and(|id| of_one.refunds.contains_key(id)));
-        let payment = stated.map(|(payment, _)| *payment).or_else(|| provider.one_of_several(refund.payment));
-        requests.push(CountedRequest { payment: payment.unwrap_or_default(), refund, is_stated: stated.is_some() });
+        // The provider's own statement of the refund decides, also where it names no payment.
+        let named = match id.and_then(|id| provider.attribution.refunds.get(id)) {
+            Some(payment) => Some(*payment),
+            None if refund.payment.is_empty() => only_one(refund.seq),
+            None => Some(refund.payment),
+        };
+        let payment = named.filter(|payment| several.contains(payment)).unwrap_or_default();
+        requests.push(CountedRequest { payment, refund, id });
     }
     requests
 }
 
 impl Refunded {
-    fn of<'r>(stated: &Reversals<'_>, requests: impl Iterator<Item = &'r CountedRequest<'r>> + Clone) -> Self {
+    fn of<'r>(
+        refunds: &BTreeMap<&str, i64>,
+        totals: &[(Seq, i64)],
+        requests: impl Iterator<Item = &'r CountedRequest<'r>> + Clone,
+    ) -> Self {
         let sum = |minor: i64, more: i64| minor.saturating_add(more);
-        let (mut singles, mut requested) = (stated.single_refunds(), 0);
-        for CountedRequest { refund, .. } in requests.clone().filter(|request| !request.is_stated) {
+        let mut singles = refunds.values().copied().fold(0, sum);
+        let mut requested = 0;
+        let is_stated = |request: &CountedRequest<'_>| request.id.is_some_and(|id| refunds.contains_key(id));
+        for CountedRequest { refund, .. } in requests.clone().filter(|request| !is_stated(request)) {
             match refund.state {
                 RefundState::Done(_) => singles = sum(singles, refund.minor),
                 RefundState::Requested | RefundState::Refused => requested = sum(requested, refund.minor),
@@ -117,8 +173,8 @@ impl Refunded {
             let later = requests.clone().filter(move |request| request.refund.seq > recorded_at);
             later.map(|request| request.refund.minor)
         };
-        let total = stated.totals().map(|(_, total)| total).max().unwrap_or(0);
-        let and_requested = |(recorded_at, total)| requested_after(recorded_at).fold(total, sum);
-        Self { singles, requested, total, total_and_requested: stated.totals().map(and_requested).max().unwrap_or(0) }
+        let total = totals.iter().map(|(_, total)| *total).max().unwrap_or(0);
+        let and_requested = totals.iter().map(|(at, total)| requested_after(*at).fold(*total, sum)).max().unwrap_or(0);
+        Self { stated: singles.max(total), with_requested: sum(singles, requested).max(and_requested) }
     }
 }

@@ -1,7 +1,10 @@
 //! What needs a second person, and who may be that person.
 
 use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
-use cashier_core::edit::{AuditedValue, DeclaredSettings, EditContext, FieldClass, SecondPerson, changed_fields};
+use cashier_core::edit::{
+    AuditedValue, DeclaredSettings, EditContext, FieldChange, FieldClass, SecondPerson, UNAPPROVED_LENGTH_MAX,
+    changed_fields, put_into_service, unapproved,
+};
 use cashier_core::ids::{ApprovalId, ConfigId, ManagerId};
 use cashier_core::provider_config::{ProviderConfig, ReplacedSecret, Secret};
 use cashier_core::refusal::RefusalCode;
@@ -24,11 +27,11 @@ fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: b
 
 #[test]
 fn each_changed_field_is_listed_with_its_class() {
-    use FieldClass::{Credential, Enabling, Endpoint, Other};
+    use FieldClass::{Credential, CredentialOrEndpoint, Enabling, Endpoint, Other};
     type Row = (fn(&mut ProviderConfig), &'static str, FieldClass);
     let table: Vec<Row> = vec![
-        (|row| row.provider = "paypal".into(), "provider", Other),
-        (|row| row.brand = "other".into(), "brand", Other),
+        (|row| row.provider = "paypal".into(), "provider", CredentialOrEndpoint),
+        (|row| row.brand = "other".into(), "brand", Enabling),
         (|row| row.method = "card".into(), "method", Other),
         (|row| row.country = "DE".into(), "country", Other),
         (|row| row.currency = "USD".into(), "currency", Other),
@@ -61,10 +64,16 @@ fn each_changed_field_is_listed_with_its_class() {
         assert_eq!(changes(Some(&before), &after, true), [(field.to_owned(), class)], "{field}");
     }
     let off = ProviderConfig { enabled: false, ..config(1) };
+    let moved = ProviderConfig { brand: "other".into(), ..off.clone() };
+    assert_eq!(changes(Some(&off), &moved, true), [("brand".to_owned(), Other)], "it serves no brand");
     assert_eq!(changes(Some(&off), &config(1), true), [("enabled".to_owned(), Enabling)]);
     let red = ProviderConfig { settings_json: "color=red".into(), ..config(1) };
     let unknown = changes(Some(&before), &red, false);
-    assert_eq!(unknown, [("settings_json.color".to_owned(), Endpoint)], "without its module each setting may be one");
+    assert_eq!(
+        unknown,
+        [("settings_json.color".to_owned(), CredentialOrEndpoint)],
+        "without its module it may be either"
+    );
     let created: Vec<String> = changes(None, &config(1), true).into_iter().map(|(field, _)| field).collect();
     let own = ["provider", "brand", "merchant_id", "public_key", "enabled", "secret_key", "webhook_secret"];
     assert_eq!(created, own, "a new config is compared with a blank one");
@@ -101,7 +110,8 @@ fn a_second_person_is_needed_for_what_the_settings_name() {
     let enabling = change(|row| row.enabled = true);
     let other = change(|row| row.sort_index = 3);
     let needed = |settings: SecondPerson, is_draft| {
-        [&credential, &endpoint, &enabling, &other].map(|changes| settings.is_needed(changes, is_draft))
+        [&credential, &endpoint, &enabling, &other]
+            .map(|changes| settings.is_needed(changes.iter().map(|change| change.class), is_draft))
     };
     assert_eq!(needed(SecondPerson::default(), false), [false; 4]);
     assert_eq!(needed(ALL, false), [true, true, true, false]);
@@ -110,8 +120,90 @@ fn a_second_person_is_needed_for_what_the_settings_name() {
     assert_eq!(needed(only("credentials"), false), [true, false, false, false]);
     assert_eq!(needed(only("endpoints"), false), [false, true, false, false]);
     assert_eq!(needed(only("enabling"), false), [false, false, true, false]);
+    let either = |settings: SecondPerson| settings.is_needed([FieldClass::CredentialOrEndpoint], false);
+    assert_eq!(["credentials", "endpoints", "enabling"].map(|name| either(only(name))), [true, true, false]);
     assert_eq!(SecondPerson::from_names(SecondPerson::NAMES), Ok(ALL));
     assert_eq!(SecondPerson::from_names(["credentials", "secrets"]), Err("secrets"));
+}
+
+/// A config edited step by step, each time by one person or with a second one's approval; and what an edit would put into
+/// service beside its own changes.
+struct Edited(ProviderConfig);
+
+impl Edited {
+    fn draft() -> Self {
+        let mut edited = Self(ProviderConfig { enabled: false, ..ProviderConfig::blank("".into(), NOW) });
+        edited.edit(true, |row| *row = ProviderConfig { enabled: false, ..config(1) });
+        edited
+    }
+
+    fn changes(&self, after: &ProviderConfig, is_loaded: bool) -> (Vec<FieldChange>, Vec<(Box<str>, FieldClass)>) {
+        let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
+        let module =
+            is_loaded.then_some(DeclaredSettings { available: true, endpoints: &endpoints, secrets: &secrets });
+        let context = EditContext { has_transactions: false, module, parse: &parse, now: NOW };
+        let changes = changed_fields(Some(&self.0), after, &context).unwrap();
+        let earlier = put_into_service(Some(&self.0), after, &changes, &context);
+        (changes, earlier)
+    }
+
+    fn edit(&mut self, is_approved: bool, change: impl FnOnce(&mut ProviderConfig)) {
+        let mut after = self.0.clone();
+        change(&mut after);
+        let (changes, _) = self.changes(&after, true);
+        after.unapproved = unapproved(Some(&self.0), &after, &changes, is_approved);
+        self.0 = after;
+    }
+
+    fn enabled_with(&self, is_loaded: bool) -> Vec<(String, FieldClass)> {
+        let after = ProviderConfig { enabled: true, ..self.0.clone() };
+        let (_, earlier) = self.changes(&after, is_loaded);
+        earlier.into_iter().map(|(field, class)| (field.into(), class)).collect()
+    }
+}
+
+#[test]
+fn enabling_puts_into_service_what_one_person_changed_while_the_config_was_disabled() {
+    use FieldClass::{Credential, CredentialOrEndpoint, Endpoint, Other};
+    let mut edited = Edited::draft();
+    assert_eq!(edited.enabled_with(true), [], "what was approved is not asked about again");
+    edited.edit(false, |row| row.sort_index = 5);
+    edited.edit(false, |row| row.secret_key = Secret::new("sk_2"));
+    edited.edit(false, |row| row.config_json = Secret::new("api_key=x"));
+    edited.edit(false, |row| row.settings_json = "base_url=https://other".into());
+    let named = |fields: &[(&str, FieldClass)]| -> Vec<(String, FieldClass)> {
+        fields.iter().map(|(field, class)| ((*field).to_owned(), *class)).collect()
+    };
+    let all = named(&[
+        ("sort_index", Other),
+        ("secret_key", Credential),
+        ("config_json.api_key", Credential),
+        ("settings_json.base_url", Endpoint),
+    ]);
+    assert_eq!(edited.enabled_with(true), all);
+    let unknown = edited.enabled_with(false).into_iter().filter(|(_, class)| *class == CredentialOrEndpoint);
+    assert_eq!(unknown.count(), 2, "a module that is not loaded now declares nothing");
+
+    edited.edit(true, |row| row.secret_key = Secret::new("sk_3"));
+    assert_eq!(edited.enabled_with(true).len(), 3, "a second person approved one of them");
+    edited.edit(false, |row| row.secret_key = Secret::new("sk_2"));
+    assert_eq!(edited.enabled_with(true).len(), 4, "it was changed since");
+    edited.edit(true, |row| row.enabled = true);
+    edited.edit(false, |row| row.enabled = false);
+    assert_eq!(edited.enabled_with(true), [], "what served and was not changed since takes nobody more");
+    assert_eq!(Edited::draft().changes(&config(1), true).1, [], "a created config has only its own changes");
+}
+
+#[test]
+fn the_names_of_unapproved_fields_stay_within_their_limit_and_lose_no_class() {
+    let mut edited = Edited::draft();
+    for n in 0..2 * UNAPPROVED_LENGTH_MAX / "config_json.key_0".len() {
+        edited.edit(false, |row| row.config_json = Secret::new(&format!("key_{n}=x")));
+    }
+    let length: usize = edited.0.unapproved.iter().map(|field| field.len()).sum();
+    assert!(length <= UNAPPROVED_LENGTH_MAX, "{length}");
+    let whole = ("config_json".to_owned(), FieldClass::CredentialOrEndpoint);
+    assert!(edited.enabled_with(true).contains(&whole), "{:?}", edited.0.unapproved);
 }
 
 fn asked() -> Approval {

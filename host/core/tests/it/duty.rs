@@ -1,6 +1,8 @@
 //! What is due when: the window of a repeated create call has two ends, and what is final for the customer is queried until
 //! and once at its expiry.
 
+mod unconfirmed;
+
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::Change;
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
@@ -232,6 +234,7 @@ fn m17_an_order_that_a_person_is_to_review_is_queried_until_its_expiry() {
         expected: "100.0 USD".into(),
         stated: "60.0 USD".into(),
         stated_minor: Some(6_000),
+        payment: "".into(),
     };
     let look = hold(ReviewHold::Requested { status: "manual".into() });
     let paid = ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 };

@@ -2,6 +2,7 @@
 //! balance operations after it. This file plays the steps; the cases are in the files below.
 
 mod answers;
+mod payments;
 mod person_facts;
 mod provider_facts;
 mod reviews;

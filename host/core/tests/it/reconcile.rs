@@ -217,7 +217,7 @@ fn a_lost_transaction_is_recovered_for_a_person_and_owes_nothing() {
     let lost = pending();
     let posting = found(&lost, 1, PAID);
     let fresh = Fresh { id: TransactionId(99), reference: Reference::from_random(9), now: NOW };
-    let transaction = recovered(fresh, &posting, std::slice::from_ref(&posting), &account());
+    let transaction = recovered(fresh, &posting, &account());
     let key = OperationKey::read(&format!("{}:1", transaction.reference)).unwrap();
     let blank = Aggregate { transaction, operations: Vec::new() };
     let made = reconciled(&blank, &[FoundPosting { key, ..posting }], &[]);
@@ -265,10 +265,29 @@ fn approving_a_recovered_transaction_never_moves_money() {
     ];
     for (found, minor) in histories {
         let fresh = Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
-        let transaction = recovered(fresh, &found[0], found, &account());
-        let made = reconciled(&Aggregate { transaction, operations: Vec::new() }, found, &[]);
-        assert_eq!(state(&made), (S::ManualReview, R::PostingImported, minor, 0), "{found:?}");
-        let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
-        assert_eq!(state(&approved), (S::Credited, R::None, minor, 0), "{found:?}");
+        let transaction = recovered(fresh, &found[0], &account());
+        let blank = Aggregate { transaction, operations: Vec::new() };
+        let first = reconciled(&blank, &found[..1], &[]);
+        // All at once, or the rest in a later run.
+        for made in [reconciled(&blank, found, &[]), reconciled(&first, &found[1..], &[])] {
+            assert_eq!(state(&made), (S::ManualReview, R::PostingImported, minor, 0), "{found:?}");
+            let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
+            assert_eq!(state(&approved), (S::Credited, R::None, minor, 0), "{found:?}");
+        }
     }
+}
+
+#[test]
+fn a_posting_of_a_recovered_transaction_that_is_lost_again_is_posted_only_by_a_person() {
+    let lost = pending();
+    let fresh = Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
+    let blank = Aggregate { transaction: recovered(fresh, &found(&lost, 1, PAID), &account()), operations: Vec::new() };
+    let made = reconciled(&blank, &[found(&lost, 1, PAID)], &[]);
+    let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
+    let id = approved.operations[0].id.0;
+    let gone = applied(&approved, &approved.reconcile(&[], &[OperationId(id)], at(70)));
+    assert_eq!(state(&gone), (S::ManualReview, R::PostingLost, 0, 0));
+    assert_eq!(state(&applied(&gone, &gone.decide(PersonFact::Rejected, at(80)))).2, 0);
+    let retried = applied(&gone, &gone.decide(PersonFact::Retried, at(80)));
+    assert_eq!(retried.operations.last().unwrap().amount, usd(PAID));
 }

@@ -85,6 +85,7 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         updated_time: NOW,
         terms_version: 1,
         version: 1,
+        unapproved: Vec::new(),
     }
 }
 

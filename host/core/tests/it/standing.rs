@@ -72,6 +72,7 @@ fn a_mismatch_changes_the_status_and_no_money_beside_any_other_facts() {
         expected: "100.0 USD".into(),
         stated: "90.0 USD".into(),
         stated_minor: Some(9_000),
+        payment: "".into(),
     });
     for subset in 0_u32..1 << alphabet.len() {
         let chosen = alphabet.iter().enumerate().filter(|(place, _)| subset >> place & 1 == 1);
@@ -126,12 +127,13 @@ pub(crate) fn any_fact() -> impl Strategy<Value = ProviderFact> {
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::Requested { status: id.into() })),
         id.clone().prop_map(|id| ProviderFact::ReviewHold(ReviewHold::InReview { status: id.into() })),
         id.prop_map(|id| ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: id.into(), owner: "9".into() })),
-        minor.prop_map(|minor| {
+        (minor, prop::sample::select(vec!["", "1", "2", "3"])).prop_map(|(minor, payment)| {
             ProviderFact::ReviewHold(ReviewHold::Mismatch {
                 what: cashier_core::facts::MismatchKind::Amount,
                 expected: "100".into(),
                 stated: "90".into(),
                 stated_minor: Some(minor),
+                payment: payment.into(),
             })
         }),
     ]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
 use cashier_core::change::{AuditRecord, Body, Change};
-use cashier_core::edit::FieldChange;
+use cashier_core::edit::{FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, ManagerId};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -40,9 +40,10 @@ impl<'r> EditedBy<'r> {
     }
 }
 
-/// Names of the changed fields, separated by spaces.
-pub(super) fn names(changes: &[FieldChange]) -> String {
-    let names: Vec<&str> = changes.iter().map(|change| &*change.field).collect();
+/// Names of the changed fields and of those put into service with them, separated by spaces.
+pub(super) fn names(changes: &[FieldChange], earlier: &[(Box<str>, FieldClass)]) -> String {
+    let changed = changes.iter().map(|change| &*change.field);
+    let names: Vec<&str> = changed.chain(earlier.iter().map(|(field, _)| &**field)).collect();
     names.join(" ")
 }
 
@@ -85,6 +86,7 @@ pub(super) async fn ask(
     data: &Secret,
     draft: &ProviderConfig,
     config_version: u64,
+    fields: String,
     changes: Vec<FieldChange>,
 ) -> Result<Approval, Refusal> {
     let now = cashier.clock.now();
@@ -101,7 +103,7 @@ pub(super) async fn ask(
         brand: draft.brand.clone(),
         config_version,
         request: data.clone(),
-        fields: names(&changes).into(),
+        fields: fields.into(),
         asked_by: by.session.manager_id(),
         asked_time: now,
         expires_time: now.plus(APPROVAL_SECONDS),

@@ -4,6 +4,7 @@
 //! was given, each payment is credited exactly once, nothing else is credited, and nothing stays pending. `restores` has
 //! the same runs over real databases that are put back meanwhile.
 
+mod payments;
 mod replay;
 mod restores;
 
@@ -15,47 +16,20 @@ use std::time::Duration;
 use cashier_core::deposit::DepositRequest;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::Reference;
-use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::notice::Update;
 use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::reason::ReasonCode;
-use cashier_core::refs::ProviderRef;
 use cashier_core::status::{OperationStatus, ProviderStatus, Source};
 use tokio::task::JoinSet;
 
+use self::payments::{ProviderPayment, Random};
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, LOGINS, OnCreate, OnPost, TestCashier, deposit_request, lock, paid, update, usd};
+use crate::test_cashier::{AMOUNT, LOGINS, OnCreate, OnPost, TestCashier, deposit_request, lock, update};
 
 /// Runs of the test, each of some hundred commits; the variable draws more.
 const SEEDS: u64 = 24;
 const SEEDS_VARIABLE: &str = "CASHIER_CHAOS_RUNS";
 const STEPS: usize = 60;
-
-/// SplitMix64: small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
-/// The state of a payment at the provider, and the events about it.
-#[derive(Default)]
-struct ProviderPayment {
-    paid: bool,
-    refunded: i64,
-    events: Vec<Update>,
-}
-
-impl ProviderPayment {
-    fn owed(&self) -> i64 {
-        if self.paid { AMOUNT - self.refunded } else { 0 }
-    }
-}
 
 struct Run {
     env: TestCashier,
@@ -100,44 +74,6 @@ impl Run {
             }
             None
         });
-    }
-
-    /// Something happens to a random payment at the provider.
-    fn change_a_payment(&mut self) {
-        for reference in self.env.provider.references() {
-            self.payments.entry(reference).or_default();
-        }
-        let pick = self.random.below(self.payments.len().max(1) as u64) as usize;
-        let change = self.random.below(6);
-        let Some((reference, payment)) = self.payments.iter_mut().nth(pick) else { return };
-        let about = |kind: &str| format!("{kind}-{reference}").into_boxed_str();
-        let stated = |kind: &str, status| Update { reference: Some(reference.clone()), ..update(&about(kind), status) };
-        let intent = ProviderRef::new("intent", &about("pi"));
-        match change {
-            0 | 1 if !payment.paid => {
-                payment.paid = true;
-                let confirmed = Update { payment_id: about("pay"), ..paid(&about("paid"), reference) };
-                // The same payment stated twice: under our reference, and under an id that another event carries.
-                let named = Update { reference: None, refs: vec![intent.clone()], ..confirmed.clone() };
-                payment.events.push(Update { event_id: about("charged"), ..named });
-                payment.events.push(confirmed.clone());
-                self.env.on_query(reference, QueryAnswer::Stated(Box::new(confirmed)));
-            }
-            // Once or twice the half, or all at once.
-            2 if payment.paid && payment.refunded < AMOUNT => {
-                let all = payment.refunded == 0 && self.random.below(2) == 0;
-                let minor = if all { AMOUNT } else { AMOUNT / 2 };
-                payment.refunded += minor;
-                let (id, amount) = (about(&format!("re{}", payment.refunded)), StatedAmount::Exact(usd(minor)));
-                let event_id = about(&format!("refund{}", payment.refunded));
-                let refund = RefundStatement { id, amount, reach: Reach::Delta, requested: "".into() };
-                let refunded = stated("refund", ProviderStatus::Refunded);
-                payment.events.push(Update { event_id, refund: Some(refund), ..refunded });
-            }
-            3 => payment.events.push(Update { refs: vec![intent], ..stated("opened", ProviderStatus::Pending) }),
-            4 => payment.events.push(stated("declined", ProviderStatus::Failed)),
-            _ => {}
-        }
     }
 
     /// Sends one or two random events as a notice; what is answered with 200 must be durable.
@@ -277,6 +213,7 @@ impl Run {
         // A start took a clock for right that was days ahead: an operator accepts the right one, and the days pass.
         if !self.env.cashier.clock.is_plausible() {
             self.env.clock.accept();
+            self.env.run_for(10).await;
             self.env.clock.advance(Duration::from_secs(8 * 86_400));
         }
         lock(&self.env.trading.next_posts).clear();
@@ -312,9 +249,8 @@ impl Run {
         for known in self.env.aggregates() {
             let (own, newest) = (&known.transaction, known.operations.last().map(|operation| operation.status));
             let differs = [ReasonCode::PostingLost, ReasonCode::PostingImported, ReasonCode::OperationKeyConflict];
-            let is_lost = |operation: &BalanceOperation| *operation.failure_reason == *ReasonCode::PostingLost.name();
             if own.source == Source::Manual {
-                let stands = !known.operations.iter().any(is_lost);
+                let stands = !known.operations.iter().any(BalanceOperation::is_lost);
                 self.env.decide(own.id, if stands { PersonFact::Approved } else { PersonFact::Rejected }).await;
             } else if newest == Some(OperationStatus::Refused) || differs.contains(&own.reason.code) {
                 self.env.decide(own.id, PersonFact::Retried).await;

@@ -244,3 +244,25 @@ async fn m33_a_notice_with_nothing_to_do_is_filed_under_the_providers_own_event_
     let ids: Vec<&str> = outcome.events.iter().map(|event| &*event.event_id).collect();
     assert_eq!(ids, ["evt_8", "evt_9"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_early_notice_that_the_owners_config_rejects_has_its_payment_queried_when_the_owner_appears() {
+    for crashes in [false, true] {
+        let mut env = TestCashier::with_configs(&[1, 2]).await;
+        deposit(&env, 1).await;
+        let (id, call) = creating(&env).await;
+        let outcome = env.notice_signed_by(1, None, vec![early_of("pi_124", "e1")]).await.unwrap();
+        assert_eq!(outcome.events[0].processing_status, ProcessingStatus::Pending);
+        let reference = env.aggregate(id).transaction.reference;
+        env.on_query(&reference, QueryAnswer::Stated(Box::new(Update { event_id: "".into(), ..paid("", &reference) })));
+        if crashes {
+            env.crash().await;
+        }
+        lock(&env.provider.next_creates).clear();
+        env.run_for(50).await;
+        call.abort();
+        let row = env.disk.event_row(outcome.events[0].id).unwrap();
+        assert_eq!((row.transaction_id, row.processing_status), (id, ProcessingStatus::Failed), "{crashes}");
+        assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "{crashes}");
+    }
+}

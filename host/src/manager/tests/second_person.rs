@@ -114,7 +114,8 @@ async fn m14_also_an_endpoint_an_enabling_and_the_other_form_of_a_secret_wait_an
     assert_eq!(number, 200, "a draft receives nothing and is made by one person");
     let enable = format!(r#"{{"id":{},"enabled":1}}"#, made["provider"]["id"]);
     let (number, asked) = api.command("dealer#7", UPDATE, &enable).await;
-    assert_eq!((number, &asked["approval"]["fields"]), (202, &json!(["enabled"])));
+    let fields = json!(["enabled", "provider", "brand", "secret_key", "webhook_secret"]);
+    assert_eq!((number, &asked["approval"]["fields"]), (202, &fields), "all that is put into service");
     assert_eq!(api.command("dealer#7", "MngDeleteCashierProviderConfig", r#"{"id":1}"#).await.0, 200);
     assert_eq!(api.command("dealer#7", UPDATE, r#"{"id":2,"enabled":0,"revoke_previous":1}"#).await.0, 200);
 }
@@ -128,4 +129,74 @@ async fn m14_an_open_approval_survives_a_restart() {
     let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
     assert_eq!(api.command("manager#8", APPROVE, &by_id).await.0, 200);
     assert_eq!(api.webhook_secret(), "CANARY-of-the-dealer");
+}
+
+const DRAFT: &str =
+    r#"{"provider":"stripe","brand":"ion4","secret_key":"CANARY","webhook_secret":"CANARY","enabled":0}"#;
+const DISABLE: &str = r#"{"id":1,"enabled":0}"#;
+const ENABLE: &str = r#"{"id":1,"enabled":1}"#;
+
+#[tokio::test(start_paused = true)]
+async fn credentials_of_a_draft_that_nobody_approved_are_not_enabled_by_one_person() {
+    for (names, waits) in [
+        (&["credentials"][..], 202),
+        (&["endpoints"], 202), // which module gets the requests
+        (&["credentials", "endpoints"], 202),
+        (&["enabling"], 202),
+        (&[], 200),
+    ] {
+        let api = ManagerApi::with_second_person_for(names).await;
+        let (number, made) = api.command("dealer#7", UPDATE, DRAFT).await;
+        assert_eq!(number, 200, "{names:?}: a draft receives nothing");
+        let enable = format!(r#"{{"id":{},"enabled":1}}"#, made["provider"]["id"]);
+        assert_eq!(api.command("dealer#7", UPDATE, &enable).await.0, waits, "{names:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_swapped_while_an_unused_config_was_disabled_wait_when_it_is_enabled_and_are_shown() {
+    for names in [&["credentials"][..], &["credentials", "endpoints"], &SecondPerson::NAMES] {
+        let mut api = ManagerApi::with_second_person_for(names).await;
+        assert_eq!(api.command("dealer#7", UPDATE, REPLACEMENT).await.0, 202);
+        assert_eq!(api.command("dealer#7", UPDATE, DISABLE).await.0, 200);
+        assert_eq!(api.command("dealer#7", UPDATE, REPLACEMENT).await.0, 200, "a draft again");
+        api.env.crash().await;
+        api.context.cashier = Arc::clone(&api.env.cashier);
+        let (number, asked) = api.command("dealer#7", UPDATE, ENABLE).await;
+        let fields = json!(["enabled", "webhook_secret", "replaced_webhook_secrets"]);
+        assert_eq!((number, &asked["approval"]["fields"]), (202, &fields), "{names:?}, also after a restart");
+        // Changed once more, it is not what was asked for.
+        let swapped = r#"{"id":1,"webhook_secret":"CANARY-swapped"}"#;
+        assert_eq!(api.command("dealer#7", UPDATE, swapped).await.0, 200);
+        let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+        assert_eq!(api.error("manager#8", APPROVE, &by_id).await, (409, "APPROVAL_STALE".into()));
+
+        let (_, asked) = api.command("dealer#7", UPDATE, ENABLE).await;
+        let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+        assert_eq!(api.command("manager#8", APPROVE, &by_id).await.0, 200);
+        assert_eq!(api.webhook_secret(), "CANARY-swapped");
+        // Approved and not changed since: only an enabling as such waits.
+        assert_eq!(api.command("dealer#7", UPDATE, DISABLE).await.0, 200);
+        let expected = if names.contains(&"enabling") { 202 } else { 200 };
+        assert_eq!(api.command("dealer#7", UPDATE, ENABLE).await.0, expected, "{names:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_enabled_config_is_not_given_to_another_module_mode_or_brand_by_one_person() {
+    let moves = [
+        (r#"{"id":1,"provider":"bank"}"#, [202, 202, 200]),
+        (r#"{"id":1,"sandbox":1}"#, [202, 200, 200]),
+        (r#"{"id":1,"merchant_id":"acct_other"}"#, [202, 200, 200]),
+        (r#"{"id":1,"brand":"other"}"#, [200, 200, 202]),
+        // Where the deposits go stays what was approved.
+        (r#"{"id":1,"currency":"EUR","country":"DE","method":"card","min_amount":5}"#, [200, 200, 200]),
+    ];
+    for (data, expected) in moves {
+        for (name, expected) in SecondPerson::NAMES.into_iter().zip(expected) {
+            let api = ManagerApi::with_second_person_for(&[name]).await;
+            let (number, answer) = api.command("dealer#7", UPDATE, data).await;
+            assert_eq!(number, expected, "{name}: {data}: {answer}");
+        }
+    }
 }

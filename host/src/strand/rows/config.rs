@@ -15,12 +15,13 @@ macro_rules! columns {
     () => {
         "id, provider, brand, method, country, currency, merchant_id, public_key, secret_key_sealed, \
          webhook_secret_sealed, replaced_secrets_sealed, settings_json, config_json_sealed, min_amount, max_amount, \
-         sandbox, enabled, sort_index, created_time, updated_time, terms_version, version"
+         sandbox, enabled, sort_index, created_time, updated_time, terms_version, version, \
+         unapproved_json"
     };
 }
 
 const PUT: &str =
-    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
 
@@ -66,6 +67,7 @@ pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<()
             .with(&row.updated_time)
             .with(&row.terms_version)
             .with(&row.version)
+            .with(&row.unapproved)
     })
 }
 
@@ -100,5 +102,6 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
         updated_time: columns.value()?,
         terms_version: columns.value()?,
         version: columns.value()?,
+        unapproved: columns.value()?,
     })
 }

@@ -35,6 +35,7 @@ fn config() -> ProviderConfig {
         updated_time: UnixTime(2),
         terms_version: 2,
         version: 3,
+        unapproved: Vec::new(),
     }
 }
 

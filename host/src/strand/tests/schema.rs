@@ -72,6 +72,30 @@ fn m18_an_event_stored_by_the_first_schema_waits_for_the_config_that_it_was_file
 }
 
 #[test]
+fn a_config_that_was_disabled_under_an_earlier_version_has_its_credentials_approved_when_it_is_enabled() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(STEPS[0]).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    for enabled in [0, 1] {
+        let row = format!(
+            "INSERT INTO provider_config VALUES ({enabled},'stripe','','','','','acct','pk',x'',x'',x'','{{}}',x'',0,0,0,
+             {enabled},0,1,1,1,1)"
+        );
+        connection.execute_batch(&row).unwrap();
+    }
+    super::super::schema::bring_up_to_date(&mut connection).unwrap();
+    let stored = |enabled: i64| -> String {
+        let sql = "SELECT unapproved_json FROM provider_config WHERE enabled = ?1";
+        connection.query_row(sql, [enabled], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(stored(1), "", "what serves is served on");
+    let names = super::super::json::read_names(&stored(0)).unwrap();
+    for field in ["provider", "secret_key", "webhook_secret", "settings_json", "config_json"] {
+        assert!(names.iter().any(|name| **name == *field), "{field}: {names:?}");
+    }
+}
+
+#[test]
 fn a_newer_database_is_refused_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));

@@ -68,8 +68,10 @@ fn review_hold() -> BoxedStrategy<ReviewHold> {
     prop_oneof![
         Just(ReviewHold::OutcomeUnknown),
         text().prop_map(|payment| ReviewHold::AmountUnstated { payment }),
-        (select(MismatchKind::ALL), text(), text(), option::of(any::<i64>())).prop_map(
-            |(what, expected, stated, stated_minor)| { ReviewHold::Mismatch { what, expected, stated, stated_minor } }
+        (select(MismatchKind::ALL), text(), text(), option::of(any::<i64>()), text()).prop_map(
+            |(what, expected, stated, stated_minor, payment)| {
+                ReviewHold::Mismatch { what, expected, stated, stated_minor, payment }
+            }
         ),
         text().prop_map(|status| ReviewHold::Requested { status }),
         (text(), text()).prop_map(|(payment, owner)| ReviewHold::PaymentReused { payment, owner }),

@@ -49,7 +49,13 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
 fn any_facts() -> impl Strategy<Value = Facts> {
     let mismatch = (prop::sample::select(MismatchKind::ALL), any_text(), any_text(), any::<Option<i64>>()).prop_map(
         |(what, expected, stated, minor)| {
-            ProviderFact::ReviewHold(ReviewHold::Mismatch { what, expected, stated, stated_minor: minor })
+            ProviderFact::ReviewHold(ReviewHold::Mismatch {
+                what,
+                expected,
+                stated,
+                stated_minor: minor,
+                payment: "".into(),
+            })
         },
     );
     let provider = prop_oneof![any_fact(), mismatch];

@@ -262,3 +262,25 @@ fn m21_a_reversal_that_was_given_up_before_its_payment_is_confirmed_is_taken_bac
         );
     }
 }
+
+#[test]
+fn what_goes_back_of_a_payment_of_another_amount_leaves_the_credit() {
+    let money = |minor| StatedAmount::Exact(usd(minor));
+    let second = || Update { amount: Some(money(15_000)), ..with_ref(paid("e2", 1, "pi_2"), "pi_2") };
+    let refund = |reach| RefundStatement { id: "re_1".into(), amount: money(15_000), reach, requested: "".into() };
+    let dispute = DisputeStatement { id: "d".into(), amount: Some(money(15_000)) };
+    let disputed = Update { payment_id: "pi_2".into(), dispute: Some(dispute), ..named("e3", 1, S::Chargeback) };
+    let later: [Vec<Update>; 3] = [
+        vec![second(), with_ref(Update { payment_id: "pi_2".into(), ..refunded("re_1", 15_000) }, "pi_2")],
+        vec![second(), with_ref(disputed, "pi_2")],
+        vec![Update { refund: Some(refund(Reach::TotalSoFar)), ..second() }],
+    ];
+    for updates in later {
+        let mut ledger = Ledger::with(&[1]);
+        ledger.file(1, vec![with_ref(paid("e1", 1, "pi_1"), "pi_1")]);
+        for update in updates {
+            ledger.file(1, vec![update]);
+        }
+        assert_eq!(ledger.standing(1), (9, 10_000, ReasonCode::AmountMismatch));
+    }
+}

@@ -10,6 +10,7 @@ fn a_mismatch_is_resolved_by_a_person_for_exactly_the_given_amount() {
             expected: "100.0 USD".into(),
             stated: "90.0 USD".into(),
             stated_minor: Some(9_000),
+            payment: "".into(),
         }))
     };
     play(
@@ -26,10 +27,10 @@ fn a_mismatch_is_resolved_by_a_person_for_exactly_the_given_amount() {
         deposit(15),
         vec![mismatch(), Person(PersonFact::Resolved { minor: 0 }), confirmed()],
         expect![[r#"
-        review hold -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
-        person: Resolved { minor: 0 } -> cancelled REJECTED | owed 0 posted 0
-        confirmed pi_1 -> manual_review CONFIRMED_BUT_REJECTED | owed 0 posted 0
-    "#]],
+            review hold -> manual_review AMOUNT_MISMATCH expected 100.0 USD, the provider states 90.0 USD | owed 0 posted 0
+            person: Resolved { minor: 0 } -> cancelled REJECTED | owed 0 posted 0
+            confirmed pi_1 -> manual_review CONFIRMED_BUT_REJECTED a person resolved 0.0 USD, the provider confirmed 100.0 USD | owed 0 posted 0
+        "#]],
     );
 }
 

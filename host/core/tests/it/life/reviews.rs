@@ -141,6 +141,7 @@ fn a_resolution_stands_beside_what_was_reversed_before_it_and_gives_way_to_what_
             expected: "100.0 USD".into(),
             stated: "60.0 USD".into(),
             stated_minor: Some(6_000),
+            payment: "".into(),
         }))
     };
     let lifted = || Provider(ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "".into() });

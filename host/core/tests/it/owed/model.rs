@@ -16,16 +16,27 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     let failed: BTreeSet<&str> = ids(facts, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
     let has = |test: fn(&F) -> bool| facts.iter().any(test);
 
-    let refunded = refunded(facts, &failed);
-    let is_payment = |id: &str| payments.contains(id) || unstated.contains(id);
-    let disputes = Disputes::read(facts, is_payment);
-    let taken = refunded + disputes.open_amount();
+    // Payments that are named and not credited.
+    let held: BTreeSet<&str> = facts
+        .iter()
+        .filter_map(|fact| if let F::ReviewHold(hold) = fact { Some(hold.payment()) } else { None })
+        .filter(|id| !id.is_empty() && !payments.contains(id))
+        .collect();
     let named: BTreeSet<&str> = payments.iter().copied().filter(|id| !id.is_empty()).collect();
-    let owed = match named.len() {
-        0 if payments.is_empty() => 0,
-        0 | 1 => (amount - taken).max(0),
-        _ => (amount - beyond_surplus(facts, &named, is_payment, amount)).clamp(0, amount),
+    let is_payment = |id: &str| payments.contains(id) || held.contains(id);
+    let disputes = Disputes::read(facts, is_payment);
+    // One without an id may be any payment, also one that is not credited.
+    let apart = if payments.contains("") { BTreeSet::new() } else { held.clone() };
+    let back = if !named.is_empty() && named.len() + apart.len() > 1 {
+        Back::of_several(facts, &named, &apart, is_payment, amount)
+    } else {
+        let (refunded, disputed) = (refunded(facts, &failed), disputes.open_amount());
+        Back { all: refunded + disputed, refunded, disputed, beyond: false, unmatched: disputes.unmatched() }
     };
+    let surplus = amount * (named.len() as i64 - 1).max(0);
+    let taken = (back.all - surplus).max(0);
+    let beyond = back.beyond || back.refunded + back.disputed > amount + surplus;
+    let owed = if payments.is_empty() { 0 } else { (amount - taken).max(0) };
 
     let reused: BTreeSet<&str> =
         ids(
@@ -43,8 +54,8 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     let review = [
         (unstated.iter().any(|id| !ends(id)), R::AmountUnstated),
         (payments.iter().filter(|id| !id.is_empty()).count() > 1, R::SecondPayment),
-        (taken > amount, R::BeyondConfirmed),
-        (disputes.unmatched(), R::DisputeUnmatched),
+        (beyond, R::BeyondConfirmed),
+        (back.unmatched, R::DisputeUnmatched),
         (!failed.is_empty(), R::RefundFailed),
         (!answered && has(|fact| matches!(fact, F::ReviewHold(H::OutcomeUnknown))), R::OutcomeUnknown),
         (has(|fact| matches!(fact, F::ReviewHold(H::Mismatch { .. }))), R::AmountMismatch),
@@ -54,9 +65,9 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     ];
     let (status, code) = if let Some((_, code)) = review.into_iter().find(|(applies, _)| *applies) {
         (S::ManualReview, code)
-    } else if disputes.open_amount() > 0 {
+    } else if back.disputed > 0 && taken > 0 {
         (S::Chargeback, R::Chargeback)
-    } else if refunded >= amount {
+    } else if back.refunded - surplus >= amount {
         (S::Refunded, R::None)
     } else if !payments.is_empty() {
         (S::Credited, if taken > 0 { R::PartlyRefunded } else { R::None })
@@ -72,55 +83,100 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
     (owed, status, code)
 }
 
-/// What is taken back of several payments, less what they paid beyond the order.
-fn beyond_surplus(facts: &[F], payments: &BTreeSet<&str>, is_payment: impl Fn(&str) -> bool, amount: i64) -> i64 {
-    let owner_of = |stated: &dyn Fn(&F) -> Option<Box<str>>| {
-        facts.iter().filter_map(stated).filter(|payment| payments.contains(&**payment)).max().unwrap_or_default()
-    };
-    let owner = |fact: &F| match fact {
-        F::Refund { id, .. } | F::RefundFailed { id, .. } => owner_of(&|other| match other {
-            F::Refund { id: same, payment, .. } | F::RefundFailed { id: same, payment, .. } if same == id => {
-                Some(payment.clone())
+/// What went back.
+struct Back {
+    all: i64,
+    refunded: i64,
+    disputed: i64,
+    /// Of one payment more than it paid.
+    beyond: bool,
+    /// A dispute is open, and it is not known which was reversed.
+    unmatched: bool,
+}
+
+impl Back {
+    /// Of several payments: each confirmed one gives back at most the amount, and a total without a payment is tried as the
+    /// total of each.
+    fn of_several(
+        facts: &[F],
+        named: &BTreeSet<&str>,
+        held: &BTreeSet<&str>,
+        is_payment: impl Fn(&str) -> bool,
+        amount: i64,
+    ) -> Self {
+        let known = |payment: &str| named.contains(payment) || held.contains(payment);
+        let owner_of = |stated: &dyn Fn(&F) -> Option<Box<str>>| {
+            facts.iter().filter_map(stated).filter(|payment| known(payment)).max().unwrap_or_default()
+        };
+        let owner = |fact: &F| match fact {
+            F::Refund { id, .. } | F::RefundFailed { id, .. } => owner_of(&|other| match other {
+                F::Refund { id: same, payment, .. } | F::RefundFailed { id: same, payment, .. } if same == id => {
+                    Some(payment.clone())
+                }
+                _ => None,
+            }),
+            F::RefundedTotal { payment, .. } => owner_of(&|_| Some(payment.clone())),
+            F::Chargeback { id, payment, .. } | F::ChargebackReversed { id, payment }
+                if id.is_empty() || is_payment(id) =>
+            {
+                owner_of(&|_| Some(payment.clone())).max(owner_of(&|_| Some(id.clone())))
             }
-            _ => None,
-        }),
-        F::RefundedTotal { payment, .. } => owner_of(&|_| Some(payment.clone())),
-        F::Chargeback { id, payment, .. } | F::ChargebackReversed { id, payment }
-            if id.is_empty() || is_payment(id) =>
-        {
-            owner_of(&|_| Some(payment.clone())).max(owner_of(&|_| Some(id.clone())))
+            F::Chargeback { id, .. } | F::ChargebackReversed { id, .. } => owner_of(&|other| match other {
+                F::Chargeback { id: same, payment, .. } | F::ChargebackReversed { id: same, payment } if same == id => {
+                    Some(payment.clone())
+                }
+                _ => None,
+            }),
+            _ => "none".into(),
+        };
+        let of = |payment: &str| -> Vec<F> { facts.iter().filter(|fact| *owner(fact) == *payment).cloned().collect() };
+        let disputed = |facts: &[F]| Disputes::read(facts, &is_payment).open_amount();
+        // With the failures that may be part of it.
+        let back = |own: &[F], totals: &[F], failures: &[F]| {
+            let all: Vec<F> = own.iter().chain(totals).chain(failures).cloned().collect();
+            let failed = ids(&all, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
+            refunded(&all, &failed)
+        };
+        let is_total = |fact: &F| matches!(fact, F::RefundedTotal { .. });
+        let failures_of = |payment: &str| -> Vec<F> {
+            let failed = ids(facts, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
+            let may_be = |fact: &&F| match fact {
+                F::Refund { id, .. } | F::RefundFailed { id, .. } => {
+                    failed.contains(&**id) && [payment, ""].contains(&&*owner(fact))
+                }
+                _ => false,
+            };
+            facts.iter().filter(may_be).cloned().collect()
+        };
+        let all_failures: Vec<F> = named.iter().chain(held).flat_map(|payment| failures_of(payment)).collect();
+        let (unnamed_totals, unnamed): (Vec<F>, Vec<F>) = of("").into_iter().partition(is_total);
+        let unnamed_total = back(&[], &unnamed_totals, &all_failures);
+        let (mut with_totals, mut apart, mut open, mut both, mut both_apart, mut beyond) = (0, 0, 0, 0, 0, false);
+        for payment in named {
+            let own = of(payment);
+            let refunds = back(&own, &[], &failures_of(payment));
+            let larger = refunds.max(unnamed_total);
+            with_totals += larger.min(amount);
+            apart += refunds.min(amount);
+            open += disputed(&own).min(amount);
+            both += (larger + disputed(&own)).min(amount);
+            both_apart += (refunds + disputed(&own)).min(amount);
+            beyond |= refunds + disputed(&own) > amount;
         }
-        F::Chargeback { id, .. } | F::ChargebackReversed { id, .. } => owner_of(&|other| match other {
-            F::Chargeback { id: same, payment, .. } | F::ChargebackReversed { id: same, payment } if same == id => {
-                Some(payment.clone())
-            }
-            _ => None,
-        }),
-        _ => "none".into(),
-    };
-    let of = |payment: &str| -> Vec<F> { facts.iter().filter(|fact| *owner(fact) == *payment).cloned().collect() };
-    let refunded = |facts: &[F]| {
-        let failed = ids(facts, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
-        refunded(facts, &failed)
-    };
-    let disputed = |facts: &[F]| Disputes::read(facts, &is_payment).open_amount();
-    let (mut named, mut named_disputes) = (0, 0);
-    for payment in payments {
-        let own = of(payment);
-        named += (refunded(&own) + disputed(&own)).min(amount);
-        named_disputes += disputed(&own).min(amount);
+        let rest = back(&unnamed, &[], &[]);
+        let of_all: Vec<Vec<F>> = named.iter().chain(held).copied().chain([""]).map(of).collect();
+        let read = |facts| Disputes::read(facts, &is_payment);
+        let is_open = of_all.iter().any(|facts| !read(facts).open().is_empty());
+        let unmatched = of_all.iter().any(|facts| read(facts).unmatched()) || is_open && read(&of("")).stray();
+        let disputed = disputed(&unnamed);
+        Self {
+            all: both.max(both_apart + rest) + disputed,
+            refunded: with_totals.max(apart + rest),
+            disputed: open + disputed,
+            beyond,
+            unmatched,
+        }
     }
-    let (totals, rest): (Vec<F>, Vec<F>) = of("").into_iter().partition(|fact| matches!(fact, F::RefundedTotal { .. }));
-    let failures = rest.iter().filter(|fact| matches!(fact, F::Refund { .. } | F::RefundFailed { .. })).cloned();
-    let failed_ids = ids(&rest, |fact| if let F::RefundFailed { id, .. } = fact { Some(id) } else { None });
-    let failed = failures.filter(|fact| match fact {
-        F::Refund { id, .. } | F::RefundFailed { id, .. } => failed_ids.contains(&**id),
-        _ => false,
-    });
-    let total = refunded(&totals.iter().cloned().chain(failed).collect::<Vec<F>>());
-    let count = payments.len() as i64;
-    let taken = (named + refunded(&rest)).max(total * count + named_disputes) + disputed(&rest);
-    taken - amount * (count - 1)
 }
 
 fn ids<'a>(facts: &'a [F], id: fn(&'a F) -> Option<&'a Box<str>>) -> BTreeSet<&'a str> {
@@ -185,8 +241,11 @@ impl<'a> Disputes<'a> {
     fn unmatched(&self) -> bool {
         let ids: Vec<&str> = self.opened.iter().map(|(id, _)| *id).chain(self.reversed.iter().copied()).collect();
         let mixed = ids.contains(&"") && ids.iter().any(|id| !id.is_empty());
-        let stray = self.reversed.iter().any(|id| self.opened.iter().all(|(known, _)| known != id));
-        !self.open().is_empty() && (mixed || stray)
+        !self.open().is_empty() && (mixed || self.stray())
+    }
+
+    fn stray(&self) -> bool {
+        self.reversed.iter().any(|id| self.opened.iter().all(|(known, _)| known != id))
     }
 }
 

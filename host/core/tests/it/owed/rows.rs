@@ -50,7 +50,13 @@ fn unstated(payment: &str) -> F {
 }
 
 fn mismatch(what: MismatchKind) -> F {
-    F::ReviewHold(H::Mismatch { what, expected: "100.0 USD".into(), stated: "30.0 EUR".into(), stated_minor: None })
+    F::ReviewHold(H::Mismatch {
+        what,
+        expected: "100.0 USD".into(),
+        stated: "30.0 EUR".into(),
+        stated_minor: None,
+        payment: "".into(),
+    })
 }
 
 /// Each set in every order; also the model must agree.

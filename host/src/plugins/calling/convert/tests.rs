@@ -200,6 +200,7 @@ fn row() -> ConfigRow {
         updated_time: UnixTime(1),
         terms_version: 1,
         version: 1,
+        unapproved: Vec::new(),
     }
 }
 

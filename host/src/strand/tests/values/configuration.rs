@@ -39,11 +39,11 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
     (
         (id(), text(), text(), text(), text(), text(), text(), text()),
         (secret(), secret(), vec(replaced, 0..3), text(), secret()),
-        (limit(), limit(), any::<bool>(), any::<bool>(), any::<i64>(), time(), time(), id()),
+        (limit(), limit(), any::<bool>(), any::<bool>(), any::<i64>(), time(), time(), id(), vec(text(), 0..3)),
     )
         .prop_map(|((id, provider, brand, method, country, currency, merchant_id, public_key), secrets, rest)| {
             let (secret_key, webhook_secret, replaced_webhook_secrets, settings_json, config_json) = secrets;
-            let (min_amount, max_amount, sandbox, enabled, sort_index, created_time, updated_time, version) = rest;
+            let (min_amount, max_amount, sandbox, enabled, sort_index, created_time, updated_time, version, unapproved) = rest;
             ProviderConfig {
                 id: ConfigId(id),
                 provider,
@@ -67,6 +67,7 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
                 updated_time,
                 terms_version: version / 2,
                 version,
+                unapproved,
             }
         })
         .boxed()
