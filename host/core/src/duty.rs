@@ -1,12 +1,17 @@
 //! The due work of a transaction, determined here alone: what is due now, what will become due, which query an update
 //! requires, and how an unpaid order ends at its expiry. When a failed attempt is retried is the janitor's backoff.
 
+mod unconfirmed;
+
+pub(crate) use self::unconfirmed::wants_advance;
+pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, is_expired};
+use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
 use crate::aggregate::Aggregate;
-use crate::facts::{ProviderFact, Recorded, ReviewHold};
+use crate::facts::{ProviderFact, ReviewHold};
 use crate::ids::{ConfigId, Seq};
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
-use crate::standing::{self, Posted};
+use crate::standing;
 use crate::status::{ProviderStatus, Source, TransactionStatus};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
@@ -14,10 +19,6 @@ use crate::transaction::{FirstAnswer, Transaction};
 /// A payment that did not change for this long is queried: longer than most customers take to pay, so that a webhook
 /// nearly always makes the query unnecessary.
 pub const QUIET_SECONDS: i64 = 60;
-
-/// A declined or closed order that never expires is queried this long after its creation: the longest expiry of a
-/// payment method (docs/life-of-a-transaction.md, case 14).
-pub const CLOSED_QUERY_SECONDS: i64 = 14 * 24 * 60 * 60;
 
 /// The part of a provider's idempotency window that is not used: its clock is not ours
 /// (docs/life-of-a-transaction.md).
@@ -109,69 +110,8 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;
     let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
-    let unclear = unexplained
-        || matches!(
-            transaction.reason.code,
-            ReasonCode::AmountUnstated | ReasonCode::OutcomeUnknown | ReasonCode::ProviderInReview
-        );
     let open = unpaid || late || went_back_unconfirmed(transaction);
-    ((open && quiet) || unclear).then_some(ProviderDuty::Query)
-}
-
-/// A part of the payment went back, so it was paid; its confirmation was not received, and the rest of it is owed.
-fn went_back_unconfirmed(transaction: &Transaction) -> bool {
-    use TransactionStatus as S;
-    let facts = &transaction.facts;
-    if !matches!(transaction.status, S::Failed | S::Cancelled | S::Chargeback)
-        || transaction.source != Source::Provider
-        || !facts.any(ProviderFact::is_money)
-        || facts.any(ProviderFact::is_confirmation)
-    {
-        return false;
-    }
-    let mut confirmed = facts.clone();
-    let minor = transaction.amount.minor;
-    confirmed.record(Seq(0), UnixTime::UNSET, ProviderFact::Confirmed { payment: Box::default(), minor });
-    standing::derive(transaction.nature(), transaction.amount, &confirmed, Posted::default()).owed_minor > 0
-}
-
-/// Declined, closed or reviewed for the customer, while the provider has the order, or may have it, and was not queried at its
-/// expiry: a later attempt on the provider's page may succeed, and its webhook may be lost.
-fn may_be_paid_late(transaction: &Transaction) -> bool {
-    let closed = matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled)
-        || is_reviewed_unpaid(transaction);
-    let refused = matches!(transaction.first_answer, FirstAnswer::Declined | FirstAnswer::NeverSent);
-    // A provider that closed the order before its expiry is queried on.
-    let queried = |known: &Recorded<ProviderFact>| {
-        let expired = matches!(known.fact, ProviderFact::Cancelled { reason: ReasonCode::Expired });
-        (expired && is_expired(transaction, known.at)) || known.fact == ProviderFact::LastQuery
-    };
-    closed
-        && transaction.source == Source::Provider
-        && (!refused || transaction.facts.any(ProviderFact::is_acceptance))
-        && !transaction.facts.provider.iter().any(queried)
-}
-
-/// What the provider stated needs a person, who has not decided, and is no confirmation: the payment may still be made. A
-/// review that asks the provider itself is queried anyhow.
-fn is_reviewed_unpaid(transaction: &Transaction) -> bool {
-    use ReasonCode as R;
-    transaction.status == TransactionStatus::ManualReview
-        && matches!(
-            transaction.reason.code,
-            R::ProviderReview | R::AmountMismatch | R::CurrencyMismatch | R::BrandMismatch | R::ModeMismatch
-        )
-        && !transaction.facts.any(ProviderFact::is_confirmation)
-}
-
-/// When an order is queried for the last time; `None` for one that is queried for as long as it is unpaid, and while its
-/// expiry is postponed.
-fn end_of_queries(transaction: &Transaction) -> Option<UnixTime> {
-    match transaction.expires_time {
-        _ if transaction.expiry_is_postponed() => None,
-        UnixTime::UNSET => may_be_paid_late(transaction).then(|| transaction.created_time.plus(CLOSED_QUERY_SECONDS)),
-        expires => Some(expires),
-    }
+    ((open && quiet) || unexplained || asks_provider(transaction)).then_some(ProviderDuty::Query)
 }
 
 /// Whether an identical create call is safe: inside the provider's idempotency window, less a margin, at both of its ends.
@@ -213,18 +153,6 @@ pub fn is_queried(aggregate: &Aggregate) -> bool {
     matches!(due(&aggregate.transaction, &aggregate.operations, UnixTime(i64::MAX)), Some(Duty::Provider(_)))
 }
 
-pub fn is_expired(transaction: &Transaction, now: UnixTime) -> bool {
-    transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= now
-}
-
-/// The payment waits for a call that moves money, also while the provider reviews it, or after an attempt was declined: which
-/// of two attempts was stated first must not decide whether the one that succeeded is paid.
-pub(crate) fn wants_advance(transaction: &Transaction) -> bool {
-    let declined = || transaction.status == TransactionStatus::Failed && may_be_paid_late(transaction);
-    let open = transaction.is_unpaid() || transaction.reason.code == ReasonCode::ProviderInReview || declined();
-    open && transaction.source == Source::Provider && transaction.facts.any(ProviderFact::wants_advance)
-}
-
 /// A call to the provider about an existing payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderQuery {
@@ -258,7 +186,7 @@ pub fn query_after_update(transaction: &Transaction, received_under: ConfigId, a
     if wants_advance(transaction) && (advance || transaction.status != TransactionStatus::Failed) {
         return Some(ProviderQuery::Advance);
     }
-    (transaction.reason.code == ReasonCode::AmountUnstated).then_some(ProviderQuery::Status)
+    is_unstated(transaction).then_some(ProviderQuery::Status)
 }
 
 /// Whether an answer ends the query that an event required, by the status that it states and the transaction with that

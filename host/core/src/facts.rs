@@ -3,6 +3,8 @@
 //! enums, the row codec of the books and the stored JSON of the host are made from its tables, so that a new fact is one
 //! entry here. `standing` derives status and owed amount from the facts.
 
+mod open;
+
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;

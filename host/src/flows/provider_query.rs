@@ -113,8 +113,25 @@ fn payment(cashier: &Cashier, aggregate: &Aggregate, query: ProviderQuery) -> Pa
     }
 }
 
-/// Applies the answer; one about another payment, or one whose commit failed, is no answer. Nor is one to a cancellation
-/// that did not end the payment.
+/// Whether an answer to this query says nothing about how the payment ends: a status that the module does not know, or a
+/// payment that is still under way after its cancellation.
+fn leaves_open(query: ProviderQuery, stated: ProviderStatus) -> bool {
+    match stated {
+        ProviderStatus::Unknown => true,
+        ProviderStatus::Pending | ProviderStatus::InReview => query == ProviderQuery::Cancel,
+        ProviderStatus::Confirmed
+        | ProviderStatus::Failed
+        | ProviderStatus::Cancelled
+        | ProviderStatus::Refunded
+        | ProviderStatus::RefundFailed
+        | ProviderStatus::Chargeback
+        | ProviderStatus::ChargebackReversed
+        | ProviderStatus::ManualReview => false,
+    }
+}
+
+/// Applies the answer; one about another payment, or one whose commit failed, is no answer. Nor is one that leaves open how
+/// the payment ends.
 async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, update: &Update) -> QueryOutcome {
     let Asked { id, query, wanted: _ } = *asked;
     let receiver = cashier.receiver(gateway);
@@ -136,10 +153,9 @@ async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, upd
             if found_payment {
                 tracing::info!(transaction = %id, ?query, "provider query found a payment that no webhook had reported");
             }
-            let under_way = matches!(update.status, ProviderStatus::Pending | ProviderStatus::InReview);
-            if query == ProviderQuery::Cancel && under_way {
+            if leaves_open(query, update.status) {
                 let status = &*update.raw_status;
-                tracing::info!(transaction = %id, status, "provider did not cancel a payment that is still under way");
+                tracing::info!(transaction = %id, ?query, status, "provider answer did not end an open payment");
                 return QueryOutcome::NoAnswer;
             }
             QueryOutcome::Answered

@@ -169,11 +169,8 @@ fn refund_failed(transaction: &Transaction, update: &Update) -> Vec<ProviderFact
     if id.is_empty() {
         return vec![refund_without_id()];
     }
-    // An amount that cannot be compared is unknown: the failure itself is certain, and a person looks at it.
+    // An amount that cannot be compared, or is none, is unknown: the failure itself is certain, and a person looks at it.
     let own = update.refund.as_ref().filter(|statement| statement.reach == Reach::Delta);
-    if own.is_some_and(|statement| is_nothing(transaction, statement)) {
-        return Vec::new();
-    }
     let stated = own.and_then(|statement| taken_back(transaction, &statement.amount).ok());
     let fact = ProviderFact::RefundFailed { id, payment: update.payment_id.clone(), minor: stated.unwrap_or(0) };
     let link = update.refund.as_ref().and_then(|statement| refund_link(&fact, statement));

@@ -1,6 +1,8 @@
 //! What is due when: the window of a repeated create call has two ends, and what is final for the customer is queried until
 //! and once at its expiry.
 
+mod unconfirmed;
+
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::Change;
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};

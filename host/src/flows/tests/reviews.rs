@@ -123,6 +123,30 @@ async fn m9_a_payment_that_a_person_must_decide_is_credited_and_stays_in_review(
 }
 
 #[tokio::test(start_paused = true)]
+async fn m17_a_payment_under_a_review_that_concerns_another_one_is_found_although_its_webhook_is_lost() {
+    for reviewed in ["another payment", "a failed refund", "an unmatched dispute"] {
+        let env = TestCashier::new().await;
+        let first = env.deposit("first").await.unwrap().transaction;
+        env.notice(Some(1), vec![paid("e1", &first.reference)]).await.unwrap();
+        let (id, reference) = pending(&env).await;
+        let update = match reviewed {
+            "another payment" => {
+                vec![Update { payment_id: paid("", &first.reference).payment_id, ..paid("e2", &reference) }]
+            }
+            "a failed refund" => vec![Update { status: P::RefundFailed, ..refunded("r1", 4_000, &reference) }],
+            _ => vec![won("d2", &reference), disputed("d1", 4_000, &reference)],
+        };
+        env.notice(Some(1), update).await.unwrap();
+        env.run_for(5).await;
+        assert_eq!((env.status(id), env.trading.balance()), (9, AMOUNT), "{reviewed}");
+        env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference))));
+        env.run_for(2 * 86_400).await;
+        let taken = if reviewed == "an unmatched dispute" { 4_000 } else { 0 };
+        assert_eq!(env.trading.balance(), 2 * AMOUNT - taken, "{reviewed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reversal_waits_for_a_person_where_the_config_says_so_when_the_deposit_is_made() {
     for settings in [r#"{"reversal":"review"}"#, r#"{"reversal":"post"}"#, "{}"] {
         let waits = settings.contains("review");

@@ -45,11 +45,7 @@ fn check(facts: &[Vec<F>], posted: i64, status: S, code: R) {
 
 #[test]
 fn a_refund_of_zero_is_no_fact_in_any_form_and_beside_any_other() {
-    let nothing = [
-        refunded(P::Refunded, "re_0", 0, Reach::Delta),
-        refunded(P::Refunded, "", 0, Reach::TotalSoFar),
-        refunded(P::RefundFailed, "re_0", 0, Reach::Delta),
-    ];
+    let nothing = [refunded(P::Refunded, "re_0", 0, Reach::Delta), refunded(P::Refunded, "", 0, Reach::TotalSoFar)];
     assert!(nothing.concat().is_empty(), "{nothing:?}");
     for zero in nothing {
         check(&[zero.clone()], 10_000, S::Credited, R::None);
@@ -61,6 +57,38 @@ fn a_refund_of_zero_is_no_fact_in_any_form_and_beside_any_other() {
     for status in [P::Confirmed, P::InReview, P::ManualReview] {
         assert_eq!(refunded(status, "re_0", 0, Reach::TotalSoFar), stated(update(status)), "{status:?}");
     }
+}
+
+#[test]
+fn a_failed_refund_of_zero_failed_and_its_amount_is_what_the_refund_states_or_unknown() {
+    // Every order of the facts is tried: without the links to a request there are few.
+    let refunded = |status, id, minor, reach| {
+        let mut facts = refunded(status, id, minor, reach);
+        facts.retain(|fact| !matches!(fact, F::RefundOfRequest { .. }));
+        facts
+    };
+    for reach in [Reach::Delta, Reach::TotalSoFar] {
+        let failed = refunded(P::RefundFailed, "re", 0, reach);
+        assert_eq!(failed, [F::RefundFailed { id: "re".into(), payment: "pi_123".into(), minor: 0 }]);
+        check(&[failed.clone()], 10_000, S::ManualReview, R::RefundFailed);
+        let refund = refunded(P::Refunded, "re", 4_000, Reach::Delta);
+        check(&[failed.clone(), refund.clone()], 10_000, S::ManualReview, R::RefundFailed);
+        let other = refunded(P::Refunded, "re_2", 1_000, Reach::Delta);
+        check(&[failed.clone(), refund.clone(), other], 9_000, S::ManualReview, R::RefundFailed);
+        let total = |minor| refunded(P::Refunded, "", minor, Reach::TotalSoFar);
+        check(&[failed.clone(), total(4_000)], 10_000, S::ManualReview, R::RefundFailed);
+        check(&[failed, refund, total(5_000)], 9_000, S::ManualReview, R::RefundFailed);
+    }
+    let unreadable = Update {
+        refund: Some(RefundStatement {
+            id: "re".into(),
+            amount: StatedAmount::Unreadable("nothing".into()),
+            reach: Reach::Delta,
+            requested: "".into(),
+        }),
+        ..update(P::RefundFailed)
+    };
+    assert_eq!(stated(unreadable), [F::RefundFailed { id: "re".into(), payment: "pi_123".into(), minor: 0 }]);
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! What of the facts is still open, whichever reason is shown: the review holds that nothing has ended, and a status that a
+//! person wrote. It derives no status; `standing` does.
+
+use super::{Facts, PersonFact, ProviderFact, ReviewHold};
+use crate::ids::Seq;
+
+impl Facts {
+    /// The review holds that neither other facts nor a person have ended. Several may be open; one of them is shown.
+    pub fn open_holds(&self) -> impl Iterator<Item = &ReviewHold> {
+        let resolved = |fact: &PersonFact| matches!(fact, PersonFact::Resolved { .. });
+        let resolved = self.persons.iter().filter(|known| resolved(&known.fact)).map(|known| known.seq);
+        let resolved_at = resolved.max().unwrap_or(Seq(0));
+        self.provider.iter().filter_map(move |known| match &known.fact {
+            ProviderFact::ReviewHold(hold) => (known.seq > resolved_at && !self.end(hold)).then_some(hold),
+            _ => None,
+        })
+    }
+
+    /// A person wrote the status, and did not release it.
+    pub fn is_held(&self) -> bool {
+        let holds = self.persons.iter().filter_map(|known| match &known.fact {
+            PersonFact::Held(_) => Some((known.seq, true)),
+            PersonFact::Released => Some((known.seq, false)),
+            _ => None,
+        });
+        holds.max_by_key(|(seq, _)| *seq).is_some_and(|(_, held)| held)
+    }
+
+    /// Whether other provider facts end a hold.
+    fn end(&self, hold: &ReviewHold) -> bool {
+        match hold {
+            ReviewHold::OutcomeUnknown => self.any(ProviderFact::is_definite),
+            ReviewHold::AmountUnstated { payment } => {
+                let same = |known: &str| *known == **payment || known.is_empty() || payment.is_empty();
+                self.any(|fact| match fact {
+                    ProviderFact::Confirmed { payment, .. }
+                    | ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, .. }) => same(payment),
+                    _ => false,
+                })
+            }
+            ReviewHold::InReview { .. } => self.any(ProviderFact::is_decision),
+            ReviewHold::Mismatch { .. }
+            | ReviewHold::Requested { .. }
+            | ReviewHold::PaymentReused { .. }
+            | ReviewHold::NotStored => false,
+        }
+    }
+}
