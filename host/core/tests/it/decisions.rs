@@ -109,7 +109,7 @@ fn a_refund_of_the_second_payment_takes_back_what_was_paid_beyond_the_order_and_
     let other = ProviderFact::Refund { id: "re_2".into(), payment: "pi_1".into(), minor: 0 };
     for (minor, expected) in [(4_000, S::Credited), (10_000, S::Credited), (10_001, S::ManualReview)] {
         let known =
-            facts(&[&both[..], &[(4, refund_of("pi_2", minor)), (5, other.clone())]].concat(), &[resolved.clone()]);
+            facts(&[&both[..], &[(4, refund_of("pi_2", minor)), (5, other.clone())]].concat(), std::slice::from_ref(&resolved));
         let now = deposited(&known, 10_000);
         assert_eq!((now.status, now.owed_minor), (expected, 10_000), "{minor}");
     }
