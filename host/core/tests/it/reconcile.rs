@@ -178,8 +178,9 @@ fn m1_a_lost_reversal_of_a_confirmed_payment_waits_for_a_persons_decision_after_
     };
     for (fact, permits) in [(PersonFact::Retried, true), (PersonFact::Released, false)] {
         for (seq, is_after) in [(40, false), (50, false), (51, true)] {
-            let planned = state(&decided(&fact, seq)).3;
-            assert_eq!(planned == 1, permits && is_after, "{fact:?} at {seq}");
+            let (_, reason, _, planned) = state(&decided(&fact, seq));
+            let expected = if permits && is_after { (R::PartlyRefunded, 1) } else { (R::PostingLost, 0) };
+            assert_eq!((reason, planned), expected, "{fact:?} at {seq}");
         }
     }
 }
