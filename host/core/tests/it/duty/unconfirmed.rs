@@ -45,6 +45,7 @@ fn mismatch() -> Vec<ProviderFact> {
         expected: "ion4".into(),
         stated: "ion5".into(),
         stated_minor: None,
+        payment: "".into(),
     })
 }
 
