@@ -55,7 +55,7 @@ pub(super) enum Publication {
     Override(ManagerSession, Box<OverrideEdit>, Box<str>, OutcomeSender<CustomerOverride>),
     /// A config that should have a gateway and has none.
     Reopen(ConfigId),
-    /// Replaced secrets whose windows the clock's stamps do not tell.
+    /// Begins the windows of replaced secrets that a wrong clock stamped.
     BeginWindows,
     /// The rows on disk after a failed commit, which may have reached the disk all the same.
     Reloaded(Configuration),

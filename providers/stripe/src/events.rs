@@ -97,7 +97,9 @@ fn with_status(kind: &str, stated: Option<&str>) -> String {
 fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
     let stated = dispute.text_at("/status")?;
     let status = match (kind, stated) {
-        ("charge.dispute.funds_reinstated", _) => ChargebackReversed,
+        // Lost, and the money is back: in part, or in contradiction. Nothing is given back by itself.
+        ("charge.dispute.funds_reinstated", Some("lost")) => ManualReview,
+        ("charge.dispute.funds_reinstated", _) | (_, Some("won")) => ChargebackReversed,
         ("charge.dispute.funds_withdrawn", _) | ("charge.dispute.created", None) => Chargeback,
         (_, None) => return Ok(Meaning::Nothing("the dispute states no status".to_owned())),
         (_, Some(stated)) => match disputed_money(stated) {
@@ -108,7 +110,9 @@ fn dispute(kind: &str, dispute: &Value) -> Result<Meaning, ProviderFailure> {
     let mut update = dispute_update(dispute, status, &with_status(kind, stated))?;
     if status == ManualReview {
         // The same in every event about this dispute, which makes it one review hold.
-        let reason = format!("dispute {} has the status {}", own_id(dispute, "dispute")?, stated.unwrap_or_default());
+        let reinstated = if stated == Some("lost") { ", and its funds were reinstated" } else { "" };
+        let (id, stated) = (own_id(dispute, "dispute")?, stated.unwrap_or_default());
+        let reason = format!("dispute {id} has the status {stated}{reinstated}");
         update = StatusUpdate { reason: Some(reason), amount: None, dispute: None, ..update };
     }
     Ok(Meaning::of(update))
