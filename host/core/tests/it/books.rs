@@ -1,22 +1,21 @@
-//! The books against a plain list of rows: every lookup gives the same answer, and every field survives packing.
+//! The books against a plain list of rows: every lookup gives the same answer. That every field survives packing is in
+//! `packing`.
+
+mod packing;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Activity, Books};
 use cashier_core::change::{Change, Counters};
-use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
+use cashier_core::facts::{Facts, ProviderFact};
 use cashier_core::ids::*;
-use cashier_core::money::Money;
 use cashier_core::notice::Update;
 use cashier_core::operation::BalanceOperation;
-use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::*;
 use cashier_core::time::UnixTime;
-use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
-use proptest::prelude::*;
+use cashier_core::transaction::{FirstAnswer, KeySpace, Transaction};
 
 use crate::samples::*;
-use crate::standing::any_fact;
 
 fn row(transaction: Transaction) -> Change {
     Change::Transaction(Box::new(transaction))
@@ -36,189 +35,6 @@ fn operation(id: u64, status: OperationStatus) -> BalanceOperation {
         failure_reason: "".into(),
         created_time: NOW,
         updated_time: NOW,
-    }
-}
-
-fn any_text() -> impl Strategy<Value = Box<str>> {
-    prop_oneof![Just("".to_string()), Just("pi_123456789".to_string()), "[a-z]{1,6}", "\\PC{0,40}"].prop_map(Into::into)
-}
-
-fn any_time() -> impl Strategy<Value = UnixTime> {
-    prop_oneof![
-        Just(UnixTime::UNSET),
-        (0_i64..1_000).prop_map(|seconds| NOW.plus(seconds)),
-        any::<i64>().prop_map(UnixTime),
-    ]
-}
-
-fn any_money() -> impl Strategy<Value = Money> {
-    let minor = prop_oneof![0_i64..100_000, any::<i64>()];
-    (minor, prop::sample::select(vec!["USD", "EUR", "JPY", "BTC", "KWD"]))
-        .prop_map(|(minor, code)| Money::new(minor, currency(code)))
-}
-
-fn any_person_fact() -> impl Strategy<Value = PersonFact> {
-    prop_oneof![
-        prop::sample::select(TransactionStatus::ALL).prop_map(PersonFact::Held),
-        Just(PersonFact::Released),
-        Just(PersonFact::Approved),
-        Just(PersonFact::Rejected),
-        any::<i64>().prop_map(|minor| PersonFact::Resolved { minor }),
-        Just(PersonFact::Retried),
-        (any_text(), any_text(), any::<i64>()).prop_map(|(id, payment, minor)| PersonFact::RefundRequested {
-            id,
-            payment,
-            minor
-        }),
-        any_text().prop_map(|id| PersonFact::RefundRefused { id }),
-        (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
-    ]
-}
-
-fn any_facts() -> impl Strategy<Value = Facts> {
-    let mismatch = (prop::sample::select(MismatchKind::ALL), any_text(), any_text(), any::<Option<i64>>()).prop_map(
-        |(what, expected, stated, minor)| {
-            ProviderFact::ReviewHold(ReviewHold::Mismatch {
-                what,
-                expected,
-                stated,
-                stated_minor: minor,
-                payment: "".into(),
-            })
-        },
-    );
-    let provider = prop_oneof![any_fact(), mismatch];
-    let provider = prop::collection::vec((any::<u64>(), any_time(), provider), 0..5);
-    let persons = prop::collection::vec((any::<u64>(), any_time(), any_person_fact()), 0..4);
-    (provider, persons).prop_map(|(provider, persons)| Facts {
-        provider: provider.into_iter().map(|(seq, at, fact)| Recorded { seq: Seq(seq), at, fact }).collect(),
-        persons: persons.into_iter().map(|(seq, at, fact)| Recorded { seq: Seq(seq), at, fact }).collect(),
-    })
-}
-
-fn any_operation() -> impl Strategy<Value = BalanceOperation> {
-    let numbers = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any_money());
-    let words = (
-        prop::sample::select(OperationCmd::ALL),
-        prop::sample::select(OperationReason::ALL),
-        prop::sample::select(OperationStatus::ALL),
-    );
-    (numbers, words, any_text(), any_time(), any_time()).prop_map(
-        |(
-            (id, ordinal, login, trade_order, amount),
-            (cmd, reason, status),
-            failure_reason,
-            created_time,
-            updated_time,
-        )| {
-            BalanceOperation {
-                id: OperationId(id),
-                transaction_id: TransactionId(15),
-                ordinal,
-                login: Login(login),
-                trade_order,
-                cmd,
-                amount,
-                reason,
-                status,
-                failure_reason,
-                created_time,
-                updated_time,
-            }
-        },
-    )
-}
-
-/// A transaction with any value in every field.
-fn any_transaction() -> impl Strategy<Value = Transaction> {
-    let texts = prop::collection::vec(any_text(), 13);
-    let times = prop::collection::vec(any_time(), 5);
-    let numbers =
-        (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<(u64, u64)>(), any::<u32>());
-    let words = (
-        prop::sample::select(TransactionType::ALL),
-        prop::sample::select(Source::ALL),
-        prop::sample::select(TransactionStatus::ALL),
-        prop::sample::select(FirstAnswer::ALL),
-        prop::sample::select(NextAction::ALL),
-        any::<bool>(),
-        any::<bool>(),
-        prop::sample::select(ReasonCode::ALL),
-    );
-    let refs = prop::collection::vec(("[a-z]{1,5}", "\\PC{1,20}"), 0..4);
-    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>())).prop_map(
-        |(texts, times, numbers, words, refs, facts, (amount, account, bits))| {
-            let mut texts = texts.into_iter();
-            let mut text = || texts.next().unwrap();
-            let mut times = times.into_iter();
-            let mut time = || times.next().unwrap();
-            let (customer, login, approver, processor, config, (refused, wanted), version) = numbers;
-            let (kind, source, status, first_answer, next_action, sandbox, by_manager, code) = words;
-            Transaction {
-                id: TransactionId(15),
-                customer_id: CustomerId(customer),
-                login: Login(login),
-                kind,
-                source,
-                provider: text(),
-                method: text(),
-                requested_method: text(),
-                provider_payment_id: text(),
-                amount,
-                account_currency: account.currency,
-                status,
-                reason: Reason { code, detail: text() },
-                idempotency_key: text(),
-                comment: text(),
-                metadata_json: text(),
-                approved_by: ManagerId(approver),
-                approved_time: time(),
-                processed_by: ManagerId(processor),
-                processed_time: time(),
-                reject_reason: text(),
-                created_time: time(),
-                updated_time: time(),
-                config_id: ConfigId(config),
-                brand: text(),
-                country: text(),
-                sandbox,
-                reference: Reference::from_random(bits),
-                key_space: if by_manager { KeySpace::Manager } else { KeySpace::Customer },
-                expires_time: time(),
-                refs: refs.iter().map(|(kind, value)| ProviderRef::new(kind, value)).collect::<Refs>(),
-                facts,
-                first_answer,
-                next_action,
-                refused_seq: Seq(refused),
-                query_wanted: Seq(wanted),
-                version,
-            }
-        },
-    )
-}
-
-proptest! {
-    #[test]
-    fn every_field_survives_packing(
-        transaction in any_transaction(),
-        operations in prop::collection::btree_map(any::<u64>(), any_operation(), 0..4),
-    ) {
-        let operations: Vec<BalanceOperation> =
-            operations.into_iter().map(|(id, known)| BalanceOperation { id: OperationId(id), ..known }).collect();
-        let mut changes = vec![row(transaction.clone())];
-        changes.extend(operations.iter().map(|known| Change::Operation(Box::new(known.clone()))));
-        let expected = Some(Aggregate { transaction, operations });
-
-        let mut books = Books::new();
-        books.apply(&commit(7, changes.clone()));
-        prop_assert_eq!(&books.aggregate(TransactionId(15)), &expected);
-        prop_assert_eq!(books.touched(TransactionId(15)), Seq(7));
-
-        let mut backwards = Books::new();
-        for change in changes.into_iter().rev() {
-            backwards.load(change);
-        }
-        prop_assert_eq!(&backwards.aggregate(TransactionId(15)), &expected);
     }
 }
 

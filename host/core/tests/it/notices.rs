@@ -8,22 +8,44 @@ use cashier_core::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 
 use crate::samples::*;
 
+fn refund() -> Option<RefundStatement> {
+    let amount = StatedAmount::Exact(usd(1));
+    Some(RefundStatement { id: "re_1".into(), amount, reach: Reach::Delta, requested: "".into() })
+}
+
+fn dispute() -> Option<DisputeStatement> {
+    Some(DisputeStatement { id: "dp_1".into(), amount: None })
+}
+
 #[test]
 fn a_statement_is_about_money_by_its_status_its_refund_or_its_dispute() {
     use ProviderStatus as S;
-    let refund = RefundStatement {
-        id: "re_1".into(),
-        amount: StatedAmount::Exact(usd(1)),
-        reach: Reach::Delta,
-        requested: "".into(),
-    };
-    let dispute = DisputeStatement { id: "dp_1".into(), amount: None };
     for status in S::ALL {
         let money = [S::Confirmed, S::Refunded, S::RefundFailed, S::Chargeback, S::ChargebackReversed].contains(status);
         assert_eq!(update(*status).states_money(), money, "{status:?}");
-        let refunded = Update { refund: Some(refund.clone()), ..update(*status) };
-        let disputed = Update { dispute: Some(dispute.clone()), ..update(*status) };
+        let refunded = Update { refund: refund(), ..update(*status) };
+        let disputed = Update { dispute: dispute(), ..update(*status) };
         assert!(refunded.states_money() && disputed.states_money(), "{status:?}");
+    }
+}
+
+#[test]
+fn what_went_back_of_a_payment_is_stated_apart_from_what_is_stated_about_the_order() {
+    use ProviderStatus as S;
+    for status in [S::Confirmed, S::ManualReview, S::InReview, S::Pending, S::Failed] {
+        let plain = update(status);
+        let refunded = Update { refund: refund(), ..plain.clone() };
+        let disputed = Update { dispute: dispute(), ..plain.clone() };
+        let both = Update { dispute: dispute(), ..refunded.clone() };
+        let apart = |whole: &Update, status| (Some(plain.clone()), Some(Update { status, ..whole.clone() }));
+        assert_eq!(plain.divided(), (Some(plain.clone()), None), "{status:?}");
+        assert_eq!(refunded.divided(), apart(&refunded, S::Refunded), "{status:?}");
+        assert_eq!(disputed.divided(), apart(&disputed, S::Chargeback), "{status:?}");
+        assert_eq!(both.divided(), apart(&both, S::Refunded), "{status:?}");
+    }
+    for status in [S::Refunded, S::RefundFailed, S::Chargeback, S::ChargebackReversed] {
+        let reversal = Update { refund: refund(), dispute: dispute(), ..update(status) };
+        assert_eq!(reversal.divided(), (None, Some(reversal.clone())), "{status:?}");
     }
 }
 

@@ -178,8 +178,9 @@ fn m1_a_lost_reversal_of_a_confirmed_payment_waits_for_a_persons_decision_after_
     };
     for (fact, permits) in [(PersonFact::Retried, true), (PersonFact::Released, false)] {
         for (seq, is_after) in [(40, false), (50, false), (51, true)] {
-            let planned = state(&decided(&fact, seq)).3;
-            assert_eq!(planned == 1, permits && is_after, "{fact:?} at {seq}");
+            let (_, reason, _, planned) = state(&decided(&fact, seq));
+            let expected = if permits && is_after { (R::PartlyRefunded, 1) } else { (R::PostingLost, 0) };
+            assert_eq!((reason, planned), expected, "{fact:?} at {seq}");
         }
     }
 }
@@ -289,4 +290,30 @@ fn a_posting_of_a_recovered_transaction_that_is_lost_again_is_posted_only_by_a_p
     assert_eq!(state(&applied(&gone, &gone.decide(PersonFact::Rejected, at(80)))).2, 0);
     let retried = applied(&gone, &gone.decide(PersonFact::Retried, at(80)));
     assert_eq!(retried.operations.last().unwrap().amount, usd(PAID));
+}
+
+#[test]
+fn what_a_person_posted_again_is_not_counted_twice_when_more_postings_of_a_recovered_transaction_are_found() {
+    let lost = pending();
+    let fresh = Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
+    let blank = Aggregate { transaction: recovered(fresh, &found(&lost, 1, PAID), &account()), operations: Vec::new() };
+    let made = reconciled(&blank, &[found(&lost, 1, PAID)], &[]);
+    let approved = applied(&made, &made.decide(PersonFact::Approved, at(51)));
+    let gone = applied(&approved, &approved.reconcile(&[], &[approved.operations[0].id], at(52)));
+    let retried = ended(
+        &applied(&gone, &gone.decide(PersonFact::Retried, at(60))),
+        &PostingOutcome::Posted { trade_order: 9 },
+        61,
+    );
+    for before in [&gone, &retried] {
+        let posted = state(before).2;
+        for later in [-4_000, -PAID, PAID] {
+            let more = applied(before, &before.reconcile(&[found(&lost, 3, later)], &[], at(70)));
+            assert_eq!(state(&more).2, posted + later);
+            let approved = applied(&more, &more.decide(PersonFact::Approved, at(80)));
+            let planned: i64 =
+                approved.operations.iter().filter(|known| known.is_unsettled()).map(|known| known.amount.minor).sum();
+            assert_eq!(planned, PAID - posted, "{later}: only what is lost and not posted again");
+        }
+    }
 }

@@ -132,14 +132,15 @@ fn an_early_event_that_names_a_reference_waits_for_that_transaction_alone() {
     let mut ledger = Ledger::with(&[1]);
     ledger.file(1, vec![with_ref(paid("e1", 9, "pi_1"), "pi_1"), with_ref(paid("e2", 2, "pi_2"), "pi_2")]);
     ledger.file(1, vec![Update { reference: None, ..with_ref(named("e3", 0, S::Pending), "pi_1") }]);
+    // What went back of a payment that is not known to be of the transaction with its id.
+    let elsewhere = Update { reference: Some(reference(9)), payment_id: "pi_7".into(), ..refunded("e4", 4_000) };
+    ledger.file(1, vec![with_ref(elsewhere, "pi_1")]);
     add(&mut ledger, deposit(2));
     created(&mut ledger, 1, &ACCEPTED, None, &["pi_1"]);
     created(&mut ledger, 2, &ACCEPTED, None, &["pi_2"]);
     let states: Vec<(ProcessingStatus, u64)> =
         ledger.events().iter().map(|event| (event.processing_status, event.transaction_id.0)).collect();
-    assert_eq!(
-        states,
-        [(ProcessingStatus::Pending, 0), (ProcessingStatus::Processed, 2), (ProcessingStatus::Processed, 1)]
-    );
+    let (pending, processed) = (ProcessingStatus::Pending, ProcessingStatus::Processed);
+    assert_eq!(states, [(pending, 0), (processed, 2), (processed, 1), (pending, 0)]);
     assert_eq!((ledger.standing(1).1, ledger.standing(2).1), (0, 10_000));
 }

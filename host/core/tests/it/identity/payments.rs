@@ -43,6 +43,46 @@ fn m20_a_second_confirmation_without_an_amount_or_of_another_one_credits_nothing
 }
 
 #[test]
+fn a_statement_whose_reference_and_ids_are_of_two_transactions_moves_nothing_and_names_both() {
+    let id = |kind: &str, value: &str| ProviderRef::new(kind, value);
+    let mut ledger = Ledger::with(&[1, 1]);
+    let known = |event, number, refs| Update { refs, ..named(event, number, S::Pending) };
+    ledger.file(1, vec![known("k1", 1, vec![id("payment_intent", "pi_1"), id("charge", "ch_1")])]);
+    ledger.file(1, vec![known("k2", 2, vec![id("payment_intent", "pi_2")])]);
+    let both = vec![id("payment_intent", "pi_1"), id("payment_intent", "pi_2")];
+    let first = reference(1);
+    let table = [
+        (None, vec![id("payment_intent", "pi_1"), id("charge", "ch_1")], String::new()),
+        (Some(first.clone()), vec![id("payment_intent", "pi_1")], String::new()),
+        (
+            Some(first.clone()),
+            vec![id("payment_intent", "pi_2")],
+            format!("PROVIDER_REF_MISMATCH: reference {first} is transaction 1, payment_intent pi_2 is transaction 2"),
+        ),
+        (
+            None,
+            both,
+            "PROVIDER_REF_MISMATCH: payment_intent pi_1 is transaction 1, payment_intent pi_2 is transaction 2".into(),
+        ),
+    ];
+    for (at, (reference, refs, expected)) in table.into_iter().enumerate() {
+        let paid = Update { reference, refs, ..paid(&format!("e{at}"), 1, "pay_1") };
+        ledger.file(1, vec![paid]);
+        let event = ledger.events().pop().unwrap();
+        assert_eq!((&*event.failure_reason, event.transaction_id.0), (&*expected, u64::from(expected.is_empty())));
+    }
+    assert_eq!((ledger.standing(1).1, ledger.standing(2).1), (10_000, 0));
+}
+
+#[test]
+fn m20_a_decline_that_names_the_payment_of_another_transaction_is_no_second_use_of_it() {
+    let mut ledger = Ledger::with(&[1, 1]);
+    ledger.file(1, vec![paid("e1", 1, "pi_9")]);
+    ledger.file(1, vec![Update { payment_id: "pi_9".into(), ..named("e2", 2, S::Failed) }]);
+    assert_eq!(ledger.standing(2), (5, 0, ReasonCode::ProviderDeclined));
+}
+
+#[test]
 fn m20_transactions_that_an_earlier_version_credited_for_one_payment_stay_as_they_are() {
     let mut ledger = Ledger::with(&[1, 2]);
     for id in [1, 2] {

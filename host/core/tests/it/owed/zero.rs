@@ -48,7 +48,7 @@ fn a_refund_of_zero_is_no_fact_in_any_form_and_beside_any_other() {
     let nothing = [refunded(P::Refunded, "re_0", 0, Reach::Delta), refunded(P::Refunded, "", 0, Reach::TotalSoFar)];
     assert!(nothing.concat().is_empty(), "{nothing:?}");
     for zero in nothing {
-        check(&[zero.clone()], 10_000, S::Credited, R::None);
+        check(std::slice::from_ref(&zero), 10_000, S::Credited, R::None);
         let one = refunded(P::Refunded, "re_0", 4_000, Reach::Delta);
         check(&[zero.clone(), one], 6_000, S::Credited, R::PartlyRefunded);
         check(&[zero, disputed(P::Chargeback, "du", 10_000)], 0, S::Chargeback, R::Chargeback);
@@ -70,7 +70,7 @@ fn a_failed_refund_of_zero_failed_and_its_amount_is_what_the_refund_states_or_un
     for reach in [Reach::Delta, Reach::TotalSoFar] {
         let failed = refunded(P::RefundFailed, "re", 0, reach);
         assert_eq!(failed, [F::RefundFailed { id: "re".into(), payment: "pi_123".into(), minor: 0 }]);
-        check(&[failed.clone()], 10_000, S::ManualReview, R::RefundFailed);
+        check(std::slice::from_ref(&failed), 10_000, S::ManualReview, R::RefundFailed);
         let refund = refunded(P::Refunded, "re", 4_000, Reach::Delta);
         check(&[failed.clone(), refund.clone()], 10_000, S::ManualReview, R::RefundFailed);
         let other = refunded(P::Refunded, "re_2", 1_000, Reach::Delta);
@@ -140,7 +140,7 @@ fn a_negative_reversal_and_a_dispute_of_zero_are_a_review_and_move_nothing() {
             of_all(P::Refunded, minor),
             of_all(P::Chargeback, minor),
         ] {
-            check(&[facts.clone()], 10_000, S::ManualReview, R::AmountMismatch);
+            check(std::slice::from_ref(&facts), 10_000, S::ManualReview, R::AmountMismatch);
             // It gives back nothing that another one took.
             check(
                 &[facts.clone(), refunded(P::Refunded, "r2", 4_000, Reach::Delta)],
@@ -172,7 +172,7 @@ fn amounts_below_zero_that_an_earlier_version_recorded_give_nothing() {
             vec![total],
             vec![refund("a", minor), dispute("b", minor)],
         ] {
-            check(&[facts.clone()], 10_000, S::Credited, R::None);
+            check(std::slice::from_ref(&facts), 10_000, S::Credited, R::None);
             check(&[facts.clone(), vec![refund("r", 4_000)]], 6_000, S::Credited, R::PartlyRefunded);
             check(&[facts, vec![dispute("d", 10_000)]], 0, S::Chargeback, R::Chargeback);
         }
