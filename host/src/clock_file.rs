@@ -34,9 +34,8 @@ impl ClockFiles {
         self.folder.join("clock.accept")
     }
 
-    /// Leaves an acceptance of this time for the server.
+    /// Leaves an acceptance of this time for the server of this folder, which must exist.
     pub(crate) fn accept(&self, wall: UnixTime) -> Result<(), Fault> {
-        private_files::create_folder(&self.folder)?;
         replace(&self.acceptance(), &format!("{wall}\n"))
     }
 }

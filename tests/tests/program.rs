@@ -246,6 +246,8 @@ async fn the_module_list_shows_ready_modules_and_why_others_are_refused() {
 #[tokio::test]
 async fn an_accepted_clock_is_left_for_the_server_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("bases")).unwrap();
+    std::fs::write(folder.path().join("bases/cashier.db"), "").unwrap();
     let done = run(folder.path(), &["clock", "accept", "--bases", "bases"]).await;
     assert!(
         done.code == Some(0) && done.out.starts_with("the system clock is accepted at "),
@@ -255,4 +257,58 @@ async fn an_accepted_clock_is_left_for_the_server_in_its_folder() {
     );
     let left = std::fs::read_to_string(folder.path().join("bases/clock.accept")).unwrap();
     assert!(left.trim().parse::<i64>().is_ok_and(|at| done.out.contains(&at.to_string())), "{left}");
+}
+
+/// A folder with keys and settings, and no databases.
+fn unserved() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for key in ["session.key", "seal.key"] {
+        std::fs::write(folder.path().join(key), format!("1:{}\n", "5b".repeat(32))).unwrap();
+    }
+    let settings = "session_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\n";
+    std::fs::write(folder.path().join("cashier.toml"), settings).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_command_in_a_folder_without_databases_fails_creates_nothing_and_says_what_is_missing() {
+    let folder = unserved();
+    let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
+    let before = files();
+    let (both, books, postings) = ("no cashier.db and no trading.db in ", "no cashier.db in ", "no trading.db in ");
+    let commands: [(&[&str], &str); 9] = [
+        (&["db", "reconcile", "-s", "cashier.toml"], both),
+        (&["db", "reconcile", "--apply", "-s", "cashier.toml"], both),
+        (&["db", "backup", "saved", "-s", "cashier.toml"], both),
+        (&["trading", "accept", "--bases", "typo"], postings),
+        (&["trading", "accept", "2000009", "-s", "cashier.toml"], postings),
+        (&["clock", "accept", "--bases", "typo"], books),
+        (&["clock", "accept", "-s", "cashier.toml"], books),
+        (&["audit", "verify", "--bases", "typo"], books),
+        (&["audit", "verify", "-s", "cashier.toml"], books),
+    ];
+    for (command, missing) in commands {
+        let output = run(folder.path(), command).await;
+        assert_eq!((output.code, &*output.out), (Some(1), ""), "{command:?}");
+        assert!(output.err.starts_with(&format!("cashier: there is {missing}")), "{command:?}: {}", output.err);
+        assert!(output.err.contains("`bases`"), "{command:?} does not say what to do: {}", output.err);
+        assert_eq!(files(), before, "{command:?} created something");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_missing_beside_the_other_is_not_created_by_a_command() {
+    let folder = unserved();
+    let bases = folder.path().join("bases");
+    std::fs::create_dir(&bases).unwrap();
+    for (present, missing) in [("cashier.db", "trading.db"), ("trading.db", "cashier.db")] {
+        std::fs::write(bases.join(present), "").unwrap();
+        for command in [&["db", "reconcile"][..], &["db", "reconcile", "--apply"], &["db", "backup", "saved"]] {
+            let output = run(folder.path(), &[command, &["-s", "cashier.toml"]].concat()).await;
+            let expected = format!("cashier: there is no {missing} in ");
+            assert!(output.code == Some(1) && output.err.starts_with(&expected), "{command:?}: {output:?}");
+            assert!(!bases.join(missing).exists() && !folder.path().join("saved").exists(), "{command:?}");
+        }
+        std::fs::remove_file(bases.join(present)).unwrap();
+    }
 }

@@ -143,6 +143,11 @@ async fn m1_a_restored_cashier_db_stops_the_start_and_after_reconcile_nothing_is
     std::fs::write(&record, format!("{month_ago} - 0 0 0\n")).unwrap();
     let applied = run(folder, &["db", "reconcile", "--apply", "--settings", "cashier.toml"]).await;
     assert_eq!(applied.code, Some(0), "{applied:?}");
+    assert!(applied.err.contains("CLOCK_IMPLAUSIBLE"), "{applied:?}");
+    let books = Connection::open(broker.bases().join("cashier.db")).unwrap();
+    let stamp = books.query_row("SELECT max(updated_time) FROM balance_operation", [], |row| row.get::<_, i64>(0));
+    assert!(stamp.unwrap() <= month_ago + 3_600, "not by the system clock: {applied:?}");
+    drop(books);
     std::fs::write(&record, recorded).unwrap();
     let again = run(folder, &["db", "reconcile", "--settings", "cashier.toml"]).await;
     assert_eq!((again.code, again.out.trim()), (Some(0), "cashier.db and trading.db match"), "{again:?}");

@@ -7,7 +7,7 @@ use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
 use crate::ids::{CustomerId, Login, OperationId, TransactionId};
 use crate::money::Money;
-use crate::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use crate::operation::{BalanceOperation, OperationKey, PostingOutcome, posted};
 use crate::reason::ReasonCode;
 use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, TransactionType};
 use crate::time::UnixTime;
@@ -69,9 +69,6 @@ impl FoundPosting {
     }
 }
 
-/// The comment of a recovered transaction, which marks it.
-const RECOVERED: &str = "recovered from a posting by cashier db reconcile";
-
 impl Aggregate {
     /// The operation under a key.
     pub fn keyed(&self, key: &OperationKey) -> Option<&BalanceOperation> {
@@ -89,6 +86,7 @@ impl Aggregate {
             operation.failure_reason = ReasonCode::PostingLost.name().into();
             operation.updated_time = at.now;
         }
+        let before = posted(&self.transaction, &next.operations).minor;
         for posting in found {
             let reference = &next.transaction.reference;
             let known = next.operations.iter_mut().find(|known| OperationKey::of(reference, known) == posting.key);
@@ -104,24 +102,33 @@ impl Aggregate {
                 None => next.operations.push(imported),
             }
         }
-        if self.transaction.source == Source::Manual && *self.transaction.comment == *RECOVERED {
-            next.amount_to_its_postings();
+        if self.transaction.is_recovered() {
+            let imported = posted(&self.transaction, &next.operations).minor.saturating_sub(before);
+            next.transaction.add_imported(imported);
         }
         if next.operations != self.operations {
             next.transaction.refused_seq = at.seq;
         }
         next.settled(self, at)
     }
+}
 
-    /// A recovered transaction is of what was posted; what was lost since is posted again only if a person says so.
-    fn amount_to_its_postings(&mut self) {
-        let moved = |known: &&BalanceOperation| known.status == OperationStatus::Posted || known.is_lost();
-        let minor =
-            self.operations.iter().filter(moved).fold(0_i64, |sum, known| sum.saturating_add(known.amount.minor));
-        let transaction = &mut self.transaction;
-        transaction.amount = Money::new(minor.saturating_abs(), transaction.account_currency);
-        transaction.kind = match minor {
-            0 => transaction.kind,
+impl Transaction {
+    /// Made by [`recovered`]: one that a person makes names `manual` as its provider.
+    fn is_recovered(&self) -> bool {
+        self.source == Source::Manual && self.provider.is_empty()
+    }
+
+    /// A recovered transaction is of what was imported into it; what was lost since is posted again only if a person says so.
+    fn add_imported(&mut self, minor: i64) {
+        let before = match self.kind {
+            TransactionType::Deposit => self.amount.minor,
+            TransactionType::Withdrawal => self.amount.minor.saturating_neg(),
+        };
+        let sum = before.saturating_add(minor);
+        self.amount = Money::new(sum.saturating_abs(), self.account_currency);
+        self.kind = match sum {
+            0 => self.kind,
             ..0 => TransactionType::Withdrawal,
             1.. => TransactionType::Deposit,
         };
@@ -141,7 +148,7 @@ pub fn recovered(fresh: Fresh, first: &FoundPosting, account: &AccountFacts) -> 
         source: Source::Manual,
         customer_id: first.customer_id,
         account_currency: first.amount.currency,
-        comment: RECOVERED.into(),
+        comment: "recovered from a posting by cashier db reconcile".into(),
         ..Transaction::blank(fresh, first.login, Money::new(0, first.amount.currency), account)
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::bases;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app;
@@ -26,12 +27,8 @@ pub(super) enum AuditCommand {
 
 pub(super) fn audit(command: &AuditCommand) -> Result<(), CliError> {
     let AuditCommand::Verify { anchor, settings, bases } = command;
-    let bases = match bases {
-        Some(bases) => bases.clone(),
-        None => settings.read()?.bases,
-    };
-    let chain = app::verify_audit(&bases, anchor.as_deref())
-        .map_err(|fault| CliError(format!("the audit records do not fit together: {fault}")))?;
+    let bases = bases::existing(bases.as_ref(), settings, &[bases::BOOKS])?;
+    let chain = app::verify_audit(&bases, anchor.as_deref())?;
     print_line(&format!("{} audit records fit together", chain.records));
     if chain.records > 0 {
         print_line(&format!("newest hash {}", chain.newest));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::bases;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::clock_file::ClockFiles;
@@ -27,10 +28,7 @@ pub(super) enum ClockCommand {
 
 pub(super) fn clock(command: &ClockCommand) -> Result<(), CliError> {
     let ClockCommand::Accept { settings, bases } = command;
-    let bases = match bases {
-        Some(bases) => bases.clone(),
-        None => settings.read()?.bases,
-    };
+    let bases = bases::existing(bases.as_ref(), settings, &[bases::BOOKS])?;
     let now = SystemClock::new().now();
     ClockFiles::in_folder(&bases).accept(now)?;
     print_line(&format!("the system clock is accepted at {now} (Unix seconds)"));

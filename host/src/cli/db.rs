@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::bases::{self, BOOKS, POSTINGS};
+use super::logs;
 use super::serve::runtime;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
@@ -11,6 +13,8 @@ use crate::app;
 use crate::pair::{self, Applied, Reconciliation};
 use crate::ports::Clock;
 use crate::system::SystemClock;
+
+const PAIR: [&str; 2] = [BOOKS, POSTINGS];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
@@ -38,6 +42,7 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
         DbCommand::Reconcile { settings, apply } => reconcile(settings, *apply),
         DbCommand::Backup { folder, settings } => {
             let settings = settings.read()?;
+            bases::check_existing(&settings.bases, &PAIR)?;
             print_line(&pair::backup::backup(&settings.bases, folder, SystemClock::new().now())?);
             Ok(())
         }
@@ -45,7 +50,10 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
 }
 
 fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
+    // A clock that is implausible is told.
+    let _guard = logs::start("warn");
     let settings = settings.read()?;
+    bases::check_existing(&settings.bases, &PAIR)?;
     let work = app::reconcile(&settings, apply);
     let Reconciliation { differences, applied } = runtime()?.block_on(work)?;
     print_line(differences.trim_end());

@@ -1,6 +1,7 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
 mod audit;
+mod bases;
 mod clock;
 mod db;
 mod demo;

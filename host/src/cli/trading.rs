@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cashier_core::ids::Login;
 use clap::Subcommand;
 
+use super::bases;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::trading::embedded::Embedded;
@@ -41,10 +42,11 @@ pub(super) enum TradingCommand {
 }
 
 pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
-    let (TradingCommand::Import { settings, bases, .. } | TradingCommand::Accept { settings, bases, .. }) = command;
-    let bases = match bases {
-        Some(bases) => bases.clone(),
-        None => settings.read()?.bases,
+    let bases = match command {
+        TradingCommand::Import { settings, bases, .. } => bases::chosen(bases.as_ref(), settings)?,
+        TradingCommand::Accept { settings, bases, .. } => {
+            bases::existing(bases.as_ref(), settings, &[bases::POSTINGS])?
+        }
     };
     let trading = Embedded::open(&bases)?;
     match command {
@@ -53,7 +55,11 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             print_line(report.to_string().trim_end());
         }
         TradingCommand::Accept { login: None, .. } => {
-            for (login, why) in trading.contested()? {
+            let contested = trading.contested()?;
+            if contested.is_empty() {
+                print_line("no account was changed outside the cashier");
+            }
+            for (login, why) in contested {
                 print_line(&format!("account {login}: {why}"));
             }
         }

@@ -116,10 +116,12 @@ pub struct AuditChain {
 /// Follows the chain of a database; `anchor` is a hash that was noted earlier, hex.
 ///
 /// # Errors
-/// A sentence that names the first record which does not fit its place, or says that the anchor is not in the chain.
+/// A sentence that names the first record which does not fit its place, or says that the anchor is not in the chain; another
+/// one where the records cannot be read.
 pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
-    let fault = sql_fault(TABLE);
-    let connection = connect_read_only(path).map_err(sql_fault("opening the database"))?;
+    let fault = sql_fault("the audit records cannot be read");
+    let broken = |found: String| Fault::new(format!("the audit records do not fit together: {found}"));
+    let connection = connect_read_only(path).map_err(&fault)?;
     let mut statement = connection.prepare(READ).map_err(&fault)?;
     let mut rows = statement.query([]).map_err(&fault)?;
     let (mut previous, mut records) = (Hash::default(), 0_u64);
@@ -128,19 +130,17 @@ pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
         let (content, stored_previous, stored) = read(row).map_err(&fault)?;
         let [id, ..] = content.numbers;
         if stored_previous != previous {
-            return Err(Fault::new(format!("a record before record {id} was removed, added or moved")));
+            return Err(broken(format!("a record before record {id} was removed, added or moved")));
         }
         if content.hash(&previous) != stored {
-            return Err(Fault::new(format!("record {id} was changed")));
+            return Err(broken(format!("record {id} was changed")));
         }
         previous = stored;
         records += 1;
         is_anchored |= anchor.is_some_and(|anchor| anchor.eq_ignore_ascii_case(&hex::encode(stored)));
     }
     if !is_anchored {
-        return Err(Fault::new(format!(
-            "the anchor is not in the chain of {records} records: its newest were removed"
-        )));
+        return Err(broken(format!("the anchor is not in the chain of {records} records: its newest were removed")));
     }
     let newest = if records == 0 { String::new() } else { hex::encode(previous) };
     Ok(AuditChain { records, newest })

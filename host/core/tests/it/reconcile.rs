@@ -291,3 +291,29 @@ fn a_posting_of_a_recovered_transaction_that_is_lost_again_is_posted_only_by_a_p
     let retried = applied(&gone, &gone.decide(PersonFact::Retried, at(80)));
     assert_eq!(retried.operations.last().unwrap().amount, usd(PAID));
 }
+
+#[test]
+fn what_a_person_posted_again_is_not_counted_twice_when_more_postings_of_a_recovered_transaction_are_found() {
+    let lost = pending();
+    let fresh = Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
+    let blank = Aggregate { transaction: recovered(fresh, &found(&lost, 1, PAID), &account()), operations: Vec::new() };
+    let made = reconciled(&blank, &[found(&lost, 1, PAID)], &[]);
+    let approved = applied(&made, &made.decide(PersonFact::Approved, at(51)));
+    let gone = applied(&approved, &approved.reconcile(&[], &[approved.operations[0].id], at(52)));
+    let retried = ended(
+        &applied(&gone, &gone.decide(PersonFact::Retried, at(60))),
+        &PostingOutcome::Posted { trade_order: 9 },
+        61,
+    );
+    for before in [&gone, &retried] {
+        let posted = state(before).2;
+        for later in [-4_000, -PAID, PAID] {
+            let more = applied(before, &before.reconcile(&[found(&lost, 3, later)], &[], at(70)));
+            assert_eq!(state(&more).2, posted + later);
+            let approved = applied(&more, &more.decide(PersonFact::Approved, at(80)));
+            let planned: i64 =
+                approved.operations.iter().filter(|known| known.is_unsettled()).map(|known| known.amount.minor).sum();
+            assert_eq!(planned, PAID - posted, "{later}: only what is lost and not posted again");
+        }
+    }
+}

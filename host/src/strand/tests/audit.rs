@@ -80,7 +80,14 @@ fn m14_a_changed_removed_or_moved_record_is_found() {
         std::fs::copy(&path, &copy).unwrap();
         Connection::open(&copy).unwrap().execute_batch(tampering).unwrap();
         let refused = verify(&copy, Some(&chain.newest)).unwrap_err().to_string();
+        assert!(refused.starts_with("the audit records do not fit together: "), "{refused}");
         assert!(refused.contains(found), "{tampering}: {refused}");
         std::fs::remove_file(&copy).unwrap();
     }
+    std::fs::write(folder.path().join("text.db"), "no database, and nothing that was tampered with").unwrap();
+    for unreadable in ["missing.db", "text.db"] {
+        let refused = verify(&folder.path().join(unreadable), None).unwrap_err().to_string();
+        assert!(refused.starts_with("the audit records cannot be read: "), "{unreadable}: {refused}");
+    }
+    assert!(!folder.path().join("missing.db").exists());
 }
