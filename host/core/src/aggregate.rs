@@ -101,6 +101,25 @@ impl Aggregate {
         (next.settled(self, at), recording)
     }
 
+    /// Gives up what went back of a payment that is another transaction's, with the ids that came with its confirmation, and
+    /// returns it.
+    pub(crate) fn give_up_reversals(
+        &self,
+        receiver: &ReceivingConfig,
+        payment: &str,
+        refs: &[ProviderRef],
+        at: DecisionContext,
+    ) -> (Vec<ProviderFact>, Vec<Change>) {
+        let mut next = self.clone();
+        let moved = next.transaction.facts.take_reversals(payment);
+        next.transaction.refs.remove(refs);
+        if refs.iter().any(|id| id.value == next.transaction.provider_payment_id) {
+            let primary = next.transaction.refs.of_kind(&receiver.primary_ref_kind).unwrap_or_default();
+            next.transaction.provider_payment_id = primary.into();
+        }
+        (moved, next.settled(self, at))
+    }
+
     /// Records a fact that the cashier established itself, such as an expiry.
     pub fn establish(&self, fact: ProviderFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();

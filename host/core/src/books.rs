@@ -4,7 +4,7 @@
 //!
 //! Rows are packed and unpacked on reading: a million of them take about 400 MB with all indexes. No answer depends on
 //! the order within a hash table. A row's id, customer, login, provider, config, reference and created_time never
-//! change; refs are only added.
+//! change; an id that a row lost is found no more, because each hit is compared with the row.
 
 mod codec;
 mod events;
@@ -220,6 +220,15 @@ impl Books {
         };
         let known = (!payment.is_empty()).then(|| self.by_provider_id.find(payment, self.row_matching(is_match)));
         self.id_of(known.flatten())
+    }
+
+    /// The transactions of these configs of which something went back of a payment that was not confirmed for them.
+    pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> impl Iterator<Item = TransactionId> {
+        let named = self.by_provider_id.candidates(payment).filter_map(|slot| self.rows.get(slot));
+        named.filter_map(move |row| {
+            let row = row_codec::unpack(row, &self.interner)?.transaction;
+            (configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment)).then_some(row.id)
+        })
     }
 
     /// The configs under which this payment was confirmed, of whatever provider.

@@ -5,9 +5,9 @@ use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::Books;
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
-use crate::notice::ProviderEvent;
+use crate::notice::{ProviderEvent, Update};
 use crate::reason::{Reason, ReasonCode};
-use crate::refs::{ProviderRef, Refs};
+use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
@@ -95,7 +95,29 @@ impl<'a> Draft<'a> {
     /// The transaction of this config that has a provider id.
     pub fn by_provider_ref(&self, config_id: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
         let has = |row: &Transaction| row.config_id == config_id && row.refs.iter().any(|known| known == id);
-        self.drafted(has).or_else(|| self.books.by_provider_ref(config_id, id))
+        let known = || self.books.by_provider_ref(config_id, id).filter(|known| self.leaves(*known, has));
+        self.drafted(has).or_else(known)
+    }
+
+    /// The transactions of these configs of which something went back of a payment that was not confirmed for them.
+    pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> Vec<TransactionId> {
+        let reverses = |row: &Transaction| configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment);
+        let drafted = self.changes.iter().filter_map(|change| match change {
+            Change::Transaction(row) => Some(row.id),
+            Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {
+                None
+            }
+        });
+        let mut all: Vec<TransactionId> = self.books.by_reversed_payment(configs, payment).chain(drafted).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|id| self.aggregate(*id).is_some_and(|known| reverses(&known.transaction)));
+        all
+    }
+
+    /// Whether a transaction passes the test as this draft leaves it: a row may lose ids to another.
+    fn leaves(&self, id: TransactionId, test: impl Fn(&Transaction) -> bool) -> bool {
+        self.changes.is_empty() || self.aggregate(id).is_some_and(|known| test(&known.transaction))
     }
 
     /// The transaction of these configs that this payment was confirmed for first.
@@ -107,7 +129,7 @@ impl<'a> Draft<'a> {
     /// The first transaction among the changes of this draft that passes the test.
     fn drafted(&self, test: impl Fn(&Transaction) -> bool) -> Option<TransactionId> {
         self.changes.iter().find_map(|change| match change {
-            Change::Transaction(row) => test(row).then_some(row.id),
+            Change::Transaction(row) => (test(row) && self.leaves(row.id, &test)).then_some(row.id),
             Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {
                 None
             }
@@ -133,14 +155,15 @@ impl<'a> Draft<'a> {
         self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)))
     }
 
-    /// Verified events under a config that wait for a transaction with one of these ids, as this draft leaves them, by
+    /// Verified events under a config that wait for a transaction with the ids of this one, as this draft leaves them, by
     /// rising id.
-    pub fn pending_events(&self, config_id: ConfigId, refs: &Refs) -> Vec<ProviderEvent> {
-        let mut waiting = self.books.pending_events(config_id, refs.iter());
+    pub fn pending_events(&self, config_id: ConfigId, transaction: &Transaction) -> Vec<ProviderEvent> {
+        let ids = transaction.ids();
+        let mut waiting = self.books.pending_events(config_id, ids.iter());
         for change in &self.changes {
             let Change::Event(row) = change else { continue };
             waiting.retain(|known| known.id != row.id);
-            let named = || row.update.iter().flat_map(|update| &update.refs).any(|id| refs.iter().any(|own| own == id));
+            let named = || row.update.iter().flat_map(Update::ids).any(|id| ids.contains(&id));
             if row.processing_status == ProcessingStatus::Pending && row.is_verified_by(config_id) && named() {
                 waiting.push((**row).clone());
             }

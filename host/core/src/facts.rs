@@ -4,6 +4,7 @@
 //! entry here. `standing` derives status and owed amount from the facts.
 
 mod open;
+mod reversed;
 
 use crate::ids::Seq;
 use crate::reason::ReasonCode;

@@ -2,6 +2,7 @@
 //! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
 //! logs nothing: the result contains what an operator should know.
 
+mod claim;
 mod filed;
 mod identity;
 mod matching;
@@ -12,7 +13,7 @@ mod verify;
 use crate::aggregate::{Aggregate, CreateEnding};
 use crate::change::{Body, Change};
 use crate::draft::Draft;
-use crate::duty;
+use crate::duty::{self, ProviderQuery};
 use crate::facts::{ProviderFact, Recording};
 use crate::ids::{EventId, NoticeId, TransactionId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
@@ -22,6 +23,7 @@ use crate::refs::ProviderRef;
 use crate::status::ProcessingStatus;
 use crate::transaction::{FirstAnswer, Transaction};
 
+use self::claim::claim;
 pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
 use self::identity::identified;
@@ -170,7 +172,9 @@ fn note_due(
     if operations.iter().any(BalanceOperation::is_unsettled) && !filed.due.contains(&id) {
         filed.due.push(id);
     }
-    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id, update.advance)
+    // What waited for its transaction may require one too.
+    let wanted = || (transaction.query_wanted == draft.seq()).then_some(ProviderQuery::Status);
+    if let Some(query) = duty::query_after_update(&transaction, receiver.config_id, update.advance).or_else(wanted)
         && !filed.queries.iter().any(|(known, _)| *known == id)
     {
         filed.queries.push((id, query));
@@ -185,7 +189,9 @@ fn apply(
     update: &Update,
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
-    let Stated { facts, elsewhere } = stated(draft, receiver, &before.transaction, update)?;
+    let Stated { mut facts, elsewhere } = stated(draft, receiver, &before.transaction, update)?;
+    facts.extend(claim(draft, receiver, id, &facts, &update.refs));
+    let before = draft.aggregate(id).unwrap_or(before);
     let refs = own_refs(draft, receiver, id, &update.payment_id, update.refs.clone());
     let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
@@ -218,7 +224,7 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
     loop {
         let known = draft.aggregate(id).filter(|known| known.transaction.config_id == receiver.config_id);
         let Some(Aggregate { transaction, .. }) = known else { return };
-        let mut waiting = draft.pending_events(receiver.config_id, &transaction.refs);
+        let mut waiting = draft.pending_events(receiver.config_id, &transaction);
         let other = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
         let of_its_payment = |update: &Update| update.is_reversal() && transaction.facts.confirms(&update.payment_id);
         let own = |update: &Update| !other(update) || of_its_payment(update);
@@ -304,7 +310,7 @@ pub fn end_create(
     answer: &CreateAnswerStated<'_>,
 ) -> Option<CreateRecorded> {
     let before = draft.aggregate(id)?;
-    let (Stated { facts, elsewhere }, not_applied) = match answer.update {
+    let (Stated { mut facts, elsewhere }, not_applied) = match answer.update {
         None => (Stated::default(), None),
         Some(update) if !is_about(draft, receiver, &before.transaction, update) => {
             (Stated::default(), Some(AppliedAnswer::OtherPayment))
@@ -314,10 +320,10 @@ pub fn end_create(
             Err(reason) => (Stated::default(), Some(AppliedAnswer::Failed(reason))),
         },
     };
-    let free = |known: &&ProviderRef| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id);
-    let refs: Vec<ProviderRef> = answer.refs.iter().filter(free).cloned().collect();
+    facts.extend(claim(draft, receiver, id, &facts, answer.refs));
+    let before = draft.aggregate(id)?;
     let payment = answer.update.map_or("", |update| &*update.payment_id);
-    let refs = own_refs(draft, receiver, id, payment, refs);
+    let refs = own_refs(draft, receiver, id, payment, answer.refs.to_vec());
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());
     let accepted = |row: &Transaction| row.first_answer == FirstAnswer::Accepted;
     let newly_accepted = !accepted(&before.transaction)

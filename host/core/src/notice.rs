@@ -72,6 +72,11 @@ pub struct Update {
 }
 
 impl Update {
+    /// What its transaction can be found by: its ids, and that of the payment.
+    pub fn ids(&self) -> impl Iterator<Item = ProviderRef> {
+        self.refs.iter().cloned().chain(ProviderRef::of_payment(&self.payment_id))
+    }
+
     /// It states that money was paid, went back, or came back.
     pub fn states_money(&self) -> bool {
         let by_status = match self.status {

@@ -24,6 +24,11 @@ impl ProviderRef {
     pub fn new(kind: &str, value: &str) -> Self {
         Self { kind: kind.into(), value: value.into() }
     }
+
+    /// The id of a payment itself, of no kind: it is equal to no id that is stored.
+    pub fn of_payment(payment: &str) -> Option<Self> {
+        (!payment.is_empty()).then(|| Self::new("", payment))
+    }
 }
 
 /// The set of ids of one transaction, sorted so that the order of receipt does not show.
@@ -67,6 +72,11 @@ impl Refs {
             }
             Err(_) => RefAdding::Full,
         }
+    }
+
+    /// Removes these ids, as far as they are in the set.
+    pub(crate) fn remove(&mut self, ids: &[ProviderRef]) {
+        self.0.retain(|known| !ids.contains(known));
     }
 
     /// The (first, in sorted order) id of this kind.

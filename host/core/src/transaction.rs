@@ -1,12 +1,12 @@
 //! The transaction row: the request, the snapshots of its creation, its facts, and the status derived from them.
 
 use crate::account::AccountFacts;
-use crate::facts::Facts;
+use crate::facts::{Facts, ProviderFact};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
 use crate::reason::Reason;
-use crate::refs::Refs;
+use crate::refs::{ProviderRef, Refs};
 use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::time::UnixTime;
@@ -164,6 +164,15 @@ impl Transaction {
             (Source::Manual, TransactionType::Deposit) => Nature::ManualDeposit,
             (Source::Provider | Source::Manual, TransactionType::Withdrawal) => Nature::ManualWithdrawal,
         }
+    }
+
+    /// What an update is found by that names no reference: its ids, and those of its confirmed payments.
+    pub fn ids(&self) -> Vec<ProviderRef> {
+        let payments = self.facts.provider.iter().filter_map(|known| match &known.fact {
+            ProviderFact::Confirmed { payment, .. } => ProviderRef::of_payment(payment),
+            _ => None,
+        });
+        self.refs.iter().cloned().chain(payments).collect()
     }
 
     /// The provider has not stated that the payment was made or ended.

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use super::hash_index::wide_hash;
 use crate::ids::{ConfigId, EventId};
-use crate::notice::ProviderEvent;
+use crate::notice::{ProviderEvent, Update};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
 
@@ -17,8 +17,8 @@ struct SeenEvent {
     id: EventId,
 }
 
-/// What a pending event can be found by: a provider id that a transaction may receive later. Never our reference, because
-/// a transaction is durable before the provider receives it.
+/// What a pending event can be found by: a provider id that a transaction may receive later, or the id of its payment. Never
+/// our reference, because a transaction is durable before the provider receives it.
 type PendingKey = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
@@ -135,6 +135,6 @@ fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
 
 fn pending_keys_of(event: &ProviderEvent) -> impl Iterator<Item = PendingKey> {
     let configs = move || std::iter::once(event.config_id).chain(event.also_verified_by.iter().copied());
-    let refs = event.update.iter().flat_map(|update| &update.refs);
-    refs.flat_map(move |known| configs().map(|config| (config, known.clone(), event.id)))
+    let ids = event.update.iter().flat_map(Update::ids);
+    ids.flat_map(move |known| configs().map(move |config| (config, known.clone(), event.id)))
 }

@@ -112,10 +112,12 @@ impl Books {
         }
         // Nearly always one of the ids above: then it takes no further entry.
         for known in &transaction.facts.provider {
-            if let ProviderFact::Confirmed { payment, .. } = &known.fact
-                && !payment.is_empty()
-            {
-                self.by_provider_id.insert(&**payment, slot);
+            let payment = match &known.fact {
+                ProviderFact::Confirmed { payment, .. } => payment,
+                reversal => reversal.reversed_payment(),
+            };
+            if !payment.is_empty() {
+                self.by_provider_id.insert(payment, slot);
             }
         }
         self.update_activity(transaction, before);

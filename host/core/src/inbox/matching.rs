@@ -9,6 +9,7 @@ use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
 use crate::transaction::Transaction;
 
+use super::claim::is_misplaced;
 use super::verify;
 
 /// Which transaction an update is about.
@@ -25,7 +26,8 @@ pub(super) enum Matched {
 /// is applied to it, and its own provider is queried.
 pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &Update) -> Matched {
     let named = update.reference.as_ref().map(|reference| (draft.by_reference(reference), reference));
-    let elsewhere = paid_elsewhere(draft, notice.receiver(), named.and_then(|(id, _)| id), update);
+    let by_reference = named.and_then(|(id, _)| id);
+    let elsewhere = paid_elsewhere(draft, notice.receiver(), by_reference, update);
     let mut found = match (named, elsewhere) {
         (_, Some(owner)) if update.is_reversal() => Some((owner, format!("payment {}", update.payment_id))),
         (Some((Some(id), reference)), _) => Some((id, format!("reference {reference}"))),
@@ -37,7 +39,9 @@ pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &
             match &found {
                 None => found = Some((known, format!("{} {}", id.kind, id.value))),
                 Some((first, _))
-                    if *first == known || [elsewhere, named.and_then(|(id, _)| id)].contains(&Some(known)) => {}
+                    if *first == known
+                        || [elsewhere, by_reference].contains(&Some(known))
+                        || is_misplaced(draft, known, by_reference, update) => {}
                 Some((first, how)) => {
                     let detail =
                         format!("{how} is transaction {first}, {} {} is transaction {known}", id.kind, id.value);
@@ -64,9 +68,8 @@ pub(super) fn is_about(
 ) -> bool {
     let named = update.reference.as_ref().is_none_or(|reference| *reference == transaction.reference);
     let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
-    named
-        && (owners.all(|owner| owner == transaction.id)
-            || paid_elsewhere(draft, receiver, Some(transaction.id), update).is_some())
+    let own = |owner| owner == transaction.id || is_misplaced(draft, owner, Some(transaction.id), update);
+    named && (owners.all(own) || paid_elsewhere(draft, receiver, Some(transaction.id), update).is_some())
 }
 
 /// The other transaction that the payment was confirmed for, where the update states money of it.
@@ -92,7 +95,7 @@ pub(super) fn owner_of(
     (named != Some(owner) && !named.is_some_and(confirms)).then_some(owner)
 }
 
-/// The ids without those of the transaction that the payment was confirmed for before.
+/// The ids without those of another transaction of the config, and of the one that the payment was confirmed for before.
 pub(super) fn own_refs(
     draft: &Draft<'_>,
     receiver: &ReceivingConfig,
@@ -103,6 +106,7 @@ pub(super) fn own_refs(
     if let Some(first) = owner_of(draft, receiver, Some(id), payment).and_then(|owner| draft.aggregate(owner)) {
         refs.retain(|id| !first.transaction.refs.iter().any(|own| own == id));
     }
+    refs.retain(|known| draft.by_provider_ref(receiver.config_id, known).is_none_or(|owner| owner == id));
     refs
 }
 

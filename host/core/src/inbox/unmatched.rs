@@ -33,7 +33,7 @@ pub(super) fn give_back(
     about_it: impl Fn(&Update) -> bool,
 ) {
     let others = receiver.merchant_account.iter().filter(|config| **config != transaction.config_id);
-    let waiting = others.flat_map(|config| draft.pending_events(*config, &transaction.refs));
+    let waiting = others.flat_map(|config| draft.pending_events(*config, transaction));
     let waiting: BTreeMap<EventId, ProviderEvent> = waiting
         .filter(|event| !event.is_verified_by(transaction.config_id) && event.update.as_ref().is_some_and(&about_it))
         .map(|event| (event.id, event))

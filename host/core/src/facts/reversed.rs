@@ -1,0 +1,41 @@
+//! The facts about what went back of one payment, found and given up by the id of the payment: before it is confirmed it may
+//! be stated under the reference of another transaction. It knows no transaction.
+
+use super::{Facts, ProviderFact};
+
+impl ProviderFact {
+    /// The payment that this is a refund or dispute of, or the failure or end of one; empty where it names none.
+    pub fn reversed_payment(&self) -> &str {
+        match self {
+            Self::Refund { payment, .. }
+            | Self::RefundedTotal { payment, .. }
+            | Self::RefundFailed { payment, .. }
+            | Self::Chargeback { payment, .. }
+            | Self::ChargebackReversed { payment, .. } => payment,
+            Self::Accepted
+            | Self::Unanswered
+            | Self::AdvanceWanted { .. }
+            | Self::Confirmed { .. }
+            | Self::Declined { .. }
+            | Self::Cancelled { .. }
+            | Self::RefundOfRequest { .. }
+            | Self::ReviewHold(_)
+            | Self::LastQuery => "",
+        }
+    }
+}
+
+impl Facts {
+    /// Whether something went back of this payment, which is not known to be this order's.
+    pub fn reverses_unconfirmed(&self, payment: &str) -> bool {
+        !payment.is_empty() && !self.confirms(payment) && self.any(|fact| fact.reversed_payment() == payment)
+    }
+
+    /// Removes what went back of this payment, and returns it.
+    pub(crate) fn take_reversals(&mut self, payment: &str) -> Vec<ProviderFact> {
+        let is_own = |fact: &ProviderFact| fact.reversed_payment() == payment;
+        let taken = self.provider.iter().filter(|known| is_own(&known.fact)).map(|known| known.fact.clone()).collect();
+        self.provider.retain(|known| !is_own(&known.fact));
+        taken
+    }
+}

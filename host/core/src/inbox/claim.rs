@@ -1,0 +1,50 @@
+//! What went back of a payment before it was confirmed, and came with the reference of another transaction: once the payment
+//! is confirmed it moves to the transaction that has it, so that the order of the two shows nowhere (case 93).
+
+use crate::draft::Draft;
+use crate::facts::ProviderFact;
+use crate::ids::TransactionId;
+use crate::notice::{ReceivingConfig, Update};
+use crate::refs::ProviderRef;
+use crate::status::ProviderStatus;
+
+/// Whether `owner` may have its ids from a statement about what went back of the payment that this update confirms for
+/// `named`: then they do not contradict it.
+pub(super) fn is_misplaced(
+    draft: &Draft<'_>,
+    owner: TransactionId,
+    named: Option<TransactionId>,
+    update: &Update,
+) -> bool {
+    let reverses =
+        |known: crate::aggregate::Aggregate| known.transaction.facts.reverses_unconfirmed(&update.payment_id);
+    update.status == ProviderStatus::Confirmed
+        && named.is_some_and(|named| named != owner)
+        && draft.aggregate(owner).is_some_and(reverses)
+}
+
+/// Takes from other transactions what went back of the payments that these facts confirm for `id`, with the ids that came with
+/// them, and returns it. Under another config nothing is established: its own provider is queried.
+pub(super) fn claim(
+    draft: &mut Draft<'_>,
+    receiver: &ReceivingConfig,
+    id: TransactionId,
+    facts: &[ProviderFact],
+    refs: &[ProviderRef],
+) -> Vec<ProviderFact> {
+    let mut claimed = Vec::new();
+    for fact in facts {
+        let ProviderFact::Confirmed { payment, .. } = fact else { continue };
+        for other in draft.by_reversed_payment(&receiver.merchant_account, payment) {
+            let Some(known) = draft.aggregate(other).filter(|_| other != id) else { continue };
+            let (moved, changes) = known.give_up_reversals(receiver, payment, refs, draft.context());
+            draft.add(changes);
+            if known.transaction.config_id == receiver.config_id {
+                claimed.extend(moved);
+            } else if let Some(own) = draft.aggregate(id) {
+                draft.add(own.want_query(draft.context()));
+            }
+        }
+    }
+    claimed
+}
