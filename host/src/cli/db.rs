@@ -50,7 +50,7 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
 }
 
 fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
-    // A clock that is implausible is told.
+    // Reports an implausible clock, and each review that is made.
     let _guard = logs::start("warn");
     let settings = settings.read()?;
     bases::check_existing(&settings.bases, &PAIR)?;

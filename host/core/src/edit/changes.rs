@@ -116,8 +116,8 @@ pub fn unapproved(
         fields.extend(changed.cloned());
     }
     if fields.iter().map(|field| field.len()).sum::<usize>() > UNAPPROVED_LENGTH_MAX {
-        let source = |field: &Box<str>| field.split_once('.').map_or(&**field, |(source, _)| source).into();
-        fields = fields.iter().map(source).collect();
+        let source = |field: &str| field.split_once('.').map_or(field, |(source, _)| source).into();
+        fields = fields.iter().map(|field| source(field)).collect();
         fields.sort_unstable();
         fields.dedup();
     }

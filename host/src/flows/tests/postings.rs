@@ -167,7 +167,8 @@ async fn m15_nothing_is_recorded_while_the_trading_server_cannot_be_asked() {
     env.run_for(60).await;
     assert_eq!((env.status(id), newest(&env, id).0), (2, OperationStatus::Unknown));
     env.run_for(200).await;
-    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "found by its key, although the account is gone");
+    // The posting arrived, and its answer is found by its key.
+    assert_eq!((env.status(id), newest(&env, id).1.as_str(), env.trading.balance()), (4, "ACCOUNT_NOT_FOUND", 0));
 }
 
 const TROUBLES: [OnPost; 4] = [OnPost::NeverArrives, OnPost::Slow(90), OnPost::ArrivesLate(90), OnPost::AnswerLost];
