@@ -1,26 +1,26 @@
 //! What went back of a payment before it was confirmed, and came with the reference of another transaction: once the payment
 //! is confirmed it moves to the transaction that has it, so that the order of the two shows nowhere (case 93).
 
+use crate::aggregate::Aggregate;
 use crate::draft::Draft;
 use crate::facts::ProviderFact;
 use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update};
 use crate::refs::ProviderRef;
-use crate::status::ProviderStatus;
 
-/// Whether `owner` may have its ids from a statement about what went back of the payment that this update confirms for
-/// `named`: then they do not contradict it.
+/// Whether `owner` may have this id from a statement about what went back of the payment that the update is about, and that is
+/// not known to be its own: then the id does not contradict what the update names.
 pub(super) fn is_misplaced(
     draft: &Draft<'_>,
     owner: TransactionId,
     named: Option<TransactionId>,
     update: &Update,
+    id: &ProviderRef,
 ) -> bool {
-    let reverses =
-        |known: crate::aggregate::Aggregate| known.transaction.facts.reverses_unconfirmed(&update.payment_id);
-    update.status == ProviderStatus::Confirmed
-        && named.is_some_and(|named| named != owner)
-        && draft.aggregate(owner).is_some_and(reverses)
+    let reverses = |known: Aggregate| {
+        [&update.payment_id, &id.value].into_iter().any(|id| known.transaction.facts.reverses_unconfirmed(id))
+    };
+    named.is_some_and(|named| named != owner) && draft.aggregate(owner).is_some_and(reverses)
 }
 
 /// Takes from other transactions what went back of the payments that these facts confirm for `id`, with the ids that came with

@@ -41,7 +41,7 @@ pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &
                 Some((first, _))
                     if *first == known
                         || [elsewhere, by_reference].contains(&Some(known))
-                        || is_misplaced(draft, known, by_reference, update) => {}
+                        || is_misplaced(draft, known, by_reference, update, id) => {}
                 Some((first, how)) => {
                     let detail =
                         format!("{how} is transaction {first}, {} {} is transaction {known}", id.kind, id.value);
@@ -67,9 +67,12 @@ pub(super) fn is_about(
     update: &Update,
 ) -> bool {
     let named = update.reference.as_ref().is_none_or(|reference| *reference == transaction.reference);
-    let mut owners = update.refs.iter().filter_map(|id| draft.by_provider_ref(receiver.config_id, id));
-    let own = |owner| owner == transaction.id || is_misplaced(draft, owner, Some(transaction.id), update);
-    named && (owners.all(own) || paid_elsewhere(draft, receiver, Some(transaction.id), update).is_some())
+    let own = |id: &ProviderRef| {
+        let owner = draft.by_provider_ref(receiver.config_id, id);
+        owner
+            .is_none_or(|owner| owner == transaction.id || is_misplaced(draft, owner, Some(transaction.id), update, id))
+    };
+    named && (update.refs.iter().all(own) || paid_elsewhere(draft, receiver, Some(transaction.id), update).is_some())
 }
 
 /// The other transaction that the payment was confirmed for, where the update states money of it.

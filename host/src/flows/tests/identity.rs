@@ -266,3 +266,35 @@ async fn an_early_notice_that_the_owners_config_rejects_has_its_payment_queried_
         assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "{crashes}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_under_another_reference_is_taken_from_its_payment_and_given_back_to_the_other_once_that_is_confirmed()
+{
+    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut env = TestCashier::new().await;
+        let (first, second) = (deposit(&env, 1).await, deposit(&env, 1).await);
+        let own = paid("", &first.reference);
+        let refs = vec![ProviderRef::new("payment_intent", &own.payment_id)];
+        let status = ProviderStatus::Refunded;
+        for step in order {
+            let update = match step {
+                0 => Update { refs: refs.clone(), ..paid("e1", &first.reference) },
+                1 => paid("e2", &second.reference),
+                _ => Update {
+                    refs: refs.clone(),
+                    status,
+                    amount: None,
+                    payment_id: own.payment_id.clone(),
+                    ..paid("e3", &second.reference)
+                },
+            };
+            env.notice(Some(1), vec![update]).await.unwrap();
+            env.run_for(30).await;
+            env.crash().await;
+        }
+        env.run_for(60).await;
+        let statuses = (env.status(first.id), env.status(second.id));
+        assert_eq!((statuses, env.trading.balance()), ((7, 3), AMOUNT), "{order:?}");
+        assert_eq!(env.cashier.ledger.peek(|books| books.unsettled()).unwrap(), [], "{order:?}");
+    }
+}

@@ -225,10 +225,62 @@ fn a_confirmation_that_is_held_for_review_takes_nothing_and_leaves_the_ids() {
 }
 
 #[test]
+fn whatever_names_the_payments_own_reference_is_applied_beside_a_misplaced_reversal() {
+    for status in [S::Pending, S::Failed, S::Cancelled, S::InReview, S::ManualReview, S::Confirmed] {
+        for payment in ["pi_1", ""] {
+            let reversal = reversals().swap_remove(0).1;
+            let mut ledger = misnamed([1, 1], &[2], &reversal, Reported::Event, false);
+            let stated = Update { payment_id: payment.into(), ..named("own", 1, status) };
+            ledger.file(1, vec![with_ref(stated, "pi_1")]);
+            let event = ledger.events().pop().unwrap();
+            assert_eq!(event.processing_status, ProcessingStatus::Processed, "{status:?}: {}", event.failure_reason);
+            assert_eq!(event.transaction_id, TransactionId(1));
+        }
+    }
+}
+
+#[test]
 fn an_id_that_another_transaction_has_by_any_other_statement_contradicts_a_confirmation() {
     let mut ledger = Ledger::with(&[1, 1]);
     ledger.file(1, vec![with_ref(named("p", 2, S::Pending), "pi_1")]);
     ledger.file(1, vec![with_ref(paid("e1", 1, "pi_1"), "pi_1")]);
     assert!(ledger.events()[1].failure_reason.starts_with("PROVIDER_REF_MISMATCH"));
     assert_eq!(owed(&ledger, 1), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_order_of_what_is_stated_of_two_payments_shows(
+        stated in prop::collection::vec((0_usize..6, 0_usize..4, any::<bool>(), any::<bool>()), 1..4),
+        first in Just((0..5).collect::<Vec<usize>>()).prop_shuffle(),
+        second in Just((0..5).collect::<Vec<usize>>()).prop_shuffle(),
+    ) {
+        let mut events = vec![with_ref(paid("e1", 1, "pi_1"), "pi_1"), with_ref(paid("e2", 2, "pi_9"), "pi_9")];
+        for (number, (kind, named, by_id, of_second)) in stated.into_iter().enumerate() {
+            let payment = if of_second { "pi_9" } else { "pi_1" };
+            let reversal = reversals().swap_remove(kind).1;
+            let own = [0, 1, 2, 77][named];
+            let own = (own > 0).then(|| reference(own));
+            let event_id = format!("{number}").into();
+            // Each payment has refunds and disputes of its own.
+            let mut reversal = Update { event_id, payment_id: payment.into(), reference: own, ..reversal };
+            if let Some(refund) = reversal.refund.as_mut().filter(|refund| !refund.id.is_empty()) {
+                refund.id = format!("{payment} {}", refund.id).into();
+            }
+            if let Some(dispute) = reversal.dispute.as_mut() {
+                dispute.id = format!("{payment} {}", dispute.id).into();
+            }
+            events.push(if by_id { with_ref(reversal, payment) } else { reversal });
+        }
+        let rest = |order: &[usize]| {
+            let mut ledger = Ledger::with(&[1, 1]);
+            for event in order.iter().filter_map(|number| events.get(*number)) {
+                ledger.file(1, vec![event.clone()]);
+            }
+            [state(&ledger, 1), state(&ledger, 2)]
+        };
+        prop_assert_eq!(rest(&first), rest(&second));
+    }
 }
