@@ -109,7 +109,7 @@ fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
 fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
     let amount = ordered.minor;
-    let provider = ProviderSummary::read(&facts.provider);
+    let provider = ProviderSummary::read(facts);
     let (resolved_at, resolved) = persons.resolved.unzip();
     // What a person resolved is owed whatever was taken back before it.
     let [in_all, before, taken] = Taken::around(&provider, persons, amount, resolved_at.unwrap_or_default());

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reversals::{Attribution, ByPayment, Disputes};
-use crate::facts::{ProviderFact, Recorded, ReviewHold};
+use crate::facts::{Facts, ProviderFact, ReviewHold};
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
 
@@ -22,11 +22,8 @@ pub(super) struct ProviderSummary<'a> {
     pub(super) reversals: ByPayment<'a>,
     /// Our id of a requested refund, and the provider's id of it.
     pub(super) requested: BTreeMap<&'a str, &'a str>,
-    pub(super) holds: Vec<(Seq, &'a ReviewHold)>,
-    /// The provider answered at all.
-    pub(super) definite: bool,
-    /// It said how the payment or an attempt at it ended.
-    pub(super) decided: bool,
+    /// The review holds that nothing has ended.
+    pub(super) holds: Vec<&'a ReviewHold>,
     /// When money last went back.
     pub(super) newest_reversal: Seq,
     /// When a refund last failed.
@@ -36,12 +33,10 @@ pub(super) struct ProviderSummary<'a> {
 }
 
 impl<'a> ProviderSummary<'a> {
-    pub(super) fn read(provider: &'a [Recorded<ProviderFact>]) -> Self {
-        let mut read = Self::default();
+    pub(super) fn read(facts: &'a Facts) -> Self {
+        let mut read = Self { holds: facts.open_holds().collect(), ..Self::default() };
         let mut reversing = Vec::new();
-        for known in provider {
-            read.definite |= known.fact.is_definite();
-            read.decided |= known.fact.is_decision();
+        for known in &facts.provider {
             match &known.fact {
                 ProviderFact::Accepted | ProviderFact::AdvanceWanted { .. } => read.accepted = true,
                 ProviderFact::Unanswered => read.unanswered = true,
@@ -73,10 +68,7 @@ impl<'a> ProviderSummary<'a> {
                     *linked = (*linked).max(id);
                 }
                 ProviderFact::LastQuery => {}
-                ProviderFact::ReviewHold(hold) => {
-                    keep_first(&mut read.known, hold.payment(), known.seq);
-                    read.holds.push((known.seq, hold));
-                }
+                ProviderFact::ReviewHold(hold) => keep_first(&mut read.known, hold.payment(), known.seq),
             }
         }
         read.known.remove("");

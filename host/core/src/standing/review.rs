@@ -26,12 +26,7 @@ impl<'a> ProviderSummary<'a> {
         waiting: Option<Reason>,
     ) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
-        let mut holds: Vec<&ReviewHold> = self
-            .holds
-            .iter()
-            .filter(|(seq, hold)| *seq > resolved_at && !self.ends(hold))
-            .map(|(_, hold)| *hold)
-            .collect();
+        let mut holds = self.holds.clone();
         holds.sort_unstable();
         holds.dedup();
         let is_unstated = |hold: &&ReviewHold| matches!(hold, ReviewHold::AmountUnstated { .. });
@@ -71,24 +66,6 @@ impl<'a> ProviderSummary<'a> {
             return Some(Reason::new(ReasonCode::RefundFailed, ids.join(" and ")));
         }
         None
-    }
-
-    /// Whether other facts end a hold.
-    fn ends(&self, hold: &ReviewHold) -> bool {
-        match hold {
-            ReviewHold::OutcomeUnknown => self.definite,
-            ReviewHold::AmountUnstated { payment } => {
-                let same = |known: &str| known == &**payment || known.is_empty() || payment.is_empty();
-                let reused =
-                    |hold: &ReviewHold| matches!(hold, ReviewHold::PaymentReused { payment, .. } if same(payment));
-                self.payments.keys().any(|known| same(known)) || self.holds.iter().any(|(_, hold)| reused(hold))
-            }
-            ReviewHold::InReview { .. } => self.decided,
-            ReviewHold::Mismatch { .. }
-            | ReviewHold::Requested { .. }
-            | ReviewHold::PaymentReused { .. }
-            | ReviewHold::NotStored => false,
-        }
     }
 
     /// What the provider stated, in a fixed order, without what the reason itself says.

@@ -191,6 +191,9 @@ fn enabling_puts_into_service_what_one_person_changed_while_the_config_was_disab
     edited.edit(true, |row| row.enabled = true);
     edited.edit(false, |row| row.enabled = false);
     assert_eq!(edited.enabled_with(true), [], "what served and was not changed since takes nobody more");
+    edited.edit(false, |row| row.sort_index = 6);
+    let disabled = ProviderConfig { merchant_id: "acct_2".into(), ..edited.0.clone() };
+    assert_eq!(edited.changes(&disabled, true).1, [], "what stays disabled is put into no service");
     assert_eq!(Edited::draft().changes(&config(1), true).1, [], "a created config has only its own changes");
 }
 
@@ -204,6 +207,18 @@ fn the_names_of_unapproved_fields_stay_within_their_limit_and_lose_no_class() {
     assert!(length <= UNAPPROVED_LENGTH_MAX, "{length}");
     let whole = ("config_json".to_owned(), FieldClass::CredentialOrEndpoint);
     assert!(edited.enabled_with(true).contains(&whole), "{:?}", edited.0.unapproved);
+}
+
+#[test]
+fn names_of_exactly_the_limit_are_kept_and_one_byte_more_leaves_the_column() {
+    let room = UNAPPROVED_LENGTH_MAX - "config_json.".len();
+    for (length, class) in [(room, FieldClass::Other), (room + 1, FieldClass::CredentialOrEndpoint)] {
+        let mut edited = Edited::draft();
+        let name = "k".repeat(length);
+        edited.edit(false, |row| row.config_json = Secret::new(&format!("{name}=x")));
+        let field = if class == FieldClass::Other { format!("config_json.{name}") } else { "config_json".into() };
+        assert_eq!(edited.enabled_with(true), [(field, class)], "{length}");
+    }
 }
 
 fn asked() -> Approval {

@@ -123,6 +123,17 @@ fn a_total_includes_the_refunds_that_were_requested_before_it_and_in_its_commit(
 }
 
 #[test]
+fn a_total_of_one_of_two_payments_includes_a_request_that_names_none_made_before_it_and_in_its_commit() {
+    let total = ProviderFact::RefundedTotal { payment: "pi_1".into(), minor: 10_000 };
+    for (requested, owed) in [(4, 10_000), (5, 10_000), (6, 6_000)] {
+        let request = PersonFact::RefundRequested { id: "own".into(), payment: "".into(), minor: 4_000 };
+        let paid = [(1, confirmed("pi_1")), (2, confirmed("pi_2"))];
+        let known = facts(&[&paid[..], &[(5, total.clone())]].concat(), &[(requested, request)]);
+        assert_eq!(deposited(&known, 10_000).owed_minor, owed, "total in commit 5, requested in {requested}");
+    }
+}
+
+#[test]
 fn an_order_that_a_person_closed_is_refunded_once_the_whole_of_it_went_back() {
     let closed = (5, PersonFact::Resolved { minor: 0 });
     for (minor, expected) in [(0, S::Cancelled), (3_000, S::Cancelled), (9_999, S::Cancelled), (10_000, S::Refunded)] {

@@ -154,6 +154,18 @@ fn what_a_person_holds_is_not_queried_for_a_payment_until_it_is_released() {
     assert_eq!(dues(&closed), [None, QUERY, EXPIRE, None], "closed, and a payment that comes all the same is found");
 }
 
+#[test]
+fn a_payment_that_went_back_unconfirmed_is_queried_after_its_expiry_unless_a_person_holds_or_resolved_it() {
+    let decide = |known: &Aggregate, fact, seq| applied(known, &known.decide(fact, at(seq)));
+    let went_back = recorded(deposit(15), &[vec![ProviderFact::Accepted], failed_refund()].concat());
+    assert_eq!(dues(&went_back)[3], QUERY);
+    assert_eq!(dues(&decide(&went_back, PersonFact::Held(TransactionStatus::ManualReview), 5)), [None; 4]);
+    let resolved = decide(&went_back, PersonFact::Resolved { minor: 0 }, 5);
+    let reviewed_again = recorded_after(&resolved, &unmatched(), 6);
+    assert_eq!(reviewed_again.transaction.status, TransactionStatus::ManualReview);
+    assert_eq!(dues(&reviewed_again), [None, QUERY, EXPIRE, None]);
+}
+
 fn recorded_after(known: &Aggregate, facts: &[ProviderFact], seq: u64) -> Aggregate {
     applied(known, &known.record(&receiver(), facts, &[], at(seq)).0)
 }

@@ -152,6 +152,16 @@ fn m6_a_requested_refund_and_its_total_are_one_also_beside_a_second_payment() {
 }
 
 #[test]
+fn a_refund_that_names_no_payment_was_requested_of_the_only_one_that_was_confirmed() {
+    // What is stated of a later payment is another refund.
+    ends(vec![paid("pi_1"), Post, requested("", 10_000), Post, paid("pi_2"), Post, total_of("pi_2", 10_000)], 0);
+    ends(vec![paid("pi_1"), Post, requested("", 10_000), Post, paid("pi_2"), Post, total_of("pi_1", 10_000)], 10_000);
+    // It gives back at most what that one paid.
+    let beyond = [paid("pi_2"), Post, refund_of("pi_1", "re_9", 10_000)];
+    ends([paid("pi_1"), Post, requested("", 4_000), Post].into_iter().chain(beyond).collect(), 10_000);
+}
+
+#[test]
 fn what_goes_back_after_a_resolution_is_taken_whatever_was_lifted_or_failed_meanwhile() {
     use TransactionStatus as S;
     let disputed = || vec![paid("pi_1"), Post, dispute_of("pi_1", "d1", 10_000), Post, resolved(10_000), Post];
