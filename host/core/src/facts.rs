@@ -78,7 +78,7 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         0 "outcome_unknown" OutcomeUnknown;
         /// Confirmed without an amount; ended by a full confirmation of the same payment.
         1 "amount_unstated" AmountUnstated { payment: Box<str> };
-        /// The provider states another amount, currency, brand or mode than was ordered. `payment` is the one that it confirms.
+        /// The provider states another amount, currency, brand or mode than was ordered, of this payment.
         2 "mismatch" Mismatch {
             what: MismatchKind,
             expected: Box<str>,
@@ -272,15 +272,6 @@ impl ReviewHold {
             }
             Self::OutcomeUnknown | Self::Requested { .. } | Self::NotStored | Self::InReview { .. } => "",
         }
-    }
-
-    /// The same about a payment that the provider confirms.
-    #[must_use]
-    pub(crate) fn about(mut self, id: &str) -> Self {
-        if let Self::Mismatch { payment, .. } = &mut self {
-            *payment = id.into();
-        }
-        self
     }
 }
 

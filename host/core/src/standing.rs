@@ -112,7 +112,8 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     let provider = ProviderSummary::read(facts);
     let (resolved_at, resolved) = persons.resolved.unzip();
     // What a person resolved is owed whatever was taken back before it.
-    let [in_all, before, taken] = Taken::around(&provider, persons, amount, resolved_at.unwrap_or_default());
+    let (in_all, before) = Taken::around(&provider, persons, amount, resolved_at.unwrap_or_default());
+    let taken = in_all.since(before);
     let basis = resolved.unwrap_or(amount);
     let confirmed = if resolved.is_none() && provider.payments.is_empty() { 0 } else { basis };
     // Reversals take back first what was paid beyond what is owed.

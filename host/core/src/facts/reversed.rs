@@ -1,7 +1,7 @@
 //! The facts about what went back of one payment, found and given up by the id of the payment: before it is confirmed it may
 //! be stated under the reference of another transaction. It knows no transaction.
 
-use super::{Facts, ProviderFact};
+use super::{Facts, ProviderFact, ReviewHold};
 
 impl ProviderFact {
     /// The payment that this is a refund or dispute of, or the failure or end of one; empty where it names none.
@@ -26,9 +26,15 @@ impl ProviderFact {
 }
 
 impl Facts {
-    /// Whether something went back of this payment, which is not known to be this order's.
+    /// Whether something went back of this payment, or was stated of it that does not fit this order, while it is not known to
+    /// be this order's.
     pub fn reverses_unconfirmed(&self, payment: &str) -> bool {
-        !payment.is_empty() && !self.confirms(payment) && self.any(|fact| fact.reversed_payment() == payment)
+        let misfits = |fact: &ProviderFact| match fact {
+            ProviderFact::ReviewHold(hold @ ReviewHold::Mismatch { .. }) => hold.payment() == payment,
+            _ => false,
+        };
+        let is_about = |fact: &ProviderFact| fact.reversed_payment() == payment || misfits(fact);
+        !payment.is_empty() && !self.confirms(payment) && self.any(is_about)
     }
 
     /// Removes what went back of this payment, and returns it.

@@ -3,7 +3,7 @@
 
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
-use crate::facts::ProviderFact;
+use crate::facts::{MismatchKind, ProviderFact, ReviewHold};
 use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update};
 use crate::refs::ProviderRef;
@@ -24,7 +24,8 @@ pub(super) fn is_misplaced(
 }
 
 /// Takes from other transactions what went back of the payments that these facts confirm for `id`, with the ids that came with
-/// them, and returns it. Under another config nothing is established: its own provider is queried.
+/// them, and returns it. Under another config, or of an order in another currency, nothing is established: the own provider
+/// is queried.
 pub(super) fn claim(
     draft: &mut Draft<'_>,
     receiver: &ReceivingConfig,
@@ -39,9 +40,22 @@ pub(super) fn claim(
             let Some(known) = draft.aggregate(other).filter(|_| other != id) else { continue };
             let (moved, changes) = known.give_up_reversals(receiver, payment, refs, draft.context());
             draft.add(changes);
-            if known.transaction.config_id == receiver.config_id {
+            let Some(own) = draft.aggregate(id) else { continue };
+            let (ordered, compared) = (own.transaction.amount, known.transaction.amount);
+            let is_own_config = known.transaction.config_id == receiver.config_id;
+            if is_own_config && ordered.currency == compared.currency {
                 claimed.extend(moved);
-            } else if let Some(own) = draft.aggregate(id) {
+            } else if is_own_config && !moved.is_empty() {
+                claimed.push(ProviderFact::ReviewHold(ReviewHold::Mismatch {
+                    what: MismatchKind::Currency,
+                    expected: ordered.to_string().into(),
+                    stated: format!("a reversal of an order of {compared}").into(),
+                    stated_minor: None,
+                    payment: payment.clone(),
+                }));
+            }
+            // It was compared with another order: what it states of the whole payment may be another amount.
+            if !is_own_config || ordered != compared {
                 draft.add(own.want_query(draft.context()));
             }
         }

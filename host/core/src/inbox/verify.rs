@@ -31,9 +31,12 @@ pub fn verify(
     if facts.iter().any(ProviderFact::is_money)
         && let Some(hold) = wrong_mode_or_brand(transaction, receiver, update)
     {
-        let confirmed = facts.iter().any(ProviderFact::is_confirmation);
-        let payment = if confirmed { &*update.payment_id } else { "" };
-        facts = vec![ProviderFact::ReviewHold(hold.about(payment))];
+        facts = vec![ProviderFact::ReviewHold(hold)];
+    }
+    for fact in &mut facts {
+        if let ProviderFact::ReviewHold(ReviewHold::Mismatch { payment, .. }) = fact {
+            *payment = update.payment_id.clone();
+        }
     }
     Ok(facts)
 }
@@ -126,7 +129,7 @@ fn confirmation(transaction: &Transaction, update: &Update) -> ProviderFact {
         }
         Err(hold) => hold,
     };
-    ProviderFact::ReviewHold(hold.about(&payment))
+    ProviderFact::ReviewHold(hold)
 }
 
 /// A payment whose dispute was reversed is paid. It counts as confirmed where the whole ordered amount is stated beside

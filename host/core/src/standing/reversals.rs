@@ -49,6 +49,11 @@ impl<'a> Attribution<'a> {
         payment_ids: BTreeSet<&'a str>,
     ) -> Self {
         let mut new = Self { several, payment_ids, ..Self::default() };
+        for recorded in &facts {
+            if let Fact::Chargeback { payment, .. } | Fact::ChargebackReversed { payment, .. } = &recorded.fact {
+                new.payment_ids.insert(payment);
+            }
+        }
         let mut amounts = BTreeMap::new();
         for recorded in &facts {
             match &recorded.fact {
@@ -79,7 +84,7 @@ impl<'a> Attribution<'a> {
         for recorded in self.facts.iter().filter(|recorded| recorded.seq <= until) {
             match &recorded.fact {
                 Fact::Refund { id, minor, .. } if !self.failed.contains_key(&**id) => {
-                    keep_largest(&mut all.entry(self.refund_owner(id)).or_default().refunds, id, *minor);
+                    keep_largest(&mut all.entry(self.refund_owner(id)).or_default().refunds, id, (*minor).max(0));
                 }
                 Fact::RefundedTotal { payment, minor } => {
                     let payment = one_of(&self.several, payment);
@@ -88,7 +93,7 @@ impl<'a> Attribution<'a> {
                 }
                 Fact::Chargeback { id, payment, minor } => {
                     let (payment, id) = self.dispute(id, payment);
-                    keep_largest(&mut all.entry(payment).or_default().disputes.opened, id, *minor);
+                    keep_largest(&mut all.entry(payment).or_default().disputes.opened, id, (*minor).max(0));
                 }
                 _ => {}
             }
@@ -128,27 +133,6 @@ impl<'a> Attribution<'a> {
     }
 }
 
-impl<'a> Reversals<'a> {
-    /// What each refund and dispute grew by since, never less than nothing. A total counts beyond what was known of refunds.
-    pub(super) fn since(&self, before: &Self) -> Self {
-        let grown = |now: &BTreeMap<&'a str, i64>, before: &BTreeMap<&'a str, i64>| {
-            let known = |id: &str| before.get(id).copied().unwrap_or_default();
-            now.iter().map(|(id, minor)| (*id, minor.saturating_sub(known(id)).max(0))).collect::<BTreeMap<_, _>>()
-        };
-        let refunds_before = before.refunds.values().fold(0_i64, |sum, minor| sum.saturating_add(*minor));
-        let total_before = before.totals.iter().map(|(_, total)| *total).fold(refunds_before, i64::max);
-        let total = |(seq, total): &(Seq, i64)| (*seq, total.saturating_sub(total_before).max(0));
-        Self {
-            refunds: grown(&self.refunds, &before.refunds),
-            totals: self.totals.iter().map(total).collect(),
-            disputes: Disputes {
-                opened: grown(&self.disputes.opened, &before.disputes.opened),
-                reversed: self.disputes.reversed.clone(),
-            },
-        }
-    }
-}
-
 impl<'a> Disputes<'a> {
     pub(super) fn open(&self) -> impl Iterator<Item = (&'a str, i64)> {
         self.opened.iter().filter(|(id, _)| !self.reversed.contains(*id)).map(|(id, minor)| (*id, *minor))
@@ -183,7 +167,7 @@ fn one_of<'a>(several: &BTreeSet<&'a str>, payment: &'a str) -> &'a str {
     if several.contains(payment) { payment } else { "" }
 }
 
-pub(super) fn keep_largest<'a, V: Ord + Copy>(values: &mut BTreeMap<&'a str, V>, id: &'a str, value: V) {
+fn keep_largest<'a, V: Ord + Copy>(values: &mut BTreeMap<&'a str, V>, id: &'a str, value: V) {
     let known = values.entry(id).or_insert(value);
     *known = value.max(*known);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::persons::{PersonSummary, RefundState, RequestedRefund};
 use super::provider::ProviderSummary;
-use super::reversals::{ByPayment, Reversals, keep_largest};
+use super::reversals::{ByPayment, Reversals};
 use crate::ids::Seq;
 
 /// What was taken back.
@@ -37,47 +37,41 @@ struct CountedRequest<'a> {
 }
 
 impl Taken {
-    /// What was taken back in all, what of it was known when the commit `resolved` was made, and what was taken back since.
-    /// The last is counted for each refund and dispute by itself: one that failed or was lifted hides no other.
+    /// What was taken back in all, and what of it was recorded when the commit `until` was made. What failed or was lifted
+    /// since is in neither, and payments that are known since are in both: only what went back lies between them.
     pub(super) fn around(
         provider: &ProviderSummary<'_>,
         persons: &PersonSummary<'_>,
         amount: i64,
-        resolved: Seq,
-    ) -> [Self; 3] {
+        until: Seq,
+    ) -> (Self, Self) {
         let requests = requests(provider, persons);
-        let (earlier, later): (Vec<_>, Vec<_>) = requests.iter().partition(|request| request.refund.seq <= resolved);
-        let mut before = provider.attribution.until(resolved);
-        let (known_before, gone) = Self::read(provider, &before, &earlier, |_| amount);
-        // What was requested before is counted, although the provider stated it later.
-        for request in &earlier {
-            if let Some(id) = request.id {
-                let refunds = &mut before.entry(request.payment).or_default().refunds;
-                keep_largest(refunds, id, request.refund.minor);
-            }
-        }
-        let none = Reversals::default();
-        let since: ByPayment<'_> = provider
-            .reversals
-            .iter()
-            .map(|(payment, now)| (*payment, now.since(before.get(payment).unwrap_or(&none))))
-            .collect();
-        let all: Vec<_> = requests.iter().collect();
-        let (in_all, _) = Self::read(provider, &provider.reversals, &all, |_| amount);
-        let left = |payment: &str| amount.saturating_sub(gone.get(payment).copied().unwrap_or_default());
-        let (taken_since, _) = Self::read(provider, &since, &later, left);
-        [in_all, known_before, taken_since]
+        let (earlier, all): (Vec<_>, Vec<_>) =
+            (requests.iter().filter(|request| request.refund.seq <= until).collect(), requests.iter().collect());
+        let before = provider.attribution.until(until);
+        (Self::read(provider, &provider.reversals, &all, amount), Self::read(provider, &before, &earlier, amount))
     }
 
-    /// Each of several payments gives back at most what is `left` of it, and one that is not credited nothing. What names none
-    /// of them counts beside that, and a total that names none may be the total of each. Of one payment everything counts,
-    /// also beyond what it paid. Beside the sums stands what each of several gave back.
-    fn read<'a>(
-        provider: &ProviderSummary<'a>,
+    /// What was taken back since.
+    pub(super) fn since(self, before: Self) -> Self {
+        let since = |now: i64, before: i64| now.saturating_sub(before).max(0);
+        Self {
+            refunded: since(self.refunded, before.refunded),
+            charged_back: since(self.charged_back, before.charged_back),
+            all: since(self.all, before.all),
+            beyond_one: self.beyond_one,
+        }
+    }
+
+    /// Each of several payments gives back at most the `amount` that it paid, and one that is not credited nothing. What
+    /// names none of them counts beside that, and a total that names none may be the total of each. Of one payment
+    /// everything counts, also beyond what it paid.
+    fn read(
+        provider: &ProviderSummary<'_>,
         reversals: &ByPayment<'_>,
         requests: &[&CountedRequest<'_>],
-        left: impl Fn(&str) -> i64,
-    ) -> (Self, BTreeMap<&'a str, i64>) {
+        amount: i64,
+    ) -> Self {
         let none = Reversals::default();
         let of = |payment: &str| reversals.get(payment).unwrap_or(&none);
         let unnamed = of("");
@@ -93,34 +87,30 @@ impl Taken {
         if several.is_empty() {
             let refunds = Refunded::of(&unnamed.refunds, &unnamed.totals, unnamed_requests());
             let all = refunds.with_requested.saturating_add(unnamed_back);
-            let taken = Self { refunded: refunds.stated, charged_back: unnamed_back, all, beyond_one: false };
-            return (taken, BTreeMap::new());
+            return Self { refunded: refunds.stated, charged_back: unnamed_back, all, beyond_one: false };
         }
         // With the totals that name no payment, and without them.
-        let (mut taken, mut apart, mut each) = (Self::default(), Self::default(), BTreeMap::new());
+        let (mut taken, mut apart) = (Self::default(), Self::default());
         for payment in several.iter().filter(|payment| provider.payments.contains_key(*payment)) {
-            let (own, left) = (of(payment), left(payment));
+            let own = of(payment);
             let charged_back = own.disputes.charged_back();
             let requests = || requests.iter().copied().filter(|request| request.payment == *payment);
             let any_total: Vec<(Seq, i64)> = own.totals.iter().chain(&unnamed.totals).copied().collect();
             for (sum, totals) in [(&mut taken, &any_total), (&mut apart, &own.totals)] {
                 let refunds = Refunded::of(&own.refunds, totals, requests());
-                let gave_back = refunds.with_requested.saturating_add(charged_back).min(left);
-                sum.beyond_one |= refunds.stated.saturating_add(charged_back) > left;
-                sum.refunded = sum.refunded.saturating_add(refunds.stated.min(left));
-                sum.charged_back = sum.charged_back.saturating_add(charged_back.min(left));
-                sum.all = sum.all.saturating_add(gave_back);
-                each.insert(*payment, gave_back);
+                sum.beyond_one |= refunds.stated.saturating_add(charged_back) > amount;
+                sum.refunded = sum.refunded.saturating_add(refunds.stated.min(amount));
+                sum.charged_back = sum.charged_back.saturating_add(charged_back.min(amount));
+                sum.all = sum.all.saturating_add(refunds.with_requested.saturating_add(charged_back).min(amount));
             }
         }
         let rest = Refunded::of(&unnamed.refunds, &[], unnamed_requests());
-        let taken = Self {
+        Self {
             refunded: taken.refunded.max(apart.refunded.saturating_add(rest.stated)),
             charged_back: taken.charged_back.saturating_add(unnamed_back),
             all: taken.all.max(apart.all.saturating_add(rest.with_requested)).saturating_add(unnamed_back),
             beyond_one: apart.beyond_one,
-        };
-        (taken, each)
+        }
     }
 }
 

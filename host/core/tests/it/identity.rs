@@ -3,6 +3,7 @@
 mod answers;
 mod early;
 mod misdirected;
+mod other_orders;
 mod payments;
 mod reversals;
 

@@ -20,6 +20,7 @@ mod owed;
 mod query;
 mod reconcile;
 mod requests;
+mod restated;
 mod samples;
 mod sessions;
 mod standing;

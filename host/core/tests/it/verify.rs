@@ -31,27 +31,12 @@ fn dispute(status: S, amount: Option<StatedAmount>) -> Update {
 }
 
 fn mismatch(what: MismatchKind, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
-    mismatch_of("", what, expected, stated, stated_minor)
-}
-
-/// Of a payment that the provider confirms.
-fn unconfirmed(what: MismatchKind, expected: &str, stated: &str, stated_minor: Option<i64>) -> ProviderFact {
-    mismatch_of("pi_123", what, expected, stated, stated_minor)
-}
-
-fn mismatch_of(
-    payment: &str,
-    what: MismatchKind,
-    expected: &str,
-    stated: &str,
-    stated_minor: Option<i64>,
-) -> ProviderFact {
     ProviderFact::ReviewHold(ReviewHold::Mismatch {
         what,
         expected: expected.into(),
         stated: stated.into(),
         stated_minor,
-        payment: payment.into(),
+        payment: "pi_123".into(),
     })
 }
 
@@ -96,19 +81,19 @@ fn an_update_establishes_the_listed_facts() {
         ),
         (
             Update { amount: exact(9_000), ..update(S::Confirmed) },
-            vec![unconfirmed(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000))],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000))],
         ),
         (
             Update { amount: exact(10_001), ..update(S::Confirmed) },
-            vec![unconfirmed(MismatchKind::Amount, "100.0 USD", "100.01 USD", Some(10_001))],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "100.01 USD", Some(10_001))],
         ),
         (
             Update { amount: Some(eur(10_000)), ..update(S::Confirmed) },
-            vec![unconfirmed(MismatchKind::Currency, "100.0 USD", "100.0 EUR", None)],
+            vec![mismatch(MismatchKind::Currency, "100.0 USD", "100.0 EUR", None)],
         ),
         (
             Update { amount: Some(StatedAmount::Unreadable("1e2".into())), ..update(S::Confirmed) },
-            vec![unconfirmed(MismatchKind::Amount, "100.0 USD", "1e2", None)],
+            vec![mismatch(MismatchKind::Amount, "100.0 USD", "1e2", None)],
         ),
         (
             Update { amount: None, ..update(S::Confirmed) },
@@ -195,7 +180,7 @@ fn an_update_establishes_the_listed_facts() {
                 ..refund("", StatedAmount::Exact(usd(1)), Reach::TotalSoFar)
             },
             vec![
-                unconfirmed(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000)),
+                mismatch(MismatchKind::Amount, "100.0 USD", "90.0 USD", Some(9_000)),
                 ProviderFact::RefundedTotal { payment: "pi_123".into(), minor: 1 },
             ],
         ),

@@ -23,7 +23,11 @@ pub(super) fn expected(facts: &[F], amount: i64) -> (i64, S, R) {
         .filter(|id| !id.is_empty() && !payments.contains(id))
         .collect();
     let named: BTreeSet<&str> = payments.iter().copied().filter(|id| !id.is_empty()).collect();
-    let is_payment = |id: &str| payments.contains(id) || held.contains(id);
+    let disputed: BTreeSet<&str> = ids(facts, |fact| match fact {
+        F::Chargeback { payment, .. } | F::ChargebackReversed { payment, .. } => Some(payment),
+        _ => None,
+    });
+    let is_payment = |id: &str| payments.contains(id) || held.contains(id) || disputed.contains(id);
     let disputes = Disputes::read(facts, is_payment);
     // One without an id may be any payment, also one that is not credited.
     let apart = if payments.contains("") { BTreeSet::new() } else { held.clone() };
