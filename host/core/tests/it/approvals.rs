@@ -211,8 +211,8 @@ fn the_names_of_unapproved_fields_stay_within_their_limit_and_lose_no_class() {
 
 #[test]
 fn names_of_exactly_the_limit_are_kept_and_one_byte_more_leaves_the_column() {
-    let room = UNAPPROVED_LENGTH_MAX - "config_json.".len();
-    for (length, class) in [(room, FieldClass::Other), (room + 1, FieldClass::CredentialOrEndpoint)] {
+    let longest = UNAPPROVED_LENGTH_MAX - "config_json.".len();
+    for (length, class) in [(longest, FieldClass::Other), (longest + 1, FieldClass::CredentialOrEndpoint)] {
         let mut edited = Edited::draft();
         let name = "k".repeat(length);
         edited.edit(false, |row| row.config_json = Secret::new(&format!("{name}=x")));
