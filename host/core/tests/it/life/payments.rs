@@ -112,6 +112,7 @@ fn m31_a_refund_that_failed_is_taken_out_of_each_total_that_may_contain_it() {
     ends(and(vec![total_of("pi_1", 10_000), total_of("pi_2", 10_000), failed_of("", "r", 10_000)]), 10_000);
     ends(and(vec![total_of("", 10_000), failed_of("pi_1", "r", 10_000)]), 10_000);
     ends(and(vec![total_of("pi_1", 10_000), total_of("pi_2", 10_000), failed_of("pi_1", "r", 4_000)]), 4_000);
+    ends(and(vec![total_of("pi_1", 10_000), failed_of("pi_1", "r", 4_000), refund_of("pi_2", "s", 10_000)]), 4_000);
     // A second confirmation takes nothing back.
     ends(
         vec![paid("pi_1"), Post, total_of("", 10_000), Post, failed_of("pi_1", "re_1", 10_000), Post, paid("pi_2")],
@@ -224,6 +225,9 @@ fn a_payment_beyond_a_resolution_is_a_review_and_moves_no_money() {
     ends_at(vec![unstated("pi_1"), resolved(10_000), Post, paid("pi_1")], 10_000, S::Credited);
     ends_at(vec![unstated(""), resolved(10_000), Post, paid("pi_1")], 10_000, S::Credited);
     ends_at(vec![paid(""), resolved(5_000), Post, paid("pi_1")], 5_000, S::Credited);
+    let second = vec![unstated("pi_1"), resolved(10_000), Post, paid("pi_2")];
+    let shown = played(deposit(15), second).transaction.reason;
+    assert_eq!(shown.to_string(), "SECOND_PAYMENT: pi_1 and pi_2; also stated: confirmed 100.0 USD (pi_2)");
     // A person who decides after it ends the review.
     ends_at(vec![mismatch("pi_1", 5_000), resolved(5_000), paid("pi_1"), resolved(10_000)], 10_000, S::Credited);
 }

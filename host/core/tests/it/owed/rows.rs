@@ -141,6 +141,10 @@ fn m9_a_review_shows_what_else_was_stated_in_a_fixed_order() {
     );
     assert_eq!(&*stated(&[paid("p"), paid("q")]), "p and q; also stated: confirmed 100.0 USD each");
     assert_eq!(&*stated(&[must_decide()]), "review");
+    assert_eq!(
+        &*stated(&[paid("p"), paid("q"), unstated("x")]),
+        "payment x was confirmed without an amount; also stated: confirmed 100.0 USD (p and q), SECOND_PAYMENT: p and q"
+    );
     assert_eq!(&*stated(&[paid("p"), failed("r", 1)]), "r; also stated: confirmed 100.0 USD (p)");
     assert_eq!(
         &*stated(&[refund("s", 20_000), failed("r", 1), reversed("d")]),
