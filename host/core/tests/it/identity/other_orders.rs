@@ -20,6 +20,11 @@ fn orders_of(second: Money) -> Ledger {
 /// What transaction 1 owes when its payment is confirmed before the reversal, and after it; and whether its provider is
 /// queried in the second order.
 fn both_orders(second: Money, reversal: Update) -> [(i64, bool); 2] {
+    reviewed_in_both_orders(second, reversal).map(|(owed, queried, _)| (owed, queried))
+}
+
+/// The same with the reason that is shown.
+fn reviewed_in_both_orders(second: Money, reversal: Update) -> [(i64, bool, ReasonCode); 2] {
     [false, true].map(|early| {
         let mut ledger = orders_of(second);
         let confirmed = with_ref(paid("e1", 1, "pi_1"), "pi_1");
@@ -33,7 +38,8 @@ fn both_orders(second: Money, reversal: Update) -> [(i64, bool); 2] {
         }
         assert_eq!(ledger.aggregate(2).standing().owed_minor, 0);
         let queried = ledger.aggregate(1).transaction.query_wanted > Seq(0);
-        (ledger.aggregate(1).standing().owed_minor, queried)
+        let standing = ledger.aggregate(1).standing();
+        (standing.owed_minor, queried, standing.reason.code)
     })
 }
 
@@ -61,7 +67,9 @@ fn a_reversal_under_the_reference_of_another_order_never_loses_the_confirmation_
 #[test]
 fn an_amount_in_another_currency_is_never_taken_as_one_of_the_order() {
     let euro = Money::new(10_000, currency("EUR"));
-    assert_eq!(both_orders(euro, in_euro(4_000)), [(10_000, false), (10_000, true)]);
+    let review = ReasonCode::CurrencyMismatch;
+    let both = reviewed_in_both_orders(euro, in_euro(4_000));
+    assert_eq!(both, [(10_000, false, review), (10_000, true, review)]);
     assert_eq!(both_orders(usd(10_000), in_euro(4_000)).map(|(owed, _)| owed), [10_000; 2]);
 }
 
