@@ -211,6 +211,7 @@ fn the_names_of_unapproved_fields_stay_within_their_limit_and_lose_no_class() {
 
 #[test]
 fn names_of_exactly_the_limit_are_kept_and_one_byte_more_leaves_the_column() {
+    assert_eq!(UNAPPROVED_LENGTH_MAX, 4_096, "4 KiB");
     let longest = UNAPPROVED_LENGTH_MAX - "config_json.".len();
     for (length, class) in [(longest, FieldClass::Other), (longest + 1, FieldClass::CredentialOrEndpoint)] {
         let mut edited = Edited::draft();
