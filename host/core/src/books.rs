@@ -18,6 +18,7 @@ mod rows;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use crate::aggregate::Aggregate;
 use crate::change::{Body, Change, Commit, Counters};
@@ -311,7 +312,16 @@ impl Books {
         self.configs.get(&config).copied()
     }
 
-    /// Transactions with due work (see [`duty::has_work`](crate::duty::has_work)), by rising id.
+    /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
+    pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
+        self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
+    }
+
+    pub fn unsettled_count(&self) -> usize {
+        self.unsettled.len()
+    }
+
+    /// All of them, to compare whole books.
     pub fn unsettled(&self) -> Vec<TransactionId> {
         self.unsettled.iter().copied().collect()
     }

@@ -44,7 +44,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "cashier_duties",
         help: "Transactions with unfinished work.",
-        value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
+        value: |cashier| cashier.ledger.peek(|books| books.unsettled_count()).ok(),
     },
     Metric {
         name: "cashier_unreadable_notices",
