@@ -18,7 +18,6 @@ mod rows;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
 
 use crate::aggregate::Aggregate;
 use crate::change::{Body, Change, Commit, Counters};
@@ -310,20 +309,6 @@ impl Books {
     /// The activity of a config; `None` when no transaction was made under it.
     pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
         self.configs.get(&config).copied()
-    }
-
-    /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
-    pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
-        self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
-    }
-
-    pub fn unsettled_count(&self) -> usize {
-        self.unsettled.len()
-    }
-
-    /// All of them, to compare whole books.
-    pub fn unsettled(&self) -> Vec<TransactionId> {
-        self.unsettled.iter().copied().collect()
     }
 
     /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id
