@@ -1,4 +1,4 @@
-//! The keys of all verified events, permanently, as hashes in 25 bytes each: what tells a repeated notice from a new one.
+//! The keys of all verified events, permanently, as hashes in 25 bytes each: by which a repeated notice is known.
 
 use super::growing_table::GrowingTable;
 use super::hash_index::wide_hash;
