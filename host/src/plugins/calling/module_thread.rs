@@ -25,6 +25,7 @@ pub(super) struct ModuleThread {
 }
 
 struct SharedThread {
+    config: i64,
     name: String,
     limits: GatewayLimits,
     clock: Arc<dyn Clock>,
@@ -67,10 +68,11 @@ impl ModuleThread {
         clock: Arc<dyn Clock>,
         slots: ThreadSlots,
     ) -> Result<Self, StartFailure> {
-        let slot = slots.take(limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
+        let slot =
+            slots.take(config.id, limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
         let (answer, answered) = oneshot::channel();
         let name = format!("module {} {}", config.provider, config.id);
-        let (thread_name, thread_clock) = (name.clone(), Arc::clone(&clock));
+        let (id, thread_name, thread_clock) = (config.id, name.clone(), Arc::clone(&clock));
         let spawned = spawn(&name, move || {
             let configured = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
             drop(slot);
@@ -79,7 +81,7 @@ impl ModuleThread {
             match configured {
                 Err(refused) => drop(answer.send(Err(StartFailure::Refused(refused)))),
                 Ok(instance) => {
-                    let shared = Arc::new(SharedThread::new(thread_name, limits, thread_clock, slots, instance));
+                    let shared = Arc::new(SharedThread::new(id, thread_name, limits, thread_clock, slots, instance));
                     // Where the caller stopped waiting, this drops the `ModuleThread`, and serving drops the instance.
                     drop(answer.send(Ok(Self { shared: Arc::clone(&shared) })));
                     shared.serve(0);
@@ -173,7 +175,14 @@ enum Overdue {
 }
 
 impl SharedThread {
-    fn new(name: String, limits: GatewayLimits, clock: Arc<dyn Clock>, slots: ThreadSlots, instance: Instance) -> Self {
+    fn new(
+        config: i64,
+        name: String,
+        limits: GatewayLimits,
+        clock: Arc<dyn Clock>,
+        slots: ThreadSlots,
+        instance: Instance,
+    ) -> Self {
         let state = ThreadState {
             instance: Some(Arc::new(instance)),
             owned: true,
@@ -184,7 +193,7 @@ impl SharedThread {
             served: true,
             abandoned: Vec::new(),
         };
-        Self { name, limits, clock, slots, state: Mutex::new(state), wake: Condvar::new() }
+        Self { config, name, limits, clock, slots, state: Mutex::new(state), wake: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, ThreadState> {
@@ -251,7 +260,7 @@ impl SharedThread {
             if !state.owned {
                 let last = (state.instance.take(), std::mem::take(&mut state.queue));
                 drop(state);
-                let _slot = self.slots.take_at_once(&*self.clock);
+                let _slot = self.slots.take_at_once(self.config, &*self.clock);
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
                 return None;
             }
