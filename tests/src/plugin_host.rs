@@ -21,8 +21,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
 
 /// The test modules, by their crates.
-const PACKAGES: [&str; 8] =
-    ["echo", "panics", "panics-in-descriptor", "sleeps", "contract-2", "changed-record", "aborts", "crashes"];
+const PACKAGES: [&str; 9] = [
+    "echo",
+    "panics",
+    "panics-in-descriptor",
+    "sleeps",
+    "contract-2",
+    "changed-record",
+    "aborts",
+    "crashes",
+    "ends-process",
+];
 
 /// Unix time at which the clock of these tests starts.
 pub const NOW: i64 = 1_750_000_000;

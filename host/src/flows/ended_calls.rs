@@ -44,8 +44,12 @@ async fn crash_create(cashier: &Cashier, id: TransactionId) {
         Err(refusal) => Err(refusal),
     };
     match recorded {
-        Ok(true) => tracing::warn!(transaction = %id, "create call ended the process: its outcome is unknown, it is not repeated"),
+        Ok(true) => {
+            tracing::warn!(transaction = %id, "create call ended the process: its outcome is unknown, it is not repeated")
+        }
         Ok(false) => {}
-        Err(refusal) => tracing::error!(%refusal, transaction = %id, "recording a create call that ended the process failed"),
+        Err(refusal) => {
+            tracing::error!(%refusal, transaction = %id, "recording a create call that ended the process failed")
+        }
     }
 }

@@ -84,7 +84,8 @@ impl ModuleThread {
             match configured {
                 Err(refused) => drop(answer.send(Err(StartFailure::Refused(refused)))),
                 Ok(instance) => {
-                    let shared = Arc::new(SharedThread::new(thread_name, limits, thread_clock, slots, thread_site, instance));
+                    let shared =
+                        Arc::new(SharedThread::new(thread_name, limits, thread_clock, slots, thread_site, instance));
                     // Where the caller stopped waiting, this drops the `ModuleThread`, and serving drops the instance.
                     drop(answer.send(Ok(Self { shared: Arc::clone(&shared) })));
                     shared.serve(0);

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::{HttpReply, WebhookNotice};
 
-pub(in crate::plugins) use self::ended_call::{EndedCall, Entry, is_cut, notice_digest};
 use self::ended_call::{CallRecord, NoticeRecord};
+pub(in crate::plugins) use self::ended_call::{EndedCall, Entry, is_cut, notice_digest};
 use self::previous::PreviousRun;
 pub(in crate::plugins) use self::quarantine::Quarantine;
 pub use self::quarantine::release;
@@ -75,7 +75,6 @@ impl CallSite {
         };
         Slots::fill(slots, &record, about.notice.map_or(&[], |(notice, _)| &notice.body))
     }
-
 }
 
 /// Runs the work of a thread on which a module's code runs. Until the thread is gone, its site is named as the one whose code

@@ -204,7 +204,9 @@ impl Loader<'_> {
 /// Why a build is refused whose call ended the process.
 fn quarantined(call: &EndedCall) -> String {
     let code = &call.code;
-    format!("this build is quarantined: {call}; replace the file, or run `cashier module release {code}` and start again")
+    format!(
+        "this build is quarantined: {call}; replace the file, or run `cashier module release {code}` and start again"
+    )
 }
 
 impl LoadReport {

@@ -28,7 +28,9 @@ fn m27_m34_the_answer_follows_the_state_and_never_refuses_or_redirects_what_is_p
             | TransactionStatus::CreditFailed
             | TransactionStatus::ManualReview => [wait; 7],
             TransactionStatus::Credited | TransactionStatus::Refunded | TransactionStatus::Chargeback => [none; 7],
-            TransactionStatus::Failed | TransactionStatus::Cancelled => [none, none, none, Declined, NeverSent, none, none],
+            TransactionStatus::Failed | TransactionStatus::Cancelled => {
+                [none, none, none, Declined, NeverSent, none, none]
+            }
         };
         for ((first_answer, next_action), expected) in endings.into_iter().zip(expected) {
             let row = Transaction { status: *status, first_answer, next_action, ..deposit(15) };
