@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::calling::gateway::{self, GatewayParts};
-use super::crash::{self, CallRecorder, CallSite, EndedCall, Entry, Quarantine, Takeover};
+use super::crash::{self, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine, Takeover};
 use super::egress::port::Networks;
 use super::loading::plugins_toml::PluginsToml;
 use super::loading::probe::Probe;
@@ -52,7 +52,7 @@ pub struct Plugins {
     registry: ArcSwap<ModuleRegistry>,
     recorder: CallRecorder,
     /// Read again by a reload.
-    quarantine: ArcSwap<Quarantine>,
+    quarantine: ArcSwap<ModuleQuarantine>,
     /// The calls that ended the run before this one.
     found: Vec<EndedCall>,
     /// One load at a time.
@@ -68,8 +68,8 @@ impl Plugins {
     pub fn open(settings: PluginSettings, dependencies: PluginDependencies) -> Result<(Self, Vec<LoadReport>), String> {
         let PluginDependencies { clock, entropy, .. } = &dependencies;
         let taken = match settings.record_calls {
-            true => crash::take_over(&settings.var, entropy.bits() as u64, clock.now()),
-            false => Takeover { quarantine: Quarantine::read_or_empty(&settings.var), ..Takeover::default() },
+            true => crash::take_over(&settings.var, entropy.bits() as u64, clock.now().0),
+            false => Takeover { quarantine: ModuleQuarantine::read_or_empty(&settings.var), ..Takeover::default() },
         };
         let Takeover { recorder, quarantine, found } = taken;
         let (registry, loading, quarantine) = (ArcSwap::default(), Mutex::new(()), ArcSwap::from_pointee(quarantine));
@@ -84,7 +84,7 @@ impl Plugins {
     /// # Errors
     /// plugins.toml itself cannot be read; nothing was changed then.
     pub fn reload(&self) -> Result<Vec<LoadReport>, String> {
-        self.quarantine.store(Arc::new(Quarantine::read_or_empty(&self.settings.var)));
+        self.quarantine.store(Arc::new(ModuleQuarantine::read_or_empty(&self.settings.var)));
         self.load()
     }
 
@@ -143,7 +143,7 @@ impl Modules for Plugins {
 
     fn ended_calls(&self) -> EndedCalls {
         let quarantine = self.quarantine.load();
-        let creates = quarantine.calls().iter().filter(|call| call.entry == Entry::CreatePayment);
+        let creates = quarantine.calls().iter().filter(|call| call.entry == CallEntry::CreatePayment);
         EndedCalls {
             creates: creates.map(|call| TransactionId(call.transaction)).collect(),
             notices: self.found.iter().filter_map(ended_notice).collect(),

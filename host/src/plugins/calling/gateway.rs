@@ -18,7 +18,7 @@ use super::convert::{self, SecretMasks};
 use super::exchange::{AllowedRequests, ExchangeDriver};
 use super::module_thread::ModuleThread;
 use super::outcomes::{self, PaymentCall};
-use crate::plugins::crash::{About, CallSite, Entry, Quarantine, is_cut, notice_digest};
+use crate::plugins::crash::{About, CallEntry, CallSite, ModuleQuarantine, is_cut, notice_digest};
 use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
@@ -36,7 +36,7 @@ pub(in crate::plugins) struct GatewayParts {
     pub(in crate::plugins) clock: Arc<dyn Clock>,
     pub(in crate::plugins) entropy: Arc<dyn Entropy>,
     pub(in crate::plugins) site: CallSite,
-    pub(in crate::plugins) quarantine: Arc<Quarantine>,
+    pub(in crate::plugins) quarantine: Arc<ModuleQuarantine>,
 }
 
 /// Validates `row` with the module: configures an instance and drops it.
@@ -127,7 +127,7 @@ struct ConfiguredModule {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     site: CallSite,
-    quarantine: Arc<Quarantine>,
+    quarantine: Arc<ModuleQuarantine>,
     /// When the module must be configured anew, without a replaced secret; Unix seconds.
     secrets_valid_until: AtomicI64,
 }
@@ -167,7 +167,7 @@ impl ConfiguredModule {
         let site = self.site.clone();
         let call = move |instance: &Instance| {
             let about = About { reference: &order.reference, ..About::default() };
-            let _call = site.enter(Entry::CheckOrder, &about);
+            let _call = site.enter(CallEntry::CheckOrder, &about);
             instance.check_order(&order)
         };
         outcomes::check_order(self.thread.call(call).await, &self.masks)
@@ -180,7 +180,7 @@ impl ConfiguredModule {
         let call = move |instance: &Instance, replies: &[HttpReply]| {
             let (transaction, reference) = (transaction.0, &*order.reference);
             let about = About { transaction, reference, phase: replies.len(), notice: None };
-            let _call = site.enter(Entry::CreatePayment, &about);
+            let _call = site.enter(CallEntry::CreatePayment, &about);
             instance.create_payment(&order, replies)
         };
         outcomes::create(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
@@ -199,7 +199,8 @@ impl ConfiguredModule {
         let allowed = if offline { AllowedRequests::None } else { AllowedRequests::SafeOnly };
         let call = move |instance: &Instance, replies: &[HttpReply]| {
             let notice_of_slot = Some((&notice, digest.as_deref()));
-            let _call = site.enter(Entry::NormalizeStatus, &About { notice: notice_of_slot, ..About::after(replies) });
+            let _call =
+                site.enter(CallEntry::NormalizeStatus, &About { notice: notice_of_slot, ..About::after(replies) });
             instance.normalize_status(&notice, replies)
         };
         let outcome = self.driver.exchange(&self.thread, allowed, call).await;
@@ -208,15 +209,15 @@ impl ConfiguredModule {
 
     async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> QueryAnswer {
         let capabilities = self.loaded.generation.descriptor.capabilities;
-        let (supported, allowed, entry_point, entry): (bool, AllowedRequests<'_>, EntryPoint, Entry) = match call {
+        let (supported, allowed, entry_point, entry): (bool, AllowedRequests<'_>, EntryPoint, CallEntry) = match call {
             PaymentCall::Query => {
-                (capabilities.query, AllowedRequests::SafeOnly, Instance::query_status, Entry::QueryStatus)
+                (capabilities.query, AllowedRequests::SafeOnly, Instance::query_status, CallEntry::QueryStatus)
             }
             PaymentCall::Advance => {
-                (capabilities.advance, AllowedRequests::All, Instance::advance_payment, Entry::AdvancePayment)
+                (capabilities.advance, AllowedRequests::All, Instance::advance_payment, CallEntry::AdvancePayment)
             }
             PaymentCall::Cancel => {
-                (capabilities.cancel, AllowedRequests::All, Instance::cancel_payment, Entry::CancelPayment)
+                (capabilities.cancel, AllowedRequests::All, Instance::cancel_payment, CallEntry::CancelPayment)
             }
         };
         if !supported {

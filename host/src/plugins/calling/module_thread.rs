@@ -12,7 +12,7 @@ use cashier_provider_sdk::{ConfigError, ProviderConfig};
 use tokio::sync::oneshot;
 
 use super::call_failures::{CallFailure, StartFailure};
-use crate::plugins::crash::{self, About, CallSite, Entry};
+use crate::plugins::crash::{self, About, CallEntry, CallSite};
 use crate::plugins::limits::GatewayLimits;
 use crate::plugins::thread_slots::{AllSlotsStuck, STUCK_MAX, ThreadSlots};
 use crate::ports::Clock;
@@ -75,7 +75,7 @@ impl ModuleThread {
         let name = format!("module {} {}", config.provider, config.id);
         let (thread_name, thread_clock, thread_site) = (name.clone(), Arc::clone(&clock), site.clone());
         let spawned = spawn(&name, &site, move || {
-            let configuring = thread_site.enter(Entry::Configure, &About::default());
+            let configuring = thread_site.enter(CallEntry::Configure, &About::default());
             let configured = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
             drop(configuring);
             drop(slot);
@@ -121,13 +121,13 @@ impl ModuleThread {
         let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let ticket = self.shared.enqueue(Box::new(move |_| {
-            let configuring = shared.site.enter(Entry::Configure, &About::default());
+            let configuring = shared.site.enter(CallEntry::Configure, &About::default());
             let configured = module.configure(&config).map(Arc::new);
             drop(configuring);
             match configured.map(|instance| shared.replace(instance, answer.is_closed())) {
                 Ok(unused) => {
                     drop(answer.send(Ok(())));
-                    let _dropping = shared.site.enter(Entry::Drop, &About::default());
+                    let _dropping = shared.site.enter(CallEntry::Drop, &About::default());
                     drop(unused);
                 }
                 Err(refused) => drop(answer.send(Err(refused))),
@@ -244,7 +244,7 @@ impl SharedThread {
             let site = &self.site;
             let _ = catch_unwind(AssertUnwindSafe(move || {
                 (call.work)(&instance);
-                let _dropping = site.enter(Entry::Drop, &About::default());
+                let _dropping = site.enter(CallEntry::Drop, &About::default());
                 drop(instance);
             }));
             let mut state = self.lock();
@@ -270,7 +270,7 @@ impl SharedThread {
                 let last = (state.instance.take(), std::mem::take(&mut state.queue));
                 drop(state);
                 let _slot = self.slots.take_at_once(&*self.clock);
-                let _dropping = self.site.enter(Entry::Drop, &About::default());
+                let _dropping = self.site.enter(CallEntry::Drop, &About::default());
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
                 return None;
             }

@@ -15,7 +15,7 @@ pub(super) const RECORDED_BODY_MAX: usize = 16 * 1024;
 /// Where the code of a module is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::plugins) enum Entry {
+pub(in crate::plugins) enum CallEntry {
     /// Opening the library: constructors, layout check, descriptor.
     Open,
     Configure,
@@ -31,7 +31,7 @@ pub(in crate::plugins) enum Entry {
     ThreadEnd,
 }
 
-impl Entry {
+impl CallEntry {
     const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -54,7 +54,7 @@ pub(super) struct CallRecord<'a> {
     pub(super) build: &'a str,
     pub(super) code: &'a str,
     pub(super) config: u64,
-    pub(super) entry: Entry,
+    pub(super) entry: CallEntry,
     pub(super) transaction: u64,
     pub(super) reference: &'a str,
     pub(super) phase: usize,
@@ -97,7 +97,7 @@ pub(in crate::plugins) fn is_cut(notice: &WebhookNotice) -> bool {
     notice.body.len() > RECORDED_BODY_MAX || notice.raw_query.len() > RECORDED_TEXT_MAX
 }
 
-/// What tells one notice from another, however often and to which of a provider's configs it is sent: body and query. Hex.
+/// What distinguishes one notice from another, however often and to which of a provider's configs it is sent: body and query. Hex.
 pub(in crate::plugins) fn notice_digest(query: &str, body: &[u8]) -> String {
     let mut digest = Sha256::new();
     digest.update((query.len() as u64).to_be_bytes());
@@ -111,15 +111,15 @@ pub(in crate::plugins) fn notice_digest(query: &str, body: &[u8]) -> String {
 pub(in crate::plugins) struct EndedCall {
     /// SHA-256 of the module's file, hex.
     pub(in crate::plugins) build: String,
-    /// The provider code; for [`Entry::Open`] the module's name in plugins.toml.
+    /// The provider code; for [`CallEntry::Open`] the module's name in plugins.toml.
     pub(in crate::plugins) code: String,
     pub(in crate::plugins) config: u64,
-    pub(in crate::plugins) entry: Entry,
+    pub(in crate::plugins) entry: CallEntry,
     pub(in crate::plugins) transaction: u64,
     pub(in crate::plugins) reference: String,
     pub(in crate::plugins) phase: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::plugins) notice: Option<EndedNotice>,
+    pub(in crate::plugins) notice: Option<KeptNotice>,
     /// How it ended the process: a signal, or an exit.
     #[serde(default)]
     pub(in crate::plugins) end: String,
@@ -130,7 +130,7 @@ pub(in crate::plugins) struct EndedCall {
 
 /// The notice of a call that ended the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::plugins) struct EndedNotice {
+pub(in crate::plugins) struct KeptNotice {
     pub(in crate::plugins) method: String,
     pub(in crate::plugins) path: String,
     pub(in crate::plugins) query: String,

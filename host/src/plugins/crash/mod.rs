@@ -11,13 +11,12 @@ mod slots;
 use std::path::Path;
 use std::sync::Arc;
 
-use cashier_core::time::UnixTime;
 use cashier_provider_sdk::{HttpReply, WebhookNotice};
 
+pub(in crate::plugins) use self::ended_call::{CallEntry, EndedCall, is_cut, notice_digest};
 use self::ended_call::{CallRecord, NoticeRecord};
-pub(in crate::plugins) use self::ended_call::{EndedCall, Entry, is_cut, notice_digest};
 use self::previous::PreviousRun;
-pub(in crate::plugins) use self::quarantine::Quarantine;
+pub(in crate::plugins) use self::quarantine::ModuleQuarantine;
 pub use self::quarantine::release;
 pub(in crate::plugins) use self::slots::CallGuard;
 use self::slots::Slots;
@@ -61,7 +60,7 @@ impl About<'_> {
 impl CallSite {
     /// Fills a slot for a call that the caller makes on this thread until it drops the guard. Where every slot is taken, the
     /// call is not recorded: only calls that never returned keep slots, and after a start there are none.
-    pub(in crate::plugins) fn enter(&self, entry: Entry, about: &About<'_>) -> Option<CallGuard> {
+    pub(in crate::plugins) fn enter(&self, entry: CallEntry, about: &About<'_>) -> Option<CallGuard> {
         let slots = self.recorder.0.as_ref()?;
         let record = CallRecord {
             build: &self.build,
@@ -83,22 +82,22 @@ pub(in crate::plugins) fn on_module_thread(site: &CallSite, work: impl FnOnce())
     // Used before the module's values, so that it is dropped after them.
     slots::keep_until_the_thread_ends(None);
     work();
-    slots::keep_until_the_thread_ends(site.enter(Entry::ThreadEnd, &About::default()));
+    slots::keep_until_the_thread_ends(site.enter(CallEntry::ThreadEnd, &About::default()));
 }
 
 /// What a start takes over from the run before.
 #[derive(Default)]
 pub(in crate::plugins) struct Takeover {
     pub(in crate::plugins) recorder: CallRecorder,
-    pub(in crate::plugins) quarantine: Quarantine,
+    pub(in crate::plugins) quarantine: ModuleQuarantine,
     /// The calls that ended the run before.
     pub(in crate::plugins) found: Vec<EndedCall>,
 }
 
 /// Takes over what the run before left in `var`, before any module is opened, and begins to record this run. What fails is
 /// logged: the cashier serves without records.
-pub(in crate::plugins) fn take_over(var: &Path, run: u64, now: UnixTime) -> Takeover {
-    let mut quarantine = Quarantine::read_or_empty(var);
+pub(in crate::plugins) fn take_over(var: &Path, run: u64, now: i64) -> Takeover {
+    let mut quarantine = ModuleQuarantine::read_or_empty(var);
     let unrecorded = |fault: Fault| {
         tracing::warn!(%fault, "calls into modules are not recorded: one that ends the process will not be found");
     };

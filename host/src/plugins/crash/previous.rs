@@ -5,8 +5,6 @@ use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::path::Path;
 
-use cashier_core::time::UnixTime;
-
 use super::ended_call::EndedCall;
 use super::signals::FATAL;
 use super::slots::{self, EXITED, FILE_HEAD, FILE_LENGTH, MAGIC, SLOT_LENGTH, Slots};
@@ -23,7 +21,7 @@ pub(super) struct PreviousRun {
 
 impl PreviousRun {
     /// Reads the file in `var`, a new one if there is none. The caller keeps what ended before it begins the next run.
-    pub(super) fn read(var: &Path, now: UnixTime) -> Result<Self, Fault> {
+    pub(super) fn read(var: &Path, now: i64) -> Result<Self, Fault> {
         private_files::create_folder(var)?;
         let path = var.join(FILE_NAME);
         let failed = |reason: String| Fault::new(format!("{}: {reason}", path.display()));
@@ -46,12 +44,12 @@ impl PreviousRun {
 }
 
 /// The calls that are marked. A file of another layout, or one cut by a full disk, has none.
-fn ended(bytes: &[u8], now: UnixTime) -> Vec<EndedCall> {
+fn ended(bytes: &[u8], now: i64) -> Vec<EndedCall> {
     let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let (Some(MAGIC), Some(run), FILE_LENGTH) = (word(0), word(8), bytes.len()) else { return Vec::new() };
     let slots = bytes.get(FILE_HEAD..).unwrap_or_default().chunks_exact(SLOT_LENGTH);
     let marked = slots.filter_map(slots::read).filter(|slot| slot.run == run && slot.mark != 0);
-    marked.filter_map(|slot| EndedCall::parse(slot.record, slot.body, &how(slot.mark), now.0)).collect()
+    marked.filter_map(|slot| EndedCall::parse(slot.record, slot.body, &how(slot.mark), now)).collect()
 }
 
 fn how(mark: u32) -> String {

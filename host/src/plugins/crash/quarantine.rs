@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::ended_call::{EndedCall, Entry};
+use super::ended_call::{CallEntry, EndedCall};
 use crate::ports::Fault;
 use crate::private_files;
 
@@ -24,11 +24,11 @@ const QUARANTINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The calls that ended the process, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::plugins) struct Quarantine {
+pub(in crate::plugins) struct ModuleQuarantine {
     calls: Vec<EndedCall>,
 }
 
-impl Quarantine {
+impl ModuleQuarantine {
     /// The calls that are kept in `var`. A file that cannot be read refuses nothing: a build that ends the process does so
     /// once more and is found again.
     pub(in crate::plugins) fn read_or_empty(var: &Path) -> Self {
@@ -74,7 +74,7 @@ impl Quarantine {
     /// The call for which a build is refused: any but a normalize call, or the newest of several different notices.
     pub(in crate::plugins) fn refuses(&self, build: &str) -> Option<&EndedCall> {
         let of_build = || self.calls.iter().filter(|call| call.build == build);
-        if let Some(call) = of_build().rfind(|call| call.entry != Entry::NormalizeStatus) {
+        if let Some(call) = of_build().rfind(|call| call.entry != CallEntry::NormalizeStatus) {
             return Some(call);
         }
         let notices: BTreeSet<&str> = of_build().filter_map(notice_of).collect();
@@ -98,7 +98,7 @@ impl Quarantine {
 }
 
 fn notice_of(call: &EndedCall) -> Option<&str> {
-    call.notice.as_ref().filter(|_| call.entry == Entry::NormalizeStatus).map(|notice| &*notice.sha256)
+    call.notice.as_ref().filter(|_| call.entry == CallEntry::NormalizeStatus).map(|notice| &*notice.sha256)
 }
 
 /// Ends the quarantine of every build of a provider code, and bars none of its notices any more. A running server takes it at
@@ -107,7 +107,7 @@ fn notice_of(call: &EndedCall) -> Option<&str> {
 /// # Errors
 /// The file cannot be read or written. `Ok` has the calls that were released, one sentence each.
 pub fn release(var: &Path, code: &str) -> Result<Vec<String>, Fault> {
-    let mut quarantine = Quarantine::read(var)?;
+    let mut quarantine = ModuleQuarantine::read(var)?;
     let released: Vec<String> =
         quarantine.calls.iter().filter(|call| call.code == code).map(EndedCall::to_string).collect();
     if !released.is_empty() {

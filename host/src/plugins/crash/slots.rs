@@ -19,7 +19,7 @@ use crate::ports::Fault;
 pub(super) const CALL_SLOTS_MAX: usize = 256;
 
 /// With its head, one page: the longest record, each text of it escaped.
-const RECORD_LENGTH_MAX: usize = 4096 - size_of::<Head>();
+const RECORD_LENGTH_MAX: usize = 4096 - size_of::<SlotHead>();
 
 /// The head of the file, a page before the slots.
 pub(super) const FILE_HEAD: usize = 4096;
@@ -27,7 +27,7 @@ pub(super) const FILE_HEAD: usize = 4096;
 /// The layout of this file; another one is not read.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cashcal1");
 
-pub(super) const SLOT_LENGTH: usize = size_of::<Slot>();
+pub(super) const SLOT_LENGTH: usize = size_of::<CallSlot>();
 pub(super) const FILE_LENGTH: usize = FILE_HEAD + CALL_SLOTS_MAX * SLOT_LENGTH;
 
 const FREE: u32 = 0;
@@ -39,7 +39,7 @@ pub(super) const FILLED: u32 = 2;
 pub(super) const EXITED: u32 = 1000;
 
 #[repr(C)]
-struct Head {
+struct SlotHead {
     state: AtomicU32,
     /// Written by the thread that ended the process, in its own slot: how.
     mark: AtomicU32,
@@ -49,15 +49,15 @@ struct Head {
 }
 
 #[repr(C)]
-struct Slot {
-    head: Head,
+struct CallSlot {
+    head: SlotHead,
     record: [u8; RECORD_LENGTH_MAX],
     body: [u8; RECORDED_BODY_MAX],
 }
 
 thread_local! {
     /// The slot of the call that this thread makes. Without a lazy value and without a destructor: a signal handler reads it.
-    static CURRENT: Cell<*mut Slot> = const { Cell::new(null_mut()) };
+    static CURRENT: Cell<*mut CallSlot> = const { Cell::new(null_mut()) };
     /// Dropped after the module's own thread-local values, because it is used before them.
     static AT_THREAD_END: RefCell<Option<CallGuard>> = const { RefCell::new(None) };
 }
@@ -103,7 +103,7 @@ impl Slots {
         Ok(Self { base, run, next: AtomicUsize::new(0), _file: file })
     }
 
-    fn slot(&self, index: usize) -> *mut Slot {
+    fn slot(&self, index: usize) -> *mut CallSlot {
         // SAFETY: the index is below the count, so the slot lies in the map; slots begin at multiples of a page.
         unsafe { self.base.as_ptr().add(FILE_HEAD + index % CALL_SLOTS_MAX * SLOT_LENGTH).cast() }
     }
@@ -135,7 +135,7 @@ impl Drop for Slots {
     }
 }
 
-impl Head {
+impl SlotHead {
     fn take(&self) -> bool {
         self.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
@@ -152,9 +152,9 @@ impl Head {
 /// A call under way on this thread; clears its slot when dropped.
 pub(in crate::plugins) struct CallGuard {
     _slots: Arc<Slots>,
-    slot: *mut Slot,
+    slot: *mut CallSlot,
     /// The slot of the call that this one is made within.
-    before: *mut Slot,
+    before: *mut CallSlot,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -198,7 +198,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<SlotRead<'_>> {
     let word = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let run = u64::from_ne_bytes(bytes.get(8..16)?.try_into().ok()?);
     let (record_length, body_length) = (word(16)? as usize, word(20)? as usize);
-    let (record_at, body_at) = (size_of::<Head>(), size_of::<Head>() + RECORD_LENGTH_MAX);
+    let (record_at, body_at) = (size_of::<SlotHead>(), size_of::<SlotHead>() + RECORD_LENGTH_MAX);
     let record = bytes.get(record_at..record_at.checked_add(record_length)?)?;
     let body = bytes.get(body_at..body_at.checked_add(body_length)?)?;
     (word(0)? == FILLED).then_some(SlotRead { mark: word(4)?, run, record, body })

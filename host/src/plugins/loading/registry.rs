@@ -9,7 +9,7 @@ use super::library::{self, LoadError, OpenedModule};
 use super::module::{Generation, LoadedModule, refused_line};
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
-use crate::plugins::crash::{About, CallRecorder, CallSite, EndedCall, Entry, Quarantine};
+use crate::plugins::crash::{About, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine};
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
 use crate::ports::CatalogLine;
 
@@ -57,7 +57,7 @@ pub(in crate::plugins) struct Loader<'a> {
     pub(in crate::plugins) probe: &'a Probe,
     pub(in crate::plugins) networks: &'a dyn Networks,
     pub(in crate::plugins) recorder: &'a CallRecorder,
-    pub(in crate::plugins) quarantine: &'a Quarantine,
+    pub(in crate::plugins) quarantine: &'a ModuleQuarantine,
 }
 
 /// Every module found, in the order of plugins.toml, delisted modules last.
@@ -138,7 +138,7 @@ impl ModuleRegistry {
             return Err(LoadError { quarantined: copy.sha256, ..LoadError::new(quarantined(call)) });
         }
         loader.probe.check(&copy.path)?;
-        let opening = loader.site(name, &copy.sha256).enter(Entry::Open, &About::default());
+        let opening = loader.site(name, &copy.sha256).enter(CallEntry::Open, &About::default());
         let OpenedModule { symbols, module, descriptor } = library::open(&copy.path)?;
         drop(opening);
         let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
