@@ -322,9 +322,4 @@ impl Books {
     pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
         self.configs.get(&config).copied()
     }
-
-    /// Transactions with due work (see [`duty::has_work`](crate::duty::has_work)), by rising id.
-    pub fn unsettled(&self) -> Vec<TransactionId> {
-        self.unsettled.iter().copied().collect()
-    }
 }

@@ -1,8 +1,10 @@
-//! Inserts and replaces rows: each is packed into its slot, and every index is updated.
+//! Inserts and replaces rows: each is packed into its slot, and every index is updated. Lists what is unsettled.
+
+use std::ops::Bound;
 
 use crate::duty;
 use crate::facts::ProviderFact;
-use crate::ids::{ConfigId, OperationId, Seq};
+use crate::ids::{ConfigId, OperationId, Seq, TransactionId};
 use crate::operation::BalanceOperation;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
@@ -13,6 +15,20 @@ use super::rows::{Chain, Row};
 use super::{Books, row_codec};
 
 impl Books {
+    /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
+    pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
+        self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
+    }
+
+    pub fn unsettled_count(&self) -> usize {
+        self.unsettled.len()
+    }
+
+    /// All of them, to compare whole books.
+    pub fn unsettled(&self) -> Vec<TransactionId> {
+        self.unsettled.iter().copied().collect()
+    }
+
     pub(super) fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
         let slot = self.slot(transaction.id);
         let operations = match slot.and_then(|slot| self.rows.get(slot)) {
