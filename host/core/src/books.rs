@@ -13,6 +13,7 @@ mod hash_index;
 mod indexing;
 mod interner;
 mod query;
+mod restore;
 mod row_codec;
 mod rows;
 mod view;
@@ -36,6 +37,7 @@ use rows::{Row, Rows};
 
 pub use events::Unread;
 pub use query::{Answer, Progress, Scan, Scope};
+pub use restore::StoredEvent;
 
 /// The transactions of one config; decides how long it keeps its gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -325,7 +327,7 @@ impl Books {
     }
 
     fn expected_slot(&self, id: u64) -> Option<Slot> {
-        let first = self.rows.get(0).map_or(id, |row| row.id);
+        let first = self.rows.first_id().unwrap_or(id);
         Slot::try_from(id.checked_sub(first)?).ok()
     }
 

@@ -13,6 +13,7 @@ pub mod approval;
 pub mod books;
 pub mod change;
 pub mod customer_override;
+pub mod dependence;
 pub mod deposit;
 pub mod digest;
 pub mod draft;

@@ -6,6 +6,7 @@ use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group}
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::{Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
+use cashier_core::dependence::Lookups;
 use cashier_core::facts::Facts;
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Limit, Money};
@@ -245,6 +246,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>) -> Commit {
         changes,
         bodies: Vec::new(),
         counters: Counters { seq, ..Counters::default() },
+        lookups: Lookups::default(),
     }
 }
 

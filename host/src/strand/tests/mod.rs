@@ -20,6 +20,7 @@ use std::time::Duration;
 use cashier_core::approval::Approval;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::CustomerOverride;
+use cashier_core::dependence::Lookups;
 use cashier_core::ids::{ConfigId, EventId, Seq};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
@@ -56,6 +57,7 @@ impl Entropy for CountingEntropy {
 enum Report {
     Synced(u64),
     Failed(String),
+    Waiting(Option<String>),
 }
 
 /// Takes the ledger's place: records the strand's reports in order and lets a test wait for one.
@@ -93,6 +95,10 @@ impl DurabilityListener for TestListener {
 
     fn failed(&self, fault: &Fault) {
         self.add(Report::Failed(fault.to_string()));
+    }
+
+    fn waiting(&self, fault: Option<&Fault>) {
+        self.add(Report::Waiting(fault.map(ToString::to_string)));
     }
 }
 
@@ -185,6 +191,7 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
             config: most,
             customer_override: most,
         },
+        lookups: Lookups::default(),
     })
 }
 
