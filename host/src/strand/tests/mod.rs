@@ -32,6 +32,8 @@ use cashier_core::transaction::Transaction;
 use super::connection::connect_read_only;
 use super::load::{self, RowSink};
 use super::seal::{Seal, SealKeys};
+use super::sqlite::Sqlite;
+use super::writing::Store;
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{DurabilityListener, Entropy, Fault};
 
@@ -193,6 +195,13 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
         },
         lookups: Lookups::default(),
     })
+}
+
+/// Writes commits in one transaction.
+fn write_all(store: &mut Sqlite, batch: &[Arc<Commit>]) {
+    store.begin().unwrap();
+    batch.iter().for_each(|commit| store.write(commit).unwrap());
+    store.sync(batch.last().map(|commit| &commit.counters)).unwrap();
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

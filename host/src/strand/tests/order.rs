@@ -235,7 +235,7 @@ fn on_a_real_disk_a_commit_is_reported_in_order_and_after_it_is_readable() {
         .iter()
         .map(|report| match report {
             Report::Synced(up_to) => *up_to,
-            Report::Failed(why) => panic!("{why}"),
+            other => panic!("{other:?}"),
         })
         .collect();
     assert!(seqs.is_sorted() && seqs.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] <= 7), "{seqs:?}");
