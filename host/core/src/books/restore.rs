@@ -3,7 +3,7 @@
 
 use super::hash_index::{Slot, key_hash};
 use super::rows::{NO_SLOT, Row};
-use super::{Books, Head};
+use super::Books;
 use crate::aggregate::Aggregate;
 use crate::ids::{ConfigId, EventId, OperationId, Seq, TransactionId};
 use crate::notice::ProviderEvent;
@@ -82,20 +82,17 @@ impl Books {
         let Some(row) = self.rows.get(slot) else { return };
         let (customer, login, earlier) = (row.customer_id, row.login, row.earlier);
         let provider = self.interner.labels(row.labels).provider;
-        if unlink(self.customers.get_mut(&customer), (slot, earlier.customer)) {
-            self.relink(self.customers.get(&customer).copied(), slot, |row| &mut row.earlier.customer, earlier.customer);
-        }
-        if unlink(self.logins.get_mut(&login), (slot, earlier.login)) {
-            self.relink(self.logins.get(&login).copied(), slot, |row| &mut row.earlier.login, earlier.login);
-        }
-        if unlink(self.providers.get_mut(&provider), (slot, earlier.provider)) {
-            self.relink(self.providers.get(&provider).copied(), slot, |row| &mut row.earlier.provider, earlier.provider);
-        }
+        let later = self.customers.unlink(customer, slot, earlier.customer);
+        self.relink(later, slot, earlier.customer, |row| &mut row.earlier.customer);
+        let later = self.logins.unlink(login, slot, earlier.login);
+        self.relink(later, slot, earlier.login, |row| &mut row.earlier.login);
+        let later = self.providers.unlink(provider, slot, earlier.provider);
+        self.relink(later, slot, earlier.provider, |row| &mut row.earlier.provider);
     }
 
     /// Links the row after `slot` to the one before it.
-    fn relink(&mut self, head: Option<Head>, slot: Slot, link: impl Fn(&mut Row) -> &mut Slot, earlier: Slot) {
-        let mut at = head.map_or(NO_SLOT, |head| head.newest);
+    fn relink(&mut self, newest: Option<Slot>, slot: Slot, earlier: Slot, link: impl Fn(&mut Row) -> &mut Slot) {
+        let mut at = newest.unwrap_or(NO_SLOT);
         while let Some(row) = self.rows.get_mut(at) {
             let next = link(row);
             if *next == slot {
@@ -105,15 +102,4 @@ impl Books {
             at = *next;
         }
     }
-}
-
-/// Whether a later row of the chain links to the removed one.
-fn unlink(head: Option<&mut Head>, (slot, earlier): (Slot, Slot)) -> bool {
-    let Some(head) = head else { return false };
-    head.count = head.count.saturating_sub(1);
-    let is_newest = head.newest == slot;
-    if is_newest {
-        head.newest = earlier;
-    }
-    !is_newest
 }
