@@ -18,8 +18,8 @@ use cashier_core::status::TransactionStatus;
 use tokio::sync::oneshot;
 
 pub use self::admission::{Admission, Admitted, Estimate};
-pub use self::durability::Watermark;
 use self::durability::Claim;
+pub use self::durability::Watermark;
 use self::holds::{Held, HoldMeter};
 use crate::ports::{Clock, Configuration, Durable, Fault, Recorder};
 

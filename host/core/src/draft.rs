@@ -169,7 +169,8 @@ impl<'a> Draft<'a> {
 
     /// Whether an event is pending in the books, or may be in this draft.
     pub fn may_have_pending_events(&self) -> bool {
-        let may = self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)));
+        let may =
+            self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)));
         if !may {
             self.notes.no_event_waits();
         }

@@ -183,7 +183,12 @@ impl DurabilityListener for Watermark {
         self.refuse(&seqs);
         drop(books);
         let (commits, transactions, events) = (seqs.len(), transactions.len(), events.len());
-        tracing::error!(commits, transactions, events, "commits were refused; their rows are as the database holds them");
+        tracing::error!(
+            commits,
+            transactions,
+            events,
+            "commits were refused; their rows are as the database holds them"
+        );
         self.synced(up_to);
         Ok(())
     }

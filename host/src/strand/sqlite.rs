@@ -156,7 +156,11 @@ impl Store for Sqlite {
         }
         let mut loaded = Loaded::default();
         load::read_all(self.opened()?, &self.path, &self.seal, &mut loaded)?;
-        tracing::info!(transactions = loaded.books.transactions(), seq = loaded.books.counters().seq, "books were read");
+        tracing::info!(
+            transactions = loaded.books.transactions(),
+            seq = loaded.books.counters().seq,
+            "books were read"
+        );
         Ok(loaded)
     }
 
