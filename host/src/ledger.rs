@@ -189,11 +189,11 @@ impl Ledger {
 }
 
 /// Rows that are dropped where they are, within milliseconds.
-const DROPPED_HERE_MAX: usize = 10_000;
+const DROPPED_HERE: usize = 10_000;
 
 /// Drops books without holding up the thread of the caller: millions of rows take seconds.
 async fn drop_aside(books: Books) {
-    if books.transactions() <= DROPPED_HERE_MAX {
+    if books.transactions() <= DROPPED_HERE {
         return;
     }
     let (done, dropped) = oneshot::channel();

@@ -9,7 +9,7 @@ use super::durability::Claim;
 
 /// How many of the newest are remembered; a ticket that is older than all of them is refused. A request lives for seconds,
 /// and so many times rows are not put back meanwhile.
-const REMEMBERED_MAX: usize = 1024;
+const REMEMBERED: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct RefusedSeqs {
@@ -22,7 +22,7 @@ pub(super) struct RefusedSeqs {
 impl RefusedSeqs {
     /// Adds what was refused when rows had been put back so often before.
     pub(super) fn add(&mut self, put_back: u64, epoch: u64, seqs: &[Seq]) {
-        if self.remembered.len() >= REMEMBERED_MAX {
+        if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
         self.remembered.push_back((put_back, epoch, seqs.into()));

@@ -11,6 +11,7 @@ mod plain;
 mod round_trip;
 mod scale;
 mod schema;
+mod settled;
 mod values;
 
 use std::path::Path;
