@@ -18,9 +18,9 @@ use cashier_core::status::TransactionStatus;
 use tokio::sync::oneshot;
 
 pub use self::admission::{Admission, Admitted, Estimate};
-use self::durability::Claim;
 pub use self::durability::Watermark;
 use self::holds::{Held, HoldMeter};
+use self::refused::Claim;
 use crate::ports::{Clock, Configuration, Durable, Fault, Recorder};
 
 /// The books, the strand and what is known to be durable.

@@ -366,7 +366,7 @@ fn s3_the_other_commits_of_a_batch_are_written() {
     // `open(2)` found its key bound by what was refused; the last rests on the copy of a refused row.
     let expected = [true, false, true, false, true, false, false, false, false, false];
     assert_eq!(confirmed, expected);
-    assert!(rig.ledger.is_open() && rig.ledger.epoch() > epoch, "open, and told that rows were taken back");
+    assert!(rig.ledger.is_open() && rig.ledger.epoch() > epoch, "open, and reported that rows were taken back");
     assert_eq!(rig.ledger.peek(|books| books.aggregate(TransactionId(2)).is_some()), Ok(false));
     let again = [open(2, false), Step::Change { of: 0, refused: false }].map(|step| rig.step(&step).unwrap());
     assert!(again.map(|ticket| runtime.block_on(ticket.durable()).is_ok()).iter().all(|confirmed| *confirmed));

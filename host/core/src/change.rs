@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::approval::Approval;
 use crate::customer_override::CustomerOverride;
-use crate::dependence::Lookups;
 use crate::edit::FieldChange;
 use crate::ids::{ApprovalId, ConfigId, ManagerId, NoticeId, Seq, TransactionId};
+use crate::lookups::Lookups;
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
 use crate::provider_config::ProviderConfig;

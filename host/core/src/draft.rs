@@ -4,8 +4,8 @@
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::Books;
 use crate::change::{Body, Change, Commit, Counters, Stamp};
-use crate::dependence::LookupNotes;
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
+use crate::lookups::LookupNotes;
 use crate::notice::{ProviderEvent, Update};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;

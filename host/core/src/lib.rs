@@ -25,6 +25,7 @@ pub mod filter;
 pub mod ids;
 pub mod inbox;
 pub mod lengths;
+pub mod lookups;
 pub mod money;
 pub mod notice;
 mod numbered;

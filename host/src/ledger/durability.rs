@@ -10,20 +10,8 @@ use cashier_core::books::Books;
 use cashier_core::ids::Seq;
 use tokio::sync::{Notify, oneshot};
 
-use super::refused::RefusedSeqs;
+use super::refused::{Claim, RefusedSeqs};
 use crate::ports::{Collect, DurabilityListener, Fault, Refused};
-
-/// What a ticket waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Claim {
-    pub(super) seq: Seq,
-    /// Of its own commit alone, which is refused with whatever it rests on; otherwise of every commit up to this one whose
-    /// rows the books showed.
-    pub(super) own: bool,
-    pub(super) epoch: u64,
-    /// How often rows had been put back when the books were read.
-    pub(super) put_back: u64,
-}
 
 /// The newest durable commit. Closed from a failed commit until the books are reloaded; each opening is a new epoch, so
 /// that a ticket of a lost commit is never released by a later commit with its number.
@@ -44,12 +32,12 @@ pub struct Watermark {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    by_seq: BTreeMap<u64, Vec<Waiter>>,
+    by_seq: BTreeMap<u64, Vec<WaitingTicket>>,
     refused: RefusedSeqs,
 }
 
 #[derive(Debug)]
-struct Waiter {
+struct WaitingTicket {
     claim: Claim,
     sender: oneshot::Sender<bool>,
 }
@@ -122,7 +110,7 @@ impl Watermark {
                 return true;
             }
             let (sender, receiver) = oneshot::channel();
-            waiting.by_seq.entry(claim.seq.0).or_default().push(Waiter { claim, sender });
+            waiting.by_seq.entry(claim.seq.0).or_default().push(WaitingTicket { claim, sender });
             receiver
         };
         receiver.await.unwrap_or(false)

@@ -5,7 +5,17 @@ use std::collections::VecDeque;
 
 use cashier_core::ids::Seq;
 
-use super::durability::Claim;
+/// What a ticket waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) seq: Seq,
+    /// Of its own commit alone, which is refused with whatever it rests on; otherwise of every commit up to this one whose
+    /// rows the books showed.
+    pub(super) own: bool,
+    pub(super) epoch: u64,
+    /// How often rows had been put back when the books were read.
+    pub(super) put_back: u64,
+}
 
 /// How many of the newest are remembered; a ticket that is older than all of them is refused. A request lives for seconds,
 /// and so many times rows are not put back meanwhile.

@@ -1,5 +1,5 @@
 //! Finds that the write-ahead log grows because another program reads an old state of the database, so that nothing newer
-//! than that can be moved out of the log. It tells; it ends no reader.
+//! than that can be moved out of the log. It reports; it ends no reader.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use super::connection::{LOG_BYTES_KEPT, move_log};
 
 /// The size of the log at which it is looked at: twice what it keeps, which no load reaches while it can be moved.
-const LOG_BYTES_SUSPECT: u64 = 2 * LOG_BYTES_KEPT;
+const LOG_BYTES_LARGE: u64 = 2 * LOG_BYTES_KEPT;
 
-/// The log's file, and the size that is told next.
+/// The log's file, and the size that is reported next.
 pub(super) struct LogWatch {
     file: PathBuf,
     first: u64,
@@ -20,7 +20,7 @@ pub(super) struct LogWatch {
 /// What became of a large log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogState {
-    /// It is as small as usual, or no larger than when it was told last.
+    /// It is as small as usual, or no larger than when it was reported last.
     Unchanged,
     /// It grows, and another program's reader keeps it from being moved.
     Held { bytes: u64 },
@@ -30,10 +30,10 @@ pub(super) enum LogState {
 
 impl LogWatch {
     pub(super) fn new(database: &Path) -> Self {
-        Self::telling_at(database, LOG_BYTES_SUSPECT)
+        Self::reporting_at(database, LOG_BYTES_LARGE)
     }
 
-    pub(super) fn telling_at(database: &Path, first: u64) -> Self {
+    pub(super) fn reporting_at(database: &Path, first: u64) -> Self {
         let mut file = database.as_os_str().to_owned();
         file.push("-wal");
         Self { file: file.into(), first, next: first }
@@ -55,7 +55,7 @@ impl LogWatch {
             Ok((pages, moved)) if moved < pages => {}
             Ok(_) | Err(_) => return LogState::Unchanged,
         }
-        // Told again when it has doubled.
+        // Reported again when it has doubled.
         self.next = bytes.saturating_mul(2);
         tracing::warn!(
             bytes,

@@ -22,7 +22,7 @@ pub(in crate::strand) const REFUSED_AT_ONCE_MAX: usize = 256;
 pub(in crate::strand) trait Store: Send {
     /// Opens a transaction.
     fn begin(&mut self) -> Result<(), Fault>;
-    /// Writes every row of a commit in the open transaction; after an error that is undone or abandoned.
+    /// Writes every row of a commit in the open transaction; after an error that is reverted or abandoned.
     fn write(&mut self, commit: &Commit) -> Result<(), Fault>;
     /// The same, so that a violated constraint leaves nothing of this commit and everything of the others.
     fn write_alone(&mut self, commit: &Commit) -> Result<(), Fault>;

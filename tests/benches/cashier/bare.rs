@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use cashier_core::change::{Body, Change, Commit};
-use cashier_core::dependence::Lookups;
 use cashier_core::ids::{CustomerId, Seq};
+use cashier_core::lookups::Lookups;
 use cashier_core::session::Actor;
 use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;

@@ -6,9 +6,9 @@ use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group}
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::{Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
-use cashier_core::dependence::Lookups;
 use cashier_core::facts::Facts;
 use cashier_core::ids::*;
+use cashier_core::lookups::Lookups;
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};

@@ -164,8 +164,8 @@ fn s2_a_database_that_another_program_holds_is_tried_again_and_nothing_is_reload
         commits.close().unwrap();
         assert_eq!(*disk.synced.lock().unwrap(), [1, 2], "{tries}");
         let reports = listener.reports();
-        let told = [Report::Waiting(Some("database is locked".into())), Report::Waiting(None)];
-        assert_eq!(reports[..2], told, "{tries}: told once, and once that it ended");
+        let reported = [Report::Waiting(Some("database is locked".into())), Report::Waiting(None)];
+        assert_eq!(reports[..2], reported, "{tries}: reported once, and once that it ended");
         assert!(!reports.iter().any(|report| matches!(report, Report::Failed(_))), "{reports:?}");
         assert_eq!(*disk.loads.lock().unwrap(), 0, "{tries}");
     }

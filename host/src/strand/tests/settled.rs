@@ -1,5 +1,5 @@
 //! What is read from the disk is durable: before rows are read, the log is moved into the database and synced, however often
-//! that failed before. A log that cannot be moved is told.
+//! that failed before. A log that cannot be moved is reported.
 
 use cashier_core::change::Change;
 use rusqlite::Connection;
@@ -78,13 +78,13 @@ fn s9_a_start_beside_a_reader_of_an_older_state_is_not_refused() {
 }
 
 #[test]
-fn a_log_that_a_reader_holds_is_told_once_for_each_doubling_and_when_it_ends() {
+fn a_log_that_a_reader_holds_is_reported_once_for_each_doubling_and_when_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cashier.db");
     let mut store = opened_store(folder.path());
     let own = Connection::open(&path).unwrap();
     own.pragma_update(None, "journal_size_limit", 0).unwrap();
-    let mut watch = LogWatch::telling_at(&path, 200_000);
+    let mut watch = LogWatch::reporting_at(&path, 200_000);
     let mut next = 0;
     let mut grow = |store: &mut Sqlite, commits| {
         let batch: Vec<_> = (next + 1..=next + commits).map(deposit).collect();
@@ -97,7 +97,7 @@ fn a_log_that_a_reader_holds_is_told_once_for_each_doubling_and_when_it_ends() {
         grow(&mut store, 50);
     }
     assert!(matches!(watch.look(&own), LogState::Held { .. }));
-    assert_eq!(watch.look(&own), LogState::Unchanged, "told once");
+    assert_eq!(watch.look(&own), LogState::Unchanged, "reported once");
     drop(reading);
     // The next write after the log was moved begins it anew.
     own.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
