@@ -59,7 +59,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "cashier_duties",
         help: "Transactions with unfinished work.",
-        value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
+        value: |cashier| cashier.ledger.peek(|books| books.unsettled_count()).ok(),
     },
     Metric {
         name: "cashier_unreadable_notices",
@@ -90,9 +90,13 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
         Some(problem) => (503, format!("not ready: {problem}\n")),
     };
     let verbose = query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
-    let clock = cashier.clock.implausible().filter(|_| verbose).map(|reason| clock_line(cashier, &reason));
-    let held = cashier.ledger.busy().filter(|_| verbose).map(|fault| held_line(&fault));
-    Reply::text(status, PLAIN, format!("{first}{}{}", clock.unwrap_or_default(), held.unwrap_or_default()))
+    if !verbose {
+        return Reply::text(status, PLAIN, first);
+    }
+    let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
+    let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
+    let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", quarantine.collect::<String>()))
 }
 
 fn held_line(fault: &str) -> String {
