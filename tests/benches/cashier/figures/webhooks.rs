@@ -48,7 +48,7 @@ pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
 }
 
 /// Deposits that wait for their webhook, by the provider's session id.
-fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> BenchResult<Vec<String>> {
+pub(super) fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> BenchResult<Vec<String>> {
     deposits.allow(count);
     load::exhaust(server.customer, CLIENTS, Rc::clone(deposits))?;
     let pages = deposits.take_pages();
@@ -57,13 +57,13 @@ fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> BenchRes
 }
 
 /// Requests signed beforehand: the sender's work is not measured.
-struct Webhooks {
+pub(super) struct Webhooks {
     requests: Vec<Vec<u8>>,
     next: Cell<usize>,
 }
 
 impl Webhooks {
-    fn about(sessions: Vec<String>) -> BenchResult<Self> {
+    pub(super) fn about(sessions: Vec<String>) -> BenchResult<Self> {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let requests: Option<Vec<_>> = sessions.iter().map(|session| request(session, unix)).collect();
         Ok(Self { requests: requests.ok_or("a session without a reference")?, next: Cell::default() })
