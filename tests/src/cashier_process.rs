@@ -1,7 +1,7 @@
 //! The cashier as a separate process: started from its settings file, killed, started again.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use cashier_core::session::Role;
@@ -10,8 +10,8 @@ use cashier_host::app::Listeners;
 use cashier_host::http::session::{SessionKeys, issue_token};
 use cashier_host::settings::Settings;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::artifacts;
 use crate::deployment::{NO_RATE_LIMIT, import_roster, settings_text, write, write_files};
@@ -70,19 +70,7 @@ impl CashierProcess {
 
     /// Starts the process and waits until its listeners are open; the same addresses every time.
     pub async fn start(&mut self) -> Listeners {
-        let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
-        let mut child = Command::new(artifacts::cashier())
-            .args(["serve", "--settings"])
-            .arg(&settings)
-            .env("CASHIER_LOG", self.log_level)
-            .stdout(Stdio::piped())
-            .stderr(log.expect("a log file"))
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the cashier starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut lines = self.spawn();
         let opening = async {
             let mut found = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
@@ -100,8 +88,32 @@ impl CashierProcess {
         // The rest of its output is read and dropped, so that it never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.addresses = Some(addresses);
-        self.child = Some(child);
         addresses
+    }
+
+    /// Its standard output, line by line.
+    fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
+        let settings = self.folder.join("cashier.toml");
+        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
+        let mut child = Command::new(artifacts::cashier())
+            .args(["serve", "--settings"])
+            .arg(&settings)
+            .env("CASHIER_LOG", self.log_level)
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the cashier starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        self.child = Some(child);
+        lines
+    }
+
+    /// Starts the process, which ends by itself before its listeners are open.
+    pub async fn start_and_end(&mut self) {
+        let _lines = self.spawn();
+        self.ended().await;
     }
 
     /// Kills the process (SIGKILL), as a power cut would.
@@ -117,6 +129,17 @@ impl CashierProcess {
         let mut child = self.child.take().expect("the cashier runs");
         let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
         ended.expect("a child can be waited for").code()
+    }
+
+    /// Waits until the process has ended by itself, and returns how.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the cashier runs");
+        let ended = tokio::time::timeout(WAIT_MAX, child.wait()).await.expect("the cashier ends by itself");
+        ended.expect("a child can be waited for")
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! The janitor finds in rounds what the core says is due: postings, create calls that never ended, queries about quiet
-//! payments, expired orders, events without a transaction. `lanes` queues it by peer, and every call that ends makes room
-//! for the next at once. It also reopens a ledger that closed. A restart and a normal run take the same path.
+//! payments, expired orders, events without a transaction. `lanes` queues it by peer, and the end of each call begins the
+//! next at once. It also reopens a ledger that closed. A restart and a normal run take the same path.
 
 mod backoff;
 mod lanes;
@@ -16,8 +16,8 @@ use cashier_core::duty::{self, Duty, ProviderDuty, Schedule};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
 
-use self::lanes::{Peer, Place, Work};
-use self::pace::PROBE_PAUSE;
+use self::lanes::{Place, Work};
+use self::pace::{PROBE_PAUSE, Peer};
 use super::requeue::Unfinished;
 use super::settle::{self, Settled};
 use super::{Cashier, configure, replay};

@@ -213,12 +213,10 @@ impl Gateway for TestGateway {
         self.provider.queries.fetch_add(1, Ordering::SeqCst);
         let answer = lock(&self.provider.query_answers).get(&payment.reference).cloned();
         let unreachable = lock(&self.provider.unreachable).contains(&self.receiver.config_id);
+        let (took, answer) =
+            if unreachable { (UNREACHABLE_MS, Some(QueryAnswer::NoAnswer("timed out".into()))) } else { (15, answer) };
         Box::pin(async move {
-            if unreachable {
-                tokio::time::sleep(Duration::from_millis(UNREACHABLE_MS)).await;
-                return QueryAnswer::NoAnswer("timed out".into());
-            }
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            tokio::time::sleep(Duration::from_millis(took)).await;
             answer.unwrap_or(QueryAnswer::Unsupported)
         })
     }

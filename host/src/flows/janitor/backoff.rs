@@ -7,7 +7,7 @@ use std::time::Duration;
 use cashier_core::duty::{Duty, ProviderDuty};
 use cashier_core::ids::TransactionId;
 
-use super::lanes::Peer;
+use super::pace::Peer;
 use crate::flows::requeue::Unfinished;
 
 /// The first pause between queries of one payment; then the pause doubles.

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cashier_core::duty::{Duty, ProviderDuty};
-use cashier_core::ids::{ConfigId, TransactionId};
+use cashier_core::duty::Duty;
+use cashier_core::ids::TransactionId;
 
 use super::backoff::Backoff;
-use super::pace::Pace;
+use super::pace::{Pace, Peer};
 
 /// The janitor's postings under way at one time: in the batches of the embedded server they are 10,000 a second and more,
 /// at a server that takes 100 ms still 1,280, and a webhook's own posting never waits for more than these.
@@ -24,34 +24,12 @@ const CALLS_AT_ONCE_MAX: usize = 32;
 /// the answers. Create calls have no such limit: a customer waits for the payment page.
 const QUERIES_PER_ROUND_MAX: usize = 32;
 
-/// Whom a duty needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Peer {
-    TradingServer,
-    Creates(ConfigId),
-    Queries(ConfigId),
-}
-
-impl Peer {
-    /// None for what waits for a person.
-    pub(super) fn of(config: ConfigId, duty: Duty) -> Option<Self> {
-        match duty {
-            Duty::Settle => Some(Self::TradingServer),
-            Duty::Provider(ProviderDuty::RepeatCreate) => Some(Self::Creates(config)),
-            Duty::Provider(ProviderDuty::Advance | ProviderDuty::Query | ProviderDuty::Expire) => {
-                Some(Self::Queries(config))
-            }
-            Duty::AwaitRetry => None,
-        }
-    }
-}
-
 /// The work of the janitor, shared with its calls under way.
 #[derive(Debug, Default)]
-pub(super) struct Work(Mutex<State>);
+pub(super) struct Work(Mutex<WorkState>);
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct WorkState {
     pub(super) backoff: Backoff,
     lanes: BTreeMap<Peer, Lane>,
     /// Every transaction that is queued or under way.
@@ -78,7 +56,7 @@ pub(super) struct Place {
 }
 
 impl Work {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, WorkState> {
         // Every change is complete before its guard is dropped.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +93,7 @@ impl Drop for Place {
     }
 }
 
-impl State {
+impl WorkState {
     /// Queues a transaction for this peer, unless it is queued or under way.
     pub(super) fn queue(&mut self, peer: Peer, id: TransactionId) {
         if self.taken.insert(id) {

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use cashier_core::duty::{Duty, ProviderDuty};
+use cashier_core::ids::ConfigId;
+
 /// Calls under way before anything is known of a peer, and calls begun in a second while it does not answer.
 pub(super) const PROBES_AT_ONCE_MAX: usize = 8;
 
@@ -15,6 +18,28 @@ const UNANSWERED_TO_STOP: u32 = 6;
 /// Calls whose peer was down are made due again when it answers, at most once in this time: a peer that answers one payment
 /// and none of the others must not be sent all of them every second.
 const RELEASE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Whom a duty needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Peer {
+    TradingServer,
+    Creates(ConfigId),
+    Queries(ConfigId),
+}
+
+impl Peer {
+    /// None for what waits for a person.
+    pub(super) fn of(config: ConfigId, duty: Duty) -> Option<Self> {
+        match duty {
+            Duty::Settle => Some(Self::TradingServer),
+            Duty::Provider(ProviderDuty::RepeatCreate) => Some(Self::Creates(config)),
+            Duty::Provider(ProviderDuty::Advance | ProviderDuty::Query | ProviderDuty::Expire) => {
+                Some(Self::Queries(config))
+            }
+            Duty::AwaitRetry => None,
+        }
+    }
+}
 
 /// The calls to one peer.
 #[derive(Debug)]
