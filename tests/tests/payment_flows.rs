@@ -116,7 +116,7 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
     assert_eq!((&accepted["data"], &accepted["duplicate"]), (&json!("OK"), &json!(false)), "{accepted}");
     assert_eq!(
         accepted["transaction"],
-        json!({"id": id, "status": 3, "provider_payment_id": "pi_stub_1"}),
+        json!({"id": id, "status": 2, "provider_payment_id": "pi_stub_1"}),
         "{accepted}"
     );
     credited_once(&deployment, id, "250.0").await;
