@@ -405,8 +405,9 @@ pub struct CatalogLine {
 /// The calls into modules that ended the process, as a start finds them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedCalls {
-    /// Transactions whose create call did, in this run or in one before.
-    pub creates: Vec<TransactionId>,
+    /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
+    /// another transaction's.
+    pub creates: Vec<(TransactionId, Box<str>)>,
     /// Notices whose reading ended the run before this one.
     pub notices: Vec<EndedNotice>,
 }

@@ -51,6 +51,8 @@ pub struct CashierProcess {
     child: Option<Child>,
     /// What it logs from its next start on.
     pub log_level: &'static str,
+    /// Further environment from its next start on.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 impl CashierProcess {
@@ -65,7 +67,7 @@ impl CashierProcess {
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
         write_files(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
-        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
+        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info", environment: Vec::new() }
     }
 
     /// Starts the process and waits until its listeners are open; the same addresses every time.
@@ -100,6 +102,7 @@ impl CashierProcess {
             .args(["serve", "--settings"])
             .arg(&settings)
             .env("CASHIER_LOG", self.log_level)
+            .envs(self.environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .kill_on_drop(true)
