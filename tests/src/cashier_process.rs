@@ -113,7 +113,7 @@ impl CashierProcess {
         lines
     }
 
-    /// Starts the process, which ends by itself before its listeners are open.
+    /// Starts the process, which ends by itself, perhaps before its listeners are open.
     pub async fn start_and_end(&mut self) {
         let _lines = self.spawn();
         self.ended().await;
