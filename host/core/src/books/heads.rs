@@ -30,6 +30,15 @@ impl<K: Copy + Eq + Hash> Heads<K> {
         self.0.find(key_hash(key), |(known, _)| known == key).map(|(_, head)| head)
     }
 
+    pub(super) fn reserve(&mut self, keys: usize) {
+        self.0.reserve(keys);
+    }
+
+    /// Adds the head of a key that has none.
+    pub(super) fn put(&mut self, key: K, head: Head) {
+        self.0.insert_new(key_hash(key), (key, head), |(known, _)| key_hash(known));
+    }
+
     /// Makes a row the newest and returns the one before it.
     pub(super) fn push(&mut self, key: K, slot: Slot) -> Slot {
         let hash = key_hash(key);
@@ -39,11 +48,21 @@ impl<K: Copy + Eq + Hash> Heads<K> {
                 std::mem::replace(&mut head.newest, slot)
             }
             None => {
-                let head = Head { newest: slot, count: 1 };
-                self.0.insert_new(hash, (key, head), |(known, _)| key_hash(known));
+                self.put(key, Head { newest: slot, count: 1 });
                 NO_SLOT
             }
         }
+    }
+
+    /// Takes a row out that links to `earlier`. Returns the newest row of the chain where one of it links to the removed row.
+    pub(super) fn unlink(&mut self, key: K, slot: Slot, earlier: Slot) -> Option<Slot> {
+        let (_, head) = self.0.find_mut(key_hash(key), |(known, _)| *known == key)?;
+        head.count = head.count.saturating_sub(1);
+        if head.newest != slot {
+            return Some(head.newest);
+        }
+        head.newest = earlier;
+        None
     }
 
     pub(super) fn moved(&self) -> u64 {

@@ -11,6 +11,7 @@ mod plain;
 mod round_trip;
 mod scale;
 mod schema;
+mod settled;
 mod values;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use cashier_core::approval::Approval;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId, Seq};
+use cashier_core::lookups::Lookups;
 use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
 use cashier_core::provider_config::ProviderConfig;
@@ -31,6 +33,8 @@ use cashier_core::transaction::Transaction;
 use super::connection::connect_read_only;
 use super::load::{self, RowSink};
 use super::seal::{Seal, SealKeys};
+use super::sqlite::Sqlite;
+use super::writing::Store;
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{DurabilityListener, Entropy, Fault};
 
@@ -56,6 +60,7 @@ impl Entropy for CountingEntropy {
 enum Report {
     Synced(u64),
     Failed(String),
+    Waiting(Option<String>),
 }
 
 /// Takes the ledger's place: records the strand's reports in order and lets a test wait for one.
@@ -93,6 +98,10 @@ impl DurabilityListener for TestListener {
 
     fn failed(&self, fault: &Fault) {
         self.add(Report::Failed(fault.to_string()));
+    }
+
+    fn waiting(&self, fault: Option<&Fault>) {
+        self.add(Report::Waiting(fault.map(ToString::to_string)));
     }
 }
 
@@ -185,7 +194,15 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
             config: most,
             customer_override: most,
         },
+        lookups: Lookups::default(),
     })
+}
+
+/// Writes commits in one transaction.
+fn write_all(store: &mut Sqlite, batch: &[Arc<Commit>]) {
+    store.begin().unwrap();
+    batch.iter().for_each(|commit| store.write(commit).unwrap());
+    store.sync(batch.last().map(|commit| &commit.counters)).unwrap();
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
