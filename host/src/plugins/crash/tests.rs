@@ -48,7 +48,7 @@ fn notice(body: &[u8]) -> WebhookNotice {
 fn c1_a_marked_call_is_found_by_the_next_run_and_one_that_was_only_under_way_is_not() {
     let var = Var::new();
     let (site, _) = var.begin();
-    let _other = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let under_way = scope.spawn(|| {
             std::mem::forget(site.enter(CallEntry::CreatePayment, &create(14)));
         });
