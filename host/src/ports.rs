@@ -2,6 +2,7 @@
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
 mod machine;
+mod start;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
 /// is never shown to a client.
