@@ -130,25 +130,22 @@ fn serve_alone(
     context: ListenerContext,
     ended: watch::Receiver<Option<Duration>>,
 ) -> Result<oneshot::Receiver<usize>, Fault> {
-    let failed = |error: std::io::Error| Fault::new(format!("the thread of the {} listener: {error}", listener.name));
+    let name = listener.name;
+    let failed = |error: std::io::Error| Fault::new(format!("the thread of the {name} listener: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let (done, watched) = oneshot::channel();
     let socket = listener.socket.into_std().map_err(failed)?;
-    let (name, tls, connections_max, routes) = (listener.name, listener.tls, listener.connections_max, listener.routes);
     let serving = move || {
-        let cut = runtime.block_on(async {
+        let served = runtime.block_on(async {
             let socket = TcpListener::from_std(socket)?;
-            Ok(serve(Listener { name, socket, tls, connections_max, routes }, context, ended).await)
+            std::io::Result::Ok(serve(Listener { socket, ..listener }, context, ended).await)
         });
         // A page that still waits for a lock is left to itself.
         runtime.shutdown_background();
-        match cut {
+        match served {
             // The owner may be gone.
             Ok(cut) => drop(done.send(cut)),
-            Err(fault) => {
-                let fault: std::io::Error = fault;
-                tracing::error!(%fault, listener = name, "listener ended");
-            }
+            Err(fault) => tracing::error!(%fault, listener = name, "listener ended"),
         }
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(serving).map_err(failed)?;

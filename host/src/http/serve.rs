@@ -76,11 +76,7 @@ pub struct ListenerContext {
 }
 
 /// Serves until `end` says how long requests in progress may take to finish. Returns how many connections were cut.
-pub async fn serve(
-    listener: Listener,
-    context: ListenerContext,
-    mut end: watch::Receiver<Option<Duration>>,
-) -> usize {
+pub async fn serve(listener: Listener, context: ListenerContext, mut end: watch::Receiver<Option<Duration>>) -> usize {
     let Listener { name, socket, tls, connections_max, routes } = listener;
     let slots = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();

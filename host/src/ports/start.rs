@@ -1,7 +1,7 @@
 //! How far a start has come, for whoever is asked while it lasts, and the word to give it up. It starts nothing.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ports::Fault;
@@ -73,6 +73,7 @@ impl StartProgress {
 pub struct LoadProgress {
     loaded: AtomicU64,
     total: AtomicU64,
+    read_ahead: AtomicUsize,
     cancelled: AtomicBool,
 }
 
@@ -87,6 +88,16 @@ impl LoadProgress {
     pub fn advance(&self, rows: usize) -> Result<(), Fault> {
         self.loaded.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
         if self.cancelled.load(Ordering::Relaxed) { Err(Fault::new("loading was cancelled")) } else { Ok(()) }
+    }
+
+    /// So many rows are held that were read and cannot be loaded yet.
+    pub fn read_ahead(&self, rows: usize) {
+        self.read_ahead.fetch_max(rows, Ordering::Relaxed);
+    }
+
+    /// The most rows that were held so at once.
+    pub fn read_ahead_max(&self) -> usize {
+        self.read_ahead.load(Ordering::Relaxed)
     }
 
     pub fn loaded(&self) -> u64 {

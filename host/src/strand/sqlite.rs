@@ -9,12 +9,12 @@ use rusqlite::Connection;
 
 use super::columns::sql_fault;
 use super::connection::{connect, settle, unopened};
-use super::load;
+use super::load::{self, Source};
 use super::quarantine::Quarantine;
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
 use super::thread::Store;
-use crate::ports::{Fault, Loaded};
+use crate::ports::{Fault, LoadProgress, Loaded};
 use crate::private_files;
 
 pub(super) struct Sqlite {
@@ -24,6 +24,7 @@ pub(super) struct Sqlite {
     connection: Option<Connection>,
     quarantine: Quarantine,
     scratch: Scratch,
+    progress: Arc<LoadProgress>,
 }
 
 impl Sqlite {
@@ -35,11 +36,17 @@ impl Sqlite {
             connection: None,
             quarantine: Quarantine::default(),
             scratch: Scratch::default(),
+            progress: Arc::default(),
         };
         // SQLite creates the log with the file's mode.
         private_files::open(path)?;
         opened.connect()?;
         Ok(opened)
+    }
+
+    /// How far [`Store::load`] has come.
+    pub(super) fn progress(&self) -> Arc<LoadProgress> {
+        Arc::clone(&self.progress)
     }
 
     fn connect(&mut self) -> Result<&Connection, Fault> {
@@ -79,7 +86,8 @@ impl Store for Sqlite {
         }
         let connection = self.connection.as_ref().ok_or_else(unopened)?;
         let mut loaded = Loaded::default();
-        load::read_all(connection, &self.path, &self.seal, &mut loaded)?;
+        let source = Source { connection, path: &self.path, seal: &self.seal, progress: &self.progress };
+        load::read_all(&source, &mut loaded)?;
         Ok(loaded)
     }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use warp::Filter;
+use warp::filters::BoxedFilter;
 
 use super::*;
 use crate::http::request::{Request, request};

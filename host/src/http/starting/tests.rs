@@ -59,7 +59,12 @@ async fn s8_a_manager_gets_503_in_the_envelope_of_its_message_during_a_start() {
     let listener = TestListener::open(manager_routes(Arc::clone(&clock) as _), clock).await;
     let refused = |ext_id: &str| format!(r#"{{"extID":{ext_id},"status":503,"data":{STARTING}}}"#);
     let table = [
-        ("POST /manager", r#"{"command":"MngGetCashierTransaction","extID":"7","data":{"id":1}}"#, 503, refused("\"7\"")),
+        (
+            "POST /manager",
+            r#"{"command":"MngGetCashierTransaction","extID":"7","data":{"id":1}}"#,
+            503,
+            refused("\"7\""),
+        ),
         ("POST /manager/", r#"{"command":"X"}"#, 503, refused("null")),
         (
             "POST /manager",

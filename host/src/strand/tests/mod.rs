@@ -29,10 +29,10 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
 use super::connection::connect_read_only;
-use super::load::{self, RowSink};
+use super::load::{self, RowSink, Source};
 use super::seal::{Seal, SealKeys};
 use super::{BatchLimits, Strand, StrandSettings, open};
-use crate::ports::{DurabilityListener, Entropy, Fault};
+use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress};
 
 const RING: &str = "7:0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -108,7 +108,9 @@ impl Rows {
     fn stored(path: &Path) -> Self {
         let mut rows = Self::default();
         let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
-        load::read_all(&connect_read_only(path).unwrap(), path, &seal, &mut rows).unwrap();
+        let (connection, progress) = (connect_read_only(path).unwrap(), LoadProgress::default());
+        let source = Source { connection: &connection, path, seal: &seal, progress: &progress };
+        load::read_all(&source, &mut rows).unwrap();
         rows
     }
 }
@@ -140,7 +142,7 @@ impl RowSink for Rows {
         self.rows.extend(operations.iter().map(|own| Change::Operation(Box::new(own.clone()))));
     }
 
-    fn orphan(&mut self, row: BalanceOperation) {
+    fn operation(&mut self, row: BalanceOperation) {
         self.rows.push(Change::Operation(Box::new(row)));
     }
 

@@ -1,0 +1,356 @@
+//! The tables that grow with every payment, read in blocks by several threads while the strand's own thread loads them: a
+//! transaction with the operations that were made soon after it, and the keys of events. How much is read ahead is bounded,
+//! however the ids of transactions and operations lie. It does not know what becomes of a row.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+
+use cashier_core::ids::{ConfigId, EventId, TransactionId};
+use cashier_core::operation::BalanceOperation;
+use cashier_core::transaction::Transaction;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::RowSink;
+use crate::ports::{Fault, LoadProgress};
+use crate::strand::columns::{for_each_row, sql_fault};
+use crate::strand::connection::connect_read_only;
+use crate::strand::rows::{event, operation, transaction};
+
+/// Readers beyond this share one disk and one allocator without getting faster.
+const READERS_MAX: usize = 4;
+
+/// Ids in a block: decoded rows of a few blocks fit a processor's cache on their way into the books.
+const BLOCK_IDS: i64 = 256;
+
+/// Blocks that are read ahead of the one that is loaded next: a reader that is held up for a moment stops no other.
+const BLOCKS_AHEAD: u64 = 64;
+
+/// Ids of transactions by which operations are read ahead of them: deposits that were opened while one of them was paid.
+const LEAD_IDS: i64 = 16_384;
+
+/// Operations that wait for their transaction at most, about 16 MB: beyond it transactions are loaded without theirs, which
+/// are added when they are read.
+const OPERATIONS_WAITING_MAX: usize = 65_536;
+
+/// Hands transactions, operations and event keys to the sink.
+pub(super) fn read(path: &Path, progress: &LoadProgress, sink: &mut impl RowSink) -> Result<(), Fault> {
+    let queue = BlockQueue::default();
+    let (sender, blocks) = sync_channel(readers());
+    thread::scope(|scope| {
+        let queue = &queue;
+        let mut others = Vec::new();
+        for _ in 1..readers() {
+            let sender = sender.clone();
+            others.push(scope.spawn(move || read_blocks(path, queue, &sender)));
+        }
+        others.push(scope.spawn(move || read_event_keys(path, &sender)));
+        let mut joiner = OperationJoiner::new(progress);
+        let loaded = load_and_read(path, queue, &blocks, &mut joiner, sink);
+        // The next send of a reader fails and ends it.
+        drop(blocks);
+        others.into_iter().map(joined).fold(loaded, Result::and)
+    })
+}
+
+fn readers() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX)
+}
+
+fn joined<T>(reader: ScopedJoinHandle<'_, Result<T, Fault>>) -> Result<T, Fault> {
+    reader.join().unwrap_or_else(|_| Err(Fault::new("a reader of the database panicked")))
+}
+
+/// What a reader sends.
+enum Read {
+    /// A block with its place in the order in which blocks are loaded.
+    Block(u64, Block),
+    /// Loaded in any order.
+    EventKeys(Vec<(ConfigId, Box<str>, EventId)>),
+}
+
+enum Block {
+    Transactions(Vec<Transaction>),
+    Operations(Vec<BalanceOperation>),
+}
+
+/// This thread loads the blocks that are ready and otherwise reads one itself, so that no processor waits for another.
+fn load_and_read(
+    path: &Path,
+    queue: &BlockQueue,
+    blocks: &Receiver<Read>,
+    joiner: &mut OperationJoiner<'_>,
+    sink: &mut impl RowSink,
+) -> Result<(), Fault> {
+    let _ends = queue.ends();
+    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+    loop {
+        let received = match queue.take(&connection)? {
+            Taken::Place(place) => {
+                let own = place.read(&connection)?;
+                joiner.take(own, sink)?;
+                blocks.try_recv().ok()
+            }
+            // Another reader has the block that is loaded next.
+            Taken::TooFarAhead => blocks.recv().ok(),
+            Taken::Nothing => break,
+        };
+        for read in received.into_iter().chain(blocks.try_iter()) {
+            joiner.take(read, sink)?;
+        }
+        queue.loaded(joiner.next, joiner.count);
+    }
+    for read in blocks {
+        joiner.take(read, sink)?;
+        queue.loaded(joiner.next, joiner.count);
+    }
+    joiner.end(sink);
+    Ok(())
+}
+
+fn read_blocks(path: &Path, queue: &BlockQueue, blocks: &SyncSender<Read>) -> Result<(), Fault> {
+    let _ends = queue.ends();
+    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+    while let Some(place) = queue.wait(&connection)? {
+        // The loading thread has failed.
+        if blocks.send(place.read(&connection)?).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read_event_keys(path: &Path, blocks: &SyncSender<Read>) -> Result<(), Fault> {
+    let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
+    let block = || Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or_default());
+    let send = |keys| blocks.send(Read::EventKeys(keys)).map_err(|_| Fault::new("loading the rows ended early"));
+    let mut keys = block();
+    for_each_row(&connection, event::READ_KEYS, [], event::TABLE, |columns| {
+        keys.push((columns.value()?, columns.str()?.into(), columns.value()?));
+        if keys.len() < keys.capacity() { Ok(()) } else { send(std::mem::replace(&mut keys, block())) }
+    })?;
+    send(keys)
+}
+
+/// Which block is read next.
+#[derive(Default)]
+struct BlockQueue {
+    next: Mutex<NextBlock>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct NextBlock {
+    index: u64,
+    /// The least ids that the next blocks may begin with.
+    transaction: i64,
+    operation: i64,
+    /// What the loading thread said last: the index that it loads next, and operations that wait for their transaction.
+    loaded: u64,
+    waiting: usize,
+    /// A reader is gone, or the loading thread.
+    ended: bool,
+}
+
+enum Taken {
+    Place(Place),
+    TooFarAhead,
+    Nothing,
+}
+
+/// A block to read, by its index and first id.
+enum Place {
+    Transactions(u64, i64),
+    Operations(u64, i64),
+}
+
+impl BlockQueue {
+    fn lock(&self) -> MutexGuard<'_, NextBlock> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, connection: &Connection) -> Result<Taken, Fault> {
+        self.lock().take(connection)
+    }
+
+    /// Waits until a block may be read.
+    fn wait(&self, connection: &Connection) -> Result<Option<Place>, Fault> {
+        let mut next = self.lock();
+        loop {
+            match next.take(connection)? {
+                Taken::Place(place) => return Ok(Some(place)),
+                Taken::Nothing => return Ok(None),
+                Taken::TooFarAhead => next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn loaded(&self, loaded: u64, waiting: usize) {
+        let mut next = self.lock();
+        (next.loaded, next.waiting) = (loaded, waiting);
+        drop(next);
+        self.moved.notify_all();
+    }
+
+    /// Nobody waits for a reader that is gone, however it ended.
+    fn ends(&self) -> EndsReading<'_> {
+        EndsReading(self)
+    }
+}
+
+struct EndsReading<'q>(&'q BlockQueue);
+
+impl Drop for EndsReading<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.moved.notify_all();
+    }
+}
+
+impl NextBlock {
+    fn take(&mut self, connection: &Connection) -> Result<Taken, Fault> {
+        if self.ended {
+            return Ok(Taken::Nothing);
+        }
+        if self.index >= self.loaded.saturating_add(BLOCKS_AHEAD) {
+            return Ok(Taken::TooFarAhead);
+        }
+        let transaction = self.first_transaction(connection)?;
+        let operation = self.first_operation(connection)?;
+        let index = self.index;
+        let place = match (transaction, operation) {
+            (None, None) => return Ok(Taken::Nothing),
+            (Some(first), Some((_, of))) if !self.reads_operations_first(first, of) => self.transactions(first),
+            (Some(first), None) => self.transactions(first),
+            (_, Some((first, _))) => {
+                self.operation = first.saturating_add(BLOCK_IDS);
+                Place::Operations(index, first)
+            }
+        };
+        self.index += 1;
+        Ok(Taken::Place(place))
+    }
+
+    fn transactions(&mut self, first: i64) -> Place {
+        self.transaction = first.saturating_add(BLOCK_IDS);
+        Place::Transactions(self.index, first)
+    }
+
+    /// Operations are read until they belong to transactions far behind the block that begins with this one.
+    fn reads_operations_first(&self, first: i64, of: i64) -> bool {
+        of < first.saturating_add(BLOCK_IDS + LEAD_IDS) && self.waiting < OPERATIONS_WAITING_MAX
+    }
+
+    fn first_transaction(&self, connection: &Connection) -> Result<Option<i64>, Fault> {
+        let fault = sql_fault(transaction::TABLE);
+        let mut seek = connection.prepare_cached(transaction::FIRST_FROM).map_err(&fault)?;
+        seek.query_row([self.transaction], |row| row.get(0)).optional().map_err(fault)
+    }
+
+    /// The first operation and its transaction.
+    fn first_operation(&self, connection: &Connection) -> Result<Option<(i64, i64)>, Fault> {
+        let fault = sql_fault(operation::TABLE);
+        let mut seek = connection.prepare_cached(operation::FIRST_FROM).map_err(&fault)?;
+        seek.query_row([self.operation], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(fault)
+    }
+}
+
+impl Place {
+    fn read(&self, connection: &Connection) -> Result<Read, Fault> {
+        let range = |first: i64| [first, first.saturating_add(BLOCK_IDS - 1)];
+        match *self {
+            Self::Transactions(index, first) => {
+                let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or_default());
+                for_each_row(connection, transaction::READ_RANGE, range(first), transaction::TABLE, |columns| {
+                    rows.push(transaction::read(columns)?);
+                    Ok(())
+                })?;
+                Ok(Read::Block(index, Block::Transactions(rows)))
+            }
+            Self::Operations(index, first) => {
+                let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or_default());
+                for_each_row(connection, operation::READ_RANGE, range(first), operation::TABLE, |columns| {
+                    rows.push(operation::read(columns)?);
+                    Ok(())
+                })?;
+                Ok(Read::Block(index, Block::Operations(rows)))
+            }
+        }
+    }
+}
+
+/// Puts blocks in their order and joins operations to their transactions.
+struct OperationJoiner<'p> {
+    /// Blocks that were read before the one that is next.
+    early: BTreeMap<u64, Block>,
+    next: u64,
+    /// The highest transaction that was loaded.
+    passed: TransactionId,
+    /// Operations whose transaction is not loaded yet, each list in the order of ids.
+    waiting: BTreeMap<TransactionId, Vec<BalanceOperation>>,
+    /// How many operations wait.
+    count: usize,
+    progress: &'p LoadProgress,
+}
+
+impl<'p> OperationJoiner<'p> {
+    fn new(progress: &'p LoadProgress) -> Self {
+        let passed = TransactionId(0);
+        Self { early: BTreeMap::new(), next: 0, passed, waiting: BTreeMap::new(), count: 0, progress }
+    }
+
+    fn take(&mut self, read: Read, sink: &mut impl RowSink) -> Result<(), Fault> {
+        match read {
+            Read::EventKeys(keys) => {
+                for (config, event_id, id) in &keys {
+                    sink.event_key(*config, event_id, *id);
+                }
+                self.progress.advance(keys.len())
+            }
+            Read::Block(index, block) => {
+                self.early.insert(index, block);
+                while let Some(block) = self.early.remove(&self.next) {
+                    self.next += 1;
+                    self.load(block, sink)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn load(&mut self, block: Block, sink: &mut impl RowSink) -> Result<(), Fault> {
+        let ahead = self.count.saturating_add(self.early.len().saturating_mul(usize::try_from(BLOCK_IDS).unwrap_or(0)));
+        self.progress.read_ahead(ahead);
+        match block {
+            Block::Transactions(rows) => {
+                let count = rows.len();
+                for row in rows {
+                    self.passed = self.passed.max(row.id);
+                    let own = self.waiting.remove(&row.id).unwrap_or_default();
+                    self.count = self.count.saturating_sub(own.len());
+                    sink.transaction(row, &own);
+                }
+                self.progress.advance(count)
+            }
+            Block::Operations(rows) => {
+                let count = rows.len();
+                for row in rows {
+                    if row.transaction_id <= self.passed {
+                        sink.operation(row);
+                    } else {
+                        self.count += 1;
+                        self.waiting.entry(row.transaction_id).or_default().push(row);
+                    }
+                }
+                self.progress.advance(count)
+            }
+        }
+    }
+
+    /// Hands over the operations whose transaction has no row.
+    fn end(&mut self, sink: &mut impl RowSink) {
+        std::mem::take(&mut self.waiting).into_values().flatten().for_each(|orphan| sink.operation(orphan));
+    }
+}
