@@ -87,7 +87,7 @@ impl LoadProgress {
     /// So many more were loaded; the fault says that nobody waits for them any more.
     pub fn advance(&self, rows: usize) -> Result<(), Fault> {
         self.loaded.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
-        if self.cancelled.load(Ordering::Relaxed) { Err(Fault::new("loading was cancelled")) } else { Ok(()) }
+        if self.cancelled.load(Ordering::Relaxed) { Err(Fault::new("the load was given up")) } else { Ok(()) }
     }
 
     /// So many rows are held that were read and cannot be loaded yet.

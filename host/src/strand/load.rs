@@ -16,6 +16,7 @@ use cashier_core::status::OperationStatus;
 use cashier_core::transaction::Transaction;
 use rusqlite::Connection;
 
+pub(super) use self::blocks::BlockLimits;
 use super::columns::{for_each_row, sql_fault};
 use super::rows::{approval, config, counters, customer_override, event};
 use super::seal::Seal;
@@ -106,11 +107,12 @@ pub(super) struct Source<'s> {
     pub(super) path: &'s Path,
     pub(super) seal: &'s Seal,
     pub(super) progress: &'s LoadProgress,
+    pub(super) limits: BlockLimits,
 }
 
 /// Hands every row of the database to the sink.
 pub(super) fn read_all(source: &Source<'_>, sink: &mut impl RowSink) -> Result<(), Fault> {
-    let Source { connection, path, seal, progress } = *source;
+    let Source { connection, path, seal, progress, limits } = *source;
     let identity: Box<str> =
         connection.query_row(READ_IDENTITY, [], |row| row.get(0)).map_err(sql_fault("reading the identity"))?;
     sink.identity(&identity);
@@ -142,7 +144,7 @@ pub(super) fn read_all(source: &Source<'_>, sink: &mut impl RowSink) -> Result<(
             Ok(())
         },
     )?;
-    blocks::read(path, progress, sink)?;
+    blocks::read(path, limits, progress, sink)?;
     for_each_row(connection, event::READ_WAITING, [], event::TABLE, |columns| {
         let row = event::read(columns)?;
         sink.waiting_event(row, columns.value()?);

@@ -22,22 +22,36 @@ use crate::strand::rows::{event, operation, transaction};
 /// Readers beyond this share one disk and one allocator without getting faster.
 const READERS_MAX: usize = 4;
 
-/// Ids in a block: decoded rows of a few blocks fit a processor's cache on their way into the books.
-const BLOCK_IDS: i64 = 256;
+/// How much is read at once, and ahead of what is loaded.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::strand) struct BlockLimits {
+    /// Ids in a block.
+    pub(in crate::strand) ids: u16,
+    /// Blocks that are read ahead of the one that is loaded next.
+    pub(in crate::strand) ahead: u16,
+    /// Ids of transactions by which operations are read ahead of them.
+    pub(in crate::strand) lead: u16,
+    /// Operations that wait for their transaction at most; beyond it transactions are loaded without theirs, which are added
+    /// when they are read.
+    pub(in crate::strand) waiting: u32,
+}
 
-/// Blocks that are read ahead of the one that is loaded next: a reader that is held up for a moment stops no other.
-const BLOCKS_AHEAD: u64 = 64;
-
-/// Ids of transactions by which operations are read ahead of them: deposits that were opened while one of them was paid.
-const LEAD_IDS: i64 = 16_384;
-
-/// Operations that wait for their transaction at most, about 16 MB: beyond it transactions are loaded without theirs, which
-/// are added when they are read.
-const OPERATIONS_WAITING_MAX: usize = 65_536;
+impl Default for BlockLimits {
+    /// Decoded rows of a few blocks fit a processor's cache on their way into the books. A reader that is held up for a
+    /// moment stops no other for 64 blocks. 16,384 deposits may be opened while one is paid. 65,536 operations take 16 MB.
+    fn default() -> Self {
+        Self { ids: 256, ahead: 64, lead: 16_384, waiting: 65_536 }
+    }
+}
 
 /// Hands transactions, operations and event keys to the sink.
-pub(super) fn read(path: &Path, progress: &LoadProgress, sink: &mut impl RowSink) -> Result<(), Fault> {
-    let queue = BlockQueue::default();
+pub(super) fn read(
+    path: &Path,
+    limits: BlockLimits,
+    progress: &LoadProgress,
+    sink: &mut impl RowSink,
+) -> Result<(), Fault> {
+    let queue = BlockQueue::new(limits);
     let (sender, blocks) = sync_channel(readers());
     thread::scope(|scope| {
         let queue = &queue;
@@ -46,7 +60,7 @@ pub(super) fn read(path: &Path, progress: &LoadProgress, sink: &mut impl RowSink
             let sender = sender.clone();
             others.push(scope.spawn(move || read_blocks(path, queue, &sender)));
         }
-        others.push(scope.spawn(move || read_event_keys(path, &sender)));
+        others.push(scope.spawn(move || read_event_keys(path, limits, &sender)));
         let mut joiner = OperationJoiner::new(progress);
         let loaded = load_and_read(path, queue, &blocks, &mut joiner, sink);
         // The next send of a reader fails and ends it.
@@ -76,6 +90,15 @@ enum Block {
     Operations(Vec<BalanceOperation>),
 }
 
+impl Block {
+    fn len(&self) -> usize {
+        match self {
+            Self::Transactions(rows) => rows.len(),
+            Self::Operations(rows) => rows.len(),
+        }
+    }
+}
+
 /// This thread loads the blocks that are ready and otherwise reads one itself, so that no processor waits for another.
 fn load_and_read(
     path: &Path,
@@ -100,11 +123,11 @@ fn load_and_read(
         for read in received.into_iter().chain(blocks.try_iter()) {
             joiner.take(read, sink)?;
         }
-        queue.loaded(joiner.next, joiner.count);
+        queue.loaded(joiner.next, joiner.waiting());
     }
     for read in blocks {
         joiner.take(read, sink)?;
-        queue.loaded(joiner.next, joiner.count);
+        queue.loaded(joiner.next, joiner.waiting());
     }
     joiner.end(sink);
     Ok(())
@@ -122,21 +145,20 @@ fn read_blocks(path: &Path, queue: &BlockQueue, blocks: &SyncSender<Read>) -> Re
     Ok(())
 }
 
-fn read_event_keys(path: &Path, blocks: &SyncSender<Read>) -> Result<(), Fault> {
+fn read_event_keys(path: &Path, limits: BlockLimits, blocks: &SyncSender<Read>) -> Result<(), Fault> {
     let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
-    let block = || Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or_default());
     let send = |keys| blocks.send(Read::EventKeys(keys)).map_err(|_| Fault::new("loading the rows ended early"));
-    let mut keys = block();
+    let mut keys = Vec::new();
     for_each_row(&connection, event::READ_KEYS, [], event::TABLE, |columns| {
         keys.push((columns.value()?, columns.str()?.into(), columns.value()?));
-        if keys.len() < keys.capacity() { Ok(()) } else { send(std::mem::replace(&mut keys, block())) }
+        if keys.len() < usize::from(limits.ids) { Ok(()) } else { send(std::mem::take(&mut keys)) }
     })?;
     send(keys)
 }
 
 /// Which block is read next.
-#[derive(Default)]
 struct BlockQueue {
+    limits: BlockLimits,
     next: Mutex<NextBlock>,
     moved: Condvar,
 }
@@ -149,7 +171,7 @@ struct NextBlock {
     operation: i64,
     /// What the loading thread said last: the index that it loads next, and operations that wait for their transaction.
     loaded: u64,
-    waiting: usize,
+    waiting: u32,
     /// A reader is gone, or the loading thread.
     ended: bool,
 }
@@ -160,26 +182,37 @@ enum Taken {
     Nothing,
 }
 
-/// A block to read, by its index and first id.
-enum Place {
-    Transactions(u64, i64),
-    Operations(u64, i64),
+/// A block to read.
+struct Place {
+    index: u64,
+    table: Table,
+    /// The first and the last.
+    ids: [i64; 2],
+}
+
+enum Table {
+    Transactions,
+    Operations,
 }
 
 impl BlockQueue {
+    fn new(limits: BlockLimits) -> Self {
+        Self { limits, next: Mutex::default(), moved: Condvar::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, NextBlock> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, connection: &Connection) -> Result<Taken, Fault> {
-        self.lock().take(connection)
+        self.lock().take(self.limits, connection)
     }
 
     /// Waits until a block may be read.
     fn wait(&self, connection: &Connection) -> Result<Option<Place>, Fault> {
         let mut next = self.lock();
         loop {
-            match next.take(connection)? {
+            match next.take(self.limits, connection)? {
                 Taken::Place(place) => return Ok(Some(place)),
                 Taken::Nothing => return Ok(None),
                 Taken::TooFarAhead => next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner),
@@ -187,7 +220,7 @@ impl BlockQueue {
         }
     }
 
-    fn loaded(&self, loaded: u64, waiting: usize) {
+    fn loaded(&self, loaded: u64, waiting: u32) {
         let mut next = self.lock();
         (next.loaded, next.waiting) = (loaded, waiting);
         drop(next);
@@ -210,37 +243,37 @@ impl Drop for EndsReading<'_> {
 }
 
 impl NextBlock {
-    fn take(&mut self, connection: &Connection) -> Result<Taken, Fault> {
+    fn take(&mut self, limits: BlockLimits, connection: &Connection) -> Result<Taken, Fault> {
         if self.ended {
             return Ok(Taken::Nothing);
         }
-        if self.index >= self.loaded.saturating_add(BLOCKS_AHEAD) {
+        if self.index >= self.loaded.saturating_add(limits.ahead.into()) {
             return Ok(Taken::TooFarAhead);
         }
         let transaction = self.first_transaction(connection)?;
         let operation = self.first_operation(connection)?;
         let index = self.index;
+        let last = |first: i64| first.saturating_add(i64::from(limits.ids.max(1)) - 1);
         let place = match (transaction, operation) {
             (None, None) => return Ok(Taken::Nothing),
-            (Some(first), Some((_, of))) if !self.reads_operations_first(first, of) => self.transactions(first),
-            (Some(first), None) => self.transactions(first),
+            (Some(first), operation) if operation.is_none_or(|(_, of)| !self.comes_first(of, last(first), limits)) => {
+                self.transaction = last(first).saturating_add(1);
+                Place { index, table: Table::Transactions, ids: [first, last(first)] }
+            }
+            (_, None) => return Ok(Taken::Nothing),
             (_, Some((first, _))) => {
-                self.operation = first.saturating_add(BLOCK_IDS);
-                Place::Operations(index, first)
+                self.operation = last(first).saturating_add(1);
+                Place { index, table: Table::Operations, ids: [first, last(first)] }
             }
         };
         self.index += 1;
         Ok(Taken::Place(place))
     }
 
-    fn transactions(&mut self, first: i64) -> Place {
-        self.transaction = first.saturating_add(BLOCK_IDS);
-        Place::Transactions(self.index, first)
-    }
-
-    /// Operations are read until they belong to transactions far behind the block that begins with this one.
-    fn reads_operations_first(&self, first: i64, of: i64) -> bool {
-        of < first.saturating_add(BLOCK_IDS + LEAD_IDS) && self.waiting < OPERATIONS_WAITING_MAX
+    /// Whether the next operation, which is of this transaction, is read before the transactions up to this one. Operations are
+    /// read until they belong to transactions far beyond.
+    fn comes_first(&self, of: i64, last: i64, limits: BlockLimits) -> bool {
+        of <= last.saturating_add(limits.lead.into()) && self.waiting < limits.waiting
     }
 
     fn first_transaction(&self, connection: &Connection) -> Result<Option<i64>, Fault> {
@@ -259,25 +292,25 @@ impl NextBlock {
 
 impl Place {
     fn read(&self, connection: &Connection) -> Result<Read, Fault> {
-        let range = |first: i64| [first, first.saturating_add(BLOCK_IDS - 1)];
-        match *self {
-            Self::Transactions(index, first) => {
-                let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or_default());
-                for_each_row(connection, transaction::READ_RANGE, range(first), transaction::TABLE, |columns| {
+        let block = match self.table {
+            Table::Transactions => {
+                let mut rows = Vec::new();
+                for_each_row(connection, transaction::READ_RANGE, self.ids, transaction::TABLE, |columns| {
                     rows.push(transaction::read(columns)?);
                     Ok(())
                 })?;
-                Ok(Read::Block(index, Block::Transactions(rows)))
+                Block::Transactions(rows)
             }
-            Self::Operations(index, first) => {
-                let mut rows = Vec::with_capacity(usize::try_from(BLOCK_IDS).unwrap_or_default());
-                for_each_row(connection, operation::READ_RANGE, range(first), operation::TABLE, |columns| {
+            Table::Operations => {
+                let mut rows = Vec::new();
+                for_each_row(connection, operation::READ_RANGE, self.ids, operation::TABLE, |columns| {
                     rows.push(operation::read(columns)?);
                     Ok(())
                 })?;
-                Ok(Read::Block(index, Block::Operations(rows)))
+                Block::Operations(rows)
             }
-        }
+        };
+        Ok(Read::Block(self.index, block))
     }
 }
 
@@ -301,6 +334,10 @@ impl<'p> OperationJoiner<'p> {
         Self { early: BTreeMap::new(), next: 0, passed, waiting: BTreeMap::new(), count: 0, progress }
     }
 
+    fn waiting(&self) -> u32 {
+        u32::try_from(self.count).unwrap_or(u32::MAX)
+    }
+
     fn take(&mut self, read: Read, sink: &mut impl RowSink) -> Result<(), Fault> {
         match read {
             Read::EventKeys(keys) => {
@@ -321,8 +358,8 @@ impl<'p> OperationJoiner<'p> {
     }
 
     fn load(&mut self, block: Block, sink: &mut impl RowSink) -> Result<(), Fault> {
-        let ahead = self.count.saturating_add(self.early.len().saturating_mul(usize::try_from(BLOCK_IDS).unwrap_or(0)));
-        self.progress.read_ahead(ahead);
+        let early: usize = self.early.values().map(Block::len).sum();
+        self.progress.read_ahead(self.count + early);
         match block {
             Block::Transactions(rows) => {
                 let count = rows.len();

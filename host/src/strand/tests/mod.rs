@@ -6,6 +6,7 @@ mod audit;
 mod disk;
 mod failure;
 mod kill;
+mod loading;
 mod order;
 mod plain;
 mod round_trip;
@@ -29,7 +30,7 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
 use super::connection::connect_read_only;
-use super::load::{self, RowSink, Source};
+use super::load::{self, BlockLimits, RowSink, Source};
 use super::seal::{Seal, SealKeys};
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress};
@@ -107,12 +108,15 @@ struct Rows {
 impl Rows {
     fn stored(path: &Path) -> Self {
         let mut rows = Self::default();
-        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
-        let (connection, progress) = (connect_read_only(path).unwrap(), LoadProgress::default());
-        let source = Source { connection: &connection, path, seal: &seal, progress: &progress };
-        load::read_all(&source, &mut rows).unwrap();
+        read_into(&mut rows, path, BlockLimits::default(), &LoadProgress::default()).unwrap();
         rows
     }
+}
+
+fn read_into(sink: &mut impl RowSink, path: &Path, limits: BlockLimits, progress: &LoadProgress) -> Result<(), Fault> {
+    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let connection = connect_read_only(path).unwrap();
+    load::read_all(&Source { connection: &connection, path, seal: &seal, progress, limits }, sink)
 }
 
 impl RowSink for Rows {
