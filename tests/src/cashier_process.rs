@@ -68,20 +68,9 @@ impl CashierProcess {
         Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
     }
 
-    /// Starts the process and waits until its listeners are open; the same addresses every time.
+    /// Starts the process and waits until it is ready; the same addresses every time.
     pub async fn start(&mut self) -> Listeners {
-        let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
-        let mut child = Command::new(artifacts::cashier())
-            .args(["serve", "--settings"])
-            .arg(&settings)
-            .env("CASHIER_LOG", self.log_level)
-            .stdout(Stdio::piped())
-            .stderr(log.expect("a log file"))
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the cashier starts");
+        let mut child = self.spawn();
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let opening = async {
             let mut found = Vec::new();
@@ -104,6 +93,35 @@ impl CashierProcess {
         addresses
     }
 
+    /// Starts the process at the addresses of its last start, and waits for nothing.
+    pub fn begin(&mut self) -> Listeners {
+        let addresses = self.addresses.expect("it was started before");
+        self.child = Some(self.spawn());
+        addresses
+    }
+
+    fn spawn(&self) -> Child {
+        let settings = self.folder.join("cashier.toml");
+        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
+        Command::new(artifacts::cashier())
+            .args(["serve", "--settings"])
+            .arg(&settings)
+            .env("CASHIER_LOG", self.log_level)
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the cashier starts")
+    }
+
+    /// Waits until the process ends by itself and returns the exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("the cashier runs");
+        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
+        ended.expect("a child can be waited for").code()
+    }
+
     /// Kills the process (SIGKILL), as a power cut would.
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the cashier runs");
@@ -114,9 +132,7 @@ impl CashierProcess {
     pub async fn terminate(&mut self) -> Option<i32> {
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
         assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
-        let mut child = self.child.take().expect("the cashier runs");
-        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
-        ended.expect("a child can be waited for").code()
+        self.ended().await
     }
 
     pub fn pid(&self) -> u32 {
