@@ -30,9 +30,9 @@ pub fn manager_routes(clock: Arc<dyn Clock>) -> BoxedFilter<(Reply,)> {
     answered_by(clock, |clock, request| Box::pin(manager(clock, request)))
 }
 
-type Handler = fn(Arc<dyn Clock>, Request) -> BoxFuture<'static, Reply>;
+type StartHandler = fn(Arc<dyn Clock>, Request) -> BoxFuture<'static, Reply>;
 
-fn answered_by(clock: Arc<dyn Clock>, handler: Handler) -> BoxedFilter<(Reply,)> {
+fn answered_by(clock: Arc<dyn Clock>, handler: StartHandler) -> BoxedFilter<(Reply,)> {
     request().then(move |request| handler(Arc::clone(&clock), request)).boxed()
 }
 

@@ -2,106 +2,27 @@
 //! large tables are read in parallel (`blocks`). Nothing writes meanwhile, so all readers see one state.
 
 mod blocks;
+mod sink;
 
 use std::path::Path;
 
-use cashier_core::approval::{APPROVALS_MAX, Approval};
-use cashier_core::change::{Change, Counters};
-use cashier_core::customer_override::CustomerOverride;
-use cashier_core::ids::{ConfigId, EventId, Reference};
-use cashier_core::notice::ProviderEvent;
-use cashier_core::operation::{BalanceOperation, OperationKey};
-use cashier_core::provider_config::ProviderConfig;
-use cashier_core::status::OperationStatus;
-use cashier_core::transaction::Transaction;
+use cashier_core::approval::APPROVALS_MAX;
+use cashier_core::change::Counters;
 use rusqlite::Connection;
 
 pub(super) use self::blocks::BlockLimits;
+pub(super) use self::sink::RowSink;
 use super::columns::{for_each_row, sql_fault};
 use super::rows::{approval, config, counters, customer_override, event};
 use super::seal::Seal;
-use crate::ports::{Fault, LoadProgress, Loaded, UnrecordedOperation};
+use crate::ports::{Fault, LoadProgress};
 
 /// One row, made with the table.
 pub(super) const READ_IDENTITY: &str = "SELECT value FROM identity WHERE id = 1";
 
-/// Receives the rows. A transaction comes once, by rising id, with nearly all its operations.
-pub(super) trait RowSink {
-    fn identity(&mut self, identity: &str);
-    /// Comes before the rows that have ids.
-    fn counters(&mut self, counters: Counters, event_keys: u64);
-    fn config(&mut self, row: ProviderConfig);
-    fn customer_override(&mut self, row: CustomerOverride);
-    fn approval(&mut self, row: Approval);
-    fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]);
-    /// An operation that was not handed over with its transaction: it was made long after it, or the transaction has no row.
-    fn operation(&mut self, row: BalanceOperation);
-    fn event_key(&mut self, config: ConfigId, event_id: &str, id: EventId);
-    /// `bytes` is the length of its notice's body, where that counts.
-    fn waiting_event(&mut self, row: ProviderEvent, bytes: u64);
-}
-
-impl RowSink for Loaded {
-    fn identity(&mut self, identity: &str) {
-        self.identity = identity.into();
-    }
-
-    fn counters(&mut self, counters: Counters, event_keys: u64) {
-        self.books.reserve(counters.transaction, event_keys);
-        self.books.set_counters(counters);
-    }
-
-    fn config(&mut self, row: ProviderConfig) {
-        self.configs.push(row);
-    }
-
-    fn customer_override(&mut self, row: CustomerOverride) {
-        self.overrides.push(row);
-    }
-
-    fn approval(&mut self, row: Approval) {
-        self.approvals.push(row);
-    }
-
-    fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {
-        for operation in operations {
-            note(self, &row.reference, operation);
-        }
-        self.books.load_transaction(&row, operations);
-    }
-
-    fn operation(&mut self, row: BalanceOperation) {
-        if let Some(transaction) = self.books.transaction(row.transaction_id) {
-            note(self, &transaction.reference, &row);
-        }
-        self.books.load(Change::Operation(Box::new(row)));
-    }
-
-    fn event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
-        self.books.remember_event_key(config, event_id, id);
-    }
-
-    fn waiting_event(&mut self, row: ProviderEvent, bytes: u64) {
-        self.books.load_event(&row, bytes);
-    }
-}
-
-/// Takes down what an operation means for the comparison with the trading server.
-fn note(loaded: &mut Loaded, reference: &Reference, operation: &BalanceOperation) {
-    let (login, minor) = (operation.login, operation.amount.minor);
-    let key = || OperationKey::of(reference, operation);
-    match operation.status {
-        OperationStatus::Posted => loaded.posted.add(&key(), login, minor),
-        OperationStatus::Planned | OperationStatus::Unknown => {
-            loaded.unrecorded.push(UnrecordedOperation { key: key(), login, minor });
-        }
-        OperationStatus::Refused => {}
-    }
-}
-
 /// What rows are read from.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'s> {
+pub(super) struct RowSource<'s> {
     pub(super) connection: &'s Connection,
     /// Of the same database, for further readers.
     pub(super) path: &'s Path,
@@ -111,8 +32,8 @@ pub(super) struct Source<'s> {
 }
 
 /// Hands every row of the database to the sink.
-pub(super) fn read_all(source: &Source<'_>, sink: &mut impl RowSink) -> Result<(), Fault> {
-    let Source { connection, path, seal, progress, limits } = *source;
+pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Result<(), Fault> {
+    let RowSource { connection, path, seal, progress, limits } = *source;
     let identity: Box<str> =
         connection.query_row(READ_IDENTITY, [], |row| row.get(0)).map_err(sql_fault("reading the identity"))?;
     sink.identity(&identity);

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::columns::sql_fault;
 use super::connection::{connect, settle, unopened};
-use super::load::{self, BlockLimits, Source};
+use super::load::{self, BlockLimits, RowSource};
 use super::quarantine::Quarantine;
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
@@ -87,7 +87,7 @@ impl Store for Sqlite {
         let connection = self.connection.as_ref().ok_or_else(unopened)?;
         let mut loaded = Loaded::default();
         let limits = BlockLimits::default();
-        let source = Source { connection, path: &self.path, seal: &self.seal, progress: &self.progress, limits };
+        let source = RowSource { connection, path: &self.path, seal: &self.seal, progress: &self.progress, limits };
         load::read_all(&source, &mut loaded)?;
         Ok(loaded)
     }

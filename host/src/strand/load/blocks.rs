@@ -13,7 +13,7 @@ use cashier_core::operation::BalanceOperation;
 use cashier_core::transaction::Transaction;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::RowSink;
+use super::sink::RowSink;
 use crate::ports::{Fault, LoadProgress};
 use crate::strand::columns::{for_each_row, sql_fault};
 use crate::strand::connection::connect_read_only;
@@ -80,17 +80,17 @@ fn joined<T>(reader: ScopedJoinHandle<'_, Result<T, Fault>>) -> Result<T, Fault>
 /// What a reader sends.
 enum Read {
     /// A block with its place in the order in which blocks are loaded.
-    Block(u64, Block),
+    Block(u64, RowBlock),
     /// Loaded in any order.
     EventKeys(Vec<(ConfigId, Box<str>, EventId)>),
 }
 
-enum Block {
+enum RowBlock {
     Transactions(Vec<Transaction>),
     Operations(Vec<BalanceOperation>),
 }
 
-impl Block {
+impl RowBlock {
     fn len(&self) -> usize {
         match self {
             Self::Transactions(rows) => rows.len(),
@@ -111,14 +111,14 @@ fn load_and_read(
     let connection = connect_read_only(path).map_err(sql_fault("opening a reader"))?;
     loop {
         let received = match queue.take(&connection)? {
-            Taken::Place(place) => {
+            Taking::Place(place) => {
                 let own = place.read(&connection)?;
                 joiner.take(own, sink)?;
                 blocks.try_recv().ok()
             }
             // Another reader has the block that is loaded next.
-            Taken::TooFarAhead => blocks.recv().ok(),
-            Taken::Nothing => break,
+            Taking::TooFarAhead => blocks.recv().ok(),
+            Taking::Nothing => break,
         };
         for read in received.into_iter().chain(blocks.try_iter()) {
             joiner.take(read, sink)?;
@@ -176,7 +176,7 @@ struct NextBlock {
     ended: bool,
 }
 
-enum Taken {
+enum Taking {
     Place(Place),
     TooFarAhead,
     Nothing,
@@ -185,12 +185,12 @@ enum Taken {
 /// A block to read.
 struct Place {
     index: u64,
-    table: Table,
+    table: BlockTable,
     /// The first and the last.
     ids: [i64; 2],
 }
 
-enum Table {
+enum BlockTable {
     Transactions,
     Operations,
 }
@@ -204,7 +204,7 @@ impl BlockQueue {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, connection: &Connection) -> Result<Taken, Fault> {
+    fn take(&self, connection: &Connection) -> Result<Taking, Fault> {
         self.lock().take(self.limits, connection)
     }
 
@@ -213,9 +213,9 @@ impl BlockQueue {
         let mut next = self.lock();
         loop {
             match next.take(self.limits, connection)? {
-                Taken::Place(place) => return Ok(Some(place)),
-                Taken::Nothing => return Ok(None),
-                Taken::TooFarAhead => next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner),
+                Taking::Place(place) => return Ok(Some(place)),
+                Taking::Nothing => return Ok(None),
+                Taking::TooFarAhead => next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
@@ -243,31 +243,31 @@ impl Drop for EndsReading<'_> {
 }
 
 impl NextBlock {
-    fn take(&mut self, limits: BlockLimits, connection: &Connection) -> Result<Taken, Fault> {
+    fn take(&mut self, limits: BlockLimits, connection: &Connection) -> Result<Taking, Fault> {
         if self.ended {
-            return Ok(Taken::Nothing);
+            return Ok(Taking::Nothing);
         }
         if self.index >= self.loaded.saturating_add(limits.ahead.into()) {
-            return Ok(Taken::TooFarAhead);
+            return Ok(Taking::TooFarAhead);
         }
         let transaction = self.first_transaction(connection)?;
         let operation = self.first_operation(connection)?;
         let index = self.index;
         let last = |first: i64| first.saturating_add(i64::from(limits.ids.max(1)) - 1);
         let place = match (transaction, operation) {
-            (None, None) => return Ok(Taken::Nothing),
+            (None, None) => return Ok(Taking::Nothing),
             (Some(first), operation) if operation.is_none_or(|(_, of)| !self.comes_first(of, last(first), limits)) => {
                 self.transaction = last(first).saturating_add(1);
-                Place { index, table: Table::Transactions, ids: [first, last(first)] }
+                Place { index, table: BlockTable::Transactions, ids: [first, last(first)] }
             }
-            (_, None) => return Ok(Taken::Nothing),
+            (_, None) => return Ok(Taking::Nothing),
             (_, Some((first, _))) => {
                 self.operation = last(first).saturating_add(1);
-                Place { index, table: Table::Operations, ids: [first, last(first)] }
+                Place { index, table: BlockTable::Operations, ids: [first, last(first)] }
             }
         };
         self.index += 1;
-        Ok(Taken::Place(place))
+        Ok(Taking::Place(place))
     }
 
     /// Whether the next operation, which is of this transaction, is read before the transactions up to this one. Operations are
@@ -293,21 +293,21 @@ impl NextBlock {
 impl Place {
     fn read(&self, connection: &Connection) -> Result<Read, Fault> {
         let block = match self.table {
-            Table::Transactions => {
+            BlockTable::Transactions => {
                 let mut rows = Vec::new();
                 for_each_row(connection, transaction::READ_RANGE, self.ids, transaction::TABLE, |columns| {
                     rows.push(transaction::read(columns)?);
                     Ok(())
                 })?;
-                Block::Transactions(rows)
+                RowBlock::Transactions(rows)
             }
-            Table::Operations => {
+            BlockTable::Operations => {
                 let mut rows = Vec::new();
                 for_each_row(connection, operation::READ_RANGE, self.ids, operation::TABLE, |columns| {
                     rows.push(operation::read(columns)?);
                     Ok(())
                 })?;
-                Block::Operations(rows)
+                RowBlock::Operations(rows)
             }
         };
         Ok(Read::Block(self.index, block))
@@ -317,7 +317,7 @@ impl Place {
 /// Puts blocks in their order and joins operations to their transactions.
 struct OperationJoiner<'p> {
     /// Blocks that were read before the one that is next.
-    early: BTreeMap<u64, Block>,
+    early: BTreeMap<u64, RowBlock>,
     next: u64,
     /// The highest transaction that was loaded.
     passed: TransactionId,
@@ -357,11 +357,11 @@ impl<'p> OperationJoiner<'p> {
         }
     }
 
-    fn load(&mut self, block: Block, sink: &mut impl RowSink) -> Result<(), Fault> {
-        let early: usize = self.early.values().map(Block::len).sum();
+    fn load(&mut self, block: RowBlock, sink: &mut impl RowSink) -> Result<(), Fault> {
+        let early: usize = self.early.values().map(RowBlock::len).sum();
         self.progress.read_ahead(self.count + early);
         match block {
-            Block::Transactions(rows) => {
+            RowBlock::Transactions(rows) => {
                 let count = rows.len();
                 for row in rows {
                     self.passed = self.passed.max(row.id);
@@ -371,7 +371,7 @@ impl<'p> OperationJoiner<'p> {
                 }
                 self.progress.advance(count)
             }
-            Block::Operations(rows) => {
+            RowBlock::Operations(rows) => {
                 let count = rows.len();
                 for row in rows {
                     if row.transaction_id <= self.passed {

@@ -30,7 +30,7 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
 use super::connection::connect_read_only;
-use super::load::{self, BlockLimits, RowSink, Source};
+use super::load::{self, BlockLimits, RowSink, RowSource};
 use super::seal::{Seal, SealKeys};
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress};
@@ -116,7 +116,7 @@ impl Rows {
 fn read_into(sink: &mut impl RowSink, path: &Path, limits: BlockLimits, progress: &LoadProgress) -> Result<(), Fault> {
     let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
     let connection = connect_read_only(path).unwrap();
-    load::read_all(&Source { connection: &connection, path, seal: &seal, progress, limits }, sink)
+    load::read_all(&RowSource { connection: &connection, path, seal: &seal, progress, limits }, sink)
 }
 
 impl RowSink for Rows {
