@@ -4,8 +4,9 @@
 
 mod admission;
 mod durability;
+mod holds;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use cashier_core::books::Books;
 use cashier_core::change::Stamp;
@@ -16,7 +17,8 @@ use cashier_core::status::TransactionStatus;
 
 pub use self::admission::{Admission, Admitted, Estimate};
 pub use self::durability::Watermark;
-use crate::ports::{Configuration, Durable, Fault, Recorder};
+use self::holds::{Held, HoldMeter};
+use crate::ports::{Clock, Configuration, Durable, Fault, Recorder};
 
 /// The books, the strand and what is known to be durable.
 pub struct Ledger {
@@ -24,6 +26,7 @@ pub struct Ledger {
     recorder: Arc<dyn Recorder>,
     watermark: Arc<Watermark>,
     admission: Arc<Admission>,
+    holds: HoldMeter,
 }
 
 /// A decision's value, available once every commit it depends on is durable.
@@ -62,7 +65,23 @@ pub fn storage_unavailable() -> Refusal {
 impl Ledger {
     pub fn new(recorder: Arc<dyn Recorder>, watermark: Arc<Watermark>, books: Books, admission: Admission) -> Self {
         watermark.open_at(Seq(books.counters().seq));
-        Self { books: Mutex::new(books), recorder, watermark, admission: Arc::new(admission) }
+        let (admission, holds) = (Arc::new(admission), HoldMeter::default());
+        Self { books: Mutex::new(books), recorder, watermark, admission, holds }
+    }
+
+    /// The ledger with its holds measured by a clock.
+    pub fn measured_by(self, clock: Arc<dyn Clock>) -> Self {
+        Self { holds: HoldMeter::by(clock), ..self }
+    }
+
+    /// The longest that the books were held since the start, in microseconds.
+    pub fn longest_hold_us(&self) -> u64 {
+        self.holds.longest()
+    }
+
+    /// The longest that they were held since this was asked last.
+    pub fn take_recent_hold_us(&self) -> u64 {
+        self.holds.take_recent()
     }
 
     /// Makes one decision: it reads the books and drafts changes, which become one commit.
@@ -93,7 +112,7 @@ impl Ledger {
 
     /// Takes the guard as proof that the epoch is read under the lock: a reload takes the lock before it raises the epoch,
     /// so a ticket never carries a later epoch than its commit.
-    fn ticket<T>(&self, _locked: &MutexGuard<'_, Books>, value: T, depends_on: Seq) -> Ticket<T> {
+    fn ticket<T>(&self, _locked: &Held<'_>, value: T, depends_on: Seq) -> Ticket<T> {
         let epoch = self.watermark.epoch();
         Ticket { value, depends_on, epoch, watermark: Arc::clone(&self.watermark), attention: Vec::new() }
     }
@@ -143,17 +162,19 @@ impl Ledger {
     }
 
     /// The books, unless a commit failed or a decision panicked: then only a reload makes them available again.
-    fn lock(&self) -> Result<MutexGuard<'_, Books>, Refusal> {
+    fn lock(&self) -> Result<Held<'_>, Refusal> {
         let Ok(books) = self.books.lock() else {
             self.watermark.close();
             return Err(storage_unavailable());
         };
-        if self.watermark.is_open() { Ok(books) } else { Err(storage_unavailable()) }
+        if self.watermark.is_open() { Ok(self.holds.hold(books)) } else { Err(storage_unavailable()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use cashier_core::change::Body;
     use cashier_core::session::Actor;
     use cashier_core::time::UnixTime;
@@ -161,6 +182,7 @@ mod tests {
 
     use super::*;
     use crate::ports::{DurabilityListener, Loaded};
+    use crate::test_cashier::TestClock;
 
     /// Takes every commit and loads empty books.
     struct EmptyDisk;
@@ -180,6 +202,24 @@ mod tests {
             draft.store(Body::Order { transaction_id, details: Default::default() });
         };
         ledger.decide(&stamp, decision).unwrap()
+    }
+
+    #[test]
+    fn s1_the_longest_hold_is_measured_since_the_start_and_since_the_last_look() {
+        let clock = Arc::new(TestClock::default());
+        let admission = Admission::new(Admission::DEFAULT_LIMIT);
+        let ledger = Ledger::new(Arc::new(EmptyDisk), Arc::new(Watermark::new()), Books::new(), admission);
+        let ledger = ledger.measured_by(Arc::clone(&clock) as _);
+        let hold = |micros| ledger.peek(|_| clock.advance(Duration::from_micros(micros))).unwrap();
+        assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (0, 0));
+        hold(400);
+        hold(900);
+        clock.advance(Duration::from_secs(5));
+        hold(70);
+        assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (900, 900));
+        hold(30);
+        assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (900, 30));
+        assert_eq!(ledger.take_recent_hold_us(), 0);
     }
 
     #[tokio::test]

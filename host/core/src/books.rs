@@ -6,18 +6,22 @@
 //! the order within a hash table. A row's id, customer, login, provider, config, reference and created_time never
 //! change; an id that a row lost is found no more, because each hit is compared with the row.
 
+mod chunked;
 mod codec;
 mod events;
 mod facts_codec;
+mod growing_table;
 mod hash_index;
+mod heads;
 mod indexing;
 mod interner;
 mod query;
 mod row_codec;
 mod rows;
+mod seen;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aggregate::Aggregate;
 use crate::change::{Body, Change, Commit, Counters};
@@ -30,7 +34,8 @@ use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
-use hash_index::{Fixed, HashedSlotIndex, Slot, SlotIndex, key_hash};
+use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
+use heads::Heads;
 use interner::Interner;
 use rows::{Row, Rows};
 
@@ -46,13 +51,6 @@ pub struct Activity {
     pub newest_created: UnixTime,
 }
 
-/// The newest row of a customer, login or provider, and how many there are; each row links to the one before it.
-#[derive(Clone, Copy)]
-struct Head {
-    newest: Slot,
-    count: u32,
-}
-
 /// The most rows that are reserved at once: as many as a start reads in a few seconds. A counter may be far above the
 /// number of rows.
 const EXPECTED_MAX: usize = 4_000_000;
@@ -66,9 +64,9 @@ pub struct Books {
     by_reference: SlotIndex,
     by_key: SlotIndex,
     by_provider_id: HashedSlotIndex,
-    customers: HashMap<u64, Head, Fixed>,
-    logins: HashMap<u64, Head, Fixed>,
-    providers: HashMap<u32, Head, Fixed>,
+    customers: Heads<u64>,
+    logins: Heads<u64>,
+    providers: Heads<u32>,
     /// The rows of each status, by its number.
     statuses: Vec<BTreeSet<Slot>>,
     configs: BTreeMap<ConfigId, Activity>,
@@ -94,9 +92,9 @@ impl Books {
             by_reference: SlotIndex::default(),
             by_key: SlotIndex::default(),
             by_provider_id: HashedSlotIndex::default(),
-            customers: HashMap::default(),
-            logins: HashMap::default(),
-            providers: HashMap::default(),
+            customers: Heads::default(),
+            logins: Heads::default(),
+            providers: Heads::default(),
             statuses: TransactionStatus::ALL.iter().map(|_| BTreeSet::new()).collect(),
             configs: BTreeMap::new(),
             unsettled: BTreeSet::new(),
@@ -105,7 +103,7 @@ impl Books {
         }
     }
 
-    /// Reserves for the rows to load, so that no table grows, and hashes its rows again, meanwhile.
+    /// Reserves for the rows to load, so that nothing is hashed twice meanwhile.
     pub fn reserve(&mut self, transactions: u64, event_keys: u64) {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(EXPECTED_MAX);
         let (transactions, event_keys) = (rows(transactions), rows(event_keys));
@@ -113,7 +111,7 @@ impl Books {
         self.by_key.reserve(transactions);
         // Most have an id of their page and one of their payment.
         self.by_provider_id.reserve(transactions.saturating_mul(2));
-        self.events.reserve(event_keys);
+        self.events.seen.reserve(event_keys);
     }
 
     /// Loads a stored transaction with all its operations, in the order of their ids.
@@ -165,6 +163,15 @@ impl Books {
     /// How many transactions there are.
     pub fn transactions(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How many entries of its tables and lists growth has moved or hashed again so far. That it rises little in any decision,
+    /// however many rows there are, is what keeps the hold of a decision short.
+    pub fn entries_moved(&self) -> u64 {
+        let indexes =
+            self.displaced.moved() + self.by_reference.moved() + self.by_key.moved() + self.by_provider_id.moved();
+        let heads = self.customers.moved() + self.logins.moved() + self.providers.moved();
+        self.rows.moved() + self.interner.moved() + self.events.seen.moved() + indexes + heads
     }
 
     pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
@@ -260,12 +267,12 @@ impl Books {
 
     /// The row of the verified event with this id under this config.
     pub fn known_event(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
-        self.events.known(config, event_id)
+        self.events.seen.known(config, event_id)
     }
 
     /// Adds the key of a verified event permanently; the first row of a key stays.
     pub fn remember_event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
-        self.events.remember(config, event_id, id);
+        self.events.seen.remember(config, event_id, id);
     }
 
     /// Whether any verified event waits for its transaction, or is listed without one.
@@ -309,11 +316,6 @@ impl Books {
     /// The activity of a config; `None` when no transaction was made under it.
     pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
         self.configs.get(&config).copied()
-    }
-
-    /// Transactions with due work (see [`duty::has_work`](crate::duty::has_work)), by rising id.
-    pub fn unsettled(&self) -> Vec<TransactionId> {
-        self.unsettled.iter().copied().collect()
     }
 
     /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id

@@ -14,6 +14,7 @@ use futures_util::future::{Either, select};
 
 use super::Cashier;
 use super::requeue::Unfinished;
+use super::single_flight::Flight;
 use crate::ports::{Durable, Fault, Posting, Voiding};
 
 /// Request id of commits of settlement.
@@ -38,16 +39,32 @@ pub(super) fn start(cashier: &Arc<Cashier>, id: TransactionId) {
     let Some(flight) = cashier.settling.begin(id) else { return };
     let flow = Arc::clone(cashier);
     cashier.spawn.spawn(Box::pin(async move {
-        let unanswered = settle(&flow, id).await;
-        drop(flight);
-        let left = unsettled(&flow, id);
-        // An operation planned while this run was ending found it under way and did not start another.
-        if unanswered != left {
-            start(&flow, id);
-        } else if left.is_some() {
-            flow.requeue.push(id, Unfinished::Posting);
-        }
+        settle_once(&flow, id, flight).await;
     }));
+}
+
+/// Settles within the caller's flow. Whether the trading server answered; none where another flow was settling.
+pub(super) async fn run(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool> {
+    match cashier.settling.begin(id) {
+        Some(flight) => Some(settle_once(cashier, id, flight).await),
+        None => {
+            cashier.settling.ended(id).await;
+            None
+        }
+    }
+}
+
+async fn settle_once(cashier: &Arc<Cashier>, id: TransactionId, flight: Flight) -> bool {
+    let unanswered = settle(cashier, id).await;
+    drop(flight);
+    let left = unsettled(cashier, id);
+    // An operation planned while this run was ending found it under way and did not start another.
+    if unanswered != left {
+        start(cashier, id);
+    } else if left.is_some() {
+        cashier.requeue.push(id, Unfinished::Posting);
+    }
+    unanswered.is_none()
 }
 
 fn unsettled(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {

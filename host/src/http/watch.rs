@@ -33,6 +33,16 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| Some(usize::from(cashier.ledger.is_open())),
     },
     Metric {
+        name: "cashier_ledger_hold_max_us",
+        help: "The longest hold of the books since the start, in microseconds.",
+        value: |cashier| usize::try_from(cashier.ledger.longest_hold_us()).ok(),
+    },
+    Metric {
+        name: "cashier_ledger_hold_recent_max_us",
+        help: "The longest hold of the books since the last scrape, in microseconds.",
+        value: |cashier| usize::try_from(cashier.ledger.take_recent_hold_us()).ok(),
+    },
+    Metric {
         name: "cashier_trading_ready",
         help: "Whether the trading server takes postings.",
         value: |cashier| Some(usize::from(cashier.trading.readiness().is_ok())),
@@ -45,7 +55,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "cashier_duties",
         help: "Transactions with unfinished work.",
-        value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
+        value: |cashier| cashier.ledger.peek(|books| books.unsettled_count()).ok(),
     },
     Metric {
         name: "cashier_unreadable_notices",
@@ -176,6 +186,7 @@ mod tests {
         closed.disk.fail_in.store(1, Ordering::SeqCst);
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
+        let holds = "# HELP cashier_ledger_hold_max_us The longest hold of the books since the start, in microseconds.\n# TYPE cashier_ledger_hold_max_us gauge\ncashier_ledger_hold_max_us 0\n# HELP cashier_ledger_hold_recent_max_us The longest hold of the books since the last scrape, in microseconds.\n# TYPE cashier_ledger_hold_recent_max_us gauge\ncashier_ledger_hold_recent_max_us 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
@@ -183,10 +194,10 @@ mod tests {
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{posts}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{posts}{counted}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (&closed, "GET /metrics", 200, &format!("{}{holds}{posts}{clock}", open.replace("open 1", "open 0"))),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,

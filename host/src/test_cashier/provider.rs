@@ -39,6 +39,9 @@ pub(crate) enum OnCreate {
     Late(Box<OnCreate>),
 }
 
+/// How long a call to a provider takes that cannot be reached.
+const UNREACHABLE_MS: u64 = 30_000;
+
 /// The header that a gateway verifies: `config <id>`, or [`ANY_CONFIG`].
 pub(super) const SIGNATURE: &str = "x-signature";
 
@@ -74,6 +77,8 @@ pub(crate) struct TestProvider {
     pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
+    /// Configs whose provider cannot be reached: a call to it ends after half a minute without an answer.
+    pub(crate) unreachable: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
     pub(crate) not_loaded: Mutex<Vec<ConfigId>>,
     pub(crate) expiry_seconds: AtomicI64,
@@ -133,7 +138,13 @@ impl Gateway for TestGateway {
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
         let provider = Arc::clone(&self.provider);
         let next = lock(&provider.next_creates).pop_front().unwrap_or(OnCreate::Redirect);
-        let (next, late) = if let OnCreate::Late(next) = next { (*next, 3_000) } else { (next, 0) };
+        let (next, late) = match next {
+            _ if lock(&provider.unreachable).contains(&self.receiver.config_id) => {
+                (OnCreate::AnswerLost, UNREACHABLE_MS)
+            }
+            OnCreate::Late(next) => (*next, 3_000),
+            next => (next, 0),
+        };
         Box::pin(async move {
             let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
             let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
@@ -201,8 +212,11 @@ impl Gateway for TestGateway {
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
         self.provider.queries.fetch_add(1, Ordering::SeqCst);
         let answer = lock(&self.provider.query_answers).get(&payment.reference).cloned();
+        let unreachable = lock(&self.provider.unreachable).contains(&self.receiver.config_id);
+        let (took, answer) =
+            if unreachable { (UNREACHABLE_MS, Some(QueryAnswer::NoAnswer("timed out".into()))) } else { (15, answer) };
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            tokio::time::sleep(Duration::from_millis(took)).await;
             answer.unwrap_or(QueryAnswer::Unsupported)
         })
     }

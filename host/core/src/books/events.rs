@@ -1,21 +1,13 @@
-//! The keys of all verified events, permanently, in 25 bytes each; and in full the events that wait: for their transaction,
-//! or for a build of the module that can read them.
+//! The keys of all verified events, permanently (`seen`); and in full the events that wait: for their transaction, or for a
+//! build of the module that can read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashTable;
-
-use super::hash_index::wide_hash;
+use super::seen::SeenEvents;
 use crate::ids::{ConfigId, EventId};
 use crate::notice::{ProviderEvent, Update};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
-
-/// A deduplication key as a hash; its text is only on disk.
-struct SeenEvent {
-    key: [u64; 2],
-    id: EventId,
-}
 
 /// What a pending event can be found by: a provider id that a transaction may receive later, or the id of its payment. Never
 /// our reference, because a transaction is durable before the provider receives it.
@@ -23,7 +15,7 @@ type PendingKey = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
 pub(super) struct Events {
-    seen: HashTable<SeenEvent>,
+    pub(super) seen: SeenEvents,
     pending: BTreeMap<EventId, ProviderEvent>,
     pending_keys: BTreeSet<PendingKey>,
     /// Statements about money whose transaction never appeared; found by `pending_keys` too, should it appear after all.
@@ -41,11 +33,6 @@ pub struct Unread {
 }
 
 impl Events {
-    /// Reserves for so many keys at once.
-    pub(super) fn reserve(&mut self, keys: usize) {
-        self.seen.reserve(keys, |known| known.key[0]);
-    }
-
     /// Quarantined events take no part in deduplication or matching.
     /// `bytes` is the length of the notice's body, where the caller knows it.
     pub(super) fn put(&mut self, event: &ProviderEvent, bytes: Option<u64>) {
@@ -53,7 +40,7 @@ impl Events {
             SignatureStatus::Valid => {}
             SignatureStatus::Unknown | SignatureStatus::Invalid => return,
         }
-        self.remember(event.config_id, &event.event_id, event.id);
+        self.seen.remember(event.config_id, &event.event_id, event.id);
         let known = self.pending.remove(&event.id).or_else(|| self.unmatched.remove(&event.id));
         if let Some(known) = known {
             for key in pending_keys_of(&known) {
@@ -94,18 +81,6 @@ impl Events {
         !self.pending.is_empty() || !self.unmatched.is_empty()
     }
 
-    pub(super) fn known(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
-        let key = key_of(config, event_id);
-        self.seen.find(key[0], |known| known.key == key).map(|known| known.id)
-    }
-
-    pub(super) fn remember(&mut self, config: ConfigId, event_id: &str, id: EventId) {
-        let key = key_of(config, event_id);
-        if self.seen.find(key[0], |known| known.key == key).is_none() {
-            self.seen.insert_unique(key[0], SeenEvent { key, id }, |known| known.key[0]);
-        }
-    }
-
     pub(super) fn pending(&self) -> impl Iterator<Item = &ProviderEvent> {
         self.pending.values()
     }
@@ -126,11 +101,6 @@ impl Events {
         }
         found.iter().filter_map(|id| self.pending.get(id).or_else(|| self.unmatched.get(id))).cloned().collect()
     }
-}
-
-fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
-    let hash = wide_hash((config.0, event_id));
-    [(hash >> 64) as u64, hash as u64]
 }
 
 fn pending_keys_of(event: &ProviderEvent) -> impl Iterator<Item = PendingKey> {

@@ -1,18 +1,33 @@
-//! Inserts and replaces rows: each is packed into its slot, and every index is updated.
+//! Inserts and replaces rows: each is packed into its slot, and every index is updated. Lists what is unsettled.
+
+use std::ops::Bound;
 
 use crate::duty;
 use crate::facts::ProviderFact;
-use crate::ids::OperationId;
-use crate::ids::Seq;
+use crate::ids::{OperationId, Seq, TransactionId};
 use crate::operation::BalanceOperation;
 use crate::status::TransactionStatus;
 use crate::transaction::Transaction;
 
 use super::hash_index::{Slot, key_hash};
-use super::rows::{Chain, NO_SLOT, Row};
-use super::{Books, Head, row_codec};
+use super::rows::{Chain, Row};
+use super::{Books, row_codec};
 
 impl Books {
+    /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
+    pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
+        self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
+    }
+
+    pub fn unsettled_count(&self) -> usize {
+        self.unsettled.len()
+    }
+
+    /// All of them, to compare whole books.
+    pub fn unsettled(&self) -> Vec<TransactionId> {
+        self.unsettled.iter().copied().collect()
+    }
+
     pub(super) fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
         let slot = self.slot(transaction.id);
         let operations = match slot.and_then(|slot| self.rows.get(slot)) {
@@ -69,10 +84,9 @@ impl Books {
 
     /// Puts a new row at the head of its chains and returns its links to earlier rows.
     fn chain(&mut self, row: &Row, slot: Slot) -> Chain {
-        let customer = self.customers.entry(row.customer_id).or_insert(Head::EMPTY).push(slot);
-        let login = self.logins.entry(row.login).or_insert(Head::EMPTY).push(slot);
-        let provider = self.interner.labels(row.labels).provider;
-        let provider = self.providers.entry(provider).or_insert(Head::EMPTY).push(slot);
+        let customer = self.customers.push(row.customer_id, slot);
+        let login = self.logins.push(row.login, slot);
+        let provider = self.providers.push(self.interner.labels(row.labels).provider, slot);
         if self.expected_slot(row.id) != Some(slot) {
             let rows = &self.rows;
             self.displaced.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
@@ -129,16 +143,6 @@ impl Books {
         activity.transactions += u64::from(before.is_none());
         activity.open = (activity.open + open(transaction.status)).saturating_sub(before.map_or(0, open));
         activity.newest_created = activity.newest_created.max(transaction.created_time);
-    }
-}
-
-impl Head {
-    pub(super) const EMPTY: Self = Self { newest: NO_SLOT, count: 0 };
-
-    /// Makes a row the newest and returns the one before it.
-    fn push(&mut self, slot: Slot) -> Slot {
-        self.count += 1;
-        std::mem::replace(&mut self.newest, slot)
     }
 }
 

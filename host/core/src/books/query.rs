@@ -6,9 +6,10 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use super::hash_index::Slot;
+use super::heads::Head;
 use super::rows::{BLOCK, NO_SLOT, Row};
 use super::view::{View, created_bounds};
-use super::{Books, Head, row_codec};
+use super::{Books, row_codec};
 use crate::filter::{Filter, TransactionField, Values};
 use crate::ids::{CustomerId, Seq, TransactionId};
 use crate::transaction::Transaction;

@@ -1,6 +1,7 @@
 //! The rows in the order of insertion, in blocks that never move: growth copies no rows, and each block has the bounds of
 //! creation time that let a search stop early.
 
+use super::chunked::{self, Chunked};
 use super::hash_index::Slot;
 
 /// Rows in a block: enough to make the bounds cheap, and the last, partly filled block wastes little.
@@ -49,8 +50,9 @@ struct Block {
 
 #[derive(Default)]
 pub(super) struct Rows {
-    blocks: Vec<Block>,
+    blocks: Chunked<Block>,
     count: usize,
+    moved: u64,
 }
 
 /// The creation times within a block, and up to its end.
@@ -81,7 +83,7 @@ impl Rows {
         let before = self.blocks.last().map(|block| block.newest_so_far);
         if self.blocks.last().is_none_or(|block| block.rows.len() >= BLOCK) {
             self.blocks.push(Block {
-                rows: Vec::with_capacity(if self.blocks.is_empty() { 0 } else { BLOCK }),
+                rows: Vec::with_capacity(if before.is_none() { 0 } else { BLOCK }),
                 oldest: row.created_time,
                 newest: row.created_time,
                 newest_so_far: before.unwrap_or(row.newness()),
@@ -91,7 +93,7 @@ impl Rows {
             block.oldest = block.oldest.min(row.created_time);
             block.newest = block.newest.max(row.created_time);
             block.newest_so_far = block.newest_so_far.max(row.newness());
-            block.rows.push(row);
+            self.moved += chunked::push(&mut block.rows, row);
             self.count += 1;
         }
     }
@@ -104,6 +106,11 @@ impl Rows {
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Row> {
         let slot = slot as usize;
         self.blocks.get_mut(slot / BLOCK)?.rows.get_mut(slot % BLOCK)
+    }
+
+    /// How many rows and blocks growth has moved so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved + self.blocks.moved()
     }
 
     /// The bounds of the block that holds a slot.

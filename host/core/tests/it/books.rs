@@ -1,6 +1,7 @@
 //! The books against a plain list of rows: every lookup gives the same answer. That every field survives packing is in
-//! `packing`.
+//! `packing`, what growth costs in `growth`.
 
+mod growth;
 mod packing;
 
 use cashier_core::aggregate::Aggregate;

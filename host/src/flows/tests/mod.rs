@@ -11,6 +11,7 @@ mod janitor;
 mod logs;
 mod network_verified;
 mod orders;
+mod pace;
 mod postings;
 mod reviews;
 mod unreadable;
