@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, Ports, Rules, configure, janitor};
+use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
@@ -241,6 +241,7 @@ impl Start {
             second_person: settings.second_person,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
+        ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         if let Some(file) = settings.session_keys_file {
@@ -304,7 +305,7 @@ async fn keep_clock(clock: Arc<GuardedClock>) {
 /// The catalog of plugins.toml, without opening the cashier.
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
-    Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+    Ok(open_plugins(settings, &Machine::real(), &public_url, false)?.catalog())
 }
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
@@ -331,10 +332,16 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
 /// Loading probes every module in a child process.
 async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Arc<Plugins>, Fault> {
     let (settings, machine, public_url) = (settings.clone(), machine.clone(), public_url.to_owned());
-    blocking("loading the modules", move || open_plugins(&settings, &machine, &public_url)).await.map(Arc::new)
+    blocking("loading the modules", move || open_plugins(&settings, &machine, &public_url, true)).await.map(Arc::new)
 }
 
-fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Plugins, Fault> {
+/// `record_calls`: this is the server, not a command beside it.
+fn open_plugins(
+    settings: &Settings,
+    machine: &Machine,
+    public_url: &str,
+    record_calls: bool,
+) -> Result<Plugins, Fault> {
     let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
     let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
@@ -346,6 +353,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
             module_folders: beside,
             program,
             public_url: public_url.to_owned(),
+            record_calls,
         },
         PluginDependencies {
             networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),

@@ -16,7 +16,7 @@ use cashier_core::books::Books;
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
-use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
@@ -258,7 +258,7 @@ pub struct CreateAnswer {
 }
 
 /// A webhook request as received.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawNotice {
     pub method: Box<str>,
     pub path: Box<str>,
@@ -404,9 +404,34 @@ pub struct CatalogLine {
     pub secret_settings: Vec<Box<str>>,
 }
 
+/// The calls into modules that ended the process, as a start finds them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndedCalls {
+    /// Transactions whose create call did, in this run or in one before.
+    pub creates: Vec<TransactionId>,
+    /// Notices whose reading ended the run before this one.
+    pub notices: Vec<EndedNotice>,
+}
+
+/// A notice whose reading ended the process: what is left of it, and why it is barred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedNotice {
+    pub provider: Box<str>,
+    pub config_id: ConfigId,
+    pub reason: String,
+    pub notice: RawNotice,
+}
+
 /// The plugin host as the flows use it.
 pub trait Modules: Send + Sync {
     fn catalog(&self) -> Arc<[CatalogLine]>;
+    fn ended_calls(&self) -> EndedCalls {
+        EndedCalls::default()
+    }
+    /// A sentence for each build that is refused and each notice that is barred because it ended the process.
+    fn quarantine(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The loaded module validates this config; the error is the module's own message.
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>>;
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>>;

@@ -21,8 +21,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
 
 /// The test modules, by their crates.
-const PACKAGES: [&str; 8] =
-    ["echo", "panics", "panics-in-descriptor", "sleeps", "contract-2", "changed-record", "aborts", "crashes"];
+const PACKAGES: [&str; 9] = [
+    "echo",
+    "panics",
+    "panics-in-descriptor",
+    "sleeps",
+    "contract-2",
+    "changed-record",
+    "aborts",
+    "crashes",
+    "ends-process",
+];
 
 /// Unix time at which the clock of these tests starts.
 pub const NOW: i64 = 1_750_000_000;
@@ -82,6 +91,7 @@ impl PluginHost {
             module_folders: vec![built().to_owned()],
             program: probe.into(),
             public_url: "https://cashier.test".to_owned(),
+            record_calls: true,
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
         let dependencies =

@@ -222,7 +222,7 @@ async fn s8_a_start_that_fails_ends_its_listeners_and_the_process_with_the_reaso
     let (mut held, _, _) = HeldStart::prepare().await;
     held.begin().await;
     held.go_on("no such key = 1").await;
-    assert_eq!(held.process.ended().await, Some(1));
+    assert_eq!(held.process.ended().await.code(), Some(1));
     assert!(held.watch("healthz").await.is_err(), "the listeners ended with it");
     let log = held.process.log();
     assert!(log.lines().any(|line| line.starts_with("cashier: ") && line.contains("plugins.toml")), "{log}");

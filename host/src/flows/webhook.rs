@@ -18,7 +18,7 @@ use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
-use self::quarantine::Quarantined;
+pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
 use super::{Cashier, RequestContext, provider_query, settle};
 use crate::ledger::{Estimate, storage_unavailable};

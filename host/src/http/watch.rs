@@ -86,8 +86,12 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
         Some(problem) => (503, format!("not ready: {problem}\n")),
     };
     let verbose = query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
-    let clock = cashier.clock.implausible().filter(|_| verbose).map(|reason| clock_line(cashier, &reason));
-    Reply::text(status, PLAIN, format!("{first}{}", clock.unwrap_or_default()))
+    if !verbose {
+        return Reply::text(status, PLAIN, first);
+    }
+    let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
+    let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
+    Reply::text(status, PLAIN, format!("{first}{clock}{}", quarantine.collect::<String>()))
 }
 
 fn clock_line(cashier: &Cashier, reason: &str) -> String {

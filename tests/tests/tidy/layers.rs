@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
-    ("plugins", &["ports"]),
+    // Its records of calls are files for their owner alone.
+    ("plugins", &["ports", "private_files"]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),

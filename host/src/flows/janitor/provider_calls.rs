@@ -58,10 +58,17 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool
     // A time that a wrong clock stamped begins no window.
     let trusted = clock.is_plausible() && transaction.created_time > clock.stamped_ahead_until();
     let in_window = trusted && duty::may_repeat_create(transaction, window, clock.now());
-    let terms = cashier.snapshot().config(transaction.config_id).map(|served| served.config.terms_version);
+    let (terms, creates) = {
+        let snapshot = cashier.snapshot();
+        let served = snapshot.config(transaction.config_id);
+        // A module that plugins.toml disables makes no payment, also of an order that exists.
+        let available = snapshot.module(&transaction.provider).is_some_and(|line| line.available);
+        (served.map(|served| served.config.terms_version), available)
+    };
+    let may_repeat = in_window && creates;
     let details = match cashier.archive.order(id).await {
         // Under other credentials or settings it would be another order.
-        Ok(details) => details.filter(|details| in_window && terms == Some(details.terms_version)),
+        Ok(details) => details.filter(|details| may_repeat && terms == Some(details.terms_version)),
         Err(fault) => {
             tracing::error!(%fault, transaction = %id, "reading a stored order failed");
             return None;

@@ -30,11 +30,14 @@ pub(super) struct OpenedModule {
 pub(super) struct LoadError {
     pub(super) contract: Option<u32>,
     pub(super) reason: String,
+    /// SHA-256 of a build that is refused because it ended the process; else empty.
+    #[serde(default)]
+    pub(super) quarantined: String,
 }
 
 impl LoadError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { contract: None, reason: reason.into() }
+        Self { contract: None, reason: reason.into(), quarantined: String::new() }
     }
 }
 
@@ -46,7 +49,7 @@ impl LoadError {
 /// The first failed check, in one sentence.
 pub(super) fn open(path: &Path) -> Result<OpenedModule, LoadError> {
     let symbols = Symbols::read(path).map_err(LoadError::new)?;
-    let error = |reason: String| LoadError { contract: Some(symbols.contract), reason };
+    let error = |reason: String| LoadError { contract: Some(symbols.contract), ..LoadError::new(reason) };
     if symbols.contract != CONTRACT {
         return Err(error(format!("it was built for contract {}, this host supports {CONTRACT}", symbols.contract)));
     }

@@ -9,6 +9,7 @@ use super::library::{self, LoadError, OpenedModule};
 use super::module::{Generation, LoadedModule, refused_line};
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
+use crate::plugins::crash::{About, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine};
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
 use crate::ports::CatalogLine;
 
@@ -55,6 +56,8 @@ pub(in crate::plugins) struct Loader<'a> {
     pub(in crate::plugins) folder: &'a Path,
     pub(in crate::plugins) probe: &'a Probe,
     pub(in crate::plugins) networks: &'a dyn Networks,
+    pub(in crate::plugins) recorder: &'a CallRecorder,
+    pub(in crate::plugins) quarantine: &'a ModuleQuarantine,
 }
 
 /// Every module found, in the order of plugins.toml, delisted modules last.
@@ -95,7 +98,7 @@ impl ModuleRegistry {
         };
         let path = options.source.path();
         let before = self.loaded().find(|loaded| loaded.name == name);
-        let (generation, outcome) = match (self.load(&options, &path, loader), before) {
+        let (generation, outcome) = match (self.load(&name, &options, &path, loader), before) {
             (Ok((generation, outcome)), _) => (generation, outcome),
             (Err(error), None) => return refused(&name, Some(&path), Some(&options), error),
             // A file that cannot be loaded does not replace the generation that serves.
@@ -109,7 +112,7 @@ impl ModuleRegistry {
             Ok(network) => network,
             Err(reason) => {
                 let contract = Some(generation.symbols.contract);
-                return refused(&name, Some(&path), Some(&options), LoadError { contract, reason });
+                return refused(&name, Some(&path), Some(&options), LoadError { contract, ..LoadError::new(reason) });
             }
         };
         let loaded = Arc::new(LoadedModule { name, path, options, generation, network });
@@ -122,6 +125,7 @@ impl ModuleRegistry {
     /// The build at `path`: the one that is loaded already, or the next generation of its provider code.
     fn load(
         &self,
+        name: &str,
         options: &ModuleOptions,
         path: &Path,
         loader: &Loader<'_>,
@@ -130,8 +134,13 @@ impl ModuleRegistry {
         if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy == copy) {
             return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));
         }
+        if let Some(call) = loader.quarantine.refuses(&copy.sha256) {
+            return Err(LoadError { quarantined: copy.sha256, ..LoadError::new(quarantined(call)) });
+        }
         loader.probe.check(&copy.path)?;
+        let opening = loader.site(name, &copy.sha256).enter(CallEntry::Open, &About::default());
         let OpenedModule { symbols, module, descriptor } = library::open(&copy.path)?;
+        drop(opening);
         let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
         let outcome = match before {
             None => LoadOutcome::Loaded,
@@ -183,6 +192,21 @@ impl ModuleRegistry {
         };
         self.entries.iter().map(line).collect()
     }
+}
+
+impl Loader<'_> {
+    /// The build before its provider code is known.
+    fn site(&self, module_name: &str, build: &str) -> CallSite {
+        CallSite { recorder: self.recorder.clone(), code: module_name.into(), build: build.into(), config: 0 }
+    }
+}
+
+/// Why a build is refused whose call ended the process.
+fn quarantined(call: &EndedCall) -> String {
+    let code = &call.code;
+    format!(
+        "this build is quarantined: {call}; replace the file, or run `cashier module release {code}` and start again"
+    )
 }
 
 impl LoadReport {

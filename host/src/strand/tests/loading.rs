@@ -92,7 +92,10 @@ fn s8_operations_join_their_transactions_within_a_bound_however_their_ids_lie() 
             }
             aggregate.operations.push(operation);
         }
-        assert!(loaded.books.aggregates().eq(expected.into_values()), "{name}");
+        assert_eq!(loaded.books.transactions(), expected.len(), "{name}");
+        for (found, expected) in loaded.books.aggregates().zip(expected.into_values()) {
+            assert_eq!(found, expected, "{name}");
+        }
         assert_eq!(loaded.posted, posted, "{name}");
         let sorted = |mut operations: Vec<UnrecordedOperation>| {
             operations.sort_by(|one, other| one.key.cmp(&other.key));

@@ -77,7 +77,7 @@ async fn start(
     limits: GatewayLimits,
     slots: &ThreadSlots,
 ) -> Result<ModuleThread, StartFailure> {
-    ModuleThread::start(ModuleV1::of::<Sleepy>(), config, limits, clock(), slots.clone()).await
+    ModuleThread::start(ModuleV1::of::<Sleepy>(), config, limits, clock(), slots.clone(), CallSite::default()).await
 }
 
 /// The name of the instance that answers.

@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use super::super::*;
 use crate::plugins::calling::convert::SecretMasks;
 use crate::plugins::calling::outcomes::{self, PaymentCall};
+use crate::plugins::crash::CallSite;
 use crate::plugins::thread_slots::ThreadSlots;
 use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
 
@@ -182,8 +183,14 @@ impl Rig {
         let script = Arc::new(Script { clock: Arc::clone(&clock), answers, sent: Mutex::default() });
         let driver = ExchangeDriver::new("scripted".to_owned(), limits, clock.clone(), script.clone());
         let config = sdk::ProviderConfig::default();
-        let thread =
-            ModuleThread::start(ModuleV1::of::<Scripted>(), config, limits, clock.clone(), ThreadSlots::default());
+        let thread = ModuleThread::start(
+            ModuleV1::of::<Scripted>(),
+            config,
+            limits,
+            clock.clone(),
+            ThreadSlots::default(),
+            CallSite::default(),
+        );
         let Ok(thread) = thread.await else { panic!("the module starts") };
         Self { driver, thread, script, clock }
     }
