@@ -13,12 +13,15 @@ mod facts_codec;
 mod growing_table;
 mod hash_index;
 mod heads;
+mod image;
+mod image_loading;
 mod indexing;
 mod interner;
 mod query;
 mod row_codec;
 mod rows;
 mod seen;
+mod slots;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +43,8 @@ use interner::Interner;
 use rows::{Row, Rows};
 
 pub use events::Unread;
+pub use image::{IMAGE_FORMAT, ImageCopy};
+pub use image_loading::{ImageBlock, ImageLoader, LoadedImage, RowBlock};
 pub use query::{Answer, Progress, Scan, Scope};
 
 /// The transactions of one config; decides how long it keeps its gateway.
@@ -316,30 +321,5 @@ impl Books {
     /// The activity of a config; `None` when no transaction was made under it.
     pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
         self.configs.get(&config).copied()
-    }
-
-    /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id
-    /// minus the first row's.
-    fn slot(&self, id: TransactionId) -> Option<Slot> {
-        let has_id = |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0);
-        let expected = self.expected_slot(id.0).filter(|slot| has_id(*slot));
-        expected.or_else(|| self.displaced.find(key_hash(id.0), has_id))
-    }
-
-    fn expected_slot(&self, id: u64) -> Option<Slot> {
-        let first = self.rows.get(0).map_or(id, |row| row.id);
-        Slot::try_from(id.checked_sub(first)?).ok()
-    }
-
-    fn row(&self, id: TransactionId) -> Option<&Row> {
-        self.rows.get(self.slot(id)?)
-    }
-
-    fn id_of(&self, slot: Option<Slot>) -> Option<TransactionId> {
-        self.rows.get(slot?).map(|row| TransactionId(row.id))
-    }
-
-    fn row_matching(&self, is_match: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
-        move |slot| self.rows.get(slot).is_some_and(&is_match)
     }
 }

@@ -27,15 +27,29 @@ impl<T> Default for GrowingTable<T> {
 impl<T> GrowingTable<T> {
     /// Reserves, while the table is empty, for so many entries.
     pub(super) fn reserve(&mut self, entries: usize) {
-        if self.entries > 0 || self.segments.len() > 0 {
+        self.reserve_segments(entries.div_ceil(SEGMENT));
+    }
+
+    /// Makes, while the table is empty, so many segments.
+    pub(super) fn reserve_segments(&mut self, count: usize) {
+        if self.segments.len() > 0 {
             return;
         }
-        let count = entries.div_ceil(SEGMENT);
         let halved = count - count.checked_ilog2().map_or(0, |bits| 1 << bits);
         for index in 0..count {
             let is_half = index < halved || index >= count - halved;
             self.segments.push(HashTable::with_capacity(if is_half { SEGMENT } else { 2 * SEGMENT }));
         }
+    }
+
+    pub(super) fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The entries of one segment. Read in the order of the segments, up to the last one that there is then, every entry that
+    /// stays in the table is met, although segments are split meanwhile; some are met twice.
+    pub(super) fn segment_at(&self, index: usize) -> impl Iterator<Item = &T> {
+        self.segments.get(index).into_iter().flatten()
     }
 
     pub(super) fn find(&self, hash: u64, is_equal: impl FnMut(&T) -> bool) -> Option<&T> {
@@ -52,21 +66,22 @@ impl<T> GrowingTable<T> {
         self.segment(hash).into_iter().flat_map(move |segment| segment.iter_hash(hash))
     }
 
-    /// Inserts an entry that is not in the table.
+    /// Inserts an entry that is not in the table; the others are hashed again where their segment grows.
     pub(super) fn insert_new(&mut self, hash: u64, entry: T, hash_again: impl Fn(&T) -> u64) {
         if self.segments.len() == 0 {
             self.segments.push(HashTable::new());
+        }
+        self.entries += 1;
+        // First: the entry that is inserted is not hashed again, because its row may not be where it will be.
+        if self.entries > self.segments.len() * SEGMENT {
+            self.split(&hash_again);
         }
         let index = segment_of(hash, self.segments.len());
         let Some(segment) = self.segments.get_mut(index) else { return };
         if segment.len() == segment.capacity() {
             self.moved += segment.len() as u64;
         }
-        segment.insert_unique(hash, entry, &hash_again);
-        self.entries += 1;
-        if self.entries > self.segments.len() * SEGMENT {
-            self.split(hash_again);
-        }
+        segment.insert_unique(hash, entry, hash_again);
     }
 
     pub(super) fn remove(&mut self, hash: u64, is_equal: impl FnMut(&T) -> bool) {
@@ -157,6 +172,15 @@ mod tests {
             assert!((0..5_000).all(|key| holds(&table, key) == (key % 2 == 1)), "{reserved}");
             assert_eq!(table.entries, 2_500);
         }
+    }
+
+    #[test]
+    fn an_entry_is_not_hashed_again_while_it_is_inserted() {
+        let mut table = GrowingTable::default();
+        for key in 0..2_000 {
+            table.insert_new(hash(key), key, |known| if *known < key { hash(*known) } else { 0 });
+        }
+        assert!((0..2_000).all(|key| holds(&table, key)));
     }
 
     #[test]

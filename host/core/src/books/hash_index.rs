@@ -10,9 +10,9 @@ pub(super) type Slot = u32;
 
 /// A row number with enough of its key's hash to rehash it without reading the row.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    hash: u32,
-    slot: Slot,
+pub(super) struct Entry {
+    pub(super) hash: u32,
+    pub(super) slot: Slot,
 }
 
 /// An index for keys of which a row can have several.
@@ -24,8 +24,20 @@ impl HashedSlotIndex {
         self.0.reserve(entries);
     }
 
+    pub(super) fn reserve_segments(&mut self, count: usize) {
+        self.0.reserve_segments(count);
+    }
+
+    pub(super) fn table(&self) -> &GrowingTable<Entry> {
+        &self.0
+    }
+
     pub(super) fn insert(&mut self, key: impl Hash, slot: Slot) {
-        let entry = Entry { hash: short_hash(key), slot };
+        self.insert_hashed(short_hash(key), slot);
+    }
+
+    pub(super) fn insert_hashed(&mut self, hash: u32, slot: Slot) {
+        let entry = Entry { hash, slot };
         if self.0.find(spread(entry.hash), |known| *known == entry).is_none() {
             self.0.insert_new(spread(entry.hash), entry, |known| spread(known.hash));
         }
@@ -54,6 +66,14 @@ pub(super) struct SlotIndex(GrowingTable<Slot>);
 impl SlotIndex {
     pub(super) fn reserve(&mut self, entries: usize) {
         self.0.reserve(entries);
+    }
+
+    pub(super) fn reserve_segments(&mut self, count: usize) {
+        self.0.reserve_segments(count);
+    }
+
+    pub(super) fn table(&self) -> &GrowingTable<Slot> {
+        &self.0
     }
 
     /// Inserts a row that is not in the index.

@@ -30,6 +30,15 @@ impl<K: Copy + Eq + Hash> Heads<K> {
         self.0.find(key_hash(key), |(known, _)| known == key).map(|(_, head)| head)
     }
 
+    pub(super) fn reserve(&mut self, keys: usize) {
+        self.0.reserve(keys);
+    }
+
+    /// Adds the head of a key that has none.
+    pub(super) fn put(&mut self, key: K, head: Head) {
+        self.0.insert_new(key_hash(key), (key, head), |(known, _)| key_hash(known));
+    }
+
     /// Makes a row the newest and returns the one before it.
     pub(super) fn push(&mut self, key: K, slot: Slot) -> Slot {
         let hash = key_hash(key);
@@ -39,8 +48,7 @@ impl<K: Copy + Eq + Hash> Heads<K> {
                 std::mem::replace(&mut head.newest, slot)
             }
             None => {
-                let head = Head { newest: slot, count: 1 };
-                self.0.insert_new(hash, (key, head), |(known, _)| key_hash(known));
+                self.put(key, Head { newest: slot, count: 1 });
                 NO_SLOT
             }
         }

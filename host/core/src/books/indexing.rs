@@ -4,9 +4,10 @@ use std::ops::Bound;
 
 use crate::duty;
 use crate::facts::ProviderFact;
-use crate::ids::{OperationId, Seq, TransactionId};
+use crate::ids::{ConfigId, OperationId, Seq, TransactionId};
 use crate::operation::BalanceOperation;
 use crate::status::TransactionStatus;
+use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
 use super::hash_index::{Slot, key_hash};
@@ -87,10 +88,7 @@ impl Books {
         let customer = self.customers.push(row.customer_id, slot);
         let login = self.logins.push(row.login, slot);
         let provider = self.providers.push(self.interner.labels(row.labels).provider, slot);
-        if self.expected_slot(row.id) != Some(slot) {
-            let rows = &self.rows;
-            self.displaced.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
-        }
+        self.note_displaced(row.id, slot);
         Chain { customer, login, provider }
     }
 
@@ -134,23 +132,37 @@ impl Books {
                 self.by_provider_id.insert(payment, slot);
             }
         }
-        self.update_activity(transaction, before);
+        self.count_activity(transaction.config_id, transaction.created_time, status, before);
     }
 
-    fn update_activity(&mut self, transaction: &Transaction, before: Option<TransactionStatus>) {
-        let activity = self.configs.entry(transaction.config_id).or_default();
+    /// Rows that are not in the slot that their id implies are found by an index.
+    pub(super) fn note_displaced(&mut self, id: u64, slot: Slot) {
+        if self.expected_slot(id) != Some(slot) {
+            let rows = &self.rows;
+            self.displaced.insert_new(key_hash(id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
+        }
+    }
+
+    pub(super) fn count_activity(
+        &mut self,
+        config: ConfigId,
+        created: UnixTime,
+        status: TransactionStatus,
+        before: Option<TransactionStatus>,
+    ) {
+        let activity = self.configs.entry(config).or_default();
         let open = |status: TransactionStatus| u64::from(!status.is_final());
         activity.transactions += u64::from(before.is_none());
-        activity.open = (activity.open + open(transaction.status)).saturating_sub(before.map_or(0, open));
-        activity.newest_created = activity.newest_created.max(transaction.created_time);
+        activity.open = (activity.open + open(status)).saturating_sub(before.map_or(0, open));
+        activity.newest_created = activity.newest_created.max(created);
     }
 }
 
-fn order_key_hash(row: &Row) -> u64 {
+pub(super) fn order_key_hash(row: &Row) -> u64 {
     row.front().map_or(0, |front| key_hash((row.customer_id, row.key_space, front.idempotency_key)))
 }
 
-fn reference_hash(row: &Row) -> u64 {
+pub(super) fn reference_hash(row: &Row) -> u64 {
     row.front().map_or(0, |front| key_hash(front.reference))
 }
 

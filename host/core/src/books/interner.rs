@@ -50,6 +50,11 @@ impl Interner {
         if let Some(number) = known {
             return number;
         }
+        self.push_labels(labels)
+    }
+
+    /// Adds labels that have no number yet.
+    pub(super) fn push_labels(&mut self, labels: Labels) -> u32 {
         let number = self.labels.len() as u32;
         self.labels.push(labels);
         let all = &self.labels;
@@ -59,6 +64,19 @@ impl Interner {
 
     pub(super) fn labels(&self, number: u32) -> Labels {
         self.labels.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// How many texts there are, and how many labels; numbers begin at 0.
+    pub(super) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    pub(super) fn label_numbers(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub(super) fn currencies(&self) -> &[Currency] {
+        &self.currencies
     }
 
     /// How many entries growth has moved so far.

@@ -5,9 +5,9 @@ use super::hash_index::wide_hash;
 use crate::ids::{ConfigId, EventId};
 
 /// A deduplication key as a hash; its text is only on disk.
-struct SeenEvent {
-    key: [u64; 2],
-    id: EventId,
+pub(super) struct SeenEvent {
+    pub(super) key: [u64; 2],
+    pub(super) id: EventId,
 }
 
 #[derive(Default)]
@@ -18,13 +18,24 @@ impl SeenEvents {
         self.0.reserve(keys);
     }
 
+    pub(super) fn reserve_segments(&mut self, count: usize) {
+        self.0.reserve_segments(count);
+    }
+
+    pub(super) fn table(&self) -> &GrowingTable<SeenEvent> {
+        &self.0
+    }
+
     pub(super) fn known(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
         self.find(key_of(config, event_id))
     }
 
     /// Adds a key; the first row of a key stays.
     pub(super) fn remember(&mut self, config: ConfigId, event_id: &str, id: EventId) {
-        let key = key_of(config, event_id);
+        self.remember_hashed(key_of(config, event_id), id);
+    }
+
+    pub(super) fn remember_hashed(&mut self, key: [u64; 2], id: EventId) {
         if self.find(key).is_none() {
             self.0.insert_new(key[0], SeenEvent { key, id }, |known| known.key[0]);
         }

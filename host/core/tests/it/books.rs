@@ -2,6 +2,7 @@
 //! `packing`, what growth costs in `growth`.
 
 mod growth;
+mod image;
 mod packing;
 
 use cashier_core::aggregate::Aggregate;

@@ -38,6 +38,12 @@ fn built(build: impl FnOnce(&mut FilterBuilder<TransactionField>)) -> Filter<Tra
     builder.build()
 }
 
+/// The first page of the rows with this value, and how many there are.
+pub(crate) fn page_of(books: &Books, field: &str, value: &str) -> (Vec<u64>, u64) {
+    let (answer, _) = run(books, &built(|b| b.flat(Clause::Where, &[field, "=", value]).unwrap()), &Scope::default());
+    (answer.rows.iter().map(|row| row.id.0).collect(), answer.count)
+}
+
 /// The answer by the filter's definition.
 fn reference_answer(rows: &[Transaction], filter: &Filter<TransactionField>, scope: &Scope) -> (Vec<u64>, u64) {
     let seen = rows.iter().filter(|row| {

@@ -63,7 +63,7 @@ fn is_found(books: &Books, id: u64) -> bool {
 fn s1_no_decision_moves_more_than_a_few_segments() {
     let mut books = Books::new();
     assert!(slowest(&mut books, 1..=70_000) <= MOVED_MAX);
-    assert!((1..=70_000).step_by(331).all(|id| is_found(&books, id)) && !is_found(&books, 70_001));
+    assert!((1..=70_000).all(|id| is_found(&books, id)) && !is_found(&books, 70_001));
 }
 
 #[test]
