@@ -43,6 +43,11 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| usize::try_from(cashier.ledger.take_recent_hold_us()).ok(),
     },
     Metric {
+        name: "cashier_database_held",
+        help: "Whether writing waits because another program holds cashier.db.",
+        value: |cashier| Some(usize::from(cashier.ledger.busy().is_some())),
+    },
+    Metric {
         name: "cashier_trading_ready",
         help: "Whether the trading server takes postings.",
         value: |cashier| Some(usize::from(cashier.trading.readiness().is_ok())),
@@ -90,8 +95,13 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
         return Reply::text(status, PLAIN, first);
     }
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
+    let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
-    Reply::text(status, PLAIN, format!("{first}{clock}{}", quarantine.collect::<String>()))
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", quarantine.collect::<String>()))
+}
+
+fn held_line(fault: &str) -> String {
+    format!("cashier.db is held by another program: {fault}; what was decided waits and is tried again\n")
 }
 
 fn clock_line(cashier: &Cashier, reason: &str) -> String {
@@ -191,6 +201,7 @@ mod tests {
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
         let holds = "# HELP cashier_ledger_hold_max_us The longest hold of the books since the start, in microseconds.\n# TYPE cashier_ledger_hold_max_us gauge\ncashier_ledger_hold_max_us 0\n# HELP cashier_ledger_hold_recent_max_us The longest hold of the books since the last scrape, in microseconds.\n# TYPE cashier_ledger_hold_recent_max_us gauge\ncashier_ledger_hold_recent_max_us 0\n";
+        let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
@@ -198,10 +209,10 @@ mod tests {
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{holds}{posts}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{holds}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (&closed, "GET /metrics", 200, &format!("{}{holds}{held}{posts}{clock}", open.replace("open 1", "open 0"))),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,

@@ -1,9 +1,10 @@
 //! The DB strand: one thread owns bases/cashier.db, writes commits in order and reports when they are durable.
 //! It decides nothing: the rows were decided before they came here.
 //!
-//! Reading order: [`thread`] is the write path, free of SQL; `sqlite` is the disk it writes to over a `connection`; `rows`
+//! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
 //! maps changes to SQL and back; `load` reads every row at a start; [`archive`] reads large rows by id; `seal` encrypts
-//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `schema` numbers the schema files.
+//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `log_watch` finds that the log cannot be
+//! moved into the database; `schema` numbers the schema files.
 
 pub mod archive;
 pub mod audit;
@@ -12,12 +13,15 @@ mod columns;
 mod connection;
 mod json;
 mod load;
+mod log_watch;
 mod quarantine;
 mod rows;
 mod schema;
 pub mod seal;
 mod sqlite;
+mod stored;
 mod thread;
+mod writing;
 
 #[cfg(test)]
 mod tests;

@@ -260,7 +260,7 @@ async fn a_tls_listener_refuses_plain_http() {
     assert!(plain.receive().await.is_none());
     for (chain, key) in [("", ""), ("CANARY", "CANARY"), (&*chain, "CANARY"), (&*chain, &pem("PRIVATE KEY", b"CANARY"))]
     {
-        assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().0.contains("CANARY"));
+        assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().what.contains("CANARY"));
     }
 }
 

@@ -12,6 +12,7 @@ mod plain;
 mod round_trip;
 mod scale;
 mod schema;
+mod settled;
 mod values;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use cashier_core::approval::Approval;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId, Seq};
+use cashier_core::lookups::Lookups;
 use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
 use cashier_core::provider_config::ProviderConfig;
@@ -32,6 +34,8 @@ use cashier_core::transaction::Transaction;
 use super::connection::connect_read_only;
 use super::load::{self, BlockLimits, RowSink, RowSource};
 use super::seal::{Seal, SealKeys};
+use super::sqlite::Sqlite;
+use super::writing::Store;
 use super::{BatchLimits, Strand, StrandSettings, open};
 use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress};
 
@@ -57,6 +61,7 @@ impl Entropy for CountingEntropy {
 enum Report {
     Synced(u64),
     Failed(String),
+    Waiting(Option<String>),
 }
 
 /// Takes the ledger's place: records the strand's reports in order and lets a test wait for one.
@@ -94,6 +99,10 @@ impl DurabilityListener for TestListener {
 
     fn failed(&self, fault: &Fault) {
         self.add(Report::Failed(fault.to_string()));
+    }
+
+    fn waiting(&self, fault: Option<&Fault>) {
+        self.add(Report::Waiting(fault.map(ToString::to_string)));
     }
 }
 
@@ -191,7 +200,15 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
             config: most,
             customer_override: most,
         },
+        lookups: Lookups::default(),
     })
+}
+
+/// Writes commits in one transaction.
+fn write_all(store: &mut Sqlite, batch: &[Arc<Commit>]) {
+    store.begin().unwrap();
+    batch.iter().for_each(|commit| store.write(commit).unwrap());
+    store.sync(batch.last().map(|commit| &commit.counters)).unwrap();
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
