@@ -2,6 +2,7 @@
 //! default. How it is opened is `connection`; what a row holds is `rows`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, Counters};
