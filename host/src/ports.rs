@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
