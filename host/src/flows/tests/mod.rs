@@ -5,6 +5,7 @@ mod clock;
 mod clock_windows;
 mod config_edits;
 mod creates;
+mod ended_calls;
 mod expiry;
 mod identity;
 mod janitor;
