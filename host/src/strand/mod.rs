@@ -37,7 +37,7 @@ use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
 pub use self::thread::{Backlog, BatchLimits};
 use crate::lock::Lock;
-use crate::ports::{DurabilityListener, Entropy, Fault, Loaded, Recorder};
+use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress, Loaded, Recorder};
 use crate::private_files;
 
 /// What the strand is opened with. No Debug: it holds keys.
@@ -59,8 +59,9 @@ pub fn open(settings: StrandSettings, listener: Arc<dyn DurabilityListener>) -> 
     }
     let lock = Lock::take(&path.with_extension("lock"))?;
     let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
+    let progress = store.progress();
     let commits = CommitQueue::start(Box::new(store), batch, listener)?;
-    Ok(Strand { commits, path, lock: Mutex::new(Some(lock)) })
+    Ok(Strand { commits, path, progress, lock: Mutex::new(Some(lock)) })
 }
 
 /// The open strand. Dropping it writes what is queued and releases the database.
@@ -68,6 +69,7 @@ pub struct Strand {
     /// Dropped first: the lock is held until the thread has ended.
     commits: CommitQueue,
     path: PathBuf,
+    progress: Arc<LoadProgress>,
     lock: Mutex<Option<Lock>>,
 }
 
@@ -83,6 +85,11 @@ impl Strand {
     /// What waits to be written, for callers that submit without the ledger's admission.
     pub fn backlog(&self) -> Backlog {
         self.commits.backlog()
+    }
+
+    /// How far a load of every row has come; cancelling it ends the load with a fault.
+    pub fn load_progress(&self) -> Arc<LoadProgress> {
+        Arc::clone(&self.progress)
     }
 
     pub fn path(&self) -> &Path {
