@@ -88,7 +88,7 @@ impl HeldStart {
     async fn go_on(&self, modules: &str) {
         let (list, modules) = (self.list(), modules.to_owned());
         let written = tokio::task::spawn_blocking(move || std::fs::write(list, modules));
-        tokio::time::timeout(WAIT_MAX, written).await.expect("somebody reads the list").unwrap().unwrap();
+        tokio::time::timeout(WAIT_MAX, written).await.unwrap().unwrap().unwrap();
     }
 
     fn list(&self) -> PathBuf {
