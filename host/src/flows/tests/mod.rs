@@ -17,4 +17,5 @@ mod postings;
 mod reviews;
 mod unreadable;
 mod wanted_queries;
+mod webhook_answers;
 mod webhooks;
