@@ -92,6 +92,8 @@ pub struct Refused {
     /// `None` is no row.
     pub transactions: Vec<(TransactionId, Option<Aggregate>)>,
     pub events: Vec<StoredEvent>,
+    /// What is still to be written, in order: it may have made or changed the same rows, and rests on nothing refused.
+    pub waiting: Vec<Arc<Commit>>,
 }
 
 /// Every durable row; the books hold transactions, operations and events.

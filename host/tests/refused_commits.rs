@@ -1,7 +1,6 @@
 //! Commits that the database refuses, on a real disk under a real ledger: random batches end with books that are the disk's
 //! rows, no ticket of an unwritten commit is confirmed, and nothing that was confirmed rests on one.
 #![cfg(test)]
-#![expect(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -71,6 +70,7 @@ enum Step {
 
 /// What a decision drafted, or a read showed.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a handful exist at once")]
 enum Outcome {
     Nothing,
     Wrote { row: Box<Transaction>, event: Option<EventId>, saw: Option<(TransactionId, u32)> },
@@ -373,4 +373,33 @@ fn s3_the_other_commits_of_a_batch_are_written() {
     let loaded = runtime.block_on(rig.strand.reload()).unwrap();
     let versions: Vec<_> = all(&loaded.books).into_values().map(|row| (row.id.0, row.version)).collect();
     assert_eq!(versions, [(1, 2), (3, 2), (4, 1)], "ids of refused rows are not handed out again");
+}
+
+#[test]
+fn s3_a_row_that_waits_to_be_written_is_in_the_books_though_a_change_of_it_was_refused() {
+    let open = |key, refused| Step::Open { key, refused };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let rig = Rig::new();
+    let other = rig.other_program();
+    other.execute_batch(RULE).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The batch of four holds the refused one; the sixth transaction waits in the queue, as does its change, which rests on the first.
+    let steps = [
+        open(0, true),
+        open(1, false),
+        open(2, false),
+        open(3, false),
+        open(4, false),
+        open(5, false),
+        Step::Copy { from: 0, to: 5 },
+    ];
+    let tickets = steps.each_ref().map(|step| rig.step(step).unwrap());
+    other.execute_batch("ROLLBACK").unwrap();
+    let confirmed = tickets.map(|ticket| runtime.block_on(ticket.durable()).is_ok());
+    assert_eq!(confirmed, [false, true, true, true, true, true, false]);
+    let versions = |books: &Books| all(books).into_values().map(|row| (row.id.0, row.version)).collect::<Vec<_>>();
+    let shown = rig.ledger.peek(versions).unwrap();
+    assert_eq!(shown, [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1)]);
+    let loaded = runtime.block_on(rig.strand.reload()).unwrap();
+    assert_eq!(versions(&loaded.books), shown);
 }

@@ -163,11 +163,15 @@ impl DurabilityListener for Watermark {
         if !self.is_open() {
             return Ok(());
         }
-        let Refused { seqs, transactions, events } = collect(&books)?;
+        let Refused { seqs, transactions, events, waiting } = collect(&books)?;
         for (id, stored) in &transactions {
             books.restore_transaction(*id, stored.as_ref());
         }
         events.iter().for_each(|stored| books.restore_event(stored));
+        // All of it, since applying one commit alone would undo what a later one did to its other rows.
+        let counters = books.counters();
+        waiting.iter().for_each(|commit| books.apply(commit));
+        books.set_counters(counters);
         self.refuse(&seqs);
         drop(books);
         let (commits, transactions, events) = (seqs.len(), transactions.len(), events.len());

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::writing::{Store, Written, write};
-use crate::ports::{DurabilityListener, Fault, Loaded, Recorder};
+use crate::ports::{DurabilityListener, Fault, Loaded, Recorder, Refused};
 
 /// How much goes into one transaction, and so under one sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,8 +226,8 @@ impl Queue {
         }
     }
 
-    /// Takes out the commits that rest on refused ones, which are refused with them.
-    fn refuse(&mut self, refusals: &mut Refusals) {
+    /// Takes out the commits that rest on refused ones, which are refused with them; returns those that stay.
+    fn refuse(&mut self, refusals: &mut Refusals) -> Vec<Arc<Commit>> {
         self.waiting.retain(|(commit, bytes)| {
             let rests = refusals.reaches(commit);
             if rests {
@@ -236,6 +236,7 @@ impl Queue {
             }
             !rests
         });
+        self.waiting.iter().map(|(commit, _)| Arc::clone(commit)).collect()
     }
 
     fn drop_waiting(&mut self) {
@@ -284,8 +285,8 @@ impl StrandThread {
                 Ok(())
             }
             Ok(Written::But(mut refusals)) => self.listener.refused(last.seq, &mut |books| {
-                self.shared.lock().refuse(&mut refusals);
-                store.stored(&refusals, books)
+                let waiting = self.shared.lock().refuse(&mut refusals);
+                Ok(Refused { waiting, ..store.stored(&refusals, books)? })
             }),
             Err(fault) => Err(fault),
         };
