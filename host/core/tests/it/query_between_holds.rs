@@ -77,7 +77,7 @@ fn assert_of_one_moment((answer, moments): (Answer, Moments)) -> usize {
 
 /// Rows of status 1 and 3 by turns.
 fn turns(count: u64) -> Vec<Transaction> {
-    let status = |id: u64| if id % 2 == 0 { TransactionStatus::PendingPayment } else { TransactionStatus::Credited };
+    let status = |id: u64| if id.is_multiple_of(2) { TransactionStatus::PendingPayment } else { TransactionStatus::Credited };
     let row = |id: u64| Transaction { status: status(id), created_time: UnixTime(1_000 + id as i64), ..deposit(id) };
     (1..=count).map(row).collect()
 }
