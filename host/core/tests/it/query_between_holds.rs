@@ -49,7 +49,11 @@ impl Desk {
     }
 
     /// Answers the filter, with `between` after every hold but the last; the holds, and the answer of the books at each.
-    fn list(&mut self, filter: &Filter<TransactionField>, mut between: impl FnMut(&mut Self, u64)) -> (Answer, Moments) {
+    fn list(
+        &mut self,
+        filter: &Filter<TransactionField>,
+        mut between: impl FnMut(&mut Self, u64),
+    ) -> (Answer, Moments) {
         let mut moments = Vec::new();
         let mut resume: Option<Box<Scan>> = None;
         for hold in 0..10_000 {
@@ -77,14 +81,16 @@ fn assert_of_one_moment((answer, moments): (Answer, Moments)) -> usize {
 
 /// Rows of status 1 and 3 by turns.
 fn turns(count: u64) -> Vec<Transaction> {
-    let status = |id: u64| if id.is_multiple_of(2) { TransactionStatus::PendingPayment } else { TransactionStatus::Credited };
+    let status =
+        |id: u64| if id.is_multiple_of(2) { TransactionStatus::PendingPayment } else { TransactionStatus::Credited };
     let row = |id: u64| Transaction { status: status(id), created_time: UnixTime(1_000 + id as i64), ..deposit(id) };
     (1..=count).map(row).collect()
 }
 
 fn one_and_three(more: impl FnOnce(&mut FilterBuilder<TransactionField>)) -> Filter<TransactionField> {
     let mut builder = FilterBuilder::new();
-    let numbers = [TransactionStatus::PendingPayment, TransactionStatus::Credited].map(|status| status.number().to_string());
+    let numbers =
+        [TransactionStatus::PendingPayment, TransactionStatus::Credited].map(|status| status.number().to_string());
     let numbers: Vec<&str> = numbers.iter().map(|number| &**number).collect();
     builder.listed(Clause::WhereIn, "status", &numbers).unwrap();
     more(&mut builder);
