@@ -300,9 +300,9 @@ impl Books {
         self.events.pending_for(config, refs)
     }
 
-    /// Verified events received before a time that are still pending, by rising id.
-    pub fn pending_events_before(&self, time: UnixTime) -> Vec<ProviderEvent> {
-        self.events.pending().filter(|event| event.created_time < time).cloned().collect()
+    /// Verified events received before a time that are still pending, the oldest first. Later ones are not looked at.
+    pub fn pending_events_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
+        self.events.pending_before(time)
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {
