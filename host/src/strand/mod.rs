@@ -2,7 +2,7 @@
 //! It decides nothing: the rows were decided before they came here.
 //!
 //! Reading order: [`thread`] is the write path, free of SQL; `sqlite` is the disk it writes to over a `connection`; `rows`
-//! maps changes to SQL and back; `load` reads every row at a start; [`archive`] reads large rows by id; `seal` encrypts
+//! maps changes to SQL and back; `load` reads every row at a start, `image` keeps it from having to; [`archive`] reads large rows by id; `seal` encrypts
 //! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `schema` numbers the schema files.
 
 pub mod archive;
@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 mod columns;
 mod connection;
+pub mod image;
 mod json;
 mod load;
 mod quarantine;

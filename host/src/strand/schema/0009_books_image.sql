@@ -1,0 +1,64 @@
+-- What a start must read although it has an image of the books (host/src/strand/image.rs): the rows that changed since the
+-- image was begun, noted by triggers, so that a row that an operator edits while the cashier is stopped is noted too.
+
+-- The images that may be loaded. The seal is random and written after every commit that the image holds: a database has it
+-- only if its journal reaches as far, so that an image of other books or of an abandoned history never matches.
+CREATE TABLE books_image (
+  seal       TEXT PRIMARY KEY,
+  generation INTEGER NOT NULL, -- rows noted under it or a later one are applied again
+  event      INTEGER NOT NULL  -- events above it are read again
+) STRICT, WITHOUT ROWID;
+
+-- Rises when an image is begun; nothing is noted while it is 0.
+CREATE TABLE books_generation (
+  id    INTEGER PRIMARY KEY CHECK (id = 1),
+  value INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO books_generation VALUES (1, 0);
+
+CREATE TABLE changed_transaction (
+  id         INTEGER PRIMARY KEY,
+  generation INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE changed_operation (
+  id         INTEGER PRIMARY KEY,
+  generation INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER transaction_added AFTER INSERT ON cashier_transaction BEGIN
+  REPLACE INTO changed_transaction SELECT new.id, value FROM books_generation WHERE value > 0;
+END;
+
+CREATE TRIGGER transaction_edited AFTER UPDATE ON cashier_transaction BEGIN
+  REPLACE INTO changed_transaction SELECT new.id, value FROM books_generation WHERE value > 0;
+  DELETE FROM books_image WHERE old.id <> new.id;
+END;
+
+CREATE TRIGGER operation_added AFTER INSERT ON balance_operation BEGIN
+  REPLACE INTO changed_operation SELECT new.id, value FROM books_generation WHERE value > 0;
+END;
+
+CREATE TRIGGER operation_edited AFTER UPDATE ON balance_operation BEGIN
+  REPLACE INTO changed_operation SELECT new.id, value FROM books_generation WHERE value > 0;
+  DELETE FROM books_image WHERE old.id <> new.id OR old.transaction_id <> new.transaction_id;
+END;
+
+-- The cashier deletes none of these and renames no event: whoever does makes every image void.
+CREATE TRIGGER transaction_deleted AFTER DELETE ON cashier_transaction BEGIN
+  DELETE FROM books_image;
+END;
+
+CREATE TRIGGER operation_deleted AFTER DELETE ON balance_operation BEGIN
+  DELETE FROM books_image;
+END;
+
+CREATE TRIGGER event_deleted AFTER DELETE ON provider_event BEGIN
+  DELETE FROM books_image;
+END;
+
+CREATE TRIGGER event_renamed AFTER UPDATE ON provider_event
+WHEN old.id <> new.id OR old.config_id <> new.config_id OR old.event_id <> new.event_id BEGIN
+  DELETE FROM books_image;
+END;
