@@ -68,7 +68,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         format!("{} {}", row.provider, row.id),
         loaded.options.limits,
         Arc::clone(&clock),
-        Arc::clone(&loaded.network),
+        Arc::clone(&loaded.network).for_config(),
     );
     let secrets_valid_until = AtomicI64::new(next_expiry(row, clock.now()));
     let row = row.clone();

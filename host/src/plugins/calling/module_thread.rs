@@ -26,6 +26,7 @@ pub(super) struct ModuleThread {
 }
 
 struct SharedThread {
+    config: i64,
     name: String,
     limits: GatewayLimits,
     clock: Arc<dyn Clock>,
@@ -70,10 +71,12 @@ impl ModuleThread {
         slots: ThreadSlots,
         site: CallSite,
     ) -> Result<Self, StartFailure> {
-        let slot = slots.take(limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
+        let slot =
+            slots.take(config.id, limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
         let (answer, answered) = oneshot::channel();
         let name = format!("module {} {}", config.provider, config.id);
         let (thread_name, thread_clock, thread_site) = (name.clone(), Arc::clone(&clock), site.clone());
+        let id = config.id;
         let spawned = spawn(&name, &site, move || {
             let configuring = thread_site.enter(CallEntry::Configure, &About::default());
             let configured = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
@@ -84,8 +87,15 @@ impl ModuleThread {
             match configured {
                 Err(refused) => drop(answer.send(Err(StartFailure::Refused(refused)))),
                 Ok(instance) => {
-                    let shared =
-                        Arc::new(SharedThread::new(thread_name, limits, thread_clock, slots, thread_site, instance));
+                    let shared = Arc::new(SharedThread::new(
+                        id,
+                        thread_name,
+                        limits,
+                        thread_clock,
+                        slots,
+                        thread_site,
+                        instance,
+                    ));
                     // Where the caller stopped waiting, this drops the `ModuleThread`, and serving drops the instance.
                     drop(answer.send(Ok(Self { shared: Arc::clone(&shared) })));
                     shared.serve(0);
@@ -183,6 +193,7 @@ enum Overdue {
 
 impl SharedThread {
     fn new(
+        config: i64,
         name: String,
         limits: GatewayLimits,
         clock: Arc<dyn Clock>,
@@ -200,7 +211,7 @@ impl SharedThread {
             served: true,
             abandoned: Vec::new(),
         };
-        Self { name, limits, clock, slots, site, state: Mutex::new(state), wake: Condvar::new() }
+        Self { config, name, limits, clock, slots, site, state: Mutex::new(state), wake: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, ThreadState> {
@@ -269,7 +280,7 @@ impl SharedThread {
             if !state.owned {
                 let last = (state.instance.take(), std::mem::take(&mut state.queue));
                 drop(state);
-                let _slot = self.slots.take_at_once(&*self.clock);
+                let _slot = self.slots.take_at_once(self.config, &*self.clock);
                 let _dropping = self.site.enter(CallEntry::Drop, &About::default());
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
                 return None;

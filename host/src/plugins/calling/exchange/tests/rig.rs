@@ -149,6 +149,10 @@ pub(super) struct Script {
 }
 
 impl Network for Script {
+    fn for_config(self: Arc<Self>) -> Arc<dyn Network> {
+        self
+    }
+
     fn permits(&self, _url: &str) -> Result<(), String> {
         Ok(())
     }
