@@ -66,7 +66,8 @@ pub fn begin(database: &Path, seal: u128) -> Result<ImageMark, Fault> {
     let mut connection = connect(database)?;
     let mut begin = || {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute("UPDATE books_generation SET value = value + 1", [])?;
+        transaction
+            .execute("UPDATE books_generation SET value = value + 1, event = (SELECT event FROM counters)", [])?;
         let mark = transaction.query_row(
             "SELECT identity.value, books_generation.value, counters.event FROM identity, books_generation, counters",
             [],
@@ -88,9 +89,10 @@ impl ImageMark {
         let draft = draft.finish()?;
         let mut connection = connect(database)?;
         let values = (&*self.seal, self.generation, self.event);
-        connection
-            .execute("INSERT INTO books_image (seal, generation, event) VALUES (?, ?, ?)", values)
-            .map_err(sql_fault("sealing an image"))?;
+        let sql = "INSERT INTO books_image (seal, generation, event) SELECT ?1, ?2, ?3 FROM books_generation WHERE value = ?2";
+        if connection.execute(sql, values).map_err(sql_fault("sealing an image"))? == 0 {
+            return Err(Fault::new("rows were deleted or renamed while the image was made"));
+        }
         draft.rename_to(&path_of(database))?;
         connection
             .execute("DELETE FROM books_image WHERE seal <> ?", [&*self.seal])

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
 use cashier_core::approval::{APPROVALS_MAX, Approval};
+use cashier_core::books::LoadedImage;
 use cashier_core::change::{Change, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId};
@@ -21,6 +22,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::columns::{for_each_row, sql_fault};
 use super::connection::connect_read_only;
+use super::image::loading;
 use super::rows::{approval, config, counters, customer_override, event, operation, transaction};
 use super::seal::Seal;
 use crate::ports::{Fault, Loaded, UnrecordedOperation};
@@ -42,6 +44,10 @@ pub(super) trait RowSink {
     fn identity(&mut self, identity: &str);
     /// Comes before the rows that have ids.
     fn counters(&mut self, counters: Counters, event_keys: u64);
+    /// Takes transactions, operations and keys of events from an image, instead of from the rows; false where it cannot.
+    fn from_image(&mut self, _: &Connection, _database: &Path, _: Counters) -> Result<bool, Fault> {
+        Ok(false)
+    }
     fn config(&mut self, row: ProviderConfig);
     fn customer_override(&mut self, row: CustomerOverride);
     fn approval(&mut self, row: Approval);
@@ -61,6 +67,25 @@ impl RowSink for Loaded {
     fn counters(&mut self, counters: Counters, event_keys: u64) {
         self.books.reserve(counters.transaction, event_keys);
         self.books.set_counters(counters);
+    }
+
+    fn from_image(&mut self, connection: &Connection, database: &Path, counters: Counters) -> Result<bool, Fault> {
+        let Some(image) = loading::load(connection, database, &self.identity, counters)? else { return Ok(false) };
+        let LoadedImage { books, posted, unrecorded } = image;
+        for known in unrecorded.iter().filter_map(|id| books.aggregate(*id)) {
+            for operation in &known.operations {
+                match operation.status {
+                    OperationStatus::Planned | OperationStatus::Unknown => {
+                        let key = OperationKey::of(&known.transaction.reference, operation);
+                        let (login, minor) = (operation.login, operation.amount.minor);
+                        self.unrecorded.push(UnrecordedOperation { key, login, minor });
+                    }
+                    OperationStatus::Posted | OperationStatus::Refused => {}
+                }
+            }
+        }
+        (self.books, self.posted, self.is_from_image) = (books, posted, true);
+        Ok(true)
     }
 
     fn config(&mut self, row: ProviderConfig) {
@@ -115,10 +140,13 @@ pub(super) fn read_all(
     sink.identity(&identity);
     let counters = read_counters(connection)?;
     check_counters(connection, &counters)?;
-    // Counted, because the counter of events includes quarantined ones.
-    let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));
-    let event_keys: i64 = count.map_err(sql_fault(event::TABLE))?;
-    sink.counters(counters, event_keys.cast_unsigned());
+    let has_image = sink.from_image(connection, path, counters)?;
+    if !has_image {
+        // Counted, because the counter of events includes quarantined ones.
+        let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));
+        let event_keys: i64 = count.map_err(sql_fault(event::TABLE))?;
+        sink.counters(counters, event_keys.cast_unsigned());
+    }
     for_each_row(connection, config::READ_ALL, [], config::TABLE, |columns| {
         sink.config(config::read(columns, seal)?);
         Ok(())
@@ -137,8 +165,10 @@ pub(super) fn read_all(
             Ok(())
         },
     )?;
-    let operations = read_operations(path, counters.operation, || read_event_keys(connection, sink))?;
-    read_transactions(path, operations, sink)?;
+    if !has_image {
+        let operations = read_operations(path, counters.operation, || read_event_keys(connection, sink))?;
+        read_transactions(path, operations, sink)?;
+    }
     for_each_row(connection, event::READ_WAITING, [], event::TABLE, |columns| {
         let row = event::read(columns)?;
         sink.waiting_event(row, columns.value()?);

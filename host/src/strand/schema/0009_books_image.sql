@@ -12,10 +12,11 @@ CREATE TABLE books_image (
 -- Rises when an image is begun; nothing is noted while it is 0.
 CREATE TABLE books_generation (
   id    INTEGER PRIMARY KEY CHECK (id = 1),
-  value INTEGER NOT NULL
+  value INTEGER NOT NULL,
+  event INTEGER NOT NULL -- the highest event when the newest image was begun
 ) STRICT;
 
-INSERT INTO books_generation VALUES (1, 0);
+INSERT INTO books_generation VALUES (1, 0, 0);
 
 CREATE TABLE changed_transaction (
   id         INTEGER PRIMARY KEY,
@@ -33,7 +34,6 @@ END;
 
 CREATE TRIGGER transaction_edited AFTER UPDATE ON cashier_transaction BEGIN
   REPLACE INTO changed_transaction SELECT new.id, value FROM books_generation WHERE value > 0;
-  DELETE FROM books_image WHERE old.id <> new.id;
 END;
 
 CREATE TRIGGER operation_added AFTER INSERT ON balance_operation BEGIN
@@ -42,23 +42,44 @@ END;
 
 CREATE TRIGGER operation_edited AFTER UPDATE ON balance_operation BEGIN
   REPLACE INTO changed_operation SELECT new.id, value FROM books_generation WHERE value > 0;
-  DELETE FROM books_image WHERE old.id <> new.id OR old.transaction_id <> new.transaction_id;
 END;
 
--- The cashier deletes none of these and renames no event: whoever does makes every image void.
+-- The cashier deletes none of these rows, renames none and adds no event below one that there was: whoever does makes every
+-- image void, also one that is being made.
+CREATE TRIGGER transaction_renamed AFTER UPDATE OF id ON cashier_transaction WHEN old.id <> new.id BEGIN
+  DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
+END;
+
+CREATE TRIGGER operation_renamed AFTER UPDATE OF id, transaction_id ON balance_operation
+WHEN old.id <> new.id OR old.transaction_id <> new.transaction_id BEGIN
+  DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
+END;
+
+CREATE TRIGGER event_renamed AFTER UPDATE OF id, config_id, event_id ON provider_event
+WHEN old.id <> new.id OR old.config_id <> new.config_id OR old.event_id <> new.event_id BEGIN
+  DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
+END;
+
 CREATE TRIGGER transaction_deleted AFTER DELETE ON cashier_transaction BEGIN
   DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
 END;
 
 CREATE TRIGGER operation_deleted AFTER DELETE ON balance_operation BEGIN
   DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
 END;
 
 CREATE TRIGGER event_deleted AFTER DELETE ON provider_event BEGIN
   DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
 END;
 
-CREATE TRIGGER event_renamed AFTER UPDATE ON provider_event
-WHEN old.id <> new.id OR old.config_id <> new.config_id OR old.event_id <> new.event_id BEGIN
+CREATE TRIGGER event_added AFTER INSERT ON provider_event
+WHEN new.id <= (SELECT event FROM books_generation) BEGIN
   DELETE FROM books_image;
+  UPDATE books_generation SET value = value + 1;
 END;
