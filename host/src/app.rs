@@ -1,6 +1,8 @@
 //! Builds the cashier in order (lock, strand, books, catalog, gateways, flows, listeners) and drains it in reverse. The only
 //! module that knows all modules.
 
+mod images;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,6 +153,7 @@ impl CashierManager {
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
+        cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
         if let Some(file) = settings.session_keys_file.clone() {
             let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
             cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
@@ -190,6 +193,7 @@ impl CashierManager {
         let _ = self.stop.send(true);
         let connections_cut: usize = self.serving.join_all().await.into_iter().sum();
         let flows_drained = self.tasks.drain(DRAIN).await;
+        images::at_stop(&self.cashier, self.strand.path()).await;
         let (strand, trading) = (self.strand, self.trading);
         let closed = tokio::task::spawn_blocking(move || {
             trading.close();

@@ -20,24 +20,29 @@ const HOLD_PAUSE: Duration = Duration::from_millis(1);
 /// Smaller books are read from their rows within half a second.
 const IMAGE_ROWS_MIN: u64 = 20_000;
 
+/// A stop copies about a million rows in two seconds: larger books have the image that was made in the background.
+const STOP_ROWS_MAX: u64 = 2_000_000;
+
 /// When the rows that a start would read beside the image are worth another one: a part of all rows, and so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageRules {
     pub changed: u64,
     /// One in so many rows.
     pub part: u64,
+    /// Larger books are left alone.
+    pub rows_max: u64,
 }
 
 impl ImageRules {
     /// An image of ten million rows is several gigabytes: it is written once a fiftieth of them has changed, which a start
     /// reads in two seconds.
-    pub const BACKGROUND: Self = Self { changed: 20_000, part: 50 };
-    /// A stop takes as long as the copy: about two seconds for each million rows.
-    pub const AT_STOP: Self = Self { changed: 2_000, part: 200 };
+    pub const BACKGROUND: Self = Self { changed: 20_000, part: 50, rows_max: u64::MAX };
+    /// A stop takes as long as the copy.
+    pub const AT_STOP: Self = Self { changed: 2_000, part: 200, rows_max: STOP_ROWS_MAX };
 
     fn wants(self, rows: u64, state: ImageState) -> bool {
         let many = state.changed >= self.changed.saturating_add(rows / self.part.max(1));
-        rows >= IMAGE_ROWS_MIN && (many || !state.has_image)
+        (IMAGE_ROWS_MIN..=self.rows_max).contains(&rows) && (many || !state.has_image)
     }
 }
 

@@ -429,4 +429,6 @@ fn an_image_is_due_once_enough_rows_have_changed() {
     ] {
         assert_eq!(rules.wants(rows, state), due, "{rows} {state:?}");
     }
+    assert!(ImageRules::AT_STOP.wants(1_000_000, state(true, 7_000)));
+    assert!(!ImageRules::AT_STOP.wants(STOP_ROWS_MAX + 1, state(false, 0)), "a stop that lasts");
 }

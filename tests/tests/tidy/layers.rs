@@ -22,6 +22,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Its records of calls are files for their owner alone.
     ("plugins", &["ports", "private_files"]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
+    // The books of the ledger, copied beside the database for the next start.
+    ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
     ("private_files", &["ports"]),
