@@ -5,6 +5,7 @@
 mod admission;
 mod durability;
 mod holds;
+mod refused;
 
 use std::sync::{Arc, Mutex};
 
@@ -14,15 +15,17 @@ use cashier_core::draft::{Attention, Draft};
 use cashier_core::ids::Seq;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::TransactionStatus;
+use tokio::sync::oneshot;
 
 pub use self::admission::{Admission, Admitted, Estimate};
 pub use self::durability::Watermark;
 use self::holds::{Held, HoldMeter};
+use self::refused::Claim;
 use crate::ports::{Clock, Configuration, Durable, Fault, Recorder};
 
 /// The books, the strand and what is known to be durable.
 pub struct Ledger {
-    books: Mutex<Books>,
+    books: Arc<Mutex<Books>>,
     recorder: Arc<dyn Recorder>,
     watermark: Arc<Watermark>,
     admission: Arc<Admission>,
@@ -34,8 +37,7 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Ticket<T> {
     value: T,
-    depends_on: Seq,
-    epoch: u64,
+    claim: Claim,
     watermark: Arc<Watermark>,
     /// What a person must see, logged once it is durable.
     attention: Vec<Attention>,
@@ -44,7 +46,7 @@ pub struct Ticket<T> {
 impl<T> Ticket<T> {
     /// Waits until the value is durable. The refusal means that it is not and must not be shown.
     pub async fn durable(self) -> Result<Durable<T>, Refusal> {
-        if !self.watermark.wait(self.depends_on, self.epoch).await {
+        if !self.watermark.wait(self.claim).await {
             return Err(storage_unavailable());
         }
         for Attention { transaction, status, reason } in &self.attention {
@@ -66,7 +68,9 @@ impl Ledger {
     pub fn new(recorder: Arc<dyn Recorder>, watermark: Arc<Watermark>, books: Books, admission: Admission) -> Self {
         watermark.open_at(Seq(books.counters().seq));
         let (admission, holds) = (Arc::new(admission), HoldMeter::default());
-        Self { books: Mutex::new(books), recorder, watermark, admission, holds }
+        let books = Arc::new(Mutex::new(books));
+        watermark.attach(&books);
+        Self { books, recorder, watermark, admission, holds }
     }
 
     /// The ledger with its holds measured by a clock.
@@ -91,30 +95,30 @@ impl Ledger {
         let value = decision(&mut draft);
         let attention = draft.needs_attention();
         let (seq, commit) = draft.into_commit(stamp);
-        let depends_on = match commit {
+        let (depends_on, own) = match commit {
             Some(commit) => {
                 let commit = Arc::new(commit);
                 books.apply(&commit);
                 self.recorder.submit(commit);
-                seq
+                (seq, true)
             }
-            None => Seq(books.counters().seq),
+            None => (Seq(books.counters().seq), false),
         };
-        Ok(Ticket { attention, ..self.ticket(&books, value, depends_on) })
+        Ok(Ticket { attention, ..self.ticket(&books, value, depends_on, own) })
     }
 
     /// Reads the books; the ticket waits for the newest commit that `read` names.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> (T, Seq)) -> Result<Ticket<T>, Refusal> {
         let books = self.lock()?;
         let (value, depends_on) = read(&books);
-        Ok(self.ticket(&books, value, depends_on))
+        Ok(self.ticket(&books, value, depends_on, false))
     }
 
     /// Takes the guard as proof that the epoch is read under the lock: a reload takes the lock before it raises the epoch,
     /// so a ticket never carries a later epoch than its commit.
-    fn ticket<T>(&self, _locked: &Held<'_>, value: T, depends_on: Seq) -> Ticket<T> {
-        let epoch = self.watermark.epoch();
-        Ticket { value, depends_on, epoch, watermark: Arc::clone(&self.watermark), attention: Vec::new() }
+    fn ticket<T>(&self, _locked: &Held<'_>, value: T, seq: Seq, own: bool) -> Ticket<T> {
+        let claim = Claim { seq, own, epoch: self.watermark.epoch(), put_back: self.watermark.put_back() };
+        Ticket { value, claim, watermark: Arc::clone(&self.watermark), attention: Vec::new() }
     }
 
     /// Reads without waiting for durability: for work that is checked again when it is decided. Not to be shown.
@@ -133,9 +137,14 @@ impl Ledger {
         self.watermark.is_open()
     }
 
-    /// Rises whenever the books are reloaded.
+    /// Rises whenever rows were taken back: the books were reloaded, or the rows of refused commits were put back.
     pub fn epoch(&self) -> u64 {
-        self.watermark.epoch()
+        self.watermark.epoch() + self.watermark.put_back()
+    }
+
+    /// Why nothing is written at present although the ledger is open, as a sentence: another program holds the database.
+    pub fn busy(&self) -> Option<String> {
+        self.watermark.busy()
     }
 
     /// Resolves when a commit has failed and the books must be reloaded.
@@ -147,18 +156,26 @@ impl Ledger {
     pub async fn reopen(&self) -> Result<Configuration, Fault> {
         // A decision that found the ledger open may still be running: it must not submit to a strand that was reloaded
         // meanwhile. Later decisions find the ledger closed.
-        drop(self.books.lock());
+        let old = self.replace(Books::new());
+        tracing::warn!(transactions = old.transactions(), "books are dropped and read from the disk again");
+        // Two copies would not fit where one fits well.
+        drop_aside(old).await;
         let (fresh, configuration) = self.recorder.reload().await?.split();
-        let seq = Seq(fresh.counters().seq);
-        match self.books.lock() {
-            Ok(mut books) => *books = fresh,
-            Err(poisoned) => {
-                *poisoned.into_inner() = fresh;
-                self.books.clear_poison();
-            }
-        }
+        let (seq, transactions) = (Seq(fresh.counters().seq), fresh.transactions());
+        drop(self.replace(fresh));
+        tracing::warn!(%seq, transactions, "books were read from the disk again");
         self.watermark.open_at(seq);
         Ok(configuration)
+    }
+
+    /// Whatever a decision that panicked has left.
+    fn replace(&self, books: Books) -> Books {
+        let replaced = match self.books.lock() {
+            Ok(mut guard) => std::mem::replace(&mut *guard, books),
+            Err(poisoned) => std::mem::replace(&mut *poisoned.into_inner(), books),
+        };
+        self.books.clear_poison();
+        replaced
     }
 
     /// The books, unless a commit failed or a decision panicked: then only a reload makes them available again.
@@ -168,6 +185,26 @@ impl Ledger {
             return Err(storage_unavailable());
         };
         if self.watermark.is_open() { Ok(self.holds.hold(books)) } else { Err(storage_unavailable()) }
+    }
+}
+
+/// Rows that are dropped where they are, within milliseconds.
+const DROPPED_HERE: usize = 10_000;
+
+/// Drops books without holding up the thread of the caller: millions of rows take seconds.
+async fn drop_aside(books: Books) {
+    if books.transactions() <= DROPPED_HERE {
+        return;
+    }
+    let (done, dropped) = oneshot::channel();
+    let aside = std::thread::Builder::new().name("drop-books".into()).spawn(move || {
+        drop(books);
+        // The receiver waits.
+        let _ = done.send(());
+    });
+    // Without a thread the closure was dropped here, with the books.
+    if aside.is_ok() {
+        let _ = dropped.await;
     }
 }
 
@@ -231,8 +268,8 @@ mod tests {
         watermark.failed(&Fault::new("disk full"));
         ledger.reopen().await.unwrap();
         let successor = decided(&ledger);
-        assert_eq!(lost.depends_on, successor.depends_on);
-        watermark.synced(successor.depends_on);
+        assert_eq!(lost.claim.seq, successor.claim.seq);
+        watermark.synced(successor.claim.seq);
         assert!(lost.durable().await.is_err(), "the lost decision must not be shown");
         assert!(successor.durable().await.is_ok());
     }

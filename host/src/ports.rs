@@ -1,17 +1,18 @@
 //! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
+mod fault;
 mod machine;
+mod start;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
-use cashier_core::aggregate::CreateEnding;
+use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::approval::Approval;
-use cashier_core::books::Books;
+use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
@@ -25,26 +26,9 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
+pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
-
-/// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
-/// is never shown to a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(pub String);
-
-impl Fault {
-    pub fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Fault {}
+pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -80,10 +64,34 @@ pub trait Recorder: Send + Sync {
 
 /// Receives the strand's reports of what is durable. Called from the strand's thread.
 pub trait DurabilityListener: Send + Sync {
-    /// Every commit up to and including this one is durable.
+    /// Every commit up to and including this one is durable, but those that were reported as refused.
     fn synced(&self, up_to: Seq);
     /// A commit could not be written; neither it nor any later one is durable.
     fn failed(&self, fault: &Fault);
+    /// Some commits were refused, and every other one up to and including `up_to` is durable. The listener calls `collect`
+    /// once while nothing can be submitted: it takes what rests on them out of the queue and reads what is stored of all
+    /// their rows. The listener puts these rows back before anything else is decided. An error closes the strand, as
+    /// after a commit that failed.
+    fn refused(&self, up_to: Seq, collect: &mut Collect<'_>) -> Result<(), Fault> {
+        let _ = (up_to, collect);
+        Err(Fault::new("the rows of a refused commit cannot be put back here"))
+    }
+    /// Another program holds the database and the same batch is tried again; `None` once that ended.
+    fn waiting(&self, fault: Option<&Fault>) {
+        let _ = fault;
+    }
+}
+
+/// Collects what was refused; the books say which operations a transaction has.
+pub type Collect<'a> = dyn FnMut(&Books) -> Result<Refused, Fault> + 'a;
+
+/// Commits that were refused, and what is stored of every row that they changed.
+#[derive(Debug, Default)]
+pub struct Refused {
+    pub seqs: Vec<Seq>,
+    /// `None` is no row.
+    pub transactions: Vec<(TransactionId, Option<Aggregate>)>,
+    pub events: Vec<StoredEvent>,
 }
 
 /// Every durable row; the books hold transactions, operations and events.

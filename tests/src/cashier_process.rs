@@ -20,9 +20,6 @@ use crate::waiting::WAIT_MAX;
 /// How long the process may take until its listeners are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
-const STOP_TIME_MAX: Duration = Duration::from_secs(20);
-
 /// Output and exit code of a command that ends by itself.
 #[derive(Debug)]
 pub struct CommandOutput {
@@ -68,7 +65,7 @@ impl CashierProcess {
         Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
     }
 
-    /// Starts the process and waits until its listeners are open; the same addresses every time.
+    /// Starts the process and waits until it is ready; the same addresses every time.
     pub async fn start(&mut self) -> Listeners {
         let mut lines = self.spawn();
         let opening = async {
@@ -89,6 +86,12 @@ impl CashierProcess {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.addresses = Some(addresses);
         addresses
+    }
+
+    /// Starts the process at the addresses of its last start, and waits for nothing.
+    pub fn begin(&mut self) -> Listeners {
+        drop(self.spawn());
+        self.addresses.expect("it was started before")
     }
 
     /// Its standard output, line by line.
@@ -126,9 +129,7 @@ impl CashierProcess {
     pub async fn terminate(&mut self) -> Option<i32> {
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
         assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
-        let mut child = self.child.take().expect("the cashier runs");
-        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
-        ended.expect("a child can be waited for").code()
+        self.ended().await.code()
     }
 
     /// Waits until the process has ended by itself, and returns how.

@@ -18,6 +18,7 @@ mod image_loading;
 mod indexing;
 mod interner;
 mod query;
+mod restore;
 mod row_codec;
 mod rows;
 mod seen;
@@ -46,6 +47,7 @@ pub use events::Unread;
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, LoadedImage, RowBlock};
 pub use query::{Answer, Progress, Scan, Scope};
+pub use restore::StoredEvent;
 
 /// The transactions of one config; decides how long it keeps its gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

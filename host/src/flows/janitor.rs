@@ -44,7 +44,7 @@ pub fn start(cashier: &Arc<Cashier>) {
     cashier.spawn.background(Box::pin(async move {
         let work = Arc::new(Work::default());
         let probes = (ROUND.as_millis() / PROBE_PAUSE.as_millis()) as u64;
-        let (mut rounds, mut epoch): (u64, u64) = (1, 0);
+        let (mut rounds, mut epoch, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
         for tick in 0_u64.. {
             let Some(cashier) = janitor.upgrade() else { return };
             // Work belongs to the books of one epoch: a reload may have taken its transactions back.
@@ -55,7 +55,7 @@ pub fn start(cashier: &Arc<Cashier>) {
             if tick.is_multiple_of(probes) {
                 round(&cashier, &work).await;
                 if rounds.is_multiple_of(REOPEN_ROUNDS) {
-                    configure::reopen_broken(&cashier);
+                    reopened = configure::reopen_broken(&cashier, reopened);
                 }
                 if rounds % REOPEN_ROUNDS == 1 {
                     replay::start_due(&cashier);

@@ -35,8 +35,8 @@ mod trading;
 
 pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
-pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, own_acknowledgement, receiver};
-pub(crate) use self::samples::{context, deposit_request, paid, update, usd};
+pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, receiver};
+pub(crate) use self::samples::{context, deposit_request, own_acknowledgement, paid, update, usd};
 pub(crate) use self::trading::{OnPost, TestTrading};
 
 use self::clock::TestTasks;

@@ -33,6 +33,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("guarded_clock", &["ports"]),
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
     ("settings", &["json_object"]),
+    // The listeners, which are open before and after the parts behind them.
+    ("app", &["http", "ports"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (

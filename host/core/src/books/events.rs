@@ -81,6 +81,17 @@ impl Events {
         !self.pending.is_empty() || !self.unmatched.is_empty()
     }
 
+    /// Takes back what is known of a row; its key belongs to `owner` from now on.
+    pub(super) fn restore(&mut self, (id, config, event_id): (EventId, ConfigId, &str), owner: Option<EventId>) {
+        if let Some(known) = self.pending.remove(&id).or_else(|| self.unmatched.remove(&id)) {
+            pending_keys_of(&known).for_each(|key| {
+                self.pending_keys.remove(&key);
+            });
+        }
+        self.unread.remove(&(config, id));
+        self.seen.restore(config, event_id, owner);
+    }
+
     pub(super) fn pending(&self) -> impl Iterator<Item = &ProviderEvent> {
         self.pending.values()
     }

@@ -54,6 +54,17 @@ impl<K: Copy + Eq + Hash> Heads<K> {
         }
     }
 
+    /// Takes a row out that links to `earlier`. Returns the newest row of the chain where one of it links to the removed row.
+    pub(super) fn unlink(&mut self, key: K, slot: Slot, earlier: Slot) -> Option<Slot> {
+        let (_, head) = self.0.find_mut(key_hash(key), |(known, _)| *known == key)?;
+        head.count = head.count.saturating_sub(1);
+        if head.newest != slot {
+            return Some(head.newest);
+        }
+        head.newest = earlier;
+        None
+    }
+
     pub(super) fn moved(&self) -> u64 {
         self.0.moved()
     }

@@ -52,6 +52,14 @@ pub struct LoadedImage {
 }
 
 impl ImageBlock {
+    /// How many rows are in it.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Rows(RowBlock(rows)) => rows.len(),
+            Self::Other(_) => 0,
+        }
+    }
+
     /// `None` where it is no block of an image.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (first, rest) = bytes.split_first()?;

@@ -148,7 +148,7 @@ impl Books {
         };
         let everything = AccessPath {
             cursors: vec![Cursor::All { below }],
-            count: u64::from(below),
+            count: self.rows.len() as u64,
             covered_conditions: 0,
             covers_scope: no_scope,
         };

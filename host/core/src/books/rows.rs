@@ -10,6 +10,9 @@ pub(super) const BLOCK: usize = 1024;
 /// No row before or after in a chain.
 pub(super) const NO_SLOT: Slot = Slot::MAX;
 
+/// Ids begin at 1: the row of this slot was removed.
+const NO_ID: u64 = 0;
+
 /// A transaction in few bytes: the fields that filters and indexes read most; `packed` holds the others.
 pub(super) struct Row {
     pub(super) id: u64,
@@ -52,6 +55,9 @@ struct Block {
 pub(super) struct Rows {
     blocks: Chunked<Block>,
     count: usize,
+    removed: usize,
+    /// The id of the first row, also after it was removed.
+    first_id: Option<u64>,
     moved: u64,
 }
 
@@ -71,7 +77,7 @@ impl Row {
 
 impl Rows {
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.count - self.removed
     }
 
     /// The slot that the next row will have.
@@ -79,7 +85,12 @@ impl Rows {
         self.count as Slot
     }
 
+    pub(super) fn first_id(&self) -> Option<u64> {
+        self.first_id
+    }
+
     pub(super) fn push(&mut self, row: Row) {
+        self.first_id.get_or_insert(row.id);
         let before = self.blocks.last().map(|block| block.newest_so_far);
         if self.blocks.last().is_none_or(|block| block.rows.len() >= BLOCK) {
             self.blocks.push(Block {
@@ -100,7 +111,15 @@ impl Rows {
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Row> {
         let slot = slot as usize;
-        self.blocks.get(slot / BLOCK)?.rows.get(slot % BLOCK)
+        self.blocks.get(slot / BLOCK)?.rows.get(slot % BLOCK).filter(|row| row.id != NO_ID)
+    }
+
+    /// Leaves the slot without a row for ever: no later row moves.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        if let Some(row) = self.get_mut(slot).filter(|row| row.id != NO_ID) {
+            (row.id, row.packed) = (NO_ID, Box::default());
+            self.removed += 1;
+        }
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Row> {

@@ -41,6 +41,15 @@ impl SeenEvents {
         }
     }
 
+    /// Gives a key to the row that has it on disk, if any.
+    pub(super) fn restore(&mut self, config: ConfigId, event_id: &str, owner: Option<EventId>) {
+        let key = key_of(config, event_id);
+        self.0.remove(key[0], |known| known.key == key);
+        if let Some(id) = owner {
+            self.0.insert_new(key[0], SeenEvent { key, id }, |known| known.key[0]);
+        }
+    }
+
     pub(super) fn moved(&self) -> u64 {
         self.0.moved()
     }

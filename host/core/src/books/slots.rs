@@ -15,7 +15,7 @@ impl Books {
     }
 
     pub(super) fn expected_slot(&self, id: u64) -> Option<Slot> {
-        let first = self.rows.get(0).map_or(id, |row| row.id);
+        let first = self.rows.first_id().unwrap_or(id);
         Slot::try_from(id.checked_sub(first)?).ok()
     }
 

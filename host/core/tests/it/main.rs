@@ -19,6 +19,7 @@ mod override_edit;
 mod owed;
 mod query;
 mod reconcile;
+mod refused;
 mod requests;
 mod restated;
 mod samples;

@@ -2,7 +2,6 @@
 //! since are read from the database. What does not match is said once, and the rows are read instead.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -13,8 +12,9 @@ use rusqlite::Connection;
 
 use super::file::ImageFile;
 use super::{path_of, sealed};
-use crate::ports::Fault;
+use crate::ports::{Fault, LoadProgress};
 use crate::strand::columns::for_each_row;
+use crate::strand::load::RowSource;
 use crate::strand::rows::{event, operation, transaction};
 
 /// Readers of blocks beside the thread that adds them: one checks while another waits for the disk.
@@ -24,11 +24,11 @@ const BLOCKS_WAITING: usize = 16;
 
 /// The books as the database has them, or `None` where there is no image that belongs to it.
 pub(in crate::strand) fn load(
-    connection: &Connection,
-    database: &Path,
+    source: &RowSource<'_>,
     identity: &str,
     counters: Counters,
 ) -> Result<Option<LoadedImage>, Fault> {
+    let RowSource { connection, path: database, progress, .. } = *source;
     let path = path_of(database);
     let unused = |reason: &str| tracing::warn!(image = %path.display(), reason, "image of the books was not used");
     let file = match ImageFile::open(&path) {
@@ -47,9 +47,11 @@ pub(in crate::strand) fn load(
         unused("the database does not know it: it is older, or of a history that this database has not had");
         return Ok(None);
     };
-    let mut image = match read_blocks(&file) {
+    let mut image = match read_blocks(&file, progress) {
         Ok(image) => image,
         Err(reason) => {
+            // A start that was given up loads nothing else.
+            progress.advance(0)?;
             unused(&reason);
             return Ok(None);
         }
@@ -95,7 +97,7 @@ fn apply_changed(
     Ok(agrees.then_some(changed))
 }
 
-fn read_blocks(file: &ImageFile) -> Result<LoadedImage, String> {
+fn read_blocks(file: &ImageFile, progress: &LoadProgress) -> Result<LoadedImage, String> {
     let next = AtomicUsize::new(0);
     let (sender, blocks) = sync_channel(BLOCKS_WAITING);
     let mut loader = ImageLoader::default();
@@ -116,6 +118,10 @@ fn read_blocks(file: &ImageFile) -> Result<LoadedImage, String> {
                 && let Some(block) = early.remove(&wanted)
             {
                 wanted += 1;
+                if let Err(fault) = progress.advance(block.rows()) {
+                    added = Err(fault.to_string());
+                    break;
+                }
                 added = loader.add(block).ok_or_else(|| format!("block {} is not of these books", wanted - 1));
             }
             if added.is_err() {

@@ -15,6 +15,10 @@ table! {
 
 const PUT: &str = concat!("REPLACE INTO balance_operation (", columns!(), ") VALUES ", values!());
 
+/// The first id that is not below a number, and its transaction.
+pub(in crate::strand) const FIRST_FROM: &str =
+    "SELECT id, transaction_id FROM balance_operation WHERE id >= ? ORDER BY id LIMIT 1";
+
 /// Rows of an id range, both ends included, in the order of their ids.
 pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM balance_operation WHERE id BETWEEN ? AND ? ORDER BY id");

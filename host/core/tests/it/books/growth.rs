@@ -37,6 +37,7 @@ fn decided(id: u64) -> Commit {
         changes: vec![Change::Transaction(Box::new(row)), Change::Event(Box::new(event))],
         bodies: Vec::new(),
         counters: Counters { seq: id, transaction: id, event: id, ..Counters::default() },
+        lookups: Default::default(),
     }
 }
 
