@@ -71,7 +71,7 @@ pub struct CopyPace {
 pub fn copy(ledger: &Ledger, database: &Path, entropy: &dyn Entropy, pace: &CopyPace) -> Result<CopiedImage, Fault> {
     let epoch = ledger.epoch();
     let mark = image::begin(database, entropy.bits())?;
-    let mut draft = ImageDraft::create(&image::path_of(database), &mark)?;
+    let mut draft = mark.draft(database)?;
     let begun = ledger.peek(|books| books.begin_image()).map_err(closed)?;
     let mut copy: ImageCopy = begun.ok_or_else(|| Fault::new("an operation waits for its transaction"))?;
     let mut block = Vec::new();

@@ -45,7 +45,7 @@ use rows::{Row, Rows};
 
 pub use events::Unread;
 pub use image::{IMAGE_FORMAT, ImageCopy};
-pub use image_loading::{ImageBlock, ImageLoader, LoadedImage, RowBlock};
+pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
 pub use query::{Answer, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 

@@ -20,8 +20,8 @@ const NOTES_PER_DELETION: i64 = 2_000;
 /// An image that is being made, and what the database will know it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageMark {
-    pub identity: Box<str>,
-    pub seal: Box<str>,
+    identity: Box<str>,
+    seal: Box<str>,
     generation: i64,
     event: i64,
 }
@@ -83,6 +83,11 @@ pub fn begin(database: &Path, seal: u128) -> Result<ImageMark, Fault> {
 }
 
 impl ImageMark {
+    /// The file that the image is written to, until it is whole.
+    pub fn draft(&self, database: &Path) -> Result<ImageDraft, Fault> {
+        ImageDraft::create(&path_of(database), &self.identity, &self.seal)
+    }
+
     /// Puts a whole image in the place of the one before, once every commit that it holds is durable. Killed at any moment,
     /// the database knows the image that is in the place, or none that is.
     pub fn place(&self, database: &Path, draft: ImageDraft) -> Result<(), Fault> {

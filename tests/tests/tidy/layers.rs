@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
     ("settings", &["json_object"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports"]),
+    ("app", &["http", "ports", "books_image", "flows"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (

@@ -34,7 +34,7 @@ pub(super) struct WholeDraft(ImageDraft);
 
 impl ImageDraft {
     /// Removes drafts that a killed process left, and begins one.
-    pub fn create(image: &Path, mark: &super::ImageMark) -> Result<Self, Fault> {
+    pub(super) fn create(image: &Path, identity: &str, seal: &str) -> Result<Self, Fault> {
         let folder = image.parent().unwrap_or(Path::new("."));
         let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for entry in std::fs::read_dir(folder).map_err(failed("listing", folder))?.flatten() {
@@ -43,9 +43,9 @@ impl ImageDraft {
                 std::fs::remove_file(entry.path()).map_err(failed("removing", &entry.path()))?;
             }
         }
-        let path = folder.join(format!(".draft-{}-{name}", mark.seal));
+        let path = folder.join(format!(".draft-{seal}-{name}"));
         let file = BufWriter::with_capacity(1 << 20, private_files::open(&path)?);
-        let (identity, seal) = (mark.identity.clone(), mark.seal.clone());
+        let (identity, seal) = (identity.into(), seal.into());
         Ok(Self { file, path, is_placed: false, table: Vec::new(), identity, seal })
     }
 
@@ -159,7 +159,7 @@ fn read_table(path: &Path) -> Result<ImageFile, String> {
     if <Checksum>::from(Sha256::digest(content)) != *expected {
         return Err("the table at its end is damaged".to_owned());
     }
-    let mut parsed = Table { rest: content };
+    let mut parsed = TableReader { rest: content };
     let (magic, format) = (parsed.take(MAGIC.len()), parsed.number());
     if magic != Some(MAGIC) || format != Some(IMAGE_FORMAT) {
         return Err("it is of another version of the cashier".to_owned());
@@ -178,11 +178,11 @@ fn read_table(path: &Path) -> Result<ImageFile, String> {
     Ok(ImageFile { path: path.to_owned(), identity, seal, blocks })
 }
 
-struct Table<'t> {
+struct TableReader<'t> {
     rest: &'t [u8],
 }
 
-impl<'t> Table<'t> {
+impl<'t> TableReader<'t> {
     fn take(&mut self, length: usize) -> Option<&'t [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;

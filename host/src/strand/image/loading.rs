@@ -2,6 +2,7 @@
 //! since are read from the database. What does not match is said once, and the rows are read instead.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -14,7 +15,6 @@ use super::file::ImageFile;
 use super::{path_of, sealed};
 use crate::ports::{Fault, LoadProgress};
 use crate::strand::columns::for_each_row;
-use crate::strand::load::RowSource;
 use crate::strand::rows::{event, operation, transaction};
 
 /// Readers of blocks beside the thread that adds them: one checks while another waits for the disk.
@@ -24,11 +24,11 @@ const BLOCKS_WAITING: usize = 16;
 
 /// The books as the database has them, or `None` where there is no image that belongs to it.
 pub(in crate::strand) fn load(
-    source: &RowSource<'_>,
+    (connection, database): (&Connection, &Path),
     identity: &str,
     counters: Counters,
+    progress: &LoadProgress,
 ) -> Result<Option<LoadedImage>, Fault> {
-    let RowSource { connection, path: database, progress, .. } = *source;
     let path = path_of(database);
     let unused = |reason: &str| tracing::warn!(image = %path.display(), reason, "image of the books was not used");
     let file = match ImageFile::open(&path) {

@@ -1,5 +1,7 @@
 //! Who receives the rows of a load, and the books with what is compared with the trading server as a receiver. It reads no row.
 
+use std::path::Path;
+
 use cashier_core::approval::Approval;
 use cashier_core::books::LoadedImage;
 use cashier_core::change::{Change, Counters};
@@ -10,9 +12,9 @@ use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::OperationStatus;
 use cashier_core::transaction::Transaction;
+use rusqlite::Connection;
 
-use super::RowSource;
-use crate::ports::{Fault, Loaded, UnrecordedOperation};
+use crate::ports::{Fault, LoadProgress, Loaded, UnrecordedOperation};
 use crate::strand::image::loading;
 
 /// Receives the rows. A transaction comes once, by rising id, with nearly all its operations.
@@ -21,7 +23,7 @@ pub(in crate::strand) trait RowSink {
     /// Comes before the rows that have ids.
     fn counters(&mut self, counters: Counters, event_keys: u64);
     /// Takes transactions, operations and keys of events from an image instead of from the rows; false where it cannot.
-    fn from_image(&mut self, _: &RowSource<'_>, _: Counters) -> Result<bool, Fault> {
+    fn from_image(&mut self, _: (&Connection, &Path), _: Counters, _: &LoadProgress) -> Result<bool, Fault> {
         Ok(false)
     }
     fn config(&mut self, row: ProviderConfig);
@@ -45,8 +47,13 @@ impl RowSink for Loaded {
         self.books.set_counters(counters);
     }
 
-    fn from_image(&mut self, source: &RowSource<'_>, counters: Counters) -> Result<bool, Fault> {
-        let Some(image) = loading::load(source, &self.identity, counters)? else { return Ok(false) };
+    fn from_image(
+        &mut self,
+        database: (&Connection, &Path),
+        counters: Counters,
+        progress: &LoadProgress,
+    ) -> Result<bool, Fault> {
+        let Some(image) = loading::load(database, &self.identity, counters, progress)? else { return Ok(false) };
         let LoadedImage { books, posted, unrecorded } = image;
         for known in unrecorded.iter().filter_map(|id| books.aggregate(*id)) {
             known.operations.iter().for_each(|operation| note(self, &known.transaction.reference, operation));
