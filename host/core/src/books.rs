@@ -23,6 +23,7 @@ mod row_codec;
 mod rows;
 mod seen;
 mod slots;
+mod touches;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,7 @@ use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
 use heads::Heads;
 use interner::Interner;
 use rows::{Row, Rows};
+use touches::Touches;
 
 pub use events::Unread;
 pub use image::{IMAGE_FORMAT, ImageCopy};
@@ -81,6 +83,7 @@ pub struct Books {
     /// Operations that came before their transaction.
     early_operations: BTreeMap<TransactionId, Vec<BalanceOperation>>,
     events: Events,
+    touches: Touches,
 }
 
 impl Default for Books {
@@ -107,6 +110,7 @@ impl Books {
             unsettled: BTreeSet::new(),
             early_operations: BTreeMap::new(),
             events: Events::default(),
+            touches: Touches::default(),
         }
     }
 
