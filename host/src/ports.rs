@@ -108,6 +108,8 @@ pub struct Loaded {
     pub posted: PostedDigest,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
+    /// The books were made from their image and the rows that changed since.
+    pub is_from_image: bool,
 }
 
 /// An operation that was planned, and may have been posted.

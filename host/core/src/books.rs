@@ -47,7 +47,7 @@ use touches::Touches;
 
 pub use events::Unread;
 pub use image::{IMAGE_FORMAT, ImageCopy};
-pub use image_loading::{ImageBlock, ImageLoader, LoadedImage, RowBlock};
+pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
 pub use query::{Answer, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 
