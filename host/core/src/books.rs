@@ -45,7 +45,7 @@ use interner::Interner;
 use rows::{Row, Rows};
 use touches::Touches;
 
-pub use events::Unread;
+pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
 pub use query::{Answer, Progress, Scan, Scope};
@@ -303,6 +303,16 @@ impl Books {
     /// Verified events received before a time that are still pending, the oldest first. Later ones are not looked at.
     pub fn pending_events_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
         self.events.pending_before(time)
+    }
+
+    /// How many events of one config wait for their transaction, and how much memory they take.
+    pub fn pending_size_of(&self, config: ConfigId) -> PendingSize {
+        self.events.pending_size_of(config)
+    }
+
+    /// The same of all configs.
+    pub fn pending_in_all(&self) -> PendingSize {
+        self.events.pending_in_all()
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {

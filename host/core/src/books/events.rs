@@ -14,11 +14,17 @@ use crate::time::UnixTime;
 /// our reference, because a transaction is durable before the provider receives it.
 type PendingKey = (ConfigId, ProviderRef, EventId);
 
+/// The texts of a row besides those of its update: provider, brand, event id, hash of the module.
+const ROW_TEXTS: usize = 256;
+
 #[derive(Default)]
 pub(super) struct Events {
     pub(super) seen: SeenEvents,
     pending: BTreeMap<EventId, ProviderEvent>,
     pending_by_time: BTreeSet<(UnixTime, EventId)>,
+    /// What is pending takes, of each config and in all. Bounded by what `inbox::file` accepts.
+    pending_sizes: BTreeMap<ConfigId, PendingSize>,
+    pending_in_all: PendingSize,
     pending_keys: BTreeSet<PendingKey>,
     /// Statements about money whose transaction never appeared; found by `pending_keys` too, should it appear after all.
     unmatched: BTreeMap<EventId, ProviderEvent>,
@@ -32,6 +38,39 @@ pub struct Unread {
     pub event: ProviderEvent,
     /// Of the stored body.
     pub bytes: u64,
+}
+
+/// How many events are pending, and about how much memory they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PendingSize {
+    pub events: u64,
+    pub bytes: u64,
+}
+
+impl PendingSize {
+    /// Of one event with this update that so many configs verified: each id is held in the row, and again as a key of each.
+    pub fn of(update: &Update, configs: usize) -> Self {
+        let fixed = size_of::<ProviderEvent>() + ROW_TEXTS;
+        let texts = [&update.event_id, &update.payment_id, &update.raw_status, &update.reason];
+        let texts = texts.iter().map(|text| text.len()).sum::<usize>();
+        let ids = update.ids().map(|id| size_of::<PendingKey>() + id.kind.len() + id.value.len()).sum::<usize>();
+        let bytes = fixed.saturating_add(texts).saturating_add(ids.saturating_mul(configs.saturating_add(1)));
+        Self { events: 1, bytes: bytes as u64 }
+    }
+
+    fn of_row(event: &ProviderEvent) -> Self {
+        let of = |update| Self::of(update, event.also_verified_by.len().saturating_add(1));
+        event.update.as_ref().map_or(Self { events: 1, bytes: 0 }, of)
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { events: self.events.saturating_add(other.events), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { events: self.events.saturating_sub(other.events), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
 }
 
 impl Events {
@@ -63,6 +102,9 @@ impl Events {
                 self.pending_keys.extend(pending_keys_of(event));
                 self.pending_by_time.insert((event.created_time, event.id));
                 self.pending.insert(event.id, event.clone());
+                let (size, own) = (PendingSize::of_row(event), self.pending_sizes.entry(event.config_id).or_default());
+                *own = own.plus(size);
+                self.pending_in_all = self.pending_in_all.plus(size);
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
         }
@@ -98,7 +140,23 @@ impl Events {
     fn take_pending(&mut self, id: EventId) -> Option<ProviderEvent> {
         let known = self.pending.remove(&id)?;
         self.pending_by_time.remove(&(known.created_time, id));
+        let size = PendingSize::of_row(&known);
+        self.pending_in_all = self.pending_in_all.minus(size);
+        let left = self.pending_size_of(known.config_id).minus(size);
+        if left.events == 0 {
+            self.pending_sizes.remove(&known.config_id);
+        } else {
+            self.pending_sizes.insert(known.config_id, left);
+        }
         Some(known)
+    }
+
+    pub(super) fn pending_size_of(&self, config: ConfigId) -> PendingSize {
+        self.pending_sizes.get(&config).copied().unwrap_or_default()
+    }
+
+    pub(super) fn pending_in_all(&self) -> PendingSize {
+        self.pending_in_all
     }
 
     /// Those received before a time, the oldest first.
