@@ -29,4 +29,5 @@ mod standing;
 mod unmatched;
 mod unreadable;
 mod verify;
+mod waiting;
 mod wanted_queries;

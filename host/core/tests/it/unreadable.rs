@@ -240,9 +240,11 @@ fn m11_a_notice_with_nothing_to_do_has_its_own_id_and_its_reason() {
     assert_eq!([&*event.event_id, &*event.failure_reason], ["evt_7", "IGNORED: a test event"]);
     assert!(!event.is_unread());
     let unknown = Update { reason: "of tomorrow".into(), ..Update { status: S::Unknown, ..paid("e2", 1) } };
-    let filed = ledger.decide(|draft| inbox::file(draft, &verified(vec![unknown]), "d", |id| notice_body(id, 1))).unwrap();
+    let filed =
+        ledger.decide(|draft| inbox::file(draft, &verified(vec![unknown]), "d", |id| notice_body(id, 1))).unwrap();
     assert_eq!(&*only(&filed).failure_reason, "IGNORED: of tomorrow");
     let silent = Update { status: S::Unknown, reason: "".into(), ..paid("e3", 1) };
-    let filed = ledger.decide(|draft| inbox::file(draft, &verified(vec![silent]), "d", |id| notice_body(id, 1))).unwrap();
+    let filed =
+        ledger.decide(|draft| inbox::file(draft, &verified(vec![silent]), "d", |id| notice_body(id, 1))).unwrap();
     assert_eq!((only(&filed).processing_status, &*only(&filed).failure_reason), (ProcessingStatus::Ignored, ""));
 }
