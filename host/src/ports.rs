@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -108,6 +110,8 @@ pub struct Loaded {
     pub posted: PostedDigest,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
+    /// The books were made from their image and the rows that changed since.
+    pub is_from_image: bool,
 }
 
 /// An operation that was planned, and may have been posted.
@@ -204,6 +208,11 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether what it answers as posted is on its own disk, found again by its key after a crash of this process: then
+    /// nobody need wait for our record of it. A server that keys by our key alone.
+    fn proves_postings(&self) -> bool {
+        false
+    }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;
 }
@@ -413,8 +422,9 @@ pub struct CatalogLine {
 /// The calls into modules that ended the process, as a start finds them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedCalls {
-    /// Transactions whose create call did, in this run or in one before.
-    pub creates: Vec<TransactionId>,
+    /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
+    /// another transaction's.
+    pub creates: Vec<(TransactionId, Box<str>)>,
     /// Notices whose reading ended the run before this one.
     pub notices: Vec<EndedNotice>,
 }

@@ -20,9 +20,6 @@ use crate::waiting::WAIT_MAX;
 /// How long the process may take until its listeners are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
-const STOP_TIME_MAX: Duration = Duration::from_secs(20);
-
 /// Output and exit code of a command that ends by itself.
 #[derive(Debug)]
 pub struct CommandOutput {
@@ -51,6 +48,8 @@ pub struct CashierProcess {
     child: Option<Child>,
     /// What it logs from its next start on.
     pub log_level: &'static str,
+    /// Further environment from its next start on.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 impl CashierProcess {
@@ -65,10 +64,10 @@ impl CashierProcess {
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
         write_files(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
-        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
+        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info", environment: Vec::new() }
     }
 
-    /// Starts the process and waits until its listeners are open; the same addresses every time.
+    /// Starts the process and waits until it is ready; the same addresses every time.
     pub async fn start(&mut self) -> Listeners {
         let mut lines = self.spawn();
         let opening = async {
@@ -91,6 +90,12 @@ impl CashierProcess {
         addresses
     }
 
+    /// Starts the process at the addresses of its last start, and waits for nothing.
+    pub fn begin(&mut self) -> Listeners {
+        drop(self.spawn());
+        self.addresses.expect("it was started before")
+    }
+
     /// Its standard output, line by line.
     fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
         let settings = self.folder.join("cashier.toml");
@@ -100,6 +105,7 @@ impl CashierProcess {
             .args(["serve", "--settings"])
             .arg(&settings)
             .env("CASHIER_LOG", self.log_level)
+            .envs(self.environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .kill_on_drop(true)
@@ -110,7 +116,7 @@ impl CashierProcess {
         lines
     }
 
-    /// Starts the process, which ends by itself before its listeners are open.
+    /// Starts the process, which ends by itself, perhaps before its listeners are open.
     pub async fn start_and_end(&mut self) {
         let _lines = self.spawn();
         self.ended().await;
@@ -126,9 +132,7 @@ impl CashierProcess {
     pub async fn terminate(&mut self) -> Option<i32> {
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
         assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
-        let mut child = self.child.take().expect("the cashier runs");
-        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
-        ended.expect("a child can be waited for").code()
+        self.ended().await.code()
     }
 
     /// Waits until the process has ended by itself, and returns how.

@@ -1,17 +1,23 @@
 //! `cashier serve`: opens the cashier, serves until a signal, drains.
 
+use std::pin::pin;
+
 use tokio::runtime::Runtime;
 
 use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
-use crate::app::CashierManager;
+use crate::app::{CashierManager, Machine};
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
     let _guard = logs::start("info");
     let settings = args.read()?;
-    runtime()?.block_on(until_signal(settings))
+    let runtime = runtime()?;
+    let served = runtime.block_on(until_signal(settings));
+    // A start that was given up may leave a thread that cannot be interrupted: it ends with the process.
+    runtime.shutdown_background();
+    served
 }
 
 /// The runtime of every command that serves.
@@ -24,14 +30,17 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
 
 async fn until_signal(settings: Settings) -> Result<(), CliError> {
     let scheme = settings.scheme();
-    // Caught from here on: a signal while the books load stops the cashier in order once it is open.
-    let stopped = stop_signal()?;
-    let manager = CashierManager::open(settings).await?;
+    // Caught from here on, so that a signal ends a start in order.
+    let mut signals = pin!(stop_signal()?);
+    let mut signal = None;
+    let early = async { signal = Some(signals.as_mut().await) };
+    let opened = CashierManager::open_unless(settings, Machine::real(), None, early).await?;
+    let Some(manager) = opened else { return signal.unwrap_or(Ok(())) };
     let listeners = manager.listeners();
     print_line(&format!("customers  {scheme}://{}", listeners.customer));
     print_line(&format!("manager    {scheme}://{}/manager", listeners.manager));
     print_line(&format!("health     http://{}/readyz", listeners.watch));
-    stopped.await?;
+    signals.await?;
     tracing::info!("stop signal received, closing listeners and draining flows");
     manager.stop().await;
     Ok(())

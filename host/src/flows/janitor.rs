@@ -19,7 +19,8 @@ use cashier_core::session::Actor;
 use self::lanes::{Place, Work};
 use self::pace::{PROBE_PAUSE, Peer};
 use super::requeue::Unfinished;
-use super::{Cashier, configure, replay, settle};
+use super::settle::{self, Settled};
+use super::{Cashier, configure, replay};
 
 /// How often the janitor looks for due work.
 const ROUND: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ pub fn start(cashier: &Arc<Cashier>) {
     cashier.spawn.background(Box::pin(async move {
         let work = Arc::new(Work::default());
         let probes = (ROUND.as_millis() / PROBE_PAUSE.as_millis()) as u64;
-        let (mut rounds, mut epoch): (u64, u64) = (1, 0);
+        let (mut rounds, mut epoch, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
         for tick in 0_u64.. {
             let Some(cashier) = janitor.upgrade() else { return };
             // Work belongs to the books of one epoch: a reload may have taken its transactions back.
@@ -55,7 +56,7 @@ pub fn start(cashier: &Arc<Cashier>) {
             if tick.is_multiple_of(probes) {
                 round(&cashier, &work).await;
                 if rounds.is_multiple_of(REOPEN_ROUNDS) {
-                    configure::reopen_broken(&cashier);
+                    reopened = configure::reopen_broken(&cashier, reopened);
                 }
                 if rounds % REOPEN_ROUNDS == 1 {
                     replay::start_due(&cashier);
@@ -159,7 +160,9 @@ fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: Peer) {
         cashier.spawn.spawn(Box::pin(async move {
             let answered = match duty {
                 Duty::Provider(call) => provider_calls::make(&flow, place.id, call).await,
-                Duty::Settle | Duty::AwaitRetry => settle::run(&flow, place.id).await,
+                Duty::Settle | Duty::AwaitRetry => {
+                    settle::run(&flow, place.id).await.map(|settled| settled != Settled::Unanswered)
+                }
             };
             place.ended(answered, flow.clock.monotonic());
             begin(&flow, &work, peer);

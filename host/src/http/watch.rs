@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -15,13 +16,13 @@ use crate::http::route::Route;
 const PLAIN: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A gauge of `/metrics`.
+/// A gauge of `/metrics`, and whom it asks.
 #[derive(Debug)]
-pub struct Metric {
+pub struct Metric<S = Cashier> {
     pub name: &'static str,
     pub help: &'static str,
     /// `None` when it cannot be counted: the metric is left out, because a zero would be wrong.
-    value: fn(&Cashier) -> Option<usize>,
+    pub(super) value: fn(&S) -> Option<usize>,
 }
 
 /// Everything that `/metrics` shows.
@@ -111,38 +112,76 @@ fn clock_line(cashier: &Cashier, reason: &str) -> String {
     )
 }
 
-fn metrics(cashier: &Cashier, _query: &str) -> Reply {
-    let line = |Metric { name, help, value }: &Metric| {
-        let value = value(cashier)?;
+/// The page of these metrics.
+pub(super) fn metrics<S>(source: &S, metrics: &[Metric<S>]) -> Reply {
+    let line = |Metric { name, help, value }: &Metric<S>| {
+        let value = value(source)?;
         Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
     };
-    Reply::text(200, PROMETHEUS, METRICS.iter().filter_map(line).collect::<String>())
+    Reply::text(200, PROMETHEUS, metrics.iter().filter_map(line).collect::<String>())
 }
 
-type WatchHandler = fn(&Cashier, &str) -> Reply;
+/// Lines of plain text.
+pub(super) fn plain(status: u16, text: String) -> Reply {
+    Reply::text(status, PLAIN, text)
+}
+
+/// A page of this listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    Liveness,
+    Readiness,
+    Metrics,
+}
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
-pub(super) const ENDPOINTS: &[(Route, WatchHandler)] =
-    &[(at("/healthz"), |_, _| Reply::text(200, PLAIN, "ok\n")), (at("/readyz"), readiness), (at("/metrics"), metrics)];
+pub(super) const ENDPOINTS: &[(Route, Page)] =
+    &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
 pub(super) fn routes(cashier: Arc<Cashier>) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| page_of(&cashier, page, query))
+}
+
+fn page_of(cashier: &Cashier, page: Page, query: &str) -> Reply {
+    match page {
+        Page::Liveness => plain(200, "ok\n".to_owned()),
+        Page::Readiness => readiness(cashier, query),
+        Page::Metrics => metrics(cashier, METRICS),
+    }
+}
+
+/// Answers each page with what `reply` makes of it and its query. Liveness is answered at once; what may wait for a lock
+/// waits on a thread of its own.
+pub(super) fn answered_by(reply: impl Fn(Page, &str) -> Reply + Send + Sync + 'static) -> BoxedFilter<(Reply,)> {
+    let reply = Arc::new(reply);
     warp::method()
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
-        .map(move |method: Method, path: FullPath, query: String| answer(&cashier, &method, path.as_str(), &query))
+        .then(move |method: Method, path: FullPath, query: String| {
+            let reply = Arc::clone(&reply);
+            async move {
+                match page_at(&method, path.as_str()) {
+                    Err(refused) => refused,
+                    Ok(Page::Liveness) => reply(Page::Liveness, &query),
+                    Ok(page) => tokio::task::spawn_blocking(move || reply(page, &query)).await.unwrap_or_else(|_| {
+                        Reply::refused(&Refusal::new(RefusalCode::Internal, "the page could not be made"))
+                    }),
+                }
+            }
+        })
         .boxed()
 }
 
-fn answer(cashier: &Cashier, method: &Method, path: &str, query: &str) -> Reply {
+fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
-        None => Reply::not_found(),
-        Some((route, _)) if method != route.method => Reply::method_not_allowed(&route.method),
-        Some((_, handler)) => handler(cashier, query),
+        None => Err(Reply::not_found()),
+        Some((route, _)) if method != route.method => Err(Reply::method_not_allowed(&route.method)),
+        Some((_, page)) => Ok(*page),
     }
 }
 
@@ -185,7 +224,8 @@ mod tests {
         ];
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
-            let response = answer(&env.cashier, &method.parse().unwrap(), path, "").into_http();
+            let page = page_at(&method.parse().unwrap(), path);
+            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, page, "")).into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
@@ -196,7 +236,7 @@ mod tests {
     async fn an_implausible_clock_is_listed_and_does_not_make_the_server_unready() {
         let env = TestCashier::new().await;
         let shown = |query: &str| {
-            let response = answer(&env.cashier, &Method::GET, "/readyz", query).into_http();
+            let response = readiness(&env.cashier, query).into_http();
             (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
         };
         assert_eq!(shown("verbose"), (200, "ready\n".to_owned()));

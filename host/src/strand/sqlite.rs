@@ -2,6 +2,7 @@
 //! default. How it is opened is `connection`; what a row holds is `rows`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, Counters};
@@ -10,14 +11,14 @@ use rusqlite::Connection;
 
 use super::columns::sql_fault;
 use super::connection::{connect, settle, sync_log, unopened};
-use super::load;
+use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
 use super::stored;
 use super::writing::Store;
-use crate::ports::{Fault, FaultKind, Loaded, Refused};
+use crate::ports::{Fault, FaultKind, LoadProgress, Loaded, Refused};
 use crate::private_files;
 
 pub(super) struct Sqlite {
@@ -33,6 +34,7 @@ pub(super) struct Sqlite {
     /// As it was before the open transaction.
     before: Quarantine,
     scratch: Scratch,
+    progress: Arc<LoadProgress>,
     log: LogWatch,
 }
 
@@ -48,12 +50,18 @@ impl Sqlite {
             quarantine: Quarantine::default(),
             before: Quarantine::default(),
             scratch: Scratch::default(),
+            progress: Arc::default(),
             log: LogWatch::new(path),
         };
         // SQLite creates the log with the file's mode.
         private_files::open(path)?;
         opened.connect()?;
         Ok(opened)
+    }
+
+    /// How far [`Store::load`] has come.
+    pub(super) fn progress(&self) -> Arc<LoadProgress> {
+        Arc::clone(&self.progress)
     }
 
     fn connect(&mut self) -> Result<&Connection, Fault> {
@@ -155,7 +163,15 @@ impl Store for Sqlite {
             self.settle()?;
         }
         let mut loaded = Loaded::default();
-        load::read_all(self.opened()?, &self.path, &self.seal, &mut loaded)?;
+        let limits = BlockLimits::default();
+        let source = RowSource {
+            connection: self.opened()?,
+            path: &self.path,
+            seal: &self.seal,
+            progress: &self.progress,
+            limits,
+        };
+        load::read_all(&source, &mut loaded)?;
         tracing::info!(
             transactions = loaded.books.transactions(),
             seq = loaded.books.counters().seq,

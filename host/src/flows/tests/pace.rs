@@ -1,4 +1,4 @@
-//! What the janitor does in what time: peers that answer are sent as much as they take, peers that do not are sent little,
+//! What the janitor does in what time: gateways that do not open take turns, peers that answer are sent as much as they take, peers that do not are sent little,
 //! and no peer waits for another. Counts within paused time decide.
 
 use std::sync::atomic::Ordering;
@@ -139,4 +139,47 @@ async fn s13_queries_of_a_config_keep_their_pace_and_take_turns() {
     env.on_query(&paid_last.reference, QueryAnswer::Stated(Box::new(paid("", &paid_last.reference))));
     env.run_for(240).await;
     assert_eq!(env.status(paid_last.id), 3);
+}
+
+fn opens(env: &TestCashier, config: u64) -> bool {
+    env.cashier.snapshot().config(ConfigId(config)).is_some_and(|served| served.gateway.is_ok())
+}
+
+/// A cashier that was started while no gateway of these configs opened.
+async fn without_gateways(configs: u64) -> TestCashier {
+    let ids: Vec<u64> = (1..=configs).collect();
+    let mut env = TestCashier::with_configs(&ids).await;
+    *lock(&env.provider.not_loaded) = ids.iter().copied().map(ConfigId).collect();
+    env.crash().await;
+    assert!(ids.iter().all(|id| !opens(&env, *id)));
+    env
+}
+
+#[tokio::test(start_paused = true)]
+async fn s4_gateways_that_never_open_leave_the_others_their_turn() {
+    for configs in [2, 17, 18, 40] {
+        let env = without_gateways(configs).await;
+        lock(&env.provider.not_loaded).retain(|id| id.0 != configs);
+        // Sixteen a minute.
+        env.run_for(60 * configs.div_ceil(16) + 5).await;
+        assert!(opens(&env, configs), "{configs} configs");
+        lock(&env.provider.not_loaded).clear();
+        env.run_for(60 * configs.div_ceil(16) + 5).await;
+        assert!((1..=configs).all(|id| opens(&env, id)), "{configs} configs");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s4_one_unreachable_provider_keeps_no_other_config_of_its_module_closed() {
+    let env = without_gateways(3).await;
+    lock(&env.provider.unreachable).push(ConfigId(1));
+    lock(&env.provider.not_loaded).clear();
+    // Opening the first one takes half a minute.
+    while !opens(&env, 2) {
+        env.run_for(1).await;
+    }
+    assert_eq!((opens(&env, 1), opens(&env, 3)), (false, true));
+    lock(&env.provider.unreachable).clear();
+    env.run_for(100).await;
+    assert!(opens(&env, 1));
 }

@@ -6,6 +6,7 @@ mod audit;
 mod disk;
 mod failure;
 mod kill;
+mod loading;
 mod order;
 mod plain;
 mod round_trip;
@@ -31,12 +32,12 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
 use super::connection::connect_read_only;
-use super::load::{self, RowSink};
+use super::load::{self, BlockLimits, RowSink, RowSource};
 use super::seal::{Seal, SealKeys};
 use super::sqlite::Sqlite;
 use super::writing::Store;
 use super::{BatchLimits, Strand, StrandSettings, open};
-use crate::ports::{DurabilityListener, Entropy, Fault};
+use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress};
 
 const RING: &str = "7:0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -116,10 +117,15 @@ struct Rows {
 impl Rows {
     fn stored(path: &Path) -> Self {
         let mut rows = Self::default();
-        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
-        load::read_all(&connect_read_only(path).unwrap(), path, &seal, &mut rows).unwrap();
+        read_into(&mut rows, path, BlockLimits::default(), &LoadProgress::default()).unwrap();
         rows
     }
+}
+
+fn read_into(sink: &mut impl RowSink, path: &Path, limits: BlockLimits, progress: &LoadProgress) -> Result<(), Fault> {
+    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let connection = connect_read_only(path).unwrap();
+    load::read_all(&RowSource { connection: &connection, path, seal: &seal, progress, limits }, sink)
 }
 
 impl RowSink for Rows {
@@ -149,7 +155,7 @@ impl RowSink for Rows {
         self.rows.extend(operations.iter().map(|own| Change::Operation(Box::new(own.clone()))));
     }
 
-    fn orphan(&mut self, row: BalanceOperation) {
+    fn operation(&mut self, row: BalanceOperation) {
         self.rows.push(Change::Operation(Box::new(row)));
     }
 
