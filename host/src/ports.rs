@@ -92,6 +92,8 @@ pub struct Refused {
     /// `None` is no row.
     pub transactions: Vec<(TransactionId, Option<Aggregate>)>,
     pub events: Vec<StoredEvent>,
+    /// Commits that are still queued, in order: what is stored lacks them, and they rest on nothing refused.
+    pub waiting: Vec<Arc<Commit>>,
 }
 
 /// Every durable row; the books hold transactions, operations and events.
