@@ -29,7 +29,7 @@ use self::filed::{blank_event, close, ignored};
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
-use self::unmatched::{give_back, has_room};
+use self::unmatched::{give_back, has_capacity};
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;
@@ -45,7 +45,7 @@ pub fn file(
     derived_event_id: &str,
     body: impl FnOnce(NoticeId) -> Body,
 ) -> Result<Filed, BeyondLimit> {
-    if !has_room(draft, notice, derived_event_id) {
+    if !has_capacity(draft, notice, derived_event_id) {
         return Err(BeyondLimit);
     }
     let mut filed = Filed::default();

@@ -28,7 +28,7 @@ const PENDING_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Whether the updates of the notice that no transaction is known for may wait: all of them, or none is filed. What waits
 /// already is never dropped for it: the provider sends it again, and by then its transaction is known.
-pub(super) fn has_room(draft: &Draft<'_>, notice: &VerifiedNotice, derived_event_id: &str) -> bool {
+pub(super) fn has_capacity(draft: &Draft<'_>, notice: &VerifiedNotice, derived_event_id: &str) -> bool {
     let (config, books) = (notice.receiver().config_id, draft.books());
     let (own, all) = (books.pending_size_of(config), books.pending_in_all());
     let fits = |more: PendingSize| {

@@ -1,5 +1,5 @@
-//! Events that wait for their transaction are bounded, per config and in all: what finds no room is not filed, what waits is
-//! not dropped for it, and what has its transaction needs no room.
+//! Events that wait for their transaction are bounded, per config and in all: what is beyond that is not filed, what waits is
+//! not dropped for it, and what has its transaction is never refused for it.
 
 use cashier_core::books::{Books, PendingSize};
 use cashier_core::change::{Body, Change, Stamp};
@@ -96,11 +96,11 @@ fn s5_a_config_at_its_limit_takes_no_more_that_wait_and_drops_none() {
     let filed = file(&mut books, 1, vec![known]).unwrap();
     assert!(matches!(&filed.events[..], [FiledEvent::New(row)] if row.transaction_id == TransactionId(1)), "{filed:?}");
     file(&mut books, 2, vec![unknown("c")]).unwrap();
-    assert_eq!(sizes(&books, 2), (1, OF_CONFIG + 1), "another config has room of its own");
+    assert_eq!(sizes(&books, 2), (1, OF_CONFIG + 1), "another config has a limit of its own");
 
     decide(&mut books, |draft| inbox::give_up(draft, [EventId(1)]));
     file(&mut books, 1, vec![unknown("b")]).unwrap();
-    assert_eq!(sizes(&books, 1), (OF_CONFIG, OF_CONFIG + 1), "what was given up makes room");
+    assert_eq!(sizes(&books, 1), (OF_CONFIG, OF_CONFIG + 1), "what was given up counts no more");
 }
 
 #[test]

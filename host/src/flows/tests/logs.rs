@@ -152,7 +152,7 @@ async fn m10_an_unreadable_notice_is_a_warning_with_its_reason_code_and_no_word_
 }
 
 #[tokio::test(start_paused = true)]
-async fn s5_a_notice_that_finds_no_room_to_wait_is_to_be_sent_again_and_is_a_warning() {
+async fn s5_a_notice_beyond_what_may_wait_is_to_be_sent_again_and_is_a_warning() {
     let (log, _guard) = LogBuffer::capture();
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;
@@ -170,5 +170,5 @@ async fn s5_a_notice_that_finds_no_room_to_wait_is_to_be_sent_again_and_is_a_war
     assert!(lines.len() == 1 && lines[0].starts_with("WARN") && lines[0].contains("config=1"), "{lines:?}");
     env.notice(Some(1), vec![paid("own", &transaction.reference)]).await.unwrap();
     env.run_for(5).await;
-    assert_eq!(env.status(transaction.id), 3, "a payment whose transaction is known needs no room");
+    assert_eq!(env.status(transaction.id), 3, "a payment whose transaction is known is not refused");
 }
