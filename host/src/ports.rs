@@ -92,7 +92,7 @@ pub struct Refused {
     /// `None` is no row.
     pub transactions: Vec<(TransactionId, Option<Aggregate>)>,
     pub events: Vec<StoredEvent>,
-    /// What is still to be written, in order: it may have made or changed the same rows, and rests on nothing refused.
+    /// Commits that are still queued, in order: what is stored lacks them, and they rest on nothing refused.
     pub waiting: Vec<Arc<Commit>>,
 }
 
@@ -110,6 +110,8 @@ pub struct Loaded {
     pub posted: PostedDigest,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
+    /// The books were made from their image and the rows that changed since.
+    pub is_from_image: bool,
 }
 
 /// An operation that was planned, and may have been posted.

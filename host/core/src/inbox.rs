@@ -28,20 +28,26 @@ pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
-use self::unmatched::give_back;
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
+use self::unmatched::{give_back, has_capacity};
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
 use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;
 
 /// Files a verified notice: its body once, an event row per update, and the changes that the updates make.
 /// `derived_event_id` names a notice or updates without an id; `body` is called once, unless every event is a duplicate.
+///
+/// # Errors
+/// More events would wait for their transaction than may: nothing is filed, and the provider must send it again.
 pub fn file(
     draft: &mut Draft<'_>,
     notice: &VerifiedNotice,
     derived_event_id: &str,
     body: impl FnOnce(NoticeId) -> Body,
-) -> Filed {
+) -> Result<Filed, BeyondLimit> {
+    if !has_capacity(draft, notice, derived_event_id) {
+        return Err(BeyondLimit);
+    }
     let mut filed = Filed::default();
     let mut body = Some(body);
     let mut notice_id = None;
@@ -68,7 +74,7 @@ pub fn file(
         add_event(draft, notice, event, &mut filed);
     }
     filed.duplicate = notice_id.is_none();
-    filed
+    Ok(filed)
 }
 
 /// Whether an update that was filed under another config states what its transaction does not have: it failed there, because

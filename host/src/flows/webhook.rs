@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::ids::{ConfigId, EventId};
-use cashier_core::inbox::{self, Filed, FiledEvent};
+use cashier_core::inbox::{self, BeyondLimit, Filed, FiledEvent};
 use cashier_core::notice::{ProviderEvent, Update};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
@@ -108,11 +108,16 @@ async fn apply(
     let stamp = cashier.stamp(Actor::Provider(notice.receiver().config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
         let derived_event_id = received.derived_event_id();
-        let filed = inbox::file(draft, &notice, &derived_event_id, |id| received.into_body(id));
+        let filed = inbox::file(draft, &notice, &derived_event_id, |id| received.into_body(id))?;
         let transaction = filed.transaction().and_then(|id| draft.aggregate(id)).map(|known| known.transaction);
-        (filed, transaction)
+        Ok((filed, transaction))
     })?;
-    let (filed, as_filed) = filed.durable().await?.into_inner();
+    let filed: Result<_, BeyondLimit> = filed.durable().await?.into_inner();
+    let Ok((filed, as_filed)) = filed else {
+        let config = notice.receiver().config_id;
+        tracing::warn!(%config, "webhook names no known transaction: not stored, as many wait for theirs as may");
+        return Err(Refusal::new(RefusalCode::ProviderUnavailable, "the notice cannot be stored now, send it again"));
+    };
     for id in filed.due.iter().rev().skip(1) {
         settle::start(cashier, *id);
     }

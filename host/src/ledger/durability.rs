@@ -164,12 +164,12 @@ impl DurabilityListener for Watermark {
             return Ok(());
         }
         let Refused { seqs, transactions, events, waiting } = collect(&books)?;
+        let counters = books.counters();
         for (id, stored) in &transactions {
             books.restore_transaction(*id, stored.as_ref());
         }
         events.iter().for_each(|stored| books.restore_event(stored));
-        // All of it, since applying one commit alone would undo what a later one did to its other rows.
-        let counters = books.counters();
+        // Applying them again changes nothing but the rows that were put back to a state before them.
         waiting.iter().for_each(|commit| books.apply(commit));
         books.set_counters(counters);
         self.refuse(&seqs);

@@ -226,8 +226,8 @@ impl Queue {
         }
     }
 
-    /// Takes out the commits that rest on refused ones, which are refused with them; returns those that stay.
-    fn refuse(&mut self, refusals: &mut Refusals) -> Vec<Arc<Commit>> {
+    /// Takes out the commits that rest on refused ones, which are refused with them.
+    fn refuse(&mut self, refusals: &mut Refusals) {
         self.waiting.retain(|(commit, bytes)| {
             let rests = refusals.reaches(commit);
             if rests {
@@ -236,7 +236,6 @@ impl Queue {
             }
             !rests
         });
-        self.waiting.iter().map(|(commit, _)| Arc::clone(commit)).collect()
     }
 
     fn drop_waiting(&mut self) {
@@ -285,7 +284,10 @@ impl StrandThread {
                 Ok(())
             }
             Ok(Written::But(mut refusals)) => self.listener.refused(last.seq, &mut |books| {
-                let waiting = self.shared.lock().refuse(&mut refusals);
+                let mut queue = self.shared.lock();
+                queue.refuse(&mut refusals);
+                let waiting = queue.waiting.iter().map(|(commit, _)| Arc::clone(commit)).collect();
+                drop(queue);
                 Ok(Refused { waiting, ..store.stored(&refusals, books)? })
             }),
             Err(fault) => Err(fault),

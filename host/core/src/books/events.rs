@@ -8,15 +8,23 @@ use crate::ids::{ConfigId, EventId};
 use crate::notice::{ProviderEvent, Update};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
+use crate::time::UnixTime;
 
 /// What a pending event can be found by: a provider id that a transaction may receive later, or the id of its payment. Never
 /// our reference, because a transaction is durable before the provider receives it.
 type PendingKey = (ConfigId, ProviderRef, EventId);
 
+/// The texts of a row besides those of its update: provider, brand, event id, hash of the module.
+const ROW_TEXTS: usize = 256;
+
 #[derive(Default)]
 pub(super) struct Events {
     pub(super) seen: SeenEvents,
     pending: BTreeMap<EventId, ProviderEvent>,
+    pending_by_time: BTreeSet<(UnixTime, EventId)>,
+    /// What is pending takes, of each config and in all. Bounded by what `inbox::file` accepts.
+    pending_sizes: BTreeMap<ConfigId, PendingSize>,
+    pending_in_all: PendingSize,
     pending_keys: BTreeSet<PendingKey>,
     /// Statements about money whose transaction never appeared; found by `pending_keys` too, should it appear after all.
     unmatched: BTreeMap<EventId, ProviderEvent>,
@@ -32,6 +40,39 @@ pub struct Unread {
     pub bytes: u64,
 }
 
+/// How many events are pending, and about how much memory they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PendingSize {
+    pub events: u64,
+    pub bytes: u64,
+}
+
+impl PendingSize {
+    /// Of one event with this update that so many configs verified: each id is held in the row, and again as a key of each.
+    pub fn of(update: &Update, configs: usize) -> Self {
+        let fixed = size_of::<ProviderEvent>() + ROW_TEXTS;
+        let texts = [&update.event_id, &update.payment_id, &update.raw_status, &update.reason];
+        let texts = texts.iter().map(|text| text.len()).sum::<usize>();
+        let ids = update.ids().map(|id| size_of::<PendingKey>() + id.kind.len() + id.value.len()).sum::<usize>();
+        let bytes = fixed.saturating_add(texts).saturating_add(ids.saturating_mul(configs.saturating_add(1)));
+        Self { events: 1, bytes: bytes as u64 }
+    }
+
+    fn of_row(event: &ProviderEvent) -> Self {
+        let of = |update| Self::of(update, event.also_verified_by.len().saturating_add(1));
+        event.update.as_ref().map_or(Self { events: 1, bytes: 0 }, of)
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { events: self.events.saturating_add(other.events), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { events: self.events.saturating_sub(other.events), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+}
+
 impl Events {
     /// Quarantined events take no part in deduplication or matching.
     /// `bytes` is the length of the notice's body, where the caller knows it.
@@ -41,7 +82,7 @@ impl Events {
             SignatureStatus::Unknown | SignatureStatus::Invalid => return,
         }
         self.seen.remember(event.config_id, &event.event_id, event.id);
-        let known = self.pending.remove(&event.id).or_else(|| self.unmatched.remove(&event.id));
+        let known = self.take_pending(event.id).or_else(|| self.unmatched.remove(&event.id));
         if let Some(known) = known {
             for key in pending_keys_of(&known) {
                 self.pending_keys.remove(&key);
@@ -59,7 +100,11 @@ impl Events {
         match event.processing_status {
             ProcessingStatus::Pending => {
                 self.pending_keys.extend(pending_keys_of(event));
+                self.pending_by_time.insert((event.created_time, event.id));
                 self.pending.insert(event.id, event.clone());
+                let (size, own) = (PendingSize::of_row(event), self.pending_sizes.entry(event.config_id).or_default());
+                *own = own.plus(size);
+                self.pending_in_all = self.pending_in_all.plus(size);
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
         }
@@ -83,7 +128,7 @@ impl Events {
 
     /// Takes back what is known of a row; its key belongs to `owner` from now on.
     pub(super) fn restore(&mut self, (id, config, event_id): (EventId, ConfigId, &str), owner: Option<EventId>) {
-        if let Some(known) = self.pending.remove(&id).or_else(|| self.unmatched.remove(&id)) {
+        if let Some(known) = self.take_pending(id).or_else(|| self.unmatched.remove(&id)) {
             pending_keys_of(&known).for_each(|key| {
                 self.pending_keys.remove(&key);
             });
@@ -92,8 +137,32 @@ impl Events {
         self.seen.restore(config, event_id, owner);
     }
 
-    pub(super) fn pending(&self) -> impl Iterator<Item = &ProviderEvent> {
-        self.pending.values()
+    fn take_pending(&mut self, id: EventId) -> Option<ProviderEvent> {
+        let known = self.pending.remove(&id)?;
+        self.pending_by_time.remove(&(known.created_time, id));
+        let size = PendingSize::of_row(&known);
+        self.pending_in_all = self.pending_in_all.minus(size);
+        let left = self.pending_size_of(known.config_id).minus(size);
+        if left.events == 0 {
+            self.pending_sizes.remove(&known.config_id);
+        } else {
+            self.pending_sizes.insert(known.config_id, left);
+        }
+        Some(known)
+    }
+
+    pub(super) fn pending_size_of(&self, config: ConfigId) -> PendingSize {
+        self.pending_sizes.get(&config).copied().unwrap_or_default()
+    }
+
+    pub(super) fn pending_in_all(&self) -> PendingSize {
+        self.pending_in_all
+    }
+
+    /// Those received before a time, the oldest first.
+    pub(super) fn pending_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
+        let old = self.pending_by_time.range(..(time, EventId(0)));
+        old.filter_map(|(_, id)| self.pending.get(id))
     }
 
     pub(super) fn pending_by_id(&self, id: EventId) -> Option<&ProviderEvent> {

@@ -4,16 +4,55 @@
 use std::collections::BTreeMap;
 
 use super::filed::close;
+use super::identity::identified;
+use super::matching::{Matched, match_update};
+use crate::books::PendingSize;
 use crate::change::Change;
 use crate::draft::Draft;
 use crate::ids::EventId;
-use crate::notice::{ProviderEvent, ReceivingConfig, Update};
+use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
 use crate::status::ProcessingStatus;
 use crate::transaction::Transaction;
 
 /// Listed payments; each is held in memory with its update, about 1 KiB. A person works through tens.
 pub const UNMATCHED_PAYMENTS_MAX: usize = 4096;
+
+/// Events of one config that wait for their transaction, and those of all. One of ours waits for the answer to its create, so
+/// for seconds; what waits for a day is no business of the cashier's, and tens of thousands a day are a large shop's.
+const PENDING_PER_CONFIG_MAX: u64 = 16_384;
+const PENDING_MAX: u64 = 65_536;
+/// The memory that they take.
+const PENDING_PER_CONFIG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+const PENDING_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Whether the updates of the notice that no transaction is known for may wait: all of them, or none is filed. What waits
+/// already is never dropped for it: the provider sends it again, and by then its transaction is known.
+pub(super) fn has_capacity(draft: &Draft<'_>, notice: &VerifiedNotice, derived_event_id: &str) -> bool {
+    let (config, books) = (notice.receiver().config_id, draft.books());
+    let (own, all) = (books.pending_size_of(config), books.pending_in_all());
+    let fits = |more: PendingSize| {
+        let (own, all) = (own.plus(more), all.plus(more));
+        own.events <= PENDING_PER_CONFIG_MAX
+            && own.bytes <= PENDING_PER_CONFIG_BYTES_MAX
+            && all.events <= PENDING_MAX
+            && all.bytes <= PENDING_BYTES_MAX
+    };
+    let receivers = notice.receivers().count();
+    let sum = |sum: PendingSize, update: &Update| sum.plus(PendingSize::of(update, receivers));
+    // Nearly always: then none need be matched twice.
+    if fits(notice.updates().iter().fold(PendingSize::default(), sum)) {
+        return true;
+    }
+    let known = |event_id: &str| notice.receivers().any(|own| draft.known_event(own.config_id, event_id).is_some());
+    let waits = |(event_id, update): (Box<str>, Option<&'_ Update>)| {
+        let update = update.filter(|_| !known(&event_id))?;
+        matches!(match_update(draft, notice, update), Matched::Unknown).then(|| PendingSize::of(update, receivers))
+    };
+    let more = identified(notice, derived_event_id).into_iter().filter_map(waits);
+    let more = more.fold(PendingSize::default(), PendingSize::plus);
+    more.events == 0 || fits(more)
+}
 
 /// What giving up on events came to, for the operator.
 #[derive(Debug, Default)]

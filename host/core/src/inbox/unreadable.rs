@@ -21,7 +21,7 @@ const UNREAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// queries the others.
 const QUERIED_AT_ONCE_MAX: usize = 16;
 
-/// The config has as many unread notices as it may have.
+/// As much waits as may: nothing is filed, and the provider must send it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BeyondLimit;
 

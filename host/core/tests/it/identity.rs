@@ -63,7 +63,7 @@ impl Ledger {
             redirect_url: "".into(),
             instructions_json: "".into(),
         };
-        self.decide(|draft| inbox::file(draft, notice, "sha256:00", body))
+        self.decide(|draft| inbox::file(draft, notice, "sha256:00", body)).unwrap()
     }
 
     fn file(&mut self, config: u64, updates: Vec<Update>) -> Filed {

@@ -128,7 +128,7 @@ fn m3_every_payment_that_an_unreadable_notice_names_is_queried_once_and_at_most_
     let all: Vec<u64> = (1..=20).collect();
     assert_eq!(queried(&ledger.keep(&of(&all), "c", 1).unwrap()), (1..=16).collect::<Vec<_>>());
     // By an id, within the config alone.
-    ledger.decide(|draft| inbox::file(draft, &verified(vec![paid("e1", 4)]), "d", |id| notice_body(id, 1)));
+    ledger.decide(|draft| inbox::file(draft, &verified(vec![paid("e1", 4)]), "d", |id| notice_body(id, 1))).unwrap();
     let by_id = UnreadableNotice { refs: vec![ProviderRef::new("payment_intent", "pi_4")], ..words("x") };
     let filed = ledger.keep(&by_id, "e", 1).unwrap();
     assert_eq!((queried(&filed), only(&filed).transaction_id), (vec![4], TransactionId(4)));
@@ -205,7 +205,7 @@ fn m3_what_was_sent_again_and_understood_is_applied_once() {
     // Sent again under the same id and understood, it resolves the row that it has.
     ledger.keep(&UnreadableNotice { event_id: "e1".into(), ..words("x") }, "derived", 5).unwrap();
     let again = verified(vec![paid("e1", 1)]);
-    let filed = ledger.decide(|draft| inbox::file(draft, &again, "d", |id| notice_body(id, 9)));
+    let filed = ledger.decide(|draft| inbox::file(draft, &again, "d", |id| notice_body(id, 9))).unwrap();
     assert_eq!((only(&filed).id, only(&filed).notice_id), (EventId(1), NoticeId(2)));
     assert!(!filed.duplicate && ledger.unread().is_empty());
     // Under another id it has a row of its own; reading the first then changes nothing more.
@@ -234,15 +234,17 @@ fn m3_a_build_that_does_not_understand_it_either_leaves_its_words_and_its_hash()
 fn m11_a_notice_with_nothing_to_do_has_its_own_id_and_its_reason() {
     let mut ledger = Ledger::with(1);
     let notice = verified(Vec::new()).described("evt_7".into(), "a test event".into());
-    let filed = ledger.decide(|draft| inbox::file(draft, &notice, "d", |id| notice_body(id, 1)));
+    let filed = ledger.decide(|draft| inbox::file(draft, &notice, "d", |id| notice_body(id, 1))).unwrap();
     let event = only(&filed);
     assert_eq!((event.processing_status, event.processed_time), (ProcessingStatus::Ignored, NOW));
     assert_eq!([&*event.event_id, &*event.failure_reason], ["evt_7", "IGNORED: a test event"]);
     assert!(!event.is_unread());
     let unknown = Update { reason: "of tomorrow".into(), ..Update { status: S::Unknown, ..paid("e2", 1) } };
-    let filed = ledger.decide(|draft| inbox::file(draft, &verified(vec![unknown]), "d", |id| notice_body(id, 1)));
+    let filed =
+        ledger.decide(|draft| inbox::file(draft, &verified(vec![unknown]), "d", |id| notice_body(id, 1))).unwrap();
     assert_eq!(&*only(&filed).failure_reason, "IGNORED: of tomorrow");
     let silent = Update { status: S::Unknown, reason: "".into(), ..paid("e3", 1) };
-    let filed = ledger.decide(|draft| inbox::file(draft, &verified(vec![silent]), "d", |id| notice_body(id, 1)));
+    let filed =
+        ledger.decide(|draft| inbox::file(draft, &verified(vec![silent]), "d", |id| notice_body(id, 1))).unwrap();
     assert_eq!((only(&filed).processing_status, &*only(&filed).failure_reason), (ProcessingStatus::Ignored, ""));
 }

@@ -43,7 +43,7 @@ impl Ledger {
     fn receive(&mut self, config: u64, update: Update) -> Filed {
         let receiver = ReceivingConfig { config_id: ConfigId(config), ..receiver() };
         let notice = VerifiedNotice::assertion(receiver, vec![update]);
-        self.decide(|draft| inbox::file(draft, &notice, "derived", body))
+        self.decide(|draft| inbox::file(draft, &notice, "derived", body)).unwrap()
     }
 
     fn keep_unreadable(&mut self, notice: &UnreadableNotice) -> Filed {
@@ -140,7 +140,7 @@ fn m18_the_payment_of_a_config_of_the_same_account_that_is_named_by_its_id_alone
         ReceivingConfig { config_id: ConfigId(2), merchant_account: [ConfigId(1), ConfigId(2)].into(), ..receiver() };
     let by_payment = Update { reference: None, payment_id: "pi_15".into(), ..refunded("e1", 15) };
     let notice = VerifiedNotice::assertion(receiver, vec![by_payment]);
-    ledger.decide(|draft| inbox::file(draft, &notice, "derived", body));
+    ledger.decide(|draft| inbox::file(draft, &notice, "derived", body)).unwrap();
     assert_eq!(ledger.reloaded().due(15), QUERY);
 }
 

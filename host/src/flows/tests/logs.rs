@@ -150,3 +150,25 @@ async fn m10_an_unreadable_notice_is_a_warning_with_its_reason_code_and_no_word_
     env.raw_notice(Some(1), "unreadable 2".to_owned()).await.unwrap_err();
     assert_eq!((log.lines("webhook could not be verified").len(), log.lines("was rejected").len()), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn s5_a_notice_beyond_what_may_wait_is_to_be_sent_again_and_is_a_warning() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    let early = |id: String| {
+        let refs = vec![ProviderRef::new("intent", &format!("of_{id}"))];
+        Update { reference: None, refs, payment_id: "".into(), ..paid(&id, &transaction.reference) }
+    };
+    for notice in 0..64 {
+        let updates = (0..256).map(|place| early(format!("{notice}_{place}"))).collect();
+        env.notice(Some(1), updates).await.unwrap();
+    }
+    let refusal = env.notice(Some(1), vec![early("beyond".to_owned())]).await.unwrap_err();
+    assert_eq!(refusal.code, cashier_core::refusal::RefusalCode::ProviderUnavailable, "the provider sends it again");
+    let lines = log.lines("as many wait for theirs as may");
+    assert!(lines.len() == 1 && lines[0].starts_with("WARN") && lines[0].contains("config=1"), "{lines:?}");
+    env.notice(Some(1), vec![paid("own", &transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!(env.status(transaction.id), 3, "a payment whose transaction is known is not refused");
+}
