@@ -52,7 +52,7 @@ pub enum Progress {
     Restless,
 }
 
-/// A query between two holds: `counted` are the rows that match, as far as the cursors and the changes since have told.
+/// A query between two holds: `counted` are the rows that match, as far as the cursors and the changes since have shown.
 #[derive(Debug)]
 pub struct Scan {
     cursors: Vec<Cursor>,
@@ -69,14 +69,14 @@ pub struct Scan {
     /// Rows were passed over because the page is full of newer ones.
     cut: bool,
     /// The position in the books' touches up to which changes are judged.
-    heard: u64,
+    judged_until: u64,
     restarts: u32,
     /// Once the page is known: its rows as they were then.
-    page: Option<Page>,
+    page: Option<ChosenPage>,
 }
 
 #[derive(Debug)]
-struct Page {
+struct ChosenPage {
     rows: std::vec::IntoIter<Row>,
     shown: Vec<Transaction>,
     count: u64,
@@ -121,7 +121,7 @@ impl Books {
             scan.page = Some(page);
             return Progress::More(scan);
         }
-        let Page { shown: rows, count, newest, .. } = page;
+        let ChosenPage { shown: rows, count, newest, .. } = page;
         Progress::Done(Answer { rows, count, newest })
     }
 
@@ -141,7 +141,7 @@ impl Books {
             wanted: offset.saturating_add(filter.limit()),
             created: created_bounds(filter),
             cut: false,
-            heard: self.touches.position(),
+            judged_until: self.touches.position(),
             restarts: 0,
             page: None,
         }
@@ -150,8 +150,8 @@ impl Books {
     /// Judges again what was touched since the last hold, also rows made since. False where the search must begin again:
     /// what was touched is forgotten, or so many rows left that others belong on the page which were passed over.
     fn catch_up(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> bool {
-        let Some(mut touched) = self.touches.since(scan.heard) else { return false };
-        scan.heard = self.touches.position();
+        let Some(mut touched) = self.touches.since(scan.judged_until) else { return false };
+        scan.judged_until = self.touches.position();
         let matches = |slot: Slot| self.view(slot).is_some_and(|view| self.admits(filter, scope, &view));
         // A row that still matches keeps its place in the default order.
         touched.retain(|slot| !(filter.is_newest_first() && scan.counted.contains(*slot) && matches(*slot)));
@@ -224,7 +224,7 @@ impl Books {
         cut
     }
 
-    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Page {
+    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> ChosenPage {
         self.retain_best(scan, scan.wanted, filter);
         let mut page = std::mem::take(&mut scan.best);
         page.sort_by(|left, right| self.compare(filter, *left, *right));
@@ -233,7 +233,7 @@ impl Books {
         let covering =
             self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
-        Page {
+        ChosenPage {
             shown: Vec::with_capacity(rows.len()),
             rows: rows.into_iter(),
             count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),
