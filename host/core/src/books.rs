@@ -6,6 +6,7 @@
 //! the order within a hash table. A row's id, customer, login, provider, config, reference and created_time never
 //! change; an id that a row lost is found no more, because each hit is compared with the row.
 
+mod access_path;
 mod chunked;
 mod codec;
 mod events;

@@ -6,22 +6,20 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
+use super::access_path::{BATCH, Cursor};
 use super::hash_index::Slot;
-use super::heads::Head;
-use super::rows::{BLOCK, NO_SLOT, Row};
+use super::rows::{BLOCK, Row};
 use super::touches::SlotSet;
 use super::view::{View, created_bounds};
 use super::{Books, row_codec};
-use crate::filter::{Filter, TransactionField, Values};
-use crate::ids::{CustomerId, Seq, TransactionId};
+use crate::filter::{Filter, TransactionField};
+use crate::ids::{CustomerId, Seq};
 use crate::transaction::Transaction;
 
 /// Rows visited in one hold: each takes tens of nanoseconds, so that a deposit waits well under a millisecond.
 const SCANNED_PER_HOLD: usize = 4096;
 /// Rows unpacked in one hold: each takes about a microsecond.
 const SHOWN_PER_HOLD: usize = 256;
-/// Rows read from an index at once.
-const BATCH: usize = 256;
 /// Rows kept beyond the page while searching: so many of its rows may leave it before the search begins again.
 const SPARE: usize = 1024;
 /// How often a search begins again before it is given up: each time more changed between two holds than is remembered.
@@ -54,7 +52,7 @@ pub enum Progress {
     Restless,
 }
 
-/// A query between two holds: `counted` are the rows that match, as far as the cursors and the changes since have told.
+/// A query between two holds: `counted` are the rows that match, as far as the cursors and the changes since have shown.
 #[derive(Debug)]
 pub struct Scan {
     cursors: Vec<Cursor>,
@@ -71,43 +69,18 @@ pub struct Scan {
     /// Rows were passed over because the page is full of newer ones.
     cut: bool,
     /// The position in the books' touches up to which changes are judged.
-    heard: u64,
+    judged_until: u64,
     restarts: u32,
     /// Once the page is known: its rows as they were then.
-    page: Option<Page>,
+    page: Option<ChosenPage>,
 }
 
 #[derive(Debug)]
-struct Page {
+struct ChosenPage {
     rows: std::vec::IntoIter<Row>,
     shown: Vec<Transaction>,
     count: u64,
     newest: Seq,
-}
-
-/// A position in a list of rows, read from the last inserted to the first.
-#[derive(Debug)]
-enum Cursor {
-    All { below: Slot },
-    Status { number: usize, below: Slot },
-    Chain { field: ChainField, next: Slot },
-    Listed(Vec<Slot>),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum ChainField {
-    Customer,
-    Login,
-    Provider,
-}
-
-/// An index, or the whole table, that contains every matching row.
-struct AccessPath {
-    cursors: Vec<Cursor>,
-    count: u64,
-    /// Conditions that every row of it fulfils.
-    covered_conditions: usize,
-    covers_scope: bool,
 }
 
 impl Scan {
@@ -117,13 +90,6 @@ impl Scan {
             self.count += 1;
             self.best.push(slot);
         }
-    }
-}
-
-impl AccessPath {
-    /// Every row of it matches.
-    fn covers(&self, filter: &Filter<TransactionField>) -> bool {
-        self.covered_conditions == filter.conditions().len() && self.covers_scope
     }
 }
 
@@ -155,12 +121,12 @@ impl Books {
             scan.page = Some(page);
             return Progress::More(scan);
         }
-        let Page { shown: rows, count, newest, .. } = page;
+        let ChosenPage { shown: rows, count, newest, .. } = page;
         Progress::Done(Answer { rows, count, newest })
     }
 
     fn plan(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Scan {
-        let paths = self.paths(filter, scope);
+        let paths = self.paths(filter, scope.customer, scope.brand.is_none());
         let covered = paths.iter().any(|path| path.covers(filter));
         // Of equals the later one: it covers a condition.
         let least = paths.into_iter().rev().min_by_key(|path| path.count);
@@ -175,7 +141,7 @@ impl Books {
             wanted: offset.saturating_add(filter.limit()),
             created: created_bounds(filter),
             cut: false,
-            heard: self.touches.position(),
+            judged_until: self.touches.position(),
             restarts: 0,
             page: None,
         }
@@ -184,8 +150,8 @@ impl Books {
     /// Judges again what was touched since the last hold, also rows made since. False where the search must begin again:
     /// what was touched is forgotten, or so many rows left that others belong on the page which were passed over.
     fn catch_up(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> bool {
-        let Some(mut touched) = self.touches.since(scan.heard) else { return false };
-        scan.heard = self.touches.position();
+        let Some(mut touched) = self.touches.since(scan.judged_until) else { return false };
+        scan.judged_until = self.touches.position();
         let matches = |slot: Slot| self.view(slot).is_some_and(|view| self.admits(filter, scope, &view));
         // A row that still matches keeps its place in the default order.
         touched.retain(|slot| !(filter.is_newest_first() && scan.counted.contains(*slot) && matches(*slot)));
@@ -204,58 +170,6 @@ impl Books {
             scan.add(slot);
         }
         true
-    }
-
-    /// Every path to the matching rows.
-    fn paths(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Vec<AccessPath> {
-        let below = self.rows.next_slot();
-        let no_scope = scope.customer.is_none() && scope.brand.is_none();
-        let pinned = |cursors: Vec<(Cursor, u64)>| {
-            let count = cursors.iter().fold(0, |sum, (_, count)| sum + count);
-            let cursors = cursors.into_iter().map(|(cursor, _)| cursor).collect();
-            AccessPath { cursors, count, covered_conditions: 1, covers_scope: no_scope }
-        };
-        let everything = AccessPath {
-            cursors: vec![Cursor::All { below }],
-            count: self.rows.len() as u64,
-            covered_conditions: 0,
-            covers_scope: no_scope,
-        };
-        let mut paths = vec![everything];
-        if let Some(customer) = scope.customer {
-            let (cursor, count) = chain_cursor(ChainField::Customer, self.customers.get(&customer.0));
-            paths.push(AccessPath {
-                cursors: vec![cursor],
-                count,
-                covered_conditions: 0,
-                covers_scope: scope.brand.is_none(),
-            });
-        }
-        if let Some(ids) = numbers(filter.pinned(TransactionField::Id)) {
-            let slots: Vec<Slot> = ids.filter_map(|id| self.slot(TransactionId(id))).collect();
-            let count = slots.len() as u64;
-            paths.push(pinned(vec![(Cursor::Listed(slots), count)]));
-        }
-        let chains =
-            |field, heads: Vec<Option<&Head>>| heads.into_iter().map(|head| chain_cursor(field, head)).collect();
-        if let Some(ids) = numbers(filter.pinned(TransactionField::CustomerId)) {
-            paths.push(pinned(chains(ChainField::Customer, ids.map(|id| self.customers.get(&id)).collect())));
-        }
-        if let Some(logins) = numbers(filter.pinned(TransactionField::Login)) {
-            paths.push(pinned(chains(ChainField::Login, logins.map(|login| self.logins.get(&login)).collect())));
-        }
-        if let Some(Values::Texts(names)) = filter.pinned(TransactionField::Provider) {
-            let heads = names.iter().map(|name| self.providers.get(&self.interner.known(name)?)).collect();
-            paths.push(pinned(chains(ChainField::Provider, heads)));
-        }
-        if let Some(statuses) = numbers(filter.pinned(TransactionField::Status)) {
-            let cursors = statuses.filter_map(|status| {
-                let number = usize::try_from(status).ok()?;
-                Some((Cursor::Status { number, below }, self.statuses.get(number)?.len() as u64))
-            });
-            paths.push(pinned(cursors.collect()));
-        }
-        paths
     }
 
     /// Advances the cursors until they end (`Break`) or the hold does (`Continue`).
@@ -310,65 +224,16 @@ impl Books {
         cut
     }
 
-    /// The next row of a cursor.
-    fn position(&self, cursor: &Cursor) -> Option<Slot> {
-        match cursor {
-            Cursor::All { below } => below.checked_sub(1),
-            Cursor::Status { number, below } => self.statuses.get(*number)?.range(..*below).next_back().copied(),
-            Cursor::Chain { next, .. } => Some(*next).filter(|slot| *slot != NO_SLOT),
-            Cursor::Listed(slots) => slots.iter().max().copied(),
-        }
-    }
-
-    /// Reads the next rows of a cursor and returns how many were visited; 0 at its end.
-    fn take(&self, cursor: &mut Cursor, created: (i64, i64), batch: &mut Vec<Slot>) -> usize {
-        match cursor {
-            Cursor::All { below } => return self.take_of_block(below, created, batch),
-            Cursor::Status { number, below } => {
-                let set = self.statuses.get(*number);
-                batch.extend(set.into_iter().flat_map(|set| set.range(..*below).rev().take(BATCH)));
-                *below = batch.last().copied().unwrap_or(0);
-            }
-            Cursor::Chain { field, next } => {
-                while batch.len() < BATCH
-                    && let Some(row) = self.rows.get(*next)
-                {
-                    batch.push(*next);
-                    *next = match field {
-                        ChainField::Customer => row.earlier.customer,
-                        ChainField::Login => row.earlier.login,
-                        ChainField::Provider => row.earlier.provider,
-                    };
-                }
-            }
-            Cursor::Listed(slots) => batch.extend(slots.drain(..slots.len().min(BATCH))),
-        }
-        batch.len()
-    }
-
-    /// Reads rows of one block, or skips a block whose rows were all created outside the bounds.
-    fn take_of_block(&self, below: &mut Slot, (from, to): (i64, i64), batch: &mut Vec<Slot>) -> usize {
-        let Some(bounds) = below.checked_sub(1).and_then(|slot| self.rows.bounds(slot)) else { return 0 };
-        let block_start = (*below - 1) / BLOCK as Slot * BLOCK as Slot;
-        if bounds.newest < from || bounds.oldest > to {
-            *below = block_start;
-            return 1;
-        }
-        let start = below.saturating_sub(BATCH as Slot).max(block_start);
-        batch.extend((start..*below).rev());
-        *below = start;
-        batch.len()
-    }
-
-    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Page {
+    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> ChosenPage {
         self.retain_best(scan, scan.wanted, filter);
         let mut page = std::mem::take(&mut scan.best);
         page.sort_by(|left, right| self.compare(filter, *left, *right));
         let skipped = usize::try_from(filter.offset()).unwrap_or(usize::MAX).min(page.len());
         let rows: Vec<Row> = page.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot)).cloned().collect();
-        let covering = self.paths(filter, scope).into_iter().find(|path| path.covers(filter));
+        let covering =
+            self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
-        Page {
+        ChosenPage {
             shown: Vec::with_capacity(rows.len()),
             rows: rows.into_iter(),
             count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),
@@ -407,18 +272,5 @@ impl Books {
                 .brand
                 .as_deref()
                 .is_none_or(|brand| self.interner.text(self.interner.labels(view.row.labels).brand) == brand)
-    }
-}
-
-fn chain_cursor(field: ChainField, head: Option<&Head>) -> (Cursor, u64) {
-    let head = head.copied().unwrap_or(Head::EMPTY);
-    (Cursor::Chain { field, next: head.newest }, head.count.into())
-}
-
-/// Pinned ids; a negative one matches nothing.
-fn numbers(values: Option<&Values>) -> Option<impl Iterator<Item = u64>> {
-    match values {
-        Some(Values::Ints(numbers)) => Some(numbers.iter().filter_map(|number| u64::try_from(*number).ok())),
-        Some(Values::Texts(_)) | None => None,
     }
 }

@@ -1,0 +1,161 @@
+//! The ways to the rows that a filter may match: each index that contains all of them, and the positions in it. It
+//! judges no row.
+
+use super::Books;
+use super::hash_index::Slot;
+use super::heads::Head;
+use super::rows::{BLOCK, NO_SLOT};
+use crate::filter::{Filter, TransactionField, Values};
+use crate::ids::{CustomerId, TransactionId};
+
+/// Rows read from an index at once.
+pub(super) const BATCH: usize = 256;
+
+/// A position in a list of rows, read from the last inserted to the first.
+#[derive(Debug)]
+pub(super) enum Cursor {
+    All { below: Slot },
+    Status { number: usize, below: Slot },
+    Chain { field: ChainField, next: Slot },
+    Listed(Vec<Slot>),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ChainField {
+    Customer,
+    Login,
+    Provider,
+}
+
+/// An index, or the whole table, that contains every matching row.
+pub(super) struct AccessPath {
+    pub(super) cursors: Vec<Cursor>,
+    pub(super) count: u64,
+    /// Conditions that every row of it fulfils.
+    pub(super) covered_conditions: usize,
+    pub(super) covers_scope: bool,
+}
+
+impl AccessPath {
+    /// Every row of it matches.
+    pub(super) fn covers(&self, filter: &Filter<TransactionField>) -> bool {
+        self.covered_conditions == filter.conditions().len() && self.covers_scope
+    }
+}
+
+impl Books {
+    /// Every path to the matching rows.
+    pub(super) fn paths(
+        &self,
+        filter: &Filter<TransactionField>,
+        owner: Option<CustomerId>,
+        any_brand: bool,
+    ) -> Vec<AccessPath> {
+        let below = self.rows.next_slot();
+        let no_scope = owner.is_none() && any_brand;
+        let pinned = |cursors: Vec<(Cursor, u64)>| {
+            let count = cursors.iter().fold(0, |sum, (_, count)| sum + count);
+            let cursors = cursors.into_iter().map(|(cursor, _)| cursor).collect();
+            AccessPath { cursors, count, covered_conditions: 1, covers_scope: no_scope }
+        };
+        let everything = AccessPath {
+            cursors: vec![Cursor::All { below }],
+            count: self.rows.len() as u64,
+            covered_conditions: 0,
+            covers_scope: no_scope,
+        };
+        let mut paths = vec![everything];
+        if let Some(customer) = owner {
+            let (cursor, count) = chain_cursor(ChainField::Customer, self.customers.get(&customer.0));
+            paths.push(AccessPath { cursors: vec![cursor], count, covered_conditions: 0, covers_scope: any_brand });
+        }
+        if let Some(ids) = numbers(filter.pinned(TransactionField::Id)) {
+            let slots: Vec<Slot> = ids.filter_map(|id| self.slot(TransactionId(id))).collect();
+            let count = slots.len() as u64;
+            paths.push(pinned(vec![(Cursor::Listed(slots), count)]));
+        }
+        let chains =
+            |field, heads: Vec<Option<&Head>>| heads.into_iter().map(|head| chain_cursor(field, head)).collect();
+        if let Some(ids) = numbers(filter.pinned(TransactionField::CustomerId)) {
+            paths.push(pinned(chains(ChainField::Customer, ids.map(|id| self.customers.get(&id)).collect())));
+        }
+        if let Some(logins) = numbers(filter.pinned(TransactionField::Login)) {
+            paths.push(pinned(chains(ChainField::Login, logins.map(|login| self.logins.get(&login)).collect())));
+        }
+        if let Some(Values::Texts(names)) = filter.pinned(TransactionField::Provider) {
+            let heads = names.iter().map(|name| self.providers.get(&self.interner.known(name)?)).collect();
+            paths.push(pinned(chains(ChainField::Provider, heads)));
+        }
+        if let Some(statuses) = numbers(filter.pinned(TransactionField::Status)) {
+            let cursors = statuses.filter_map(|status| {
+                let number = usize::try_from(status).ok()?;
+                Some((Cursor::Status { number, below }, self.statuses.get(number)?.len() as u64))
+            });
+            paths.push(pinned(cursors.collect()));
+        }
+        paths
+    }
+
+    /// The next row of a cursor.
+    pub(super) fn position(&self, cursor: &Cursor) -> Option<Slot> {
+        match cursor {
+            Cursor::All { below } => below.checked_sub(1),
+            Cursor::Status { number, below } => self.statuses.get(*number)?.range(..*below).next_back().copied(),
+            Cursor::Chain { next, .. } => Some(*next).filter(|slot| *slot != NO_SLOT),
+            Cursor::Listed(slots) => slots.iter().max().copied(),
+        }
+    }
+
+    /// Reads the next rows of a cursor and returns how many were visited; 0 at its end.
+    pub(super) fn take(&self, cursor: &mut Cursor, created: (i64, i64), batch: &mut Vec<Slot>) -> usize {
+        match cursor {
+            Cursor::All { below } => return self.take_of_block(below, created, batch),
+            Cursor::Status { number, below } => {
+                let set = self.statuses.get(*number);
+                batch.extend(set.into_iter().flat_map(|set| set.range(..*below).rev().take(BATCH)));
+                *below = batch.last().copied().unwrap_or(0);
+            }
+            Cursor::Chain { field, next } => {
+                while batch.len() < BATCH
+                    && let Some(row) = self.rows.get(*next)
+                {
+                    batch.push(*next);
+                    *next = match field {
+                        ChainField::Customer => row.earlier.customer,
+                        ChainField::Login => row.earlier.login,
+                        ChainField::Provider => row.earlier.provider,
+                    };
+                }
+            }
+            Cursor::Listed(slots) => batch.extend(slots.drain(..slots.len().min(BATCH))),
+        }
+        batch.len()
+    }
+
+    /// Reads rows of one block, or skips a block whose rows were all created outside the bounds.
+    fn take_of_block(&self, below: &mut Slot, (from, to): (i64, i64), batch: &mut Vec<Slot>) -> usize {
+        let Some(bounds) = below.checked_sub(1).and_then(|slot| self.rows.bounds(slot)) else { return 0 };
+        let block_start = (*below - 1) / BLOCK as Slot * BLOCK as Slot;
+        if bounds.newest < from || bounds.oldest > to {
+            *below = block_start;
+            return 1;
+        }
+        let start = below.saturating_sub(BATCH as Slot).max(block_start);
+        batch.extend((start..*below).rev());
+        *below = start;
+        batch.len()
+    }
+}
+
+fn chain_cursor(field: ChainField, head: Option<&Head>) -> (Cursor, u64) {
+    let head = head.copied().unwrap_or(Head::EMPTY);
+    (Cursor::Chain { field, next: head.newest }, head.count.into())
+}
+
+/// Pinned ids; a negative one matches nothing.
+fn numbers(values: Option<&Values>) -> Option<impl Iterator<Item = u64>> {
+    match values {
+        Some(Values::Ints(numbers)) => Some(numbers.iter().filter_map(|number| u64::try_from(*number).ok())),
+        Some(Values::Texts(_)) | None => None,
+    }
+}
