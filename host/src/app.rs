@@ -1,6 +1,7 @@
 //! Builds the cashier in order (lock, strand, books, catalog, gateways, flows, listeners) and drains it in reverse. The only
 //! module that knows all modules.
 
+mod images;
 mod listeners;
 
 use std::path::{Path, PathBuf};
@@ -163,8 +164,9 @@ impl CashierManager {
     /// Closes the listeners, drains flows in progress, lets the strand write its queue.
     pub async fn stop(self) {
         let connections_cut = self.serving.end(DRAIN).await;
-        let Parts { tasks, strand, trading, .. } = self.parts;
+        let Parts { cashier, tasks, strand, trading, .. } = self.parts;
         let flows_drained = tasks.drain(DRAIN).await;
+        images::at_stop(&cashier, strand.path()).await;
         let closed = tokio::task::spawn_blocking(move || {
             trading.close();
             strand.close()
@@ -240,6 +242,7 @@ impl Start {
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
+        cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
         if let Some(file) = settings.session_keys_file {
             let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
             cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));

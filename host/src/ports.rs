@@ -92,6 +92,8 @@ pub struct Refused {
     /// `None` is no row.
     pub transactions: Vec<(TransactionId, Option<Aggregate>)>,
     pub events: Vec<StoredEvent>,
+    /// Commits that are still queued, in order: what is stored lacks them, and they rest on nothing refused.
+    pub waiting: Vec<Arc<Commit>>,
 }
 
 /// Every durable row; the books hold transactions, operations and events.
@@ -108,6 +110,8 @@ pub struct Loaded {
     pub posted: PostedDigest,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
+    /// The books were made from their image and the rows that changed since.
+    pub is_from_image: bool,
 }
 
 /// An operation that was planned, and may have been posted.
@@ -204,6 +208,11 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether what it answers as posted is on its own disk, found again by its key after a crash of this process: then
+    /// nobody need wait for our record of it. A server that keys by our key alone.
+    fn proves_postings(&self) -> bool {
+        false
+    }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;
 }
@@ -413,8 +422,9 @@ pub struct CatalogLine {
 /// The calls into modules that ended the process, as a start finds them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedCalls {
-    /// Transactions whose create call did, in this run or in one before.
-    pub creates: Vec<TransactionId>,
+    /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
+    /// another transaction's.
+    pub creates: Vec<(TransactionId, Box<str>)>,
     /// Notices whose reading ended the run before this one.
     pub notices: Vec<EndedNotice>,
 }

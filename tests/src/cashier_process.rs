@@ -48,6 +48,8 @@ pub struct CashierProcess {
     child: Option<Child>,
     /// What it logs from its next start on.
     pub log_level: &'static str,
+    /// Further environment from its next start on.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 impl CashierProcess {
@@ -62,7 +64,7 @@ impl CashierProcess {
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
         write_files(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
-        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
+        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info", environment: Vec::new() }
     }
 
     /// Starts the process and waits until it is ready; the same addresses every time.
@@ -103,6 +105,7 @@ impl CashierProcess {
             .args(["serve", "--settings"])
             .arg(&settings)
             .env("CASHIER_LOG", self.log_level)
+            .envs(self.environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .kill_on_drop(true)
@@ -113,7 +116,7 @@ impl CashierProcess {
         lines
     }
 
-    /// Starts the process, which ends by itself before its listeners are open.
+    /// Starts the process, which ends by itself, perhaps before its listeners are open.
     pub async fn start_and_end(&mut self) {
         let _lines = self.spawn();
         self.ended().await;

@@ -1,5 +1,5 @@
 //! A second connection to the cashier's database: while it holds the write lock, decisions cannot become durable, and after
-//! the strand's busy timeout a commit fails. It reads and writes no row.
+//! the strand has tried for long enough (some 15 s) a commit fails. It reads and writes no row of its own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +20,12 @@ impl WriteLock {
         connection.busy_timeout(WAIT).expect("a connection takes options");
         connection.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
         Self(connection)
+    }
+
+    /// Runs a statement and releases the lock.
+    pub fn commit(self, statement: &str) {
+        self.0.execute_batch(statement).expect("the statement");
+        self.0.execute_batch("COMMIT").expect("a transaction can be committed");
     }
 
     pub fn release(self) {

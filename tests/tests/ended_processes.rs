@@ -265,12 +265,12 @@ async fn c1_every_other_entry_that_ends_the_process_is_named_and_its_build_refus
         fixture.edit_books("UPDATE cashier_transaction SET updated_time = updated_time - 600");
         fixture.edit_settings(entry, "abort");
         match entry {
-            "configure" => fixture.process.start_and_end().await,
+            // Of the start itself, and of its first round.
+            "configure" | "query_status" => fixture.process.start_and_end().await,
             "check_order" => {
                 fixture.start().await;
                 deposit(fixture.customer(), "checked".to_owned()).await.unwrap_err();
             }
-            "query_status" => fixture.start().await,
             // The instance of the edit before is dropped with its thread.
             _ => {
                 fixture.start().await;
@@ -282,7 +282,7 @@ async fn c1_every_other_entry_that_ends_the_process_is_named_and_its_build_refus
                 let _ = fixture.http.try_send(http::Method::POST, &url, &headers, body).await;
             }
         }
-        if entry != "configure" {
+        if !["configure", "query_status"].contains(&entry) {
             fixture.process.ended().await;
         }
         fixture.start().await;
@@ -294,6 +294,40 @@ async fn c1_every_other_entry_that_ends_the_process_is_named_and_its_build_refus
         fixture.release().await;
         fixture.start().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_a_module_that_ends_the_process_when_it_is_opened_is_refused_by_the_next_start() {
+    let mut fixture = Fixture::new().await;
+    for ends_by in ["abort", "exit", "stack"] {
+        assert_eq!(fixture.process.terminate().await, Some(0));
+        fixture.process.environment = vec![("ENDS_WHEN_OPENED", ends_by)];
+        fixture.process.start_and_end().await;
+        fixture.start().await;
+        let refusal = fixture.refusal().await;
+        assert!(refusal.starts_with("this build is quarantined: open of ends_process (build "), "{ends_by}: {refusal}");
+        fixture.others_serve().await;
+        fixture.process.environment.clear();
+        fixture.release().await;
+        fixture.restart().await;
+        assert_eq!(fixture.refusal().await, "", "{ends_by}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_notice_longer_than_a_slot_is_barred_as_a_whole() {
+    let mut fixture = Fixture::new().await;
+    let long = |end: &str| json!({"ends_by": "abort", "filler": "x".repeat(40_000), "end": end});
+    assert_eq!(fixture.notice(&long("1")).await, None);
+    fixture.process.ended().await;
+    fixture.start().await;
+    assert_eq!(fixture.notice(&long("1")).await, Some(503));
+    // Another end beyond what a slot holds is another notice.
+    assert_eq!(fixture.notice(&long("2")).await, None);
+    fixture.process.ended().await;
+    fixture.start().await;
+    assert_eq!((fixture.notice(&long("1")).await, fixture.notice(&long("2")).await), (Some(503), Some(503)));
+    assert_eq!(fixture.refusal().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,6 +23,7 @@ mod row_codec;
 mod rows;
 mod seen;
 mod slots;
+mod touches;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,10 +43,11 @@ use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
 use heads::Heads;
 use interner::Interner;
 use rows::{Row, Rows};
+use touches::Touches;
 
 pub use events::Unread;
 pub use image::{IMAGE_FORMAT, ImageCopy};
-pub use image_loading::{ImageBlock, ImageLoader, LoadedImage, RowBlock};
+pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
 pub use query::{Answer, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 
@@ -81,6 +83,7 @@ pub struct Books {
     /// Operations that came before their transaction.
     early_operations: BTreeMap<TransactionId, Vec<BalanceOperation>>,
     events: Events,
+    touches: Touches,
 }
 
 impl Default for Books {
@@ -107,6 +110,7 @@ impl Books {
             unsettled: BTreeSet::new(),
             early_operations: BTreeMap::new(),
             events: Events::default(),
+            touches: Touches::default(),
         }
     }
 
@@ -296,9 +300,9 @@ impl Books {
         self.events.pending_for(config, refs)
     }
 
-    /// Verified events received before a time that are still pending, by rising id.
-    pub fn pending_events_before(&self, time: UnixTime) -> Vec<ProviderEvent> {
-        self.events.pending().filter(|event| event.created_time < time).cloned().collect()
+    /// Verified events received before a time that are still pending, the oldest first. Later ones are not looked at.
+    pub fn pending_events_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
+        self.events.pending_before(time)
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {

@@ -19,8 +19,8 @@ const REQUEST_ID: &str = "start";
 /// does it again for the calls that are kept, so that one that could not be recorded is recorded by the next.
 pub async fn take_over(cashier: &Arc<Cashier>) {
     let found = cashier.modules.ended_calls();
-    for id in found.creates {
-        crash_create(cashier, id).await;
+    for (id, reference) in found.creates {
+        crash_create(cashier, id, &reference).await;
     }
     let context = RequestContext { request_id: REQUEST_ID.into(), ip: Box::default(), locale: Box::default() };
     for EndedNotice { provider, config_id, reason, notice } in found.notices {
@@ -31,10 +31,11 @@ pub async fn take_over(cashier: &Arc<Cashier>) {
     }
 }
 
-async fn crash_create(cashier: &Cashier, id: TransactionId) {
+async fn crash_create(cashier: &Cashier, id: TransactionId, reference: &str) {
     let stamp = cashier.stamp(Actor::System, REQUEST_ID);
     let recorded = cashier.ledger.decide(&stamp, |draft| {
-        let changes = draft.aggregate(id).map(|known| known.crash_create(draft.context())).unwrap_or_default();
+        let known = draft.aggregate(id).filter(|known| known.transaction.reference.as_str() == reference);
+        let changes = known.map(|known| known.crash_create(draft.context())).unwrap_or_default();
         let changed = !changes.is_empty();
         draft.add(changes);
         changed

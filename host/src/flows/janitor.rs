@@ -19,7 +19,8 @@ use cashier_core::session::Actor;
 use self::lanes::{Place, Work};
 use self::pace::{PROBE_PAUSE, Peer};
 use super::requeue::Unfinished;
-use super::{Cashier, configure, replay, settle};
+use super::settle::{self, Settled};
+use super::{Cashier, configure, replay};
 
 /// How often the janitor looks for due work.
 const ROUND: Duration = Duration::from_secs(5);
@@ -159,7 +160,9 @@ fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: Peer) {
         cashier.spawn.spawn(Box::pin(async move {
             let answered = match duty {
                 Duty::Provider(call) => provider_calls::make(&flow, place.id, call).await,
-                Duty::Settle | Duty::AwaitRetry => settle::run(&flow, place.id).await,
+                Duty::Settle | Duty::AwaitRetry => {
+                    settle::run(&flow, place.id).await.map(|settled| settled != Settled::Unanswered)
+                }
             };
             place.ended(answered, flow.clock.monotonic());
             begin(&flow, &work, peer);

@@ -163,11 +163,15 @@ impl DurabilityListener for Watermark {
         if !self.is_open() {
             return Ok(());
         }
-        let Refused { seqs, transactions, events } = collect(&books)?;
+        let Refused { seqs, transactions, events, waiting } = collect(&books)?;
+        let counters = books.counters();
         for (id, stored) in &transactions {
             books.restore_transaction(*id, stored.as_ref());
         }
         events.iter().for_each(|stored| books.restore_event(stored));
+        // Applying them again changes nothing but the rows that were put back to a state before them.
+        waiting.iter().for_each(|commit| books.apply(commit));
+        books.set_counters(counters);
         self.refuse(&seqs);
         drop(books);
         let (commits, transactions, events) = (seqs.len(), transactions.len(), events.len());

@@ -145,7 +145,7 @@ impl Modules for Plugins {
         let quarantine = self.quarantine.load();
         let creates = quarantine.calls().iter().filter(|call| call.entry == CallEntry::CreatePayment);
         EndedCalls {
-            creates: creates.map(|call| TransactionId(call.transaction)).collect(),
+            creates: creates.map(|call| (TransactionId(call.transaction), call.reference.as_str().into())).collect(),
             notices: self.found.iter().filter_map(ended_notice).collect(),
         }
     }

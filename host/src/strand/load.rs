@@ -42,12 +42,15 @@ pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Resul
     check_counters(connection, &counters)?;
     let rows = counters.transaction.saturating_add(counters.operation);
     progress.begin(rows);
-    // Counted, because the counter of events includes quarantined ones.
-    let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));
-    let event_keys: i64 = count.map_err(sql_fault(event::TABLE))?;
-    let event_keys = event_keys.cast_unsigned();
-    progress.begin(rows.saturating_add(event_keys));
-    sink.counters(counters, event_keys);
+    let has_image = sink.from_image((connection, path), counters, progress)?;
+    if !has_image {
+        // Counted, because the counter of events includes quarantined ones.
+        let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));
+        let event_keys: i64 = count.map_err(sql_fault(event::TABLE))?;
+        let event_keys = event_keys.cast_unsigned();
+        progress.begin(rows.saturating_add(event_keys));
+        sink.counters(counters, event_keys);
+    }
     for_each_row(connection, config::READ_ALL, [], config::TABLE, |columns| {
         sink.config(config::read(columns, seal)?);
         Ok(())
@@ -66,7 +69,9 @@ pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Resul
             Ok(())
         },
     )?;
-    blocks::read(path, limits, progress, sink)?;
+    if !has_image {
+        blocks::read(path, limits, progress, sink)?;
+    }
     for_each_row(connection, event::READ_WAITING, [], event::TABLE, |columns| {
         let row = event::read(columns)?;
         sink.waiting_event(row, columns.value()?);

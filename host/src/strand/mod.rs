@@ -2,7 +2,7 @@
 //! It decides nothing: the rows were decided before they came here.
 //!
 //! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
-//! maps changes to SQL and back; `load` reads every row at a start; [`archive`] reads large rows by id; `seal` encrypts
+//! maps changes to SQL and back; `load` reads every row at a start, `image` spares it most; [`archive`] reads large rows by id; `seal` encrypts
 //! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `log_watch` finds that the log cannot be
 //! moved into the database; `schema` numbers the schema files.
 
@@ -11,6 +11,7 @@ pub mod audit;
 pub mod backup;
 mod columns;
 mod connection;
+pub mod image;
 mod json;
 mod load;
 mod log_watch;

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::writing::{Store, Written, write};
-use crate::ports::{DurabilityListener, Fault, Loaded, Recorder};
+use crate::ports::{DurabilityListener, Fault, Loaded, Recorder, Refused};
 
 /// How much goes into one transaction, and so under one sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,8 +284,11 @@ impl StrandThread {
                 Ok(())
             }
             Ok(Written::But(mut refusals)) => self.listener.refused(last.seq, &mut |books| {
-                self.shared.lock().refuse(&mut refusals);
-                store.stored(&refusals, books)
+                let mut queue = self.shared.lock();
+                queue.refuse(&mut refusals);
+                let waiting = queue.waiting.iter().map(|(commit, _)| Arc::clone(commit)).collect();
+                drop(queue);
+                Ok(Refused { waiting, ..store.stored(&refusals, books)? })
             }),
             Err(fault) => Err(fault),
         };

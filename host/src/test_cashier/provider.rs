@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use super::clock::TestClock;
 use super::lock;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, OrderCheck,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleHealth, Modules, Order, OrderCheck,
     PaymentQuery, QueryAnswer, RawNotice, Verdict,
 };
 
@@ -82,6 +82,10 @@ pub(crate) struct TestProvider {
     pub(crate) unreachable: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
     pub(crate) not_loaded: Mutex<Vec<ConfigId>>,
+    /// What the next start finds.
+    pub(crate) ended_calls: Mutex<EndedCalls>,
+    /// plugins.toml disables the module from the next start on.
+    pub(crate) is_disabled: AtomicBool,
     pub(crate) expiry_seconds: AtomicI64,
     pub(crate) window_seconds: AtomicI64,
 }
@@ -249,7 +253,7 @@ impl Modules for TestModules {
             module_name: "stripe".into(),
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
             api_version: "1".into(),
-            available: true,
+            available: !self.0.is_disabled.load(Ordering::SeqCst),
             failure_reason: Box::default(),
             generation: 1,
             isolation: "in-process".into(),
@@ -260,6 +264,10 @@ impl Modules for TestModules {
             endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
         }])
+    }
+
+    fn ended_calls(&self) -> EndedCalls {
+        lock(&self.0.ended_calls).clone()
     }
 
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {

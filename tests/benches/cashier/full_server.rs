@@ -151,6 +151,11 @@ impl BenchServer {
         Ok(self.folder)
     }
 
+    /// The folder of both databases.
+    pub(crate) fn bases(&self) -> PathBuf {
+        self.folder.path().join("bases")
+    }
+
     /// Makes an enabled sandbox config; returns its id.
     pub(crate) fn configure(&self, provider: &str, more: &Value) -> BenchResult<u64> {
         let mut data = json!({

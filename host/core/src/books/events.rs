@@ -8,6 +8,7 @@ use crate::ids::{ConfigId, EventId};
 use crate::notice::{ProviderEvent, Update};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
+use crate::time::UnixTime;
 
 /// What a pending event can be found by: a provider id that a transaction may receive later, or the id of its payment. Never
 /// our reference, because a transaction is durable before the provider receives it.
@@ -17,6 +18,7 @@ type PendingKey = (ConfigId, ProviderRef, EventId);
 pub(super) struct Events {
     pub(super) seen: SeenEvents,
     pending: BTreeMap<EventId, ProviderEvent>,
+    pending_by_time: BTreeSet<(UnixTime, EventId)>,
     pending_keys: BTreeSet<PendingKey>,
     /// Statements about money whose transaction never appeared; found by `pending_keys` too, should it appear after all.
     unmatched: BTreeMap<EventId, ProviderEvent>,
@@ -41,7 +43,7 @@ impl Events {
             SignatureStatus::Unknown | SignatureStatus::Invalid => return,
         }
         self.seen.remember(event.config_id, &event.event_id, event.id);
-        let known = self.pending.remove(&event.id).or_else(|| self.unmatched.remove(&event.id));
+        let known = self.take_pending(event.id).or_else(|| self.unmatched.remove(&event.id));
         if let Some(known) = known {
             for key in pending_keys_of(&known) {
                 self.pending_keys.remove(&key);
@@ -59,6 +61,7 @@ impl Events {
         match event.processing_status {
             ProcessingStatus::Pending => {
                 self.pending_keys.extend(pending_keys_of(event));
+                self.pending_by_time.insert((event.created_time, event.id));
                 self.pending.insert(event.id, event.clone());
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
@@ -83,7 +86,7 @@ impl Events {
 
     /// Takes back what is known of a row; its key belongs to `owner` from now on.
     pub(super) fn restore(&mut self, (id, config, event_id): (EventId, ConfigId, &str), owner: Option<EventId>) {
-        if let Some(known) = self.pending.remove(&id).or_else(|| self.unmatched.remove(&id)) {
+        if let Some(known) = self.take_pending(id).or_else(|| self.unmatched.remove(&id)) {
             pending_keys_of(&known).for_each(|key| {
                 self.pending_keys.remove(&key);
             });
@@ -92,8 +95,16 @@ impl Events {
         self.seen.restore(config, event_id, owner);
     }
 
-    pub(super) fn pending(&self) -> impl Iterator<Item = &ProviderEvent> {
-        self.pending.values()
+    fn take_pending(&mut self, id: EventId) -> Option<ProviderEvent> {
+        let known = self.pending.remove(&id)?;
+        self.pending_by_time.remove(&(known.created_time, id));
+        Some(known)
+    }
+
+    /// Those received before a time, the oldest first.
+    pub(super) fn pending_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
+        let old = self.pending_by_time.range(..(time, EventId(0)));
+        old.filter_map(|(_, id)| self.pending.get(id))
     }
 
     pub(super) fn pending_by_id(&self, id: EventId) -> Option<&ProviderEvent> {

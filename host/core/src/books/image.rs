@@ -53,13 +53,27 @@ pub struct ImageCopy {
     kind: u8,
     next: usize,
     posted: PostedDigest,
+    /// A row is gone whose slot the image would have to keep.
+    has_gap: bool,
+}
+
+impl ImageCopy {
+    /// Whether every row is in it; otherwise it is no image, and is given up.
+    pub fn is_whole(&self) -> bool {
+        !self.has_gap
+    }
 }
 
 impl Books {
     /// Begins an image; `None` while an operation waits for its transaction, which no image holds.
     pub fn begin_image(&self) -> Option<ImageCopy> {
-        let copy =
-            ImageCopy { rows: self.rows.next_slot(), kind: kind::ROWS, next: 0, posted: PostedDigest::default() };
+        let copy = ImageCopy {
+            rows: self.rows.next_slot(),
+            kind: kind::ROWS,
+            next: 0,
+            posted: PostedDigest::default(),
+            has_gap: false,
+        };
         self.early_operations.is_empty().then_some(copy)
     }
 
@@ -148,7 +162,10 @@ impl Books {
         let first = Slot::try_from(copy.next).unwrap_or(Slot::MAX);
         let until = copy.rows.min(first.saturating_add(ROWS_PER_BLOCK));
         for row in (first..until).filter_map(|slot| self.rows.get(slot)) {
-            let Some(known) = row_codec::unpack(row, &self.interner) else { continue };
+            let Some(known) = row_codec::unpack(row, &self.interner) else {
+                copy.has_gap = true;
+                continue;
+            };
             add_posted(&mut copy.posted, &known);
             let unsettled = if self.unsettled.contains(&TransactionId(row.id)) { UNSETTLED } else { 0 };
             let unrecorded = if has_unrecorded(&known) { UNRECORDED } else { 0 };

@@ -22,12 +22,12 @@ use super::rows::{Chain, NO_SLOT, Row};
 
 /// A block with its rows in memory of their own.
 pub enum ImageBlock {
-    Rows(RowBlock),
+    Rows(ImageRows),
     Other(Box<[u8]>),
 }
 
 /// Opaque: rows with their configs and flags.
-pub struct RowBlock(Vec<(Row, ConfigId, u8)>);
+pub struct ImageRows(Vec<(Row, ConfigId, u8)>);
 
 /// The books while an image is loaded.
 #[derive(Default)]
@@ -52,6 +52,14 @@ pub struct LoadedImage {
 }
 
 impl ImageBlock {
+    /// How many rows are in it.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Rows(ImageRows(rows)) => rows.len(),
+            Self::Other(_) => 0,
+        }
+    }
+
     /// `None` where it is no block of an image.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (first, rest) = bytes.split_first()?;
@@ -63,7 +71,7 @@ impl ImageBlock {
         while !r.0.is_empty() {
             rows.push(read_row(&mut r)?);
         }
-        Some(Self::Rows(RowBlock(rows)))
+        Some(Self::Rows(ImageRows(rows)))
     }
 }
 
@@ -97,7 +105,7 @@ impl ImageLoader {
     /// Adds the next block; `None` where the image cannot be of the books.
     pub fn add(&mut self, block: ImageBlock) -> Option<()> {
         let bytes = match block {
-            ImageBlock::Rows(RowBlock(rows)) => {
+            ImageBlock::Rows(ImageRows(rows)) => {
                 return rows.into_iter().try_for_each(|(row, config, flags)| self.add_row(row, config, flags));
             }
             ImageBlock::Other(bytes) => bytes,

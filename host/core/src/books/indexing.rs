@@ -72,6 +72,7 @@ impl Books {
             }
         };
         self.index(slot, transaction, before);
+        self.touches.note(seq.0, slot);
         if duty::has_work(transaction, operations) {
             self.unsettled.insert(transaction.id);
         } else {

@@ -75,6 +75,7 @@ impl Books {
             }
         }
         self.rows.remove(slot);
+        self.touches.forget();
     }
 
     /// Takes a row out of its chains. It is among the newest of each: few rows are made while a commit waits for its disk.

@@ -14,6 +14,7 @@ pub(super) const NO_SLOT: Slot = Slot::MAX;
 const NO_ID: u64 = 0;
 
 /// A transaction in few bytes: the fields that filters and indexes read most; `packed` holds the others.
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) id: u64,
     pub(super) customer_id: u64,
@@ -33,7 +34,7 @@ pub(super) struct Row {
     pub(super) packed: Box<[u8]>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Chain {
     pub(super) customer: Slot,
     pub(super) login: Slot,

@@ -18,6 +18,7 @@ mod operation_keys;
 mod override_edit;
 mod owed;
 mod query;
+mod query_between_holds;
 mod reconcile;
 mod refused;
 mod requests;

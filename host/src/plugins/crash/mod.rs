@@ -127,3 +127,6 @@ pub(in crate::plugins) fn take_over(var: &Path, run: u64, now: i64) -> Takeover 
     };
     Takeover { recorder, quarantine, found }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::mem::size_of;
 use std::os::fd::AsRawFd;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::ended_call::{CallRecord, RECORDED_BODY_MAX};
 use crate::ports::Fault;
@@ -66,8 +66,6 @@ thread_local! {
 pub(super) struct Slots {
     base: NonNull<u8>,
     run: u64,
-    /// Where the search for a free slot begins.
-    next: AtomicUsize,
     /// Locked for as long as the map exists.
     _file: File,
 }
@@ -100,18 +98,18 @@ impl Slots {
             head.write(MAGIC);
             head.add(1).write(run);
         }
-        Ok(Self { base, run, next: AtomicUsize::new(0), _file: file })
+        Ok(Self { base, run, _file: file })
     }
 
     fn slot(&self, index: usize) -> *mut CallSlot {
-        // SAFETY: the index is below the count, so the slot lies in the map; slots begin at multiples of a page.
-        unsafe { self.base.as_ptr().add(FILE_HEAD + index % CALL_SLOTS_MAX * SLOT_LENGTH).cast() }
+        // SAFETY: callers count to the number of slots, so the slot lies in the map; slots begin at multiples of a page.
+        unsafe { self.base.as_ptr().add(FILE_HEAD + index * SLOT_LENGTH).cast() }
     }
 
     /// Takes a slot for a call of this thread and fills it; none where all are taken or the record does not fit.
     pub(super) fn fill(slots: &Arc<Self>, record: &CallRecord<'_>, body: &[u8]) -> Option<CallGuard> {
-        let first = slots.next.fetch_add(1, Ordering::Relaxed);
-        let mut all = (0..CALL_SLOTS_MAX).map(|step| slots.slot(first.wrapping_add(step)));
+        // From the first on, so that few pages are written: each is to be made writable again after the system stored it.
+        let mut all = (0..CALL_SLOTS_MAX).map(|index| slots.slot(index));
         // SAFETY: every slot lies in the map, and its head has atomics alone.
         let slot = all.find(|slot| unsafe { &(**slot).head }.take())?;
         let guard = CallGuard { _slots: Arc::clone(slots), slot, before: CURRENT.get(), not_send: PhantomData };
@@ -137,7 +135,8 @@ impl Drop for Slots {
 
 impl SlotHead {
     fn take(&self) -> bool {
-        self.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.state.load(Ordering::Relaxed) == FREE
+            && self.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     fn fill(&self, run: u64, record_length: u32, body_length: u32) {

@@ -138,6 +138,7 @@ impl ModuleRegistry {
             return Err(LoadError { quarantined: copy.sha256, ..LoadError::new(quarantined(call)) });
         }
         loader.probe.check(&copy.path)?;
+        // On the thread that opens: the thread that ends the process marks its own slot.
         let opening = loader.site(name, &copy.sha256).enter(CallEntry::Open, &About::default());
         let OpenedModule { symbols, module, descriptor } = library::open(&copy.path)?;
         drop(opening);

@@ -1,6 +1,9 @@
 //! Who receives the rows of a load, and the books with what is compared with the trading server as a receiver. It reads no row.
 
+use std::path::Path;
+
 use cashier_core::approval::Approval;
+use cashier_core::books::LoadedImage;
 use cashier_core::change::{Change, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId, Reference};
@@ -9,14 +12,20 @@ use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::OperationStatus;
 use cashier_core::transaction::Transaction;
+use rusqlite::Connection;
 
-use crate::ports::{Loaded, UnrecordedOperation};
+use crate::ports::{Fault, LoadProgress, Loaded, UnrecordedOperation};
+use crate::strand::image::loading;
 
 /// Receives the rows. A transaction comes once, by rising id, with nearly all its operations.
 pub(in crate::strand) trait RowSink {
     fn identity(&mut self, identity: &str);
     /// Comes before the rows that have ids.
     fn counters(&mut self, counters: Counters, event_keys: u64);
+    /// Takes transactions, operations and keys of events from an image instead of from the rows; false where it cannot.
+    fn from_image(&mut self, _: (&Connection, &Path), _: Counters, _: &LoadProgress) -> Result<bool, Fault> {
+        Ok(false)
+    }
     fn config(&mut self, row: ProviderConfig);
     fn customer_override(&mut self, row: CustomerOverride);
     fn approval(&mut self, row: Approval);
@@ -36,6 +45,21 @@ impl RowSink for Loaded {
     fn counters(&mut self, counters: Counters, event_keys: u64) {
         self.books.reserve(counters.transaction, event_keys);
         self.books.set_counters(counters);
+    }
+
+    fn from_image(
+        &mut self,
+        database: (&Connection, &Path),
+        counters: Counters,
+        progress: &LoadProgress,
+    ) -> Result<bool, Fault> {
+        let Some(image) = loading::load(database, &self.identity, counters, progress)? else { return Ok(false) };
+        let LoadedImage { books, posted, unrecorded } = image;
+        for known in unrecorded.iter().filter_map(|id| books.aggregate(*id)) {
+            known.operations.iter().for_each(|operation| note(self, &known.transaction.reference, operation));
+        }
+        (self.books, self.posted, self.is_from_image) = (books, posted, true);
+        Ok(true)
     }
 
     fn config(&mut self, row: ProviderConfig) {

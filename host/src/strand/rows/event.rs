@@ -88,6 +88,10 @@ pub(in crate::strand) const COUNT_KEYS: &str = "SELECT count(*) FROM provider_ev
 pub(in crate::strand) const READ_KEYS: &str =
     "SELECT config_id, event_id, id FROM provider_event INDEXED BY provider_event_key";
 
+/// The keys of events above an id.
+pub(in crate::strand) const READ_KEYS_ABOVE: &str =
+    "SELECT config_id, event_id, id FROM provider_event WHERE id > ? ORDER BY id";
+
 pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderEvent) -> Result<(), Fault> {
     writer.touch('e', row.id.0);
     match Area::of(row.signature_status) {

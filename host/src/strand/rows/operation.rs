@@ -23,6 +23,13 @@ pub(in crate::strand) const FIRST_FROM: &str =
 pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM balance_operation WHERE id BETWEEN ? AND ? ORDER BY id");
 
+/// Rows that were noted as changed under a generation or a later one.
+pub(in crate::strand) const READ_CHANGED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM balance_operation WHERE id IN (SELECT id FROM changed_operation WHERE generation >= ?) ORDER BY id"
+);
+
 pub(super) fn put(writer: &mut RowWriter<'_>, row: &BalanceOperation) -> Result<(), Fault> {
     writer.touch('o', row.id.0);
     writer.put(TABLE, PUT, |put| bind(put, row))

@@ -2,7 +2,7 @@
 //! answer that the books give.
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::books::{Books, ImageBlock, ImageLoader, LoadedImage};
+use cashier_core::books::{Books, IMAGE_FORMAT, ImageBlock, ImageLoader, LoadedImage};
 use cashier_core::change::Change;
 use cashier_core::digest::PostedDigest;
 use cashier_core::facts::{Facts, ProviderFact, Recorded};
@@ -12,6 +12,9 @@ use cashier_core::refs::{ProviderRef, Refs};
 use cashier_core::status::*;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, KeySpace, Transaction};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
 
 use super::operation;
 use crate::samples::*;
@@ -261,4 +264,33 @@ fn no_image_is_begun_while_an_operation_waits_for_its_transaction() {
     assert!(books.begin_image().is_none());
     books.load(Change::Transaction(Box::new(deposit(15))));
     assert!(books.begin_image().is_some());
+}
+
+/// Rows with many kinds of values; fixed, so that the bytes of their image are.
+fn varied_books() -> Books {
+    let mut history = History::new(3);
+    (0..3_000).for_each(|_| history.step());
+    (0..300).for_each(|id| history.event(id));
+    // The same in every run.
+    let mut runner = TestRunner::deterministic();
+    let fact = |_| crate::standing::any_fact().new_tree(&mut runner).expect("a fact").current();
+    let provider = (0..200).map(fact).map(|fact| Recorded { seq: Seq(9), at: NOW.plus(5), fact }).collect();
+    let facts = Facts { provider, persons: Vec::new() };
+    history.load(Change::Transaction(Box::new(Transaction { facts, ..deposit(history.last + 1) })));
+    history.books
+}
+
+#[test]
+fn an_image_of_another_layout_has_another_format() {
+    let books = varied_books();
+    let mut copy = books.begin_image().expect("an image");
+    let (mut block, mut hash) = (Vec::new(), 0xcbf2_9ce4_8422_2325_u64);
+    while books.copy_image(&mut copy, &mut block) {
+        hash = block.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+    assert_eq!(
+        (IMAGE_FORMAT, hash),
+        (1, 15_823_140_050_977_524_503),
+        "where the bytes of an image change, its format must"
+    );
 }
