@@ -131,19 +131,15 @@ impl CashierManager {
         let opened = match select(pin!(opening.join_next()), pin!(stopped)).await {
             Either::Left((opened, _)) | Either::Right((opened, _)) => opened,
         };
-        match opened {
-            Some(Ok(Ok(parts))) => {
+        match opened.map(|opened| opened.unwrap_or_else(|_| Err(Fault::new("the start was interrupted")))) {
+            Some(Ok(parts)) => {
                 serving.switch(parts.routes());
                 tracing::info!("cashier started");
                 Ok(Some(Self { parts, serving }))
             }
-            Some(Ok(Err(fault))) => {
+            Some(Err(fault)) => {
                 serving.end(Duration::ZERO).await;
                 Err(fault)
-            }
-            Some(Err(_)) => {
-                serving.end(Duration::ZERO).await;
-                Err(Fault::new("the start was interrupted"))
             }
             None => {
                 serving.end(Duration::ZERO).await;

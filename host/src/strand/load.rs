@@ -1,6 +1,7 @@
 //! Reads every row at a start and hands each to a sink as it is read, so that a start holds no second copy of any table. The
 //! large tables are read in parallel (`blocks`). Nothing writes meanwhile, so all readers see one state.
 
+mod block_queue;
 mod blocks;
 mod sink;
 
@@ -10,7 +11,7 @@ use cashier_core::approval::APPROVALS_MAX;
 use cashier_core::change::Counters;
 use rusqlite::Connection;
 
-pub(super) use self::blocks::BlockLimits;
+pub(super) use self::block_queue::BlockLimits;
 pub(super) use self::sink::RowSink;
 use super::columns::{for_each_row, sql_fault};
 use super::rows::{approval, config, counters, customer_override, event};

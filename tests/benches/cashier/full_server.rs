@@ -76,10 +76,29 @@ impl ChildProgram {
 
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> BenchResult<u64> {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Resident memory at its peak, in bytes.
+    pub(crate) fn peak_bytes(&self) -> BenchResult<u64> {
+        self.status_bytes("VmHWM:")
+    }
+
+    fn status_bytes(&self, name: &str) -> BenchResult<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
         let kilobytes: u64 = line.split_whitespace().next().ok_or("no number")?.parse()?;
         Ok(kilobytes * 1024)
+    }
+
+    /// Asks the program to stop and waits until it has.
+    fn stop(&mut self) -> BenchResult<()> {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        if !asked.success() {
+            return Err("the program takes no signal".into());
+        }
+        let ended = self.child.wait()?;
+        if ended.success() { Ok(()) } else { Err(format!("the program stopped with {ended}").into()) }
     }
 }
 
@@ -96,7 +115,7 @@ pub(crate) struct BenchServer {
     pub program: ChildProgram,
     pub customer: SocketAddr,
     manager: SocketAddr,
-    /// From the start of the program until its listeners were open.
+    /// From the start of the program until it was ready.
     pub opened_in: Duration,
     /// Removed last.
     folder: TempDir,
@@ -124,6 +143,12 @@ impl BenchServer {
             return Err(std::fs::read_to_string(root.join("log"))?.into());
         };
         Ok(Self { program, customer, manager, opened_in, folder })
+    }
+
+    /// Stops it in order and keeps its folder.
+    pub(crate) fn stop(mut self) -> BenchResult<TempDir> {
+        self.program.stop()?;
+        Ok(self.folder)
     }
 
     /// The folder of both databases.

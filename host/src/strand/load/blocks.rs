@@ -5,44 +5,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
-use cashier_core::ids::{ConfigId, EventId, TransactionId};
+use cashier_core::ids::TransactionId;
 use cashier_core::operation::BalanceOperation;
-use cashier_core::transaction::Transaction;
-use rusqlite::{Connection, OptionalExtension};
 
+use super::block_queue::{BlockLimits, BlockQueue, Read, ReadBlock, Taking};
 use super::sink::RowSink;
 use crate::ports::{Fault, LoadProgress};
 use crate::strand::columns::{for_each_row, sql_fault};
 use crate::strand::connection::connect_read_only;
-use crate::strand::rows::{event, operation, transaction};
+use crate::strand::rows::event;
 
 /// Readers beyond this share one disk and one allocator without getting faster.
 const READERS_MAX: usize = 4;
-
-/// How much is read at once, and ahead of what is loaded.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::strand) struct BlockLimits {
-    /// Ids in a block.
-    pub(in crate::strand) ids: u16,
-    /// Blocks that are read ahead of the one that is loaded next.
-    pub(in crate::strand) ahead: u16,
-    /// Ids of transactions by which operations are read ahead of them.
-    pub(in crate::strand) lead: u16,
-    /// Operations that wait for their transaction at most; beyond it transactions are loaded without theirs, which are added
-    /// when they are read.
-    pub(in crate::strand) waiting: u32,
-}
-
-impl Default for BlockLimits {
-    /// Decoded rows of a few blocks fit a processor's cache on their way into the books. A reader that is held up for a
-    /// moment stops no other for 64 blocks. 16,384 deposits may be opened while one is paid. 65,536 operations take 16 MB.
-    fn default() -> Self {
-        Self { ids: 256, ahead: 64, lead: 16_384, waiting: 65_536 }
-    }
-}
 
 /// Hands transactions, operations and event keys to the sink.
 pub(super) fn read(
@@ -75,28 +51,6 @@ fn readers() -> usize {
 
 fn joined<T>(reader: ScopedJoinHandle<'_, Result<T, Fault>>) -> Result<T, Fault> {
     reader.join().unwrap_or_else(|_| Err(Fault::new("a reader of the database panicked")))
-}
-
-/// What a reader sends.
-enum Read {
-    /// A block with its place in the order in which blocks are loaded.
-    Block(u64, RowBlock),
-    /// Loaded in any order.
-    EventKeys(Vec<(ConfigId, Box<str>, EventId)>),
-}
-
-enum RowBlock {
-    Transactions(Vec<Transaction>),
-    Operations(Vec<BalanceOperation>),
-}
-
-impl RowBlock {
-    fn len(&self) -> usize {
-        match self {
-            Self::Transactions(rows) => rows.len(),
-            Self::Operations(rows) => rows.len(),
-        }
-    }
 }
 
 /// This thread loads the blocks that are ready and otherwise reads one itself, so that no processor waits for another.
@@ -156,168 +110,10 @@ fn read_event_keys(path: &Path, limits: BlockLimits, blocks: &SyncSender<Read>) 
     send(keys)
 }
 
-/// Which block is read next.
-struct BlockQueue {
-    limits: BlockLimits,
-    next: Mutex<NextBlock>,
-    moved: Condvar,
-}
-
-#[derive(Default)]
-struct NextBlock {
-    index: u64,
-    /// The least ids that the next blocks may begin with.
-    transaction: i64,
-    operation: i64,
-    /// What the loading thread said last: the index that it loads next, and operations that wait for their transaction.
-    loaded: u64,
-    waiting: u32,
-    /// A reader is gone, or the loading thread.
-    ended: bool,
-}
-
-enum Taking {
-    Place(Place),
-    TooFarAhead,
-    Nothing,
-}
-
-/// A block to read.
-struct Place {
-    index: u64,
-    table: BlockTable,
-    /// The first and the last.
-    ids: [i64; 2],
-}
-
-enum BlockTable {
-    Transactions,
-    Operations,
-}
-
-impl BlockQueue {
-    fn new(limits: BlockLimits) -> Self {
-        Self { limits, next: Mutex::default(), moved: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, NextBlock> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self, connection: &Connection) -> Result<Taking, Fault> {
-        self.lock().take(self.limits, connection)
-    }
-
-    /// Waits until a block may be read.
-    fn wait(&self, connection: &Connection) -> Result<Option<Place>, Fault> {
-        let mut next = self.lock();
-        loop {
-            match next.take(self.limits, connection)? {
-                Taking::Place(place) => return Ok(Some(place)),
-                Taking::Nothing => return Ok(None),
-                Taking::TooFarAhead => next = self.moved.wait(next).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
-
-    fn loaded(&self, loaded: u64, waiting: u32) {
-        let mut next = self.lock();
-        (next.loaded, next.waiting) = (loaded, waiting);
-        drop(next);
-        self.moved.notify_all();
-    }
-
-    /// Nobody waits for a reader that is gone, however it ended.
-    fn ends(&self) -> EndsReading<'_> {
-        EndsReading(self)
-    }
-}
-
-struct EndsReading<'q>(&'q BlockQueue);
-
-impl Drop for EndsReading<'_> {
-    fn drop(&mut self) {
-        self.0.lock().ended = true;
-        self.0.moved.notify_all();
-    }
-}
-
-impl NextBlock {
-    fn take(&mut self, limits: BlockLimits, connection: &Connection) -> Result<Taking, Fault> {
-        if self.ended {
-            return Ok(Taking::Nothing);
-        }
-        if self.index >= self.loaded.saturating_add(limits.ahead.into()) {
-            return Ok(Taking::TooFarAhead);
-        }
-        let transaction = self.first_transaction(connection)?;
-        let operation = self.first_operation(connection)?;
-        let index = self.index;
-        let last = |first: i64| first.saturating_add(i64::from(limits.ids.max(1)) - 1);
-        let place = match (transaction, operation) {
-            (None, None) => return Ok(Taking::Nothing),
-            (Some(first), operation) if operation.is_none_or(|(_, of)| !self.comes_first(of, last(first), limits)) => {
-                self.transaction = last(first).saturating_add(1);
-                Place { index, table: BlockTable::Transactions, ids: [first, last(first)] }
-            }
-            (_, None) => return Ok(Taking::Nothing),
-            (_, Some((first, _))) => {
-                self.operation = last(first).saturating_add(1);
-                Place { index, table: BlockTable::Operations, ids: [first, last(first)] }
-            }
-        };
-        self.index += 1;
-        Ok(Taking::Place(place))
-    }
-
-    /// Whether the next operation, which is of this transaction, is read before the transactions up to this one. Operations are
-    /// read until they belong to transactions far beyond.
-    fn comes_first(&self, of: i64, last: i64, limits: BlockLimits) -> bool {
-        of <= last.saturating_add(limits.lead.into()) && self.waiting < limits.waiting
-    }
-
-    fn first_transaction(&self, connection: &Connection) -> Result<Option<i64>, Fault> {
-        let fault = sql_fault(transaction::TABLE);
-        let mut seek = connection.prepare_cached(transaction::FIRST_FROM).map_err(&fault)?;
-        seek.query_row([self.transaction], |row| row.get(0)).optional().map_err(fault)
-    }
-
-    /// The first operation and its transaction.
-    fn first_operation(&self, connection: &Connection) -> Result<Option<(i64, i64)>, Fault> {
-        let fault = sql_fault(operation::TABLE);
-        let mut seek = connection.prepare_cached(operation::FIRST_FROM).map_err(&fault)?;
-        seek.query_row([self.operation], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(fault)
-    }
-}
-
-impl Place {
-    fn read(&self, connection: &Connection) -> Result<Read, Fault> {
-        let block = match self.table {
-            BlockTable::Transactions => {
-                let mut rows = Vec::new();
-                for_each_row(connection, transaction::READ_RANGE, self.ids, transaction::TABLE, |columns| {
-                    rows.push(transaction::read(columns)?);
-                    Ok(())
-                })?;
-                RowBlock::Transactions(rows)
-            }
-            BlockTable::Operations => {
-                let mut rows = Vec::new();
-                for_each_row(connection, operation::READ_RANGE, self.ids, operation::TABLE, |columns| {
-                    rows.push(operation::read(columns)?);
-                    Ok(())
-                })?;
-                RowBlock::Operations(rows)
-            }
-        };
-        Ok(Read::Block(self.index, block))
-    }
-}
-
 /// Puts blocks in their order and joins operations to their transactions.
 struct OperationJoiner<'p> {
     /// Blocks that were read before the one that is next.
-    early: BTreeMap<u64, RowBlock>,
+    early: BTreeMap<u64, ReadBlock>,
     next: u64,
     /// The highest transaction that was loaded.
     passed: TransactionId,
@@ -357,11 +153,11 @@ impl<'p> OperationJoiner<'p> {
         }
     }
 
-    fn load(&mut self, block: RowBlock, sink: &mut impl RowSink) -> Result<(), Fault> {
-        let early: usize = self.early.values().map(RowBlock::len).sum();
+    fn load(&mut self, block: ReadBlock, sink: &mut impl RowSink) -> Result<(), Fault> {
+        let early: usize = self.early.values().map(ReadBlock::len).sum();
         self.progress.read_ahead(self.count + early);
         match block {
-            RowBlock::Transactions(rows) => {
+            ReadBlock::Transactions(rows) => {
                 let count = rows.len();
                 for row in rows {
                     self.passed = self.passed.max(row.id);
@@ -371,7 +167,7 @@ impl<'p> OperationJoiner<'p> {
                 }
                 self.progress.advance(count)
             }
-            RowBlock::Operations(rows) => {
+            ReadBlock::Operations(rows) => {
                 let count = rows.len();
                 for row in rows {
                     if row.transaction_id <= self.passed {
