@@ -21,8 +21,20 @@ use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
 
 /// The test modules, by their crates.
-const PACKAGES: [&str; 8] =
-    ["echo", "panics", "panics-in-descriptor", "sleeps", "contract-2", "changed-record", "aborts", "crashes"];
+const PACKAGES: [&str; 12] = [
+    "echo",
+    "panics",
+    "panics-in-descriptor",
+    "sleeps",
+    "contract-2",
+    "changed-record",
+    "grown-record",
+    "unchecked-layout",
+    "aborts",
+    "crashes",
+    "reaches-out",
+    "hangs-in-host",
+];
 
 /// Unix time at which the clock of these tests starts.
 pub const NOW: i64 = 1_750_000_000;

@@ -1,7 +1,10 @@
 //! `cashier serve`: opens the cashier, serves until a signal, drains.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::runtime::Runtime;
 
+use super::start_signals::{self, LogGuard};
 use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
@@ -9,9 +12,11 @@ use crate::app::CashierManager;
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
-    let _guard = logs::start("info");
+    let guard: LogGuard = Arc::new(Mutex::new(logs::start("info")));
     let settings = args.read()?;
-    runtime()?.block_on(until_signal(settings))
+    let served = runtime()?.block_on(until_signal(settings, &guard));
+    drop(guard.lock().unwrap_or_else(PoisonError::into_inner).take());
+    served
 }
 
 /// The runtime of every command that serves.
@@ -22,11 +27,13 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
         .map_err(|error| CliError(format!("the runtime did not start: {error}")))
 }
 
-async fn until_signal(settings: Settings) -> Result<(), CliError> {
+async fn until_signal(settings: Settings, guard: &LogGuard) -> Result<(), CliError> {
     let scheme = settings.scheme();
-    // Caught from here on: a signal while the books load stops the cashier in order once it is open.
+    // Caught from here on: a signal that comes when the start is over stops the cashier in order.
     let stopped = stop_signal()?;
+    let starting = start_signals::watch(Arc::clone(guard))?;
     let manager = CashierManager::open(settings).await?;
+    drop(starting);
     let listeners = manager.listeners();
     print_line(&format!("customers  {scheme}://{}", listeners.customer));
     print_line(&format!("manager    {scheme}://{}/manager", listeners.manager));

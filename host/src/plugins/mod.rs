@@ -12,5 +12,6 @@ mod thread_slots;
 
 pub use self::catalog::{PluginDependencies, PluginSettings, Plugins};
 pub use self::egress::{http_client, port};
+pub(crate) use self::loading::opening;
 pub use self::loading::registry::{LoadOutcome, LoadReport};
 pub use self::loading::{plugins_toml, probe};

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::library::{self, LoadError, OpenedModule};
+use super::copies;
+use super::library::{LoadError, OpenedModule};
 use super::module::{Generation, LoadedModule, refused_line};
+use super::opening;
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
@@ -95,7 +97,7 @@ impl ModuleRegistry {
         };
         let path = options.source.path();
         let before = self.loaded().find(|loaded| loaded.name == name);
-        let (generation, outcome) = match (self.load(&options, &path, loader), before) {
+        let (generation, outcome) = match (self.load(&name, &options, &path, loader), before) {
             (Ok((generation, outcome)), _) => (generation, outcome),
             (Err(error), None) => return refused(&name, Some(&path), Some(&options), error),
             // A file that cannot be loaded does not replace the generation that serves.
@@ -122,16 +124,17 @@ impl ModuleRegistry {
     /// The build at `path`: the one that is loaded already, or the next generation of its provider code.
     fn load(
         &self,
+        name: &str,
         options: &ModuleOptions,
         path: &Path,
         loader: &Loader<'_>,
     ) -> Result<(Arc<Generation>, LoadOutcome), LoadError> {
-        let copy = library::copy(path, options.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
-        if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy == copy) {
+        let copy = copies::copy(path, options.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
+        if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy.sha256 == copy.sha256) {
             return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));
         }
-        loader.probe.check(&copy.path)?;
-        let OpenedModule { symbols, module, descriptor } = library::open(&copy.path)?;
+        loader.probe.check(&copy)?;
+        let OpenedModule { symbols, module, descriptor } = opening::open(name, &copy)?;
         let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
         let outcome = match before {
             None => LoadOutcome::Loaded,
