@@ -87,7 +87,10 @@ fn own(expected: &'static TypeLayout, found: &'static TypeLayout) -> Option<Stri
     let (ours, theirs) = (fields(expected), fields(found));
     for (at, field) in ours.iter().enumerate() {
         let quoted = name(field.name());
-        match theirs.iter().position(|their| their.name() == field.name()) {
+        // Variants of an enum name their fields alike, so the same place comes first.
+        let here = theirs.get(at).is_some_and(|their| their.name() == field.name());
+        let there = if here { Some(at) } else { theirs.iter().position(|their| their.name() == field.name()) };
+        match there {
             None => return Some(format!("its record {record} lacks the field {quoted}")),
             Some(there) if there < at => return Some(moved(&record, &quoted)),
             Some(there) if there > at && ours.len() == theirs.len() => return Some(moved(&record, &quoted)),

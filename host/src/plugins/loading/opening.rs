@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::copies::ModuleCopy;
 use super::library::{self, LoadError, OpenedModule};
 
-/// Opening takes milliseconds; a slow disk and a busy machine take seconds. As long as the probe waits.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// Opening takes milliseconds, and the probe has read the file from disk just before.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hashes of the builds that did not open in the processes before this one, which became this one.
 const NOT_OPENED: &str = "CASHIER_MODULES_NOT_OPENED";

@@ -6,7 +6,7 @@ use abi_stable::StableAbi;
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModule, RootModuleResult};
 use abi_stable::prefix_type::{PrefixRefTrait, WithMetadata};
 use abi_stable::sabi_types::VersionStrings;
-use abi_stable::std_types::{RResult, RSlice, RStr, RString};
+use abi_stable::std_types::{RResult, RSlice, RStr};
 use abi_stable::{declare_root_module_statics, staticref};
 use cashier_provider_abi::v1::{
     AmountRefV1, ConfigErrorV1, ConfigV1, DescriptorV1, FailureV1, HandleV1, PairRefV1,
