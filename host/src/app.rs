@@ -1,29 +1,35 @@
 //! Builds the cashier in order (lock, strand, books, catalog, gateways, flows, listeners) and drains it in reverse. The only
 //! module that knows all modules.
 
-use std::net::SocketAddr;
+mod images;
+mod listeners;
+
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+pub use self::listeners::Listeners;
+use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, Ports, Rules, configure, janitor};
+use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
-use crate::http::serve::{Listener, ListenerContext};
+use crate::http::serve::ListenerContext;
 use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{PluginDependencies, PluginSettings, Plugins, opening};
-use crate::ports::{CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, TradingServer};
+use crate::ports::{
+    CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, StartPhase, StartProgress, TradingServer,
+};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
 use crate::strand::audit::{self, AuditChain};
@@ -35,20 +41,12 @@ use crate::trading::embedded::Embedded;
 /// How long requests and flows in progress may take to end when the cashier stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long a start that is given up waits for its parts to end in order; the rest ends with the process. Rows are read in
+/// blocks of milliseconds, and a part that takes longer has written nothing that a kill would leave half done.
+const CANCEL_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// How often the clock is judged without a request: a person who accepts it is still looking at the screen.
 const CLOCK_PAUSE: Duration = Duration::from_secs(5);
-
-/// Open connections per listener; more wait in the system's queue. Customers and providers: twice the 2,000 that may idle
-/// while others pay.
-const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
-/// A back office of some hundred people with one connection each.
-const MANAGER_CONNECTIONS_MAX: usize = 512;
-/// A few collectors of metrics and load balancers that keep theirs open.
-const WATCH_CONNECTIONS_MAX: usize = 64;
-
-/// Connections that the system queues until they are accepted. The default of 128 overflows when customers reconnect all at
-/// once after an outage, and a dropped connection waits a second for its retry.
-const LISTEN_QUEUE: u32 = 1024;
 
 /// Clock, randomness and program, handed in so that tests can replace them.
 #[derive(Clone)]
@@ -66,20 +64,16 @@ impl Machine {
     }
 }
 
-/// The addresses of the listeners.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listeners {
-    pub customer: SocketAddr,
-    pub manager: SocketAddr,
-    pub watch: SocketAddr,
-}
-
 /// The running cashier with everything that must be stopped.
 pub struct CashierManager {
+    parts: Parts,
+    serving: Serving,
+}
+
+/// A cashier that is whole, without its listeners.
+struct Parts {
     cashier: Arc<Cashier>,
-    listeners: Listeners,
-    serving: JoinSet<usize>,
-    stop: watch::Sender<bool>,
+    keys: Arc<SessionKeys>,
     tasks: Arc<Tasks>,
     strand: Arc<Strand>,
     trading: Arc<Embedded>,
@@ -97,99 +91,86 @@ impl CashierManager {
         machine: Machine,
         trading_server: Option<Arc<dyn TradingServer>>,
     ) -> Result<Self, Fault> {
+        let opened = Self::open_unless(settings, machine, trading_server, std::future::pending()).await?;
+        opened.ok_or_else(|| Fault::new("the start was given up"))
+    }
+
+    /// Opens the cashier unless `stop` resolves before it is whole: then the start is given up, and nothing is returned. The
+    /// listeners answer from the first moment, and end with a start that fails or is given up.
+    pub async fn open_unless(
+        settings: Settings,
+        machine: Machine,
+        trading_server: Option<Arc<dyn TradingServer>>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Self>, Fault> {
         let keys = Arc::new(SessionKeys::parse(&settings.session_keys)?);
+        let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = tls(&settings)?;
-        // Bound before anything is opened, so that a port in use fails early; they serve last.
-        let (customer_socket, customer) = listen("customer_listen", settings.customer_listen)?;
-        let (manager_socket, manager) = listen("manager_listen", settings.manager_listen)?;
-        let (watch_socket, watch) = listen("watch_listen", settings.watch_listen)?;
-        let own_url = || format!("{}://{}", settings.scheme(), customer).into();
+        let sockets = Sockets::bind(Listeners {
+            customer: settings.customer_listen,
+            manager: settings.manager_listen,
+            watch: settings.watch_listen,
+        })?;
+        let own_url = || format!("{}://{}", settings.scheme(), sockets.addresses.customer).into();
         let public_url = settings.public_url.clone().unwrap_or_else(own_url);
-
-        let watermark = Arc::new(Watermark::new());
-        let strand = Arc::new(strand::open(
-            StrandSettings {
-                path: settings.bases.join("cashier.db"),
-                keys: SealKeys::parse(&settings.seal_keys)?,
-                entropy: Arc::clone(&machine.entropy),
-                batch: BatchLimits::default(),
-            },
-            Arc::clone(&watermark) as _,
-        )?);
-        let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&settings.bases))));
-        let machine = Machine { clock: Arc::clone(&clock) as _, ..machine };
-        let archive = Arc::new(ArchiveReader::open(strand.path())?);
-        let trading = Arc::new(Embedded::open(&settings.bases)?);
-        let loaded = strand.reload().await?;
-        // Another trading server keeps its postings elsewhere.
-        if trading_server.is_none() {
-            pair::check(&loaded, &trading).await?;
-        }
-        let (books, configuration) = loaded.split();
-        let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
-
-        let plugins = plugins(&settings, &machine, &public_url).await?;
-        let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
-        let now = machine.clock.now();
-        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configuration, allow, now).await;
-        let tasks = Arc::new(Tasks::new(Handle::current()));
-        let ports = Ports {
-            archive,
-            trading: trading_server.unwrap_or_else(|| Arc::clone(&trading) as _),
-            modules: plugins,
+        let progress = Arc::new(StartProgress::default());
+        let context = ListenerContext {
             clock: Arc::clone(&machine.clock),
             entropy: Arc::clone(&machine.entropy),
-            spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
+            trusted_proxies: settings.trusted_proxies.clone().into(),
         };
-        let rules = Rules {
-            public_url,
-            webhook_patience: Rules::WEBHOOK_PATIENCE,
-            deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
-            second_person: settings.second_person,
+        let serving = sockets.serve(tls, context, Arc::clone(&progress))?;
+        let start = Start { settings, machine, trading_server, keys, public_url, progress: Arc::clone(&progress) };
+        // A task of its own, so that a part that cannot be interrupted does not hold up the end of a start.
+        let mut opening = JoinSet::new();
+        opening.spawn(start.parts(seal_keys));
+        let stopped = async {
+            stop.await;
+            None
         };
-        let cashier = crate::flows::open(ledger, snapshot, ports, rules);
-        janitor::start(&cashier);
-        cashier.spawn.background(Box::pin(keep_clock(clock)));
-        if let Some(file) = settings.session_keys_file.clone() {
-            let (text, keys, clock) = (settings.session_keys.clone(), Arc::clone(&keys), Arc::clone(&machine.clock));
-            cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
+        let opened = match select(pin!(opening.join_next()), pin!(stopped)).await {
+            Either::Left((opened, _)) | Either::Right((opened, _)) => opened,
+        };
+        match opened {
+            Some(Ok(Ok(parts))) => {
+                serving.switch(parts.routes());
+                tracing::info!("cashier started");
+                Ok(Some(Self { parts, serving }))
+            }
+            Some(Ok(Err(fault))) => {
+                serving.end(Duration::ZERO).await;
+                Err(fault)
+            }
+            Some(Err(_)) => {
+                serving.end(Duration::ZERO).await;
+                Err(Fault::new("the start was interrupted"))
+            }
+            None => {
+                serving.end(Duration::ZERO).await;
+                let phase = progress.phase();
+                progress.cancel();
+                opening.abort_all();
+                let ended = tokio::time::timeout(CANCEL_TIME_MAX, opening.join_next()).await.is_ok();
+                tracing::info!(%phase, ended, "start was given up");
+                Ok(None)
+            }
         }
-
-        let (stop, stopped) = watch::channel(false);
-        let context = ListenerContext {
-            clock: machine.clock,
-            entropy: machine.entropy,
-            trusted_proxies: settings.trusted_proxies.into(),
-        };
-        let mut serving = JoinSet::new();
-        let mut serve = |name, socket, tls, connections_max, routes| {
-            let listener = Listener { name, socket, tls, connections_max, routes };
-            serving.spawn(http::serve::serve(listener, context.clone(), stopped.clone(), DRAIN));
-        };
-        let routes = http::customer_routes(&cashier, &keys);
-        serve("customer", customer_socket, tls.clone(), CUSTOMER_CONNECTIONS_MAX, routes);
-        serve("manager", manager_socket, tls, MANAGER_CONNECTIONS_MAX, http::manager_routes(&cashier, &keys));
-        serve("watch", watch_socket, None, WATCH_CONNECTIONS_MAX, http::watch_routes(&cashier));
-        tracing::info!(%customer, %manager, %watch, "listeners opened");
-        let listeners = Listeners { customer, manager, watch };
-        Ok(Self { cashier, listeners, serving, stop, tasks, strand, trading })
     }
 
     pub fn listeners(&self) -> Listeners {
-        self.listeners
+        self.serving.addresses
     }
 
     pub fn cashier(&self) -> &Arc<Cashier> {
-        &self.cashier
+        &self.parts.cashier
     }
 
     /// Closes the listeners, drains flows in progress, lets the strand write its queue.
     pub async fn stop(self) {
-        // The send fails when every listener has ended already.
-        let _ = self.stop.send(true);
-        let connections_cut: usize = self.serving.join_all().await.into_iter().sum();
-        let flows_drained = self.tasks.drain(DRAIN).await;
-        let (strand, trading) = (self.strand, self.trading);
+        let connections_cut = self.serving.end(DRAIN).await;
+        let Parts { cashier, tasks, strand, trading, .. } = self.parts;
+        let flows_drained = tasks.drain(DRAIN).await;
+        images::at_stop(&cashier, strand.path()).await;
         let closed = tokio::task::spawn_blocking(move || {
             trading.close();
             strand.close()
@@ -208,6 +189,112 @@ impl CashierManager {
     }
 }
 
+/// What a start is made from.
+struct Start {
+    settings: Settings,
+    machine: Machine,
+    trading_server: Option<Arc<dyn TradingServer>>,
+    keys: Arc<SessionKeys>,
+    public_url: Box<str>,
+    progress: Arc<StartProgress>,
+}
+
+impl Start {
+    fn enter(&self, phase: StartPhase) {
+        tracing::info!(%phase, "start went on");
+        self.progress.enter(phase);
+    }
+
+    /// Opens everything behind the listeners, in order.
+    async fn parts(self, seal_keys: SealKeys) -> Result<Parts, Fault> {
+        let watermark = Arc::new(Watermark::new());
+        let (strand, archive, trading, clock) = self.bases(seal_keys, Arc::clone(&watermark)).await?;
+        let machine = Machine { clock: Arc::clone(&clock) as _, ..self.machine.clone() };
+        self.enter(StartPhase::Loading(strand.load_progress()));
+        let loaded = strand.reload().await?;
+        // Another trading server keeps its postings elsewhere.
+        if self.trading_server.is_none() {
+            self.enter(StartPhase::ComparingDatabases);
+            pair::check(&loaded, &trading).await?;
+        }
+        let (books, configuration) = loaded.split();
+        let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
+
+        self.enter(StartPhase::OpeningModules);
+        let plugins = plugins(&self.settings, &machine, &self.public_url).await?;
+        self.enter(StartPhase::OpeningGateways);
+        let Self { settings, trading_server, keys, public_url, .. } = self;
+        let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
+        let now = machine.clock.now();
+        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configuration, allow, now).await;
+        let tasks = Arc::new(Tasks::new(Handle::current()));
+        let ports = Ports {
+            archive,
+            trading: trading_server.unwrap_or_else(|| Arc::clone(&trading) as _),
+            modules: plugins,
+            clock: Arc::clone(&machine.clock),
+            entropy: machine.entropy,
+            spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
+        };
+        let rules = Rules {
+            public_url,
+            webhook_patience: Rules::WEBHOOK_PATIENCE,
+            deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            second_person: settings.second_person,
+        };
+        let cashier = crate::flows::open(ledger, snapshot, ports, rules);
+        ended_calls::take_over(&cashier).await;
+        janitor::start(&cashier);
+        cashier.spawn.background(Box::pin(keep_clock(clock)));
+        cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
+        if let Some(file) = settings.session_keys_file {
+            let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
+            cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
+        }
+        Ok(Parts { cashier, keys, tasks, strand, trading })
+    }
+
+    /// The databases and the clock's record in the folder of bases.
+    async fn bases(&self, keys: SealKeys, watermark: Arc<Watermark>) -> Result<Bases, Fault> {
+        let (folder, machine) = (self.settings.bases.clone(), self.machine.clone());
+        blocking("opening the databases", move || {
+            let settings = StrandSettings {
+                path: folder.join("cashier.db"),
+                keys,
+                entropy: machine.entropy,
+                batch: BatchLimits::default(),
+            };
+            let strand = Arc::new(strand::open(settings, watermark as _)?);
+            let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&folder))));
+            let archive = Arc::new(ArchiveReader::open(strand.path())?);
+            Ok((strand, archive, Arc::new(Embedded::open(&folder)?), clock))
+        })
+        .await
+    }
+}
+
+type Bases = (Arc<Strand>, Arc<ArchiveReader>, Arc<Embedded>, Arc<GuardedClock>);
+
+/// Runs on a thread that may wait for a disk or a child process.
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    run: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(run).await;
+    done.unwrap_or_else(|_| Err(Fault::new(format!("{what} was interrupted"))))
+}
+
+impl Parts {
+    fn routes(&self) -> RoutesOfAll {
+        let Self { cashier, keys, .. } = self;
+        RoutesOfAll {
+            customer: http::customer_routes(cashier, keys),
+            manager: http::manager_routes(cashier, keys),
+            watch: http::watch_routes(cashier),
+        }
+    }
+}
+
 /// Judges and records the clock for ever.
 async fn keep_clock(clock: Arc<GuardedClock>) {
     loop {
@@ -221,7 +308,7 @@ async fn keep_clock(clock: Arc<GuardedClock>) {
 /// The catalog of plugins.toml, without opening the cashier.
 pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
-    Ok(open_plugins(settings, &Machine::real(), &public_url)?.catalog())
+    Ok(open_plugins(settings, &Machine::real(), &public_url, false)?.catalog())
 }
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
@@ -245,14 +332,19 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
 }
 
-/// Loading probes every module in a child process, which blocks.
+/// Loading probes every module in a child process.
 async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Arc<Plugins>, Fault> {
     let (settings, machine, public_url) = (settings.clone(), machine.clone(), public_url.to_owned());
-    let opened = tokio::task::spawn_blocking(move || open_plugins(&settings, &machine, &public_url));
-    opened.await.unwrap_or_else(|_| Err(Fault::new("loading the modules was interrupted"))).map(Arc::new)
+    blocking("loading the modules", move || open_plugins(&settings, &machine, &public_url, true)).await.map(Arc::new)
 }
 
-fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Plugins, Fault> {
+/// `record_calls`: this is the server, not a command beside it.
+fn open_plugins(
+    settings: &Settings,
+    machine: &Machine,
+    public_url: &str,
+    record_calls: bool,
+) -> Result<Plugins, Fault> {
     let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
     let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
@@ -264,6 +356,7 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
             module_folders: beside,
             program,
             public_url: public_url.to_owned(),
+            record_calls,
         },
         PluginDependencies {
             networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
@@ -277,18 +370,4 @@ fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Res
         return Err(Fault::new("a module did not open in time; starting again without it"));
     }
     Ok(plugins)
-}
-
-/// Listens with a queue long enough for a burst; the address is reusable as soon as the cashier has stopped.
-fn listen(field: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fault> {
-    let open = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let socket = socket.listen(LISTEN_QUEUE)?;
-        let bound = socket.local_addr()?;
-        Ok((socket, bound))
-    };
-    open().map_err(|error: std::io::Error| Fault::new(format!("{field} {address}: {error}")))
 }

@@ -124,7 +124,7 @@ mod tests {
         }
         for damaged in ["", "x", "1 - 0", "1 - 0 0", "1 - 0 0 0 0", "1795160000 - 0 zero 0"] {
             std::fs::write(files.record(), damaged).unwrap();
-            assert!(files.read().unwrap_err().0.contains("damaged"), "{damaged}");
+            assert!(files.read().unwrap_err().what.contains("damaged"), "{damaged}");
         }
     }
 

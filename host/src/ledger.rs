@@ -4,8 +4,10 @@
 
 mod admission;
 mod durability;
+mod holds;
+mod refused;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use cashier_core::books::Books;
 use cashier_core::change::Stamp;
@@ -13,17 +15,21 @@ use cashier_core::draft::{Attention, Draft};
 use cashier_core::ids::Seq;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::TransactionStatus;
+use tokio::sync::oneshot;
 
 pub use self::admission::{Admission, Admitted, Estimate};
 pub use self::durability::Watermark;
-use crate::ports::{Configuration, Durable, Fault, Recorder};
+use self::holds::{Held, HoldMeter};
+use self::refused::Claim;
+use crate::ports::{Clock, Configuration, Durable, Fault, Recorder};
 
 /// The books, the strand and what is known to be durable.
 pub struct Ledger {
-    books: Mutex<Books>,
+    books: Arc<Mutex<Books>>,
     recorder: Arc<dyn Recorder>,
     watermark: Arc<Watermark>,
     admission: Arc<Admission>,
+    holds: HoldMeter,
 }
 
 /// A decision's value, available once every commit it depends on is durable.
@@ -31,8 +37,7 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Ticket<T> {
     value: T,
-    depends_on: Seq,
-    epoch: u64,
+    claim: Claim,
     watermark: Arc<Watermark>,
     /// What a person must see, logged once it is durable.
     attention: Vec<Attention>,
@@ -41,7 +46,7 @@ pub struct Ticket<T> {
 impl<T> Ticket<T> {
     /// Waits until the value is durable. The refusal means that it is not and must not be shown.
     pub async fn durable(self) -> Result<Durable<T>, Refusal> {
-        if !self.watermark.wait(self.depends_on, self.epoch).await {
+        if !self.watermark.wait(self.claim).await {
             return Err(storage_unavailable());
         }
         for Attention { transaction, status, reason } in &self.attention {
@@ -62,7 +67,25 @@ pub fn storage_unavailable() -> Refusal {
 impl Ledger {
     pub fn new(recorder: Arc<dyn Recorder>, watermark: Arc<Watermark>, books: Books, admission: Admission) -> Self {
         watermark.open_at(Seq(books.counters().seq));
-        Self { books: Mutex::new(books), recorder, watermark, admission: Arc::new(admission) }
+        let (admission, holds) = (Arc::new(admission), HoldMeter::default());
+        let books = Arc::new(Mutex::new(books));
+        watermark.attach(&books);
+        Self { books, recorder, watermark, admission, holds }
+    }
+
+    /// The ledger with its holds measured by a clock.
+    pub fn measured_by(self, clock: Arc<dyn Clock>) -> Self {
+        Self { holds: HoldMeter::by(clock), ..self }
+    }
+
+    /// The longest that the books were held since the start, in microseconds.
+    pub fn longest_hold_us(&self) -> u64 {
+        self.holds.longest()
+    }
+
+    /// The longest that they were held since this was asked last.
+    pub fn take_recent_hold_us(&self) -> u64 {
+        self.holds.take_recent()
     }
 
     /// Makes one decision: it reads the books and drafts changes, which become one commit.
@@ -72,30 +95,30 @@ impl Ledger {
         let value = decision(&mut draft);
         let attention = draft.needs_attention();
         let (seq, commit) = draft.into_commit(stamp);
-        let depends_on = match commit {
+        let (depends_on, own) = match commit {
             Some(commit) => {
                 let commit = Arc::new(commit);
                 books.apply(&commit);
                 self.recorder.submit(commit);
-                seq
+                (seq, true)
             }
-            None => Seq(books.counters().seq),
+            None => (Seq(books.counters().seq), false),
         };
-        Ok(Ticket { attention, ..self.ticket(&books, value, depends_on) })
+        Ok(Ticket { attention, ..self.ticket(&books, value, depends_on, own) })
     }
 
     /// Reads the books; the ticket waits for the newest commit that `read` names.
     pub fn read<T>(&self, read: impl FnOnce(&Books) -> (T, Seq)) -> Result<Ticket<T>, Refusal> {
         let books = self.lock()?;
         let (value, depends_on) = read(&books);
-        Ok(self.ticket(&books, value, depends_on))
+        Ok(self.ticket(&books, value, depends_on, false))
     }
 
     /// Takes the guard as proof that the epoch is read under the lock: a reload takes the lock before it raises the epoch,
     /// so a ticket never carries a later epoch than its commit.
-    fn ticket<T>(&self, _locked: &MutexGuard<'_, Books>, value: T, depends_on: Seq) -> Ticket<T> {
-        let epoch = self.watermark.epoch();
-        Ticket { value, depends_on, epoch, watermark: Arc::clone(&self.watermark), attention: Vec::new() }
+    fn ticket<T>(&self, _locked: &Held<'_>, value: T, seq: Seq, own: bool) -> Ticket<T> {
+        let claim = Claim { seq, own, epoch: self.watermark.epoch(), put_back: self.watermark.put_back() };
+        Ticket { value, claim, watermark: Arc::clone(&self.watermark), attention: Vec::new() }
     }
 
     /// Reads without waiting for durability: for work that is checked again when it is decided. Not to be shown.
@@ -114,9 +137,14 @@ impl Ledger {
         self.watermark.is_open()
     }
 
-    /// Rises whenever the books are reloaded.
+    /// Rises whenever rows were taken back: the books were reloaded, or the rows of refused commits were put back.
     pub fn epoch(&self) -> u64 {
-        self.watermark.epoch()
+        self.watermark.epoch() + self.watermark.put_back()
+    }
+
+    /// Why nothing is written at present although the ledger is open, as a sentence: another program holds the database.
+    pub fn busy(&self) -> Option<String> {
+        self.watermark.busy()
     }
 
     /// Resolves when a commit has failed and the books must be reloaded.
@@ -128,32 +156,62 @@ impl Ledger {
     pub async fn reopen(&self) -> Result<Configuration, Fault> {
         // A decision that found the ledger open may still be running: it must not submit to a strand that was reloaded
         // meanwhile. Later decisions find the ledger closed.
-        drop(self.books.lock());
+        let old = self.replace(Books::new());
+        tracing::warn!(transactions = old.transactions(), "books are dropped and read from the disk again");
+        // Two copies would not fit where one fits well.
+        drop_aside(old).await;
         let (fresh, configuration) = self.recorder.reload().await?.split();
-        let seq = Seq(fresh.counters().seq);
-        match self.books.lock() {
-            Ok(mut books) => *books = fresh,
-            Err(poisoned) => {
-                *poisoned.into_inner() = fresh;
-                self.books.clear_poison();
-            }
-        }
+        let (seq, transactions) = (Seq(fresh.counters().seq), fresh.transactions());
+        drop(self.replace(fresh));
+        tracing::warn!(%seq, transactions, "books were read from the disk again");
         self.watermark.open_at(seq);
         Ok(configuration)
     }
 
+    /// Whatever a decision that panicked has left.
+    fn replace(&self, books: Books) -> Books {
+        let replaced = match self.books.lock() {
+            Ok(mut guard) => std::mem::replace(&mut *guard, books),
+            Err(poisoned) => std::mem::replace(&mut *poisoned.into_inner(), books),
+        };
+        self.books.clear_poison();
+        replaced
+    }
+
     /// The books, unless a commit failed or a decision panicked: then only a reload makes them available again.
-    fn lock(&self) -> Result<MutexGuard<'_, Books>, Refusal> {
+    fn lock(&self) -> Result<Held<'_>, Refusal> {
         let Ok(books) = self.books.lock() else {
             self.watermark.close();
             return Err(storage_unavailable());
         };
-        if self.watermark.is_open() { Ok(books) } else { Err(storage_unavailable()) }
+        if self.watermark.is_open() { Ok(self.holds.hold(books)) } else { Err(storage_unavailable()) }
+    }
+}
+
+/// Rows that are dropped where they are, within milliseconds.
+const DROPPED_HERE: usize = 10_000;
+
+/// Drops books without holding up the thread of the caller: millions of rows take seconds.
+async fn drop_aside(books: Books) {
+    if books.transactions() <= DROPPED_HERE {
+        return;
+    }
+    let (done, dropped) = oneshot::channel();
+    let aside = std::thread::Builder::new().name("drop-books".into()).spawn(move || {
+        drop(books);
+        // The receiver waits.
+        let _ = done.send(());
+    });
+    // Without a thread the closure was dropped here, with the books.
+    if aside.is_ok() {
+        let _ = dropped.await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use cashier_core::change::Body;
     use cashier_core::session::Actor;
     use cashier_core::time::UnixTime;
@@ -161,6 +219,7 @@ mod tests {
 
     use super::*;
     use crate::ports::{DurabilityListener, Loaded};
+    use crate::test_cashier::TestClock;
 
     /// Takes every commit and loads empty books.
     struct EmptyDisk;
@@ -182,6 +241,24 @@ mod tests {
         ledger.decide(&stamp, decision).unwrap()
     }
 
+    #[test]
+    fn s1_the_longest_hold_is_measured_since_the_start_and_since_the_last_look() {
+        let clock = Arc::new(TestClock::default());
+        let admission = Admission::new(Admission::DEFAULT_LIMIT);
+        let ledger = Ledger::new(Arc::new(EmptyDisk), Arc::new(Watermark::new()), Books::new(), admission);
+        let ledger = ledger.measured_by(Arc::clone(&clock) as _);
+        let hold = |micros| ledger.peek(|_| clock.advance(Duration::from_micros(micros))).unwrap();
+        assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (0, 0));
+        hold(400);
+        hold(900);
+        clock.advance(Duration::from_secs(5));
+        hold(70);
+        assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (900, 900));
+        hold(30);
+        assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (900, 30));
+        assert_eq!(ledger.take_recent_hold_us(), 0);
+    }
+
     #[tokio::test]
     async fn a_lost_decision_is_refused_although_a_successor_took_its_number() {
         let watermark = Arc::new(Watermark::new());
@@ -191,8 +268,8 @@ mod tests {
         watermark.failed(&Fault::new("disk full"));
         ledger.reopen().await.unwrap();
         let successor = decided(&ledger);
-        assert_eq!(lost.depends_on, successor.depends_on);
-        watermark.synced(successor.depends_on);
+        assert_eq!(lost.claim.seq, successor.claim.seq);
+        watermark.synced(successor.claim.seq);
         assert!(lost.durable().await.is_err(), "the lost decision must not be shown");
         assert!(successor.durable().await.is_ok());
     }

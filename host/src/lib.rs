@@ -2,6 +2,7 @@
 //! the modules and which may name which.
 
 pub mod app;
+pub mod books_image;
 pub mod cli;
 mod clock_file;
 pub mod flows;

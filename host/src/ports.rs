@@ -1,21 +1,22 @@
 //! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
+mod fault;
 mod machine;
+mod start;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::account::AccountFacts;
-use cashier_core::aggregate::CreateEnding;
+use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::approval::Approval;
-use cashier_core::books::Books;
+use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
-use cashier_core::ids::{CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
@@ -25,26 +26,9 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
+pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
-
-/// A failure of the cashier or its environment: a full disk, a dead peer. For the operator's log; it holds no secret and
-/// is never shown to a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(pub String);
-
-impl Fault {
-    pub fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Fault {}
+pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -80,10 +64,34 @@ pub trait Recorder: Send + Sync {
 
 /// Receives the strand's reports of what is durable. Called from the strand's thread.
 pub trait DurabilityListener: Send + Sync {
-    /// Every commit up to and including this one is durable.
+    /// Every commit up to and including this one is durable, but those that were reported as refused.
     fn synced(&self, up_to: Seq);
     /// A commit could not be written; neither it nor any later one is durable.
     fn failed(&self, fault: &Fault);
+    /// Some commits were refused, and every other one up to and including `up_to` is durable. The listener calls `collect`
+    /// once while nothing can be submitted: it takes what rests on them out of the queue and reads what is stored of all
+    /// their rows. The listener puts these rows back before anything else is decided. An error closes the strand, as
+    /// after a commit that failed.
+    fn refused(&self, up_to: Seq, collect: &mut Collect<'_>) -> Result<(), Fault> {
+        let _ = (up_to, collect);
+        Err(Fault::new("the rows of a refused commit cannot be put back here"))
+    }
+    /// Another program holds the database and the same batch is tried again; `None` once that ended.
+    fn waiting(&self, fault: Option<&Fault>) {
+        let _ = fault;
+    }
+}
+
+/// Collects what was refused; the books say which operations a transaction has.
+pub type Collect<'a> = dyn FnMut(&Books) -> Result<Refused, Fault> + 'a;
+
+/// Commits that were refused, and what is stored of every row that they changed.
+#[derive(Debug, Default)]
+pub struct Refused {
+    pub seqs: Vec<Seq>,
+    /// `None` is no row.
+    pub transactions: Vec<(TransactionId, Option<Aggregate>)>,
+    pub events: Vec<StoredEvent>,
 }
 
 /// Every durable row; the books hold transactions, operations and events.
@@ -100,6 +108,8 @@ pub struct Loaded {
     pub posted: PostedDigest,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
+    /// The books were made from their image and the rows that changed since.
+    pub is_from_image: bool,
 }
 
 /// An operation that was planned, and may have been posted.
@@ -196,6 +206,11 @@ pub trait TradingServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether it keys by our operation key, so that sending again is safe.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether what it answers as posted is on its own disk, found again by its key after a crash of this process: then
+    /// nobody need wait for our record of it. A server that keys by our key alone.
+    fn proves_postings(&self) -> bool {
+        false
+    }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;
 }
@@ -256,7 +271,7 @@ pub struct CreateAnswer {
 }
 
 /// A webhook request as received.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawNotice {
     pub method: Box<str>,
     pub path: Box<str>,
@@ -402,9 +417,35 @@ pub struct CatalogLine {
     pub secret_settings: Vec<Box<str>>,
 }
 
+/// The calls into modules that ended the process, as a start finds them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndedCalls {
+    /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
+    /// another transaction's.
+    pub creates: Vec<(TransactionId, Box<str>)>,
+    /// Notices whose reading ended the run before this one.
+    pub notices: Vec<EndedNotice>,
+}
+
+/// A notice whose reading ended the process: what is left of it, and why it is barred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedNotice {
+    pub provider: Box<str>,
+    pub config_id: ConfigId,
+    pub reason: String,
+    pub notice: RawNotice,
+}
+
 /// The plugin host as the flows use it.
 pub trait Modules: Send + Sync {
     fn catalog(&self) -> Arc<[CatalogLine]>;
+    fn ended_calls(&self) -> EndedCalls {
+        EndedCalls::default()
+    }
+    /// A sentence for each build that is refused and each notice that is barred because it ended the process.
+    fn quarantine(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The loaded module validates this config; the error is the module's own message.
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>>;
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>>;

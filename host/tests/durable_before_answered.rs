@@ -113,7 +113,7 @@ impl DurabilityListener for Ledger {
 
     fn failed(&self, fault: &Fault) {
         record(Step::Reported(0));
-        assert!(fault.0.is_empty(), "{fault}");
+        assert!(fault.what.is_empty(), "{fault}");
     }
 }
 
@@ -139,6 +139,7 @@ fn commit(seq: u64) -> Arc<Commit> {
         changes: Vec::new(),
         bodies: vec![answer],
         counters: Counters { seq, ..Counters::default() },
+        lookups: Default::default(),
     })
 }
 

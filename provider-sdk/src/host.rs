@@ -44,7 +44,9 @@ impl ModuleV1 {
             return Err(OpenError::rebuild("its header says that its layout is not to be checked"));
         };
         header.init_root_module::<ProviderModuleV1Ref>().map(|root| Self { root }).map_err(|error| match error {
-            LibraryError::AbiInstability(_) => OpenError::rebuild(layout::difference(ProviderModuleV1Ref::LAYOUT, found)),
+            LibraryError::AbiInstability(_) => {
+                OpenError::rebuild(layout::difference(ProviderModuleV1Ref::LAYOUT, found))
+            }
             other => OpenError::from(other),
         })
     }

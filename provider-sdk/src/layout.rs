@@ -47,9 +47,8 @@ impl Comparison {
             }
         }
         let (theirs, phantoms) = (fields(found), found.phantom_fields());
-        let same_name = |field: &TLField| {
-            theirs.iter().copied().chain(phantoms.iter()).find(|their| their.name() == field.name())
-        };
+        let same_name =
+            |field: &TLField| theirs.iter().copied().chain(phantoms.iter()).find(|their| their.name() == field.name());
         fields(expected)
             .into_iter()
             .chain(expected.phantom_fields().iter())

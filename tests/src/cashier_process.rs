@@ -1,7 +1,7 @@
 //! The cashier as a separate process: started from its settings file, killed, started again.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use cashier_core::session::Role;
@@ -10,8 +10,8 @@ use cashier_host::app::Listeners;
 use cashier_host::http::session::{SessionKeys, issue_token};
 use cashier_host::settings::Settings;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::artifacts;
 use crate::deployment::{NO_RATE_LIMIT, import_roster, settings_text, write, write_files};
@@ -19,9 +19,6 @@ use crate::waiting::WAIT_MAX;
 
 /// How long the process may take until its listeners are open.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
-
-/// How long it may take to stop: its own ten seconds for flows under way, and some for a busy machine.
-const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Output and exit code of a command that ends by itself.
 #[derive(Debug)]
@@ -51,6 +48,8 @@ pub struct CashierProcess {
     child: Option<Child>,
     /// What it logs from its next start on.
     pub log_level: &'static str,
+    /// Further environment from its next start on.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 impl CashierProcess {
@@ -65,24 +64,12 @@ impl CashierProcess {
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
         write_files(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
-        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info" }
+        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info", environment: Vec::new() }
     }
 
-    /// Starts the process and waits until its listeners are open; the same addresses every time.
+    /// Starts the process and waits until it is ready; the same addresses every time.
     pub async fn start(&mut self) -> Listeners {
-        let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
-        let mut child = Command::new(artifacts::cashier())
-            .args(["serve", "--settings"])
-            .arg(&settings)
-            .env("CASHIER_LOG", self.log_level)
-            .stdout(Stdio::piped())
-            .stderr(log.expect("a log file"))
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the cashier starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut lines = self.spawn();
         let opening = async {
             let mut found = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
@@ -100,8 +87,39 @@ impl CashierProcess {
         // The rest of its output is read and dropped, so that it never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.addresses = Some(addresses);
-        self.child = Some(child);
         addresses
+    }
+
+    /// Starts the process at the addresses of its last start, and waits for nothing.
+    pub fn begin(&mut self) -> Listeners {
+        drop(self.spawn());
+        self.addresses.expect("it was started before")
+    }
+
+    /// Its standard output, line by line.
+    fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
+        let settings = self.folder.join("cashier.toml");
+        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
+        let mut child = Command::new(artifacts::cashier())
+            .args(["serve", "--settings"])
+            .arg(&settings)
+            .env("CASHIER_LOG", self.log_level)
+            .envs(self.environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the cashier starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        self.child = Some(child);
+        lines
+    }
+
+    /// Starts the process, which ends by itself, perhaps before its listeners are open.
+    pub async fn start_and_end(&mut self) {
+        let _lines = self.spawn();
+        self.ended().await;
     }
 
     /// Kills the process (SIGKILL), as a power cut would.
@@ -114,9 +132,18 @@ impl CashierProcess {
     pub async fn terminate(&mut self) -> Option<i32> {
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
         assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
+        self.ended().await.code()
+    }
+
+    /// Waits until the process has ended by itself, and returns how.
+    pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the cashier runs");
-        let ended = tokio::time::timeout(STOP_TIME_MAX, child.wait()).await.expect("the cashier stops in time");
-        ended.expect("a child can be waited for").code()
+        let ended = tokio::time::timeout(WAIT_MAX, child.wait()).await.expect("the cashier ends by itself");
+        ended.expect("a child can be waited for")
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn pid(&self) -> u32 {

@@ -139,6 +139,10 @@ impl TradingServer for FaultyTradingServer {
         true
     }
 
+    fn proves_postings(&self) -> bool {
+        self.inner.proves_postings()
+    }
+
     fn readiness(&self) -> Result<(), Fault> {
         self.inner.readiness()
     }

@@ -21,7 +21,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
 
 /// The test modules, by their crates.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "echo",
     "panics",
     "panics-in-descriptor",
@@ -33,6 +33,7 @@ const PACKAGES: [&str; 11] = [
     "aborts",
     "crashes",
     "reaches-out",
+    "ends-process",
 ];
 
 /// Unix time at which the clock of these tests starts.
@@ -93,6 +94,7 @@ impl PluginHost {
             module_folders: vec![built().to_owned()],
             program: probe.into(),
             public_url: "https://cashier.test".to_owned(),
+            record_calls: true,
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
         let dependencies =

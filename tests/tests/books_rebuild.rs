@@ -49,7 +49,7 @@ fn snapshot(books: &Books) -> BooksSnapshot {
         rows: rows.collect(),
         of_customers: [CUSTOMER, SECOND_CUSTOMER].map(|id| books.of_customer(CustomerId(id)).collect()).to_vec(),
         known_events: EVENTS.map(|id| books.known_event(ConfigId(1), id)).to_vec(),
-        pending: books.pending_events_before(UnixTime(i64::MAX)),
+        pending: books.pending_events_before(UnixTime(i64::MAX)).cloned().collect(),
         activity: [0, 1, 2].map(|id| books.config_activity(ConfigId(id))).to_vec(),
         unsettled: books.unsettled(),
         counters,

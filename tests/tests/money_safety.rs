@@ -160,7 +160,7 @@ async fn configs_that_share_one_provider_account_file_each_event_under_the_trans
     assert_eq!(accepted["transaction"]["id"], answer["transaction"]["id"], "{accepted}");
     assert_eq!(
         (&accepted["transaction"]["status"], &accepted["event"]["failure_reason"]),
-        (&json!(3), &json!("")),
+        (&json!(2), &json!("")),
         "{accepted}"
     );
     // The same event by the other path is the same event.

@@ -116,7 +116,7 @@ async fn a_stripe_deposit_is_credited_by_a_webhook_that_openssl_signed() {
     assert_eq!((&accepted["data"], &accepted["duplicate"]), (&json!("OK"), &json!(false)), "{accepted}");
     assert_eq!(
         accepted["transaction"],
-        json!({"id": id, "status": 3, "provider_payment_id": "pi_stub_1"}),
+        json!({"id": id, "status": 2, "provider_payment_id": "pi_stub_1"}),
         "{accepted}"
     );
     credited_once(&deployment, id, "250.0").await;
@@ -151,7 +151,7 @@ async fn a_stripe_checkout_page_is_credited_by_a_webhook_without_a_config_id_in_
     let (body, (name, signature)) =
         stripe_stub::signed(stripe_stub::WEBHOOK_SECRET, now, &event.session_completed("cs_stub_1", now));
     let accepted = deployment.webhook("stripe", (name, &signature), &body).await.expect_ok();
-    assert_eq!(accepted["transaction"]["status"], json!(3), "{accepted}");
+    assert_eq!(accepted["transaction"]["status"], json!(2), "{accepted}");
     // Stripe also sends an event about the intent: the same payment, so no second credit.
     let (body, (name, signature)) = stripe_stub::signed(
         stripe_stub::WEBHOOK_SECRET,

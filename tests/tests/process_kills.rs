@@ -90,6 +90,8 @@ async fn twenty_kills_under_load_lose_no_deposit_and_double_no_credit() {
         answered.iter().all(|it| rows[&it.id]["status"] == json!(3)).then_some(())
     })
     .await;
+    let health = customer.http.get(&format!("http://{}/readyz?verbose", addresses.watch), &[]).await;
+    assert_eq!((health.text().as_str(), folder.path().join("var/quarantine.json").exists()), ("ready\n", false), "c1");
     process.kill().await;
     credited_exactly_once(folder.path(), &answered);
 }

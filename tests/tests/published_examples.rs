@@ -265,7 +265,7 @@ async fn mng_get_cashier_transaction_answers_its_example() {
         faulty_server.set_mode(TradingMode::Working);
     };
     let (answer, ()) = tokio::join!(webhook, checks);
-    assert_eq!(answer.expect_ok()["transaction"], json!({"id": 15, "status": 3, "provider_payment_id": "pi_123"}));
+    assert_eq!(answer.expect_ok()["transaction"], json!({"id": 15, "status": 2, "provider_payment_id": "pi_123"}));
     let credited = send_as_manager(&deployment, MANAGER_REQUEST).await;
     let posted = r#"{"data":{"balance_operations":[{"id":1,"transaction_id":15,"login":2000009,"trade_order":1,
         "cmd":6,"amount":250.0,"currency":"USD","reason":100,"status":1}]}}"#;

@@ -152,7 +152,7 @@ impl Aggregate {
         // The first call may have reached the provider, and an answer that was given to a customer does not change.
         let (repeated, answered) = match self.transaction.first_answer {
             FirstAnswer::Open => (false, false),
-            FirstAnswer::Unknown => (true, false),
+            FirstAnswer::Unknown | FirstAnswer::Crashed => (true, false),
             FirstAnswer::Accepted | FirstAnswer::Declined | FirstAnswer::NeverSent => (true, true),
         };
         let given = (self.transaction.first_answer, self.transaction.next_action);
@@ -162,7 +162,7 @@ impl Aggregate {
             // Declining the repeat of an order does not end an order that was accepted; a webhook will state the outcome.
             CreateEnding::Declined { .. } if answered => return Vec::new(),
             CreateEnding::Declined { reason } if repeated => {
-                (FirstAnswer::Unknown, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
+                (given.0, NextAction::None, ProviderFact::Declined { reason: reason.clone() })
             }
             CreateEnding::Accepted(_) if answered => (given.0, given.1, ProviderFact::Accepted),
             CreateEnding::Accepted(action) => (FirstAnswer::Accepted, *action, ProviderFact::Accepted),
@@ -180,6 +180,20 @@ impl Aggregate {
         all.extend_from_slice(stated);
         let (changes, _) = ended.record_with(receiver, &all, refs, CameWith::Money, at);
         if changes.is_empty() { ended.settled(self, at) } else { changes }
+    }
+
+    /// Records that the create call ended the process, unless its end is recorded already: whether the provider has the order
+    /// is unknown, and a repeat would end the process again.
+    pub fn crash_create(&self, at: DecisionContext) -> Vec<Change> {
+        let mut next = self.clone();
+        let open = matches!(next.transaction.first_answer, FirstAnswer::Open | FirstAnswer::Unknown);
+        if !open || next.transaction.source != Source::Provider {
+            return Vec::new();
+        }
+        next.transaction.first_answer = FirstAnswer::Crashed;
+        next.transaction.next_action = NextAction::Wait;
+        next.transaction.facts.record(at.seq, at.now, ProviderFact::Unanswered);
+        next.settled(self, at)
     }
 
     /// Records the outcome of an operation at the trading server; a settled operation does not change.

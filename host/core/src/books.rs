@@ -6,18 +6,27 @@
 //! the order within a hash table. A row's id, customer, login, provider, config, reference and created_time never
 //! change; an id that a row lost is found no more, because each hit is compared with the row.
 
+mod chunked;
 mod codec;
 mod events;
 mod facts_codec;
+mod growing_table;
 mod hash_index;
+mod heads;
+mod image;
+mod image_loading;
 mod indexing;
 mod interner;
 mod query;
+mod restore;
 mod row_codec;
 mod rows;
+mod seen;
+mod slots;
+mod touches;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aggregate::Aggregate;
 use crate::change::{Body, Change, Commit, Counters};
@@ -30,12 +39,17 @@ use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
 use events::Events;
-use hash_index::{Fixed, HashedSlotIndex, Slot, SlotIndex, key_hash};
+use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
+use heads::Heads;
 use interner::Interner;
 use rows::{Row, Rows};
+use touches::Touches;
 
 pub use events::Unread;
+pub use image::{IMAGE_FORMAT, ImageCopy};
+pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
 pub use query::{Answer, Progress, Scan, Scope};
+pub use restore::StoredEvent;
 
 /// The transactions of one config; decides how long it keeps its gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,13 +58,6 @@ pub struct Activity {
     /// How many of them are not final.
     pub open: u64,
     pub newest_created: UnixTime,
-}
-
-/// The newest row of a customer, login or provider, and how many there are; each row links to the one before it.
-#[derive(Clone, Copy)]
-struct Head {
-    newest: Slot,
-    count: u32,
 }
 
 /// The most rows that are reserved at once: as many as a start reads in a few seconds. A counter may be far above the
@@ -66,9 +73,9 @@ pub struct Books {
     by_reference: SlotIndex,
     by_key: SlotIndex,
     by_provider_id: HashedSlotIndex,
-    customers: HashMap<u64, Head, Fixed>,
-    logins: HashMap<u64, Head, Fixed>,
-    providers: HashMap<u32, Head, Fixed>,
+    customers: Heads<u64>,
+    logins: Heads<u64>,
+    providers: Heads<u32>,
     /// The rows of each status, by its number.
     statuses: Vec<BTreeSet<Slot>>,
     configs: BTreeMap<ConfigId, Activity>,
@@ -76,6 +83,7 @@ pub struct Books {
     /// Operations that came before their transaction.
     early_operations: BTreeMap<TransactionId, Vec<BalanceOperation>>,
     events: Events,
+    touches: Touches,
 }
 
 impl Default for Books {
@@ -94,18 +102,19 @@ impl Books {
             by_reference: SlotIndex::default(),
             by_key: SlotIndex::default(),
             by_provider_id: HashedSlotIndex::default(),
-            customers: HashMap::default(),
-            logins: HashMap::default(),
-            providers: HashMap::default(),
+            customers: Heads::default(),
+            logins: Heads::default(),
+            providers: Heads::default(),
             statuses: TransactionStatus::ALL.iter().map(|_| BTreeSet::new()).collect(),
             configs: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             early_operations: BTreeMap::new(),
             events: Events::default(),
+            touches: Touches::default(),
         }
     }
 
-    /// Reserves for the rows to load, so that no table grows, and hashes its rows again, meanwhile.
+    /// Reserves for the rows to load, so that nothing is hashed twice meanwhile.
     pub fn reserve(&mut self, transactions: u64, event_keys: u64) {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(EXPECTED_MAX);
         let (transactions, event_keys) = (rows(transactions), rows(event_keys));
@@ -113,7 +122,7 @@ impl Books {
         self.by_key.reserve(transactions);
         // Most have an id of their page and one of their payment.
         self.by_provider_id.reserve(transactions.saturating_mul(2));
-        self.events.reserve(event_keys);
+        self.events.seen.reserve(event_keys);
     }
 
     /// Loads a stored transaction with all its operations, in the order of their ids.
@@ -165,6 +174,15 @@ impl Books {
     /// How many transactions there are.
     pub fn transactions(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How many entries of its tables and lists growth has moved or hashed again so far. That it rises little in any decision,
+    /// however many rows there are, is what keeps the hold of a decision short.
+    pub fn entries_moved(&self) -> u64 {
+        let indexes =
+            self.displaced.moved() + self.by_reference.moved() + self.by_key.moved() + self.by_provider_id.moved();
+        let heads = self.customers.moved() + self.logins.moved() + self.providers.moved();
+        self.rows.moved() + self.interner.moved() + self.events.seen.moved() + indexes + heads
     }
 
     pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
@@ -260,12 +278,12 @@ impl Books {
 
     /// The row of the verified event with this id under this config.
     pub fn known_event(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
-        self.events.known(config, event_id)
+        self.events.seen.known(config, event_id)
     }
 
     /// Adds the key of a verified event permanently; the first row of a key stays.
     pub fn remember_event_key(&mut self, config: ConfigId, event_id: &str, id: EventId) {
-        self.events.remember(config, event_id, id);
+        self.events.seen.remember(config, event_id, id);
     }
 
     /// Whether any verified event waits for its transaction, or is listed without one.
@@ -282,9 +300,9 @@ impl Books {
         self.events.pending_for(config, refs)
     }
 
-    /// Verified events received before a time that are still pending, by rising id.
-    pub fn pending_events_before(&self, time: UnixTime) -> Vec<ProviderEvent> {
-        self.events.pending().filter(|event| event.created_time < time).cloned().collect()
+    /// Verified events received before a time that are still pending, the oldest first. Later ones are not looked at.
+    pub fn pending_events_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
+        self.events.pending_before(time)
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {
@@ -309,35 +327,5 @@ impl Books {
     /// The activity of a config; `None` when no transaction was made under it.
     pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
         self.configs.get(&config).copied()
-    }
-
-    /// Transactions with due work (see [`duty::has_work`](crate::duty::has_work)), by rising id.
-    pub fn unsettled(&self) -> Vec<TransactionId> {
-        self.unsettled.iter().copied().collect()
-    }
-
-    /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id
-    /// minus the first row's.
-    fn slot(&self, id: TransactionId) -> Option<Slot> {
-        let has_id = |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0);
-        let expected = self.expected_slot(id.0).filter(|slot| has_id(*slot));
-        expected.or_else(|| self.displaced.find(key_hash(id.0), has_id))
-    }
-
-    fn expected_slot(&self, id: u64) -> Option<Slot> {
-        let first = self.rows.get(0).map_or(id, |row| row.id);
-        Slot::try_from(id.checked_sub(first)?).ok()
-    }
-
-    fn row(&self, id: TransactionId) -> Option<&Row> {
-        self.rows.get(self.slot(id)?)
-    }
-
-    fn id_of(&self, slot: Option<Slot>) -> Option<TransactionId> {
-        self.rows.get(slot?).map(|row| TransactionId(row.id))
-    }
-
-    fn row_matching(&self, is_match: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
-        move |slot| self.rows.get(slot).is_some_and(&is_match)
     }
 }

@@ -6,6 +6,7 @@ use crate::approval::Approval;
 use crate::customer_override::CustomerOverride;
 use crate::edit::FieldChange;
 use crate::ids::{ApprovalId, ConfigId, ManagerId, NoticeId, Seq, TransactionId};
+use crate::lookups::Lookups;
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
 use crate::provider_config::ProviderConfig;
@@ -118,4 +119,6 @@ pub struct Commit {
     pub changes: Vec<Change>,
     pub bodies: Vec<Body>,
     pub counters: Counters,
+    /// Not stored: which later commits rest on this one is settled before they are durable.
+    pub lookups: Lookups,
 }

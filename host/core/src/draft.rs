@@ -4,13 +4,14 @@
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::Books;
 use crate::change::{Body, Change, Commit, Counters, Stamp};
-use crate::ids::{ConfigId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
+use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
+use crate::lookups::LookupNotes;
 use crate::notice::{ProviderEvent, Update};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::time::UnixTime;
-use crate::transaction::Transaction;
+use crate::transaction::{KeySpace, Transaction};
 
 /// A transaction that needs a person, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Draft<'a> {
     bodies: Vec<Body>,
     /// Ids were skipped, which is worth a commit of its own.
     skipped: bool,
+    notes: LookupNotes,
 }
 
 impl<'a> Draft<'a> {
@@ -43,10 +45,19 @@ impl<'a> Draft<'a> {
             changes: Vec::new(),
             bodies: Vec::new(),
             skipped: false,
+            notes: LookupNotes::default(),
         }
     }
 
+    /// The books, for what this draft has no method for: its commit then rests on every one before it that is not durable.
     pub fn books(&self) -> &'a Books {
+        self.notes.anything();
+        self.books
+    }
+
+    /// The books, for what an idempotency key is bound to and nothing else.
+    pub fn books_by_key(&self, customer: CustomerId, space: KeySpace, key: &str) -> &'a Books {
+        self.notes.idempotency_key(customer, space, key);
         self.books
     }
 
@@ -61,6 +72,7 @@ impl<'a> Draft<'a> {
 
     /// The transaction with its operations, as this draft leaves them.
     pub fn aggregate(&self, id: TransactionId) -> Option<Aggregate> {
+        self.notes.transaction(id);
         let mut aggregate = self.books.aggregate(id);
         for change in &self.changes {
             match change {
@@ -89,11 +101,13 @@ impl<'a> Draft<'a> {
 
     /// The transaction with our reference.
     pub fn by_reference(&self, reference: &Reference) -> Option<TransactionId> {
+        self.notes.reference(reference);
         self.books.by_reference(reference)
     }
 
     /// The transaction of this config that has a provider id.
     pub fn by_provider_ref(&self, config_id: ConfigId, id: &ProviderRef) -> Option<TransactionId> {
+        self.notes.provider_id(&id.value);
         let has = |row: &Transaction| row.config_id == config_id && row.refs.iter().any(|known| known == id);
         let known = || self.books.by_provider_ref(config_id, id).filter(|known| self.leaves(*known, has));
         self.drafted(has).or_else(known)
@@ -101,6 +115,7 @@ impl<'a> Draft<'a> {
 
     /// The transactions of these configs of which something went back of a payment that was not confirmed for them.
     pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> Vec<TransactionId> {
+        self.notes.provider_id(payment);
         let reverses = |row: &Transaction| configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment);
         let drafted = self.changes.iter().filter_map(|change| match change {
             Change::Transaction(row) => Some(row.id),
@@ -122,6 +137,7 @@ impl<'a> Draft<'a> {
 
     /// The transaction of these configs that this payment was confirmed for first.
     pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
+        self.notes.provider_id(payment);
         let confirms = |row: &Transaction| configs.contains(&row.config_id) && row.facts.confirms(payment);
         self.books.by_confirmed_payment(configs, payment).or_else(|| self.drafted(confirms))
     }
@@ -138,6 +154,7 @@ impl<'a> Draft<'a> {
 
     /// The row of a verified event, if it was received before or stands in this draft: no draft holds one key twice.
     pub fn known_event(&self, config_id: ConfigId, event_id: &str) -> Option<EventId> {
+        self.notes.event_key(config_id, event_id);
         let drafted = self.changes.iter().find_map(|change| match change {
             Change::Event(row) if row.config_id == config_id && *row.event_id == *event_id => Some(row.id),
             Change::Event(_)
@@ -152,13 +169,19 @@ impl<'a> Draft<'a> {
 
     /// Whether an event is pending in the books, or may be in this draft.
     pub fn may_have_pending_events(&self) -> bool {
-        self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)))
+        let may =
+            self.books.has_pending_events() || self.changes.iter().any(|change| matches!(change, Change::Event(_)));
+        if !may {
+            self.notes.no_event_waits();
+        }
+        may
     }
 
     /// Verified events under a config that wait for a transaction with the ids of this one, as this draft leaves them, by
     /// rising id.
     pub fn pending_events(&self, config_id: ConfigId, transaction: &Transaction) -> Vec<ProviderEvent> {
         let ids = transaction.ids();
+        ids.iter().for_each(|id| self.notes.provider_id(&id.value));
         let mut waiting = self.books.pending_events(config_id, ids.iter());
         for change in &self.changes {
             let Change::Event(row) = change else { continue };
@@ -256,6 +279,7 @@ impl<'a> Draft<'a> {
             changes: self.changes,
             bodies: self.bodies,
             counters,
+            lookups: self.notes.into_lookups(),
         };
         (self.seq, Some(commit))
     }

@@ -30,6 +30,8 @@ numbered! {
         NeverSent = 3,
         /// Sent and not answered.
         Unknown = 4,
+        /// The call into the module ended the process: the provider is queried, and the order is never sent again.
+        Crashed = 5,
     }
     /// What the customer does next (API.md section 3).
     NextAction {
@@ -224,7 +226,8 @@ impl Transaction {
             | FirstAnswer::Accepted
             | FirstAnswer::Declined
             | FirstAnswer::NeverSent
-            | FirstAnswer::Unknown => {
+            | FirstAnswer::Unknown
+            | FirstAnswer::Crashed => {
                 let next = if self.status.is_final() { NextAction::None } else { NextAction::Wait };
                 CustomerAnswer::Next(next)
             }

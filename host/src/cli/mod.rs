@@ -6,11 +6,11 @@ mod clock;
 mod db;
 mod demo;
 mod logs;
+mod module;
 mod modules;
 mod schema;
 mod serve;
 mod settings_args;
-mod start_signals;
 mod terminal;
 mod token;
 mod trading;
@@ -64,6 +64,9 @@ enum CliCommand {
     Audit(audit::AuditCommand),
     /// List the modules of plugins.toml: whether each would be loaded, and why not.
     Modules(SettingsArgs),
+    /// A module that ended the process.
+    #[command(subcommand)]
+    Module(module::ModuleCommand),
     /// Print the JSON Schemas of the API's requests and answers, of cashier.toml and of the roster.
     Schema(schema::SchemaArgs),
     /// Open a module in this process and describe it; the server runs this as a child process, so that a broken file
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Modules(args) => modules::modules(&args),
+        CliCommand::Module(command) => module::module(&command),
         CliCommand::Schema(args) => schema::schema(&args),
     };
     let code = match done {

@@ -1,21 +1,22 @@
 //! `cashier serve`: opens the cashier, serves until a signal, drains.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
 
 use tokio::runtime::Runtime;
 
-use super::start_signals::{self, LogGuard};
 use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
-use crate::app::CashierManager;
+use crate::app::{CashierManager, Machine};
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
-    let guard: LogGuard = Arc::new(Mutex::new(logs::start("info")));
+    let _guard = logs::start("info");
     let settings = args.read()?;
-    let served = runtime()?.block_on(until_signal(settings, &guard));
-    drop(guard.lock().unwrap_or_else(PoisonError::into_inner).take());
+    let runtime = runtime()?;
+    let served = runtime.block_on(until_signal(settings));
+    // A start that was given up may leave a thread that cannot be interrupted: it ends with the process.
+    runtime.shutdown_background();
     served
 }
 
@@ -27,18 +28,19 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
         .map_err(|error| CliError(format!("the runtime did not start: {error}")))
 }
 
-async fn until_signal(settings: Settings, guard: &LogGuard) -> Result<(), CliError> {
+async fn until_signal(settings: Settings) -> Result<(), CliError> {
     let scheme = settings.scheme();
-    // Caught from here on: a signal that comes when the start is over stops the cashier in order.
-    let stopped = stop_signal()?;
-    let starting = start_signals::watch(Arc::clone(guard))?;
-    let manager = CashierManager::open(settings).await?;
-    drop(starting);
+    // Caught from here on, so that a signal ends a start in order.
+    let mut signals = pin!(stop_signal()?);
+    let mut signal = None;
+    let early = async { signal = Some(signals.as_mut().await) };
+    let opened = CashierManager::open_unless(settings, Machine::real(), None, early).await?;
+    let Some(manager) = opened else { return signal.unwrap_or(Ok(())) };
     let listeners = manager.listeners();
     print_line(&format!("customers  {scheme}://{}", listeners.customer));
     print_line(&format!("manager    {scheme}://{}/manager", listeners.manager));
     print_line(&format!("health     http://{}/readyz", listeners.watch));
-    stopped.await?;
+    signals.await?;
     tracing::info!("stop signal received, closing listeners and draining flows");
     manager.stop().await;
     Ok(())

@@ -17,7 +17,7 @@ impl From<SettingsError> for CliError {
 
 impl From<Fault> for CliError {
     fn from(fault: Fault) -> Self {
-        Self(fault.0)
+        Self(fault.what)
     }
 }
 

@@ -100,7 +100,7 @@ impl Cashier {
         let (publications, queue) = mpsc::channel(EDITS_WAITING_MAX);
         let Ports { archive, trading, modules, clock, entropy, spawn } = ports;
         let cashier = Arc::new(Self {
-            ledger,
+            ledger: ledger.measured_by(Arc::clone(&clock)),
             snapshot: SnapshotCell::from_pointee(snapshot),
             archive,
             trading,

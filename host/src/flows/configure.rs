@@ -88,7 +88,7 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 Publication::Override(session, edit, request_id, reply) => {
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
-                Publication::Reopen(id) => upkeep::reopen(&cashier, id).await,
+                Publication::Reopened(served) => upkeep::show_reopened(&cashier, served),
                 Publication::BeginWindows => upkeep::begin_windows(&cashier).await,
                 Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
             }

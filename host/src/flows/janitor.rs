@@ -1,21 +1,26 @@
-//! The janitor does in rounds what the core says is due: postings, create calls that never ended, queries about quiet
-//! payments, expired orders, events without a transaction. It also reopens a ledger that closed. A restart and a normal
-//! run take the same path.
+//! The janitor finds in rounds what the core says is due: postings, create calls that never ended, queries about quiet
+//! payments, expired orders, events without a transaction. `lanes` queues it by peer, and the end of each call begins the
+//! next at once. It also reopens a ledger that closed. A restart and a normal run take the same path.
 
 mod backoff;
+mod lanes;
+mod pace;
 mod provider_calls;
 mod unmatched;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cashier_core::duty::{self, Duty, ProviderDuty, Schedule};
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::session::Actor;
 
-use self::backoff::Backoff;
+use self::lanes::{Place, Work};
+use self::pace::{PROBE_PAUSE, Peer};
 use super::requeue::Unfinished;
-use super::{Cashier, configure, replay, settle};
+use super::settle::{self, Settled};
+use super::{Cashier, configure, replay};
 
 /// How often the janitor looks for due work.
 const ROUND: Duration = Duration::from_secs(5);
@@ -30,10 +35,6 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// Request id of the janitor's own commits.
 const REQUEST_ID: &str = "janitor";
 
-/// Provider calls begun in one round, and postings sent to the trading server; the rest wait for the next round, which
-/// begins where this one found no capacity, so that a restart floods no peer and no duty starves another.
-const PROVIDER_CALLS_PER_ROUND_MAX: usize = 256;
-const POSTINGS_PER_ROUND_MAX: usize = 256;
 /// Transactions examined in one hold of the ledger's lock: some 200 µs, so that deposits do not wait for the janitor.
 const EXAMINED_AT_ONCE: usize = 128;
 
@@ -42,26 +43,30 @@ pub fn start(cashier: &Arc<Cashier>) {
     let (janitor, reopener) = (Arc::downgrade(cashier), Arc::downgrade(cashier));
     let clock = Arc::clone(&cashier.clock);
     cashier.spawn.background(Box::pin(async move {
-        let mut backoff = Backoff::default();
-        let mut rounds: u64 = 1;
-        let mut epoch = 0;
-        while let Some(cashier) = janitor.upgrade() {
-            // Backoffs belong to the books of one epoch: a reload may have taken their transactions back.
+        let work = Arc::new(Work::default());
+        let probes = (ROUND.as_millis() / PROBE_PAUSE.as_millis()) as u64;
+        let (mut rounds, mut epoch, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
+        for tick in 0_u64.. {
+            let Some(cashier) = janitor.upgrade() else { return };
+            // Work belongs to the books of one epoch: a reload may have taken its transactions back.
             let present = cashier.ledger.epoch();
             if std::mem::replace(&mut epoch, present) != present {
-                backoff = Backoff::default();
+                work.lock().clear();
             }
-            round(&cashier, &mut backoff).await;
-            if rounds.is_multiple_of(REOPEN_ROUNDS) {
-                configure::reopen_broken(&cashier);
+            if tick.is_multiple_of(probes) {
+                round(&cashier, &work).await;
+                if rounds.is_multiple_of(REOPEN_ROUNDS) {
+                    reopened = configure::reopen_broken(&cashier, reopened);
+                }
+                if rounds % REOPEN_ROUNDS == 1 {
+                    replay::start_due(&cashier);
+                }
+                rounds += 1;
+                cashier.limits.forget_idle();
             }
-            if rounds % REOPEN_ROUNDS == 1 {
-                replay::start_due(&cashier);
-            }
-            rounds += 1;
-            cashier.limits.forget_idle();
+            begin_all(&cashier, &work);
             drop(cashier);
-            clock.sleep(ROUND).await;
+            clock.sleep(PROBE_PAUSE).await;
         }
     }));
     cashier.spawn.background(Box::pin(keep_open(reopener)));
@@ -82,73 +87,119 @@ async fn keep_open(cashier: Weak<Cashier>) {
     }
 }
 
-async fn round(cashier: &Arc<Cashier>, backoff: &mut Backoff) {
-    let (now, ticks) = (cashier.clock.now(), cashier.clock.monotonic());
-    let Ok(open) = cashier.ledger.peek(|books| books.unsettled()) else { return };
-    backoff.keep_only(&open);
+/// Queues what is due, by peer, and does what needs none. The open transactions are walked in pieces.
+async fn round(cashier: &Arc<Cashier>, work: &Arc<Work>) {
+    let now = cashier.clock.now();
+    work.lock().begin_round();
     for (id, unfinished) in cashier.requeue.take() {
-        backoff.requeue(id, unfinished);
+        work.lock().backoff.requeue(id, unfinished);
     }
-    requeue_payments(cashier, &open, backoff).await;
-    let mut due = backoff.in_turn(&open);
-    due.retain(|id| backoff.is_due(*id, ticks));
-    let plausible = cashier.clock.is_plausible();
+    let configs = cashier.requeue.take_configs();
     let mut postponed = Vec::new();
-    let (mut provider_calls, mut postings) = (0, 0);
-    let mut without_capacity = None;
-    for some in due.chunks(EXAMINED_AT_ONCE) {
-        let schedules = cashier.ledger.peek(|books| {
-            let schedule = |id: &TransactionId| books.aggregate(*id).map(|known| duty::schedule(&known, now));
-            some.iter().map(|id| (*id, schedule(id))).collect::<Vec<_>>()
-        });
-        let Ok(schedules) = schedules else { return };
-        for (id, schedule) in schedules {
-            let Some(Schedule { config_id, duty, expiry_postponed, pause_max }) = schedule else { continue };
-            if expiry_postponed && plausible {
-                postponed.push(id);
-            }
-            let duty = match duty {
-                None | Some(Duty::AwaitRetry) => {
-                    backoff.nothing_due(id, ticks);
-                    continue;
-                }
-                Some(Duty::Provider(ProviderDuty::RepeatCreate)) if cashier.creating.is_under_way(id) => continue,
-                // An implausible clock ends nothing: the provider is queried all the same.
-                Some(Duty::Provider(ProviderDuty::Expire)) if !plausible => Duty::Provider(ProviderDuty::Query),
-                Some(duty @ (Duty::Settle | Duty::Provider(_))) => duty,
-            };
-            let started = match duty {
-                Duty::Settle if postings < POSTINGS_PER_ROUND_MAX => {
-                    postings += 1;
-                    settle::start(cashier, id);
-                    true
-                }
-                Duty::Provider(call) if provider_calls < PROVIDER_CALLS_PER_ROUND_MAX => {
-                    let slot = backoff.slot(config_id);
-                    provider_calls += usize::from(slot.is_some());
-                    slot.map(|slot| provider_calls::start(cashier, id, call, slot)).is_some()
-                }
-                Duty::Settle | Duty::Provider(_) | Duty::AwaitRetry => false,
-            };
-            if started {
-                backoff.tried(id, duty, ticks, pause_max);
-            } else {
-                without_capacity.get_or_insert(id);
-            }
-        }
-        if provider_calls >= PROVIDER_CALLS_PER_ROUND_MAX
-            && postings >= POSTINGS_PER_ROUND_MAX
-            && without_capacity.is_some()
-        {
-            break;
-        }
+    let mut after = TransactionId::default();
+    loop {
+        let Ok(open) = cashier.ledger.peek(|books| books.unsettled_after(after, EXAMINED_AT_ONCE)) else { return };
+        let last = open.last().copied();
+        work.lock().backoff.keep_only(after, &open, last);
+        let Some(last) = last else { break };
+        after = last;
+        requeue_payments(cashier, &open, &configs, work);
+        postponed.extend(queue_due(cashier, &open, work));
+        begin_all(cashier, work);
         tokio::task::yield_now().await;
     }
-    backoff.next = without_capacity.unwrap_or_default();
-    if plausible {
+    if cashier.clock.is_plausible() {
         begin_expiries(cashier, &postponed).await;
         configure::begin_windows_of_secrets(cashier);
         unmatched::give_up(cashier, now).await;
+    }
+}
+
+/// Queues which of these transactions are due; returns those whose expiry begins as soon as the clock is plausible.
+fn queue_due(cashier: &Cashier, open: &[TransactionId], work: &Work) -> Vec<TransactionId> {
+    let (now, ticks) = (cashier.clock.now(), cashier.clock.monotonic());
+    let examined: Vec<TransactionId> = {
+        let state = work.lock();
+        open.iter().copied().filter(|id| state.backoff.is_due(*id, ticks) && !state.is_taken(*id)).collect()
+    };
+    if examined.is_empty() {
+        return Vec::new();
+    }
+    let schedules = cashier.ledger.peek(|books| {
+        let schedule = |id: TransactionId| Some((id, duty::schedule(&books.aggregate(id)?, now)));
+        examined.into_iter().filter_map(schedule).collect::<Vec<_>>()
+    });
+    let schedules = schedules.unwrap_or_default();
+    let mut state = work.lock();
+    for (id, schedule) in &schedules {
+        match schedule.duty.and_then(|duty| Peer::of(schedule.config_id, duty)) {
+            Some(peer) => state.queue(peer, *id),
+            None => state.backoff.nothing_due(*id, ticks),
+        }
+    }
+    schedules.iter().filter(|(_, schedule)| schedule.expiry_postponed).map(|(id, _)| *id).collect()
+}
+
+/// Begins what every peer's pace allows of what is queued for it.
+fn begin_all(cashier: &Arc<Cashier>, work: &Arc<Work>) {
+    let peers = work.lock().waiting(cashier.clock.monotonic());
+    for peer in peers {
+        begin(cashier, work, peer);
+    }
+}
+
+/// Begins what this peer's pace allows; the end of each call begins the next.
+fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: Peer) {
+    // What is queued may have ended since: so much of that is examined now, the rest at the next look.
+    for _ in 0..EXAMINED_AT_ONCE {
+        let ticks = cashier.clock.monotonic();
+        let Some(place) = work.begin(peer, ticks) else { return };
+        let Some((duty, pause_max)) = due(cashier, &place) else { continue };
+        place.tried(duty, ticks, pause_max);
+        let (flow, work) = (Arc::clone(cashier), Arc::clone(work));
+        cashier.spawn.spawn(Box::pin(async move {
+            let answered = match duty {
+                Duty::Provider(call) => provider_calls::make(&flow, place.id, call).await,
+                Duty::Settle | Duty::AwaitRetry => {
+                    settle::run(&flow, place.id).await.map(|settled| settled != Settled::Unanswered)
+                }
+            };
+            place.ended(answered, flow.clock.monotonic());
+            begin(&flow, &work, peer);
+        }));
+    }
+}
+
+/// What is due now for a transaction that was queued a while ago, if its peer is still the same, and the longest pause after it.
+fn due(cashier: &Cashier, place: &Place) -> Option<(Duty, i64)> {
+    let (id, now) = (place.id, cashier.clock.now());
+    let schedule = cashier.ledger.peek(|books| books.aggregate(id).map(|known| duty::schedule(&known, now)));
+    let Schedule { config_id, duty, pause_max, .. } = schedule.ok().flatten()?;
+    let duty = match duty? {
+        Duty::Provider(ProviderDuty::RepeatCreate) if cashier.creating.is_under_way(id) => return None,
+        // An implausible clock ends nothing: the provider is queried all the same.
+        Duty::Provider(ProviderDuty::Expire) if !cashier.clock.is_plausible() => Duty::Provider(ProviderDuty::Query),
+        duty @ (Duty::Settle | Duty::AwaitRetry | Duty::Provider(_)) => duty,
+    };
+    (Peer::of(config_id, duty) == Some(place.peer)).then_some((duty, pause_max))
+}
+
+/// Makes due those of these payments whose config a flow named and whose provider is still queried; the pace of each config
+/// holds. It need not be stored: a start has no pauses, so it queries all of them.
+fn requeue_payments(cashier: &Cashier, open: &[TransactionId], configs: &BTreeSet<ConfigId>, work: &Work) {
+    if configs.is_empty() {
+        return;
+    }
+    let named = cashier.ledger.peek(|books| {
+        let is_named = |id: &&TransactionId| {
+            let known = books.aggregate(**id).filter(|known| configs.contains(&known.transaction.config_id));
+            known.is_some_and(|known| duty::is_queried(&known))
+        };
+        open.iter().filter(is_named).copied().collect::<Vec<_>>()
+    });
+    let mut state = work.lock();
+    for id in named.unwrap_or_default() {
+        state.backoff.requeue(id, Unfinished::Query);
     }
 }
 
@@ -167,27 +218,5 @@ async fn begin_expiries(cashier: &Cashier, postponed: &[TransactionId]) {
             Ok(ticket) => drop(ticket.durable().await),
             Err(_) => return,
         }
-    }
-}
-
-/// Makes due every payment of the configs that a flow named whose provider is still queried; the round's limits set their
-/// pace. It need not be stored: a start has no pauses, so it queries all of them.
-async fn requeue_payments(cashier: &Cashier, open: &[TransactionId], backoff: &mut Backoff) {
-    let configs = cashier.requeue.take_configs();
-    if configs.is_empty() {
-        return;
-    }
-    for some in open.chunks(EXAMINED_AT_ONCE) {
-        let named = cashier.ledger.peek(|books| {
-            let is_named = |id: &&TransactionId| {
-                let known = books.aggregate(**id).filter(|known| configs.contains(&known.transaction.config_id));
-                known.is_some_and(|known| duty::is_queried(&known))
-            };
-            some.iter().filter(is_named).copied().collect::<Vec<_>>()
-        });
-        for id in named.unwrap_or_default() {
-            backoff.requeue(id, Unfinished::Query);
-        }
-        tokio::task::yield_now().await;
     }
 }

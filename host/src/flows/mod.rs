@@ -4,6 +4,7 @@
 mod cashier;
 pub mod configure;
 pub mod deposit;
+pub mod ended_calls;
 pub mod janitor;
 pub mod methods;
 mod provider_query;

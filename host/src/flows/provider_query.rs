@@ -26,20 +26,37 @@ const REQUEST_ID: &str = "provider_query";
 pub(super) fn start(cashier: &Arc<Cashier>, id: TransactionId, query: ProviderQuery) {
     let flow = Arc::clone(cashier);
     cashier.spawn.spawn(Box::pin(async move {
-        if send(&flow, id, query).await != QueryOutcome::Answered {
+        if send(&flow, id, query).await.outcome != QueryOutcome::Answered {
             flow.requeue.push(id, Unfinished::Query);
         }
     }));
 }
 
+/// How a query ended, and whether the provider answered it at all.
+pub(super) struct Sent {
+    pub(super) outcome: QueryOutcome,
+    /// None where it was not asked.
+    pub(super) answered: Option<bool>,
+}
+
+impl Sent {
+    fn not_asked(outcome: QueryOutcome) -> Self {
+        Self { outcome, answered: None }
+    }
+}
+
 /// Sends the query, applies the answer, and starts what it makes due.
-pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: ProviderQuery) -> QueryOutcome {
+pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: ProviderQuery) -> Sent {
     let Some(_flight) = cashier.querying.begin(id) else {
         cashier.querying.ended(id).await;
-        return QueryOutcome::NoAnswer;
+        return Sent::not_asked(QueryOutcome::NoAnswer);
     };
-    let Some(aggregate) = durable_aggregate(cashier, id).await else { return QueryOutcome::NoAnswer };
-    let Some(gateway) = cashier.gateway(aggregate.get().transaction.config_id) else { return QueryOutcome::NoGateway };
+    let Some(aggregate) = durable_aggregate(cashier, id).await else {
+        return Sent::not_asked(QueryOutcome::NoAnswer);
+    };
+    let Some(gateway) = cashier.gateway(aggregate.get().transaction.config_id) else {
+        return Sent::not_asked(QueryOutcome::NoGateway);
+    };
     // What is wanted while this query is under way needs another.
     let asked = Asked { id, query, wanted: aggregate.get().transaction.query_wanted };
     let payment = aggregate.with(|aggregate| payment(cashier, aggregate, query));
@@ -48,7 +65,12 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
         ProviderQuery::Advance => gateway.advance(payment).await,
         ProviderQuery::Cancel => gateway.cancel(payment).await,
     };
-    match answer {
+    let answered = match &answer {
+        QueryAnswer::Stated(_) | QueryAnswer::NotFound => Some(true),
+        QueryAnswer::Unsupported => None,
+        QueryAnswer::NoAnswer(_) => Some(false),
+    };
+    let outcome = match answer {
         QueryAnswer::Stated(update) => apply(cashier, &asked, &*gateway, &update).await,
         QueryAnswer::Unsupported => end(cashier, &asked, QueryOutcome::NotQueryable).await,
         QueryAnswer::NotFound => end(cashier, &asked, QueryOutcome::NotFound).await,
@@ -56,7 +78,8 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
             tracing::warn!(transaction = %id, ?query, reason, "provider query failed");
             QueryOutcome::NoAnswer
         }
-    }
+    };
+    Sent { outcome, answered }
 }
 
 /// A query that was sent.

@@ -3,7 +3,7 @@
 use cashier_core::approval::Approval;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::edit::{ConfigEdit, OverrideEdit};
-use cashier_core::ids::{ApprovalId, ConfigId};
+use cashier_core::ids::ApprovalId;
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::request_context::RequestContext;
 use crate::ports::Configuration;
+use crate::snapshot::Served;
 
 /// Where the outcome of an edit goes.
 pub(super) type OutcomeSender<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -53,8 +54,8 @@ pub(super) enum Publication {
     Config(Box<ConfigRequest>, OutcomeSender<ConfigOutcome>),
     Approval(Box<ApprovalRequest>, OutcomeSender<Approval>),
     Override(ManagerSession, Box<OverrideEdit>, Box<str>, OutcomeSender<CustomerOverride>),
-    /// A config that should have a gateway and has none.
-    Reopen(ConfigId),
+    /// The gateway of a config that had none, opened at another try.
+    Reopened(Served),
     /// Begins the windows of replaced secrets that a wrong clock stamped.
     BeginWindows,
     /// The rows on disk after a failed commit, which may have reached the disk all the same.

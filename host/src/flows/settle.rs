@@ -14,6 +14,7 @@ use futures_util::future::{Either, select};
 
 use super::Cashier;
 use super::requeue::Unfinished;
+use super::single_flight::Flight;
 use crate::ports::{Durable, Fault, Posting, Voiding};
 
 /// Request id of commits of settlement.
@@ -22,14 +23,32 @@ const REQUEST_ID: &str = "settle";
 /// Postings that one run performs for a transaction: facts recorded meanwhile may plan another, endlessly they may not.
 const POSTINGS_PER_RUN_MAX: usize = 8;
 
-/// Starts settling and waits for it as long as a webhook sender may be kept waiting. The work goes on without us.
-pub(super) async fn within_patience(cashier: &Arc<Cashier>, id: TransactionId) {
+/// How a run of settlement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Everything that was posted is recorded, durably.
+    Recorded,
+    /// The last posting is proven by the trading server's own record; ours of it is on its way to the disk.
+    Proven,
+    /// An operation got no answer, or none yet, and stays due.
+    Unanswered,
+}
+
+/// Settles, and waits for it as long as a webhook sender may be kept waiting. The work goes on without us.
+pub(super) async fn within_patience(cashier: &Arc<Cashier>, id: TransactionId) -> Settled {
     let patience = cashier.clock.sleep(cashier.rules.webhook_patience);
-    start(cashier, id);
-    let ended = Box::pin(cashier.settling.ended(id));
-    match select(ended, patience).await {
-        Either::Left(_) => {}
-        Either::Right(_) => tracing::warn!(transaction = %id, "trading server timed out: answered before the credit"),
+    let flow = Arc::clone(cashier);
+    // In the caller's own flow, until its patience ends: another one would only change threads.
+    let settled = Box::pin(async move { run(&flow, id).await });
+    match select(settled, patience).await {
+        Either::Left((settled, _)) => settled.unwrap_or(Settled::Recorded),
+        Either::Right(((), settled)) => {
+            cashier.spawn.spawn(Box::pin(async move {
+                settled.await;
+            }));
+            tracing::warn!(transaction = %id, "trading server timed out: answered before the credit");
+            Settled::Unanswered
+        }
     }
 }
 
@@ -38,16 +57,35 @@ pub(super) fn start(cashier: &Arc<Cashier>, id: TransactionId) {
     let Some(flight) = cashier.settling.begin(id) else { return };
     let flow = Arc::clone(cashier);
     cashier.spawn.spawn(Box::pin(async move {
-        let unanswered = settle(&flow, id).await;
-        drop(flight);
-        let left = unsettled(&flow, id);
-        // An operation planned while this run was ending found it under way and did not start another.
-        if unanswered != left {
-            start(&flow, id);
-        } else if left.is_some() {
-            flow.requeue.push(id, Unfinished::Posting);
-        }
+        settle_once(&flow, id, flight).await;
     }));
+}
+
+/// Settles within the caller's flow; none where another flow was settling, which has ended then.
+pub(super) async fn run(cashier: &Arc<Cashier>, id: TransactionId) -> Option<Settled> {
+    match cashier.settling.begin(id) {
+        Some(flight) => Some(settle_once(cashier, id, flight).await),
+        None => {
+            cashier.settling.ended(id).await;
+            None
+        }
+    }
+}
+
+async fn settle_once(cashier: &Arc<Cashier>, id: TransactionId, flight: Flight) -> Settled {
+    let (unanswered, settled) = match settle(cashier, id).await {
+        Ok(settled) => (None, settled),
+        Err(unanswered) => (Some(unanswered), Settled::Unanswered),
+    };
+    drop(flight);
+    let left = unsettled(cashier, id);
+    // An operation planned while this run was ending found it under way and did not start another.
+    if unanswered != left {
+        start(cashier, id);
+    } else if left.is_some() {
+        cashier.requeue.push(id, Unfinished::Posting);
+    }
+    settled
 }
 
 fn unsettled(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
@@ -55,16 +93,16 @@ fn unsettled(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
     aggregate.operations.iter().find(|known| known.is_unsettled()).map(|known| known.id)
 }
 
-/// Performs what is due; returns the operation that got no answer and stays due.
-async fn settle(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
+/// Performs what is due; the error is the operation that got no answer and stays due.
+async fn settle(cashier: &Cashier, id: TransactionId) -> Result<Settled, OperationId> {
     for _ in 0..POSTINGS_PER_RUN_MAX {
         let due = match due(cashier, id).await {
             Some(due) => due,
             None if resume(cashier, id).await => continue,
-            None => return None,
+            None => return Ok(Settled::Recorded),
         };
         let (aggregate, operation) = due.get();
-        let Some(outcome) = send(cashier, &due).await else { return Some(operation.id) };
+        let Some(outcome) = send(cashier, &due).await else { return Err(operation.id) };
         let recorded = record(cashier, aggregate.transaction.id, operation.id, &outcome).await;
         let answered = match &outcome {
             PostingOutcome::Posted { trade_order } => {
@@ -85,25 +123,40 @@ async fn settle(cashier: &Cashier, id: TransactionId) -> Option<OperationId> {
                 false
             }
         };
-        if !recorded || !answered {
-            return Some(operation.id);
+        match recorded {
+            Some(Settled::Proven) => return Ok(Settled::Proven),
+            Some(Settled::Recorded) if answered => {}
+            Some(_) | None => return Err(operation.id),
         }
     }
-    unsettled(cashier, id)
+    unsettled(cashier, id).map_or(Ok(Settled::Recorded), Err)
 }
 
-/// Records the outcome of a posting; false where that is not durable.
-async fn record(cashier: &Cashier, id: TransactionId, operation: OperationId, outcome: &PostingOutcome) -> bool {
+/// Records the outcome of a posting, and waits until that is durable; none where it is not. It does not wait where the trading
+/// server's own record proves the posting and nothing is left to be done or seen by a person: after a crash the operation is
+/// planned still, is sent again under its key, and answered as posted.
+async fn record(
+    cashier: &Cashier,
+    id: TransactionId,
+    operation: OperationId,
+    outcome: &PostingOutcome,
+) -> Option<Settled> {
     let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let proven = matches!(outcome, PostingOutcome::Posted { .. }) && cashier.trading.proves_postings();
+    let mut ends_there = false;
     let recorded = cashier.ledger.decide(&stamp, |draft| {
         let Some(before) = draft.aggregate(id) else { return };
         let at = draft.context();
         draft.add(before.end_posting(operation, outcome, ManagerId(0), at));
+        let is_settled = |known: &Aggregate| !known.operations.iter().any(BalanceOperation::is_unsettled);
+        ends_there = draft.needs_attention().is_empty() && draft.aggregate(id).as_ref().is_some_and(is_settled);
     });
-    match recorded {
-        Ok(ticket) => ticket.durable().await.is_ok(),
-        Err(_) => false,
+    let recorded = recorded.ok()?;
+    if proven && ends_there {
+        drop(recorded);
+        return Some(Settled::Proven);
     }
+    recorded.durable().await.is_ok().then_some(Settled::Recorded)
 }
 
 /// Plans an operation that is due although no decision planned it; false where none is.
@@ -156,7 +209,7 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
         }
     }
     // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.
-    if !keyed && !record(cashier, aggregate.transaction.id, operation.id, &PostingOutcome::Unknown).await {
+    if !keyed && record(cashier, aggregate.transaction.id, operation.id, &PostingOutcome::Unknown).await.is_none() {
         return None;
     }
     Some(cashier.trading.post(posting(due)).await)

@@ -4,7 +4,7 @@
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Answer, Progress, Scan, Scope};
 use cashier_core::filter::{Filter, TransactionField};
-use cashier_core::ids::TransactionId;
+use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 
@@ -21,15 +21,17 @@ pub async fn list(cashier: &Cashier, scope: &Scope, filter: &Filter<TransactionF
                 let newest = answer.newest;
                 (Progress::Done(answer), newest)
             }
-            Progress::More(scan) => (Progress::More(scan), cashier_core::ids::Seq(0)),
+            unfinished @ (Progress::More(_) | Progress::Restless) => (unfinished, Seq(0)),
         })?;
-        match ticket.durable().await?.into_inner() {
-            Progress::Done(answer) => return Ok(answer),
-            Progress::More(scan) => resume = Some(scan),
-        }
+        let progress = ticket.durable().await?.into_inner();
         // A scan belongs to the books it began in; after a reload it must begin again, and the asker decides that.
         if cashier.ledger.epoch() != epoch {
             return Err(storage_unavailable());
+        }
+        match progress {
+            Progress::Done(answer) => return Ok(answer),
+            Progress::More(scan) => resume = Some(scan),
+            Progress::Restless => return Err(storage_unavailable()),
         }
         tokio::task::yield_now().await;
     }

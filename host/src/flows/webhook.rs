@@ -18,9 +18,10 @@ use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
-use self::quarantine::Quarantined;
+pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
-use super::{Cashier, RequestContext, provider_query, settle};
+use super::settle::{self, Settled};
+use super::{Cashier, RequestContext, provider_query};
 use crate::ledger::{Estimate, storage_unavailable};
 use crate::ports::{Acknowledgement, RawNotice};
 
@@ -107,19 +108,24 @@ async fn apply(
     let stamp = cashier.stamp(Actor::Provider(notice.receiver().config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
         let derived_event_id = received.derived_event_id();
-        inbox::file(draft, &notice, &derived_event_id, |id| received.into_body(id))
+        let filed = inbox::file(draft, &notice, &derived_event_id, |id| received.into_body(id));
+        let transaction = filed.transaction().and_then(|id| draft.aggregate(id)).map(|known| known.transaction);
+        (filed, transaction)
     })?;
-    let filed = filed.durable().await?.into_inner();
-    for id in &filed.due {
+    let (filed, as_filed) = filed.durable().await?.into_inner();
+    for id in filed.due.iter().rev().skip(1) {
         settle::start(cashier, *id);
     }
     for (id, query) in &filed.queries {
         provider_query::start(cashier, *id, *query);
     }
-    if let Some(id) = filed.due.last() {
-        settle::within_patience(cashier, *id).await;
+    let mut as_filed = as_filed.filter(|known| filed.due == [known.id]);
+    if let Some(id) = filed.due.last()
+        && settle::within_patience(cashier, *id).await != Settled::Proven
+    {
+        as_filed = None;
     }
-    let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed).await?);
+    let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed, as_filed).await?);
     Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
 }
 
@@ -147,7 +153,7 @@ async fn keep(
     if named == 0 && !duplicate {
         cashier.requeue.push_configs(&receiver.merchant_account);
     }
-    let (events, transaction) = shown(cashier, filed).await?;
+    let (events, transaction) = shown(cashier, filed, None).await?;
     if let Some(event) = events.last().filter(|_| !duplicate) {
         let (config, reason) = (receiver.config_id, &*event.failure_reason);
         tracing::warn!(%config, event = %event.id, reason, payments = named, "webhook was authentic and unreadable: stored");
@@ -155,8 +161,13 @@ async fn keep(
     Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
 }
 
-/// The events of the notice and the last one's transaction, as they are durable.
-async fn shown(cashier: &Cashier, filed: Filed) -> Result<(Vec<ProviderEvent>, Option<Transaction>), Refusal> {
+/// The events of the notice and the last one's transaction, as they are durable: as it was filed where the caller need not
+/// wait for more.
+async fn shown(
+    cashier: &Cashier,
+    filed: Filed,
+    as_filed: Option<Transaction>,
+) -> Result<(Vec<ProviderEvent>, Option<Transaction>), Refusal> {
     let duplicate = filed.duplicate;
     let mut events = Vec::with_capacity(filed.events.len());
     for event in filed.events {
@@ -176,6 +187,7 @@ async fn shown(cashier: &Cashier, filed: Filed) -> Result<(Vec<ProviderEvent>, O
     }
     let about = events.last().map(|event| event.transaction_id).filter(|id| id.0 != 0);
     let transaction = match about {
+        Some(_) if as_filed.is_some() => as_filed,
         Some(id) => {
             let ticket = cashier.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
             ticket.durable().await?.into_inner()

@@ -31,7 +31,9 @@ pub async fn withdraw(
     let random = [cashier.entropy.bits(), cashier.entropy.bits()];
     let stamp = cashier.stamp(Actor::Customer(request.customer_id), &context.request_id);
     let ticket = cashier.ledger.decide(&stamp, |draft| {
-        if let Some(earlier) = bound(draft.books(), &request) {
+        if let Some(earlier) =
+            bound(draft.books_by_key(request.customer_id, KeySpace::Customer, &request.idempotency_key), &request)
+        {
             let same = withdrawal::same_order(&earlier, &request);
             return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };
         }

@@ -13,6 +13,8 @@ mod route;
 pub mod serve;
 pub mod session;
 mod stall;
+pub mod starting;
+pub mod switched_routes;
 pub mod tls;
 mod transactions;
 mod watch;

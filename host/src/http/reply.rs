@@ -36,7 +36,11 @@ impl Reply {
     pub fn json(number: u16, body: Vec<u8>) -> Self {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Replies show one customer's money; no cache on the way may store them.
-        let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        let mut headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        // A retry can cure these.
+        if matches!(number, 429 | 503) {
+            headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
         Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
     }
 
@@ -53,7 +57,7 @@ impl Reply {
     /// The same with the transaction that the refusal ended.
     pub fn refused_with(refusal: &Refusal, transaction: Option<&Transaction>) -> Self {
         let body = write::json(&RefusalBody::new(refusal, transaction)).unwrap_or_default();
-        Self::json(refusal.code.number(), body).with_retry_after(refusal.code)
+        Self::json(refusal.code.number(), body)
     }
 
     /// 405 naming the method that the path takes.
@@ -100,14 +104,6 @@ impl Reply {
     /// Notes the time that was spent waiting for a provider.
     pub fn after(mut self, provider_time: Duration) -> Self {
         self.provider_wait = ProviderWait(provider_time);
-        self
-    }
-
-    /// Adds `retry-after` to the codes that a retry can cure.
-    fn with_retry_after(mut self, code: RefusalCode) -> Self {
-        if matches!(code.number(), 429 | 503) {
-            self.headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS));
-        }
         self
     }
 

@@ -25,12 +25,12 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 use tracing::Instrument;
 use warp::Reply as _;
-use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::http::reply::{ProviderWait, Reply};
 use crate::http::request::{LARGE_BODIES_KIB_MAX, RequestOrigin};
 use crate::http::stall::StallGuard;
+use crate::http::switched_routes::SwitchedRoutes;
 use crate::ports::{Clock, Entropy, Fault};
 
 /// How long a request's head may take, and how long an idle connection is kept: a half-sent request must not hold a
@@ -63,7 +63,7 @@ pub struct Listener {
     pub tls: Option<Arc<ServerConfig>>,
     /// Connections beyond this wait in the system's queue.
     pub connections_max: usize,
-    pub routes: BoxedFilter<(Reply,)>,
+    pub routes: Arc<SwitchedRoutes>,
 }
 
 /// What every listener needs from the system.
@@ -75,14 +75,8 @@ pub struct ListenerContext {
     pub trusted_proxies: Arc<[IpAddr]>,
 }
 
-/// Serves until `stop` is true, then lets requests in progress finish for as long as `drain`. Returns how many connections
-/// were cut.
-pub async fn serve(
-    listener: Listener,
-    context: ListenerContext,
-    mut stop: watch::Receiver<bool>,
-    drain: Duration,
-) -> usize {
+/// Serves until `end` says how long requests in progress may take to finish. Returns how many connections were cut.
+pub async fn serve(listener: Listener, context: ListenerContext, mut end: watch::Receiver<Option<Duration>>) -> usize {
     let Listener { name, socket, tls, connections_max, routes } = listener;
     let slots = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
@@ -96,7 +90,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stopped| *stopped) => break,
+            _ = end.wait_for(Option::is_some) => break,
             Some(_) = connections.join_next() => continue,
             accepted = accept(&socket, &slots) => accepted,
         };
@@ -117,6 +111,8 @@ pub async fn serve(
         }
     }
     drop(socket);
+    // An owner that is gone waits for nothing.
+    let drain = end.borrow().unwrap_or_default();
     let finished = Box::pin(async {
         graceful.shutdown().await;
         while connections.join_next().await.is_some() {}
@@ -187,7 +183,7 @@ where
 #[derive(Clone)]
 struct ConnectionContext {
     name: &'static str,
-    routes: BoxedFilter<(Reply,)>,
+    routes: Arc<SwitchedRoutes>,
     context: ListenerContext,
     /// Kilobytes of large bodies that may still be read at once.
     large_bodies: Arc<Semaphore>,
@@ -208,7 +204,7 @@ impl ConnectionContext {
         request.extensions_mut().insert(origin);
         let (method, path) = (request.method().clone(), logged(request.uri().path()));
 
-        let mut routes = warp::service(self.routes.clone());
+        let mut routes = warp::service(self.routes.current());
         let span = tracing::info_span!("request", id = %request_id);
         let routed = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind().instrument(span).await;
         let mut response = match routed {

@@ -9,28 +9,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use warp::filters::BoxedFilter;
 
-use crate::http::reply::Reply;
 use crate::http::serve::{Listener, ListenerContext, serve};
+use crate::http::switched_routes::SwitchedRoutes;
 use crate::test_cashier::{TestClock, TestEntropy};
 
 /// A served listener.
 pub(crate) struct TestListener {
     pub(crate) address: SocketAddr,
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) routes: Arc<SwitchedRoutes>,
+    pub(crate) end: watch::Sender<Option<Duration>>,
     pub(crate) served: JoinHandle<usize>,
 }
 
 impl TestListener {
     pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
-    pub(crate) async fn open(routes: BoxedFilter<(Reply,)>, clock: Arc<TestClock>) -> Self {
+    pub(crate) async fn open(routes: impl Into<SwitchedRoutes>, clock: Arc<TestClock>) -> Self {
         Self::open_with(routes, clock, 64, None, &[]).await
     }
 
     pub(crate) async fn open_with(
-        routes: BoxedFilter<(Reply,)>,
+        routes: impl Into<SwitchedRoutes>,
         clock: Arc<TestClock>,
         connections_max: usize,
         tls: Option<Arc<ServerConfig>>,
@@ -38,15 +38,16 @@ impl TestListener {
     ) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(None);
         let context = ListenerContext {
             clock,
             entropy: Arc::new(TestEntropy::default()),
             trusted_proxies: trusted_proxies.into(),
         };
-        let listener = Listener { name: "test", socket, tls, connections_max, routes };
-        let served = tokio::spawn(serve(listener, context, stopped, Self::DRAIN));
-        Self { address, stop, served }
+        let routes = Arc::new(routes.into());
+        let listener = Listener { name: "test", socket, tls, connections_max, routes: Arc::clone(&routes) };
+        let served = tokio::spawn(serve(listener, context, ended));
+        Self { address, routes, end, served }
     }
 
     pub(crate) async fn connect(&self) -> Client<TcpStream> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -15,13 +16,13 @@ use crate::http::route::Route;
 const PLAIN: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A gauge of `/metrics`.
+/// A gauge of `/metrics`, and whom it asks.
 #[derive(Debug)]
-pub struct Metric {
+pub struct Metric<S = Cashier> {
     pub name: &'static str,
     pub help: &'static str,
     /// `None` when it cannot be counted: the metric is left out, because a zero would be wrong.
-    value: fn(&Cashier) -> Option<usize>,
+    pub(super) value: fn(&S) -> Option<usize>,
 }
 
 /// Everything that `/metrics` shows.
@@ -30,6 +31,21 @@ pub const METRICS: &[Metric] = &[
         name: "cashier_ledger_open",
         help: "Whether decisions can be made.",
         value: |cashier| Some(usize::from(cashier.ledger.is_open())),
+    },
+    Metric {
+        name: "cashier_ledger_hold_max_us",
+        help: "The longest hold of the books since the start, in microseconds.",
+        value: |cashier| usize::try_from(cashier.ledger.longest_hold_us()).ok(),
+    },
+    Metric {
+        name: "cashier_ledger_hold_recent_max_us",
+        help: "The longest hold of the books since the last scrape, in microseconds.",
+        value: |cashier| usize::try_from(cashier.ledger.take_recent_hold_us()).ok(),
+    },
+    Metric {
+        name: "cashier_database_held",
+        help: "Whether writing waits because another program holds cashier.db.",
+        value: |cashier| Some(usize::from(cashier.ledger.busy().is_some())),
     },
     Metric {
         name: "cashier_trading_ready",
@@ -44,7 +60,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "cashier_duties",
         help: "Transactions with unfinished work.",
-        value: |cashier| cashier.ledger.peek(|books| books.unsettled().len()).ok(),
+        value: |cashier| cashier.ledger.peek(|books| books.unsettled_count()).ok(),
     },
     Metric {
         name: "cashier_unreadable_notices",
@@ -75,8 +91,17 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
         Some(problem) => (503, format!("not ready: {problem}\n")),
     };
     let verbose = query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
-    let clock = cashier.clock.implausible().filter(|_| verbose).map(|reason| clock_line(cashier, &reason));
-    Reply::text(status, PLAIN, format!("{first}{}", clock.unwrap_or_default()))
+    if !verbose {
+        return Reply::text(status, PLAIN, first);
+    }
+    let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
+    let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
+    let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", quarantine.collect::<String>()))
+}
+
+fn held_line(fault: &str) -> String {
+    format!("cashier.db is held by another program: {fault}; what was decided waits and is tried again\n")
 }
 
 fn clock_line(cashier: &Cashier, reason: &str) -> String {
@@ -87,38 +112,76 @@ fn clock_line(cashier: &Cashier, reason: &str) -> String {
     )
 }
 
-fn metrics(cashier: &Cashier, _query: &str) -> Reply {
-    let line = |Metric { name, help, value }: &Metric| {
-        let value = value(cashier)?;
+/// The page of these metrics.
+pub(super) fn metrics<S>(source: &S, metrics: &[Metric<S>]) -> Reply {
+    let line = |Metric { name, help, value }: &Metric<S>| {
+        let value = value(source)?;
         Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
     };
-    Reply::text(200, PROMETHEUS, METRICS.iter().filter_map(line).collect::<String>())
+    Reply::text(200, PROMETHEUS, metrics.iter().filter_map(line).collect::<String>())
 }
 
-type WatchHandler = fn(&Cashier, &str) -> Reply;
+/// Lines of plain text.
+pub(super) fn plain(status: u16, text: String) -> Reply {
+    Reply::text(status, PLAIN, text)
+}
+
+/// A page of this listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    Liveness,
+    Readiness,
+    Metrics,
+}
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
-pub(super) const ENDPOINTS: &[(Route, WatchHandler)] =
-    &[(at("/healthz"), |_, _| Reply::text(200, PLAIN, "ok\n")), (at("/readyz"), readiness), (at("/metrics"), metrics)];
+pub(super) const ENDPOINTS: &[(Route, Page)] =
+    &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
 pub(super) fn routes(cashier: Arc<Cashier>) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| page_of(&cashier, page, query))
+}
+
+fn page_of(cashier: &Cashier, page: Page, query: &str) -> Reply {
+    match page {
+        Page::Liveness => plain(200, "ok\n".to_owned()),
+        Page::Readiness => readiness(cashier, query),
+        Page::Metrics => metrics(cashier, METRICS),
+    }
+}
+
+/// Answers each page with what `reply` makes of it and its query. Liveness is answered at once; what may wait for a lock
+/// waits on a thread of its own.
+pub(super) fn answered_by(reply: impl Fn(Page, &str) -> Reply + Send + Sync + 'static) -> BoxedFilter<(Reply,)> {
+    let reply = Arc::new(reply);
     warp::method()
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
-        .map(move |method: Method, path: FullPath, query: String| answer(&cashier, &method, path.as_str(), &query))
+        .then(move |method: Method, path: FullPath, query: String| {
+            let reply = Arc::clone(&reply);
+            async move {
+                match page_at(&method, path.as_str()) {
+                    Err(refused) => refused,
+                    Ok(Page::Liveness) => reply(Page::Liveness, &query),
+                    Ok(page) => tokio::task::spawn_blocking(move || reply(page, &query)).await.unwrap_or_else(|_| {
+                        Reply::refused(&Refusal::new(RefusalCode::Internal, "the page could not be made"))
+                    }),
+                }
+            }
+        })
         .boxed()
 }
 
-fn answer(cashier: &Cashier, method: &Method, path: &str, query: &str) -> Reply {
+fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
-        None => Reply::not_found(),
-        Some((route, _)) if method != route.method => Reply::method_not_allowed(&route.method),
-        Some((_, handler)) => handler(cashier, query),
+        None => Err(Reply::not_found()),
+        Some((route, _)) if method != route.method => Err(Reply::method_not_allowed(&route.method)),
+        Some((_, page)) => Ok(*page),
     }
 }
 
@@ -137,6 +200,8 @@ mod tests {
         closed.disk.fail_in.store(1, Ordering::SeqCst);
         closed.deposit("k").await.unwrap_err();
         let open = "# HELP cashier_ledger_open Whether decisions can be made.\n# TYPE cashier_ledger_open gauge\ncashier_ledger_open 1\n";
+        let holds = "# HELP cashier_ledger_hold_max_us The longest hold of the books since the start, in microseconds.\n# TYPE cashier_ledger_hold_max_us gauge\ncashier_ledger_hold_max_us 0\n# HELP cashier_ledger_hold_recent_max_us The longest hold of the books since the last scrape, in microseconds.\n# TYPE cashier_ledger_hold_recent_max_us gauge\ncashier_ledger_hold_recent_max_us 0\n";
+        let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
@@ -144,10 +209,10 @@ mod tests {
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{posts}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (&closed, "GET /metrics", 200, &format!("{}{holds}{held}{posts}{clock}", open.replace("open 1", "open 0"))),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,
@@ -159,7 +224,8 @@ mod tests {
         ];
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
-            let response = answer(&env.cashier, &method.parse().unwrap(), path, "").into_http();
+            let page = page_at(&method.parse().unwrap(), path);
+            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, page, "")).into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
@@ -170,7 +236,7 @@ mod tests {
     async fn an_implausible_clock_is_listed_and_does_not_make_the_server_unready() {
         let env = TestCashier::new().await;
         let shown = |query: &str| {
-            let response = answer(&env.cashier, &Method::GET, "/readyz", query).into_http();
+            let response = readiness(&env.cashier, query).into_http();
             (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
         };
         assert_eq!(shown("verbose"), (200, "ready\n".to_owned()));

@@ -1,28 +1,62 @@
-//! The newest durable commit, and the tickets that wait for later ones. The strand reports here.
+//! The newest durable commit, and the tickets that wait for later ones. The strand reports here. Where it reports commits
+//! that the database refused, their rows are put back under the lock of the books, before anything else is decided.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use cashier_core::books::Books;
 use cashier_core::ids::Seq;
 use tokio::sync::{Notify, oneshot};
 
-use crate::ports::{DurabilityListener, Fault};
+use super::refused::{Claim, RefusedSeqs};
+use crate::ports::{Collect, DurabilityListener, Fault, Refused};
 
 /// The newest durable commit. Closed from a failed commit until the books are reloaded; each opening is a new epoch, so
 /// that a ticket of a lost commit is never released by a later commit with its number.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Watermark {
     durable: AtomicU64,
     epoch: AtomicU64,
+    /// How often rows were put back.
+    put_back: AtomicU64,
     open: AtomicBool,
-    waiting: Mutex<BTreeMap<u64, Vec<oneshot::Sender<bool>>>>,
+    waiting: Mutex<Waiting>,
     failed: Notify,
+    /// Where rows are put back. Set once, by the ledger.
+    books: OnceLock<Arc<Mutex<Books>>>,
+    /// Why nothing is written at present, for the operator.
+    busy: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    by_seq: BTreeMap<u64, Vec<WaitingTicket>>,
+    refused: RefusedSeqs,
+}
+
+#[derive(Debug)]
+struct WaitingTicket {
+    claim: Claim,
+    sender: oneshot::Sender<bool>,
+}
+
+impl fmt::Debug for Watermark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watermark").field("durable", &self.durable).finish_non_exhaustive()
+    }
 }
 
 impl Watermark {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The books in which rows are put back.
+    pub(super) fn attach(&self, books: &Arc<Mutex<Books>>) {
+        // A watermark belongs to one ledger.
+        let _ = self.books.set(Arc::clone(books));
     }
 
     pub(super) fn open_at(&self, seq: Seq) {
@@ -47,6 +81,14 @@ impl Watermark {
         self.epoch.load(Ordering::SeqCst)
     }
 
+    pub(super) fn put_back(&self) -> u64 {
+        self.put_back.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn busy(&self) -> Option<String> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) async fn closed(&self) {
         loop {
             let failed = self.failed.notified();
@@ -57,18 +99,18 @@ impl Watermark {
         }
     }
 
-    /// Whether the commit is durable; waits until that is known.
-    pub(super) async fn wait(&self, seq: Seq, epoch: u64) -> bool {
+    /// Whether what is claimed is durable; waits until that is known.
+    pub(super) async fn wait(&self, claim: Claim) -> bool {
         let receiver = {
             let Ok(mut waiting) = self.waiting.lock() else { return false };
-            if !self.is_open() || self.epoch() != epoch {
+            if !self.is_open() || self.epoch() != claim.epoch || waiting.refused.refuse(claim) {
                 return false;
             }
-            if self.durable.load(Ordering::SeqCst) >= seq.0 {
+            if self.durable.load(Ordering::SeqCst) >= claim.seq.0 {
                 return true;
             }
             let (sender, receiver) = oneshot::channel();
-            waiting.entry(seq.0).or_default().push(sender);
+            waiting.by_seq.entry(claim.seq.0).or_default().push(WaitingTicket { claim, sender });
             receiver
         };
         receiver.await.unwrap_or(false)
@@ -76,12 +118,27 @@ impl Watermark {
 
     fn release(&self, up_to: u64, durable: bool) {
         let Ok(mut waiting) = self.waiting.lock() else { return };
-        let later = up_to.checked_add(1).map(|next| waiting.split_off(&next)).unwrap_or_default();
-        let due = std::mem::replace(&mut *waiting, later);
+        let later = up_to.checked_add(1).map(|next| waiting.by_seq.split_off(&next)).unwrap_or_default();
+        let due = std::mem::replace(&mut waiting.by_seq, later);
         drop(waiting);
-        for sender in due.into_values().flatten() {
+        for waiter in due.into_values().flatten() {
             // The waiter may have gone.
-            let _ = sender.send(durable);
+            let _ = waiter.sender.send(durable);
+        }
+    }
+
+    /// Answers those who wait for what was refused, and remembers it for those who will.
+    fn refuse(&self, seqs: &[Seq]) {
+        let Ok(mut waiting) = self.waiting.lock() else { return };
+        let waiting = &mut *waiting;
+        waiting.refused.add(self.put_back.fetch_add(1, Ordering::SeqCst), self.epoch(), seqs);
+        let mut refused = Vec::new();
+        for waiters in waiting.by_seq.values_mut() {
+            refused.extend(waiters.extract_if(.., |waiter| waiting.refused.refuse(waiter.claim)));
+        }
+        for waiter in refused {
+            // The waiter may have gone.
+            let _ = waiter.sender.send(false);
         }
     }
 }
@@ -98,23 +155,53 @@ impl DurabilityListener for Watermark {
         tracing::error!(%fault, "commit failed; the ledger is closed until its books are reloaded");
         self.close();
     }
+
+    fn refused(&self, up_to: Seq, collect: &mut Collect<'_>) -> Result<(), Fault> {
+        let books = self.books.get().ok_or_else(|| Fault::new("there are no books yet to put rows back into"))?;
+        // While it is held nothing is decided, so nothing is submitted.
+        let mut books = books.lock().map_err(|_| Fault::new("a decision panicked: the books are read again"))?;
+        if !self.is_open() {
+            return Ok(());
+        }
+        let Refused { seqs, transactions, events } = collect(&books)?;
+        for (id, stored) in &transactions {
+            books.restore_transaction(*id, stored.as_ref());
+        }
+        events.iter().for_each(|stored| books.restore_event(stored));
+        self.refuse(&seqs);
+        drop(books);
+        let (commits, transactions, events) = (seqs.len(), transactions.len(), events.len());
+        tracing::error!(
+            commits,
+            transactions,
+            events,
+            "commits were refused; their rows are as the database holds them"
+        );
+        self.synced(up_to);
+        Ok(())
+    }
+
+    fn waiting(&self, fault: Option<&Fault>) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = fault.map(ToString::to_string);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+
+    fn claim(watermark: &Watermark, seq: u64) -> Claim {
+        Claim { seq: Seq(seq), own: true, epoch: watermark.epoch(), put_back: watermark.put_back() }
+    }
 
     #[tokio::test]
     async fn a_ticket_waits_for_its_own_commit() {
         let watermark = Arc::new(Watermark::new());
         watermark.open_at(Seq(5));
-        let epoch = watermark.epoch();
-        assert!(watermark.wait(Seq(5), epoch).await, "already durable");
+        assert!(watermark.wait(claim(&watermark, 5)).await, "already durable");
         let waiter = tokio::spawn({
-            let watermark = Arc::clone(&watermark);
-            async move { watermark.wait(Seq(7), epoch).await }
+            let (watermark, claim) = (Arc::clone(&watermark), claim(&watermark, 7));
+            async move { watermark.wait(claim).await }
         });
         tokio::task::yield_now().await;
         watermark.synced(Seq(6));
@@ -128,10 +215,10 @@ mod tests {
     async fn a_ticket_of_a_failed_commit_is_refused_also_after_a_later_commit_takes_its_number() {
         let watermark = Arc::new(Watermark::new());
         watermark.open_at(Seq(1));
-        let lost = watermark.epoch();
+        let lost = claim(&watermark, 2);
         let waiter = tokio::spawn({
             let watermark = Arc::clone(&watermark);
-            async move { watermark.wait(Seq(2), lost).await }
+            async move { watermark.wait(lost).await }
         });
         tokio::task::yield_now().await;
         watermark.failed(&Fault::new("disk full"));
@@ -139,7 +226,35 @@ mod tests {
         watermark.closed().await;
         watermark.open_at(Seq(1));
         watermark.synced(Seq(2));
-        assert!(!watermark.wait(Seq(2), lost).await, "that number belongs to another commit");
-        assert!(watermark.wait(Seq(2), watermark.epoch()).await);
+        assert!(!watermark.wait(lost).await, "that number belongs to another commit");
+        assert!(watermark.wait(claim(&watermark, 2)).await);
+    }
+
+    #[tokio::test]
+    async fn s3_a_refused_commit_is_never_confirmed_and_the_others_are() {
+        let watermark = Arc::new(Watermark::new());
+        watermark.open_at(Seq(1));
+        let books = Arc::new(Mutex::new(Books::new()));
+        watermark.attach(&books);
+        let all_up_to = |seq| Claim { own: false, ..claim(&watermark, seq) };
+        let claims = [claim(&watermark, 2), claim(&watermark, 3), claim(&watermark, 4), all_up_to(2), all_up_to(4)];
+        let early: Vec<_> = claims
+            .map(|claim| {
+                let watermark = Arc::clone(&watermark);
+                tokio::spawn(async move { watermark.wait(claim).await })
+            })
+            .into_iter()
+            .collect();
+        tokio::task::yield_now().await;
+        let refuse_3 = &mut |_: &Books| Ok(Refused { seqs: vec![Seq(3)], ..Refused::default() });
+        watermark.refused(Seq(4), refuse_3).unwrap();
+        let expected = [true, false, true, true, false];
+        for (waiter, expected) in early.into_iter().zip(expected) {
+            assert_eq!(waiter.await.unwrap(), expected);
+        }
+        for (claim, expected) in claims.into_iter().zip(expected) {
+            assert_eq!(watermark.wait(claim).await, expected, "one that asks later: {claim:?}");
+        }
+        assert!(watermark.wait(all_up_to(4)).await, "the books that it read no longer show commit 3");
     }
 }

@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::provider_config::ProviderConfig;
+use cashier_core::time::UnixTime;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::calling::gateway::{self, GatewayParts};
+use super::crash::{self, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine, Takeover};
 use super::egress::port::Networks;
 use super::loading::plugins_toml::PluginsToml;
 use super::loading::probe::Probe;
 use super::loading::registry::{LoadOutcome, LoadReport, Loader, ModuleRegistry};
-use crate::ports::{CatalogLine, Clock, Entropy, Gateway, Modules};
+use crate::ports::{CatalogLine, Clock, EndedCalls, EndedNotice, Entropy, Gateway, Modules, RawNotice};
 
 /// Paths and URLs of the plugin host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct PluginSettings {
     /// Where providers reach the cashier, without a slash at the end; webhooks for config n arrive at
     /// `<public_url>/cashier/webhook/<provider>/<n>`.
     pub public_url: String,
+    /// Whether calls are recorded in `var`, so that the next start finds one that ends the process: for the server alone.
+    pub record_calls: bool,
 }
 
 /// The ports that the plugin host uses.
@@ -45,6 +50,11 @@ pub struct Plugins {
     settings: PluginSettings,
     dependencies: PluginDependencies,
     registry: ArcSwap<ModuleRegistry>,
+    recorder: CallRecorder,
+    /// Read again by a reload.
+    quarantine: ArcSwap<ModuleQuarantine>,
+    /// The calls that ended the run before this one.
+    found: Vec<EndedCall>,
     /// One load at a time.
     loading: Mutex<()>,
 }
@@ -56,8 +66,15 @@ impl Plugins {
     /// # Errors
     /// plugins.toml itself cannot be read.
     pub fn open(settings: PluginSettings, dependencies: PluginDependencies) -> Result<(Self, Vec<LoadReport>), String> {
-        let plugins = Self { settings, dependencies, registry: ArcSwap::default(), loading: Mutex::new(()) };
-        let reports = plugins.reload()?;
+        let PluginDependencies { clock, entropy, .. } = &dependencies;
+        let taken = match settings.record_calls {
+            true => crash::take_over(&settings.var, entropy.bits() as u64, clock.now().0),
+            false => Takeover { quarantine: ModuleQuarantine::read_or_empty(&settings.var), ..Takeover::default() },
+        };
+        let Takeover { recorder, quarantine, found } = taken;
+        let (registry, loading, quarantine) = (ArcSwap::default(), Mutex::new(()), ArcSwap::from_pointee(quarantine));
+        let plugins = Self { settings, dependencies, registry, recorder, quarantine, found, loading };
+        let reports = plugins.load()?;
         Ok((plugins, reports))
     }
 
@@ -67,15 +84,25 @@ impl Plugins {
     /// # Errors
     /// plugins.toml itself cannot be read; nothing was changed then.
     pub fn reload(&self) -> Result<Vec<LoadReport>, String> {
+        self.quarantine.store(Arc::new(ModuleQuarantine::read_or_empty(&self.settings.var)));
+        self.load()
+    }
+
+    fn load(&self) -> Result<Vec<LoadReport>, String> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let file = PluginsToml::read(&self.settings.file, &self.settings.module_folders)?;
         let folder = self.settings.var.join("modules");
         let folder = std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let probe = Probe { program: self.settings.program.clone() };
-        let loader = Loader { folder: &folder, probe: &probe, networks: &*self.dependencies.networks };
+        let (networks, quarantine) = (&*self.dependencies.networks, self.quarantine.load());
+        let loader =
+            Loader { folder: &folder, probe: &probe, networks, recorder: &self.recorder, quarantine: &quarantine };
         let (next, reports) = self.registry.load().next(file, &loader);
         self.registry.store(Arc::new(next));
         reports.iter().for_each(log);
+        for sentence in self.quarantine() {
+            tracing::warn!(quarantine = sentence, "a call into a module ended the process: QUARANTINED");
+        }
         Ok(reports)
     }
 
@@ -83,7 +110,14 @@ impl Plugins {
         let loaded = Arc::clone(self.registry.load().module(&config.provider)?);
         let notify_url = format!("{}/cashier/webhook/{}/{}", self.settings.public_url, config.provider, config.id);
         let (clock, entropy) = (Arc::clone(&self.dependencies.clock), Arc::clone(&self.dependencies.entropy));
-        Some(GatewayParts { loaded, notify_url, clock, entropy })
+        let site = CallSite {
+            recorder: self.recorder.clone(),
+            code: (&*config.provider).into(),
+            build: loaded.generation.copy.sha256.as_str().into(),
+            config: config.id.0,
+        };
+        let quarantine = self.quarantine.load_full();
+        Some(GatewayParts { loaded, notify_url, clock, entropy, site, quarantine })
     }
 }
 
@@ -107,6 +141,29 @@ impl Modules for Plugins {
         self.registry.load().lines(self.dependencies.clock.monotonic())
     }
 
+    fn ended_calls(&self) -> EndedCalls {
+        let quarantine = self.quarantine.load();
+        let creates = quarantine.calls().iter().filter(|call| call.entry == CallEntry::CreatePayment);
+        EndedCalls {
+            creates: creates.map(|call| (TransactionId(call.transaction), call.reference.as_str().into())).collect(),
+            notices: self.found.iter().filter_map(ended_notice).collect(),
+        }
+    }
+
+    fn quarantine(&self) -> Vec<String> {
+        let quarantine = self.quarantine.load();
+        let mut sentences = Vec::new();
+        for line in self.catalog().iter() {
+            if !line.available && quarantine.refuses(&line.sha256).is_some() {
+                sentences.push(format!("module {}: {}", line.module_name, line.failure_reason));
+                continue;
+            }
+            let barred = quarantine.calls().iter().filter(|call| *call.build == *line.sha256);
+            sentences.extend(barred.map(|call| format!("module {}: a notice is barred: {call}", line.module_name)));
+        }
+        sentences
+    }
+
     /// A config whose module is not loaded is accepted: there is no module to validate it.
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
         let Some(parts) = self.parts(config) else { return futures_util::future::ready(Ok(())).boxed() };
@@ -122,4 +179,20 @@ impl Modules for Plugins {
         let config = config.clone();
         async move { gateway::open(&config, parts).await }.boxed()
     }
+}
+
+/// What is left of the notice of a call that ended the process.
+fn ended_notice(call: &EndedCall) -> Option<EndedNotice> {
+    let left = call.notice.as_ref()?;
+    let notice = RawNotice {
+        method: left.method.as_str().into(),
+        path: left.path.as_str().into(),
+        raw_query: left.query.as_str().into(),
+        content_type: left.content_type.as_str().into(),
+        headers: Arc::new([]),
+        body: left.body.clone().into(),
+        received_time: UnixTime(left.received),
+    };
+    let (provider, config_id) = (call.code.as_str().into(), ConfigId(call.config));
+    Some(EndedNotice { provider, config_id, reason: call.to_string(), notice })
 }

@@ -9,9 +9,14 @@ use tokio::sync::Notify;
 
 use crate::ports::Clock;
 
-/// Threads that may be stuck in one instance, or in configuring and dropping instances of one module: a stuck thread costs
-/// its stack and what it holds, and a module that blocks three blocks all.
+/// Threads that may be stuck in one instance, or in configuring and dropping instances of one config: a stuck thread costs
+/// its stack and what it holds, and a module that blocks three for a config blocks all. The other configs of the module
+/// keep their own.
 pub(super) const STUCK_MAX: usize = 3;
+
+/// Configs of one module that are configured at one time, those that are stuck not counted: each costs a thread, and the
+/// rest waits for milliseconds where calls return.
+const CONFIGURING_MAX: usize = 16;
 
 /// The slots of one module.
 #[derive(Clone, Default)]
@@ -26,8 +31,8 @@ struct SlotTable {
 #[derive(Default)]
 struct HeldSlots {
     last_number: u64,
-    /// Since when each slot is held, a monotonic time.
-    since: BTreeMap<u64, Duration>,
+    /// The config of each slot, and since when it is held, a monotonic time.
+    slots: BTreeMap<u64, (i64, Duration)>,
 }
 
 /// A slot of a thread, released when dropped.
@@ -36,26 +41,29 @@ pub(super) struct ThreadSlot {
     number: u64,
 }
 
-/// Every slot is held by a thread that never returned.
+/// Every slot of the config is held by a thread that never returned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AllSlotsStuck;
 
 impl ThreadSlots {
     /// Waits for a slot. The wait ends: every holder releases its slot or is stuck after `call`.
-    pub(super) async fn take(&self, call: Duration, clock: &dyn Clock) -> Result<ThreadSlot, AllSlotsStuck> {
+    pub(super) async fn take(
+        &self,
+        config: i64,
+        call: Duration,
+        clock: &dyn Clock,
+    ) -> Result<ThreadSlot, AllSlotsStuck> {
         loop {
             // Created before the check, so that a slot released after it is noticed.
             let released = self.0.released.notified();
-            let next_stuck = {
+            let wait = {
                 let mut held = self.0.lock();
                 let now = clock.monotonic();
-                if held.since.len() < STUCK_MAX {
-                    return Ok(self.slot(&mut held, now));
+                match held.wait(config, call, now)? {
+                    Some(wait) => wait,
+                    None => return Ok(self.slot(&mut held, config, now)),
                 }
-                let ends = held.since.values().map(|since| since.saturating_add(call));
-                ends.filter(|end| *end > now).min().map(|end| end.saturating_sub(now))
             };
-            let Some(wait) = next_stuck else { return Err(AllSlotsStuck) };
             tokio::select! {
                 () = released => {}
                 () = clock.sleep(wait) => {}
@@ -64,19 +72,35 @@ impl ThreadSlots {
     }
 
     /// A slot beyond the limit, for work that cannot wait; configuring waits for it.
-    pub(super) fn take_at_once(&self, clock: &dyn Clock) -> ThreadSlot {
-        self.slot(&mut self.0.lock(), clock.monotonic())
+    pub(super) fn take_at_once(&self, config: i64, clock: &dyn Clock) -> ThreadSlot {
+        self.slot(&mut self.0.lock(), config, clock.monotonic())
     }
 
     /// How many threads have held a slot longer than `call` at `now`, a monotonic time.
     pub(super) fn stuck(&self, call: Duration, now: Duration) -> usize {
-        self.0.lock().since.values().filter(|since| since.saturating_add(call) <= now).count()
+        self.0.lock().slots.values().filter(|(_, since)| since.saturating_add(call) <= now).count()
     }
 
-    fn slot(&self, held: &mut HeldSlots, now: Duration) -> ThreadSlot {
+    fn slot(&self, held: &mut HeldSlots, config: i64, now: Duration) -> ThreadSlot {
         held.last_number += 1;
-        held.since.insert(held.last_number, now);
+        held.slots.insert(held.last_number, (config, now));
         ThreadSlot { table: Arc::clone(&self.0), number: held.last_number }
+    }
+}
+
+impl HeldSlots {
+    /// How long to wait for a slot of this config; none where one is free.
+    fn wait(&self, config: i64, call: Duration, now: Duration) -> Result<Option<Duration>, AllSlotsStuck> {
+        let own = self.slots.values().filter(|(of, _)| *of == config).count();
+        let ends = self.slots.values().map(|(of, since)| (*of, since.saturating_add(call)));
+        let running = ends.filter(|(_, end)| *end > now);
+        if own >= STUCK_MAX {
+            let end = running.filter(|(of, _)| *of == config).map(|(_, end)| end).min();
+            return end.map(|end| Some(end.saturating_sub(now))).ok_or(AllSlotsStuck);
+        }
+        let ends: Vec<Duration> = running.map(|(_, end)| end).collect();
+        let next = ends.iter().min().filter(|_| ends.len() >= CONFIGURING_MAX);
+        Ok(next.map(|end| end.saturating_sub(now)))
     }
 }
 
@@ -89,7 +113,7 @@ impl SlotTable {
 
 impl Drop for ThreadSlot {
     fn drop(&mut self) {
-        self.table.lock().since.remove(&self.number);
+        self.table.lock().slots.remove(&self.number);
         self.table.released.notify_waiters();
     }
 }

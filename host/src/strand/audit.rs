@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::columns::sql_fault;
 use super::connection::connect_read_only;
 use super::seal::Seal;
-use crate::ports::Fault;
+use crate::ports::{Fault, FaultKind};
 
 const TABLE: &str = "audit_record";
 
@@ -84,7 +84,8 @@ pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record:
     let row = params![
         id, at, manager, role, brand, address, request, command, config, approval, outcome, changes, previous, hash
     ];
-    statement.execute(row).map_err(&fault)?;
+    // A record that is there already means that the chain has another writer: nothing that the commit holds is at fault.
+    statement.execute(row).map_err(|error| fault(error).with_kind(FaultKind::Other))?;
     tracing::info!(record = id, by = manager, config, outcome, hash = hex::encode(hash), "audit record written");
     Ok(())
 }

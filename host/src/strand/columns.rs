@@ -19,10 +19,10 @@ use cashier_core::status::{
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction};
 use rusqlite::types::{ToSql, ValueRef};
-use rusqlite::{CachedStatement, Connection, Params, Row};
+use rusqlite::{CachedStatement, Connection, ErrorCode, Params, Row};
 
 use super::json;
-use crate::ports::Fault;
+use crate::ports::{Fault, FaultKind};
 
 /// A value in its column or columns.
 pub(super) trait Column: Sized {
@@ -32,7 +32,19 @@ pub(super) trait Column: Sized {
 
 /// Names the step in which SQLite failed; SQLite's messages name tables and columns, never values.
 pub(super) fn sql_fault(step: &str) -> impl Fn(rusqlite::Error) -> Fault + '_ {
-    move |error| Fault::new(format!("{step}: {error}"))
+    move |error| Fault::of(kind(&error), format!("{step}: {error}"))
+}
+
+/// By SQLite's code, never by its words.
+fn kind(error: &rusqlite::Error) -> FaultKind {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => FaultKind::Busy,
+        // Of one row as well: a value that its column cannot take.
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => FaultKind::Constraint,
+        Some(ErrorCode::DiskFull) => FaultKind::Full,
+        Some(ErrorCode::SystemIoFailure) => FaultKind::Io,
+        Some(_) | None => FaultKind::Other,
+    }
 }
 
 /// One row to store: binds the parameters in order, then runs the statement.

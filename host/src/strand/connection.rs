@@ -8,10 +8,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::columns::sql_fault;
 use super::schema;
-use crate::ports::Fault;
+use crate::ports::{Fault, FaultKind};
 
 /// Readers hold a page for one SELECT; a checkpoint that waits longer than this waits for a reader that hangs.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long one try to write waits for another program that holds the database: the thread looks up from time to time.
+pub(super) const TRY_WAIT: Duration = Duration::from_millis(250);
+/// What the log keeps of its size once it was moved into the database: SQLite moves it at 4 MiB, and a batch of bodies
+/// adds 8; without a limit the file stays as large as it ever was.
+pub(super) const LOG_BYTES_KEPT: u64 = 64 * 1024 * 1024;
 /// More than the number of different statements of the strand, so that each is prepared once.
 const STATEMENTS_MAX: usize = 32;
 
@@ -47,21 +52,47 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     // On macOS fsync alone leaves data in the drive's cache; elsewhere these change nothing.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT.cast_signed())?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)
 }
 
-/// Moves the log into the database file and syncs it. A write whose sync failed may have left pages in the system's
-/// cache that never reached the disk; after this call, every row that is read is durable.
+/// Moves the whole log into the database file and syncs that. A write whose sync failed, or of a process that was killed
+/// before its sync, may have left pages in the system's cache that never reached the disk; after this call, every row that
+/// is read is durable. Readers of an older state are waited for.
 pub(super) fn settle(connection: &Connection) -> Result<(), Fault> {
-    let blocked: i64 = connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        .map_err(sql_fault("syncing the log after a failed write"))?;
-    if blocked == 0 {
-        Ok(())
-    } else {
-        Err(Fault::new("the log cannot be synced after a failed write: another reader holds the database for too long"))
+    let fault = sql_fault("moving the log into the database");
+    let wait = |length| connection.busy_timeout(length).map_err(&fault);
+    wait(BUSY_WAIT)?;
+    let moved = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    wait(TRY_WAIT)?;
+    match moved.map_err(&fault)? {
+        (0, pages, moved) if pages == moved => Ok(()),
+        _ => Err(Fault::of(
+            FaultKind::Busy,
+            "the log cannot be moved into the database: another program has been reading an older state for too long",
+        )),
     }
+}
+
+/// Syncs the log's file, where there is one.
+pub(super) fn sync_log(database: &Path) -> Result<(), Fault> {
+    let mut file = database.as_os_str().to_owned();
+    file.push("-wal");
+    match std::fs::File::open(&file).and_then(|log| log.sync_all()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Fault::of(FaultKind::Io, format!("syncing the log: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Moves what no reader needs; returns the pages of the log and how many of them are in the database.
+pub(super) fn move_log(connection: &Connection) -> Result<(i64, i64), Fault> {
+    let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)));
+    moved.map_err(sql_fault("moving the log into the database"))
 }
 
 /// A connection that can only read, for the loader and the archive.

@@ -1,23 +1,28 @@
 //! The DB strand: one thread owns bases/cashier.db, writes commits in order and reports when they are durable.
 //! It decides nothing: the rows were decided before they came here.
 //!
-//! Reading order: [`thread`] is the write path, free of SQL; `sqlite` is the disk it writes to over a `connection`; `rows`
-//! maps changes to SQL and back; `load` reads every row at a start; [`archive`] reads large rows by id; `seal` encrypts
-//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `schema` numbers the schema files.
+//! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
+//! maps changes to SQL and back; `load` reads every row at a start, `image` spares it most; [`archive`] reads large rows by id; `seal` encrypts
+//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `log_watch` finds that the log cannot be
+//! moved into the database; `schema` numbers the schema files.
 
 pub mod archive;
 pub mod audit;
 pub mod backup;
 mod columns;
 mod connection;
+pub mod image;
 mod json;
 mod load;
+mod log_watch;
 mod quarantine;
 mod rows;
 mod schema;
 pub mod seal;
 mod sqlite;
+mod stored;
 mod thread;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +38,7 @@ use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
 pub use self::thread::{Backlog, BatchLimits};
 use crate::lock::Lock;
-use crate::ports::{DurabilityListener, Entropy, Fault, Loaded, Recorder};
+use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress, Loaded, Recorder};
 use crate::private_files;
 
 /// What the strand is opened with. No Debug: it holds keys.
@@ -55,8 +60,9 @@ pub fn open(settings: StrandSettings, listener: Arc<dyn DurabilityListener>) -> 
     }
     let lock = Lock::take(&path.with_extension("lock"))?;
     let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
+    let progress = store.progress();
     let commits = CommitQueue::start(Box::new(store), batch, listener)?;
-    Ok(Strand { commits, path, lock: Mutex::new(Some(lock)) })
+    Ok(Strand { commits, path, progress, lock: Mutex::new(Some(lock)) })
 }
 
 /// The open strand. Dropping it writes what is queued and releases the database.
@@ -64,6 +70,7 @@ pub struct Strand {
     /// Dropped first: the lock is held until the thread has ended.
     commits: CommitQueue,
     path: PathBuf,
+    progress: Arc<LoadProgress>,
     lock: Mutex<Option<Lock>>,
 }
 
@@ -79,6 +86,11 @@ impl Strand {
     /// What waits to be written, for callers that submit without the ledger's admission.
     pub fn backlog(&self) -> Backlog {
         self.commits.backlog()
+    }
+
+    /// How far a load of every row has come; cancelling it ends the load with a fault.
+    pub fn load_progress(&self) -> Arc<LoadProgress> {
+        Arc::clone(&self.progress)
     }
 
     pub fn path(&self) -> &Path {

@@ -4,17 +4,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cashier_core::change::Commit;
+use cashier_core::books::Books;
+use cashier_core::change::{Commit, Counters};
+use cashier_core::dependence::Refusals;
 use rusqlite::Connection;
 
 use super::columns::sql_fault;
-use super::connection::{connect, settle, unopened};
-use super::load;
+use super::connection::{connect, settle, sync_log, unopened};
+use super::load::{self, BlockLimits, RowSource};
+use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
-use super::thread::Store;
-use crate::ports::{Fault, Loaded};
+use super::stored;
+use super::writing::Store;
+use crate::ports::{Fault, FaultKind, LoadProgress, Loaded, Refused};
 use crate::private_files;
 
 pub(super) struct Sqlite {
@@ -22,8 +26,16 @@ pub(super) struct Sqlite {
     seal: Seal,
     /// Absent after a failed write, until a reload opens the file again: SQLite's memory is not trusted then.
     connection: Option<Connection>,
+    /// Whether every row that this connection reads is durable.
+    is_settled: bool,
+    /// Whether a write has failed since the program started: then nothing short of moving the log settles it.
+    has_failed: bool,
     quarantine: Quarantine,
+    /// As it was before the open transaction.
+    before: Quarantine,
     scratch: Scratch,
+    progress: Arc<LoadProgress>,
+    log: LogWatch,
 }
 
 impl Sqlite {
@@ -33,8 +45,13 @@ impl Sqlite {
             path: path.to_owned(),
             seal,
             connection: None,
+            is_settled: false,
+            has_failed: false,
             quarantine: Quarantine::default(),
+            before: Quarantine::default(),
             scratch: Scratch::default(),
+            progress: Arc::default(),
+            log: LogWatch::new(path),
         };
         // SQLite creates the log with the file's mode.
         private_files::open(path)?;
@@ -42,44 +59,124 @@ impl Sqlite {
         Ok(opened)
     }
 
+    /// How far [`Store::load`] has come.
+    pub(super) fn progress(&self) -> Arc<LoadProgress> {
+        Arc::clone(&self.progress)
+    }
+
     fn connect(&mut self) -> Result<&Connection, Fault> {
+        self.is_settled = false;
         let connection =
-            connect(&self.path).map_err(|fault| Fault::new(format!("cannot open {}: {fault}", self.path.display())))?;
+            connect(&self.path).map_err(|fault| fault.during(format_args!("cannot open {}", self.path.display())))?;
         self.quarantine = Quarantine::count(&connection).map_err(sql_fault("counting quarantined rows"))?;
         Ok(self.connection.insert(connection))
+    }
+
+    fn opened(&self) -> Result<&Connection, Fault> {
+        self.connection.as_ref().ok_or_else(unopened)
+    }
+
+    /// Makes durable what a failed write or a killed process left in the system's cache.
+    fn settle(&mut self) -> Result<(), Fault> {
+        match settle(self.opened()?) {
+            // A reader of an older state must not keep the program from starting: no sync has failed in this process.
+            Err(fault) if fault.kind == FaultKind::Busy && !self.has_failed => {
+                tracing::warn!(%fault, "log of the database is synced where it is");
+                sync_log(&self.path)?;
+            }
+            settled => settled?,
+        }
+        self.is_settled = true;
+        Ok(())
     }
 }
 
 impl Store for Sqlite {
-    fn write_batch(&mut self, batch: &[Arc<Commit>]) -> Result<(), Fault> {
-        let connection = self.connection.as_ref().ok_or_else(unopened)?;
-        run(connection, "BEGIN IMMEDIATE")?;
-        let Self { seal, quarantine, scratch, .. } = self;
-        let mut writer = RowWriter { connection, seal, quarantine, scratch };
-        for commit in batch {
-            rows::write(&mut writer, commit).map_err(|fault| Fault::new(format!("commit {}: {fault}", commit.seq)))?;
-        }
-        if let Some(last) = batch.last() {
-            counters::put(&mut writer, &last.counters)?;
-        }
-        self.quarantine.trim(connection).map_err(sql_fault("deleting the oldest quarantined rows"))
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.before = self.quarantine;
+        run(self.opened()?, "BEGIN IMMEDIATE")
     }
 
-    fn sync(&mut self) -> Result<(), Fault> {
-        run(self.connection.as_ref().ok_or_else(unopened)?, "COMMIT")
+    fn write(&mut self, commit: &Commit) -> Result<(), Fault> {
+        let connection = self.connection.as_ref().ok_or_else(unopened)?;
+        let Self { seal, quarantine, scratch, .. } = self;
+        let mut writer = RowWriter { connection, seal, quarantine, scratch };
+        rows::write(&mut writer, commit).map_err(|fault| fault.during(format_args!("commit {}", commit.seq)))
+    }
+
+    fn write_alone(&mut self, commit: &Commit) -> Result<(), Fault> {
+        let before = self.quarantine;
+        run(self.opened()?, "SAVEPOINT alone")?;
+        let written = self.write(commit);
+        let connection = self.opened()?;
+        if connection.is_autocommit() {
+            // A trigger can end the whole transaction: then the others are gone too.
+            return written.map_err(|fault| fault.with_kind(FaultKind::Other));
+        }
+        if written.is_err() {
+            run(connection, "ROLLBACK TO alone")?;
+        }
+        run(connection, "RELEASE alone")?;
+        if written.is_err() {
+            self.quarantine = before;
+        }
+        written
+    }
+
+    fn sync(&mut self, newest: Option<&Counters>) -> Result<(), Fault> {
+        let connection = self.connection.as_ref().ok_or_else(unopened)?;
+        let Self { seal, quarantine, scratch, .. } = self;
+        if let Some(counters) = newest {
+            // Without its counters no commit can be read again: a violation of theirs is nobody's alone.
+            let put = counters::put(&mut RowWriter { connection, seal, quarantine, scratch }, counters);
+            put.map_err(|fault| match fault.kind {
+                FaultKind::Constraint => fault.with_kind(FaultKind::Other),
+                FaultKind::Busy | FaultKind::Full | FaultKind::Io | FaultKind::Other => fault,
+            })?;
+        }
+        quarantine.trim(connection).map_err(sql_fault("deleting the oldest quarantined rows"))?;
+        run(connection, "COMMIT")?;
+        self.log.look(connection);
+        Ok(())
+    }
+
+    fn undo(&mut self) -> Result<(), Fault> {
+        self.quarantine = self.before;
+        let connection = self.opened()?;
+        if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") }
+    }
+
+    fn stored(&mut self, refusals: &Refusals, books: &Books) -> Result<Refused, Fault> {
+        stored::read(self.opened()?, refusals, books)
     }
 
     fn abandon(&mut self) {
-        self.connection = None;
+        (self.connection, self.has_failed) = (None, true);
     }
 
     fn load(&mut self) -> Result<Loaded, Fault> {
         if self.connection.is_none() {
-            settle(self.connect()?)?;
+            tracing::info!("database is opened again after a failed write");
+            self.connect()?;
         }
-        let connection = self.connection.as_ref().ok_or_else(unopened)?;
+        if !self.is_settled {
+            self.settle()?;
+        }
         let mut loaded = Loaded::default();
-        load::read_all(connection, &self.path, &self.seal, &mut loaded)?;
+        let limits = BlockLimits::default();
+        let source = RowSource {
+            connection: self.opened()?,
+            path: &self.path,
+            seal: &self.seal,
+            progress: &self.progress,
+            limits,
+        };
+        load::read_all(&source, &mut loaded)?;
+        tracing::info!(
+            transactions = loaded.books.transactions(),
+            seq = loaded.books.counters().seq,
+            "books were read"
+        );
         Ok(loaded)
     }
 

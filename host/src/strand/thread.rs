@@ -1,5 +1,5 @@
 //! The strand itself: a queue of commits and the one thread that writes them in batches and reports when they are durable.
-//! It knows no SQL; it writes to a [`Store`]. The ledger's admission bounds the queue, because a commit that was decided is
+//! It knows no SQL; it writes to a [`Store`], as `writing` says. The ledger's admission bounds the queue, because a commit that was decided is
 //! never refused.
 
 use std::collections::VecDeque;
@@ -7,10 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::change::{Body, Commit};
-use cashier_core::ids::Seq;
+use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use super::writing::{Store, Written, write};
 use crate::ports::{DurabilityListener, Fault, Loaded, Recorder};
 
 /// How much goes into one transaction, and so under one sync.
@@ -26,19 +27,6 @@ impl Default for BatchLimits {
     fn default() -> Self {
         Self { commits: 1024, bytes: 8 * 1024 * 1024 }
     }
-}
-
-/// Where commits become durable.
-pub(super) trait Store: Send {
-    /// Writes every row of these commits in one open transaction.
-    fn write_batch(&mut self, batch: &[Arc<Commit>]) -> Result<(), Fault>;
-    /// Ends the transaction; its rows are durable when this returns.
-    fn sync(&mut self) -> Result<(), Fault>;
-    /// Drops the open transaction after a failure; nothing is written until [`Store::load`] succeeds.
-    fn abandon(&mut self);
-    /// Every durable row.
-    fn load(&mut self) -> Result<Loaded, Fault>;
-    fn close(&mut self) -> Result<(), Fault>;
 }
 
 /// The bytes that a row counts for in a batch and in the queue: its content with the page overhead.
@@ -238,6 +226,18 @@ impl Queue {
         }
     }
 
+    /// Takes out the commits that rest on refused ones, which are refused with them.
+    fn refuse(&mut self, refusals: &mut Refusals) {
+        self.waiting.retain(|(commit, bytes)| {
+            let rests = refusals.reaches(commit);
+            if rests {
+                refusals.add(commit);
+                self.bytes = self.bytes.saturating_sub(*bytes);
+            }
+            !rests
+        });
+    }
+
     fn drop_waiting(&mut self) {
         self.waiting.clear();
         self.bytes = 0;
@@ -278,16 +278,23 @@ impl StrandThread {
 
     fn write(&self, store: &mut dyn Store, batch: &[Arc<Commit>]) {
         let Some(last) = batch.last() else { return };
-        let up_to: Seq = last.seq;
-        match store.write_batch(batch).and_then(|()| store.sync()) {
-            Ok(()) => self.listener.synced(up_to),
-            Err(fault) => {
-                self.shared.suspend();
-                store.abandon();
-                let commits = batch.len();
-                tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
-                self.listener.failed(&fault);
+        let written = match write(store, batch, &*self.listener) {
+            Ok(Written::All) => {
+                self.listener.synced(last.seq);
+                Ok(())
             }
+            Ok(Written::But(mut refusals)) => self.listener.refused(last.seq, &mut |books| {
+                self.shared.lock().refuse(&mut refusals);
+                store.stored(&refusals, books)
+            }),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = written {
+            self.shared.suspend();
+            store.abandon();
+            let commits = batch.len();
+            tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
+            self.listener.failed(&fault);
         }
     }
 }

@@ -21,7 +21,7 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, Ports, Rules, configure, janitor};
+use crate::flows::{self, Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
@@ -35,8 +35,8 @@ mod trading;
 
 pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
-pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, own_acknowledgement, receiver};
-pub(crate) use self::samples::{context, deposit_request, paid, update, usd};
+pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, receiver};
+pub(crate) use self::samples::{context, deposit_request, own_acknowledgement, paid, update, usd};
 pub(crate) use self::trading::{OnPost, TestTrading};
 
 use self::clock::TestTasks;
@@ -305,6 +305,7 @@ async fn start(
         second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
+    ended_calls::take_over(&cashier).await;
     janitor::start(&cashier);
     tasks.background(Box::pin(async move {
         loop {

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
@@ -14,12 +13,13 @@ use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::transaction::NextAction;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::clock::TestClock;
 use super::lock;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, Gateway, ModuleHealth, Modules, Order, OrderCheck,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleHealth, Modules, Order, OrderCheck,
     PaymentQuery, QueryAnswer, RawNotice, Verdict,
 };
 
@@ -38,6 +38,9 @@ pub(crate) enum OnCreate {
     /// As that, three seconds later.
     Late(Box<OnCreate>),
 }
+
+/// How long a call to a provider takes that cannot be reached.
+const UNREACHABLE_MS: u64 = 30_000;
 
 /// The header that a gateway verifies: `config <id>`, or [`ANY_CONFIG`].
 pub(super) const SIGNATURE: &str = "x-signature";
@@ -74,8 +77,15 @@ pub(crate) struct TestProvider {
     pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
+    /// Configs whose provider cannot be reached: a call to it ends after half a minute without an answer, and so does
+    /// opening the gateway. Their module's health is degraded.
+    pub(crate) unreachable: Mutex<Vec<ConfigId>>,
     /// Configs whose gateway does not open.
     pub(crate) not_loaded: Mutex<Vec<ConfigId>>,
+    /// What the next start finds.
+    pub(crate) ended_calls: Mutex<EndedCalls>,
+    /// plugins.toml disables the module from the next start on.
+    pub(crate) is_disabled: AtomicBool,
     pub(crate) expiry_seconds: AtomicI64,
     pub(crate) window_seconds: AtomicI64,
 }
@@ -133,7 +143,13 @@ impl Gateway for TestGateway {
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
         let provider = Arc::clone(&self.provider);
         let next = lock(&provider.next_creates).pop_front().unwrap_or(OnCreate::Redirect);
-        let (next, late) = if let OnCreate::Late(next) = next { (*next, 3_000) } else { (next, 0) };
+        let (next, late) = match next {
+            _ if lock(&provider.unreachable).contains(&self.receiver.config_id) => {
+                (OnCreate::AnswerLost, UNREACHABLE_MS)
+            }
+            OnCreate::Late(next) => (*next, 3_000),
+            next => (next, 0),
+        };
         Box::pin(async move {
             let id = if next == OnCreate::NeverSent { String::new() } else { provider.accept(order.get()) };
             let wait = if let OnCreate::Slow(seconds) = next { seconds * 1000 } else { 20 };
@@ -201,8 +217,11 @@ impl Gateway for TestGateway {
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
         self.provider.queries.fetch_add(1, Ordering::SeqCst);
         let answer = lock(&self.provider.query_answers).get(&payment.reference).cloned();
+        let unreachable = lock(&self.provider.unreachable).contains(&self.receiver.config_id);
+        let (took, answer) =
+            if unreachable { (UNREACHABLE_MS, Some(QueryAnswer::NoAnswer("timed out".into()))) } else { (15, answer) };
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            tokio::time::sleep(Duration::from_millis(took)).await;
             answer.unwrap_or(QueryAnswer::Unsupported)
         })
     }
@@ -234,17 +253,21 @@ impl Modules for TestModules {
             module_name: "stripe".into(),
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
             api_version: "1".into(),
-            available: true,
+            available: !self.0.is_disabled.load(Ordering::SeqCst),
             failure_reason: Box::default(),
             generation: 1,
             isolation: "in-process".into(),
             health: ModuleHealth::Ok,
-            call_health: ModuleHealth::Ok,
+            call_health: if lock(&self.0.unreachable).is_empty() { ModuleHealth::Ok } else { ModuleHealth::Degraded },
             sha256: Box::default(),
             brands: None,
             endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
         }])
+    }
+
+    fn ended_calls(&self) -> EndedCalls {
+        lock(&self.0.ended_calls).clone()
     }
 
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
@@ -256,17 +279,19 @@ impl Modules for TestModules {
     }
 
     fn open_gateway(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<Arc<dyn Gateway>, String>> {
-        let opened = if lock(&self.0.not_loaded).contains(&config.id) {
-            Err("not loaded".to_owned())
-        } else {
-            let mut receiver = receiver(config);
-            let build = lock(&self.0.build).clone();
-            if !build.is_empty() {
-                receiver.module_hash = build.into();
-            }
-            Ok(Arc::new(TestGateway { receiver, provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)
-        };
-        Box::pin(ready(opened))
+        if lock(&self.0.unreachable).contains(&config.id) {
+            let timed_out = |()| Err("timed out".to_owned());
+            return Box::pin(tokio::time::sleep(Duration::from_millis(UNREACHABLE_MS)).map(timed_out));
+        }
+        if lock(&self.0.not_loaded).contains(&config.id) {
+            return Box::pin(ready(Err("not loaded".to_owned())));
+        }
+        let mut receiver = receiver(config);
+        let build = lock(&self.0.build).clone();
+        if !build.is_empty() {
+            receiver.module_hash = build.into();
+        }
+        Box::pin(ready(Ok(Arc::new(TestGateway { receiver, provider: Arc::clone(&self.0) }) as Arc<dyn Gateway>)))
     }
 }
 
@@ -325,13 +350,4 @@ pub(super) fn published_configs() -> Vec<ProviderConfig> {
         ..config(id)
     };
     vec![published(1, "ion4", ""), published(2, "", "EUR"), published(3, "other", "")]
-}
-
-/// An acknowledgement that a module asks to be sent as it is.
-pub(crate) fn own_acknowledgement() -> Acknowledgement {
-    Acknowledgement {
-        status: 202,
-        headers: vec![("content-type".into(), "text/plain".into())],
-        body: Bytes::from_static(b"[accepted]"),
-    }
 }

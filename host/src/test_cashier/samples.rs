@@ -1,5 +1,6 @@
 //! The values that tests of the cashier begin with: a request, a context, what a provider states.
 
+use bytes::Bytes;
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::Reference;
 use cashier_core::money::{Currency, Money};
@@ -8,6 +9,7 @@ use cashier_core::status::ProviderStatus;
 
 use super::{AMOUNT, CUSTOMER, LOGIN};
 use crate::flows::RequestContext;
+use crate::ports::Acknowledgement;
 
 pub(crate) fn usd(minor: i64) -> Money {
     Money::new(minor, Currency::from_code("USD").unwrap())
@@ -59,5 +61,14 @@ pub(crate) fn deposit_request(key: &str) -> DepositRequest {
         failure_url: Box::default(),
         comment: Box::default(),
         metadata_json: "{}".into(),
+    }
+}
+
+/// An acknowledgement that a module asks to be sent as it is.
+pub(crate) fn own_acknowledgement() -> Acknowledgement {
+    Acknowledgement {
+        status: 202,
+        headers: vec![("content-type".into(), "text/plain".into())],
+        body: Bytes::from_static(b"[accepted]"),
     }
 }

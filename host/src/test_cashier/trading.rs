@@ -217,6 +217,10 @@ impl TradingServer for TradingPort {
         !self.0.unkeyed.load(Ordering::SeqCst)
     }
 
+    fn proves_postings(&self) -> bool {
+        self.keyed_by_operation()
+    }
+
     fn readiness(&self) -> Result<(), Fault> {
         (*lock(&self.0.not_ready)).map_or(Ok(()), |problem| Err(Fault::new(problem)))
     }

@@ -221,6 +221,11 @@ impl TradingServer for Embedded {
         true
     }
 
+    /// It answers once the posting is synced.
+    fn proves_postings(&self) -> bool {
+        true
+    }
+
     fn readiness(&self) -> Result<(), Fault> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.as_ref().is_none_or(JoinHandle::is_finished) {

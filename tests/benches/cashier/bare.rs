@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use cashier_core::change::{Body, Change, Commit};
 use cashier_core::ids::{CustomerId, Seq};
+use cashier_core::lookups::Lookups;
 use cashier_core::session::Actor;
 use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
@@ -120,6 +121,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Commi
         changes,
         bodies,
         counters: rows::counters(seq),
+        lookups: Lookups::default(),
     }
 }
 

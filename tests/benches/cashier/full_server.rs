@@ -99,7 +99,6 @@ pub(crate) struct BenchServer {
     /// From the start of the program until its listeners were open.
     pub opened_in: Duration,
     /// Removed last.
-    #[expect(dead_code, reason = "held so that the folder outlives the program")]
     folder: TempDir,
 }
 
@@ -125,6 +124,11 @@ impl BenchServer {
             return Err(std::fs::read_to_string(root.join("log"))?.into());
         };
         Ok(Self { program, customer, manager, opened_in, folder })
+    }
+
+    /// The folder of both databases.
+    pub(crate) fn bases(&self) -> PathBuf {
+        self.folder.path().join("bases")
     }
 
     /// Makes an enabled sandbox config; returns its id.

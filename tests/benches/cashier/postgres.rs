@@ -57,12 +57,12 @@ impl Postgres {
         Ok(Some(server))
     }
 
-    /// Transactions per second of a script with 16 clients.
-    pub(crate) fn rate(&self, script: &str, length: Duration) -> BenchResult<f64> {
+    /// Transactions per second of a script with so many clients.
+    pub(crate) fn rate(&self, script: &str, clients: usize, length: Duration) -> BenchResult<f64> {
         let file = self.folder.path().join("script.sql");
         std::fs::write(&file, script)?;
         let mut pgbench = self.program("pgbench");
-        pgbench.args(["-n", "-c", "16", "-j", "1", "-M", "prepared", "-T"]);
+        pgbench.args(["-n", "-c", &clients.to_string(), "-j", "1", "-M", "prepared", "-T"]);
         pgbench.arg(length.as_secs().max(2).to_string()).arg("-f").arg(file);
         pgbench.arg("-h").arg(self.folder.path()).arg("postgres");
         let output = run(&mut pgbench, "")?;

@@ -19,8 +19,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
-    ("plugins", &["ports"]),
+    // Its records of calls are files for their owner alone.
+    ("plugins", &["ports", "private_files"]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
+    // The books of the ledger, copied beside the database for the next start.
+    ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
     ("private_files", &["ports"]),
@@ -30,6 +33,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("guarded_clock", &["ports"]),
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
     ("settings", &["json_object"]),
+    // The listeners, which are open before and after the parts behind them.
+    ("app", &["http", "ports", "books_image", "flows"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (

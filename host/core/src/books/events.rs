@@ -1,21 +1,14 @@
-//! The keys of all verified events, permanently, in 25 bytes each; and in full the events that wait: for their transaction,
-//! or for a build of the module that can read them.
+//! The keys of all verified events, permanently (`seen`); and in full the events that wait: for their transaction, or for a
+//! build of the module that can read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashTable;
-
-use super::hash_index::wide_hash;
+use super::seen::SeenEvents;
 use crate::ids::{ConfigId, EventId};
 use crate::notice::{ProviderEvent, Update};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, SignatureStatus};
-
-/// A deduplication key as a hash; its text is only on disk.
-struct SeenEvent {
-    key: [u64; 2],
-    id: EventId,
-}
+use crate::time::UnixTime;
 
 /// What a pending event can be found by: a provider id that a transaction may receive later, or the id of its payment. Never
 /// our reference, because a transaction is durable before the provider receives it.
@@ -23,8 +16,9 @@ type PendingKey = (ConfigId, ProviderRef, EventId);
 
 #[derive(Default)]
 pub(super) struct Events {
-    seen: HashTable<SeenEvent>,
+    pub(super) seen: SeenEvents,
     pending: BTreeMap<EventId, ProviderEvent>,
+    pending_by_time: BTreeSet<(UnixTime, EventId)>,
     pending_keys: BTreeSet<PendingKey>,
     /// Statements about money whose transaction never appeared; found by `pending_keys` too, should it appear after all.
     unmatched: BTreeMap<EventId, ProviderEvent>,
@@ -41,11 +35,6 @@ pub struct Unread {
 }
 
 impl Events {
-    /// Reserves for so many keys at once.
-    pub(super) fn reserve(&mut self, keys: usize) {
-        self.seen.reserve(keys, |known| known.key[0]);
-    }
-
     /// Quarantined events take no part in deduplication or matching.
     /// `bytes` is the length of the notice's body, where the caller knows it.
     pub(super) fn put(&mut self, event: &ProviderEvent, bytes: Option<u64>) {
@@ -53,8 +42,8 @@ impl Events {
             SignatureStatus::Valid => {}
             SignatureStatus::Unknown | SignatureStatus::Invalid => return,
         }
-        self.remember(event.config_id, &event.event_id, event.id);
-        let known = self.pending.remove(&event.id).or_else(|| self.unmatched.remove(&event.id));
+        self.seen.remember(event.config_id, &event.event_id, event.id);
+        let known = self.take_pending(event.id).or_else(|| self.unmatched.remove(&event.id));
         if let Some(known) = known {
             for key in pending_keys_of(&known) {
                 self.pending_keys.remove(&key);
@@ -72,6 +61,7 @@ impl Events {
         match event.processing_status {
             ProcessingStatus::Pending => {
                 self.pending_keys.extend(pending_keys_of(event));
+                self.pending_by_time.insert((event.created_time, event.id));
                 self.pending.insert(event.id, event.clone());
             }
             ProcessingStatus::Processed | ProcessingStatus::Failed | ProcessingStatus::Ignored => {}
@@ -94,20 +84,27 @@ impl Events {
         !self.pending.is_empty() || !self.unmatched.is_empty()
     }
 
-    pub(super) fn known(&self, config: ConfigId, event_id: &str) -> Option<EventId> {
-        let key = key_of(config, event_id);
-        self.seen.find(key[0], |known| known.key == key).map(|known| known.id)
-    }
-
-    pub(super) fn remember(&mut self, config: ConfigId, event_id: &str, id: EventId) {
-        let key = key_of(config, event_id);
-        if self.seen.find(key[0], |known| known.key == key).is_none() {
-            self.seen.insert_unique(key[0], SeenEvent { key, id }, |known| known.key[0]);
+    /// Takes back what is known of a row; its key belongs to `owner` from now on.
+    pub(super) fn restore(&mut self, (id, config, event_id): (EventId, ConfigId, &str), owner: Option<EventId>) {
+        if let Some(known) = self.take_pending(id).or_else(|| self.unmatched.remove(&id)) {
+            pending_keys_of(&known).for_each(|key| {
+                self.pending_keys.remove(&key);
+            });
         }
+        self.unread.remove(&(config, id));
+        self.seen.restore(config, event_id, owner);
     }
 
-    pub(super) fn pending(&self) -> impl Iterator<Item = &ProviderEvent> {
-        self.pending.values()
+    fn take_pending(&mut self, id: EventId) -> Option<ProviderEvent> {
+        let known = self.pending.remove(&id)?;
+        self.pending_by_time.remove(&(known.created_time, id));
+        Some(known)
+    }
+
+    /// Those received before a time, the oldest first.
+    pub(super) fn pending_before(&self, time: UnixTime) -> impl Iterator<Item = &ProviderEvent> {
+        let old = self.pending_by_time.range(..(time, EventId(0)));
+        old.filter_map(|(_, id)| self.pending.get(id))
     }
 
     pub(super) fn pending_by_id(&self, id: EventId) -> Option<&ProviderEvent> {
@@ -126,11 +123,6 @@ impl Events {
         }
         found.iter().filter_map(|id| self.pending.get(id).or_else(|| self.unmatched.get(id))).cloned().collect()
     }
-}
-
-fn key_of(config: ConfigId, event_id: &str) -> [u64; 2] {
-    let hash = wide_hash((config.0, event_id));
-    [(hash >> 64) as u64, hash as u64]
 }
 
 fn pending_keys_of(event: &ProviderEvent) -> impl Iterator<Item = PendingKey> {

@@ -1,37 +1,45 @@
 //! Hash indexes that hold row numbers alone: a lookup compares the key with the row, so that no key is stored twice.
 //! Hashing has no random seed; the keys come from the books and from verified notices.
 
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use hashbrown::HashTable;
-
-/// A hasher whose results depend on the input alone.
-pub(super) type Fixed = BuildHasherDefault<DefaultHasher>;
+use super::growing_table::GrowingTable;
 
 /// The number of a row in the order of insertion.
 pub(super) type Slot = u32;
 
 /// A row number with enough of its key's hash to rehash it without reading the row.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    hash: u32,
-    slot: Slot,
+pub(super) struct Entry {
+    pub(super) hash: u32,
+    pub(super) slot: Slot,
 }
 
 /// An index for keys of which a row can have several.
 #[derive(Default)]
-pub(super) struct HashedSlotIndex(HashTable<Entry>);
+pub(super) struct HashedSlotIndex(GrowingTable<Entry>);
 
 impl HashedSlotIndex {
-    /// Reserves for so many entries at once.
     pub(super) fn reserve(&mut self, entries: usize) {
-        self.0.reserve(entries, |known| spread(known.hash));
+        self.0.reserve(entries);
+    }
+
+    pub(super) fn reserve_segments(&mut self, count: usize) {
+        self.0.reserve_segments(count);
+    }
+
+    pub(super) fn table(&self) -> &GrowingTable<Entry> {
+        &self.0
     }
 
     pub(super) fn insert(&mut self, key: impl Hash, slot: Slot) {
-        let entry = Entry { hash: short_hash(key), slot };
+        self.insert_hashed(short_hash(key), slot);
+    }
+
+    pub(super) fn insert_hashed(&mut self, hash: u32, slot: Slot) {
+        let entry = Entry { hash, slot };
         if self.0.find(spread(entry.hash), |known| *known == entry).is_none() {
-            self.0.insert_unique(spread(entry.hash), entry, |known| spread(known.hash));
+            self.0.insert_new(spread(entry.hash), entry, |known| spread(known.hash));
         }
     }
 
@@ -43,42 +51,53 @@ impl HashedSlotIndex {
     /// The rows whose key has the hash of this one, in no order.
     pub(super) fn candidates(&self, key: impl Hash) -> impl Iterator<Item = Slot> {
         let hash = short_hash(key);
-        self.0.iter_hash(spread(hash)).filter(move |known| known.hash == hash).map(|known| known.slot)
+        self.0.candidates(spread(hash)).filter(move |known| known.hash == hash).map(|known| known.slot)
+    }
+
+    pub(super) fn moved(&self) -> u64 {
+        self.0.moved()
     }
 }
 
-/// An index for keys of which a row has one: the key is hashed again from the row when the table grows.
+/// An index for keys of which a row has one: the key is hashed again from the row when its segment grows.
 #[derive(Default)]
-pub(super) struct SlotIndex(HashTable<Slot>);
+pub(super) struct SlotIndex(GrowingTable<Slot>);
 
 impl SlotIndex {
-    /// Reserves, while it is empty, for so many entries at once: later, every row would be hashed again.
     pub(super) fn reserve(&mut self, entries: usize) {
-        if self.0.is_empty() {
-            self.0 = HashTable::with_capacity(entries);
-        }
+        self.0.reserve(entries);
+    }
+
+    pub(super) fn reserve_segments(&mut self, count: usize) {
+        self.0.reserve_segments(count);
+    }
+
+    pub(super) fn table(&self) -> &GrowingTable<Slot> {
+        &self.0
     }
 
     /// Inserts a row that is not in the index.
     pub(super) fn insert_new(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
-        self.0.insert_unique(hash, slot, |known| hash_again(*known));
+        self.0.insert_new(hash, slot, |known| hash_again(*known));
     }
 
     pub(super) fn insert(&mut self, hash: u64, slot: Slot, hash_again: impl Fn(Slot) -> u64) {
         if self.0.find(hash, |known| *known == slot).is_none() {
-            self.0.insert_unique(hash, slot, |known| hash_again(*known));
+            self.insert_new(hash, slot, hash_again);
         }
     }
 
     pub(super) fn remove(&mut self, hash: u64, slot: Slot) {
-        if let Ok(found) = self.0.find_entry(hash, |known| *known == slot) {
-            found.remove();
-        }
+        self.0.remove(hash, |known| *known == slot);
     }
 
     /// The first inserted row under the hash for which `is_match` holds.
     pub(super) fn find(&self, hash: u64, is_match: impl Fn(Slot) -> bool) -> Option<Slot> {
-        self.0.iter_hash(hash).copied().filter(|slot| is_match(*slot)).min()
+        self.0.candidates(hash).copied().filter(|slot| is_match(*slot)).min()
+    }
+
+    pub(super) fn moved(&self) -> u64 {
+        self.0.moved()
     }
 }
 

@@ -1,18 +1,34 @@
-//! Inserts and replaces rows: each is packed into its slot, and every index is updated.
+//! Inserts and replaces rows: each is packed into its slot, and every index is updated. Lists what is unsettled.
+
+use std::ops::Bound;
 
 use crate::duty;
 use crate::facts::ProviderFact;
-use crate::ids::OperationId;
-use crate::ids::Seq;
+use crate::ids::{ConfigId, OperationId, Seq, TransactionId};
 use crate::operation::BalanceOperation;
 use crate::status::TransactionStatus;
+use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
 use super::hash_index::{Slot, key_hash};
-use super::rows::{Chain, NO_SLOT, Row};
-use super::{Books, Head, row_codec};
+use super::rows::{Chain, Row};
+use super::{Books, row_codec};
 
 impl Books {
+    /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
+    pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
+        self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
+    }
+
+    pub fn unsettled_count(&self) -> usize {
+        self.unsettled.len()
+    }
+
+    /// All of them, to compare whole books.
+    pub fn unsettled(&self) -> Vec<TransactionId> {
+        self.unsettled.iter().copied().collect()
+    }
+
     pub(super) fn put_transaction(&mut self, transaction: &Transaction, seq: Seq) {
         let slot = self.slot(transaction.id);
         let operations = match slot.and_then(|slot| self.rows.get(slot)) {
@@ -56,6 +72,7 @@ impl Books {
             }
         };
         self.index(slot, transaction, before);
+        self.touches.note(seq.0, slot);
         if duty::has_work(transaction, operations) {
             self.unsettled.insert(transaction.id);
         } else {
@@ -69,14 +86,10 @@ impl Books {
 
     /// Puts a new row at the head of its chains and returns its links to earlier rows.
     fn chain(&mut self, row: &Row, slot: Slot) -> Chain {
-        let customer = self.customers.entry(row.customer_id).or_insert(Head::EMPTY).push(slot);
-        let login = self.logins.entry(row.login).or_insert(Head::EMPTY).push(slot);
-        let provider = self.interner.labels(row.labels).provider;
-        let provider = self.providers.entry(provider).or_insert(Head::EMPTY).push(slot);
-        if self.expected_slot(row.id) != Some(slot) {
-            let rows = &self.rows;
-            self.displaced.insert_new(key_hash(row.id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
-        }
+        let customer = self.customers.push(row.customer_id, slot);
+        let login = self.logins.push(row.login, slot);
+        let provider = self.providers.push(self.interner.labels(row.labels).provider, slot);
+        self.note_displaced(row.id, slot);
         Chain { customer, login, provider }
     }
 
@@ -120,33 +133,37 @@ impl Books {
                 self.by_provider_id.insert(payment, slot);
             }
         }
-        self.update_activity(transaction, before);
+        self.count_activity(transaction.config_id, transaction.created_time, status, before);
     }
 
-    fn update_activity(&mut self, transaction: &Transaction, before: Option<TransactionStatus>) {
-        let activity = self.configs.entry(transaction.config_id).or_default();
+    /// Rows that are not in the slot that their id implies are found by an index.
+    pub(super) fn note_displaced(&mut self, id: u64, slot: Slot) {
+        if self.expected_slot(id) != Some(slot) {
+            let rows = &self.rows;
+            self.displaced.insert_new(key_hash(id), slot, |slot| rows.get(slot).map_or(0, |row| key_hash(row.id)));
+        }
+    }
+
+    pub(super) fn count_activity(
+        &mut self,
+        config: ConfigId,
+        created: UnixTime,
+        status: TransactionStatus,
+        before: Option<TransactionStatus>,
+    ) {
+        let activity = self.configs.entry(config).or_default();
         let open = |status: TransactionStatus| u64::from(!status.is_final());
         activity.transactions += u64::from(before.is_none());
-        activity.open = (activity.open + open(transaction.status)).saturating_sub(before.map_or(0, open));
-        activity.newest_created = activity.newest_created.max(transaction.created_time);
+        activity.open = (activity.open + open(status)).saturating_sub(before.map_or(0, open));
+        activity.newest_created = activity.newest_created.max(created);
     }
 }
 
-impl Head {
-    pub(super) const EMPTY: Self = Self { newest: NO_SLOT, count: 0 };
-
-    /// Makes a row the newest and returns the one before it.
-    fn push(&mut self, slot: Slot) -> Slot {
-        self.count += 1;
-        std::mem::replace(&mut self.newest, slot)
-    }
-}
-
-fn order_key_hash(row: &Row) -> u64 {
+pub(super) fn order_key_hash(row: &Row) -> u64 {
     row.front().map_or(0, |front| key_hash((row.customer_id, row.key_space, front.idempotency_key)))
 }
 
-fn reference_hash(row: &Row) -> u64 {
+pub(super) fn reference_hash(row: &Row) -> u64 {
     row.front().map_or(0, |front| key_hash(front.reference))
 }
 

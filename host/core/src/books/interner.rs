@@ -1,12 +1,12 @@
 //! Texts that many rows share (providers, methods, brands, kinds of ids), stored once and identified by a small number.
 
-use std::collections::HashMap;
-
-use super::hash_index::Fixed;
+use super::chunked::Chunked;
+use super::growing_table::GrowingTable;
+use super::hash_index::key_hash;
 use crate::money::Currency;
 
 /// Provider, method and brand of a row, as interned texts; together they take one number, because few combinations occur.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Labels {
     pub(super) provider: u32,
     pub(super) method: u32,
@@ -16,26 +16,28 @@ pub(super) struct Labels {
 /// Append-only: a number always stands for the same text.
 #[derive(Default)]
 pub(super) struct Interner {
-    numbers: HashMap<Box<str>, u32, Fixed>,
-    texts: Vec<Box<str>>,
-    label_numbers: HashMap<Labels, u32, Fixed>,
-    labels: Vec<Labels>,
+    texts: Chunked<Box<str>>,
+    numbers: GrowingTable<u32>,
+    labels: Chunked<Labels>,
+    label_numbers: GrowingTable<u32>,
     currencies: Vec<Currency>,
 }
 
 impl Interner {
     pub(super) fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
+        if let Some(number) = self.known(text) {
+            return number;
         }
         let number = self.texts.len() as u32;
         self.texts.push(text.into());
-        self.numbers.insert(text.into(), number);
+        let texts = &self.texts;
+        self.numbers
+            .insert_new(key_hash(text), number, |known| texts.get(*known as usize).map_or(0, |text| key_hash(&**text)));
         number
     }
 
     pub(super) fn known(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied()
+        self.numbers.find(key_hash(text), |known| self.text(*known) == text).copied()
     }
 
     pub(super) fn text(&self, number: u32) -> &str {
@@ -44,17 +46,42 @@ impl Interner {
 
     pub(super) fn labels_number(&mut self, provider: &str, method: &str, brand: &str) -> u32 {
         let labels = Labels { provider: self.number(provider), method: self.number(method), brand: self.number(brand) };
-        if let Some(number) = self.label_numbers.get(&labels) {
-            return *number;
+        let known = self.label_numbers.find(key_hash(labels), |known| self.labels(*known) == labels).copied();
+        if let Some(number) = known {
+            return number;
         }
+        self.push_labels(labels)
+    }
+
+    /// Adds labels that have no number yet.
+    pub(super) fn push_labels(&mut self, labels: Labels) -> u32 {
         let number = self.labels.len() as u32;
         self.labels.push(labels);
-        self.label_numbers.insert(labels, number);
+        let all = &self.labels;
+        self.label_numbers.insert_new(key_hash(labels), number, |known| all.get(*known as usize).map_or(0, key_hash));
         number
     }
 
     pub(super) fn labels(&self, number: u32) -> Labels {
         self.labels.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// How many texts there are, and how many labels; numbers begin at 0.
+    pub(super) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    pub(super) fn label_numbers(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub(super) fn currencies(&self) -> &[Currency] {
+        &self.currencies
+    }
+
+    /// How many entries growth has moved so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.texts.moved() + self.numbers.moved() + self.labels.moved() + self.label_numbers.moved()
     }
 
     /// There are fewer than 200 currencies, so a linear search is short.

@@ -1,14 +1,17 @@
 //! Lists of transactions: a filter is answered in bounded holds of the books' lock. The most selective index drives the
 //! search, an index that covers the whole filter gives the count at once, and a hold ends after a fixed amount of work, so
-//! that decisions can take the lock in between.
+//! that decisions can take the lock in between. What they change is judged again, so that rows and count are those of one
+//! moment: the hold in which the page is known.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use super::hash_index::Slot;
+use super::heads::Head;
 use super::rows::{BLOCK, NO_SLOT, Row};
+use super::touches::SlotSet;
 use super::view::{View, created_bounds};
-use super::{Books, Head, row_codec};
+use super::{Books, row_codec};
 use crate::filter::{Filter, TransactionField, Values};
 use crate::ids::{CustomerId, Seq, TransactionId};
 use crate::transaction::Transaction;
@@ -19,6 +22,10 @@ const SCANNED_PER_HOLD: usize = 4096;
 const SHOWN_PER_HOLD: usize = 256;
 /// Rows read from an index at once.
 const BATCH: usize = 256;
+/// Rows kept beyond the page while searching: so many of its rows may leave it before the search begins again.
+const SPARE: usize = 1024;
+/// How often a search begins again before it is given up: each time more changed between two holds than is remembered.
+const RESTARTS_MAX: u32 = 16;
 
 /// The rows that the caller may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +40,7 @@ pub struct Answer {
     pub rows: Vec<Transaction>,
     /// Matching rows before pagination.
     pub count: u64,
-    /// The newest commit that touched one of the rows; the answer waits for it.
+    /// The newest commit that touched a row within the scope; the answer waits for it, and so speaks of durable rows.
     pub newest: Seq,
 }
 
@@ -43,33 +50,39 @@ pub enum Progress {
     Done(Answer),
     /// To be resumed with the same filter, scope and books.
     More(Box<Scan>),
+    /// Too much changes for an answer of one moment.
+    Restless,
 }
 
-/// A query between two holds. Rows inserted after its start are not included; rows that change meanwhile are shown only
-/// if they still match, and counted as they were when visited.
+/// A query between two holds: `counted` are the rows that match, as far as the cursors and the changes since have told.
 #[derive(Debug)]
 pub struct Scan {
     cursors: Vec<Cursor>,
-    /// The count, where the chosen index covers the filter.
-    covered: Option<u64>,
+    /// The chosen index covers the filter: it gives the count.
+    covered: bool,
+    counted: SlotSet,
     count: u64,
-    /// The best rows so far, unordered; reduced to `wanted` when twice as many.
+    /// The best rows so far, unordered; reduced when there are many more than `wanted`.
     best: Vec<Slot>,
+    /// `best` holds at least the first so many of the rows counted.
+    sure: usize,
     wanted: usize,
     created: (i64, i64),
-    stage: Stage,
+    /// Rows were passed over because the page is full of newer ones.
+    cut: bool,
+    /// The position in the books' touches up to which changes are judged.
+    heard: u64,
+    restarts: u32,
+    /// Once the page is known: its rows as they were then.
+    page: Option<Page>,
 }
 
 #[derive(Debug)]
-enum Stage {
-    Searching,
-    /// The page is known; `next` is its first row that is not yet in `shown`.
-    Showing {
-        page: Vec<Slot>,
-        next: usize,
-        shown: Vec<Transaction>,
-        newest: Seq,
-    },
+struct Page {
+    rows: std::vec::IntoIter<Row>,
+    shown: Vec<Transaction>,
+    count: u64,
+    newest: Seq,
 }
 
 /// A position in a list of rows, read from the last inserted to the first.
@@ -97,47 +110,104 @@ struct AccessPath {
     covers_scope: bool,
 }
 
+impl Scan {
+    /// Counts a matching row, once.
+    fn add(&mut self, slot: Slot) {
+        if self.counted.insert(slot) {
+            self.count += 1;
+            self.best.push(slot);
+        }
+    }
+}
+
+impl AccessPath {
+    /// Every row of it matches.
+    fn covers(&self, filter: &Filter<TransactionField>) -> bool {
+        self.covered_conditions == filter.conditions().len() && self.covers_scope
+    }
+}
+
 impl Books {
     /// Answers a filter within a scope, or returns its progress, to be given back as `resume`.
     pub fn query(&self, filter: &Filter<TransactionField>, scope: &Scope, resume: Option<Box<Scan>>) -> Progress {
         let mut scan = resume.unwrap_or_else(|| Box::new(self.plan(filter, scope)));
-        if let Stage::Searching = scan.stage {
-            if self.search(&mut scan, filter, scope).is_continue() {
-                return Progress::More(scan);
+        let mut page = match scan.page.take() {
+            Some(page) => page,
+            None => {
+                if !self.catch_up(&mut scan, filter, scope) {
+                    let restarts = scan.restarts + 1;
+                    if restarts > RESTARTS_MAX {
+                        return Progress::Restless;
+                    }
+                    *scan = Scan { restarts, ..self.plan(filter, scope) };
+                }
+                if self.search(&mut scan, filter, scope).is_continue() {
+                    return Progress::More(scan);
+                }
+                self.choose_page(&mut scan, filter, scope)
             }
-            scan.stage = self.choose_page(&mut scan, filter);
+        };
+        // Texts are only ever added to the interner: a copied row can be unpacked in any later hold.
+        for row in page.rows.by_ref().take(SHOWN_PER_HOLD) {
+            page.shown.extend(row_codec::unpack(&row, &self.interner).map(|known| known.transaction));
         }
-        let Stage::Showing { page, next, shown, newest } = &mut scan.stage else { return Progress::More(scan) };
-        let portion = page.iter().skip(*next).take(SHOWN_PER_HOLD);
-        for view in portion.filter_map(|slot| self.view(*slot)).filter(|view| self.admits(filter, scope, view)) {
-            shown.extend(row_codec::unpack(view.row, &self.interner).map(|known| known.transaction));
-            *newest = Seq(view.row.touched).max(*newest);
-        }
-        *next += SHOWN_PER_HOLD;
-        if *next < page.len() {
+        if page.rows.len() > 0 {
+            scan.page = Some(page);
             return Progress::More(scan);
         }
-        let (rows, newest) = (std::mem::take(shown), *newest);
-        Progress::Done(Answer { rows, count: scan.covered.unwrap_or(scan.count), newest })
+        let Page { shown: rows, count, newest, .. } = page;
+        Progress::Done(Answer { rows, count, newest })
     }
 
     fn plan(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Scan {
-        let path = self.path(filter, scope);
-        let covers = path.covered_conditions == filter.conditions().len() && path.covers_scope;
+        let paths = self.paths(filter, scope);
+        let covered = paths.iter().any(|path| path.covers(filter));
+        // Of equals the later one: it covers a condition.
+        let least = paths.into_iter().rev().min_by_key(|path| path.count);
         let offset = usize::try_from(filter.offset()).unwrap_or(usize::MAX);
         Scan {
-            covered: covers.then_some(path.count),
-            cursors: path.cursors,
+            covered,
+            cursors: least.map(|path| path.cursors).unwrap_or_default(),
+            counted: SlotSet::default(),
             count: 0,
             best: Vec::new(),
+            sure: usize::MAX,
             wanted: offset.saturating_add(filter.limit()),
             created: created_bounds(filter),
-            stage: Stage::Searching,
+            cut: false,
+            heard: self.touches.position(),
+            restarts: 0,
+            page: None,
         }
     }
 
-    /// The path with the fewest rows.
-    fn path(&self, filter: &Filter<TransactionField>, scope: &Scope) -> AccessPath {
+    /// Judges again what was touched since the last hold, also rows made since. False where the search must begin again:
+    /// what was touched is forgotten, or so many rows left that others belong on the page which were passed over.
+    fn catch_up(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> bool {
+        let Some(mut touched) = self.touches.since(scan.heard) else { return false };
+        scan.heard = self.touches.position();
+        let matches = |slot: Slot| self.view(slot).is_some_and(|view| self.admits(filter, scope, &view));
+        // A row that still matches keeps its place in the default order.
+        touched.retain(|slot| !(filter.is_newest_first() && scan.counted.contains(*slot) && matches(*slot)));
+        let left: Vec<Slot> = touched.iter().copied().filter(|slot| scan.counted.contains(*slot)).collect();
+        if !left.is_empty() {
+            left.iter().for_each(|slot| scan.counted.remove(*slot));
+            scan.count -= left.len() as u64;
+            let before = scan.best.len();
+            scan.best.retain(|slot| left.binary_search(slot).is_err());
+            scan.sure = scan.sure.saturating_sub(before - scan.best.len());
+            if scan.cut || scan.sure < scan.wanted {
+                return false;
+            }
+        }
+        for slot in touched.into_iter().filter(|slot| matches(*slot)) {
+            scan.add(slot);
+        }
+        true
+    }
+
+    /// Every path to the matching rows.
+    fn paths(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Vec<AccessPath> {
         let below = self.rows.next_slot();
         let no_scope = scope.customer.is_none() && scope.brand.is_none();
         let pinned = |cursors: Vec<(Cursor, u64)>| {
@@ -147,7 +217,7 @@ impl Books {
         };
         let everything = AccessPath {
             cursors: vec![Cursor::All { below }],
-            count: u64::from(below),
+            count: self.rows.len() as u64,
             covered_conditions: 0,
             covers_scope: no_scope,
         };
@@ -185,9 +255,7 @@ impl Books {
             });
             paths.push(pinned(cursors.collect()));
         }
-        // Of equals the later one: it covers a condition.
-        let least = paths.into_iter().rev().min_by_key(|path| path.count);
-        least.unwrap_or(AccessPath { cursors: Vec::new(), count: 0, covered_conditions: 0, covers_scope: true })
+        paths
     }
 
     /// Advances the cursors until they end (`Break`) or the hold does (`Continue`).
@@ -211,12 +279,11 @@ impl Books {
             scan.cursors.push(cursor);
             for slot in batch.drain(..) {
                 if self.view(slot).is_some_and(|view| self.admits(filter, scope, &view)) {
-                    scan.count += 1;
-                    scan.best.push(slot);
+                    scan.add(slot);
                 }
             }
             if scan.best.len() > scan.wanted.saturating_mul(2).saturating_add(SCANNED_PER_HOLD) {
-                self.retain_best(&mut scan.best, scan.wanted, filter);
+                self.retain_best(scan, scan.wanted.saturating_add(SPARE), filter);
             }
             left = left.saturating_sub(visited);
             if left == 0 {
@@ -233,12 +300,14 @@ impl Books {
         if bounds.newest_so_far.0 < scan.created.0 {
             return true;
         }
-        if scan.covered.is_none() || !filter.is_newest_first() || scan.best.len() < scan.wanted {
+        if !scan.covered || !filter.is_newest_first() || scan.best.len() < scan.wanted {
             return false;
         }
-        self.retain_best(&mut scan.best, scan.wanted, filter);
+        self.retain_best(scan, scan.wanted, filter);
         let newness = |slot: &Slot| self.rows.get(*slot).map(Row::newness);
-        scan.best.iter().filter_map(newness).min().is_some_and(|oldest| oldest > bounds.newest_so_far)
+        let cut = scan.best.iter().filter_map(newness).min().is_some_and(|oldest| oldest > bounds.newest_so_far);
+        scan.cut |= cut;
+        cut
     }
 
     /// The next row of a cursor.
@@ -291,19 +360,28 @@ impl Books {
         batch.len()
     }
 
-    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>) -> Stage {
+    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Page {
+        self.retain_best(scan, scan.wanted, filter);
         let mut page = std::mem::take(&mut scan.best);
-        self.retain_best(&mut page, scan.wanted, filter);
         page.sort_by(|left, right| self.compare(filter, *left, *right));
         let skipped = usize::try_from(filter.offset()).unwrap_or(usize::MAX).min(page.len());
-        page.drain(..skipped);
-        Stage::Showing { page, next: 0, shown: Vec::new(), newest: Seq(0) }
+        let rows: Vec<Row> = page.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot)).cloned().collect();
+        let covering = self.paths(filter, scope).into_iter().find(|path| path.covers(filter));
+        let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
+        Page {
+            shown: Vec::with_capacity(rows.len()),
+            rows: rows.into_iter(),
+            count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),
+            newest: Seq(self.touches.newest_of(within)),
+        }
     }
 
-    fn retain_best(&self, slots: &mut Vec<Slot>, wanted: usize, filter: &Filter<TransactionField>) {
-        if slots.len() > wanted {
-            slots.select_nth_unstable_by(wanted, |left, right| self.compare(filter, *left, *right));
-            slots.truncate(wanted);
+    /// Reduces the best rows to the first `most`.
+    fn retain_best(&self, scan: &mut Scan, most: usize, filter: &Filter<TransactionField>) {
+        if scan.best.len() > most {
+            scan.best.select_nth_unstable_by(most, |left, right| self.compare(filter, *left, *right));
+            scan.best.truncate(most);
+            scan.sure = scan.sure.min(most);
         }
     }
 
@@ -320,12 +398,15 @@ impl Books {
     }
 
     fn admits(&self, filter: &Filter<TransactionField>, scope: &Scope, view: &View<'_>) -> bool {
+        self.is_within(scope, view) && filter.matches(view)
+    }
+
+    fn is_within(&self, scope: &Scope, view: &View<'_>) -> bool {
         scope.customer.is_none_or(|customer| customer.0 == view.row.customer_id)
             && scope
                 .brand
                 .as_deref()
                 .is_none_or(|brand| self.interner.text(self.interner.labels(view.row.labels).brand) == brand)
-            && filter.matches(view)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rows in the order of insertion, in blocks that never move: growth copies no rows, and each block has the bounds of
 //! creation time that let a search stop early.
 
+use super::chunked::{self, Chunked};
 use super::hash_index::Slot;
 
 /// Rows in a block: enough to make the bounds cheap, and the last, partly filled block wastes little.
@@ -9,7 +10,11 @@ pub(super) const BLOCK: usize = 1024;
 /// No row before or after in a chain.
 pub(super) const NO_SLOT: Slot = Slot::MAX;
 
+/// Ids begin at 1: the row of this slot was removed.
+const NO_ID: u64 = 0;
+
 /// A transaction in few bytes: the fields that filters and indexes read most; `packed` holds the others.
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) id: u64,
     pub(super) customer_id: u64,
@@ -29,7 +34,7 @@ pub(super) struct Row {
     pub(super) packed: Box<[u8]>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Chain {
     pub(super) customer: Slot,
     pub(super) login: Slot,
@@ -49,8 +54,12 @@ struct Block {
 
 #[derive(Default)]
 pub(super) struct Rows {
-    blocks: Vec<Block>,
+    blocks: Chunked<Block>,
     count: usize,
+    removed: usize,
+    /// The id of the first row, also after it was removed.
+    first_id: Option<u64>,
+    moved: u64,
 }
 
 /// The creation times within a block, and up to its end.
@@ -69,7 +78,7 @@ impl Row {
 
 impl Rows {
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.count - self.removed
     }
 
     /// The slot that the next row will have.
@@ -77,11 +86,16 @@ impl Rows {
         self.count as Slot
     }
 
+    pub(super) fn first_id(&self) -> Option<u64> {
+        self.first_id
+    }
+
     pub(super) fn push(&mut self, row: Row) {
+        self.first_id.get_or_insert(row.id);
         let before = self.blocks.last().map(|block| block.newest_so_far);
         if self.blocks.last().is_none_or(|block| block.rows.len() >= BLOCK) {
             self.blocks.push(Block {
-                rows: Vec::with_capacity(if self.blocks.is_empty() { 0 } else { BLOCK }),
+                rows: Vec::with_capacity(if before.is_none() { 0 } else { BLOCK }),
                 oldest: row.created_time,
                 newest: row.created_time,
                 newest_so_far: before.unwrap_or(row.newness()),
@@ -91,19 +105,32 @@ impl Rows {
             block.oldest = block.oldest.min(row.created_time);
             block.newest = block.newest.max(row.created_time);
             block.newest_so_far = block.newest_so_far.max(row.newness());
-            block.rows.push(row);
+            self.moved += chunked::push(&mut block.rows, row);
             self.count += 1;
         }
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Row> {
         let slot = slot as usize;
-        self.blocks.get(slot / BLOCK)?.rows.get(slot % BLOCK)
+        self.blocks.get(slot / BLOCK)?.rows.get(slot % BLOCK).filter(|row| row.id != NO_ID)
+    }
+
+    /// Leaves the slot without a row for ever: no later row moves.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        if let Some(row) = self.get_mut(slot).filter(|row| row.id != NO_ID) {
+            (row.id, row.packed) = (NO_ID, Box::default());
+            self.removed += 1;
+        }
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Row> {
         let slot = slot as usize;
         self.blocks.get_mut(slot / BLOCK)?.rows.get_mut(slot % BLOCK)
+    }
+
+    /// How many rows and blocks growth has moved so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved + self.blocks.moved()
     }
 
     /// The bounds of the block that holds a slot.

@@ -20,6 +20,16 @@ pub struct Filed {
     pub duplicate: bool,
 }
 
+impl Filed {
+    /// The transaction of the last event; none where that was received before, or belongs to none yet.
+    pub fn transaction(&self) -> Option<TransactionId> {
+        match self.events.last()? {
+            FiledEvent::New(event) => Some(event.transaction_id).filter(|id| id.0 != 0),
+            FiledEvent::Duplicate(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum FiledEvent {
     New(Box<ProviderEvent>),

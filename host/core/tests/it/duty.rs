@@ -3,7 +3,7 @@
 
 mod unconfirmed;
 
-use cashier_core::aggregate::{Aggregate, DecisionContext};
+use cashier_core::aggregate::{Aggregate, CreateEnding, DecisionContext};
 use cashier_core::change::Change;
 use cashier_core::duty::{self, AtExpiry, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
 use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, ReviewHold};
@@ -55,6 +55,28 @@ fn a_create_call_without_an_answer_is_repeated_until_the_customer_has_a_page_or_
     assert_eq!(due(&ended, 0), None);
     for status in [TransactionStatus::Failed, TransactionStatus::Credited, TransactionStatus::ManualReview] {
         assert_ne!(due(&Transaction { status, ..waiting.clone() }, 0), repeat, "{status:?}");
+    }
+}
+
+#[test]
+fn c1_a_create_call_that_ended_the_process_is_queried_and_never_repeated() {
+    let open = Transaction { first_answer: FirstAnswer::Open, status: TransactionStatus::Created, ..deposit(15) };
+    assert_eq!(due(&open, 0), Some(Duty::Provider(ProviderDuty::RepeatCreate)));
+    for before in [open.clone(), Transaction { first_answer: FirstAnswer::Unknown, ..open }] {
+        let crashed = aggregate(before.clone());
+        let crashed = applied(&crashed, &crashed.crash_create(at(1)));
+        assert_eq!(crashed.transaction.first_answer, FirstAnswer::Crashed);
+        assert!(crashed.crash_create(at(2)).is_empty(), "recorded once");
+        let expected = [None, Some(Duty::Provider(ProviderDuty::Query)), Some(Duty::Provider(ProviderDuty::Expire))];
+        assert_eq!([1, 2 * duty::QUIET_SECONDS, DAY].map(|since| due(&crashed.transaction, since)), expected);
+        // A decline that a late notice of the call states ends the order; it is not sent again for that.
+        let ending = CreateEnding::Declined { reason: "no".into() };
+        let declined = applied(&crashed, &crashed.end_create(&receiver(), &ending, &[], &[], at(3)));
+        assert_eq!(declined.transaction.first_answer, FirstAnswer::Crashed);
+    }
+    for known in [FirstAnswer::Accepted, FirstAnswer::Declined, FirstAnswer::NeverSent] {
+        let ended = aggregate(Transaction { first_answer: known, ..deposit(15) });
+        assert!(ended.crash_create(at(1)).is_empty(), "{known:?}: its end was recorded");
     }
 }
 

@@ -8,6 +8,7 @@ use cashier_core::change::{Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::Facts;
 use cashier_core::ids::*;
+use cashier_core::lookups::Lookups;
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
@@ -245,6 +246,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>) -> Commit {
         changes,
         bodies: Vec::new(),
         counters: Counters { seq, ..Counters::default() },
+        lookups: Lookups::default(),
     }
 }
 

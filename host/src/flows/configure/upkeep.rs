@@ -12,41 +12,51 @@ use cashier_core::session::Actor;
 use super::serving::{serve, show};
 use crate::flows::Cashier;
 use crate::flows::publication::Publication;
-use crate::ports::{CatalogLine, Configuration, ModuleHealth};
+use crate::ports::Configuration;
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
 /// Request id of commits without a request.
 const REQUEST_ID: &str = "upkeep";
 
-/// Gateways tried again at one time, so that edits by persons find capacity in the queue.
+/// Gateways tried again in one minute, so that a start's worth of them does not take every core at once. They take turns.
 const REOPENED_AT_ONCE_MAX: usize = 16;
 
-/// Queues another try for every gateway that should be open and whose module works.
-pub(in crate::flows) fn reopen_broken(cashier: &Cashier) {
+/// Tries again to open gateways that should be open and whose module is loaded: those of the configs after `after`, then
+/// from the first on. Each is opened on its own, so that none waits for another, nor a person's edit for any. Returns the
+/// last config that had its turn.
+pub(in crate::flows) fn reopen_broken(cashier: &Arc<Cashier>, after: ConfigId) -> ConfigId {
     let snapshot = cashier.snapshot();
-    let mut broken = snapshot.configs().filter(|served| is_broken(served)).peekable();
-    if broken.peek().is_none() {
-        return;
+    let mut broken: Vec<&Served> = snapshot.configs().filter(|served| is_broken(served)).collect();
+    if broken.is_empty() {
+        return after;
     }
-    // A module whose calls do not return is left alone: another try would take a thread of those that still work.
     let catalog = cashier.modules.catalog();
-    let well = |line: &CatalogLine| line.available && line.call_health == ModuleHealth::Ok;
-    let broken = broken.filter(|served| catalog.iter().any(|line| line.code == served.config.provider && well(line)));
-    for served in broken.take(REOPENED_AT_ONCE_MAX) {
-        // A full queue is full of edits, which open gateways themselves; the next round asks again.
-        let _ = cashier.publications.try_send(Publication::Reopen(served.config.id));
+    broken.retain(|served| catalog.iter().any(|line| line.code == served.config.provider && line.available));
+    broken.sort_by_key(|served| (served.config.id <= after, served.config.id));
+    broken.truncate(REOPENED_AT_ONCE_MAX);
+    for served in &broken {
+        let (flow, config) = (Arc::clone(cashier), Arc::clone(&served.config));
+        cashier.spawn.spawn(Box::pin(async move { reopen(&flow, &config).await }));
     }
+    broken.last().map_or(after, |served| served.config.id)
 }
 
 fn is_broken(served: &Served) -> bool {
     matches!(served.gateway, Err(NoGateway::Broken(_)))
 }
 
-pub(super) async fn reopen(cashier: &Cashier, id: ConfigId) {
-    let Some(broken) = cashier.snapshot().config(id).filter(|served| is_broken(served)).cloned() else { return };
-    let served =
-        serve(&cashier.ledger, &*cashier.modules, ProviderConfig::clone(&broken.config), cashier.clock.now()).await;
+async fn reopen(cashier: &Cashier, config: &ProviderConfig) {
+    let served = serve(&cashier.ledger, &*cashier.modules, config.clone(), cashier.clock.now()).await;
     if served.gateway.is_ok() {
+        // The publisher ends with the cashier alone.
+        let _ = cashier.publications.send(Publication::Reopened(served)).await;
+    }
+}
+
+/// Shows a gateway that was opened at another try, unless the config was edited meanwhile.
+pub(super) fn show_reopened(cashier: &Cashier, served: Served) {
+    let id = served.config.id;
+    if cashier.snapshot().config(id).is_some_and(|known| is_broken(known) && known.config == served.config) {
         tracing::info!(config = %id, provider = %served.config.provider, "a gateway was opened at another try");
         show(cashier, served);
     }

@@ -85,7 +85,9 @@ impl<'a> Opening<'a> {
         let Self { request, eligible, proposed, details } = self;
         let stamp = cashier.stamp(Actor::Customer(request.customer_id), request_id);
         cashier.ledger.decide(&stamp, |draft| {
-            if let Some(earlier) = bound(draft.books(), request) {
+            if let Some(earlier) =
+                bound(draft.books_by_key(request.customer_id, KeySpace::Customer, &request.idempotency_key), request)
+            {
                 return Opened::Earlier(earlier);
             }
             let config = cashier.snapshot().config(eligible.config_id()).map(|served| Arc::clone(&served.config));

@@ -1,12 +1,13 @@
 //! When the janitor tries each transaction again. It knows nothing of a duty but how long its pauses are.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Bound;
 use std::time::Duration;
 
 use cashier_core::duty::{Duty, ProviderDuty};
-use cashier_core::ids::{ConfigId, TransactionId};
+use cashier_core::ids::TransactionId;
 
+use super::pace::Peer;
 use crate::flows::requeue::Unfinished;
 
 /// The first pause between queries of one payment; then the pause doubles.
@@ -23,19 +24,11 @@ const REPEAT_PAUSE_MIN: i64 = 5;
 /// the rest.
 const IDLE_PAUSE: Duration = Duration::from_secs(60);
 
-/// The janitor's calls to one config's provider under way at one time: an eighth of what a gateway carries, so that a
-/// provider which is slow to answer them still gets new deposits.
-const CALLS_AT_ONCE_MAX: usize = 32;
-
 /// When each transaction is tried again, and how often its duty was tried. Pauses are counted by the monotonic clock:
 /// setting the system clock back must not delay a credit.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     pauses: BTreeMap<TransactionId, Pause>,
-    /// Where the next round begins: the first transaction that found no capacity in the last.
-    pub(super) next: TransactionId,
-    /// Every call under way holds a copy of its config's slot.
-    calls: BTreeMap<ConfigId, Arc<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +37,8 @@ struct Pause {
     duty: Option<Duty>,
     until: Duration,
     tries: u32,
+    /// Who did not answer the last try.
+    unanswered: Option<Peer>,
 }
 
 impl Backoff {
@@ -61,13 +56,13 @@ impl Backoff {
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
         let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));
-        self.pauses.insert(id, Pause { duty: Some(duty), until, tries: tries.saturating_add(1) });
+        self.pauses.insert(id, Pause { duty: Some(duty), until, tries: tries.saturating_add(1), unanswered: None });
     }
 
     pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration) {
         let before = self.pauses.get(&id).copied();
         let (duty, tries) = before.map_or((None, 0), |pause| (pause.duty, pause.tries));
-        self.pauses.insert(id, Pause { duty, until: now.saturating_add(IDLE_PAUSE), tries });
+        self.pauses.insert(id, Pause { duty, until: now.saturating_add(IDLE_PAUSE), tries, unanswered: None });
     }
 
     /// How often this very duty was tried in a row.
@@ -86,20 +81,30 @@ impl Backoff {
         }
     }
 
-    /// A slot among the janitor's calls to one config's provider, to be held while the call lasts; none when all are taken.
-    pub(super) fn slot(&mut self, config: ConfigId) -> Option<Arc<()>> {
-        let slots = self.calls.entry(config).or_default();
-        (Arc::strong_count(slots) <= CALLS_AT_ONCE_MAX).then(|| Arc::clone(slots))
+    /// The peer did not answer the last try.
+    pub(super) fn unanswered(&mut self, id: TransactionId, peer: Peer) {
+        if let Some(pause) = self.pauses.get_mut(&id) {
+            pause.unanswered = Some(peer);
+        }
     }
 
-    /// Forgets transactions that have no duties left.
-    pub(super) fn keep_only(&mut self, open: &[TransactionId]) {
-        self.pauses.retain(|id, _| open.binary_search(id).is_ok());
+    /// Ends the pauses of everything that this peer did not answer, and names it; each keeps the number of its tries.
+    pub(super) fn release(&mut self, peer: Peer) -> Vec<TransactionId> {
+        let left = self.pauses.iter_mut().filter(|(_, pause)| pause.unanswered == Some(peer));
+        left.map(|(id, pause)| {
+            (pause.until, pause.unanswered) = (Duration::ZERO, None);
+            *id
+        })
+        .collect()
     }
 
-    /// The open transactions, beginning where the last round found no more capacity.
-    pub(super) fn in_turn(&self, open: &[TransactionId]) -> Vec<TransactionId> {
-        let (before, after) = open.split_at(open.partition_point(|id| *id < self.next));
-        [after, before].concat()
+    /// Forgets the transactions after `after` that are not `open`, up to `last` or, without it, to the end.
+    pub(super) fn keep_only(&mut self, after: TransactionId, open: &[TransactionId], last: Option<TransactionId>) {
+        let end = last.map_or(Bound::Unbounded, Bound::Included);
+        let known = self.pauses.range((Bound::Excluded(after), end));
+        let gone: Vec<_> = known.map(|(id, _)| *id).filter(|id| open.binary_search(id).is_err()).collect();
+        for id in gone {
+            self.pauses.remove(&id);
+        }
     }
 }

@@ -17,58 +17,61 @@ use crate::ports::{CreateAnswer, Durable};
 /// Request id of the commits that end a repeated create call.
 const REQUEST_ID: &str = "janitor";
 
-/// Starts the provider calls of a duty; the slot is free again when they have ended.
-pub(super) fn start(cashier: &Arc<Cashier>, id: TransactionId, duty: ProviderDuty, slot: Arc<()>) {
-    let flow = Arc::clone(cashier);
-    cashier.spawn.spawn(Box::pin(async move {
-        match duty {
-            ProviderDuty::RepeatCreate => repeat_create(&flow, id).await,
-            ProviderDuty::Advance => advance(&flow, id).await,
-            ProviderDuty::Query => drop(provider_query::send(&flow, id, ProviderQuery::Status).await),
-            ProviderDuty::Expire => expire(&flow, id).await,
-        }
-        drop(slot);
-    }));
+/// Makes the provider calls of a duty. Whether the provider answered the last of them; none where it was not called.
+pub(super) async fn make(cashier: &Arc<Cashier>, id: TransactionId, duty: ProviderDuty) -> Option<bool> {
+    match duty {
+        ProviderDuty::RepeatCreate => repeat_create(cashier, id).await,
+        ProviderDuty::Advance => advance(cashier, id).await,
+        ProviderDuty::Query => provider_query::send(cashier, id, ProviderQuery::Status).await.answered,
+        ProviderDuty::Expire => expire(cashier, id).await,
+    }
 }
 
 /// Makes the call that the payment waits for. Without an answer it may have been made before: the status is queried.
-async fn advance(cashier: &Arc<Cashier>, id: TransactionId) {
-    if provider_query::send(cashier, id, ProviderQuery::Advance).await != QueryOutcome::Answered {
-        provider_query::send(cashier, id, ProviderQuery::Status).await;
+async fn advance(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool> {
+    let advanced = provider_query::send(cashier, id, ProviderQuery::Advance).await;
+    if advanced.outcome == QueryOutcome::Answered {
+        return advanced.answered;
     }
+    provider_query::send(cashier, id, ProviderQuery::Status).await.answered
 }
 
 /// Repeats a create call byte for byte where the provider promises that this is safe; else the outcome stays unknown and
 /// the provider is queried.
-async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
-    let Some(_flight) = cashier.creating.begin(id) else { return };
-    let Ok(ticket) = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))) else { return };
-    let Ok(durable) = Ticket::durable(ticket).await else { return };
-    let Some(aggregate) = durable.get().clone() else { return };
+async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool> {
+    let _flight = cashier.creating.begin(id)?;
+    let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
+    let durable = Ticket::durable(ticket).await.ok()?;
+    let aggregate = durable.get().clone()?;
     let transaction = &aggregate.transaction;
     // The call that was under way when the round began may have ended meanwhile.
     let ended = !matches!(transaction.first_answer, FirstAnswer::Open | FirstAnswer::Unknown);
     if ended || !transaction.is_unpaid() {
-        return;
+        return None;
     }
     let Some(gateway) = cashier.gateway(transaction.config_id) else {
-        if duty::is_expired(transaction, cashier.clock.now()) {
-            expire(cashier, id).await;
-        }
-        return;
+        let expired = duty::is_expired(transaction, cashier.clock.now());
+        return if expired { expire(cashier, id).await } else { None };
     };
     let window = gateway.idempotency_window_seconds();
     let clock = &cashier.clock;
     // A time that a wrong clock stamped begins no window.
     let trusted = clock.is_plausible() && transaction.created_time > clock.stamped_ahead_until();
     let in_window = trusted && duty::may_repeat_create(transaction, window, clock.now());
-    let terms = cashier.snapshot().config(transaction.config_id).map(|served| served.config.terms_version);
+    let (terms, creates) = {
+        let snapshot = cashier.snapshot();
+        let served = snapshot.config(transaction.config_id);
+        // A module that plugins.toml disables makes no payment, also of an order that exists.
+        let available = snapshot.module(&transaction.provider).is_some_and(|line| line.available);
+        (served.map(|served| served.config.terms_version), available)
+    };
+    let may_repeat = in_window && creates;
     let details = match cashier.archive.order(id).await {
         // Under other credentials or settings it would be another order.
-        Ok(details) => details.filter(|details| in_window && terms == Some(details.terms_version)),
+        Ok(details) => details.filter(|details| may_repeat && terms == Some(details.terms_version)),
         Err(fault) => {
             tracing::error!(%fault, transaction = %id, "reading a stored order failed");
-            return;
+            return None;
         }
     };
     let repeated = details.is_some();
@@ -84,6 +87,7 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
         answer = unknown_answer();
     }
     let unreadable = answer.unreadable.clone();
+    let answered = !unreadable.is_empty() || answer.ending != CreateEnding::Unknown;
     if !unreadable.is_empty() {
         tracing::warn!(transaction = %id, reason = &*unreadable, "provider answer to a create call was unreadable");
     }
@@ -92,9 +96,11 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) {
         tracing::warn!(%refusal, transaction = %id, "recording the end of a create call failed");
     }
     settle::start(cashier, id);
-    if !repeated || !unreadable.is_empty() {
-        provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if repeated && unreadable.is_empty() {
+        return Some(answered);
     }
+    let queried = provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if repeated { Some(answered) } else { queried.answered }
 }
 
 fn unknown_answer() -> CreateAnswer {
@@ -111,23 +117,25 @@ fn unknown_answer() -> CreateAnswer {
 
 /// At expiry the provider is queried, then sent a cancellation where its module can; what is recorded is the core's decision.
 /// While the clock is implausible nothing but the query is done.
-async fn expire(cashier: &Arc<Cashier>, id: TransactionId) {
-    let outcome = provider_query::send(cashier, id, ProviderQuery::Status).await;
+async fn expire(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool> {
+    let queried = provider_query::send(cashier, id, ProviderQuery::Status).await;
     if !cashier.clock.is_plausible() {
-        return;
+        return queried.answered;
     }
-    let Ok(Some(aggregate)) = cashier.ledger.peek(|books| books.aggregate(id)) else { return };
-    let fact = match duty::at_expiry(&aggregate.transaction, outcome) {
-        AtExpiry::Wait => return,
-        AtExpiry::Record(fact) => fact,
+    let aggregate = cashier.ledger.peek(|books| books.aggregate(id)).ok().flatten()?;
+    let (fact, answered) = match duty::at_expiry(&aggregate.transaction, queried.outcome) {
+        AtExpiry::Wait => return queried.answered,
+        AtExpiry::Record(fact) => (fact, queried.answered),
         AtExpiry::Cancel(fact) => {
-            if provider_query::send(cashier, id, ProviderQuery::Cancel).await == QueryOutcome::NoAnswer {
-                return;
+            let cancelled = provider_query::send(cashier, id, ProviderQuery::Cancel).await;
+            if cancelled.outcome == QueryOutcome::NoAnswer {
+                return cancelled.answered;
             }
-            fact
+            (fact, cancelled.answered)
         }
     };
     if let Err(refusal) = provider_query::establish(cashier, id, fact).await {
         tracing::warn!(%refusal, transaction = %id, "recording an expiry failed");
     }
+    answered
 }

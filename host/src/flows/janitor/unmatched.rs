@@ -24,12 +24,14 @@ pub(super) async fn give_up(cashier: &Cashier, now: UnixTime) {
     if long_ago < cashier.clock.plausible_since() {
         return;
     }
-    let Ok(old) = cashier.ledger.peek(|books| books.pending_events_before(long_ago)) else { return };
-    if old.is_empty() {
+    let ids = cashier.ledger.peek(|books| {
+        books.pending_events_before(long_ago).take(EVENTS_PER_ROUND_MAX).map(|event| event.id).collect::<Vec<_>>()
+    });
+    let Ok(some) = ids else { return };
+    if some.is_empty() {
         return;
     }
     let stamp = cashier.stamp(Actor::System, REQUEST_ID);
-    let some = old.iter().take(EVENTS_PER_ROUND_MAX).map(|event| event.id);
     let Ok(ticket) = cashier.ledger.decide(&stamp, |draft| inbox::give_up(draft, some)) else { return };
     // A failed commit closes the ledger and these events are found again after it.
     let Ok(durable) = ticket.durable().await else { return };

@@ -28,15 +28,20 @@ impl CaptureLimits {
 }
 
 /// Why a notice is quarantined, and for which config.
-pub(super) struct Quarantined<'a> {
-    pub(super) provider: &'a str,
-    pub(super) config_id: ConfigId,
-    pub(super) signature: SignatureStatus,
-    pub(super) reason: &'a str,
+pub(in crate::flows) struct Quarantined<'a> {
+    pub(in crate::flows) provider: &'a str,
+    pub(in crate::flows) config_id: ConfigId,
+    pub(in crate::flows) signature: SignatureStatus,
+    pub(in crate::flows) reason: &'a str,
 }
 
 /// Stores a notice if the write queue has capacity at all; its sender is not owed that it is durable.
-pub(super) fn store(cashier: &Arc<Cashier>, why: &Quarantined<'_>, raw: &RawNotice, context: &RequestContext) {
+pub(in crate::flows) fn store(
+    cashier: &Arc<Cashier>,
+    why: &Quarantined<'_>,
+    raw: &RawNotice,
+    context: &RequestContext,
+) {
     let Quarantined { provider, config_id, signature, reason } = *why;
     let provider = cut(provider, TEXT_MAX);
     match signature {

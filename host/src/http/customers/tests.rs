@@ -15,6 +15,7 @@ use crate::ports::Clock;
 use crate::test_cashier::{DEPOSITS_PER_MINUTE, OnCreate, TestCashier, lock, own_acknowledgement, paid, update, usd};
 use crate::wire::read::parse;
 
+mod held;
 mod refusals;
 
 struct CustomerApi {
@@ -215,7 +216,7 @@ async fn a_webhook_gets_the_published_response() {
         "{}",
         response.body
     );
-    let tail = r#","transaction":{"id":1,"status":3,"provider_payment_id":"pi_123"},"data":"OK","duplicate":false}"#;
+    let tail = r#","transaction":{"id":1,"status":2,"provider_payment_id":"pi_123"},"data":"OK","duplicate":false}"#;
     assert!(response.body.ends_with(tail), "{}", response.body);
     assert_eq!((&json["event"]["payload_json"], &json["event"]["processing_status"]), (&json!(""), &json!(1)));
     let again = api.confirm("evt_1", 25_000).await;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use warp::Filter;
+use warp::filters::BoxedFilter;
 
 use super::*;
 use crate::http::request::{Request, request};
@@ -225,7 +226,7 @@ async fn stopping_drains_requests_until_the_deadline() {
         let mut client = listener.connect().await;
         client.stream.write_all(format!("GET /{way} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
         arrived.notified().await;
-        listener.stop.send(true).unwrap();
+        listener.end.send(Some(TestListener::DRAIN)).unwrap();
         if cut == 0 {
             go.notify_one();
         }
@@ -259,7 +260,7 @@ async fn a_tls_listener_refuses_plain_http() {
     assert!(plain.receive().await.is_none());
     for (chain, key) in [("", ""), ("CANARY", "CANARY"), (&*chain, "CANARY"), (&*chain, &pem("PRIVATE KEY", b"CANARY"))]
     {
-        assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().0.contains("CANARY"));
+        assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().what.contains("CANARY"));
     }
 }
 

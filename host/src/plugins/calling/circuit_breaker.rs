@@ -42,15 +42,16 @@ impl CircuitBreaker {
         }
     }
 
-    /// A reply came, of whatever status.
-    pub(super) fn succeeded(&mut self) -> BreakerChange {
+    /// A reply came, of whatever status. The first of an open breaker admits the next exchange at once.
+    pub(super) fn succeeded(&mut self, now: Duration) -> BreakerChange {
         match self {
             Self::Closed { failures } => {
                 *failures = 0;
                 BreakerChange::None
             }
-            Self::Open { successes, .. } if *successes + 1 < SUCCESSES_TO_CLOSE => {
+            Self::Open { successes, probe_at } if *successes + 1 < SUCCESSES_TO_CLOSE => {
                 *successes += 1;
+                *probe_at = now;
                 BreakerChange::None
             }
             Self::Open { .. } => {
@@ -107,7 +108,7 @@ mod tests {
             for _ in 1..FAILURES_TO_OPEN {
                 assert_eq!(breaker.failed(ms(0)), BreakerChange::None);
             }
-            assert_eq!(breaker.succeeded(), BreakerChange::None);
+            assert_eq!(breaker.succeeded(ms(0)), BreakerChange::None);
         }
         assert!(breaker.admits(ms(0)) && open_at(ms(0)).is_open());
     }
@@ -120,11 +121,20 @@ mod tests {
     }
 
     #[test]
+    fn s13_the_first_success_admits_the_exchange_that_may_close_the_breaker_at_once() {
+        let mut breaker = open_at(ms(0));
+        assert_eq!((breaker.admits(ms(1_000)), breaker.admits(ms(1_050))), (true, false));
+        assert_eq!(breaker.succeeded(ms(1_100)), BreakerChange::None);
+        assert_eq!((breaker.admits(ms(1_100)), breaker.admits(ms(1_100))), (true, false));
+        assert_eq!(breaker.succeeded(ms(1_200)), BreakerChange::Closed);
+    }
+
+    #[test]
     fn two_successes_in_a_row_close_an_open_breaker() {
         let mut breaker = open_at(ms(0));
-        assert_eq!(breaker.succeeded(), BreakerChange::None);
+        assert_eq!(breaker.succeeded(ms(0)), BreakerChange::None);
         assert_eq!(breaker.failed(ms(1)), BreakerChange::None);
-        assert_eq!(breaker.succeeded(), BreakerChange::None);
-        assert_eq!((breaker.succeeded(), breaker.is_open()), (BreakerChange::Closed, false));
+        assert_eq!(breaker.succeeded(ms(0)), BreakerChange::None);
+        assert_eq!((breaker.succeeded(ms(0)), breaker.is_open()), (BreakerChange::Closed, false));
     }
 }

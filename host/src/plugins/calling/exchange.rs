@@ -296,7 +296,7 @@ impl ExchangeDriver {
 
     fn count_result(&self, success: bool, now: Duration) {
         let mut breaker = self.breaker();
-        let change = if success { breaker.succeeded() } else { breaker.failed(now) };
+        let change = if success { breaker.succeeded(now) } else { breaker.failed(now) };
         drop(breaker);
         match change {
             BreakerChange::None => {}

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use cashier_core::ids::TransactionId;
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
@@ -17,6 +18,7 @@ use super::convert::{self, SecretMasks};
 use super::exchange::{AllowedRequests, ExchangeDriver};
 use super::module_thread::ModuleThread;
 use super::outcomes::{self, PaymentCall};
+use crate::plugins::crash::{About, CallEntry, CallSite, ModuleQuarantine, is_cut, notice_digest};
 use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
@@ -33,6 +35,8 @@ pub(in crate::plugins) struct GatewayParts {
     pub(in crate::plugins) notify_url: String,
     pub(in crate::plugins) clock: Arc<dyn Clock>,
     pub(in crate::plugins) entropy: Arc<dyn Entropy>,
+    pub(in crate::plugins) site: CallSite,
+    pub(in crate::plugins) quarantine: Arc<ModuleQuarantine>,
 }
 
 /// Validates `row` with the module: configures an instance and drops it.
@@ -49,7 +53,7 @@ pub(in crate::plugins) async fn validate(row: &ConfigRow, parts: &GatewayParts) 
 /// As [`validate`].
 pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Result<Arc<dyn Gateway>, String> {
     let (thread, masks) = configured(row, &parts).await?;
-    let GatewayParts { loaded, notify_url, clock, entropy } = parts;
+    let GatewayParts { loaded, notify_url, clock, entropy, site, quarantine } = parts;
     let receiver = ReceivingConfig {
         config_id: row.id,
         provider: row.provider.clone(),
@@ -64,7 +68,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         format!("{} {}", row.provider, row.id),
         loaded.options.limits,
         Arc::clone(&clock),
-        Arc::clone(&loaded.network),
+        Arc::clone(&loaded.network).for_config(),
     );
     let secrets_valid_until = AtomicI64::new(next_expiry(row, clock.now()));
     let row = row.clone();
@@ -78,6 +82,8 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         driver,
         clock,
         entropy,
+        site,
+        quarantine,
         secrets_valid_until,
     });
     let weak = Arc::downgrade(&gateway);
@@ -96,7 +102,8 @@ async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThre
     }
     let masks = SecretMasks::of(&config, &loaded.generation.descriptor);
     let (limits, slots) = (loaded.options.limits, loaded.generation.slots.clone());
-    match ModuleThread::start(loaded.generation.module, config, limits, Arc::clone(clock), slots).await {
+    let (module, site) = (loaded.generation.module, parts.site.clone());
+    match ModuleThread::start(module, config, limits, Arc::clone(clock), slots, site).await {
         Ok(thread) => Ok((thread, masks)),
         Err(failure) => Err(masks.text(&failure.to_string(), REFUSAL_LENGTH_MAX).into_string()),
     }
@@ -119,6 +126,8 @@ struct ConfiguredModule {
     driver: ExchangeDriver,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    site: CallSite,
+    quarantine: Arc<ModuleQuarantine>,
     /// When the module must be configured anew, without a replaced secret; Unix seconds.
     secrets_valid_until: AtomicI64,
 }
@@ -155,13 +164,25 @@ impl ConfiguredModule {
 
     /// Runs on the module's thread under the limits of any call; it needs no place in the queue for the network.
     async fn check_order(&self, order: PaymentOrder) -> OrderCheck {
-        outcomes::check_order(self.thread.call(move |instance| instance.check_order(&order)).await, &self.masks)
+        let site = self.site.clone();
+        let call = move |instance: &Instance| {
+            let about = About { reference: &order.reference, ..About::default() };
+            let _call = site.enter(CallEntry::CheckOrder, &about);
+            instance.check_order(&order)
+        };
+        outcomes::check_order(self.thread.call(call).await, &self.masks)
     }
 
-    async fn create(&self, order: PaymentOrder) -> CreateAnswer {
+    async fn create(&self, order: PaymentOrder, transaction: TransactionId) -> CreateAnswer {
         let (reference, key) = (order.reference.clone(), order.idempotency_key.clone());
         let allowed = AllowedRequests::Creating { order_keys: &[&reference, &key] };
-        let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&order, replies);
+        let site = self.site.clone();
+        let call = move |instance: &Instance, replies: &[HttpReply]| {
+            let (transaction, reference) = (transaction.0, &*order.reference);
+            let about = About { transaction, reference, phase: replies.len(), notice: None };
+            let _call = site.enter(CallEntry::CreatePayment, &about);
+            instance.create_payment(&order, replies)
+        };
         outcomes::create(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
     }
 
@@ -169,24 +190,45 @@ impl ConfiguredModule {
         if let Err(reason) = self.drop_expired_secrets().await {
             return Verdict::NotWorking(reason);
         }
+        let site = self.site.clone();
+        let barring = self.quarantine.bars_any(&site.build);
+        let digest = (barring || is_cut(&notice)).then(|| notice_digest(&notice.raw_query, &notice.body));
+        if let Some(call) = digest.as_deref().and_then(|digest| self.quarantine.bars(&site.build, digest)) {
+            return Verdict::NotWorking(format!("the notice is barred: {call}"));
+        }
         let allowed = if offline { AllowedRequests::None } else { AllowedRequests::SafeOnly };
-        let call = move |instance: &Instance, replies: &[HttpReply]| instance.normalize_status(&notice, replies);
+        let call = move |instance: &Instance, replies: &[HttpReply]| {
+            let notice_of_slot = Some((&notice, digest.as_deref()));
+            let _call =
+                site.enter(CallEntry::NormalizeStatus, &About { notice: notice_of_slot, ..About::after(replies) });
+            instance.normalize_status(&notice, replies)
+        };
         let outcome = self.driver.exchange(&self.thread, allowed, call).await;
         outcomes::verify(outcome, &self.masks, self.clock.is_plausible())
     }
 
     async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> QueryAnswer {
         let capabilities = self.loaded.generation.descriptor.capabilities;
-        let (supported, allowed, entry_point): (bool, AllowedRequests<'_>, EntryPoint) = match call {
-            PaymentCall::Query => (capabilities.query, AllowedRequests::SafeOnly, Instance::query_status),
-            PaymentCall::Advance => (capabilities.advance, AllowedRequests::All, Instance::advance_payment),
-            PaymentCall::Cancel => (capabilities.cancel, AllowedRequests::All, Instance::cancel_payment),
+        let (supported, allowed, entry_point, entry): (bool, AllowedRequests<'_>, EntryPoint, CallEntry) = match call {
+            PaymentCall::Query => {
+                (capabilities.query, AllowedRequests::SafeOnly, Instance::query_status, CallEntry::QueryStatus)
+            }
+            PaymentCall::Advance => {
+                (capabilities.advance, AllowedRequests::All, Instance::advance_payment, CallEntry::AdvancePayment)
+            }
+            PaymentCall::Cancel => {
+                (capabilities.cancel, AllowedRequests::All, Instance::cancel_payment, CallEntry::CancelPayment)
+            }
         };
         if !supported {
             return QueryAnswer::Unsupported;
         }
         let payment = convert::payment(payment, &self.receiver.brand, &self.notify_url);
-        let step = move |instance: &Instance, replies: &[HttpReply]| entry_point(instance, &payment, replies);
+        let site = self.site.clone();
+        let step = move |instance: &Instance, replies: &[HttpReply]| {
+            let _call = site.enter(entry, &About { reference: &payment.reference, ..About::after(replies) });
+            entry_point(instance, &payment, replies)
+        };
         outcomes::query(call, self.driver.exchange(&self.thread, allowed, step).await, &self.masks)
     }
 }
@@ -226,8 +268,8 @@ impl Gateway for ModuleGateway {
     }
 
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
-        let order = convert::payment_order(order.get());
-        self.with(|module| async move { module.create(order).await })
+        let (transaction, order) = (order.get().transaction_id, convert::payment_order(order.get()));
+        self.with(|module| async move { module.create(order, transaction).await })
     }
 
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {

@@ -12,6 +12,7 @@ use cashier_provider_sdk::{ConfigError, ProviderConfig};
 use tokio::sync::oneshot;
 
 use super::call_failures::{CallFailure, StartFailure};
+use crate::plugins::crash::{self, About, CallEntry, CallSite};
 use crate::plugins::limits::GatewayLimits;
 use crate::plugins::thread_slots::{AllSlotsStuck, STUCK_MAX, ThreadSlots};
 use crate::ports::Clock;
@@ -25,11 +26,13 @@ pub(super) struct ModuleThread {
 }
 
 struct SharedThread {
+    config: i64,
     name: String,
     limits: GatewayLimits,
     clock: Arc<dyn Clock>,
     /// Dropping the last instance takes one of them.
     slots: ThreadSlots,
+    site: CallSite,
     state: Mutex<ThreadState>,
     wake: Condvar,
 }
@@ -66,20 +69,33 @@ impl ModuleThread {
         limits: GatewayLimits,
         clock: Arc<dyn Clock>,
         slots: ThreadSlots,
+        site: CallSite,
     ) -> Result<Self, StartFailure> {
-        let slot = slots.take(limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
+        let slot =
+            slots.take(config.id, limits.call, &*clock).await.map_err(|AllSlotsStuck| StartFailure::AllSlotsStuck)?;
         let (answer, answered) = oneshot::channel();
         let name = format!("module {} {}", config.provider, config.id);
-        let (thread_name, thread_clock) = (name.clone(), Arc::clone(&clock));
-        let spawned = spawn(&name, move || {
+        let (thread_name, thread_clock, thread_site) = (name.clone(), Arc::clone(&clock), site.clone());
+        let id = config.id;
+        let spawned = spawn(&name, &site, move || {
+            let configuring = thread_site.enter(CallEntry::Configure, &About::default());
             let configured = catch_unwind(AssertUnwindSafe(|| module.configure(&config)));
+            drop(configuring);
             drop(slot);
             let configured =
                 configured.unwrap_or_else(|_| Err(ConfigError::new("", "the host failed while configuring")));
             match configured {
                 Err(refused) => drop(answer.send(Err(StartFailure::Refused(refused)))),
                 Ok(instance) => {
-                    let shared = Arc::new(SharedThread::new(thread_name, limits, thread_clock, slots, instance));
+                    let shared = Arc::new(SharedThread::new(
+                        id,
+                        thread_name,
+                        limits,
+                        thread_clock,
+                        slots,
+                        thread_site,
+                        instance,
+                    ));
                     // Where the caller stopped waiting, this drops the `ModuleThread`, and serving drops the instance.
                     drop(answer.send(Ok(Self { shared: Arc::clone(&shared) })));
                     shared.serve(0);
@@ -115,10 +131,13 @@ impl ModuleThread {
         let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let ticket = self.shared.enqueue(Box::new(move |_| {
+            let configuring = shared.site.enter(CallEntry::Configure, &About::default());
             let configured = module.configure(&config).map(Arc::new);
+            drop(configuring);
             match configured.map(|instance| shared.replace(instance, answer.is_closed())) {
                 Ok(unused) => {
                     drop(answer.send(Ok(())));
+                    let _dropping = shared.site.enter(CallEntry::Drop, &About::default());
                     drop(unused);
                 }
                 Err(refused) => drop(answer.send(Err(refused))),
@@ -173,7 +192,15 @@ enum Overdue {
 }
 
 impl SharedThread {
-    fn new(name: String, limits: GatewayLimits, clock: Arc<dyn Clock>, slots: ThreadSlots, instance: Instance) -> Self {
+    fn new(
+        config: i64,
+        name: String,
+        limits: GatewayLimits,
+        clock: Arc<dyn Clock>,
+        slots: ThreadSlots,
+        site: CallSite,
+        instance: Instance,
+    ) -> Self {
         let state = ThreadState {
             instance: Some(Arc::new(instance)),
             owned: true,
@@ -184,7 +211,7 @@ impl SharedThread {
             served: true,
             abandoned: Vec::new(),
         };
-        Self { name, limits, clock, slots, state: Mutex::new(state), wake: Condvar::new() }
+        Self { config, name, limits, clock, slots, site, state: Mutex::new(state), wake: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, ThreadState> {
@@ -225,8 +252,10 @@ impl SharedThread {
             let ticket = call.ticket;
             // The guard in the module catches its panics; this catches the host's own side of the call. An instance that
             // was replaced meanwhile is dropped as part of the call.
+            let site = &self.site;
             let _ = catch_unwind(AssertUnwindSafe(move || {
                 (call.work)(&instance);
+                let _dropping = site.enter(CallEntry::Drop, &About::default());
                 drop(instance);
             }));
             let mut state = self.lock();
@@ -251,7 +280,8 @@ impl SharedThread {
             if !state.owned {
                 let last = (state.instance.take(), std::mem::take(&mut state.queue));
                 drop(state);
-                let _slot = self.slots.take_at_once(&*self.clock);
+                let _slot = self.slots.take_at_once(self.config, &*self.clock);
+                let _dropping = self.site.enter(CallEntry::Drop, &About::default());
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
                 return None;
             }
@@ -300,7 +330,7 @@ impl SharedThread {
         let timeout = self.limits.call;
         tracing::error!(thread = self.name, ?timeout, stuck, "module call timed out; its thread was abandoned");
         let (next, thread) = (Arc::clone(self), state.thread);
-        state.served = stuck < STUCK_MAX && spawn(&self.name, move || next.serve(thread)).is_ok();
+        state.served = stuck < STUCK_MAX && spawn(&self.name, &self.site, move || next.serve(thread)).is_ok();
         if !state.served {
             // Dropping the calls answers their callers with `Unavailable`.
             state.queue.clear();
@@ -308,9 +338,10 @@ impl SharedThread {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+fn spawn(name: &str, site: &CallSite, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
-    builder.spawn(work).map(drop)
+    let site = site.clone();
+    builder.spawn(move || crash::on_module_thread(&site, work)).map(drop)
 }
 
 #[cfg(test)]

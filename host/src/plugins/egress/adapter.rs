@@ -1,4 +1,4 @@
-//! The HTTP client as the modules' network: one pool per provider. It decides nothing about a request or its outcome.
+//! The HTTP client as the modules' network: one pool per config. It decides nothing about a request or its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,10 @@ impl Networks for HttpClient {
 }
 
 impl Network for Egress {
+    fn for_config(self: Arc<Self>) -> Arc<dyn Network> {
+        Arc::new(self.apart())
+    }
+
     fn permits(&self, url: &str) -> Result<(), String> {
         Self::permits(self, url)
     }

@@ -30,18 +30,21 @@ pub use self::dial::{EgressSettings, Resolve, SystemResolver};
 use self::pool::{ConnectionOrigin, ConnectionPool, PooledConnection};
 pub use self::target::EgressRules;
 use self::target::Target;
-use self::types::CONNECTIONS_MAX;
 pub use self::types::{EgressError, EgressRequest, NeverSent, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, UnknownOutcome};
 
 /// Longest exchange, whatever the caller allows: twice the minute that the most patient providers advise. Every waiting
 /// request holds a connection.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(120);
 
+/// Names of one config that are looked up at one time. The system's resolver blocks a thread of some 500 for each, for longer
+/// than its request waits: a config whose names do not resolve must leave the others theirs.
+const LOOKUPS_MAX: usize = 16;
+
 /// How long to wait after a reply for its connection to become idle. It takes microseconds, unless the server replied
 /// before it took the whole request, and such a connection is not worth keeping.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(20);
 
-/// Makes one [`Egress`] per provider; they share name resolution and trusted roots, and no connection.
+/// Makes one [`Egress`] per provider, which makes one per config; they share trusted roots, and no connection.
 pub struct HttpClient {
     dialer: Arc<Dialer>,
 }
@@ -55,20 +58,25 @@ impl HttpClient {
 
     /// The network of one provider.
     pub fn pool(&self, rules: EgressRules) -> Egress {
-        Egress(Arc::new(ProviderConnections {
-            rules,
-            dialer: Arc::clone(&self.dialer),
-            pool: ConnectionPool::default(),
-            permits: Semaphore::new(CONNECTIONS_MAX),
-        }))
+        Egress::new(Arc::new(rules), Arc::clone(&self.dialer))
     }
 }
 
-/// The network of one provider: its allowed hosts and its connections.
+/// The network of one config of a provider: its allowed hosts and its connections.
 #[derive(Clone)]
-pub struct Egress(Arc<ProviderConnections>);
+pub struct Egress(Arc<ConfigConnections>);
 
 impl Egress {
+    fn new(rules: Arc<EgressRules>, dialer: Arc<Dialer>) -> Self {
+        let (pool, lookups) = (ConnectionPool::default(), Arc::new(Semaphore::new(LOOKUPS_MAX)));
+        Self(Arc::new(ConfigConnections { rules, dialer, pool, lookups }))
+    }
+
+    /// The same rules, with connections and lookups of its own.
+    pub fn apart(&self) -> Self {
+        Self::new(Arc::clone(&self.0.rules), Arc::clone(&self.0.dialer))
+    }
+
     /// Whether requests may go to this URL, by its scheme, host and port.
     ///
     /// # Errors
@@ -101,25 +109,25 @@ impl Egress {
     }
 }
 
-struct ProviderConnections {
-    rules: EgressRules,
+struct ConfigConnections {
+    rules: Arc<EgressRules>,
     dialer: Arc<Dialer>,
     pool: ConnectionPool,
-    permits: Semaphore,
+    lookups: Arc<Semaphore>,
 }
 
-impl ProviderConnections {
+impl ConfigConnections {
     async fn exchange(
         &self,
         target: &Target,
         request: Request<Full<Bytes>>,
         ends: Instant,
     ) -> Result<HttpReply, EgressError> {
-        let permit = timeout_at(ends, self.permits.acquire()).await;
+        let origin = ConnectionOrigin::of(target);
+        let permit = timeout_at(ends, self.pool.permits(&origin).acquire_owned()).await;
         // A permit that is released at the deadline itself is given to a waiter, which must not start any more.
         let permit = permit.ok().filter(|_| Instant::now() < ends);
         let _permit = permit.ok_or(EgressError::NeverSent(NeverSent::Busy))?;
-        let origin = ConnectionOrigin::of(target);
         let (mut connection, reply) = match self.pool.take(&origin) {
             Some(pooled) => match attempt(pooled, request, ends).await {
                 Ok(replied) => replied,
@@ -144,7 +152,7 @@ impl ProviderConnections {
         request: Request<Full<Bytes>>,
         ends: Instant,
     ) -> Result<Replied, EgressError> {
-        let stream = self.dialer.dial(target, ends).await.map_err(EgressError::NeverSent)?;
+        let stream = self.dialer.dial(target, &self.lookups, ends).await.map_err(EgressError::NeverSent)?;
         let connection = PooledConnection::over(stream).await.map_err(EgressError::NeverSent)?;
         if Instant::now() >= ends {
             let why = format!("{}: no connection before the deadline", target.host);

@@ -28,8 +28,11 @@ pub enum SendError {
     Unknown(String),
 }
 
-/// The network of one module, with connections of its own.
+/// The network of one module, or of one of its configs.
 pub trait Network: Send + Sync {
+    /// The same network with connections of its own, for one config: those that hang under it must leave the others theirs.
+    fn for_config(self: Arc<Self>) -> Arc<dyn Network>;
+
     /// Whether requests may go to this URL, by its scheme, host and port.
     ///
     /// # Errors

@@ -71,7 +71,10 @@ mod linux {
         let text = |error: rustix::io::Errno| error.to_string();
         // Read before files are out of reach.
         let folders = library_folders();
-        tried("end with the cashier", rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(text));
+        tried(
+            "end with the cashier",
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(text),
+        );
         tried("own session", rustix::process::setsid().map(drop).map_err(text));
         tried("no new privileges", rustix::thread::set_no_new_privs(true).map_err(text));
         for (what, resource, soft, hard) in [

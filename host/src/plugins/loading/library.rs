@@ -24,11 +24,14 @@ pub(super) struct OpenedModule {
 pub(super) struct LoadError {
     pub(super) contract: Option<u32>,
     pub(super) reason: String,
+    /// SHA-256 of a build that is refused because it ended the process; else empty.
+    #[serde(default)]
+    pub(super) quarantined: String,
 }
 
 impl LoadError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { contract: None, reason: reason.into() }
+        Self { contract: None, reason: reason.into(), quarantined: String::new() }
     }
 }
 
@@ -40,7 +43,7 @@ impl LoadError {
 /// The first failed check, in one sentence.
 pub(super) fn open(path: &Path) -> Result<OpenedModule, LoadError> {
     let symbols = Symbols::read(path).map_err(LoadError::new)?;
-    let error = |reason: String| LoadError { contract: Some(symbols.contract), reason };
+    let error = |reason: String| LoadError { contract: Some(symbols.contract), ..LoadError::new(reason) };
     if symbols.contract != CONTRACT {
         return Err(error(format!("it was built for contract {}, this host supports {CONTRACT}", symbols.contract)));
     }
@@ -59,7 +62,8 @@ fn with_cure(OpenError { reason, rebuild }: OpenError, symbols: &Symbols) -> Str
         "" => "an unknown version of cashier-provider-sdk".to_owned(),
         version => format!("cashier-provider-sdk {version}"),
     };
-    let cure = format!("it was built with {built}, this host has {SDK_VERSION}: rebuild it against cashier-provider-sdk");
+    let cure =
+        format!("it was built with {built}, this host has {SDK_VERSION}: rebuild it against cashier-provider-sdk");
     if rebuild { format!("{reason}; {cure} {SDK_VERSION}") } else { reason }
 }
 

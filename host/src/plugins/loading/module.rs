@@ -141,6 +141,7 @@ pub(super) fn refused_line(
         path: path.map_or_else(Box::default, |path| path.to_string_lossy().into()),
         api_version: error.contract.map_or_else(Box::default, |contract| contract.to_string().into()),
         failure_reason: error.reason.as_str().into(),
+        sha256: error.quarantined.as_str().into(),
         isolation: ISOLATION.into(),
         brands: options.and_then(|options| options.brands.as_deref()).map(boxed),
         ..CatalogLine::default()

@@ -30,8 +30,12 @@ pub(crate) fn is_stuck() -> bool {
     !STUCK.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
 }
 
-/// Opens the copy for the module `name`.
-pub(super) fn open(name: &str, copy: &ModuleCopy) -> Result<OpenedModule, LoadError> {
+/// Opens the copy for the module `name`. What `enter` gives is held by the thread that opens, while it opens.
+pub(super) fn open<G>(
+    name: &str,
+    copy: &ModuleCopy,
+    enter: impl FnOnce() -> G + Send + 'static,
+) -> Result<OpenedModule, LoadError> {
     if not_opened().iter().any(|sha256| *sha256 == copy.sha256) {
         return Err(late());
     }
@@ -43,7 +47,9 @@ pub(super) fn open(name: &str, copy: &ModuleCopy) -> Result<OpenedModule, LoadEr
     let (sender, receiver) = mpsc::channel();
     let held = copy.clone();
     let opener = std::thread::Builder::new().name("module-open".to_owned()).spawn(move || {
+        let entered = enter();
         let opened = library::open(&held.loader_path());
+        drop(entered);
         // The loader knows the library by the descriptor's number, which no other file may get.
         std::mem::forget(held);
         // Nobody waits any more when it was too late.

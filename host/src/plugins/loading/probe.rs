@@ -197,9 +197,11 @@ fn end_of(status: ExitStatus) -> String {
             libc::SIGSEGV => "opening it ended the probe process with SIGSEGV: its constructor crashes".to_owned(),
             libc::SIGABRT => "opening it ended the probe process with SIGABRT: its constructor aborts".to_owned(),
             libc::SIGXCPU => format!("opening it took more than {} s of processor time", cage::CPU_TIME.as_secs()),
-            libc::SIGSYS => "opening it ended the probe process with SIGSYS: its constructor tried to start a process, reach the \
+            libc::SIGSYS => {
+                "opening it ended the probe process with SIGSYS: its constructor tried to start a process, reach the \
                              network, signal a process or change a file"
-                .to_owned(),
+                    .to_owned()
+            }
             other => format!("opening it ended the probe process with signal {other}"),
         };
     }

@@ -11,6 +11,7 @@ use super::module::{Generation, LoadedModule, refused_line};
 use super::opening;
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
+use crate::plugins::crash::{About, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine};
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
 use crate::ports::CatalogLine;
 
@@ -57,6 +58,8 @@ pub(in crate::plugins) struct Loader<'a> {
     pub(in crate::plugins) folder: &'a Path,
     pub(in crate::plugins) probe: &'a Probe,
     pub(in crate::plugins) networks: &'a dyn Networks,
+    pub(in crate::plugins) recorder: &'a CallRecorder,
+    pub(in crate::plugins) quarantine: &'a ModuleQuarantine,
 }
 
 /// Every module found, in the order of plugins.toml, delisted modules last.
@@ -111,7 +114,7 @@ impl ModuleRegistry {
             Ok(network) => network,
             Err(reason) => {
                 let contract = Some(generation.symbols.contract);
-                return refused(&name, Some(&path), Some(&options), LoadError { contract, reason });
+                return refused(&name, Some(&path), Some(&options), LoadError { contract, ..LoadError::new(reason) });
             }
         };
         let loaded = Arc::new(LoadedModule { name, path, options, generation, network });
@@ -133,8 +136,14 @@ impl ModuleRegistry {
         if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy.sha256 == copy.sha256) {
             return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));
         }
+        if let Some(call) = loader.quarantine.refuses(&copy.sha256) {
+            return Err(LoadError { quarantined: copy.sha256, ..LoadError::new(quarantined(call)) });
+        }
         loader.probe.check(&copy)?;
-        let OpenedModule { symbols, module, descriptor } = opening::open(name, &copy)?;
+        // On the thread that opens: the thread that ends the process marks its own slot.
+        let site = loader.site(name, &copy.sha256);
+        let under_way = move || site.enter(CallEntry::Open, &About::default());
+        let OpenedModule { symbols, module, descriptor } = opening::open(name, &copy, under_way)?;
         let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
         let outcome = match before {
             None => LoadOutcome::Loaded,
@@ -186,6 +195,21 @@ impl ModuleRegistry {
         };
         self.entries.iter().map(line).collect()
     }
+}
+
+impl Loader<'_> {
+    /// The build before its provider code is known.
+    fn site(&self, module_name: &str, build: &str) -> CallSite {
+        CallSite { recorder: self.recorder.clone(), code: module_name.into(), build: build.into(), config: 0 }
+    }
+}
+
+/// Why a build is refused whose call ended the process.
+fn quarantined(call: &EndedCall) -> String {
+    let code = &call.code;
+    format!(
+        "this build is quarantined: {call}; replace the file, or run `cashier module release {code}` and start again"
+    )
 }
 
 impl LoadReport {

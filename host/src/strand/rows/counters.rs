@@ -4,7 +4,7 @@ use cashier_core::change::{Commit, Counters};
 use cashier_core::session::Actor;
 
 use super::writer::RowWriter;
-use crate::ports::Fault;
+use crate::ports::{Fault, FaultKind};
 use crate::strand::columns::ColumnReader;
 
 pub(in crate::strand) const TABLE: &str = "counters";
@@ -50,5 +50,9 @@ pub(super) fn put_journal(writer: &mut RowWriter<'_>, commit: &Commit) -> Result
         put.with(&commit.seq).with(&commit.at).sql(actor).with(&id).with(&commit.request_id).sql(&touched)
     });
     writer.scratch.touched = touched;
-    written
+    // Nothing that the commit holds is at fault.
+    written.map_err(|fault| match fault.kind {
+        FaultKind::Constraint => fault.with_kind(FaultKind::Other),
+        FaultKind::Busy | FaultKind::Full | FaultKind::Io | FaultKind::Other => fault,
+    })
 }

@@ -70,11 +70,27 @@ pub(in crate::strand) const READ_WAITING: &str = concat!(
      FROM provider_event WHERE id IN (SELECT id FROM pending_event) ORDER BY id"
 );
 
+/// One verified event by the ends of an id range, with the length of its notice's body as in [`READ_WAITING`].
+pub(in crate::strand) const READ_STORED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", CASE processing_status WHEN 0 THEN 0 ELSE \
+     coalesce((SELECT length(body) FROM notice WHERE notice.id = provider_event.notice_id), 0) END \
+     FROM provider_event WHERE id BETWEEN ? AND ?"
+);
+
+/// The row that holds a deduplication key.
+pub(in crate::strand) const FIND_KEY: &str = "SELECT id FROM provider_event WHERE config_id = ? AND event_id = ?";
+
 /// Read from the index alone, without visiting a row; the keys too.
 pub(in crate::strand) const COUNT_KEYS: &str = "SELECT count(*) FROM provider_event INDEXED BY provider_event_key";
 
 pub(in crate::strand) const READ_KEYS: &str =
     "SELECT config_id, event_id, id FROM provider_event INDEXED BY provider_event_key";
+
+/// The keys of events above an id.
+pub(in crate::strand) const READ_KEYS_ABOVE: &str =
+    "SELECT config_id, event_id, id FROM provider_event WHERE id > ? ORDER BY id";
 
 pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderEvent) -> Result<(), Fault> {
     writer.touch('e', row.id.0);

@@ -25,6 +25,13 @@ pub(in crate::strand) const FIRST_FROM: &str = "SELECT id FROM cashier_transacti
 pub(in crate::strand) const READ_RANGE: &str =
     concat!("SELECT ", columns!(), " FROM cashier_transaction WHERE id BETWEEN ? AND ? ORDER BY id");
 
+/// Rows that were noted as changed under a generation or a later one.
+pub(in crate::strand) const READ_CHANGED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM cashier_transaction WHERE id IN (SELECT id FROM changed_transaction WHERE generation >= ?) ORDER BY id"
+);
+
 pub(super) fn put(writer: &mut RowWriter<'_>, row: &Transaction) -> Result<(), Fault> {
     writer.touch('t', row.id.0);
     writer.put(TABLE, PUT, |put| bind(put, row))

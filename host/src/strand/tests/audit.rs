@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::super::audit::verify;
 use super::super::sqlite::Sqlite;
-use super::super::thread::Store;
+use super::super::writing::Store;
 use super::*;
 
 fn record(config: u64, secret: &str) -> Body {
@@ -40,8 +40,7 @@ fn recorded(folder: &Path) -> std::path::PathBuf {
     let mut store = Sqlite::open(&path, seal).unwrap();
     let bodies = [record(1, "canary-a"), record(1, "canary-b"), record(1, "canary-a"), record(2, "canary-a")];
     let batch: Vec<_> = (1..).zip(bodies).map(|(seq, body)| commit(seq, Vec::new(), vec![body])).collect();
-    store.write_batch(&batch).unwrap();
-    store.sync().unwrap();
+    write_all(&mut store, &batch);
     store.close().unwrap();
     path
 }

@@ -1,11 +1,14 @@
 //! A commit that cannot be written is reported as failed; the commits queued behind it are dropped, and submissions are
 //! refused until a reload.
 
+use cashier_core::books::Books;
 use cashier_core::change::Change;
+use cashier_core::dependence::Refusals;
 
-use super::super::thread::{CommitQueue, Store};
+use super::super::thread::CommitQueue;
+use super::super::writing::{BUSY_TRIES_MAX, Store};
 use super::*;
-use crate::ports::{Loaded, Recorder};
+use crate::ports::{FaultKind, Loaded, Recorder, Refused};
 
 /// Where the store's next write fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,8 @@ enum Failure {
     Write,
     Sync,
     Panic,
+    /// So many tries meet a database that another program holds.
+    Busy(u32),
 }
 
 /// A disk in memory: it holds what was synced, and a test sets its failure.
@@ -22,6 +27,8 @@ struct Disk {
     synced: Mutex<Vec<u64>>,
     failure: Mutex<Option<Failure>>,
     unreadable: Mutex<bool>,
+    /// How often the rows were read.
+    loads: Mutex<u32>,
 }
 
 impl Disk {
@@ -41,29 +48,55 @@ struct FailingStore {
 }
 
 impl Store for FailingStore {
-    fn write_batch(&mut self, batch: &[Arc<Commit>]) -> Result<(), Fault> {
+    fn begin(&mut self) -> Result<(), Fault> {
         assert!(!self.abandoned, "a write between a failure and a reload");
-        self.open = batch.iter().map(|commit| commit.seq.0).collect();
+        assert!(self.open.is_empty(), "the transaction before was ended");
         match self.disk.failure() {
-            Failure::Write => Err(Fault::new("disk full")),
-            Failure::Panic => panic!("a defect in the store"),
-            Failure::None | Failure::Sync => Ok(()),
+            Failure::Busy(0) | Failure::None | Failure::Write | Failure::Sync | Failure::Panic => Ok(()),
+            Failure::Busy(left) => {
+                self.disk.set(Failure::Busy(left - 1));
+                Err(Fault::of(FaultKind::Busy, "database is locked"))
+            }
         }
     }
 
-    fn sync(&mut self) -> Result<(), Fault> {
+    fn write(&mut self, commit: &Commit) -> Result<(), Fault> {
+        self.open.push(commit.seq.0);
+        match self.disk.failure() {
+            Failure::Write => Err(Fault::of(FaultKind::Full, "disk full")),
+            Failure::Panic => panic!("a defect in the store"),
+            Failure::None | Failure::Sync | Failure::Busy(_) => Ok(()),
+        }
+    }
+
+    fn write_alone(&mut self, commit: &Commit) -> Result<(), Fault> {
+        self.write(commit)
+    }
+
+    fn undo(&mut self) -> Result<(), Fault> {
+        self.open.clear();
+        Ok(())
+    }
+
+    fn stored(&mut self, _: &Refusals, _: &Books) -> Result<Refused, Fault> {
+        unreachable!("no commit violates anything here")
+    }
+
+    fn sync(&mut self, _: Option<&Counters>) -> Result<(), Fault> {
         if self.disk.failure() == Failure::Sync {
-            return Err(Fault::new("sync failed"));
+            return Err(Fault::of(FaultKind::Io, "sync failed"));
         }
         self.disk.synced.lock().unwrap().append(&mut self.open);
         Ok(())
     }
 
     fn abandon(&mut self) {
+        self.open.clear();
         self.abandoned = true;
     }
 
     fn load(&mut self) -> Result<Loaded, Fault> {
+        *self.disk.loads.lock().unwrap() += 1;
         if *self.disk.unreadable.lock().unwrap() {
             return Err(Fault::new("unreadable"));
         }
@@ -121,6 +154,37 @@ fn a_failed_batch_is_never_reported_as_synced_and_later_ones_are_dropped_until_a
 }
 
 #[test]
+fn s2_a_database_that_another_program_holds_is_tried_again_and_nothing_is_reloaded() {
+    for tries in [1, 28, BUSY_TRIES_MAX - 1] {
+        let (commits, disk, listener) = failing_store();
+        disk.set(Failure::Busy(tries));
+        commits.submit(empty(1));
+        listener.wait_for_synced(1);
+        commits.submit(empty(2));
+        commits.close().unwrap();
+        assert_eq!(*disk.synced.lock().unwrap(), [1, 2], "{tries}");
+        let reports = listener.reports();
+        let reported = [Report::Waiting(Some("database is locked".into())), Report::Waiting(None)];
+        assert_eq!(reports[..2], reported, "{tries}: reported once, and once that it ended");
+        assert!(!reports.iter().any(|report| matches!(report, Report::Failed(_))), "{reports:?}");
+        assert_eq!(*disk.loads.lock().unwrap(), 0, "{tries}");
+    }
+}
+
+#[test]
+fn s2_a_database_that_stays_held_closes_the_ledger_after_the_bound() {
+    let (commits, disk, listener) = failing_store();
+    disk.set(Failure::Busy(BUSY_TRIES_MAX));
+    commits.submit(empty(1));
+    listener.wait_for(|reports| reports.contains(&Report::Failed("database is locked".into())));
+    assert_eq!(disk.failure(), Failure::Busy(0), "so often was it tried");
+    assert_eq!(block_on(commits.reload()).unwrap().books.counters().seq, 0);
+    commits.submit(empty(1));
+    commits.close().unwrap();
+    assert_eq!(*disk.synced.lock().unwrap(), [1]);
+}
+
+#[test]
 fn a_panic_in_the_store_is_a_failure_and_no_caller_waits_for_the_dead_thread() {
     let (commits, disk, listener) = failing_store();
     disk.set(Failure::Panic);
@@ -175,6 +239,7 @@ fn an_event_is_stored_once_even_when_the_books_do_not_know_it() {
     listener.wait_for_synced(1);
     strand.submit(commit(2, vec![Change::Event(Box::new(again))], Vec::new()));
     listener.wait_for(|reports| {
-        reports.iter().any(|report| matches!(report, Report::Failed(why) if why.contains("event_id")))
+        // This listener puts no row back, so the strand closes.
+        reports.iter().any(|report| matches!(report, Report::Failed(why) if why.contains("put back")))
     });
 }

@@ -6,11 +6,13 @@ mod audit;
 mod disk;
 mod failure;
 mod kill;
+mod loading;
 mod order;
 mod plain;
 mod round_trip;
 mod scale;
 mod schema;
+mod settled;
 mod values;
 
 use std::path::Path;
@@ -21,6 +23,7 @@ use cashier_core::approval::Approval;
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::ids::{ConfigId, EventId, Seq};
+use cashier_core::lookups::Lookups;
 use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
 use cashier_core::provider_config::ProviderConfig;
@@ -29,10 +32,12 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
 use super::connection::connect_read_only;
-use super::load::{self, RowSink};
+use super::load::{self, BlockLimits, RowSink, RowSource};
 use super::seal::{Seal, SealKeys};
+use super::sqlite::Sqlite;
+use super::writing::Store;
 use super::{BatchLimits, Strand, StrandSettings, open};
-use crate::ports::{DurabilityListener, Entropy, Fault};
+use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress};
 
 const RING: &str = "7:0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -56,6 +61,7 @@ impl Entropy for CountingEntropy {
 enum Report {
     Synced(u64),
     Failed(String),
+    Waiting(Option<String>),
 }
 
 /// Takes the ledger's place: records the strand's reports in order and lets a test wait for one.
@@ -94,6 +100,10 @@ impl DurabilityListener for TestListener {
     fn failed(&self, fault: &Fault) {
         self.add(Report::Failed(fault.to_string()));
     }
+
+    fn waiting(&self, fault: Option<&Fault>) {
+        self.add(Report::Waiting(fault.map(ToString::to_string)));
+    }
 }
 
 /// The stored rows one by one, in the order in which a start loads them.
@@ -107,10 +117,15 @@ struct Rows {
 impl Rows {
     fn stored(path: &Path) -> Self {
         let mut rows = Self::default();
-        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
-        load::read_all(&connect_read_only(path).unwrap(), path, &seal, &mut rows).unwrap();
+        read_into(&mut rows, path, BlockLimits::default(), &LoadProgress::default()).unwrap();
         rows
     }
+}
+
+fn read_into(sink: &mut impl RowSink, path: &Path, limits: BlockLimits, progress: &LoadProgress) -> Result<(), Fault> {
+    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let connection = connect_read_only(path).unwrap();
+    load::read_all(&RowSource { connection: &connection, path, seal: &seal, progress, limits }, sink)
 }
 
 impl RowSink for Rows {
@@ -140,7 +155,7 @@ impl RowSink for Rows {
         self.rows.extend(operations.iter().map(|own| Change::Operation(Box::new(own.clone()))));
     }
 
-    fn orphan(&mut self, row: BalanceOperation) {
+    fn operation(&mut self, row: BalanceOperation) {
         self.rows.push(Change::Operation(Box::new(row)));
     }
 
@@ -185,7 +200,15 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
             config: most,
             customer_override: most,
         },
+        lookups: Lookups::default(),
     })
+}
+
+/// Writes commits in one transaction.
+fn write_all(store: &mut Sqlite, batch: &[Arc<Commit>]) {
+    store.begin().unwrap();
+    batch.iter().for_each(|commit| store.write(commit).unwrap());
+    store.sync(batch.last().map(|commit| &commit.counters)).unwrap();
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -2,13 +2,16 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use cashier_core::books::Books;
 use cashier_core::change::Change;
+use cashier_core::dependence::Refusals;
 use cashier_core::ids::TransactionId;
 
 use super::super::connection::connect_read_only;
-use super::super::thread::{Backlog, CommitQueue, Store, commit_bytes};
+use super::super::thread::{Backlog, CommitQueue, commit_bytes};
+use super::super::writing::Store;
 use super::*;
-use crate::ports::{Loaded, Recorder};
+use crate::ports::{Loaded, Recorder, Refused};
 
 /// Calls of the store and reports to the ledger, in one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +45,33 @@ struct Slow {
     trace: Arc<Trace>,
     gate: Receiver<()>,
     entered: Sender<()>,
+    wrote: Vec<u64>,
 }
 
 impl Store for Slow {
-    fn write_batch(&mut self, batch: &[Arc<Commit>]) -> Result<(), Fault> {
-        self.trace.note(Step::Wrote(batch.iter().map(|commit| commit.seq.0).collect()));
+    fn begin(&mut self) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), Fault> {
+    fn write(&mut self, commit: &Commit) -> Result<(), Fault> {
+        self.wrote.push(commit.seq.0);
+        Ok(())
+    }
+
+    fn write_alone(&mut self, _: &Commit) -> Result<(), Fault> {
+        unreachable!("no commit violates anything here")
+    }
+
+    fn undo(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn stored(&mut self, _: &Refusals, _: &Books) -> Result<Refused, Fault> {
+        unreachable!("no commit is refused here")
+    }
+
+    fn sync(&mut self, _: Option<&Counters>) -> Result<(), Fault> {
+        self.trace.note(Step::Wrote(std::mem::take(&mut self.wrote)));
         let _ = self.entered.send(());
         let _ = self.gate.recv();
         self.trace.note(Step::Synced);
@@ -74,7 +95,7 @@ fn slow(limits: BatchLimits) -> (CommitQueue, Arc<Trace>, Receiver<()>, Sender<(
     let trace = Arc::new(Trace::default());
     let (go, gate) = channel();
     let (entered, at_sync) = channel();
-    let store = Slow { trace: trace.clone(), gate, entered };
+    let store = Slow { trace: trace.clone(), gate, entered, wrote: Vec::new() };
     let commits = CommitQueue::start(Box::new(store), limits, trace.clone()).unwrap();
     (commits, trace, at_sync, go)
 }
@@ -214,7 +235,7 @@ fn on_a_real_disk_a_commit_is_reported_in_order_and_after_it_is_readable() {
         .iter()
         .map(|report| match report {
             Report::Synced(up_to) => *up_to,
-            Report::Failed(why) => panic!("{why}"),
+            other => panic!("{other:?}"),
         })
         .collect();
     assert!(seqs.is_sorted() && seqs.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] <= 7), "{seqs:?}");

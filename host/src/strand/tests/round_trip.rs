@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::super::json;
 use super::super::seal::{Seal, SealKeys};
 use super::super::sqlite::Sqlite;
-use super::super::thread::Store;
+use super::super::writing::Store;
 use super::*;
 use crate::ports::Recorder;
 
@@ -41,8 +41,7 @@ fn every_row_reads_back_as_its_last_change() {
         let mut store = Sqlite::open(&folder.path().join("cashier.db"), seal).unwrap();
         let batch: Vec<_> =
             (1..).zip(&commits).map(|(seq, changes)| commit(seq, changes.clone(), Vec::new())).collect();
-        store.write_batch(&batch).unwrap();
-        store.sync().unwrap();
+        write_all(&mut store, &batch);
         let loaded = Rows::stored(&folder.path().join("cashier.db"));
         prop_assert_eq!(loaded.counters, batch.last().unwrap().counters);
 

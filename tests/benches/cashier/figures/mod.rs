@@ -2,6 +2,8 @@
 
 mod border;
 mod deposits;
+mod drain;
+pub(crate) mod hold;
 mod idle;
 mod latency;
 pub(crate) mod memory;
@@ -16,13 +18,15 @@ use crate::{BenchResult, Effort};
 type Figure = fn(Effort) -> BenchResult<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
-pub(crate) const FIGURES: [(&str, Figure); 9] = [
+pub(crate) const FIGURES: [(&str, Figure); 11] = [
     ("methods", methods::measure),
     ("deposits", deposits::measure),
     ("stubbed", stubbed::measure),
     ("webhooks", webhooks::measure),
+    ("drain", drain::measure),
     ("latency", latency::measure),
     ("memory", memory::measure),
+    ("hold", hold::measure),
     ("start", start::measure),
     ("border", border::measure),
     ("idle", idle::measure),

@@ -25,7 +25,7 @@ pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
     let pair = alternate(
         effort.rounds,
         || load::throughput(server.customer, CLIENTS, effort.round, Rc::clone(&work)),
-        || postgres.rate(CREATE, effort.round),
+        || postgres.rate(CREATE, CLIENTS, effort.round),
     )?;
     Ok(vec![FigureRow {
         figure: FIGURE,

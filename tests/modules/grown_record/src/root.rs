@@ -8,9 +8,7 @@ use abi_stable::prefix_type::{PrefixRefTrait, WithMetadata};
 use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RResult, RSlice, RStr};
 use abi_stable::{declare_root_module_statics, staticref};
-use cashier_provider_abi::v1::{
-    AmountRefV1, ConfigErrorV1, ConfigV1, DescriptorV1, FailureV1, HandleV1, PairRefV1,
-};
+use cashier_provider_abi::v1::{AmountRefV1, ConfigErrorV1, ConfigV1, DescriptorV1, FailureV1, HandleV1, PairRefV1};
 
 /// The real record with one more field before its last.
 #[repr(C)]

@@ -16,18 +16,21 @@ fn m27_m34_the_answer_follows_the_state_and_never_refuses_or_redirects_what_is_p
         (FirstAnswer::Declined, None),
         (FirstAnswer::NeverSent, None),
         (FirstAnswer::Unknown, Wait),
+        (FirstAnswer::Crashed, Wait),
     ];
     let (wait, none) = (Next(Wait), Next(None));
     for status in TransactionStatus::ALL {
         let expected = match status {
             TransactionStatus::Created | TransactionStatus::PendingPayment => {
-                [wait, Next(Redirect), Next(Instructions), wait, wait, wait]
+                [wait, Next(Redirect), Next(Instructions), wait, wait, wait, wait]
             }
             TransactionStatus::ProviderConfirmed
             | TransactionStatus::CreditFailed
-            | TransactionStatus::ManualReview => [wait; 6],
-            TransactionStatus::Credited | TransactionStatus::Refunded | TransactionStatus::Chargeback => [none; 6],
-            TransactionStatus::Failed | TransactionStatus::Cancelled => [none, none, none, Declined, NeverSent, none],
+            | TransactionStatus::ManualReview => [wait; 7],
+            TransactionStatus::Credited | TransactionStatus::Refunded | TransactionStatus::Chargeback => [none; 7],
+            TransactionStatus::Failed | TransactionStatus::Cancelled => {
+                [none, none, none, Declined, NeverSent, none, none]
+            }
         };
         for ((first_answer, next_action), expected) in endings.into_iter().zip(expected) {
             let row = Transaction { status: *status, first_answer, next_action, ..deposit(15) };

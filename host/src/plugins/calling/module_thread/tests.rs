@@ -77,7 +77,7 @@ async fn start(
     limits: GatewayLimits,
     slots: &ThreadSlots,
 ) -> Result<ModuleThread, StartFailure> {
-    ModuleThread::start(ModuleV1::of::<Sleepy>(), config, limits, clock(), slots.clone()).await
+    ModuleThread::start(ModuleV1::of::<Sleepy>(), config, limits, clock(), slots.clone(), CallSite::default()).await
 }
 
 /// The name of the instance that answers.
@@ -106,6 +106,18 @@ async fn a_start_behind_configure_calls_that_never_return_fails_with_that_reason
     let timed_out = StartFailure::TimedOut;
     let expected = [&timed_out, &timed_out, &timed_out, &all_stuck, &all_stuck, &all_stuck];
     assert_eq!(failures.iter().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn s12_configs_whose_configure_calls_never_return_leave_the_other_configs_of_their_module_theirs() {
+    let slots = ThreadSlots::default();
+    let stuck = |id| ProviderConfig { id, ..config("stuck", &format!("{{\"configure_ms\":{FOR_EVER_MS}}}")) };
+    let started = futures_util::future::join_all((1..=40).map(|id| start(stuck(id), limits(50), &slots))).await;
+    let timed_out =
+        |started: &Result<ModuleThread, StartFailure>| *started.as_ref().err().unwrap() == StartFailure::TimedOut;
+    assert!(started.iter().all(timed_out));
+    assert_eq!(slots.stuck(limits(50).call, clock().monotonic()), 40);
+    assert!(start(ProviderConfig { id: 41, ..config("well", "{}") }, limits(AMPLE_MS), &slots).await.is_ok());
 }
 
 #[tokio::test]

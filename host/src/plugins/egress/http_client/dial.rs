@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Host;
@@ -75,9 +76,14 @@ impl Dialer {
     }
 
     /// Opens a connection before the connect deadline, or before `ends` if that is sooner.
-    pub(super) async fn dial(&self, target: &Target, ends: Instant) -> Result<Box<dyn Duplex>, NeverSent> {
+    pub(super) async fn dial(
+        &self,
+        target: &Target,
+        lookups: &Arc<Semaphore>,
+        ends: Instant,
+    ) -> Result<Box<dyn Duplex>, NeverSent> {
         let ends = ends.min(Instant::now() + self.connect_deadline);
-        let addresses = self.addresses(target, ends).await?;
+        let addresses = self.addresses(target, lookups, ends).await?;
         let socket = connect(&addresses, target, ends).await?;
         // A request is written whole; waiting to fill a segment would only delay it.
         let _ = socket.set_nodelay(true);
@@ -93,11 +99,16 @@ impl Dialer {
     }
 
     /// The addresses of the host. One that is not permitted refuses them all: a name that mixes them is an attack.
-    async fn addresses(&self, target: &Target, ends: Instant) -> Result<Vec<SocketAddr>, NeverSent> {
+    async fn addresses(
+        &self,
+        target: &Target,
+        lookups: &Arc<Semaphore>,
+        ends: Instant,
+    ) -> Result<Vec<SocketAddr>, NeverSent> {
         let mut addresses = match &target.host {
             Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), target.port)],
             Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), target.port)],
-            Host::Domain(name) => match timeout_at(ends, self.resolver.resolve(name, target.port)).await {
+            Host::Domain(name) => match timeout_at(ends, self.look_up(name, target.port, lookups)).await {
                 Ok(Ok(addresses)) => addresses,
                 Ok(Err(error)) => return Err(NeverSent::Dns(format!("{name}: {error}"))),
                 Err(_) => return Err(NeverSent::Dns(format!("{name}: no answer before the deadline"))),
@@ -111,6 +122,19 @@ impl Dialer {
         }
         addresses.truncate(ADDRESSES_MAX);
         Ok(addresses)
+    }
+
+    /// Resolves a name on a task of its own: a lookup that its request no longer waits for still blocks a thread, and its
+    /// permit with it.
+    async fn look_up(&self, name: &str, port: u16, lookups: &Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
+        let permit = Arc::clone(lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let resolving = self.resolver.resolve(name, port);
+        let resolved = tokio::spawn(async move {
+            let addresses = resolving.await;
+            drop(permit);
+            addresses
+        });
+        resolved.await.map_err(io::Error::other)?
     }
 }
 

@@ -1,21 +1,22 @@
-//! Idle connections of one provider, kept for reuse. A connection carries one request at a time and returns to the pool only
+//! Connections of one config: how many a host may have, and idle ones, kept for reuse. A connection carries one request at a time and returns to the pool only
 //! after its reply was read to the end.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use url::Host;
 
 use super::dial::Duplex;
 use super::target::Target;
-use super::types::NeverSent;
+use super::types::{CONNECTIONS_MAX, NeverSent};
 
 /// Idle connections kept per host. Only a burst needs more, and a burst can dial.
 const IDLE_PER_HOST_MAX: usize = 32;
@@ -66,17 +67,29 @@ impl Drop for PooledConnection {
     }
 }
 
-/// The idle connections, by origin; the latest used is at the end.
+/// The connections by origin.
 #[derive(Default)]
 pub(super) struct ConnectionPool {
-    idle: Mutex<HashMap<ConnectionOrigin, Vec<(Instant, PooledConnection)>>>,
+    origins: Mutex<HashMap<ConnectionOrigin, OriginConnections>>,
+}
+
+struct OriginConnections {
+    /// The latest used is at the end.
+    idle: Vec<(Instant, PooledConnection)>,
+    /// One for every request under way.
+    permits: Arc<Semaphore>,
 }
 
 impl ConnectionPool {
+    /// The permits of an origin. Every request takes one: a host that hangs leaves the other hosts theirs.
+    pub(super) fn permits(&self, origin: &ConnectionOrigin) -> Arc<Semaphore> {
+        Arc::clone(&self.origins().entry(origin.clone()).or_default().permits)
+    }
+
     /// The connection that was idle for the shortest time, if it is still open.
     pub(super) fn take(&self, origin: &ConnectionOrigin) -> Option<PooledConnection> {
-        let mut idle = self.idle();
-        let connections = idle.get_mut(origin)?;
+        let mut origins = self.origins();
+        let connections = &mut origins.get_mut(origin)?.idle;
         while let Some((since, connection)) = connections.pop() {
             if since.elapsed() < IDLE_TIME_MAX && connection.sender.is_ready() {
                 return Some(connection);
@@ -87,18 +100,25 @@ impl ConnectionPool {
 
     /// Keeps a connection for the next request and closes those that were idle too long.
     pub(super) fn put(&self, origin: ConnectionOrigin, connection: PooledConnection) {
-        let mut idle = self.idle();
-        idle.retain(|_, connections| {
-            connections.retain(|(since, connection)| since.elapsed() < IDLE_TIME_MAX && !connection.sender.is_closed());
-            !connections.is_empty()
+        let mut origins = self.origins();
+        origins.retain(|_, known| {
+            known.idle.retain(|(since, idle)| since.elapsed() < IDLE_TIME_MAX && !idle.sender.is_closed());
+            // A request under way, or one that waits, holds the permits.
+            !known.idle.is_empty() || Arc::strong_count(&known.permits) > 1
         });
-        let connections = idle.entry(origin).or_default();
+        let connections = &mut origins.entry(origin).or_default().idle;
         if connections.len() < IDLE_PER_HOST_MAX {
             connections.push((Instant::now(), connection));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, HashMap<ConnectionOrigin, Vec<(Instant, PooledConnection)>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn origins(&self) -> MutexGuard<'_, HashMap<ConnectionOrigin, OriginConnections>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for OriginConnections {
+    fn default() -> Self {
+        Self { idle: Vec::new(), permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
     }
 }

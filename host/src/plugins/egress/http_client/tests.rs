@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use self::peer::{Behaviour, NameTable, Peer, PeerConnection, egress, get, post, status_and_body};
 use super::*;
 
+mod apart;
 mod peer;
 mod reuse;
 mod trust;

@@ -10,7 +10,8 @@ pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Largest reply body. The reply about a payment takes a few KiB, a list of a day's payments some hundred.
 pub const REPLY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Connections of one provider at a time. At one second a reply this is 256 requests a second; further requests wait.
+/// Connections of one config to one host at a time. At one second a reply this is 256 requests a second; further requests
+/// wait.
 pub(super) const CONNECTIONS_MAX: usize = 256;
 
 /// A request as a module states it. No Debug: headers and body hold secrets.

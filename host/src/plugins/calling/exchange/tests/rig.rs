@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use super::super::*;
 use crate::plugins::calling::convert::SecretMasks;
 use crate::plugins::calling::outcomes::{self, PaymentCall};
+use crate::plugins::crash::CallSite;
 use crate::plugins::thread_slots::ThreadSlots;
 use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
 
@@ -148,6 +149,10 @@ pub(super) struct Script {
 }
 
 impl Network for Script {
+    fn for_config(self: Arc<Self>) -> Arc<dyn Network> {
+        self
+    }
+
     fn permits(&self, _url: &str) -> Result<(), String> {
         Ok(())
     }
@@ -182,8 +187,14 @@ impl Rig {
         let script = Arc::new(Script { clock: Arc::clone(&clock), answers, sent: Mutex::default() });
         let driver = ExchangeDriver::new("scripted".to_owned(), limits, clock.clone(), script.clone());
         let config = sdk::ProviderConfig::default();
-        let thread =
-            ModuleThread::start(ModuleV1::of::<Scripted>(), config, limits, clock.clone(), ThreadSlots::default());
+        let thread = ModuleThread::start(
+            ModuleV1::of::<Scripted>(),
+            config,
+            limits,
+            clock.clone(),
+            ThreadSlots::default(),
+            CallSite::default(),
+        );
         let Ok(thread) = thread.await else { panic!("the module starts") };
         Self { driver, thread, script, clock }
     }

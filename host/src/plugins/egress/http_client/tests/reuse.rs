@@ -3,6 +3,7 @@
 use tokio::io::AsyncReadExt;
 
 use super::super::pool::PooledConnection;
+use super::super::types::CONNECTIONS_MAX;
 use super::peer::{Peer, get, post, status_and_body};
 use super::*;
 

@@ -1,0 +1,33 @@
+//! Where a row is: from the id of a transaction to its slot and its row, and back.
+
+use super::Books;
+use super::hash_index::{Slot, key_hash};
+use super::rows::Row;
+use crate::ids::TransactionId;
+
+impl Books {
+    /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id
+    /// minus the first row's.
+    pub(super) fn slot(&self, id: TransactionId) -> Option<Slot> {
+        let has_id = |slot| self.rows.get(slot).is_some_and(|row| row.id == id.0);
+        let expected = self.expected_slot(id.0).filter(|slot| has_id(*slot));
+        expected.or_else(|| self.displaced.find(key_hash(id.0), has_id))
+    }
+
+    pub(super) fn expected_slot(&self, id: u64) -> Option<Slot> {
+        let first = self.rows.first_id().unwrap_or(id);
+        Slot::try_from(id.checked_sub(first)?).ok()
+    }
+
+    pub(super) fn row(&self, id: TransactionId) -> Option<&Row> {
+        self.rows.get(self.slot(id)?)
+    }
+
+    pub(super) fn id_of(&self, slot: Option<Slot>) -> Option<TransactionId> {
+        self.rows.get(slot?).map(|row| TransactionId(row.id))
+    }
+
+    pub(super) fn row_matching(&self, is_match: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
+        move |slot| self.rows.get(slot).is_some_and(&is_match)
+    }
+}
