@@ -17,6 +17,7 @@ pub mod pair;
 pub mod plugins;
 pub mod ports;
 mod private_files;
+mod process;
 pub mod settings;
 pub mod snapshot;
 pub mod strand;

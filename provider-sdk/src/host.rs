@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
+use cashier_provider_abi::abi_stable::StableAbi;
 use cashier_provider_abi::abi_stable::library::{LibraryError, lib_header_from_path};
 use cashier_provider_abi::abi_stable::std_types::RStr;
 use cashier_provider_abi::v1::{InstanceV1, PaymentV1, ProviderModuleV1Ref, ReplyV1, StepV1, UpdateV1, module_of};
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::boundary::{host_decode as decode, host_encode as encode};
 use crate::guard::Guarded;
+use crate::layout;
 pub use crate::signature::PROVEN_BEFORE;
 use crate::{
     ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig,
@@ -36,10 +38,17 @@ impl ModuleV1 {
     /// # Errors
     /// Why it is not a module of this contract.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        lib_header_from_path(path)
-            .and_then(|header| header.init_root_module::<ProviderModuleV1Ref>())
-            .map(|root| Self { root })
-            .map_err(OpenError::from)
+        let header = lib_header_from_path(path).map_err(OpenError::from)?;
+        // A header without layout would be taken at its word, and the records of a call read as what they are not.
+        let Some(found) = header.layout() else {
+            return Err(OpenError::rebuild("its header says that its layout is not to be checked"));
+        };
+        header.init_root_module::<ProviderModuleV1Ref>().map(|root| Self { root }).map_err(|error| match error {
+            LibraryError::AbiInstability(_) => {
+                OpenError::rebuild(layout::difference(ProviderModuleV1Ref::LAYOUT, found))
+            }
+            other => OpenError::from(other),
+        })
     }
 
     /// A provider linked into this program, behind the same ABI and the same guard.
@@ -147,69 +156,41 @@ fn with_replies<T>(replies: &[HttpReply], call: impl FnOnce(&[ReplyV1<'_>]) -> T
 pub struct OpenError {
     /// One short line for lists of modules.
     pub reason: String,
-    /// The complete output of the layout check; hundreds of lines if layouts differ.
-    pub detail: String,
+    /// Whether a build against this version of the SDK would be accepted.
+    pub rebuild: bool,
 }
 
-/// How many differences of a layout error a reason quotes: the first ones name the cause, the rest repeat it for
-/// every record that contains it.
-const REASON_PARTS_MAX: usize = 3;
+/// Longest reason in the loader's words; it may quote names from the file.
+const REASON_CHARS_MAX: usize = 200;
 
-/// Longest quoted difference; some quote whole types.
-const REASON_PART_CHARS_MAX: usize = 200;
+impl OpenError {
+    fn rebuild(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), rebuild: true }
+    }
+}
 
 impl From<LibraryError> for OpenError {
     fn from(error: LibraryError) -> Self {
-        let detail = error.to_string();
-        let reason = match &error {
-            LibraryError::AbiInstability(_) => {
-                format!("its records are not those of contract 1: {}", layout_differences(&detail))
-            }
-            LibraryError::GetSymbolError { .. } => "it exports no module root".to_owned(),
-            LibraryError::InvalidAbiHeader(_) => "it was built with another version of abi_stable".to_owned(),
-            LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
-                format!("it was built for ABI version {actual_version}, this host supports {expected_version}")
+        match &error {
+            LibraryError::AbiInstability(_) => Self::rebuild("its records are not those of contract 1"),
+            LibraryError::InvalidAbiHeader(_) => Self::rebuild("it was built with another version of abi_stable"),
+            LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => Self::rebuild(format!(
+                "it was built for ABI version {actual_version}, this host supports {expected_version}"
+            )),
+            LibraryError::InvalidCAbi { .. } => Self::rebuild("its C types are not those of this machine"),
+            LibraryError::GetSymbolError { .. } => {
+                Self { reason: "it exports no module root".to_owned(), rebuild: false }
             }
             LibraryError::OpenError { .. }
             | LibraryError::ParseVersionError(_)
             | LibraryError::RootModule { .. }
-            | LibraryError::InvalidCAbi { .. }
-            | LibraryError::Many(_) => first_lines(&detail),
-        };
-        Self { reason, detail }
-    }
-}
-
-/// The paragraphs of a layout error that begin with `Error:`; they state the differences.
-fn layout_differences(detail: &str) -> String {
-    let mut differences: Vec<String> = Vec::new();
-    let mut inside = false;
-    for line in detail.lines().map(str::trim) {
-        if let Some(difference) = line.strip_prefix("Error:") {
-            differences.push(difference.to_owned());
-            inside = true;
-        } else if line.is_empty() {
-            inside = false;
-        } else if inside && let Some(difference) = differences.last_mut() {
-            difference.push(' ');
-            difference.push_str(line);
+            | LibraryError::Many(_) => {
+                let text = error.to_string();
+                let line = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+                Self { reason: line.chars().take(REASON_CHARS_MAX).collect(), rebuild: false }
+            }
         }
     }
-    shortened(differences.iter().map(String::as_str))
-}
-
-fn first_lines(detail: &str) -> String {
-    shortened(detail.lines())
-}
-
-fn shortened<'a>(parts: impl Iterator<Item = &'a str>) -> String {
-    let parts: Vec<String> = parts
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .take(REASON_PARTS_MAX)
-        .map(|part| part.chars().take(REASON_PART_CHARS_MAX).collect())
-        .collect();
-    parts.join("; ")
 }
 
 impl fmt::Display for OpenError {

@@ -213,6 +213,7 @@ mod guard;
 pub mod host;
 pub mod http;
 pub mod json;
+mod layout;
 mod mask;
 pub mod money;
 pub mod provider;

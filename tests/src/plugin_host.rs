@@ -21,15 +21,18 @@ use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
 
 /// The test modules, by their crates.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 12] = [
     "echo",
     "panics",
     "panics-in-descriptor",
     "sleeps",
     "contract-2",
     "changed-record",
+    "grown-record",
+    "unchecked-layout",
     "aborts",
     "crashes",
+    "reaches-out",
     "ends-process",
 ];
 

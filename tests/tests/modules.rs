@@ -104,7 +104,7 @@ fn a_file_that_is_no_module_is_refused_with_its_reason_and_the_host_starts() {
         (here("folder"), "folder", "it is a folder, not a file"),
         (built("contract_2"), "contract_2", "it was built for contract 2, this host supports 1"),
         (built("aborts"), "aborts", "it was built with panic = \"abort\": a panic in it would end the cashier"),
-        (built("changed_record"), "changed_record", "its records are not those of contract 1: "),
+        (built("changed_record"), "changed_record", "its record DescriptorV1 lacks the field name; it was built with "),
         (built("crashes"), "crashes", "opening it ended the probe process with SIGABRT: its constructor aborts"),
         (built("panics_in_descriptor"), "panics_in_descriptor", "the module panicked in descriptor at "),
         (format!("{}\nsha256 = \"{}\"", built("sleeps"), "0".repeat(64)), "sleeps", "its SHA-256 is "),

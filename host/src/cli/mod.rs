@@ -23,7 +23,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use self::schema::schemas;
 use self::settings_args::SettingsArgs;
 use self::terminal::{CliError, print_error};
-use crate::plugins::probe;
+use crate::plugins::{opening, probe};
+use crate::process;
 
 /// The payment cashier that brokers host themselves.
 ///
@@ -81,7 +82,11 @@ pub fn command_line() -> clap::Command {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, CliCommand::ModuleProbe { .. }) {
+        process::harden();
+    }
+    let done = match command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
         CliCommand::Serve(args) => serve::serve(&args),
         CliCommand::Db(command) => db::db(&command),
@@ -94,11 +99,19 @@ pub fn run() -> ExitCode {
         CliCommand::Module(command) => module::module(&command),
         CliCommand::Schema(args) => schema::schema(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match done {
+        Ok(()) => 0,
         Err(CliError(reason)) => {
             print_error(&format!("cashier: {reason}"));
-            ExitCode::FAILURE
+            if opening::is_stuck() {
+                let error = opening::start_again();
+                print_error(&format!("cashier: cannot start again: {error}"));
+            }
+            1
         }
+    };
+    if opening::is_stuck() {
+        process::end(code);
     }
+    code.into()
 }

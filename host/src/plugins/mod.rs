@@ -15,5 +15,6 @@ mod thread_slots;
 pub use self::catalog::{PluginDependencies, PluginSettings, Plugins};
 pub use self::crash::release;
 pub use self::egress::{http_client, port};
+pub(crate) use self::loading::opening;
 pub use self::loading::registry::{LoadOutcome, LoadReport};
 pub use self::loading::{plugins_toml, probe};

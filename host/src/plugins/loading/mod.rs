@@ -1,9 +1,14 @@
-//! From plugins.toml to loaded modules: private copy, probe in a child process, symbols, layout check, registry of
+//! From plugins.toml to loaded modules: private copy, probe in a caged child process, symbols, layout check, registry of
 //! generations. It does not call into a configured module.
 
+mod cage;
+mod copies;
 mod library;
 pub(super) mod module;
+pub(crate) mod opening;
 pub mod plugins_toml;
+mod private_folder;
 pub mod probe;
 pub(super) mod registry;
 mod symbols;
+mod system_calls;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use cashier_provider_sdk::host::ModuleV1;
 use cashier_provider_sdk::{Descriptor, SettingSpec};
 
-use super::library::{LoadError, ModuleCopy};
+use super::copies::ModuleCopy;
+use super::library::LoadError;
 use super::plugins_toml::ModuleOptions;
 use super::symbols::Symbols;
 use crate::plugins::egress::port::Network;

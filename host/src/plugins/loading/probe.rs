@@ -1,63 +1,77 @@
-//! Opens a module in a child process first, because a truncated file or a crashing constructor ends the process that opens
-//! it. The child is this same program, started as `cashier module-probe <path>`; its answer is one line on standard output.
+//! Opens a module in a caged child process first, because a truncated file or a crashing constructor ends the process that
+//! opens it. The child is this same program, started as `cashier module-probe <path>`; it gets the module's descriptor as
+//! standard error and a one-time token on standard input, and answers with lines that begin with the token. What the cage
+//! is made of stands in `cage`.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::cage;
+use super::copies::ModuleCopy;
 use super::library::{self, LoadError};
 
 /// Opening takes milliseconds; a slow disk and a busy machine take seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How often a child that has answered is polled until it has exited.
+/// What a child that has ended wrote is in the pipe already, unless a process it left has the pipe.
+const OUTPUT_WITHIN: Duration = Duration::from_secs(1);
+/// How often a child is polled until it has exited.
 const REAP_EVERY: Duration = Duration::from_millis(1);
 /// The answer is one line of a few hundred bytes; other output of a module is cut here.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
-/// Processor seconds for constructors, layout check and descriptor; all three together take milliseconds.
-#[cfg(unix)]
-const CPU_SECONDS: u64 = 5;
-/// When the kernel kills: later than it sends SIGXCPU, the signal that states why, which needs time between the two.
-#[cfg(unix)]
-const CPU_SECONDS_HARD: u64 = CPU_SECONDS + 1;
-/// Address space of the child. Modules with all debug information map tens of megabytes.
-#[cfg(unix)]
-const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// Largest file the child may write: a constructor has nothing to write, and a person who runs the probe by hand may send
-/// the answer to a file.
-#[cfg(unix)]
-const FILE_BYTES: u64 = 1024 * 1024;
-/// Marks the answer among other output of a module.
-const MARK: &str = "cashier-module-probe ";
+/// Random bytes of a token: no constructor guesses it.
+const TOKEN_BYTES: usize = 16;
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "module-probe";
 
-/// The child's answer.
+/// The child's lines.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ProbeAnswer {
-    Loadable { contract: u32, sdk_version: String, code: String },
+    /// Before the module is opened: what the system did not offer.
+    Caged {
+        missing: Vec<String>,
+    },
+    Loadable {
+        contract: u32,
+        sdk_version: String,
+        code: String,
+    },
     Refused(LoadError),
 }
 
-/// The child: opens the module at `path` under hard limits and prints the answer. For `main` alone.
-pub fn main(path: &Path) -> ExitCode {
-    limit_this_process();
-    let answer = match library::open(path) {
-        Ok(opened) => ProbeAnswer::Loadable {
-            contract: opened.symbols.contract,
-            sdk_version: opened.symbols.sdk_version,
-            code: opened.descriptor.code,
-        },
-        Err(error) => ProbeAnswer::Refused(error),
+/// The child: enters the cage, opens the module and prints the answer. For `main` alone. `path` names the copy for people
+/// who list processes; on Linux the module is opened by the descriptor that stands in for standard error.
+pub fn main(#[cfg_attr(target_os = "linux", expect(unused_variables, reason = "see above"))] path: &Path) -> ExitCode {
+    // Read to its end before the module is opened, so that its constructors find none of it.
+    let mut token = String::new();
+    let limit = (TOKEN_BYTES as u64).saturating_mul(2);
+    let read = std::io::stdin().take(limit).read_to_string(&mut token);
+    if read.is_err() || token.len() as u64 != limit {
+        return ExitCode::FAILURE;
+    }
+    #[cfg(target_os = "linux")]
+    let path = &super::copies::descriptor_path(&libc::STDERR_FILENO);
+    let answer = |answer: &ProbeAnswer| {
+        let line = serde_json::to_string(answer)?;
+        writeln!(std::io::stdout(), "\n{token} {line}")
     };
-    let printed = serde_json::to_string(&answer)
-        .map_err(std::io::Error::from)
-        .and_then(|line| writeln!(std::io::stdout(), "\n{MARK}{line}"));
-    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let answered = answer(&ProbeAnswer::Caged { missing: cage::enter() }).and_then(|()| {
+        answer(&match library::open(path) {
+            Ok(opened) => ProbeAnswer::Loadable {
+                contract: opened.symbols.contract,
+                sdk_version: opened.symbols.sdk_version,
+                code: opened.descriptor.code,
+            },
+            Err(error) => ProbeAnswer::Refused(error),
+        })
+    });
+    if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Starts probe processes.
@@ -68,22 +82,40 @@ pub(in crate::plugins) struct Probe {
 }
 
 impl Probe {
-    /// Checks in a child process that the library at `path` can be opened and is a module. Blocks.
-    pub(super) fn check(&self, path: &Path) -> Result<(), LoadError> {
-        let mut child =
-            self.start(path).map_err(|error| LoadError::new(format!("the probe process cannot start: {error}")))?;
+    /// Checks in a child process that the copy can be opened and is a module. Blocks.
+    pub(super) fn check(&self, copy: &ModuleCopy) -> Result<(), LoadError> {
+        let failed = |error: std::io::Error| LoadError::new(format!("the probe process cannot start: {error}"));
+        let token = token().map_err(failed)?;
+        let mut child = self.start(copy).map_err(failed)?;
+        if let Some(mut input) = child.stdin.take() {
+            // A child that has ended does not read; how it ended is the reason.
+            let _ = input.write_all(token.as_bytes());
+        }
         let (output, status) = wait(&mut child).map_err(LoadError::new)?;
-        let answer = output.lines().rev().find_map(|line| line.strip_prefix(MARK));
-        match answer.map(serde_json::from_str::<ProbeAnswer>) {
-            Some(Ok(ProbeAnswer::Loadable { .. })) if status.success() => Ok(()),
-            Some(Ok(ProbeAnswer::Refused(error))) => Err(error),
-            Some(Ok(ProbeAnswer::Loadable { .. }) | Err(_)) | None => Err(LoadError::new(end_of(status))),
+        let answers = output.lines().filter_map(|line| line.strip_prefix(&*token)?.strip_prefix(' '));
+        let mut last = None;
+        for answer in answers.filter_map(|line| serde_json::from_str(line).ok()) {
+            match answer {
+                ProbeAnswer::Caged { missing } => report(&missing),
+                ProbeAnswer::Loadable { .. } | ProbeAnswer::Refused(_) => last = Some(answer),
+            }
+        }
+        match last {
+            Some(ProbeAnswer::Loadable { .. }) if status.success() => Ok(()),
+            Some(ProbeAnswer::Refused(error)) => Err(error),
+            Some(ProbeAnswer::Loadable { .. } | ProbeAnswer::Caged { .. }) | None => {
+                Err(LoadError::new(end_of(status)))
+            }
         }
     }
 
-    fn start(&self, path: &Path) -> std::io::Result<Child> {
+    fn start(&self, copy: &ModuleCopy) -> std::io::Result<Child> {
         let mut command = Command::new(&self.program);
-        command.arg(SUBCOMMAND).arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.arg(SUBCOMMAND).arg(&copy.path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        #[cfg(target_os = "linux")]
+        command.stderr(copy.file.try_clone()?);
+        #[cfg(not(target_os = "linux"))]
+        command.stderr(Stdio::null());
         // The environment may hold the key of the sealed columns: a module that is only probed sees none of it.
         command.env_clear();
         for needed in ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SystemRoot"] {
@@ -95,12 +127,26 @@ impl Probe {
     }
 }
 
-/// The child's output and end; kills it when it takes too long.
+fn token() -> std::io::Result<String> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(hex::encode(bytes))
+}
+
+/// Says once per process what the cage lacks.
+fn report(missing: &[String]) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if !missing.is_empty() && !REPORTED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(missing = missing.join(", "), "modules are probed with fewer limits than this program has");
+    }
+}
+
+/// The child's output and end; kills it when it takes too long, and in any case what it left in its session.
 fn wait(child: &mut Child) -> Result<(String, ExitStatus), String> {
     let until = Instant::now() + ANSWER_WITHIN;
     let output = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
-    // Ends when the pipe closes, with the child at the latest; a grandchild that holds the pipe blocks this thread only.
+    // Ends when the pipe closes; a process that left the session and holds the pipe blocks this thread only.
     std::thread::spawn(move || {
         let mut text = Vec::new();
         if let Some(output) = output {
@@ -109,21 +155,37 @@ fn wait(child: &mut Child) -> Result<(String, ExitStatus), String> {
         }
         let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
     });
-    let output = receiver.recv_timeout(ANSWER_WITHIN).ok();
-    let end = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) if output.is_some() && Instant::now() < until => std::thread::sleep(REAP_EVERY),
-            Ok(None) | Err(_) => break None,
+    let ended = loop {
+        match has_ended(child) {
+            Ok(true) => break true,
+            Ok(false) if Instant::now() < until => std::thread::sleep(REAP_EVERY),
+            Ok(false) | Err(_) => break false,
         }
     };
-    if let (Some(output), Some(status)) = (output, end) {
-        return Ok((output, status));
-    }
-    // Both fail only when the child has already exited.
+    // Before the child is reaped, so that its number is nobody else's.
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+    // Fails only when the child has already exited.
     let _ = child.kill();
-    let _ = child.wait();
-    Err(format!("opening it did not end within {} s", ANSWER_WITHIN.as_secs()))
+    let status = child.wait();
+    match (ended, status, receiver.recv_timeout(OUTPUT_WITHIN)) {
+        (true, Ok(status), Ok(output)) => Ok((output, status)),
+        (true, Ok(_), Err(_)) => Err("opening it left a process that holds its output".to_owned()),
+        (true | false, _, _) => Err(format!("opening it did not end within {} s", ANSWER_WITHIN.as_secs())),
+    }
+}
+
+/// Whether the child has exited; it stays a process until it is waited for.
+#[cfg(unix)]
+fn has_ended(child: &Child) -> std::io::Result<bool> {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(waitid(WaitId::Pid(Pid::from_child(child)), options)?.is_some())
+}
+
+#[cfg(not(unix))]
+fn has_ended(child: &mut Child) -> std::io::Result<bool> {
+    Ok(child.try_wait()?.is_some())
 }
 
 /// How a child ended that did not answer.
@@ -134,7 +196,12 @@ fn end_of(status: ExitStatus) -> String {
             libc::SIGBUS => "opening it ended the probe process with SIGBUS: the file is truncated".to_owned(),
             libc::SIGSEGV => "opening it ended the probe process with SIGSEGV: its constructor crashes".to_owned(),
             libc::SIGABRT => "opening it ended the probe process with SIGABRT: its constructor aborts".to_owned(),
-            libc::SIGXCPU => format!("opening it took more than {CPU_SECONDS} s of processor time"),
+            libc::SIGXCPU => format!("opening it took more than {} s of processor time", cage::CPU_TIME.as_secs()),
+            libc::SIGSYS => {
+                "opening it ended the probe process with SIGSYS: its constructor tried to start a process, reach the \
+                             network, signal a process or change a file"
+                    .to_owned()
+            }
             other => format!("opening it ended the probe process with signal {other}"),
         };
     }
@@ -144,33 +211,15 @@ fn end_of(status: ExitStatus) -> String {
     }
 }
 
-/// A constructor may loop, allocate without end, dump core or fill the disk: here it can do none of it for long.
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "setrlimit is a C function; it reads the one record it is given")]
-fn limit_this_process() {
-    let limits = [
-        (libc::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS_HARD),
-        (libc::RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES),
-        (libc::RLIMIT_CORE, 0, 0),
-        (libc::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES),
-    ];
-    for (resource, soft, hard) in limits {
-        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-        // SAFETY: the record lives for the call. A limit that cannot be set leaves the parent's timeout.
-        unsafe { libc::setrlimit(resource, &raw const limit) };
-    }
-}
-
-#[cfg(not(unix))]
-fn limit_this_process() {}
-
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
     fn reason(program: &str) -> String {
-        Probe { program: program.into() }.check(Path::new("/no/module.so")).unwrap_err().reason
+        let file = std::fs::File::open("/dev/null").unwrap().into();
+        let copy = ModuleCopy { path: "/no/module.so".into(), file, sha256: String::new() };
+        Probe { program: program.into() }.check(&copy).unwrap_err().reason
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::library::{self, LoadError, OpenedModule};
+use super::copies;
+use super::library::{LoadError, OpenedModule};
 use super::module::{Generation, LoadedModule, refused_line};
+use super::opening;
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
 use crate::plugins::crash::{About, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine};
@@ -130,18 +132,18 @@ impl ModuleRegistry {
         path: &Path,
         loader: &Loader<'_>,
     ) -> Result<(Arc<Generation>, LoadOutcome), LoadError> {
-        let copy = library::copy(path, options.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
-        if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy == copy) {
+        let copy = copies::copy(path, options.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
+        if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy.sha256 == copy.sha256) {
             return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));
         }
         if let Some(call) = loader.quarantine.refuses(&copy.sha256) {
             return Err(LoadError { quarantined: copy.sha256, ..LoadError::new(quarantined(call)) });
         }
-        loader.probe.check(&copy.path)?;
+        loader.probe.check(&copy)?;
         // On the thread that opens: the thread that ends the process marks its own slot.
-        let opening = loader.site(name, &copy.sha256).enter(CallEntry::Open, &About::default());
-        let OpenedModule { symbols, module, descriptor } = library::open(&copy.path)?;
-        drop(opening);
+        let site = loader.site(name, &copy.sha256);
+        let under_way = move || site.enter(CallEntry::Open, &About::default());
+        let OpenedModule { symbols, module, descriptor } = opening::open(name, &copy, under_way)?;
         let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
         let outcome = match before {
             None => LoadOutcome::Loaded,

@@ -1,0 +1,30 @@
+//! This process as others of the machine see it: what may be read of it, and how it ends where an ordinary exit would wait.
+
+/// Leaves no core file and lets no other process of the same user read the memory or the environment, both of which hold keys.
+/// Debuggers need root.
+pub(crate) fn harden() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit};
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        if let Err(error) = rustix::process::setrlimit(Resource::Core, none) {
+            tracing::warn!(%error, "core files cannot be turned off");
+        }
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the memory of this process can be read by other processes of its user");
+    }
+}
+
+/// Ends the process without what an ordinary exit runs: exit handlers wait for the loader, which a constructor may hold.
+pub(crate) fn end(code: u8) -> ! {
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "_exit is a C function")]
+    // SAFETY: it takes a number and does not return.
+    unsafe {
+        libc::_exit(i32::from(code))
+    }
+    #[cfg(not(unix))]
+    std::process::exit(i32::from(code))
+}

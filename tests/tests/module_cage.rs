@@ -1,0 +1,105 @@
+//! Modules that are refused before they may do anything: what their records differ in, what their constructors reach for in
+//! the probe. Modules that serve are tested in `modules`.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use cashier_host::ports::CatalogLine;
+use cashier_provider_sdk::export::SDK_VERSION;
+use cashier_tests::cashier_process::CashierProcess;
+use cashier_tests::plugin_host::{PluginHost, module_file};
+
+const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
+
+fn refused(name: &str) -> String {
+    let host = PluginHost::open(PROBE, &format!("[[module]]\nname = \"{name}\"\n[[module]]\nname = \"echo\"\n"));
+    assert!(host.line("echo").available, "others are unaffected");
+    let line = host.line(name);
+    assert!(!line.available);
+    line.failure_reason.into()
+}
+
+fn cure() -> String {
+    format!(
+        "it was built with cashier-provider-sdk {SDK_VERSION}, this host has {SDK_VERSION}: rebuild it against \
+         cashier-provider-sdk {SDK_VERSION}"
+    )
+}
+
+#[test]
+fn c3_a_module_whose_header_says_that_its_layout_is_not_to_be_checked_is_refused() {
+    let expected = format!("its header says that its layout is not to be checked; {}", cure());
+    assert_eq!(refused("unchecked_layout"), expected);
+}
+
+#[test]
+fn c6_a_record_that_differs_is_one_line_with_record_field_versions_and_cure() {
+    assert_eq!(refused("grown_record"), format!("its record OrderV1 has the field coupon more; {}", cure()));
+    assert_eq!(refused("changed_record"), format!("its record DescriptorV1 lacks the field name; {}", cure()));
+}
+
+/// Loads a copy of the module `reaches_out` that does `action` in the probe.
+fn reaching(folder: &Path, action: &str) -> CatalogLine {
+    let mut bytes = fs::read(module_file("reaches_out")).unwrap();
+    let mark = b"reaches-out:    ";
+    let at = bytes.windows(mark.len()).position(|window| window == mark).expect("the action in the file");
+    let start = at + mark.len() - 4;
+    assert!(action.len() < 140);
+    bytes[start..start + action.len()].copy_from_slice(action.as_bytes());
+    fs::write(folder.join("reaches.so"), bytes).unwrap();
+    let file = folder.join("reaches.so");
+    let host = PluginHost::open(PROBE, &format!("[[module]]\nfile = \"{}\"\n", file.display()));
+    host.line("reaches")
+}
+
+#[test]
+fn c5_what_a_constructor_reads_or_writes_in_the_probe_fails_and_harms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, new) = (folder.path().join("session.key"), folder.path().join("new"));
+    fs::write(&secret, "canary").unwrap();
+    let at = |what: &str, path: &Path| format!("{what} {}", path.display());
+    for action in ["environment", "memory", &at("read", &secret), &at("write", &new), &at("append", &secret)] {
+        let line = reaching(folder.path(), action);
+        assert!(line.available, "{action} failed in the probe, which then went on: {}", line.failure_reason);
+    }
+    assert!(!new.exists());
+}
+
+#[test]
+fn c5_a_constructor_that_changes_files_connects_or_starts_a_process_is_refused_and_does_not_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, new) = (folder.path().join("file"), folder.path().join("new"));
+    fs::write(&file, "content").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let at = |what: &str, path: &Path| format!("{what} {}", path.display());
+    let daemon = format!("process setsid sh -c 'echo left > {}' &", new.display());
+    let connect = format!("connect {}", listener.local_addr().unwrap());
+    for action in [&*at("remove", &file), &at("rename", &file), &at("folder", &new), &connect, "datagram", &daemon] {
+        let line = reaching(folder.path(), action);
+        let expected = "opening it ended the probe process with SIGSYS: its constructor tried to start a process, ";
+        assert!(line.failure_reason.starts_with(expected), "{action}: {}", line.failure_reason);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "content");
+    assert!(!new.exists() && listener.accept().is_err());
+}
+
+#[test]
+fn c4_a_constructor_that_prints_an_answer_and_exits_does_not_know_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = reaching(folder.path(), "mark");
+    assert_eq!(&*line.failure_reason, "opening it ended the probe process with exit code 0 and no answer");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_a_running_cashier_leaves_no_core() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = CashierProcess::without_roster(folder.path(), &[]);
+    process.start().await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", process.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    assert_eq!(process.terminate().await, Some(0));
+}
