@@ -11,19 +11,19 @@ const DEPTH_MAX: usize = 64;
 
 /// The first difference between the layout `expected` and the one a module states.
 pub(crate) fn difference(expected: &'static TypeLayout, found: &'static TypeLayout) -> String {
-    Comparison::default()
+    LayoutComparison::default()
         .records(expected, found)
         .unwrap_or_else(|| format!("its record {} is laid out differently", name(expected.name())))
 }
 
 /// Pairs of records that are being compared or were found equal: records refer to themselves.
 #[derive(Default)]
-struct Comparison {
+struct LayoutComparison {
     seen: Vec<(*const TypeLayout, *const TypeLayout)>,
     depth: usize,
 }
 
-impl Comparison {
+impl LayoutComparison {
     /// The innermost difference: a record that holds a changed record differs only because of it.
     fn records(&mut self, expected: &'static TypeLayout, found: &'static TypeLayout) -> Option<String> {
         let pair = (std::ptr::from_ref(expected), std::ptr::from_ref(found));

@@ -21,7 +21,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use tempfile::TempDir;
 
 /// The test modules, by their crates.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "echo",
     "panics",
     "panics-in-descriptor",
@@ -33,6 +33,7 @@ const PACKAGES: [&str; 12] = [
     "aborts",
     "crashes",
     "reaches-out",
+    "hangs-in-host",
     "ends-process",
 ];
 

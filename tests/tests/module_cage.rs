@@ -9,6 +9,7 @@ use cashier_host::ports::CatalogLine;
 use cashier_provider_sdk::export::SDK_VERSION;
 use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::plugin_host::{PluginHost, module_file};
+use cashier_tests::waiting::eventually;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
 
@@ -90,6 +91,48 @@ fn c4_a_constructor_that_prints_an_answer_and_exits_does_not_know_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let line = reaching(folder.path(), "mark");
     assert_eq!(&*line.failure_reason, "opening it ended the probe process with exit code 0 and no answer");
+}
+
+/// A cashier that has been started once, and whose next start lists a module that hangs when the cashier opens it.
+#[cfg(target_os = "linux")]
+async fn with_a_hanging_module(folder: &Path) -> CashierProcess {
+    let mut process = CashierProcess::without_roster(folder, &[]);
+    process.start().await;
+    assert_eq!(process.terminate().await, Some(0));
+    let list = folder.join("plugins.toml");
+    let listed = fs::read_to_string(&list).unwrap();
+    // In front of the others: they are opened after it.
+    let hanging = format!("[[module]]\nfile = \"{}\"\n", module_file("hangs_in_host").display());
+    fs::write(list, listed.replacen("[[module]]", &format!("{hanging}\n[[module]]"), 1)).unwrap();
+    process
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_a_constructor_that_hangs_in_the_cashier_costs_its_own_module_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = with_a_hanging_module(folder.path()).await;
+    process.begin();
+    eventually("the other modules to be open", async || {
+        let log = process.log();
+        let refused = log.find("it did not open within 5 s")?;
+        let others = |module: &str| log.get(refused..).is_some_and(|rest| rest.contains(module));
+        (others("\"module\":\"stripe\"") && others("cashier started")).then_some(())
+    })
+    .await;
+    assert_eq!(process.terminate().await, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_a_signal_ends_a_start_while_a_constructor_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = with_a_hanging_module(folder.path()).await;
+    process.begin();
+    eventually("the module to be opened", async || process.log().contains("hangs_in_host\",\"sha256").then_some(()))
+        .await;
+    assert_eq!(process.terminate().await, Some(0));
+    assert!(!process.log().contains("it did not open"), "the signal came first");
 }
 
 #[cfg(target_os = "linux")]

@@ -85,6 +85,7 @@ pub fn run() -> ExitCode {
     let command = Cli::parse().command;
     if !matches!(command, CliCommand::ModuleProbe { .. }) {
         process::harden();
+        opening::supervise();
     }
     let done = match command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
@@ -103,15 +104,8 @@ pub fn run() -> ExitCode {
         Ok(()) => 0,
         Err(CliError(reason)) => {
             print_error(&format!("cashier: {reason}"));
-            if opening::is_stuck() {
-                let error = opening::start_again();
-                print_error(&format!("cashier: cannot start again: {error}"));
-            }
             1
         }
     };
-    if opening::is_stuck() {
-        process::end(code);
-    }
     code.into()
 }

@@ -8,6 +8,7 @@ use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app::{CashierManager, Machine};
+use crate::plugins::opening;
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
@@ -54,6 +55,7 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        opening::supervise_signals().map_err(failed)?;
         Ok(async move {
             tokio::select! {
                 _ = interrupt.recv() => Ok(()),

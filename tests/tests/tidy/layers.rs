@@ -20,7 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["ports", "private_files"]),
+    ("plugins", &["ports", "private_files", "process"]),
+    ("process", &[]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
@@ -51,6 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "system",
             "private_files",
             "manager",
+            "process",
             "wire",
             "json_object",
         ],

@@ -42,7 +42,7 @@ mod linux {
     /// Open files: the libraries a module needs are opened one after the other.
     const FILES: u64 = 64;
 
-    /// Folders of the system's libraries, beside those this program was loaded from and those the loader is told of.
+    /// Folders of the system's libraries, beside those this program was loaded from and those that the environment names for the loader.
     const LIBRARY_FOLDERS: [&str; 12] = [
         "/lib",
         "/lib32",

@@ -1,33 +1,48 @@
 //! Opens a module in the cashier after the probe: on a thread of its own, under a deadline. A constructor that does not return
-//! holds the system loader's lock for ever, so that nothing else opens in this process and an ordinary exit waits too; then
-//! the process starts again without that build ([`start_again`]). What opening means is in `library`.
+//! holds the system loader's lock for ever. Then nothing else opens in this process, a thread that first registers a
+//! thread-local destructor waits, and so does an ordinary exit. So a watchdog that needs none of these starts the program
+//! again without that build, or ends it where a signal asked for that. What opening means is in `library`.
 
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use super::copies::ModuleCopy;
 use super::library::{self, LoadError, OpenedModule};
+use crate::process;
 
 /// Opening takes milliseconds, and the probe has read the file from disk just before.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a start that a signal ends may take while a module is being opened: longer than an undisturbed one needs.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the watchdog looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Hashes of the builds that did not open in the processes before this one, which became this one.
 const NOT_OPENED: &str = "CASHIER_MODULES_NOT_OPENED";
 
-/// A build whose constructor has not returned.
-struct Stuck {
-    module: String,
-    sha256: String,
+/// Set in a program that may be started again; raised by a signal that ends it.
+static SUPERVISED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Lets this program be started again without a build that does not open. Never called in a test's own process.
+pub(crate) fn supervise() {
+    SUPERVISED.get_or_init(Arc::default);
 }
 
-/// The loader is one for the process, and so is what holds it.
-static STUCK: Mutex<Vec<Stuck>> = Mutex::new(Vec::new());
-
-/// Whether a constructor holds the loader of this process.
-pub(crate) fn is_stuck() -> bool {
-    !STUCK.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+/// The same for a program that handles SIGTERM and SIGINT by ending in order, which it cannot while a module is stuck.
+///
+/// # Errors
+/// The system refuses the handlers.
+#[cfg(unix)]
+pub(crate) fn supervise_signals() -> std::io::Result<()> {
+    let ended = SUPERVISED.get_or_init(Arc::default);
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(ended))?;
+    }
+    Ok(())
 }
 
 /// Opens the copy for the module `name`. What `enter` gives is held by the thread that opens, while it opens.
@@ -36,36 +51,62 @@ pub(super) fn open<G>(
     copy: &ModuleCopy,
     enter: impl FnOnce() -> G + Send + 'static,
 ) -> Result<OpenedModule, LoadError> {
-    if not_opened().iter().any(|sha256| *sha256 == copy.sha256) {
+    let mut builds = not_opened();
+    if builds.contains(&copy.sha256) {
         return Err(late());
     }
-    if let Some(Stuck { module, .. }) = STUCK.lock().unwrap_or_else(PoisonError::into_inner).first() {
-        let reason = format!("it was not opened: module {module:?} holds the system's loader; start the cashier again");
-        return Err(LoadError::new(reason));
-    }
+    builds.push(copy.sha256.clone());
     tracing::info!(module = name, sha256 = copy.sha256, "opening module");
+    let failed = |error| LoadError::new(format!("the threads that open it cannot start: {error}"));
+    let returned = watch(&builds).map_err(failed)?;
     let (sender, receiver) = mpsc::channel();
     let held = copy.clone();
     let opener = std::thread::Builder::new().name("module-open".to_owned()).spawn(move || {
         let entered = enter();
         let opened = library::open(&held.loader_path());
+        returned.store(true, Ordering::SeqCst);
         drop(entered);
         // The loader knows the library by the descriptor's number, which no other file may get.
         std::mem::forget(held);
         // Nobody waits any more when it was too late.
         let _ = sender.send(opened);
     });
-    let failed = |error| LoadError::new(format!("the thread that opens it cannot start: {error}"));
     let _detached = opener.map_err(failed)?;
-    match receiver.recv_timeout(OPEN_WITHIN) {
+    match receiver.recv_timeout(2 * OPEN_WITHIN) {
         Ok(opened) => opened,
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            let stuck = Stuck { module: name.to_owned(), sha256: copy.sha256.clone() };
-            STUCK.lock().unwrap_or_else(PoisonError::into_inner).push(stuck);
-            Err(late())
-        }
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(late()),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::new("opening it panicked")),
     }
+}
+
+/// Starts the watchdog of one opening; it ends once what it returns is set.
+fn watch(builds: &[String]) -> std::io::Result<Arc<AtomicBool>> {
+    let returned = Arc::new(AtomicBool::new(false));
+    let Some(ended) = SUPERVISED.get().cloned() else { return Ok(returned) };
+    // Everything is made before the opening begins: afterwards it may wait for the loader.
+    let mut again = Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1)).env(NOT_OPENED, builds.join(","));
+    let (ready, begun) = mpsc::channel();
+    let seen = Arc::clone(&returned);
+    std::thread::Builder::new().name("module-watch".to_owned()).spawn(move || {
+        // The opener waits for it.
+        let _ = ready.send(());
+        let (mut waited, mut ending) = (Duration::ZERO, Duration::ZERO);
+        while !seen.load(Ordering::SeqCst) {
+            std::thread::sleep(LOOK_EVERY);
+            waited += LOOK_EVERY;
+            ending += if ended.load(Ordering::SeqCst) { LOOK_EVERY } else { Duration::ZERO };
+            if ending >= END_WITHIN {
+                process::end(0);
+            }
+            if waited >= OPEN_WITHIN && !seen.load(Ordering::SeqCst) {
+                start_again(&mut again);
+            }
+        }
+    })?;
+    // Without an answer the thread has ended, which it does once the opening returned.
+    let _ = begun.recv();
+    Ok(returned)
 }
 
 fn late() -> LoadError {
@@ -77,24 +118,11 @@ fn not_opened() -> Vec<String> {
     listed.split(',').filter(|sha256| !sha256.is_empty()).map(str::to_owned).collect()
 }
 
-/// Replaces this process by the same program with the same arguments, which leaves out what is stuck.
-///
-/// # Returns
-/// Only if the program cannot be started: why.
-#[cfg(unix)]
-pub(crate) fn start_again() -> std::io::Error {
-    let mut builds = not_opened();
-    builds.extend(STUCK.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|stuck| stuck.sha256.clone()));
-    let program: PathBuf = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => return error,
-    };
-    let mut command = Command::new(program);
-    command.args(std::env::args_os().skip(1)).env(NOT_OPENED, builds.join(","));
-    std::os::unix::process::CommandExt::exec(&mut command)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn start_again() -> std::io::Error {
-    std::io::ErrorKind::Unsupported.into()
+/// Replaces this process by the same program with the same arguments. If the program cannot be started, a supervisor must.
+fn start_again(again: &mut Command) -> ! {
+    #[cfg(unix)]
+    let _ = std::os::unix::process::CommandExt::exec(again);
+    #[cfg(not(unix))]
+    let _ = again.spawn();
+    process::end(1)
 }
