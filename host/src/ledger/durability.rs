@@ -61,6 +61,9 @@ impl Watermark {
 
     pub(super) fn open_at(&self, seq: Seq) {
         self.release(u64::MAX, false);
+        if let Ok(mut waiting) = self.waiting.lock() {
+            waiting.refused.begin_epoch();
+        }
         self.durable.store(seq.0, Ordering::SeqCst);
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.open.store(true, Ordering::SeqCst);
@@ -146,6 +149,7 @@ impl Watermark {
 impl DurabilityListener for Watermark {
     fn synced(&self, up_to: Seq) {
         if self.is_open() {
+            let Ok(up_to) = self.waiting.lock().map(|mut waiting| waiting.refused.settled(up_to)) else { return };
             self.durable.fetch_max(up_to.0, Ordering::SeqCst);
             self.release(up_to.0, true);
         }
@@ -260,5 +264,9 @@ mod tests {
             assert_eq!(watermark.wait(claim).await, expected, "one that asks later: {claim:?}");
         }
         assert!(watermark.wait(all_up_to(4)).await, "the books that it read no longer show commit 3");
+        // The newest commits are refused and nothing is queued: who reads the books now waits for nothing.
+        let refuse_5_and_6 = &mut |_: &Books| Ok(Refused { seqs: vec![Seq(5), Seq(6)], ..Refused::default() });
+        watermark.refused(Seq(5), refuse_5_and_6).unwrap();
+        assert!(watermark.wait(all_up_to(6)).await);
     }
 }

@@ -1,7 +1,7 @@
 //! The numbers of commits that the database refused: holes in what the watermark confirms. A ticket that is asked late must
 //! still be refused, so they are remembered.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use cashier_core::ids::Seq;
 
@@ -27,6 +27,8 @@ pub(super) struct RefusedSeqs {
     remembered: VecDeque<(u64, u64, Box<[Seq]>)>,
     /// Those put back before this are forgotten.
     since: u64,
+    /// Refused numbers beyond what is durable: nothing will be written under them.
+    ahead: BTreeSet<u64>,
 }
 
 impl RefusedSeqs {
@@ -36,7 +38,23 @@ impl RefusedSeqs {
             self.remembered.pop_front();
         }
         self.remembered.push_back((put_back, epoch, seqs.into()));
+        self.ahead.extend(seqs.iter().map(|seq| seq.0));
         self.since = self.remembered.front().map_or(0, |(oldest, ..)| *oldest);
+    }
+
+    /// Where everything up to this number is durable: the highest number that nothing is awaited below.
+    pub(super) fn settled(&mut self, up_to: Seq) -> Seq {
+        let mut settled = up_to.0;
+        while self.ahead.remove(&(settled + 1)) {
+            settled += 1;
+        }
+        self.ahead = self.ahead.split_off(&settled);
+        Seq(settled)
+    }
+
+    /// The numbers of the epoch that ended are handed out again.
+    pub(super) fn begin_epoch(&mut self) {
+        self.ahead.clear();
     }
 
     /// Whether what is claimed is refused, or rests on what was read of a refused commit before its rows were put back.
@@ -71,6 +89,18 @@ mod tests {
         assert!(!refused.refuse(claim(5000, true, 1)));
         assert!(refused.refuse(claim(1024, true, 1)));
         assert!(!refused.refuse(claim(1024, true, 1025)), "asked of books that do not show it");
+    }
+
+    #[test]
+    fn s3_refused_numbers_are_awaited_by_nobody() {
+        let mut refused = RefusedSeqs::default();
+        refused.add(0, 1, &[Seq(3), Seq(6), Seq(7), Seq(9)]);
+        assert_eq!(refused.settled(Seq(4)), Seq(4), "5 is still to be written");
+        assert_eq!(refused.settled(Seq(5)), Seq(7), "8 is");
+        assert_eq!(refused.settled(Seq(8)), Seq(9));
+        refused.add(1, 1, &[Seq(11)]);
+        refused.begin_epoch();
+        assert_eq!(refused.settled(Seq(10)), Seq(10), "another commit has that number");
     }
 
     #[test]
