@@ -1,5 +1,6 @@
 //! Modules that are refused before they may do anything: what their records differ in, what their constructors reach for in
 //! the probe. Modules that serve are tested in `modules`.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::fs;
 use std::net::TcpListener;

@@ -42,7 +42,7 @@ pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Resul
     check_counters(connection, &counters)?;
     let rows = counters.transaction.saturating_add(counters.operation);
     progress.begin(rows);
-    let has_image = sink.from_image((connection, path), counters, progress)?;
+    let has_image = sink.take_image((connection, path), counters, progress)?;
     if !has_image {
         // Counted, because the counter of events includes quarantined ones.
         let count = connection.query_row(event::COUNT_KEYS, [], |row| row.get(0));

@@ -22,6 +22,9 @@ pub(super) const SCHEMAS: &[&str] = &[
 /// not a hang.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
 
+/// The log is cut to this length once it is empty: SQLite's own limit of a log that grows no further is 4 MiB.
+const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+
 /// Opens the database, brings its schema up to date and makes every commit durable.
 pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
     let mut connection = Connection::open(path)?;
@@ -31,6 +34,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
     // On macOS fsync alone leaves data in the drive's cache; elsewhere these change nothing.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // What a long reader made the log grow by is given back once it has ended.
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let applied = usize::try_from(applied).unwrap_or(usize::MAX);
     let pending = SCHEMAS.get(applied..).ok_or_else(|| {

@@ -102,6 +102,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn mode(path: &Path, mode: u32) {
         fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }

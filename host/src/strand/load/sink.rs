@@ -23,7 +23,7 @@ pub(in crate::strand) trait RowSink {
     /// Comes before the rows that have ids.
     fn counters(&mut self, counters: Counters, event_keys: u64);
     /// Takes transactions, operations and keys of events from an image instead of from the rows; false where it cannot.
-    fn from_image(&mut self, _: (&Connection, &Path), _: Counters, _: &LoadProgress) -> Result<bool, Fault> {
+    fn take_image(&mut self, _: (&Connection, &Path), _: Counters, _: &LoadProgress) -> Result<bool, Fault> {
         Ok(false)
     }
     fn config(&mut self, row: ProviderConfig);
@@ -47,7 +47,7 @@ impl RowSink for Loaded {
         self.books.set_counters(counters);
     }
 
-    fn from_image(
+    fn take_image(
         &mut self,
         database: (&Connection, &Path),
         counters: Counters,
