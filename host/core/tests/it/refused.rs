@@ -36,7 +36,7 @@ fn refused(commit: &Commit) -> Refusals {
     refusals
 }
 
-type Decision = dyn Fn(&mut Draft<'_>);
+type Decision<'a> = dyn Fn(&mut Draft<'_>) + 'a;
 
 #[test]
 fn s3_a_commit_rests_on_a_refused_one_whose_rows_it_changes_or_looked_for() {
@@ -48,7 +48,7 @@ fn s3_a_commit_rests_on_a_refused_one_whose_rows_it_changes_or_looked_for() {
         draft.add([row(changed)]);
     });
     let other = |draft: &mut Draft<'_>| draft.add([row(deposit(3))]);
-    let table: [(&str, bool, Box<Decision>); 11] = [
+    let table: [(&str, bool, Box<Decision<'_>>); 11] = [
         ("another transaction", false, Box::new(other)),
         ("the same transaction", true, Box::new(|draft| draft.add([row(deposit(1))]))),
         (
