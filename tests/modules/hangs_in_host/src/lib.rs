@@ -29,8 +29,10 @@ impl PaymentProvider for HangsInHost {
 const _: () = {
     extern "C" fn constructor() {
         let probed = std::env::args().any(|argument| argument == "module-probe");
-        while !probed {
-            std::thread::sleep(std::time::Duration::from_secs(3_600));
+        if !probed {
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(3_600));
+            }
         }
     }
 
