@@ -44,16 +44,18 @@ pub fn start(cashier: &Arc<Cashier>) {
     let clock = Arc::clone(&cashier.clock);
     cashier.spawn.background(Box::pin(async move {
         let work = Arc::new(Work::default());
-        let probes = (ROUND.as_millis() / PROBE_PAUSE.as_millis()) as u64;
         let (mut rounds, mut epoch, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
-        for tick in 0_u64.. {
-            let Some(cashier) = janitor.upgrade() else { return };
+        let mut next_round = Duration::ZERO;
+        while let Some(cashier) = janitor.upgrade() {
             // Work belongs to the books of one epoch: a reload may have taken its transactions back.
             let present = cashier.ledger.epoch();
             if std::mem::replace(&mut epoch, present) != present {
                 work.lock().clear();
             }
-            if tick.is_multiple_of(probes) {
+            // By the time that has passed, not by looks: a machine that slept is behind with its work.
+            let ticks = clock.monotonic();
+            if ticks >= next_round {
+                next_round = ticks.saturating_add(ROUND);
                 round(&cashier, &work).await;
                 if rounds.is_multiple_of(REOPEN_ROUNDS) {
                     reopened = configure::reopen_broken(&cashier, reopened);
