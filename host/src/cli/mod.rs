@@ -100,12 +100,11 @@ pub fn run() -> ExitCode {
         CliCommand::Module(command) => module::module(&command),
         CliCommand::Schema(args) => schema::schema(&args),
     };
-    let code = match done {
-        Ok(()) => 0,
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(CliError(reason)) => {
             print_error(&format!("cashier: {reason}"));
-            1
+            ExitCode::FAILURE
         }
-    };
-    code.into()
+    }
 }

@@ -72,7 +72,7 @@ pub(super) fn open<G>(
         let _ = sender.send(opened);
     });
     let _detached = opener.map_err(failed)?;
-    match receiver.recv_timeout(2 * OPEN_WITHIN) {
+    match receiver.recv_timeout(OPEN_WITHIN) {
         Ok(opened) => opened,
         Err(mpsc::RecvTimeoutError::Timeout) => Err(late()),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::new("opening it panicked")),
