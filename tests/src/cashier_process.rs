@@ -117,9 +117,9 @@ impl CashierProcess {
     }
 
     /// Starts the process, which ends by itself, perhaps before its listeners are open.
-    pub async fn start_and_end(&mut self) {
+    pub async fn start_and_end(&mut self) -> ExitStatus {
         let _lines = self.spawn();
-        self.ended().await;
+        self.ended().await
     }
 
     /// Kills the process (SIGKILL), as a power cut would.

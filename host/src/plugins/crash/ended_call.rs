@@ -29,6 +29,8 @@ pub(in crate::plugins) enum CallEntry {
     Drop,
     /// Destructors of the module's thread-local values.
     ThreadEnd,
+    /// A thread that the module started itself.
+    OwnThread,
 }
 
 impl CallEntry {
@@ -44,6 +46,7 @@ impl CallEntry {
             Self::CancelPayment => "cancel_payment",
             Self::Drop => "drop",
             Self::ThreadEnd => "thread_end",
+            Self::OwnThread => "a thread",
         }
     }
 }
@@ -111,7 +114,7 @@ pub(in crate::plugins) fn notice_digest(query: &str, body: &[u8]) -> String {
 pub(in crate::plugins) struct EndedCall {
     /// SHA-256 of the module's file, hex.
     pub(in crate::plugins) build: String,
-    /// The provider code; for [`CallEntry::Open`] the module's name in plugins.toml.
+    /// The provider code; of what began while the library was opened, the module's name in plugins.toml.
     pub(in crate::plugins) code: String,
     pub(in crate::plugins) config: u64,
     pub(in crate::plugins) entry: CallEntry,

@@ -2,6 +2,7 @@
 //! thread that faults marks its own slot (`signals`). The next start reads which call that was (`previous`) and keeps it in
 //! the `quarantine`, which refuses builds and bars notices. It does not know payments.
 
+mod build_threads;
 mod ended_call;
 mod previous;
 mod quarantine;
@@ -62,7 +63,19 @@ impl CallSite {
     /// call is not recorded: only calls that never returned keep slots, and after a start there are none.
     pub(in crate::plugins) fn enter(&self, entry: CallEntry, about: &About<'_>) -> Option<CallGuard> {
         let slots = self.recorder.0.as_ref()?;
-        let record = CallRecord {
+        let record = self.record(entry, about);
+        Slots::fill(slots, &record, about.notice.map_or(&[], |(notice, _)| &notice.body))
+    }
+
+    /// The number of the build in this run, by which its own threads are known.
+    fn number(&self) -> Option<usize> {
+        let record = Self { config: 0, ..self.clone() };
+        let record = record.record(CallEntry::OwnThread, &About::default());
+        self.recorder.0.as_ref()?.number_of(&self.build, &record)
+    }
+
+    fn record<'a>(&'a self, entry: CallEntry, about: &About<'a>) -> CallRecord<'a> {
+        CallRecord {
             build: &self.build,
             code: &self.code,
             config: self.config,
@@ -71,14 +84,16 @@ impl CallSite {
             reference: about.reference,
             phase: about.phase,
             notice: about.notice.map(|(notice, sha256)| NoticeRecord::of(notice, sha256)),
-        };
-        Slots::fill(slots, &record, about.notice.map_or(&[], |(notice, _)| &notice.body))
+        }
     }
 }
 
-/// Runs the work of a thread on which a module's code runs. Until the thread is gone, its site is named as the one whose code
-/// runs then: destructors of the module's thread-local values.
+/// Runs the work of a thread on which a module's code runs. Threads that this code starts belong to the build as well. Until
+/// the thread is gone, its site is named as the one whose code runs then: destructors of the module's thread-local values.
 pub(in crate::plugins) fn on_module_thread(site: &CallSite, work: impl FnOnce()) {
+    if let Some(number) = site.number() {
+        build_threads::belong_to(number);
+    }
     // Used before the module's values, so that it is dropped after them.
     slots::keep_until_the_thread_ends(None);
     work();

@@ -1,6 +1,6 @@
-//! The mapped file of slots: one for each call into a module under way, filled and cleared by plain stores, and readable
-//! after the process is gone. The thread of a call knows its slot, so that a signal handler finds it without a lock. It does
-//! not decide what a slot means.
+//! The mapped file of slots: one for each call into a module under way, filled and cleared by plain stores, and one for each
+//! build, for threads that it starts itself; both readable after the process is gone. The thread of a call knows its slot, so
+//! that a signal handler finds it without a lock. It does not decide what a slot means.
 #![expect(unsafe_code, reason = "a memory map is reached through pointers")]
 
 use std::cell::{Cell, RefCell};
@@ -9,14 +9,18 @@ use std::marker::PhantomData;
 use std::mem::size_of;
 use std::os::fd::AsRawFd;
 use std::ptr::{NonNull, null_mut};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::build_threads;
 use super::ended_call::{CallRecord, RECORDED_BODY_MAX};
 use crate::ports::Fault;
 
 /// Calls recorded at one time. Calls take microseconds; those that never return are at most three for each gateway.
 pub(super) const CALL_SLOTS_MAX: usize = 256;
+
+/// Builds whose own threads are recorded: more than plugins.toml lists.
+pub(super) const BUILD_SLOTS_MAX: usize = 256;
 
 /// With its head, one page: the longest record, each text of it escaped.
 const RECORD_LENGTH_MAX: usize = 4096 - size_of::<SlotHead>();
@@ -25,10 +29,10 @@ const RECORD_LENGTH_MAX: usize = 4096 - size_of::<SlotHead>();
 pub(super) const FILE_HEAD: usize = 4096;
 
 /// The layout of this file; another one is not read.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cashcal1");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cashcal2");
 
 pub(super) const SLOT_LENGTH: usize = size_of::<CallSlot>();
-pub(super) const FILE_LENGTH: usize = FILE_HEAD + CALL_SLOTS_MAX * SLOT_LENGTH;
+pub(super) const FILE_LENGTH: usize = FILE_HEAD + (CALL_SLOTS_MAX + BUILD_SLOTS_MAX) * SLOT_LENGTH;
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
@@ -62,10 +66,15 @@ thread_local! {
     static AT_THREAD_END: RefCell<Option<CallGuard>> = const { RefCell::new(None) };
 }
 
+/// The map of this run, for threads that no call was recorded on.
+static MAP_OF_RUN: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+
 /// The map of this run's file. Unmapped when the last call that it records has ended.
 pub(super) struct Slots {
     base: NonNull<u8>,
     run: u64,
+    /// The hashes of the builds that have a slot, in the order of these slots.
+    builds: Mutex<Vec<Box<str>>>,
     /// Locked for as long as the map exists.
     _file: File,
 }
@@ -98,18 +107,34 @@ impl Slots {
             head.write(MAGIC);
             head.add(1).write(run);
         }
-        Ok(Self { base, run, _file: file })
+        MAP_OF_RUN.store(base.as_ptr(), Ordering::Release);
+        Ok(Self { base, run, builds: Mutex::default(), _file: file })
     }
 
-    fn slot(&self, index: usize) -> *mut CallSlot {
-        // SAFETY: callers count to the number of slots, so the slot lies in the map; slots begin at multiples of a page.
-        unsafe { self.base.as_ptr().add(FILE_HEAD + index * SLOT_LENGTH).cast() }
+    /// The number of a build in this run, with a slot for the threads that it starts itself; none beyond their slots.
+    pub(super) fn number_of(&self, build: &str, record: &CallRecord<'_>) -> Option<usize> {
+        let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = builds.iter().position(|known| **known == *build) {
+            return Some(known);
+        }
+        let number = builds.len();
+        if number >= BUILD_SLOTS_MAX {
+            return None;
+        }
+        let slot = slot_at(self.base.as_ptr(), CALL_SLOTS_MAX + number);
+        // SAFETY: the slot lies in the map, and under the lock nobody else fills it.
+        let (head, text) = unsafe { (&(*slot).head, &mut (*slot).record) };
+        let mut rest = &mut text[..];
+        serde_json::to_writer(&mut rest, record).ok()?;
+        head.fill(self.run, (RECORD_LENGTH_MAX - rest.len()) as u32, 0);
+        builds.push(build.into());
+        Some(number)
     }
 
     /// Takes a slot for a call of this thread and fills it; none where all are taken or the record does not fit.
     pub(super) fn fill(slots: &Arc<Self>, record: &CallRecord<'_>, body: &[u8]) -> Option<CallGuard> {
         // From the first on, so that few pages are written: each is to be made writable again after the system stored it.
-        let mut all = (0..CALL_SLOTS_MAX).map(|index| slots.slot(index));
+        let mut all = (0..CALL_SLOTS_MAX).map(|index| slot_at(slots.base.as_ptr(), index));
         // SAFETY: every slot lies in the map, and its head has atomics alone.
         let slot = all.find(|slot| unsafe { &(**slot).head }.take())?;
         let guard = CallGuard { _slots: Arc::clone(slots), slot, before: CURRENT.get(), not_send: PhantomData };
@@ -126,8 +151,16 @@ impl Slots {
     }
 }
 
+/// The slot of this index, which is one of a map at `base`; slots begin at multiples of a page.
+fn slot_at(base: *mut u8, index: usize) -> *mut CallSlot {
+    // Callers count to the number of slots; the address is not used before it is known to be theirs.
+    base.wrapping_add(FILE_HEAD + index * SLOT_LENGTH).cast()
+}
+
 impl Drop for Slots {
     fn drop(&mut self) {
+        let (own, none) = (self.base.as_ptr(), null_mut());
+        let _ = MAP_OF_RUN.compare_exchange(own, none, Ordering::AcqRel, Ordering::Relaxed);
         // SAFETY: the map of this value; every guard of a slot holds the value, so none is left.
         unsafe { libc::munmap(self.base.as_ptr().cast(), FILE_LENGTH) };
     }
@@ -171,17 +204,28 @@ pub(super) fn keep_until_the_thread_ends(call: Option<CallGuard>) {
     let _ = AT_THREAD_END.try_with(|kept| kept.replace(call));
 }
 
-/// Marks the call that this thread makes, if it makes one and none was marked before. Safe in a signal handler.
+/// Marks the call that this thread makes, or the build that started it, if none was marked before. Safe in a signal handler.
 pub(super) fn mark(how: u32) -> bool {
-    let slot = CURRENT.get();
+    let called = CURRENT.get();
+    let slot = if called.is_null() { slot_of_build() } else { called };
     if slot.is_null() {
         return false;
     }
-    // SAFETY: a slot is current on its own thread only while its guard, and so the map, exists.
+    // SAFETY: a slot is current on its own thread only while its guard, and so the map, exists; one of a build is in the map
+    // of this run.
     let head = unsafe { &(*slot).head };
     // The first: a stack overflow ends in an abort.
     let _ = head.mark.compare_exchange(0, how, Ordering::Release, Ordering::Relaxed);
     true
+}
+
+/// The slot of the build whose thread this is, or that started this thread.
+fn slot_of_build() -> *mut CallSlot {
+    let base = MAP_OF_RUN.load(Ordering::Acquire);
+    match build_threads::number_of_this_thread().filter(|number| *number < BUILD_SLOTS_MAX) {
+        Some(number) if !base.is_null() => slot_at(base, CALL_SLOTS_MAX + number),
+        Some(_) | None => null_mut(),
+    }
 }
 
 /// A slot as the file of an earlier run has it.

@@ -3,6 +3,7 @@
 //! thread-local destructor waits, and so does an ordinary exit. So a watchdog that needs none of these starts the program
 //! again without that build, or ends it where a signal asked for that. What opening means is in `library`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use super::copies::ModuleCopy;
 use super::library::{self, LoadError, OpenedModule};
+use crate::plugins::crash::{self, About, CallEntry, CallSite};
 use crate::process;
 
 /// Opening takes milliseconds, and the probe has read the file from disk just before.
@@ -45,12 +47,8 @@ pub(crate) fn supervise_signals() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Opens the copy for the module `name`. What `enter` gives is held by the thread that opens, while it opens.
-pub(super) fn open<G>(
-    name: &str,
-    copy: &ModuleCopy,
-    enter: impl FnOnce() -> G + Send + 'static,
-) -> Result<OpenedModule, LoadError> {
+/// Opens the copy for the module `name`. What runs of it until the thread that opens is gone is recorded at `site`.
+pub(super) fn open(name: &str, copy: &ModuleCopy, site: CallSite) -> Result<OpenedModule, LoadError> {
     let mut builds = not_opened();
     if builds.contains(&copy.sha256) {
         return Err(late());
@@ -62,20 +60,24 @@ pub(super) fn open<G>(
     let (sender, receiver) = mpsc::channel();
     let held = copy.clone();
     let opener = std::thread::Builder::new().name("module-open".to_owned()).spawn(move || {
-        let entered = enter();
-        let opened = library::open(&held.loader_path());
-        returned.store(true, Ordering::SeqCst);
-        drop(entered);
-        // The loader knows the library by the descriptor's number, which no other file may get.
-        std::mem::forget(held);
-        // Nobody waits any more when it was too late.
-        let _ = sender.send(opened);
+        crash::on_module_thread(&site, || {
+            // The thread that ends the process marks its own slot.
+            let entered = site.enter(CallEntry::Open, &About::default());
+            let path = held.loader_path();
+            // The loader knows the library by the descriptor's number, which no other file may get.
+            std::mem::forget(held);
+            let opened = catch_unwind(AssertUnwindSafe(|| library::open(&path)));
+            returned.store(true, Ordering::SeqCst);
+            drop(entered);
+            // Nobody waits any more when it was too late.
+            let _ = sender.send(opened.unwrap_or_else(|_| Err(LoadError::new("opening it panicked"))));
+        });
     });
     let _detached = opener.map_err(failed)?;
     match receiver.recv_timeout(OPEN_WITHIN) {
         Ok(opened) => opened,
         Err(mpsc::RecvTimeoutError::Timeout) => Err(late()),
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::new("opening it panicked")),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(LoadError::new("the thread that opens it ended")),
     }
 }
 

@@ -11,7 +11,7 @@ use super::module::{Generation, LoadedModule, refused_line};
 use super::opening;
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
-use crate::plugins::crash::{About, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine};
+use crate::plugins::crash::{CallRecorder, CallSite, EndedCall, ModuleQuarantine};
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
 use crate::ports::CatalogLine;
 
@@ -140,10 +140,7 @@ impl ModuleRegistry {
             return Err(LoadError { quarantined: copy.sha256, ..LoadError::new(quarantined(call)) });
         }
         loader.probe.check(&copy)?;
-        // On the thread that opens: the thread that ends the process marks its own slot.
-        let site = loader.site(name, &copy.sha256);
-        let under_way = move || site.enter(CallEntry::Open, &About::default());
-        let OpenedModule { symbols, module, descriptor } = opening::open(name, &copy, under_way)?;
+        let OpenedModule { symbols, module, descriptor } = opening::open(name, &copy, loader.site(name, &copy.sha256))?;
         let before = self.module(&descriptor.code).map(|loaded| loaded.generation.number);
         let outcome = match before {
             None => LoadOutcome::Loaded,
@@ -162,11 +159,9 @@ impl ModuleRegistry {
     ) -> Result<Arc<dyn Network>, String> {
         let code = &generation.descriptor.code;
         if let Some(first) = self.module(code) {
-            return Err(format!("its provider code {code:?} is already served by module {:?}", first.name));
+            return Err(already_served(code, &first.name));
         }
-        let hosts = generation.descriptor.hosts.iter().chain(&options.allow_hosts).cloned().collect();
-        let (provider, private) = (code.clone(), options.allow_private.clone());
-        networks.open(EgressPolicy { provider, hosts, private })
+        networks.open(policy(code, &generation.descriptor.hosts, options))
     }
 
     fn loaded(&self) -> impl Iterator<Item = &Arc<LoadedModule>> {
@@ -188,9 +183,7 @@ impl ModuleRegistry {
             RegistryEntry::Delisted(loaded) if loaded.options.enabled => {
                 loaded.line("plugins.toml does not list it; it only receives updates of earlier payments", now)
             }
-            RegistryEntry::Delisted(loaded) => {
-                loaded.line("plugins.toml disables it; it only receives updates of earlier payments", now)
-            }
+            RegistryEntry::Delisted(loaded) => loaded.line(DISABLED, now),
             RegistryEntry::Refused(line) => CatalogLine::clone(line),
         };
         self.entries.iter().map(line).collect()
@@ -204,8 +197,21 @@ impl Loader<'_> {
     }
 }
 
+/// Why a module takes no payments that plugins.toml lists with `enabled = false`.
+pub(super) const DISABLED: &str = "plugins.toml disables it; it only receives updates of earlier payments";
+
+pub(super) fn already_served(code: &str, module_name: &str) -> String {
+    format!("its provider code {code:?} is already served by module {module_name:?}")
+}
+
+/// Where the requests of a module may go.
+pub(super) fn policy(code: &str, hosts: &[String], options: &ModuleOptions) -> EgressPolicy {
+    let hosts = hosts.iter().chain(&options.allow_hosts).cloned().collect();
+    EgressPolicy { provider: code.to_owned(), hosts, private: options.allow_private.clone() }
+}
+
 /// Why a build is refused whose call ended the process.
-fn quarantined(call: &EndedCall) -> String {
+pub(super) fn quarantined(call: &EndedCall) -> String {
     let code = &call.code;
     format!(
         "this build is quarantined: {call}; replace the file, or run `cashier module release {code}` and start again"

@@ -25,8 +25,11 @@ impl EndsProcess {
 impl PaymentProvider for EndsProcess {
     fn descriptor() -> Descriptor {
         // The probe's process has no such environment: what it tries out passes.
-        if let Ok(how) = std::env::var("ENDS_WHEN_OPENED") {
-            end(&how);
+        match std::env::var("ENDS_WHEN_OPENED") {
+            Ok(how) if how == "thread_end" => AT_THREAD_END.with(|value| value.0.set(true)),
+            Ok(how) if how == "own_thread" => end_on_own_thread("abort"),
+            Ok(how) => end(&how),
+            Err(_) => {}
         }
         Descriptor {
             code: "ends_process".into(),
@@ -48,8 +51,10 @@ impl PaymentProvider for EndsProcess {
         let text = |key| config.settings.text(key).map(|text| text.unwrap_or_default().to_owned());
         let provider = Self { ends_in: text("ends_in")?, ends_by: text("ends_by")? };
         provider.maybe("configure");
-        if provider.ends_in == "thread_end" {
-            AT_THREAD_END.with(|value| value.0.set(true));
+        match &*provider.ends_in {
+            "thread_end" => AT_THREAD_END.with(|value| value.0.set(true)),
+            "own_thread" => end_on_own_thread(&provider.ends_by),
+            _ => {}
         }
         Ok(provider)
     }
@@ -109,6 +114,17 @@ fn end(how: &str) {
         },
         _ => {}
     }
+}
+
+/// On a thread that a thread of this module started, and that the cashier knows nothing of.
+fn end_on_own_thread(how: &str) {
+    let how = how.to_owned();
+    std::thread::spawn(|| {
+        std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            end(&how);
+        })
+    });
 }
 
 /// Deeper than any stack.
