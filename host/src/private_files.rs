@@ -1,23 +1,82 @@
 //! Files and folders that only their owner can read: databases, their locks, keys of a demo. It does not know their content.
 //! Copies of modules are made in `plugins/loading/library.rs`, because they are executable.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::path::Path;
 
 use crate::ports::Fault;
 
-/// Opens a file for reading and writing, creates it if it is missing, keeps its content. Access of other users is removed.
-/// SQLite gives its log the mode of the database.
+/// Opens a file for reading and writing, creates it if it is missing, keeps its content. Access of other users is removed. A
+/// link is refused: what it leads to would be changed. SQLite gives its log the mode of the database.
 pub(crate) fn open(path: &Path) -> Result<File, Fault> {
     let failed = |error| Fault::new(format!("cannot open {}: {error}", path.display()));
     let mut options = File::options();
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(failed)?;
+    let file = options.open_no_link(path).map_err(failed)?;
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
+    Ok(file)
+}
+
+/// Opens a file for reading, as it is; not a link, and not what another user may have placed.
+pub(crate) fn open_to_read(path: &Path) -> std::io::Result<File> {
+    let file = File::options().read(true).open_no_link(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let us = rustix::process::geteuid();
+        // Root reads what it does not own: a command of the operator beside a server of another user.
+        if metadata.uid() != us.as_raw() && metadata.uid() != 0 && !us.is_root() {
+            return Err(std::io::Error::other(format!("it belongs to user {}", metadata.uid())));
+        }
+    }
+    Ok(file)
+}
+
+/// Opening without following a link at the end of the path.
+trait OpenNoLink {
+    fn open_no_link(&mut self, path: &Path) -> std::io::Result<File>;
+}
+
+impl OpenNoLink for OpenOptions {
+    fn open_no_link(&mut self, path: &Path) -> std::io::Result<File> {
+        // A pipe in its place is refused, not waited for.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(self, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        self.open(path).map_err(|error| match std::fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_symlink() => std::io::Error::other("it is a symbolic link"),
+            Ok(_) | Err(_) => error,
+        })
+    }
+}
+
+/// Creates a file for writing in place of whatever has this name. What root creates belongs to the owner of the folder:
+/// an operator's command must not lock the server out.
+pub(crate) fn create(path: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut options = File::options();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root()
+        && let Some(folder) = path.parent()
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let owner = std::fs::metadata(folder)?;
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
     Ok(file)
 }
 
@@ -36,6 +95,20 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn k6_a_file_that_is_a_link_is_refused_and_its_target_unchanged() {
+        let parent = tempfile::tempdir().unwrap();
+        let (target, link) = (parent.path().join("target"), parent.path().join("cashier.lock"));
+        std::fs::write(&target, "content").unwrap();
+        std::fs::set_permissions(&target, PermissionsExt::from_mode(0o644)).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let refused = open(&link).unwrap_err().what;
+        assert_eq!(refused, format!("cannot open {}: it is a symbolic link", link.display()));
+        assert_eq!(open_to_read(&link).unwrap_err().to_string(), "it is a symbolic link");
+        assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o644);
+        assert!(open_to_read(parent.path()).is_err());
+    }
 
     #[test]
     fn opening_a_file_removes_access_of_others_and_keeps_its_content() {

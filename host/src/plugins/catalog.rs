@@ -1,7 +1,7 @@
 //! The plugin host as the flows see it: the catalog, validation of configs, new gateways, and reloading plugins.toml while
 //! the cashier runs. `loading/registry` decides what is loaded; `calling/gateway` makes calls.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -14,7 +14,9 @@ use futures_util::future::BoxFuture;
 use super::calling::gateway::{self, GatewayParts};
 use super::crash::{self, CallEntry, CallRecorder, CallSite, EndedCall, ModuleQuarantine, Takeover};
 use super::egress::port::Networks;
+use super::loading::listing::ModuleListing;
 use super::loading::plugins_toml::PluginsToml;
+use super::loading::private_folder;
 use super::loading::probe::Probe;
 use super::loading::registry::{LoadOutcome, LoadReport, Loader, ModuleRegistry};
 use crate::ports::{CatalogLine, Clock, EndedCalls, EndedNotice, Entropy, Gateway, Modules, RawNotice};
@@ -33,8 +35,6 @@ pub struct PluginSettings {
     /// Where providers reach the cashier, without a slash at the end; webhooks for config n arrive at
     /// `<public_url>/cashier/webhook/<provider>/<n>`.
     pub public_url: String,
-    /// Whether calls are recorded in `var`, so that the next start finds one that ends the process: for the server alone.
-    pub record_calls: bool,
 }
 
 /// The ports that the plugin host uses.
@@ -67,11 +67,7 @@ impl Plugins {
     /// plugins.toml itself cannot be read.
     pub fn open(settings: PluginSettings, dependencies: PluginDependencies) -> Result<(Self, Vec<LoadReport>), String> {
         let PluginDependencies { clock, entropy, .. } = &dependencies;
-        let taken = match settings.record_calls {
-            true => crash::take_over(&settings.var, entropy.bits() as u64, clock.now().0),
-            false => Takeover { quarantine: ModuleQuarantine::read_or_empty(&settings.var), ..Takeover::default() },
-        };
-        let Takeover { recorder, quarantine, found } = taken;
+        let Takeover { recorder, quarantine, found } = take_over(&settings.var, entropy.bits() as u64, clock.now().0);
         let (registry, loading, quarantine) = (ArcSwap::default(), Mutex::new(()), ArcSwap::from_pointee(quarantine));
         let plugins = Self { settings, dependencies, registry, recorder, quarantine, found, loading };
         let reports = plugins.load()?;
@@ -91,8 +87,7 @@ impl Plugins {
     fn load(&self) -> Result<Vec<LoadReport>, String> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let file = PluginsToml::read(&self.settings.file, &self.settings.module_folders)?;
-        let folder = self.settings.var.join("modules");
-        let folder = std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let folder = copies_in(&self.settings.var)?;
         let probe = Probe { program: self.settings.program.clone() };
         let (networks, quarantine) = (&*self.dependencies.networks, self.quarantine.load());
         let loader =
@@ -119,6 +114,37 @@ impl Plugins {
         let quarantine = self.quarantine.load_full();
         Some(GatewayParts { loaded, notify_url, clock, entropy, site, quarantine })
     }
+}
+
+/// Takes over what the run before left in `var`, where nobody else may write to it: who may, accuses any build. Where
+/// somebody may, no module is opened either.
+fn take_over(var: &Path, run: u64, now: i64) -> Takeover {
+    match copies_in(var).and_then(|folder| private_folder::prepare(&folder)) {
+        Ok(()) => crash::take_over(var, run, now),
+        Err(reason) => {
+            tracing::error!(reason, "the folder var is not used: no module is opened");
+            Takeover::default()
+        }
+    }
+}
+
+/// The folder of `var` with the private copies of modules.
+fn copies_in(var: &Path) -> Result<PathBuf, String> {
+    let folder = var.join("modules");
+    std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// What plugins.toml offers, and what of it is refused: nothing of it is opened in this process, and nothing is written. The
+/// server's catalog says more. Blocks as [`Plugins::open`] does.
+///
+/// # Errors
+/// plugins.toml itself or the quarantine cannot be read.
+pub fn list(settings: &PluginSettings, networks: &dyn Networks) -> Result<Vec<CatalogLine>, String> {
+    let file = PluginsToml::read(&settings.file, &settings.module_folders)?;
+    let folder = copies_in(&settings.var)?;
+    let quarantine = ModuleQuarantine::read(&settings.var).map_err(|fault| fault.what)?;
+    let probe = Probe { program: settings.program.clone() };
+    Ok(ModuleListing { folder: &folder, probe: &probe, networks, quarantine: &quarantine }.lines(file))
 }
 
 fn log(report: &LoadReport) {

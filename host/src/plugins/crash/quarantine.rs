@@ -38,10 +38,11 @@ impl ModuleQuarantine {
         })
     }
 
-    fn read(var: &Path) -> Result<Self, Fault> {
+    /// The same, or why it cannot be read.
+    pub(in crate::plugins) fn read(var: &Path) -> Result<Self, Fault> {
         let path = var.join(FILE_NAME);
         let failed = |reason: String| Fault::new(format!("{}: {reason}", path.display()));
-        let file = match std::fs::File::open(&path) {
+        let file = match private_files::open_to_read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(failed(error.to_string())),
@@ -56,8 +57,8 @@ impl ModuleQuarantine {
         let (path, draft) = (var.join(FILE_NAME), var.join("quarantine.json.draft"));
         let failed = |error: std::io::Error| Fault::new(format!("{}: {error}", path.display()));
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
-        let mut file = private_files::open(&draft)?;
-        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(failed)?;
+        let mut file = private_files::create(&draft).map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)?;
         file.sync_all().and_then(|()| std::fs::rename(&draft, &path)).map_err(failed)?;
         std::fs::File::open(var).and_then(|folder| folder.sync_all()).map_err(failed)
     }

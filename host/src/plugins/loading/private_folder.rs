@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// What of it another user may change, by name, with the cure.
-pub(super) fn prepare(folder: &Path) -> Result<(), String> {
+pub(in crate::plugins) fn prepare(folder: &Path) -> Result<(), String> {
     #[cfg(unix)]
     judge(folder)?;
     let failed = |error: io::Error| format!("its copies cannot be kept in {}: {error}", folder.display());
@@ -25,6 +25,18 @@ pub(super) fn prepare(folder: &Path) -> Result<(), String> {
         judge(folder)?;
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).map_err(failed)?;
     }
+    Ok(())
+}
+
+/// Judges the folder and its parents, and creates nothing.
+///
+/// # Errors
+/// As [`prepare`].
+pub(super) fn check(
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "see above"))] folder: &Path,
+) -> Result<(), String> {
+    #[cfg(unix)]
+    judge(folder)?;
     Ok(())
 }
 
@@ -93,7 +105,9 @@ fn owned(at: &Path, metadata: &Metadata, owners: &[u32]) -> Result<(), String> {
         return Ok(());
     }
     let path = at.display();
-    Err(format!("{path} belongs to user {owner}, the cashier runs as user {us}: chown it, or set another var"))
+    Err(format!(
+        "{path} belongs to user {owner}, the cashier runs as user {us}: chown it, run the cashier as its owner, or set another var"
+    ))
 }
 
 #[cfg(all(test, unix))]
