@@ -26,10 +26,8 @@ use crate::http::session::{SessionKeys, reload};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
-use crate::plugins::{PluginDependencies, PluginSettings, Plugins};
-use crate::ports::{
-    CatalogLine, Clock, Entropy, Fault, Modules, Recorder, Spawn, StartPhase, StartProgress, TradingServer,
-};
+use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
+use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
 use crate::strand::audit::{self, AuditChain};
@@ -217,17 +215,17 @@ impl Start {
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         self.enter(StartPhase::OpeningModules);
-        let plugins = plugins(&self.settings, &machine, &self.public_url).await?;
+        let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
         let Self { settings, trading_server, keys, public_url, .. } = self;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
-        let snapshot = configure::initial_snapshot(&ledger, &*plugins, configuration, allow, now).await;
+        let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
         let tasks = Arc::new(Tasks::new(Handle::current()));
         let ports = Ports {
             archive,
             trading: trading_server.unwrap_or_else(|| Arc::clone(&trading) as _),
-            modules: plugins,
+            modules,
             clock: Arc::clone(&machine.clock),
             entropy: machine.entropy,
             spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
@@ -301,10 +299,11 @@ async fn keep_clock(clock: Arc<GuardedClock>) {
     }
 }
 
-/// The catalog of plugins.toml, without opening the cashier.
-pub fn catalog(settings: &Settings) -> Result<Arc<[CatalogLine]>, Fault> {
+/// The catalog of plugins.toml, without opening the cashier or any module; see [`plugins::list`].
+pub fn catalog(settings: &Settings) -> Result<Vec<CatalogLine>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
-    Ok(open_plugins(settings, &Machine::real(), &public_url, false)?.catalog())
+    let (settings, dependencies) = plugin_host(settings, &Machine::real(), &public_url)?;
+    plugins::list(&settings, &*dependencies.networks).map_err(Fault::new)
 }
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
@@ -328,38 +327,30 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
 }
 
-/// Loading probes every module in a child process.
-async fn plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Arc<Plugins>, Fault> {
-    let (settings, machine, public_url) = (settings.clone(), machine.clone(), public_url.to_owned());
-    blocking("loading the modules", move || open_plugins(&settings, &machine, &public_url, true)).await.map(Arc::new)
+/// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.
+async fn open_plugins(settings: &Settings, machine: &Machine, public_url: &str) -> Result<Arc<Plugins>, Fault> {
+    let (settings, dependencies) = plugin_host(settings, machine, public_url)?;
+    let open = move || Plugins::open(settings, dependencies).map_err(Fault::new);
+    blocking("loading the modules", open).await.map(|(plugins, _)| Arc::new(plugins))
 }
 
-/// `record_calls`: this is the server, not a command beside it.
-fn open_plugins(
+/// What the plugin host is made from.
+fn plugin_host(
     settings: &Settings,
     machine: &Machine,
     public_url: &str,
-    record_calls: bool,
-) -> Result<Plugins, Fault> {
+) -> Result<(PluginSettings, PluginDependencies), Fault> {
     let this_program = || std::env::current_exe().map_err(|error| Fault::new(format!("this program: {error}")));
     let program = machine.program.clone().map_or_else(this_program, Ok)?;
     let beside: Vec<PathBuf> = program.parent().map(PathBuf::from).into_iter().collect();
-    // Each module's result is logged by `Plugins::open`.
-    let (plugins, _) = Plugins::open(
-        PluginSettings {
-            file: settings.plugins.clone(),
-            var: settings.var.clone(),
-            module_folders: beside,
-            program,
-            public_url: public_url.to_owned(),
-            record_calls,
-        },
-        PluginDependencies {
-            networks: Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?),
-            clock: Arc::clone(&machine.clock),
-            entropy: Arc::clone(&machine.entropy),
-        },
-    )
-    .map_err(Fault::new)?;
-    Ok(plugins)
+    let settings = PluginSettings {
+        file: settings.plugins.clone(),
+        var: settings.var.clone(),
+        module_folders: beside,
+        program,
+        public_url: public_url.to_owned(),
+    };
+    let networks = Arc::new(HttpClient::new(&EgressSettings::default()).map_err(Fault::new)?);
+    let (clock, entropy) = (Arc::clone(&machine.clock), Arc::clone(&machine.entropy));
+    Ok((settings, PluginDependencies { networks, clock, entropy }))
 }

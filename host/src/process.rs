@@ -17,7 +17,23 @@ pub(crate) fn harden() {
     }
 }
 
-/// Ends the process without what an ordinary exit runs: exit handlers wait for the loader, which a constructor may hold.
+/// Closes every open file beside the three of standard input, output and error: what this process inherited and does not know.
+///
+/// # Errors
+/// The system cannot.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "close_range is a system call without a wrapper")]
+pub(crate) fn close_inherited() -> std::io::Result<()> {
+    let (first, last, no_flags) = (libc::STDERR_FILENO.unsigned_abs().saturating_add(1), u32::MAX, 0u32);
+    // SAFETY: the caller owns no open file yet, so none is closed under its owner.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, last, no_flags) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Ends the process without what an ordinary exit runs: exit handlers wait for the loader, which a constructor may hold, and
+/// run what modules left there. What was printed as whole lines is out.
 pub(crate) fn end(code: u8) -> ! {
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "_exit is a C function")]

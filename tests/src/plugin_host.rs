@@ -95,7 +95,6 @@ impl PluginHost {
             module_folders: vec![built().to_owned()],
             program: probe.into(),
             public_url: "https://cashier.test".to_owned(),
-            record_calls: true,
         };
         let client = HttpClient::new(&EgressSettings::default()).unwrap_or_else(|error| unreachable!("{error}"));
         let dependencies =

@@ -87,6 +87,8 @@ pub fn run() -> ExitCode {
         process::harden();
         opening::supervise();
     }
+    // A module's destructors run in an ordinary exit, and may not return.
+    let opens_modules = matches!(command, CliCommand::Serve(_) | CliCommand::Demo(_));
     let done = match command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
         CliCommand::Serve(args) => serve::serve(&args),
@@ -100,11 +102,15 @@ pub fn run() -> ExitCode {
         CliCommand::Module(command) => module::module(&command),
         CliCommand::Schema(args) => schema::schema(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match done {
+        Ok(()) => 0,
         Err(CliError(reason)) => {
             print_error(&format!("cashier: {reason}"));
-            ExitCode::FAILURE
+            1
         }
+    };
+    if opens_modules {
+        process::end(code);
     }
+    ExitCode::from(code)
 }

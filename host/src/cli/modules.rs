@@ -6,13 +6,37 @@ use crate::app;
 
 pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
     let settings = args.read()?;
-    for line in app::catalog(&settings)?.iter() {
-        if line.available {
+    for line in &app::catalog(&settings)? {
+        let text = if line.available {
             let sha = line.sha256.get(..12).unwrap_or(&line.sha256);
-            print_line(&format!("{:<12} ready    contract {}  {}  {sha}", line.code, line.api_version, line.name));
+            format!("{:<12} ready    contract {}  {}  {sha}", line.code, line.api_version, line.name)
         } else {
-            print_line(&format!("{:<12} refused  {}", line.module_name, line.failure_reason));
-        }
+            format!("{:<12} refused  {}", line.module_name, line.failure_reason)
+        };
+        print_line(&printable(&text));
     }
     Ok(())
+}
+
+/// The text without what a terminal would obey or show in another order: names and reasons come from the modules.
+fn printable(text: &str) -> String {
+    let obeyed = |sign: char| {
+        sign.is_control() || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if obeyed(sign) { shown.extend(sign.escape_unicode()) } else { shown.push(sign) }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c5_what_a_module_calls_itself_is_one_line_that_a_terminal_only_shows() {
+        let name = "A\u{1b}]0;owned\u{7}\nB\u{9b}31m\u{202e}C \"é\"";
+        assert_eq!(printable(name), "A\\u{1b}]0;owned\\u{7}\\u{a}B\\u{9b}31m\\u{202e}C \"é\"");
+    }
 }

@@ -12,7 +12,7 @@ pub mod limits;
 mod loading;
 mod thread_slots;
 
-pub use self::catalog::{PluginDependencies, PluginSettings, Plugins};
+pub use self::catalog::{PluginDependencies, PluginSettings, Plugins, list};
 pub use self::crash::release;
 pub use self::egress::{http_client, port};
 pub(crate) use self::loading::opening;

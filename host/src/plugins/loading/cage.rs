@@ -21,7 +21,7 @@ pub(super) use self::linux::enter;
 #[cfg(target_os = "linux")]
 mod linux {
     use std::collections::BTreeSet;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use landlock::{
         ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, RestrictionStatus, Ruleset,
@@ -32,6 +32,7 @@ mod linux {
 
     use super::CPU_TIME;
     use crate::plugins::loading::system_calls;
+    use crate::process;
 
     /// When the kernel kills: later than it sends SIGXCPU, the signal that states why, which needs time between the two.
     const CPU_SECONDS_HARD: u64 = CPU_TIME.as_secs() + 1;
@@ -69,6 +70,8 @@ mod linux {
             }
         };
         let text = |error: rustix::io::Errno| error.to_string();
+        // The child owns no file yet but the standard three.
+        tried("close inherited files", process::close_inherited().map_err(|error| error.to_string()));
         // Read before files are out of reach.
         let folders = library_folders();
         tried(
@@ -136,9 +139,10 @@ mod linux {
         let listed = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
         folders.extend(std::env::split_paths(&listed).filter(|path| path.is_absolute()));
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let mapped = maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..)));
-        let library = |path: &&str| path.contains(".so");
-        folders.extend(mapped.filter(library).filter_map(|path| Some(PathBuf::from(path).parent()?.to_owned())));
+        let mapped = maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..)).map(Path::new));
+        // By the file's own name: the folder of this program, where keys may lie, is none of them whatever it is called.
+        let library = |path: &&Path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"));
+        folders.extend(mapped.filter(library).filter_map(|path| Some(path.parent()?.to_owned())));
         let configured = std::fs::read_dir("/etc/ld.so.conf.d").into_iter().flatten().flatten();
         for text in configured.filter_map(|file| std::fs::read_to_string(file.path()).ok()) {
             folders.extend(text.lines().map(str::trim).filter(|line| line.starts_with('/')).map(PathBuf::from));

@@ -45,12 +45,7 @@ pub(super) fn descriptor_path(descriptor: &std::os::fd::RawFd) -> PathBuf {
 /// # Errors
 /// The file is not a library, is not the pinned one, or cannot be copied.
 pub(super) fn copy(source: &Path, pin: Option<&str>, folder: &Path) -> Result<ModuleCopy, String> {
-    let bytes = read(source)?;
-    check_format(&bytes)?;
-    let sha256 = hex::encode(Sha256::digest(&bytes));
-    if let Some(pin) = pin.filter(|pin| *pin != sha256) {
-        return Err(format!("its SHA-256 is {sha256}, plugins.toml pins {pin}"));
-    }
+    let (bytes, sha256) = checked(source, pin)?;
     let path = folder.join(format!("{sha256}{}", std::env::consts::DLL_SUFFIX));
     let failed = |error| format!("cannot be copied to {}: {error}", path.display());
     // Permissions first: in a folder that others may write to, the file that was compared is not the file that is opened.
@@ -63,6 +58,27 @@ pub(super) fn copy(source: &Path, pin: Option<&str>, folder: &Path) -> Result<Mo
         }
     };
     Ok(ModuleCopy { path, file: Arc::new(file), sha256 })
+}
+
+/// The file at `source` itself, for a process that only probes it.
+///
+/// # Errors
+/// As [`copy`].
+pub(super) fn original(source: &Path, pin: Option<&str>) -> Result<ModuleCopy, String> {
+    let (_, sha256) = checked(source, pin)?;
+    let file = File::open(source).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(ModuleCopy { path: source.to_owned(), file: Arc::new(file), sha256 })
+}
+
+/// The file's bytes and their SHA-256, compared with the pin.
+fn checked(source: &Path, pin: Option<&str>) -> Result<(Vec<u8>, String), String> {
+    let bytes = read(source)?;
+    check_format(&bytes)?;
+    let sha256 = hex::encode(Sha256::digest(&bytes));
+    match pin.filter(|pin| *pin != sha256) {
+        Some(pin) => Err(format!("its SHA-256 is {sha256}, plugins.toml pins {pin}")),
+        None => Ok((bytes, sha256)),
+    }
 }
 
 /// The copy at `path`, if it is a file of ours that no other user may write to, with these bytes.

@@ -4,10 +4,11 @@
 mod cage;
 mod copies;
 mod library;
+pub(super) mod listing;
 pub(super) mod module;
 pub(crate) mod opening;
 pub mod plugins_toml;
-mod private_folder;
+pub(super) mod private_folder;
 pub mod probe;
 pub(super) mod registry;
 mod symbols;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cage;
 use super::copies::ModuleCopy;
-use super::library::{self, LoadError};
+use super::library::{self, LoadError, OpenedModule};
 
 /// Opening takes milliseconds; a slow disk and a busy machine take seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -24,6 +24,10 @@ const OUTPUT_WITHIN: Duration = Duration::from_secs(1);
 const REAP_EVERY: Duration = Duration::from_millis(1);
 /// The answer is one line of a few hundred bytes; other output of a module is cut here.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
+/// Names are for people, who read a line.
+const NAME_CHARS_SHOWN: usize = 256;
+/// Bytes of hosts in the answer: with everything else, and each byte escaped, within the output that is read.
+const HOSTS_BYTES_SHOWN: usize = 8 * 1024;
 /// Random bytes of a token: no constructor guesses it.
 const TOKEN_BYTES: usize = 16;
 /// The hidden subcommand.
@@ -37,12 +41,34 @@ enum ProbeAnswer {
     Caged {
         missing: Vec<String>,
     },
-    Loadable {
-        contract: u32,
-        sdk_version: String,
-        code: String,
-    },
+    Loadable(Loadable),
     Refused(LoadError),
+}
+
+/// What the child found in a module that can be loaded.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Loadable {
+    pub(super) contract: u32,
+    pub(super) code: String,
+    /// Cut where it is longer than any name.
+    pub(super) name: String,
+    /// Without those beyond [`HOSTS_BYTES_SHOWN`].
+    pub(super) hosts: Vec<String>,
+}
+
+impl Loadable {
+    fn of(opened: OpenedModule) -> Self {
+        let OpenedModule { symbols, descriptor, .. } = opened;
+        let mut left = HOSTS_BYTES_SHOWN;
+        let fits = |host: &String| {
+            let rest = left.checked_sub(host.len());
+            left = rest.unwrap_or_default();
+            rest.is_some()
+        };
+        let name = descriptor.name.chars().take(NAME_CHARS_SHOWN).collect();
+        let hosts = descriptor.hosts.into_iter().take_while(fits).collect();
+        Self { contract: symbols.contract, code: descriptor.code, name, hosts }
+    }
 }
 
 /// The child: enters the cage, opens the module and prints the answer. For `main` alone. `path` names the copy for people
@@ -63,11 +89,7 @@ pub fn main(#[cfg_attr(target_os = "linux", expect(unused_variables, reason = "s
     };
     let answered = answer(&ProbeAnswer::Caged { missing: cage::enter() }).and_then(|()| {
         answer(&match library::open(path) {
-            Ok(opened) => ProbeAnswer::Loadable {
-                contract: opened.symbols.contract,
-                sdk_version: opened.symbols.sdk_version,
-                code: opened.descriptor.code,
-            },
+            Ok(opened) => ProbeAnswer::Loadable(Loadable::of(opened)),
             Err(error) => ProbeAnswer::Refused(error),
         })
     });
@@ -83,7 +105,7 @@ pub(in crate::plugins) struct Probe {
 
 impl Probe {
     /// Checks in a child process that the copy can be opened and is a module. Blocks.
-    pub(super) fn check(&self, copy: &ModuleCopy) -> Result<(), LoadError> {
+    pub(super) fn check(&self, copy: &ModuleCopy) -> Result<Loadable, LoadError> {
         let failed = |error: std::io::Error| LoadError::new(format!("the probe process cannot start: {error}"));
         let token = token().map_err(failed)?;
         let mut child = self.start(copy).map_err(failed)?;
@@ -97,15 +119,13 @@ impl Probe {
         for answer in answers.filter_map(|line| serde_json::from_str(line).ok()) {
             match answer {
                 ProbeAnswer::Caged { missing } => report(&missing),
-                ProbeAnswer::Loadable { .. } | ProbeAnswer::Refused(_) => last = Some(answer),
+                ProbeAnswer::Loadable(_) | ProbeAnswer::Refused(_) => last = Some(answer),
             }
         }
         match last {
-            Some(ProbeAnswer::Loadable { .. }) if status.success() => Ok(()),
+            Some(ProbeAnswer::Loadable(loadable)) if status.success() => Ok(loadable),
             Some(ProbeAnswer::Refused(error)) => Err(error),
-            Some(ProbeAnswer::Loadable { .. } | ProbeAnswer::Caged { .. }) | None => {
-                Err(LoadError::new(end_of(status)))
-            }
+            Some(ProbeAnswer::Loadable(_) | ProbeAnswer::Caged { .. }) | None => Err(LoadError::new(end_of(status))),
         }
     }
 
@@ -219,7 +239,7 @@ mod tests {
     fn reason(program: &str) -> String {
         let file = std::fs::File::open("/dev/null").unwrap().into();
         let copy = ModuleCopy { path: "/no/module.so".into(), file, sha256: String::new() };
-        Probe { program: program.into() }.check(&copy).unwrap_err().reason
+        Probe { program: program.into() }.check(&copy).err().unwrap().reason
     }
 
     #[test]

@@ -42,7 +42,6 @@ mod filters {
         libc::SYS_faccessat,
         libc::SYS_faccessat2,
         libc::SYS_fadvise64,
-        libc::SYS_fcntl,
         libc::SYS_fstat,
         libc::SYS_futex,
         libc::SYS_getcwd,
@@ -210,6 +209,12 @@ mod filters {
         allowed.insert(libc::SYS_prlimit64, vec![is(0, SELF)?, is(0, me)?]);
         let named = u64::from(libc::PR_SET_NAME.unsigned_abs());
         allowed.insert(libc::SYS_prctl, vec![is(0, named)?, is(0, PR_SET_VMA)?]);
+
+        // Copies and flags of descriptors; not F_SETOWN and F_SETSIG, by which the kernel sends signals to any process.
+        let plain = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
+        let plain =
+            plain.into_iter().map(|command| is(1, u64::from(command.unsigned_abs()))).collect::<Result<_, _>>()?;
+        allowed.insert(libc::SYS_fcntl, plain);
 
         let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
         Ok([

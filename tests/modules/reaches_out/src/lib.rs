@@ -62,6 +62,28 @@ fn reach() -> Result<(), Box<dyn std::error::Error>> {
         "connect" => drop(std::net::TcpStream::connect(argument)?),
         "datagram" => drop(std::net::UdpSocket::bind("127.0.0.1:0")?),
         "process" => drop(std::process::Command::new("/bin/sh").arg("-c").arg(argument).spawn()?),
+        // A file that the process was started with, by its number.
+        "inherited" => {
+            use std::os::fd::FromRawFd;
+            #[expect(unsafe_code, reason = "a constructor may take any descriptor for its own")]
+            // SAFETY: none: this is what a module must not be able to do.
+            let file = unsafe { std::fs::File::from_raw_fd(argument.parse()?) };
+            // Closing one that is not there would end the process.
+            let mut file = std::mem::ManuallyDrop::new(file);
+            file.write_all(b"written")?;
+        }
+        // The kernel then sends the parent a signal when standard input may be read.
+        "owner" => {
+            #[expect(unsafe_code, reason = "the C library's function")]
+            unsafe extern "C" {
+                safe fn fcntl(descriptor: i32, command: i32, argument: i32) -> i32;
+            }
+            const F_SETOWN: i32 = 8;
+            let parent = i32::try_from(parent_id())?;
+            if fcntl(0, F_SETOWN, parent) != 0 {
+                return Err(std::io::Error::last_os_error().into());
+            }
+        }
         "thread" => std::thread::Builder::new().spawn(|| ())?.join().map_err(|_| "panicked")?,
         // What a probe printed that trusted its output, and what a guess at the token would print.
         "mark" => {
@@ -79,9 +101,21 @@ fn reach() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(target_os = "linux")]
 const _: () = {
+    fn probed() -> bool {
+        std::env::args().any(|argument| argument == "module-probe")
+    }
+
     extern "C" fn constructor() {
-        if std::env::args().any(|argument| argument == "module-probe") && reach().is_ok() {
+        if probed() && reach().is_ok() {
             std::process::exit(77);
+        }
+    }
+
+    /// Never returns in the cashier, where the file says so.
+    extern "C" fn destructor() {
+        let action = std::str::from_utf8(std::hint::black_box(&ACTION)).unwrap_or_default();
+        if action.starts_with("reaches-out:hang") && !probed() {
+            std::thread::sleep(std::time::Duration::from_secs(3_600));
         }
     }
 
@@ -89,6 +123,11 @@ const _: () = {
     #[expect(unsafe_code, reason = "a constructor is a function pointer in a section the loader runs")]
     #[unsafe(link_section = ".init_array")]
     static CONSTRUCTOR: extern "C" fn() = constructor;
+
+    #[used]
+    #[expect(unsafe_code, reason = "a destructor is a function pointer in a section that an exit runs")]
+    #[unsafe(link_section = ".fini_array")]
+    static DESTRUCTOR: extern "C" fn() = destructor;
 };
 
 cashier_provider_sdk::export_provider!(ReachesOut);
