@@ -316,6 +316,11 @@ impl Books {
         self.events.pending_in_all()
     }
 
+    /// Whether so many events received under a config wait for a transaction with this id, or are listed without one.
+    pub fn events_wait_for(&self, config: ConfigId, id: &ProviderRef, count: usize) -> bool {
+        self.events.wait_for(config, id, count)
+    }
+
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {
         self.events.pending_by_id(id)
     }
