@@ -85,7 +85,7 @@ pub fn copy(ledger: &Ledger, database: &Path, entropy: &dyn Entropy, pace: &Copy
         }
     }
     if !copy.is_whole() {
-        return Err(Fault::new("a refused commit left a gap in the books"));
+        return Err(Fault::new("a row of the books cannot be unpacked"));
     }
     let newest = ledger.read(|books| ((), Seq(books.counters().seq))).map_err(closed)?;
     Ok(CopiedImage { mark, draft, newest, epoch })

@@ -12,7 +12,7 @@ use cashier_core::change::{Change, Counters};
 use rusqlite::Connection;
 
 use super::file::ImageFile;
-use super::{path_of, sealed};
+use super::{origin, path_of, sealed};
 use crate::ports::{Fault, LoadProgress};
 use crate::strand::columns::for_each_row;
 use crate::strand::rows::{event, operation, transaction};
@@ -47,6 +47,10 @@ pub(in crate::strand) fn load(
         unused("the database does not know it: it is older, or of a history that this database has not had");
         return Ok(None);
     };
+    if *file.origin != *origin(connection)? {
+        unused("another release of the cashier made it, or the tables of the database were made again since");
+        return Ok(None);
+    }
     let mut image = match read_blocks(&file, progress) {
         Ok(image) => image,
         Err(reason) => {
