@@ -9,6 +9,7 @@
 mod access_path;
 mod chunked;
 mod codec;
+mod deep_page;
 mod events;
 mod facts_codec;
 mod growing_table;
@@ -24,6 +25,7 @@ mod row_codec;
 mod rows;
 mod seen;
 mod slots;
+mod sorted_parts;
 mod touches;
 mod view;
 
