@@ -48,8 +48,10 @@ struct TradingDatabase {
 
 /// Why a batch was not executed.
 enum BatchFailure {
-    /// To be tried again: the disk is full, or another program holds the database.
+    /// To be tried again: the disk is full.
     Fault(Fault),
+    /// To be tried again: another program holds the database, and nothing was begun. What is known of it still holds.
+    Held(Fault),
     /// Another process writes this database as a cashier: nothing more is written until a restart.
     SecondWriter(Fault),
 }
@@ -107,6 +109,7 @@ impl TradingThread {
         match self.execute(batch) {
             Ok(answers) => answers.into_iter().for_each(|deliver| deliver()),
             Err(BatchFailure::Fault(fault)) => self.fail(format!("the trading server cannot write: {fault}")),
+            Err(BatchFailure::Held(fault)) => self.report(format!("the trading server cannot write: {fault}")),
             Err(BatchFailure::SecondWriter(fault)) => {
                 self.stopped = true;
                 self.fail(fault.to_string());
@@ -116,10 +119,15 @@ impl TradingThread {
 
     fn fail(&mut self, problem: String) {
         self.database = None;
-        self.failed = true;
         self.published.durable.store(None);
+        self.report(problem);
+    }
+
+    /// A write is tried until one succeeds.
+    fn report(&mut self, problem: String) {
+        self.failed = true;
         if self.published.problem.load().as_deref() != Some(&problem) {
-            tracing::error!(problem, "trading database failed; it is read again before the next answer");
+            tracing::error!(problem, "trading database failed; it is tried again");
             self.published.problem.store(Some(Arc::new(problem)));
         }
     }
@@ -137,7 +145,12 @@ impl TradingThread {
         let writes = probe || batch.iter().any(|queued| queued.request.writes());
         let behavior = if writes { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
         let changes_before = connection.total_changes();
-        let mut transaction = connection.transaction_with_behavior(behavior).map_err(DiskFault::from)?;
+        let mut transaction = connection.transaction_with_behavior(behavior).map_err(|error| match error {
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::DatabaseBusy => {
+                BatchFailure::Held(DiskFault::from(error).into())
+            }
+            error => DiskFault::from(error).into(),
+        })?;
         let present = rows::data_version(&transaction)?;
         let edited = present != *version;
         let mut state = if edited { reread(&transaction, before)? } else { before.clone() };

@@ -163,6 +163,11 @@ async fn s10_a_database_that_cannot_be_written_is_reported_until_a_write_succeed
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(post(&trading, deposit(1, 1_000)).await, "unknown");
     until_ready_is(&trading, "the trading server cannot write: trading.db");
+    for _ in 0..20 {
+        let facts = trading.durable_account(Login(100)).expect("accounts are known while only writing waits");
+        assert_eq!(facts.unwrap().account.balance.to_string(), "100.5 USD");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     other.execute_batch("ROLLBACK").unwrap();
     // Without a further posting.
     until_ready_is(&trading, "");
