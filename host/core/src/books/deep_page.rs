@@ -1,6 +1,6 @@
 //! Finds the rows of a page that begins far behind the first row, in bounded pieces of work while rows change: pass by pass
 //! the rows are compared with one of them, and those that are surely before the page, or behind it, are left out. Rows that
-//! change between two pieces are told, and counted where they are now.
+//! change between two pieces are reported, and counted where they are now.
 
 use std::cmp::Ordering;
 
@@ -17,7 +17,7 @@ const FEW: u64 = 16_384;
 /// Rows of which one is chosen to be compared with.
 const SAMPLED: usize = 256;
 /// Passes that left nothing out after which the rest is searched at once: the samples missed.
-const FUTILE_MAX: u32 = 16;
+const FUTILE_PASSES: u32 = 16;
 
 /// Candidates, each in the set; the lists may name one twice, or one that left.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ impl CandidateRows {
 }
 
 impl DeepPage {
-    /// A row that matches, not told before or removed since.
+    /// A row that matches, not added before or removed since.
     pub(super) fn add(&mut self, slot: Slot, sought: &PageSought<'_>) {
         let Some(row) = sought.rows.get(slot) else { return };
         if self.low.as_ref().is_some_and(|low| (sought.compare)(row, low).is_lt()) {
@@ -108,7 +108,7 @@ impl DeepPage {
         }
     }
 
-    /// A row that was told matches no more, or its place in the order may be another.
+    /// A row that was added matches no more, or its place in the order may be another.
     pub(super) fn remove(&mut self, slot: Slot) {
         if self.before.remove(slot) {
             self.before_count -= 1;
@@ -120,12 +120,12 @@ impl DeepPage {
         }
     }
 
-    /// One piece of work, once every row was told.
+    /// One piece of work, once every row was added.
     pub(super) fn step(&mut self, sought: &PageSought<'_>) -> DeepStep {
         let mut left = COMPARED_AT_ONCE;
         while left > 0 {
             let Some(pass) = &mut self.pass else {
-                if self.candidates.count <= sought.limit.saturating_add(FEW) || self.futile > FUTILE_MAX {
+                if self.candidates.count <= sought.limit.saturating_add(FEW) || self.futile > FUTILE_PASSES {
                     return self.found(sought);
                 }
                 self.begin_pass(sought);
@@ -181,7 +181,7 @@ impl DeepPage {
             Some(pivot) => {
                 self.pass = Some(DeepPass { pivot, first: CandidateRows::default(), second: CandidateRows::default() })
             }
-            None => self.futile = FUTILE_MAX + 1,
+            None => self.futile = FUTILE_PASSES + 1,
         }
     }
 
