@@ -16,7 +16,7 @@ use cashier_host::system::SystemEntropy;
 use cashier_host::trading::embedded::Embedded;
 
 use crate::bare::commit;
-use crate::full_server::{BenchServer, SEAL_RING};
+use crate::full_server::{BenchServer, SEAL_RING, write_files};
 use crate::table::{FigureRow, median};
 use crate::{BenchResult, Effort, report, rows};
 
@@ -160,6 +160,15 @@ fn figures(size: &Size, is_full: bool) -> BenchResult<Vec<FigureRow>> {
         lines.extend(with.lines(size, 1, &limit, scan, is_full));
     }
     Ok(lines)
+}
+
+/// Leaves a folder that `cashier serve --settings FOLDER/cashier.toml` starts on, for a look at a start by hand.
+pub(crate) fn write_here(folder: &Path, count: &str) -> BenchResult<()> {
+    let count = count.parse()?;
+    std::fs::create_dir_all(folder.join("bases"))?;
+    write(folder, count)?;
+    post(&folder.join("bases"), count)?;
+    write_files(folder, &["echo"], None)
 }
 
 /// The images of the books in a folder of bases.
