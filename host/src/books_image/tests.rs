@@ -106,6 +106,11 @@ async fn both(folder: &Path) -> (Vec<String>, Vec<String>, bool) {
     let (strand, _, loaded) = load(with.path(), From::Image).await;
     let from_image = facts(&loaded);
     let used = loaded.is_from_image;
+    assert_eq!(
+        with.path().join("cashier.image").exists(),
+        used,
+        "an image that cannot be used is in the way of another"
+    );
     strand.close().unwrap();
     let (strand, _, loaded) = load(without.path(), From::Rows).await;
     let from_rows = facts(&loaded);
@@ -497,5 +502,6 @@ fn an_image_is_due_once_enough_rows_have_changed() {
         assert_eq!(rules.wants(rows, state), due, "{rows} {state:?}");
     }
     assert!(ImageRules::AT_STOP.wants(1_000_000, state(true, 7_000)));
-    assert!(!ImageRules::AT_STOP.wants(STOP_ROWS_MAX + 1, state(false, 0)), "a stop that lasts");
+    assert!(!ImageRules::AT_STOP.wants(STOP_ROWS_MAX + 1, state(true, 100_000)), "its start takes less than the copy");
+    assert!(ImageRules::AT_STOP.wants(10_000_000, state(false, 0)), "its start takes minutes");
 }

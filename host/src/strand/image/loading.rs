@@ -30,7 +30,11 @@ pub(in crate::strand) fn load(
     progress: &LoadProgress,
 ) -> Result<Option<LoadedImage>, Fault> {
     let path = path_of(database);
-    let unused = |reason: &str| tracing::warn!(image = %path.display(), reason, "image of the books was not used");
+    // It is removed, so that another is made soon instead of once many rows have changed.
+    let unused = |reason: &str| {
+        let removed = std::fs::remove_file(&path).is_ok();
+        tracing::warn!(image = %path.display(), reason, removed, "image of the books was not used");
+    };
     let file = match ImageFile::open(&path) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(None),
