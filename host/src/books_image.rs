@@ -20,7 +20,7 @@ const HOLD_PAUSE: Duration = Duration::from_millis(1);
 /// Smaller books are read from their rows within half a second.
 const IMAGE_ROWS_MIN: u64 = 20_000;
 
-/// A stop copies about a million rows in two seconds: larger books have the image that was made in the background.
+/// A stop copies about a million rows in two seconds: larger books that have an image already are started with it.
 const STOP_ROWS_MAX: u64 = 2_000_000;
 
 /// When the rows that a start would read beside the image are worth another one: a part of all rows, and so many.
@@ -29,7 +29,7 @@ pub struct ImageRules {
     pub changed: u64,
     /// One in so many rows.
     pub part: u64,
-    /// Larger books are left alone.
+    /// Larger books are not copied again; they are where there is no image.
     pub rows_max: u64,
 }
 
@@ -42,7 +42,7 @@ impl ImageRules {
 
     fn wants(self, rows: u64, state: ImageState) -> bool {
         let many = state.changed >= self.changed.saturating_add(rows / self.part.max(1));
-        (IMAGE_ROWS_MIN..=self.rows_max).contains(&rows) && (many || !state.has_image)
+        rows >= IMAGE_ROWS_MIN && (!state.has_image || (many && rows <= self.rows_max))
     }
 }
 
@@ -85,7 +85,7 @@ pub fn copy(ledger: &Ledger, database: &Path, entropy: &dyn Entropy, pace: &Copy
         }
     }
     if !copy.is_whole() {
-        return Err(Fault::new("a refused commit left a gap in the books"));
+        return Err(Fault::new("a row of the books cannot be unpacked"));
     }
     let newest = ledger.read(|books| ((), Seq(books.counters().seq))).map_err(closed)?;
     Ok(CopiedImage { mark, draft, newest, epoch })

@@ -29,7 +29,7 @@ pub struct Ledger {
     recorder: Arc<dyn Recorder>,
     watermark: Arc<Watermark>,
     admission: Arc<Admission>,
-    holds: HoldMeter,
+    holds: Arc<HoldMeter>,
 }
 
 /// A decision's value, available once every commit it depends on is durable.
@@ -67,15 +67,16 @@ pub fn storage_unavailable() -> Refusal {
 impl Ledger {
     pub fn new(recorder: Arc<dyn Recorder>, watermark: Arc<Watermark>, books: Books, admission: Admission) -> Self {
         watermark.open_at(Seq(books.counters().seq));
-        let (admission, holds) = (Arc::new(admission), HoldMeter::default());
+        let (admission, holds) = (Arc::new(admission), Arc::new(HoldMeter::default()));
         let books = Arc::new(Mutex::new(books));
-        watermark.attach(&books);
+        watermark.attach(&books, &holds);
         Self { books, recorder, watermark, admission, holds }
     }
 
     /// The ledger with its holds measured by a clock.
     pub fn measured_by(self, clock: Arc<dyn Clock>) -> Self {
-        Self { holds: HoldMeter::by(clock), ..self }
+        self.holds.measure_by(clock);
+        self
     }
 
     /// The longest that the books were held since the start, in microseconds.
@@ -140,6 +141,11 @@ impl Ledger {
     /// Rises whenever rows were taken back: the books were reloaded, or the rows of refused commits were put back.
     pub fn epoch(&self) -> u64 {
         self.watermark.epoch() + self.watermark.put_back()
+    }
+
+    /// Rises with every reload of the books; rows of refused commits that were put back do not raise it.
+    pub fn reloads(&self) -> u64 {
+        self.watermark.epoch()
     }
 
     /// Why nothing is written at present although the ledger is open, as a sentence: another program holds the database.
@@ -245,7 +251,8 @@ mod tests {
     fn s1_the_longest_hold_is_measured_since_the_start_and_since_the_last_look() {
         let clock = Arc::new(TestClock::default());
         let admission = Admission::new(Admission::DEFAULT_LIMIT);
-        let ledger = Ledger::new(Arc::new(EmptyDisk), Arc::new(Watermark::new()), Books::new(), admission);
+        let watermark = Arc::new(Watermark::new());
+        let ledger = Ledger::new(Arc::new(EmptyDisk), Arc::clone(&watermark), Books::new(), admission);
         let ledger = ledger.measured_by(Arc::clone(&clock) as _);
         let hold = |micros| ledger.peek(|_| clock.advance(Duration::from_micros(micros))).unwrap();
         assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (0, 0));
@@ -257,6 +264,12 @@ mod tests {
         hold(30);
         assert_eq!((ledger.longest_hold_us(), ledger.take_recent_hold_us()), (900, 30));
         assert_eq!(ledger.take_recent_hold_us(), 0);
+        let read_for = |_: &Books| {
+            clock.advance(Duration::from_micros(1_200));
+            Ok(crate::ports::Refused::default())
+        };
+        watermark.refused(Seq(0), &mut { read_for }).unwrap();
+        assert_eq!(ledger.longest_hold_us(), 1_200, "while rows of refused commits are read and put back");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
 mod access_path;
 mod chunked;
 mod codec;
+mod deep_page;
 mod events;
 mod facts_codec;
 mod growing_table;
@@ -24,6 +25,7 @@ mod row_codec;
 mod rows;
 mod seen;
 mod slots;
+mod sorted_parts;
 mod touches;
 mod view;
 
@@ -314,6 +316,11 @@ impl Books {
     /// The same of all configs.
     pub fn pending_in_all(&self) -> PendingSize {
         self.events.pending_in_all()
+    }
+
+    /// Whether so many events received under a config wait for a transaction with this id, or are listed without one.
+    pub fn events_wait_for(&self, config: ConfigId, id: &ProviderRef, count: usize) -> bool {
+        self.events.wait_for(config, id, count)
     }
 
     pub fn pending_event(&self, id: EventId) -> Option<&ProviderEvent> {

@@ -2,7 +2,7 @@
 //! next ids. Dropping a draft changes nothing; the host's ledger turns it into a commit.
 
 use crate::aggregate::{Aggregate, DecisionContext};
-use crate::books::Books;
+use crate::books::{Books, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
@@ -175,6 +175,28 @@ impl<'a> Draft<'a> {
             self.notes.no_event_waits();
         }
         may
+    }
+
+    /// What waits under a config, and in all. For a limit alone: no commit rests on how much waited when it was decided.
+    pub fn pending_sizes(&self, config_id: ConfigId) -> (PendingSize, PendingSize) {
+        (self.books.pending_size_of(config_id), self.books.pending_in_all())
+    }
+
+    /// Whether so many events wait under a config for a transaction with this id; for a limit alone.
+    pub fn events_wait_for(&self, config_id: ConfigId, id: &ProviderRef, count: usize) -> bool {
+        self.books.events_wait_for(config_id, id, count)
+    }
+
+    /// The unread notices of a config, and the bytes of their bodies; for a limit alone.
+    pub fn unread_size(&self, config_id: ConfigId) -> (usize, u64) {
+        let known = self.books.unread_of(config_id);
+        known.fold((0, 0), |(count, sum), known| (count + 1, known.bytes.saturating_add(sum)))
+    }
+
+    /// The row of a notice of this config, where it is unread.
+    pub fn unread_event(&self, config_id: ConfigId, id: EventId) -> Option<ProviderEvent> {
+        self.notes.event_row(id);
+        self.books.unread_of(config_id).find(|known| known.event.id == id).map(|known| known.event.clone())
     }
 
     /// Verified events under a config that wait for a transaction with the ids of this one, as this draft leaves them, by

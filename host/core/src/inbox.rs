@@ -30,8 +30,8 @@ use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
 use self::unmatched::{give_back, has_capacity};
+use self::unreadable::read_anew;
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};
-use self::unreadable::{read_anew, unread};
 pub use self::verify::verify;
 
 /// Files a verified notice: its body once, an event row per update, and the changes that the updates make.
@@ -55,7 +55,7 @@ pub fn file(
         let known =
             |receiver: &ReceivingConfig| Some((receiver.config_id, draft.known_event(receiver.config_id, &event_id)?));
         let known = notice.receivers().find_map(known);
-        let unread = known.and_then(|(config, row)| unread(draft, config, row));
+        let unread = known.and_then(|(config, row)| draft.unread_event(config, row));
         if let (Some((config, row)), None) = (known, &unread)
             && (config == notice.receiver().config_id || !states_news(draft, notice, update))
         {
@@ -91,7 +91,7 @@ fn states_news(draft: &Draft<'_>, notice: &VerifiedNotice, update: Option<&Updat
 /// further updates get rows of their own. `None` where the event is not unread any more.
 pub fn resolve(draft: &mut Draft<'_>, notice: &VerifiedNotice, id: EventId) -> Option<Filed> {
     let receiver = notice.receiver();
-    let row = unread(draft, receiver.config_id, id)?;
+    let row = draft.unread_event(receiver.config_id, id)?;
     let (notice_id, mut filed) = (row.notice_id, Filed::default());
     let mut left = Some(row.clone());
     for (event_id, update) in identified(notice, &row.event_id) {

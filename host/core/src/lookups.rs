@@ -72,6 +72,10 @@ impl LookupNotes {
         self.note(Topic::ProviderId(value));
     }
 
+    pub(crate) fn event_row(&self, id: EventId) {
+        self.note(Topic::EventRow(id));
+    }
+
     pub(crate) fn event_key(&self, config: ConfigId, event_id: &str) {
         self.note(Topic::EventKey(config, event_id));
     }

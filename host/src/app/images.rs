@@ -13,6 +13,9 @@ use crate::ports::Fault;
 /// Between two looks at how many rows have changed.
 const LOOK_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long a stop makes an image, which is some ten million rows; larger books have one that was made in the background.
+const STOP_COPY_MAX: Duration = Duration::from_secs(30);
+
 /// Gives a copy up when the task that waits for it is dropped.
 struct GiveUp(Arc<AtomicBool>);
 
@@ -32,7 +35,9 @@ pub(super) async fn keep(cashier: Arc<Cashier>, database: PathBuf) {
 
 /// Makes the image that the next start loads, while nothing else goes on.
 pub(super) async fn at_stop(cashier: &Arc<Cashier>, database: &std::path::Path) {
-    make(cashier, database, ImageRules::AT_STOP).await;
+    if tokio::time::timeout(STOP_COPY_MAX, make(cashier, database, ImageRules::AT_STOP)).await.is_err() {
+        tracing::warn!("image of the books was given up: the next start reads every row");
+    }
 }
 
 async fn make(cashier: &Arc<Cashier>, database: &std::path::Path, rules: ImageRules) {

@@ -19,6 +19,8 @@ use cashier_core::status::{
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::ledger::{Admission, Watermark};
 use crate::ports::{Loaded, Recorder};
@@ -104,6 +106,11 @@ async fn both(folder: &Path) -> (Vec<String>, Vec<String>, bool) {
     let (strand, _, loaded) = load(with.path(), From::Image).await;
     let from_image = facts(&loaded);
     let used = loaded.is_from_image;
+    assert_eq!(
+        with.path().join("cashier.image").exists(),
+        used,
+        "an image that cannot be used is in the way of another"
+    );
     strand.close().unwrap();
     let (strand, _, loaded) = load(without.path(), From::Rows).await;
     let from_rows = facts(&loaded);
@@ -386,11 +393,48 @@ async fn s8_what_an_operator_edits_while_the_cashier_is_stopped_is_in_the_books(
         ("UPDATE cashier_transaction SET customer_id = 7 WHERE id = 4; DELETE FROM provider_event WHERE id = 2", false),
         ("DELETE FROM balance_operation WHERE id = 2", false),
         ("UPDATE provider_event SET event_id = 'evt_other' WHERE id = 3", false),
+        ("VACUUM", false),
+        // What is left of a database that was recovered: rows are gone that no trigger has seen go.
+        (
+            "DROP TRIGGER transaction_deleted; DELETE FROM cashier_transaction WHERE id = 5; CREATE TRIGGER transaction_deleted \
+             AFTER DELETE ON cashier_transaction BEGIN DELETE FROM books_image; END",
+            false,
+        ),
     ] {
         let edited = killed(folder.path());
         edit(edited.path(), sql);
         assert_equal(edited.path(), is_used, sql).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s8_an_image_of_another_release_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut open = Open::at(folder.path(), 15).await;
+    open.steps(300).await;
+    open.image().await;
+    open.close();
+    let path = folder.path().join("cashier.image");
+    let mut file = std::fs::read(&path).unwrap();
+    let length_place = file.len() - 8;
+    let length = u64::from_le_bytes(file[length_place..].try_into().unwrap());
+    let content = length_place - usize::try_from(length).unwrap()..length_place - 32;
+    let release = env!("CARGO_PKG_VERSION").as_bytes();
+    let place = file[content.clone()].windows(release.len()).position(|bytes| bytes == release).unwrap();
+    file[content.start + place] ^= 1;
+    let checksum = Sha256::digest(&file[content.clone()]);
+    file[content.end..length_place].copy_from_slice(&checksum);
+    std::fs::write(&path, &file).unwrap();
+    assert_equal(folder.path(), false, "the same format, other rules").await;
+    let mut open = Open::at(folder.path(), 16).await;
+    let has_image = || image::state(&folder.path().join("cashier.db")).unwrap().has_image;
+    assert!(!has_image(), "another one is due, however little has changed");
+    open.steps(1).await;
+    open.image().await;
+    assert!(has_image());
+    open.close();
+    edit(folder.path(), "VACUUM");
+    assert!(!has_image());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -415,6 +459,34 @@ async fn an_image_is_given_up_at_a_stop_and_after_rows_were_taken_back_and_leave
     open.close();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn s8_an_image_is_made_and_used_after_a_deposit_was_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut open = Open::at(folder.path(), 12).await;
+    open.steps(300).await;
+    edit(
+        folder.path(),
+        "CREATE TRIGGER rule BEFORE INSERT ON cashier_transaction WHEN NEW.login = 777 BEGIN SELECT RAISE(ABORT, 'a rule'); END",
+    );
+    let refused = open.decide(|draft| {
+        let id = draft.next_transaction();
+        let fresh = Fresh { id, reference: Reference::from_random(1), now: NOW };
+        let row = Transaction::blank(fresh, Login(777), usd(2_550), &account(7));
+        draft.add([Change::Transaction(Box::new(row))]);
+    });
+    assert!(refused.durable().await.is_err());
+    open.steps(300).await;
+    open.image().await;
+    assert_equal(folder.path(), true, "its slot stays empty").await;
+    open.steps(50).await;
+    open.close();
+    let mut open = Open::at(folder.path(), 14).await;
+    open.steps(50).await;
+    open.image().await;
+    assert_equal(folder.path(), true, "an image of books that were made from it").await;
+    open.close();
+}
+
 #[test]
 fn an_image_is_due_once_enough_rows_have_changed() {
     let state = |has_image, changed| ImageState { has_image, changed };
@@ -430,5 +502,6 @@ fn an_image_is_due_once_enough_rows_have_changed() {
         assert_eq!(rules.wants(rows, state), due, "{rows} {state:?}");
     }
     assert!(ImageRules::AT_STOP.wants(1_000_000, state(true, 7_000)));
-    assert!(!ImageRules::AT_STOP.wants(STOP_ROWS_MAX + 1, state(false, 0)), "a stop that lasts");
+    assert!(!ImageRules::AT_STOP.wants(STOP_ROWS_MAX + 1, state(true, 100_000)), "its start takes less than the copy");
+    assert!(ImageRules::AT_STOP.wants(10_000_000, state(false, 0)), "its start takes minutes");
 }

@@ -234,5 +234,6 @@ async fn repeat(
 async fn durable(cashier: &Cashier, id: TransactionId) -> Result<Transaction, Refusal> {
     let ticket = cashier.ledger.read(|books| (books.transaction(id), books.touched(id)))?;
     let transaction = ticket.durable().await?.into_inner();
-    transaction.ok_or_else(missing)
+    // One that was found and is gone was taken back.
+    transaction.ok_or_else(crate::ledger::storage_unavailable)
 }

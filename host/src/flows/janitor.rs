@@ -44,12 +44,13 @@ pub fn start(cashier: &Arc<Cashier>) {
     let clock = Arc::clone(&cashier.clock);
     cashier.spawn.background(Box::pin(async move {
         let work = Arc::new(Work::default());
-        let (mut rounds, mut epoch, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
+        let (mut rounds, mut reloads, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
         let mut next_round = Duration::ZERO;
         while let Some(cashier) = janitor.upgrade() {
-            // Work belongs to the books of one epoch: a reload may have taken its transactions back.
-            let present = cashier.ledger.epoch();
-            if std::mem::replace(&mut epoch, present) != present {
+            // A reload may have taken transactions back. Rows of refused commits that were put back end nobody's pause: what
+            // is refused for ever would have every provider asked in each round.
+            let present = cashier.ledger.reloads();
+            if std::mem::replace(&mut reloads, present) != present {
                 work.lock().clear();
             }
             // By the time that has passed, not by looks: a machine that slept is behind with its work.

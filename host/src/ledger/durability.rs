@@ -10,6 +10,7 @@ use cashier_core::books::Books;
 use cashier_core::ids::Seq;
 use tokio::sync::{Notify, oneshot};
 
+use super::holds::HoldMeter;
 use super::refused::{Claim, RefusedSeqs};
 use crate::ports::{Collect, DurabilityListener, Fault, Refused};
 
@@ -25,7 +26,7 @@ pub struct Watermark {
     waiting: Mutex<Waiting>,
     failed: Notify,
     /// Where rows are put back. Set once, by the ledger.
-    books: OnceLock<Arc<Mutex<Books>>>,
+    books: OnceLock<(Arc<Mutex<Books>>, Arc<HoldMeter>)>,
     /// Why nothing is written at present, for the operator.
     busy: Mutex<Option<String>>,
 }
@@ -53,10 +54,10 @@ impl Watermark {
         Self::default()
     }
 
-    /// The books in which rows are put back.
-    pub(super) fn attach(&self, books: &Arc<Mutex<Books>>) {
+    /// The books in which rows are put back, and the meter of how long they are held.
+    pub(super) fn attach(&self, books: &Arc<Mutex<Books>>, holds: &Arc<HoldMeter>) {
         // A watermark belongs to one ledger.
-        let _ = self.books.set(Arc::clone(books));
+        let _ = self.books.set((Arc::clone(books), Arc::clone(holds)));
     }
 
     pub(super) fn open_at(&self, seq: Seq) {
@@ -161,9 +162,11 @@ impl DurabilityListener for Watermark {
     }
 
     fn refused(&self, up_to: Seq, collect: &mut Collect<'_>) -> Result<(), Fault> {
-        let books = self.books.get().ok_or_else(|| Fault::new("there are no books yet to put rows back into"))?;
+        let (books, holds) =
+            self.books.get().ok_or_else(|| Fault::new("there are no books yet to put rows back into"))?;
         // While it is held nothing is decided, so nothing is submitted.
-        let mut books = books.lock().map_err(|_| Fault::new("a decision panicked: the books are read again"))?;
+        let books = books.lock().map_err(|_| Fault::new("a decision panicked: the books are read again"))?;
+        let mut books = holds.hold(books);
         if !self.is_open() {
             return Ok(());
         }
@@ -243,7 +246,7 @@ mod tests {
         let watermark = Arc::new(Watermark::new());
         watermark.open_at(Seq(1));
         let books = Arc::new(Mutex::new(Books::new()));
-        watermark.attach(&books);
+        watermark.attach(&books, &Arc::default());
         let all_up_to = |seq| Claim { own: false, ..claim(&watermark, seq) };
         let claims = [claim(&watermark, 2), claim(&watermark, 3), claim(&watermark, 4), all_up_to(2), all_up_to(4)];
         let early: Vec<_> = claims

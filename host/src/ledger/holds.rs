@@ -3,7 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use cashier_core::books::Books;
@@ -13,14 +13,16 @@ use crate::ports::Clock;
 /// The longest holds, in microseconds.
 #[derive(Default)]
 pub(super) struct HoldMeter {
-    clock: Option<Arc<dyn Clock>>,
+    clock: OnceLock<Arc<dyn Clock>>,
     longest: AtomicU64,
     recent: AtomicU64,
 }
 
 impl HoldMeter {
-    pub(super) fn by(clock: Arc<dyn Clock>) -> Self {
-        Self { clock: Some(clock), ..Self::default() }
+    /// Measures from now on.
+    pub(super) fn measure_by(&self, clock: Arc<dyn Clock>) {
+        // A second clock would be the same.
+        let _ = self.clock.set(clock);
     }
 
     pub(super) fn longest(&self) -> u64 {
@@ -37,7 +39,7 @@ impl HoldMeter {
     }
 
     fn now(&self) -> Duration {
-        self.clock.as_ref().map(|clock| clock.monotonic()).unwrap_or_default()
+        self.clock.get().map(|clock| clock.monotonic()).unwrap_or_default()
     }
 }
 

@@ -59,15 +59,15 @@ impl RefusedSeqs {
 
     /// Whether what is claimed is refused, or rests on what was read of a refused commit before its rows were put back.
     pub(super) fn refuse(&self, claim: Claim) -> bool {
-        let refuses = |(put_back, epoch, seqs): &(u64, u64, Box<[Seq]>)| {
+        let refuses = |(_, epoch, seqs): &(u64, u64, Box<[Seq]>)| {
             *epoch == claim.epoch
-                && *put_back >= claim.put_back
                 && match claim.own {
                     true => seqs.contains(&claim.seq),
                     false => seqs.iter().any(|refused| *refused <= claim.seq),
                 }
         };
-        claim.put_back < self.since || self.remembered.iter().rev().any(refuses)
+        let mut later = self.remembered.iter().rev().take_while(|(put_back, ..)| *put_back >= claim.put_back);
+        claim.put_back < self.since || later.any(refuses)
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 pub use self::file::ImageDraft;
+use self::file::ImageFile;
 use super::columns::sql_fault;
 use super::connection::BUSY_WAIT;
 use crate::ports::Fault;
@@ -29,6 +30,7 @@ pub struct ImageMark {
 /// What a start would read of the database beside the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageState {
+    /// The next start will take it for one of this database; its blocks are not looked at.
     pub has_image: bool,
     /// Transactions and operations that were noted since.
     pub changed: u64,
@@ -53,10 +55,12 @@ pub fn state(database: &Path) -> Result<ImageState, Fault> {
     let fault = sql_fault("counting changed rows");
     let connection = connect(database)?;
     let whole = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(&fault);
-    let images = whole("SELECT count(*) FROM books_image")?;
     let transactions = whole("SELECT count(*) FROM changed_transaction")?;
     let operations = whole("SELECT count(*) FROM changed_operation")?;
-    let has_image = images > 0 && path_of(database).exists();
+    let has_image = match ImageFile::open(&path_of(database)) {
+        Ok(Some(file)) => *file.origin == *origin(&connection)? && sealed(&connection, &file.seal)?.is_some(),
+        Ok(None) | Err(_) => false,
+    };
     Ok(ImageState { has_image, changed: transactions.saturating_add(operations).cast_unsigned() })
 }
 
@@ -91,8 +95,8 @@ impl ImageMark {
     /// Puts a whole image in the place of the one before, once every commit that it holds is durable. Killed at any moment,
     /// the database knows the image that is in the place, or none that is.
     pub fn place(&self, database: &Path, draft: ImageDraft) -> Result<(), Fault> {
-        let draft = draft.finish()?;
         let mut connection = connect(database)?;
+        let draft = draft.finish(&origin(&connection)?)?;
         let values = (&*self.seal, self.generation, self.event);
         let sql = "INSERT INTO books_image (seal, generation, event) SELECT ?1, ?2, ?3 FROM books_generation WHERE value = ?2";
         if connection.execute(sql, values).map_err(sql_fault("sealing an image"))? == 0 {
@@ -115,6 +119,15 @@ impl ImageMark {
         }
         Ok(())
     }
+}
+
+/// What makes images of this database now: this release of the program, whose rules say what is due and what a row is found by;
+/// and the tables, which are counted whenever a statement makes some again. A database that was vacuumed or recovered has made
+/// all of them again, and no trigger noted what became of the rows.
+fn origin(connection: &Connection) -> Result<String, Fault> {
+    let tables = connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0));
+    let tables = tables.map_err(sql_fault("reading the version of the tables"))?;
+    Ok(format!("{} {tables}", env!("CARGO_PKG_VERSION")))
 }
 
 /// What the database holds of a seal: its generation and its event.

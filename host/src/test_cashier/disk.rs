@@ -1,15 +1,16 @@
 //! The disk of the test cashier, behind the recorder's and the archive's ports: commits become durable a moment after they
 //! were submitted, writing can be held, and it can fail. Durable rows survive crashes; queued commits do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_core::books::Books;
+use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
-use cashier_core::ids::{EventId, NoticeId, Seq, TransactionId};
+use cashier_core::dependence::Refusals;
+use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::SignatureStatus;
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::bases::{Bases, wait};
 use super::lock;
-use crate::ports::{Archive, DurabilityListener, Fault, Loaded, Recorder, Spawn, StoredAnswer, StoredNotice};
+use crate::ports::{Archive, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer, StoredNotice};
 
 /// How long a commit takes to become durable.
 const WRITE_TIME: Duration = Duration::from_millis(2);
@@ -32,6 +33,8 @@ pub(crate) struct TestDisk {
     pub(crate) held: AtomicBool,
     /// The batch of this number from here fails; 0 is never.
     pub(crate) fail_in: AtomicU32,
+    /// The batch of this number from here is refused, alone; 0 is never.
+    pub(crate) refuse_in: AtomicU32,
     /// Whether a failing batch becomes durable all the same.
     pub(crate) fails_after_writing: AtomicBool,
     current: Mutex<Weak<DiskWriter>>,
@@ -44,8 +47,16 @@ struct DiskWriter {
     begun: Seq,
     synced: Arc<dyn DurabilityListener>,
     queue: Mutex<Vec<Arc<Commit>>>,
+    /// Numbers that are written never.
+    refused: Mutex<BTreeSet<Seq>>,
     closed: AtomicBool,
     wake: Notify,
+}
+
+/// Whether the turn of a batch has come: it is of this number from here.
+fn is_turn(number: &AtomicU32) -> bool {
+    let counted = number.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    counted == Ok(1)
 }
 
 impl TestDisk {
@@ -56,6 +67,7 @@ impl TestDisk {
             durable: Mutex::default(),
             held: AtomicBool::new(false),
             fail_in: AtomicU32::new(0),
+            refuse_in: AtomicU32::new(0),
             fails_after_writing: AtomicBool::new(false),
             current: Mutex::default(),
         })
@@ -76,6 +88,7 @@ impl TestDisk {
             begun,
             synced,
             queue: Mutex::default(),
+            refused: Mutex::default(),
             closed: AtomicBool::new(false),
             wake: Notify::new(),
         });
@@ -213,17 +226,16 @@ impl DiskWriter {
     fn write(&self) {
         let batch = std::mem::take(&mut *lock(&self.queue));
         let Some(last) = batch.last().map(|commit| commit.seq) else { return };
-        let fails = match self.disk.fail_in.load(Ordering::SeqCst) {
-            0 => false,
-            left => {
-                self.disk.fail_in.store(left - 1, Ordering::SeqCst);
-                left == 1
-            }
-        };
+        if is_turn(&self.disk.refuse_in) {
+            return self.refuse(last, &batch);
+        }
+        let fails = is_turn(&self.disk.fail_in);
         let mut durable = lock(&self.disk.durable);
         if !fails || self.disk.fails_after_writing.load(Ordering::SeqCst) {
             let newest = durable.last().map_or(self.begun, |commit| commit.seq).0;
-            assert!(batch.iter().map(|commit| commit.seq.0).eq(newest + 1..=last.0), "commits arrive in order");
+            let refused = lock(&self.refused);
+            let expected = (newest + 1..=last.0).filter(|seq| !refused.contains(&Seq(*seq)));
+            assert!(batch.iter().map(|commit| commit.seq.0).eq(expected), "commits arrive in order");
             if let Some(bases) = &self.disk.bases {
                 bases.write(&batch);
             }
@@ -237,6 +249,40 @@ impl DiskWriter {
         } else {
             self.synced.synced(last);
         }
+    }
+}
+
+impl DiskWriter {
+    /// Refuses a batch with what rests on it, as the strand does.
+    fn refuse(&self, up_to: Seq, batch: &[Arc<Commit>]) {
+        let mut refusals = Refusals::default();
+        batch.iter().for_each(|commit| refusals.add(commit));
+        let put_back = self.synced.refused(up_to, &mut |_| {
+            let mut queue = lock(&self.queue);
+            queue.retain(|commit| {
+                let rests = refusals.reaches(commit);
+                if rests {
+                    refusals.add(commit);
+                }
+                !rests
+            });
+            lock(&self.refused).extend(refusals.seqs());
+            let stored = self.disk.loaded().books;
+            let event = |(id, config, key): &(EventId, ConfigId, Box<str>)| StoredEvent {
+                id: *id,
+                config: *config,
+                event_id: key.clone(),
+                row: stored.pending_event(*id).map(|row| (row.clone(), 0)),
+                owner: stored.known_event(*config, key),
+            };
+            Ok(Refused {
+                seqs: refusals.seqs().to_vec(),
+                transactions: refusals.transactions().iter().map(|id| (*id, stored.aggregate(*id))).collect(),
+                events: refusals.events().iter().map(event).collect(),
+                waiting: queue.clone(),
+            })
+        });
+        put_back.unwrap();
     }
 }
 

@@ -38,7 +38,7 @@ const LOCK: &str = "trading.lock";
 pub struct Embedded {
     requests: mpsc::SyncSender<QueuedRequest>,
     slots: Arc<Semaphore>,
-    published: Arc<Published>,
+    pub(super) published: Arc<Published>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use cashier_core::ids::Login;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::books;
 use super::jobs::TradingState;
@@ -48,7 +48,9 @@ struct TradingDatabase {
 
 /// Why a batch was not executed.
 enum BatchFailure {
-    /// To be tried again: the disk is full, or another program holds the database.
+    /// Another program holds the database: nothing of the batch was tried, and what was read stays true.
+    Held(Fault),
+    /// To be tried again once the database was read again: the disk is full.
     Fault(Fault),
     /// Another process writes this database as a cashier: nothing more is written until a restart.
     SecondWriter(Fault),
@@ -106,6 +108,10 @@ impl TradingThread {
         }
         match self.execute(batch) {
             Ok(answers) => answers.into_iter().for_each(|deliver| deliver()),
+            Err(BatchFailure::Held(fault)) => {
+                self.failed = true;
+                self.report(format!("the trading server cannot write: {fault}: another program holds it"));
+            }
             Err(BatchFailure::Fault(fault)) => self.fail(format!("the trading server cannot write: {fault}")),
             Err(BatchFailure::SecondWriter(fault)) => {
                 self.stopped = true;
@@ -118,8 +124,14 @@ impl TradingThread {
         self.database = None;
         self.failed = true;
         self.published.durable.store(None);
+        self.report(problem);
+    }
+
+    /// Publishes and logs why postings wait, once.
+    fn report(&self, problem: String) {
         if self.published.problem.load().as_deref() != Some(&problem) {
-            tracing::error!(problem, "trading database failed; it is read again before the next answer");
+            let read_again = self.database.is_none();
+            tracing::error!(problem, read_again, "trading database failed: postings wait");
             self.published.problem.store(Some(Arc::new(problem)));
         }
     }
@@ -137,7 +149,10 @@ impl TradingThread {
         let writes = probe || batch.iter().any(|queued| queued.request.writes());
         let behavior = if writes { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
         let changes_before = connection.total_changes();
-        let mut transaction = connection.transaction_with_behavior(behavior).map_err(DiskFault::from)?;
+        let mut transaction = match connection.transaction_with_behavior(behavior) {
+            Err(error) if is_held(&error) => return Err(BatchFailure::Held(DiskFault::from(error).into())),
+            begun => begun.map_err(DiskFault::from)?,
+        };
         let present = rows::data_version(&transaction)?;
         let edited = present != *version;
         let mut state = if edited { reread(&transaction, before)? } else { before.clone() };
@@ -199,6 +214,10 @@ impl TradingThread {
             self.published.problem.store(problem.map(Arc::new));
         }
     }
+}
+
+fn is_held(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// What the database holds after another program committed.

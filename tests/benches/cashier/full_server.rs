@@ -184,7 +184,8 @@ fn listener(program: &mut ChildProgram, name: &str) -> BenchResult<SocketAddr> {
     Ok(address.parse()?)
 }
 
-fn write_files(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> BenchResult<()> {
+/// Keys, settings, modules and accounts.
+pub(crate) fn write_files(root: &Path, modules: &[&str], provider: Option<SocketAddr>) -> BenchResult<()> {
     std::fs::write(root.join("session.key"), format!("bench:{}\n", hex::encode(SESSION_KEY)))?;
     std::fs::write(root.join("seal.key"), format!("{SEAL_RING}\n"))?;
     std::fs::write(

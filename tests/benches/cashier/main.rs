@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         ["serve-stub"] => stub::serve(),
         ["measure-memory", rows] => figures::memory::measure_here(rows),
         ["measure-holds", scale] => figures::hold::measure_here(scale),
+        ["write-deposits", folder, count] => figures::start::write_here(folder.as_ref(), count),
         _ => measure(&texts),
     };
     match done {

@@ -169,6 +169,15 @@ impl Events {
         self.pending.get(&id)
     }
 
+    /// Whether so many wait under a config for a transaction with this id, or are listed without one.
+    pub(super) fn wait_for(&self, config: ConfigId, id: &ProviderRef, count: usize) -> bool {
+        if self.pending_keys.len() < count {
+            return false;
+        }
+        let key = |event| -> PendingKey { (config, id.clone(), event) };
+        self.pending_keys.range(key(EventId(0))..=key(EventId(u64::MAX))).take(count).count() == count
+    }
+
     pub(super) fn pending_for<'r>(
         &self,
         config: ConfigId,

@@ -13,12 +13,12 @@ use crate::status::OperationStatus;
 
 use super::hash_index::Slot;
 use super::indexing::{order_key_hash, reference_hash};
-use super::rows::Row;
+use super::rows::{NO_ID, NO_SLOT, Row};
 use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 1;
+pub const IMAGE_FORMAT: u32 = 2;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;
@@ -53,14 +53,14 @@ pub struct ImageCopy {
     kind: u8,
     next: usize,
     posted: PostedDigest,
-    /// A row is gone whose slot the image would have to keep.
-    has_gap: bool,
+    /// A row cannot be unpacked.
+    has_unreadable: bool,
 }
 
 impl ImageCopy {
     /// Whether every row is in it; otherwise it is no image, and is given up.
     pub fn is_whole(&self) -> bool {
-        !self.has_gap
+        !self.has_unreadable
     }
 }
 
@@ -72,7 +72,7 @@ impl Books {
             kind: kind::ROWS,
             next: 0,
             posted: PostedDigest::default(),
-            has_gap: false,
+            has_unreadable: false,
         };
         self.early_operations.is_empty().then_some(copy)
     }
@@ -161,9 +161,13 @@ impl Books {
     fn copy_rows(&self, copy: &mut ImageCopy, block: &mut Vec<u8>) -> bool {
         let first = Slot::try_from(copy.next).unwrap_or(Slot::MAX);
         let until = copy.rows.min(first.saturating_add(ROWS_PER_BLOCK));
-        for row in (first..until).filter_map(|slot| self.rows.get(slot)) {
+        for slot in first..until {
+            let Some(row) = self.rows.get(slot) else {
+                put_gap(block, self.rows.first_id().unwrap_or_default());
+                continue;
+            };
             let Some(known) = row_codec::unpack(row, &self.interner) else {
-                copy.has_gap = true;
+                copy.has_unreadable = true;
                 continue;
             };
             add_posted(&mut copy.posted, &known);
@@ -199,6 +203,13 @@ fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
     block.extend_from_slice(&row.currency.to_le_bytes());
     block.extend_from_slice(&[row.kind, row.source, row.status, row.key_space, flags]);
     block.extend_from_slice(&row.packed);
+}
+
+/// A slot whose row was taken back: no other row moves into it. Its block has the id by which slots are counted.
+fn put_gap(block: &mut Vec<u8>, first_id: u64) {
+    [NO_ID, first_id, 0, 0, 0].into_iter().for_each(|word| put_u64(block, word));
+    [NO_SLOT, NO_SLOT, NO_SLOT, 0, 0].into_iter().for_each(|half| put_u32(block, half));
+    block.extend_from_slice(&[0; 7]);
 }
 
 fn put_slot(block: &mut Vec<u8>, hash: u64, slot: Slot) {

@@ -18,7 +18,7 @@ use super::heads::{Head, Heads};
 use super::image::{UNRECORDED, UNSETTLED, add_posted, has_unrecorded, kind, remove_posted};
 use super::indexing::{order_key_hash, reference_hash};
 use super::interner::Labels;
-use super::rows::{Chain, NO_SLOT, Row};
+use super::rows::{Chain, NO_ID, NO_SLOT, Row};
 
 /// A block with its rows in memory of their own.
 pub enum ImageBlock {
@@ -165,6 +165,12 @@ impl ImageLoader {
     }
 
     fn add_row(&mut self, row: Row, config: ConfigId, flags: u8) -> Option<()> {
+        if row.id == NO_ID {
+            let first_id = row.customer_id;
+            self.books.rows.push_removed(row, first_id);
+            self.chains.iter_mut().for_each(|counts| counts.push(0));
+            return Some(());
+        }
         let slot = self.books.rows.next_slot();
         let id = TransactionId(row.id);
         let status = TransactionStatus::from_number(row.status.into())?;

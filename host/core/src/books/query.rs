@@ -7,8 +7,10 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use super::access_path::{BATCH, Cursor};
+use super::deep_page::{DeepPage, DeepStep, PageFound, PageSought};
 use super::hash_index::Slot;
 use super::rows::{BLOCK, Row};
+use super::sorted_parts::SortedParts;
 use super::touches::SlotSet;
 use super::view::{View, created_bounds};
 use super::{Books, row_codec};
@@ -22,6 +24,8 @@ const SCANNED_PER_HOLD: usize = 4096;
 const SHOWN_PER_HOLD: usize = 256;
 /// Rows kept beyond the page while searching: so many of its rows may leave it before the search begins again.
 const SPARE: usize = 1024;
+/// An offset beyond this is searched for pass by pass: so many rows before the page are searched with it at once.
+const DEEP_OFFSET: u64 = 8_192;
 /// How often a search begins again before it is given up: each time more changed between two holds than is remembered.
 const RESTARTS_MAX: u32 = 16;
 
@@ -66,6 +70,10 @@ pub struct Scan {
     sure: usize,
     wanted: usize,
     created: (i64, i64),
+    /// Keeps the rows instead of `best` where the page begins far behind the first.
+    deep: Option<DeepPage>,
+    /// How many of the best come before the page.
+    skipped: usize,
     /// Rows were passed over because the page is full of newer ones.
     cut: bool,
     /// The position in the books' touches up to which changes are judged.
@@ -77,7 +85,7 @@ pub struct Scan {
 
 #[derive(Debug)]
 struct ChosenPage {
-    rows: std::vec::IntoIter<Row>,
+    rows: SortedParts<Row>,
     shown: Vec<Transaction>,
     count: u64,
     newest: Seq,
@@ -85,10 +93,13 @@ struct ChosenPage {
 
 impl Scan {
     /// Counts a matching row, once.
-    fn add(&mut self, slot: Slot) {
+    fn add(&mut self, slot: Slot, sought: &PageSought<'_>) {
         if self.counted.insert(slot) {
             self.count += 1;
-            self.best.push(slot);
+            match &mut self.deep {
+                Some(deep) => deep.add(slot, sought),
+                None => self.best.push(slot),
+            }
         }
     }
 }
@@ -100,29 +111,52 @@ impl Books {
         let mut page = match scan.page.take() {
             Some(page) => page,
             None => {
-                if !self.catch_up(&mut scan, filter, scope) {
-                    let restarts = scan.restarts + 1;
-                    if restarts > RESTARTS_MAX {
-                        return Progress::Restless;
-                    }
-                    *scan = Scan { restarts, ..self.plan(filter, scope) };
+                if !self.catch_up(&mut scan, filter, scope) && !self.begin_again(&mut scan, filter, scope) {
+                    return Progress::Restless;
                 }
                 if self.search(&mut scan, filter, scope).is_continue() {
                     return Progress::More(scan);
                 }
+                let stepped = scan.deep.as_mut().map(|deep| deep.step(&self.sought(filter, &self.order(filter))));
+                match stepped {
+                    Some(DeepStep::More) => return Progress::More(scan),
+                    Some(DeepStep::Lost) if !self.begin_again(&mut scan, filter, scope) => return Progress::Restless,
+                    Some(DeepStep::Lost) => return Progress::More(scan),
+                    Some(DeepStep::Found(PageFound { slots, skipped })) => (scan.best, scan.skipped) = (slots, skipped),
+                    None => {}
+                }
                 self.choose_page(&mut scan, filter, scope)
             }
         };
-        // Texts are only ever added to the interner: a copied row can be unpacked in any later hold.
-        for row in page.rows.by_ref().take(SHOWN_PER_HOLD) {
+        // Texts are only ever added to the interner: copied rows can be sorted and unpacked in any later hold.
+        for row in page.rows.take(SHOWN_PER_HOLD, |left, right| self.compare(filter, left, right)) {
             page.shown.extend(row_codec::unpack(&row, &self.interner).map(|known| known.transaction));
         }
-        if page.rows.len() > 0 {
+        if !page.rows.is_empty() {
             scan.page = Some(page);
             return Progress::More(scan);
         }
         let ChosenPage { shown: rows, count, newest, .. } = page;
         Progress::Done(Answer { rows, count, newest })
+    }
+
+    /// False once it has begun again too often.
+    fn begin_again(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> bool {
+        let restarts = scan.restarts + 1;
+        *scan = Scan { restarts, ..self.plan(filter, scope) };
+        restarts <= RESTARTS_MAX
+    }
+
+    fn order<'b>(&'b self, filter: &'b Filter<TransactionField>) -> impl Fn(&Row, &Row) -> Ordering + 'b {
+        |left, right| self.compare(filter, left, right)
+    }
+
+    fn sought<'b>(
+        &'b self,
+        filter: &Filter<TransactionField>,
+        compare: &'b dyn Fn(&Row, &Row) -> Ordering,
+    ) -> PageSought<'b> {
+        PageSought { rows: &self.rows, compare, offset: filter.offset(), limit: filter.limit() as u64 }
     }
 
     fn plan(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Scan {
@@ -140,6 +174,8 @@ impl Books {
             sure: usize::MAX,
             wanted: offset.saturating_add(filter.limit()),
             created: created_bounds(filter),
+            deep: (filter.offset() > DEEP_OFFSET).then(DeepPage::default),
+            skipped: offset,
             cut: false,
             judged_until: self.touches.position(),
             restarts: 0,
@@ -157,7 +193,12 @@ impl Books {
         touched.retain(|slot| !(filter.is_newest_first() && scan.counted.contains(*slot) && matches(*slot)));
         let left: Vec<Slot> = touched.iter().copied().filter(|slot| scan.counted.contains(*slot)).collect();
         if !left.is_empty() {
-            left.iter().for_each(|slot| scan.counted.remove(*slot));
+            for slot in &left {
+                scan.counted.remove(*slot);
+                if let Some(deep) = &mut scan.deep {
+                    deep.remove(*slot);
+                }
+            }
             scan.count -= left.len() as u64;
             let before = scan.best.len();
             scan.best.retain(|slot| left.binary_search(slot).is_err());
@@ -166,8 +207,10 @@ impl Books {
                 return false;
             }
         }
+        let order = self.order(filter);
+        let sought = self.sought(filter, &order);
         for slot in touched.into_iter().filter(|slot| matches(*slot)) {
-            scan.add(slot);
+            scan.add(slot, &sought);
         }
         true
     }
@@ -176,6 +219,8 @@ impl Books {
     fn search(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> ControlFlow<()> {
         let mut left = SCANNED_PER_HOLD;
         let mut batch: Vec<Slot> = Vec::with_capacity(BATCH);
+        let order = self.order(filter);
+        let sought = self.sought(filter, &order);
         let mut block_checked = None;
         while let Some(mut cursor) = scan.cursors.pop() {
             let position = self.position(&cursor);
@@ -193,7 +238,7 @@ impl Books {
             scan.cursors.push(cursor);
             for slot in batch.drain(..) {
                 if self.view(slot).is_some_and(|view| self.admits(filter, scope, &view)) {
-                    scan.add(slot);
+                    scan.add(slot, &sought);
                 }
             }
             if scan.best.len() > scan.wanted.saturating_mul(2).saturating_add(SCANNED_PER_HOLD) {
@@ -214,7 +259,7 @@ impl Books {
         if bounds.newest_so_far.0 < scan.created.0 {
             return true;
         }
-        if !scan.covered || !filter.is_newest_first() || scan.best.len() < scan.wanted {
+        if !scan.covered || !filter.is_newest_first() || scan.best.len() < scan.wanted || scan.deep.is_some() {
             return false;
         }
         self.retain_best(scan, scan.wanted, filter);
@@ -225,17 +270,19 @@ impl Books {
     }
 
     fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> ChosenPage {
-        self.retain_best(scan, scan.wanted, filter);
-        let mut page = std::mem::take(&mut scan.best);
-        page.sort_by(|left, right| self.compare(filter, *left, *right));
-        let skipped = usize::try_from(filter.offset()).unwrap_or(usize::MAX).min(page.len());
-        let rows: Vec<Row> = page.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot)).cloned().collect();
+        self.retain_best(scan, scan.skipped.saturating_add(filter.limit()), filter);
+        let mut best = std::mem::take(&mut scan.best);
+        let skipped = scan.skipped.min(best.len());
+        if skipped > 0 && skipped < best.len() {
+            best.select_nth_unstable_by(skipped, |left, right| self.compare_slots(filter, *left, *right));
+        }
+        let rows: Vec<Row> = best.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot)).cloned().collect();
         let covering =
             self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
         ChosenPage {
             shown: Vec::with_capacity(rows.len()),
-            rows: rows.into_iter(),
+            rows: SortedParts::new(rows),
             count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),
             newest: Seq(self.touches.newest_of(within)),
         }
@@ -244,18 +291,24 @@ impl Books {
     /// Reduces the best rows to the first `most`.
     fn retain_best(&self, scan: &mut Scan, most: usize, filter: &Filter<TransactionField>) {
         if scan.best.len() > most {
-            scan.best.select_nth_unstable_by(most, |left, right| self.compare(filter, *left, *right));
+            scan.best.select_nth_unstable_by(most, |left, right| self.compare_slots(filter, *left, *right));
             scan.best.truncate(most);
             scan.sure = scan.sure.min(most);
         }
     }
 
-    fn compare(&self, filter: &Filter<TransactionField>, left: Slot, right: Slot) -> Ordering {
-        match (self.view(left), self.view(right)) {
-            (Some(left), Some(right)) if filter.is_newest_first() => right.row.newness().cmp(&left.row.newness()),
-            (Some(left), Some(right)) => filter.compare(&left, &right),
+    fn compare_slots(&self, filter: &Filter<TransactionField>, left: Slot, right: Slot) -> Ordering {
+        match (self.rows.get(left), self.rows.get(right)) {
+            (Some(left), Some(right)) => self.compare(filter, left, right),
             (left, right) => left.is_some().cmp(&right.is_some()),
         }
+    }
+
+    fn compare(&self, filter: &Filter<TransactionField>, left: &Row, right: &Row) -> Ordering {
+        if filter.is_newest_first() {
+            return right.newness().cmp(&left.newness());
+        }
+        filter.compare(&View { books: self, row: left }, &View { books: self, row: right })
     }
 
     fn view(&self, slot: Slot) -> Option<View<'_>> {

@@ -11,7 +11,7 @@ pub(super) const BLOCK: usize = 1024;
 pub(super) const NO_SLOT: Slot = Slot::MAX;
 
 /// Ids begin at 1: the row of this slot was removed.
-const NO_ID: u64 = 0;
+pub(super) const NO_ID: u64 = 0;
 
 /// A transaction in few bytes: the fields that filters and indexes read most; `packed` holds the others.
 #[derive(Debug, Clone)]
@@ -108,6 +108,14 @@ impl Rows {
             self.moved += chunked::push(&mut block.rows, row);
             self.count += 1;
         }
+    }
+
+    /// Adds a slot whose row was removed before, of rows whose first has this id.
+    pub(super) fn push_removed(&mut self, mut row: Row, first_id: u64) {
+        self.first_id.get_or_insert(first_id);
+        row.id = NO_ID;
+        self.push(row);
+        self.removed += 1;
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Row> {

@@ -84,10 +84,19 @@ impl SlotSet {
         self.blocks.get(&block).and_then(|words| words.get(word)).is_some_and(|word| *word & bit != 0)
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) {
+    /// Whether the row was in the set.
+    pub(super) fn remove(&mut self, slot: Slot) -> bool {
         let (block, word, bit) = place(slot);
-        if let Some(word) = self.blocks.get_mut(&block).and_then(|words| words.get_mut(word)) {
-            *word &= !bit;
+        let Some(word) = self.blocks.get_mut(&block).and_then(|words| words.get_mut(word)) else { return false };
+        let known = *word & bit != 0;
+        *word &= !bit;
+        known
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        for (block, words) in other.blocks {
+            let known = self.blocks.entry(block).or_insert([0; BLOCK / 64]);
+            known.iter_mut().zip(words).for_each(|(known, word)| *known |= word);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::draft::Draft;
 use crate::ids::EventId;
 use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
+use crate::refs::ProviderRef;
 use crate::status::ProcessingStatus;
 use crate::transaction::Transaction;
 
@@ -26,11 +27,14 @@ const PENDING_MAX: u64 = 65_536;
 const PENDING_PER_CONFIG_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const PENDING_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
+/// Events that wait with one provider id: the decision that brings their transaction applies all of them while every other
+/// decision waits. A provider states a payment in some ten events.
+const PENDING_PER_ID_MAX: usize = 64;
+
 /// Whether the updates of the notice that no transaction is known for may wait: all of them, or none is filed. What waits
 /// already is never dropped for it: the provider sends it again, and by then its transaction is known.
 pub(super) fn has_capacity(draft: &Draft<'_>, notice: &VerifiedNotice, derived_event_id: &str) -> bool {
-    let (config, books) = (notice.receiver().config_id, draft.books());
-    let (own, all) = (books.pending_size_of(config), books.pending_in_all());
+    let (own, all) = draft.pending_sizes(notice.receiver().config_id);
     let fits = |more: PendingSize| {
         let (own, all) = (own.plus(more), all.plus(more));
         own.events <= PENDING_PER_CONFIG_MAX
@@ -39,19 +43,27 @@ pub(super) fn has_capacity(draft: &Draft<'_>, notice: &VerifiedNotice, derived_e
             && all.bytes <= PENDING_BYTES_MAX
     };
     let receivers = notice.receivers().count();
+    let crowded = |update: &Update| {
+        let under = |id: &ProviderRef| {
+            notice.receivers().any(|own| draft.events_wait_for(own.config_id, id, PENDING_PER_ID_MAX))
+        };
+        update.ids().any(|id| under(&id))
+    };
     let sum = |sum: PendingSize, update: &Update| sum.plus(PendingSize::of(update, receivers));
     // Nearly always: then none need be matched twice.
-    if fits(notice.updates().iter().fold(PendingSize::default(), sum)) {
+    let all_fit = fits(notice.updates().iter().fold(PendingSize::default(), sum));
+    if all_fit && !notice.updates().iter().any(crowded) {
         return true;
     }
     let known = |event_id: &str| notice.receivers().any(|own| draft.known_event(own.config_id, event_id).is_some());
-    let waits = |(event_id, update): (Box<str>, Option<&'_ Update>)| {
-        let update = update.filter(|_| !known(&event_id))?;
-        matches!(match_update(draft, notice, update), Matched::Unknown).then(|| PendingSize::of(update, receivers))
+    let waits = |event_id: &str, update: &Update| {
+        !known(event_id) && matches!(match_update(draft, notice, update), Matched::Unknown)
     };
-    let more = identified(notice, derived_event_id).into_iter().filter_map(waits);
-    let more = more.fold(PendingSize::default(), PendingSize::plus);
-    more.events == 0 || fits(more)
+    let stated = identified(notice, derived_event_id).into_iter();
+    let waiting: Vec<&Update> =
+        stated.filter_map(|(event_id, update)| update.filter(|update| waits(&event_id, update))).collect();
+    let more = waiting.iter().copied().fold(PendingSize::default(), sum);
+    waiting.is_empty() || (fits(more) && !waiting.into_iter().any(crowded))
 }
 
 /// What giving up on events came to, for the operator.

@@ -6,7 +6,7 @@ use super::identity::numbered;
 use crate::change::{Body, Change};
 use crate::draft::Draft;
 use crate::duty::ProviderQuery;
-use crate::ids::{ConfigId, EventId, NoticeId, TransactionId};
+use crate::ids::{EventId, NoticeId, TransactionId};
 use crate::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
 use crate::status::ProcessingStatus;
@@ -42,9 +42,8 @@ pub fn file_unreadable(
     if let Some(row) = draft.known_event(receiver.config_id, &event_id) {
         return Ok(Filed { events: vec![FiledEvent::Duplicate(row)], duplicate: true, ..Filed::default() });
     }
-    let known = draft.books().unread_of(receiver.config_id);
-    let (count, sum) = known.fold((1, bytes), |(count, sum), known| (count + 1, known.bytes.saturating_add(sum)));
-    if count > UNREAD_PER_CONFIG_MAX || sum > UNREAD_BYTES_MAX {
+    let (count, sum) = draft.unread_size(receiver.config_id);
+    if count >= UNREAD_PER_CONFIG_MAX || sum.saturating_add(bytes) > UNREAD_BYTES_MAX {
         return Err(BeyondLimit);
     }
     let mut named = named(draft, receiver, notice);
@@ -89,11 +88,6 @@ fn named(draft: &Draft<'_>, receiver: &ReceivingConfig, notice: &UnreadableNotic
     named
 }
 
-/// The row of an unread notice, where this is one.
-pub(super) fn unread(draft: &Draft<'_>, config: ConfigId, id: EventId) -> Option<ProviderEvent> {
-    draft.books().unread_of(config).find(|known| known.event.id == id).map(|known| known.event.clone())
-}
-
 /// The row of an unread notice, now that it is understood, before its update is applied.
 pub(super) fn read_anew(
     notice: &VerifiedNotice,
@@ -117,7 +111,7 @@ pub(super) fn read_anew(
 
 /// Records that the receiver's build of the module does not understand it either, in its own words.
 pub fn still_unread(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: EventId, words: &str) {
-    let Some(mut event) = unread(draft, receiver.config_id, id) else { return };
+    let Some(mut event) = draft.unread_event(receiver.config_id, id) else { return };
     mark_unread(&mut event, words, draft.now());
     event.module_hash = receiver.module_hash.clone();
     draft.add([Change::Event(Box::new(event))]);

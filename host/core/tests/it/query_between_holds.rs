@@ -146,6 +146,31 @@ fn s6_rows_that_leave_or_enter_a_list_or_are_made_between_holds_are_of_one_momen
 }
 
 #[test]
+fn s6_a_page_far_behind_the_first_row_is_of_one_moment() {
+    let orders: [&[(&str, &str)]; 3] = [&[], &[("processed_time", "desc")], &[("login", "asc"), ("id", "desc")]];
+    for (order, offset) in orders.into_iter().zip(["20000", "25000", "11000"]) {
+        let filter = one_and_three(|b| {
+            order.iter().for_each(|(field, direction)| b.order_by(field, direction).unwrap());
+            b.offset(offset).unwrap();
+        });
+        let mut desk = Desk::with(turns(40_000));
+        let listed = desk.list(&filter, |desk, hold| {
+            for step in 1..=9 {
+                let id = (hold * 7_919 + step * 3_001) % 40_000 + 1;
+                let status = if step % 3 == 0 { TransactionStatus::Failed } else { TransactionStatus::PendingPayment };
+                let processed_time = UnixTime((hold * 13 + step) as i64);
+                let row = Transaction { status, processed_time, ..desk.row(id) };
+                desk.commit(row);
+            }
+            let id = desk.rows.len() as u64 + 1;
+            desk.commit(Transaction { status: TransactionStatus::PendingPayment, ..deposit(id) });
+        });
+        assert_eq!(listed.0.rows.len(), 100);
+        assert!(assert_of_one_moment(listed) > 10, "{order:?}");
+    }
+}
+
+#[test]
 fn s6_a_list_begins_again_when_more_changed_than_is_remembered() {
     let mut desk = Desk::with(turns(12_000));
     let filter = one_and_three(by_id);

@@ -8,7 +8,8 @@ use cashier_core::dependence::Refusals;
 use cashier_core::draft::Draft;
 use cashier_core::filter::{Clause, FilterBuilder, TransactionField};
 use cashier_core::ids::*;
-use cashier_core::notice::ProviderEvent;
+use cashier_core::inbox;
+use cashier_core::notice::{ProviderEvent, UnreadableNotice, Update, VerifiedNotice};
 use cashier_core::refs::ProviderRef;
 use cashier_core::session::Actor;
 use cashier_core::status::*;
@@ -168,6 +169,66 @@ fn s3_an_event_and_whatever_was_decided_because_none_waits() {
     let edit = decided(&books, |draft| draft.add([config(1)]));
     assert!(refused(&edit).reaches(&decided(&books, |draft| draft.add([config(1)]))));
     assert!(!refused(&edit).reaches(&decided(&books, |draft| draft.add([config(2)]))));
+}
+
+#[test]
+fn s3_a_webhook_rests_on_no_refused_webhook_about_another_payment() {
+    let mut books = Books::new();
+    (1..=2).for_each(|id| books.load(row(deposit(id))));
+    let body = |id: NoticeId| Body::Notice {
+        id,
+        received_time: NOW,
+        method: "POST".into(),
+        path: "/".into(),
+        raw_query: "".into(),
+        headers_json: "[]".into(),
+        sha256: [0; 32],
+        body: std::sync::Arc::from(&b"{}"[..]),
+    };
+    let webhook = |books: &Books, id: u64, named: bool, readable: bool| {
+        let payment = format!("pi_{id}");
+        let stated = Update {
+            event_id: format!("evt_of_{id}").into(),
+            reference: named.then(|| deposit(id).reference),
+            refs: vec![ProviderRef::new("payment_intent", &payment)],
+            payment_id: payment.into(),
+            ..update(ProviderStatus::Confirmed)
+        };
+        let notice = VerifiedNotice::assertion(receiver(), vec![stated]);
+        let unreadable = UnreadableNotice {
+            event_id: format!("evt_of_{id}").into(),
+            references: vec![deposit(id).reference],
+            refs: Vec::new(),
+            reason: "new format".into(),
+        };
+        decided(books, |draft| {
+            if readable {
+                inbox::file(draft, &notice, "sha256:00", body).unwrap();
+            } else {
+                inbox::file_unreadable(draft, &receiver(), &unreadable, "".into(), 2, body).unwrap();
+            }
+        })
+    };
+    for (first_named, first_readable) in [(true, true), (false, true), (true, false)] {
+        let first = webhook(&books, 1, first_named, first_readable);
+        let mut after = Books::new();
+        (1..=2).for_each(|id| after.load(row(deposit(id))));
+        after.apply(&first);
+        for (named, readable) in [(true, true), (false, true), (true, false)] {
+            let other = webhook(&after, 2, named, readable);
+            assert!(!refused(&first).reaches(&other), "{first_named} {first_readable} {named} {readable}");
+        }
+    }
+    let first = webhook(&books, 1, true, true);
+    books.apply(&first);
+    let declined = Update {
+        event_id: "evt_later".into(),
+        reference: Some(deposit(1).reference),
+        ..update(ProviderStatus::Failed)
+    };
+    let notice = VerifiedNotice::assertion(receiver(), vec![declined]);
+    let about_it = decided(&books, |draft| drop(inbox::file(draft, &notice, "sha256:00", body)));
+    assert!(refused(&first).reaches(&about_it), "the same payment");
 }
 
 /// What can be asked of the books, in one text.

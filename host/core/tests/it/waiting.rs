@@ -1,6 +1,7 @@
 //! Events that wait for their transaction are bounded, per config and in all: what is beyond that is not filed, what waits is
 //! not dropped for it, and what has its transaction is never refused for it.
 
+use cashier_core::aggregate::CreateEnding;
 use cashier_core::books::{Books, PendingSize};
 use cashier_core::change::{Body, Change, Stamp};
 use cashier_core::draft::Draft;
@@ -10,6 +11,7 @@ use cashier_core::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotic
 use cashier_core::refs::ProviderRef;
 use cashier_core::session::Actor;
 use cashier_core::status::{ProcessingStatus, ProviderStatus};
+use cashier_core::transaction::NextAction;
 
 use crate::samples::*;
 
@@ -131,6 +133,33 @@ fn s5_large_events_are_bounded_by_their_memory() {
     assert!(size.bytes <= BYTES_OF_CONFIG && size.plus(PendingSize::of(&large(refused), 1)).bytes > BYTES_OF_CONFIG);
     assert!(size.bytes / size.events > 40_000, "what its ids take is counted: {size:?}");
     file(&mut books, 2, vec![large(refused)]).unwrap();
+}
+
+#[test]
+fn s5_the_decision_that_brings_a_transaction_applies_few_events_however_many_were_sent() {
+    let mut books = Books::new();
+    let payment = ProviderRef::new("payment_intent", "pi_1");
+    let stated = |number: u64| Update {
+        event_id: format!("evt_{number}").into(),
+        refs: vec![payment.clone()],
+        payment_id: "pi_1".into(),
+        ..unknown(&number.to_string())
+    };
+    let taken = (1..1_000).find(|number| file(&mut books, 1, vec![stated(*number)]).is_err()).unwrap() - 1;
+    assert_eq!((taken, sizes(&books, 1).0), (64, 64));
+    file(&mut books, 1, vec![unknown("other")]).unwrap();
+    file(&mut books, 2, vec![stated(1)]).unwrap();
+    assert!(file(&mut books, 1, vec![stated(taken)]).unwrap().duplicate, "what waits already");
+
+    books.load(Change::Transaction(Box::new(deposit(1))));
+    let answer = inbox::CreateAnswerStated {
+        ending: &CreateEnding::Accepted(NextAction::Redirect),
+        update: None,
+        refs: std::slice::from_ref(&payment),
+    };
+    decide(&mut books, |draft| inbox::end_create(draft, &gateway(1), TransactionId(1), &answer)).unwrap();
+    assert_eq!(sizes(&books, 1).0, 1, "all were applied but the other payment's");
+    (65..200).for_each(|number| drop(file(&mut books, 1, vec![stated(number)]).unwrap()));
 }
 
 #[test]

@@ -6,11 +6,14 @@ use std::time::Duration;
 use cashier_core::duty::{Duty, ProviderDuty};
 use cashier_core::ids::ConfigId;
 
-/// Calls under way before anything is known of a peer, and calls begun in a second while it does not answer.
-pub(super) const PROBES_AT_ONCE_MAX: usize = 8;
+/// Calls under way before anything is known of a peer, and while it does not answer.
+const PROBES_AT_ONCE_MAX: usize = 8;
 
 /// While a peer does not answer, calls are begun at this interval, so that its return is noticed within it.
-pub(super) const PROBE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PROBE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Calls begun at each such time: eight a second.
+const PROBES_IN_PAUSE_MAX: usize = 2;
 
 /// Calls in a row without an answer after which a peer is taken to be down: fewer may be the fault of their payments.
 const UNANSWERED_TO_STOP: u32 = 6;
@@ -74,7 +77,7 @@ impl Pace {
         if self.is_down() {
             let (begun, since) = self.probes;
             let begun = if since.saturating_add(PROBE_PAUSE) <= now { 0 } else { begun };
-            if begun >= PROBES_AT_ONCE_MAX || self.under_way >= PROBES_AT_ONCE_MAX {
+            if begun >= PROBES_IN_PAUSE_MAX || self.under_way >= PROBES_AT_ONCE_MAX {
                 return false;
             }
             self.probes = (begun + 1, if begun == 0 { now } else { since });
@@ -104,7 +107,7 @@ impl Pace {
                 self.window = (self.window / 2).max(1);
                 if self.is_down() && !was_down {
                     // The first probe waits like the others.
-                    self.probes = (PROBES_AT_ONCE_MAX, now);
+                    self.probes = (PROBES_IN_PAUSE_MAX, now);
                 }
             }
         }
@@ -183,14 +186,14 @@ mod tests {
         let begun = fill(&mut pace, ms(500));
         end(&mut pace, begun, false, ms(500));
         let mut probes = Vec::new();
-        for now in (500..4_500).step_by(100) {
+        for now in (500..3_500).step_by(50) {
             let begun = fill(&mut pace, ms(now));
             end(&mut pace, begun, false, ms(now));
             probes.push(begun);
         }
-        assert_eq!((begun, probes.iter().sum::<usize>(), probes.iter().max()), (32, 24, Some(&8)));
-        let hanging = fill(&mut pace, ms(60_000));
-        assert_eq!((hanging, fill(&mut pace, ms(62_000))), (8, 0), "probes that hang are not added to");
+        assert_eq!((begun, probes.iter().sum::<usize>(), probes.iter().max()), (32, 22, Some(&2)));
+        let hanging: usize = (60..70).map(|second| fill(&mut pace, ms(1_000 * second))).sum();
+        assert_eq!(hanging, PROBES_AT_ONCE_MAX, "probes that hang are not added to");
     }
 
     #[test]

@@ -141,6 +141,25 @@ async fn s13_queries_of_a_config_keep_their_pace_and_take_turns() {
     assert_eq!(env.status(paid_last.id), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn s3_a_refused_commit_ends_no_pause() {
+    let env = TestCashier::new().await;
+    let made = deposits(&env, 1, 20).await;
+    for made in &made {
+        env.on_query(&made.reference, QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
+    }
+    env.run_for(3_600).await;
+    let before = env.provider.queries.load(Ordering::SeqCst);
+    // Each minute a commit is refused.
+    for number in 0..60 {
+        env.disk.refuse_in.store(1, Ordering::SeqCst);
+        env.deposit(&format!("refused-{number}")).await.unwrap_err();
+        env.run_for(60).await;
+    }
+    let queries = env.provider.queries.load(Ordering::SeqCst) - before;
+    assert!(queries <= 40, "{queries} queries about 20 payments in their second hour");
+}
+
 fn opens(env: &TestCashier, config: u64) -> bool {
     env.cashier.snapshot().config(ConfigId(config)).is_some_and(|served| served.gateway.is_ok())
 }

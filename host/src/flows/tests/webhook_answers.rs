@@ -29,6 +29,24 @@ async fn a_webhook_is_answered_before_the_record_of_its_posting_and_a_crash_then
 }
 
 #[tokio::test(start_paused = true)]
+async fn s3_a_posting_whose_record_was_refused_is_recorded_again_and_credited_once() {
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    lock(&env.trading.next_posts).push_back(OnPost::Slow(1));
+    let answer = tokio::spawn(env.notice(Some(1), vec![paid("e1", &transaction.reference)]));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    env.disk.refuse_in.store(1, Ordering::SeqCst);
+    let outcome = answer.await.unwrap().unwrap();
+    assert_eq!(outcome.transaction.map(|shown| shown.status.number()), Some(2));
+    env.run_for(1).await;
+    assert_eq!((env.status(transaction.id), env.unsettled_operations(transaction.id)), (2, 1), "it was put back");
+    env.run_for(60).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT));
+    let again = env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    assert_eq!((again.duplicate, env.trading.balance()), (true, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_webhook_waits_for_the_record_where_the_trading_server_does_not_prove_its_postings() {
     let env = TestCashier::new().await;
     env.trading.unkeyed.store(true, Ordering::SeqCst);

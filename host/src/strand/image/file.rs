@@ -56,12 +56,12 @@ impl ImageDraft {
         self.file.write_all(block).map_err(failed("writing", &self.path))
     }
 
-    /// Writes the table and syncs the file.
-    pub(super) fn finish(mut self) -> Result<WholeDraft, Fault> {
+    /// Writes the table and syncs the file. `origin` is what made the image, and of which tables.
+    pub(super) fn finish(mut self, origin: &str) -> Result<WholeDraft, Fault> {
         let mut table = Vec::new();
         table.extend_from_slice(MAGIC);
         table.extend_from_slice(&IMAGE_FORMAT.to_le_bytes());
-        for text in [&self.identity, &self.seal] {
+        for text in [&*self.identity, &self.seal, origin] {
             table.extend_from_slice(&(text.len() as u32).to_le_bytes());
             table.extend_from_slice(text.as_bytes());
         }
@@ -101,6 +101,7 @@ pub(super) struct ImageFile {
     path: PathBuf,
     pub(super) identity: Box<str>,
     pub(super) seal: Box<str>,
+    pub(super) origin: Box<str>,
     /// Place, length and checksum of each block.
     blocks: Vec<(u64, u32, Checksum)>,
 }
@@ -164,7 +165,8 @@ fn read_table(path: &Path) -> Result<ImageFile, String> {
     if magic != Some(MAGIC) || format != Some(IMAGE_FORMAT) {
         return Err("it is of another version of the cashier".to_owned());
     }
-    let (identity, seal) = (parsed.text().ok_or_else(cut)?, parsed.text().ok_or_else(cut)?);
+    let mut text = || parsed.text().ok_or_else(cut);
+    let (identity, seal, origin) = (text()?, text()?, text()?);
     let (mut blocks, mut next) = (Vec::new(), 0_u64);
     while !parsed.rest.is_empty() {
         let length = parsed.number().filter(|length| *length <= BLOCK_BYTES_MAX).ok_or_else(cut)?;
@@ -175,7 +177,7 @@ fn read_table(path: &Path) -> Result<ImageFile, String> {
     if next != place {
         return Err("it is longer or shorter than its table says".to_owned());
     }
-    Ok(ImageFile { path: path.to_owned(), identity, seal, blocks })
+    Ok(ImageFile { path: path.to_owned(), identity, seal, origin, blocks })
 }
 
 struct TableReader<'t> {

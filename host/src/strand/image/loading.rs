@@ -12,7 +12,7 @@ use cashier_core::change::{Change, Counters};
 use rusqlite::Connection;
 
 use super::file::ImageFile;
-use super::{path_of, sealed};
+use super::{origin, path_of, sealed};
 use crate::ports::{Fault, LoadProgress};
 use crate::strand::columns::for_each_row;
 use crate::strand::rows::{event, operation, transaction};
@@ -30,7 +30,11 @@ pub(in crate::strand) fn load(
     progress: &LoadProgress,
 ) -> Result<Option<LoadedImage>, Fault> {
     let path = path_of(database);
-    let unused = |reason: &str| tracing::warn!(image = %path.display(), reason, "image of the books was not used");
+    // It is removed, so that another is made soon instead of once many rows have changed.
+    let unused = |reason: &str| {
+        let removed = std::fs::remove_file(&path).is_ok();
+        tracing::warn!(image = %path.display(), reason, removed, "image of the books was not used");
+    };
     let file = match ImageFile::open(&path) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(None),
@@ -47,6 +51,10 @@ pub(in crate::strand) fn load(
         unused("the database does not know it: it is older, or of a history that this database has not had");
         return Ok(None);
     };
+    if *file.origin != *origin(connection)? {
+        unused("another release of the cashier made it, or the tables of the database were made again since");
+        return Ok(None);
+    }
     let mut image = match read_blocks(&file, progress) {
         Ok(image) => image,
         Err(reason) => {

@@ -170,6 +170,22 @@ async fn s10_a_database_that_cannot_be_written_is_reported_until_a_write_succeed
 }
 
 #[tokio::test]
+async fn s2_a_trading_database_that_another_program_holds_is_not_read_again() {
+    let (folder, trading) = cashier();
+    let other = other_program(&folder);
+    let read = trading.published.durable.load_full().unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for key in 1..=3 {
+        assert_eq!(post(&trading, deposit(key, 1_000)).await, "unknown");
+        assert!(Arc::ptr_eq(&read, &trading.published.durable.load_full().unwrap()), "accounts are still known");
+    }
+    until_ready_is(&trading, "another program holds it");
+    other.execute_batch("ROLLBACK").unwrap();
+    until_ready_is(&trading, "");
+    assert_eq!(post(&trading, deposit(1, 1_000)).await, "posted 1");
+}
+
+#[tokio::test]
 async fn s10_a_thread_that_has_ended_is_reported() {
     let (_folder, trading) = cashier();
     until_ready_is(&trading, "");

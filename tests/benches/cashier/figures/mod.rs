@@ -8,7 +8,7 @@ mod idle;
 mod latency;
 pub(crate) mod memory;
 mod methods;
-mod start;
+pub(crate) mod start;
 mod stubbed;
 mod webhooks;
 

@@ -6,14 +6,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use cashier_core::change::Change;
+use cashier_core::digest::PostedDigest;
 use cashier_core::ids::Seq;
+use cashier_core::operation::OperationKey;
 use cashier_host::ports::{DurabilityListener, Fault, Recorder};
 use cashier_host::strand::seal::SealKeys;
 use cashier_host::strand::{self, BatchLimits, StrandSettings};
 use cashier_host::system::SystemEntropy;
+use cashier_host::trading::embedded::Embedded;
 
 use crate::bare::commit;
-use crate::full_server::{BenchServer, SEAL_RING};
+use crate::full_server::{BenchServer, SEAL_RING, write_files};
 use crate::table::{FigureRow, median};
 use crate::{BenchResult, Effort, report, rows};
 
@@ -132,6 +135,7 @@ fn figures(size: &Size, is_full: bool) -> BenchResult<Vec<FigureRow>> {
         let bases = folder.path().join("bases");
         std::fs::create_dir_all(&bases)?;
         std::fs::copy(template.path().join("bases/cashier.db"), bases.join("cashier.db"))?;
+        post(&bases, size.rows)?;
         let server = BenchServer::open_in(folder, &["echo"], None)?;
         without.add("without an image", &server)?;
         // A clean stop leaves one.
@@ -156,6 +160,15 @@ fn figures(size: &Size, is_full: bool) -> BenchResult<Vec<FigureRow>> {
         lines.extend(with.lines(size, 1, &limit, scan, is_full));
     }
     Ok(lines)
+}
+
+/// Leaves a folder that `cashier serve --settings FOLDER/cashier.toml` starts on, for a look at a start by hand.
+pub(crate) fn write_here(folder: &Path, count: &str) -> BenchResult<()> {
+    let count = count.parse()?;
+    std::fs::create_dir_all(folder.join("bases"))?;
+    write(folder, count)?;
+    post(&folder.join("bases"), count)?;
+    write_files(folder, &["echo"], None)
 }
 
 /// The images of the books in a folder of bases.
@@ -203,6 +216,20 @@ fn write(folder: &Path, count: u64) -> BenchResult<()> {
     }
     progress.wait_for(seq);
     strand.close()?;
+    Ok(())
+}
+
+/// A trading server that has posted those deposits: a start compares what it counted, and reads no posting.
+fn post(bases: &Path, count: u64) -> BenchResult<()> {
+    Embedded::open(bases)?.close();
+    let mut posted = PostedDigest::default();
+    for id in 1..=count {
+        let (deposit, credit) = (rows::deposit(id), rows::credit(id));
+        posted.add(&OperationKey::of(&deposit.reference, &credit), credit.login, credit.amount.minor);
+    }
+    let last = i64::try_from(count)?;
+    rusqlite::Connection::open(bases.join("trading.db"))?
+        .execute("UPDATE books SET operation = ?1, postings = ?1, digest = ?2", (last, posted.sum.to_be_bytes()))?;
     Ok(())
 }
 
