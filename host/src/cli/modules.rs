@@ -1,10 +1,13 @@
 //! `cashier modules`: the catalog that the server would load.
 
+use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app;
 
 pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
+    // What the system does not offer of the cage is a warning.
+    let _guard = logs::start("warn");
     let settings = args.read()?;
     for line in &app::catalog(&settings)? {
         let text = if line.available {
