@@ -133,6 +133,59 @@ fn c5_a_constructor_has_no_file_that_the_cashier_was_started_with() {
     assert_eq!(fs::read_to_string(left).unwrap(), "");
 }
 
+/// The probe of this module file, once it runs.
+#[cfg(target_os = "linux")]
+fn probe_of(file: &Path) -> Option<PathBuf> {
+    let path = file.display().to_string();
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    processes.into_iter().find(|process| {
+        let line = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+        line.contains("module-probe") && line.contains(&path)
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_the_probe_has_the_limits_that_it_says_and_none_of_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let _settings = CashierProcess::without_roster(folder.path(), &[]);
+    let file = reaching_file(folder.path(), "sleep");
+    fs::write(folder.path().join("plugins.toml"), format!("[[module]]\nfile = {file:?}\n")).unwrap();
+    let mut command = Command::new(artifacts::cashier());
+    command.args(["modules", "-s", "cashier.toml"]).env("CASHIER_SEAL_KEYS", "1:canary").current_dir(folder.path());
+    let listing = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let inside = |process: &Path| fs::read_to_string(process.join("status")).is_ok_and(|it| it.contains("Seccomp:\t2"));
+    let process = eventually("the cage", async || probe_of(&file).filter(|process| inside(process))).await;
+    let read = |name: &str| fs::read_to_string(process.join(name)).unwrap();
+    assert!(!read("environ").contains("canary"));
+    assert_eq!(read("oom_score_adj").trim(), "1000");
+    let status = read("status");
+    for line in ["NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000"] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    let limits = read("limits").split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in [
+        "Max cpu time 5 6 seconds",
+        "Max file size 1048576 1048576 bytes",
+        "Max core file size 0 0 bytes",
+        "Max open files 64 64 files",
+        "Max address space 2147483648 2147483648 bytes",
+    ] {
+        assert!(limits.contains(line), "{line}: {limits}");
+    }
+    // Its session is its own: after the name in brackets come state, parent, group and session.
+    let (stat, pid) = (read("stat"), process.file_name().unwrap().to_string_lossy().into_owned());
+    let after: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    assert_eq!((after[2], after[3]), (&*pid, &*pid), "{stat}");
+    let files: Vec<String> =
+        fs::read_dir(process.join("fd")).unwrap().map(|it| it.unwrap().file_name().to_string_lossy().into()).collect();
+    assert!(["0", "1", "2"].iter().all(|file| files.contains(&(*file).to_owned())) && files.len() <= 5, "{files:?}");
+    let listed = tokio::task::spawn_blocking(|| listing.wait_with_output()).await.unwrap().unwrap();
+    let out = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(out.contains("refused  opening it did not end within 10 s"), "{out}");
+    assert!(!process.exists(), "it was killed");
+}
+
 #[test]
 fn c5_cashier_modules_opens_no_module_in_its_own_process_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -83,6 +83,27 @@ impl Var {
 }
 
 #[test]
+fn c1_what_cannot_be_kept_on_disk_stays_in_the_slots_for_the_next_start() {
+    let var = Var::new();
+    let (site, _) = var.begin();
+    let call = site.enter(CallEntry::CreatePayment, &create(15));
+    mark(SEGV);
+    let next = var.after_the_end();
+    drop(call);
+    // The new file cannot be written, as on a full disk.
+    let draft = next.folder.path().join("quarantine.json.draft");
+    std::fs::create_dir(&draft).unwrap();
+    for _ in 0..2 {
+        let taken = take_over(next.folder.path(), RUN, 0);
+        assert!(taken.recorder.0.is_none(), "this run is not recorded: its slots would be the only record of the last");
+        assert!(taken.quarantine.refuses(&"ab".repeat(32)).is_some() && taken.found.len() == 1);
+    }
+    std::fs::remove_dir(&draft).unwrap();
+    assert_eq!(next.begin().1.found.len(), 1);
+    assert!(ModuleQuarantine::read_or_empty(next.folder.path()).refuses(&"ab".repeat(32)).is_some());
+}
+
+#[test]
 fn c1_a_file_of_another_layout_a_cut_one_and_marks_of_an_earlier_run_accuse_nobody() {
     let var = Var::new();
     let (site, _) = var.begin();

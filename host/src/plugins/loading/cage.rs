@@ -38,6 +38,8 @@ mod linux {
     const CPU_SECONDS_HARD: u64 = CPU_TIME.as_secs() + 1;
     /// Address space of the child. Modules with all debug information map tens of megabytes.
     const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+    /// The kernel's highest score: what the child takes may be more than the machine has, and the cashier itself is large.
+    const FIRST_WHEN_MEMORY_IS_SHORT: &str = "1000";
     /// Largest file the child may write: a constructor has nothing to write.
     const FILE_BYTES: u64 = 1024 * 1024;
     /// Open files: the libraries a module needs are opened one after the other.
@@ -72,8 +74,10 @@ mod linux {
         let text = |error: rustix::io::Errno| error.to_string();
         // The child owns no file yet but the standard three.
         tried("close inherited files", process::close_inherited().map_err(|error| error.to_string()));
-        // Read before files are out of reach.
+        // Read and written before files are out of reach.
         let folders = library_folders();
+        let first = std::fs::write("/proc/self/oom_score_adj", FIRST_WHEN_MEMORY_IS_SHORT);
+        tried("end before the cashier when memory is short", first.map_err(|error| error.to_string()));
         tried(
             "end with the cashier",
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(text),

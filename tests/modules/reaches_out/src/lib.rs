@@ -84,6 +84,7 @@ fn reach() -> Result<(), Box<dyn std::error::Error>> {
                 return Err(std::io::Error::last_os_error().into());
             }
         }
+        "sleep" => std::thread::sleep(std::time::Duration::from_secs(3_600)),
         "thread" => std::thread::Builder::new().spawn(|| ())?.join().map_err(|_| "panicked")?,
         // What a probe printed that trusted its output, and what a guess at the token would print.
         "mark" => {
