@@ -360,19 +360,32 @@ async fn c2_a_notice_longer_than_a_slot_is_barred_as_a_whole() {
     assert_eq!(fixture.refusal().await, "");
 }
 
+/// The number of a thread on which the module's code runs.
+fn module_thread(pid: &str) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let mut named = tasks.filter(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        name.starts_with("module ends")
+    });
+    named.next().unwrap().file_name().to_string_lossy().into_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn c1_a_process_that_is_ended_from_outside_during_calls_accuses_no_module() {
     let mut fixture = Fixture::new().await;
     fixture.set("create_payment", "never").await;
-    for signal in ["KILL", "ABRT", "FPE", "TERM"] {
-        let waiting = tokio::spawn(deposit(fixture.customer(), signal.to_owned()));
+    // To the process, whose main thread takes it, and to the very thread that makes the call.
+    let to_process = ["KILL", "ABRT", "FPE", "TERM"].map(|signal| (signal, false));
+    for (signal, to_thread) in to_process.into_iter().chain([("ABRT", true), ("FPE", true)]) {
+        let waiting = tokio::spawn(deposit(fixture.customer(), format!("{signal}{to_thread}")));
         eventually("the call is under way", async || {
             let slots = std::fs::read(fixture.process.folder().join("var/calls.map")).unwrap();
             String::from_utf8_lossy(&slots).contains("\"entry\":\"create_payment\"").then_some(())
         })
         .await;
         let pid = fixture.process.pid().to_string();
-        let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid]).status();
+        let target = if to_thread { module_thread(&pid) } else { pid };
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), target]).status();
         assert!(sent.unwrap().success());
         fixture.process.ended().await;
         let _ = waiting.await;
