@@ -69,7 +69,10 @@ pub fn start(cashier: &Arc<Cashier>) {
             }
             begin_all(&cashier, &work);
             drop(cashier);
-            clock.sleep(PROBE_PAUSE).await;
+            // Where nothing is queued, only the next round queues something.
+            let idle = next_round.saturating_sub(clock.monotonic()).max(PROBE_PAUSE);
+            let pause = if work.lock().has_queued() { PROBE_PAUSE } else { idle };
+            clock.sleep(pause).await;
         }
     }));
     cashier.spawn.background(Box::pin(keep_open(reopener)));

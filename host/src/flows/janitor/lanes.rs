@@ -113,6 +113,11 @@ impl WorkState {
         self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty()).map(|(peer, _)| *peer).collect()
     }
 
+    /// Whether anything is queued for any peer.
+    pub(super) fn has_queued(&self) -> bool {
+        self.lanes.values().any(|lane| !lane.queue.is_empty())
+    }
+
     /// Begins a round. A lane of which nothing need be remembered is forgotten.
     pub(super) fn begin_round(&mut self) {
         self.lanes.retain(|_, lane| !(lane.queue.is_empty() && lane.pace.is_fresh()));
