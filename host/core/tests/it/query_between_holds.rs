@@ -3,7 +3,7 @@
 use cashier_core::books::{Answer, Books, Progress, Scan, Scope};
 use cashier_core::change::Change;
 use cashier_core::filter::{Clause, Filter, FilterBuilder, TransactionField};
-use cashier_core::ids::{CustomerId, Seq};
+use cashier_core::ids::{CustomerId, Seq, TransactionId};
 use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -167,6 +167,26 @@ fn s6_a_page_far_behind_the_first_row_is_of_one_moment() {
         });
         assert_eq!(listed.0.rows.len(), 100);
         assert!(assert_of_one_moment(listed) > 10, "{order:?}");
+    }
+}
+
+#[test]
+fn s6_a_row_that_is_taken_back_between_holds_is_in_no_list() {
+    for offset in ["0", "9000"] {
+        let filter = one_and_three(|b| {
+            by_id(b);
+            b.offset(offset).unwrap();
+        });
+        let mut desk = Desk::with(turns(30_000));
+        let listed = desk.list(&filter, |desk, hold| {
+            if (1..=3).contains(&hold) {
+                let newest = TransactionId(desk.rows.len() as u64);
+                desk.books.restore_transaction(newest, None);
+                desk.rows.pop();
+            }
+        });
+        assert_eq!(listed.0.count, 29_997);
+        assert_of_one_moment(listed);
     }
 }
 
