@@ -19,6 +19,7 @@ mod image;
 mod image_loading;
 mod indexing;
 mod interner;
+mod order_keys;
 mod query;
 mod restore;
 mod row_codec;
@@ -45,6 +46,7 @@ use events::Events;
 use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
 use heads::Heads;
 use interner::Interner;
+use order_keys::OrderKeys;
 use rows::{Row, Rows};
 use touches::Touches;
 
@@ -74,7 +76,7 @@ pub struct Books {
     /// Rows that are not in the slot that their id implies; see [`Books::slot`].
     displaced: SlotIndex,
     by_reference: SlotIndex,
-    by_key: SlotIndex,
+    by_key: OrderKeys,
     by_provider_id: HashedSlotIndex,
     customers: Heads<u64>,
     logins: Heads<u64>,
@@ -103,7 +105,7 @@ impl Books {
             rows: Rows::default(),
             displaced: SlotIndex::default(),
             by_reference: SlotIndex::default(),
-            by_key: SlotIndex::default(),
+            by_key: OrderKeys::default(),
             by_provider_id: HashedSlotIndex::default(),
             customers: Heads::default(),
             logins: Heads::default(),
@@ -122,7 +124,7 @@ impl Books {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(EXPECTED_MAX);
         let (transactions, event_keys) = (rows(transactions), rows(event_keys));
         self.by_reference.reserve(transactions);
-        self.by_key.reserve(transactions);
+        self.by_key.slots.reserve(transactions);
         // Most have an id of their page and one of their payment.
         self.by_provider_id.reserve(transactions.saturating_mul(2));
         self.events.seen.reserve(event_keys);
@@ -182,8 +184,10 @@ impl Books {
     /// How many entries of its tables and lists growth has moved or hashed again so far. That it rises little in any decision,
     /// however many rows there are, is what keeps the hold of a decision short.
     pub fn entries_moved(&self) -> u64 {
-        let indexes =
-            self.displaced.moved() + self.by_reference.moved() + self.by_key.moved() + self.by_provider_id.moved();
+        let indexes = self.displaced.moved()
+            + self.by_reference.moved()
+            + self.by_key.slots.moved()
+            + self.by_provider_id.moved();
         let heads = self.customers.moved() + self.logins.moved() + self.providers.moved();
         self.rows.moved() + self.interner.moved() + self.events.seen.moved() + indexes + heads
     }
@@ -219,7 +223,8 @@ impl Books {
                 && row.key_space == space.number()
                 && row.front().is_some_and(|front| front.idempotency_key == key)
         };
-        self.id_of(self.by_key.find(key_hash((customer.0, space.number(), key)), self.row_matching(is_match)))
+        let hash = self.by_key.seed.hash(customer.0, space.number(), key);
+        self.id_of(self.by_key.slots.find(hash, self.row_matching(is_match)))
     }
 
     /// The transaction of this config that has this provider id of this kind; the earliest, should there be several.
@@ -340,10 +345,5 @@ impl Books {
     /// Those of one config.
     pub fn unread_of(&self, config: ConfigId) -> impl Iterator<Item = &Unread> {
         self.events.unread_of(config)
-    }
-
-    /// The activity of a config; `None` when no transaction was made under it.
-    pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
-        self.configs.get(&config).copied()
     }
 }

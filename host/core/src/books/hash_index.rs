@@ -1,5 +1,5 @@
 //! Hash indexes that hold row numbers alone: a lookup compares the key with the row, so that no key is stored twice.
-//! Hashing has no random seed; the keys come from the books and from verified notices.
+//! Hashing has no random seed; the keys come from the books and from verified notices, but those of `order_keys`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

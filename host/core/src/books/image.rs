@@ -12,13 +12,13 @@ use crate::operation::{BalanceOperation, OperationKey};
 use crate::status::OperationStatus;
 
 use super::hash_index::Slot;
-use super::indexing::{order_key_hash, reference_hash};
+use super::indexing::reference_hash;
 use super::rows::{NO_ID, NO_SLOT, Row};
 use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 2;
+pub const IMAGE_FORMAT: u32 = 3;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;
@@ -93,10 +93,10 @@ impl Books {
                 })
             }
             kind::KEYS => {
-                let table = self.by_key.table();
+                let (table, seed) = (self.by_key.slots.table(), self.by_key.seed);
                 copy_segments(copy, block, table.segments(), |block, rows, index| {
                     for slot in table.segment_at(index).copied().filter(|slot| *slot < rows) {
-                        put_slot(block, self.rows.get(slot).map_or(0, order_key_hash), slot);
+                        put_slot(block, self.rows.get(slot).map_or(0, |row| seed.hash_of(row)), slot);
                     }
                 })
             }

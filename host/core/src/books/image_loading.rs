@@ -16,7 +16,7 @@ use super::Books;
 use super::hash_index::{Slot, SlotIndex};
 use super::heads::{Head, Heads};
 use super::image::{UNRECORDED, UNSETTLED, add_posted, has_unrecorded, kind, remove_posted};
-use super::indexing::{order_key_hash, reference_hash};
+use super::indexing::reference_hash;
 use super::interner::Labels;
 use super::rows::{Chain, NO_ID, NO_SLOT, Row};
 
@@ -102,6 +102,13 @@ fn read_row(r: &mut Fields<'_>) -> Option<(Row, ConfigId, u8)> {
 }
 
 impl ImageLoader {
+    /// For an image of books whose keys were seeded with this.
+    pub fn seeded(secret: &str) -> Self {
+        let mut loader = Self::default();
+        loader.books.seed_keys(secret);
+        loader
+    }
+
     /// Adds the next block; `None` where the image cannot be of the books.
     pub fn add(&mut self, block: ImageBlock) -> Option<()> {
         let bytes = match block {
@@ -120,7 +127,8 @@ impl ImageLoader {
             }
             kind::KEYS => {
                 let Books { by_key, rows: known, .. } = &mut self.books;
-                load_slots(by_key, &mut r, rows, |slot| known.get(slot).map_or(0, order_key_hash))?;
+                let seed = by_key.seed;
+                load_slots(&mut by_key.slots, &mut r, rows, |slot| known.get(slot).map_or(0, |row| seed.hash_of(row)))?;
             }
             kind::PROVIDER_IDS => {
                 self.books.by_provider_id.reserve_segments(r.segments()?);

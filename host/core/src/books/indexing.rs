@@ -11,10 +11,16 @@ use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
 use super::hash_index::{Slot, key_hash};
+use super::order_keys::KeySeed;
 use super::rows::{Chain, Row};
-use super::{Books, row_codec};
+use super::{Activity, Books, row_codec};
 
 impl Books {
+    /// Seeds the hashes of idempotency keys with what customers do not know: before there are rows, and always with the same.
+    pub fn seed_keys(&mut self, secret: &str) {
+        self.by_key.seed = KeySeed::of(secret);
+    }
+
     /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
     pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
         self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
@@ -104,14 +110,15 @@ impl Books {
             }
         }
         let rows = &self.rows;
-        let key = key_hash((transaction.customer_id.0, transaction.key_space.number(), &*transaction.idempotency_key));
-        let hash_again = |slot| rows.get(slot).map_or(0, order_key_hash);
+        let seed = self.by_key.seed;
+        let key = seed.hash(transaction.customer_id.0, transaction.key_space.number(), &transaction.idempotency_key);
+        let hash_again = |slot| rows.get(slot).map_or(0, |row| seed.hash_of(row));
         if transaction.binds_key() && before.is_none() {
-            self.by_key.insert_new(key, slot, hash_again);
+            self.by_key.slots.insert_new(key, slot, hash_again);
         } else if transaction.binds_key() {
-            self.by_key.insert(key, slot, hash_again);
+            self.by_key.slots.insert(key, slot, hash_again);
         } else if !transaction.idempotency_key.is_empty() {
-            self.by_key.remove(key, slot);
+            self.by_key.slots.remove(key, slot);
         }
         if before.is_none() {
             let reference = key_hash(transaction.reference.as_str());
@@ -136,6 +143,11 @@ impl Books {
         self.count_activity(transaction.config_id, transaction.created_time, status, before);
     }
 
+    /// The activity of a config; `None` when no transaction was made under it.
+    pub fn config_activity(&self, config: ConfigId) -> Option<Activity> {
+        self.configs.get(&config).copied()
+    }
+
     /// Rows that are not in the slot that their id implies are found by an index.
     pub(super) fn note_displaced(&mut self, id: u64, slot: Slot) {
         if self.expected_slot(id) != Some(slot) {
@@ -157,10 +169,6 @@ impl Books {
         activity.open = (activity.open + open(status)).saturating_sub(before.map_or(0, open));
         activity.newest_created = activity.newest_created.max(created);
     }
-}
-
-pub(super) fn order_key_hash(row: &Row) -> u64 {
-    row.front().map_or(0, |front| key_hash((row.customer_id, row.key_space, front.idempotency_key)))
 }
 
 pub(super) fn reference_hash(row: &Row) -> u64 {

@@ -62,7 +62,8 @@ impl Books {
         if let Some(set) = self.statuses.get_mut(usize::from(row.status.number())) {
             set.remove(&slot);
         }
-        self.by_key.remove(key_hash((customer, space, &*row.idempotency_key)), slot);
+        let key = self.by_key.seed.hash(customer, space, &row.idempotency_key);
+        self.by_key.slots.remove(key, slot);
         self.by_reference.remove(key_hash(row.reference.as_str()), slot);
         self.displaced.remove(key_hash(row.id.0), slot);
         self.unchain(slot);

@@ -108,7 +108,7 @@ fn apply_changed(
 fn read_blocks(file: &ImageFile, progress: &LoadProgress) -> Result<LoadedImage, String> {
     let next = AtomicUsize::new(0);
     let (sender, blocks) = sync_channel(BLOCKS_WAITING);
-    let mut loader = ImageLoader::default();
+    let mut loader = ImageLoader::seeded(&file.identity);
     thread::scope(|scope| {
         let next = &next;
         let readers: Vec<_> = (0..READERS)

@@ -40,6 +40,7 @@ pub(in crate::strand) trait RowSink {
 impl RowSink for Loaded {
     fn identity(&mut self, identity: &str) {
         self.identity = identity.into();
+        self.books.seed_keys(identity);
     }
 
     fn counters(&mut self, counters: Counters, event_keys: u64) {

@@ -1,6 +1,8 @@
 //! What the books do for one decision does not grow with the number of rows: counted in entries that were moved or hashed
 //! again, for rows that differ in everything by which they are found.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use cashier_core::books::Books;
 use cashier_core::change::{Change, Commit, Counters};
 use cashier_core::ids::*;
@@ -90,4 +92,34 @@ fn s1_no_decision_of_four_million_moves_more_than_a_few_segments() {
     let mut books = Books::new();
     assert!(slowest(&mut books, 1..=4_000_000) <= MOVED_MAX);
     assert!((1..=4_000_000).step_by(9_973).all(|id| is_found(&books, id)));
+}
+
+#[test]
+fn s1_idempotency_keys_that_a_customer_chooses_share_no_segment() {
+    // As hashes without a seed are: the bits that pick a segment among so many.
+    let segment = |key: &str| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(0);
+        (0_u64, 5_u64, 0_u8, key).hash(&mut hasher);
+        (hasher.finish() >> 20) & 0xff
+    };
+    let chosen: Vec<String> =
+        (0..).map(|number| format!("k{number}")).filter(|key| segment(key) == 5).take(5_000).collect();
+    let slowest = |secret: Option<&str>| {
+        let mut books = Books::new();
+        secret.into_iter().for_each(|secret| books.seed_keys(secret));
+        for id in 1..=25_000 {
+            books.load(Change::Transaction(Box::new(deposit(id))));
+        }
+        let mut slowest = 0;
+        for (id, key) in (30_000..).zip(&chosen) {
+            let before = books.entries_moved();
+            books.load(Change::Transaction(Box::new(Transaction { idempotency_key: (&**key).into(), ..deposit(id) })));
+            slowest = slowest.max(books.entries_moved() - before);
+            assert_eq!(books.by_key(CustomerId(5), KeySpace::Customer, key), Some(TransactionId(id)));
+        }
+        slowest
+    };
+    assert!(slowest(None) > 3_000, "{}", slowest(None));
+    assert!(slowest(Some("0123456789abcdef")) <= 2_500, "{}", slowest(Some("0123456789abcdef")));
 }
