@@ -20,6 +20,8 @@ impl fmt::Display for StartPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OpeningDatabases => f.write_str("opening the databases"),
+            // Not counted yet.
+            Self::Loading(progress) if progress.total() == 0 => f.write_str("loading"),
             Self::Loading(progress) => write!(f, "loading, {} of {} rows", progress.loaded(), progress.total()),
             Self::ComparingDatabases => f.write_str("comparing the databases"),
             Self::OpeningModules => f.write_str("opening the modules"),
