@@ -13,8 +13,8 @@ use crate::ports::Fault;
 /// Between two looks at how many rows have changed.
 const LOOK_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a stop makes an image, which is some ten million rows; larger books have one that was made in the background.
-const STOP_COPY_MAX: Duration = Duration::from_secs(30);
+/// How long a stop makes an image: some twenty million rows. Larger books have one that was made in the background.
+const STOP_COPY_MAX: Duration = Duration::from_secs(60);
 
 /// Gives a copy up when the task that waits for it is dropped.
 struct GiveUp(Arc<AtomicBool>);

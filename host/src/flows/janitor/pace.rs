@@ -19,7 +19,7 @@ const PROBES_IN_PAUSE_MAX: usize = 2;
 const UNANSWERED_TO_STOP: u32 = 6;
 
 /// Calls whose peer was down are made due again when it answers, at most once in this time: a peer that answers one payment
-/// and none of the others must not be sent all of them every second.
+/// and none of the others must not be sent all of them every second. One whose window was full again was back.
 const RELEASE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whom a duty needs.
@@ -100,6 +100,10 @@ impl Pace {
             Some(true) => {
                 self.unanswered_in_a_row = 0;
                 self.window = (self.window + 1).min(self.most);
+                // It takes all that it ever did: its next outage is another.
+                if self.window == self.most {
+                    self.released = None;
+                }
             }
             Some(false) => {
                 let was_down = self.is_down();
@@ -214,6 +218,22 @@ mod tests {
         assert_eq!(fill(&mut pace, ms(1_000)), 1, "the window grows from one");
         outage(&mut pace, ms(2_000));
         assert_eq!((pace.releases(ms(60_999)), pace.releases(ms(61_000))), (false, true));
+    }
+
+    #[test]
+    fn s7_an_outage_after_the_peer_was_wholly_back_is_another() {
+        let mut pace = Pace::new(MOST);
+        let outage = |pace: &mut Pace, now| {
+            end(pace, UNANSWERED_TO_STOP as usize, false, now);
+            end(pace, 1, true, now);
+            pace.releases(now)
+        };
+        assert!(outage(&mut pace, ms(1_000)));
+        end(&mut pace, MOST - 2, true, ms(1_500));
+        assert!(!outage(&mut pace, ms(2_000)), "it took less than before");
+        end(&mut pace, MOST - 1, true, ms(2_500));
+        assert!(pace.releases(ms(2_500)), "it takes all that it did");
+        assert!(!outage(&mut pace, ms(3_000)));
     }
 
     #[test]

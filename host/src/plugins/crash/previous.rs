@@ -2,7 +2,7 @@
 //! process was killed from outside, and is no one's fault.
 
 use std::fs::{File, TryLockError};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::ended_call::EndedCall;
@@ -31,10 +31,8 @@ impl PreviousRun {
             Err(TryLockError::WouldBlock) => return Err(failed("another process uses it".to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error.to_string())),
         }
-        let mut bytes = Vec::new();
-        let limit = FILE_LENGTH as u64 + 1;
-        file.by_ref().take(limit).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { ended: ended(&bytes, now), file })
+        let ended = ended(&mut file, now).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { ended, file })
     }
 
     /// Empties the file for the next run.
@@ -44,12 +42,23 @@ impl PreviousRun {
 }
 
 /// The calls that are marked. A file of another layout, or one cut by a full disk, has none.
-fn ended(bytes: &[u8], now: i64) -> Vec<EndedCall> {
+fn ended(file: &mut File, now: i64) -> io::Result<Vec<EndedCall>> {
+    if file.metadata()?.len() != FILE_LENGTH as u64 {
+        return Ok(Vec::new());
+    }
+    // Slot by slot: the whole file would stay in the memory of the program that goes on.
+    let mut bytes = vec![0; FILE_HEAD];
+    file.read_exact(&mut bytes)?;
     let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    let (Some(MAGIC), Some(run), FILE_LENGTH) = (word(0), word(8), bytes.len()) else { return Vec::new() };
-    let slots = bytes.get(FILE_HEAD..).unwrap_or_default().chunks_exact(SLOT_LENGTH);
-    let marked = slots.filter_map(slots::read).filter(|slot| slot.run == run && slot.mark != 0);
-    marked.filter_map(|slot| EndedCall::parse(slot.record, slot.body, &how(slot.mark), now)).collect()
+    let (Some(MAGIC), Some(run)) = (word(0), word(8)) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    bytes.resize(SLOT_LENGTH, 0);
+    for _ in 0..(FILE_LENGTH - FILE_HEAD) / SLOT_LENGTH {
+        file.read_exact(&mut bytes)?;
+        let marked = slots::read(&bytes).filter(|slot| slot.run == run && slot.mark != 0);
+        found.extend(marked.and_then(|slot| EndedCall::parse(slot.record, slot.body, &how(slot.mark), now)));
+    }
+    Ok(found)
 }
 
 fn how(mark: u32) -> String {

@@ -13,6 +13,9 @@ use super::private_folder;
 /// More than any module with all its debug information; a path to a disk image by mistake is not read into memory.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// Bytes of a copy that are compared at once.
+const COMPARED_AT_ONCE: usize = 64 * 1024;
+
 /// A private copy of a module, named after its content.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct ModuleCopy {
@@ -92,10 +95,17 @@ fn existing(path: &Path, bytes: &[u8]) -> Option<File> {
     if !private_folder::only_we_write(&metadata) || metadata.len() != bytes.len() as u64 {
         return None;
     }
-    let mut there = Vec::with_capacity(bytes.len());
-    file.read_to_end(&mut there).ok()?;
+    // In pieces: a second copy of a large file would stay in the memory of the program that goes on.
+    let mut piece = vec![0; COMPARED_AT_ONCE];
+    for wanted in bytes.chunks(COMPARED_AT_ONCE) {
+        let piece = piece.get_mut(..wanted.len())?;
+        file.read_exact(piece).ok()?;
+        if piece != wanted {
+            return None;
+        }
+    }
     file.rewind().ok()?;
-    (there == bytes).then_some(file)
+    Some(file)
 }
 
 fn read(source: &Path) -> Result<Vec<u8>, String> {
@@ -112,7 +122,8 @@ fn read(source: &Path) -> Result<Vec<u8>, String> {
     if metadata.len() > FILE_BYTES_MAX {
         return Err(format!("it has {} bytes, a module has at most {FILE_BYTES_MAX}", metadata.len()));
     }
-    let mut bytes = Vec::new();
+    // Of its length at once: one that grows leaves memory behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     File::open(source)
         .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;
