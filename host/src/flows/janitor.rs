@@ -66,6 +66,8 @@ pub fn start(cashier: &Arc<Cashier>) {
                 }
                 rounds += 1;
                 cashier.limits.forget_idle();
+            } else {
+                queue_unfinished(&cashier, &work);
             }
             begin_all(&cashier, &work);
             drop(cashier);
@@ -97,9 +99,7 @@ async fn keep_open(cashier: Weak<Cashier>) {
 async fn round(cashier: &Arc<Cashier>, work: &Arc<Work>) {
     let now = cashier.clock.now();
     work.lock().begin_round();
-    for (id, unfinished) in cashier.requeue.take() {
-        work.lock().backoff.requeue(id, unfinished);
-    }
+    requeue_unfinished(cashier, work);
     let configs = cashier.requeue.take_configs();
     let mut postponed = Vec::new();
     let mut after = TransactionId::default();
@@ -118,6 +118,22 @@ async fn round(cashier: &Arc<Cashier>, work: &Arc<Work>) {
         begin_expiries(cashier, &postponed).await;
         configure::begin_windows_of_secrets(cashier);
         unmatched::give_up(cashier, now).await;
+    }
+}
+
+/// Ends the pauses of what flows left unfinished; returns which transactions that were.
+fn requeue_unfinished(cashier: &Cashier, work: &Work) -> Vec<TransactionId> {
+    let left = cashier.requeue.take();
+    let mut state = work.lock();
+    left.iter().for_each(|(id, unfinished)| state.backoff.requeue(*id, *unfinished));
+    left.into_keys().collect()
+}
+
+/// Queues between rounds what flows left unfinished: what became due in the last seconds of an outage is done with the rest.
+fn queue_unfinished(cashier: &Cashier, work: &Work) {
+    for some in requeue_unfinished(cashier, work).chunks(EXAMINED_AT_ONCE) {
+        // Expiries that were postponed are found by the next round.
+        queue_due(cashier, some, work);
     }
 }
 

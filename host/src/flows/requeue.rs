@@ -1,4 +1,4 @@
-//! What a request's flow left unfinished, so that the janitor takes it up in its next round: the backoff of one duty must
+//! What a request's flow left unfinished, so that the janitor takes it up at its next look: the backoff of one duty must
 //! not delay another. It only names transactions; what is due is derived from their state.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ pub(super) enum Unfinished {
     Query,
 }
 
-/// At most one entry per transaction with a duty and per config; emptied by every round.
+/// At most one entry per transaction with a duty and per config; emptied by every look and round.
 #[derive(Debug, Default)]
 pub(super) struct Requeue(Mutex<Entries>);
 

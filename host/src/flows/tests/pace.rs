@@ -42,6 +42,21 @@ fn postings(env: &TestCashier) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s7_what_became_due_in_the_last_seconds_of_an_outage_waits_for_no_round() {
+    let env = TestCashier::new().await;
+    let made = deposits(&env, 1, 200).await;
+    lock(&env.trading.next_posts).extend(std::iter::repeat_n(OnPost::NeverArrives, ENDLESS));
+    let (early, late) = made.split_at(100);
+    pay(&env, 1, early).await;
+    // A round has passed, and the next is some seconds off.
+    env.run_for(6).await;
+    pay(&env, 1, late).await;
+    lock(&env.trading.next_posts).clear();
+    env.run_for(2).await;
+    assert_eq!((postings(&env), env.trading.balance()), (200, 200 * AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
 async fn s7_two_thousand_credits_are_posted_within_two_seconds_of_the_trading_servers_return() {
     let env = TestCashier::new().await;
     let made = deposits(&env, 1, 2_000).await;
