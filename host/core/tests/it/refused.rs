@@ -175,16 +175,6 @@ fn s3_an_event_and_whatever_was_decided_because_none_waits() {
 fn s3_a_webhook_rests_on_no_refused_webhook_about_another_payment() {
     let mut books = Books::new();
     (1..=2).for_each(|id| books.load(row(deposit(id))));
-    let body = |id: NoticeId| Body::Notice {
-        id,
-        received_time: NOW,
-        method: "POST".into(),
-        path: "/".into(),
-        raw_query: "".into(),
-        headers_json: "[]".into(),
-        sha256: [0; 32],
-        body: std::sync::Arc::from(&b"{}"[..]),
-    };
     let webhook = |books: &Books, id: u64, named: bool, readable: bool| {
         let payment = format!("pi_{id}");
         let stated = Update {
@@ -203,9 +193,9 @@ fn s3_a_webhook_rests_on_no_refused_webhook_about_another_payment() {
         };
         decided(books, |draft| {
             if readable {
-                inbox::file(draft, &notice, "sha256:00", body).unwrap();
+                inbox::file(draft, &notice, "sha256:00", |id| notice_body(id, 2)).unwrap();
             } else {
-                inbox::file_unreadable(draft, &receiver(), &unreadable, "".into(), 2, body).unwrap();
+                inbox::file_unreadable(draft, &receiver(), &unreadable, "".into(), 2, |id| notice_body(id, 2)).unwrap();
             }
         })
     };
@@ -227,7 +217,7 @@ fn s3_a_webhook_rests_on_no_refused_webhook_about_another_payment() {
         ..update(ProviderStatus::Failed)
     };
     let notice = VerifiedNotice::assertion(receiver(), vec![declined]);
-    let about_it = decided(&books, |draft| drop(inbox::file(draft, &notice, "sha256:00", body)));
+    let about_it = decided(&books, |draft| drop(inbox::file(draft, &notice, "sha256:00", |id| notice_body(id, 2))));
     assert!(refused(&first).reaches(&about_it), "the same payment");
 }
 

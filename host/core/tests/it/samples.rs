@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::aggregate::{Aggregate, DecisionContext};
-use cashier_core::change::{Change, Commit, Counters};
+use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::Facts;
 use cashier_core::ids::*;
@@ -264,4 +264,18 @@ pub(crate) fn applied(aggregate: &Aggregate, changes: &[Change]) -> Aggregate {
         }
     }
     next
+}
+
+/// The stored body of a notice, of this length.
+pub(crate) fn notice_body(id: NoticeId, bytes: usize) -> Body {
+    Body::Notice {
+        id,
+        received_time: NOW,
+        method: "POST".into(),
+        path: "/".into(),
+        raw_query: "".into(),
+        headers_json: "[]".into(),
+        sha256: [0; 32],
+        body: vec![0; bytes].into(),
+    }
 }

@@ -2,7 +2,7 @@
 //! one is resolved.
 
 use cashier_core::books::Books;
-use cashier_core::change::{Body, Change, Stamp};
+use cashier_core::change::{Change, Stamp};
 use cashier_core::draft::Draft;
 use cashier_core::duty::ProviderQuery;
 use cashier_core::ids::*;
@@ -52,19 +52,6 @@ impl Ledger {
 
     fn unread(&self) -> Vec<(u64, u64)> {
         self.0.unread().map(|known| (known.event.id.0, known.bytes)).collect()
-    }
-}
-
-fn notice_body(id: NoticeId, bytes: usize) -> Body {
-    Body::Notice {
-        id,
-        received_time: NOW,
-        method: "POST".into(),
-        path: "/".into(),
-        raw_query: "".into(),
-        headers_json: "[]".into(),
-        sha256: [0; 32],
-        body: vec![0; bytes].into(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
-use cashier_core::change::{Body, Change, Stamp};
+use cashier_core::change::{Change, Stamp};
 use cashier_core::draft::Draft;
 use cashier_core::duty::{self, Duty, ProviderDuty, ProviderQuery, QueryOutcome};
 use cashier_core::facts::{PersonFact, ProviderFact};
@@ -43,11 +43,14 @@ impl Ledger {
     fn receive(&mut self, config: u64, update: Update) -> Filed {
         let receiver = ReceivingConfig { config_id: ConfigId(config), ..receiver() };
         let notice = VerifiedNotice::assertion(receiver, vec![update]);
-        self.decide(|draft| inbox::file(draft, &notice, "derived", body)).unwrap()
+        self.decide(|draft| inbox::file(draft, &notice, "derived", |id| notice_body(id, 1))).unwrap()
     }
 
     fn keep_unreadable(&mut self, notice: &UnreadableNotice) -> Filed {
-        self.decide(|draft| inbox::file_unreadable(draft, &receiver(), notice, "derived".into(), 1, body)).unwrap()
+        self.decide(|draft| {
+            inbox::file_unreadable(draft, &receiver(), notice, "derived".into(), 1, |id| notice_body(id, 1))
+        })
+        .unwrap()
     }
 
     fn known(&self, id: u64) -> Aggregate {
@@ -66,19 +69,6 @@ impl Ledger {
         }
         books.set_counters(self.0.counters());
         Self(books)
-    }
-}
-
-fn body(id: NoticeId) -> Body {
-    Body::Notice {
-        id,
-        received_time: NOW,
-        method: "POST".into(),
-        path: "/".into(),
-        raw_query: "".into(),
-        headers_json: "[]".into(),
-        sha256: [0; 32],
-        body: vec![0].into(),
     }
 }
 
@@ -140,7 +130,7 @@ fn m18_the_payment_of_a_config_of_the_same_account_that_is_named_by_its_id_alone
         ReceivingConfig { config_id: ConfigId(2), merchant_account: [ConfigId(1), ConfigId(2)].into(), ..receiver() };
     let by_payment = Update { reference: None, payment_id: "pi_15".into(), ..refunded("e1", 15) };
     let notice = VerifiedNotice::assertion(receiver, vec![by_payment]);
-    ledger.decide(|draft| inbox::file(draft, &notice, "derived", body)).unwrap();
+    ledger.decide(|draft| inbox::file(draft, &notice, "derived", |id| notice_body(id, 1))).unwrap();
     assert_eq!(ledger.reloaded().due(15), QUERY);
 }
 
@@ -184,8 +174,9 @@ fn m3_an_id_in_an_unreadable_notice_names_the_payment_of_any_config_of_the_merch
     let receiver = ReceivingConfig { merchant_account: [ConfigId(1), ConfigId(2)].into(), ..receiver() };
     let refs = (1..=3).map(|id| ProviderRef::new("payment_intent", &format!("pi_{id}"))).collect();
     let notice = UnreadableNotice { reason: "no amount".into(), refs, ..UnreadableNotice::default() };
-    let filed =
-        ledger.decide(|draft| inbox::file_unreadable(draft, &receiver, &notice, "derived".into(), 1, body)).unwrap();
+    let filed = ledger
+        .decide(|draft| inbox::file_unreadable(draft, &receiver, &notice, "derived".into(), 1, |id| notice_body(id, 1)))
+        .unwrap();
     assert_eq!(queried(&filed), [1, 2], "another account may have the same id");
     assert_eq!(ledger.reloaded().0.unsettled(), [TransactionId(1), TransactionId(2)]);
 }
