@@ -157,11 +157,14 @@ impl DeepPage {
 
     /// Chooses a candidate that leaves most of the others out: by turns a little behind the page and a little before it.
     fn begin_pass(&mut self, sought: &PageSought<'_>) {
-        let listed: usize = self.candidates.lists.iter().map(Vec::len).sum();
-        let pace = (listed / SAMPLED).max(1);
-        let slots = self.candidates.lists.iter().flatten().copied();
-        let present =
-            slots.skip(self.passes as usize % pace).step_by(pace).filter(|slot| self.candidates.set.contains(*slot));
+        // Some of each list, found by their places: stepping over every candidate would take as long as comparing some.
+        let (lists, turn) = (&self.candidates.lists, self.passes as usize);
+        let each = (SAMPLED / lists.len().max(1)).max(1);
+        let slots = lists.iter().step_by((lists.len() / SAMPLED).max(1)).flat_map(|list| {
+            let pace = (list.len() / each).max(1);
+            list.iter().copied().skip(turn % pace).step_by(pace)
+        });
+        let present = slots.filter(|slot| self.candidates.set.contains(*slot));
         let mut sample: Vec<&Row> = present.filter_map(|slot| sought.rows.get(slot)).collect();
         sample.sort_by(|left, right| (sought.compare)(left, right));
         let ahead = self.ahead(sought).unwrap_or_default();
