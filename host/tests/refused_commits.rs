@@ -268,7 +268,7 @@ fn all(books: &Books) -> BTreeMap<TransactionId, Transaction> {
 
 /// Runs the steps in rounds; what a round decides is queued before anything of it is written.
 fn run(rounds: &[Vec<Step>]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = runtime();
     let rig = Rig::new();
     let other = rig.other_program();
     other.execute_batch(RULE).unwrap();
@@ -338,14 +338,30 @@ proptest! {
     }
 }
 
-#[test]
-fn s3_the_other_commits_of_a_batch_are_written() {
-    let open = |key, refused| Step::Open { key, refused };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let rig = Rig::new();
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+/// Takes the steps while another program holds the database, so that they are written in batches of four; whether each was
+/// confirmed.
+fn confirmed_after_a_hold<const N: usize>(
+    rig: &Rig,
+    runtime: &tokio::runtime::Runtime,
+    steps: &[Step; N],
+) -> [bool; N] {
     let other = rig.other_program();
     other.execute_batch(RULE).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let tickets = steps.each_ref().map(|step| rig.step(step).unwrap());
+    other.execute_batch("ROLLBACK").unwrap();
+    tickets.map(|ticket| runtime.block_on(ticket.durable()).is_ok())
+}
+
+#[test]
+fn s3_the_other_commits_of_a_batch_are_written() {
+    let open = |key, refused| Step::Open { key, refused };
+    let runtime = runtime();
+    let rig = Rig::new();
     let steps = [
         open(1, false),
         open(2, true),
@@ -359,10 +375,8 @@ fn s3_the_other_commits_of_a_batch_are_written() {
         open(2, false),
         Step::Change { of: 0, refused: false },
     ];
-    let tickets = steps.each_ref().map(|step| rig.step(step).unwrap());
     let epoch = rig.ledger.epoch();
-    other.execute_batch("ROLLBACK").unwrap();
-    let confirmed = tickets.map(|ticket| runtime.block_on(ticket.durable()).is_ok());
+    let confirmed = confirmed_after_a_hold(&rig, &runtime, &steps);
     // `open(2)` found its key bound by what was refused; the last rests on the copy of a refused row.
     let expected = [true, false, true, false, true, false, false, false, false, false];
     assert_eq!(confirmed, expected);
@@ -378,11 +392,8 @@ fn s3_the_other_commits_of_a_batch_are_written() {
 #[test]
 fn s3_a_row_that_waits_to_be_written_is_in_the_books_though_a_change_of_it_was_refused() {
     let open = |key, refused| Step::Open { key, refused };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = runtime();
     let rig = Rig::new();
-    let other = rig.other_program();
-    other.execute_batch(RULE).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The batch of four holds the refused one; the sixth transaction waits in the queue, as does its change, which rests on the first.
     let steps = [
         open(0, true),
@@ -393,9 +404,7 @@ fn s3_a_row_that_waits_to_be_written_is_in_the_books_though_a_change_of_it_was_r
         open(5, false),
         Step::Copy { from: 0, to: 5 },
     ];
-    let tickets = steps.each_ref().map(|step| rig.step(step).unwrap());
-    other.execute_batch("ROLLBACK").unwrap();
-    let confirmed = tickets.map(|ticket| runtime.block_on(ticket.durable()).is_ok());
+    let confirmed = confirmed_after_a_hold(&rig, &runtime, &steps);
     assert_eq!(confirmed, [false, true, true, true, true, true, false]);
     let versions = |books: &Books| all(books).into_values().map(|row| (row.id.0, row.version)).collect::<Vec<_>>();
     let shown = rig.ledger.peek(versions).unwrap();
