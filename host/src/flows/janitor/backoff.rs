@@ -24,6 +24,10 @@ const REPEAT_PAUSE_MIN: i64 = 5;
 /// the rest.
 const IDLE_PAUSE: Duration = Duration::from_secs(60);
 
+/// What a peer left unanswered while it was down is due again when it answers, each at most once in this time: a peer that
+/// answers one payment and none of the others must not be sent all of them every second.
+const RELEASE_PAUSE: Duration = Duration::from_secs(60);
+
 /// When each transaction is tried again, and how often its duty was tried. Pauses are counted by the monotonic clock:
 /// setting the system clock back must not delay a credit.
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ struct Pause {
     tries: u32,
     /// Who did not answer the last try.
     unanswered: Option<Peer>,
+    /// From when on the peer's next answer ends this pause.
+    release_from: Duration,
 }
 
 impl Backoff {
@@ -56,13 +62,17 @@ impl Backoff {
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));
         let until = now.saturating_add(Duration::from_secs(pause.unsigned_abs()));
-        self.pauses.insert(id, Pause { duty: Some(duty), until, tries: tries.saturating_add(1), unanswered: None });
+        let release_from = self.pauses.get(&id).map_or(Duration::ZERO, |pause| pause.release_from);
+        let tries = tries.saturating_add(1);
+        self.pauses.insert(id, Pause { duty: Some(duty), until, tries, unanswered: None, release_from });
     }
 
     pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration) {
         let before = self.pauses.get(&id).copied();
         let (duty, tries) = before.map_or((None, 0), |pause| (pause.duty, pause.tries));
-        self.pauses.insert(id, Pause { duty, until: now.saturating_add(IDLE_PAUSE), tries, unanswered: None });
+        let release_from = before.map_or(Duration::ZERO, |pause| pause.release_from);
+        let until = now.saturating_add(IDLE_PAUSE);
+        self.pauses.insert(id, Pause { duty, until, tries, unanswered: None, release_from });
     }
 
     /// How often this very duty was tried in a row.
@@ -88,14 +98,20 @@ impl Backoff {
         }
     }
 
-    /// Ends the pauses of everything that this peer did not answer, and names it; each keeps the number of its tries.
-    pub(super) fn release(&mut self, peer: Peer) -> Vec<TransactionId> {
-        let left = self.pauses.iter_mut().filter(|(_, pause)| pause.unanswered == Some(peer));
-        left.map(|(id, pause)| {
-            (pause.until, pause.unanswered) = (Duration::ZERO, None);
-            *id
-        })
-        .collect()
+    /// Ends the pauses of what this peer did not answer, and names it; each keeps the number of its tries. The time is when the
+    /// first of those that were released too lately may be.
+    pub(super) fn release(&mut self, peer: Peer, now: Duration) -> (Vec<TransactionId>, Option<Duration>) {
+        let (mut released, mut later) = (Vec::new(), None);
+        for (id, pause) in self.pauses.iter_mut().filter(|(_, pause)| pause.unanswered == Some(peer)) {
+            if pause.release_from <= now {
+                (pause.until, pause.unanswered) = (Duration::ZERO, None);
+                pause.release_from = now.saturating_add(RELEASE_PAUSE);
+                released.push(*id);
+            } else {
+                later = Some(later.map_or(pause.release_from, |known: Duration| known.min(pause.release_from)));
+            }
+        }
+        (released, later)
     }
 
     /// Forgets the transactions after `after` that are not `open`, up to `last` or, without it, to the end.
@@ -106,5 +122,30 @@ impl Backoff {
         for id in gone {
             self.pauses.remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s7_what_a_peer_left_unanswered_is_released_at_once_and_each_once_a_minute() {
+        let mut backoff = Backoff::default();
+        let (peer, seconds) = (Peer::TradingServer, Duration::from_secs);
+        let fail = |backoff: &mut Backoff, ids: &[u64], now| {
+            for id in ids.iter().copied().map(TransactionId) {
+                backoff.tried(id, Duty::Settle, now, i64::MAX);
+                backoff.unanswered(id, peer);
+            }
+        };
+        let ids = |ids: &[u64]| ids.iter().copied().map(TransactionId).collect::<Vec<_>>();
+        fail(&mut backoff, &[1, 2], seconds(0));
+        assert_eq!(backoff.release(peer, seconds(1)), (ids(&[1, 2]), None));
+        // The next outage, within the minute, has others and one that was released.
+        fail(&mut backoff, &[2, 3], seconds(5));
+        assert_eq!(backoff.release(peer, seconds(6)), (ids(&[3]), Some(seconds(61))));
+        assert!(!backoff.is_due(TransactionId(2), seconds(7)), "its own pause holds");
+        assert_eq!(backoff.release(peer, seconds(61)), (ids(&[2]), None));
     }
 }

@@ -129,8 +129,12 @@ impl WorkState {
     /// Where the peer answered again, what got no answer while it was down is queued.
     fn release(&mut self, peer: Peer, now: Duration) {
         if self.lanes.get_mut(&peer).is_some_and(|lane| lane.pace.releases(now)) {
-            for id in self.backoff.release(peer) {
+            let (released, later) = self.backoff.release(peer, now);
+            for id in released {
                 self.queue(peer, id);
+            }
+            if let (Some(from), Some(lane)) = (later, self.lanes.get_mut(&peer)) {
+                lane.pace.release_again(from);
             }
         }
     }

@@ -18,10 +18,6 @@ const PROBES_IN_PAUSE_MAX: usize = 2;
 /// Calls in a row without an answer after which a peer is taken to be down: fewer may be the fault of their payments.
 const UNANSWERED_TO_STOP: u32 = 6;
 
-/// Calls whose peer was down are made due again when it answers, at most once in this time: a peer that answers one payment
-/// and none of the others must not be sent all of them every second. One whose window was full again was back.
-const RELEASE_PAUSE: Duration = Duration::from_secs(60);
-
 /// Whom a duty needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Peer {
@@ -54,9 +50,8 @@ pub(super) struct Pace {
     unanswered_in_a_row: u32,
     /// Calls begun while the peer is down, since when.
     probes: (usize, Duration),
-    released: Option<Duration>,
-    /// It answered again, and what it left unanswered waits to be made due.
-    release_wanted: bool,
+    /// It answered again: from when on what it left unanswered is made due.
+    release_from: Option<Duration>,
 }
 
 impl Pace {
@@ -67,8 +62,7 @@ impl Pace {
             most,
             unanswered_in_a_row: 0,
             probes: (0, Duration::ZERO),
-            released: None,
-            release_wanted: false,
+            release_from: None,
         }
     }
 
@@ -95,15 +89,11 @@ impl Pace {
             None => {}
             // One answer after many failures may be luck: then the window grows from one.
             Some(true) if self.is_down() => {
-                (self.window, self.unanswered_in_a_row, self.release_wanted) = (1, 0, true);
+                (self.window, self.unanswered_in_a_row, self.release_from) = (1, 0, Some(Duration::ZERO));
             }
             Some(true) => {
                 self.unanswered_in_a_row = 0;
                 self.window = (self.window + 1).min(self.most);
-                // It takes all that it ever did: its next outage is another.
-                if self.window == self.most {
-                    self.released = None;
-                }
             }
             Some(false) => {
                 let was_down = self.is_down();
@@ -117,19 +107,23 @@ impl Pace {
         }
     }
 
-    /// Whether everything that got no answer while the peer was down is to be made due now.
+    /// Whether what got no answer while the peer was down is to be made due now.
     pub(super) fn releases(&mut self, now: Duration) -> bool {
-        let rested = self.released.is_none_or(|released| released.saturating_add(RELEASE_PAUSE) <= now);
-        let releases = self.release_wanted && !self.is_down() && rested;
+        let releases = !self.is_down() && self.release_from.is_some_and(|from| from <= now);
         if releases {
-            (self.release_wanted, self.released) = (false, Some(now));
+            self.release_from = None;
         }
         releases
     }
 
+    /// Some of that may be made due later only.
+    pub(super) fn release_again(&mut self, from: Duration) {
+        self.release_from = Some(self.release_from.map_or(from, |known| known.min(from)));
+    }
+
     /// Nothing is known of the peer that a new pace would not assume.
     pub(super) fn is_fresh(&self) -> bool {
-        let undisturbed = self.unanswered_in_a_row == 0 && !self.release_wanted && self.released.is_none();
+        let undisturbed = self.unanswered_in_a_row == 0 && self.release_from.is_none();
         self.under_way == 0 && undisturbed && self.window >= self.most.min(PROBES_AT_ONCE_MAX)
     }
 
@@ -201,39 +195,21 @@ mod tests {
     }
 
     #[test]
-    fn the_first_answer_after_an_outage_releases_what_got_none_once_a_minute() {
+    fn the_first_answer_after_each_outage_releases_what_got_none() {
         let mut pace = Pace::new(MOST);
-        let outage = |pace: &mut Pace, now| {
-            for _ in 0..UNANSWERED_TO_STOP {
-                pace.end(Some(false), now);
-            }
-            assert!(!pace.releases(now));
-            pace.end(Some(true), now);
-        };
-        pace.end(Some(false), ms(0));
-        pace.end(Some(true), ms(0));
+        end(&mut pace, 1, false, ms(0));
+        end(&mut pace, 1, true, ms(0));
         assert!(!pace.releases(ms(0)), "one failure is no outage");
-        outage(&mut pace, ms(1_000));
-        assert_eq!((pace.releases(ms(1_000)), pace.releases(ms(1_000))), (true, false));
-        assert_eq!(fill(&mut pace, ms(1_000)), 1, "the window grows from one");
-        outage(&mut pace, ms(2_000));
+        for now in [1_000, 2_000].map(ms) {
+            end(&mut pace, UNANSWERED_TO_STOP as usize, false, now);
+            assert!(!pace.releases(now));
+            end(&mut pace, 1, true, now);
+            assert_eq!((pace.releases(now), pace.releases(now)), (true, false));
+            assert_eq!(fill(&mut pace, now), 1, "the window grows from one");
+            end(&mut pace, 1, true, now);
+        }
+        pace.release_again(ms(61_000));
         assert_eq!((pace.releases(ms(60_999)), pace.releases(ms(61_000))), (false, true));
-    }
-
-    #[test]
-    fn s7_an_outage_after_the_peer_was_wholly_back_is_another() {
-        let mut pace = Pace::new(MOST);
-        let outage = |pace: &mut Pace, now| {
-            end(pace, UNANSWERED_TO_STOP as usize, false, now);
-            end(pace, 1, true, now);
-            pace.releases(now)
-        };
-        assert!(outage(&mut pace, ms(1_000)));
-        end(&mut pace, MOST - 2, true, ms(1_500));
-        assert!(!outage(&mut pace, ms(2_000)), "it took less than before");
-        end(&mut pace, MOST - 1, true, ms(2_500));
-        assert!(pace.releases(ms(2_500)), "it takes all that it did");
-        assert!(!outage(&mut pace, ms(3_000)));
     }
 
     #[test]
