@@ -36,7 +36,7 @@ pub(super) async fn keep(cashier: Arc<Cashier>, database: PathBuf) {
 /// Makes the image that the next start loads, while nothing else goes on.
 pub(super) async fn at_stop(cashier: &Arc<Cashier>, database: &std::path::Path) {
     if tokio::time::timeout(STOP_COPY_MAX, make(cashier, database, ImageRules::AT_STOP)).await.is_err() {
-        tracing::warn!("image of the books was given up: the next start reads every row");
+        tracing::warn!("image of the books was given up: the next start reads more rows");
     }
 }
 

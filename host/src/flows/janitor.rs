@@ -71,7 +71,7 @@ pub fn start(cashier: &Arc<Cashier>) {
             }
             begin_all(&cashier, &work);
             drop(cashier);
-            // Where nothing is queued, only the next round queues something.
+            // Where nothing is queued, what flows leave unfinished waits for the next round.
             let idle = next_round.saturating_sub(clock.monotonic()).max(PROBE_PAUSE);
             let pause = if work.lock().has_queued() { PROBE_PAUSE } else { idle };
             clock.sleep(pause).await;

@@ -130,7 +130,7 @@ impl TradingThread {
     /// Publishes and logs why postings wait, once.
     fn report(&self, problem: String) {
         if self.published.problem.load().as_deref() != Some(&problem) {
-            let read_again = self.database.is_none();
+            let read_again = self.database.is_none() && !self.stopped;
             tracing::error!(problem, read_again, "trading database failed: postings wait");
             self.published.problem.store(Some(Arc::new(problem)));
         }

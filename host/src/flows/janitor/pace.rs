@@ -86,6 +86,8 @@ impl Pace {
     pub(super) fn end(&mut self, answered: Option<bool>, now: Duration) {
         self.under_way = self.under_way.saturating_sub(1);
         match answered {
+            // What was queued has ended meanwhile: that tried no peer.
+            None if self.is_down() => self.probes.0 = self.probes.0.saturating_sub(1),
             None => {}
             // One answer after many failures may be luck: then the window grows from one.
             Some(true) if self.is_down() => {
@@ -192,6 +194,17 @@ mod tests {
         assert_eq!((begun, probes.iter().sum::<usize>(), probes.iter().max()), (32, 22, Some(&2)));
         let hanging: usize = (60..70).map(|second| fill(&mut pace, ms(1_000 * second))).sum();
         assert_eq!(hanging, PROBES_AT_ONCE_MAX, "probes that hang are not added to");
+    }
+
+    #[test]
+    fn a_call_that_was_not_made_uses_up_no_probe() {
+        let mut pace = Pace::new(MOST);
+        end(&mut pace, UNANSWERED_TO_STOP as usize, false, ms(0));
+        for _ in 0..1_000 {
+            assert!(pace.begin(ms(250)));
+            pace.end(None, ms(250));
+        }
+        assert_eq!(fill(&mut pace, ms(250)), PROBES_IN_PAUSE_MAX);
     }
 
     #[test]
