@@ -30,9 +30,7 @@ pub(crate) fn read_text_up_to(path: &Path, bytes_max: u64) -> Result<String, Str
 
 /// The text that bytes are, without its byte order mark, or why they are none.
 pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, String> {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err("begins with a UTF-16 byte order mark: save it as UTF-8".into());
-    }
+    without_mark(&bytes)?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
         // The bytes may be a key: they are wiped with the error.
@@ -48,14 +46,13 @@ pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, String> {
     Ok(text)
 }
 
-/// A text without the byte order mark before it.
-pub(crate) fn without_mark(text: &str) -> &str {
-    text.trim_start_matches(MARK)
-}
-
-/// The bytes of a text without the byte order mark before them.
-pub(crate) fn bytes_without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
+/// The bytes of a text that somebody sends, without the byte order mark before them, or why they are no UTF-8 text.
+pub(crate) fn without_mark(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("begins with a UTF-16 byte order mark: save it as UTF-8"),
+        [0xef, 0xbb, 0xbf, rest @ ..] => without_mark(rest),
+        _ => Ok(bytes),
+    }
 }
 
 /// A value without the blanks, line ends and byte order marks around it.
@@ -85,8 +82,7 @@ mod tests {
             assert_eq!(into_text(format!("{marks}1:aa\r\n").into_bytes()).unwrap(), "1:aa\r\n");
         }
         assert_eq!(trimmed("\u{feff} \t a b\u{a0}\r\n"), "a b");
-        assert_eq!(without_mark("\u{feff}{}"), "{}");
-        assert_eq!(bytes_without_mark(b"\xef\xbb\xbf{}"), b"{}");
+        assert_eq!(without_mark(b"\xef\xbb\xbf{}").unwrap(), b"{}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::json_object::schema::{self, kind, one_of, with};
 use crate::json_object::{Described, FieldValue, Problem, Schema, shown, values};
+use crate::text_file::trimmed;
 use crate::web_url;
 use crate::wire::object_text;
 use crate::wire::read::check;
@@ -90,15 +91,16 @@ values! {
         object_text::check_metadata(&text).map(|()| text)
     };
 
-    /// A secret; `""` keeps the stored one.
+    /// A secret without the blanks and line ends that it was pasted with; `""` keeps the stored one.
     SecretText(Secret), schema::text(CREDENTIAL_LENGTH_MAX), |raw| {
-        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(&text))
+        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(trimmed(&text)))
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// A JSON object as a string that may hold secrets; `""` keeps the stored one.
     SecretObject(Secret), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = text(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        if text.is_empty() { Ok(Secret::default()) } else { check(&text).map(|_| Secret::new(&text)) }
+        let text = trimmed(&text);
+        if text.is_empty() { Ok(Secret::default()) } else { check(text).map(|_| Secret::new(text)) }
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox
@@ -144,8 +146,9 @@ fn code(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     Ok(text)
 }
 
+/// A JSON object as a string, which may have been pasted with the byte order mark of its file.
 fn object(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
-    let text = text(raw, length_max)?;
+    let text: Box<str> = trimmed(&text(raw, length_max)?).into();
     if text.is_empty() { Ok(object_text::EMPTY.into()) } else { check(&text).map(|_| text.clone()) }
 }
 

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["ports"]),
     ("snapshot", &["ports"]),
     ("ports", &[]),
-    ("wire", &["json_object", "web_url"]),
+    ("wire", &["json_object", "text_file", "web_url"]),
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
