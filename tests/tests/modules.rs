@@ -112,7 +112,7 @@ fn a_file_that_is_no_module_is_refused_with_its_reason_and_the_host_starts() {
         (
             format!("{}\nisolation = \"worker\"", built("panics")),
             "panics",
-            "plugins.toml line 28, module panics: isolation \"worker\" is not offered by this build",
+            "plugins.toml line 30, module panics: isolation \"worker\" is not offered by this build",
         ),
     ];
     let mut text = "[[module]]\nname = \"echo\"\n".to_owned();
