@@ -139,7 +139,7 @@ impl ModuleEntry {
         let stem = field("file").and_then(|file| Some(Path::new(&file).file_stem()?.to_string_lossy().into_owned()));
         let name = field("name").or(stem).unwrap_or_else(|| format!("module at line {line}"));
         let options = ModuleToml::deserialize(table)
-            .map_err(|error| error.to_string().trim().replace("\nin `", " in `"))
+            .map_err(|error| with_key(&error))
             .and_then(|module| module.validated(home, folders))
             .map_err(|reason| {
                 let line = line_of_key(text, line, &keys, &reason);
@@ -281,6 +281,15 @@ fn missing(path: &Path) -> String {
         path.display(),
         path.display()
     )
+}
+
+/// The error behind the key that it is about, which is written below the message.
+fn with_key(error: &toml::de::Error) -> String {
+    let (shown, message) = (error.to_string(), error.message().trim());
+    match shown.rsplit_once("\nin `").map(|(_, key)| key.trim().trim_end_matches('`')) {
+        Some(key) => format!("{key}: {message}"),
+        None => message.to_owned(),
+    }
 }
 
 fn located(text: &str, error: &toml::de::Error) -> String {

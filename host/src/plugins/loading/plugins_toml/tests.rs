@@ -63,7 +63,7 @@ fn i5_a_wrong_key_of_an_entry_is_named_with_its_line() {
     for (lines, expected) in [
         (
             "enabled = \"yes\"",
-            "plugins.toml line 7, module x: invalid type: string \"yes\", expected a boolean in `enabled`",
+            "plugins.toml line 7, module x: enabled: invalid type: string \"yes\", expected a boolean",
         ),
         ("# no\nsha256 = \"abc\"", "plugins.toml line 8, module x: sha256 must be"),
         ("[module.limits]\n\nsteps_max = 0", "plugins.toml line 9, module x: "),
