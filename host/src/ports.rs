@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod roster;
 mod start;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::roster::{RosterMistake, RosterOutcome};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -212,6 +214,11 @@ pub trait TradingServer: Send + Sync {
     /// nobody need wait for our record of it. A server that keys by our key alone.
     fn proves_postings(&self) -> bool {
         false
+    }
+    /// Adds and updates groups, customers and accounts, all or nothing, from the JSON text of a roster.
+    fn import_roster(&self, text: String) -> BoxFuture<'static, RosterOutcome> {
+        drop(text);
+        Box::pin(std::future::ready(RosterOutcome::Unsupported))
     }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;

@@ -14,6 +14,7 @@ pub mod replay;
 mod replay_turn;
 mod request_context;
 mod requeue;
+pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;

@@ -5,14 +5,17 @@
 use std::fmt;
 use std::path::Path;
 
+use cashier_core::account::{Customer, Group};
+use cashier_core::ids::{CustomerId, Login};
+use cashier_core::roster::ImportReport;
 use serde_json::value::RawValue;
 
 use super::embedded::{Embedded, RosterError};
-use super::entry::{AccountLine, CustomerEntry, GroupEntry};
-use super::roster::{ImportReport, Mistake, Roster, Section};
+use super::roster::{AccountEntry, Mistake, Roster, Section};
 use crate::json_object::{Members, Problem, RequestBody};
-use crate::ports::Fault;
+use crate::ports::{Fault, RosterMistake, RosterOutcome};
 use crate::text_file::read_text_up_to;
+use crate::wire::roster::{AccountLine, CustomerEntry, GroupEntry};
 
 /// Largest file: about two million accounts at 120 bytes each, held in memory once while it is read.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -54,8 +57,28 @@ pub fn import(path: &Path, trading: &Embedded) -> Result<ImportReport, ImportErr
     import_text(&text, trading)
 }
 
+impl From<ImportError> for RosterOutcome {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Unreadable(what) | ImportError::NotARoster(what) => {
+                Self::Mistakes(vec![RosterMistake { place: String::new(), what }])
+            }
+            ImportError::Mistakes(mistakes) => Self::Mistakes(mistakes.iter().map(Mistake::parts).collect()),
+            ImportError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
 /// Imports the text of a file. Blocks; not to be called on the runtime.
 pub fn import_text(text: &str, trading: &Embedded) -> Result<ImportReport, ImportError> {
+    import_with(text, |roster| trading.apply_roster(roster))
+}
+
+/// Reads the text, and has it applied.
+pub(super) fn import_with(
+    text: &str,
+    apply: impl FnOnce(Roster) -> Result<ImportReport, RosterError>,
+) -> Result<ImportReport, ImportError> {
     let lists = RosterLists::read(text)?;
     let mut mistakes = Vec::new();
     let roster = Roster {
@@ -63,7 +86,7 @@ pub fn import_text(text: &str, trading: &Embedded) -> Result<ImportReport, Impor
         customers: entries::<CustomerEntry, _>(Section::Customers, &lists.customers, &mut mistakes),
         accounts: entries::<AccountLine, _>(Section::Accounts, &lists.accounts, &mut mistakes),
     };
-    let applied = if mistakes.is_empty() { trading.apply_roster(roster) } else { Err(RosterError::Mistakes(mistakes)) };
+    let applied = if mistakes.is_empty() { apply(roster) } else { Err(RosterError::Mistakes(mistakes)) };
     applied.map_err(|error| match error {
         RosterError::Mistakes(mut mistakes) => {
             mistakes.truncate(MISTAKES_MAX);
@@ -131,4 +154,41 @@ fn entries<E: RequestBody, T: From<E>>(section: Section, raw: &[&RawValue], mist
         }
     }
     entries
+}
+
+impl From<GroupEntry> for Group {
+    fn from(entry: GroupEntry) -> Self {
+        Self {
+            group: entry.group.0,
+            brand: entry.brand.0,
+            currency: entry.currency.0,
+            account_mode: entry.account_mode.0,
+            enabled: entry.enable.0,
+        }
+    }
+}
+
+impl From<CustomerEntry> for Customer {
+    fn from(entry: CustomerEntry) -> Self {
+        Self {
+            customer_id: CustomerId(entry.customer_id.0),
+            country: entry.country.0,
+            brand: entry.brand.0,
+            status: entry.status.0,
+            deposit_allowed: entry.deposit_allowed.0,
+            withdrawal_allowed: entry.withdrawal_allowed.0,
+        }
+    }
+}
+
+impl From<AccountLine> for AccountEntry {
+    fn from(entry: AccountLine) -> Self {
+        Self {
+            login: Login(entry.login.0),
+            customer_id: CustomerId(entry.customer_id.0),
+            group: entry.group.0,
+            enabled: entry.enable.0,
+            opening_balance: entry.balance.map(Into::into).unwrap_or_default(),
+        }
+    }
 }

@@ -3,7 +3,6 @@
 
 mod books;
 pub mod embedded;
-mod entry;
 pub mod import;
 mod jobs;
 mod load;
@@ -16,4 +15,3 @@ mod tests;
 mod thread;
 
 pub use books::BooksMark;
-pub use entry::schema as roster_schema;
