@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cashier_core::ids::ManagerId;
 use cashier_core::roster::{ImportReport, Tally};
 use cashier_core::session::Role;
 use http_body_util::{BodyExt, Full, Limited};
@@ -43,11 +44,11 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Sends the roster of a file to the server of the settings.
-pub(super) fn import(settings: &Settings, file: &Path) -> Result<ImportReport, CliError> {
+pub(super) fn import(settings: &Settings, file: &Path, by: ManagerId) -> Result<ImportReport, CliError> {
     let text = read_text_up_to(file, FILE_BYTES_MAX).map_err(CliError)?;
     let message = message(&text).map_err(|problem| CliError(format!("{}: {problem}", file.display())))?;
     let keys = SessionKeys::parse(&settings.session_keys)?;
-    let token = issue_token(&keys, Role::Admin, 1, None, TOKEN_SECONDS, SystemClock::new().now())?;
+    let token = issue_token(&keys, Role::Admin, by.0, None, TOKEN_SECONDS, SystemClock::new().now())?;
     let address = reachable(settings.manager_listen);
     let url = format!("{}://{address}/manager", settings.scheme());
     let failed =

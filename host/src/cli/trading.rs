@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cashier_core::ids::Login;
+use cashier_core::ids::{ID_MAX, Login, ManagerId};
 use cashier_core::roster::ImportReport;
 use clap::Subcommand;
 
@@ -22,6 +22,9 @@ pub(super) enum TradingCommand {
     Import {
         /// {"groups":[…],"customers":[…],"accounts":[…]}
         file: PathBuf,
+        /// The manager in whose name a running server records it.
+        #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+        id: u64,
         #[command(flatten)]
         settings: SettingsArgs,
         /// The folder of trading.db; by default the settings'.
@@ -46,11 +49,13 @@ pub(super) enum TradingCommand {
 
 pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
     match command {
-        TradingCommand::Import { file, settings, bases } => {
+        TradingCommand::Import { file, id, settings, bases } => {
             let folder = bases::chosen(bases.as_ref(), settings)?;
             let report = match Embedded::open(&folder) {
                 Ok(trading) => import::import(file, &trading).map_err(|error| CliError(error.to_string()))?,
-                Err(fault) if fault.kind == FaultKind::Busy => through_server(&fault, &folder, settings, file)?,
+                Err(fault) if fault.kind == FaultKind::Busy => {
+                    through_server(&fault, &folder, settings, file, ManagerId(*id))?
+                }
                 Err(fault) => return Err(fault.into()),
             };
             print_line(report.to_string().trim_end());
@@ -70,6 +75,7 @@ fn through_server(
     folder: &Path,
     settings: &SettingsArgs,
     file: &Path,
+    by: ManagerId,
 ) -> Result<ImportReport, CliError> {
     let settings = settings.read().map_err(|CliError(what)| CliError(format!("{fault}; {what}")))?;
     let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
@@ -77,9 +83,11 @@ fn through_server(
         let theirs = settings.bases.display();
         return Err(CliError(format!("{fault}; the settings are of another server, whose folder is {theirs}")));
     }
-    roster_client::import(&settings, file).map_err(|CliError(what)| match what.starts_with("the server that holds") {
-        true => CliError(format!("{fault}; {what}")),
-        false => CliError(what),
+    roster_client::import(&settings, file, by).map_err(|CliError(what)| {
+        match what.starts_with("the server that holds") {
+            true => CliError(format!("{fault}; {what}")),
+            false => CliError(what),
+        }
     })
 }
 

@@ -54,17 +54,13 @@ fn is_admin(role: Role) -> bool {
 async fn one(call: CommandCall, command: &'static str, list: &str, tally: fn(ImportReport) -> Tally) -> CommandResult {
     let text = format!("{{\"{list}\":[{}]}}", String::from_utf8_lossy(call.data()));
     // There is one row, so its field alone says where the mistake is.
-    let report = apply(call, command, text, |mistake| mistake.what.replacen(": ", " ", 1)).await?;
+    let report = apply(call, command, text, |mistake| &mistake.what).await?;
     envelope::success(&TallyAnswer::new(tally(report)))
 }
 
 async fn whole(call: CommandCall) -> CommandResult {
     let text = String::from_utf8_lossy(call.data()).into_owned();
-    let place = |mistake: &RosterMistake| match mistake.place.as_str() {
-        "" => mistake.what.clone(),
-        place => format!("{place}: {}", mistake.what),
-    };
-    let report = apply(call, IMPORT.name, text, place).await?;
+    let report = apply(call, IMPORT.name, text, |mistake| &mistake.with_row).await?;
     envelope::success(&RosterAnswer::new(report))
 }
 
@@ -72,7 +68,7 @@ async fn apply(
     call: CommandCall,
     command: &'static str,
     text: String,
-    shown: impl Fn(&RosterMistake) -> String,
+    shown: impl Fn(&RosterMistake) -> &str,
 ) -> Result<ImportReport, Refusal> {
     if call.session.brand().is_some() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "roster commands are for sessions of every brand"));
@@ -81,7 +77,7 @@ async fn apply(
     let request = RosterRequest { session: call.session, command, text, context: call.context };
     let applied = roster::apply(&cashier, request).await?;
     applied.map_err(|mistakes| {
-        let shown: Vec<String> = mistakes.iter().map(shown).collect();
+        let shown: Vec<&str> = mistakes.iter().map(shown).collect();
         Refusal::invalid(format!("nothing was imported: {}", shown.join("; ")))
     })
 }

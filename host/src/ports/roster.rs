@@ -20,8 +20,8 @@ pub enum RosterOutcome {
 /// One thing wrong with a roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterMistake {
-    /// The row, such as `line 3: customers[0]`; empty where the whole text is meant.
-    pub place: String,
     /// The field and what is wrong with it.
     pub what: String,
+    /// The same behind its row, such as `line 3: customers[0].country: …`.
+    pub with_row: String,
 }

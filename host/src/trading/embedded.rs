@@ -18,11 +18,11 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::books::{self, BooksMark};
-use super::import::import_with;
 use super::jobs::deliver;
 pub use super::requests::RosterError;
 use super::requests::{QueuedRequest, TradingRequest};
 use super::roster::{Contested, Holdings, Roster};
+use super::roster_text::apply_text;
 use super::rows::{self, DiskFault};
 use super::thread::{BATCH_MAX, Published, TradingThread};
 use crate::lock::Lock;
@@ -234,7 +234,7 @@ impl TradingServer for Embedded {
         Box::pin(async move {
             let Ok(permit) = slots.acquire_owned().await else { return RosterOutcome::Fault(not_answered()) };
             let imported = tokio::task::spawn_blocking(move || {
-                import_with(&text, |roster| {
+                apply_text(&text, |roster| {
                     let (answer, answered) = oneshot::channel();
                     let request = TradingRequest::ApplyRoster { roster: Box::new(roster), answer };
                     let sent = requests.send(QueuedRequest { request, _slot: Some(permit) });

@@ -148,20 +148,25 @@ impl Mistake {
 }
 
 impl Mistake {
-    /// The row, and what is wrong in it.
-    pub(super) fn parts(&self) -> RosterMistake {
-        let line = if self.line > 0 { format!("line {}: ", self.line) } else { String::new() };
-        let place = format!("{line}{}[{}]", self.section.name(), self.index);
-        let what =
-            if self.field.is_empty() { self.problem.clone() } else { format!("{}: {}", self.field, self.problem) };
-        RosterMistake { place, what }
+    pub(super) fn shown(&self) -> RosterMistake {
+        let what = match &*self.field {
+            "" => self.problem.clone(),
+            field => format!("{field} {}", self.problem),
+        };
+        RosterMistake { what, with_row: self.to_string() }
     }
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RosterMistake { place, what } = self.parts();
-        write!(f, "{place}{}{what}", if self.field.is_empty() { ": " } else { "." })
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "{}[{}]", self.section.name(), self.index)?;
+        if !self.field.is_empty() {
+            write!(f, ".{}", self.field)?;
+        }
+        write!(f, ": {}", self.problem)
     }
 }
 

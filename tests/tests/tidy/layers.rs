@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Its records of calls are files for their owner alone.
     ("plugins", &["ports", "private_files", "process", "text_file", "web_url"]),
     ("process", &[]),
-    ("trading", &["ports", "private_files", "lock", "json_object", "text_file"]),
+    ("trading", &["ports", "private_files", "lock", "json_object", "text_file", "wire"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
