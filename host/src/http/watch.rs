@@ -180,7 +180,7 @@ fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Err(Reply::not_found()),
-        Some((route, _)) if method != route.method => Err(Reply::method_not_allowed(&route.method)),
+        Some((route, _)) if !route.takes(method) => Err(Reply::method_not_allowed(route.allowed())),
         Some((_, page)) => Ok(*page),
     }
 }

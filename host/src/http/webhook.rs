@@ -10,6 +10,7 @@ use crate::flows::webhook;
 use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
+use crate::http::sender::Proof;
 use crate::ports::RawNotice;
 use crate::wire::webhook::WebhookAnswer;
 
@@ -36,6 +37,7 @@ pub(super) async fn answer(
         received_time: cashier.clock.wall(),
     };
     let outcome = webhook::receive(cashier, provider, addressed, notice, request.context()).await?;
+    request.origin.sender.proved(Proof::Notice);
     let reply = match outcome.acknowledgement {
         Some(own) => Reply::acknowledgement(own.status, &own.headers, own.body),
         None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),
