@@ -2,16 +2,20 @@
 //! the server does not start, and its error says how to make them.
 
 mod file;
+mod listening;
 #[cfg(test)]
 mod tests;
 mod values;
 mod wrong;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cashier_core::edit::SecondPerson;
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 pub use self::file::SettingsFile;
@@ -40,7 +44,13 @@ pub struct Settings {
     pub session_keys_file: Option<PathBuf>,
     /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
+    /// 0 is no limit.
+    pub connections_per_address: usize,
+    pub idle: Duration,
+    pub stop_delay: Duration,
+    pub cors_origins: Vec<Box<str>>,
+    pub return_hosts: BTreeMap<Box<str>, Vec<Box<str>>>,
     pub deposits_per_minute: Option<u32>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
@@ -101,10 +111,16 @@ impl Settings {
         let session_file = named("session_keys_file", file.session_keys_file)?;
         let seal_file = named("seal_keys_file", file.seal_keys_file)?;
         let certificate = named("tls_certificate_file", file.tls_certificate_file)?;
+        let tls_files = tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?;
+        let manager_listen = address("manager_listen", file.manager_listen, "127.0.0.1:8081")?;
+        let watch_listen = address("watch_listen", file.watch_listen, "127.0.0.1:8082")?;
+        let manager = ("manager_listen", "manager", manager_listen, tls_files.is_some());
+        let watch = ("watch_listen", "watch", watch_listen, false);
+        listening::plain_listeners("allow_plain_listeners", file.allow_plain_listeners, [manager, watch])?;
         Ok(Self {
             customer_listen,
-            manager_listen: address("manager_listen", file.manager_listen, "127.0.0.1:8081")?,
-            watch_listen: address("watch_listen", file.watch_listen, "127.0.0.1:8082")?,
+            manager_listen,
+            watch_listen,
             public_url,
             bases: here("bases", file.bases, "bases")?,
             var: here("var", file.var, "var")?,
@@ -114,9 +130,14 @@ impl Settings {
             session_keys_file: session_file.clone(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
-            trusted_proxies: file.trusted_proxies.unwrap_or_default(),
+            trusted_proxies: listening::ranges(file.trusted_proxies),
+            connections_per_address: listening::per_address(file.connections_per_address),
+            idle: listening::idle("idle_seconds", file.idle_seconds)?,
+            stop_delay: listening::stop_delay("stop_delay_seconds", file.stop_delay_seconds)?,
+            cors_origins: listening::origins("cors_origins", file.cors_origins)?,
+            return_hosts: listening::return_hosts("return_hosts", file.return_hosts)?,
             deposits_per_minute: file.deposits_per_minute,
-            tls_files: tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?,
+            tls_files,
         })
     }
 }

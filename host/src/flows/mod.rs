@@ -14,6 +14,7 @@ pub mod replay;
 mod replay_turn;
 mod request_context;
 mod requeue;
+mod return_hosts;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 pub use self::cashier::{Cashier, Ports, Rules};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;
+pub use self::return_hosts::ReturnHosts;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 

@@ -31,6 +31,7 @@ mod withdrawal;
 pub(crate) mod testing;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -65,7 +66,8 @@ pub fn manager_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedF
     managers::routes(cashier, keys)
 }
 
-/// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics.
-pub fn watch_routes(cashier: &Arc<Cashier>) -> BoxedFilter<(Reply,)> {
-    watch::routes(Arc::clone(cashier))
+/// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics; `stopping` says that
+/// no more work should be sent.
+pub fn watch_routes(cashier: &Arc<Cashier>, stopping: &Arc<AtomicBool>) -> BoxedFilter<(Reply,)> {
+    watch::routes(Arc::clone(cashier), Arc::clone(stopping))
 }

@@ -303,6 +303,7 @@ async fn start(
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
         second_person,
+        return_hosts: lock(&trading.return_hosts).clone().into(),
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     ended_calls::take_over(&cashier).await;

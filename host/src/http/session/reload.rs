@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{SessionKeys, parse_keys};
 use crate::ports::Clock;
+use crate::reload_signal::ReloadAsked;
 
 /// How often the file is checked: a person who removes a key is still looking at the screen.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
@@ -19,9 +20,10 @@ pub async fn reload_on_change(
     mut known: Zeroizing<String>,
     keys: Arc<SessionKeys>,
     clock: Arc<dyn Clock>,
+    mut asked: ReloadAsked,
 ) {
     loop {
-        clock.sleep(CHECK_PAUSE).await;
+        asked.or(clock.sleep(CHECK_PAUSE)).await;
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file).map(Zeroizing::new)).await;
         // A file that is being replaced is missing for a moment.
@@ -46,6 +48,7 @@ mod tests {
 
     use super::*;
     use crate::http::session::issue_token;
+    use crate::reload_signal::ReloadSignal;
     use crate::system::SystemClock;
 
     #[tokio::test(start_paused = true)]
@@ -60,7 +63,8 @@ mod tests {
         let token = issue_token(&keys, Role::Customer, 5, None, 3600, clock.now()).unwrap();
         let is_valid = |token: &str| keys.customer(Some(token), clock.now()).is_ok();
         let (file, known) = (path.clone(), Zeroizing::new(old.clone()));
-        let reloading = tokio::spawn(reload_on_change(file, known, Arc::clone(&keys), clock.clone()));
+        let asked = ReloadSignal::default().part("session keys");
+        let reloading = tokio::spawn(reload_on_change(file, known, Arc::clone(&keys), clock.clone(), asked));
 
         std::fs::write(&path, format!("{new}{old}")).unwrap();
         let signed_by_new = loop {
