@@ -133,7 +133,8 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.clone().into(),
         };
         let reload = Arc::new(ReloadSignal::default());
-        let mut serving = sockets.serve(served.clone(), context, limits(&settings), &settings.cors_origins, &progress)?;
+        let mut serving =
+            sockets.serve(served.clone(), context, limits(&settings), &settings.cors_origins, &progress)?;
         if let (Some(files), Some(known), Some(served)) = (tls, known, served) {
             let asked = reload.part("TLS files");
             serving.beside(files.follow(known, served, Arc::clone(&machine.clock), asked));

@@ -94,3 +94,71 @@ impl TlsTexts {
         tls::server_config(&self.chain, &self.key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+    use crate::reload_signal::ReloadSignal;
+    use crate::system::SystemClock;
+
+    fn made() -> (String, String) {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        (cert.pem(), signing_key.serialize_pem())
+    }
+
+    #[tokio::test]
+    async fn n5_a_renewed_pair_is_served_and_a_broken_or_missing_one_keeps_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsFiles::new((folder.path().join("chain.pem"), folder.path().join("key.pem")));
+        let write = |(chain, key): (&str, &str)| {
+            std::fs::write(&files.chain, chain).unwrap();
+            std::fs::write(&files.key, key).unwrap();
+        };
+        let (first, second, third) = (made(), made(), made());
+        write((&first.0, &first.1));
+        let known = files.read().unwrap();
+        let served = Arc::new(ServedTls::new(known.config().unwrap()));
+        let signal = ReloadSignal::default();
+        let asked = signal.part("TLS files");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let following = tokio::spawn(files.clone().follow(known, Arc::clone(&served), clock, asked));
+        // Asked each time, it looks without its pause.
+        let looks = async || {
+            for _ in 0..20 {
+                signal.ask();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let replaced = async |from: &Arc<ServerConfig>| {
+            loop {
+                signal.ask();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let now = served.current();
+                if !Arc::ptr_eq(&now, from) {
+                    return now;
+                }
+            }
+        };
+        let config = served.current();
+        looks().await;
+        assert!(Arc::ptr_eq(&served.current(), &config), "the same files change nothing");
+        write((&second.0, &second.1));
+        let config = replaced(&config).await;
+        for broken in [(&*third.0, &*first.1), ("", ""), (&*third.0, "CANARY")] {
+            write(broken);
+            looks().await;
+            assert!(Arc::ptr_eq(&served.current(), &config), "a pair that does not fit is not served");
+        }
+        std::fs::remove_file(&files.key).unwrap();
+        looks().await;
+        assert!(Arc::ptr_eq(&served.current(), &config));
+        write((&third.0, &third.1));
+        let config = replaced(&config).await;
+        // The pair before is a renewal too.
+        write((&second.0, &second.1));
+        replaced(&config).await;
+        following.abort();
+    }
+}

@@ -30,7 +30,9 @@ impl ReturnHosts {
             let host = url.as_ref().and_then(Url::host_str).unwrap_or_default().trim_end_matches('.');
             let port = url.as_ref().and_then(Url::port_or_known_default);
             if !hosts.iter().any(|allowed| allows(allowed, host, port)) {
-                return Err(Refusal::invalid(format!("{field} leads to {host:?}, to which {brand} sends no customers")));
+                return Err(Refusal::invalid(format!(
+                    "{field} leads to {host:?}, to which {brand} sends no customers"
+                )));
             }
         }
         Ok(())

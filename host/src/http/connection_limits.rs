@@ -181,8 +181,7 @@ impl Open {
                 Phase::Busy | Phase::Flushing | Phase::Ended => return None,
             };
             let of_address = self.addresses.get(&connection.address).map_or(0, |used| used.connections);
-            let (known, proven) =
-                (connection.known.load(Ordering::Relaxed), connection.proven.load(Ordering::Relaxed));
+            let (known, proven) = (connection.known.load(Ordering::Relaxed), connection.proven.load(Ordering::Relaxed));
             Some((proven, known, Reverse(of_address), answered_before, since))
         };
         let candidates = self.connections.iter().filter(|(_, connection)| among(connection));

@@ -62,7 +62,9 @@ async fn answer(context: &CustomerContext, request: Request) -> Reply {
     match found(&request.method, &path) {
         Err(refused) => refused,
         // Providers look first whether the address answers; it is the same for every one, known or not.
-        Ok(Found { is_webhook: true, .. }) if request.method != Method::POST => Reply::json(200, b"{\"data\":\"OK\"}".to_vec()),
+        Ok(Found { is_webhook: true, .. }) if request.method != Method::POST => {
+            Reply::json(200, b"{\"data\":\"OK\"}".to_vec())
+        }
         Ok(Found { handler, parameters, .. }) => handler(context, request, &parameters).await.into(),
     }
 }

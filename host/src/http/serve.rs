@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Once};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use cashier_core::refusal::{Refusal, RefusalCode};

@@ -22,7 +22,7 @@ impl ServedTls {
         self.0.store(config);
     }
 
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub fn current(&self) -> Arc<ServerConfig> {
         self.0.load_full()
     }
 }

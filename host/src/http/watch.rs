@@ -230,7 +230,9 @@ mod tests {
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
             let page = page_at(&method.parse().unwrap(), path);
-            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &AtomicBool::new(false), page, "")).into_http();
+            let response = page
+                .map_or_else(|refused| refused, |page| page_of(&env.cashier, &AtomicBool::new(false), page, ""))
+                .into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET, HEAD"), "{line}");
@@ -240,7 +242,8 @@ mod tests {
     #[tokio::test]
     async fn n3_readiness_ends_first_and_liveness_stays_when_the_cashier_stops() {
         let (env, stopping) = (TestCashier::new().await, Arc::new(AtomicBool::new(false)));
-        let listener = TestListener::open(routes(Arc::clone(&env.cashier), Arc::clone(&stopping)), env.clock.clone()).await;
+        let listener =
+            TestListener::open(routes(Arc::clone(&env.cashier), Arc::clone(&stopping)), env.clock.clone()).await;
         let shown = async |page: &str| {
             let response = listener.send(&format!("GET /{page}"), "", "").await;
             (response.status, response.body)

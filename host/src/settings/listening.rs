@@ -110,8 +110,10 @@ pub(super) fn return_hosts(
         let hosts: Vec<Box<str>> = hosts.map(Box::from).collect();
         match hosts.iter().find(|host| !is_host(host)) {
             Some(host) => {
-                let what = format!("has {host:?} for {brand}: write a host such as \"shop.example\", \"shop.example:8443\" \
-                                    or \"*.shop.example\"");
+                let what = format!(
+                    "has {host:?} for {brand}: write a host such as \"shop.example\", \"shop.example:8443\" \
+                                    or \"*.shop.example\""
+                );
                 Err(Wrong::new(key, what))
             }
             None => Ok((trimmed(&brand).into(), hosts)),

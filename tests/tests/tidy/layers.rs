@@ -9,7 +9,7 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports", "key_file"]),
+    ("http", &["manager", "flows", "wire", "ports", "key_file", "reload_signal"]),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Its records of calls are files for their owner alone.
     ("plugins", &["ports", "private_files", "process"]),
     ("process", &[]),
+    ("reload_signal", &[]),
     ("trading", &["ports", "private_files", "lock", "json_object"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
@@ -37,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("web_url", &[]),
     ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports", "books_image", "flows"]),
+    ("app", &["http", "ports", "books_image", "flows", "reload_signal"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (

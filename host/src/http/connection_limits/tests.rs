@@ -71,7 +71,10 @@ async fn b3_an_address_that_proved_itself_uses_the_reserve_for_an_hour() {
     assert!(places.admit(from(9)).is_none(), "the reserve is not for strangers");
     assert!(places.admit(Newcomer { limited: false, ..of("127.0.0.1") }).is_none(), "nor for who may be a proxy");
     assert!(places.admit(provider).is_some());
-    assert!(places.admit(Newcomer { trusted: true, limited: false, ..from(9) }).is_some(), "a trusted proxy may use it");
+    assert!(
+        places.admit(Newcomer { trusted: true, limited: false, ..from(9) }).is_some(),
+        "a trusted proxy may use it"
+    );
     tokio::time::advance(KNOWN_TIME_MAX).await;
     assert!(places.admit(provider).is_none(), "an hour later it is a stranger");
     // One that proves itself while it is open leaves a place to strangers.

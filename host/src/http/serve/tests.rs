@@ -229,7 +229,9 @@ async fn a_tls_listener_refuses_plain_http() {
     let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
     let config = tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap();
     let clock = Arc::new(TestClock::default());
-    let listener = TestListener::open_with(echo(&clock), clock, TestListener::LIMITS, Some(Arc::new(ServedTls::new(config))), &[]).await;
+    let listener =
+        TestListener::open_with(echo(&clock), clock, TestListener::LIMITS, Some(Arc::new(ServedTls::new(config))), &[])
+            .await;
     let mut client = trusting(&cert).connect(&listener).await.unwrap();
     let response = client.request("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(response.body, "GET /over/tls 127.0.0.1  ");

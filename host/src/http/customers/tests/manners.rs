@@ -96,7 +96,11 @@ async fn n4_pages_of_listed_origins_may_call_the_customer_paths() {
         ("https://shop.example", "POST", "x-secret"),
     ] {
         let refused = preflight(origin, method, headers).await;
-        assert_eq!((refused.status, refused.error().as_str()), (403, "PERMISSION_DENIED"), "{origin} {method} {headers}");
+        assert_eq!(
+            (refused.status, refused.error().as_str()),
+            (403, "PERMISSION_DENIED"),
+            "{origin} {method} {headers}"
+        );
         assert_eq!(refused.header("access-control-allow-origin"), None, "{origin} {method} {headers}");
     }
     let origin = "origin: https://shop.example\r\n";
@@ -114,7 +118,8 @@ async fn n4_pages_of_listed_origins_may_call_the_customer_paths() {
         let exposed = response.header("access-control-expose-headers").unwrap_or_default();
         assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
     }
-    let foreign = listener.send("GET /cashier/transactions", &format!("{token}origin: https://evil.example\r\n"), "").await;
+    let foreign =
+        listener.send("GET /cashier/transactions", &format!("{token}origin: https://evil.example\r\n"), "").await;
     assert_eq!((foreign.status, foreign.error().as_str()), (403, "PERMISSION_DENIED"));
     // Nobody needs an origin who is no browser.
     assert_eq!(listener.send("GET /cashier/transactions", &token, "").await.status, 200);
