@@ -97,6 +97,8 @@ impl TlsTexts {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use rcgen::{CertifiedKey, generate_simple_self_signed};
 
     use super::*;
@@ -105,7 +107,11 @@ mod tests {
 
     fn made() -> (String, String) {
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        (cert.pem(), signing_key.serialize_pem())
+        (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()))
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
 //! What the listeners obey: proxies, origins, hosts of return URLs, and which of them may speak plain HTTP beyond this machine.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 
 use super::values::texts;
 use super::wrong::Wrong;
@@ -29,15 +31,33 @@ const STOP_DELAY_SECONDS: u32 = 5;
 const WAIT_SECONDS_MAX: u32 = 24 * 60 * 60;
 
 /// Addresses, as `10.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy)]
 pub struct AddressRange(IpNet);
 
-impl TryFrom<String> for AddressRange {
-    type Error = String;
+impl<'de> Deserialize<'de> for AddressRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(RangeVisitor)
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let text = trimmed(&text);
+/// Judges the text while the parser is at its place, so that the error has its line.
+struct RangeVisitor;
+
+impl Visitor<'_> for RangeVisitor {
+    type Value = AddressRange;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an IP address or a range such as 10.0.0.0/8")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<AddressRange, E> {
+        AddressRange::parse(text).map_err(E::custom)
+    }
+}
+
+impl AddressRange {
+    fn parse(text: &str) -> Result<Self, String> {
+        let text = trimmed(text);
         let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let range = range.map_err(|_| format!("{text:?} is no IP address and no range such as 10.0.0.0/8"))?;
         if range.addr() != range.network() {
@@ -92,6 +112,7 @@ pub(super) fn origins(key: &'static str, written: Option<Vec<String>>) -> Result
         let url = web_url::parse(&text);
         let sent = url.map(|url| url.origin().ascii_serialization());
         match sent {
+            _ if text.contains('*') => Err(Wrong::new(key, format!("has {text:?}: name each origin"))),
             Ok(sent) if sent == text => Ok(sent.into()),
             Ok(sent) => Err(Wrong::new(key, format!("has {text:?}, which browsers send as {sent:?}"))),
             Err(problem) => Err(Wrong::new(key, format!("has {text:?}, which is no origin: it {problem}"))),
@@ -126,7 +147,10 @@ pub(super) fn return_hosts(
 fn is_host(host: &str) -> bool {
     let host = host.strip_prefix("*.").unwrap_or(host);
     let url = web_url::parse(&format!("https://{host}/"));
-    url.is_ok_and(|url| url.path() == "/" && url.query().is_none() && host.starts_with(url.host_str().unwrap_or("/")))
+    !host.contains('*')
+        && url.is_ok_and(|url| {
+            url.path() == "/" && url.query().is_none() && host.starts_with(url.host_str().unwrap_or("/"))
+        })
 }
 
 /// Refuses a manager or watch listener that others could read, unless the settings allow that.
