@@ -12,7 +12,7 @@ use crate::status::TransactionStatus;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
-use super::Books;
+use super::{Books, CustomerUse};
 use super::hash_index::{Slot, SlotIndex};
 use super::heads::{Head, Heads};
 use super::image::{UNRECORDED, UNSETTLED, add_posted, has_unrecorded, kind, remove_posted};
@@ -200,6 +200,7 @@ impl ImageLoader {
         self.statuses.get_mut(number)?.push(slot);
         self.books.count_activity(config, UnixTime(row.created_time), status, None);
         self.books.note_displaced(row.id, slot);
+        self.books.uses.replace(row.customer_id, CustomerUse::default(), row.taken());
         self.books.rows.push(row);
         Some(())
     }
