@@ -76,9 +76,13 @@ async fn make(
     context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
     let account = cashier.own_account(session, request.login).await?;
-    if let Some(earlier) = cashier.ledger.peek(|books| bound(books, &request))? {
+    let (earlier, taken) =
+        cashier.ledger.peek(|books| (bound(books, &request), books.customer_use(request.customer_id)))?;
+    if let Some(earlier) = earlier {
         return repeat(cashier, &request, earlier).await;
     }
+    // Decided when the transaction is opened; here it spares the module a call.
+    cashier.rules.customer_limits.check(taken, true, request.stored_bytes())?;
     let _admitted = cashier.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
     begin(cashier, account, request, context).await
 }
@@ -96,6 +100,7 @@ async fn begin(
         let durable = opening.open(cashier, &context.request_id)?.durable().await?;
         match durable.get() {
             Opened::StaleConfig => {}
+            Opened::BeyondLimit(refusal) => return Err(refusal.clone()),
             Opened::Earlier(id) => return repeat(cashier, &request, *id).await,
             // The flight is held by `durable`, until the end of the create call is durable.
             Opened::New { opened, flight: _ } => {

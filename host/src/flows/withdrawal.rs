@@ -38,6 +38,8 @@ pub async fn withdraw(
             let same = withdrawal::same_order(&earlier, &request);
             return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };
         }
+        let taken = draft.customer_use(request.customer_id);
+        cashier.rules.customer_limits.check(taken, false, request.stored_bytes())?;
         let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
         let reference = reference.ok_or_else(|| Refusal::invalid("try again"))?;
         let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };

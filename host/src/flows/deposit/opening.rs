@@ -30,6 +30,8 @@ pub(super) enum Opened {
     },
     Earlier(TransactionId),
     StaleConfig,
+    /// The customer has too much open or stored.
+    BeyondLimit(Refusal),
 }
 
 /// A deposit that is eligible, before its transaction exists. Reference, nonce, time and terms are fixed here: the order
@@ -90,6 +92,10 @@ impl<'a> Opening<'a> {
                 bound(draft.books_by_key(request.customer_id, KeySpace::Customer, &request.idempotency_key), request)
             {
                 return Opened::Earlier(earlier);
+            }
+            let taken = draft.customer_use(request.customer_id);
+            if let Err(refusal) = cashier.rules.customer_limits.check(taken, true, request.stored_bytes()) {
+                return Opened::BeyondLimit(refusal);
             }
             let config = cashier.snapshot().config(eligible.config_id()).map(|served| Arc::clone(&served.config));
             let current = config.as_ref().map(|config| config.version);
