@@ -25,7 +25,9 @@ fn with_metadata(key: &str, metadata_json: &str) -> DepositRequest {
 
 async fn listed(env: &TestCashier) -> Vec<Texts> {
     let scope = Scope { customer: Some(CUSTOMER), brand: None };
-    let page = transactions::list(&env.cashier, &scope, &FilterBuilder::new().build()).await.unwrap();
+    let mut filter = FilterBuilder::new();
+    filter.limit("1000").unwrap();
+    let page = transactions::list(&env.cashier, &scope, &filter.build()).await.unwrap();
     let texts = transactions::texts_of(&env.cashier, &page.rows).await.unwrap();
     texts.iter().map(|texts| (**texts).clone()).collect()
 }

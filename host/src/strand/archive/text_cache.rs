@@ -124,6 +124,7 @@ mod tests {
         (0..3).for_each(|_| drop(cache.put(TransactionId(1), texts(100))));
         assert_eq!(cache.lock().bytes, 100 + ENTRY_BYTES);
         cache.put(TransactionId(2), texts(TEXT_CACHE_BYTES_MAX));
-        assert_eq!((cache.lock().by_id.len(), cache.lock().bytes), (0, 0));
+        let entries = cache.lock();
+        assert_eq!((entries.by_id.len(), entries.bytes), (0, 0));
     }
 }
