@@ -4,24 +4,28 @@
 use cashier_core::books::CustomerUse;
 use cashier_core::refusal::{Refusal, RefusalCode};
 
+/// Open deposits where the setting is omitted: nobody pays 200 things at once, and each is asked about at its provider until it
+/// expires.
+pub const OPEN_DEPOSITS_MAX: u32 = 200;
+/// Stored bytes where the setting is omitted: 130,000 deposits with texts of 500 bytes, and 4,000 of the longest.
+pub const STORED_BYTES_PER_CUSTOMER_MAX: u64 = 64 * 1024 * 1024;
+
 /// Limits of one customer; 0 is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CustomerLimits {
     /// Deposits of which no payment or end is known.
     pub open_deposits: u32,
-    /// Comments, metadata and return URLs, in all: what was stored is read at no other time and so counts for ever.
+    /// Comments, metadata and return URLs, in all, so that the disk is bounded too.
     pub stored_bytes: u64,
 }
 
 impl CustomerLimits {
-    /// Without settings. Nobody pays 200 things at once; each open deposit is asked about at its provider until it expires.
-    /// 64 MiB are 130,000 deposits with texts of 500 bytes, and 4,000 of the longest.
-    pub const BY_DEFAULT: Self = Self { open_deposits: 200, stored_bytes: 64 * 1024 * 1024 };
-
     /// Where a setting is omitted, the default.
     pub fn of_settings(open_deposits: Option<u32>, stored_bytes: Option<u64>) -> Self {
-        let Self { open_deposits: open, stored_bytes: stored } = Self::BY_DEFAULT;
-        Self { open_deposits: open_deposits.unwrap_or(open), stored_bytes: stored_bytes.unwrap_or(stored) }
+        Self {
+            open_deposits: open_deposits.unwrap_or(OPEN_DEPOSITS_MAX),
+            stored_bytes: stored_bytes.unwrap_or(STORED_BYTES_PER_CUSTOMER_MAX),
+        }
     }
 
     /// # Errors
