@@ -163,10 +163,7 @@ fn held_with(deposits: u64, metadata_json: &str) -> usize {
         });
         let stamp = Stamp { actor: Actor::System, request_id: "test".into(), now: UnixTime(1_779_270_000) };
         let mut draft = Draft::new(&books, stamp.now);
-        draft.store_texts(
-            TransactionId(id),
-            Texts { metadata_json: metadata_json.into(), ..Texts::default() },
-        );
+        draft.store_texts(TransactionId(id), Texts { metadata_json: metadata_json.into(), ..Texts::default() });
         draft.add(changes);
         let (_, commit) = draft.into_commit(&stamp);
         books.apply(&commit.unwrap());

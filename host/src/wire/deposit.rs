@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn the_answer_has_the_transaction_and_the_next_action() {
         let (row, url) = (published(), "https://pay.example/c/1");
-        let text = serde_json::to_string(&DepositAnswer::new(&row, &Texts::default(), NextAction::Redirect, url, "")).unwrap();
+        let text =
+            serde_json::to_string(&DepositAnswer::new(&row, &Texts::default(), NextAction::Redirect, url, "")).unwrap();
         assert!(text.starts_with(r#"{"transaction":{"id":15,"customer_id":5,"#), "{text}");
         let tail = r#"},"next_action":"REDIRECT","redirect_url":"https://pay.example/c/1","instructions":{}}"#;
         assert!(text.ends_with(tail), "{text}");

@@ -152,8 +152,7 @@ pub(crate) mod tests {
             cashier_core::reason::ReasonCode::AmountMismatch,
             "expected 250.0 USD, the provider states 25.0 USD",
         );
-        let texts =
-            Texts { metadata_json: r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into(), ..Texts::default() };
+        let texts = Texts { metadata_json: r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into(), ..Texts::default() };
         let shown = |view| {
             let json = serde_json::to_value(TransactionRecord::new(&row, &texts, view)).unwrap();
             [&json["failure_reason"], &json["metadata_json"]].map(|text| text.as_str().unwrap().to_owned())

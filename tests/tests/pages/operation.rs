@@ -69,8 +69,7 @@ fn the_defaults_of_cashier_toml_are_those_of_the_page() {
         let deposits = settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE);
         let listeners = (settings.customer_listen, settings.manager_listen, settings.watch_listen);
         let paths = (settings.bases, settings.var, settings.plugins);
-        let limits =
-            CustomerLimits::of_settings(settings.open_deposits_max, settings.stored_bytes_per_customer_max);
+        let limits = CustomerLimits::of_settings(settings.open_deposits_max, settings.stored_bytes_per_customer_max);
         let rest = (settings.allow_sandbox_credit, settings.trusted_proxies, settings.public_url, settings.tls_files);
         format!("{listeners:?} {paths:?} {deposits} {limits:?} {rest:?}")
     };

@@ -21,7 +21,10 @@ pub(super) struct CustomerUses(GrowingTable<(u64, CustomerUse)>);
 
 impl CustomerUses {
     pub(super) fn of(&self, customer: CustomerId) -> CustomerUse {
-        self.0.find(key_hash(&customer.0), |(known, _)| *known == customer.0).map(|(_, taken)| *taken).unwrap_or_default()
+        self.0
+            .find(key_hash(&customer.0), |(known, _)| *known == customer.0)
+            .map(|(_, taken)| *taken)
+            .unwrap_or_default()
     }
 
     /// One row of a customer takes `after` in place of `before`.

@@ -12,13 +12,13 @@ use crate::status::TransactionStatus;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
-use super::{Books, CustomerUse};
 use super::hash_index::{Slot, SlotIndex};
 use super::heads::{Head, Heads};
 use super::image::{UNRECORDED, UNSETTLED, add_posted, has_unrecorded, kind, remove_posted};
 use super::indexing::reference_hash;
 use super::interner::Labels;
 use super::rows::{Chain, NO_ID, NO_SLOT, Row};
+use super::{Books, CustomerUse};
 
 /// A block with its rows in memory of their own.
 pub enum ImageBlock {

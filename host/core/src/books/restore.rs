@@ -1,9 +1,9 @@
 //! Puts rows back to what the database holds, where the commits that changed them were refused. A row that was never stored
 //! leaves the books, with every trace that an index has of it.
 
-use super::{Books, CustomerUse};
 use super::hash_index::{Slot, key_hash};
 use super::rows::{NO_SLOT, Row};
+use super::{Books, CustomerUse};
 use crate::aggregate::Aggregate;
 use crate::ids::{ConfigId, EventId, OperationId, Seq, TransactionId};
 use crate::notice::ProviderEvent;

@@ -28,7 +28,11 @@ fn b1_open_deposits_and_stored_bytes_of_a_customer_follow_every_change() {
     assert_eq!(put(deposit_of(1, 5, TransactionStatus::PendingPayment, 100)), (used(2, 100), used(1, 7)));
     assert_eq!(put(deposit_of(1, 5, TransactionStatus::Credited, 100)), (used(1, 100), used(1, 7)), "its bytes stay");
     assert_eq!(put(deposit_of(2, 5, TransactionStatus::Failed, 0)), (used(0, 100), used(1, 7)));
-    assert_eq!(put(deposit_of(2, 5, TransactionStatus::PendingPayment, 0)), (used(1, 100), used(1, 7)), "paid after all");
+    assert_eq!(
+        put(deposit_of(2, 5, TransactionStatus::PendingPayment, 0)),
+        (used(1, 100), used(1, 7)),
+        "paid after all"
+    );
     assert_eq!(put(deposit_of(1, 5, TransactionStatus::Credited, 0)), (used(1, 0), used(1, 7)), "erased");
     let manual = Transaction { source: Source::Manual, ..deposit_of(4, 5, TransactionStatus::Created, 9) };
     assert_eq!(put(manual), (used(1, 9), used(1, 7)), "a person enters no deposit that is to be paid");

@@ -117,8 +117,8 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
         prop::sample::select(ReasonCode::ALL),
     );
     let refs = prop::collection::vec(("[a-z]{1,5}", "\\PC{1,20}"), 0..4);
-    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>(), any::<(bool, u32)>())).prop_map(
-        |(texts, times, numbers, words, refs, facts, (amount, account, bits, (has_texts, stored_bytes)))| {
+    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>(), any::<(bool, u32)>()))
+        .prop_map(|(texts, times, numbers, words, refs, facts, (amount, account, bits, (has_texts, stored_bytes)))| {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
             let mut times = times.into_iter();
@@ -164,8 +164,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 query_wanted: Seq(wanted),
                 version,
             }
-        },
-    )
+        })
 }
 
 proptest! {
