@@ -19,9 +19,9 @@ use tokio::task::JoinSet;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 use self::open_files::OpenFiles;
-use self::tls_files::{TlsFiles, TlsTexts};
+use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
@@ -118,7 +118,8 @@ impl CashierManager {
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = settings.tls_files.clone().map(TlsFiles::new);
         let known = tls.as_ref().map(TlsFiles::read).transpose()?;
-        let served = known.as_ref().map(TlsTexts::config).transpose()?.map(ServedTls::new).map(Arc::new);
+        let config = tls.as_ref().zip(known.as_ref()).map(|(files, texts)| files.config(texts)).transpose()?;
+        let served = config.map(ServedTls::new).map(Arc::new);
         let sockets = Sockets::bind(Listeners {
             customer: settings.customer_listen,
             manager: settings.manager_listen,
@@ -282,6 +283,10 @@ impl Start {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            customer_limits: CustomerLimits::of_settings(
+                settings.open_deposits_max,
+                settings.stored_bytes_per_customer_max,
+            ),
             second_person: settings.second_person,
             return_hosts: settings.return_hosts.into(),
         };

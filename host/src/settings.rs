@@ -52,6 +52,8 @@ pub struct Settings {
     pub cors_origins: Vec<Box<str>>,
     pub return_hosts: BTreeMap<Box<str>, Vec<Box<str>>>,
     pub deposits_per_minute: Option<u32>,
+    pub open_deposits_max: Option<u32>,
+    pub stored_bytes_per_customer_max: Option<u64>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -137,6 +139,8 @@ impl Settings {
             cors_origins: listening::origins("cors_origins", file.cors_origins)?,
             return_hosts: listening::return_hosts("return_hosts", file.return_hosts)?,
             deposits_per_minute: file.deposits_per_minute,
+            open_deposits_max: file.open_deposits_max,
+            stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
             tls_files,
         })
     }

@@ -11,9 +11,13 @@ use zeroize::Zeroizing;
 use crate::http::tls::{self, ServedTls};
 use crate::ports::{Clock, Fault};
 use crate::reload_signal::ReloadAsked;
+use crate::text_file;
 
 /// How often the files are read: a person who renews a certificate is still looking at the screen.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
+
+/// A file that is being replaced is missing, or does not fit the other, at one look.
+const LOOKS_BEFORE_ERROR: u32 = 2;
 
 /// Certificate chain and private key.
 #[derive(Clone)]
@@ -25,7 +29,7 @@ pub(super) struct TlsFiles {
 /// What the files hold.
 #[derive(PartialEq, Eq)]
 pub(super) struct TlsTexts {
-    chain: Vec<u8>,
+    chain: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
 }
 
@@ -36,9 +40,14 @@ impl TlsFiles {
 
     /// Blocks on file I/O.
     pub(super) fn read(&self) -> Result<TlsTexts, Fault> {
-        let read =
-            |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
-        Ok(TlsTexts { chain: read(&self.chain)?, key: Zeroizing::new(read(&self.key)?) })
+        let read = |path: &PathBuf| text_file::read_pem(path).map_err(Fault::new);
+        Ok(TlsTexts { chain: read(&self.chain)?, key: read(&self.key)? })
+    }
+
+    /// What is served from these texts. The fault names both files.
+    pub(super) fn config(&self, texts: &TlsTexts) -> Result<Arc<ServerConfig>, Fault> {
+        tls::server_config(&texts.chain, &texts.key)
+            .map_err(|fault| Fault::new(format!("{} and {}: {fault}", self.chain.display(), self.key.display())))
     }
 
     /// Reads the files for ever. `served` was made from `known`.
@@ -51,47 +60,41 @@ impl TlsFiles {
     ) {
         // Two files are never replaced in one moment: what does not fit at one look only is being replaced.
         let mut misfit: Option<TlsTexts> = None;
-        let mut missing = false;
+        let mut looks_without = 0_u32;
         loop {
             asked.or(clock.sleep(CHECK_PAUSE)).await;
             let files = self.clone();
             let texts = match tokio::task::spawn_blocking(move || files.read()).await {
                 Ok(Ok(texts)) => texts,
                 Ok(Err(fault)) => {
-                    if std::mem::replace(&mut missing, true) {
-                        continue;
+                    looks_without = looks_without.saturating_add(1);
+                    if looks_without == LOOKS_BEFORE_ERROR {
+                        tracing::error!(%fault, "TLS files cannot be read, the certificate that is served stays");
                     }
-                    tracing::error!(%fault, "TLS files cannot be read, the certificate that is served stays");
                     continue;
                 }
                 Err(_) => continue,
             };
-            missing = false;
+            looks_without = 0;
             if texts == known {
                 misfit = None;
                 continue;
             }
             let seen_before = misfit.as_ref() == Some(&texts);
-            match texts.config() {
+            match self.config(&texts) {
                 Ok(config) => {
                     served.replace(config);
                     tracing::info!(file = %self.chain.display(), "TLS files were reloaded");
                     (known, misfit) = (texts, None);
                 }
                 Err(fault) if seen_before => {
-                    tracing::error!(%fault, file = %self.chain.display(), "TLS files were rejected, the certificate that is served stays");
+                    tracing::error!(%fault, "TLS files were rejected, the certificate that is served stays");
                     // Said once; the next change is judged again.
                     (known, misfit) = (texts, None);
                 }
                 Err(_) => misfit = Some(texts),
             }
         }
-    }
-}
-
-impl TlsTexts {
-    pub(super) fn config(&self) -> Result<Arc<ServerConfig>, Fault> {
-        tls::server_config(&self.chain, &self.key)
     }
 }
 
@@ -125,7 +128,7 @@ mod tests {
         let (first, second, third) = (made(), made(), made());
         write((&first.0, &first.1));
         let known = files.read().unwrap();
-        let served = Arc::new(ServedTls::new(known.config().unwrap()));
+        let served = Arc::new(ServedTls::new(files.config(&known).unwrap()));
         let signal = ReloadSignal::default();
         let asked = signal.part("TLS files");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
