@@ -4,7 +4,7 @@ use tokio::runtime::Runtime;
 
 use super::logs;
 use super::settings_args::SettingsArgs;
-use super::signals::{Asked, Signals};
+use super::signals::{SignalRequest, Signals};
 use super::terminal::{CliError, print_line};
 use crate::app::{CashierManager, Machine};
 use crate::settings::Settings;
@@ -37,7 +37,7 @@ async fn until_signal(settings: Settings) -> Result<(), CliError> {
     print_line(&format!("customers  {scheme}://{}", listeners.customer));
     print_line(&format!("manager    {scheme}://{}/manager", listeners.manager));
     print_line(&format!("health     http://{}/readyz", listeners.watch));
-    while signals.next().await == Asked::Reload {
+    while signals.next().await == SignalRequest::Reload {
         manager.reload();
     }
     manager.leave_service(signals.stop()).await;

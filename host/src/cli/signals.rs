@@ -12,7 +12,7 @@ const SIGNALS_WAITING_MAX: usize = 8;
 
 /// What a signal asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum SignalRequest {
     Stop,
     Reload,
     /// Nothing: it is no signal of ours, and its default would end the process.
@@ -21,28 +21,28 @@ pub(super) enum Asked {
 
 /// Signals with what they ask. SIGXCPU comes a second before the kill of a used-up allowance, SIGPWR when power fails.
 #[cfg(unix)]
-const SIGNALS: &[(&str, i32, Asked)] = &[
-    ("SIGINT", libc::SIGINT, Asked::Stop),
-    ("SIGTERM", libc::SIGTERM, Asked::Stop),
-    ("SIGQUIT", libc::SIGQUIT, Asked::Stop),
-    ("SIGXCPU", libc::SIGXCPU, Asked::Stop),
+const SIGNALS: &[(&str, i32, SignalRequest)] = &[
+    ("SIGINT", libc::SIGINT, SignalRequest::Stop),
+    ("SIGTERM", libc::SIGTERM, SignalRequest::Stop),
+    ("SIGQUIT", libc::SIGQUIT, SignalRequest::Stop),
+    ("SIGXCPU", libc::SIGXCPU, SignalRequest::Stop),
     #[cfg(target_os = "linux")]
-    ("SIGPWR", libc::SIGPWR, Asked::Stop),
-    ("SIGHUP", libc::SIGHUP, Asked::Reload),
-    ("SIGUSR1", libc::SIGUSR1, Asked::Nothing),
-    ("SIGUSR2", libc::SIGUSR2, Asked::Nothing),
-    ("SIGALRM", libc::SIGALRM, Asked::Nothing),
-    ("SIGVTALRM", libc::SIGVTALRM, Asked::Nothing),
-    ("SIGPROF", libc::SIGPROF, Asked::Nothing),
-    ("SIGPIPE", libc::SIGPIPE, Asked::Nothing),
-    ("SIGXFSZ", libc::SIGXFSZ, Asked::Nothing),
-    ("SIGIO", libc::SIGIO, Asked::Nothing),
+    ("SIGPWR", libc::SIGPWR, SignalRequest::Stop),
+    ("SIGHUP", libc::SIGHUP, SignalRequest::Reload),
+    ("SIGUSR1", libc::SIGUSR1, SignalRequest::Nothing),
+    ("SIGUSR2", libc::SIGUSR2, SignalRequest::Nothing),
+    ("SIGALRM", libc::SIGALRM, SignalRequest::Nothing),
+    ("SIGVTALRM", libc::SIGVTALRM, SignalRequest::Nothing),
+    ("SIGPROF", libc::SIGPROF, SignalRequest::Nothing),
+    ("SIGPIPE", libc::SIGPIPE, SignalRequest::Nothing),
+    ("SIGXFSZ", libc::SIGXFSZ, SignalRequest::Nothing),
+    ("SIGIO", libc::SIGIO, SignalRequest::Nothing),
     #[cfg(target_os = "linux")]
-    ("SIGSTKFLT", libc::SIGSTKFLT, Asked::Nothing),
+    ("SIGSTKFLT", libc::SIGSTKFLT, SignalRequest::Nothing),
 ];
 
 /// Signals of this process from their catch on.
-pub(super) struct Signals(mpsc::Receiver<Asked>);
+pub(super) struct Signals(mpsc::Receiver<SignalRequest>);
 
 impl Signals {
     /// Catches them; called inside the runtime.
@@ -54,8 +54,8 @@ impl Signals {
             use tokio::signal::unix::{SignalKind, signal};
             let named = SIGNALS.iter().copied();
             #[cfg(target_os = "linux")]
-            let named =
-                named.chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).map(|number| ("SIGRT", number, Asked::Nothing)));
+            let named = named
+                .chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).map(|number| ("SIGRT", number, SignalRequest::Nothing)));
             for (name, number, asked) in named {
                 let mut caught = signal(SignalKind::from_raw(number)).map_err(failed)?;
                 let sender = sender.clone();
@@ -72,19 +72,19 @@ impl Signals {
         #[cfg(not(unix))]
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
-                let _ = sender.try_send(Asked::Stop);
+                let _ = sender.try_send(SignalRequest::Stop);
             }
         });
         Ok(Self(receiver))
     }
 
     /// The next wish to stop or to read files again.
-    pub(super) async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> SignalRequest {
         loop {
             match self.0.recv().await {
                 // Nothing can be caught any more.
-                None => return Asked::Stop,
-                Some(Asked::Nothing) => {}
+                None => return SignalRequest::Stop,
+                Some(SignalRequest::Nothing) => {}
                 Some(asked) => return asked,
             }
         }
@@ -92,6 +92,6 @@ impl Signals {
 
     /// Resolves at the next wish to stop.
     pub(super) async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        while self.next().await != SignalRequest::Stop {}
     }
 }

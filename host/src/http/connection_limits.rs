@@ -34,7 +34,7 @@ pub(super) const SWEEP_PAUSE: Duration = Duration::from_millis(500);
 /// The limits of one listener.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Open connections.
+    /// OpenConnections connections.
     pub all: usize,
     /// How many of them addresses alone may use that proved who they are within the hour.
     pub reserved: usize,
@@ -48,15 +48,15 @@ pub struct ConnectionLimits {
 pub(super) struct Connections {
     limits: ConnectionLimits,
     epoch: Instant,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
     connections: BTreeMap<u64, Arc<Connection>>,
     /// Those among them whose address may not use the reserve.
-    strangers: usize,
+    unknown: usize,
     addresses: BTreeMap<AddressKey, AddressUse>,
     /// When each address last proved who it is.
     known: BTreeMap<AddressKey, Instant>,
@@ -87,7 +87,7 @@ impl Connections {
 
     /// A place for a new connection. Where none is free, the connection ends that has waited longest for a request, of the address
     /// that has most of them; `None` where every one is being answered, or the free ones are reserved.
-    pub(super) fn admit(self: &Arc<Self>, newcomer: Newcomer) -> Option<Arc<Admitted>> {
+    pub(super) fn admit(self: &Arc<Self>, newcomer: Newcomer) -> Option<Arc<AdmittedConnection>> {
         let address = AddressKey::from(newcomer.address);
         let mut open = self.lock();
         let known = newcomer.trusted || open.is_known(address);
@@ -97,7 +97,7 @@ impl Connections {
             return None;
         }
         let full = open.connections.len() >= self.limits.all;
-        if !known && open.strangers >= self.limits.all.saturating_sub(self.limits.reserved) {
+        if !known && open.unknown >= self.limits.all.saturating_sub(self.limits.reserved) {
             if !open.end_longest_waiting(|other| !other.known.load(Ordering::Relaxed)) {
                 return None;
             }
@@ -108,11 +108,11 @@ impl Connections {
         used.connections += 1;
         let heads = Arc::clone(&used.heads);
         let connection = Arc::new(Connection::new(address, limited, known, self.epoch, heads));
-        open.strangers += usize::from(!known);
+        open.unknown += usize::from(!known);
         open.next += 1;
         let id = open.next;
         open.connections.insert(id, Arc::clone(&connection));
-        Some(Arc::new(Admitted { connections: Arc::clone(self), connection, id }))
+        Some(Arc::new(AdmittedConnection { connections: Arc::clone(self), connection, id }))
     }
 
     /// A request of an address that a proxy reports; `None` where it has too many at once.
@@ -154,13 +154,13 @@ impl Connections {
         (open.connections.len(), open.addresses.len())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         // Counts stay whole where a holder panicked: each change is one statement.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Open {
+impl OpenConnections {
     fn is_known(&self, address: AddressKey) -> bool {
         self.known.get(&address).is_some_and(|seen| seen.elapsed() < KNOWN_TIME_MAX)
     }
@@ -200,7 +200,7 @@ impl Open {
 
     fn remove(&mut self, id: u64) {
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.strangers -= usize::from(!connection.known.load(Ordering::Relaxed));
+        self.unknown -= usize::from(!connection.known.load(Ordering::Relaxed));
         self.release(connection.address, |used| used.connections -= 1);
     }
 
@@ -215,13 +215,13 @@ impl Open {
 }
 
 /// A connection that was admitted. Its place is free again once the last of these is dropped.
-pub(super) struct Admitted {
+pub(super) struct AdmittedConnection {
     connections: Arc<Connections>,
     connection: Arc<Connection>,
     id: u64,
 }
 
-impl Admitted {
+impl AdmittedConnection {
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -249,12 +249,12 @@ impl Admitted {
         open.remember(self.connection.address);
         let is_open = open.connections.contains_key(&self.id);
         if !self.connection.known.swap(true, Ordering::Relaxed) && is_open {
-            open.strangers -= 1;
+            open.unknown -= 1;
         }
     }
 }
 
-impl Drop for Admitted {
+impl Drop for AdmittedConnection {
     fn drop(&mut self) {
         let all = [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Busy, Phase::Flushing];
         self.connection.step(&all, Phase::Ended);

@@ -10,16 +10,16 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Phase;
-use super::connection_limits::Admitted;
+use super::connection_limits::AdmittedConnection;
 
 /// The stream of a connection: the first bytes after an answer begin another head.
 pub(super) struct ObservedStream<S> {
     stream: S,
-    admitted: Arc<Admitted>,
+    admitted: Arc<AdmittedConnection>,
 }
 
 impl<S> ObservedStream<S> {
-    pub(super) fn new(stream: S, admitted: Arc<Admitted>) -> Self {
+    pub(super) fn new(stream: S, admitted: Arc<AdmittedConnection>) -> Self {
         Self { stream, admitted }
     }
 }
@@ -68,11 +68,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
 /// The body of an answer: once it is dropped, nothing is left but to send it.
 pub(super) struct ObservedBody<B> {
     body: B,
-    admitted: Arc<Admitted>,
+    admitted: Arc<AdmittedConnection>,
 }
 
 impl<B> ObservedBody<B> {
-    pub(super) fn new(body: B, admitted: Arc<Admitted>) -> Self {
+    pub(super) fn new(body: B, admitted: Arc<AdmittedConnection>) -> Self {
         Self { body, admitted }
     }
 }

@@ -30,7 +30,7 @@ use warp::reply::Response;
 
 use crate::http::client_address::TrustedProxies;
 use crate::http::connection::Phase;
-use crate::http::connection_limits::{Admitted, ConnectionLimits, Connections, Newcomer, SWEEP_PAUSE};
+use crate::http::connection_limits::{AdmittedConnection, ConnectionLimits, Connections, Newcomer, SWEEP_PAUSE};
 use crate::http::observed_stream::{ObservedBody, ObservedStream};
 use crate::http::reply::{ProviderWait, Reply};
 use crate::http::request::{LARGE_BODIES_KIB_MAX, RequestOrigin};
@@ -186,7 +186,7 @@ async fn serve_connection(
     peer: IpAddr,
     tls: Option<Arc<ServedTls>>,
     watcher: Watcher,
-    admitted: Arc<Admitted>,
+    admitted: Arc<AdmittedConnection>,
 ) -> Result<(), Fault> {
     // Responses are whole and small; waiting to fill a packet costs 40 ms.
     stream.set_nodelay(true).map_err(|error| Fault::new(error.to_string()))?;
@@ -206,7 +206,7 @@ async fn serve_http<S>(
     stream: S,
     peer: IpAddr,
     watcher: Watcher,
-    admitted: Arc<Admitted>,
+    admitted: Arc<AdmittedConnection>,
 ) -> Result<(), Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -247,7 +247,7 @@ struct ConnectionContext {
 }
 
 impl ConnectionContext {
-    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr, admitted: &Admitted) -> Response {
+    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr, admitted: &AdmittedConnection) -> Response {
         let began = self.context.clock.monotonic();
         let request_id = request_id(request.headers(), &*self.context.entropy);
         let ip = self.context.trusted_proxies.client_of(peer, request.headers());
@@ -284,7 +284,7 @@ impl ConnectionContext {
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             headers.insert(REQUEST_ID, value);
         }
-        // How long a refusal took would tell strangers what exists.
+        // How long a refusal took would show anyone what exists.
         if proof == Proof::Session && ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
             headers.insert(OWN_LATENCY, HeaderValue::from(own_us));
             let timing = format!("own;dur={}, outside;dur={}", millis(own_us), millis(outside_us));

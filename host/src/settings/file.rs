@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::listening::AddressRange;
+use super::listening::ProxyRange;
 use crate::json_object::described;
 
 described! {
@@ -23,7 +23,7 @@ described! {
         second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
-        trusted_proxies: Option<Vec<AddressRange>>, "proxies whose x-forwarded-for is trusted: addresses, or ranges such as 10.0.0.0/8";
+        trusted_proxies: Option<Vec<ProxyRange>>, "proxies whose x-forwarded-for is trusted: addresses, or ranges such as 10.0.0.0/8";
         connections_per_address: Option<u32>, "connections of one address to each listener; 0 is no limit, 256 by default";
         idle_seconds: Option<u32>, "seconds that a connection may wait for a request; 75 by default";
         stop_delay_seconds: Option<u32>, "seconds that a stop serves on after /readyz turned 503; 5 by default";

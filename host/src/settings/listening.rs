@@ -32,9 +32,9 @@ const WAIT_SECONDS_MAX: u32 = 24 * 60 * 60;
 
 /// Addresses, as `10.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`.
 #[derive(Debug, Clone, Copy)]
-pub struct AddressRange(IpNet);
+pub struct ProxyRange(IpNet);
 
-impl<'de> Deserialize<'de> for AddressRange {
+impl<'de> Deserialize<'de> for ProxyRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(RangeVisitor)
     }
@@ -44,18 +44,18 @@ impl<'de> Deserialize<'de> for AddressRange {
 struct RangeVisitor;
 
 impl Visitor<'_> for RangeVisitor {
-    type Value = AddressRange;
+    type Value = ProxyRange;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an IP address or a range such as 10.0.0.0/8")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<AddressRange, E> {
-        AddressRange::parse(text).map_err(E::custom)
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ProxyRange, E> {
+        ProxyRange::parse(text).map_err(E::custom)
     }
 }
 
-impl AddressRange {
+impl ProxyRange {
     fn parse(text: &str) -> Result<Self, String> {
         let text = trimmed(text);
         let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
@@ -73,13 +73,13 @@ impl AddressRange {
     }
 }
 
-impl Described for AddressRange {
+impl Described for ProxyRange {
     fn schema() -> Schema {
         String::schema()
     }
 }
 
-pub(super) fn ranges(written: Option<Vec<AddressRange>>) -> Vec<IpNet> {
+pub(super) fn ranges(written: Option<Vec<ProxyRange>>) -> Vec<IpNet> {
     written.into_iter().flatten().map(|range| range.0).collect()
 }
 

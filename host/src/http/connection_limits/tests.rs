@@ -13,16 +13,16 @@ fn from(number: usize) -> Newcomer {
     of(&format!("198.51.100.{number}"))
 }
 
-fn phase(admitted: &Admitted) -> Phase {
+fn phase(admitted: &AdmittedConnection) -> Phase {
     admitted.connection().phase().0
 }
 
-fn busy(admitted: &Admitted) {
+fn busy(admitted: &AdmittedConnection) {
     assert!(admitted.connection().step(&[Phase::Fresh, Phase::Idle, Phase::Head], Phase::Busy));
 }
 
 #[tokio::test(start_paused = true)]
-async fn b3_places_are_given_back_and_nothing_is_remembered_of_a_stranger() {
+async fn b3_places_are_given_back_and_nothing_is_remembered_of_an_unknown_address() {
     let places = Connections::new(LIMITS);
     for number in 0..1_000 {
         let admitted = places.admit(from(number % 250)).unwrap();
@@ -66,9 +66,9 @@ async fn b3_an_address_that_proved_itself_uses_the_reserve_for_an_hour() {
     let places = Connections::new(LIMITS);
     let provider = of("203.0.113.7");
     places.admit(provider).unwrap().proved();
-    let strangers: Vec<_> = (0..6).map(|number| places.admit(from(number)).unwrap()).collect();
-    strangers.iter().for_each(|admitted| busy(admitted));
-    assert!(places.admit(from(9)).is_none(), "the reserve is not for strangers");
+    let unknown: Vec<_> = (0..6).map(|number| places.admit(from(number)).unwrap()).collect();
+    unknown.iter().for_each(|admitted| busy(admitted));
+    assert!(places.admit(from(9)).is_none(), "the reserve is not for unknown addresses");
     assert!(places.admit(Newcomer { limited: false, ..of("127.0.0.1") }).is_none(), "nor for who may be a proxy");
     assert!(places.admit(provider).is_some());
     assert!(
@@ -76,9 +76,9 @@ async fn b3_an_address_that_proved_itself_uses_the_reserve_for_an_hour() {
         "a trusted proxy may use it"
     );
     tokio::time::advance(KNOWN_TIME_MAX).await;
-    assert!(places.admit(provider).is_none(), "an hour later it is a stranger");
-    // One that proves itself while it is open leaves a place to strangers.
-    strangers[0].proved();
+    assert!(places.admit(provider).is_none(), "an hour later it is unknown again");
+    // One that proves itself while it is open leaves a place to others.
+    unknown[0].proved();
     assert!(places.admit(from(9)).is_some());
 }
 

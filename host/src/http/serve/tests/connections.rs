@@ -141,9 +141,9 @@ async fn b3_who_proved_who_they_are_gets_a_place_while_strangers_hold_all_others
         held.push(client);
     }
     for source in ["127.0.0.12", "127.0.0.24"] {
-        let mut stranger = listener.connect_from(source).await;
-        let _ = stranger.stream.write_all(get("none").as_bytes()).await;
-        assert!(is_closed(&mut stranger).await, "{source} is refused at once and does not wait");
+        let mut unknown = listener.connect_from(source).await;
+        let _ = unknown.stream.write_all(get("none").as_bytes()).await;
+        assert!(is_closed(&mut unknown).await, "{source} is refused at once and does not wait");
     }
     for source in ["127.0.0.10", "127.0.0.11"] {
         assert_eq!(listener.connect_from(source).await.request(&get("none")).await.status, 200, "{source}");
