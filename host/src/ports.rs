@@ -401,6 +401,8 @@ pub struct CatalogLine {
     /// The contract version of the file; empty when it could not be read.
     pub api_version: Box<str>,
     pub available: bool,
+    /// plugins.toml enables it, and nothing of it serves: a mistake of the file, of the entry or of the module.
+    pub refused: bool,
     /// One clear sentence; empty when available.
     pub failure_reason: Box<str>,
     pub generation: u32,

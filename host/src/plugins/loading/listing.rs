@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use cashier_core::printable::Printable;
+
 use super::copies;
 use super::library::LoadError;
 use super::module::refused_line;
@@ -53,8 +55,9 @@ impl ModuleListing<'_> {
         }
         CatalogLine {
             code: code.into(),
-            name: shown.into(),
+            name: Printable(&shown).to_string().into(),
             available: options.enabled,
+            refused: false,
             failure_reason: if options.enabled { "" } else { DISABLED }.into(),
             sha256: sha256.into(),
             ..refused(&LoadError { contract: Some(contract), ..LoadError::new("") })

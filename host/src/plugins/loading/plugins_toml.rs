@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cashier_core::printable::check_code;
 use serde::Deserialize;
 
 use crate::plugins::limits::GatewayLimits;
@@ -207,6 +208,9 @@ fn texts(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
     }
     if list.iter().any(|text| text.trim().is_empty()) {
         return Err(format!("{key} has an empty entry"));
+    }
+    if let Some((text, problem)) = list.iter().find_map(|text| Some((text, check_code(text).err()?))) {
+        return Err(format!("{key}: {text:?} {problem}"));
     }
     Ok(list)
 }
