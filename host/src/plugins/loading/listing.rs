@@ -4,8 +4,6 @@
 
 use std::path::Path;
 
-use cashier_core::printable::Printable;
-
 use super::copies;
 use super::library::LoadError;
 use super::module::refused_line;
@@ -55,7 +53,7 @@ impl ModuleListing<'_> {
         }
         CatalogLine {
             code: code.into(),
-            name: Printable(&shown).to_string().into(),
+            name: CatalogLine::text(&shown),
             available: options.enabled,
             refused: false,
             failure_reason: if options.enabled { "" } else { DISABLED }.into(),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use cashier_core::printable::Printable;
 use cashier_provider_sdk::host::ModuleV1;
 use cashier_provider_sdk::{Descriptor, SettingSpec};
 
@@ -108,17 +107,17 @@ impl LoadedModule {
         let refused = self.generation.credentials_are_refused();
         CatalogLine {
             code: descriptor.code.as_str().into(),
-            name: shown(&descriptor.name),
-            description: shown(&descriptor.description),
+            name: CatalogLine::text(&descriptor.name),
+            description: CatalogLine::text(&descriptor.description),
             payment_mode: descriptor.payment_mode.as_str().into(),
             methods: boxed(&descriptor.methods),
             currencies: boxed(&descriptor.currencies),
-            module_name: shown(&self.name),
-            path: shown(&self.path.to_string_lossy()),
+            module_name: CatalogLine::text(&self.name),
+            path: CatalogLine::text(&self.path.to_string_lossy()),
             api_version: symbols.contract.to_string().into(),
             available: failure_reason.is_empty(),
             refused: false,
-            failure_reason: shown(failure_reason),
+            failure_reason: CatalogLine::text(failure_reason),
             generation: *number,
             isolation: ISOLATION.into(),
             health: if refused { call_health.max(ModuleHealth::Degraded) } else { call_health },
@@ -139,21 +138,16 @@ pub(super) fn refused_line(
     error: &LoadError,
 ) -> CatalogLine {
     CatalogLine {
-        module_name: shown(name),
-        path: path.map_or_else(Box::default, |path| shown(&path.to_string_lossy())),
+        module_name: CatalogLine::text(name),
+        path: path.map_or_else(Box::default, |path| CatalogLine::text(&path.to_string_lossy())),
         api_version: error.contract.map_or_else(Box::default, |contract| contract.to_string().into()),
-        failure_reason: shown(&error.reason),
+        failure_reason: CatalogLine::text(&error.reason),
         refused: options.is_none_or(|options| options.enabled),
         sha256: error.quarantined.as_str().into(),
         isolation: ISOLATION.into(),
         brands: options.and_then(|options| options.brands.as_deref()).map(boxed),
         ..CatalogLine::default()
     }
-}
-
-/// A text of a module's, its file's or plugins.toml's, as an operator may see it.
-fn shown(text: &str) -> Box<str> {
-    Printable(text).to_string().into()
 }
 
 fn boxed(texts: &[String]) -> Vec<Box<str>> {
