@@ -13,12 +13,11 @@ use futures_util::future::{Either, select};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
@@ -34,6 +33,7 @@ use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
+use crate::text_file;
 use crate::trading::embedded::Embedded;
 
 /// How long requests and flows in progress may take to end when the cashier stops.
@@ -234,6 +234,10 @@ impl Start {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            customer_limits: CustomerLimits::of_settings(
+                settings.open_deposits_max,
+                settings.stored_bytes_per_customer_max,
+            ),
             second_person: settings.second_person,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
@@ -323,8 +327,10 @@ pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fa
 /// The certificate of the customer and manager listeners, if the settings name one.
 fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
-    http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
+    let read = |path: &PathBuf| text_file::read_pem(path).map_err(Fault::new);
+    http::tls::server_config(&read(chain)?, &read(key)?)
+        .map(Some)
+        .map_err(|fault| Fault::new(format!("{} and {}: {fault}", chain.display(), key.display())))
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.

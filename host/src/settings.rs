@@ -42,6 +42,8 @@ pub struct Settings {
     pub seal_keys: Zeroizing<String>,
     pub trusted_proxies: Vec<IpAddr>,
     pub deposits_per_minute: Option<u32>,
+    pub open_deposits_max: Option<u32>,
+    pub stored_bytes_per_customer_max: Option<u64>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -116,6 +118,8 @@ impl Settings {
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: file.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: file.deposits_per_minute,
+            open_deposits_max: file.open_deposits_max,
+            stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
             tls_files: tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?,
         })
     }

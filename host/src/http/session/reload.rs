@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{SessionKeys, parse_keys};
 use crate::ports::Clock;
+use crate::text_file;
 
 /// How often the file is checked: a person who removes a key is still looking at the screen.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ pub async fn reload_on_change(
     loop {
         clock.sleep(CHECK_PAUSE).await;
         let file = path.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file).map(Zeroizing::new)).await;
+        let read = tokio::task::spawn_blocking(move || text_file::read_text(&file).map(Zeroizing::new)).await;
         // A file that is being replaced is missing for a moment.
         let Ok(Ok(text)) = read else { continue };
         if text == known {
