@@ -22,7 +22,8 @@ use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
-use crate::http::session::{SessionKeys, reload};
+use crate::http::session::files::{self as key_files, KeyFiles, KeySources};
+use crate::http::session::{SessionKeys, SessionRules};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
@@ -101,7 +102,7 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>, Fault> {
-        let keys = Arc::new(SessionKeys::parse(&settings.session_keys)?);
+        let (keys, key_files) = key_files::open(key_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = tls(&settings)?;
         let sockets = Sockets::bind(Listeners {
@@ -118,7 +119,9 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.clone().into(),
         };
         let serving = sockets.serve(tls, context, Arc::clone(&progress))?;
-        let start = Start { settings, machine, trading_server, keys, public_url, progress: Arc::clone(&progress) };
+        let progress_of_start = Arc::clone(&progress);
+        let start =
+            Start { settings, machine, trading_server, keys, key_files, public_url, progress: progress_of_start };
         // A task of its own, so that a part that cannot be interrupted does not hold up the end of a start.
         let mut opening = JoinSet::new();
         opening.spawn(start.parts(seal_keys));
@@ -189,6 +192,7 @@ struct Start {
     machine: Machine,
     trading_server: Option<Arc<dyn TradingServer>>,
     keys: Arc<SessionKeys>,
+    key_files: KeyFiles,
     public_url: Box<str>,
     progress: Arc<StartProgress>,
 }
@@ -217,7 +221,7 @@ impl Start {
         self.enter(StartPhase::OpeningModules);
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
-        let Self { settings, trading_server, keys, public_url, .. } = self;
+        let Self { settings, trading_server, keys, key_files, public_url, .. } = self;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
         let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
@@ -241,10 +245,7 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
-        if let Some(file) = settings.session_keys_file {
-            let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
-            cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
-        }
+        cashier.spawn.background(Box::pin(key_files.follow(machine.clock)));
         Ok(Parts { cashier, keys, tasks, strand, trading })
     }
 
@@ -284,7 +285,7 @@ impl Parts {
         RoutesOfAll {
             customer: http::customer_routes(cashier, keys),
             manager: http::manager_routes(cashier, keys),
-            watch: http::watch_routes(cashier),
+            watch: http::watch_routes(cashier, keys),
         }
     }
 }
@@ -318,6 +319,27 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
 pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
     audit::verify(&bases.join("cashier.db"), anchor)
+}
+
+/// What the settings ask of every token.
+pub fn session_rules(settings: &Settings) -> SessionRules {
+    SessionRules {
+        lifetime_max: settings.session_lifetime_max.map_or(SessionRules::LIFETIME_MAX, i64::from),
+        issuers: settings.session_issuers.clone(),
+        audiences: settings.session_audiences.clone(),
+        brand_required: settings.require_brand_claim,
+    }
+}
+
+fn key_sources(settings: &Settings) -> KeySources {
+    KeySources {
+        secrets: settings.session_keys.clone(),
+        secrets_file: settings.session_keys_file.clone(),
+        jwks_file: settings.session_jwks_file.clone(),
+        revoked_file: settings.revoked_tokens_file.clone(),
+        rules: session_rules(settings),
+        strict: settings.strict_key_permissions,
+    }
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.

@@ -33,6 +33,13 @@ described! {
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
         second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
+        session_jwks_file: Option<PathBuf>, "JWK set with the public keys of other issuers; followed while the server runs";
+        revoked_tokens_file: Option<PathBuf>, "file of revoked tokens, one `jti` a line; followed while the server runs";
+        session_issuers: Option<Vec<String>>, "issuers of tokens; a token that states none of them as `iss` is refused";
+        session_audiences: Option<Vec<String>>, "audiences of tokens; a token that states none of them as `aud` is refused";
+        session_lifetime_max: Option<u32>, "longest life of a token in seconds; 366 days by default";
+        require_brand_claim: Option<bool>, "whether a token without `brand` is refused; false by default";
+        strict_key_permissions: Option<bool>, "whether a key file that other users may use is refused; false by default";
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
         trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
@@ -58,6 +65,14 @@ pub struct Settings {
     pub session_keys: Zeroizing<String>,
     /// `None` where the keys came from the environment.
     pub session_keys_file: Option<PathBuf>,
+    pub session_jwks_file: Option<PathBuf>,
+    pub revoked_tokens_file: Option<PathBuf>,
+    pub session_issuers: Vec<Box<str>>,
+    pub session_audiences: Vec<Box<str>>,
+    /// In seconds.
+    pub session_lifetime_max: Option<u32>,
+    pub require_brand_claim: bool,
+    pub strict_key_permissions: bool,
     /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
     pub trusted_proxies: Vec<IpAddr>,
@@ -128,6 +143,14 @@ impl Settings {
         let here = |path: Option<PathBuf>, default: &str| folder.join(path.unwrap_or_else(|| default.into()));
         let session_file = written.session_keys_file.map(|path| folder.join(path));
         let seal_file = written.seal_keys_file.map(|path| folder.join(path));
+        let jwks_file = written.session_jwks_file.map(|path| folder.join(path));
+        let session_keys = keys("session", "session_keys_file", session_file.clone(), SESSION_KEYS_VARIABLE, environment);
+        // Where other issuers sign, the cashier needs no secret of its own.
+        let session_keys = if jwks_file.is_some() && session_file.is_none() {
+            session_keys.unwrap_or_default()
+        } else {
+            session_keys?
+        };
         Ok(Self {
             customer_listen,
             manager_listen: address("manager_listen", written.manager_listen, "127.0.0.1:8081")?,
@@ -138,8 +161,15 @@ impl Settings {
             plugins: here(written.plugins, "plugins.toml"),
             allow_sandbox_credit: written.allow_sandbox_credit.into_iter().flatten().map(Box::from).collect(),
             second_person: second_person(written.second_person.as_deref().unwrap_or_default())?,
-            session_keys_file: session_file.clone(),
-            session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
+            session_keys_file: session_file,
+            session_keys,
+            session_jwks_file: jwks_file,
+            revoked_tokens_file: written.revoked_tokens_file.map(|path| folder.join(path)),
+            session_issuers: names("session_issuers", written.session_issuers)?,
+            session_audiences: names("session_audiences", written.session_audiences)?,
+            session_lifetime_max: lifetime(written.session_lifetime_max)?,
+            require_brand_claim: written.require_brand_claim.unwrap_or_default(),
+            strict_key_permissions: written.strict_key_permissions.unwrap_or_default(),
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: written.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: written.deposits_per_minute,
@@ -153,6 +183,22 @@ fn second_person(names: &[String]) -> Result<SecondPerson, SettingsError> {
         let known = SecondPerson::NAMES.join(", ");
         SettingsError(format!("second_person names \"{unknown}\": it may name {known}"))
     })
+}
+
+/// Names that are compared with claims: an empty one would be met by an empty claim.
+fn names(setting: &str, names: Option<Vec<String>>) -> Result<Vec<Box<str>>, SettingsError> {
+    let names = names.unwrap_or_default();
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(SettingsError(format!("{setting} has an empty name")));
+    }
+    Ok(names.into_iter().map(Box::from).collect())
+}
+
+fn lifetime(written: Option<u32>) -> Result<Option<u32>, SettingsError> {
+    match written {
+        Some(0) => Err(SettingsError("session_lifetime_max = 0 would refuse every token: it is at least 1".into())),
+        seconds => Ok(seconds),
+    }
 }
 
 /// A certificate needs its key and the other way round.
@@ -241,6 +287,8 @@ mod tests {
             ("customer_listen = \"0.0.0.0:8080\"", "public_url is needed"),
             ("second_person = [\"secrets\"]", "second_person names \"secrets\""),
             ("tls_key_file = \"key.pem\"", "tls_certificate_file"),
+            ("session_lifetime_max = 0", "session_lifetime_max = 0"),
+            ("session_issuers = [\"\"]", "session_issuers has an empty name"),
         ];
         for (text, named) in table {
             let error = parse(text).unwrap_err().0;
