@@ -323,11 +323,12 @@ pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fa
 
 /// What the settings ask of every token.
 pub fn session_rules(settings: &Settings) -> SessionRules {
+    let session = &settings.session;
     SessionRules {
-        lifetime_max: settings.session_lifetime_max.map_or(SessionRules::LIFETIME_MAX, i64::from),
-        issuers: settings.session_issuers.clone(),
-        audiences: settings.session_audiences.clone(),
-        brand_required: settings.require_brand_claim,
+        lifetime_max: session.lifetime_max.map_or(SessionRules::LIFETIME_MAX, i64::from),
+        issuers: session.issuers.clone(),
+        audiences: session.audiences.clone(),
+        brand_required: session.require_brand,
     }
 }
 
@@ -335,8 +336,8 @@ fn key_sources(settings: &Settings) -> KeySources {
     KeySources {
         secrets: settings.session_keys.clone(),
         secrets_file: settings.session_keys_file.clone(),
-        jwks_file: settings.session_jwks_file.clone(),
-        revoked_file: settings.revoked_tokens_file.clone(),
+        jwks_file: settings.session.jwks_file.clone(),
+        revoked_file: settings.session.revoked_file.clone(),
         rules: session_rules(settings),
         strict: settings.strict_key_permissions,
     }

@@ -3,8 +3,6 @@
 //! not know what the content means.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::file_access::{self, Content};
 use crate::ports::{Clock, Fault};
+use crate::text_file;
 
 /// How often a file is looked at: a person who removes a key is still looking at the screen.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
@@ -151,7 +150,7 @@ impl FollowedFile {
     /// Keeps what is wrong with the file, and logs each change of it once.
     fn problem(&self, what: Option<String>) {
         let (setting, file) = (self.rules.setting, self.path.display());
-        let sentence = what.map(|what| format!("{setting} {file} {what}"));
+        let sentence = what.map(|what| format!("{setting} = {file} {what}"));
         if !self.problems.set(setting, sentence.clone()) {
             return;
         }
@@ -179,18 +178,11 @@ pub(crate) async fn follow(mut files: Vec<FollowedFile>, clock: Arc<dyn Clock>) 
 }
 
 /// The text of a file of bounded size; links are followed, as containers mount them.
-fn read(path: &Path, bytes_max: u64) -> std::io::Result<Zeroizing<String>> {
+fn read(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
     // A pipe would be waited for.
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(std::io::Error::other("it is not a file"));
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(format!("{}: it is not a file", path.display())),
+        Ok(_) | Err(_) => text_file::read_text_up_to(path, bytes_max).map(Zeroizing::new),
     }
-    if metadata.len() > bytes_max {
-        return Err(std::io::Error::other(format!("it is larger than {bytes_max} bytes")));
-    }
-    // Of its final size from the start: a buffer that grows would leave unwiped copies behind.
-    let capacity = usize::try_from(metadata.len()).unwrap_or_default();
-    let mut text = Zeroizing::new(String::with_capacity(capacity.saturating_add(1)));
-    File::open(path)?.take(bytes_max).read_to_string(&mut text)?;
-    Ok(text)
 }
+

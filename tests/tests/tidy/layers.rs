@@ -9,13 +9,13 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports", "key_file"]),
+    ("http", &["manager", "flows", "wire", "ports", "key_file", "followed_file", "file_access"]),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
     ("snapshot", &["ports"]),
     ("ports", &[]),
-    ("wire", &["json_object"]),
+    ("wire", &["json_object", "text_file", "web_url"]),
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
@@ -33,7 +33,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system", &["ports"]),
     ("guarded_clock", &["ports"]),
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
-    ("settings", &["json_object"]),
+    // Which other users may use a file, and files that are followed while the server runs.
+    ("file_access", &[]),
+    ("followed_file", &["ports", "file_access", "text_file"]),
+    ("text_file", &[]),
+    ("web_url", &[]),
+    ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
     ("app", &["http", "ports", "books_image", "flows"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
