@@ -19,11 +19,11 @@ const CHECK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is wrong with followed files, by the setting that names them; an operator reads it in `/readyz?verbose`.
 #[derive(Default)]
-pub struct FileProblems(Mutex<BTreeMap<&'static str, String>>);
+pub(crate) struct FileProblems(Mutex<BTreeMap<&'static str, String>>);
 
 impl FileProblems {
     /// One sentence for each file that is not as it should be.
-    pub fn sentences(&self) -> Vec<String> {
+    pub(crate) fn sentences(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
@@ -185,4 +185,3 @@ fn read(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
         Ok(_) | Err(_) => text_file::read_text_up_to(path, bytes_max).map(Zeroizing::new),
     }
 }
-

@@ -115,10 +115,6 @@ impl Settings {
         let jwks_file = named("session_jwks_file", file.session_jwks_file)?;
         // Where other issuers sign, the cashier needs no secret of its own.
         let without_secret = jwks_file.is_some() && session_file.is_none();
-        let session_keys = match keys("session", "session_keys_file", session_file.clone(), SESSION_KEYS_VARIABLE, environment) {
-            Err(_) if without_secret => Zeroizing::default(),
-            read => read?,
-        };
         let session = SessionSettings {
             jwks_file,
             revoked_file: named("revoked_tokens_file", file.revoked_tokens_file)?,
@@ -138,8 +134,11 @@ impl Settings {
             plugins: here("plugins", file.plugins, "plugins.toml")?,
             allow_sandbox_credit: names("allow_sandbox_credit", file.allow_sandbox_credit)?,
             second_person: second_person("second_person", file.second_person)?,
-            session_keys_file: session_file,
-            session_keys,
+            session_keys_file: session_file.clone(),
+            session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {
+                Err(_) if without_secret => Zeroizing::default(),
+                read => read?,
+            },
             session,
             strict_key_permissions: file.strict_key_permissions.unwrap_or_default(),
             seal_keys_file: seal_file.clone(),

@@ -67,9 +67,11 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     if secrets_file.is_none() && !secrets.trim().is_empty() {
         keys.replace(parse_keys(&secrets)?)?;
     }
-    let of_secrets = key_file("session_keys_file", Content::Secret, "has no keys: every token under its keys has ended");
+    let of_secrets =
+        key_file("session_keys_file", Content::Secret, "has no keys: every token under its keys has ended");
     open(of_secrets, secrets_file, taking(&keys, |keys| &keys.secrets, parse_keys, Vec::len))?;
-    let of_issuers = key_file("session_jwks_file", Content::Public, "has no keys: every token under its keys has ended");
+    let of_issuers =
+        key_file("session_jwks_file", Content::Public, "has no keys: every token under its keys has ended");
     open(of_issuers, jwks_file, taking(&keys, |keys| &keys.public, parse_jwks, Vec::len))?;
     let of_revoked = FileRules {
         setting: "revoked_tokens_file",

@@ -87,7 +87,10 @@ fn k3_a_key_file_that_is_empty_at_two_looks_ends_every_token() {
         assert!(site.is_valid(&token), "two looks that do not follow each other");
         site.look();
         assert!(!site.is_valid(&token), "{empty:?}");
-        assert_eq!(site.problem(), "session_keys_file = /session.key has no keys: every token under its keys has ended");
+        assert_eq!(
+            site.problem(),
+            "session_keys_file = /session.key has no keys: every token under its keys has ended"
+        );
         site.look();
         site.write("session.key", &line("1", "01"));
         site.look();

@@ -22,7 +22,7 @@ const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CUSTOMER: &str = r#"{"id":5,"role":9,"exp":1779273600}"#;
 const MANAGER: &str = r#"{"id":7,"role":1,"exp":1779273600}"#;
 
-/// PKCS #8, of 2048 bits; made for these tests.
+/// PKCS #1, of 2048 bits; made for these tests.
 const RSA_KEY: [&str; 15] = [
     "MIIEpQIBAAKCAQEA+XRk+kdJ9LYRnoW8xq7shzi6obZFjrvWTOq0K1E+cibA+8diDWIvuBvRQp7M15UEqcIDn6kkCOoLSPJuZrKIsAUuvw+5SL",
     "uuIQDCubMwLBI2EMEZt2u39YsmthhFRJ63YUOp8Cw6sZsyvJ0BGbccNrbPl1VmlbtnkVuJ0FI40/o7eKEkVDAQDOcvp0o83LIGx96Svj3Xn4q0",
@@ -60,7 +60,7 @@ impl Issuer {
         let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         Self {
             ed: Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(),
-            rsa: RsaKeyPair::from_pkcs8(&STANDARD.decode(RSA_KEY.concat()).unwrap()).unwrap(),
+            rsa: RsaKeyPair::from_der(&STANDARD.decode(RSA_KEY.concat()).unwrap()).unwrap(),
             ec: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, ec.as_ref(), &random).unwrap(),
             random,
         }
@@ -70,9 +70,8 @@ impl Issuer {
         match alg {
             "EdDSA" => json!({"kty": "OKP", "crv": "Ed25519", "kid": alg, "x": encode(self.ed.public_key())}),
             "RS256" => {
-                let (n, e) = (self.rsa.public().modulus(), self.rsa.public().exponent());
-                let bytes = |value: ring::io::Positive<'_>| encode(value.big_endian_without_leading_zero());
-                json!({"kty": "RSA", "kid": alg, "n": bytes(n), "e": bytes(e), "use": "sig", "alg": "RS256"})
+                let RsaPublicKeyComponents::<Vec<u8>> { n, e } = self.rsa.public().into();
+                json!({"kty": "RSA", "kid": alg, "n": encode(n), "e": encode(e), "use": "sig", "alg": "RS256"})
             }
             "ES256" => {
                 let (x, y) = self.ec.public_key().as_ref().split_at(33);
@@ -118,7 +117,8 @@ const ALGORITHMS: [&str; 3] = ["EdDSA", "RS256", "ES256"];
 
 #[test]
 fn k3_a_token_is_verified_under_the_public_key_of_its_kid_and_algorithm_alone() {
-    let (issuer, other) = (Issuer::new(), Issuer { ed: Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap(), ..Issuer::new() });
+    let (issuer, other) =
+        (Issuer::new(), Issuer { ed: Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap(), ..Issuer::new() });
     let keys = keys(&ALGORITHMS.map(|alg| issuer.jwk(alg)));
     for alg in ALGORITHMS {
         let token = issuer.token(alg, CUSTOMER);
