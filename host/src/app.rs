@@ -2,6 +2,7 @@
 //! module that knows all modules.
 
 mod images;
+mod key_files;
 mod listeners;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
@@ -22,8 +24,8 @@ use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
-use crate::http::session::files::{self as key_files, KeyFiles, KeySources};
-use crate::http::session::{SessionKeys, SessionRules};
+use crate::http::session::SessionKeys;
+use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
@@ -102,7 +104,8 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>, Fault> {
-        let (keys, key_files) = key_files::open(key_sources(&settings))?;
+        key_files::check_access(&settings)?;
+        let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = tls(&settings)?;
         let sockets = Sockets::bind(Listeners {
@@ -319,28 +322,6 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
 pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
     audit::verify(&bases.join("cashier.db"), anchor)
-}
-
-/// What the settings ask of every token.
-pub fn session_rules(settings: &Settings) -> SessionRules {
-    let session = &settings.session;
-    SessionRules {
-        lifetime_max: session.lifetime_max.map_or(SessionRules::LIFETIME_MAX, i64::from),
-        issuers: session.issuers.clone(),
-        audiences: session.audiences.clone(),
-        brand_required: session.require_brand,
-    }
-}
-
-fn key_sources(settings: &Settings) -> KeySources {
-    KeySources {
-        secrets: settings.session_keys.clone(),
-        secrets_file: settings.session_keys_file.clone(),
-        jwks_file: settings.session.jwks_file.clone(),
-        revoked_file: settings.session.revoked_file.clone(),
-        rules: session_rules(settings),
-        strict: settings.strict_key_permissions,
-    }
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.
