@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-/// Whether others may read a file.
+/// Who may use a file besides this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A key: nobody else.

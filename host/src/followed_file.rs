@@ -10,7 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::file_access::{self, Content};
+use crate::file_access::{self, FileUse};
 use crate::ports::{Clock, Fault};
 use crate::text_file;
 
@@ -45,7 +45,7 @@ pub(crate) type Take = Box<dyn Fn(&str, bool) -> Result<usize, Fault> + Send + S
 pub(crate) struct FileRules {
     /// The setting that names it.
     pub(crate) setting: &'static str,
-    pub(crate) content: Content,
+    pub(crate) content: FileUse,
     pub(crate) bytes_max: u64,
     /// What an empty file means, where that is a problem.
     pub(crate) when_empty: Option<&'static str>,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::file_access::{Content, judge};
+use crate::file_access::{FileUse, judge};
 use crate::http::session::SessionRules;
 use crate::http::session::files::KeySources;
 use crate::ports::Fault;
@@ -38,8 +38,8 @@ pub(super) fn session_sources(settings: &Settings) -> KeySources {
 pub(super) fn check_access(settings: &Settings) -> Result<(), Fault> {
     let tls = settings.tls_files.as_ref();
     let keys = [
-        ("seal_keys_file", settings.seal_keys_file.as_deref(), Content::Secret),
-        ("tls_key_file", tls.map(|(_, key)| &**key), Content::Secret),
+        ("seal_keys_file", settings.seal_keys_file.as_deref(), FileUse::Secret),
+        ("tls_key_file", tls.map(|(_, key)| &**key), FileUse::Secret),
     ];
     for (setting, path, content) in keys {
         match sentence(setting, path, content) {
@@ -52,9 +52,9 @@ pub(super) fn check_access(settings: &Settings) -> Result<(), Fault> {
     }
     // What runs in the cashier, and which keys it believes, is decided by whoever may change these.
     let others = [
-        ("settings file", settings.file.as_deref(), Content::Public),
-        ("plugins", Some(&*settings.plugins), Content::Public),
-        ("tls_certificate_file", tls.map(|(chain, _)| &**chain), Content::Public),
+        ("settings file", settings.file.as_deref(), FileUse::Public),
+        ("plugins", Some(&*settings.plugins), FileUse::Public),
+        ("tls_certificate_file", tls.map(|(chain, _)| &**chain), FileUse::Public),
     ];
     for (setting, path, content) in others {
         if let Some(sentence) = sentence(setting, path, content) {
@@ -64,7 +64,7 @@ pub(super) fn check_access(settings: &Settings) -> Result<(), Fault> {
     Ok(())
 }
 
-fn sentence(setting: &str, path: Option<&Path>, content: Content) -> Option<String> {
+fn sentence(setting: &str, path: Option<&Path>, content: FileUse) -> Option<String> {
     judge(path?, content).map(|sentence| format!("{setting}: {sentence}"))
 }
 

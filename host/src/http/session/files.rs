@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::keys::parse_keys;
 use super::public_keys::parse_jwks;
 use super::{SessionKeys, SessionRules};
-use crate::file_access::Content;
+use crate::file_access::FileUse;
 use crate::followed_file::{FileRules, FollowedFile, Take, follow};
 use crate::ports::{Clock, Fault};
 
@@ -68,14 +68,14 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
         keys.replace(parse_keys(&secrets)?)?;
     }
     let of_secrets =
-        key_file("session_keys_file", Content::Secret, "has no keys: every token under its keys has ended");
+        key_file("session_keys_file", FileUse::Secret, "has no keys: every token under its keys has ended");
     open(of_secrets, secrets_file, taking(&keys, |keys| &keys.secrets, parse_keys, Vec::len))?;
     let of_issuers =
-        key_file("session_jwks_file", Content::Public, "has no keys: every token under its keys has ended");
+        key_file("session_jwks_file", FileUse::Public, "has no keys: every token under its keys has ended");
     open(of_issuers, jwks_file, taking(&keys, |keys| &keys.public, parse_jwks, Vec::len))?;
     let of_revoked = FileRules {
         setting: "revoked_tokens_file",
-        content: Content::Public,
+        content: FileUse::Public,
         bytes_max: REVOKED_FILE_BYTES_MAX,
         when_empty: None,
         strict,

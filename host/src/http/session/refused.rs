@@ -151,8 +151,8 @@ mod tests {
         let mut minute = Minute::default();
         let now = UnixTime(1_779_270_000);
         let one: IpAddr = "2001:db8::1".parse().unwrap();
-        let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
-        let logged = (0..500).filter(|turn| minute.admit(network(if turn % 2 == 0 { one } else { neighbour }), now).0);
+        let sibling: IpAddr = "2001:db8::2".parse().unwrap();
+        let logged = (0..500).filter(|turn| minute.admit(network(if turn % 2 == 0 { one } else { sibling }), now).0);
         assert_eq!(logged.count(), 10, "one network, however many addresses");
         let others = (0..5_000u32).filter(|number| minute.admit(IpAddr::from(number.to_be_bytes()), now).0);
         assert_eq!(others.count(), 590);
