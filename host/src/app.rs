@@ -14,7 +14,6 @@ use futures_util::future::{Either, select};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
@@ -37,6 +36,7 @@ use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
+use crate::text_file;
 use crate::trading::embedded::Embedded;
 
 /// How long requests and flows in progress may take to end when the cashier stops.
@@ -327,8 +327,10 @@ pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fa
 /// The certificate of the customer and manager listeners, if the settings name one.
 fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
-    http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
+    let read = |path: &PathBuf| text_file::read_pem(path).map_err(Fault::new);
+    http::tls::server_config(&read(chain)?, &read(key)?)
+        .map(Some)
+        .map_err(|fault| Fault::new(format!("{} and {}: {fault}", chain.display(), key.display())))
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.

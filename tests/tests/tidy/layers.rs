@@ -9,7 +9,7 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports", "key_file", "followed_file", "file_access"]),
+    ("http", &["manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"]),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
@@ -20,15 +20,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["ports", "private_files", "process"]),
+    ("plugins", &["ports", "private_files", "process", "text_file", "web_url"]),
     ("process", &[]),
-    ("trading", &["ports", "private_files", "lock", "json_object"]),
+    ("trading", &["ports", "private_files", "lock", "json_object", "text_file"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
     ("private_files", &["ports"]),
-    ("key_file", &[]),
+    ("key_file", &["text_file"]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
     ("guarded_clock", &["ports"]),
@@ -60,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "process",
             "wire",
             "json_object",
+            "text_file",
         ],
     ),
 ];

@@ -14,6 +14,7 @@ use super::{SessionKeys, SessionRules};
 use crate::file_access::FileUse;
 use crate::followed_file::{FileRules, FollowedFile, Take, follow};
 use crate::ports::{Clock, Fault};
+use crate::text_file::trimmed;
 
 /// Size of a key file or a JWK set: the largest keys allowed take a tenth of it.
 const KEY_FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -107,7 +108,7 @@ fn taking<T: Send + Sync + 'static>(
 
 /// One `jti` a line; `#` begins a comment where it begins the line.
 fn parse_revoked(text: &str) -> Result<BTreeSet<Box<str>>, Fault> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text.lines().map(trimmed).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let revoked: BTreeSet<Box<str>> = lines.map(Box::from).collect();
     if revoked.len() > REVOKED_TOKENS_MAX {
         return Err(Fault::new(format!("at most {REVOKED_TOKENS_MAX} tokens are revoked at one time")));

@@ -62,6 +62,7 @@ impl ModuleListing<'_> {
     }
 
     fn probed(&self, path: &Path, options: &ModuleOptions) -> Result<(String, Loadable), LoadError> {
+        options.source.missing().map_or(Ok(()), Err).map_err(LoadError::new)?;
         let original = copies::original(path, options.pin.as_deref()).map_err(LoadError::new)?;
         private_folder::check(self.folder).map_err(LoadError::new)?;
         if let Some(call) = self.quarantine.refuses(&original.sha256) {
