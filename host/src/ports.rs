@@ -23,6 +23,7 @@ use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
@@ -159,11 +160,16 @@ pub struct StoredNotice {
     pub body: Bytes,
 }
 
+/// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
+pub const TEXTS_AT_ONCE_MAX: usize = 64;
+
 /// Large, rarely read rows, read by id outside the strand's thread.
 pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
+    /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }

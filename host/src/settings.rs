@@ -53,6 +53,8 @@ pub struct Settings {
     pub seal_keys_file: Option<PathBuf>,
     /// The settings file itself, if there is one.
     pub file: Option<PathBuf>,
+    pub open_deposits_max: Option<u32>,
+    pub stored_bytes_per_customer_max: Option<u64>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -146,6 +148,8 @@ impl Settings {
             file: None,
             trusted_proxies: file.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: file.deposits_per_minute,
+            open_deposits_max: file.open_deposits_max,
+            stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
             tls_files: tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?,
         })
     }

@@ -38,6 +38,7 @@ pub mod refusal;
 pub mod session;
 pub mod standing;
 pub mod status;
+pub mod texts;
 pub mod time;
 pub mod transaction;
 pub mod withdrawal;

@@ -3,6 +3,7 @@
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
+use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 use cashier_core::withdrawal::WithdrawalRequest;
 
@@ -27,8 +28,8 @@ request! {
 
 answer! {
     /// A withdrawal that was recorded.
-    pub struct WithdrawalAnswer<'a>(row: &'a Transaction) {
-        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
+    pub struct WithdrawalAnswer<'a>(row: &'a Transaction, texts: &'a Texts) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Customer), "the transaction";
     }
 }
 
