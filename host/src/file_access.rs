@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Who may use a file besides this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum FileUse {
     /// A key: nobody else.
     Secret,
     /// They may, but not change it.
@@ -14,7 +14,7 @@ pub(crate) enum Content {
 
 /// What is wrong with the permissions of a file and the folders above it, with the line that mends it; nothing about a file that
 /// is missing. On systems without such permissions nothing is wrong.
-pub(crate) fn judge(path: &Path, content: Content) -> Option<String> {
+pub(crate) fn judge(path: &Path, content: FileUse) -> Option<String> {
     #[cfg(unix)]
     return unix::judge(path, content);
     #[cfg(not(unix))]
@@ -32,9 +32,9 @@ mod unix {
 
     use rustix::process::{getegid, geteuid, getgroups};
 
-    use super::Content;
+    use super::FileUse;
 
-    pub(super) fn judge(path: &Path, content: Content) -> Option<String> {
+    pub(super) fn judge(path: &Path, content: FileUse) -> Option<String> {
         let real = std::fs::canonicalize(path).ok()?;
         let metadata = std::fs::metadata(&real).ok()?;
         // A link may be replaced where it is, and its target where that is.
@@ -57,7 +57,7 @@ mod unix {
         metadata.uid() == 0 && !geteuid().is_root() && member
     }
 
-    fn file(path: &Path, metadata: &Metadata, content: Content) -> Option<String> {
+    fn file(path: &Path, metadata: &Metadata, content: FileUse) -> Option<String> {
         let us = geteuid();
         let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
         let shown = quoted(path);
@@ -66,18 +66,18 @@ mod unix {
         }
         let handed_over = handed_over(metadata);
         let reading = match content {
-            Content::Secret if handed_over => 0o004,
-            Content::Secret => 0o044,
-            Content::Public => 0,
+            FileUse::Secret if handed_over => 0o004,
+            FileUse::Secret => 0o044,
+            FileUse::Public => 0,
         };
         if mode & (reading | 0o022) & others(metadata) == 0 {
             return None;
         }
         let cure = match content {
-            Content::Public => format!("chmod go-w {shown}"),
-            Content::Secret if owner == us.as_raw() || us.is_root() => format!("chmod 600 {shown}"),
-            Content::Secret if handed_over => format!("chmod 640 {shown}"),
-            Content::Secret => format!("chown {} {shown} && chmod 600 {shown}", us.as_raw()),
+            FileUse::Public => format!("chmod go-w {shown}"),
+            FileUse::Secret if owner == us.as_raw() || us.is_root() => format!("chmod 600 {shown}"),
+            FileUse::Secret if handed_over => format!("chmod 640 {shown}"),
+            FileUse::Secret => format!("chown {} {shown} && chmod 600 {shown}", us.as_raw()),
         };
         let what = if mode & 0o022 & others(metadata) != 0 { "changed" } else { "read" };
         Some(format!("{shown} may be {what} by other users (mode {mode:03o}): {cure}"))
@@ -142,10 +142,10 @@ mod tests {
         ];
         for (bits, secret, public) in table {
             mode(&path, bits);
-            assert_eq!(judge(&path, Content::Secret), secret, "{bits:o}");
-            assert_eq!(judge(&path, Content::Public), public, "{bits:o}");
+            assert_eq!(judge(&path, FileUse::Secret), secret, "{bits:o}");
+            assert_eq!(judge(&path, FileUse::Public), public, "{bits:o}");
         }
-        assert_eq!(judge(&folder.join("absent"), Content::Secret), None);
+        assert_eq!(judge(&folder.join("absent"), FileUse::Secret), None);
     }
 
     #[test]
@@ -157,13 +157,13 @@ mod tests {
         std::fs::write(&target, "1:00").unwrap();
         symlink("..2026/key", &link).unwrap();
         mode(&target, 0o444);
-        let target_line = judge(&link, Content::Secret).unwrap();
+        let target_line = judge(&link, FileUse::Secret).unwrap();
         assert!(target_line.ends_with(&format!("chmod 600 {}", target.display())), "{target_line}");
         mode(&target, 0o400);
-        assert_eq!(judge(&link, Content::Secret), None);
+        assert_eq!(judge(&link, FileUse::Secret), None);
         for (open, sticky) in [(mounted.clone(), false), (mounted, true)] {
             mode(&open, if sticky { 0o1777 } else { 0o777 });
-            let judged = judge(&link, Content::Public);
+            let judged = judge(&link, FileUse::Public);
             let shown = open.display();
             let line = format!(
                 "the folder {shown} may be written to by other users (mode 777), who may replace what is in it: chmod go-w {shown}"
@@ -172,11 +172,11 @@ mod tests {
             mode(&open, 0o700);
         }
         mode(&folder, 0o757);
-        assert!(judge(&link, Content::Public).unwrap().contains("mode 757"));
+        assert!(judge(&link, FileUse::Public).unwrap().contains("mode 757"));
         mode(&folder, 0o700);
         let spaced = folder.join("a key's file");
         std::fs::write(&spaced, "").unwrap();
         mode(&spaced, 0o644);
-        assert!(judge(&spaced, Content::Secret).unwrap().ends_with(r"a key'\''s file'"));
+        assert!(judge(&spaced, FileUse::Secret).unwrap().ends_with(r"a key'\''s file'"));
     }
 }
