@@ -52,7 +52,11 @@ pub struct Printable<'a>(pub &'a str);
 impl Display for Printable<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
-            if is_obeyed(character) { write!(out, "{}", character.escape_unicode())? } else { out.write_char(character)? }
+            if is_obeyed(character) {
+                write!(out, "{}", character.escape_unicode())?
+            } else {
+                out.write_char(character)?
+            }
         }
         Ok(())
     }

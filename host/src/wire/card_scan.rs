@@ -193,7 +193,8 @@ mod tests {
                 let refused = order(&format!("\"{field}\":\"{number}\"")).unwrap_err();
                 assert_eq!(refused.message, format!("{field} {NUMBER}"));
             }
-            order("\"metadata_json\":\"{\\\"order\\\":\\\"4111111111111111\\\"}\",\"comment\":\"4111111111111111\"").unwrap();
+            order("\"metadata_json\":\"{\\\"order\\\":\\\"4111111111111111\\\"}\",\"comment\":\"4111111111111111\"")
+                .unwrap();
         }
         for field in ["comment", "reason"] {
             let refused = exception(&format!("\"{field}\":\"{number}\"")).unwrap_err();

@@ -4,7 +4,7 @@
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::edit::OverrideEdit;
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
-use cashier_core::lengths::{CODE_LENGTH_MAX};
+use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::refusal::Refusal;
 
 use crate::json_object::{answer, request};

@@ -13,7 +13,9 @@ use crate::wire::answer_values::StoredObject;
 use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId};
+use crate::wire::values::{
+    Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId,
+};
 
 request! {
     /// A deposit as its customer orders it.

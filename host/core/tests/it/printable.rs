@@ -4,8 +4,11 @@ use cashier_core::printable::{Printable, check_code, is_obeyed};
 
 #[test]
 fn k9_control_bidi_and_c1_characters_are_refused_in_codes() {
-    let (control, unseen, line) =
-        ("holds control characters", "holds characters that cannot be seen", "must be one line without blanks around it");
+    let (control, unseen, line) = (
+        "holds control characters",
+        "holds characters that cannot be seen",
+        "must be one line without blanks around it",
+    );
     let table = [
         ("a\u{1b}[31m", control),
         ("a\u{7f}b", control),
@@ -38,9 +41,6 @@ fn k9_control_bidi_and_c1_characters_are_refused_in_codes() {
 fn k9_what_a_terminal_would_obey_is_escaped_and_everything_else_is_shown() {
     let text = "A\u{1b}]0;x\u{7}\nB\u{9b}31m\u{202e}C\u{2029} \u{61c}\u{2067}é \"q\" \\ 銀";
     let shown = Printable(text).to_string();
-    assert_eq!(
-        shown,
-        "A\\u{1b}]0;x\\u{7}\\u{a}B\\u{9b}31m\\u{202e}C\\u{2029} \\u{61c}\\u{2067}é \"q\" \\ 銀"
-    );
+    assert_eq!(shown, "A\\u{1b}]0;x\\u{7}\\u{a}B\\u{9b}31m\\u{202e}C\\u{2029} \\u{61c}\\u{2067}é \"q\" \\ 銀");
     assert!(!shown.chars().any(is_obeyed));
 }

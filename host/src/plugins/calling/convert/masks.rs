@@ -159,7 +159,10 @@ mod tests {
                 r#"{ "iban": "DE89 3704 0044 0532 0130 00", "card": "4111111111111111", "n": 1.50, "t": "é ***-lived", "u": "\u00e9" }"#,
             ),
             (r#"{"a":"k canary-secret-key \"x\"","a":["canary\u002dsecret"]}"#, r#"{"a":"k *** \"x\"","a":["***"]}"#),
-            (r#"{"canary-secret":{"b\\":"shorten","c":"canary-secre"}}"#, r#"{"***":{"b\\":"shorten","c":"canary-secre"}}"#),
+            (
+                r#"{"canary-secret":{"b\\":"shorten","c":"canary-secre"}}"#,
+                r#"{"***":{"b\\":"shorten","c":"canary-secre"}}"#,
+            ),
             ("{}", "{}"),
         ];
         for (written, shown) in table {
