@@ -2,6 +2,7 @@
 //! module that knows all modules.
 
 mod images;
+mod key_files;
 mod listeners;
 mod open_files;
 mod tls_files;
@@ -16,6 +17,7 @@ use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 use self::open_files::OpenFiles;
@@ -26,7 +28,7 @@ use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
 use crate::http::session::SessionKeys;
-use crate::http::session::reload::reload_on_change;
+use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::http::tls::ServedTls;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
@@ -114,7 +116,8 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>, Fault> {
-        let keys = Arc::new(SessionKeys::parse(&settings.session_keys)?);
+        key_files::check_access(&settings)?;
+        let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = settings.tls_files.clone().map(TlsFiles::new);
         let known = tls.as_ref().map(TlsFiles::read).transpose()?;
@@ -148,6 +151,7 @@ impl CashierManager {
             machine,
             trading_server,
             keys,
+            key_files,
             public_url,
             progress: progress_of_start,
             reload: reload_of_start,
@@ -237,6 +241,7 @@ struct Start {
     machine: Machine,
     trading_server: Option<Arc<dyn TradingServer>>,
     keys: Arc<SessionKeys>,
+    key_files: KeyFiles,
     public_url: Box<str>,
     progress: Arc<StartProgress>,
     reload: Arc<ReloadSignal>,
@@ -266,7 +271,7 @@ impl Start {
         self.enter(StartPhase::OpeningModules);
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
-        let Self { settings, trading_server, keys, public_url, reload, .. } = self;
+        let Self { settings, trading_server, keys, key_files, public_url, reload, .. } = self;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
         let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
@@ -295,11 +300,8 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
-        if let Some(file) = settings.session_keys_file {
-            let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
-            let asked = reload.part("session keys");
-            cashier.spawn.background(Box::pin(reload_on_change(file, text, keys, clock, asked)));
-        }
+        let asked = reload.part("session keys");
+        cashier.spawn.background(Box::pin(key_files.follow(machine.clock, asked)));
         Ok(Parts { cashier, keys, tasks, strand, trading, origins: settings.cors_origins })
     }
 
@@ -339,7 +341,7 @@ impl Parts {
         RoutesOfAll {
             customer: http::customer_routes(cashier, keys, origins),
             manager: http::manager_routes(cashier, keys),
-            watch: http::watch_routes(cashier, stopping),
+            watch: http::watch_routes(cashier, keys, stopping),
         }
     }
 }

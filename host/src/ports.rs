@@ -20,6 +20,7 @@ use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Referenc
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
@@ -407,6 +408,8 @@ pub struct CatalogLine {
     /// The contract version of the file; empty when it could not be read.
     pub api_version: Box<str>,
     pub available: bool,
+    /// plugins.toml enables it, and nothing of it serves: a mistake of the file, of the entry or of the module.
+    pub refused: bool,
     /// One clear sentence; empty when available.
     pub failure_reason: Box<str>,
     pub generation: u32,
@@ -423,6 +426,13 @@ pub struct CatalogLine {
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.
     pub secret_settings: Vec<Box<str>>,
+}
+
+impl CatalogLine {
+    /// A text of a module's, its file's or plugins.toml's, as an operator may see it.
+    pub fn text(text: &str) -> Box<str> {
+        Printable(text).to_string().into()
+    }
 }
 
 /// The calls into modules that ended the process, as a start finds them.

@@ -93,7 +93,7 @@ async fn n2_sighup_reads_the_key_file_again_and_ends_nothing() {
     assert_eq!(server.customer.methods(LOGIN).await.status, 403, "the old one is gone");
     let log = eventually("the log", async || {
         let log = server.process.log();
-        (log.contains("files are read again") && log.contains("session key file was reloaded")).then_some(log)
+        (log.contains("files are read again") && log.contains("changed file was taken over")).then_some(log)
     })
     .await;
     assert!(log.contains("session keys"), "the log names what is read again: {log}");

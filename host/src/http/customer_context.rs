@@ -22,7 +22,8 @@ pub(super) struct CustomerContext {
 impl CustomerContext {
     /// The session of a request; without a valid one the refusal is the published 403.
     pub(super) fn session(&self, request: &Request) -> Result<CustomerSession, Refusal> {
-        let session = self.keys.customer(request.authorization(), self.cashier.clock.wall())?;
+        let now = self.cashier.clock.wall();
+        let session = self.keys.customer(request.authorization(), request.origin.ip, now)?;
         request.origin.sender.proved(Proof::Session);
         Ok(session)
     }

@@ -68,6 +68,10 @@ pub fn manager_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedF
 
 /// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics; `stopping` says that
 /// no more work should be sent.
-pub fn watch_routes(cashier: &Arc<Cashier>, stopping: &Arc<AtomicBool>) -> BoxedFilter<(Reply,)> {
-    watch::routes(Arc::clone(cashier), Arc::clone(stopping))
+pub fn watch_routes(
+    cashier: &Arc<Cashier>,
+    keys: &Arc<SessionKeys>,
+    stopping: &Arc<AtomicBool>,
+) -> BoxedFilter<(Reply,)> {
+    watch::routes(Arc::clone(cashier), Arc::clone(keys), Arc::clone(stopping))
 }
