@@ -32,7 +32,7 @@ pub(super) async fn answer(
         raw_query: request.raw_query.clone(),
         content_type: request.content_type().into(),
         headers: headers(&request),
-        body,
+        body: body.into(),
         received_time: cashier.clock.wall(),
     };
     let outcome = webhook::receive(cashier, provider, addressed, notice, request.context()).await?;

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Stamp;
 use cashier_core::deposit::DepositRequest;
@@ -24,7 +23,7 @@ use crate::flows::webhook::{self, WebhookOutcome};
 use crate::flows::{self, Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
+use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
 
 mod bases;
 mod clock;
@@ -187,7 +186,7 @@ impl TestCashier {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        self.receive(addressed, RawNotice { body: Bytes::from(body), ..self.request(provider::ANY_CONFIG) })
+        self.receive(addressed, RawNotice { body: body.into(), ..self.request(provider::ANY_CONFIG) })
     }
 
     /// A notice that the gateway of this config alone verifies.
@@ -197,7 +196,7 @@ impl TestCashier {
         addressed: Option<u64>,
         updates: Vec<Update>,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let body = Bytes::from(self.provider.notice_body(updates));
+        let body = self.provider.notice_body(updates).into();
         self.receive(addressed, RawNotice { body, ..self.request(&format!("config {config}")) })
     }
 
@@ -209,7 +208,7 @@ impl TestCashier {
             raw_query: Box::default(),
             content_type: Box::default(),
             headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
-            body: Bytes::new(),
+            body: NoticeBody::default(),
             received_time: self.cashier.clock.wall(),
         }
     }
