@@ -230,7 +230,12 @@ impl Start {
             entropy: machine.entropy,
             spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
         };
+        let notices = NoticeRules {
+            failed_per_minute: settings.failed_notices_per_minute.unwrap_or(NoticeRules::FAILED_PER_MINUTE),
+            loopback_is_exempt: settings.trusted_proxies.is_empty(),
+        };
         let rules = Rules {
+            notices,
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),

@@ -36,6 +36,7 @@ described! {
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
         trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
+        failed_notices_per_minute: Option<u32>, "webhooks from one address, in a minute, that may fail verification; 0 is no limit, 60 by default";
         tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
         tls_key_file: Option<PathBuf>, "PEM file: its private key; without both, the listeners speak plain HTTP";
     }
@@ -62,6 +63,7 @@ pub struct Settings {
     pub seal_keys: Zeroizing<String>,
     pub trusted_proxies: Vec<IpAddr>,
     pub deposits_per_minute: Option<u32>,
+    pub failed_notices_per_minute: Option<u32>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -143,6 +145,7 @@ impl Settings {
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: written.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: written.deposits_per_minute,
+            failed_notices_per_minute: written.failed_notices_per_minute,
             tls_files: both(folder, written.tls_certificate_file, written.tls_key_file)?,
         })
     }

@@ -73,6 +73,16 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
     },
     Metric {
+        name: "cashier_webhooks_rejected",
+        help: "Webhooks that failed verification since the start.",
+        value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
+    },
+    Metric {
+        name: "cashier_webhooks_limited",
+        help: "Webhooks answered 429 since the start, because too many fail verification.",
+        value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
+    },
+    Metric {
         name: "cashier_clock_plausible",
         help: "Whether the system clock is believed; while it is not, nothing expires.",
         value: |cashier| Some(usize::from(cashier.clock.is_plausible())),

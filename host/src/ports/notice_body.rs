@@ -13,9 +13,16 @@ pub struct NoticeBody {
     bytes: Bytes,
     /// A digest, with the query that it covers.
     digest: Arc<OnceLock<(Box<str>, Arc<str>)>>,
+    /// Capacity that it takes; released with the last clone.
+    held: Option<Arc<dyn Send + Sync>>,
 }
 
 impl NoticeBody {
+    /// A body that takes some capacity of whoever received it.
+    pub fn holding(bytes: Bytes, capacity: Option<impl Send + Sync + 'static>) -> Self {
+        Self { held: capacity.map(|capacity| Arc::new(capacity) as _), ..bytes.into() }
+    }
+
     /// The digest of query and body that `make` gives: made once, however many configs verify the notice.
     pub fn digest_with(&self, query: &str, make: impl Fn(&str, &[u8]) -> String) -> Arc<str> {
         let (covered, digest) = self.digest.get_or_init(|| (query.into(), make(query, &self.bytes).into()));
@@ -35,7 +42,7 @@ macro_rules! from {
     ($($type:ty)*) => {$(
         impl From<$type> for NoticeBody {
             fn from(bytes: $type) -> Self {
-                Self { bytes: bytes.into(), digest: Arc::default() }
+                Self { bytes: bytes.into(), digest: Arc::default(), held: None }
             }
         }
     )*};

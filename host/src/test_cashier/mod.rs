@@ -20,7 +20,7 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{self, Cashier, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
@@ -51,6 +51,9 @@ pub(crate) const AMOUNT: i64 = 10_000;
 
 /// Deposits per minute and customer where the published examples are tested; elsewhere there is no limit.
 pub(crate) const DEPOSITS_PER_MINUTE: u32 = 30;
+
+/// Webhooks per minute that may fail verification from one address; the requests of tests that do not set one have none.
+pub(crate) const FAILED_NOTICES_PER_MINUTE: u32 = 5;
 
 pub(crate) struct TestCashier {
     pub(crate) cashier: Arc<Cashier>,
@@ -301,6 +304,7 @@ async fn start(
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        notices: NoticeRules { failed_per_minute: FAILED_NOTICES_PER_MINUTE, loopback_is_exempt: true },
         second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
