@@ -22,7 +22,9 @@ pub mod settings;
 pub mod snapshot;
 pub mod strand;
 pub mod system;
+mod text_file;
 pub mod trading;
+mod web_url;
 pub mod wire;
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! itself from its own text, says what is wrong behind its field's name, and describes its limits.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use cashier_core::ids::ID_MAX;
@@ -12,10 +11,11 @@ use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 use cashier_core::time::UnixTime;
 use serde_json::value::RawValue;
-use url::Url;
 
 use crate::json_object::schema::{self, kind, one_of, with};
 use crate::json_object::{Described, FieldValue, Problem, Schema, shown, values};
+use crate::text_file::trimmed;
+use crate::web_url;
 use crate::wire::object_text;
 use crate::wire::read::check;
 
@@ -91,24 +91,23 @@ values! {
         object_text::check_metadata(&text).map(|()| text)
     };
 
-    /// A secret; `""` keeps the stored one.
+    /// A secret without the blanks and line ends that it was pasted with; `""` keeps the stored one.
     SecretText(Secret), schema::text(CREDENTIAL_LENGTH_MAX), |raw| {
-        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(&text))
+        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(trimmed(&text)))
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// A JSON object as a string that may hold secrets; `""` keeps the stored one.
     SecretObject(Secret), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = text(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        if text.is_empty() { Ok(Secret::default()) } else { check(&text).map(|_| Secret::new(&text)) }
+        let text = trimmed(&text);
+        if text.is_empty() { Ok(Secret::default()) } else { check(text).map(|_| Secret::new(text)) }
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox
     /// alone. A URL that parsers may read differently (spaces, user names, characters beyond ASCII) is refused.
     ReturnUrl(Box<str>), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
         let text = text(raw, URL_LENGTH_MAX)?;
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        let sound = text.is_empty() || plain && Url::parse(&text).is_ok_and(|url| is_return_address(&text, &url));
-        sound.then_some(text).ok_or(Cow::Borrowed("must be an https URL"))
+        check_return_url(&text).map(|()| text)
     };
 
     /// A field of answers that a client may send back with the rest of a row; it passes unread.
@@ -147,20 +146,21 @@ fn code(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     Ok(text)
 }
 
+/// A JSON object as a string, which may have been pasted with the byte order mark of its file.
 fn object(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
-    let text = text(raw, length_max)?;
+    let text: Box<str> = trimmed(&text(raw, length_max)?).into();
     if text.is_empty() { Ok(object_text::EMPTY.into()) } else { check(&text).map(|_| text.clone()) }
 }
 
-fn is_return_address(text: &str, url: &Url) -> bool {
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    let Some(host) = url.host_str().filter(|_| anonymous) else { return false };
-    text.starts_with("https://") || (text.starts_with("http://") && is_loopback(host))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+fn check_return_url(text: &str) -> Result<(), Problem> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let url = web_url::parse(text).map_err(|reason| Cow::Owned(format!("must be an https URL: it {reason}")))?;
+    match url.scheme() == "https" || web_url::is_loopback(&url) {
+        true => Ok(()),
+        false => Err(Cow::Borrowed("must be an https URL")),
+    }
 }
 
 impl DecimalText {

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["ports"]),
     ("snapshot", &["ports"]),
     ("ports", &[]),
-    ("wire", &["json_object"]),
+    ("wire", &["json_object", "text_file", "web_url"]),
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
@@ -33,7 +33,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system", &["ports"]),
     ("guarded_clock", &["ports"]),
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
-    ("settings", &["json_object"]),
+    ("text_file", &[]),
+    ("web_url", &[]),
+    ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
     ("app", &["http", "ports", "books_image", "flows"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
