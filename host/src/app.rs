@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
@@ -230,15 +230,11 @@ impl Start {
             entropy: machine.entropy,
             spawn: Arc::clone(&tasks) as Arc<dyn Spawn>,
         };
-        let notices = NoticeRules {
-            failed_per_minute: settings.failed_notices_per_minute.unwrap_or(NoticeRules::FAILED_PER_MINUTE),
-            loopback_is_exempt: settings.trusted_proxies.is_empty(),
-        };
         let rules = Rules {
-            notices,
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            notices: NoticeRules::new(settings.failed_notices_per_minute, settings.trusted_proxies.is_empty()),
             second_person: settings.second_person,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);

@@ -64,6 +64,11 @@ pub struct NoticeRules {
 impl NoticeRules {
     /// More than a provider sends before an operator sees that its secret is wrong, in each minute.
     pub const FAILED_PER_MINUTE: u32 = 60;
+
+    /// As the settings have it.
+    pub fn new(failed_per_minute: Option<u32>, loopback_is_exempt: bool) -> Self {
+        Self { failed_per_minute: failed_per_minute.unwrap_or(Self::FAILED_PER_MINUTE), loopback_is_exempt }
+    }
 }
 
 /// Counts, limits, and the lanes in which webhooks wait.
@@ -187,7 +192,10 @@ impl NoticeLimits {
         let cost = state.providers.entry(sender.provider).or_default();
         cost.charge(now, length, tries);
         if cost.window.add(now) == FAILED_NOTICES_PER_PROVIDER_PER_MINUTE {
-            tracing::warn!(provider, "webhooks that fail verification reached the provider's limit: the next ones are answered 429");
+            tracing::warn!(
+                provider,
+                "webhooks that fail verification reached the provider's limit: the next ones are answered 429"
+            );
         }
         let Some(address) = sender.address.filter(|address| self.counts(*address)) else { return };
         let has_space = state.failing.len() < FAILING_ADDRESSES_MAX || state.failing.contains_key(&address);

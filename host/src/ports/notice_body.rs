@@ -14,6 +14,7 @@ pub struct NoticeBody {
     /// A digest, with the query that it covers.
     digest: Arc<OnceLock<(Box<str>, Arc<str>)>>,
     /// Capacity that it takes; released with the last clone.
+    #[expect(dead_code, reason = "it is held, not read")]
     held: Option<Arc<dyn Send + Sync>>,
 }
 
@@ -88,5 +89,16 @@ mod tests {
         assert_eq!(&*digest(&body, "a=2"), "a=2 1024", "never that of another query");
         assert_eq!((body.clone() == NoticeBody::from(vec![b'x'; 1024]), body == NoticeBody::default()), (true, false));
         assert_eq!(format!("{body:?}"), "1024 bytes");
+    }
+
+    #[test]
+    fn b4_a_body_holds_its_capacity_until_the_last_clone_is_gone() {
+        let capacity = Arc::new(());
+        let body = NoticeBody::holding(Bytes::from_static(b"x"), Some(Arc::clone(&capacity)));
+        let clone = body.clone();
+        drop(body);
+        assert_eq!((Arc::strong_count(&capacity), &*clone), (2, &b"x"[..]));
+        drop(clone);
+        assert_eq!(Arc::strong_count(&capacity), 1);
     }
 }

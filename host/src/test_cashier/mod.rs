@@ -20,7 +20,7 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{self, Cashier, NoticeRules, Ports, RequestContext, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
@@ -221,8 +221,18 @@ impl TestCashier {
         addressed: Option<u64>,
         raw: RawNotice,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let cashier = Arc::clone(&self.cashier);
-        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
+        self.receive_from("", addressed, raw)
+    }
+
+    /// The same from this address.
+    pub(crate) fn receive_from(
+        &self,
+        ip: &str,
+        addressed: Option<u64>,
+        raw: RawNotice,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let (cashier, context) = (Arc::clone(&self.cashier), RequestContext { ip: ip.into(), ..context() });
+        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context).await }
     }
 
     /// Sets the provider's answer to status queries about this payment.
@@ -304,7 +314,7 @@ async fn start(
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
-        notices: NoticeRules { failed_per_minute: FAILED_NOTICES_PER_MINUTE, loopback_is_exempt: true },
+        notices: NoticeRules::new(Some(FAILED_NOTICES_PER_MINUTE), true),
         second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);

@@ -19,7 +19,7 @@ const LIKELY_CONFIGS_MAX: usize = 8;
 const NAMES_LOOKED_UP_MAX: usize = 64;
 
 /// Bytes of a provider's id: shorter words are everywhere.
-const ID_WORD_LENGTH_MIN: usize = 8;
+const ID_WORD_LENGTH_MIN: usize = 6;
 const ID_WORD_LENGTH_MAX: usize = 128;
 
 /// The offline verdicts on one webhook.
@@ -98,7 +98,8 @@ fn named(cashier: &Cashier, raw: &RawNotice) -> BTreeSet<ConfigId> {
     let references: Vec<Reference> =
         words(u8::is_ascii_alphanumeric).filter_map(Reference::read).take(NAMES_LOOKED_UP_MAX).collect();
     let is_id = |word: &&str| {
-        (ID_WORD_LENGTH_MIN..=ID_WORD_LENGTH_MAX).contains(&word.len()) && word.bytes().any(|byte| byte.is_ascii_digit())
+        (ID_WORD_LENGTH_MIN..=ID_WORD_LENGTH_MAX).contains(&word.len())
+            && word.bytes().any(|byte| byte.is_ascii_digit())
     };
     let ids: BTreeSet<&str> = words(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
         .filter(is_id)
