@@ -32,7 +32,7 @@ const FREE_LENGTH: usize = 64 * 1024;
 pub(super) const LARGE_BODIES_KIB_MAX: usize = 64 * 1024;
 
 /// Of these, what senders of whom nothing is known leave to the others.
-const LARGE_BODIES_RESERVED_KIB: usize = 16 * 1024;
+const RESERVED_BODIES_KIB_MIN: usize = 16 * 1024;
 
 /// Longest locale carried, as BCP 47 recommends for fixed fields (RFC 5646, section 4.4.1).
 const LOCALE_LENGTH_MAX: usize = 35;
@@ -76,7 +76,7 @@ pub(super) struct BodyLimits {
 impl BodyLimits {
     /// From senders who may be anybody.
     pub(super) fn of_anybody(length_max: usize) -> Self {
-        Self { reserved_kib: LARGE_BODIES_RESERVED_KIB, ..length_max.into() }
+        Self { reserved_kib: RESERVED_BODIES_KIB_MIN, ..length_max.into() }
     }
 
     /// With another answer than 413 to a longer one.
