@@ -11,7 +11,7 @@ use crate::time::UnixTime;
 pub const REPLACED_SECRET_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// Replaced webhook secrets of one config that are accepted: a forged notice is compared with each, so that more would let its
-/// sender take the time of the genuine ones.
+/// sender take the time of verified ones.
 pub const REPLACED_SECRETS_MAX: usize = 3;
 
 /// Text that must never be shown: no readable Debug, no Display; sealed on disk, empty in answers.

@@ -47,10 +47,10 @@ pub const SMALL_NOTICE_LENGTH_MAX: usize = 64 * 1024;
 const LARGE_JUDGED_MAX: usize = 1;
 
 /// Small webhooks beyond a limit that are verified at one time.
-const SUSPECTS_JUDGED_MAX: usize = 4;
+const RESTRICTED_JUDGED_MAX: usize = 4;
 
 /// And that may wait for it.
-const SUSPECTS_WAITING_MAX: usize = 256;
+const RESTRICTED_WAITING_MAX: usize = 256;
 
 /// What the settings say about webhooks that fail verification.
 #[derive(Debug, Clone, Copy)]
@@ -75,17 +75,17 @@ impl NoticeRules {
 pub(super) struct NoticeLimits {
     rules: NoticeRules,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    state: Mutex<NoticeCounts>,
     large_of_known: Semaphore,
     large_of_others: Semaphore,
-    suspects: Semaphore,
-    suspects_waiting: Semaphore,
+    restricted: Semaphore,
+    restricted_waiting: Semaphore,
     rejected: AtomicU64,
     limited: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
+struct NoticeCounts {
     failing: BTreeMap<IpAddr, Window>,
     providers: BTreeMap<u16, ProviderCost>,
     /// When a webhook from there last verified.
@@ -100,21 +100,21 @@ pub struct NoticeSender {
     address: Option<IpAddr>,
     provider: u16,
     is_known: bool,
-    is_suspect: bool,
+    is_restricted: bool,
     /// What forged webhooks of the provider may cost is used up.
     is_spent: bool,
 }
 
 impl NoticeSender {
-    /// Its address, or the provider, is beyond its limit of failures: it is looked at in the lane of suspects, and answered 429
+    /// Its address, or the provider, is beyond its limit of failures: it is looked at in the lane of restricted, and answered 429
     /// where it fails too.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.is_suspect
+    pub(super) fn is_restricted(&self) -> bool {
+        self.is_restricted
     }
 
     /// Whether a large body of it is read.
     pub fn may_send_large(&self) -> bool {
-        self.is_known || !(self.is_suspect || self.is_spent)
+        self.is_known || !(self.is_restricted || self.is_spent)
     }
 
     /// Whether it is shown to every config, and not only to those that it probably belongs to.
@@ -125,7 +125,7 @@ impl NoticeSender {
 
 /// The right to be verified now.
 #[expect(dead_code, reason = "permits are held, not read")]
-pub(super) struct Lane<'l>(Option<SemaphorePermit<'l>>, Option<SemaphorePermit<'l>>);
+pub(super) struct JudgingPermit<'l>(Option<SemaphorePermit<'l>>, Option<SemaphorePermit<'l>>);
 
 impl NoticeLimits {
     pub(super) fn new(rules: NoticeRules, clock: Arc<dyn Clock>) -> Self {
@@ -135,8 +135,8 @@ impl NoticeLimits {
             state: Mutex::default(),
             large_of_known: Semaphore::new(LARGE_JUDGED_MAX),
             large_of_others: Semaphore::new(LARGE_JUDGED_MAX),
-            suspects: Semaphore::new(SUSPECTS_JUDGED_MAX),
-            suspects_waiting: Semaphore::new(SUSPECTS_WAITING_MAX),
+            restricted: Semaphore::new(RESTRICTED_JUDGED_MAX),
+            restricted_waiting: Semaphore::new(RESTRICTED_WAITING_MAX),
             rejected: AtomicU64::new(0),
             limited: AtomicU64::new(0),
         }
@@ -154,19 +154,19 @@ impl NoticeLimits {
         let beyond = failed >= self.rules.failed_per_minute && self.rules.failed_per_minute > 0;
         let many = cost.window.count(now) >= FAILED_NOTICES_PER_PROVIDER_PER_MINUTE;
         let is_spent = cost.spent >= FORGED_BYTES_MAX;
-        NoticeSender { address, provider, is_known, is_suspect: !is_known && (beyond || many), is_spent }
+        NoticeSender { address, provider, is_known, is_restricted: !is_known && (beyond || many), is_spent }
     }
 
-    /// Waits until it may be verified; `None` where too many wait. Small ones that are not suspect never wait.
-    pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<Lane<'_>> {
+    /// Waits until it may be verified; `None` where too many wait. Small ones that are not restricted never wait.
+    pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<JudgingPermit<'_>> {
         let lane = if length > SMALL_NOTICE_LENGTH_MAX {
             let lane = if sender.is_known { &self.large_of_known } else { &self.large_of_others };
-            Lane(lane.acquire().await.ok(), None)
-        } else if sender.is_suspect {
-            let waiting = self.suspects_waiting.try_acquire().ok()?;
-            Lane(self.suspects.acquire().await.ok(), Some(waiting))
+            JudgingPermit(lane.acquire().await.ok(), None)
+        } else if sender.is_restricted {
+            let waiting = self.restricted_waiting.try_acquire().ok()?;
+            JudgingPermit(self.restricted.acquire().await.ok(), Some(waiting))
         } else {
-            Lane(None, None)
+            JudgingPermit(None, None)
         };
         Some(lane)
     }
@@ -229,7 +229,7 @@ impl NoticeLimits {
     /// Forgets what counts no more.
     pub(super) fn forget_idle(&self) {
         let now = self.clock.monotonic();
-        let State { failing, providers, known, .. } = &mut *self.lock();
+        let NoticeCounts { failing, providers, known, .. } = &mut *self.lock();
         failing.retain(|_, window| window.count(now) > 0);
         known.retain(|_, at| is_recent(*at, now));
         providers.retain(|_, cost| {
@@ -242,7 +242,7 @@ impl NoticeLimits {
         !(self.rules.loopback_is_exempt && address.is_loopback())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, NoticeCounts> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

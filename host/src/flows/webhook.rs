@@ -114,7 +114,7 @@ async fn process(
                 SignatureStatus::Unknown => limits.charge(&sender, length, tries),
                 SignatureStatus::Invalid | SignatureStatus::Valid => limits.failed(&sender, provider, length, tries),
             }
-            if sender.is_suspect() {
+            if sender.is_restricted() {
                 return Err(limited(cashier));
             }
             let quarantined = Quarantined { provider, config_id, signature, reason: &reason };

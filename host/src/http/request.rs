@@ -51,12 +51,12 @@ pub(super) struct RequestOrigin {
 
 /// A body, with its share of the listener's capacity: it is held as long as the body is.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct ReadBody {
     pub(super) bytes: Bytes,
     pub(super) share: Option<OwnedSemaphorePermit>,
 }
 
-impl Deref for Body {
+impl Deref for ReadBody {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -177,7 +177,7 @@ impl Request {
         &mut self,
         limits: impl Into<BodyLimits>,
         clock: &dyn Clock,
-    ) -> Result<Body, Refusal> {
+    ) -> Result<ReadBody, Refusal> {
         let BodyLimits { length_max, reserved_kib, beyond } = limits.into();
         let too_large = || match beyond {
             Some(refusal) => refusal(),
@@ -213,7 +213,7 @@ impl Request {
                     }
                 }
             }
-            Ok(Body { bytes: whole.freeze(), share: permit })
+            Ok(ReadBody { bytes: whole.freeze(), share: permit })
         });
         let began = clock.monotonic();
         let read = match future::select(reading, clock.sleep(BODY_TIME_MAX)).await {

@@ -15,7 +15,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use super::*;
-use crate::http::request::{Body, BodyLimits, Request, request};
+use crate::http::request::{BodyLimits, ReadBody, Request, request};
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::test_cashier::TestClock;
@@ -167,7 +167,7 @@ async fn large_bodies_share_a_capacity_that_small_ones_do_not_use() {
 async fn b4_a_large_body_holds_its_share_until_it_is_dropped_and_anybody_leaves_some_to_the_others() {
     let clock = Arc::new(TestClock::default());
     let reading = Arc::clone(&clock);
-    let kept: Arc<std::sync::Mutex<Vec<Body>>> = Arc::default();
+    let kept: Arc<std::sync::Mutex<Vec<ReadBody>>> = Arc::default();
     let keeping = Arc::clone(&kept);
     let routes = request().then(move |mut request: Request| {
         let (clock, kept) = (Arc::clone(&reading), Arc::clone(&keeping));
