@@ -106,7 +106,7 @@ pub struct NoticeSender {
 }
 
 impl NoticeSender {
-    /// Its address, or the provider, is beyond its limit of failures: it is looked at in the lane of restricted, and answered 429
+    /// Its address, or the provider, is beyond its limit of failures: it waits its turn among few, and is answered 429
     /// where it fails too.
     pub(super) fn is_restricted(&self) -> bool {
         self.is_restricted

@@ -1,4 +1,4 @@
-//! Floods of forged webhooks: what they cost is counted, genuine webhooks get through them, and none is called forged because
+//! Floods of forged webhooks: what they cost is counted, verified webhooks get through them, and none is called forged because
 //! of a limit.
 
 use std::sync::atomic::Ordering;
@@ -31,7 +31,7 @@ fn forged(env: &TestCashier, length: usize) -> RawNotice {
 }
 
 /// A notice that this config alone verifies.
-fn genuine(env: &TestCashier, config: u64, updates: Vec<Update>) -> RawNotice {
+fn signed(env: &TestCashier, config: u64, updates: Vec<Update>) -> RawNotice {
     let body = env.provider.notice_body(updates).into();
     RawNotice { body, ..env.request(&format!("config {config}")) }
 }
@@ -66,11 +66,11 @@ async fn b4_sixty_four_senders_of_large_forged_notices_to_forty_configs_cost_bou
 }
 
 #[tokio::test(start_paused = true)]
-async fn b4_a_genuine_small_notice_does_not_wait_for_the_large_forged_ones() {
+async fn b4_a_verified_small_notice_does_not_wait_for_the_large_forged_ones() {
     let env = with_forty_configs().await;
     let made = deposit(&env, 33).await;
     env.provider.slow_large_ms.store(60_000, Ordering::SeqCst);
-    let raw = genuine(&env, 33, vec![paid("e1", &made.reference)]);
+    let raw = signed(&env, 33, vec![paid("e1", &made.reference)]);
     lock(&env.provider.tries).clear();
     let began = tokio::time::Instant::now();
     let sent = async {
@@ -100,7 +100,7 @@ async fn b4_the_config_that_a_notice_names_is_asked_first() {
         assert_eq!((tries[0], tries.len()), (first, CONFIGS as usize), "{named}: each is asked once");
     }
     // Then those that verified a notice lately.
-    answer(&env, "", None, genuine(&env, 7, vec![paid("e1", &made.reference)])).await.unwrap();
+    answer(&env, "", None, signed(&env, 7, vec![paid("e1", &made.reference)])).await.unwrap();
     lock(&env.provider.tries).clear();
     assert_eq!(answer(&env, "", None, forged(&env, 10)).await, Err(RefusalCode::InvalidSignature));
     assert_eq!(lock(&env.provider.tries)[0].0, ConfigId(7));
@@ -118,11 +118,11 @@ async fn b4_a_notice_that_verifies_gets_through_and_is_never_called_forged_while
     assert_eq!(answer(&env, "198.51.100.1", None, raw).await, Ok(()));
     // Addressed, it is shown to its config too.
     assert_eq!(
-        answer(&env, "198.51.100.2", Some(40), genuine(&env, 40, vec![paid("e2", &other.reference)])).await,
+        answer(&env, "198.51.100.2", Some(40), signed(&env, 40, vec![paid("e2", &other.reference)])).await,
         Ok(())
     );
     // One that names nothing may be that of any config: it is to be sent again, and succeeds then.
-    let unnamed = || genuine(&env, 39, vec![paid("e3", &cashier_core::ids::Reference::from_random(9))]);
+    let unnamed = || signed(&env, 39, vec![paid("e3", &cashier_core::ids::Reference::from_random(9))]);
     let refused = answer(&env, "198.51.100.3", None, unnamed()).await.unwrap_err();
     assert!(is_to_be_sent_again(refused), "{refused:?}");
     // From an address whose notice verified it is shown to all.
@@ -134,7 +134,7 @@ async fn b4_a_notice_that_verifies_gets_through_and_is_never_called_forged_while
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_whose_notices_fail_is_answered_429_and_a_genuine_one_of_it_is_taken() {
+async fn an_address_whose_notices_fail_is_answered_429_and_a_verified_one_of_it_is_taken() {
     let env = TestCashier::new().await;
     let made = deposit(&env, 1).await;
     let fails = async |ip: &str, length| answer(&env, ip, Some(1), forged(&env, length)).await.unwrap_err();
@@ -161,7 +161,7 @@ async fn an_address_whose_notices_fail_is_answered_429_and_a_genuine_one_of_it_i
         );
     }
     // What verifies gets through, and its address is known from then on.
-    assert_eq!(answer(&env, "203.0.113.9", Some(1), genuine(&env, 1, vec![paid("e1", &made.reference)])).await, Ok(()));
+    assert_eq!(answer(&env, "203.0.113.9", Some(1), signed(&env, 1, vec![paid("e1", &made.reference)])).await, Ok(()));
     for _ in 0..=FAILED_NOTICES_PER_MINUTE {
         assert_eq!(fails("203.0.113.9", MIB).await, RefusalCode::InvalidSignature);
     }
@@ -171,7 +171,7 @@ async fn an_address_whose_notices_fail_is_answered_429_and_a_genuine_one_of_it_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_whose_notices_fail_from_everywhere_still_gets_its_genuine_ones() {
+async fn a_provider_whose_notices_fail_from_everywhere_still_gets_its_verified_ones() {
     let env = TestCashier::new().await;
     let made = deposit(&env, 1).await;
     for n in 0..FAILED_NOTICES_PER_PROVIDER_PER_MINUTE {
@@ -183,10 +183,7 @@ async fn a_provider_whose_notices_fail_from_everywhere_still_gets_its_genuine_on
     assert_eq!(answer(&env, "198.51.100.1", Some(1), forged(&env, 10)).await, Err(RefusalCode::Frequent));
     assert_eq!(answer(&env, "198.51.100.1", Some(1), forged(&env, MIB)).await, Err(RefusalCode::Frequent));
     assert_eq!(lock(&env.provider.tries).len(), stored + 1, "the large one was not verified");
-    assert_eq!(
-        answer(&env, "198.51.100.2", Some(1), genuine(&env, 1, vec![paid("e1", &made.reference)])).await,
-        Ok(())
-    );
+    assert_eq!(answer(&env, "198.51.100.2", Some(1), signed(&env, 1, vec![paid("e1", &made.reference)])).await, Ok(()));
     env.run_for(5).await;
     assert_eq!((env.status(made.id), env.trading.balance()), (3, AMOUNT));
 }
@@ -196,7 +193,7 @@ async fn a_notice_whose_module_does_not_work_counts_as_no_failure() {
     let env = TestCashier::new().await;
     let made = deposit(&env, 1).await;
     lock(&env.provider.not_working).push(ConfigId(1));
-    let raw = || genuine(&env, 1, vec![paid("e1", &made.reference)]);
+    let raw = || signed(&env, 1, vec![paid("e1", &made.reference)]);
     for _ in 0..=2 * FAILED_NOTICES_PER_MINUTE {
         assert_eq!(answer(&env, "203.0.113.9", Some(1), raw()).await, Err(RefusalCode::ProviderUnavailable));
     }

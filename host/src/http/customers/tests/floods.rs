@@ -39,7 +39,7 @@ async fn b4_a_sender_beyond_its_limit_is_answered_before_its_large_body_is_read_
         assert_eq!(api.listener.send(&line, &from("198.51.100.7"), "forged").await.status, 401, "another address");
     }
     assert_eq!(api.env.cashier.counted_notices().1, 6);
-    // A genuine one from the flooding address is taken.
+    // A verified one from the flooding address is taken.
     api.deposit("k", "250.00").await;
     let reference = api.env.provider.references().pop().unwrap();
     let amount = Some(StatedAmount::Exact(usd(25_000)));
