@@ -6,8 +6,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 /// The UTF-8 byte order mark that some editors write before everything else.
 const MARK: char = '\u{feff}';
+
+/// The lines of a PEM file without blanks around them. Comments between certificates may be in any encoding.
+pub(crate) fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let bytes = Zeroizing::new(read_bytes(path, u64::MAX)?);
+    let text = without_mark(&bytes).map_err(|what| format!("{}: {what}", path.display()))?;
+    let mut lines = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
+    for line in text.split(|byte| *byte == b'\n') {
+        lines.extend_from_slice(line.trim_ascii());
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
 
 /// The text of a file. The error names the file; the content of no file is ever part of it.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
@@ -16,6 +30,10 @@ pub(crate) fn read_text(path: &Path) -> Result<String, String> {
 
 /// The same for a file of at most so many bytes.
 pub(crate) fn read_text_up_to(path: &Path, bytes_max: u64) -> Result<String, String> {
+    into_text(read_bytes(path, bytes_max)?).map_err(|what| format!("{}: {what}", path.display()))
+}
+
+fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let failed = |what: String| format!("{}: {what}", path.display());
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     // Of its final size from the start: a buffer that grows would leave copies of a key behind.
@@ -25,7 +43,7 @@ pub(crate) fn read_text_up_to(path: &Path, bytes_max: u64) -> Result<String, Str
     if bytes.len() as u64 > bytes_max {
         return Err(failed(format!("is over {bytes_max} bytes")));
     }
-    into_text(bytes).map_err(failed)
+    Ok(bytes)
 }
 
 /// The text that bytes are, without its byte order mark, or why they are none.
@@ -34,7 +52,7 @@ pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, String> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
         // The bytes may be a key: they are wiped with the error.
-        drop(zeroize::Zeroizing::new(error.into_bytes()));
+        drop(Zeroizing::new(error.into_bytes()));
         format!("line {line} is not UTF-8: save it as UTF-8")
     })?;
     if let Some(at) = text.find('\0') {

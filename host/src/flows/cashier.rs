@@ -13,6 +13,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::customer_limits::CustomerLimits;
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
@@ -41,6 +42,8 @@ pub struct Rules {
     pub deposits_per_minute: u32,
     /// What webhooks that fail verification may cost.
     pub notices: NoticeRules,
+    /// What one customer may have open and stored.
+    pub customer_limits: CustomerLimits,
     /// Which changes of a config need a second person.
     pub second_person: SecondPerson,
 }

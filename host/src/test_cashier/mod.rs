@@ -20,7 +20,9 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, NoticeRules, Ports, RequestContext, Rules, configure, ended_calls, janitor};
+use crate::flows::{
+    self, Cashier, CustomerLimits, NoticeRules, Ports, RequestContext, Rules, configure, ended_calls, janitor,
+};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
@@ -65,6 +67,8 @@ pub(crate) struct TestCashier {
     tasks: Arc<TestTasks>,
     deposits_per_minute: u32,
     second_person: SecondPerson,
+    /// None by default; a change counts from the next start.
+    pub(crate) customer_limits: CustomerLimits,
 }
 
 impl TestCashier {
@@ -136,9 +140,20 @@ impl TestCashier {
         provider.window_seconds.store(86_400, Ordering::SeqCst);
         let clock = Arc::new(clock);
         let parts = (&disk, &trading, &provider, &clock, &entropy);
-        let second_person = SecondPerson::default();
-        let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
-        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute, second_person }
+        let (second_person, customer_limits) = (SecondPerson::default(), CustomerLimits::default());
+        let (cashier, tasks) = start(parts, deposits_per_minute, second_person, customer_limits).await;
+        Self {
+            cashier,
+            disk,
+            trading,
+            provider,
+            clock,
+            entropy,
+            tasks,
+            deposits_per_minute,
+            second_person,
+            customer_limits,
+        }
     }
 
     pub(crate) async fn crash(&mut self) {
@@ -154,7 +169,8 @@ impl TestCashier {
 
     pub(crate) async fn power_on(&mut self) {
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
+        let Self { deposits_per_minute, second_person, customer_limits, .. } = *self;
+        (self.cashier, self.tasks) = start(parts, deposits_per_minute, second_person, customer_limits).await;
     }
 
     /// Lets the cashier run for this time.
@@ -290,6 +306,7 @@ async fn start(
     parts: Parts<'_>,
     deposits_per_minute: u32,
     second_person: SecondPerson,
+    customer_limits: CustomerLimits,
 ) -> (Arc<Cashier>, Arc<TestTasks>) {
     let (disk, trading, provider, clock, entropy) = parts;
     let tasks = Arc::new(TestTasks::default());
@@ -315,6 +332,7 @@ async fn start(
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
         notices: NoticeRules::new(Some(FAILED_NOTICES_PER_MINUTE), true),
+        customer_limits,
         second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);

@@ -16,6 +16,7 @@ mod orders;
 mod pace;
 mod postings;
 mod reviews;
+mod texts;
 mod unreadable;
 mod wanted_queries;
 mod webhook_answers;
