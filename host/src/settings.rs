@@ -59,6 +59,7 @@ pub struct Settings {
     pub cors_origins: Vec<Box<str>>,
     pub return_hosts: BTreeMap<Box<str>, Vec<Box<str>>>,
     pub deposits_per_minute: Option<u32>,
+    pub failed_notices_per_minute: Option<u32>,
     /// `None` where the keys came from the environment.
     pub seal_keys_file: Option<PathBuf>,
     /// The settings file itself, if there is one.
@@ -169,6 +170,7 @@ impl Settings {
             return_hosts: listening::return_hosts("return_hosts", file.return_hosts)?,
             file: None,
             deposits_per_minute: file.deposits_per_minute,
+            failed_notices_per_minute: file.failed_notices_per_minute,
             open_deposits_max: file.open_deposits_max,
             stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
             tls_files,

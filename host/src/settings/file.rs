@@ -38,6 +38,7 @@ described! {
         cors_origins: Option<Vec<String>>, "origins whose pages may call the customer paths";
         return_hosts: Option<BTreeMap<String, Vec<String>>>, "hosts that return URLs of a brand may have; any where a brand is not named";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
+        failed_notices_per_minute: Option<u32>, "webhooks from one address, in a minute, that may fail verification; 0 is no limit, 60 by default";
         open_deposits_max: Option<u32>, "deposits of one customer that are not paid yet; 0 is no limit, 200 by default";
         stored_bytes_per_customer_max: Option<u64>, "bytes of comments, metadata and return URLs of one customer; 0 is no limit, 64 MiB by default";
         tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
