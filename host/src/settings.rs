@@ -2,21 +2,28 @@
 //! the server does not start, and its error says how to make them.
 
 mod file;
+mod listening;
+mod session;
 #[cfg(test)]
 mod tests;
 mod values;
 mod wrong;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cashier_core::edit::SecondPerson;
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 pub use self::file::SettingsFile;
+pub use self::session::SessionSettings;
+use self::session::lifetime;
 pub use self::values::{SEAL_KEYS_VARIABLE, SESSION_KEYS_VARIABLE};
-use self::values::{address, base_url, brands, keys, path, second_person, tls_files};
+use self::values::{address, base_url, keys, names, path, second_person, tls_files};
 pub use self::wrong::SettingsError;
 use self::wrong::{Wrong, read_toml};
 use crate::text_file;
@@ -38,10 +45,27 @@ pub struct Settings {
     pub session_keys: Zeroizing<String>,
     /// `None` where the keys came from the environment.
     pub session_keys_file: Option<PathBuf>,
+    /// Further keys of tokens and what is asked of them.
+    pub session: SessionSettings,
+    /// Whether a key file that other users may use is refused.
+    pub strict_key_permissions: bool,
     /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
+    /// 0 is no limit.
+    pub connections_per_address: usize,
+    pub idle: Duration,
+    pub stop_delay: Duration,
+    pub cors_origins: Vec<Box<str>>,
+    pub return_hosts: BTreeMap<Box<str>, Vec<Box<str>>>,
     pub deposits_per_minute: Option<u32>,
+    pub failed_notices_per_minute: Option<u32>,
+    /// `None` where the keys came from the environment.
+    pub seal_keys_file: Option<PathBuf>,
+    /// The settings file itself, if there is one.
+    pub file: Option<PathBuf>,
+    pub open_deposits_max: Option<u32>,
+    pub stored_bytes_per_customer_max: Option<u64>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -65,8 +89,9 @@ impl Settings {
         let named = |what: String| SettingsError(format!("settings file {what}"));
         let text = text_file::read_text(path).map_err(named)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder, &text_file::environment)
-            .map_err(|SettingsError(what)| named(format!("{}: {what}", path.display())))
+        let settings = Self::parse(&text, folder, &text_file::environment)
+            .map_err(|SettingsError(what)| named(format!("{}: {what}", path.display())))?;
+        Ok(Self { file: Some(path.into()), ..settings })
     }
 
     /// The scheme of the customer and manager listeners.
@@ -100,23 +125,55 @@ impl Settings {
         let named = |key, written: Option<PathBuf>| written.map(|written| path(key, folder, written)).transpose();
         let session_file = named("session_keys_file", file.session_keys_file)?;
         let seal_file = named("seal_keys_file", file.seal_keys_file)?;
+        let jwks_file = named("session_jwks_file", file.session_jwks_file)?;
+        // Where other issuers sign, the cashier needs no secret of its own.
+        let without_secret = jwks_file.is_some() && session_file.is_none();
+        let session = SessionSettings {
+            jwks_file,
+            revoked_file: named("revoked_tokens_file", file.revoked_tokens_file)?,
+            issuers: names("session_issuers", file.session_issuers)?,
+            audiences: names("session_audiences", file.session_audiences)?,
+            lifetime_max: lifetime("session_lifetime_max", file.session_lifetime_max)?,
+            require_brand: file.require_brand_claim.unwrap_or_default(),
+        };
         let certificate = named("tls_certificate_file", file.tls_certificate_file)?;
+        let tls_files = tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?;
+        let manager_listen = address("manager_listen", file.manager_listen, "127.0.0.1:8081")?;
+        let watch_listen = address("watch_listen", file.watch_listen, "127.0.0.1:8082")?;
+        let manager = ("manager_listen", "manager", manager_listen, tls_files.is_some());
+        let watch = ("watch_listen", "watch", watch_listen, false);
+        listening::plain_listeners("allow_plain_listeners", file.allow_plain_listeners, [manager, watch])?;
         Ok(Self {
             customer_listen,
-            manager_listen: address("manager_listen", file.manager_listen, "127.0.0.1:8081")?,
-            watch_listen: address("watch_listen", file.watch_listen, "127.0.0.1:8082")?,
+            manager_listen,
+            watch_listen,
             public_url,
             bases: here("bases", file.bases, "bases")?,
             var: here("var", file.var, "var")?,
             plugins: here("plugins", file.plugins, "plugins.toml")?,
-            allow_sandbox_credit: brands("allow_sandbox_credit", file.allow_sandbox_credit)?,
+            allow_sandbox_credit: names("allow_sandbox_credit", file.allow_sandbox_credit)?,
             second_person: second_person("second_person", file.second_person)?,
             session_keys_file: session_file.clone(),
-            session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
+            session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {
+                Err(_) if without_secret => Zeroizing::default(),
+                read => read?,
+            },
+            session,
+            strict_key_permissions: file.strict_key_permissions.unwrap_or_default(),
+            seal_keys_file: seal_file.clone(),
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
-            trusted_proxies: file.trusted_proxies.unwrap_or_default(),
+            trusted_proxies: listening::ranges(file.trusted_proxies),
+            connections_per_address: listening::per_address(file.connections_per_address),
+            idle: listening::idle("idle_seconds", file.idle_seconds)?,
+            stop_delay: listening::stop_delay("stop_delay_seconds", file.stop_delay_seconds)?,
+            cors_origins: listening::origins("cors_origins", file.cors_origins)?,
+            return_hosts: listening::return_hosts("return_hosts", file.return_hosts)?,
+            file: None,
             deposits_per_minute: file.deposits_per_minute,
-            tls_files: tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?,
+            failed_notices_per_minute: file.failed_notices_per_minute,
+            open_deposits_max: file.open_deposits_max,
+            stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
+            tls_files,
         })
     }
 }

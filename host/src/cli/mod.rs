@@ -12,6 +12,7 @@ mod roster_client;
 mod schema;
 mod serve;
 mod settings_args;
+mod signals;
 mod terminal;
 mod token;
 mod trading;
