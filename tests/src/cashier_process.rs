@@ -50,6 +50,8 @@ pub struct CashierProcess {
     pub log_level: &'static str,
     /// Further environment from its next start on.
     pub environment: Vec<(&'static str, &'static str)>,
+    /// Further lines of its settings file, read at its next start.
+    pub settings: String,
 }
 
 impl CashierProcess {
@@ -64,7 +66,14 @@ impl CashierProcess {
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
         write_files(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
-        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info", environment: Vec::new() }
+        Self {
+            folder: folder.to_path_buf(),
+            addresses: None,
+            child: None,
+            log_level: "info",
+            environment: Vec::new(),
+            settings: NO_RATE_LIMIT.into(),
+        }
     }
 
     /// Starts the process and waits until it is ready; the same addresses every time.
@@ -99,7 +108,7 @@ impl CashierProcess {
     /// Its standard output, line by line.
     fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
         let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
+        write(&settings, &settings_text(self.addresses, &self.settings));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
         let mut child = Command::new(artifacts::cashier())
             .args(["serve", "--settings"])
