@@ -157,11 +157,10 @@ mod tests {
             let parent = tempfile::tempdir().unwrap();
             let (target, database) = (parent.path().join("target"), parent.path().join("cashier.db"));
             std::fs::write(&target, "content").unwrap();
+            let write = |text: &str| rusqlite::Connection::open(&database).and_then(|it| it.execute_batch(text));
+            write("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").unwrap();
             std::os::unix::fs::symlink(&target, parent.path().join(format!("cashier.db{suffix}"))).unwrap();
-            let connection = rusqlite::Connection::open(&database).unwrap();
-            let written =
-                connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)");
-            assert!(written.is_err(), "{suffix}");
+            assert!(write("INSERT INTO t VALUES (1)").is_err(), "{suffix}");
             assert_eq!(std::fs::read_to_string(&target).unwrap(), "content", "{suffix}");
         }
     }

@@ -96,7 +96,7 @@ async fn k2_a_key_that_others_may_read_is_one_warning_with_the_chmod_line_or_ref
 }
 
 #[tokio::test]
-async fn k3_an_emptied_key_file_ends_its_tokens_and_one_that_is_gone_keeps_them_and_is_told_in_readiness() {
+async fn k3_an_emptied_key_file_ends_its_tokens_and_one_that_is_gone_keeps_them_and_is_listed_in_readiness() {
     let mut site = Site::new().await;
     let addresses = site.process.start().await;
     let token = site.process.token(Role::Customer, CUSTOMER);
