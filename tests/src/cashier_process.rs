@@ -82,7 +82,7 @@ impl CashierProcess {
         let opening = async {
             let mut found = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Some((_, address)) = line.split_once("http://") {
+                if let Some((_, address)) = line.split_once("://") {
                     let address = address.split('/').next().unwrap_or_default();
                     found.push(address.parse().expect("an address"));
                 }
@@ -139,9 +139,14 @@ impl CashierProcess {
 
     /// Sends SIGTERM and returns the exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
-        let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
-        assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
+        self.signal("TERM").await;
         self.ended().await.code()
+    }
+
+    /// Sends a signal, such as `HUP`.
+    pub async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
     }
 
     /// Waits until the process has ended by itself, and returns how.
