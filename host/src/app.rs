@@ -20,13 +20,12 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
-use self::open_files::OpenFiles;
 use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
-use crate::http::serve::ListenerContext;
+use crate::http::answering::ListenerContext;
 use crate::http::session::SessionKeys;
 use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::http::tls::ServedTls;
@@ -35,7 +34,6 @@ use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
-use crate::process;
 use crate::reload_signal::ReloadSignal;
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
@@ -138,7 +136,7 @@ impl CashierManager {
         };
         let reload = Arc::new(ReloadSignal::default());
         let mut serving =
-            sockets.serve(served.clone(), context, limits(&settings), &settings.cors_origins, &progress)?;
+            sockets.serve(served.clone(), context, Limits::of(&settings), &settings.cors_origins, &progress)?;
         if let (Some(files), Some(known), Some(served)) = (tls, known, served) {
             let asked = reload.part("TLS files");
             serving.beside(files.follow(known, served, Arc::clone(&machine.clock), asked));
@@ -376,14 +374,6 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
 pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
     audit::verify(&bases.join("cashier.db"), anchor)
-}
-
-/// How many connections each listener may have, from what the system allows this process.
-fn limits(settings: &Settings) -> Limits {
-    let files = OpenFiles::divide(process::raise_open_files().unwrap_or(usize::MAX));
-    let OpenFiles { limit, reserved, customer, manager, watch } = files;
-    tracing::info!(open_files = limit, reserved, customer, manager, watch, "open files were divided among connections");
-    Limits { files, per_address: settings.connections_per_address, idle: settings.idle }
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.
