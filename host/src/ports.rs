@@ -213,6 +213,14 @@ pub trait TradingServer: Send + Sync {
     fn proves_postings(&self) -> bool {
         false
     }
+    /// The brands that its groups have. A fault where it cannot say at once: then no row is held to be wrong.
+    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
+        Err(Fault::new("the trading server does not list its groups"))
+    }
+    /// The brand of a customer; `None` where there is no such customer. A fault as above.
+    fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        Err(Fault::new(format!("the trading server does not list customer {customer}")))
+    }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;
 }
@@ -349,6 +357,10 @@ pub trait Gateway: Send + Sync {
     fn receiver(&self) -> &ReceivingConfig;
     /// Seconds after which an unpaid order expires; 0 never.
     fn expiry_seconds(&self) -> i64;
+    /// How the customer pays under this config's settings; `None` as the module's catalog line says.
+    fn payment_mode(&self) -> Option<&'static str> {
+        None
+    }
     /// Seconds within which an identical create may be repeated; 0 never.
     fn idempotency_window_seconds(&self) -> i64;
     /// Sends nothing; the order's `transaction_id` is not known yet.
@@ -413,6 +425,8 @@ pub struct CatalogLine {
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.
     pub brands: Option<Vec<Box<str>>>,
+    /// Keys of every setting that it declares.
+    pub settings: Vec<Box<str>>,
     /// Keys of `settings_json`/`config_json` whose change redirects money or secrets.
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.

@@ -31,6 +31,7 @@ described! {
         var: Option<PathBuf>, "folder of private copies of modules; var by default";
         plugins: Option<PathBuf>, "file that lists the modules; plugins.toml by default";
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
+        allow_live_on_demo: Option<Vec<String>>, "brands whose demo accounts real money may reach";
         second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
@@ -53,6 +54,7 @@ pub struct Settings {
     pub var: PathBuf,
     pub plugins: PathBuf,
     pub allow_sandbox_credit: Vec<Box<str>>,
+    pub allow_live_on_demo: Vec<Box<str>>,
     pub second_person: SecondPerson,
     /// The text of the session key file.
     pub session_keys: Zeroizing<String>,
@@ -137,6 +139,7 @@ impl Settings {
             var: here(written.var, "var"),
             plugins: here(written.plugins, "plugins.toml"),
             allow_sandbox_credit: written.allow_sandbox_credit.into_iter().flatten().map(Box::from).collect(),
+            allow_live_on_demo: written.allow_live_on_demo.into_iter().flatten().map(Box::from).collect(),
             second_person: second_person(written.second_person.as_deref().unwrap_or_default())?,
             session_keys_file: session_file.clone(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,

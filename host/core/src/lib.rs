@@ -12,6 +12,7 @@ pub mod aggregate;
 pub mod approval;
 pub mod books;
 pub mod change;
+pub mod country;
 pub mod customer_override;
 pub mod dependence;
 pub mod deposit;

@@ -4,8 +4,10 @@
 mod customer_context;
 mod customers;
 mod deposit;
+mod idempotency_key;
 mod managers;
 mod methods;
+mod parser_refusals;
 mod query;
 pub mod reply;
 mod request;

@@ -27,6 +27,7 @@ use tracing::Instrument;
 use warp::Reply as _;
 use warp::reply::Response;
 
+use crate::http::parser_refusals;
 use crate::http::reply::{ProviderWait, Reply};
 use crate::http::request::{LARGE_BODIES_KIB_MAX, RequestOrigin};
 use crate::http::stall::StallGuard;
@@ -164,6 +165,7 @@ async fn serve_http<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let name = connection.name;
     let service = service_fn(move |request| {
         let connection = connection.clone();
         async move { Ok::<_, Infallible>(connection.answer(request, peer.ip()).await) }
@@ -176,7 +178,8 @@ where
         .max_buf_size(HEAD_LENGTH_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    watcher.watch(connection).await.map_err(|error| Fault::new(error.to_string()))
+    let served = watcher.watch(connection).await.inspect_err(|error| parser_refusals::count(name, error));
+    served.map_err(|error| Fault::new(error.to_string()))
 }
 
 /// One listener's routes and what its connections share.

@@ -20,7 +20,7 @@ use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::ApprovalAnswer;
-use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord};
+use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, DubiousConfigAnswer};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
 use crate::wire::write;
@@ -121,7 +121,13 @@ async fn update(call: CommandCall) -> CommandResult {
 async fn save(call: CommandCall, command: &'static str, edit: ConfigEdit) -> CommandResult {
     let cashier = Arc::clone(&call.cashier);
     match configure::save_config(&cashier, request(call, command, edit)).await? {
-        ConfigOutcome::Saved(saved) => envelope::success(&ConfigAnswer::new(&saved)),
+        ConfigOutcome::Saved(saved) => {
+            // The published answer, unless there is something to say.
+            match configure::config_warnings(&cashier, &saved).as_slice() {
+                [] => envelope::success(&ConfigAnswer::new(&saved)),
+                warnings => envelope::success(&DubiousConfigAnswer::new(&saved, warnings)),
+            }
+        }
         ConfigOutcome::Waits(approval) => {
             let now = cashier.clock.now();
             write::part(&ApprovalAnswer::new(&approval, now)).map(CommandAnswer::accepted)
@@ -136,7 +142,8 @@ fn request(call: CommandCall, command: &'static str, edit: ConfigEdit) -> Config
 
 /// The answer to an edit: what was saved, or what waits for a second person.
 fn saved_or_waiting() -> Schema {
-    either(&ConfigAnswer::schema(), &ApprovalAnswer::schema())
+    let saved = either(&ConfigAnswer::schema(), &DubiousConfigAnswer::schema());
+    either(&saved, &ApprovalAnswer::schema())
 }
 
 /// Disables the config; its row stays, because earlier transactions refer to it.

@@ -69,7 +69,8 @@ fn the_defaults_of_cashier_toml_are_those_of_the_page() {
         let deposits = settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE);
         let listeners = (settings.customer_listen, settings.manager_listen, settings.watch_listen);
         let paths = (settings.bases, settings.var, settings.plugins);
-        let rest = (settings.allow_sandbox_credit, settings.trusted_proxies, settings.public_url, settings.tls_files);
+        let modes = (settings.allow_sandbox_credit, settings.allow_live_on_demo);
+        let rest = (modes, settings.trusted_proxies, settings.public_url, settings.tls_files);
         format!("{listeners:?} {paths:?} {deposits} {rest:?}")
     };
     let [cashier, _] = tables_of_keys();

@@ -17,6 +17,7 @@ use crate::wire::read::parse;
 
 mod held;
 mod refusals;
+mod spellings;
 
 struct CustomerApi {
     env: TestCashier,
