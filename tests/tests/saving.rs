@@ -99,7 +99,9 @@ async fn i17_the_payment_mode_of_a_method_is_what_its_deposit_will_be() {
         config["id"] = json!(deployment.manager().save_config(&config).await);
         let methods = customer.methods(LOGIN).await.expect_ok();
         assert_eq!(methods["rows"][0]["payment_mode"], json!(mode), "{flow:?} {sealed:?}");
-        let made = customer.deposit(&order("stripe", "50")).await.expect_ok();
+        let mut order = order("stripe", "50");
+        order["success_url"] = json!("https://shop.example/ok");
+        let made = customer.deposit(&order).await.expect_ok();
         assert_eq!(made["next_action"], json!(mode.to_uppercase()), "{made}");
     }
 }
@@ -107,11 +109,11 @@ async fn i17_the_payment_mode_of_a_method_is_what_its_deposit_will_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i16_a_live_config_is_not_offered_to_a_demo_account() {
     let mut deployment = Deployment::new().await;
-    let mut config = deployment.sandbox_config();
-    config["sandbox"] = json!(0);
+    let mut config = deployment.stripe_config();
+    (config["sandbox"], config["secret_key"]) = (json!(0), json!("sk_live_1"));
     deployment.manager().save_config(&config).await;
     assert_eq!(deployment.customer().methods(LOGIN).await.expect_ok()["count"], json!(0));
-    let refusal = deployment.customer().deposit(&order("sandbox", "50")).await.refusal();
+    let refusal = deployment.customer().deposit(&order("stripe", "50")).await.refusal();
     assert_eq!(refusal, (400, "METHOD_NOT_AVAILABLE".to_owned()));
     deployment.settings.push_str("allow_live_on_demo = [\"ion4\"]\n");
     deployment.restart().await;
