@@ -159,11 +159,20 @@ pub struct StoredNotice {
     pub body: Bytes,
 }
 
+/// What was recorded of a config; one that was made before records were kept was not seen to be created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConfigHistory {
+    pub was_created: bool,
+    pub was_enabled: bool,
+}
+
 /// Large, rarely read rows, read by id outside the strand's thread.
 pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
+    /// What the audit records say of a config.
+    fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }

@@ -89,6 +89,21 @@ impl Snapshot {
         self
     }
 
+    /// The snapshot without one config, which is gone.
+    pub fn without_config(mut self, id: ConfigId) -> Self {
+        self.marks.remove(&id);
+        self.merchant_accounts.remove(&id);
+        if let Some(gone) = self.configs.remove(&id)
+            && let Some(ids) = self.by_provider.get_mut(&gone.config.provider)
+        {
+            ids.retain(|known| *known != id);
+            let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
+            let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
+            self.merchant_accounts.extend(merchants::accounts(&configs));
+        }
+        self
+    }
+
     /// The snapshot with one override written.
     pub fn with_override(mut self, row: CustomerOverride) -> Self {
         self.owners.insert(row.id, row.customer_id);

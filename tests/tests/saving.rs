@@ -37,7 +37,10 @@ async fn i6_i13_a_setting_that_nobody_reads_and_an_address_without_leave_are_ref
     let manager = deployment.manager();
     let stripe = |settings: Value| with_settings(deployment.stripe_config(), &settings);
     let misspelt = manager.command(SAVE, &stripe(json!({"api_bsae": "http://127.0.0.1:1"}))).await;
-    assert_eq!(refused(&misspelt), "settings_json holds \"api_bsae\", which is no setting of the module: did you mean api_base?");
+    assert_eq!(
+        refused(&misspelt),
+        "settings_json holds \"api_bsae\", which is no setting of the module: did you mean api_base?"
+    );
     let away = manager.command(SAVE, &stripe(json!({"api_base": "http://127.0.0.1:1"}))).await;
     assert_eq!(
         refused(&away),
@@ -118,4 +121,25 @@ async fn i16_a_live_config_is_not_offered_to_a_demo_account() {
     deployment.settings.push_str("allow_live_on_demo = [\"ion4\"]\n");
     deployment.restart().await;
     assert_eq!(deployment.customer().methods(LOGIN).await.expect_ok()["count"], json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_is_deleted_for_good_and_one_that_served_stays() {
+    let mut deployment = Deployment::new().await;
+    let delete = "MngDeleteCashierProviderConfig";
+    let mut draft = deployment.sandbox_config();
+    draft["enabled"] = json!(0);
+    let (first, second) =
+        (deployment.manager().save_config(&draft).await, deployment.manager().save_config(&draft).await);
+    deployment.manager().run(delete, &json!({"id": second, "for_good": 1})).await;
+    // What was written before is read from the disk.
+    deployment.restart().await;
+    let manager = deployment.manager();
+    let third = manager.save_config(&deployment.sandbox_config()).await;
+    manager.run(delete, &json!({"id": third})).await;
+    let stays = manager.command(delete, &json!({"id": third, "for_good": 1})).await.json();
+    assert_eq!((&stays["status"], &stays["data"]["error"]), (&json!(409), &json!("CONFIG_IN_USE")), "{stays}");
+    manager.run(delete, &json!({"id": first, "for_good": 1})).await;
+    let rows = manager.run("MngGetCashierProviderConfigsByFilter", &json!({})).await;
+    assert_eq!((&rows["count"], &rows["rows"][0]["id"]), (&json!(1), &json!(3)), "no id is given twice");
 }

@@ -3,6 +3,7 @@
 //! `cashier_core::edit`.
 
 mod approvals;
+mod deletion;
 mod mismatches;
 mod serving;
 mod settings;
@@ -27,7 +28,7 @@ use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;
 use self::settings::{module_settings, parse_settings};
 use super::publication::Publication;
-pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision};
+pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
 use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
 use crate::snapshot::{Served, Snapshot};
@@ -45,6 +46,13 @@ pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<Co
 pub async fn decide_approval(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval, Refusal> {
     let (sender, outcome) = oneshot::channel();
     queue(cashier, Publication::Approval(Box::new(request), sender))?;
+    outcome.await.unwrap_or_else(|_| Err(interrupted()))
+}
+
+/// Deletes a config that never served.
+pub async fn delete_config(cashier: &Cashier, request: DeletionRequest) -> Result<(), Refusal> {
+    let (sender, outcome) = oneshot::channel();
+    queue(cashier, Publication::Deletion(Box::new(request), sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -83,6 +91,9 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 }
                 Publication::Approval(request, reply) => {
                     let _ = reply.send(decide(&cashier, *request).await);
+                }
+                Publication::Deletion(request, reply) => {
+                    let _ = reply.send(deletion::delete(&cashier, &request).await);
                 }
                 Publication::Override(session, edit, request_id, reply) => {
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);

@@ -9,7 +9,7 @@ use cashier_core::provider_config::ProviderConfig;
 
 use super::settings::{module_settings, parse_settings};
 use crate::flows::Cashier;
-use crate::ports::TradingServer;
+use crate::ports::{CatalogLine, TradingServer};
 use crate::snapshot::{Snapshot, fitness};
 
 /// The configuration and the trading server at one moment.
@@ -18,17 +18,30 @@ struct KnownNow<'n> {
     trading: &'n dyn TradingServer,
     /// `None` while the trading server cannot say.
     brands: Option<Vec<Box<str>>>,
+    /// A module that plugins.toml names and that is not loaded is held against its rows: the catalog has it with its reason,
+    /// so it is no other work.
+    counts_refused_modules: bool,
 }
 
 impl<'n> KnownNow<'n> {
     fn of(cashier: &'n Cashier, snapshot: &'n Snapshot) -> Self {
-        Self { snapshot, trading: &*cashier.trading, brands: cashier.trading.brands().ok() }
+        let brands = cashier.trading.brands().ok();
+        Self { snapshot, trading: &*cashier.trading, brands, counts_refused_modules: true }
+    }
+
+    /// The module of a provider; one that could not be read is known by its name alone.
+    fn line(&self, provider: &str) -> Option<&CatalogLine> {
+        let by_name =
+            || self.snapshot.catalog().iter().find(|line| line.code.is_empty() && *line.module_name == *provider);
+        self.snapshot.module(provider).or_else(by_name)
     }
 }
 
 impl Known for KnownNow<'_> {
     fn module(&self, provider: &str) -> Option<ModuleFitness<'_>> {
-        self.snapshot.module(provider).map(fitness)
+        const UNKNOWN: ModuleFitness<'_> = ModuleFitness::Loaded { brands: None, methods: &[], currencies: &[] };
+        let line = self.line(provider)?;
+        Some(if line.available || self.counts_refused_modules { fitness(line) } else { UNKNOWN })
     }
 
     fn providers(&self) -> Vec<&str> {
@@ -76,7 +89,7 @@ pub fn override_warnings(cashier: &Cashier, row: &CustomerOverride) -> Vec<Strin
 /// The enabled configs and overrides that can match nothing, each with its reasons.
 pub fn rows_without_match(cashier: &Cashier) -> Vec<String> {
     let (snapshot, now) = (cashier.snapshot(), cashier.clock.now());
-    let known = KnownNow::of(cashier, &snapshot);
+    let known = KnownNow { counts_refused_modules: false, ..KnownNow::of(cashier, &snapshot) };
     let configs =
         snapshot.configs().map(|served| &served.config).filter(|config| config.enabled).filter_map(|config| {
             let why = eligibility::config_mismatches(config, &known);
