@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header, the other spelling of the body's `idempotency_key` (docs/api/customer.md, case 137). A key
+//! The `Idempotency-Key` header, the other spelling of the body's `idempotency_key` (docs/api/customer.md, idempotency). A key
 //! that is given in several places is one key, or the request is refused: whichever was dropped would have been the one
 //! that the client repeats its order under.
 
