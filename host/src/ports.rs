@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod notice_body;
 mod start;
 
 use std::sync::Arc;
@@ -20,14 +21,17 @@ use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Referenc
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::notice_body::NoticeBody;
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -166,6 +170,9 @@ pub struct ConfigHistory {
     pub was_enabled: bool,
 }
 
+/// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
+pub const TEXTS_AT_ONCE_MAX: usize = 64;
+
 /// Large, rarely read rows, read by id outside the strand's thread.
 pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
@@ -173,6 +180,8 @@ pub trait Archive: Send + Sync {
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
     /// What the audit records say of a config.
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
+    /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
@@ -298,7 +307,7 @@ pub struct RawNotice {
     pub content_type: Box<str>,
     /// Lower-case names, in the order received.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
-    pub body: Bytes,
+    pub body: NoticeBody,
     pub received_time: UnixTime,
 }
 
@@ -422,6 +431,8 @@ pub struct CatalogLine {
     /// The contract version of the file; empty when it could not be read.
     pub api_version: Box<str>,
     pub available: bool,
+    /// plugins.toml enables it, and nothing of it serves: a mistake of the file, of the entry or of the module.
+    pub refused: bool,
     /// One clear sentence; empty when available.
     pub failure_reason: Box<str>,
     pub generation: u32,
@@ -440,6 +451,13 @@ pub struct CatalogLine {
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.
     pub secret_settings: Vec<Box<str>>,
+}
+
+impl CatalogLine {
+    /// A text of a module's, its file's or plugins.toml's, as an operator may see it.
+    pub fn text(text: &str) -> Box<str> {
+        Printable(text).to_string().into()
+    }
 }
 
 /// The calls into modules that ended the process, as a start finds them.

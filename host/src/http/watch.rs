@@ -13,6 +13,7 @@ use crate::flows::{Cashier, configure};
 use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
+use crate::http::session::SessionKeys;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// Configs and overrides that can match nothing, listed with `verbose`; `/metrics` has their number.
@@ -82,6 +83,16 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| Some(configure::rows_without_match(cashier).len()),
     },
     Metric {
+        name: "cashier_webhooks_rejected",
+        help: "Webhooks that failed verification since the start.",
+        value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
+    },
+    Metric {
+        name: "cashier_webhooks_limited",
+        help: "Webhooks answered 429 since the start, because too many fail verification.",
+        value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
+    },
+    Metric {
         name: "cashier_clock_plausible",
         help: "Whether the system clock is believed; while it is not, nothing expires.",
         value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
@@ -94,7 +105,8 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// With the query `verbose`, what does not work as it should is listed below the first line.
-fn readiness(cashier: &Cashier, query: &str) -> Reply {
+/// `files` are the problems of followed files.
+fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let problem = if cashier.ledger.is_open() {
         cashier.trading.readiness().err().map(|fault| fault.to_string())
     } else {
@@ -111,9 +123,10 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let unmatched = configure::rows_without_match(cashier);
-    let unmatched = bounded(&unmatched, UNMATCHED_ROWS_MAX).map(|line| format!("{line}\n")).collect::<String>();
-    let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
-    Reply::text(status, PLAIN, format!("{first}{clock}{held}{unmatched}{}", quarantine.collect::<String>()))
+    let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
+    let quarantine = cashier.modules.quarantine();
+    let listed = files.iter().chain(&unmatched).chain(&quarantine).map(|sentence| format!("{sentence}\n"));
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", listed.collect::<String>()))
 }
 
 /// The first lines, and how many more there are.
@@ -165,14 +178,14 @@ pub(super) const ENDPOINTS: &[(Route, Page)] =
     &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
-pub(super) fn routes(cashier: Arc<Cashier>) -> BoxedFilter<(Reply,)> {
-    answered_by(move |page, query| page_of(&cashier, page, query))
+pub(super) fn routes(cashier: Arc<Cashier>, keys: Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| page_of(&cashier, &keys.problems(), page, query))
 }
 
-fn page_of(cashier: &Cashier, page: Page, query: &str) -> Reply {
+fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Reply {
     match page {
         Page::Liveness => plain(200, "ok\n".to_owned()),
-        Page::Readiness => readiness(cashier, query),
+        Page::Readiness => readiness(cashier, files, query),
         Page::Metrics => metrics(cashier, METRICS),
     }
 }
@@ -227,15 +240,24 @@ mod tests {
         let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
-        let clock = "# HELP cashier_rows_without_match Enabled configs and overrides that can match nothing.\n# TYPE cashier_rows_without_match gauge\ncashier_rows_without_match 0\n# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
+        let unmatched = "# HELP cashier_rows_without_match Enabled configs and overrides that can match nothing.\n# TYPE cashier_rows_without_match gauge\ncashier_rows_without_match 0\n";
+        let notices = &format!(
+            "{unmatched}# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n"
+        );
+        let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{notices}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{holds}{held}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (
+                &closed,
+                "GET /metrics",
+                200,
+                &format!("{}{holds}{held}{posts}{notices}{clock}", open.replace("open 1", "open 0")),
+            ),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,
@@ -248,7 +270,7 @@ mod tests {
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
             let page = page_at(&method.parse().unwrap(), path);
-            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, page, "")).into_http();
+            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
             let answered = String::from_utf8(response.body().to_vec()).unwrap();
             // Other tests of this process send what is no HTTP.
             let answered = answered.split("# HELP cashier_requests_refused_by_parser").next().unwrap();
@@ -262,7 +284,7 @@ mod tests {
     async fn an_implausible_clock_is_listed_and_does_not_make_the_server_unready() {
         let env = TestCashier::new().await;
         let shown = |query: &str| {
-            let response = readiness(&env.cashier, query).into_http();
+            let response = readiness(&env.cashier, &[], query).into_http();
             (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
         };
         assert_eq!(shown("verbose"), (200, "ready\n".to_owned()));

@@ -14,6 +14,6 @@ pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> R
     let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
     let mut wanted = read(&body, session.customer_id())?;
     wanted.idempotency_key = idempotency_key::joined(wanted.idempotency_key, &request.headers)?;
-    let transaction = withdrawal::withdraw(&context.cashier, &session, wanted, request.context()).await?;
-    Ok(Reply::success(&WithdrawalAnswer::new(&transaction)))
+    let (transaction, texts) = withdrawal::withdraw(&context.cashier, &session, wanted, request.context()).await?;
+    Ok(Reply::success(&WithdrawalAnswer::new(&transaction, &texts)))
 }

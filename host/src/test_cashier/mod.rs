@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Stamp;
 use cashier_core::deposit::DepositRequest;
@@ -21,10 +20,12 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{
+    self, Cashier, CustomerLimits, NoticeRules, Ports, RequestContext, Rules, configure, ended_calls, janitor,
+};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
+use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
 use crate::snapshot::MoneyModes;
 
 mod bases;
@@ -54,6 +55,9 @@ pub(crate) const AMOUNT: i64 = 10_000;
 /// Deposits per minute and customer where the published examples are tested; elsewhere there is no limit.
 pub(crate) const DEPOSITS_PER_MINUTE: u32 = 30;
 
+/// Webhooks per minute that may fail verification from one address; the requests of tests that do not set one have none.
+pub(crate) const FAILED_NOTICES_PER_MINUTE: u32 = 5;
+
 pub(crate) struct TestCashier {
     pub(crate) cashier: Arc<Cashier>,
     pub(crate) disk: Arc<TestDisk>,
@@ -64,6 +68,8 @@ pub(crate) struct TestCashier {
     tasks: Arc<TestTasks>,
     deposits_per_minute: u32,
     second_person: SecondPerson,
+    /// None by default; a change counts from the next start.
+    pub(crate) customer_limits: CustomerLimits,
 }
 
 impl TestCashier {
@@ -135,9 +141,20 @@ impl TestCashier {
         provider.window_seconds.store(86_400, Ordering::SeqCst);
         let clock = Arc::new(clock);
         let parts = (&disk, &trading, &provider, &clock, &entropy);
-        let second_person = SecondPerson::default();
-        let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
-        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute, second_person }
+        let (second_person, customer_limits) = (SecondPerson::default(), CustomerLimits::default());
+        let (cashier, tasks) = start(parts, deposits_per_minute, second_person, customer_limits).await;
+        Self {
+            cashier,
+            disk,
+            trading,
+            provider,
+            clock,
+            entropy,
+            tasks,
+            deposits_per_minute,
+            second_person,
+            customer_limits,
+        }
     }
 
     pub(crate) async fn crash(&mut self) {
@@ -153,7 +170,8 @@ impl TestCashier {
 
     pub(crate) async fn power_on(&mut self) {
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
+        let Self { deposits_per_minute, second_person, customer_limits, .. } = *self;
+        (self.cashier, self.tasks) = start(parts, deposits_per_minute, second_person, customer_limits).await;
     }
 
     /// Lets the cashier run for this time.
@@ -188,7 +206,7 @@ impl TestCashier {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        self.receive(addressed, RawNotice { body: Bytes::from(body), ..self.request(provider::ANY_CONFIG) })
+        self.receive(addressed, RawNotice { body: body.into(), ..self.request(provider::ANY_CONFIG) })
     }
 
     /// A notice that the gateway of this config alone verifies.
@@ -198,7 +216,7 @@ impl TestCashier {
         addressed: Option<u64>,
         updates: Vec<Update>,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let body = Bytes::from(self.provider.notice_body(updates));
+        let body = self.provider.notice_body(updates).into();
         self.receive(addressed, RawNotice { body, ..self.request(&format!("config {config}")) })
     }
 
@@ -210,7 +228,7 @@ impl TestCashier {
             raw_query: Box::default(),
             content_type: Box::default(),
             headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
-            body: Bytes::new(),
+            body: NoticeBody::default(),
             received_time: self.cashier.clock.wall(),
         }
     }
@@ -220,8 +238,18 @@ impl TestCashier {
         addressed: Option<u64>,
         raw: RawNotice,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let cashier = Arc::clone(&self.cashier);
-        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
+        self.receive_from("", addressed, raw)
+    }
+
+    /// The same from this address.
+    pub(crate) fn receive_from(
+        &self,
+        ip: &str,
+        addressed: Option<u64>,
+        raw: RawNotice,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let (cashier, context) = (Arc::clone(&self.cashier), RequestContext { ip: ip.into(), ..context() });
+        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context).await }
     }
 
     /// Sets the provider's answer to status queries about this payment.
@@ -279,6 +307,7 @@ async fn start(
     parts: Parts<'_>,
     deposits_per_minute: u32,
     second_person: SecondPerson,
+    customer_limits: CustomerLimits,
 ) -> (Arc<Cashier>, Arc<TestTasks>) {
     let (disk, trading, provider, clock, entropy) = parts;
     let tasks = Arc::new(TestTasks::default());
@@ -306,6 +335,8 @@ async fn start(
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        notices: NoticeRules::new(Some(FAILED_NOTICES_PER_MINUTE), true),
+        customer_limits,
         second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);

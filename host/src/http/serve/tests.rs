@@ -15,10 +15,11 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use super::*;
-use crate::http::request::{Request, request};
+use crate::http::request::{BodyLimits, ReadBody, Request, request};
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::test_cashier::TestClock;
+use crate::text_file;
 
 /// Replies with the request: method, path, ip and body.
 fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
@@ -164,6 +165,42 @@ async fn large_bodies_share_a_capacity_that_small_ones_do_not_use() {
 }
 
 #[tokio::test]
+async fn b4_a_large_body_holds_its_share_until_it_is_dropped_and_anybody_leaves_some_to_the_others() {
+    let clock = Arc::new(TestClock::default());
+    let reading = Arc::clone(&clock);
+    let kept: Arc<std::sync::Mutex<Vec<ReadBody>>> = Arc::default();
+    let keeping = Arc::clone(&kept);
+    let routes = request().then(move |mut request: Request| {
+        let (clock, kept) = (Arc::clone(&reading), Arc::clone(&keeping));
+        async move {
+            let anybody = &*request.path == "/anybody";
+            let limits = if anybody { BodyLimits::of_anybody(1024 * 1024) } else { (1024 * 1024).into() };
+            match request.read_body(limits, &*clock).await {
+                Ok(body) => {
+                    kept.lock().unwrap().push(body);
+                    Reply::text(200, "text/plain", request.origin.large_bodies.available_permits().to_string())
+                }
+                Err(refusal) => Reply::refused(&refusal),
+            }
+        }
+    });
+    let listener = TestListener::open(routes.boxed(), clock).await;
+    let body = "x".repeat(1024 * 1024);
+    let mut statuses = Vec::new();
+    for path in ["/anybody", "/known"] {
+        for _ in 0..70 {
+            statuses.push((path, listener.send(&format!("POST {path}"), "", &body).await.status));
+        }
+    }
+    let taken = |path| statuses.iter().filter(|status| **status == (path, 200)).count();
+    // A body of 1 MiB needs 960 KiB of the 64 MiB.
+    assert_eq!((taken("/anybody"), taken("/anybody") + taken("/known")), (48 * 1024 / 960, 64 * 1024 / 960));
+    kept.lock().unwrap().clear();
+    let response = listener.send("POST /known", "", &body).await;
+    assert_eq!((response.status, response.body), (200, (LARGE_BODIES_KIB_MAX - 960).to_string()));
+}
+
+#[tokio::test]
 async fn malformed_bytes_end_only_their_own_connection() {
     let clock = Arc::new(TestClock::default());
     let listener = TestListener::open(echo(&clock), clock).await;
@@ -262,6 +299,32 @@ async fn a_tls_listener_refuses_plain_http() {
     {
         assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().what.contains("CANARY"));
     }
+}
+
+#[test]
+fn i4_a_certificate_is_taken_whatever_editor_saved_it() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        text_file::read_pem(&path)
+    };
+    let edits: [fn(&str) -> Vec<u8>; 6] = [
+        |text| text.into(),
+        |text| format!("\u{feff}{text}").into(),
+        |text| text.replace('\n', "\r\n").into(),
+        |text| text.replace('\n', " \t\n").into(),
+        |text| format!("\u{feff}\r\n  {}", text.trim_end().replace('\n', "\r\n  ")).into(),
+        |text| [b"# M\xfcller\n", text.as_bytes()].concat(),
+    ];
+    for (index, edit) in edits.iter().enumerate() {
+        let (chain, key) = (read("chain.pem", &edit(&chain)).unwrap(), read("key.pem", &edit(&key)).unwrap());
+        assert!(tls::server_config(&chain, &key).is_ok(), "edit {index}");
+    }
+    let utf16 = read("key.pem", b"\xff\xfe-\0").unwrap_err();
+    assert!(utf16.ends_with("key.pem: begins with a UTF-16 byte order mark: save it as UTF-8"), "{utf16}");
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
