@@ -6,6 +6,8 @@ use cashier_core::lengths::IDEMPOTENCY_KEY_LENGTH_MAX;
 use cashier_core::refusal::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::wire::values::check_code_text;
+
 const NAME: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The key of a request: the body's field, the header, or both where they are the same. Empty is none.
@@ -26,13 +28,14 @@ pub(super) fn joined(field: Box<str>, headers: &HeaderMap) -> Result<Box<str>, R
 
 /// The text of a line, without the quotes in which some clients write it.
 fn read(line: &HeaderValue) -> Result<&str, Refusal> {
-    let text = std::str::from_utf8(line.as_bytes()).ok().filter(|text| !text.chars().any(char::is_control));
-    let text = text.ok_or_else(|| Refusal::invalid("Idempotency-Key must be one line of UTF-8"))?.trim();
+    let text =
+        std::str::from_utf8(line.as_bytes()).map_err(|_| Refusal::invalid("Idempotency-Key must be UTF-8"))?.trim();
     let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let key = quoted.unwrap_or(text).trim();
     if key.len() > IDEMPOTENCY_KEY_LENGTH_MAX {
         return Err(Refusal::invalid(format!("Idempotency-Key is longer than {IDEMPOTENCY_KEY_LENGTH_MAX} bytes")));
     }
+    check_code_text(key).map_err(|problem| Refusal::invalid(format!("Idempotency-Key {problem}")))?;
     Ok(key)
 }
 
@@ -70,7 +73,7 @@ mod tests {
             ("k", &["k", "l"], different),
             ("", &["a, a"], "a, a"),
             ("", &["\""], "\""),
-            ("", &["a\tb"], "Idempotency-Key must be one line of UTF-8"),
+            ("", &["a\tb"], "Idempotency-Key must be one line without blanks around it"),
             ("", &[&long], "Idempotency-Key is longer than 128 bytes"),
         ];
         for (field, lines, expected) in table {
