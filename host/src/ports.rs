@@ -4,6 +4,7 @@
 mod fault;
 mod machine;
 mod notice_body;
+mod roster;
 mod start;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use futures_util::future::BoxFuture;
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
+pub use self::roster::{RosterMistake, RosterOutcome};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -238,6 +240,11 @@ pub trait TradingServer: Send + Sync {
     /// The brand of a customer; `None` where there is no such customer. A fault as above.
     fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
         Err(Fault::new(format!("the trading server does not list customer {customer}")))
+    }
+    /// Adds and updates groups, customers and accounts, all or nothing, from the JSON text of a roster.
+    fn import_roster(&self, text: String) -> BoxFuture<'static, RosterOutcome> {
+        drop(text);
+        Box::pin(std::future::ready(RosterOutcome::Unsupported))
     }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;

@@ -38,6 +38,7 @@ pub mod reason;
 pub mod reconcile;
 pub mod refs;
 pub mod refusal;
+pub mod roster;
 pub mod session;
 pub mod standing;
 pub mod status;
