@@ -2,6 +2,7 @@
 //! module that knows all modules.
 
 mod images;
+mod key_files;
 mod listeners;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
@@ -21,7 +23,8 @@ use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
-use crate::http::session::{SessionKeys, reload};
+use crate::http::session::SessionKeys;
+use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
@@ -101,7 +104,8 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>, Fault> {
-        let keys = Arc::new(SessionKeys::parse(&settings.session_keys)?);
+        key_files::check_access(&settings)?;
+        let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = tls(&settings)?;
         let sockets = Sockets::bind(Listeners {
@@ -118,7 +122,9 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.clone().into(),
         };
         let serving = sockets.serve(tls, context, Arc::clone(&progress))?;
-        let start = Start { settings, machine, trading_server, keys, public_url, progress: Arc::clone(&progress) };
+        let progress_of_start = Arc::clone(&progress);
+        let start =
+            Start { settings, machine, trading_server, keys, key_files, public_url, progress: progress_of_start };
         // A task of its own, so that a part that cannot be interrupted does not hold up the end of a start.
         let mut opening = JoinSet::new();
         opening.spawn(start.parts(seal_keys));
@@ -189,6 +195,7 @@ struct Start {
     machine: Machine,
     trading_server: Option<Arc<dyn TradingServer>>,
     keys: Arc<SessionKeys>,
+    key_files: KeyFiles,
     public_url: Box<str>,
     progress: Arc<StartProgress>,
 }
@@ -217,7 +224,7 @@ impl Start {
         self.enter(StartPhase::OpeningModules);
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
-        let Self { settings, trading_server, keys, public_url, .. } = self;
+        let Self { settings, trading_server, keys, key_files, public_url, .. } = self;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
         let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
@@ -245,10 +252,7 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
-        if let Some(file) = settings.session_keys_file {
-            let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
-            cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
-        }
+        cashier.spawn.background(Box::pin(key_files.follow(machine.clock)));
         Ok(Parts { cashier, keys, tasks, strand, trading })
     }
 
@@ -288,7 +292,7 @@ impl Parts {
         RoutesOfAll {
             customer: http::customer_routes(cashier, keys),
             manager: http::manager_routes(cashier, keys),
-            watch: http::watch_routes(cashier),
+            watch: http::watch_routes(cashier, keys),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Key files: entries of `ID:HEX`, one a line. Both key rings are read here; what an id or a length must be is theirs to
+//! Key files: entries of `ID:HEX`, one a line; what stands between id and key names a use of the key. Both key rings are read here; what an id or a length must be is theirs to
 //! check (`http/session.rs`, `strand/seal.rs`).
 
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ pub(crate) fn entries<'t>(
     let lines = text.lines().map(trimmed).filter(|line| !line.starts_with('#'));
     let entries = lines.flat_map(move |line| line.split(separators)).map(trimmed).filter(|entry| !entry.is_empty());
     entries.map(|entry| {
-        let (id, digits) = entry.split_once(':')?;
+        let (id, digits) = entry.rsplit_once(':')?;
         let digits = digits.trim();
         // Of its final size from the start: a buffer that grows would leave unwiped copies of the key behind.
         let mut key = Zeroizing::new(vec![0; digits.len() / 2]);

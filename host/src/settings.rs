@@ -2,6 +2,7 @@
 //! the server does not start, and its error says how to make them.
 
 mod file;
+mod session;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -15,8 +16,10 @@ use cashier_core::edit::SecondPerson;
 use zeroize::Zeroizing;
 
 pub use self::file::SettingsFile;
+pub use self::session::SessionSettings;
+use self::session::lifetime;
 pub use self::values::{SEAL_KEYS_VARIABLE, SESSION_KEYS_VARIABLE};
-use self::values::{address, base_url, brands, keys, path, second_person, tls_files};
+use self::values::{address, base_url, keys, names, path, second_person, tls_files};
 pub use self::wrong::SettingsError;
 use self::wrong::{Wrong, read_toml};
 use crate::text_file;
@@ -38,10 +41,18 @@ pub struct Settings {
     pub session_keys: Zeroizing<String>,
     /// `None` where the keys came from the environment.
     pub session_keys_file: Option<PathBuf>,
+    /// Further keys of tokens and what is asked of them.
+    pub session: SessionSettings,
+    /// Whether a key file that other users may use is refused.
+    pub strict_key_permissions: bool,
     /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
     pub trusted_proxies: Vec<IpAddr>,
     pub deposits_per_minute: Option<u32>,
+    /// `None` where the keys came from the environment.
+    pub seal_keys_file: Option<PathBuf>,
+    /// The settings file itself, if there is one.
+    pub file: Option<PathBuf>,
     pub open_deposits_max: Option<u32>,
     pub stored_bytes_per_customer_max: Option<u64>,
     /// Certificate chain and private key.
@@ -67,8 +78,9 @@ impl Settings {
         let named = |what: String| SettingsError(format!("settings file {what}"));
         let text = text_file::read_text(path).map_err(named)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder, &text_file::environment)
-            .map_err(|SettingsError(what)| named(format!("{}: {what}", path.display())))
+        let settings = Self::parse(&text, folder, &text_file::environment)
+            .map_err(|SettingsError(what)| named(format!("{}: {what}", path.display())))?;
+        Ok(Self { file: Some(path.into()), ..settings })
     }
 
     /// The scheme of the customer and manager listeners.
@@ -102,6 +114,17 @@ impl Settings {
         let named = |key, written: Option<PathBuf>| written.map(|written| path(key, folder, written)).transpose();
         let session_file = named("session_keys_file", file.session_keys_file)?;
         let seal_file = named("seal_keys_file", file.seal_keys_file)?;
+        let jwks_file = named("session_jwks_file", file.session_jwks_file)?;
+        // Where other issuers sign, the cashier needs no secret of its own.
+        let without_secret = jwks_file.is_some() && session_file.is_none();
+        let session = SessionSettings {
+            jwks_file,
+            revoked_file: named("revoked_tokens_file", file.revoked_tokens_file)?,
+            issuers: names("session_issuers", file.session_issuers)?,
+            audiences: names("session_audiences", file.session_audiences)?,
+            lifetime_max: lifetime("session_lifetime_max", file.session_lifetime_max)?,
+            require_brand: file.require_brand_claim.unwrap_or_default(),
+        };
         let certificate = named("tls_certificate_file", file.tls_certificate_file)?;
         Ok(Self {
             customer_listen,
@@ -111,11 +134,18 @@ impl Settings {
             bases: here("bases", file.bases, "bases")?,
             var: here("var", file.var, "var")?,
             plugins: here("plugins", file.plugins, "plugins.toml")?,
-            allow_sandbox_credit: brands("allow_sandbox_credit", file.allow_sandbox_credit)?,
+            allow_sandbox_credit: names("allow_sandbox_credit", file.allow_sandbox_credit)?,
             second_person: second_person("second_person", file.second_person)?,
             session_keys_file: session_file.clone(),
-            session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
+            session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {
+                Err(_) if without_secret => Zeroizing::default(),
+                read => read?,
+            },
+            session,
+            strict_key_permissions: file.strict_key_permissions.unwrap_or_default(),
+            seal_keys_file: seal_file.clone(),
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
+            file: None,
             trusted_proxies: file.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: file.deposits_per_minute,
             open_deposits_max: file.open_deposits_max,

@@ -21,6 +21,13 @@ described! {
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
         second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
+        session_jwks_file: Option<PathBuf>, "JWK set with the public keys of other issuers; followed while the server runs";
+        revoked_tokens_file: Option<PathBuf>, "file of revoked tokens, one `jti` a line; followed while the server runs";
+        session_issuers: Option<Vec<String>>, "issuers of tokens; a token that states none of them as `iss` is refused";
+        session_audiences: Option<Vec<String>>, "audiences of tokens; a token that states none of them as `aud` is refused";
+        session_lifetime_max: Option<u32>, "longest life of a token in seconds; 366 days by default";
+        require_brand_claim: Option<bool>, "whether a token without `brand` is refused; false by default";
+        strict_key_permissions: Option<bool>, "whether a key file that other users may use is refused; false by default";
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
         trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";

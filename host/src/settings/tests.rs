@@ -28,6 +28,17 @@ fn a_missing_key_is_an_error_that_says_how_to_make_one() {
 }
 
 #[test]
+fn public_keys_of_other_issuers_need_no_secret_of_our_own() {
+    let seal_alone = |variable: &str| (variable == SEAL_KEYS_VARIABLE).then(|| KEY.into());
+    let read = |text: &str| Settings::parse(text, Path::new("/srv"), &seal_alone);
+    let settings = read("session_jwks_file = \"keys.json\"").unwrap();
+    assert_eq!(settings.session.jwks_file.as_deref(), Some(Path::new("/srv/keys.json")));
+    assert!(settings.session_keys.is_empty());
+    read("").unwrap_err();
+    read("session_jwks_file = \"keys.json\"\nsession_keys_file = \"absent.key\"").unwrap_err();
+}
+
+#[test]
 fn i5_every_error_names_the_key_and_its_line() {
     let table = [
         ("\n\ndeposits_per_minute = \"0\"", "line 3: deposits_per_minute: invalid type: string \"0\", expected u32"),
@@ -50,6 +61,10 @@ fn i5_every_error_names_the_key_and_its_line() {
         ("[bases]\nx = 1", "line 1: bases: invalid type"),
         ("tls_key_file = \"key.pem\"", "line 1: tls_key_file needs tls_certificate_file"),
         ("\nsession_keys_file = \"absent.key\"", "line 2: session_keys_file /srv/absent.key: "),
+        ("session_lifetime_max = 0", "line 1: session_lifetime_max = 0 would refuse every token"),
+        ("session_lifetime_max = 1.5", "line 1: session_lifetime_max: invalid type"),
+        ("session_issuers = [\"\"]", "line 1: session_issuers has an empty entry"),
+        ("require_brand_claim = \"yes\"", "line 1: require_brand_claim: invalid type"),
         ("customer_listen = \"[::]:80\"", "public_url is needed"),
         ("\ncustomer_listen = \"nowhere\"", "line 2: customer_listen = \"nowhere\" is not an address"),
     ];

@@ -44,7 +44,7 @@ pub(super) fn path(key: &'static str, folder: &Path, written: PathBuf) -> Result
     Ok(folder.join(text))
 }
 
-pub(super) fn brands(key: &'static str, written: Option<Vec<String>>) -> Result<Vec<Box<str>>, Wrong> {
+pub(super) fn names(key: &'static str, written: Option<Vec<String>>) -> Result<Vec<Box<str>>, Wrong> {
     let names = texts(key, written)?;
     Ok(names.into_iter().map(Box::from).collect())
 }

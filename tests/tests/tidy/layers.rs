@@ -9,7 +9,7 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports", "key_file", "text_file"]),
+    ("http", &["manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"]),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
@@ -33,11 +33,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system", &["ports"]),
     ("guarded_clock", &["ports"]),
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
+    // Which other users may use a file, and files that are followed while the server runs.
+    ("file_access", &[]),
+    ("followed_file", &["ports", "file_access", "text_file"]),
     ("text_file", &[]),
     ("web_url", &[]),
     ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports", "books_image", "flows"]),
+    ("app", &["http", "ports", "books_image", "flows", "settings", "file_access"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (
