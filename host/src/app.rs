@@ -2,10 +2,12 @@
 //! module that knows all modules.
 
 mod images;
+mod offline;
+mod retention;
 mod key_files;
 mod listeners;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio::task::JoinSet;
 
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
+pub use self::offline::{erase_customer, reconcile, verify_audit};
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
@@ -26,13 +29,12 @@ use crate::http::serve::ListenerContext;
 use crate::http::session::SessionKeys;
 use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::pair::{self, Reconciliation};
+use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
-use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
@@ -252,6 +254,8 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
+        let kept = settings.retention;
+        cashier.spawn.background(Box::pin(retention::keep(Arc::clone(&cashier), Arc::clone(&strand), kept)));
         cashier.spawn.background(Box::pin(key_files.follow(machine.clock)));
         Ok(Parts { cashier, keys, tasks, strand, trading })
     }
@@ -312,20 +316,6 @@ pub fn catalog(settings: &Settings) -> Result<Vec<CatalogLine>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     let (settings, dependencies) = plugin_host(settings, &Machine::real(), &public_url)?;
     plugins::list(&settings, &*dependencies.networks).map_err(Fault::new)
-}
-
-/// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
-/// server's do.
-pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliation, Fault> {
-    let Machine { clock, entropy, .. } = Machine::real();
-    let files = Arc::new(ClockFiles::in_folder(&settings.bases));
-    let now = || GuardedClock::open(clock, files).now();
-    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
-}
-
-/// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
-pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
-    audit::verify(&bases.join("cashier.db"), anchor)
 }
 
 /// The certificate of the customer and manager listeners, if the settings name one.

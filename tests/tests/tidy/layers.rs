@@ -40,7 +40,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("web_url", &[]),
     ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports", "books_image", "flows", "settings", "file_access"]),
+    (
+        "app",
+        &[
+            "http",
+            "ports",
+            "books_image",
+            "flows",
+            "settings",
+            "file_access",
+            "strand",
+            "pair",
+            "clock_file",
+            "guarded_clock",
+        ],
+    ),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (
