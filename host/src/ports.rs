@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod notice_body;
 mod start;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Referenc
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
@@ -29,6 +31,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::notice_body::NoticeBody;
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -287,7 +290,7 @@ pub struct RawNotice {
     pub content_type: Box<str>,
     /// Lower-case names, in the order received.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
-    pub body: Bytes,
+    pub body: NoticeBody,
     pub received_time: UnixTime,
 }
 
@@ -407,6 +410,8 @@ pub struct CatalogLine {
     /// The contract version of the file; empty when it could not be read.
     pub api_version: Box<str>,
     pub available: bool,
+    /// plugins.toml enables it, and nothing of it serves: a mistake of the file, of the entry or of the module.
+    pub refused: bool,
     /// One clear sentence; empty when available.
     pub failure_reason: Box<str>,
     pub generation: u32,
@@ -423,6 +428,13 @@ pub struct CatalogLine {
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.
     pub secret_settings: Vec<Box<str>>,
+}
+
+impl CatalogLine {
+    /// A text of a module's, its file's or plugins.toml's, as an operator may see it.
+    pub fn text(text: &str) -> Box<str> {
+        Printable(text).to_string().into()
+    }
 }
 
 /// The calls into modules that ended the process, as a start finds them.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cashier_core::ids::ID_MAX;
+use cashier_core::printable::check_code;
 use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
@@ -28,7 +29,7 @@ pub(super) struct TokenArgs {
     #[arg(long, default_value = "1h", value_parser = lifetime)]
     ttl: Duration,
     /// Scope a manager token to one brand.
-    #[arg(long)]
+    #[arg(long, value_parser = code)]
     brand: Option<String>,
     #[command(flatten)]
     settings: SettingsArgs,
@@ -68,6 +69,10 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     let number: u64 = digits.unwrap_or("").parse().map_err(|_| "write 90, 90s, 15m, 1h or 7d".to_owned())?;
     let ttl = Duration::from_secs(number.saturating_mul(unit));
     if ttl.is_zero() || ttl > TTL_MAX { Err("must be between 1s and 366d".to_owned()) } else { Ok(ttl) }
+}
+
+fn code(text: &str) -> Result<String, &'static str> {
+    check_code(text).map(|()| text.to_owned())
 }
 
 /// A name of its own for a token: 128 bits, so that none is used twice.

@@ -3,7 +3,7 @@
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login};
-use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
 use cashier_core::texts::Texts;
 use cashier_core::transaction::{NextAction, Transaction};
@@ -13,7 +13,9 @@ use crate::wire::answer_values::StoredObject;
 use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId, Text};
+use crate::wire::values::{
+    Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId,
+};
 
 request! {
     /// A deposit as its customer orders it.
@@ -27,7 +29,7 @@ request! {
         idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
         success_url: Option<ReturnUrl>, "https URL to which the customer returns after paying";
         failure_url: Option<ReturnUrl>, "https URL to which the customer returns after a failure";
-        comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
+        comment: Option<Comment>, "comment";
         metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
     }
 }

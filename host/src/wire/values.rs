@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use cashier_core::ids::ID_MAX;
-use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
 use cashier_core::money::{self, Currency, Limit, Money};
+use cashier_core::printable::check_code;
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 use cashier_core::time::UnixTime;
@@ -16,8 +17,8 @@ use crate::json_object::schema::{self, kind, one_of, with};
 use crate::json_object::{Described, FieldValue, Problem, Schema, shown, values};
 use crate::text_file::trimmed;
 use crate::web_url;
-use crate::wire::object_text;
 use crate::wire::read::check;
+use crate::wire::{card_scan, object_text};
 
 /// Latest moment accepted, 9999-12-31: beyond it calendars of clients break.
 const TIME_MAX: i64 = 253_402_300_799;
@@ -57,7 +58,13 @@ values! {
     /// A string of at most `MAX` bytes without control characters other than line ends and tabs.
     Text<MAX>(Box<str>), schema::text(MAX), |raw| text(raw, MAX);
 
-    /// A code: at most `MAX` bytes on one line, no spaces at its ends.
+    /// Free text of a person, without card data.
+    Comment(Box<str>), schema::text(COMMENT_LENGTH_MAX), |raw| {
+        let text = text(raw, COMMENT_LENGTH_MAX)?;
+        card_scan::check_text(&text).map(|()| text)
+    };
+
+    /// A code: at most `MAX` bytes on one line of characters that are seen, no spaces at its ends, no card number.
     Code<MAX>(Box<str>), schema::text(MAX), |raw| code(raw, MAX);
 
     /// A code that is not empty.
@@ -88,7 +95,8 @@ values! {
     /// Metadata of a client's: an object as a string that leaves the server's own key alone.
     Metadata(Box<str>), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = object(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        object_text::check_metadata(&text).map(|()| text)
+        object_text::check_metadata(&text)?;
+        card_scan::check_object(&text).map(|()| text)
     };
 
     /// A secret without the blanks and line ends that it was pasted with; `""` keeps the stored one.
@@ -140,10 +148,8 @@ fn text(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
 
 fn code(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     let text = text(raw, length_max)?;
-    if text.chars().any(char::is_control) || text.trim() != &*text {
-        return Err(Cow::Borrowed("must be one line without blanks around it"));
-    }
-    Ok(text)
+    check_code(&text)?;
+    card_scan::check_text(&text).map(|()| text)
 }
 
 /// A JSON object as a string, which may have been pasted with the byte order mark of its file.

@@ -190,8 +190,9 @@ fn a_planted_name_of_a_foreign_layer_is_found() {
 }
 
 /// Who sees both sides of the module border, and why besides the translators.
-const TRANSLATORS: [(&str, &str); 5] = [
+const TRANSLATORS: [(&str, &str); 6] = [
     ("host/src/plugins/calling/convert/from_module.rs", "translates what a module answered"),
+    ("host/src/plugins/calling/convert/masks.rs", "lets the core judge which characters of a module's texts are shown"),
     ("host/src/plugins/calling/convert/to_module.rs", "translates what a module is shown"),
     ("host/src/plugins/calling/outcomes.rs", "turns the failure of a module into the core's outcome of an exchange"),
     (

@@ -53,8 +53,9 @@ impl ModuleListing<'_> {
         }
         CatalogLine {
             code: code.into(),
-            name: shown.into(),
+            name: CatalogLine::text(&shown),
             available: options.enabled,
+            refused: false,
             failure_reason: if options.enabled { "" } else { DISABLED }.into(),
             sha256: sha256.into(),
             ..refused(&LoadError { contract: Some(contract), ..LoadError::new("") })

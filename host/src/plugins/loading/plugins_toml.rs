@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cashier_core::printable::check_code;
 use serde::Deserialize;
 
 use crate::plugins::limits::GatewayLimits;
@@ -246,8 +247,7 @@ fn texts(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
 fn text(key: &str, written: &str) -> Result<String, String> {
     match trimmed(written) {
         "" => Err(format!("{key} is empty")),
-        text if text.chars().any(char::is_control) => Err(format!("{key} has {text:?}, with a control character")),
-        text => Ok(text.to_owned()),
+        text => check_code(text).map(|()| text.to_owned()).map_err(|problem| format!("{key}: {text:?} {problem}")),
     }
 }
 
