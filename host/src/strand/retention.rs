@@ -136,7 +136,7 @@ pub(super) fn retire(connection: &Connection, order: &RetentionOrder) -> Result<
     turn(connection, order).map_err(sql_fault("deleting old bodies"))
 }
 
-struct Candidate {
+struct AgedRow {
     id: i64,
     is_old: bool,
     stays: bool,
@@ -176,7 +176,7 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
                 .query_row([number], |row| row.get(0))
                 .optional()?;
             let sql = format!("{rows} WHERE {id} > ?1 ORDER BY {id} LIMIT ?2");
-            let found: Vec<Candidate> = connection
+            let found: Vec<AgedRow> = connection
                 .prepare_cached(&sql)?
                 .query_map(params![up_to.unwrap_or(0), most as i64], |row| candidate(row, order))?
                 .collect::<Result<_, _>>()?;
@@ -200,11 +200,11 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
     }
 }
 
-fn candidate(row: &rusqlite::Row<'_>, order: &RetentionOrder) -> Result<Candidate, rusqlite::Error> {
+fn candidate(row: &rusqlite::Row<'_>, order: &RetentionOrder) -> Result<AgedRow, rusqlite::Error> {
     let id: i64 = row.get(0)?;
     let needed = order.kind == RetentionKind::Events && order.needed.contains(&id.cast_unsigned());
     let stays: bool = row.get(2)?;
-    Ok(Candidate { id, is_old: row.get::<_, i64>(1)? < order.before.0, stays: stays || needed, is_there: row.get(3)? })
+    Ok(AgedRow { id, is_old: row.get::<_, i64>(1)? < order.before.0, stays: stays || needed, is_there: row.get(3)? })
 }
 
 fn add(retired: &mut Retired, bytes: u64) {
