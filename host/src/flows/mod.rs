@@ -16,6 +16,8 @@ pub mod replay;
 mod replay_turn;
 mod request_context;
 mod requeue;
+mod return_hosts;
+pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
@@ -32,6 +34,7 @@ pub use self::customer_limits::CustomerLimits;
 pub use self::notice_limits::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeRules, SMALL_NOTICE_LENGTH_MAX};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;
+pub use self::return_hosts::ReturnHosts;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 
