@@ -6,6 +6,7 @@ mod customers;
 mod deposit;
 mod managers;
 mod methods;
+mod piece_stream;
 mod query;
 pub mod reply;
 mod request;

@@ -88,6 +88,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
         };
         let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
+        let status = head[9..12].parse().unwrap();
+        if head.contains("transfer-encoding: chunked") {
+            let mut rest = bytes.split_off(head_end);
+            while !rest.ends_with(b"\r\n0\r\n\r\n") {
+                if self.stream.read_buf(&mut rest).await.ok()? == 0 {
+                    return None;
+                }
+            }
+            return Some(ReceivedResponse { status, head, body: String::from_utf8(unchunked(&rest)).unwrap() });
+        }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
         let end = head_end + length.parse::<usize>().unwrap();
         while bytes.len() < end {
@@ -95,9 +105,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 return None;
             }
         }
-        let status = head[9..12].parse().unwrap();
         Some(ReceivedResponse { status, head, body: String::from_utf8(bytes[head_end..end].to_vec()).unwrap() })
     }
+}
+
+/// The content of chunks, each behind a line with its length.
+fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(end) = chunks.windows(2).position(|pair| pair == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            break;
+        }
+        content.extend_from_slice(&chunks[end + 2..end + 2 + length]);
+        chunks = &chunks[end + 2 + length + 2..];
+    }
+    content
 }
 
 /// A response as received.

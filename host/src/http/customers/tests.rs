@@ -17,6 +17,7 @@ use crate::wire::read::parse;
 
 mod floods;
 mod held;
+mod lists;
 mod refusals;
 
 struct CustomerApi {
