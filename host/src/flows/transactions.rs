@@ -29,8 +29,8 @@ pub const EXPORT_TIME_MAX: Duration = Duration::from_mins(10);
 /// Bytes of an export that its reader takes in a second, on average since it began.
 pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 
-/// Bytes of the part of an answer that is being sent, beside its packed rows.
-const SENT_BYTES: usize = 512 * 1024;
+/// Bytes of the part of an answer that is being sent, beside its packed rows: what is made whole, and one piece.
+const SENT_BYTES: usize = 1024 * 1024;
 
 /// What an export may take before its progress is judged.
 const EXPORT_GRACE: Duration = Duration::from_secs(10);

@@ -20,8 +20,8 @@ use crate::transaction::Transaction;
 
 /// Rows visited in one hold: each takes tens of nanoseconds, so that a deposit waits well under a millisecond.
 const SCANNED_PER_HOLD: usize = 4096;
-/// Rows unpacked in one hold: each takes about a microsecond, and with its text up to some kilobytes until it is sent.
-const SHOWN_PER_HOLD: usize = 64;
+/// Rows unpacked in one hold, and sent as one piece: with the longest texts they take half a megabyte.
+const SHOWN_PER_HOLD: usize = 16;
 /// Bytes of the packed rows of one page: 50,000 usual ones take half of it.
 pub const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Rows kept beyond the page while searching: so many of its rows may leave it before the search begins again.

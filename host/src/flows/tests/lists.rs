@@ -59,7 +59,7 @@ async fn b2_a_list_ends_at_its_deadline_and_an_export_when_its_reader_is_too_slo
         (first, page.next_rows(40_000).await.map_err(|fault| fault.to_string()))
     };
     let (first, next) = customer(LIST_TIME_MAX - Duration::from_secs(1)).await;
-    assert_eq!((first, next.map(|rows| rows.len())), (64, Ok(64)));
+    assert_eq!((first, next.map(|rows| rows.len())), (16, Ok(16)));
     let (_, late) = customer(LIST_TIME_MAX + Duration::from_secs(1)).await;
     assert!(late.unwrap_err().contains("40000 bytes in 121 s"));
     let export = async |after: Duration, sent: u64| {

@@ -40,7 +40,7 @@ async fn b2_a_long_list_is_sent_in_pieces_and_reads_as_one_answer() {
     assert_eq!((ids(&pieces), &pieces.json()["count"]), (newest_first.clone(), &json!(ROWS)));
     assert_eq!((ids(&whole), &whole.json()["count"]), (newest_first[..10].to_vec(), &json!(ROWS)));
     assert_eq!(pieces.json()["rows"][0]["metadata_json"].as_str().unwrap().len(), 4_000 + 11);
-    let none = api.send("GET /cashier/transactions?where[0][0]=id&where[0][1]=>&where[0][2]=5000", "").await;
+    let none = api.send("GET /cashier/transactions?where[0][0]=id&where[0][1]=%3E&where[0][2]=5000", "").await;
     assert_eq!((ids(&none), none.json()["count"].as_u64()), (Vec::new(), Some(0)));
 }
 
