@@ -11,6 +11,7 @@ mod modules;
 mod schema;
 mod serve;
 mod settings_args;
+mod signals;
 mod terminal;
 mod token;
 mod trading;

@@ -20,6 +20,7 @@ use super::publication::Publication;
 use super::rate_limit::RateLimits;
 use super::replay_turn::ReplayTurn;
 use super::requeue::Requeue;
+use super::return_hosts::ReturnHosts;
 use super::single_flight::SingleFlight;
 use crate::ledger::Ledger;
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
@@ -47,6 +48,8 @@ pub struct Rules {
     pub customer_limits: CustomerLimits,
     /// Which changes of a config need a second person.
     pub second_person: SecondPerson,
+    /// To which hosts customers may be sent back.
+    pub return_hosts: ReturnHosts,
 }
 
 impl Rules {

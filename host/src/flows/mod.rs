@@ -17,6 +17,7 @@ pub mod replay;
 mod replay_turn;
 mod request_context;
 mod requeue;
+mod return_hosts;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
@@ -36,6 +37,7 @@ pub use self::list_limits::{
 pub use self::notice_limits::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeRules, SMALL_NOTICE_LENGTH_MAX};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;
+pub use self::return_hosts::ReturnHosts;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 

@@ -2,6 +2,7 @@
 //! customers and providers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
@@ -155,8 +156,17 @@ pub(super) const ENDPOINTS: &[(Route, Page)] =
     &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
-pub(super) fn routes(cashier: Arc<Cashier>, keys: Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
-    answered_by(move |page, query| page_of(&cashier, &keys.problems(), page, query))
+pub(super) fn routes(
+    cashier: Arc<Cashier>,
+    keys: Arc<SessionKeys>,
+    stopping: Arc<AtomicBool>,
+) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| match page {
+        Page::Readiness if stopping.load(Ordering::Acquire) => {
+            plain(503, "not ready: the cashier is stopping\n".to_owned())
+        }
+        page => page_of(&cashier, &keys.problems(), page, query),
+    })
 }
 
 fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Reply {
@@ -193,7 +203,7 @@ fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Err(Reply::not_found()),
-        Some((route, _)) if method != route.method => Err(Reply::method_not_allowed(&route.method)),
+        Some((route, _)) if !route.takes(method) => Err(Reply::method_not_allowed(route.allowed())),
         Some((_, page)) => Ok(*page),
     }
 }
@@ -203,6 +213,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::http::testing::TestListener;
     use crate::test_cashier::{TestCashier, lock};
 
     #[tokio::test(start_paused = true)]
@@ -239,7 +250,7 @@ mod tests {
                 404,
                 r#"{"error":"RET_ERR_NOTFOUND","message":"there is nothing at this path"}"#,
             ),
-            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
+            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET, HEAD"}"#),
         ];
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
@@ -247,8 +258,44 @@ mod tests {
             let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
-            assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
+            assert_eq!(allowed, (status == 405).then_some("GET, HEAD"), "{line}");
         }
+    }
+
+    #[tokio::test]
+    async fn n3_readiness_ends_first_and_liveness_stays_when_the_cashier_stops() {
+        let (env, stopping) = (TestCashier::new().await, Arc::new(AtomicBool::new(false)));
+        let listener = TestListener::open(
+            routes(Arc::clone(&env.cashier), Arc::default(), Arc::clone(&stopping)),
+            env.clock.clone(),
+        )
+        .await;
+        let shown = async |page: &str| {
+            let response = listener.send(&format!("GET /{page}"), "", "").await;
+            (response.status, response.body)
+        };
+        assert_eq!(shown("readyz").await, (200, "ready\n".to_owned()));
+        stopping.store(true, Ordering::Release);
+        assert_eq!(shown("readyz").await, (503, "not ready: the cashier is stopping\n".to_owned()));
+        assert_eq!(shown("healthz").await, (200, "ok\n".to_owned()));
+        assert_eq!(shown("metrics").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn n4_head_gets_the_head_of_get_on_every_page() {
+        let env = TestCashier::new().await;
+        let listener =
+            TestListener::open(routes(Arc::clone(&env.cashier), Arc::default(), Arc::default()), env.clock.clone())
+                .await;
+        let mut client = listener.connect().await;
+        for page in ["/healthz", "/readyz", "/readyz?verbose", "/metrics"] {
+            let head = client.head(page).await;
+            let get = client.request(&format!("GET {page} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+            assert_eq!((head.status, get.status), (200, 200), "{page}");
+            assert_eq!(head.header("content-length"), Some(&*get.body.len().to_string()), "{page}");
+            assert_eq!(head.header("content-type"), get.header("content-type"), "{page}");
+        }
+        assert_eq!(client.head("/nothing").await.status, 404);
     }
 
     #[tokio::test(start_paused = true)]

@@ -334,6 +334,7 @@ async fn start(
         notices: NoticeRules::new(Some(FAILED_NOTICES_PER_MINUTE), true),
         customer_limits,
         second_person,
+        return_hosts: lock(&trading.return_hosts).clone().into(),
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     ended_calls::take_over(&cashier).await;
