@@ -79,7 +79,7 @@ async fn b1_a_page_reads_its_texts_in_pieces_and_rows_without_texts_read_nothing
     }
     env.disk.text_reads.store(0, Ordering::SeqCst);
     let texts = listed(&env).await;
-    assert_eq!(env.disk.text_reads.load(Ordering::SeqCst), 3, "64, 64 and 2");
+    assert_eq!(env.disk.text_reads.load(Ordering::SeqCst), 9, "sixteen rows at once");
     let metadata: Vec<&str> = texts.iter().map(|texts| &*texts.metadata_json).collect();
     let newest_first: Vec<String> = (0..130).rev().map(|number| format!(r#"{{"n":{number}}}"#)).collect();
     assert_eq!(metadata, [newest_first, vec!["{}".into(); 40]].concat());

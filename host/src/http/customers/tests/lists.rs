@@ -20,7 +20,7 @@ async fn with_long_rows() -> CustomerApi {
     });
     assert!(futures_util::future::join_all(deposits).await.iter().all(Result::is_ok));
     let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
-    let routes = crate::http::customer_routes(&env.cashier, &keys);
+    let routes = crate::http::customer_routes(&env.cashier, &keys, &[]);
     let listener = TestListener::open(routes, Arc::clone(&env.clock)).await;
     CustomerApi { env, listener, keys }
 }
