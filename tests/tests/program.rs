@@ -128,7 +128,7 @@ async fn serving_without_keys_is_refused_with_the_command_that_makes_them() {
             assert!(output.err.contains(text), "{kind}: {}", output.err);
         }
         let recipe = output.err.lines().find(|line| line.contains("/dev/urandom")).expect("how to make one").to_owned();
-        assert!(recipe.ends_with(&format!("> {kind}.key")), "{recipe}");
+        assert!(recipe.contains("umask 077") && recipe.ends_with(&format!("> {kind}.key)")), "{recipe}");
         assert!(!folder.path().join("bases").exists(), "nothing is created without keys");
         recipe
     };
@@ -171,7 +171,7 @@ async fn an_imported_roster_is_served_to_printed_tokens() {
 
     let addresses = process.start().await;
     let busy = run(folder.path(), &import).await;
-    assert!(busy.code != Some(0) && !busy.err.is_empty(), "an import beside a running server is refused: {busy:?}");
+    assert!(busy.code != Some(0) && !busy.err.is_empty(), "the settings do not name the port of the server: {busy:?}");
     let customer = CustomerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.customer),

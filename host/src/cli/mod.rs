@@ -8,6 +8,7 @@ mod demo;
 mod logs;
 mod module;
 mod modules;
+mod roster_client;
 mod schema;
 mod serve;
 mod settings_args;

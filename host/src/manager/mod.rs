@@ -7,6 +7,7 @@ pub mod config;
 pub mod customer_override;
 pub mod module;
 pub mod provider_event;
+pub mod roster;
 pub mod transaction;
 pub mod transaction_list;
 
@@ -45,6 +46,10 @@ pub const COMMANDS: &[Command] = &[
     approval::LIST,
     approval::APPROVE,
     approval::REJECT,
+    roster::CUSTOMER,
+    roster::ACCOUNT,
+    roster::GROUP,
+    roster::IMPORT,
 ];
 
 /// Commands whose answer is a list that is made whole.

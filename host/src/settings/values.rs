@@ -96,7 +96,7 @@ pub(super) fn keys(
             key,
             format!(
                 "is not set, and there is no {what} key in {variable} either. One line `id:64 hex digits` is a key; make \
-                 one with\n  {MAKE_KEY} > {what}.key"
+                 one with\n  (umask 077; {MAKE_KEY} > {what}.key)"
             ),
         )
     })

@@ -20,6 +20,7 @@ pub mod operation;
 pub mod pieces;
 pub mod read;
 pub mod refusal;
+pub mod roster;
 pub mod schema;
 pub mod transaction;
 pub mod values;

@@ -20,6 +20,7 @@ mod held;
 mod lists;
 mod manners;
 mod refusals;
+mod spellings;
 
 struct CustomerApi {
     env: TestCashier,
