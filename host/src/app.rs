@@ -2,11 +2,11 @@
 //! module that knows all modules.
 
 mod images;
-mod offline;
-mod retention;
 mod key_files;
 mod listeners;
+mod offline;
 mod open_files;
+mod retention;
 mod tls_files;
 
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
-pub use self::offline::{erase_customer, reconcile, verify_audit};
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
+pub use self::offline::{erase_customer, reconcile, verify_audit};
 use self::open_files::OpenFiles;
 use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;

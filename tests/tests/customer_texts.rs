@@ -98,7 +98,8 @@ async fn a_customers_texts_are_erased_by_command_and_the_money_stays() {
     if !signing::can_sign() {
         return;
     }
-    let mut pending = PendingDeposit::of(DeploymentPlan { settings: NO_RATE_LIMIT.into(), ..DeploymentPlan::default() }).await;
+    let mut pending =
+        PendingDeposit::of(DeploymentPlan { settings: NO_RATE_LIMIT.into(), ..DeploymentPlan::default() }).await;
     let customer = pending.deployment.customer();
     let mut paid = order("stripe", "250");
     paid["comment"] = json!("canary-comment");

@@ -96,7 +96,10 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     let names: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert_eq!(
         names,
-        ["serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "modules", "module", "schema", "help"],
+        [
+            "serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "modules", "module", "schema",
+            "help"
+        ],
         "{listed}"
     );
 }

@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
-use self::retention::{Retired, RetentionOrder};
+use self::retention::{RetentionOrder, Retired};
 use self::seal::{Seal, SealKeys};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;

@@ -162,7 +162,8 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
                     add(&mut retired, delete(connection, *kind, *id, order.now)?);
                 }
                 if due || found.is_none_or(|row| !row.is_there) {
-                    let mut drop = connection.prepare_cached("DELETE FROM retention_kept WHERE kind = ?1 AND id = ?2")?;
+                    let mut drop =
+                        connection.prepare_cached("DELETE FROM retention_kept WHERE kind = ?1 AND id = ?2")?;
                     drop.execute([number, *id])?;
                 }
             }

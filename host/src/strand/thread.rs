@@ -11,7 +11,7 @@ use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::retention::{Retired, RetentionOrder};
+use super::retention::{RetentionOrder, Retired};
 use super::writing::{Store, Written, commit_bytes, write};
 use crate::ports::{DurabilityListener, Fault, Loaded, Recorder, Refused};
 

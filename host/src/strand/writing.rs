@@ -8,7 +8,7 @@ use cashier_core::books::Books;
 use cashier_core::change::{Body, Commit, Counters};
 use cashier_core::dependence::Refusals;
 
-use super::retention::{Retired, RetentionOrder};
+use super::retention::{RetentionOrder, Retired};
 use crate::ports::{DurabilityListener, Fault, FaultKind, Loaded, Refused};
 
 /// How often a batch is tried while another program holds the database; each try waits [`super::connection::TRY_WAIT`], so

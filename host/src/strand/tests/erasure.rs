@@ -21,7 +21,13 @@ fn canary(of: &str, customer: u64) -> String {
 
 fn row(id: u64, customer: u64, status: TransactionStatus) -> Change {
     let customer_id = CustomerId(customer);
-    Change::Transaction(Box::new(Transaction { customer_id, status, has_texts: true, stored_bytes: 90, ..plain::deposit(id) }))
+    Change::Transaction(Box::new(Transaction {
+        customer_id,
+        status,
+        has_texts: true,
+        stored_bytes: 90,
+        ..plain::deposit(id)
+    }))
 }
 
 /// A transaction with everything that is stored beside it, and a webhook about it.
@@ -73,8 +79,10 @@ fn erased(path: &Path) -> Result<Erased, Fault> {
 /// Which of these words the files of the folder have anywhere.
 fn found(folder: &Path, customer: u64) -> Vec<String> {
     let names = ["comment", "metadata", "success", "failure", "ip", "page", "iban", "body"];
-    let files: Vec<Vec<u8>> =
-        std::fs::read_dir(folder.join("bases")).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+    let files: Vec<Vec<u8>> = std::fs::read_dir(folder.join("bases"))
+        .unwrap()
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .collect();
     let has = |word: &str| files.iter().any(|bytes| bytes.windows(word.len()).any(|part| part == word.as_bytes()));
     names.map(|of| canary(of, customer)).into_iter().filter(|word| has(word)).collect()
 }

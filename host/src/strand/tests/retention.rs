@@ -87,8 +87,7 @@ fn bodies_of_events_that_wait_stay_until_they_do_not() {
     let (strand, listener) = opened(folder.path());
     let waiting = [3, 70];
     for id in 1..=100 {
-        let status =
-            if waiting.contains(&id) { ProcessingStatus::Pending } else { ProcessingStatus::Processed };
+        let status = if waiting.contains(&id) { ProcessingStatus::Pending } else { ProcessingStatus::Processed };
         strand.submit(commit(id, vec![event(id, status)], vec![plain::notice(id, b"the body")]));
     }
     listener.wait_for_synced(100);
