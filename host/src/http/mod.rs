@@ -14,6 +14,7 @@ mod managers;
 mod methods;
 mod observed_stream;
 mod parser_refusals;
+mod piece_stream;
 mod query;
 pub mod reply;
 mod request;
