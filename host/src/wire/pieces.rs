@@ -166,9 +166,13 @@ mod tests {
 
     impl Pieces for Repeated {
         fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
-            self.left -= 1;
-            let cut = self.is_cut && self.left == 0;
-            Box::pin(std::future::ready(if cut { Err("slow".into()) } else { Ok(Some(self.text.into())) }))
+            let next = match self.left {
+                0 => Ok(None),
+                1 if self.is_cut => Err("slow".into()),
+                _ => Ok(Some(self.text.into())),
+            };
+            self.left = self.left.saturating_sub(1);
+            Box::pin(std::future::ready(next))
         }
 
         fn is_done(&self) -> bool {
