@@ -13,6 +13,7 @@ pub mod approval;
 pub mod books;
 pub mod card_data;
 pub mod change;
+pub mod country;
 pub mod customer_override;
 pub mod dependence;
 pub mod deposit;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::Login;
+use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::Money;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
@@ -226,6 +226,14 @@ impl TradingServer for Embedded {
     /// It answers once the posting is synced.
     fn proves_postings(&self) -> bool {
         true
+    }
+
+    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
+        self.read(|holdings| holdings.groups.values().map(|group| group.brand.clone()).collect())
+    }
+
+    fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        self.read(|holdings| holdings.customers.get(&customer).map(|known| known.brand.clone()))
     }
 
     /// The text is read on a thread of its own: a roster of a megabyte takes longer than the runtime may wait.

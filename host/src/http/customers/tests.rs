@@ -17,8 +17,10 @@ use crate::wire::read::parse;
 
 mod floods;
 mod held;
+mod lists;
 mod manners;
 mod refusals;
+mod spellings;
 
 struct CustomerApi {
     env: TestCashier,
