@@ -192,7 +192,8 @@ fn a_request_stays_while_it_can_be_approved_and_its_row_for_ever() {
     assert_eq!(round(&strand, RetentionKind::Approvals, UnixTime(500)), [0, 2]);
     let left = |id: i64| {
         let sql = "SELECT length(request_sealed), body_bytes, fields FROM approval WHERE id = ?1";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
         connection.query_row(sql, [id], read).unwrap()
     };
     let (deleted, kept) = ((0, 5, "secret_key".to_owned()), (5, 0, "secret_key".to_owned()));
@@ -200,5 +201,8 @@ fn a_request_stays_while_it_can_be_approved_and_its_row_for_ever() {
     assert_eq!(round(&strand, RetentionKind::Approvals, UnixTime(1_000)), [1, 1], "what was kept is looked at again");
     // A start reads the rows without their requests.
     let stored = Rows::stored(strand.path());
-    assert_eq!(stored.rows.iter().filter(|row| matches!(row, Change::Approval(row) if row.request.is_empty())).count(), 4);
+    assert_eq!(
+        stored.rows.iter().filter(|row| matches!(row, Change::Approval(row) if row.request.is_empty())).count(),
+        4
+    );
 }
