@@ -12,6 +12,7 @@ use warp::path::FullPath;
 use crate::flows::Cashier;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
+use crate::log_lines;
 use crate::http::session::SessionKeys;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -77,6 +78,11 @@ pub const METRICS: &[Metric] = &[
         name: "cashier_clock_plausible",
         help: "Whether the system clock is believed; while it is not, nothing expires.",
         value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
+    },
+    Metric {
+        name: "cashier_log_lines_lost",
+        help: "Log lines that the reader of standard error did not take, since the start.",
+        value: |_| Some(log_lines::lost()),
     },
 ];
 
@@ -229,7 +235,10 @@ mod tests {
             let (method, path) = line.split_once(' ').unwrap();
             let page = page_at(&method.parse().unwrap(), path);
             let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
-            assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
+            // Counted for the whole process, so other tests add to it.
+            let shown = String::from_utf8_lossy(response.body());
+            let shown = shown.split_inclusive('\n').filter(|line| !line.contains("cashier_log_lines_lost"));
+            assert_eq!((response.status().as_u16(), &*shown.collect::<String>()), (status, body), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
         }
