@@ -19,7 +19,7 @@ pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
@@ -241,6 +241,7 @@ impl Start {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            notices: NoticeRules::new(settings.failed_notices_per_minute, settings.trusted_proxies.is_empty()),
             customer_limits: CustomerLimits::of_settings(
                 settings.open_deposits_max,
                 settings.stored_bytes_per_customer_max,

@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod notice_body;
 mod start;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::notice_body::NoticeBody;
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -288,7 +290,7 @@ pub struct RawNotice {
     pub content_type: Box<str>,
     /// Lower-case names, in the order received.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
-    pub body: Bytes,
+    pub body: NoticeBody,
     pub received_time: UnixTime,
 }
 
@@ -418,6 +420,8 @@ pub struct CatalogLine {
     pub health: ModuleHealth,
     /// How the module's calls end, whatever providers answer.
     pub call_health: ModuleHealth,
+    /// What of its gateways does not work, a sentence each, with the config.
+    pub problems: Vec<Box<str>>,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.

@@ -49,6 +49,7 @@ pub struct Settings {
     pub seal_keys: Zeroizing<String>,
     pub trusted_proxies: Vec<IpAddr>,
     pub deposits_per_minute: Option<u32>,
+    pub failed_notices_per_minute: Option<u32>,
     /// `None` where the keys came from the environment.
     pub seal_keys_file: Option<PathBuf>,
     /// The settings file itself, if there is one.
@@ -148,6 +149,7 @@ impl Settings {
             file: None,
             trusted_proxies: file.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: file.deposits_per_minute,
+            failed_notices_per_minute: file.failed_notices_per_minute,
             open_deposits_max: file.open_deposits_max,
             stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
             tls_files: tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?,

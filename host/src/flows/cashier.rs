@@ -14,6 +14,7 @@ use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::customer_limits::CustomerLimits;
+use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
 use super::replay_turn::ReplayTurn;
@@ -40,6 +41,8 @@ pub struct Rules {
     pub webhook_patience: Duration,
     /// Deposits one customer may request in a minute; 0 is no limit.
     pub deposits_per_minute: u32,
+    /// What webhooks that fail verification may cost.
+    pub notices: NoticeRules,
     /// What one customer may have open and stored.
     pub customer_limits: CustomerLimits,
     /// Which changes of a config need a second person.
@@ -111,7 +114,7 @@ impl Cashier {
             archive,
             trading,
             modules,
-            limits: RateLimits::new(rules.deposits_per_minute, &clock),
+            limits: RateLimits::new(rules.deposits_per_minute, rules.notices, &clock),
             clock,
             entropy,
             spawn,
@@ -126,6 +129,11 @@ impl Cashier {
             publications,
         });
         (cashier, queue)
+    }
+
+    /// Webhooks that failed verification, and those that were answered 429, since the start.
+    pub fn counted_notices(&self) -> (u64, u64) {
+        self.limits.notices.counted()
     }
 
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {

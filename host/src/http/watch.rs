@@ -1,6 +1,8 @@
 //! The watch listener: liveness, readiness and metrics. It is a listener of its own, so that it need not be reachable by
 //! customers and providers.
 
+mod module_health;
+
 use std::sync::Arc;
 
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -13,6 +15,8 @@ use crate::flows::Cashier;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 use crate::log_lines;
+
+use self::module_health::ModuleHealthReport;
 use crate::http::session::SessionKeys;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -75,9 +79,29 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
     },
     Metric {
+        name: "cashier_webhooks_rejected",
+        help: "Webhooks that failed verification since the start.",
+        value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
+    },
+    Metric {
+        name: "cashier_webhooks_limited",
+        help: "Webhooks answered 429 since the start, because too many fail verification.",
+        value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
+    },
+    Metric {
         name: "cashier_clock_plausible",
         help: "Whether the system clock is believed; while it is not, nothing expires.",
         value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
+    },
+    Metric {
+        name: "cashier_modules_refused",
+        help: "Modules that plugins.toml enables and that cannot be used.",
+        value: |cashier| Some(ModuleHealthReport::of(cashier).refused),
+    },
+    Metric {
+        name: "cashier_gateways_failing",
+        help: "Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.",
+        value: |cashier| Some(ModuleHealthReport::of(cashier).failing),
     },
     Metric {
         name: "cashier_log_lines_lost",
@@ -94,6 +118,8 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     } else {
         Some("a commit failed: the books are being reloaded".to_owned())
     };
+    let health = ModuleHealthReport::of(cashier);
+    let problem = problem.or_else(|| health.nothing_serves());
     let (status, first) = match problem {
         None => (200, "ready\n".to_owned()),
         Some(problem) => (503, format!("not ready: {problem}\n")),
@@ -105,7 +131,7 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let quarantine = cashier.modules.quarantine();
-    let listed = files.iter().chain(&quarantine).map(|sentence| format!("{sentence}\n"));
+    let listed = files.iter().chain(&quarantine).chain(&health.sentences).map(|sentence| format!("{sentence}\n"));
     Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", listed.collect::<String>()))
 }
 
@@ -213,15 +239,22 @@ mod tests {
         let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
+        let notices = "# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
+        let modules = "# HELP cashier_modules_refused Modules that plugins.toml enables and that cannot be used.\n# TYPE cashier_modules_refused gauge\ncashier_modules_refused 0\n# HELP cashier_gateways_failing Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.\n# TYPE cashier_gateways_failing gauge\ncashier_gateways_failing 0\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{notices}{clock}{modules}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{holds}{held}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (
+                &closed,
+                "GET /metrics",
+                200,
+                &format!("{}{holds}{held}{posts}{notices}{clock}{modules}", open.replace("open 1", "open 0")),
+            ),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,

@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use super::clock::TestClock;
 use super::lock;
+use crate::flows::SMALL_NOTICE_LENGTH_MAX;
 use crate::ports::{
     Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleHealth, Modules, Order, OrderCheck,
     PaymentQuery, QueryAnswer, RawNotice, Verdict,
@@ -64,10 +65,18 @@ pub(crate) struct TestProvider {
     pub(crate) checked: Mutex<Vec<Order>>,
     /// Currencies of the module's descriptor; empty takes every one.
     pub(crate) currencies: Mutex<Vec<Box<str>>>,
+    /// In place of the catalog's one line.
+    pub(crate) catalog: Mutex<Option<Vec<CatalogLine>>>,
     pub(crate) queries: AtomicU64,
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
+    /// Which gateway verified which body, by its place in memory.
+    pub(crate) tries: Mutex<Vec<(ConfigId, usize)>>,
+    /// How long a gateway takes to verify a body of more than 64 KiB, and how many do at one time, now and at most.
+    pub(crate) slow_large_ms: AtomicU64,
+    pub(crate) large_now: AtomicU64,
+    pub(crate) large_most: AtomicU64,
     /// What the loaded build reads of notices that begin with `unreadable`: nothing, unless it is here.
     pub(crate) understood: Mutex<BTreeMap<String, Vec<Update>>>,
     /// The hash of the module's build in gateways that open from now on; `ab` unless a test sets it.
@@ -178,6 +187,7 @@ impl Gateway for TestGateway {
 
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let config = self.receiver.config_id;
+        lock(&self.provider.tries).push((config, notice.body.as_ptr() as usize));
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
@@ -211,7 +221,17 @@ impl Gateway for TestGateway {
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
-        Box::pin(ready(verdict))
+        if notice.body.len() <= SMALL_NOTICE_LENGTH_MAX {
+            return Box::pin(ready(verdict));
+        }
+        let provider = Arc::clone(&self.provider);
+        Box::pin(async move {
+            let now = provider.large_now.fetch_add(1, Ordering::SeqCst) + 1;
+            provider.large_most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(provider.slow_large_ms.load(Ordering::SeqCst))).await;
+            provider.large_now.fetch_sub(1, Ordering::SeqCst);
+            verdict
+        })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
@@ -243,6 +263,9 @@ pub(super) struct TestModules(pub(super) Arc<TestProvider>);
 
 impl Modules for TestModules {
     fn catalog(&self) -> Arc<[CatalogLine]> {
+        if let Some(lines) = &*lock(&self.0.catalog) {
+            return lines.clone().into();
+        }
         Arc::new([CatalogLine {
             code: "stripe".into(),
             name: "Card".into(),
@@ -260,6 +283,7 @@ impl Modules for TestModules {
             isolation: "in-process".into(),
             health: ModuleHealth::Ok,
             call_health: if lock(&self.0.unreachable).is_empty() { ModuleHealth::Ok } else { ModuleHealth::Degraded },
+            problems: Vec::new(),
             sha256: Box::default(),
             brands: None,
             endpoint_settings: vec!["api_base".into()],

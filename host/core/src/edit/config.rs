@@ -129,11 +129,11 @@ impl ConfigEdit {
             }
             self.check_endpoints(&before, &after, context)?;
         }
-        let replaced = text(&before, WEBHOOK_SECRET);
-        if replaced != text(&after, WEBHOOK_SECRET) && !replaced.is_empty() && !self.revoke_previous {
+        let (replaced, current) = (text(&before, WEBHOOK_SECRET), text(&after, WEBHOOK_SECRET));
+        if replaced != current && !replaced.is_empty() && !self.revoke_previous {
             // It is accepted for a week more, so that webhooks signed before the change verify.
             let until = context.now.plus(REPLACED_SECRET_SECONDS);
-            config.replaced_webhook_secrets.insert(0, ReplacedSecret { secret: Secret::new(replaced), until });
+            config.keep_replaced(ReplacedSecret { secret: Secret::new(replaced), until }, current);
         }
         Ok(config)
     }

@@ -15,7 +15,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use super::*;
-use crate::http::request::{Request, request};
+use crate::http::request::{BodyLimits, ReadBody, Request, request};
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::test_cashier::TestClock;
@@ -162,6 +162,42 @@ async fn large_bodies_share_a_capacity_that_small_ones_do_not_use() {
         let response = listener.send(&format!("POST {path}"), "", &"x".repeat(length)).await;
         assert_eq!(response.status, status, "{path} {length}: {}", response.body);
     }
+}
+
+#[tokio::test]
+async fn b4_a_large_body_holds_its_share_until_it_is_dropped_and_anybody_leaves_some_to_the_others() {
+    let clock = Arc::new(TestClock::default());
+    let reading = Arc::clone(&clock);
+    let kept: Arc<std::sync::Mutex<Vec<ReadBody>>> = Arc::default();
+    let keeping = Arc::clone(&kept);
+    let routes = request().then(move |mut request: Request| {
+        let (clock, kept) = (Arc::clone(&reading), Arc::clone(&keeping));
+        async move {
+            let anybody = &*request.path == "/anybody";
+            let limits = if anybody { BodyLimits::of_anybody(1024 * 1024) } else { (1024 * 1024).into() };
+            match request.read_body(limits, &*clock).await {
+                Ok(body) => {
+                    kept.lock().unwrap().push(body);
+                    Reply::text(200, "text/plain", request.origin.large_bodies.available_permits().to_string())
+                }
+                Err(refusal) => Reply::refused(&refusal),
+            }
+        }
+    });
+    let listener = TestListener::open(routes.boxed(), clock).await;
+    let body = "x".repeat(1024 * 1024);
+    let mut statuses = Vec::new();
+    for path in ["/anybody", "/known"] {
+        for _ in 0..70 {
+            statuses.push((path, listener.send(&format!("POST {path}"), "", &body).await.status));
+        }
+    }
+    let taken = |path| statuses.iter().filter(|status| **status == (path, 200)).count();
+    // A body of 1 MiB needs 960 KiB of the 64 MiB.
+    assert_eq!((taken("/anybody"), taken("/anybody") + taken("/known")), (48 * 1024 / 960, 64 * 1024 / 960));
+    kept.lock().unwrap().clear();
+    let response = listener.send("POST /known", "", &body).await;
+    assert_eq!((response.status, response.body), (200, (LARGE_BODIES_KIB_MAX - 960).to_string()));
 }
 
 #[tokio::test]
