@@ -96,7 +96,7 @@ impl Unread {
 
 fn sandbox_config(method: &str) -> Value {
     json!({"command": "MngAddCashierProviderConfig", "data": {
-        "provider": "sandbox", "brand": "ion4", "method": method, "currency": "USD", "secret_key": "canary-of-k7",
+        "provider": "sandbox", "brand": "ion4", "method": method, "currency": "USD", "sandbox": 1, "secret_key": "canary-of-k7",
     }})
 }
 
@@ -145,8 +145,11 @@ async fn k9_what_a_terminal_would_obey_is_escaped_in_the_log_and_refused_in_code
     let addresses = process.start().await;
     let url = format!("http://{}", addresses.customer);
     for path in ["/a\u{202e}b\u{9b}31m", "/cashier/webhook/stripe\u{202e}", "/cashier/webhook/a\u{85}b/1"] {
-        exchange(&url, format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").as_bytes())
-            .await;
+        exchange(
+            &url,
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").as_bytes(),
+        )
+        .await;
     }
     let manager = Http::new();
     for code in ["a\u{202e}b", "a\u{9b}b", "a\u{2066}b"] {
@@ -154,12 +157,16 @@ async fn k9_what_a_terminal_would_obey_is_escaped_in_the_log_and_refused_in_code
             let mut save = sandbox_config("card");
             save["data"][field] = code.into();
             let headers = [("authorization", &*process.token(Role::Manager, 1))];
-            let answer = manager.post(&format!("http://{}/manager", addresses.manager), &headers, save.to_string()).await;
+            let answer =
+                manager.post(&format!("http://{}/manager", addresses.manager), &headers, save.to_string()).await;
             assert_eq!(answer.status, 400, "{field} {code:?}: {}", answer.text());
             assert!(!answer.text().chars().any(is_obeyed));
         }
     }
-    eventually("the access lines are written", async || (process.log().matches("\"access\"").count() >= 15).then_some(())).await;
+    eventually("the access lines are written", async || {
+        (process.log().matches("\"access\"").count() >= 15).then_some(())
+    })
+    .await;
     assert_eq!(process.terminate().await, Some(0));
     let log = process.log();
     assert!(log.contains("\\u202e") && log.contains("\\u009b"), "{log}");
@@ -194,7 +201,8 @@ async fn n6_every_module_refused_makes_the_server_unready_and_the_listing_fail()
 #[tokio::test(flavor = "multi_thread")]
 async fn i15_a_misspelt_field_of_a_module_is_said_by_readyz_the_log_and_the_exit_code() {
     let sandbox = artifacts::module("sandbox");
-    let (good, misspelt) = (format!("[[module]]\nfile = {sandbox:?}\n"), "[[module]]\nname = \"stripe\"\nallow_host = []\n");
+    let (good, misspelt) =
+        (format!("[[module]]\nfile = {sandbox:?}\n"), "[[module]]\nname = \"stripe\"\nallow_host = []\n");
     let (folder, mut process) = with_plugins(&format!("{good}{misspelt}")).await;
     let listed = run(folder.path(), &["modules", "-s", "cashier.toml"]).await;
     assert!(listed.code == Some(1) && listed.out.contains("ready"), "{listed:?}");
@@ -223,9 +231,40 @@ async fn n7_a_command_that_cannot_write_what_it_found_fails() {
         assert_eq!(run(folder.path(), command).await.code, Some(0), "{command:?}");
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut program = Command::new(artifacts::cashier());
-        let output = program.args(command).current_dir(folder.path()).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let output =
+            program.args(command).current_dir(folder.path()).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(error.contains("standard output could not be written"), "{command:?}: {error}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn n9_a_start_removes_its_own_drafts_and_copies_that_nothing_uses_and_nothing_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    process.start().await;
+    assert_eq!(process.terminate().await, Some(0));
+    let modules = folder.path().join("var/modules");
+    let names = || {
+        let entries = std::fs::read_dir(&modules).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let of_living = names();
+    let dead = format!("{}{}", "d".repeat(64), std::env::consts::DLL_SUFFIX);
+    for name in [".draft-4711", &dead, "notes.txt"] {
+        std::fs::write(modules.join(name), "left behind").unwrap();
+        std::fs::set_permissions(modules.join(name), PermissionsExt::from_mode(0o500)).unwrap();
+    }
+    assert!(!of_living.is_empty() && names().len() == of_living.len() + 3);
+    process.start().await;
+    assert_eq!(process.terminate().await, Some(0));
+    let mut expected = of_living;
+    expected.push("notes.txt".into());
+    expected.sort();
+    assert_eq!(names(), expected);
 }

@@ -26,7 +26,11 @@ pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
     if refused.is_empty() {
         return Ok(());
     }
-    Err(CliError(format!("plugins.toml enables {} that would be refused: {}", counted(refused.len()), refused.join(", "))))
+    Err(CliError(format!(
+        "plugins.toml enables {} that would be refused: {}",
+        counted(refused.len()),
+        refused.join(", ")
+    )))
 }
 
 fn counted(modules: usize) -> String {

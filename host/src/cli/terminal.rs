@@ -32,7 +32,7 @@ pub(super) fn print_line(text: &str) {
     print(&mut std::io::stdout(), text);
 }
 
-/// The same on standard error; where that cannot be written, nobody is left to be told.
+/// The same on standard error; where that cannot be written, nobody is left to read it.
 pub(super) fn print_error(text: &str) {
     let _ = write_lines(&mut std::io::stderr(), text);
 }

@@ -1,5 +1,5 @@
 //! The file for security events that can wait for the reader no longer: `security.log` in `var`, for its owner alone. Whoever
-//! reads the log is told how many lines are in it.
+//! reads the log learns how many lines are in it.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -28,7 +28,7 @@ impl OverflowFile {
         *overflow = Overflow { path: Some(path), ..Overflow::default() };
     }
 
-    /// Appends a line; false where there is no file, or no room in it.
+    /// Appends a line; false where there is no file, or it is full.
     pub(super) fn append(&self, line: &[u8]) -> bool {
         let mut overflow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         overflow.append(line).unwrap_or(false)

@@ -60,5 +60,9 @@ fn list(call: &CommandCall) -> CommandResult {
 pub(super) fn visible(catalog: &[CatalogLine], session: &ManagerSession) -> Vec<CatalogLine> {
     let Some(brand) = session.brand() else { return catalog.to_vec() };
     let serves = |line: &&CatalogLine| line.brands.as_ref().is_none_or(|brands| brands.iter().any(|b| **b == *brand));
-    catalog.iter().filter(serves).map(|line| CatalogLine { path: Box::default(), problems: Vec::new(), ..line.clone() }).collect()
+    catalog
+        .iter()
+        .filter(serves)
+        .map(|line| CatalogLine { path: Box::default(), problems: Vec::new(), ..line.clone() })
+        .collect()
 }

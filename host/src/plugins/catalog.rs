@@ -19,6 +19,7 @@ use super::loading::plugins_toml::PluginsToml;
 use super::loading::private_folder;
 use super::loading::probe::Probe;
 use super::loading::registry::{LoadOutcome, LoadReport, Loader, ModuleRegistry};
+use super::loading::sweep;
 use crate::ports::{CatalogLine, Clock, EndedCalls, EndedNotice, Entropy, Gateway, Modules, RawNotice};
 use crate::security_log::{self, LoadedBuild};
 
@@ -72,6 +73,7 @@ impl Plugins {
         let (registry, loading, quarantine) = (ArcSwap::default(), Mutex::new(()), ArcSwap::from_pointee(quarantine));
         let plugins = Self { settings, dependencies, registry, recorder, quarantine, found, loading };
         let reports = plugins.load()?;
+        plugins.sweep();
         Ok((plugins, reports))
     }
 
@@ -100,6 +102,21 @@ impl Plugins {
             security_log::module_quarantined(&sentence);
         }
         Ok(reports)
+    }
+
+    /// Removes what earlier runs left among the copies; that of a build that is refused stays for the next start.
+    fn sweep(&self) {
+        let Ok(folder) = copies_in(&self.settings.var) else { return };
+        // Where others may write, no file is believed to be ours.
+        if private_folder::check(&folder).is_err() {
+            return;
+        }
+        let catalog = self.catalog();
+        let living = catalog.iter().map(|line| &*line.sha256).collect();
+        let removed = sweep::sweep(&folder, &living);
+        if removed > 0 {
+            tracing::info!(removed, "stale copies of modules were removed");
+        }
     }
 
     fn parts(&self, config: &ProviderConfig) -> Option<GatewayParts> {

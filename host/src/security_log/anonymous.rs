@@ -14,10 +14,10 @@ const ANONYMOUS_PER_MINUTE: u32 = 600;
 
 /// What was logged in the current minute.
 #[derive(Default)]
-pub struct AnonymousLines(Mutex<Minute>);
+pub struct AnonymousLines(Mutex<CountedMinute>);
 
 #[derive(Default)]
-struct Minute {
+struct CountedMinute {
     number: i64,
     lines: u32,
     of_address: BTreeMap<Box<str>, u32>,
@@ -32,7 +32,7 @@ impl AnonymousLines {
         let mut before = 0;
         if number != minute.number {
             before = minute.suppressed;
-            *minute = Minute { number, ..Minute::default() };
+            *minute = CountedMinute { number, ..CountedMinute::default() };
         }
         let network = network(from);
         let of_address = minute.of_address.get(&network).copied().unwrap_or_default();

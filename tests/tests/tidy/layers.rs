@@ -9,7 +9,10 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["log_lines", "manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"]),
+    (
+        "http",
+        &["log_lines", "manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"],
+    ),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports", "security_log"]),
     ("ledger", &["ports"]),

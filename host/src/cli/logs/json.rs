@@ -207,7 +207,10 @@ mod tests {
         let masked = "411111******1111";
         let line = lines.first().unwrap();
         assert_eq!([&line["order"], &line["shown"], &line["request"]["id"]], [masked; 3]);
-        assert_eq!((&line["spelled"], &line["message"]), (&json!("\"411111******1111\""), &json!("about 411111******1111")));
+        assert_eq!(
+            (&line["spelled"], &line["message"]),
+            (&json!("\"411111******1111\""), &json!("about 411111******1111"))
+        );
         assert_eq!(line["n"], 7);
     }
 }

@@ -14,20 +14,20 @@ pub(super) struct TerminalFields;
 
 impl<'a> FormatFields<'a> for TerminalFields {
     fn format_fields<R: RecordFields>(&self, mut out: Writer<'a>, fields: R) -> fmt::Result {
-        let mut written = FieldWriter { out: &mut out, is_first: true, result: Ok(()) };
+        let mut written = TerminalFieldWriter { out: &mut out, is_first: true, result: Ok(()) };
         fields.record(&mut written);
         written.result
     }
 }
 
 /// Writes fields as they are visited. Visiting returns nothing, so the first failure is stored.
-struct FieldWriter<'a, 'b> {
+struct TerminalFieldWriter<'a, 'b> {
     out: &'a mut Writer<'b>,
     is_first: bool,
     result: fmt::Result,
 }
 
-impl Visit for FieldWriter<'_, '_> {
+impl Visit for TerminalFieldWriter<'_, '_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.result.is_err() {
             return;
@@ -84,6 +84,9 @@ mod tests {
         let line = text.strip_suffix('\n').unwrap();
         assert!(!line.chars().any(is_obeyed), "{line}");
         let expected = format!("{{id={shown}}}: t: {shown} given=");
-        assert!(line.contains(&expected) && line.contains(&format!("shown={shown} order=411111******1111 n=7")), "{line}");
+        assert!(
+            line.contains(&expected) && line.contains(&format!("shown={shown} order=411111******1111 n=7")),
+            "{line}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Modules and gateways as `/readyz` and the metrics tell of them: what plugins.toml enables and cannot be used, and what of
+//! Modules and gateways as `/readyz` and the metrics report them: what plugins.toml enables and cannot be used, and what of
 //! the gateways does not work.
 
 use cashier_core::printable::Printable;
@@ -88,7 +88,9 @@ mod tests {
             *lock(&env.provider.catalog) = Some(catalog.clone());
             let first = match status {
                 200 => "ready\n",
-                _ => "not ready: none of the 1 modules that plugins.toml enables can be used: module acme is refused: it is truncated\n",
+                _ => {
+                    "not ready: none of the 1 modules that plugins.toml enables can be used: module acme is refused: it is truncated\n"
+                }
             };
             assert_eq!(page(&env, ""), (status, first.to_owned()));
             assert_eq!(page(&env, "verbose"), (status, format!("{first}{listed}")));

@@ -238,12 +238,7 @@ fn refused(
 ) -> (RegistryEntry, LoadReport) {
     let line = refused_line(name, path, options, &error);
     let outcome = LoadOutcome::Refused { reason: error.reason, still_serving: None };
-    let report = LoadReport {
-        module_name: name.to_owned(),
-        code: String::new(),
-        generation: 0,
-        sha256: String::new(),
-        outcome,
-    };
+    let report =
+        LoadReport { module_name: name.to_owned(), code: String::new(), generation: 0, sha256: String::new(), outcome };
     (RegistryEntry::Refused(Box::new(line)), report)
 }
