@@ -53,7 +53,7 @@ struct Line {
 }
 
 #[derive(Default)]
-struct QueueState {
+struct LogState {
     waiting: VecDeque<Line>,
     ordinary_bytes: usize,
     security_bytes: usize,
@@ -72,8 +72,8 @@ struct QueueState {
     is_ending: bool,
 }
 
-struct QueueParts {
-    state: Mutex<QueueState>,
+struct LogParts {
+    state: Mutex<LogState>,
     /// Something waits, or the end has come.
     wanted: Condvar,
     /// A batch was written.
@@ -85,7 +85,7 @@ struct QueueParts {
 
 /// Where lines are put. Clones share the queue.
 #[derive(Clone)]
-pub struct LogQueue(Arc<QueueParts>);
+pub struct LogQueue(Arc<LogParts>);
 
 /// Held as long as anything logs: dropping it waits until the lines are written, as long as the reader takes them.
 #[must_use = "queued lines are lost when the process ends without the guard"]
@@ -95,7 +95,7 @@ impl LogQueue {
     /// Starts the thread that writes to `out`.
     pub fn start(mut out: impl Write + Send + 'static, report: fn(Report) -> String) -> (Self, LogGuard) {
         let (state, wanted, progress) = (Mutex::default(), Condvar::new(), Condvar::new());
-        let queue = Self(Arc::new(QueueParts { state, wanted, progress, overflow: OverflowFile::default(), report }));
+        let queue = Self(Arc::new(LogParts { state, wanted, progress, overflow: OverflowFile::default(), report }));
         let of_thread = queue.clone();
         let writing = thread::Builder::new().name("log".to_owned()).spawn(move || of_thread.write_lines(&mut out));
         // Without a thread the queue fills, and the end moves its security events to the file.
@@ -132,7 +132,7 @@ impl LogQueue {
         }
     }
 
-    fn overflow(&self, state: &mut QueueState, line: &[u8]) {
+    fn overflow(&self, state: &mut LogState, line: &[u8]) {
         match self.0.overflow.append(line) {
             true => state.overflowed += 1,
             false => {
@@ -142,7 +142,7 @@ impl LogQueue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, QueueState> {
+    fn state(&self) -> MutexGuard<'_, LogState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,7 +198,7 @@ impl LogQueue {
     }
 }
 
-impl QueueState {
+impl LogState {
     fn add_bytes(&mut self, is_security: bool, length: usize) {
         let bytes = if is_security { &mut self.security_bytes } else { &mut self.ordinary_bytes };
         *bytes += length;
