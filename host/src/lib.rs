@@ -21,6 +21,7 @@ pub mod plugins;
 pub mod ports;
 mod private_files;
 mod process;
+pub mod reload_signal;
 pub mod security_log;
 pub mod settings;
 pub mod snapshot;

@@ -30,8 +30,9 @@ use crate::{artifacts, roster, sandbox};
 /// How long a test's tokens are valid; tests that move the clock by days make new ones.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
-/// Tests send more requests than a customer may.
-pub const NO_RATE_LIMIT: &str = "deposits_per_minute = 0\nopen_deposits_max = 0\nstored_bytes_per_customer_max = 0\n";
+/// Tests send more requests than a customer may, and wait for no balancer when they stop.
+pub const NO_RATE_LIMIT: &str = "deposits_per_minute = 0\nopen_deposits_max = 0\nstored_bytes_per_customer_max = 0\n\
+                                 stop_delay_seconds = 0\n";
 
 /// What a deployment is built of. [`DeploymentPlan::default`] suits most tests.
 pub struct DeploymentPlan {
@@ -242,6 +243,11 @@ impl Deployment {
 pub(crate) fn write_files(folder: &Path, peers: &[&str]) {
     write(&folder.join("session.key"), &format!("test:{}\n", "5e".repeat(32)));
     write(&folder.join("seal.key"), &format!("1:{}\n", "a7".repeat(32)));
+    #[cfg(unix)]
+    for key in ["session.key", "seal.key"] {
+        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.join(key), owner_alone).expect("a file of ours");
+    }
     write(&folder.join("plugins.toml"), &plugins(peers));
     std::fs::create_dir_all(folder.join("bases")).expect("a folder");
 }

@@ -96,7 +96,10 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     let names: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert_eq!(
         names,
-        ["serve", "demo", "token", "db", "trading", "clock", "audit", "modules", "module", "schema", "help"],
+        [
+            "serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "modules", "module", "schema",
+            "help"
+        ],
         "{listed}"
     );
 }
@@ -128,7 +131,7 @@ async fn serving_without_keys_is_refused_with_the_command_that_makes_them() {
             assert!(output.err.contains(text), "{kind}: {}", output.err);
         }
         let recipe = output.err.lines().find(|line| line.contains("/dev/urandom")).expect("how to make one").to_owned();
-        assert!(recipe.ends_with(&format!("> {kind}.key")), "{recipe}");
+        assert!(recipe.contains("umask 077") && recipe.ends_with(&format!("> {kind}.key)")), "{recipe}");
         assert!(!folder.path().join("bases").exists(), "nothing is created without keys");
         recipe
     };
@@ -171,7 +174,7 @@ async fn an_imported_roster_is_served_to_printed_tokens() {
 
     let addresses = process.start().await;
     let busy = run(folder.path(), &import).await;
-    assert!(busy.code != Some(0) && !busy.err.is_empty(), "an import beside a running server is refused: {busy:?}");
+    assert!(busy.code != Some(0) && !busy.err.is_empty(), "the settings do not name the port of the server: {busy:?}");
     let customer = CustomerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.customer),
@@ -276,7 +279,7 @@ async fn a_command_in_a_folder_without_databases_fails_creates_nothing_and_says_
     let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
     let before = files();
     let (both, books, postings) = ("no cashier.db and no trading.db in ", "no cashier.db in ", "no trading.db in ");
-    let commands: [(&[&str], &str); 9] = [
+    let commands: [(&[&str], &str); 10] = [
         (&["db", "reconcile", "-s", "cashier.toml"], both),
         (&["db", "reconcile", "--apply", "-s", "cashier.toml"], both),
         (&["db", "backup", "saved", "-s", "cashier.toml"], both),
@@ -286,6 +289,7 @@ async fn a_command_in_a_folder_without_databases_fails_creates_nothing_and_says_
         (&["clock", "accept", "-s", "cashier.toml"], books),
         (&["audit", "verify", "--bases", "typo"], books),
         (&["audit", "verify", "-s", "cashier.toml"], books),
+        (&["customer", "erase", "5", "-s", "cashier.toml"], books),
     ];
     for (command, missing) in commands {
         let output = run(folder.path(), command).await;

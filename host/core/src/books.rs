@@ -56,7 +56,7 @@ pub use customer_use::CustomerUse;
 pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
-pub use query::{Answer, Progress, Scan, Scope};
+pub use query::{LIST_BYTES_MAX, Page, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 
 /// The transactions of one config; decides how long it keeps its gateway.
@@ -172,7 +172,7 @@ impl Books {
                     |body: &Body| body.notice().filter(|(id, _)| *id == event.notice_id).map(|(_, length)| length);
                 self.events.put(event, bodies.iter().find_map(own));
             }
-            Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
+            Change::Config(_) | Change::ConfigDeleted(_) | Change::Override(_) | Change::Approval(_) => {}
         }
     }
 

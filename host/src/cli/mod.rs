@@ -3,14 +3,17 @@
 mod audit;
 mod bases;
 mod clock;
+mod customer;
 mod db;
 mod demo;
 mod logs;
 mod module;
 mod modules;
+mod roster_client;
 mod schema;
 mod serve;
 mod settings_args;
+mod signals;
 mod terminal;
 mod token;
 mod trading;
@@ -56,6 +59,9 @@ enum CliCommand {
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
+    /// One customer, on a stopped server.
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
     /// The system clock, where the server finds it implausible.
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -97,6 +103,7 @@ pub fn run() -> ExitCode {
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
+        CliCommand::Customer(command) => customer::customer(&command),
         CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Modules(args) => modules::modules(&args),

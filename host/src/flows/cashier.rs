@@ -14,11 +14,13 @@ use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::customer_limits::CustomerLimits;
+use super::list_limits::{ListLimits, ListPermit, ListReader};
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
 use super::replay_turn::ReplayTurn;
 use super::requeue::Requeue;
+use super::return_hosts::ReturnHosts;
 use super::single_flight::SingleFlight;
 use crate::ledger::Ledger;
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
@@ -47,6 +49,8 @@ pub struct Rules {
     pub customer_limits: CustomerLimits,
     /// Which changes of a config need a second person.
     pub second_person: SecondPerson,
+    /// To which hosts customers may be sent back.
+    pub return_hosts: ReturnHosts,
 }
 
 impl Rules {
@@ -70,6 +74,8 @@ pub struct Cashier {
     pub spawn: Arc<dyn Spawn>,
     pub rules: Rules,
     pub(super) limits: RateLimits,
+    /// The lists that are answered now.
+    pub(super) lists: ListLimits,
     /// Create calls under way; requests with the same key wait for them.
     pub(super) creating: SingleFlight,
     /// Transactions whose postings are being performed.
@@ -119,6 +125,7 @@ impl Cashier {
             entropy,
             spawn,
             rules,
+            lists: ListLimits::default(),
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
@@ -134,6 +141,11 @@ impl Cashier {
     /// Webhooks that failed verification, and those that were answered 429, since the start.
     pub fn counted_notices(&self) -> (u64, u64) {
         self.limits.notices.counted()
+    }
+
+    /// Waits shortly until this reader may have another list; a list of transactions does so by itself.
+    pub async fn list_permit(&self, reader: ListReader) -> Result<ListPermit, Refusal> {
+        self.lists.begin(reader, &*self.clock).await
     }
 
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {

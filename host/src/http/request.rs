@@ -19,6 +19,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::RequestContext;
+use crate::http::sender::Sender;
 use crate::ports::Clock;
 
 /// How long a body may take to arrive: a phone on a poor line sends 64 KiB in far less.
@@ -45,6 +46,8 @@ pub(super) struct RequestOrigin {
     pub(super) ip: IpAddr,
     /// Microseconds spent waiting for the client to send the body; not the cashier's own time.
     pub(super) waited_us: Arc<AtomicU64>,
+    /// What the endpoint found out about the sender.
+    pub(super) sender: Arc<Sender>,
     /// The listener's capacity for large bodies, in kilobytes: [`LARGE_BODIES_KIB_MAX`].
     pub(super) large_bodies: Arc<Semaphore>,
 }

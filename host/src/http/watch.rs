@@ -4,6 +4,7 @@
 mod module_health;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
@@ -11,15 +12,18 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use crate::flows::Cashier;
+use self::module_health::ModuleHealthReport;
+use crate::flows::{Cashier, configure};
+use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
+use crate::http::session::SessionKeys;
 use crate::log_lines;
 
-use self::module_health::ModuleHealthReport;
-use crate::http::session::SessionKeys;
-
 const PLAIN: &str = "text/plain; charset=utf-8";
+/// Configs and overrides that can match nothing, listed with `verbose`; `/metrics` has their number.
+const UNMATCHED_ROWS_MAX: usize = 100;
+
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A gauge of `/metrics`, and whom it asks.
@@ -79,6 +83,11 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
     },
     Metric {
+        name: "cashier_rows_without_match",
+        help: "Enabled configs and overrides that can match nothing.",
+        value: |cashier| Some(configure::rows_without_match(cashier).len()),
+    },
+    Metric {
         name: "cashier_webhooks_rejected",
         help: "Webhooks that failed verification since the start.",
         value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
@@ -108,6 +117,11 @@ pub const METRICS: &[Metric] = &[
         help: "Log lines that the reader of standard error did not take, since the start.",
         value: |_| Some(log_lines::lost()),
     },
+    Metric {
+        name: "cashier_requests_refused_by_parser",
+        help: "Requests since the start that were not HTTP.",
+        value: |_| Some(parser_refusals::counted()),
+    },
 ];
 
 /// With the query `verbose`, what does not work as it should is listed below the first line.
@@ -130,9 +144,23 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     }
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
+    let unmatched = configure::rows_without_match(cashier);
+    let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
     let quarantine = cashier.modules.quarantine();
-    let listed = files.iter().chain(&quarantine).chain(&health.sentences).map(|sentence| format!("{sentence}\n"));
+    let listed = files
+        .iter()
+        .chain(&unmatched)
+        .chain(&quarantine)
+        .chain(&health.sentences)
+        .map(|sentence: &String| format!("{sentence}\n"));
     Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", listed.collect::<String>()))
+}
+
+/// The first lines, and how many more there are.
+fn bounded(lines: &[String], most: usize) -> impl Iterator<Item = String> {
+    let more = lines.len().saturating_sub(most);
+    let rest = (more > 0).then(|| format!("… and {more} more"));
+    lines.iter().take(most).cloned().chain(rest)
 }
 
 fn held_line(fault: &str) -> String {
@@ -177,8 +205,17 @@ pub(super) const ENDPOINTS: &[(Route, Page)] =
     &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
-pub(super) fn routes(cashier: Arc<Cashier>, keys: Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
-    answered_by(move |page, query| page_of(&cashier, &keys.problems(), page, query))
+pub(super) fn routes(
+    cashier: Arc<Cashier>,
+    keys: Arc<SessionKeys>,
+    stopping: Arc<AtomicBool>,
+) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| match page {
+        Page::Readiness if stopping.load(Ordering::Acquire) => {
+            plain(503, "not ready: the cashier is stopping\n".to_owned())
+        }
+        page => page_of(&cashier, &keys.problems(), page, query),
+    })
 }
 
 fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Reply {
@@ -215,7 +252,7 @@ fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Err(Reply::not_found()),
-        Some((route, _)) if method != route.method => Err(Reply::method_not_allowed(&route.method)),
+        Some((route, _)) if !route.takes(method) => Err(Reply::method_not_allowed(route.allowed())),
         Some((_, page)) => Ok(*page),
     }
 }
@@ -225,6 +262,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::http::testing::TestListener;
     use crate::test_cashier::{TestCashier, lock};
 
     #[tokio::test(start_paused = true)]
@@ -239,7 +277,10 @@ mod tests {
         let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
-        let notices = "# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n";
+        let unmatched = "# HELP cashier_rows_without_match Enabled configs and overrides that can match nothing.\n# TYPE cashier_rows_without_match gauge\ncashier_rows_without_match 0\n";
+        let notices = &format!(
+            "{unmatched}# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n"
+        );
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let modules = "# HELP cashier_modules_refused Modules that plugins.toml enables and that cannot be used.\n# TYPE cashier_modules_refused gauge\ncashier_modules_refused 0\n# HELP cashier_gateways_failing Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.\n# TYPE cashier_gateways_failing gauge\ncashier_gateways_failing 0\n";
         let table = [
@@ -262,19 +303,55 @@ mod tests {
                 404,
                 r#"{"error":"RET_ERR_NOTFOUND","message":"there is nothing at this path"}"#,
             ),
-            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
+            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET, HEAD"}"#),
         ];
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
             let page = page_at(&method.parse().unwrap(), path);
             let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
-            // Counted for the whole process, so other tests add to it.
-            let shown = String::from_utf8_lossy(response.body());
-            let shown = shown.split_inclusive('\n').filter(|line| !line.contains("cashier_log_lines_lost"));
-            assert_eq!((response.status().as_u16(), &*shown.collect::<String>()), (status, body), "{line}");
+            let answered = String::from_utf8(response.body().to_vec()).unwrap();
+            // Counted for the whole process, so other tests add to them.
+            let answered = answered.split("# HELP cashier_log_lines_lost").next().unwrap();
+            assert_eq!((response.status().as_u16(), answered), (status, body), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
-            assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
+            assert_eq!(allowed, (status == 405).then_some("GET, HEAD"), "{line}");
         }
+    }
+
+    #[tokio::test]
+    async fn n3_readiness_ends_first_and_liveness_stays_when_the_cashier_stops() {
+        let (env, stopping) = (TestCashier::new().await, Arc::new(AtomicBool::new(false)));
+        let listener = TestListener::open(
+            routes(Arc::clone(&env.cashier), Arc::default(), Arc::clone(&stopping)),
+            env.clock.clone(),
+        )
+        .await;
+        let shown = async |page: &str| {
+            let response = listener.send(&format!("GET /{page}"), "", "").await;
+            (response.status, response.body)
+        };
+        assert_eq!(shown("readyz").await, (200, "ready\n".to_owned()));
+        stopping.store(true, Ordering::Release);
+        assert_eq!(shown("readyz").await, (503, "not ready: the cashier is stopping\n".to_owned()));
+        assert_eq!(shown("healthz").await, (200, "ok\n".to_owned()));
+        assert_eq!(shown("metrics").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn n4_head_gets_the_head_of_get_on_every_page() {
+        let env = TestCashier::new().await;
+        let listener =
+            TestListener::open(routes(Arc::clone(&env.cashier), Arc::default(), Arc::default()), env.clock.clone())
+                .await;
+        let mut client = listener.connect().await;
+        for page in ["/healthz", "/readyz", "/readyz?verbose", "/metrics"] {
+            let head = client.head(page).await;
+            let get = client.request(&format!("GET {page} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+            assert_eq!((head.status, get.status), (200, 200), "{page}");
+            assert_eq!(head.header("content-length"), Some(&*get.body.len().to_string()), "{page}");
+            assert_eq!(head.header("content-type"), get.header("content-type"), "{page}");
+        }
+        assert_eq!(client.head("/nothing").await.status, 404);
     }
 
     #[tokio::test(start_paused = true)]

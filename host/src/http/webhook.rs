@@ -11,6 +11,7 @@ use crate::flows::{SMALL_NOTICE_LENGTH_MAX, webhook};
 use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, Request};
+use crate::http::sender::Proof;
 use crate::ports::{NoticeBody, RawNotice};
 use crate::wire::webhook::WebhookAnswer;
 
@@ -50,6 +51,7 @@ pub(super) async fn answer(
         received_time: cashier.clock.wall(),
     };
     let outcome = webhook::receive(cashier, provider, addressed, notice, origin).await?;
+    request.origin.sender.proved(Proof::Notice);
     let reply = match outcome.acknowledgement {
         Some(own) => Reply::acknowledgement(own.status, &own.headers, own.body),
         None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),

@@ -1,5 +1,6 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod saving;
 mod second_person;
 
 use cashier_core::deposit::DepositRequest;
@@ -62,7 +63,7 @@ impl ManagerApi {
 
     async fn send(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
         let (number, bytes) = answer(&self.context, message.as_bytes(), authorization, context()).await;
-        (number, String::from_utf8(bytes).unwrap())
+        (number, String::from_utf8(bytes.collected().await).unwrap())
     }
 
     /// A command as a manager of every brand, or of one.

@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
 //! maps changes to SQL and back; `load` reads every row at a start, `image` spares it most; [`archive`] reads large rows by id; `seal` encrypts
-//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `log_watch` finds that the log cannot be
+//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `retention` deletes old bodies, `erasure` one customer's texts; `log_watch` finds that the log cannot be
 //! moved into the database; `schema` numbers the schema files.
 
 pub mod archive;
@@ -11,11 +11,13 @@ pub mod audit;
 pub mod backup;
 mod columns;
 mod connection;
+pub mod erasure;
 pub mod image;
 mod json;
 mod load;
 mod log_watch;
 mod quarantine;
+pub mod retention;
 mod rows;
 mod schema;
 pub mod seal;
@@ -33,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
+use self::retention::{RetentionOrder, Retired};
 use self::seal::{Seal, SealKeys};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
@@ -91,6 +94,11 @@ impl Strand {
     /// How far a load of every row has come; cancelling it ends the load with a fault.
     pub fn load_progress(&self) -> Arc<LoadProgress> {
         Arc::clone(&self.progress)
+    }
+
+    /// Deletes some old bodies once no commit waits; what fails changes nothing.
+    pub fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
+        self.commits.retire(order)
     }
 
     pub fn path(&self) -> &Path {

@@ -14,6 +14,7 @@ use super::connection::{connect, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
+use super::retention::{self, RetentionKind, RetentionOrder, Retired};
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
 use super::stored;
@@ -54,7 +55,7 @@ impl Sqlite {
             log: LogWatch::new(path),
         };
         // SQLite creates the log with the file's mode.
-        private_files::open(path)?;
+        private_files::open_database(path)?;
         opened.connect()?;
         Ok(opened)
     }
@@ -148,6 +149,20 @@ impl Store for Sqlite {
 
     fn stored(&mut self, refusals: &Refusals, books: &Books) -> Result<Refused, Fault> {
         stored::read(self.opened()?, refusals, books)
+    }
+
+    fn retire(&mut self, order: &RetentionOrder) -> Result<Retired, Fault> {
+        self.begin()?;
+        let retired = retention::retire(self.opened()?, order).and_then(|retired| {
+            run(self.opened()?, "COMMIT")?;
+            Ok(retired)
+        });
+        match &retired {
+            Ok(retired) if order.kind == RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
+            Ok(_) => {}
+            Err(_) => self.undo()?,
+        }
+        retired
     }
 
     fn abandon(&mut self) {

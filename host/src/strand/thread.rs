@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use cashier_core::change::{Body, Commit};
+use cashier_core::change::Commit;
 use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::writing::{Store, Written, write};
+use super::retention::{RetentionOrder, Retired};
+use super::writing::{Store, Written, commit_bytes, write};
 use crate::ports::{DurabilityListener, Fault, Loaded, Recorder, Refused};
 
 /// How much goes into one transaction, and so under one sync.
@@ -28,9 +29,6 @@ impl Default for BatchLimits {
         Self { commits: 1024, bytes: 8 * 1024 * 1024 }
     }
 }
-
-/// The bytes that a row counts for in a batch and in the queue: its content with the page overhead.
-const ROW_BYTES: usize = 1024;
 
 /// Commits that wait to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,12 +50,14 @@ enum QueueState {
 }
 
 type Reloaded = oneshot::Sender<Result<Loaded, Fault>>;
+type Retirement = (RetentionOrder, oneshot::Sender<Result<Retired, Fault>>);
 
 struct Queue {
     state: QueueState,
     waiting: VecDeque<(Arc<Commit>, usize)>,
     bytes: usize,
     reloads: VecDeque<Reloaded>,
+    retirements: VecDeque<Retirement>,
     /// The thread sleeps and must be woken; a wake costs a system call that a busy thread does not need.
     idle: bool,
 }
@@ -84,6 +84,7 @@ impl CommitQueue {
             waiting: VecDeque::new(),
             bytes: 0,
             reloads: VecDeque::new(),
+            retirements: VecDeque::new(),
             idle: false,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
@@ -98,6 +99,18 @@ impl CommitQueue {
     pub(super) fn backlog(&self) -> Backlog {
         let queue = self.shared.lock();
         Backlog { commits: queue.waiting.len(), bytes: queue.bytes }
+    }
+
+    /// Deletes some old bodies once no commit waits.
+    pub(super) fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
+        let (answer, retired) = oneshot::channel();
+        let mut queue = self.shared.lock();
+        // Otherwise dropping the sender answers.
+        if queue.state == QueueState::Open {
+            queue.retirements.push_back((order, answer));
+            self.shared.wake_if_idle(queue);
+        }
+        Box::pin(async move { retired.await.unwrap_or_else(|_| Err(Fault::new("the strand writes nothing now"))) })
     }
 
     /// Writes what is queued, then ends the thread. A second call does nothing.
@@ -184,6 +197,9 @@ impl Shared {
                 QueueState::Open | QueueState::Suspended => {}
                 QueueState::Closing | QueueState::Closed => return Task::End,
             }
+            if let Some(retirement) = queue.retirements.pop_front() {
+                return Task::Retire(retirement);
+            }
             queue.idle = true;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -240,6 +256,7 @@ impl Queue {
 
     fn drop_waiting(&mut self) {
         self.waiting.clear();
+        self.retirements.clear();
         self.bytes = 0;
     }
 }
@@ -247,6 +264,7 @@ impl Queue {
 enum Task {
     Write,
     Reload(Reloaded),
+    Retire(Retirement),
     End,
 }
 
@@ -269,6 +287,10 @@ impl StrandThread {
                     }
                     // The caller may have gone.
                     let _ = answer.send(loaded);
+                }
+                Task::Retire((order, answer)) => {
+                    // The caller may have gone.
+                    let _ = answer.send(store.retire(&order));
                 }
                 Task::End => return store.close(),
             }
@@ -313,16 +335,4 @@ impl Drop for StrandThread {
             self.listener.failed(&Fault::new("the strand's thread panicked"));
         }
     }
-}
-
-/// The estimated bytes of a commit, for batching.
-pub(super) fn commit_bytes(commit: &Commit) -> usize {
-    let bodies = commit.bodies.iter().map(|body| match body {
-        Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
-        Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),
-        Body::Texts { texts, .. } => texts.len(),
-        Body::Audit(_) => 0,
-        Body::Order { details, .. } => details.success_url.len() + details.failure_url.len() + details.notify_url.len(),
-    });
-    (commit.changes.len() + commit.bodies.len()).saturating_mul(ROW_BYTES).saturating_add(bodies.sum())
 }

@@ -286,6 +286,7 @@ impl Modules for TestModules {
             problems: Vec::new(),
             sha256: Box::default(),
             brands: None,
+            settings: vec!["api_base".into(), "capture".into(), "x".into()],
             endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
         }])

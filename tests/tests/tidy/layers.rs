@@ -11,7 +11,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
     (
         "http",
-        &["log_lines", "manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"],
+        &[
+            "log_lines",
+            "manager",
+            "flows",
+            "wire",
+            "ports",
+            "key_file",
+            "text_file",
+            "followed_file",
+            "file_access",
+            "reload_signal",
+        ],
     ),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports", "security_log"]),
@@ -23,9 +34,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["security_log", "ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["security_log", "ports", "private_files", "process", "text_file", "web_url"]),
+    ("plugins", &["security_log", "ports", "private_files", "file_access", "process", "text_file", "web_url"]),
     ("process", &[]),
-    ("trading", &["ports", "private_files", "lock", "json_object", "text_file"]),
+    ("reload_signal", &[]),
+    ("trading", &["ports", "private_files", "lock", "json_object", "text_file", "wire"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
@@ -41,12 +53,28 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
     // Which other users may use a file, and files that are followed while the server runs.
     ("file_access", &[]),
-    ("followed_file", &["ports", "file_access", "text_file"]),
+    ("followed_file", &["ports", "file_access", "text_file", "reload_signal"]),
     ("text_file", &[]),
     ("web_url", &[]),
     ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports", "books_image", "flows", "settings", "file_access"]),
+    (
+        "app",
+        &[
+            "http",
+            "ports",
+            "books_image",
+            "flows",
+            "settings",
+            "file_access",
+            "strand",
+            "pair",
+            "clock_file",
+            "guarded_clock",
+            "reload_signal",
+            "text_file",
+        ],
+    ),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (

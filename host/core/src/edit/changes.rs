@@ -1,7 +1,8 @@
 //! Which fields of a config an edit changes, and which of those changes need a second person where the settings ask for it.
 //! Sources are compared one by one, so that a change which another source hides today is listed too.
 
-use super::config::{CREDENTIALS, EditContext, SettingMap, parsed, secrets};
+use super::config::{EditContext, parsed, secrets};
+use super::settings::{CREDENTIALS, SettingMap, is_host_setting};
 use crate::provider_config::{ProviderConfig, Secret};
 use crate::refusal::Refusal;
 
@@ -236,8 +237,11 @@ fn class_of(field: &str, context: &EditContext<'_>) -> FieldClass {
     }
 }
 
-/// Without its module it is not known what a setting does.
+/// Without its module it is not known what a setting does, unless it is the host's own.
 fn class(name: &str, context: &EditContext<'_>) -> FieldClass {
+    if is_host_setting(name) {
+        return FieldClass::Other;
+    }
     if CREDENTIALS.contains(&name) || secrets(context).any(|secret| secret == name) {
         return FieldClass::Credential;
     }

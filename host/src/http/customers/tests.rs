@@ -17,7 +17,10 @@ use crate::wire::read::parse;
 
 mod floods;
 mod held;
+mod lists;
+mod manners;
 mod refusals;
+mod spellings;
 
 struct CustomerApi {
     env: TestCashier,
@@ -29,7 +32,7 @@ impl CustomerApi {
     async fn open() -> Self {
         let env = TestCashier::published().await;
         let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
-        let routes = crate::http::customer_routes(&env.cashier, &keys);
+        let routes = crate::http::customer_routes(&env.cashier, &keys, &[]);
         let listener = TestListener::open(routes, Arc::clone(&env.clock)).await;
         Self { env, listener, keys }
     }

@@ -14,6 +14,7 @@ use super::{SessionKeys, SessionRules};
 use crate::file_access::FileUse;
 use crate::followed_file::{FileRules, FollowedFile, Take, follow};
 use crate::ports::{Clock, Fault};
+use crate::reload_signal::ReloadAsked;
 use crate::text_file::trimmed;
 
 /// Size of a key file or a JWK set: the largest keys allowed take a tenth of it.
@@ -40,8 +41,8 @@ pub struct KeyFiles(Vec<FollowedFile>);
 
 impl KeyFiles {
     /// Follows them for ever.
-    pub async fn follow(self, clock: Arc<dyn Clock>) {
-        follow(self.0, clock).await;
+    pub async fn follow(self, clock: Arc<dyn Clock>, asked: ReloadAsked) {
+        follow(self.0, clock, asked).await;
     }
 }
 

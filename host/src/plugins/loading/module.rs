@@ -137,6 +137,7 @@ impl LoadedModule {
             problems: self.generation.problems(self.options.limits.call, now),
             sha256: copy.sha256.as_str().into(),
             brands: self.options.brands.as_deref().map(boxed),
+            settings: keys(|_| true),
             endpoint_settings: keys(|spec| spec.endpoint),
             secret_settings: keys(|spec| spec.secret),
         }

@@ -35,6 +35,11 @@ fn context(id: ConfigId, column: &'static str) -> SealContext {
     SealContext { table: TABLE, column, row: id.0 }
 }
 
+pub(super) fn delete(writer: &mut RowWriter<'_>, id: ConfigId) -> Result<(), Fault> {
+    writer.touch('c', id.0);
+    writer.put(TABLE, "DELETE FROM provider_config WHERE id = ?", |put| put.with(&id))
+}
+
 pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {
     writer.touch('c', row.id.0);
     let seal = |column, text: &str| writer.seal.seal(context(row.id, column), text);

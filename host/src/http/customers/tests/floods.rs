@@ -1,16 +1,14 @@
 //! Senders of webhooks that fail verification, behind a trusted proxy: what is answered, and what is read for it.
 
-use std::net::IpAddr;
-
 use super::*;
 use crate::test_cashier::FAILED_NOTICES_PER_MINUTE;
 
 /// The customer listener behind a proxy on this machine.
 async fn behind_a_proxy() -> CustomerApi {
     let api = CustomerApi::open().await;
-    let proxy: IpAddr = "127.0.0.1".parse().unwrap();
-    let routes = crate::http::customer_routes(&api.env.cashier, &api.keys);
-    let listener = TestListener::open_with(routes, Arc::clone(&api.env.clock), 64, None, &[proxy]).await;
+    let routes = crate::http::customer_routes(&api.env.cashier, &api.keys, &[]);
+    let (clock, limits) = (Arc::clone(&api.env.clock), TestListener::LIMITS);
+    let listener = TestListener::open_with(routes, clock, limits, None, &["127.0.0.1/32"]).await;
     CustomerApi { listener, ..api }
 }
 

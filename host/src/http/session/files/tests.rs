@@ -35,7 +35,6 @@ fn sources(folder: &Path) -> KeySources {
 }
 
 impl Site {
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn open(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -45,7 +44,6 @@ impl Site {
         Self { folder, keys, files }
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
@@ -54,7 +52,6 @@ impl Site {
         self.files.0.iter_mut().for_each(FollowedFile::look);
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn token(&self, jti: &str) -> String {
         let new = NewToken { role: Role::Customer, id: 5, brand: None, ttl_seconds: 60, jti: Some(jti) };
         self.keys.issue(new, NOW).unwrap()
