@@ -7,7 +7,7 @@ mod anonymous;
 use std::fmt::Display;
 use std::path::Path;
 
-use cashier_core::ids::{ApprovalId, ConfigId, ManagerId, OverrideId};
+use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, ManagerId, OverrideId};
 use cashier_core::time::UnixTime;
 
 pub use self::anonymous::AnonymousLines;
@@ -37,6 +37,16 @@ pub fn config_saved(saved: &SavedConfig<'_>) {
             "credentials of a config changed"
         );
     }
+}
+
+/// What a customer wrote and was shown was erased, by whom as far as the system knows it.
+pub fn customer_erased(customer: CustomerId, by: &str) {
+    tracing::warn!(target: TARGET, event = "customer_erased", %customer, by, "texts of a customer were erased");
+}
+
+/// A draft was deleted for good.
+pub fn config_deleted(config: ConfigId, provider: &str, by: ManagerId) {
+    tracing::info!(target: TARGET, event = "config_deleted", %config, provider, %by, "config deleted");
 }
 
 /// A customer's override was created or changed.
@@ -136,6 +146,8 @@ pub fn overflow_file_found(file: &Path) {
 pub const EVENTS: &[&str] = &[
     "config_saved",
     "credentials_changed",
+    "config_deleted",
+    "customer_erased",
     "override_saved",
     "approval_asked",
     "approval_decided",
