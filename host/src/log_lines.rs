@@ -53,7 +53,7 @@ struct Line {
 }
 
 #[derive(Default)]
-struct LogState {
+struct QueuedLines {
     waiting: VecDeque<Line>,
     ordinary_bytes: usize,
     security_bytes: usize,
@@ -73,7 +73,7 @@ struct LogState {
 }
 
 struct LogParts {
-    state: Mutex<LogState>,
+    state: Mutex<QueuedLines>,
     /// Something waits, or the end has come.
     wanted: Condvar,
     /// A batch was written.
@@ -132,7 +132,7 @@ impl LogQueue {
         }
     }
 
-    fn overflow(&self, state: &mut LogState, line: &[u8]) {
+    fn overflow(&self, state: &mut QueuedLines, line: &[u8]) {
         match self.0.overflow.append(line) {
             true => state.overflowed += 1,
             false => {
@@ -142,7 +142,7 @@ impl LogQueue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, LogState> {
+    fn state(&self) -> MutexGuard<'_, QueuedLines> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,7 +198,7 @@ impl LogQueue {
     }
 }
 
-impl LogState {
+impl QueuedLines {
     fn add_bytes(&mut self, is_security: bool, length: usize) {
         let bytes = if is_security { &mut self.security_bytes } else { &mut self.ordinary_bytes };
         *bytes += length;
