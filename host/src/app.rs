@@ -23,13 +23,12 @@ pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 pub use self::offline::{erase_customer, reconcile, verify_audit};
-use self::open_files::OpenFiles;
 use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
-use crate::http::serve::ListenerContext;
+use crate::http::answering::ListenerContext;
 use crate::http::session::SessionKeys;
 use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::http::tls::ServedTls;
@@ -38,7 +37,6 @@ use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
-use crate::process;
 use crate::reload_signal::ReloadSignal;
 use crate::settings::Settings;
 use crate::snapshot::MoneyModes;
@@ -141,7 +139,7 @@ impl CashierManager {
         };
         let reload = Arc::new(ReloadSignal::default());
         let mut serving =
-            sockets.serve(served.clone(), context, limits(&settings), &settings.cors_origins, &progress)?;
+            sockets.serve(served.clone(), context, Limits::of(&settings), &settings.cors_origins, &progress)?;
         if let (Some(files), Some(known), Some(served)) = (tls, known, served) {
             let asked = reload.part("TLS files");
             serving.beside(files.follow(known, served, Arc::clone(&machine.clock), asked));
@@ -370,14 +368,6 @@ pub fn catalog(settings: &Settings) -> Result<Vec<CatalogLine>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     let (settings, dependencies) = plugin_host(settings, &Machine::real(), &public_url)?;
     plugins::list(&settings, &*dependencies.networks).map_err(Fault::new)
-}
-
-/// How many connections each listener may have, from what the system allows this process.
-fn limits(settings: &Settings) -> Limits {
-    let files = OpenFiles::divide(process::raise_open_files().unwrap_or(usize::MAX));
-    let OpenFiles { limit, reserved, customer, manager, watch } = files;
-    tracing::info!(open_files = limit, reserved, customer, manager, watch, "open files were divided among connections");
-    Limits { files, per_address: settings.connections_per_address, idle: settings.idle }
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.

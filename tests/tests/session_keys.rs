@@ -92,6 +92,24 @@ async fn k2_a_key_that_others_may_read_is_one_warning_with_the_chmod_line_or_ref
     assert_eq!(site.process.terminate().await, Some(0));
 }
 
+#[test]
+fn k2_keys_made_by_the_readme_are_for_their_owner_alone() {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let recipe = blocks.find(|block| block.contains("> session.key")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("umask 022\n{recipe}");
+    let made = std::process::Command::new("bash").args(["-euc", &script]).current_dir(folder.path()).status();
+    assert!(made.unwrap().success());
+    let mut keys = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        keys += 1;
+    }
+    assert_eq!(keys, 4, "session, seal and two of the sandbox service");
+}
+
 #[tokio::test]
 async fn k2_settings_and_modules_that_others_may_change_are_warned_about() {
     let mut site = Site::new().await;

@@ -54,12 +54,12 @@ impl ListReader {
 
 /// The lists that are answered now.
 pub(super) struct ListLimits {
-    readers: Arc<Mutex<BTreeMap<ListReader, Reader>>>,
+    readers: Arc<Mutex<BTreeMap<ListReader, ReaderLists>>>,
     all: Arc<Semaphore>,
 }
 
 /// One reader's capacity; it is forgotten with its last list.
-struct Reader {
+struct ReaderLists {
     at_once: Arc<Semaphore>,
     kib: Arc<Semaphore>,
     uses: usize,
@@ -73,7 +73,7 @@ pub struct ListPermit {
 }
 
 struct Usage {
-    readers: Arc<Mutex<BTreeMap<ListReader, Reader>>>,
+    readers: Arc<Mutex<BTreeMap<ListReader, ReaderLists>>>,
     reader: ListReader,
     kib: Arc<Semaphore>,
 }
@@ -118,7 +118,7 @@ impl ListLimits {
 
     fn use_of(&self, reader: ListReader) -> (Arc<Semaphore>, Usage) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = readers.entry(reader).or_insert_with(|| Reader {
+        let known = readers.entry(reader).or_insert_with(|| ReaderLists {
             at_once: Arc::new(Semaphore::new(reader.at_once())),
             kib: Arc::new(Semaphore::new(READER_KIB_MAX)),
             uses: 0,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::books::{Page, Progress, Scan, Scope};
+use cashier_core::books::{ListPage, Progress, Scan, Scope};
 use cashier_core::filter::{Filter, TransactionField};
 use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -24,7 +24,7 @@ use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
 pub const LIST_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// How long an export may take: a slow line gets its fifty thousand rows.
-pub const EXPORT_TIME_MAX: Duration = Duration::from_mins(10);
+pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Bytes of an export that its reader takes in a second, on average since it began.
 pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
@@ -39,7 +39,7 @@ const EXPORT_GRACE: Duration = Duration::from_secs(10);
 pub struct TransactionPage {
     cashier: Arc<Cashier>,
     filter: Filter<TransactionField>,
-    page: Box<Page>,
+    page: Box<ListPage>,
     reader: ListReader,
     /// The reloads of the books in which the page was found: no others can unpack it.
     reloads: u64,

@@ -10,8 +10,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::http::answering::ListenerContext;
 use crate::http::connection_limits::ConnectionLimits;
-use crate::http::serve::{Listener, ListenerContext, serve};
+use crate::http::serve::{Listener, serve};
 use crate::http::switched_routes::SwitchedRoutes;
 use crate::http::tls::ServedTls;
 use crate::test_cashier::{TestClock, TestEntropy};

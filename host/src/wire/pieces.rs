@@ -149,3 +149,70 @@ pub fn elements(array: &impl Serialize) -> Result<Vec<u8>, Refusal> {
     text.drain(..1.min(text.len()));
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// So many pieces of this text; the last one breaks off where `is_cut`.
+    struct Repeated {
+        text: &'static str,
+        left: usize,
+        is_cut: bool,
+        _held: Arc<()>,
+    }
+
+    impl Pieces for Repeated {
+        fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
+            let next = match self.left {
+                0 => Ok(None),
+                1 if self.is_cut => Err("slow".into()),
+                _ => Ok(Some(self.text.into())),
+            };
+            self.left = self.left.saturating_sub(1);
+            Box::pin(std::future::ready(next))
+        }
+
+        fn is_done(&self) -> bool {
+            self.left == 0
+        }
+    }
+
+    async fn body(left: usize, is_cut: bool, held: &Arc<()>) -> Result<AnswerBody, Refusal> {
+        AnswerBody::of(Box::new(Repeated { text: "0123456789", left, is_cut, _held: Arc::clone(held) })).await
+    }
+
+    #[tokio::test]
+    async fn b2_a_short_answer_is_whole_and_a_long_one_is_made_while_it_is_taken() {
+        let held = Arc::new(());
+        for (pieces, is_whole) in [(3, true), (WHOLE_BYTES_MAX / 10 + 1, true), (WHOLE_BYTES_MAX / 10 + 2, false)] {
+            let body = body(pieces, false, &held).await.unwrap().within(b"{".to_vec(), b"}".to_vec());
+            assert_eq!((body.length().is_some(), Arc::strong_count(&held)), (is_whole, 2), "{pieces}");
+            assert_eq!(body.collected().await.len(), 10 * pieces + 2);
+            assert_eq!(Arc::strong_count(&held), 1, "what it held ends with it");
+        }
+        assert_eq!(body(3, true, &held).await.err().unwrap().code, RefusalCode::StorageUnavailable);
+        let AnswerBody::Pieces(mut cut) = body(WHOLE_BYTES_MAX, true, &held).await.unwrap() else {
+            panic!("it is long")
+        };
+        let mut taken = 0;
+        let reason = loop {
+            match cut.next().await {
+                Ok(Some(piece)) => taken += piece.len(),
+                Ok(None) => panic!("it breaks off"),
+                Err(reason) => break reason,
+            }
+        };
+        assert_eq!((reason.as_str(), taken), ("slow", (WHOLE_BYTES_MAX - 1) * 10));
+    }
+
+    #[test]
+    fn rows_stand_where_an_answer_without_rows_has_none() {
+        let (before, after) = around_rows(&serde_json::json!({"count": 2, "rows": [], "structure": ["id"]})).unwrap();
+        let text = [before, elements(&[1, 2]).unwrap(), after].concat();
+        assert_eq!(String::from_utf8(text).unwrap(), r#"{"count":2,"rows":[1,2],"structure":["id"]}"#);
+        assert_eq!(elements(&Vec::<u8>::new()).unwrap(), b"");
+    }
+}

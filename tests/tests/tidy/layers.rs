@@ -73,6 +73,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "guarded_clock",
             "reload_signal",
             "text_file",
+            "process",
         ],
     ),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are

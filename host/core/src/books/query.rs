@@ -41,14 +41,14 @@ pub struct Scope {
 /// A page of transactions, its rows as they were in the hold in which it was found. They stay packed until they are taken, by
 /// the books in which they were found.
 #[derive(Debug)]
-pub struct Page {
+pub struct ListPage {
     rows: SortedParts<Row>,
     bytes: usize,
     count: u64,
     newest: Seq,
 }
 
-impl Page {
+impl ListPage {
     /// Matching rows before pagination.
     pub fn count(&self) -> u64 {
         self.count
@@ -73,7 +73,7 @@ impl Page {
 /// The state of a query after a hold.
 #[derive(Debug)]
 pub enum Progress {
-    Found(Box<Page>),
+    Found(Box<ListPage>),
     /// The rows of the page take more than [`LIST_BYTES_MAX`].
     TooLarge,
     /// To be resumed with the same filter, scope and books.
@@ -143,7 +143,7 @@ impl Books {
 
     /// The next rows of a page that these books found with this filter: at most [`SHOWN_PER_HOLD`], and none in a hold that
     /// sorts. Texts are only ever added to the interner: copied rows can be sorted and unpacked in any later hold.
-    pub fn take_rows(&self, filter: &Filter<TransactionField>, page: &mut Page) -> Vec<Transaction> {
+    pub fn take_rows(&self, filter: &Filter<TransactionField>, page: &mut ListPage) -> Vec<Transaction> {
         let rows = page.rows.take(SHOWN_PER_HOLD, |left, right| self.compare(filter, left, right));
         let unpacked = rows.iter().filter_map(|row| row_codec::unpack(row, &self.interner));
         unpacked.map(|known| known.transaction).collect()
@@ -277,7 +277,7 @@ impl Books {
         cut
     }
 
-    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Option<Page> {
+    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Option<ListPage> {
         self.retain_best(scan, scan.skipped.saturating_add(filter.limit()), filter);
         let mut best = std::mem::take(&mut scan.best);
         let skipped = scan.skipped.min(best.len());
@@ -293,7 +293,7 @@ impl Books {
         let covering =
             self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
-        Some(Page {
+        Some(ListPage {
             rows: SortedParts::new(rows),
             bytes,
             count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),

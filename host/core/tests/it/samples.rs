@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::aggregate::{Aggregate, DecisionContext};
-use cashier_core::books::{Books, Page};
+use cashier_core::books::{Books, ListPage};
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::Facts;
@@ -296,7 +296,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The rows of a page, all taken at once.
-    pub(crate) fn of(books: &Books, filter: &Filter<TransactionField>, mut page: Page) -> Self {
+    pub(crate) fn of(books: &Books, filter: &Filter<TransactionField>, mut page: ListPage) -> Self {
         let mut rows = Vec::new();
         while !page.is_finished() {
             rows.extend(books.take_rows(filter, &mut page));

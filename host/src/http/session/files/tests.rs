@@ -129,6 +129,28 @@ fn k3_a_key_file_that_is_missing_or_unreadable_or_broken_keeps_its_keys_and_is_l
     assert!(!site.is_valid(&token), "a removed line ends its tokens");
 }
 
+#[cfg(unix)]
+#[test]
+fn k3_a_link_is_followed_to_what_it_leads_to_now_as_containers_change_mounted_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, next) = (folder.path().join("..data"), folder.path().join("..next"));
+    for (version, byte) in [("..1", "01"), ("..2", "02")] {
+        std::fs::create_dir(folder.path().join(version)).unwrap();
+        std::fs::write(folder.path().join(version).join("session.key"), line("1", byte)).unwrap();
+    }
+    std::os::unix::fs::symlink("..1", &data).unwrap();
+    std::os::unix::fs::symlink("..data/session.key", folder.path().join("session.key")).unwrap();
+    let (keys, files) = open(sources(folder.path())).unwrap();
+    let mut site = Site { folder, keys, files };
+    let token = site.token("a");
+    site.look();
+    assert!(site.is_valid(&token));
+    std::os::unix::fs::symlink("..2", &next).unwrap();
+    std::fs::rename(&next, &data).unwrap();
+    site.look();
+    assert!(!site.is_valid(&token) && site.problem().is_empty());
+}
+
 #[test]
 fn a_line_that_is_added_makes_a_key_valid_and_a_new_first_line_signs() {
     let mut site = Site::open(&[("session.key", &line("old", "01"))]);
