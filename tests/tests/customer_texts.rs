@@ -10,6 +10,7 @@ use cashier_tests::deployment::{Deployment, DeploymentPlan, NO_RATE_LIMIT};
 use cashier_tests::pending_deposit::PendingDeposit;
 use cashier_tests::signing;
 use cashier_tests::stripe_stub;
+use cashier_tests::waiting::eventually;
 use serde_json::{Value, json};
 
 /// Metadata of 16 KiB that says which deposit it is of.
@@ -141,4 +142,43 @@ async fn a_customers_texts_are_erased_by_command_and_the_money_stays() {
     expected["transaction"]["comment"] = json!("");
     expected["transaction"]["metadata_json"] = json!("{}");
     assert_eq!(pending.seen().await, expected, "amounts, states and operations stay");
+}
+
+/// Events with a body, and answers with a page.
+fn bodies(folder: &Path) -> (i64, i64) {
+    let connection = rusqlite::Connection::open(folder.join("bases/cashier.db")).unwrap();
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    (
+        count("SELECT count(*) FROM notice WHERE length(body) > 0"),
+        count("SELECT count(*) FROM answer WHERE octet_length(redirect_url) + octet_length(instructions_json) > 0"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_bodies_are_deleted_while_the_server_runs_and_deposits_go_on() {
+    if !signing::can_sign() {
+        return;
+    }
+    let settings = format!("{NO_RATE_LIMIT}event_body_days = 400\nanswer_days = 10\n");
+    let pending = PendingDeposit::of(DeploymentPlan { settings, ..DeploymentPlan::default() }).await;
+    pending.send_event("stripe", stripe_stub::WEBHOOK_SECRET, &pending.event()).await.expect_ok();
+    pending.credited_once().await;
+    let folder = pending.deployment.folder().to_path_buf();
+    assert_eq!(bodies(&folder), (1, 1));
+    let hours = |hours: u64| pending.deployment.clock.advance_seconds(hours * 60 * 60);
+    hours(9 * 24);
+    hours(3 * 24);
+    eventually("the answer to be deleted", async || {
+        hours(2);
+        (bodies(&folder).1 == 0).then_some(())
+    })
+    .await;
+    assert_eq!(bodies(&folder).0, 1, "bodies of events have an age of their own");
+    hours(400 * 24);
+    eventually("the body to be deleted", async || {
+        hours(2);
+        (bodies(&folder).0 == 0).then_some(())
+    })
+    .await;
+    pending.credited_once().await;
 }

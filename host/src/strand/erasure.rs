@@ -75,6 +75,9 @@ pub fn erase(order: &ErasureOrder<'_>, keys: SealKeys, entropy: Arc<dyn Entropy>
         transaction.commit().map_err(&fault)?;
         erased
     };
+    let Erased { transactions, texts, answers, orders, notices, .. } = erased;
+    let (customer, by) = (order.customer, order.by);
+    tracing::warn!(target: "security", %customer, by, transactions, texts, answers, orders, notices, "texts of a customer were erased");
     // Free space within pages, and pages that were freed before, may hold what was written long ago.
     connection.execute_batch("VACUUM").map_err(sql_fault("writing the database anew"))?;
     empty_log(&connection)?;

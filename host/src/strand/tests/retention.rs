@@ -172,3 +172,37 @@ fn a_turn_that_fails_changes_nothing_and_commits_go_on() {
     listener.wait_for_synced(2);
     assert_eq!(bodies(strand.path(), "notice"), BTreeSet::from([1, 2]));
 }
+
+#[test]
+fn a_request_stays_while_it_can_be_approved_and_its_row_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    strand.submit(commit(1, vec![event(1, ProcessingStatus::Processed)], Vec::new()));
+    listener.wait_for_synced(1);
+    let connection = Connection::open(strand.path()).unwrap();
+    // id, expires, state, decided; all were asked at 100.
+    for (id, expires, state, decided) in [(1, 300, 1, 200), (2, 900, 0, 0), (3, 300, 0, 0), (4, 300, 2, 900)] {
+        let row = format!(
+            "INSERT INTO approval (id, command, config_id, brand, config_version, request_sealed, fields, asked_by, asked_time, \
+             expires_time, state, decided_by, decided_time) \
+             VALUES ({id}, 'save', 1, '', 1, x'0102030405', 'secret_key', 7, 100, {expires}, {state}, 8, {decided})"
+        );
+        connection.execute_batch(&row).unwrap();
+    }
+    assert_eq!(round(&strand, RetentionKind::Approvals, UnixTime(500)), [0, 2]);
+    let left = |id: i64| {
+        let sql = "SELECT length(request_sealed), body_bytes, fields FROM approval WHERE id = ?1";
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
+        connection.query_row(sql, [id], read).unwrap()
+    };
+    let (deleted, kept) = ((0, 5, "secret_key".to_owned()), (5, 0, "secret_key".to_owned()));
+    assert_eq!([left(1), left(2), left(3), left(4)], [deleted.clone(), kept.clone(), deleted, kept]);
+    assert_eq!(round(&strand, RetentionKind::Approvals, UnixTime(1_000)), [1, 1], "what was kept is looked at again");
+    // A start reads the rows without their requests.
+    let stored = Rows::stored(strand.path());
+    assert_eq!(
+        stored.rows.iter().filter(|row| matches!(row, Change::Approval(row) if row.request.is_empty())).count(),
+        4
+    );
+}
