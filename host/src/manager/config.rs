@@ -20,7 +20,7 @@ use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::ApprovalAnswer;
-use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, DubiousConfigAnswer};
+use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, WarnedConfigAnswer};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
 use crate::wire::values::{Flag, RecordId};
@@ -88,7 +88,15 @@ fn providers(call: &CommandCall) -> CommandResult {
     let page = page(call, &snapshot)?;
     // Read now: a module's health changes between two snapshots.
     let catalog = call.cashier.modules.catalog();
-    let lines = module::visible(&catalog, &call.session);
+    let mut lines = module::visible(&catalog, &call.session);
+    for line in &mut lines {
+        let broken = snapshot.broken_gateways().filter(|(config, _)| config.provider == line.code);
+        let broken = broken.filter(|(config, _)| call.session.sees(&config.brand));
+        let problem = |(config, reason): (&ProviderConfig, &str)| {
+            CatalogLine::text(&format!("config {}: gateway did not open: {reason}", config.id))
+        };
+        line.problems.extend(broken.map(problem));
+    }
     envelope::success(&ProvidersAnswer::new(&page, &lines))
 }
 
@@ -134,7 +142,7 @@ async fn save(call: CommandCall, command: &'static str, edit: ConfigEdit) -> Com
             // The published answer, unless there is something to say.
             match configure::config_warnings(&cashier, &saved).as_slice() {
                 [] => envelope::success(&ConfigAnswer::new(&saved)),
-                warnings => envelope::success(&DubiousConfigAnswer::new(&saved, warnings)),
+                warnings => envelope::success(&WarnedConfigAnswer::new(&saved, warnings)),
             }
         }
         ConfigOutcome::Waits(approval) => {
@@ -151,7 +159,7 @@ fn request(call: CommandCall, command: &'static str, edit: ConfigEdit) -> Config
 
 /// The answer to an edit: what was saved, or what waits for a second person.
 fn saved_or_waiting() -> Schema {
-    let saved = either(&ConfigAnswer::schema(), &DubiousConfigAnswer::schema());
+    let saved = either(&ConfigAnswer::schema(), &WarnedConfigAnswer::schema());
     either(&saved, &ApprovalAnswer::schema())
 }
 
