@@ -27,7 +27,7 @@ pub(super) fn allowing(routes: BoxedFilter<(Reply,)>, origins: &[Box<str>]) -> B
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, REQUEST_ID, HeaderName::from_static("idempotency-key")])
         .expose_headers([REQUEST_ID, OWN_LATENCY, SERVER_TIMING, RETRY_AFTER])
         .max_age(PREFLIGHT_SECONDS);
-    routes.with(cors).recover(refused).map(|answered: _| reply(answered)).boxed()
+    routes.with(cors).recover(refused).map(reply).boxed()
 }
 
 fn reply(answered: impl warp::Reply) -> Response {
