@@ -3,6 +3,7 @@
 
 mod images;
 mod listeners;
+mod sealing;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 pub use self::listeners::Listeners;
+pub use self::sealing::{ResealReport, reseal, seal_use};
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
@@ -241,6 +243,8 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
+        let seal_file = sealing::KeyFile::of(&settings);
+        cashier.spawn.background(Box::pin(sealing::keep(Arc::clone(&cashier), Arc::clone(&strand), seal_file)));
         if let Some(file) = settings.session_keys_file {
             let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
             cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));

@@ -33,7 +33,7 @@ described! {
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
         second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
-        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
+        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals; followed while the server runs";
         trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
         tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
@@ -60,6 +60,8 @@ pub struct Settings {
     pub session_keys_file: Option<PathBuf>,
     /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
+    /// `None` where the keys came from the environment.
+    pub seal_keys_file: Option<PathBuf>,
     pub trusted_proxies: Vec<IpAddr>,
     pub deposits_per_minute: Option<u32>,
     /// Certificate chain and private key.
@@ -140,6 +142,7 @@ impl Settings {
             second_person: second_person(written.second_person.as_deref().unwrap_or_default())?,
             session_keys_file: session_file.clone(),
             session_keys: keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment)?,
+            seal_keys_file: seal_file.clone(),
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
             trusted_proxies: written.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: written.deposits_per_minute,

@@ -4,6 +4,7 @@ mod changes;
 mod config;
 mod customer_override;
 mod fields;
+mod sealed;
 
 pub use self::changes::{
     AuditedValue, FieldChange, FieldClass, SecondPerson, UNAPPROVED_LENGTH_MAX, changed_fields, put_into_service,
@@ -12,3 +13,4 @@ pub use self::changes::{
 pub use self::config::{ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait};
 pub use self::customer_override::OverrideEdit;
 pub use self::fields::check_brand;
+pub use self::sealed::WIPED_MAX;

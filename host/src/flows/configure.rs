@@ -3,6 +3,7 @@
 //! `cashier_core::edit`.
 
 mod approvals;
+mod retired;
 mod serving;
 mod upkeep;
 
@@ -20,6 +21,7 @@ use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::time::UnixTime;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,6 +35,8 @@ use crate::ledger::Estimate;
 use crate::ports::CatalogLine;
 use crate::snapshot::{Served, Snapshot};
 
+pub(super) use self::retired::queue_end_of_secrets;
+pub use self::upkeep::read_again;
 pub(super) use self::upkeep::{begin_windows_of_secrets, reloaded, reopen_broken};
 
 /// Creates or updates a provider config, or asks for a second person where the settings want one.
@@ -89,6 +93,8 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
                 Publication::Reopened(served) => upkeep::show_reopened(&cashier, served),
+                Publication::EndSecrets => retired::end_secrets(&cashier).await,
+                Publication::Reread => upkeep::reread(&cashier).await,
                 Publication::BeginWindows => upkeep::begin_windows(&cashier).await,
                 Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
             }
@@ -173,7 +179,7 @@ async fn write_config(
             None => false,
         };
         let module = provider.and_then(|provider| snapshot.module(provider)).map(module_settings);
-        let context = EditContext { has_transactions, module, parse: &parse_settings, now };
+        let context = EditContext { has_transactions, module, parse: &parse_settings, without: &without_key, now };
         let mut draft = match &stored {
             Some(stored) => edit.apply(stored, &context)?,
             None => edit.create(&context)?,
@@ -186,7 +192,7 @@ async fn write_config(
         let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
         (changes, earlier, draft, is_draft)
     };
-    validate(cashier, &draft).await?;
+    validate(cashier, &draft, !edit.wipe.is_empty(), now).await?;
     let classes = changes.iter().map(|change| change.class).chain(earlier.iter().map(|(_, class)| *class));
     let needs_second = cashier.rules.second_person.is_needed(classes, is_draft);
     let fields = approvals::names(&changes, &earlier);
@@ -253,6 +259,13 @@ fn parse_settings(field: &str, text: &str) -> Result<SettingMap, Refusal> {
     Ok(parsed.into_iter().map(|(name, setting)| (name, value(setting))).collect())
 }
 
+/// The text of a JSON object without one of its keys; `None` where it has no such key.
+fn without_key(text: &str, key: &str) -> Option<String> {
+    let mut settings: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(text).ok()?;
+    settings.remove(key)?;
+    serde_json::to_string(&settings).ok()
+}
+
 async fn publish_override(
     cashier: &Cashier,
     session: &ManagerSession,
@@ -286,10 +299,12 @@ async fn publish_override(
 
 /// A loaded module validates the config. A disabled config without any credential yet may be
 /// saved as a draft.
-async fn validate(cashier: &Cashier, config: &ProviderConfig) -> Result<(), Refusal> {
+async fn validate(cashier: &Cashier, config: &ProviderConfig, is_wiping: bool, now: UnixTime) -> Result<(), Refusal> {
     let loaded = cashier.snapshot().module(&config.provider).is_some_and(|line| line.available);
     let blank = config.secret_key.is_empty() && config.webhook_secret.is_empty() && config.config_json.is_empty();
-    if !loaded || (!config.enabled && blank) {
+    // A secret may be wiped although the module requires it, where nothing is received under the config.
+    let is_idle = !config.enabled && !may_receive(&cashier.ledger, config, now);
+    if !loaded || (!config.enabled && blank) || (is_idle && is_wiping) || !config.unreadable.is_empty() {
         return Ok(());
     }
     cashier.modules.validate(config).await.map_err(Refusal::invalid)

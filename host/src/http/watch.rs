@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use cashier_core::approval::Approval;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
 use warp::Filter;
@@ -96,8 +97,21 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
     }
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
+    let unreadable = unreadable_lines(cashier);
     let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
-    Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", quarantine.collect::<String>()))
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", quarantine.collect::<String>()))
+}
+
+/// Rows with sealed columns that do not open.
+fn unreadable_lines(cashier: &Cashier) -> String {
+    let snapshot = cashier.snapshot();
+    let configs = snapshot.configs().filter_map(|served| served.config.broken());
+    let configs = configs.map(|broken| {
+        format!("{broken}: it has no gateway; put the seal key back, or save the config again with these secrets\n")
+    });
+    let approvals = snapshot.approvals().filter_map(Approval::broken);
+    let approvals = approvals.map(|broken| format!("{broken}: it can be rejected alone\n"));
+    configs.chain(approvals).collect()
 }
 
 fn held_line(fault: &str) -> String {

@@ -54,6 +54,7 @@ async fn decide(call: CommandCall, approves: bool) -> CommandResult {
         let no_row = || Refusal::new(RefusalCode::NotFound, "there is no such row");
         let snapshot = cashier.snapshot();
         let asked = snapshot.approval(id).filter(|row| call.session.sees(&row.brand)).ok_or_else(no_row)?;
+        asked.check_readable()?;
         Decision::Approve(Box::new(config::read(asked.request.expose().as_bytes())?))
     } else {
         Decision::Reject

@@ -139,9 +139,9 @@ fn saved_or_waiting() -> Schema {
     either(&ConfigAnswer::schema(), &ApprovalAnswer::schema())
 }
 
-/// Disables the config; its row stays, because earlier transactions refer to it.
+/// Disables the config for good; its row stays, because earlier transactions refer to it.
 async fn delete(call: CommandCall) -> CommandResult {
-    let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), enabled: Some(false), ..ConfigEdit::default() };
+    let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), delete: true, ..ConfigEdit::default() };
     let cashier = Arc::clone(&call.cashier);
     // Disabling never waits for a second person.
     configure::save_config(&cashier, request(call, DELETE.name, edit)).await?;

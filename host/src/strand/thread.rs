@@ -6,38 +6,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use cashier_core::change::{Body, Commit};
+use cashier_core::change::Commit;
 use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use super::batch::{BatchLimits, Backlog, commit_bytes};
+use super::reseal::{ResealCursor, ResealStep};
 use super::writing::{Store, Written, write};
-use crate::ports::{DurabilityListener, Fault, Loaded, Recorder, Refused};
-
-/// How much goes into one transaction, and so under one sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchLimits {
-    pub commits: usize,
-    pub bytes: usize,
-}
-
-impl Default for BatchLimits {
-    /// 1,024 commits write in about 5 ms, beyond which waiting costs more than the shared sync saves; 8 MiB keeps a
-    /// batch of large bodies within two of SQLite's default checkpoints.
-    fn default() -> Self {
-        Self { commits: 1024, bytes: 8 * 1024 * 1024 }
-    }
-}
-
-/// The bytes that a row counts for in a batch and in the queue: its content with the page overhead.
-const ROW_BYTES: usize = 1024;
-
-/// Commits that wait to be written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Backlog {
-    pub commits: usize,
-    pub bytes: usize,
-}
+use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Recorder, Refused};
 
 /// Whether submissions are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +30,21 @@ enum QueueState {
 
 type Reloaded = oneshot::Sender<Result<Loaded, Fault>>;
 
+/// What is done between two batches.
+enum Between {
+    Reseal(ResealCursor, oneshot::Sender<Result<ResealStep, Fault>>),
+    /// After every commit that was queued before it.
+    Configuration(oneshot::Sender<Result<Configuration, Fault>>),
+}
+
 struct Queue {
     state: QueueState,
     waiting: VecDeque<(Arc<Commit>, usize)>,
     bytes: usize,
     reloads: VecDeque<Reloaded>,
+    between: VecDeque<Between>,
+    /// A batch was taken last: one of those goes before the next.
+    took_batch: bool,
     /// The thread sleeps and must be woken; a wake costs a system call that a busy thread does not need.
     idle: bool,
 }
@@ -84,6 +71,8 @@ impl CommitQueue {
             waiting: VecDeque::new(),
             bytes: 0,
             reloads: VecDeque::new(),
+            between: VecDeque::new(),
+            took_batch: false,
             idle: false,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
@@ -98,6 +87,28 @@ impl CommitQueue {
     pub(super) fn backlog(&self) -> Backlog {
         let queue = self.shared.lock();
         Backlog { commits: queue.waiting.len(), bytes: queue.bytes }
+    }
+
+    /// One step of resealing, between two batches.
+    pub(super) fn reseal(&self, cursor: ResealCursor) -> BoxFuture<'static, Result<ResealStep, Fault>> {
+        self.between_batches(|answer| Between::Reseal(cursor, answer))
+    }
+
+    fn between_batches<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Between,
+    ) -> BoxFuture<'static, Result<T, Fault>> {
+        let (answer, done) = oneshot::channel();
+        let mut queue = self.shared.lock();
+        match queue.state {
+            QueueState::Open => {
+                queue.between.push_back(task(answer));
+                self.shared.wake_if_idle(queue);
+            }
+            // Dropping the sender answers.
+            QueueState::Suspended | QueueState::Closing | QueueState::Closed => {}
+        }
+        Box::pin(async move { done.await.unwrap_or_else(|_| Err(Fault::new("the strand writes nothing now"))) })
     }
 
     /// Writes what is queued, then ends the thread. A second call does nothing.
@@ -154,6 +165,10 @@ impl Recorder for CommitQueue {
         }
         Box::pin(async move { loaded.await.unwrap_or_else(|_| Err(Fault::new("the strand is closed"))) })
     }
+
+    fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
+        self.between_batches(Between::Configuration)
+    }
 }
 
 impl Shared {
@@ -173,8 +188,12 @@ impl Shared {
     fn next(&self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) -> Task {
         let mut queue = self.lock();
         loop {
+            if let Some(between) = queue.take_between() {
+                return Task::Between(between);
+            }
             if !queue.waiting.is_empty() {
                 queue.take(limits, batch);
+                queue.took_batch = true;
                 return Task::Write;
             }
             if let Some(answer) = queue.reloads.pop_front() {
@@ -210,6 +229,16 @@ impl Shared {
 }
 
 impl Queue {
+    /// A look at rows waits for all that was submitted before it; a step of resealing for one batch.
+    fn take_between(&mut self) -> Option<Between> {
+        let is_next = match self.between.front()? {
+            Between::Reseal(..) => self.waiting.is_empty() || self.took_batch,
+            Between::Configuration(_) => self.waiting.is_empty(),
+        };
+        self.took_batch = false;
+        if is_next { self.between.pop_front() } else { None }
+    }
+
     /// Moves the oldest commits into the batch until a limit is met; at least one, however large.
     fn take(&mut self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) {
         let mut taken = 0_usize;
@@ -240,6 +269,8 @@ impl Queue {
 
     fn drop_waiting(&mut self) {
         self.waiting.clear();
+        // Dropping their senders answers.
+        self.between.clear();
         self.bytes = 0;
     }
 }
@@ -247,6 +278,7 @@ impl Queue {
 enum Task {
     Write,
     Reload(Reloaded),
+    Between(Between),
     End,
 }
 
@@ -269,6 +301,13 @@ impl StrandThread {
                     }
                     // The caller may have gone.
                     let _ = answer.send(loaded);
+                }
+                Task::Between(Between::Reseal(cursor, answer)) => {
+                    // The caller may have gone.
+                    let _ = answer.send(self.reseal(&mut *store, cursor));
+                }
+                Task::Between(Between::Configuration(answer)) => {
+                    let _ = answer.send(store.configuration());
                 }
                 Task::End => return store.close(),
             }
@@ -293,12 +332,31 @@ impl StrandThread {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = written {
-            self.shared.suspend();
-            store.abandon();
-            let commits = batch.len();
-            tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
-            self.listener.failed(&fault);
+            self.fail(store, &fault, batch.len());
         }
+    }
+
+    /// A step that another program or a row prevents is reverted, and leaves everything as it was.
+    fn reseal(&self, store: &mut dyn Store, cursor: ResealCursor) -> Result<ResealStep, Fault> {
+        let step = store.reseal(cursor);
+        let lost = match &step {
+            Ok(_) => Ok(()),
+            Err(fault) => match fault.kind {
+                FaultKind::Busy | FaultKind::Constraint | FaultKind::Other => store.undo(),
+                FaultKind::Full | FaultKind::Io => Err(fault.clone()),
+            },
+        };
+        if let Err(fault) = lost {
+            self.fail(store, &fault, 0);
+        }
+        step
+    }
+
+    fn fail(&self, store: &mut dyn Store, fault: &Fault, commits: usize) {
+        self.shared.suspend();
+        store.abandon();
+        tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
+        self.listener.failed(fault);
     }
 }
 
@@ -313,15 +371,4 @@ impl Drop for StrandThread {
             self.listener.failed(&Fault::new("the strand's thread panicked"));
         }
     }
-}
-
-/// The estimated bytes of a commit, for batching.
-pub(super) fn commit_bytes(commit: &Commit) -> usize {
-    let bodies = commit.bodies.iter().map(|body| match body {
-        Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
-        Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),
-        Body::Audit(_) => 0,
-        Body::Order { details, .. } => details.success_url.len() + details.failure_url.len() + details.notify_url.len(),
-    });
-    (commit.changes.len() + commit.bodies.len()).saturating_mul(ROW_BYTES).saturating_add(bodies.sum())
 }

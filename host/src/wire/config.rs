@@ -1,7 +1,7 @@
 //! The provider config on the wire: rows without a single secret, and edits in which what is omitted keeps its value
 //! (API.md section 2). It judges shapes; whether an edit is allowed is the core's decision.
 
-use cashier_core::edit::ConfigEdit;
+use cashier_core::edit::{ConfigEdit, WIPED_MAX};
 use cashier_core::ids::ConfigId;
 use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX};
 use cashier_core::provider_config::ProviderConfig;
@@ -10,7 +10,7 @@ use cashier_core::refusal::Refusal;
 use crate::json_object::{answer, request};
 use crate::wire::read::read as read_request;
 use crate::wire::values::{
-    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, ObjectText, ReadOnly, RowId, SecretObject, SecretText,
+    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, Names, ObjectText, ReadOnly, RowId, SecretObject, SecretText,
     SortIndex, Text, Time,
 };
 
@@ -39,6 +39,9 @@ answer! {
         sort_index: i64 = row.sort_index, "place among the customer's methods";
         created_time: Time = Time(row.created_time), "Creation timestamp";
         updated_time: Time = Time(row.updated_time), "Last update timestamp";
+        deleted_time: Time = Time(row.deleted_time), "when it was deleted; 0 where it is not";
+        unreadable: Vec<&'a str> = row.unreadable.iter().map(|unreadable| unreadable.column).collect(),
+            "sealed columns that do not open: the config has no gateway while there are any";
     }
 
     /// A provider config that was saved.
@@ -67,9 +70,12 @@ request! {
         sandbox: Option<Flag>, "1 for test money";
         enabled: Option<Flag>, "1 to serve new deposits";
         sort_index: Option<SortIndex>, "place among the customer's methods";
+        wipe: Option<Names<WIPED_MAX>>, "secrets to wipe: secret_key, webhook_secret, config_json, config_json.KEY";
         revoke_previous: Option<Flag>, "1 ends the replaced webhook secret at once";
         created_time: Option<ReadOnly>, "passes unread";
         updated_time: Option<ReadOnly>, "passes unread";
+        deleted_time: Option<ReadOnly>, "passes unread";
+        unreadable: Option<ReadOnly>, "passes unread";
     }
 }
 
@@ -105,6 +111,8 @@ pub fn read(json: &[u8]) -> Result<ConfigEdit, Refusal> {
         sandbox: body.sandbox.map(Into::into),
         enabled: body.enabled.map(Into::into),
         sort_index: body.sort_index.map(Into::into),
+        wipe: body.wipe.map(Into::into).unwrap_or_default(),
+        delete: false,
         revoke_previous: body.revoke_previous.is_some_and(Into::into),
     })
 }
@@ -142,6 +150,8 @@ pub(crate) mod tests {
             terms_version: 1,
             version: 1,
             unapproved: Vec::new(),
+            deleted_time: UnixTime::UNSET,
+            unreadable: Vec::new(),
         }
     }
 

@@ -8,7 +8,8 @@ use cashier_core::dependence::Refusals;
 use cashier_core::ids::TransactionId;
 
 use super::super::connection::connect_read_only;
-use super::super::thread::{Backlog, CommitQueue, commit_bytes};
+use super::super::batch::{Backlog, commit_bytes};
+use super::super::thread::CommitQueue;
 use super::super::writing::Store;
 use super::*;
 use crate::ports::{Loaded, Recorder, Refused};

@@ -1,0 +1,168 @@
+//! Seal keys come and go: the key file is followed while the server runs, and what is sealed with an older key is brought
+//! under the newest one in the background, and by `cashier reseal`. How a row is sealed is `strand/seal`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::flows::{Cashier, configure};
+use crate::ledger::Watermark;
+use crate::ports::{Entropy, Fault};
+use crate::settings::Settings;
+use crate::strand::reseal::{self, ResealCursor, SealUse};
+use crate::strand::seal::{SealKeys, SealRing};
+use crate::strand::{self, BatchLimits, Strand, StrandSettings};
+use crate::system::SystemEntropy;
+
+/// Between two looks at the key file: a person who changed it is still looking at the screen.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Looks until what another program prevented is tried again: a minute.
+const RETRY_LOOKS: u32 = 60;
+
+/// The seal key file as it was read last.
+pub(super) struct KeyFile {
+    path: PathBuf,
+    known: Zeroizing<String>,
+}
+
+impl KeyFile {
+    /// `None` where the keys came from the environment.
+    pub(super) fn of(settings: &Settings) -> Option<Self> {
+        let path = settings.seal_keys_file.clone()?;
+        Some(Self { path, known: settings.seal_keys.clone() })
+    }
+
+    /// Whether the ring has other keys now. A file that cannot be read or parsed changes nothing.
+    async fn take_changes(&mut self, ring: &SealRing) -> bool {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path).map(Zeroizing::new)).await;
+        // A file that is being replaced is missing for a moment.
+        let Ok(Ok(text)) = read else { return false };
+        if text == self.known {
+            return false;
+        }
+        let replaced = SealKeys::parse(&text).and_then(|keys| ring.replace(keys));
+        self.known = text;
+        let file = self.path.display();
+        match &replaced {
+            Ok(()) => tracing::info!(%file, newest = ring.newest(), keys = ?ring.ids(), "seal key file was reloaded"),
+            Err(error) => tracing::error!(%file, %error, "seal key file was rejected, the previous keys stay in use"),
+        }
+        replaced.is_ok()
+    }
+}
+
+/// Reseals and follows the key file for ever.
+pub(super) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: Option<KeyFile>) {
+    let mut is_reported = false;
+    loop {
+        let resealed = resealed(&strand).await;
+        let is_done = resealed.is_ok();
+        match resealed {
+            Ok(rows) => {
+                if rows > 0 || is_reported {
+                    tracing::info!(rows, newest = strand.ring().newest(), "rows were resealed with the newest key");
+                }
+                report(&strand).await;
+                is_reported = true;
+            }
+            Err(fault) => tracing::warn!(%fault, "resealing was interrupted: it is tried again in a minute"),
+        }
+        let mut looks = 0;
+        while is_done || looks < RETRY_LOOKS {
+            cashier.clock.sleep(LOOK_PAUSE).await;
+            looks += 1;
+            if let Some(file) = &mut file
+                && file.take_changes(strand.ring()).await
+            {
+                configure::read_again(&cashier);
+                break;
+            }
+        }
+    }
+}
+
+/// Reseals every row that opens; returns how many there were.
+async fn resealed(strand: &Strand) -> Result<u64, Fault> {
+    let (mut rows, mut cursor) = (0, Some(ResealCursor::default()));
+    while let Some(place) = cursor {
+        let step = strand.reseal(place).await?;
+        rows += step.rows;
+        cursor = step.next;
+    }
+    Ok(rows)
+}
+
+/// Logs which keys of the file nothing needs any more, and which are needed still.
+async fn report(strand: &Strand) {
+    let (path, ring) = (strand.path().to_owned(), Arc::clone(strand.ring()));
+    let counted = tokio::task::spawn_blocking(move || reseal::used_keys(&path)).await;
+    let used = match counted {
+        Ok(Ok(used)) => used,
+        Ok(Err(fault)) => return tracing::warn!(%fault, "sealed columns were not counted"),
+        Err(_) => return,
+    };
+    for key in idle(&ring, &used) {
+        tracing::info!(key, "seal key is used by no column any more: its line can be removed from the key file");
+    }
+    let newest = ring.newest();
+    for (key, columns) in used.by_key.iter().filter(|(key, _)| **key != newest) {
+        tracing::warn!(key, columns, "sealed columns do not open and keep their key, see /readyz?verbose");
+    }
+}
+
+/// Keys of the file that seal nothing and that no column needs.
+fn idle(ring: &SealRing, used: &SealUse) -> Vec<u32> {
+    let newest = ring.newest();
+    ring.ids().into_iter().filter(|key| *key != newest && !used.by_key.contains_key(key)).collect()
+}
+
+/// What is sealed with which key.
+#[derive(Debug)]
+pub struct ResealReport {
+    /// Rows that were resealed.
+    pub rows: u64,
+    pub newest: u32,
+    pub used: SealUse,
+    /// Keys of the file that no column needs any more.
+    pub idle: Vec<u32>,
+    /// A sentence for each row that does not open.
+    pub unreadable: Vec<String>,
+}
+
+impl ResealReport {
+    /// Whether every other key than the newest can go.
+    pub fn is_all_newest(&self) -> bool {
+        self.used.is_all_of(self.newest) && self.unreadable.is_empty()
+    }
+}
+
+/// Reseals every row of a stopped server.
+pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
+    let path = settings.bases.join("cashier.db");
+    let strand_settings = StrandSettings {
+        path,
+        keys: SealKeys::parse(&settings.seal_keys)?,
+        entropy: Arc::new(SystemEntropy),
+        batch: BatchLimits::default(),
+    };
+    let strand = strand::open(strand_settings, Arc::new(Watermark::new()))
+        .map_err(|fault| fault.during("a running server reseals by itself, see `cashier reseal --check`; a stopped one"))?;
+    let rows = resealed(&strand).await;
+    strand.close()?;
+    Ok(ResealReport { rows: rows?, ..seal_use(settings)? })
+}
+
+/// What is sealed with which key, read beside a running server.
+pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
+    let path: &Path = &settings.bases.join("cashier.db");
+    let keys = SealKeys::parse(&settings.seal_keys)?;
+    let ring = SealRing::new(keys.clone());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let used = reseal::used_keys(path)?;
+    let (newest, idle) = (ring.newest(), idle(&ring, &used));
+    Ok(ResealReport { rows: 0, newest, idle, used, unreadable: reseal::unreadable_rows(path, keys, entropy)? })
+}
