@@ -1,5 +1,6 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod sealing;
 mod second_person;
 
 use cashier_core::deposit::DepositRequest;

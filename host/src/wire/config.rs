@@ -163,7 +163,7 @@ pub(crate) mod tests {
     fn a_row_has_its_fields_in_order_and_no_secret() {
         assert_eq!(
             shown(&stored()),
-            r#"{"id":1,"provider":"stripe","brand":"ion4","method":"card","country":"","currency":"USD","merchant_id":"acct_1","public_key":"pk_1","secret_key":"","webhook_secret":"","settings_json":"{\"capture\":1}","config_json":"","min_amount":25.5,"max_amount":0.0,"sandbox":1,"enabled":1,"sort_index":-3,"created_time":1779270000,"updated_time":1779270001}"#
+            r#"{"id":1,"provider":"stripe","brand":"ion4","method":"card","country":"","currency":"USD","merchant_id":"acct_1","public_key":"pk_1","secret_key":"","webhook_secret":"","settings_json":"{\"capture\":1}","config_json":"","min_amount":25.5,"max_amount":0.0,"sandbox":1,"enabled":1,"sort_index":-3,"created_time":1779270000,"updated_time":1779270001,"deleted_time":0,"unreadable":[]}"#
         );
         let hidden = shown(&without_credentials(&stored()));
         assert!(!hidden.contains("CANARY") && !hidden.contains("acct_1") && !hidden.contains("pk_1"), "{hidden}");
@@ -198,6 +198,9 @@ pub(crate) mod tests {
         let table = [
             (r#"{"config_json":"CANARY"}"#, "config_json is not valid JSON at line 1 column 1"),
             (r#"{"secret_key":5}"#, "secret_key must be a string"),
+            (r#"{"wipe":"secret_key"}"#, "wipe must be a list of names"),
+            (r#"{"wipe":[5]}"#, "wipe must be a string"),
+            (r#"{"wipe":[" secret_key"]}"#, "wipe must be one line without blanks around it"),
             (r#"{"secretkey":"CANARY"}"#, "secretkey is not a field of this request"),
             (r#"{"enabled":true}"#, "enabled must be a whole number from 0 to 1"),
         ];

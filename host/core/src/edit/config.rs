@@ -130,7 +130,7 @@ impl ConfigEdit {
         check_clear_settings(&config, context)?;
         if context.has_transactions {
             // What did not open may have named it.
-            let was_read = stored.unreadable.iter().all(|unreadable| unreadable.column != CONFIG_JSON);
+            let was_read = stored.missing().all(|unreadable| unreadable.column != CONFIG_JSON);
             if was_read && text(&before, MERCHANT_ID) != text(&after, MERCHANT_ID) {
                 return Err(frozen(MERCHANT_ID));
             }

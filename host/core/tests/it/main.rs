@@ -24,6 +24,7 @@ mod refused;
 mod requests;
 mod restated;
 mod samples;
+mod sealed;
 mod sessions;
 mod standing;
 mod unmatched;

@@ -15,6 +15,7 @@ mod orders;
 mod pace;
 mod postings;
 mod reviews;
+mod sealing;
 mod unreadable;
 mod wanted_queries;
 mod webhook_answers;
