@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 pub use self::listeners::Listeners;
-pub use self::sealing::{ResealReport, reseal, seal_use};
 use self::listeners::{RoutesOfAll, Serving, Sockets};
+pub use self::sealing::{ResealReport, reseal, seal_use};
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;

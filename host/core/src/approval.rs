@@ -66,7 +66,9 @@ impl Approval {
 
     /// Why its request does not open, with row and column.
     pub fn broken(&self) -> Option<String> {
-        self.unreadable.as_ref().map(|unreadable| format!("approval {}: {}: {}", self.id, unreadable.column, unreadable.why))
+        self.unreadable
+            .as_ref()
+            .map(|unreadable| format!("approval {}: {}: {}", self.id, unreadable.column, unreadable.why))
     }
 
     /// Without the request, which nobody needs any more and which may hold secrets.

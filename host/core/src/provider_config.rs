@@ -122,7 +122,8 @@ impl ProviderConfig {
                 None => groups.push((&unreadable.why, vec![unreadable.column])),
             }
         }
-        let said: Vec<String> = groups.into_iter().map(|(why, columns)| format!("{}: {why}", columns.join(", "))).collect();
+        let said: Vec<String> =
+            groups.into_iter().map(|(why, columns)| format!("{}: {why}", columns.join(", "))).collect();
         (!said.is_empty()).then(|| format!("provider_config {}: {}", self.id, said.join("; ")))
     }
 
@@ -134,7 +135,8 @@ impl ProviderConfig {
     /// Whether it holds anything secret, readable or not.
     pub fn holds_secrets(&self) -> bool {
         let is_blank = |text: &Secret| matches!(text.expose(), "" | "{}");
-        let readable = [&self.secret_key, &self.webhook_secret, &self.config_json].into_iter().any(|text| !is_blank(text));
+        let readable =
+            [&self.secret_key, &self.webhook_secret, &self.config_json].into_iter().any(|text| !is_blank(text));
         readable || !self.replaced_webhook_secrets.is_empty() || !self.unreadable.is_empty()
     }
 

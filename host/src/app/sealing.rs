@@ -149,8 +149,9 @@ pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
         entropy: Arc::new(SystemEntropy),
         batch: BatchLimits::default(),
     };
-    let strand = strand::open(strand_settings, Arc::new(Watermark::new()))
-        .map_err(|fault| fault.during("a running server reseals by itself, see `cashier reseal --check`; a stopped one"))?;
+    let strand = strand::open(strand_settings, Arc::new(Watermark::new())).map_err(|fault| {
+        fault.during("a running server reseals by itself, see `cashier reseal --check`; a stopped one")
+    })?;
     let rows = resealed(&strand).await;
     strand.close()?;
     Ok(ResealReport { rows: rows?, ..seal_use(settings)? })
@@ -165,4 +166,36 @@ pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
     let used = reseal::used_keys(path)?;
     let (newest, idle) = (ring.newest(), idle(&ring, &used));
     Ok(ResealReport { rows: 0, newest, idle, used, unreadable: reseal::unreadable_rows(path, keys, entropy)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: u32, byte: &str) -> String {
+        format!("{number}:{}\n", byte.repeat(32))
+    }
+
+    #[tokio::test]
+    async fn k1_a_key_file_that_is_missing_broken_or_gives_a_number_another_key_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seal.key");
+        let (old, new) = (line(1, "01"), line(2, "02"));
+        let ring = SealRing::new(SealKeys::parse(&old).unwrap());
+        let mut file = KeyFile { path: path.clone(), known: Zeroizing::new(old.clone()) };
+        assert!(!file.take_changes(&ring).await, "it is missing for a moment");
+        for text in ["", "# no key", "broken", &line(1, "02"), &format!("{}{new}", line(1, "02"))] {
+            std::fs::write(&path, text).unwrap();
+            assert!(!file.take_changes(&ring).await, "{text}");
+            assert_eq!((ring.newest(), ring.ids()), (1, vec![1]), "{text}");
+        }
+        std::fs::write(&path, format!("{old}{new}")).unwrap();
+        assert!(file.take_changes(&ring).await && !file.take_changes(&ring).await, "once");
+        assert_eq!((ring.newest(), ring.ids()), (2, vec![1, 2]));
+        let used = |keys: &[(u32, u64)]| SealUse { by_key: keys.iter().copied().collect(), ..SealUse::default() };
+        assert_eq!([idle(&ring, &used(&[(1, 1), (2, 4)])), idle(&ring, &used(&[(2, 5)]))], [vec![], vec![1]]);
+        std::fs::write(&path, &new).unwrap();
+        assert!(file.take_changes(&ring).await);
+        assert_eq!((ring.newest(), ring.ids()), (2, vec![2]));
+    }
 }

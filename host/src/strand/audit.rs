@@ -10,9 +10,9 @@ use cashier_core::provider_config::Secret;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
+use super::audit_key::AuditKey;
 use super::columns::sql_fault;
 use super::connection::connect_read_only;
-use super::audit_key::AuditKey;
 use super::seal::Seal;
 use crate::ports::{Fault, FaultKind};
 

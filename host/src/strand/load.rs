@@ -63,11 +63,7 @@ pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Resul
 }
 
 /// The rows that the snapshot is made of.
-pub(super) fn read_configuration(
-    connection: &Connection,
-    seal: &Seal,
-    sink: &mut impl RowSink,
-) -> Result<(), Fault> {
+pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mut impl RowSink) -> Result<(), Fault> {
     for_each_row(connection, config::READ_ALL, [], config::TABLE, |columns| {
         sink.config(config::read(columns, seal)?);
         Ok(())

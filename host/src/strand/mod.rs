@@ -36,11 +36,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
+pub use self::batch::{Backlog, BatchLimits};
 use self::reseal::{ResealCursor, ResealStep};
 use self::seal::{Seal, SealKeys, SealRing};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
-pub use self::batch::{Backlog, BatchLimits};
 use crate::lock::Lock;
 use crate::ports::{Configuration, DurabilityListener, Entropy, Fault, LoadProgress, Loaded, Recorder};
 use crate::private_files;

@@ -149,7 +149,8 @@ impl SealUse {
 
 impl fmt::Display for SealUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<String> = self.by_key.iter().map(|(key, columns)| format!("key {key}: {columns} columns")).collect();
+        let keys: Vec<String> =
+            self.by_key.iter().map(|(key, columns)| format!("key {key}: {columns} columns")).collect();
         f.write_str(&keys.join(", "))?;
         match (self.older_layout, self.cut_short) {
             (0, 0) => Ok(()),
@@ -201,12 +202,7 @@ pub fn used_keys(path: &Path) -> Result<SealUse, Fault> {
     Ok(used)
 }
 
-fn count(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
-    used: &mut SealUse,
-) -> Result<(), rusqlite::Error> {
+fn count(connection: &Connection, sql: &str, params: impl Params, used: &mut SealUse) -> Result<(), rusqlite::Error> {
     let mut statement = connection.prepare(sql)?;
     let columns = statement.column_count();
     let mut rows = statement.query(params)?;

@@ -134,9 +134,9 @@ impl Seal {
             return Err(format!("sealed with key {id}, which is not in the key ring"));
         };
         let payload = Payload { msg: ciphertext, aad: &context.bytes(version) };
-        let text = XChaCha20Poly1305::new(&Key::from(*key))
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| format!("key {id} does not open it: another key, changed bytes, or changed terms of its row"))?;
+        let text = XChaCha20Poly1305::new(&Key::from(*key)).decrypt(&XNonce::from(*nonce), payload).map_err(|_| {
+            format!("key {id} does not open it: another key, changed bytes, or changed terms of its row")
+        })?;
         String::from_utf8(text).map(Zeroizing::new).map_err(|error| {
             drop(Zeroizing::new(error.into_bytes()));
             "the opened value is not text".to_owned()
@@ -183,7 +183,8 @@ mod tests {
 
     const ONE: &str = "1:1111111111111111111111111111111111111111111111111111111111111111";
     const TWO: &str = "2:2222222222222222222222222222222222222222222222222222222222222222";
-    const CONTEXT: SealContext<'static> = SealContext { table: "provider_config", column: "secret_key", row: 3, terms: &Terms(Vec::new()) };
+    const CONTEXT: SealContext<'static> =
+        SealContext { table: "provider_config", column: "secret_key", row: 3, terms: &Terms(Vec::new()) };
 
     #[test]
     fn a_sealed_value_opens_in_its_own_cell_alone() {
@@ -219,7 +220,9 @@ mod tests {
         assert!(seal.open(SealContext { row: 4, ..CONTEXT }, &old).is_err());
         let new = seal.seal(bound, "x").unwrap();
         assert_eq!(sealed_by(&new), Some((VERSION, 1)));
-        for terms in [&["stripeion4", ""][..], &["", "stripeion4"], &["stripe"], &["stripe", "ion4", ""], &["ion4", "stripe"]] {
+        for terms in
+            [&["stripeion4", ""][..], &["", "stripeion4"], &["stripe"], &["stripe", "ion4", ""], &["ion4", "stripe"]]
+        {
             assert!(seal.open(SealContext { terms: &Terms::of(terms), ..CONTEXT }, &new).is_err(), "{terms:?}");
         }
         let relabelled = [&[UNBOUND][..], &new[1..]].concat();

@@ -11,7 +11,7 @@ use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::batch::{BatchLimits, Backlog, commit_bytes};
+use super::batch::{Backlog, BatchLimits, commit_bytes};
 use super::reseal::{ResealCursor, ResealStep};
 use super::writing::{Store, Written, write};
 use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Recorder, Refused};

@@ -19,7 +19,9 @@ use tokio::sync::Notify;
 
 use super::bases::{Bases, wait};
 use super::lock;
-use crate::ports::{Archive, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer, StoredNotice};
+use crate::ports::{
+    Archive, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer, StoredNotice,
+};
 
 /// How long a commit takes to become durable.
 const WRITE_TIME: Duration = Duration::from_millis(2);
@@ -132,7 +134,8 @@ impl TestDisk {
     }
 
     pub(crate) fn configs(&self) -> Vec<ProviderConfig> {
-        let mut configs: BTreeMap<_, _> = lock(&self.configs).iter().map(|config| (config.id, config.clone())).collect();
+        let mut configs: BTreeMap<_, _> =
+            lock(&self.configs).iter().map(|config| (config.id, config.clone())).collect();
         for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
             if let Change::Config(config) = change {
                 configs.insert(config.id, (**config).clone());

@@ -10,8 +10,8 @@ use cashier_core::refusal::Refusal;
 use crate::json_object::{answer, request};
 use crate::wire::read::read as read_request;
 use crate::wire::values::{
-    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, Names, ObjectText, ReadOnly, RowId, SecretObject, SecretText,
-    SortIndex, Text, Time,
+    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, Names, ObjectText, ReadOnly, RowId, SecretObject,
+    SecretText, SortIndex, Text, Time,
 };
 
 /// Longest merchant id: a URL or a path of account names fits, where providers have them so.

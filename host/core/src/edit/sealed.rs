@@ -45,7 +45,8 @@ impl SealedEdit<'_> {
                 (_, Some(key)) => {
                     let text = config.config_json.expose();
                     let left = if text.is_empty() { None } else { without(text, key) };
-                    let left = left.ok_or_else(|| Refusal::invalid(format!("wipe names {}, which is not set", shown(name))))?;
+                    let left =
+                        left.ok_or_else(|| Refusal::invalid(format!("wipe names {}, which is not set", shown(name))))?;
                     config.config_json = Secret::new(&left);
                 }
             }

@@ -46,9 +46,18 @@ fn k1_a_secret_is_wiped_by_its_name_and_the_others_stay() {
         let saved = applied(&wiping(names), &stored, true).unwrap();
         assert_eq!((left(&saved), saved.replaced_webhook_secrets.len()), (expected, replaced), "{names:?}");
         let is_called_with = names != ["webhook_secret"];
-        assert_eq!(saved.terms_version == saved.version, is_called_with, "{names:?}: orders of other terms are not sent again");
+        assert_eq!(
+            saved.terms_version == saved.version,
+            is_called_with,
+            "{names:?}: orders of other terms are not sent again"
+        );
     }
-    assert_eq!(applied(&ConfigEdit { secret_key: Some(Secret::default()), ..wiping(&[]) }, &stored, true).map(|row| left(&row).concat()), Ok(left(&stored).concat()), "empty keeps");
+    assert_eq!(
+        applied(&ConfigEdit { secret_key: Some(Secret::default()), ..wiping(&[]) }, &stored, true)
+            .map(|row| left(&row).concat()),
+        Ok(left(&stored).concat()),
+        "empty keeps"
+    );
 }
 
 #[test]
@@ -138,7 +147,10 @@ fn k1_a_lost_config_json_may_have_named_an_endpoint_so_every_secret_is_given_aga
     let whole = ConfigEdit { secret_key: Some(Secret::new("a")), webhook_secret: Some(Secret::new("b")), ..again };
     assert_eq!(applied(&whole, &stored, true).unwrap().unreadable, []);
     // A secret that is wiped is sent nowhere.
-    let moved = ConfigEdit { settings_json: Some("base_url=https://other".into()), ..wiping(&["secret_key", "webhook_secret"]) };
+    let moved = ConfigEdit {
+        settings_json: Some("base_url=https://other".into()),
+        ..wiping(&["secret_key", "webhook_secret"])
+    };
     applied(&moved, &config(1), true).unwrap();
 }
 
@@ -158,7 +170,10 @@ fn k1_what_is_lost_given_again_or_wiped_is_recorded() {
     assert_eq!(fields(&with_secrets(), &wiped), expected);
     let healed = applied(&wiping(&["secret_key", "webhook_secret"]), &unreadable(), true).unwrap();
     let unread = |column: &str| format!(r#"{column} Clear("unreadable")"#);
-    assert_eq!(fields(&unreadable(), &healed), ["secret_key", "webhook_secret", REPLACED_SECRETS, "config_json"].map(unread));
+    assert_eq!(
+        fields(&unreadable(), &healed),
+        ["secret_key", "webhook_secret", REPLACED_SECRETS, "config_json"].map(unread)
+    );
 }
 
 #[test]

@@ -62,10 +62,15 @@ async fn k1_an_unreadable_config_is_healed_by_its_secrets_and_by_nothing_less() 
     assert_eq!(env.deposit("early").await.unwrap_err().code, RefusalCode::MethodNotAvailable);
     for edit in [first(), ConfigEdit { sort_index: Some(3), ..first() }] {
         let refusal = save(&env, edit).await.unwrap_err();
-        assert!(refusal.code == RefusalCode::InvalidData && refusal.message.starts_with("secret_key and webhook_secret cannot be read"), "{refusal}");
+        assert!(
+            refusal.code == RefusalCode::InvalidData
+                && refusal.message.starts_with("secret_key and webhook_secret cannot be read"),
+            "{refusal}"
+        );
     }
     assert_eq!(served(&env, 1).unreadable, unreadable(1).unreadable);
-    let secrets = ConfigEdit { secret_key: Some(Secret::new("sk")), webhook_secret: Some(Secret::new("wh")), ..first() };
+    let secrets =
+        ConfigEdit { secret_key: Some(Secret::new("sk")), webhook_secret: Some(Secret::new("wh")), ..first() };
     save(&env, secrets).await.unwrap();
     assert!(served(&env, 1).unreadable.is_empty());
     env.deposit("k").await.unwrap();
@@ -75,7 +80,12 @@ async fn k1_an_unreadable_config_is_healed_by_its_secrets_and_by_nothing_less() 
 
 #[tokio::test(start_paused = true)]
 async fn k1_an_unreadable_config_can_be_disabled() {
-    let env = TestCashier::with_rows(vec![ProviderConfig { secret_key: Secret::new("sk"), unreadable: vec![lost("webhook_secret")], ..config(1) }]).await;
+    let env = TestCashier::with_rows(vec![ProviderConfig {
+        secret_key: Secret::new("sk"),
+        unreadable: vec![lost("webhook_secret")],
+        ..config(1)
+    }])
+    .await;
     save(&env, ConfigEdit { enabled: Some(false), ..first() }).await.unwrap();
     let row = served(&env, 1);
     assert_eq!((row.enabled, &row.unreadable[..]), (false, &[lost("webhook_secret")][..]));
@@ -122,7 +132,12 @@ async fn k1_a_deleted_config_without_payments_loses_its_secrets_and_a_disabled_o
     save(&env, ConfigEdit { id: Some(ConfigId(2)), enabled: Some(false), ..ConfigEdit::default() }).await.unwrap();
     env.run_for(60).await;
     assert_eq!([1, 2].map(|id| served(&env, id).holds_secrets()), [false, true]);
-    let again = ConfigEdit { enabled: Some(true), secret_key: Some(Secret::new("sk")), webhook_secret: Some(Secret::new("wh")), ..first() };
+    let again = ConfigEdit {
+        enabled: Some(true),
+        secret_key: Some(Secret::new("sk")),
+        webhook_secret: Some(Secret::new("wh")),
+        ..first()
+    };
     save(&env, again).await.unwrap();
     env.run_for(60).await;
     assert!(served(&env, 1).holds_secrets(), "it is deleted no more");
@@ -131,12 +146,20 @@ async fn k1_a_deleted_config_without_payments_loses_its_secrets_and_a_disabled_o
 
 #[tokio::test(start_paused = true)]
 async fn k1_a_secret_is_wiped_from_a_config_that_receives_nothing_whatever_its_module_requires() {
-    let env = TestCashier::with_rows(vec![ProviderConfig { config_json: Secret::new(r#"{"token":"t","kept":1}"#), merchant_id: "strict".into(), ..config(1) }]).await;
+    let env = TestCashier::with_rows(vec![ProviderConfig {
+        config_json: Secret::new(r#"{"token":"t","kept":1}"#),
+        merchant_id: "strict".into(),
+        ..config(1)
+    }])
+    .await;
     let wipe = |names: &[&str]| ConfigEdit { wipe: names.iter().map(|name| (*name).into()).collect(), ..first() };
     save(&env, wipe(&["config_json.token"])).await.unwrap();
     assert_eq!(served(&env, 1).config_json.expose(), r#"{"kept":1}"#, "the others are as they were written");
     let typo = save(&env, wipe(&["config_json.tokn"])).await.unwrap_err();
-    assert_eq!((typo.code, &*typo.message), (RefusalCode::InvalidData, "wipe names config_json.tokn, which is not set"));
+    assert_eq!(
+        (typo.code, &*typo.message),
+        (RefusalCode::InvalidData, "wipe names config_json.tokn, which is not set")
+    );
     let refused = save(&env, wipe(&["webhook_secret"])).await.unwrap_err();
     assert_eq!(&*refused.message, "webhook_secret is required", "while it serves");
     save(&env, ConfigEdit { enabled: Some(false), ..wipe(&["webhook_secret"]) }).await.unwrap();

@@ -62,7 +62,8 @@ async fn k1_managers_see_what_does_not_open_and_what_was_deleted() {
     let api = ManagerApi { env, context };
     for command in [LIST, PROVIDERS] {
         let (_, listed) = api.command("manager", command, r#"{"orderBy":[["id","asc"]]}"#).await;
-        let seen = |row: usize| (listed["rows"][row]["unreadable"].clone(), listed["rows"][row]["deleted_time"].clone());
+        let seen =
+            |row: usize| (listed["rows"][row]["unreadable"].clone(), listed["rows"][row]["deleted_time"].clone());
         assert_eq!((seen(0), seen(1)), ((json!(["webhook_secret"]), json!(0)), (json!([]), json!(0))), "{command}");
     }
     assert_eq!(api.error("manager", UPDATE, r#"{"id":1}"#).await, (400, "INVALID_DATA".into()));

@@ -25,8 +25,8 @@ macro_rules! columns {
 pub(in crate::strand) const SEALED_COLUMNS: usize = SEALED.len();
 
 /// The sealed columns; `blank` is the text of one that holds nothing.
-const SEALED: [(&str, &str); 4] = [(SECRET_KEY, ""), (WEBHOOK_SECRET, ""), (REPLACED_SECRETS, "[]"), (CONFIG_JSON, "{}")];
-
+const SEALED: [(&str, &str); 4] =
+    [(SECRET_KEY, ""), (WEBHOOK_SECRET, ""), (REPLACED_SECRETS, "[]"), (CONFIG_JSON, "{}")];
 
 const PUT: &str =
     concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");

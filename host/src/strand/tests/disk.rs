@@ -81,7 +81,10 @@ fn k1_a_config_sealed_with_an_absent_key_names_that_key_and_the_books_load() {
     let strand = open(StrandSettings { keys, ..settings(folder.path()) }, listener).unwrap();
     let [config] = &block_on(strand.reload()).unwrap().configs[..] else { panic!("one config") };
     let broken = config.broken().unwrap();
-    assert!(broken.starts_with("provider_config 1: secret_key, ") && broken.ends_with("key 7, which is not in the key ring"));
+    assert!(
+        broken.starts_with("provider_config 1: secret_key, ")
+            && broken.ends_with("key 7, which is not in the key ring")
+    );
     assert!(config.secret_key.is_empty() && config.public_key == "pk_live_visible".into());
 }
 

@@ -97,7 +97,9 @@ fn k1_reseal_brings_every_row_under_the_newest_key_in_steps_and_changes_nothing_
     assert_eq!(reseal_all(&path, BOTH), 0, "there is nothing left to do");
     let (configs_after, approvals_after) = read(&path, TWO);
     assert_eq!((configs_after, approvals_after), (configs, approvals[300 - 256..].to_vec()));
-    assert!(unreadable_rows(&path, SealKeys::parse(TWO).unwrap(), Arc::new(CountingEntropy::default())).unwrap().is_empty());
+    assert!(
+        unreadable_rows(&path, SealKeys::parse(TWO).unwrap(), Arc::new(CountingEntropy::default())).unwrap().is_empty()
+    );
 }
 
 #[test]
@@ -151,7 +153,8 @@ fn k1_a_sealed_column_opens_beside_the_clear_terms_alone_that_it_was_sealed_with
         let path = folder.path().join("cashier.db");
         stored(&path, ONE, 1, vec![a_config(config(1)), Change::Approval(Box::new(approval(1, ApprovalState::Open)))]);
         Connection::open(&path).unwrap().execute_batch(swap).unwrap();
-        let found = unreadable_rows(&path, SealKeys::parse(ONE).unwrap(), Arc::new(CountingEntropy::default())).unwrap();
+        let found =
+            unreadable_rows(&path, SealKeys::parse(ONE).unwrap(), Arc::new(CountingEntropy::default())).unwrap();
         assert_eq!(found.len(), 1, "{swap}: {found:?}");
         assert!(found[0].starts_with(broken), "{swap}: {found:?}");
         let (configs, _) = read(&path, ONE);
@@ -182,9 +185,8 @@ fn k1_the_layout_without_terms_is_read_and_resealed_with_them_also_under_the_sam
     stored(&path, ONE, 1, vec![a_config(config(1)), Change::Approval(Box::new(approval(1, ApprovalState::Approved)))]);
     let seal = sealing(ONE);
     let terms = Terms::default();
-    let unbound = |table, column, text: &str| {
-        seal.seal_unbound(SealContext { table, column, row: 1, terms: &terms }, text)
-    };
+    let unbound =
+        |table, column, text: &str| seal.seal_unbound(SealContext { table, column, row: 1, terms: &terms }, text);
     let connection = Connection::open(&path).unwrap();
     let values = [("secret_key", "sk_1"), ("webhook_secret", "wh_1"), ("config_json", r#"{"extra":"key"}"#)];
     for (column, text) in values {

@@ -40,7 +40,16 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
     (
         (id(), text(), text(), text(), text(), text(), text(), text()),
         (secret(), secret(), vec(replaced, 0..3), text(), secret()),
-        (limit(), limit(), any::<bool>(), any::<bool>(), any::<i64>(), (time(), time(), time()), id(), vec(text(), 0..3)),
+        (
+            limit(),
+            limit(),
+            any::<bool>(),
+            any::<bool>(),
+            any::<i64>(),
+            (time(), time(), time()),
+            id(),
+            vec(text(), 0..3),
+        ),
     )
         .prop_map(|((id, provider, brand, method, country, currency, merchant_id, public_key), secrets, rest)| {
             let (secret_key, webhook_secret, replaced_webhook_secrets, settings_json, config_json) = secrets;
