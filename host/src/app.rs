@@ -2,6 +2,7 @@
 //! module that knows all modules.
 
 mod images;
+mod key_files;
 mod listeners;
 mod sealing;
 
@@ -14,17 +15,18 @@ use futures_util::future::{Either, select};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
+pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
 pub use self::sealing::{ResealReport, reseal, seal_use};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
-use crate::http::session::{SessionKeys, reload};
+use crate::http::session::SessionKeys;
+use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
@@ -36,6 +38,7 @@ use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
+use crate::text_file;
 use crate::trading::embedded::Embedded;
 
 /// How long requests and flows in progress may take to end when the cashier stops.
@@ -103,7 +106,8 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>, Fault> {
-        let keys = Arc::new(SessionKeys::parse(&settings.session_keys)?);
+        key_files::check_access(&settings)?;
+        let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
         let tls = tls(&settings)?;
         let sockets = Sockets::bind(Listeners {
@@ -120,7 +124,9 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.clone().into(),
         };
         let serving = sockets.serve(tls, context, Arc::clone(&progress))?;
-        let start = Start { settings, machine, trading_server, keys, public_url, progress: Arc::clone(&progress) };
+        let progress_of_start = Arc::clone(&progress);
+        let start =
+            Start { settings, machine, trading_server, keys, key_files, public_url, progress: progress_of_start };
         // A task of its own, so that a part that cannot be interrupted does not hold up the end of a start.
         let mut opening = JoinSet::new();
         opening.spawn(start.parts(seal_keys));
@@ -191,6 +197,7 @@ struct Start {
     machine: Machine,
     trading_server: Option<Arc<dyn TradingServer>>,
     keys: Arc<SessionKeys>,
+    key_files: KeyFiles,
     public_url: Box<str>,
     progress: Arc<StartProgress>,
 }
@@ -206,6 +213,7 @@ impl Start {
         let watermark = Arc::new(Watermark::new());
         let (strand, archive, trading, clock) = self.bases(seal_keys, Arc::clone(&watermark)).await?;
         let machine = Machine { clock: Arc::clone(&clock) as _, ..self.machine.clone() };
+        let seal_file = sealing::key_file(&self.settings, strand.ring(), self.keys.file_problems())?;
         self.enter(StartPhase::Loading(strand.load_progress()));
         let loaded = strand.reload().await?;
         // Another trading server keeps its postings elsewhere.
@@ -219,7 +227,7 @@ impl Start {
         self.enter(StartPhase::OpeningModules);
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
-        let Self { settings, trading_server, keys, public_url, .. } = self;
+        let Self { settings, trading_server, keys, key_files, public_url, .. } = self;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
         let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
@@ -236,6 +244,10 @@ impl Start {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            customer_limits: CustomerLimits::of_settings(
+                settings.open_deposits_max,
+                settings.stored_bytes_per_customer_max,
+            ),
             second_person: settings.second_person,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
@@ -243,12 +255,8 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
-        let seal_file = sealing::KeyFile::of(&settings);
+        cashier.spawn.background(Box::pin(key_files.follow(machine.clock)));
         cashier.spawn.background(Box::pin(sealing::keep(Arc::clone(&cashier), Arc::clone(&strand), seal_file)));
-        if let Some(file) = settings.session_keys_file {
-            let (text, keys, clock) = (settings.session_keys, Arc::clone(&keys), machine.clock);
-            cashier.spawn.background(Box::pin(reload::reload_on_change(file, text, keys, clock)));
-        }
         Ok(Parts { cashier, keys, tasks, strand, trading })
     }
 
@@ -288,7 +296,7 @@ impl Parts {
         RoutesOfAll {
             customer: http::customer_routes(cashier, keys),
             manager: http::manager_routes(cashier, keys),
-            watch: http::watch_routes(cashier),
+            watch: http::watch_routes(cashier, keys),
         }
     }
 }
@@ -327,8 +335,10 @@ pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fa
 /// The certificate of the customer and manager listeners, if the settings name one.
 fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
     let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Fault::new(format!("{}: {error}", path.display())));
-    http::tls::server_config(&read(chain)?, &Zeroizing::new(read(key)?)).map(Some)
+    let read = |path: &PathBuf| text_file::read_pem(path).map_err(Fault::new);
+    http::tls::server_config(&read(chain)?, &read(key)?)
+        .map(Some)
+        .map_err(|fault| Fault::new(format!("{} and {}: {fault}", chain.display(), key.display())))
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.

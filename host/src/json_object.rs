@@ -9,6 +9,8 @@ pub(crate) mod validation;
 use std::borrow::Cow;
 use std::fmt;
 
+use cashier_core::card_data::masked;
+use cashier_core::printable::is_obeyed;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq};
 use serde_json::value::RawValue;
@@ -141,8 +143,9 @@ pub fn deserialize<'de, T: RequestBody, D: Deserializer<'de>>(deserializer: D) -
 pub fn shown(text: &str) -> String {
     /// Enough to recognise a name by; a refusal must not become a mirror for a whole body.
     const SHOWN_MAX: usize = 64;
-    let plain = text.chars().map(|character| if character.is_control() { '?' } else { character });
-    plain.take(SHOWN_MAX).collect()
+    let short: String = text.chars().take(SHOWN_MAX).collect();
+    // An integrator's mistake may have a card number in any place.
+    masked(&short).chars().map(|character| if is_obeyed(character) { '?' } else { character }).collect()
 }
 
 /// The name of a field on the wire: the one given with `as`, else its own.

@@ -5,7 +5,9 @@ pub mod app;
 pub mod books_image;
 pub mod cli;
 mod clock_file;
+mod file_access;
 pub mod flows;
+mod followed_file;
 pub mod guarded_clock;
 pub mod http;
 pub mod json_object;
@@ -22,7 +24,9 @@ pub mod settings;
 pub mod snapshot;
 pub mod strand;
 pub mod system;
+mod text_file;
 pub mod trading;
+mod web_url;
 pub mod wire;
 
 #[cfg(test)]

@@ -20,9 +20,11 @@ use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Referenc
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
@@ -163,11 +165,16 @@ pub struct StoredNotice {
     pub body: Bytes,
 }
 
+/// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
+pub const TEXTS_AT_ONCE_MAX: usize = 64;
+
 /// Large, rarely read rows, read by id outside the strand's thread.
 pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
+    /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
@@ -405,6 +412,8 @@ pub struct CatalogLine {
     /// The contract version of the file; empty when it could not be read.
     pub api_version: Box<str>,
     pub available: bool,
+    /// plugins.toml enables it, and nothing of it serves: a mistake of the file, of the entry or of the module.
+    pub refused: bool,
     /// One clear sentence; empty when available.
     pub failure_reason: Box<str>,
     pub generation: u32,
@@ -421,6 +430,13 @@ pub struct CatalogLine {
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.
     pub secret_settings: Vec<Box<str>>,
+}
+
+impl CatalogLine {
+    /// A text of a module's, its file's or plugins.toml's, as an operator may see it.
+    pub fn text(text: &str) -> Box<str> {
+        Printable(text).to_string().into()
+    }
 }
 
 /// The calls into modules that ended the process, as a start finds them.

@@ -31,7 +31,7 @@ use rusqlite::Connection;
 const NOW: UnixTime = UnixTime(1_779_270_000);
 const REFUSED: &str = "refused";
 /// A rule of the database that the program does not know.
-const RULE: &str = "CREATE TRIGGER rule BEFORE INSERT ON cashier_transaction WHEN NEW.comment = 'refused' \
+const RULE: &str = "CREATE TRIGGER rule BEFORE INSERT ON cashier_transaction WHEN NEW.reject_reason = 'refused' \
                     BEGIN SELECT RAISE(ABORT, 'a rule of the database'); END";
 
 struct Fixed;
@@ -113,7 +113,7 @@ impl Rig {
         let stamp = Stamp { actor: Actor::System, request_id: "r".into(), now: NOW };
         let decision = |draft: &mut Draft<'_>| match step {
             Step::Open { key, refused } => open(draft, *key, *refused),
-            Step::Change { of, refused } => change(draft, named(*of), comment(*refused), None),
+            Step::Change { of, refused } => change(draft, named(*of), note(*refused), None),
             Step::Copy { from, to } => match draft.aggregate(named(*from)) {
                 Some(known) => {
                     let saw = (named(*from), known.transaction.version);
@@ -134,7 +134,7 @@ fn other_program(path: &Path) -> Connection {
     other
 }
 
-fn comment(refused: bool) -> &'static str {
+fn note(refused: bool) -> &'static str {
     if refused { REFUSED } else { "" }
 }
 
@@ -146,15 +146,15 @@ fn open(draft: &mut Draft<'_>, key: u8, refused: bool) -> Outcome {
     }
     let row = Transaction {
         idempotency_key: text.into(),
-        comment: comment(refused).into(),
+        reject_reason: note(refused).into(),
         ..deposit(draft.next_transaction())
     };
     wrote(draft, row, None, None)
 }
 
-fn change(draft: &mut Draft<'_>, id: TransactionId, comment: &str, saw: Option<(TransactionId, u32)>) -> Outcome {
+fn change(draft: &mut Draft<'_>, id: TransactionId, note: &str, saw: Option<(TransactionId, u32)>) -> Outcome {
     let Some(known) = draft.aggregate(id) else { return Outcome::Nothing };
-    let row = Transaction { version: known.transaction.version + 1, comment: comment.into(), ..known.transaction };
+    let row = Transaction { version: known.transaction.version + 1, reject_reason: note.into(), ..known.transaction };
     wrote(draft, row, None, saw)
 }
 
@@ -195,7 +195,7 @@ fn file(draft: &mut Draft<'_>, event: u8, id: TransactionId, refused: bool) -> O
         processed_time: NOW,
     }))]);
     let version = known.transaction.version + 1;
-    wrote(draft, Transaction { version, comment: comment(refused).into(), ..known.transaction }, Some(event), None)
+    wrote(draft, Transaction { version, reject_reason: note(refused).into(), ..known.transaction }, Some(event), None)
 }
 
 fn wrote(
@@ -225,8 +225,8 @@ fn deposit(id: TransactionId) -> Transaction {
         status: TransactionStatus::Created,
         reason: Reason::default(),
         idempotency_key: "".into(),
-        comment: "".into(),
-        metadata_json: "{}".into(),
+        has_texts: false,
+        stored_bytes: 0,
         approved_by: ManagerId(0),
         approved_time: UnixTime::UNSET,
         processed_by: ManagerId(0),
@@ -287,7 +287,7 @@ fn run(rounds: &[Vec<Step>]) {
             match outcome.into_inner() {
                 Outcome::Nothing => {}
                 Outcome::Wrote { row, event, saw } => {
-                    assert_ne!(&*row.comment, REFUSED, "confirmed although it was not written");
+                    assert_ne!(&*row.reject_reason, REFUSED, "confirmed although it was not written");
                     let before = stored.get(&row.id).map_or(0, |known| known.version);
                     assert_eq!(row.version, before + 1, "rests on what was refused: {row:?}");
                     if let Some((id, version)) = saw {

@@ -31,7 +31,7 @@ use crate::{artifacts, roster, sandbox};
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 /// Tests send more requests than a customer may.
-pub const NO_RATE_LIMIT: &str = "deposits_per_minute = 0\n";
+pub const NO_RATE_LIMIT: &str = "deposits_per_minute = 0\nopen_deposits_max = 0\nstored_bytes_per_customer_max = 0\n";
 
 /// What a deployment is built of. [`DeploymentPlan::default`] suits most tests.
 pub struct DeploymentPlan {

@@ -112,7 +112,7 @@ fn a_file_that_is_no_module_is_refused_with_its_reason_and_the_host_starts() {
         (
             format!("{}\nisolation = \"worker\"", built("panics")),
             "panics",
-            "plugins.toml line 28, module panics: isolation \"worker\" is not offered by this build",
+            "plugins.toml line 30, module panics: isolation \"worker\" is not offered by this build",
         ),
     ];
     let mut text = "[[module]]\nname = \"echo\"\n".to_owned();
@@ -250,9 +250,14 @@ async fn a_config_is_validated_with_the_modules_own_messages() {
             with(json!({"api_base": "https://evil.test"}), json!({})),
             Err("api_base: evil.test:443 is not among the hosts of this provider"),
         ),
+        (with(json!({"api_base": "echo.invalid"}), json!({})), Err("api_base: must begin with https:// or http://")),
         (
-            with(json!({"api_base": "echo.invalid"}), json!({})),
-            Err("api_base: the URL is not valid: relative URL without a base"),
+            with(json!({"api_base": "https://echo.invalid/\n"}), json!({})),
+            Err("api_base: has a blank, a line end or a control character in it"),
+        ),
+        (
+            with(json!({"api_base": "https://me:CANARY@echo.invalid"}), json!({})),
+            Err("api_base: must have no user name and no password"),
         ),
         (ProviderConfig { provider: "unknown".into(), ..echo() }, Ok(())),
     ];

@@ -9,6 +9,7 @@
 mod access_path;
 mod chunked;
 mod codec;
+mod customer_use;
 mod deep_page;
 mod events;
 mod facts_codec;
@@ -42,6 +43,7 @@ use crate::status::TransactionStatus;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
+use customer_use::CustomerUses;
 use events::Events;
 use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
 use heads::Heads;
@@ -50,6 +52,7 @@ use order_keys::OrderKeys;
 use rows::{Row, Rows};
 use touches::Touches;
 
+pub use customer_use::CustomerUse;
 pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
@@ -79,6 +82,7 @@ pub struct Books {
     by_key: OrderKeys,
     by_provider_id: HashedSlotIndex,
     customers: Heads<u64>,
+    uses: CustomerUses,
     logins: Heads<u64>,
     providers: Heads<u32>,
     /// The rows of each status, by its number.
@@ -108,6 +112,7 @@ impl Books {
             by_key: OrderKeys::default(),
             by_provider_id: HashedSlotIndex::default(),
             customers: Heads::default(),
+            uses: CustomerUses::default(),
             logins: Heads::default(),
             providers: Heads::default(),
             statuses: TransactionStatus::ALL.iter().map(|_| BTreeSet::new()).collect(),
@@ -188,7 +193,7 @@ impl Books {
             + self.by_reference.moved()
             + self.by_key.slots.moved()
             + self.by_provider_id.moved();
-        let heads = self.customers.moved() + self.logins.moved() + self.providers.moved();
+        let heads = self.customers.moved() + self.uses.moved() + self.logins.moved() + self.providers.moved();
         self.rows.moved() + self.interner.moved() + self.events.seen.moved() + indexes + heads
     }
 
@@ -275,6 +280,11 @@ impl Books {
             })
         };
         self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
+    }
+
+    /// What a customer takes of what is limited.
+    pub fn customer_use(&self, customer: CustomerId) -> CustomerUse {
+        self.uses.of(customer)
     }
 
     /// A customer's transactions, the last inserted first.

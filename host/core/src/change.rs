@@ -11,6 +11,7 @@ use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
 use crate::provider_config::ProviderConfig;
 use crate::session::{Actor, Role};
+use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
@@ -64,6 +65,8 @@ pub enum Body {
     Answer { transaction_id: TransactionId, redirect_url: Box<str>, instructions_json: Box<str> },
     /// The parts of an order that are not in the transaction, so that a create call can be repeated byte for byte.
     Order { transaction_id: TransactionId, details: OrderDetails },
+    /// Comment and metadata of a transaction, in the commit that opens it.
+    Texts { transaction_id: TransactionId, texts: Texts },
     /// The record of what a manager changed; at most one per commit.
     Audit(Box<AuditRecord>),
 }
@@ -73,7 +76,7 @@ impl Body {
     pub fn notice(&self) -> Option<(NoticeId, u64)> {
         match self {
             Self::Notice { id, body, .. } => Some((*id, body.len() as u64)),
-            Self::Answer { .. } | Self::Order { .. } | Self::Audit(_) => None,
+            Self::Answer { .. } | Self::Order { .. } | Self::Texts { .. } | Self::Audit(_) => None,
         }
     }
 }

@@ -103,7 +103,9 @@ fn rows_of(commit: &Commit, see: &mut impl FnMut(Topic<'_>)) {
     for body in &commit.bodies {
         match body {
             Body::Notice { id, .. } => see(Topic::Other('n', id.0)),
-            Body::Answer { transaction_id, .. } | Body::Order { transaction_id, .. } => {
+            Body::Answer { transaction_id, .. }
+            | Body::Order { transaction_id, .. }
+            | Body::Texts { transaction_id, .. } => {
                 see(Topic::Transaction(*transaction_id));
             }
             Body::Audit(_) => {}

@@ -7,6 +7,7 @@ use crate::ids::{ConfigId, CustomerId, Login};
 use crate::money::Money;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::status::{Source, TransactionType};
+use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{Fresh, Transaction};
 
@@ -28,6 +29,18 @@ pub struct DepositRequest {
     pub comment: Box<str>,
     /// A JSON object as text; `{}` when omitted.
     pub metadata_json: Box<str>,
+}
+
+impl DepositRequest {
+    pub fn texts(&self) -> Texts {
+        Texts { comment: self.comment.clone(), metadata_json: self.metadata_json.clone() }
+    }
+
+    /// Bytes that it stores beside the transaction's row.
+    pub fn stored_bytes(&self) -> u32 {
+        let bytes = self.texts().len() + self.success_url.len() + self.failure_url.len();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
 }
 
 /// Whether an earlier transaction under the same key is the same order (API.md section 3, idempotency): equal type, login,
@@ -96,8 +109,8 @@ pub fn open(
         method: eligible.method().into(),
         requested_method: request.method.clone(),
         idempotency_key: request.idempotency_key.clone(),
-        comment: request.comment.clone(),
-        metadata_json: request.metadata_json.clone(),
+        has_texts: !request.texts().is_default(),
+        stored_bytes: request.stored_bytes(),
         config_id: eligible.config_id(),
         sandbox: eligible.sandbox(),
         expires_time: if expiry_seconds > 0 { now.plus(expiry_seconds) } else { UnixTime::UNSET },

@@ -2,7 +2,7 @@
 //! next ids. Dropping a draft changes nothing; the host's ledger turns it into a commit.
 
 use crate::aggregate::{Aggregate, DecisionContext};
-use crate::books::{Books, PendingSize};
+use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
@@ -10,6 +10,7 @@ use crate::notice::{ProviderEvent, Update};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
 use crate::status::{ProcessingStatus, TransactionStatus};
+use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
@@ -182,6 +183,11 @@ impl<'a> Draft<'a> {
         (self.books.pending_size_of(config_id), self.books.pending_in_all())
     }
 
+    /// What a customer takes of what is limited; for a limit alone.
+    pub fn customer_use(&self, customer: CustomerId) -> CustomerUse {
+        self.books.customer_use(customer)
+    }
+
     /// Whether so many events wait under a config for a transaction with this id; for a limit alone.
     pub fn events_wait_for(&self, config_id: ConfigId, id: &ProviderRef, count: usize) -> bool {
         self.books.events_wait_for(config_id, id, count)
@@ -279,6 +285,13 @@ impl<'a> Draft<'a> {
                 Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
             }
             self.changes.push(change);
+        }
+    }
+
+    /// Adds the texts of a transaction that this draft opens, where there are any.
+    pub fn store_texts(&mut self, transaction_id: TransactionId, texts: Texts) {
+        if !texts.is_default() {
+            self.store(Body::Texts { transaction_id, texts });
         }
     }
 

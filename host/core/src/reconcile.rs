@@ -10,6 +10,7 @@ use crate::money::Money;
 use crate::operation::{BalanceOperation, OperationKey, PostingOutcome, posted};
 use crate::reason::ReasonCode;
 use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, TransactionType};
+use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{Fresh, Transaction};
 
@@ -135,6 +136,11 @@ impl Transaction {
     }
 }
 
+/// The comment of a [`recovered`] transaction, to be stored with it.
+pub fn recovered_texts() -> Texts {
+    Texts { comment: "recovered from a posting by cashier db reconcile".into(), ..Texts::default() }
+}
+
 /// A transaction in place of one that the books lost, for a person to see: it gets the postings and nothing else is known. It
 /// is a manual one of what they come to, so that no provider is asked about it and nothing is planned for it: approving it
 /// states that they were right. `first` is one of them.
@@ -148,7 +154,7 @@ pub fn recovered(fresh: Fresh, first: &FoundPosting, account: &AccountFacts) -> 
         source: Source::Manual,
         customer_id: first.customer_id,
         account_currency: first.amount.currency,
-        comment: "recovered from a posting by cashier db reconcile".into(),
+        has_texts: true,
         ..Transaction::blank(fresh, first.login, Money::new(0, first.amount.currency), account)
     }
 }

@@ -75,6 +75,21 @@ numbered! {
 }
 
 impl TransactionStatus {
+    /// The provider has not stated that the payment was made or ended.
+    pub const fn is_unpaid(self) -> bool {
+        match self {
+            Self::Created | Self::PendingPayment => true,
+            Self::ProviderConfirmed
+            | Self::Credited
+            | Self::CreditFailed
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Refunded
+            | Self::Chargeback
+            | Self::ManualReview => false,
+        }
+    }
+
     /// Nothing more is expected from the provider, though a late update may still change it.
     pub const fn is_final(self) -> bool {
         match self {

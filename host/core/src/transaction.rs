@@ -82,9 +82,10 @@ pub struct Transaction {
     /// The coded reason, shown to everyone; its `detail` is for managers.
     pub reason: Reason,
     pub idempotency_key: Box<str>,
-    pub comment: Box<str>,
-    /// A JSON object as text.
-    pub metadata_json: Box<str>,
+    /// Comment or metadata are stored under its id; see [`Texts`](crate::texts::Texts).
+    pub has_texts: bool,
+    /// Bytes of what its request stored beside the row: comment, metadata and return URLs.
+    pub stored_bytes: u32,
     pub approved_by: ManagerId,
     pub approved_time: UnixTime,
     pub processed_by: ManagerId,
@@ -134,8 +135,8 @@ impl Transaction {
             status: TransactionStatus::Created,
             reason: Reason::default(),
             idempotency_key: Box::default(),
-            comment: Box::default(),
-            metadata_json: "{}".into(),
+            has_texts: false,
+            stored_bytes: 0,
             approved_by: ManagerId(0),
             approved_time: UnixTime::UNSET,
             processed_by: ManagerId(0),
@@ -179,7 +180,7 @@ impl Transaction {
 
     /// The provider has not stated that the payment was made or ended.
     pub fn is_unpaid(&self) -> bool {
-        matches!(self.status, TransactionStatus::Created | TransactionStatus::PendingPayment)
+        self.status.is_unpaid()
     }
 
     /// Leaves the expiry open until the clock is plausible, because the creation time is not: stored as the negative length.

@@ -6,6 +6,7 @@ use crate::ids::{CustomerId, Login};
 use crate::money::Money;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::texts::Texts;
 use crate::transaction::{FirstAnswer, Fresh, Transaction};
 
 /// The provider of transactions that a person processes.
@@ -25,7 +26,18 @@ pub struct WithdrawalRequest {
     pub metadata_json: Box<str>,
 }
 
-/// Whether an earlier transaction under the same key is the same order.
+impl WithdrawalRequest {
+    pub fn texts(&self) -> Texts {
+        Texts { comment: self.comment.clone(), metadata_json: self.metadata_json.clone() }
+    }
+
+    /// Bytes that it stores beside the transaction's row.
+    pub fn stored_bytes(&self) -> u32 {
+        u32::try_from(self.texts().len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Whether an earlier transaction the same key is the same order.
 pub fn same_order(earlier: &Transaction, request: &WithdrawalRequest) -> bool {
     earlier.kind == TransactionType::Withdrawal
         && earlier.login == request.login
@@ -54,8 +66,8 @@ pub fn open(request: &WithdrawalRequest, account: &AccountFacts, fresh: Fresh) -
         method: request.method.clone(),
         requested_method: request.method.clone(),
         idempotency_key: request.idempotency_key.clone(),
-        comment: request.comment.clone(),
-        metadata_json: request.metadata_json.clone(),
+        has_texts: !request.texts().is_default(),
+        stored_bytes: request.stored_bytes(),
         status: TransactionStatus::ManualReview,
         first_answer: FirstAnswer::Accepted,
         ..Transaction::blank(fresh, request.login, request.amount, account)

@@ -4,16 +4,20 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use cashier_core::books::Books;
-use cashier_core::change::Change;
+use cashier_core::change::{Change, Stamp};
+use cashier_core::draft::Draft;
 use cashier_core::facts::{Facts, ProviderFact};
 use cashier_core::ids::*;
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::BalanceOperation;
 use cashier_core::reason::Reason;
 use cashier_core::refs::{ProviderRef, Refs};
+use cashier_core::session::Actor;
 use cashier_core::status::*;
+use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
@@ -74,8 +78,8 @@ fn credited(id: u64) -> Vec<Change> {
         status: TransactionStatus::Credited,
         reason: Reason::default(),
         idempotency_key: format!("0f9bb0e7-642d-4b70-b458-{id:012}").into(),
-        comment: "".into(),
-        metadata_json: "{}".into(),
+        has_texts: false,
+        stored_bytes: 0,
         approved_by: ManagerId(0),
         approved_time: UnixTime::UNSET,
         processed_by: ManagerId(0),
@@ -115,8 +119,12 @@ fn credited(id: u64) -> Vec<Change> {
     vec![Change::Transaction(Box::new(transaction)), Change::Operation(Box::new(operation))]
 }
 
+/// The bytes that these tests count are the process's: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_transaction_takes_400_bytes_and_an_event_150() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut books = Books::new();
     let empty = HELD.load(Ordering::Relaxed);
     for id in 1..=ROWS {
@@ -135,4 +143,46 @@ fn a_transaction_takes_400_bytes_and_an_event_150() {
     assert!(books.unsettled().is_empty() && books.aggregate(TransactionId(ROWS)).is_some());
     assert!(rows <= 400, "{rows} bytes per transaction");
     assert!(events <= 150, "{events} bytes per event");
+}
+
+/// Bytes of the return URLs of each deposit.
+const URLS: usize = 60;
+
+/// Heap bytes of books after this many deposits with such metadata were opened and credited.
+fn held_with(deposits: u64, metadata_json: &str) -> usize {
+    let before = HELD.load(Ordering::Relaxed);
+    let mut books = Books::new();
+    for id in 1..=deposits {
+        let changes = credited(id).into_iter().map(|change| match change {
+            Change::Transaction(row) => {
+                let texts = Texts { comment: "".into(), metadata_json: metadata_json.into() };
+                let (has_texts, stored_bytes) = (!texts.is_default(), (URLS + texts.len()).try_into().unwrap());
+                Change::Transaction(Box::new(Transaction { has_texts, stored_bytes, ..*row }))
+            }
+            other => other,
+        });
+        let stamp = Stamp { actor: Actor::System, request_id: "test".into(), now: UnixTime(1_779_270_000) };
+        let mut draft = Draft::new(&books, stamp.now);
+        draft.store_texts(TransactionId(id), Texts { metadata_json: metadata_json.into(), ..Texts::default() });
+        draft.add(changes);
+        let (_, commit) = draft.into_commit(&stamp);
+        books.apply(&commit.unwrap());
+    }
+    assert_eq!(books.transactions() as u64, deposits);
+    let held = HELD.load(Ordering::Relaxed) - before;
+    let metadata = if metadata_json == "{}" { 0 } else { metadata_json.len() };
+    let expected = deposits * u64::try_from(URLS + metadata).unwrap();
+    let stored: u64 = (0..=deposits / 4).map(|customer| books.customer_use(CustomerId(customer)).stored_bytes).sum();
+    assert_eq!(stored, expected);
+    held
+}
+
+#[test]
+fn b1_books_hold_as_many_bytes_with_16_kib_of_metadata_as_without() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let long = format!(r#"{{"note":"{}"}}"#, "x".repeat(16 * 1024 - 11));
+    assert_eq!(long.len(), 16 * 1024);
+    let without = held_with(6_000, "{}");
+    assert_eq!(held_with(6_000, &long), without);
+    assert_eq!(held_with(6_000, r#"{"order":"A-1"}"#), without, "nor does a short one cost a byte");
 }

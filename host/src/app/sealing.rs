@@ -1,13 +1,14 @@
 //! Seal keys come and go: the key file is followed while the server runs, and what is sealed with an older key is brought
 //! under the newest one in the background, and by `cashier reseal`. How a row is sealed is `strand/seal`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
+use crate::file_access::FileUse;
 use crate::flows::{Cashier, configure};
+use crate::followed_file::{FileProblems, FileRules, FollowedFile, Take};
+use crate::http::session::files::KEY_FILE_BYTES_MAX;
 use crate::ledger::Watermark;
 use crate::ports::{Entropy, Fault};
 use crate::settings::Settings;
@@ -22,41 +23,44 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Looks until what another program prevented is tried again: a minute.
 const RETRY_LOOKS: u32 = 60;
 
-/// The seal key file as it was read last.
-pub(super) struct KeyFile {
-    path: PathBuf,
-    known: Zeroizing<String>,
+/// The seal key file, which is followed; `None` where the keys came from the environment.
+pub(super) fn key_file(
+    settings: &Settings,
+    ring: &Arc<SealRing>,
+    problems: &Arc<FileProblems>,
+) -> Result<Option<FollowedFile>, Fault> {
+    let Some(path) = settings.seal_keys_file.clone() else { return Ok(None) };
+    let rules = FileRules {
+        setting: "seal_keys_file",
+        content: FileUse::Secret,
+        bytes_max: KEY_FILE_BYTES_MAX,
+        when_empty: None,
+        strict: settings.strict_key_permissions,
+    };
+    let ring = Arc::clone(ring);
+    let take: Take = Box::new(move |text, _| {
+        let keys = SealKeys::parse(text)?;
+        let count = keys.ids().count();
+        ring.replace(keys).map(|()| count)
+    });
+    FollowedFile::open(rules, path, take, problems).map(Some)
 }
 
-impl KeyFile {
-    /// `None` where the keys came from the environment.
-    pub(super) fn of(settings: &Settings) -> Option<Self> {
-        let path = settings.seal_keys_file.clone()?;
-        Some(Self { path, known: settings.seal_keys.clone() })
-    }
-
-    /// Whether the ring has other keys now. A file that cannot be read or parsed changes nothing.
-    async fn take_changes(&mut self, ring: &SealRing) -> bool {
-        let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path).map(Zeroizing::new)).await;
-        // A file that is being replaced is missing for a moment.
-        let Ok(Ok(text)) = read else { return false };
-        if text == self.known {
-            return false;
-        }
-        let replaced = SealKeys::parse(&text).and_then(|keys| ring.replace(keys));
-        self.known = text;
-        let file = self.path.display();
-        match &replaced {
-            Ok(()) => tracing::info!(%file, newest = ring.newest(), keys = ?ring.ids(), "seal key file was reloaded"),
-            Err(error) => tracing::error!(%file, %error, "seal key file was rejected, the previous keys stay in use"),
-        }
-        replaced.is_ok()
-    }
+/// Looks at the key file; whether the ring has other keys now.
+async fn changed(file: &mut Option<FollowedFile>, ring: &SealRing) -> bool {
+    let Some(mut followed) = file.take() else { return false };
+    let before = ring.ids();
+    let looked = tokio::task::spawn_blocking(move || {
+        followed.look();
+        followed
+    });
+    // The task is interrupted at a stop alone.
+    *file = looked.await.ok();
+    ring.ids() != before
 }
 
 /// Reseals and follows the key file for ever.
-pub(super) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: Option<KeyFile>) {
+pub(super) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: Option<FollowedFile>) {
     let mut is_reported = false;
     loop {
         let resealed = resealed(&strand).await;
@@ -75,9 +79,7 @@ pub(super) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: O
         while is_done || looks < RETRY_LOOKS {
             cashier.clock.sleep(LOOK_PAUSE).await;
             looks += 1;
-            if let Some(file) = &mut file
-                && file.take_changes(strand.ring()).await
-            {
+            if changed(&mut file, strand.ring()).await {
                 configure::read_again(&cashier);
                 break;
             }
@@ -181,21 +183,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seal.key");
         let (old, new) = (line(1, "01"), line(2, "02"));
-        let ring = SealRing::new(SealKeys::parse(&old).unwrap());
-        let mut file = KeyFile { path: path.clone(), known: Zeroizing::new(old.clone()) };
-        assert!(!file.take_changes(&ring).await, "it is missing for a moment");
+        let ring = Arc::new(SealRing::new(SealKeys::parse(&old).unwrap()));
+        std::fs::write(&path, &old).unwrap();
+        let settings = Settings::parse(
+            &format!("seal_keys_file = \"seal.key\"\nsession_keys_file = \"seal.key\""),
+            folder.path(),
+            &|_| None,
+        );
+        let problems = Arc::default();
+        let mut file = key_file(&settings.unwrap(), &ring, &problems).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!changed(&mut file, &ring).await, "it is missing for a moment");
         for text in ["", "# no key", "broken", &line(1, "02"), &format!("{}{new}", line(1, "02"))] {
             std::fs::write(&path, text).unwrap();
-            assert!(!file.take_changes(&ring).await, "{text}");
+            assert!(!changed(&mut file, &ring).await && !changed(&mut file, &ring).await, "{text}");
+            assert_eq!(problems.sentences().len(), 1, "{text}: it is listed");
             assert_eq!((ring.newest(), ring.ids()), (1, vec![1]), "{text}");
         }
         std::fs::write(&path, format!("{old}{new}")).unwrap();
-        assert!(file.take_changes(&ring).await && !file.take_changes(&ring).await, "once");
+        assert!(changed(&mut file, &ring).await && !changed(&mut file, &ring).await, "once");
+        assert!(problems.sentences().is_empty());
         assert_eq!((ring.newest(), ring.ids()), (2, vec![1, 2]));
         let used = |keys: &[(u32, u64)]| SealUse { by_key: keys.iter().copied().collect(), ..SealUse::default() };
         assert_eq!([idle(&ring, &used(&[(1, 1), (2, 4)])), idle(&ring, &used(&[(2, 5)]))], [vec![], vec![1]]);
         std::fs::write(&path, &new).unwrap();
-        assert!(file.take_changes(&ring).await);
+        assert!(changed(&mut file, &ring).await);
         assert_eq!((ring.newest(), ring.ids()), (2, vec![2]));
     }
 }

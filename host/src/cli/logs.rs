@@ -2,6 +2,7 @@
 //! JSON lines are written by a thread of their own, so that a slow reader loses lines instead of blocking deposits.
 
 mod json;
+mod levels;
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::time::Duration;
@@ -18,7 +19,17 @@ const LEVEL_VARIABLE: &str = "CASHIER_LOG";
 /// every line is written.
 #[must_use = "queued lines are lost when the process ends without the guard"]
 pub(super) fn start(default_level: &str) -> Option<WorkerGuard> {
-    let filter = EnvFilter::try_from_env(LEVEL_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default_level));
+    let written = std::env::var_os(LEVEL_VARIABLE).map(|value| value.to_string_lossy().into_owned());
+    let (filter, problem) = levels::filter(written.as_deref(), default_level);
+    let guard = start_with(filter);
+    if let Some(problem) = problem {
+        let value = written.unwrap_or_default();
+        tracing::warn!(value, problem, default_level, "CASHIER_LOG was not understood, the default level applies");
+    }
+    guard
+}
+
+fn start_with(filter: EnvFilter) -> Option<WorkerGuard> {
     let lines = tracing_subscriber::fmt().with_env_filter(filter);
     // A second start in one process, as in tests, keeps the first.
     if std::io::stderr().is_terminal() {

@@ -1,5 +1,7 @@
 //! `cashier modules`: the catalog that the server would load.
 
+use cashier_core::printable::Printable;
+
 use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
@@ -16,21 +18,9 @@ pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
         } else {
             format!("{:<12} refused  {}", line.module_name, line.failure_reason)
         };
-        print_line(&printable(&text));
+        print_line(&Printable(&text).to_string());
     }
     Ok(())
-}
-
-/// The text without what a terminal would obey or show in another order: names and reasons come from the modules.
-fn printable(text: &str) -> String {
-    let obeyed = |sign: char| {
-        sign.is_control() || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for sign in text.chars() {
-        if obeyed(sign) { shown.extend(sign.escape_unicode()) } else { shown.push(sign) }
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -40,6 +30,6 @@ mod tests {
     #[test]
     fn c5_what_a_module_calls_itself_is_one_line_that_a_terminal_only_shows() {
         let name = "A\u{1b}]0;owned\u{7}\nB\u{9b}31m\u{202e}C \"é\"";
-        assert_eq!(printable(name), "A\\u{1b}]0;owned\\u{7}\\u{a}B\\u{9b}31m\\u{202e}C \"é\"");
+        assert_eq!(Printable(name).to_string(), "A\\u{1b}]0;owned\\u{7}\\u{a}B\\u{9b}31m\\u{202e}C \"é\"");
     }
 }

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use cashier_core::ids::ID_MAX;
+use cashier_core::printable::check_code;
 use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
 use super::settings_args::SettingsArgs;
-use super::terminal::{CliError, print_line};
-use crate::http::session::{SessionKeys, issue_token};
-use crate::ports::Clock;
-use crate::system::SystemClock;
+use super::terminal::{CliError, print_error, print_line};
+use crate::app::session_rules;
+use crate::http::session::{NewToken, SessionKeys};
+use crate::ports::{Clock, Entropy};
+use crate::system::{SystemClock, SystemEntropy};
 
 /// Longest lifetime of a token made here: a year, so that a forgotten one expires.
 const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -27,7 +29,7 @@ pub(super) struct TokenArgs {
     #[arg(long, default_value = "1h", value_parser = lifetime)]
     ttl: Duration,
     /// Scope a manager token to one brand.
-    #[arg(long)]
+    #[arg(long, value_parser = code)]
     brand: Option<String>,
     #[command(flatten)]
     settings: SettingsArgs,
@@ -69,12 +71,30 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     if ttl.is_zero() || ttl > TTL_MAX { Err("must be between 1s and 366d".to_owned()) } else { Ok(ttl) }
 }
 
+fn code(text: &str) -> Result<String, &'static str> {
+    check_code(text).map(|()| text.to_owned())
+}
+
+/// A name of its own for a token: 128 bits, so that none is used twice.
+fn jti(entropy: &dyn Entropy) -> String {
+    format!("{:032x}", entropy.bits())
+}
+
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let settings = args.settings.read()?;
-    let keys = SessionKeys::parse(&settings.session_keys)?;
-    let ttl_seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
-    let now = SystemClock::new().now();
-    print_line(&issue_token(&keys, args.role.role(), args.id, args.brand.as_deref(), ttl_seconds, now)?);
+    let keys = SessionKeys::parse(&settings.session_keys)?.with_rules(session_rules(&settings));
+    let jti = jti(&SystemEntropy);
+    let new = NewToken {
+        role: args.role.role(),
+        id: args.id,
+        brand: args.brand.as_deref(),
+        ttl_seconds: i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX),
+        jti: Some(&jti),
+    };
+    let token = keys.issue(new, SystemClock::new().now())?;
+    // Beside the token, which a script takes from standard output.
+    print_error(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
+    print_line(&token);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::customer_limits::CustomerLimits;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
 use super::replay_turn::ReplayTurn;
@@ -38,6 +39,8 @@ pub struct Rules {
     pub webhook_patience: Duration,
     /// Deposits one customer may request in a minute; 0 is no limit.
     pub deposits_per_minute: u32,
+    /// What one customer may have open and stored.
+    pub customer_limits: CustomerLimits,
     /// Which changes of a config need a second person.
     pub second_person: SecondPerson,
 }

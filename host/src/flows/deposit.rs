@@ -16,12 +16,13 @@ use cashier_core::ids::TransactionId;
 use cashier_core::inbox::{self, AppliedAnswer, CreateAnswerStated};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
+use cashier_core::texts::Texts;
 use cashier_core::transaction::{CustomerAnswer, NextAction, Transaction};
 use tokio::sync::oneshot;
 
 pub(super) use self::opening::order_of;
 use self::opening::{Opened, Opening, bound, unavailable};
-use super::{Cashier, RequestContext, provider_query, settle};
+use super::{Cashier, RequestContext, provider_query, settle, transactions};
 use crate::ledger::Estimate;
 use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
@@ -32,6 +33,7 @@ const STALE_CONFIG_RETRIES: usize = 2;
 #[derive(Debug, Clone)]
 pub struct DepositOutcome {
     pub transaction: Transaction,
+    pub texts: Arc<Texts>,
     pub answer: StoredAnswer,
     /// Time spent waiting for the provider; not the cashier's own.
     pub provider_time: Duration,
@@ -74,9 +76,13 @@ async fn make(
     context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
     let account = cashier.own_account(session, request.login).await?;
-    if let Some(earlier) = cashier.ledger.peek(|books| bound(books, &request))? {
+    let (earlier, taken) =
+        cashier.ledger.peek(|books| (bound(books, &request), books.customer_use(request.customer_id)))?;
+    if let Some(earlier) = earlier {
         return repeat(cashier, &request, earlier).await;
     }
+    // Decided when the transaction is opened; here it spares the module a call.
+    cashier.rules.customer_limits.check(taken, true, request.stored_bytes())?;
     let _admitted = cashier.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
     begin(cashier, account, request, context).await
 }
@@ -94,11 +100,13 @@ async fn begin(
         let durable = opening.open(cashier, &context.request_id)?.durable().await?;
         match durable.get() {
             Opened::StaleConfig => {}
+            Opened::BeyondLimit(refusal) => return Err(refusal.clone()),
             Opened::Earlier(id) => return repeat(cashier, &request, *id).await,
             // The flight is held by `durable`, until the end of the create call is durable.
             Opened::New { opened, flight: _ } => {
-                let order = Arc::new(order_of(&opened.transaction, opening.details));
-                return create(cashier, durable.with(|_| order), &*gateway, &context.request_id).await;
+                let texts = Arc::new(request.texts());
+                let order = Arc::new(order_of(&opened.transaction, &texts, opening.details));
+                return create(cashier, durable.with(|_| order), texts, &*gateway, &context.request_id).await;
             }
         }
     }
@@ -135,6 +143,7 @@ fn choose(
 async fn create(
     cashier: &Arc<Cashier>,
     order: Durable<Arc<Order>>,
+    texts: Arc<Texts>,
     gateway: &dyn Gateway,
     request_id: &str,
 ) -> Result<DepositOutcome, Refusal> {
@@ -163,7 +172,7 @@ async fn create(
     if !matches!(transaction.answer(), CustomerAnswer::Next(NextAction::Redirect | NextAction::Instructions)) {
         stored = StoredAnswer::default();
     }
-    Ok(DepositOutcome { transaction, answer: stored, provider_time })
+    Ok(DepositOutcome { transaction, texts, answer: stored, provider_time })
 }
 
 /// Records how the create call ended and what its answer states, and waits until that is durable.
@@ -228,7 +237,8 @@ async fn repeat(
         | CustomerAnswer::Declined
         | CustomerAnswer::NeverSent => None,
     };
-    Ok(DepositOutcome { transaction, answer: answer.unwrap_or_default(), provider_time })
+    let texts = transactions::texts(cashier, &transaction).await?;
+    Ok(DepositOutcome { transaction, texts, answer: answer.unwrap_or_default(), provider_time })
 }
 
 async fn durable(cashier: &Cashier, id: TransactionId) -> Result<Transaction, Refusal> {

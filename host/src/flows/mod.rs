@@ -3,6 +3,7 @@
 
 mod cashier;
 pub mod configure;
+mod customer_limits;
 pub mod deposit;
 pub mod ended_calls;
 pub mod janitor;
@@ -26,6 +27,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use self::cashier::{Cashier, Ports, Rules};
+pub use self::customer_limits::CustomerLimits;
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;
 use crate::ledger::Ledger;

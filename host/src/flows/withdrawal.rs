@@ -8,10 +8,11 @@ use cashier_core::deposit;
 use cashier_core::ids::Reference;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::{Actor, CustomerSession};
+use cashier_core::texts::Texts;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 use cashier_core::withdrawal::{self, WithdrawalRequest};
 
-use super::{Cashier, RequestContext};
+use super::{Cashier, RequestContext, transactions};
 use crate::ledger::Estimate;
 
 /// Records a withdrawal request, or shows the one that its idempotency key stands for.
@@ -20,7 +21,7 @@ pub async fn withdraw(
     session: &CustomerSession,
     request: WithdrawalRequest,
     context: RequestContext,
-) -> Result<Transaction, Refusal> {
+) -> Result<(Transaction, Arc<Texts>), Refusal> {
     cashier.limits.withdrawals.check(session.customer_id())?;
     let account = cashier.own_account(session, request.login).await?;
     let earlier = cashier.ledger.peek(|books| bound(books, &request))?;
@@ -37,14 +38,19 @@ pub async fn withdraw(
             let same = withdrawal::same_order(&earlier, &request);
             return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };
         }
+        let taken = draft.customer_use(request.customer_id);
+        cashier.rules.customer_limits.check(taken, false, request.stored_bytes())?;
         let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
         let reference = reference.ok_or_else(|| Refusal::invalid("try again"))?;
         let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
         let transaction = withdrawal::open(&request, &account, fresh);
+        draft.store_texts(transaction.id, request.texts());
         draft.add([Change::Transaction(Box::new(transaction.clone()))]);
         Ok(transaction)
     })?;
-    ticket.durable().await?.into_inner()
+    let transaction = ticket.durable().await?.into_inner()?;
+    let texts = transactions::texts(cashier, &transaction).await?;
+    Ok((transaction, texts))
 }
 
 fn bound(books: &Books, request: &WithdrawalRequest) -> Option<Transaction> {

@@ -21,6 +21,6 @@ pub(super) struct CustomerContext {
 impl CustomerContext {
     /// The session of a request; without a valid one the refusal is the published 403.
     pub(super) fn session(&self, request: &Request) -> Result<CustomerSession, Refusal> {
-        self.keys.customer(request.authorization(), self.cashier.clock.wall())
+        self.keys.customer(request.authorization(), request.origin.ip, self.cashier.clock.wall())
     }
 }

@@ -15,10 +15,10 @@ pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> R
     let wanted = read(&body, session.customer_id())?;
     let outcome = deposit::deposit(&context.cashier, &session, wanted, request.context()).await?;
     let reply = match outcome.next_action() {
-        Err(refusal) => Reply::refused_with(&refusal, Some(&outcome.transaction)),
+        Err(refusal) => Reply::refused_with(&refusal, Some((&outcome.transaction, &outcome.texts))),
         Ok(next) => {
             let (redirect_url, instructions) = (&outcome.answer.redirect_url, &outcome.answer.instructions_json);
-            Reply::success(&DepositAnswer::new(&outcome.transaction, next, redirect_url, instructions))
+            Reply::success(&DepositAnswer::new(&outcome.transaction, &outcome.texts, next, redirect_url, instructions))
         }
     };
     Ok(reply.after(outcome.provider_time))

@@ -1,5 +1,6 @@
 //! The manager listener over HTTP: `POST /manager`, one message in, one message out. What a message means is `manager`'s.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use cashier_core::refusal::Refusal;
@@ -9,6 +10,7 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use crate::flows::RequestContext;
 use crate::http::reply::Reply;
 use crate::http::request::{Request, request};
 use crate::http::route::Route;
@@ -17,8 +19,10 @@ use crate::manager::{self, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
 use crate::wire::envelope;
 
 impl Tokens for SessionKeys {
-    fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal> {
-        Self::manager(self, token, now)
+    fn manager(&self, token: Option<&str>, from: &RequestContext, now: UnixTime) -> Result<ManagerSession, Refusal> {
+        // The listener's own text of an address.
+        let from = from.ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Self::manager(self, token, from, now)
     }
 }
 

@@ -55,6 +55,6 @@ pub fn manager_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedF
 }
 
 /// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics.
-pub fn watch_routes(cashier: &Arc<Cashier>) -> BoxedFilter<(Reply,)> {
-    watch::routes(Arc::clone(cashier))
+pub fn watch_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
+    watch::routes(Arc::clone(cashier), Arc::clone(keys))
 }

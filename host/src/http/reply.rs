@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -55,7 +56,7 @@ impl Reply {
     }
 
     /// The same with the transaction that the refusal ended.
-    pub fn refused_with(refusal: &Refusal, transaction: Option<&Transaction>) -> Self {
+    pub fn refused_with(refusal: &Refusal, transaction: Option<(&Transaction, &Texts)>) -> Self {
         let body = write::json(&RefusalBody::new(refusal, transaction)).unwrap_or_default();
         Self::json(refusal.code.number(), body)
     }

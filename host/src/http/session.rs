@@ -1,79 +1,57 @@
-//! Session tokens: JWT, HS256 only, several keys at once (API.md section 7). The only file that asserts a session. The
-//! clock is handed in and nothing is cached: a check costs two hashes of a short text, finding a token in a cache costs
-//! one, and removing a key must invalidate its tokens at once.
+//! Session tokens: JWT under our own secrets (HS256) or the public keys of other issuers, several keys at once (API.md section 7).
+//! The only file that asserts a session. The clock is handed in and nothing is cached: a check under a secret costs two hashes
+//! of a short text, and removing a key must invalidate its tokens at once.
 
-pub mod reload;
+mod claims;
+pub mod files;
+mod issue;
+mod keys;
+mod public_keys;
+mod refused;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cashier_core::ids::{CustomerId, ID_MAX, ManagerId};
+use cashier_core::ids::{CustomerId, ManagerId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{CustomerSession, ManagerSession, Role};
 use cashier_core::time::UnixTime;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
-use crate::key_file;
+pub use self::claims::SessionRules;
+use self::claims::{Claims, VerifiedClaims};
+pub use self::issue::NewToken;
+pub use self::keys::SessionKey;
+use self::keys::{HS256, Signs, parse_keys};
+use self::public_keys::PublicKey;
+use self::refused::{RefusedSignIns, RefusedToken, TokenProblem};
+use crate::followed_file::FileProblems;
 use crate::ports::Fault;
 use crate::wire::envelope::TOKEN_LENGTH_MAX;
 
-/// Keys valid at once: an old one and a new one, with a margin for several issuers.
-const KEYS_MAX: usize = 8;
-
-/// Shortest secret, in bytes: HS256 needs as many bits as its hash has (RFC 7518, section 3.2).
-const SECRET_LENGTH_MIN: usize = 32;
-
-/// How far clocks of issuers may run ahead, in seconds; for `nbf` and `iat`, never for `exp`.
-const CLOCK_SKEW_SECONDS: i64 = 30;
-
-/// The only algorithm; a token that names another is rejected unread.
-const ALGORITHM: &str = "HS256";
-
-/// A key that signs and verifies session tokens. It has no Debug.
-pub struct SessionKey {
-    kid: Box<str>,
-    secret: Zeroizing<Vec<u8>>,
-}
-
-impl SessionKey {
-    /// A key under its id; tokens without a `kid` are tried with every key.
-    pub fn new(kid: &str, secret: &[u8]) -> Result<Self, Fault> {
-        if secret.len() < SECRET_LENGTH_MIN {
-            return Err(Fault::new(format!("a session key needs at least {SECRET_LENGTH_MIN} bytes")));
-        }
-        Ok(Self { kid: kid.into(), secret: Zeroizing::new(secret.to_vec()) })
-    }
-
-    fn mac(&self, message: &str) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
-        mac.update(message.as_bytes());
-        Some(mac)
-    }
-}
-
-/// The keys of a key file: lines of `kid:hex`, the signing key first.
-fn parse_keys(text: &str) -> Result<Vec<SessionKey>, Fault> {
-    let read = |entry: Option<(&str, Zeroizing<Vec<u8>>)>| {
-        let (kid, secret) = entry.ok_or_else(|| Fault::new("a session key is a line of kid:hex"))?;
-        SessionKey::new(kid.trim(), &secret)
-    };
-    key_file::entries(text, &[]).map(read).collect()
-}
-
-/// The valid keys. Replacing them takes effect with the next request.
+/// The valid keys and what is asked of every token. Replacing keys takes effect with the next request.
+#[derive(Default)]
 pub struct SessionKeys {
-    keys: ArcSwap<Vec<SessionKey>>,
+    secrets: ArcSwap<Vec<SessionKey>>,
+    public: ArcSwap<Vec<PublicKey>>,
+    /// The `jti` of tokens that are not valid.
+    revoked: ArcSwap<BTreeSet<Box<str>>>,
+    rules: SessionRules,
+    refused: RefusedSignIns,
+    problems: Arc<FileProblems>,
 }
 
 impl SessionKeys {
-    /// The first key signs what [`issue_token`] makes.
+    /// Secrets alone. The first key for a role signs what [`issue_token`] makes.
     pub fn new(keys: Vec<SessionKey>) -> Result<Self, Fault> {
-        Ok(Self { keys: ArcSwap::from_pointee(validated(keys)?) })
+        let session_keys = Self::default();
+        session_keys.replace(keys)?;
+        Ok(session_keys)
     }
 
     /// The keys of a key file.
@@ -81,17 +59,46 @@ impl SessionKeys {
         parse_keys(text).and_then(Self::new)
     }
 
+    pub fn with_rules(self, rules: SessionRules) -> Self {
+        Self { rules, ..self }
+    }
+
     pub fn replace(&self, keys: Vec<SessionKey>) -> Result<(), Fault> {
-        self.keys.store(Arc::new(validated(keys)?));
+        if keys.is_empty() {
+            return Err(Fault::new("at least one session key is needed"));
+        }
+        keys::distinct(keys.iter().map(|key| &*key.kid), keys::KEYS_MAX)?;
+        self.secrets.store(Arc::new(keys));
         Ok(())
     }
 
+    /// A token of these keys, signed by the first that may sign for its role.
+    pub fn issue(&self, new: NewToken<'_>, now: UnixTime) -> Result<String, Fault> {
+        issue::sign(&self.secrets.load(), &self.rules, new, now)
+    }
+
+    /// Where what is wrong with followed files is kept, also with those of other keys.
+    pub(crate) fn file_problems(&self) -> &Arc<FileProblems> {
+        &self.problems
+    }
+
+    /// What is wrong with the files that keys are followed from.
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.sentences()
+    }
+
     /// The customer of a token. Any token that is not valid is 403 PERMISSION_DENIED, as published for customer paths.
-    pub fn customer(&self, authorization: Option<&str>, now: UnixTime) -> Result<CustomerSession, Refusal> {
+    /// `from` is the client's address, for the log.
+    pub fn customer(
+        &self,
+        authorization: Option<&str>,
+        from: IpAddr,
+        now: UnixTime,
+    ) -> Result<CustomerSession, Refusal> {
         let denied = || Refusal::new(RefusalCode::PermissionDenied, "a valid customer session is required");
-        let claims = authorization.and_then(|value| self.verify(without_scheme(value), now)).ok_or_else(denied)?;
-        match claims.role {
-            Role::Customer => Ok(CustomerSession::assertion(CustomerId(claims.id), claims.brand)),
+        let token = presented(authorization).ok_or_else(denied)?;
+        let claims = self.verify(token, now).and_then(|claims| match claims.role {
+            Role::Customer => Ok(claims),
             Role::User
             | Role::Manager
             | Role::Dealer
@@ -99,39 +106,96 @@ impl SessionKeys {
             | Role::System
             | Role::Fix
             | Role::CrmManager
-            | Role::CrmAdmin => Err(denied()),
+            | Role::CrmAdmin => {
+                let role = Some(claims.role.number().into());
+                Err(RefusedToken { id: Some(claims.id), role, ..TokenProblem::NotACustomer.into() })
+            }
+        });
+        match claims {
+            Ok(claims) => Ok(CustomerSession::assertion(CustomerId(claims.id), claims.brand)),
+            Err(refused) => {
+                self.refused.log("customer", &refused, from, now);
+                Err(denied())
+            }
         }
     }
 
     /// The manager of a token; 401 RET_UNAUTHORIZED without a valid one. Each command checks the role.
-    pub fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal> {
-        let claims = token
-            .and_then(|value| self.verify(without_scheme(value), now))
-            .ok_or_else(|| Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required"))?;
-        Ok(ManagerSession::assertion(ManagerId(claims.id), claims.role, claims.brand))
+    pub fn manager(&self, token: Option<&str>, from: IpAddr, now: UnixTime) -> Result<ManagerSession, Refusal> {
+        let denied = || Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required");
+        let token = presented(token).ok_or_else(denied)?;
+        match self.verify(token, now) {
+            Ok(claims) => Ok(ManagerSession::assertion(ManagerId(claims.id), claims.role, claims.brand)),
+            Err(refused) => {
+                self.refused.log("manager", &refused, from, now);
+                Err(denied())
+            }
+        }
     }
 
-    fn verify(&self, token: &str, now: UnixTime) -> Option<VerifiedClaims> {
+    fn verify(&self, token: &str, now: UnixTime) -> Result<VerifiedClaims, RefusedToken> {
         if token.len() > TOKEN_LENGTH_MAX {
-            return None;
+            return Err(TokenProblem::Malformed.into());
         }
-        let (message, signature) = token.rsplit_once('.')?;
-        let (header, claims) = message.split_once('.')?;
-        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        if header.alg != ALGORITHM || header.crit.is_some() {
-            return None;
+        let header = Header::read(token).ok_or(TokenProblem::Malformed)?;
+        let with_kid = |reason| RefusedToken { kid: header.kid.clone(), ..RefusedToken::from(reason) };
+        if header.crit.is_some() {
+            return Err(with_kid(TokenProblem::Algorithm));
         }
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        let keys = self.keys.load();
-        let named = |key: &&SessionKey| header.kid.as_deref().is_none_or(|kid| kid == &*key.kid);
+        let (signs, claims) = match &*header.alg {
+            HS256 => self.under_a_secret(token, &header),
+            other => public_keys::algorithm(other)
+                .ok_or(TokenProblem::Algorithm)
+                .and_then(|algorithm| self.under_a_public_key(token, &header, algorithm)),
+        }
+        .map_err(with_kid)?;
+        let revoked = self.revoked.load();
+        let checked = claims.check(&self.rules, |jti| revoked.contains(jti), now).and_then(|verified| {
+            let customer = verified.role == Role::Customer;
+            if signs.iter().any(|signs| signs.covers(customer)) { Ok(verified) } else { Err(TokenProblem::KeyScope) }
+        });
+        checked.map_err(|reason| {
+            let Claims { id, role, jti, .. } = claims;
+            RefusedToken { id: Some(id), role: Some(role), jti, ..with_kid(reason) }
+        })
+    }
+
+    /// What the secrets that signed a token may sign, and its claims. Without `kid` every secret is tried.
+    fn under_a_secret(&self, token: &str, header: &Header) -> Result<(Vec<Signs>, Claims), TokenProblem> {
+        let keys = self.secrets.load();
+        let named: Vec<&SessionKey> =
+            keys.iter().filter(|key| header.kid.as_deref().is_none_or(|kid| kid == &*key.kid)).collect();
+        if named.is_empty() {
+            return Err(TokenProblem::UnknownKey);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenProblem::Malformed)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenProblem::Malformed)?;
         let signed = |key: &SessionKey| key.mac(message).is_some_and(|mac| mac.verify_slice(&signature).is_ok());
-        keys.iter().filter(named).any(signed).then_some(())?;
-        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-        claims.check(now)
+        let signs: Vec<Signs> = named.into_iter().filter(|key| signed(key)).map(|key| key.signs).collect();
+        if signs.is_empty() {
+            return Err(TokenProblem::Signature);
+        }
+        let (_, claims) = message.split_once('.').ok_or(TokenProblem::Malformed)?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| TokenProblem::Malformed)?;
+        Ok((signs, serde_json::from_slice(&claims).map_err(|_| TokenProblem::Claims)?))
+    }
+
+    /// The same for public keys; a token names its key.
+    fn under_a_public_key(
+        &self,
+        token: &str,
+        header: &Header,
+        algorithm: jsonwebtoken::Algorithm,
+    ) -> Result<(Vec<Signs>, Claims), TokenProblem> {
+        let keys = self.public.load();
+        let kid = header.kid.as_deref().ok_or(TokenProblem::UnknownKey)?;
+        let key = keys.iter().find(|key| &*key.kid == kid && key.algorithm == algorithm);
+        let key = key.ok_or(TokenProblem::UnknownKey)?;
+        Ok((vec![key.signs], key.claims(token)?))
     }
 }
 
-/// Makes a token signed by the first key; for the command line and tests.
+/// Makes a token that cannot be revoked; for the demo and tests.
 pub fn issue_token(
     keys: &SessionKeys,
     role: Role,
@@ -140,37 +204,12 @@ pub fn issue_token(
     ttl_seconds: i64,
     now: UnixTime,
 ) -> Result<String, Fault> {
-    let fault = || Fault::new("a token could not be signed");
-    let keys = keys.keys.load();
-    let key = keys.first().ok_or_else(fault)?;
-    let kid = (!key.kid.is_empty()).then(|| key.kid.to_string());
-    let header = Header { alg: ALGORITHM.into(), kid, crit: None };
-    let claims = Claims {
-        id,
-        role: role.number().into(),
-        exp: now.plus(ttl_seconds).0,
-        nbf: None,
-        iat: Some(now.0),
-        brand: brand.map(Into::into),
-    };
-    let (header, claims) = (serde_json::to_vec(&header).ok(), serde_json::to_vec(&claims).ok());
-    let (header, claims) = header.zip(claims).ok_or_else(fault)?;
-    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-    let signature = key.mac(&message).ok_or_else(fault)?.finalize().into_bytes();
-    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    keys.issue(NewToken { role, id, brand, ttl_seconds, jti: None }, now)
 }
 
-fn validated(keys: Vec<SessionKey>) -> Result<Vec<SessionKey>, Fault> {
-    if keys.is_empty() {
-        return Err(Fault::new("at least one session key is needed"));
-    }
-    if keys.len() > KEYS_MAX {
-        return Err(Fault::new(format!("at most {KEYS_MAX} session keys are valid at once")));
-    }
-    let mut ids: Vec<&str> = keys.iter().map(|key| &*key.kid).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.len() == keys.len() { Ok(keys) } else { Err(Fault::new("two session keys have the same id")) }
+/// The token of a header or a message; none is no sign-in.
+fn presented(authorization: Option<&str>) -> Option<&str> {
+    authorization.map(without_scheme).filter(|token| !token.is_empty())
 }
 
 /// `Bearer <JWT>` and `<JWT>` are both published.
@@ -182,46 +221,25 @@ fn without_scheme(authorization: &str) -> &str {
     }
 }
 
-/// The claims of a token that passed every check.
-struct VerifiedClaims {
-    id: u64,
-    role: Role,
-    brand: Option<Box<str>>,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Header {
-    alg: String,
+    alg: Box<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<String>,
+    kid: Option<Box<str>>,
     /// Extensions that must be understood; none is supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     crit: Option<serde_json::Value>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    id: u64,
-    role: i64,
-    exp: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nbf: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iat: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    brand: Option<Box<str>>,
-}
-
-impl Claims {
-    fn check(self, now: UnixTime) -> Option<VerifiedClaims> {
-        let latest = now.plus(CLOCK_SKEW_SECONDS).0;
-        let in_time =
-            now.0 < self.exp && self.nbf.is_none_or(|nbf| nbf <= latest) && self.iat.is_none_or(|iat| iat <= latest);
-        let known = (1..=ID_MAX).contains(&self.id);
-        let role = Role::from_number(self.role).filter(|_| in_time && known)?;
-        // Unset strings are empty on the wire, so an issuer's empty brand is an omitted one.
-        let brand = self.brand.filter(|brand| !brand.is_empty());
-        Some(VerifiedClaims { id: self.id, role, brand })
+impl Header {
+    /// The header of a token of three parts.
+    fn read(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let header = parts.next()?;
+        if parts.count() != 2 {
+            return None;
+        }
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
     }
 }
 

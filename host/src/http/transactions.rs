@@ -27,6 +27,8 @@ pub(super) async fn answer(context: &CustomerContext, request: Request) -> Resul
     // A token's brand narrows the customer's own rows; the customer id alone already excludes other customers' rows.
     let scope = Scope { customer: Some(session.customer_id()), brand: session.brand().map(Into::into) };
     let page = transactions::list(&context.cashier, &scope, &filter).await?;
-    let records = page.rows.iter().map(|row| TransactionRecord::new(row, Audience::Customer));
+    let texts = transactions::texts_of(&context.cashier, &page.rows).await?;
+    let records =
+        page.rows.iter().zip(&texts).map(|(row, texts)| TransactionRecord::new(row, texts, Audience::Customer));
     Ok(Reply::success(&Listing::new(records, page.count)))
 }

@@ -13,6 +13,7 @@ use warp::path::FullPath;
 use crate::flows::Cashier;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
+use crate::http::session::SessionKeys;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -81,7 +82,8 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// With the query `verbose`, what does not work as it should is listed below the first line.
-fn readiness(cashier: &Cashier, query: &str) -> Reply {
+/// `files` are the problems of followed files.
+fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let problem = if cashier.ledger.is_open() {
         cashier.trading.readiness().err().map(|fault| fault.to_string())
     } else {
@@ -98,8 +100,9 @@ fn readiness(cashier: &Cashier, query: &str) -> Reply {
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let unreadable = unreadable_lines(cashier);
-    let quarantine = cashier.modules.quarantine().into_iter().map(|sentence| format!("{sentence}\n"));
-    Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", quarantine.collect::<String>()))
+    let quarantine = cashier.modules.quarantine();
+    let listed = files.iter().chain(&quarantine).map(|sentence| format!("{sentence}\n"));
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", listed.collect::<String>()))
 }
 
 /// Rows with sealed columns that do not open.
@@ -156,14 +159,14 @@ pub(super) const ENDPOINTS: &[(Route, Page)] =
     &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
-pub(super) fn routes(cashier: Arc<Cashier>) -> BoxedFilter<(Reply,)> {
-    answered_by(move |page, query| page_of(&cashier, page, query))
+pub(super) fn routes(cashier: Arc<Cashier>, keys: Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| page_of(&cashier, &keys.problems(), page, query))
 }
 
-fn page_of(cashier: &Cashier, page: Page, query: &str) -> Reply {
+fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Reply {
     match page {
         Page::Liveness => plain(200, "ok\n".to_owned()),
-        Page::Readiness => readiness(cashier, query),
+        Page::Readiness => readiness(cashier, files, query),
         Page::Metrics => metrics(cashier, METRICS),
     }
 }
@@ -239,7 +242,7 @@ mod tests {
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
             let page = page_at(&method.parse().unwrap(), path);
-            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, page, "")).into_http();
+            let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
@@ -250,7 +253,7 @@ mod tests {
     async fn an_implausible_clock_is_listed_and_does_not_make_the_server_unready() {
         let env = TestCashier::new().await;
         let shown = |query: &str| {
-            let response = readiness(&env.cashier, query).into_http();
+            let response = readiness(&env.cashier, &[], query).into_http();
             (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
         };
         assert_eq!(shown("verbose"), (200, "ready\n".to_owned()));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use cashier_core::ids::ConfigId;
+use cashier_core::printable::check_code;
 use cashier_core::refusal::Refusal;
 
 use crate::flows::webhook;
@@ -22,6 +23,8 @@ pub(super) async fn answer(
     provider: &str,
     config: Option<&str>,
 ) -> Result<Reply, Refusal> {
+    // Before anything of it is stored or logged; every other provider that is not known gets the answer of a forged notice.
+    check_code(provider).map_err(|problem| Refusal::invalid(format!("the provider {problem}")))?;
     let cashier = &context.cashier;
     let body = request.read_body(NOTICE_LENGTH_MAX, &*cashier.clock).await?;
     // Text that is not an id matches no config and gets the same answer as an unknown id.

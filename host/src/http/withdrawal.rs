@@ -12,6 +12,6 @@ pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> R
     let session = context.session(&request)?;
     let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
     let wanted = read(&body, session.customer_id())?;
-    let transaction = withdrawal::withdraw(&context.cashier, &session, wanted, request.context()).await?;
-    Ok(Reply::success(&WithdrawalAnswer::new(&transaction)))
+    let (transaction, texts) = withdrawal::withdraw(&context.cashier, &session, wanted, request.context()).await?;
+    Ok(Reply::success(&WithdrawalAnswer::new(&transaction, &texts)))
 }

@@ -47,7 +47,8 @@ pub const COMMANDS: &[Command] = &[
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.
 pub trait Tokens: Send + Sync {
-    fn manager(&self, token: Option<&str>, now: UnixTime) -> Result<ManagerSession, Refusal>;
+    /// `from` is for the log of refused sign-ins.
+    fn manager(&self, token: Option<&str>, from: &RequestContext, now: UnixTime) -> Result<ManagerSession, Refusal>;
 }
 
 /// What the commands need: the cashier and the check of tokens.
@@ -80,7 +81,7 @@ async fn run(
     context: RequestContext,
 ) -> CommandResult {
     let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
-    let session = manager.tokens.manager(token, manager.cashier.clock.wall())?;
+    let session = manager.tokens.manager(token, &context, manager.cashier.clock.wall())?;
     let name = &*envelope.command.0;
     let command = COMMANDS
         .iter()

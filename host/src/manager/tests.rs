@@ -20,7 +20,7 @@ use crate::wire::refusal::RefusalBody;
 struct PlainTokens;
 
 impl Tokens for PlainTokens {
-    fn manager(&self, token: Option<&str>, _: UnixTime) -> Result<ManagerSession, Refusal> {
+    fn manager(&self, token: Option<&str>, _: &RequestContext, _: UnixTime) -> Result<ManagerSession, Refusal> {
         let refused = || Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required");
         let token = token.ok_or_else(refused)?;
         let (role, brand) = token.split_once('@').map_or((token, None), |(role, brand)| (role, Some(brand.into())));

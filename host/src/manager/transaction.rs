@@ -4,6 +4,7 @@ use cashier_core::books::Scope;
 use cashier_core::filter::TransactionField;
 use cashier_core::ids::TransactionId;
 use cashier_core::session::Role;
+use cashier_core::texts::Texts;
 
 use crate::flows::transactions;
 use crate::json_object::Described;
@@ -31,13 +32,16 @@ pub const LIST: Command = Command {
 
 async fn get(call: CommandCall) -> CommandResult {
     let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
-    envelope::success(&TransactionDetail::new(&found.transaction, &found.operations))
+    let texts = transactions::texts(&call.cashier, &found.transaction).await?;
+    envelope::success(&TransactionDetail::new(&found.transaction, &texts, &found.operations))
 }
 
 async fn list(call: CommandCall) -> CommandResult {
     let filter = Parameters::from_json(call.data())?.into_filter()?;
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
     let page = transactions::list(&call.cashier, &scope, &filter).await?;
-    let rows = page.rows.iter().map(|row| TransactionRecord::new(row, Audience::Manager));
+    // The table has no column for them.
+    let texts = Texts::default();
+    let rows = page.rows.iter().map(|row| TransactionRecord::new(row, &texts, Audience::Manager));
     envelope::success(&TableForm::new(rows, page.count))
 }

@@ -11,7 +11,7 @@ use cashier_core::draft::Draft;
 use cashier_core::ids::{OperationId, Reference, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::operation::OperationKey;
-use cashier_core::reconcile::{FoundPosting, recovered};
+use cashier_core::reconcile::{FoundPosting, recovered, recovered_texts};
 use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Fresh;
@@ -175,9 +175,14 @@ impl Reconciler<'_> {
             },
             now: self.now,
         };
+        let id = fresh.id;
         let aggregate = Aggregate { transaction: recovered(fresh, first, &account), operations: Vec::new() };
         let found = self.with_free_ids(&aggregate, found, ids).await?;
-        self.decide(ids, |draft, at| draft.add(aggregate.reconcile(&found, &[], at))).await
+        let recover = |draft: &mut Draft<'_>, at| {
+            draft.add(aggregate.reconcile(&found, &[], at));
+            draft.store_texts(id, recovered_texts());
+        };
+        self.decide(ids, recover).await
     }
 
     async fn decide(

@@ -1,6 +1,8 @@
 //! The archive: large, rarely read rows, read by id over read-only connections of its own threads. Each read is one
 //! SELECT that is reset at once, so that no reader delays a checkpoint. It never writes.
 
+mod text_cache;
+
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +11,12 @@ use std::thread::{self, JoinHandle};
 use cashier_core::change::OrderDetails;
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
-use futures_util::future::BoxFuture;
+use cashier_core::texts::Texts;
+use futures_util::future::{BoxFuture, ready};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use self::text_cache::TextCache;
 use super::columns::{ColumnReader, for_each_row};
 use super::connection::connect_read_only;
 use super::rows::{bodies, event};
@@ -32,6 +36,7 @@ pub struct ArchiveReader {
     /// `None` only while dropping, which ends the threads.
     jobs: Option<SyncSender<ReadJob>>,
     threads: Vec<JoinHandle<()>>,
+    texts: Arc<TextCache>,
 }
 
 impl ArchiveReader {
@@ -39,7 +44,7 @@ impl ArchiveReader {
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let (jobs, waiting) = sync_channel::<ReadJob>(READS_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
-        let mut reader = Self { jobs: Some(jobs), threads: Vec::with_capacity(READERS) };
+        let mut reader = Self { jobs: Some(jobs), threads: Vec::with_capacity(READERS), texts: Arc::default() };
         for _ in 0..READERS {
             let connection = connect_read_only(path)
                 .map_err(|error| Fault::new(format!("cannot read {}: {error}", path.display())))?;
@@ -115,6 +120,28 @@ impl Archive for ArchiveReader {
 
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
         self.read(move |connection| one(connection, bodies::READ_NOTICE, id.0, "notice", bodies::read_notice))
+    }
+
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>> {
+        let (mut found, missing) = self.texts.find(ids);
+        if missing.is_empty() {
+            return Box::pin(ready(Ok(found)));
+        }
+        let wanted = format!("[{}]", missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+        let cache = Arc::clone(&self.texts);
+        let read = self.read(move |connection| {
+            let mut texts = Vec::new();
+            for_each_row(connection, bodies::READ_TEXTS, [wanted], "transaction_text", |columns| {
+                let (id, read) = bodies::read_texts(columns)?;
+                texts.push((id, cache.put(id, read)));
+                Ok(())
+            })?;
+            Ok(texts)
+        });
+        Box::pin(async move {
+            found.extend(read.await?);
+            Ok(found)
+        })
     }
 
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {

@@ -33,6 +33,7 @@ pub(super) fn commit_bytes(commit: &Commit) -> usize {
     let bodies = commit.bodies.iter().map(|body| match body {
         Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
         Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),
+        Body::Texts { texts, .. } => texts.len(),
         Body::Audit(_) => 0,
         Body::Order { details, .. } => details.success_url.len() + details.failure_url.len() + details.notify_url.len(),
     });

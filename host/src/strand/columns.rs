@@ -281,7 +281,7 @@ macro_rules! table {
         }
 
         macro_rules! values {
-            () => { concat!("(?" $(, $crate::strand::columns::table!(@marks $field $($($column)+)?))*, ")") };
+            () => { concat!("?" $(, $crate::strand::columns::table!(@marks $field $($($column)+)?))*) };
         }
 
         fn bind<'c>(put: $crate::strand::columns::Put<'c>, row: &$row) -> $crate::strand::columns::Put<'c> {

@@ -17,6 +17,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0007_wanted_queries.sql"),
     include_str!("schema/0008_unapproved_fields.sql"),
     include_str!("schema/0009_books_image.sql"),
+    include_str!("schema/0010_texts.sql"),
     include_str!("schema/0012_sealing.sql"),
 ];
 

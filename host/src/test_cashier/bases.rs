@@ -11,6 +11,7 @@ use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::reconcile::FoundPosting;
+use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::{BoxFuture, ready};
 use tempfile::TempDir;
@@ -173,6 +174,10 @@ impl Archive for Bases {
 
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.notice(id)))))
+    }
+
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.texts(ids)))))
     }
 
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {

@@ -14,6 +14,7 @@ use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::SignatureStatus;
+use cashier_core::texts::Texts;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
@@ -39,6 +40,8 @@ pub(crate) struct TestDisk {
     pub(crate) refuse_in: AtomicU32,
     /// Whether a failing batch becomes durable all the same.
     pub(crate) fails_after_writing: AtomicBool,
+    /// How often texts were read.
+    pub(crate) text_reads: AtomicU32,
     current: Mutex<Weak<DiskWriter>>,
 }
 
@@ -71,6 +74,7 @@ impl TestDisk {
             fail_in: AtomicU32::new(0),
             refuse_in: AtomicU32::new(0),
             fails_after_writing: AtomicBool::new(false),
+            text_reads: AtomicU32::new(0),
             current: Mutex::default(),
         })
     }
@@ -341,6 +345,17 @@ impl Archive for TestDisk {
             _ => None,
         });
         Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>> {
+        let of = |id: &TransactionId| {
+            self.newest_body(|body| match body {
+                Body::Texts { transaction_id, texts } if transaction_id == id => Some((*id, Arc::new(texts.clone()))),
+                _ => None,
+            })
+        };
+        self.text_reads.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(ids.iter().filter_map(of).collect())))
     }
 
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {

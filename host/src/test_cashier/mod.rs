@@ -21,7 +21,7 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{self, Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
@@ -63,6 +63,8 @@ pub(crate) struct TestCashier {
     tasks: Arc<TestTasks>,
     deposits_per_minute: u32,
     second_person: SecondPerson,
+    /// None by default; a change counts from the next start.
+    pub(crate) customer_limits: CustomerLimits,
 }
 
 impl TestCashier {
@@ -139,9 +141,20 @@ impl TestCashier {
         provider.window_seconds.store(86_400, Ordering::SeqCst);
         let clock = Arc::new(clock);
         let parts = (&disk, &trading, &provider, &clock, &entropy);
-        let second_person = SecondPerson::default();
-        let (cashier, tasks) = start(parts, deposits_per_minute, second_person).await;
-        Self { cashier, disk, trading, provider, clock, entropy, tasks, deposits_per_minute, second_person }
+        let (second_person, customer_limits) = (SecondPerson::default(), CustomerLimits::default());
+        let (cashier, tasks) = start(parts, deposits_per_minute, second_person, customer_limits).await;
+        Self {
+            cashier,
+            disk,
+            trading,
+            provider,
+            clock,
+            entropy,
+            tasks,
+            deposits_per_minute,
+            second_person,
+            customer_limits,
+        }
     }
 
     pub(crate) async fn crash(&mut self) {
@@ -157,7 +170,8 @@ impl TestCashier {
 
     pub(crate) async fn power_on(&mut self) {
         let parts = (&self.disk, &self.trading, &self.provider, &self.clock, &self.entropy);
-        (self.cashier, self.tasks) = start(parts, self.deposits_per_minute, self.second_person).await;
+        let Self { deposits_per_minute, second_person, customer_limits, .. } = *self;
+        (self.cashier, self.tasks) = start(parts, deposits_per_minute, second_person, customer_limits).await;
     }
 
     /// Lets the cashier run for this time.
@@ -283,6 +297,7 @@ async fn start(
     parts: Parts<'_>,
     deposits_per_minute: u32,
     second_person: SecondPerson,
+    customer_limits: CustomerLimits,
 ) -> (Arc<Cashier>, Arc<TestTasks>) {
     let (disk, trading, provider, clock, entropy) = parts;
     let tasks = Arc::new(TestTasks::default());
@@ -307,6 +322,7 @@ async fn start(
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        customer_limits,
         second_person,
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);

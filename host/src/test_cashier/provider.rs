@@ -254,6 +254,7 @@ impl Modules for TestModules {
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
             api_version: "1".into(),
             available: !self.0.is_disabled.load(Ordering::SeqCst),
+            refused: false,
             failure_reason: Box::default(),
             generation: 1,
             isolation: "in-process".into(),

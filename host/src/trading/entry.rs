@@ -7,10 +7,11 @@ use cashier_core::account::{AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, ID_MAX, Login};
 use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::Currency;
+use cashier_core::printable::check_code;
 
 use super::roster::AccountEntry;
 use crate::json_object::schema::{self, kind, list, object, one_of, with};
-use crate::json_object::{Described, Schema, request, values};
+use crate::json_object::{Described, Problem, Schema, request, values};
 
 /// Declares the values of an entry: what each must be, and how it is read. `null` is a value like any other.
 macro_rules! entry_values {
@@ -30,9 +31,9 @@ macro_rules! entry_values {
 entry_values! {
     EntryId(u64), "a whole number from 1 to 2^53 - 1", schema::whole(1, ID_MAX.cast_signed()),
         |raw| raw.parse().ok().filter(|id| (1..=ID_MAX).contains(id));
-    EntryText(Box<str>), "a text of at most 64 characters", schema::text(CODE_LENGTH_MAX), |raw| text(raw);
+    EntryText(Box<str>), "a text of at most 64 characters", schema::text(CODE_LENGTH_MAX), |raw| code(raw)?;
     GroupName(Box<str>), "a text of at most 64 characters", with(&schema::text(CODE_LENGTH_MAX), "minLength", 1),
-        |raw| match text(raw) {
+        |raw| match code(raw)? {
             Some(name) if name.is_empty() => return Err(Cow::Borrowed("must not be empty")),
             name => name,
         };
@@ -55,6 +56,13 @@ entry_values! {
         let plausible = |code: &str| matches!(code.len(), 0 | 2) && code.bytes().all(|byte| byte.is_ascii_uppercase());
         text(raw).filter(|code| plausible(code))
     };
+}
+
+/// A text that is a code; `None` where it is no text of that length.
+fn code(raw: &str) -> Result<Option<Box<str>>, Problem> {
+    let code = text(raw);
+    code.as_deref().map_or(Ok(()), check_code)?;
+    Ok(code)
 }
 
 fn text(raw: &str) -> Option<Box<str>> {

@@ -3,7 +3,6 @@
 //! `balance` counts only when the account is created: later, postings alone move it.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde_json::value::RawValue;
@@ -13,6 +12,7 @@ use super::entry::{AccountLine, CustomerEntry, GroupEntry};
 use super::roster::{ImportReport, Mistake, Roster, Section};
 use crate::json_object::{Members, Problem, RequestBody};
 use crate::ports::Fault;
+use crate::text_file::read_text_up_to;
 
 /// Largest file: about two million accounts at 120 bytes each, held in memory once while it is read.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -50,12 +50,7 @@ impl std::error::Error for ImportError {}
 
 /// Imports a file. Blocks; not to be called on the runtime.
 pub fn import(path: &Path, trading: &Embedded) -> Result<ImportReport, ImportError> {
-    let unreadable = |problem: String| ImportError::Unreadable(format!("{}: {problem}", path.display()));
-    let size = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(unreadable(format!("{size} bytes are more than the {FILE_BYTES_MAX} that are read")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = read_text_up_to(path, FILE_BYTES_MAX).map_err(ImportError::Unreadable)?;
     import_text(&text, trading)
 }
 

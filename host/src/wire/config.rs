@@ -170,6 +170,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn i4_a_secret_is_taken_without_the_line_end_that_it_was_pasted_with() {
+        let update = read(
+            "{\"secret_key\":\"\u{feff}sk_1 \\r\\n\",\"webhook_secret\":\" \\n\",\"config_json\":\"\u{feff}{}\\n\"}"
+                .as_bytes(),
+        );
+        let update = update.unwrap();
+        assert_eq!((update.secret_key, update.config_json), (Some(Secret::new("sk_1")), Some(Secret::new("{}"))));
+        assert_eq!(update.webhook_secret, None);
+    }
+
+    #[test]
     fn a_row_sent_back_leaves_every_secret_as_it_is() {
         let update = read(shown(&stored()).as_bytes()).unwrap();
         assert_eq!(update.id, Some(ConfigId(1)));

@@ -4,12 +4,12 @@
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::edit::OverrideEdit;
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
-use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX};
+use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::refusal::Refusal;
 
 use crate::json_object::{answer, request};
 use crate::wire::read::read as read_request;
-use crate::wire::values::{Code, Flag, Id, LimitAmount, Numbered, ReadOnly, RowId, Text, Time};
+use crate::wire::values::{Code, Comment, Flag, Id, LimitAmount, Numbered, ReadOnly, RowId, Time};
 
 answer! {
     /// A customer's override. Every field is a column of the table form.
@@ -51,7 +51,7 @@ request! {
         max_amount: Option<LimitAmount>, "Override maximum amount, 0 keeps provider config value";
         enabled: Option<Flag>, "1 enabled, 0 disabled. Default is enabled";
         reason: Option<Code<CODE_LENGTH_MAX>>, "Internal reason code";
-        comment: Option<Text<COMMENT_LENGTH_MAX>>, "Manager comment";
+        comment: Option<Comment>, "Manager comment";
         expires_time: Option<Time>, "Expiration timestamp, 0 means no expiration";
         created_time: Option<ReadOnly>, "passes unread";
         updated_time: Option<ReadOnly>, "passes unread";

@@ -3,8 +3,9 @@
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, CustomerId, Login};
-use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
+use cashier_core::texts::Texts;
 use cashier_core::transaction::{NextAction, Transaction};
 
 use crate::json_object::{answer, request};
@@ -12,7 +13,9 @@ use crate::wire::answer_values::StoredObject;
 use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId, Text};
+use crate::wire::values::{
+    Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId,
+};
 
 request! {
     /// A deposit as its customer orders it.
@@ -26,15 +29,15 @@ request! {
         idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
         success_url: Option<ReturnUrl>, "https URL to which the customer returns after paying";
         failure_url: Option<ReturnUrl>, "https URL to which the customer returns after a failure";
-        comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
+        comment: Option<Comment>, "comment";
         metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
     }
 }
 
 answer! {
     /// A deposit that was made, and what its customer does next.
-    pub struct DepositAnswer<'a>(row: &'a Transaction, next: NextAction, url: &'a str, instructions_json: &'a str) {
-        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
+    pub struct DepositAnswer<'a>(row: &'a Transaction, texts: &'a Texts, next: NextAction, url: &'a str, instructions_json: &'a str) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Customer), "the transaction";
         next_action: &'a str = next.name(), "REDIRECT, INSTRUCTIONS, WAIT or NONE";
         redirect_url: &'a str = url, "where to send the customer; empty when there is nothing to open";
         instructions: StoredObject<'a> = StoredObject(instructions_json), "how to pay, where the provider says so";
@@ -125,12 +128,28 @@ mod tests {
             ("idempotency_key", &long(129), "idempotency_key is longer than 128 bytes"),
             ("comment", &long(513), "comment is longer than 512 bytes"),
             ("success_url", &long(2049), "success_url is longer than 2048 bytes"),
-            ("success_url", "\"javascript:alert(1)\"", "success_url must be an https URL"),
+            (
+                "success_url",
+                "\"javascript:alert(1)\"",
+                "success_url must be an https URL: it must begin with https:// or http://",
+            ),
             ("success_url", "\"http://shop.example/\"", "success_url must be an https URL"),
-            ("success_url", "\"https://bank.example@evil.example/\"", "success_url must be an https URL"),
-            ("success_url", "\"https:\\\\\\\\evil.example\"", "success_url must be an https URL"),
-            ("failure_url", "\"https://\"", "failure_url must be an https URL"),
-            ("failure_url", "\"https://a b/\"", "failure_url must be an https URL"),
+            (
+                "success_url",
+                "\"https://bank.example@evil.example/\"",
+                "success_url must be an https URL: it must have no user name and no password",
+            ),
+            (
+                "success_url",
+                "\"https:\\\\\\\\evil.example\"",
+                "success_url must be an https URL: it must begin with https:// or http://",
+            ),
+            ("failure_url", "\"https://\"", "failure_url must be an https URL: it is not a URL"),
+            (
+                "failure_url",
+                "\"https://a b/\"",
+                "failure_url must be an https URL: it has a blank, a line end or a control character in it",
+            ),
             ("metadata_json", "\"[]\"", "metadata_json must be a JSON object"),
             ("metadata_json", "{}", "metadata_json must be a string"),
             ("metadata_json", "\"{\\\"_cashier\\\":1}\"", "metadata_json may not hold _cashier"),
@@ -145,7 +164,8 @@ mod tests {
     #[test]
     fn the_answer_has_the_transaction_and_the_next_action() {
         let (row, url) = (published(), "https://pay.example/c/1");
-        let text = serde_json::to_string(&DepositAnswer::new(&row, NextAction::Redirect, url, "")).unwrap();
+        let text =
+            serde_json::to_string(&DepositAnswer::new(&row, &Texts::default(), NextAction::Redirect, url, "")).unwrap();
         assert!(text.starts_with(r#"{"transaction":{"id":15,"customer_id":5,"#), "{text}");
         let tail = r#"},"next_action":"REDIRECT","redirect_url":"https://pay.example/c/1","instructions":{}}"#;
         assert!(text.ends_with(tail), "{text}");

@@ -7,6 +7,7 @@
 
 pub mod answer_values;
 pub mod approval;
+mod card_scan;
 pub mod config;
 pub mod customer_override;
 pub mod deposit;

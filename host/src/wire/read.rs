@@ -5,6 +5,7 @@ use cashier_core::refusal::Refusal;
 
 pub use crate::json_object::shown;
 use crate::json_object::{Members, Problem, RequestBody, read_members};
+use crate::text_file;
 
 /// Fields of one object: twice the largest published record (25), so that a full row with additions still fits.
 const FIELDS_MAX: usize = 64;
@@ -16,6 +17,7 @@ pub fn read<T: RequestBody>(json: &[u8], what: &str) -> Result<T, Refusal> {
 
 /// Reads the outer shape of an object; values are read when taken.
 pub fn parse<'a>(json: &'a [u8], what: &str) -> Result<Members<'a>, Refusal> {
+    let json = text_file::without_mark(json).map_err(|problem| Refusal::invalid(format!("{what} {problem}")))?;
     let members = members(json).map_err(|problem| Refusal::invalid(format!("{what} {problem}")))?;
     if let Some(doubled) = members.repeated() {
         return Err(Refusal::invalid(format!("{} is given twice", shown(doubled))));
@@ -61,14 +63,23 @@ mod tests {
     }
 
     #[test]
+    fn i4_a_body_may_begin_with_a_byte_order_mark() {
+        for body in ["\u{feff}{\"a\":1}", "\u{feff}\r\n{\"a\":1}\r\n", "{\"a\":1}\n"] {
+            let members = parse(body.as_bytes(), "body").unwrap();
+            assert_eq!(members.get("a").unwrap().get(), "1", "{body:?}");
+        }
+    }
+
+    #[test]
     fn text_that_is_not_an_object_is_refused_with_its_position() {
         let deep = "[".repeat(100_000);
         let many = format!("{{{}}}", (0..65).map(|n| format!("\"f{n}\":1")).collect::<Vec<_>>().join(","));
         let table: &[(&[u8], &str)] = &[
             (b"", "INVALID_DATA: body is not valid JSON at line 1 column 0"),
             (b"{", "INVALID_DATA: body is not valid JSON at line 1 column 1"),
+            (b"\xef\xbb\xbf{", "INVALID_DATA: body is not valid JSON at line 1 column 1"),
+            (b"\xff\xfe{\0", "INVALID_DATA: body begins with a UTF-16 byte order mark: save it as UTF-8"),
             (b"{\"a\":1}x", "INVALID_DATA: body is not valid JSON at line 1 column 8"),
-            (b"\xef\xbb\xbf{}", "INVALID_DATA: body is not valid JSON at line 1 column 1"),
             (b"[]", "INVALID_DATA: body must be a JSON object"),
             (b"\"{}\"", "INVALID_DATA: body must be a JSON object"),
             (b"{\"a\":1,\"a\":2}", "INVALID_DATA: a is given twice"),
@@ -119,6 +130,10 @@ mod tests {
             ("code", "\"card\"", "Some(\"card\")"),
             ("code", "\" card\"", "x must be one line without blanks around it"),
             ("code", "\"a\\u0000\"", "x holds control characters"),
+            ("code", "\"a\\u202eb\"", "x holds characters that cannot be seen"),
+            ("code", "\"a\\u2066\"", "x holds characters that cannot be seen"),
+            ("code", "\"a\\u009b\"", "x holds control characters"),
+            ("code", "\"a\\u2028b\"", "x must be one line without blanks around it"),
             ("code", "\"\\ud800\"", "x must be a string"),
             ("code", "5", "x must be a string"),
             ("usd", "250.0", "Some(250.0 USD)"),

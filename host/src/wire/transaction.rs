@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use cashier_core::operation::BalanceOperation;
 use cashier_core::reason::Reason;
 use cashier_core::status::{Source, TransactionStatus, TransactionType};
+use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 
 use crate::json_object::answer;
@@ -26,7 +27,7 @@ const CONVERSION_RATE: &str = "1.0";
 
 answer! {
     /// A deposit or withdrawal.
-    pub struct TransactionRecord<'a>(row: &'a Transaction, to: Audience) {
+    pub struct TransactionRecord<'a>(row: &'a Transaction, texts: &'a Texts, to: Audience) {
         id: Id = Id(row.id.0), "Cashier transaction id", column;
         customer_id: Id = Id(row.customer_id.0), "Customer id", column;
         login: Id = Id(row.login.0), "Trading account login", column;
@@ -42,8 +43,8 @@ answer! {
         status: Numbered<TransactionStatus> = Numbered(row.status), "Cashier transaction status", column;
         failure_reason: Cow<'a, str> = failure_reason(&row.reason, to), "Failure reason", column;
         idempotency_key: &'a str = &row.idempotency_key, "Idempotency key";
-        comment: &'a str = &row.comment, "Comment";
-        metadata_json: Cow<'a, str> = metadata(&row.metadata_json, to), "Metadata JSON string";
+        comment: &'a str = &texts.comment, "Comment";
+        metadata_json: Cow<'a, str> = metadata(&texts.metadata_json, to), "Metadata JSON string";
         source: Numbered<Source> = Numbered(row.source), "0 provider, 1 manual";
         approved_by: Id = Id(row.approved_by.0), "Manager id that approved manual transaction";
         approved_time: Time = Time(row.approved_time), "Approval timestamp";
@@ -55,8 +56,8 @@ answer! {
     }
 
     /// A transaction with its balance operations.
-    pub struct TransactionDetail<'a>(row: &'a Transaction, operations: &'a [BalanceOperation]) {
-        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Manager), "Cashier transaction";
+    pub struct TransactionDetail<'a>(row: &'a Transaction, texts: &'a Texts, operations: &'a [BalanceOperation]) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Manager), "Cashier transaction";
         balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect(),
             "Balance operations linked to the transaction";
     }
@@ -109,8 +110,8 @@ pub(crate) mod tests {
             status: TransactionStatus::PendingPayment,
             reason: Reason::default(),
             idempotency_key: "0f9bb0e7-642d-4b70-b458-62e3993c7d2d".into(),
-            comment: "".into(),
-            metadata_json: "{}".into(),
+            has_texts: false,
+            stored_bytes: 0,
             approved_by: ManagerId(0),
             approved_time: UnixTime::UNSET,
             processed_by: ManagerId(0),
@@ -139,7 +140,8 @@ pub(crate) mod tests {
     fn the_published_transaction_has_its_25_fields_in_their_order() {
         let row = published();
         let expected = r#"{"id":15,"customer_id":5,"login":2000009,"type":0,"provider":"stripe","method":"card","provider_payment_id":"pi_123","amount":250.0,"currency":"USD","account_currency":"USD","converted_amount":250.0,"conversion_rate":1.0,"status":1,"failure_reason":"","idempotency_key":"0f9bb0e7-642d-4b70-b458-62e3993c7d2d","comment":"","metadata_json":"{}","source":0,"approved_by":0,"approved_time":0,"processed_by":0,"processed_time":0,"reject_reason":"","created_time":1779270000,"updated_time":1779270000}"#;
-        let record = TransactionRecord::new(&row, Audience::Customer);
+        let texts = Texts::default();
+        let record = TransactionRecord::new(&row, &texts, Audience::Customer);
         assert_eq!(serde_json::to_string(&record).unwrap(), expected);
     }
 
@@ -150,9 +152,9 @@ pub(crate) mod tests {
             cashier_core::reason::ReasonCode::AmountMismatch,
             "expected 250.0 USD, the provider states 25.0 USD",
         );
-        row.metadata_json = r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into();
+        let texts = Texts { metadata_json: r#"{"_cashier":{"note":"n"},"order":"A-1"}"#.into(), ..Texts::default() };
         let shown = |view| {
-            let json = serde_json::to_value(TransactionRecord::new(&row, view)).unwrap();
+            let json = serde_json::to_value(TransactionRecord::new(&row, &texts, view)).unwrap();
             [&json["failure_reason"], &json["metadata_json"]].map(|text| text.as_str().unwrap().to_owned())
         };
         assert_eq!(shown(Audience::Customer), ["AMOUNT_MISMATCH", r#"{"order":"A-1"}"#]);
@@ -168,7 +170,9 @@ pub(crate) mod tests {
     #[test]
     fn a_table_row_has_a_value_for_every_column() {
         let row = published();
-        let table = TableForm::new([&row].into_iter().map(|row| TransactionRecord::new(row, Audience::Manager)), 1);
+        let texts = Texts::default();
+        let records = [&row].into_iter().map(|row| TransactionRecord::new(row, &texts, Audience::Manager));
+        let table = TableForm::new(records, 1);
         let expected = r#"{"structure":["id","customer_id","login","type","provider","method","provider_payment_id","amount","currency","status","failure_reason","created_time","updated_time"],"rows":[[15,5,2000009,0,"stripe","card","pi_123",250.0,"USD",1,"",1779270000,1779270000]],"count":1}"#;
         assert_eq!(serde_json::to_string(&table).unwrap(), expected);
     }

@@ -2,22 +2,23 @@
 //! itself from its own text, says what is wrong behind its field's name, and describes its limits.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use cashier_core::ids::ID_MAX;
-use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX, URL_LENGTH_MAX};
 use cashier_core::money::{self, Currency, Limit, Money};
+use cashier_core::printable::check_code;
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 use cashier_core::time::UnixTime;
 use serde_json::value::RawValue;
-use url::Url;
 
 use crate::json_object::schema::{self, kind, one_of, with};
 use crate::json_object::{Described, FieldValue, Problem, Schema, shown, values};
-use crate::wire::object_text;
+use crate::text_file::trimmed;
+use crate::web_url;
 use crate::wire::read::check;
+use crate::wire::{card_scan, object_text};
 
 /// Latest moment accepted, 9999-12-31: beyond it calendars of clients break.
 const TIME_MAX: i64 = 253_402_300_799;
@@ -60,7 +61,13 @@ values! {
     /// A string of at most `MAX` bytes without control characters other than line ends and tabs.
     Text<MAX>(Box<str>), schema::text(MAX), |raw| text(raw, MAX);
 
-    /// A code: at most `MAX` bytes on one line, no spaces at its ends.
+    /// Free text of a person, without card data.
+    Comment(Box<str>), schema::text(COMMENT_LENGTH_MAX), |raw| {
+        let text = text(raw, COMMENT_LENGTH_MAX)?;
+        card_scan::check_text(&text).map(|()| text)
+    };
+
+    /// A code: at most `MAX` bytes on one line of characters that are seen, no spaces at its ends, no card number.
     Code<MAX>(Box<str>), schema::text(MAX), |raw| code(raw, MAX);
 
     /// A code that is not empty.
@@ -91,27 +98,27 @@ values! {
     /// Metadata of a client's: an object as a string that leaves the server's own key alone.
     Metadata(Box<str>), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = object(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        object_text::check_metadata(&text).map(|()| text)
+        object_text::check_metadata(&text)?;
+        card_scan::check_object(&text).map(|()| text)
     };
 
-    /// A secret; `""` keeps the stored one.
+    /// A secret without the blanks and line ends that it was pasted with; `""` keeps the stored one.
     SecretText(Secret), schema::text(CREDENTIAL_LENGTH_MAX), |raw| {
-        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(&text))
+        text(raw, CREDENTIAL_LENGTH_MAX).map(|text| Secret::new(trimmed(&text)))
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// A JSON object as a string that may hold secrets; `""` keeps the stored one.
     SecretObject(Secret), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = text(raw, OBJECT_TEXT_LENGTH_MAX)?;
-        if text.is_empty() { Ok(Secret::default()) } else { check(&text).map(|_| Secret::new(&text)) }
+        let text = trimmed(&text);
+        if text.is_empty() { Ok(Secret::default()) } else { check(text).map(|_| Secret::new(text)) }
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox
     /// alone. A URL that parsers may read differently (spaces, user names, characters beyond ASCII) is refused.
     ReturnUrl(Box<str>), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
         let text = text(raw, URL_LENGTH_MAX)?;
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        let sound = text.is_empty() || plain && Url::parse(&text).is_ok_and(|url| is_return_address(&text, &url));
-        sound.then_some(text).ok_or(Cow::Borrowed("must be an https URL"))
+        check_return_url(&text).map(|()| text)
     };
 
     /// A list of at most `MAX` names of fields.
@@ -153,26 +160,25 @@ fn text(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
 
 fn code(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     let text = text(raw, length_max)?;
-    if text.chars().any(char::is_control) || text.trim() != &*text {
-        return Err(Cow::Borrowed("must be one line without blanks around it"));
-    }
-    Ok(text)
+    check_code(&text)?;
+    card_scan::check_text(&text).map(|()| text)
 }
 
+/// A JSON object as a string, which may have been pasted with the byte order mark of its file.
 fn object(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
-    let text = text(raw, length_max)?;
+    let text: Box<str> = trimmed(&text(raw, length_max)?).into();
     if text.is_empty() { Ok(object_text::EMPTY.into()) } else { check(&text).map(|_| text.clone()) }
 }
 
-fn is_return_address(text: &str, url: &Url) -> bool {
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    let Some(host) = url.host_str().filter(|_| anonymous) else { return false };
-    text.starts_with("https://") || (text.starts_with("http://") && is_loopback(host))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+fn check_return_url(text: &str) -> Result<(), Problem> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let url = web_url::parse(text).map_err(|reason| Cow::Owned(format!("must be an https URL: it {reason}")))?;
+    match url.scheme() == "https" || web_url::is_loopback(&url) {
+        true => Ok(()),
+        false => Err(Cow::Borrowed("must be an https URL")),
+    }
 }
 
 impl DecimalText {

@@ -1,8 +1,9 @@
 //! `POST /cashier/withdrawal` on the wire (API.md section 3): a request for a person to approve.
 
 use cashier_core::ids::{CustomerId, Login};
-use cashier_core::lengths::{CODE_LENGTH_MAX, COMMENT_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
+use cashier_core::lengths::{CODE_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX};
 use cashier_core::refusal::Refusal;
+use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 use cashier_core::withdrawal::WithdrawalRequest;
 
@@ -10,7 +11,7 @@ use crate::json_object::{answer, request};
 use crate::wire::deposit::{metadata, or_empty};
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, Text};
+use crate::wire::values::{Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata};
 
 request! {
     /// A withdrawal as its customer asks for it.
@@ -20,15 +21,15 @@ request! {
         currency: CurrencyCode, "currency of the amount, which is the account's";
         method: Option<Code<CODE_LENGTH_MAX>>, "how the customer wants to be paid";
         idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
-        comment: Option<Text<COMMENT_LENGTH_MAX>>, "comment";
+        comment: Option<Comment>, "comment";
         metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
     }
 }
 
 answer! {
     /// A withdrawal that was recorded.
-    pub struct WithdrawalAnswer<'a>(row: &'a Transaction) {
-        transaction: TransactionRecord<'a> = TransactionRecord::new(row, Audience::Customer), "the transaction";
+    pub struct WithdrawalAnswer<'a>(row: &'a Transaction, texts: &'a Texts) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Customer), "the transaction";
     }
 }
 

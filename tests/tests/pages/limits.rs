@@ -4,7 +4,7 @@ use crate::constants::{Constant, constants, product_files};
 use crate::markdown::{PAGES, read, tables};
 
 /// Limits that no caller and no operator meets, with their values and why.
-const INTERNAL: [(&str, i128, &str); 12] = [
+const INTERNAL: [(&str, i128, &str); 14] = [
     ("SHOWN_MAX", 64, "how much of a refused text a message repeats"),
     ("LOGGED_PATH_MAX", 128, "how much of a path a log line has"),
     ("HOLDER_BYTES_MAX", 64, "the note in a lock file"),
@@ -16,6 +16,8 @@ const INTERNAL: [(&str, i128, &str); 12] = [
     ("READERS_MAX", 4, "threads that read rows at the start"),
     ("READS_MAX", 4096, "reads of stored rows that wait; their callers are bounded before"),
     ("EVENTS_PAGE_MAX", 1000, "stored events read at once"),
+    ("TEXTS_AT_ONCE_MAX", 64, "transactions whose texts one statement reads"),
+    ("TEXT_CACHE_BYTES_MAX", 16 * 1024 * 1024, "texts kept in memory; others are read again"),
     ("IDLE_WAIT_MAX", 20, "how long a used connection may take to become reusable"),
 ];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use cashier_host::cli;
-use cashier_host::flows::Rules;
+use cashier_host::flows::{CustomerLimits, Rules};
 use cashier_host::http::{METRICS, starting};
 use cashier_host::plugins::plugins_toml::PluginsToml;
 use cashier_host::settings::Settings;
@@ -69,8 +69,9 @@ fn the_defaults_of_cashier_toml_are_those_of_the_page() {
         let deposits = settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE);
         let listeners = (settings.customer_listen, settings.manager_listen, settings.watch_listen);
         let paths = (settings.bases, settings.var, settings.plugins);
+        let limits = CustomerLimits::of_settings(settings.open_deposits_max, settings.stored_bytes_per_customer_max);
         let rest = (settings.allow_sandbox_credit, settings.trusted_proxies, settings.public_url, settings.tls_files);
-        format!("{listeners:?} {paths:?} {deposits} {rest:?}")
+        format!("{listeners:?} {paths:?} {deposits} {limits:?} {rest:?}")
     };
     let [cashier, _] = tables_of_keys();
     let written = defaults(&cashier, "Key");

@@ -9,33 +9,38 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports", "key_file"]),
+    ("http", &["manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"]),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
     ("snapshot", &["ports"]),
     ("ports", &[]),
-    ("wire", &["json_object"]),
+    ("wire", &["json_object", "text_file", "web_url"]),
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["ports", "private_files", "process"]),
+    ("plugins", &["ports", "private_files", "process", "text_file", "web_url"]),
     ("process", &[]),
-    ("trading", &["ports", "private_files", "lock", "json_object"]),
+    ("trading", &["ports", "private_files", "lock", "json_object", "text_file"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
     ("private_files", &["ports"]),
-    ("key_file", &[]),
+    ("key_file", &["text_file"]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
     ("guarded_clock", &["ports"]),
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
-    ("settings", &["json_object"]),
+    // Which other users may use a file, and files that are followed while the server runs.
+    ("file_access", &[]),
+    ("followed_file", &["ports", "file_access", "text_file"]),
+    ("text_file", &[]),
+    ("web_url", &[]),
+    ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports", "books_image", "flows"]),
+    ("app", &["http", "ports", "books_image", "flows", "settings", "file_access"]),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (
@@ -55,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "process",
             "wire",
             "json_object",
+            "text_file",
         ],
     ),
 ];
@@ -170,8 +176,9 @@ fn a_planted_name_of_a_foreign_layer_is_found() {
 }
 
 /// Who sees both sides of the module border, and why besides the translators.
-const TRANSLATORS: [(&str, &str); 5] = [
+const TRANSLATORS: [(&str, &str); 6] = [
     ("host/src/plugins/calling/convert/from_module.rs", "translates what a module answered"),
+    ("host/src/plugins/calling/convert/masks.rs", "lets the core judge which characters of a module's texts are shown"),
     ("host/src/plugins/calling/convert/to_module.rs", "translates what a module is shown"),
     ("host/src/plugins/calling/outcomes.rs", "turns the failure of a module into the core's outcome of an exchange"),
     (

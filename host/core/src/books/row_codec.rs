@@ -17,6 +17,7 @@ use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
 /// The packed fields that filters and indexes read: they come first, so that nothing else has to be decoded for them.
 pub(super) struct Front<'b> {
+    pub(super) stored_bytes: u32,
     pub(super) provider_payment_id: &'b str,
     pub(super) reference: &'b str,
     pub(super) idempotency_key: &'b str,
@@ -28,10 +29,16 @@ impl Row {
     pub(super) fn front(&self) -> Option<Front<'_>> {
         read_front(&mut Reader::new(&self.packed), self.created_time)
     }
+
+    /// The first packed field, without decoding any other.
+    pub(super) fn stored_bytes(&self) -> u32 {
+        Reader::new(&self.packed).fixed().unwrap_or_default()
+    }
 }
 
 fn read_front<'b>(reader: &mut Reader<'b>, created: i64) -> Option<Front<'b>> {
     Some(Front {
+        stored_bytes: reader.fixed()?,
         provider_payment_id: reader.text()?,
         reference: reader.text()?,
         idempotency_key: reader.text()?,
@@ -62,6 +69,7 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], i
 fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], interner: &mut Interner) -> Box<[u8]> {
     let created = transaction.created_time.0;
     let mut w = Writer::new();
+    w.fixed(transaction.stored_bytes);
     w.text(&transaction.provider_payment_id);
     w.text(transaction.reference.as_str());
     w.text(&transaction.idempotency_key);
@@ -73,8 +81,7 @@ fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], inter
     w.number(interner.currency_number(transaction.account_currency).into());
     w.byte(transaction.reason.code.number());
     w.text(&transaction.reason.detail);
-    w.text(&transaction.comment);
-    w.text(&transaction.metadata_json);
+    w.byte(transaction.has_texts.into());
     w.number(transaction.approved_by.0);
     w.number(transaction.processed_by.0);
     w.text(&transaction.reject_reason);
@@ -118,6 +125,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         provider_payment_id: front.provider_payment_id.into(),
         status: TransactionStatus::from_number(row.status.into())?,
         idempotency_key: front.idempotency_key.into(),
+        stored_bytes: front.stored_bytes,
         approved_time: UnixTime(front.approved_time),
         processed_time: UnixTime(front.processed_time),
         created_time: UnixTime(created),
@@ -129,8 +137,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         amount: Money::new(r.signed()?, *interner.currency(row.currency)?),
         account_currency: *interner.currency(u16::try_from(r.number()?).ok()?)?,
         reason: Reason { code: ReasonCode::from_number(r.byte()?)?, detail: r.text()?.into() },
-        comment: r.text()?.into(),
-        metadata_json: r.text()?.into(),
+        has_texts: r.byte()? != 0,
         approved_by: ManagerId(r.number()?),
         processed_by: ManagerId(r.number()?),
         reject_reason: r.text()?.into(),

@@ -1,6 +1,7 @@
 //! The books against a plain list of rows: every lookup gives the same answer. That every field survives packing is in
-//! `packing`, what growth costs in `growth`.
+//! `packing`, what growth costs in `growth`, what a customer takes in `customer_use`.
 
+mod customer_use;
 mod growth;
 mod image;
 mod packing;

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod books;
+mod card_data;
 mod decisions;
 mod duty;
 mod edit;
@@ -17,6 +18,7 @@ mod notices;
 mod operation_keys;
 mod override_edit;
 mod owed;
+mod printable;
 mod query;
 mod query_between_holds;
 mod reconcile;

@@ -144,8 +144,8 @@ fn a_deposit_opens_with_the_snapshots_of_its_request_account_and_config() {
         method: "card".into(),
         requested_method: "card".into(),
         idempotency_key: "order-1".into(),
-        comment: "first".into(),
-        metadata_json: r#"{"campaign":"spring"}"#.into(),
+        has_texts: true,
+        stored_bytes: 82,
         config_id: ConfigId(7),
         sandbox: true,
         expires_time: NOW.plus(3_600),
@@ -172,14 +172,34 @@ fn a_withdrawal_opens_for_a_person_to_approve() {
         method: "bank".into(),
         requested_method: "bank".into(),
         idempotency_key: "out-1".into(),
-        comment: "rent".into(),
-        metadata_json: r#"{"iban":"DE02"}"#.into(),
+        has_texts: true,
+        stored_bytes: 19,
         status: TransactionStatus::ManualReview,
         first_answer: FirstAnswer::Accepted,
         ..Transaction::blank(fresh(), Login(2_000_009), usd(5_000), &account())
     };
     assert_eq!(opened, expected);
     assert_eq!((opened.nature(), opened.config_id), (Nature::ManualWithdrawal, ConfigId(0)));
+}
+
+#[test]
+fn b1_a_row_says_how_much_its_request_stored_and_whether_there_are_texts() {
+    let opened = |change: fn(&mut DepositRequest)| {
+        let mut request = deposit_request();
+        change(&mut request);
+        let row = deposit::open(&request, &account(), &eligible(&config(1)), 0, fresh());
+        (row.has_texts, row.stored_bytes)
+    };
+    let urls = "https://broker.example/paid".len() + "https://broker.example/failed".len();
+    let urls = u32::try_from(urls).unwrap();
+    assert_eq!(opened(|request| (request.comment, request.metadata_json) = ("".into(), "{}".into())), (false, urls));
+    assert_eq!(opened(|request| request.comment = "".into()), (true, urls + 21));
+    assert_eq!(opened(|request| request.metadata_json = "{}".into()), (true, urls + 5));
+    let long = |request: &mut DepositRequest| request.metadata_json = "x".repeat(16 * 1024).into();
+    assert_eq!(opened(long), (true, urls + 5 + 16 * 1024));
+    assert_eq!(deposit_request().texts().comment, "first".into());
+    let withdrawn = withdrawal::open(&withdrawal_request(), &account(), fresh());
+    assert_eq!((withdrawn.has_texts, withdrawn.stored_bytes), (true, 19));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use cashier_core::facts::PersonFact;
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
+use cashier_core::texts::Texts;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
 
 use crate::flows::single_flight::Flight;
@@ -29,6 +30,8 @@ pub(super) enum Opened {
     },
     Earlier(TransactionId),
     StaleConfig,
+    /// The customer has too much open or stored.
+    BeyondLimit(Refusal),
 }
 
 /// A deposit that is eligible, before its transaction exists. Reference, nonce, time and terms are fixed here: the order
@@ -62,7 +65,7 @@ impl<'a> Opening<'a> {
 
     /// Asks the module whether the order could be paid at all. What could not leaves no trace but a log line.
     pub(super) async fn check(&self, gateway: &dyn Gateway) -> Result<(), Refusal> {
-        let checked = gateway.check_order(&order_of(&self.proposed, self.details.clone())).await;
+        let checked = gateway.check_order(&order_of(&self.proposed, &self.request.texts(), self.details.clone())).await;
         let (config, provider) = (self.eligible.config_id(), &*self.request.provider);
         match checked {
             OrderCheck::Passed => Ok(()),
@@ -90,6 +93,10 @@ impl<'a> Opening<'a> {
             {
                 return Opened::Earlier(earlier);
             }
+            let taken = draft.customer_use(request.customer_id);
+            if let Err(refusal) = cashier.rules.customer_limits.check(taken, true, request.stored_bytes()) {
+                return Opened::BeyondLimit(refusal);
+            }
             let config = cashier.snapshot().config(eligible.config_id()).map(|served| Arc::clone(&served.config));
             let current = config.as_ref().map(|config| config.version);
             // A reference that exists already is drawn again, with the rest.
@@ -103,6 +110,7 @@ impl<'a> Opening<'a> {
             }
             let flight = cashier.creating.begin(transaction.id);
             draft.store(Body::Order { transaction_id: transaction.id, details: OrderDetails::clone(details) });
+            draft.store_texts(transaction.id, request.texts());
             draft.add([Change::Transaction(Box::new(transaction.clone()))]);
             Opened::New { opened: Box::new(Aggregate { transaction, operations: Vec::new() }), flight }
         })
@@ -130,7 +138,7 @@ fn details(cashier: &Cashier, request: &DepositRequest, eligible: &Eligible, con
 }
 
 /// The order as it is sent to the provider: the same from the same transaction and details, byte for byte.
-pub(in crate::flows) fn order_of(transaction: &Transaction, details: OrderDetails) -> Order {
+pub(in crate::flows) fn order_of(transaction: &Transaction, texts: &Texts, details: OrderDetails) -> Order {
     Order {
         transaction_id: transaction.id,
         reference: transaction.reference.clone(),
@@ -144,8 +152,8 @@ pub(in crate::flows) fn order_of(transaction: &Transaction, details: OrderDetail
         notify_url: details.notify_url,
         success_url: details.success_url,
         failure_url: details.failure_url,
-        comment: transaction.comment.clone(),
-        metadata_json: transaction.metadata_json.clone(),
+        comment: texts.comment.clone(),
+        metadata_json: texts.metadata_json.clone(),
         locale: details.locale,
         ip: details.ip,
         created_time: transaction.created_time,

@@ -10,7 +10,7 @@ use cashier_core::ids::TransactionId;
 use cashier_core::transaction::FirstAnswer;
 
 use crate::flows::deposit::{end_create, order_of};
-use crate::flows::{Cashier, provider_query, settle};
+use crate::flows::{Cashier, provider_query, settle, transactions};
 use crate::ledger::Ticket;
 use crate::ports::{CreateAnswer, Durable};
 
@@ -77,7 +77,8 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool
     let repeated = details.is_some();
     let mut answer = match details {
         Some(details) => {
-            let order: Durable<_> = durable.with(|_| Arc::new(order_of(transaction, details)));
+            let texts = transactions::texts(cashier, transaction).await.ok()?;
+            let order: Durable<_> = durable.with(|_| Arc::new(order_of(transaction, &texts, details)));
             gateway.create(order).await
         }
         None => unknown_answer(),

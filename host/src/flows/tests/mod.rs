@@ -16,6 +16,7 @@ mod pace;
 mod postings;
 mod reviews;
 mod sealing;
+mod texts;
 mod unreadable;
 mod wanted_queries;
 mod webhook_answers;

@@ -19,6 +19,7 @@ use crate::http::request::{Request, request};
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::test_cashier::TestClock;
+use crate::text_file;
 
 /// Replies with the request: method, path, ip and body.
 fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
@@ -262,6 +263,32 @@ async fn a_tls_listener_refuses_plain_http() {
     {
         assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().what.contains("CANARY"));
     }
+}
+
+#[test]
+fn i4_a_certificate_is_taken_whatever_editor_saved_it() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        text_file::read_pem(&path)
+    };
+    let edits: [fn(&str) -> Vec<u8>; 6] = [
+        |text| text.into(),
+        |text| format!("\u{feff}{text}").into(),
+        |text| text.replace('\n', "\r\n").into(),
+        |text| text.replace('\n', " \t\n").into(),
+        |text| format!("\u{feff}\r\n  {}", text.trim_end().replace('\n', "\r\n  ")).into(),
+        |text| [b"# M\xfcller\n", text.as_bytes()].concat(),
+    ];
+    for (index, edit) in edits.iter().enumerate() {
+        let (chain, key) = (read("chain.pem", &edit(&chain)).unwrap(), read("key.pem", &edit(&key)).unwrap());
+        assert!(tls::server_config(&chain, &key).is_ok(), "edit {index}");
+    }
+    let utf16 = read("key.pem", b"\xff\xfe-\0").unwrap_err();
+    assert!(utf16.ends_with("key.pem: begins with a UTF-16 byte order mark: save it as UTF-8"), "{utf16}");
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -25,6 +25,7 @@ use crate::ports::{
     Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, OrderCheck, PaymentQuery, QueryAnswer,
     RawNotice, Verdict,
 };
+use crate::web_url;
 
 /// Longest reason for which a configuration is refused.
 const REFUSAL_LENGTH_MAX: usize = 512;
@@ -98,6 +99,7 @@ async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThre
         return Err(format!("{}: is required", spec.key));
     }
     for (key, url) in convert::endpoints(&config, &loaded.generation.descriptor) {
+        web_url::base(url).map_err(|reason| format!("{key}: {reason}"))?;
         loaded.network.permits(url).map_err(|reason| format!("{key}: {reason}"))?;
     }
     let masks = SecretMasks::of(&config, &loaded.generation.descriptor);

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use cashier_core::lengths::CODE_LENGTH_MAX;
+use cashier_core::printable::check_code;
 use cashier_core::withdrawal::MANUAL_PROVIDER;
 use cashier_provider_sdk::Descriptor;
 use cashier_provider_sdk::export::{CONTRACT, SDK_VERSION};
@@ -82,6 +83,12 @@ fn check(descriptor: &Descriptor) -> Result<(), String> {
     }
     if let Some(setting) = descriptor.settings.iter().find(|setting| setting.key.is_empty()) {
         return Err(format!("its setting {:?} has no key", setting.label));
+    }
+    let keys = descriptor.settings.iter().map(|setting| ("setting", &setting.key));
+    let codes = descriptor.methods.iter().map(|method| ("method", method));
+    let currencies = descriptor.currencies.iter().map(|currency| ("currency", currency));
+    for (what, code) in codes.chain(currencies).chain(keys) {
+        check_code(code).map_err(|problem| format!("its {what} {code:?} {problem}"))?;
     }
     Ok(())
 }

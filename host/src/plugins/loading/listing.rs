@@ -53,8 +53,9 @@ impl ModuleListing<'_> {
         }
         CatalogLine {
             code: code.into(),
-            name: shown.into(),
+            name: CatalogLine::text(&shown),
             available: options.enabled,
+            refused: false,
             failure_reason: if options.enabled { "" } else { DISABLED }.into(),
             sha256: sha256.into(),
             ..refused(&LoadError { contract: Some(contract), ..LoadError::new("") })
@@ -62,6 +63,7 @@ impl ModuleListing<'_> {
     }
 
     fn probed(&self, path: &Path, options: &ModuleOptions) -> Result<(String, Loadable), LoadError> {
+        options.source.missing().map_or(Ok(()), Err).map_err(LoadError::new)?;
         let original = copies::original(path, options.pin.as_deref()).map_err(LoadError::new)?;
         private_folder::check(self.folder).map_err(LoadError::new)?;
         if let Some(call) = self.quarantine.refuses(&original.sha256) {

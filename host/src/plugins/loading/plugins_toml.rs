@@ -1,13 +1,18 @@
 //! Reads and validates `plugins.toml`. A wrong module entry becomes one unavailable line of the catalog; the file as a whole
 //! is refused only when it is not TOML or has an unknown key. Opens no library.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cashier_core::printable::check_code;
 use serde::Deserialize;
 
 use crate::plugins::limits::GatewayLimits;
+use crate::text_file::{line_at, read_text, trimmed};
 
 /// More modules in one file are a mistake: no broker serves so many providers from one process.
 const MODULES_MAX: usize = 256;
@@ -71,6 +76,25 @@ impl ModuleSource {
     }
 }
 
+impl ModuleSource {
+    /// Why there is no file to open: where it was looked for.
+    pub fn missing(&self) -> Option<String> {
+        let path = self.path();
+        let shown = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+        match self {
+            _ if path.exists() => None,
+            Self::File(path) => Some(format!("the file does not exist: {}", shown(path))),
+            Self::Named { file_name, folders } => {
+                let folders: Vec<String> = folders.iter().map(|folder| shown(folder)).collect();
+                Some(format!(
+                    "the file does not exist: {file_name} was looked for in {}; put it there, or name it by `file`",
+                    folders.join(" and ")
+                ))
+            }
+        }
+    }
+}
+
 /// The file name of module `name` on this platform: `libcashier_provider_stripe.so`, `.dylib`, or without `lib` `.dll`.
 pub fn library_file_name(name: &str) -> String {
     format!("{}cashier_provider_{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
@@ -83,7 +107,10 @@ impl PluginsToml {
     /// # Errors
     /// The file cannot be read, is not TOML, or has an unknown key; names the line.
     pub fn read(path: &Path, folders: &[PathBuf]) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if path.try_exists().is_ok_and(|exists| !exists) {
+            return Err(missing(path));
+        }
+        let text = read_text(path)?;
         let home = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, home, folders).map_err(|reason| format!("{}: {reason}", path.display()))
     }
@@ -97,8 +124,8 @@ impl PluginsToml {
         if file.module.len() > MODULES_MAX {
             return Err(format!("{} modules are listed, at most {MODULES_MAX} may be", file.module.len()));
         }
-        let folders: Vec<PathBuf> =
-            file.folders.iter().map(|folder| home.join(folder)).chain(folders.iter().cloned()).collect();
+        let named = texts("folders", file.folders)?.into_iter().map(|folder| home.join(folder));
+        let folders: Vec<PathBuf> = named.chain(folders.iter().cloned()).collect();
         let modules = file.module.into_iter().map(|entry| ModuleEntry::read(text, home, &folders, entry)).collect();
         Ok(Self { modules })
     }
@@ -108,13 +135,17 @@ impl ModuleEntry {
     fn read(text: &str, home: &Path, folders: &[PathBuf], entry: toml::Spanned<toml::Table>) -> Self {
         let line = line_of(text, entry.span());
         let table = entry.into_inner();
-        let field = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let field = |key: &str| Some(trimmed(table.get(key)?.as_str()?).to_owned()).filter(|text| !text.is_empty());
+        let keys = keys_of(&table);
         let stem = field("file").and_then(|file| Some(Path::new(&file).file_stem()?.to_string_lossy().into_owned()));
         let name = field("name").or(stem).unwrap_or_else(|| format!("module at line {line}"));
         let options = ModuleToml::deserialize(table)
-            .map_err(|error| error.message().trim().to_owned())
+            .map_err(|error| with_key(&error))
             .and_then(|module| module.validated(home, folders))
-            .map_err(|reason| format!("plugins.toml line {line}, module {name}: {reason}"));
+            .map_err(|reason| {
+                let line = line_of_key(text, line, &keys, &reason);
+                format!("plugins.toml line {line}, module {name}: {reason}")
+            });
         Self { line, name, options }
     }
 }
@@ -124,7 +155,7 @@ impl ModuleEntry {
 struct FileToml {
     /// Where modules given by name are searched.
     #[serde(default)]
-    folders: Vec<PathBuf>,
+    folders: Vec<String>,
     #[serde(default)]
     module: Vec<toml::Spanned<toml::Table>>,
 }
@@ -163,7 +194,7 @@ fn yes() -> bool {
 
 impl ModuleToml {
     fn validated(self, home: &Path, folders: &[PathBuf]) -> Result<ModuleOptions, String> {
-        match self.isolation.as_deref() {
+        match self.isolation.as_deref().map(trimmed) {
             None | Some("in-process") => {}
             Some("worker") => {
                 return Err("isolation \"worker\" is not offered by this build; write \"in-process\"".to_owned());
@@ -189,29 +220,39 @@ fn source(
     folders: &[PathBuf],
 ) -> Result<ModuleSource, String> {
     if let Some(file) = file {
-        return Ok(ModuleSource::File(home.join(file)));
+        return text("file", &file.to_string_lossy()).map(|file| ModuleSource::File(home.join(file)));
     }
     let Some(name) = name else {
         return Err("it has neither `file` nor `name`".to_owned());
     };
+    let name = trimmed(&name);
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if name.is_empty() || !name.bytes().all(plain) {
         return Err(format!("without `file`, the name {name:?} must be the name of a library: a-z, 0-9 and _"));
     }
-    Ok(ModuleSource::Named { file_name: library_file_name(&name), folders: folders.to_vec() })
+    Ok(ModuleSource::Named { file_name: library_file_name(name), folders: folders.to_vec() })
 }
 
 fn texts(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
     if list.len() > LIST_MAX {
         return Err(format!("{key} has {} entries, at most {LIST_MAX} may be", list.len()));
     }
-    if list.iter().any(|text| text.trim().is_empty()) {
+    if list.iter().any(|entry| trimmed(entry).is_empty()) {
         return Err(format!("{key} has an empty entry"));
     }
-    Ok(list)
+    list.iter().map(|entry| text(key, entry)).collect()
+}
+
+/// A text without the blanks and line ends around it.
+fn text(key: &str, written: &str) -> Result<String, String> {
+    match trimmed(written) {
+        "" => Err(format!("{key} is empty")),
+        text => check_code(text).map(|()| text.to_owned()).map_err(|problem| format!("{key}: {text:?} {problem}")),
+    }
 }
 
 fn pinned(pin: &str) -> Result<String, String> {
+    let pin = trimmed(pin);
     let valid = pin.len() == 64 && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
     if valid { Ok(pin.to_ascii_lowercase()) } else { Err("sha256 must be 64 hexadecimal digits".to_owned()) }
 }
@@ -231,6 +272,26 @@ impl LimitsToml {
     }
 }
 
+/// How to make the file that is not there.
+fn missing(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    format!(
+        "there is no {}: it lists the provider modules, one [[module]] each, and may be empty; the setting `plugins` names \
+         another. Make one with\n  printf '[[module]]\\nname = \"sandbox\"\\n' > {}",
+        path.display(),
+        path.display()
+    )
+}
+
+/// The error behind the key that it is about, which is written below the message.
+fn with_key(error: &toml::de::Error) -> String {
+    let (shown, message) = (error.to_string(), error.message().trim());
+    match shown.rsplit_once("\nin `").map(|(_, key)| key.trim().trim_end_matches('`')) {
+        Some(key) => format!("{key}: {message}"),
+        None => message.to_owned(),
+    }
+}
+
 fn located(text: &str, error: &toml::de::Error) -> String {
     let what = error.message().trim();
     match error.span() {
@@ -240,80 +301,24 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 }
 
 fn line_of(text: &str, span: Range<usize>) -> usize {
-    let before = text.as_bytes().iter().take(span.start);
-    before.filter(|&&byte| byte == b'\n').count() + 1
+    line_at(text.as_bytes(), span.start)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The keys of an entry and of the tables in it.
+fn keys_of(table: &toml::Table) -> Vec<String> {
+    let inner = table.values().filter_map(toml::Value::as_table).flat_map(toml::Table::keys);
+    inner.chain(table.keys()).cloned().collect()
+}
 
-    fn read(text: &str) -> Result<PluginsToml, String> {
-        PluginsToml::parse(text, Path::new("/etc/cashier"), &[PathBuf::from("/opt/modules")])
-    }
-
-    fn reasons(text: &str) -> Vec<String> {
-        let entries = read(text).unwrap().modules;
-        entries.into_iter().filter_map(|entry| entry.options.err()).collect()
-    }
-
-    #[test]
-    fn an_entry_is_read_in_full_and_its_paths_start_at_the_files_folder() {
-        let file = read(concat!(
-            "folders = [\"modules\"]\n",
-            "[[module]]\nname = \"stripe\"\nbrands = [\"acme\"]\nallow_hosts = [\"mock:8443\"]\n",
-            "[module.limits]\ncall_ms = 500\n",
-            "[[module]]\nfile = \"../x/liby.so\"\nenabled = false\nisolation = \"in-process\"\n",
-        ))
-        .unwrap();
-        let [stripe, other] = file.modules.as_slice() else { panic!("{file:?}") };
-        let options = stripe.options.as_ref().unwrap();
-        assert_eq!((stripe.line, stripe.name.as_str()), (2, "stripe"));
-        let ModuleSource::Named { file_name, folders } = &options.source else { panic!("{options:?}") };
-        assert_eq!(*file_name, library_file_name("stripe"));
-        assert_eq!(*folders, [PathBuf::from("/etc/cashier/modules"), PathBuf::from("/opt/modules")]);
-        assert_eq!(options.brands, Some(vec!["acme".to_owned()]));
-        assert_eq!(options.limits.call, Duration::from_millis(500));
-        assert_eq!(options.limits.exchange, GatewayLimits::default().exchange);
-        let options = other.options.as_ref().unwrap();
-        assert_eq!((other.line, other.name.as_str(), options.enabled), (8, "liby", false));
-        assert_eq!(options.source, ModuleSource::File("/etc/cashier/../x/liby.so".into()));
-        assert_eq!((&options.brands, &options.pin), (&None, &None));
-    }
-
-    #[test]
-    fn a_wrong_entry_is_refused_alone_with_its_line_and_name() {
-        let good = "[[module]]\nname = \"stripe\"\n";
-        let table = [
-            ("name = \"x\"\nisolation = \"worker\"", "isolation \"worker\" is not offered by this build"),
-            ("name = \"x\"\nisolation = \"vm\"", "isolation \"vm\" is unknown"),
-            ("name = \"x\"\nbrnads = []", "unknown field `brnads`"),
-            ("name = \"x\"\nsha256 = \"abc\"", "sha256 must be 64 hexadecimal digits"),
-            ("name = \"x\"\nbrands = [\"\"]", "brands has an empty entry"),
-            ("name = \"x\"\nenabled = \"yes\"", "invalid type"),
-            ("name = \"x\"\nlimits = { steps_max = 0 }", "steps_max"),
-            ("name = \"../x\"", "must be the name of a library"),
-            ("enabled = true", "neither `file` nor `name`"),
-        ];
-        for (body, expected) in table {
-            let text = format!("{good}[[module]]\n{body}\n{good}");
-            let reasons = reasons(&text);
-            let [reason] = reasons.as_slice() else { panic!("{body}: {reasons:?}") };
-            assert!(reason.starts_with("plugins.toml line 3, module ") && reason.contains(expected), "{reason}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_not_a_list_of_modules_is_refused_with_the_line() {
-        let table = [
-            ("[[module]]\nname = \"x\n", "line 2:"),
-            ("[[modul]]\nname = \"x\"\n", "line 1: unknown field `modul`"),
-            ("\n\nmodule = 7\n", "line 3:"),
-        ];
-        for (text, expected) in table {
-            let error = read(text).unwrap_err();
-            assert!(error.starts_with(expected), "{error}");
-        }
-        assert_eq!(read("").unwrap(), PluginsToml::default());
-    }
+/// The line on which the entry that begins on a line has the key that a reason names; without one, that line.
+fn line_of_key(text: &str, line: usize, keys: &[String], reason: &str) -> usize {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let named = |key: &String| reason.split(|character| !is_part(character)).any(|word| word == key);
+    let Some(key) = keys.iter().find(|key| named(key)) else { return line };
+    let has_key = |written: &str| {
+        let mut words = written.split(|character| !is_part(character));
+        words.any(|word| word == key) && written.contains('=')
+    };
+    let after = text.lines().enumerate().skip(line.saturating_sub(1));
+    after.filter(|(_, written)| has_key(written)).map(|(index, _)| index + 1).next().unwrap_or(line)
 }

@@ -132,6 +132,7 @@ impl ModuleRegistry {
         path: &Path,
         loader: &Loader<'_>,
     ) -> Result<(Arc<Generation>, LoadOutcome), LoadError> {
+        options.source.missing().map_or(Ok(()), Err).map_err(LoadError::new)?;
         let copy = copies::copy(path, options.pin.as_deref(), loader.folder).map_err(LoadError::new)?;
         if let Some(known) = self.loaded().find(|loaded| loaded.generation.copy.sha256 == copy.sha256) {
             return Ok((Arc::clone(&known.generation), LoadOutcome::Unchanged));

@@ -1,8 +1,9 @@
-//! The tables of large, rarely read content: notice, unproven_notice, answer, stored_order.
+//! The tables of large, rarely read content: notice, unproven_notice, answer, stored_order, transaction_text.
 
 use bytes::Bytes;
 use cashier_core::change::{Body, OrderDetails};
 use cashier_core::ids::TransactionId;
+use cashier_core::texts::Texts;
 
 use super::writer::{Area, RowWriter};
 use crate::ports::{Fault, StoredAnswer, StoredNotice};
@@ -23,6 +24,7 @@ const PUT_QUARANTINED_NOTICE: &str = put_notice!("unproven_notice");
 const PUT_ANSWER: &str = "REPLACE INTO answer (transaction_id, redirect_url, instructions_json) VALUES (?,?,?)";
 const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, success_url, failure_url, locale, ip, \
                          nonce, terms_version) VALUES (?,?,?,?,?,?,?,?)";
+const PUT_TEXTS: &str = "REPLACE INTO transaction_text (transaction_id, comment, metadata_json) VALUES (?,?,?)";
 
 /// At most one of the tables has it.
 pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
@@ -31,6 +33,10 @@ pub(in crate::strand) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
 pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
                                                nonce, terms_version FROM stored_order WHERE transaction_id = ?1";
+
+/// Of the transactions whose ids are in a JSON array: one statement for a piece of a page.
+pub(in crate::strand) const READ_TEXTS: &str = "SELECT transaction_id, comment, metadata_json FROM transaction_text \
+                                                WHERE transaction_id IN (SELECT value FROM json_each(?1))";
 
 pub(super) fn put_notice(writer: &mut RowWriter<'_>, notice: &Body, area: Area) -> Result<(), Fault> {
     let Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body } = notice else {
@@ -67,6 +73,15 @@ pub(super) fn put_order(writer: &mut RowWriter<'_>, id: TransactionId, details: 
         let put = put.with(&id).with(notify_url).with(success_url).with(failure_url).with(locale).with(ip);
         put.sql(nonce.to_be_bytes()).with(terms_version)
     })
+}
+
+pub(super) fn put_texts(writer: &mut RowWriter<'_>, id: TransactionId, texts: &Texts) -> Result<(), Fault> {
+    writer.touch('x', id.0);
+    writer.put("transaction_text", PUT_TEXTS, |put| put.with(&id).with(&texts.comment).with(&texts.metadata_json))
+}
+
+pub(in crate::strand) fn read_texts(columns: &mut ColumnReader<'_, '_>) -> Result<(TransactionId, Texts), Fault> {
+    Ok((columns.value()?, Texts { comment: columns.value()?, metadata_json: columns.value()? }))
 }
 
 pub(in crate::strand) fn read_notice(columns: &mut ColumnReader<'_, '_>) -> Result<StoredNotice, Fault> {

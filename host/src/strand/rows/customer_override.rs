@@ -13,7 +13,7 @@ table! {
     }
 }
 
-const PUT: &str = concat!("REPLACE INTO customer_override (", columns!(), ") VALUES ", values!());
+const PUT: &str = concat!("REPLACE INTO customer_override (", columns!(), ") VALUES (", values!(), ")");
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM customer_override ORDER BY id");
 

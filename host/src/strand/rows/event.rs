@@ -23,9 +23,9 @@ macro_rules! put {
             $table,
             " (",
             columns!(),
-            ") VALUES ",
+            ") VALUES (",
             values!(),
-            " ON CONFLICT (id) DO UPDATE SET \
+            ") ON CONFLICT (id) DO UPDATE SET \
              notice_id = excluded.notice_id, config_id = excluded.config_id, provider = excluded.provider, \
              brand = excluded.brand, event_id = excluded.event_id, transaction_id = excluded.transaction_id, \
              provider_payment_id = excluded.provider_payment_id, signature_status = excluded.signature_status, \

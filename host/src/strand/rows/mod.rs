@@ -53,6 +53,7 @@ fn write_body(writer: &mut RowWriter<'_>, commit: &Commit, body: &Body) -> Resul
             bodies::put_answer(writer, *transaction_id, redirect_url, instructions_json)
         }
         Body::Order { transaction_id, details } => bodies::put_order(writer, *transaction_id, details),
+        Body::Texts { transaction_id, texts } => bodies::put_texts(writer, *transaction_id, texts),
         Body::Audit(record) => audit::put(writer.connection, writer.seal, commit, record),
     }
 }

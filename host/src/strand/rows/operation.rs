@@ -13,7 +13,7 @@ table! {
     }
 }
 
-const PUT: &str = concat!("REPLACE INTO balance_operation (", columns!(), ") VALUES ", values!());
+const PUT: &str = concat!("REPLACE INTO balance_operation (", columns!(), ") VALUES (", values!(), ")");
 
 /// The first id that is not below a number, and its transaction.
 pub(in crate::strand) const FIRST_FROM: &str =

@@ -10,13 +10,21 @@ table! {
     Transaction "cashier_transaction" {
         customer_id; login; kind: "type"; source; provider; method; requested_method: "asked_method"; provider_payment_id;
         amount: "amount_minor", "currency"; account_currency; status; reason: "reason_code", "reason_detail";
-        idempotency_key; comment; metadata_json; approved_by; approved_time; processed_by; processed_time; reject_reason;
+        idempotency_key; approved_by; approved_time; processed_by; processed_time; reject_reason;
         created_time; updated_time; config_id; brand; country; sandbox; reference; key_space; expires_time; refs;
-        facts: "provider_facts", "person_facts"; first_answer; next_action; refused_seq; version; query_wanted;
+        facts: "provider_facts", "person_facts"; first_answer; next_action; refused_seq; version; query_wanted; has_texts; stored_bytes;
     }
 }
 
-const PUT: &str = concat!("REPLACE INTO cashier_transaction (", columns!(), ") VALUES ", values!());
+/// The texts are in a table of their own ([`bodies`](super::bodies)): a row is read and written again at each change, and at
+/// every start.
+const PUT: &str = concat!(
+    "REPLACE INTO cashier_transaction (",
+    columns!(),
+    ", comment, metadata_json) VALUES (",
+    values!(),
+    ", '', '{}')"
+);
 
 /// The first id that is not below a number.
 pub(in crate::strand) const FIRST_FROM: &str = "SELECT id FROM cashier_transaction WHERE id >= ? ORDER BY id LIMIT 1";

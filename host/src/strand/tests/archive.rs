@@ -5,6 +5,7 @@ use cashier_core::change::{Change, OrderDetails};
 use cashier_core::ids::{EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use cashier_core::texts::Texts;
 
 use super::super::archive::ArchiveReader;
 use super::super::connection::connect_read_only;
@@ -32,6 +33,32 @@ fn order() -> OrderDetails {
     }
 }
 
+fn texts(comment: &str) -> Texts {
+    Texts { comment: comment.into(), metadata_json: r#"{"order":"A-1"}"#.into() }
+}
+
+#[test]
+fn b1_texts_are_read_from_the_disk_once_and_then_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let ids: Vec<TransactionId> = (1..=64).map(TransactionId).collect();
+    let bodies = ids.iter().map(|id| Body::Texts { transaction_id: *id, texts: texts(&id.to_string()) });
+    strand.submit(commit(1, vec![Change::Event(Box::new(plain::confirmation(1)))], bodies.collect()));
+    listener.wait_for_synced(1);
+    let read = || {
+        let mut found = block_on(reader.texts(&ids)).unwrap();
+        found.sort_by_key(|(id, _)| *id);
+        found
+    };
+    let first = read();
+    assert_eq!(first.len(), 64);
+    for (id, found) in &first {
+        assert_eq!(**found, texts(&id.to_string()));
+    }
+    assert!(read().iter().zip(&first).all(|((_, again), (_, before))| Arc::ptr_eq(again, before)));
+}
+
 #[test]
 fn large_rows_are_found_by_id() {
     let folder = tempfile::tempdir().unwrap();
@@ -46,6 +73,7 @@ fn large_rows_are_found_by_id() {
             instructions_json: "{\"iban\":\"DE\"}".into(),
         },
         Body::Order { transaction_id: TransactionId(1), details: order() },
+        Body::Texts { transaction_id: TransactionId(1), texts: texts("first") },
     ];
     strand.submit(commit(1, vec![verified], bodies));
     strand.submit(commit(2, vec![forged(2)], vec![plain::notice(2, b"forged")]));
@@ -55,6 +83,8 @@ fn large_rows_are_found_by_id() {
         StoredAnswer { redirect_url: "https://pay.example/1".into(), instructions_json: "{\"iban\":\"DE\"}".into() };
     assert_eq!(block_on(reader.answer(TransactionId(1))).unwrap(), Some(answer));
     assert_eq!(block_on(reader.order(TransactionId(1))).unwrap(), Some(order()));
+    let found = block_on(reader.texts(&[TransactionId(2), TransactionId(1)])).unwrap();
+    assert_eq!(found, [(TransactionId(1), Arc::new(texts("first")))]);
     let notice = StoredNotice {
         id: NoticeId(1),
         received_time: UnixTime(1_779_270_000),

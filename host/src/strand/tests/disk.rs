@@ -138,7 +138,10 @@ fn unreadable_values_are_faults_that_name_table_row_and_column() {
             "UPDATE cashier_transaction SET person_facts = '[[1,2,{\"held\":42}]]'",
             "cashier_transaction 5: person_facts holds JSON that this program cannot read (column 16 of the text)",
         ),
-        ("UPDATE cashier_transaction SET comment = CAST(x'ff' AS TEXT)", "cashier_transaction 5: comment is not text"),
+        (
+            "UPDATE cashier_transaction SET reject_reason = CAST(x'ff' AS TEXT)",
+            "cashier_transaction 5: reject_reason is not text",
+        ),
         ("UPDATE balance_operation SET cmd = 7", "balance_operation 5: cmd holds the unknown number 7"),
         (
             "UPDATE cashier_transaction SET id = 9007199254740992",

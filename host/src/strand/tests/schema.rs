@@ -1,9 +1,12 @@
 //! Numbered schema files: a new database gets all of them, a current one none, and a newer or foreign one stays untouched.
 
+use cashier_core::texts::Texts;
 use rusqlite::Connection;
 
+use super::super::archive::ArchiveReader;
 use super::super::schema::STEPS;
 use super::*;
+use crate::ports::Archive;
 
 const NEWEST: i64 = STEPS.len() as i64;
 
@@ -93,6 +96,41 @@ fn a_config_that_was_disabled_under_an_earlier_version_has_its_credentials_appro
     for field in ["provider", "secret_key", "webhook_secret", "settings_json", "config_json"] {
         assert!(names.iter().any(|name| **name == *field), "{field}: {names:?}");
     }
+}
+
+#[test]
+fn b1_texts_leave_the_rows_of_an_earlier_version_and_are_found_by_id() {
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path(), STEPS[0]);
+    plant(folder.path(), "PRAGMA user_version = 1; UPDATE counters SET cashier_transaction = 4");
+    let long = format!(r#"{{"note":"{}"}}"#, "é".repeat(8_000));
+    let texts = [("", "{}"), ("rent", "{}"), ("", &*long), ("für Öl", r#"{"a":1}"#)];
+    for (id, (comment, metadata)) in (1..).zip(texts) {
+        let row = format!(
+            "INSERT INTO cashier_transaction VALUES ({id},5,9,0,0,'stripe','card','','',100,'USD','USD',3,
+             '','','k','{comment}','{metadata}',0,0,0,0,'',100,200,1,'ion4','DE',0,'r000000000000000000{id}',0,0,'','','',
+             1,1,0,1)"
+        );
+        plant(folder.path(), &row);
+    }
+    let (strand, _listener) = opened(folder.path());
+    let stored = Rows::stored(strand.path());
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let rows = stored.rows.iter().filter_map(|row| match row {
+        Change::Transaction(row) => Some(row),
+        _ => None,
+    });
+    let rows = rows.collect::<Vec<_>>();
+    assert_eq!(rows.len(), texts.len());
+    for (row, (comment, metadata_json)) in rows.into_iter().zip(texts) {
+        let expected = Texts { comment: comment.into(), metadata_json: metadata_json.into() };
+        let found = block_on(reader.texts(&[row.id])).unwrap();
+        assert_eq!(row.has_texts, !expected.is_default(), "{}", row.id);
+        assert_eq!(row.stored_bytes as usize, expected.len(), "{}", row.id);
+        let found: Vec<Texts> = found.iter().map(|(_, texts)| (**texts).clone()).collect();
+        assert_eq!(found.first(), row.has_texts.then_some(&expected), "{}", row.id);
+    }
+    assert_eq!(whole(folder.path(), "SELECT sum(length(comment) + length(metadata_json)) FROM cashier_transaction"), 8);
 }
 
 #[test]

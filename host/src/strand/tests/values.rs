@@ -143,7 +143,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
         (id(), id(), id()),
         (select(TransactionType::ALL), select(Source::ALL), text(), text(), text(), text()),
         (money(), currency(), select(TransactionStatus::ALL), select(ReasonCode::ALL), text()),
-        (text(), text(), text()),
+        (text(), any::<bool>(), any::<u32>()),
         (any::<u64>(), time(), any::<u64>(), time(), text(), time(), time()),
     );
     let internal = (
@@ -163,7 +163,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             let ((id, customer, login), (kind, source, provider, method, requested_method, payment), sums, texts, done) =
                 published;
             let (amount, account_currency, status, code, detail) = sums;
-            let (idempotency_key, comment, metadata_json) = texts;
+            let (idempotency_key, has_texts, stored_bytes) = texts;
             let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
                 done;
             let ((config, brand, country, sandbox, reference, key_space, expires_time), state) = internal;
@@ -183,8 +183,8 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
                 status,
                 reason: Reason { code, detail },
                 idempotency_key,
-                comment,
-                metadata_json,
+                has_texts,
+                stored_bytes,
                 approved_by: ManagerId(approved_by),
                 approved_time,
                 processed_by: ManagerId(processed_by),

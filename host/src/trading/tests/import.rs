@@ -125,7 +125,7 @@ fn a_file_that_is_not_a_roster_is_refused_whole() {
     assert!(matches!(missing, ImportError::Unreadable(_)), "{missing}");
     let large = folder.path().join("large.json");
     std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
-    assert!(import(&large, &trading).unwrap_err().to_string().contains("268435457 bytes are more"));
+    assert!(import(&large, &trading).unwrap_err().to_string().contains("is over 268435456 bytes"));
     let file = folder.path().join("roster.json");
     std::fs::write(&file, ROSTER).unwrap();
     assert_eq!(import(&file, &trading).unwrap().accounts.unchanged, 6);

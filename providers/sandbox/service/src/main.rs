@@ -22,10 +22,10 @@ struct Options {
     /// Bearer key of the merchant and control API
     #[arg(long, env = "SANDBOX_API_KEY", hide_env_values = true, conflicts_with = "api_key_file")]
     api_key: Option<String>,
-    /// File that holds the bearer key (a trailing line break is ignored)
+    /// File that holds the bearer key (blanks and line ends around it are ignored)
     #[arg(long)]
     api_key_file: Option<PathBuf>,
-    /// File that holds the secret which signs webhooks (a trailing line break is ignored)
+    /// File that holds the secret which signs webhooks (blanks and line ends around it are ignored)
     #[arg(long)]
     webhook_secret_file: PathBuf,
     /// Name shown on the payment page
@@ -90,7 +90,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 
 fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {
     let api_key = match (options.api_key, options.api_key_file) {
-        (Some(key), _) => ServiceSecret::new(key),
+        (Some(key), _) => ServiceSecret::new(trimmed(&key)),
         (None, Some(file)) => read_secret(&file)?,
         (None, None) => return Err("give --api-key, --api-key-file or SANDBOX_API_KEY".into()),
     };
@@ -108,7 +108,12 @@ fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {
 
 fn read_secret(file: &Path) -> Result<ServiceSecret, Box<dyn Error>> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    Ok(ServiceSecret::new(text.trim_end_matches(['\r', '\n'])))
+    Ok(ServiceSecret::new(trimmed(&text)))
+}
+
+/// A secret without the blanks, line ends and byte order mark that its file or variable has around it.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}')
 }
 
 #[cfg(unix)]

@@ -102,7 +102,7 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
 
 /// A transaction with any value in every field.
 fn any_transaction() -> impl Strategy<Value = Transaction> {
-    let texts = prop::collection::vec(any_text(), 13);
+    let texts = prop::collection::vec(any_text(), 11);
     let times = prop::collection::vec(any_time(), 5);
     let numbers =
         (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<(u64, u64)>(), any::<u32>());
@@ -117,8 +117,8 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
         prop::sample::select(ReasonCode::ALL),
     );
     let refs = prop::collection::vec(("[a-z]{1,5}", "\\PC{1,20}"), 0..4);
-    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>())).prop_map(
-        |(texts, times, numbers, words, refs, facts, (amount, account, bits))| {
+    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>(), any::<(bool, u32)>()))
+        .prop_map(|(texts, times, numbers, words, refs, facts, (amount, account, bits, (has_texts, stored_bytes)))| {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
             let mut times = times.into_iter();
@@ -140,8 +140,8 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 status,
                 reason: Reason { code, detail: text() },
                 idempotency_key: text(),
-                comment: text(),
-                metadata_json: text(),
+                has_texts,
+                stored_bytes,
                 approved_by: ManagerId(approver),
                 approved_time: time(),
                 processed_by: ManagerId(processor),
@@ -164,8 +164,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 query_wanted: Seq(wanted),
                 version,
             }
-        },
-    )
+        })
 }
 
 proptest! {

@@ -48,7 +48,7 @@ pub(in crate::plugins::calling) fn created(
     let (next, redirect_url, instructions_json) = match answer.next {
         sdk::NextAction::Redirect { url } if is_page(&url) => (NextAction::Redirect, url, String::new()),
         sdk::NextAction::Instructions { json_text } if is_small_object(&json_text) => {
-            (NextAction::Instructions, String::new(), json_text)
+            (NextAction::Instructions, String::new(), masks.object(&json_text))
         }
         sdk::NextAction::Redirect { .. } | sdk::NextAction::Instructions { .. } => {
             tracing::error!("module returned a page or instructions that cannot be shown; the customer waits");

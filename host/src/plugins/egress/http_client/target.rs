@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use url::{Host, Position, Url};
 
 use super::address::{AddressKind, AddressRange, kind};
+use crate::web_url;
 
 /// Longest URL sent; servers commonly refuse longer ones.
 const URL_LENGTH_MAX: usize = 8 * 1024;
@@ -201,10 +202,9 @@ impl Exception {
 
 /// Host and port of a URL without path, query, fragment and user.
 fn authority(text: &str) -> Option<(Host, u16)> {
-    let url = Url::parse(text).ok()?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    let web = matches!(url.scheme(), "http" | "https") && !text.contains('@') && !text.contains('*');
-    if !bare || !web {
+    let url = web_url::parse_unicode(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !bare || text.contains('*') {
         return None;
     }
     Some((url.host()?.to_owned(), url.port_or_known_default()?))

@@ -1,0 +1,236 @@
+//! Card data in texts: names under which integrators send it, numbers written as on a card, and how logs mask digits. It
+//! parses no JSON; `wire` finds the names and texts in an object.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+/// Names of card numbers and of what proves a card, in lower case without separators. What stands on a card's back or
+/// strip may never be stored, not even sealed.
+const NAMES: &[&str] = &[
+    "pannumber",
+    "primaryaccountnumber",
+    "cardnr",
+    "cardnum",
+    "ccno",
+    "ccnum",
+    "ccnumber",
+    "cvn",
+    "cvn2",
+    "cav2",
+    "cardcode",
+    "verificationvalue",
+    "cardverification",
+    "cardverificationcode",
+    "track1",
+    "track2",
+    "trackdata",
+    "track1data",
+    "track2data",
+    "magstripe",
+    "pinblock",
+];
+
+/// Names that say so also at the end of a longer one, such as `customer_card_number`.
+const ENDINGS: &[&str] =
+    &["cardnumber", "cardno", "securitycode", "cardverificationvalue", "cardverificationnumber", "cvv2", "cvc2"];
+
+/// Last words that say so behind others, such as `card.pan` and `cardCVV`; `japan` and `cvv_result` do not.
+const WORDS: &[&str] = &["pan", "cvv", "cvc", "csc"];
+
+/// How many digits a card number has; those of Visa alone may have the fewest.
+const DIGITS: RangeInclusive<usize> = 13..=19;
+
+/// Digits that a mask leaves at both ends: what PCI DSS allows to be shown, enough to search an order id by.
+const HEAD_SHOWN: usize = 6;
+const TAIL_SHOWN: usize = 4;
+
+/// A word of hexadecimal digits of this length is a hash or an id: it is not masked.
+const HASH_LENGTH: usize = 24;
+
+/// How many blanks or dashes may stand between two groups of a card number.
+const SEPARATORS: usize = 3;
+
+/// Whether a field of this name holds a card number, or a code that proves the card.
+pub fn is_card_field(name: &str) -> bool {
+    let plain: String = name.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let last = last_word(name).to_lowercase();
+    NAMES.contains(&&*plain)
+        || ENDINGS.iter().any(|ending| plain.ends_with(ending))
+        || WORDS.contains(&&*plain)
+        || WORDS.contains(&&*last)
+}
+
+/// The last word of a name written with separators or in camel case.
+fn last_word(name: &str) -> &str {
+    let separated = name.split(|sign: char| !sign.is_alphanumeric()).rfind(|word| !word.is_empty()).unwrap_or_default();
+    let mut begin = 0;
+    let mut before = None;
+    for (at, sign) in separated.char_indices() {
+        if sign.is_uppercase() && before.is_some_and(char::is_lowercase) {
+            begin = at;
+        }
+        before = Some(sign);
+    }
+    separated.get(begin..).unwrap_or_default()
+}
+
+/// Whether the text has a number with the prefix and length of a card brand, in the groups that stand on the card: 4-4-4-4
+/// (19 digits: with 3 more), 4-6-5 and 4-6-4, separated by blanks or dashes.
+pub fn holds_card_number(text: &str) -> bool {
+    !card_numbers(text).is_empty()
+}
+
+/// A run of digits, and whether only blanks or dashes stand between it and the next.
+struct Run {
+    begin: usize,
+    end: usize,
+    digits: Vec<u8>,
+    joined_to_next: bool,
+}
+
+/// The places of card numbers in groups.
+fn card_numbers(text: &str) -> Vec<(usize, usize)> {
+    const SHAPES: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
+    let runs = runs(text);
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for at in 0..runs.len() {
+        let rest = runs.get(at..).unwrap_or_default();
+        let shape = SHAPES.into_iter().find(|shape| {
+            let Some(groups) = rest.get(..shape.len()) else { return false };
+            let (Some((_, inner)), digits) = (groups.split_last(), groups.iter().flat_map(|run| &run.digits)) else {
+                return false;
+            };
+            groups.iter().map(|run| run.digits.len()).eq(shape.iter().copied())
+                && inner.iter().all(|run| run.joined_to_next)
+                && is_of_a_brand(&digits.copied().collect::<Vec<u8>>())
+        });
+        let last = shape.and_then(|shape| rest.get(shape.len() - 1));
+        if let (Some(first), Some(last)) = (rest.first(), last)
+            && found.last().is_none_or(|(_, end)| *end <= first.begin)
+        {
+            found.push((first.begin, last.end));
+        }
+    }
+    found
+}
+
+fn runs(text: &str) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut between = 0;
+    let mut joined = false;
+    for (at, sign) in text.char_indices() {
+        let end = at + sign.len_utf8();
+        match (digit(sign), runs.last_mut().filter(|run| run.end == at)) {
+            (Some(digit), Some(run)) => {
+                run.digits.push(digit);
+                run.end = end;
+            }
+            (Some(digit), None) => {
+                if let Some(before) = runs.last_mut() {
+                    before.joined_to_next = joined && between <= SEPARATORS;
+                }
+                runs.push(Run { begin: at, end, digits: vec![digit], joined_to_next: false });
+            }
+            (None, after_run) => {
+                (between, joined) = if after_run.is_some() { (1, true) } else { (between + 1, joined) };
+                joined &= is_separator(sign);
+            }
+        }
+    }
+    runs
+}
+
+/// The value of a digit as a person may type it, also from a full-width or Arabic keyboard.
+fn digit(sign: char) -> Option<u8> {
+    let zero = match sign {
+        '0'..='9' => '0',
+        '\u{ff10}'..='\u{ff19}' => '\u{ff10}',
+        '\u{660}'..='\u{669}' => '\u{660}',
+        '\u{6f0}'..='\u{6f9}' => '\u{6f0}',
+        _ => return None,
+    };
+    u8::try_from(u32::from(sign) - u32::from(zero)).ok()
+}
+
+fn is_separator(sign: char) -> bool {
+    sign.is_whitespace() || matches!(sign, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}')
+}
+
+/// Whether a card brand issues numbers of this length that begin so.
+fn is_of_a_brand(digits: &[u8]) -> bool {
+    let prefix = |length: usize| {
+        digits.iter().take(length).fold(0_u32, |number, digit| number.saturating_mul(10) + u32::from(*digit))
+    };
+    match digits.len() {
+        // American Express.
+        15 => matches!(prefix(2), 34 | 37),
+        // Diners Club.
+        14 => matches!(prefix(2), 36 | 38 | 39) || matches!(prefix(3), 300..=305 | 309),
+        // Visa, Mastercard, JCB, Discover, UnionPay, Maestro, Mir, RuPay, Troy.
+        16 | 19 => {
+            matches!(prefix(1), 4 | 6)
+                || matches!(prefix(2), 50..=58)
+                || matches!(prefix(4), 2200..=2204 | 2221..=2720 | 3528..=3589 | 8100..=8171 | 9792)
+        }
+        _ => false,
+    }
+}
+
+/// The text with the middle of each number masked that may be a card's: in card groups, or 14 to 19 digits (13 of Visa) that
+/// pass the checksum of card numbers. One order id in ten passes it too, and is masked as well.
+pub fn masked(text: &str) -> Cow<'_, str> {
+    if text.len() < *DIGITS.start() || text.bytes().filter(u8::is_ascii_digit).count() < *DIGITS.start() {
+        return Cow::Borrowed(text);
+    }
+    let mut places = card_numbers(text);
+    places.extend(unbroken(text));
+    if places.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    places.sort_unstable();
+    let mut out = String::with_capacity(text.len());
+    let mut rest_from = 0;
+    for (begin, end) in places {
+        let Some(number) = text.get(begin..end).filter(|_| begin >= rest_from) else { continue };
+        out.push_str(text.get(rest_from..begin).unwrap_or_default());
+        let count = number.chars().filter(|sign| digit(*sign).is_some()).count();
+        let mut nth = 0;
+        for sign in number.chars() {
+            let is_digit = digit(sign).is_some();
+            let hidden = is_digit && nth >= HEAD_SHOWN && nth + TAIL_SHOWN < count;
+            out.push(if hidden { '*' } else { sign });
+            nth += usize::from(is_digit);
+        }
+        rest_from = end;
+    }
+    out.push_str(text.get(rest_from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// The places of unbroken numbers that pass the checksum, outside hashes.
+fn unbroken(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let words = text.split(|sign: char| !sign.is_ascii_alphanumeric());
+    let words = words.filter(|word| {
+        let hash = word.len() >= HASH_LENGTH && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        word.len() >= *DIGITS.start() && (!hash || word.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    let numbers = words.flat_map(|word| word.split(|sign: char| !sign.is_ascii_digit()));
+    let numbers = numbers.filter(|number| {
+        let shortest = number.len() == *DIGITS.start();
+        DIGITS.contains(&number.len()) && (!shortest || number.starts_with('4')) && passes_checksum(number)
+    });
+    numbers.map(|number| {
+        let begin = number.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        (begin, begin + number.len())
+    })
+}
+
+/// The checksum of card numbers (Luhn, ISO/IEC 7812-1).
+fn passes_checksum(number: &str) -> bool {
+    let digits = number.bytes().rev().enumerate().map(|(place, byte)| {
+        let digit = u32::from(byte.saturating_sub(b'0'));
+        let doubled = if place % 2 == 1 { digit * 2 } else { digit };
+        if doubled > 9 { doubled - 9 } else { doubled }
+    });
+    digits.sum::<u32>() % 10 == 0
+}

@@ -1,0 +1,136 @@
+//! Names and numbers of cards, and how logs mask digits.
+
+use cashier_core::card_data::{holds_card_number, is_card_field, masked};
+
+#[test]
+fn k8_fields_named_like_card_numbers_or_codes_are_recognised_in_any_case_and_with_any_separators() {
+    let card = [
+        "pan",
+        "PAN",
+        "card_number",
+        "cardnumber",
+        "Card Number",
+        "card-Number",
+        "card.number",
+        "customerCardNumber",
+        "credit_card_number",
+        "cc-number",
+        "cvv",
+        "C.V.V.",
+        "cvc",
+        "CVV2",
+        "cvc_2",
+        "csc",
+        "security_code",
+        "securityCode",
+        "card_security_code",
+        "card.pan",
+        "cardCVV",
+        "payment[cvc]",
+        "track2_data",
+        "card_cvv_",
+    ];
+    for name in card {
+        assert!(is_card_field(name), "{name}");
+    }
+    let fine = [
+        "",
+        "card",
+        "card_type",
+        "card_brand",
+        "japan",
+        "company",
+        "pan_african",
+        "cvv_result",
+        "order",
+        "security",
+        "code",
+        "promo_code",
+        "expand",
+        "discard",
+        "account_number",
+        "_",
+    ];
+    for name in fine {
+        assert!(!is_card_field(name), "{name}");
+    }
+}
+
+#[test]
+fn k8_numbers_of_a_card_brand_written_in_card_groups_are_recognised() {
+    let card = [
+        "4111 1111 1111 1111",
+        "my card is 4111-1111-1111-1111, thanks",
+        "5555 5555 5555 4444",
+        "2223-0031-2200-3222",
+        "6011 1111 1111 1117",
+        "3530 1113 3330 0000",
+        "6200 0000 0000 0005",
+        "6759 6498 2643 8453",
+        "2200 0000 0000 0004",
+        "4000 0000 0000 0000 006",
+        "3782 822463 10005",
+        "3714-496353-98431",
+        "3056 930902 5904",
+        "4111\u{a0}1111\u{2009}1111\t1111",
+        "4111\n1111\n1111\n1111",
+        "4111 - 1111 - 1111 - 1111",
+        "4111–1111‑1111—1111",
+        "４１１１ １１１１ １１１１ １１１１",
+        "7 4111 1111 1111 1111 12/29",
+        "x4111 1111 1111 1112y",
+    ];
+    for text in card {
+        assert!(holds_card_number(text), "{text}");
+    }
+    let fine = [
+        "",
+        "4111111111111111",
+        "1234567812345670",
+        "order 1234-5678-1234-5670",
+        "0111 1111 1111 1111",
+        "9999 1111 1111 1111",
+        "4111 1111 1111",
+        "4111 1111 1111 111",
+        "4111, 1111, 1111, 1111",
+        "41111 1111 1111 1111",
+        "3782 8224 6310 005",
+        "3882 822463 10005",
+        "4111 11 1111 1111 11",
+        "DE89 3704 0044 0532 0130 00",
+        "2026-11-29 12:28:29",
+        "+49 30 1234 5678",
+        "f81d4fae-7dec-1111-2222-00a0c91e6bf6",
+    ];
+    for text in fine {
+        assert!(!holds_card_number(text), "{text}");
+    }
+}
+
+#[test]
+fn k8_digits_that_may_be_a_cards_are_masked_and_everything_else_is_left_as_it_is() {
+    let table = [
+        ("order 4242424242424242 paid", "order 424242******4242 paid"),
+        ("1234567812345670", "123456******5670"),
+        ("ref=ord4111111111111111x", "ref=ord411111******1111x"),
+        ("4111 1111 1111 1111", "4111 11** **** 1111"),
+        ("378282246310005,4222222222222", "378282*****0005,422222***2222"),
+        ("/cashier/webhook/4111111111111111/1", "/cashier/webhook/411111******1111/1"),
+        ("6304000000000000 and 4111-1111-1111-1111", "630400******0000 and 4111-11**-****-1111"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(masked(text), expected);
+    }
+    let left = [
+        "4242424242424241",
+        "1779270000 2000009",
+        "1779270000000",
+        "42424242424242424242424242",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4242424242424242",
+        "424242424242",
+        "",
+    ];
+    for text in left {
+        assert_eq!(masked(text), text);
+    }
+}

@@ -1,0 +1,39 @@
+//! The settings file `cashier.toml` as it is written: its keys, one line each. What a value may be is judged in `values`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::json_object::described;
+
+described! {
+    /// The settings file `cashier.toml`. Every key may be omitted; relative paths start at the file's folder.
+    [derive(Debug, Default, Deserialize), serde(default, deny_unknown_fields)]
+    pub struct SettingsFile<> {
+        customer_listen: Option<String>, "listener for customers and providers; 127.0.0.1:8080 by default";
+        manager_listen: Option<String>, "listener for BackOffice; 127.0.0.1:8081 by default";
+        watch_listen: Option<String>, "listener for health and metrics; 127.0.0.1:8082 by default";
+        public_url: Option<String>, "URL at which providers reach the customer listener; its own address by default";
+        bases: Option<PathBuf>, "folder of cashier.db and trading.db; bases by default";
+        var: Option<PathBuf>, "folder of private copies of modules; var by default";
+        plugins: Option<PathBuf>, "file that lists the modules; plugins.toml by default";
+        allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
+        second_person: Option<Vec<String>>, "changes of a config that a second person must approve: credentials, endpoints, enabling";
+        session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
+        session_jwks_file: Option<PathBuf>, "JWK set with the public keys of other issuers; followed while the server runs";
+        revoked_tokens_file: Option<PathBuf>, "file of revoked tokens, one `jti` a line; followed while the server runs";
+        session_issuers: Option<Vec<String>>, "issuers of tokens; a token that states none of them as `iss` is refused";
+        session_audiences: Option<Vec<String>>, "audiences of tokens; a token that states none of them as `aud` is refused";
+        session_lifetime_max: Option<u32>, "longest life of a token in seconds; 366 days by default";
+        require_brand_claim: Option<bool>, "whether a token without `brand` is refused; false by default";
+        strict_key_permissions: Option<bool>, "whether a key file that other users may use is refused; false by default";
+        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals; followed while the server runs";
+        trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
+        deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
+        open_deposits_max: Option<u32>, "deposits of one customer that are not paid yet; 0 is no limit, 200 by default";
+        stored_bytes_per_customer_max: Option<u64>, "bytes of comments, metadata and return URLs of one customer; 0 is no limit, 64 MiB by default";
+        tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
+        tls_key_file: Option<PathBuf>, "PEM file: its private key; without both, the listeners speak plain HTTP";
+    }
+}

@@ -1,0 +1,131 @@
+//! The settings: what is taken, and that every error names the key, its line and what is wrong.
+
+use std::path::Path;
+
+use super::*;
+
+const KEY: &str = "1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+fn parse(text: &str) -> Result<Settings, SettingsError> {
+    Settings::parse(text, Path::new("/srv"), &|_| Some(KEY.into()))
+}
+
+#[test]
+fn every_setting_but_the_keys_has_a_default() {
+    let settings = parse("").unwrap();
+    assert_eq!(settings.customer_listen.port(), 8080);
+    assert_eq!(settings.bases, Path::new("/srv/bases"));
+    assert!(settings.manager_listen.ip().is_loopback() && settings.watch_listen.ip().is_loopback());
+    assert!(!format!("{settings:?}").contains("0102030405"), "keys are not shown");
+}
+
+#[test]
+fn a_missing_key_is_an_error_that_says_how_to_make_one() {
+    let error = Settings::parse("", Path::new(""), &|_| None).unwrap_err().0;
+    assert!(error.contains("CASHIER_SESSION_KEYS") && error.contains("/dev/urandom"), "{error}");
+    let blank = Settings::parse("", Path::new(""), &|_| Some(" ".into()));
+    assert!(blank.is_err(), "a blank key is no key");
+}
+
+#[test]
+fn public_keys_of_other_issuers_need_no_secret_of_our_own() {
+    let seal_alone = |variable: &str| (variable == SEAL_KEYS_VARIABLE).then(|| KEY.into());
+    let read = |text: &str| Settings::parse(text, Path::new("/srv"), &seal_alone);
+    let settings = read("session_jwks_file = \"keys.json\"").unwrap();
+    assert_eq!(settings.session.jwks_file.as_deref(), Some(Path::new("/srv/keys.json")));
+    assert!(settings.session_keys.is_empty());
+    read("").unwrap_err();
+    read("session_jwks_file = \"keys.json\"\nsession_keys_file = \"absent.key\"").unwrap_err();
+}
+
+#[test]
+fn i5_every_error_names_the_key_and_its_line() {
+    let table = [
+        ("\n\ndeposits_per_minute = \"0\"", "line 3: deposits_per_minute: invalid type: string \"0\", expected u32"),
+        ("\ndeposits_per_minute = -1", "line 2: deposits_per_minute: "),
+        ("bases = \"a\"\nvar = \"b\"\nbases = \"c\"", "line 3: bases: duplicate key"),
+        ("# one\ntrusted_proxies = [\n  \"127.0.0.1\",\n  \"localhost\",\n]", "line 4: trusted_proxies: "),
+        ("\nbases = \"\"", "line 2: bases is empty: it must name a file or folder, or be left out"),
+        ("\nvar = \" \\n\"", "line 2: var is empty"),
+        ("\nplugins = \"a\\nb\"", "line 2: plugins = \"a\\nb\" has a control character"),
+        (
+            "\n\"watch_listen\" = \"9\"",
+            "line 2: watch_listen = \"9\" is not an address and a port such as \"127.0.0.1:8082\"",
+        ),
+        ("var = \"v\"\npublic_urll = \"http://x\"", "line 2: unknown field `public_urll`"),
+        ("allow_sandbox_credit = \"ion4\"", "line 1: allow_sandbox_credit: invalid type"),
+        ("allow_sandbox_credit = [\"ion4\", \" \"]", "line 1: allow_sandbox_credit has an empty entry"),
+        ("second_person = [\"secrets\"]", "line 1: second_person names \"secrets\""),
+        ("var = \"v\"\nbases = bases", "line 2: bases: "),
+        ("var = \"v\"\nbases", "line 2: "),
+        ("[bases]\nx = 1", "line 1: bases: invalid type"),
+        ("tls_key_file = \"key.pem\"", "line 1: tls_key_file needs tls_certificate_file"),
+        ("\nsession_keys_file = \"absent.key\"", "line 2: session_keys_file /srv/absent.key: "),
+        ("session_lifetime_max = 0", "line 1: session_lifetime_max = 0 would refuse every token"),
+        ("session_lifetime_max = 1.5", "line 1: session_lifetime_max: invalid type"),
+        ("session_issuers = [\"\"]", "line 1: session_issuers has an empty entry"),
+        ("require_brand_claim = \"yes\"", "line 1: require_brand_claim: invalid type"),
+        ("customer_listen = \"[::]:80\"", "public_url is needed"),
+        ("\ncustomer_listen = \"nowhere\"", "line 2: customer_listen = \"nowhere\" is not an address"),
+    ];
+    for (text, expected) in table {
+        let error = parse(text).expect_err(text).0;
+        assert!(error.starts_with(expected), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn i5_a_settings_file_is_named_with_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.toml");
+    std::fs::write(&path, "\r\nvar = \"\"\r\n").unwrap();
+    let error = Settings::read(&path).unwrap_err().0;
+    assert_eq!(
+        error,
+        format!(
+            "settings file {}: line 2: var is empty: it must name a file or folder, or be left out",
+            path.display()
+        )
+    );
+}
+
+#[test]
+fn i1_a_public_url_is_trimmed_or_refused_without_being_shown() {
+    let taken = |text: &str| parse(&format!("public_url = \"{text}\"")).map(|settings| settings.public_url.unwrap());
+    for text in
+        ["https://pay.example", "https://pay.example\\n", "  https://pay.example/\\r\\n", "\u{feff}https://pay.example"]
+    {
+        assert_eq!(&*taken(text).unwrap(), "https://pay.example", "{text:?}");
+    }
+    for text in [
+        "https://user:hunter2@pay.example",
+        "https://hunter2 .example",
+        "hunter2",
+        "",
+        "https://hunter2?a",
+        "https://hunter2#a",
+    ] {
+        let error = taken(text).expect_err(text).0;
+        assert!(error.starts_with("line 1: public_url ") && !error.contains("hunter2"), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn i4_a_settings_file_of_any_editor_means_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.toml");
+    let key = folder.path().join("session.key");
+    for (mark, end) in [("", "\n"), ("\u{feff}", "\n"), ("", "\r\n"), ("\u{feff}", "\r\n")] {
+        let text =
+            [mark, "customer_listen = \" 127.0.0.1:9000 \"", end, "session_keys_file = \"session.key \"", end].concat();
+        std::fs::write(&path, [text.as_str(), "seal_keys_file = \"session.key\"", end].concat()).unwrap();
+        std::fs::write(&key, [mark, KEY, end].concat()).unwrap();
+        let settings = Settings::read(&path).unwrap();
+        assert_eq!(settings.customer_listen.port(), 9000);
+        assert_eq!(settings.session_keys.trim(), KEY);
+        assert_eq!(settings.session_keys_file.as_deref(), Some(&*key));
+    }
+    std::fs::write(&path, b"\xff\xfev\0a\0r\0").unwrap();
+    let error = Settings::read(&path).unwrap_err().0;
+    assert!(error.ends_with("cashier.toml: begins with a UTF-16 byte order mark: save it as UTF-8"), "{error}");
+}

@@ -1,0 +1,130 @@
+//! The one reader of what a person saved, typed or exported: settings, key files, rosters, certificates, values of the
+//! environment. A byte order mark is taken off, blanks around a value are nothing, and what cannot be text is named by its
+//! line. What a text means is for those that ask.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// The UTF-8 byte order mark that some editors write before everything else.
+const MARK: char = '\u{feff}';
+
+/// The lines of a PEM file without blanks around them. Comments between certificates may be in any encoding.
+pub(crate) fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let bytes = Zeroizing::new(read_bytes(path, u64::MAX)?);
+    let text = without_mark(&bytes).map_err(|what| format!("{}: {what}", path.display()))?;
+    let mut lines = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
+    for line in text.split(|byte| *byte == b'\n') {
+        lines.extend_from_slice(line.trim_ascii());
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// The text of a file. The error names the file; the content of no file is ever part of it.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    read_text_up_to(path, u64::MAX)
+}
+
+/// The same for a file of at most so many bytes.
+pub(crate) fn read_text_up_to(path: &Path, bytes_max: u64) -> Result<String, String> {
+    into_text(read_bytes(path, bytes_max)?).map_err(|what| format!("{}: {what}", path.display()))
+}
+
+fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let failed = |what: String| format!("{}: {what}", path.display());
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    // Of its final size from the start: a buffer that grows would leave copies of a key behind.
+    let size = file.metadata().map_or(0, |about| about.len()).min(bytes_max);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(failed(format!("is over {bytes_max} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The text that bytes are, without its byte order mark, or why they are none.
+pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, String> {
+    without_mark(&bytes)?;
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
+        // The bytes may be a key: they are wiped with the error.
+        drop(Zeroizing::new(error.into_bytes()));
+        format!("line {line} is not UTF-8: save it as UTF-8")
+    })?;
+    if let Some(at) = text.find('\0') {
+        return Err(format!("line {} has a NUL character: save it as UTF-8 text", line_at(text.as_bytes(), at)));
+    }
+    while text.starts_with(MARK) {
+        text.remove(0);
+    }
+    Ok(text)
+}
+
+/// The bytes of a text that somebody sends, without the byte order mark before them, or why they are no UTF-8 text.
+pub(crate) fn without_mark(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("begins with a UTF-16 byte order mark: save it as UTF-8"),
+        [0xef, 0xbb, 0xbf, rest @ ..] => without_mark(rest),
+        _ => Ok(bytes),
+    }
+}
+
+/// A value without the blanks, line ends and byte order marks around it.
+pub(crate) fn trimmed(value: &str) -> &str {
+    value.trim_matches(|character: char| character.is_whitespace() || character == MARK)
+}
+
+/// The line, from 1, in which a byte stands.
+pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
+    text.get(..at).unwrap_or(text).iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The value of an environment variable; one that is blank is not set. What is not UTF-8 in it is shown as U+FFFD, which no
+/// reader takes for a part of a value.
+pub(crate) fn environment(variable: &str) -> Option<String> {
+    let value = std::env::var_os(variable)?.to_string_lossy().into_owned();
+    (!trimmed(&value).is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i4_a_text_is_the_same_with_and_without_a_byte_order_mark() {
+        for marks in ["", "\u{feff}", "\u{feff}\u{feff}"] {
+            assert_eq!(into_text(format!("{marks}1:aa\r\n").into_bytes()).unwrap(), "1:aa\r\n");
+        }
+        assert_eq!(trimmed("\u{feff} \t a b\u{a0}\r\n"), "a b");
+        assert_eq!(without_mark(b"\xef\xbb\xbf{}").unwrap(), b"{}");
+    }
+
+    #[test]
+    fn i4_what_is_no_text_is_named_with_its_line() {
+        let table: [(&[u8], &str); 5] = [
+            (b"\xff\xfe1\0:\0", "begins with a UTF-16 byte order mark: save it as UTF-8"),
+            (b"\xfe\xff\x001", "begins with a UTF-16 byte order mark: save it as UTF-8"),
+            (b"1\0:\0a\0", "line 1 has a NUL character: save it as UTF-8 text"),
+            (b"a\nb\n\xe4", "line 3 is not UTF-8: save it as UTF-8"),
+            (b"\xff", "line 1 is not UTF-8: save it as UTF-8"),
+        ];
+        for (bytes, problem) in table {
+            assert_eq!(into_text(bytes.to_vec()).unwrap_err(), problem);
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit_and_named_in_every_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let absent = read_text(&path).unwrap_err();
+        assert!(absent.starts_with(&path.display().to_string()), "{absent}");
+        std::fs::write(&path, "\u{feff}12345").unwrap();
+        assert_eq!(read_text_up_to(&path, 8).unwrap(), "12345");
+        assert!(read_text_up_to(&path, 7).unwrap_err().ends_with("is over 7 bytes"));
+    }
+}

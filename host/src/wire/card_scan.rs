@@ -1,0 +1,215 @@
+//! Looks for card data in what people and integrators write freely: comments, codes and metadata. The cashier must not store
+//! it, so it is refused with a sentence that repeats nothing of it. What is a name or a number of a card, the core decides.
+
+use std::fmt;
+
+use cashier_core::card_data::{holds_card_number, is_card_field};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::json_object::Problem;
+
+const NUMBER: &str = "holds a number written like a payment card's: no card data may be sent or stored here";
+const FIELD: &str =
+    "has a field named like a card number or a card's security code: no card data may be sent or stored here";
+const UNREAD: &str = "is nested too deeply";
+
+/// How often a text within a text is read as JSON; each level is written with twice the backslashes.
+const TEXTS_IN_TEXTS_MAX: u8 = 4;
+
+/// Judges a text; one that is a JSON object or array, as JSON too.
+///
+/// # Errors
+/// It holds card data.
+pub(super) fn check_text(text: &str) -> Result<(), Problem> {
+    match judge(text, TEXTS_IN_TEXTS_MAX) {
+        Some(found) => Err(Problem::Borrowed(found)),
+        None => Ok(()),
+    }
+}
+
+/// Judges a JSON object written as a text, with the names and texts in it, however deep.
+///
+/// # Errors
+/// It holds card data, or cannot be read as deep as it is nested.
+pub(super) fn check_object(text: &str) -> Result<(), Problem> {
+    check_text(text)?;
+    match serde_json::from_str::<Scanned>(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::Borrowed(UNREAD)),
+    }
+}
+
+fn judge(text: &str, levels: u8) -> Option<&'static str> {
+    if holds_card_number(text) {
+        return Some(NUMBER);
+    }
+    let levels = levels.checked_sub(1)?;
+    // A text that only looks like JSON is a text.
+    let found = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str::<Scanned>(text).ok())??;
+    found.problem.or_else(|| found.texts.iter().find_map(|inner| judge(inner, levels)))
+}
+
+/// What a JSON value holds: the first problem of its names, and the texts that are still to be judged.
+#[derive(Default)]
+struct Scanned {
+    problem: Option<&'static str>,
+    texts: Vec<String>,
+}
+
+impl Scanned {
+    fn add(&mut self, inner: Self) {
+        self.problem = self.problem.or(inner.problem);
+        self.texts.extend(inner.texts);
+    }
+}
+
+impl<'de> Deserialize<'de> for Scanned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScanVisitor)
+    }
+}
+
+/// Visits every name and text, also those of a name that stands twice.
+struct ScanVisitor;
+
+impl<'de> Visitor<'de> for ScanVisitor {
+    type Value = Scanned;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scanned, A::Error> {
+        let mut scanned = Scanned::default();
+        while let Some(name) = map.next_key::<String>()? {
+            if is_card_field(&name) {
+                scanned.problem = scanned.problem.or(Some(FIELD));
+            }
+            scanned.texts.push(name);
+            scanned.add(map.next_value()?);
+        }
+        Ok(scanned)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scanned, A::Error> {
+        let mut scanned = Scanned::default();
+        while let Some(item) = items.next_element()? {
+            scanned.add(item);
+        }
+        Ok(scanned)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scanned, E> {
+        Ok(Scanned { problem: None, texts: vec![text.to_owned()] })
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Scanned, E> {
+        Ok(Scanned::default())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Scanned, E> {
+        Ok(Scanned::default())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Scanned, E> {
+        Ok(Scanned::default())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Scanned, E> {
+        Ok(Scanned::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cashier_core::ids::CustomerId;
+    use cashier_core::refusal::Refusal;
+
+    use super::*;
+    use crate::wire;
+
+    #[test]
+    fn k8_card_data_in_metadata_is_refused_at_any_depth_and_never_repeated() {
+        let inner = r#"{"cvv":"987"}"#;
+        let number = [
+            r#"{"note":"4111 1111 1111 1111"}"#,
+            r#"{"note":"4111\u00201111\u002d1111 1111"}"#,
+            r#"{"a":[1,{"b":["x","3782 822463 10005"]}]}"#,
+            r#"{"4111-1111-1111-1111":true}"#,
+            r#"{"a":{"x":"4111 1111 1111 1111","x":"other"}}"#,
+        ];
+        let named = [
+            r#"{"cvv":"987"}"#,
+            r#"{"cvv":987}"#,
+            r#"{"CVV":null}"#,
+            r#"{"c\u0076v":"987"}"#,
+            r#"{"card":{"number":"x","Security Code":"987"}}"#,
+            r#"{"a":[[{"card-number":"4111111111111111"}]]}"#,
+            &serde_json::json!({"text": inner}).to_string(),
+            &serde_json::json!({"text": serde_json::json!({"deep": inner}).to_string()}).to_string(),
+        ];
+        for (texts, problem) in [(&number[..], NUMBER), (&named[..], FIELD)] {
+            for text in texts {
+                let refused = check_object(text).unwrap_err();
+                assert_eq!(refused, problem, "{text}");
+                assert!(!refused.contains("987") && !refused.contains("1111"), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn k8_order_ids_of_sixteen_digits_and_everything_else_are_accepted() {
+        let fine = [
+            "{}",
+            r#"{"order":"4111111111111111","n":4111111111111111,"f":1.5e300,"list":[true,null,-7]}"#,
+            r#"{"order":"1234567812345670","card":"visa","text":"{not json","other":"[1"}"#,
+            r#"{"cvv_result":"M","phone":"+49 30 1234 5678","uuid":"f81d4fae-7dec-1111-2222-00a0c91e6bf6"}"#,
+        ];
+        for text in fine {
+            assert_eq!(check_object(text), Ok(()), "{text}");
+        }
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        assert_eq!(check_object(&deep), Err(Problem::Borrowed(UNREAD)));
+    }
+
+    #[test]
+    fn k8_every_free_text_and_code_of_a_request_is_judged() {
+        let number = "4111 1111 1111 1111";
+        let fields = |order: &str| format!("{order}\"amount\":1,\"currency\":\"USD\",\"login\":1");
+        let deposit = |more: &str| {
+            let order = fields("\"provider\":\"p\",");
+            wire::deposit::read(format!("{{{order},{more}}}").as_bytes(), CustomerId(5)).map(drop)
+        };
+        let withdrawal = |more: &str| {
+            wire::withdrawal::read(format!("{{{},{more}}}", fields("")).as_bytes(), CustomerId(5)).map(drop)
+        };
+        let exception = |more: &str| wire::customer_override::read(format!("{{{more}}}").as_bytes()).map(drop);
+        let metadata = serde_json::json!(r#"{"a":{"cvv":"987"}}"#).to_string();
+        let orders: [&dyn Fn(&str) -> Result<(), Refusal>; 2] = [&deposit, &withdrawal];
+        for order in orders {
+            let refused = order(&format!("\"metadata_json\":{metadata}")).unwrap_err();
+            assert_eq!(refused.message, format!("metadata_json {FIELD}"));
+            for field in ["comment", "idempotency_key", "method"] {
+                let refused = order(&format!("\"{field}\":\"{number}\"")).unwrap_err();
+                assert_eq!(refused.message, format!("{field} {NUMBER}"));
+            }
+            order("\"metadata_json\":\"{\\\"order\\\":\\\"4111111111111111\\\"}\",\"comment\":\"4111111111111111\"")
+                .unwrap();
+        }
+        for field in ["comment", "reason"] {
+            let refused = exception(&format!("\"{field}\":\"{number}\"")).unwrap_err();
+            assert_eq!(refused.message, format!("{field} {NUMBER}"));
+        }
+        let unknown = exception(&format!("\"{number}\":1")).unwrap_err();
+        assert_eq!(unknown.message, "4111 11** **** 1111 is not a field of this request");
+    }
+
+    #[test]
+    fn k8_a_comment_is_judged_as_text_and_as_json() {
+        assert_eq!(check_text("call me: 4111 1111 1111 1111"), Err(Problem::Borrowed(NUMBER)));
+        assert_eq!(check_text(" [{\"pan\": 1}]"), Err(Problem::Borrowed(FIELD)));
+        for fine in ["", "order 4111111111111111", "{a", "first\nline", "[1, 2]"] {
+            assert_eq!(check_text(fine), Ok(()), "{fine}");
+        }
+    }
+}
