@@ -4,7 +4,6 @@
 mod images;
 mod key_files;
 mod listeners;
-mod sealing;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -19,7 +18,6 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{RoutesOfAll, Serving, Sockets};
-pub use self::sealing::{ResealReport, reseal, seal_use};
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
@@ -32,6 +30,8 @@ use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
+use crate::sealing;
+pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
 use crate::strand::archive::ArchiveReader;
 use crate::strand::audit::{self, AuditChain};

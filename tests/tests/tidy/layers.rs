@@ -27,6 +27,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
+    // What is sealed, brought under the newest key.
+    (
+        "sealing",
+        &["strand", "ledger", "flows", "followed_file", "file_access", "key_file", "settings", "ports", "system"],
+    ),
     ("private_files", &["ports"]),
     ("key_file", &["text_file"]),
     ("lock", &["ports", "private_files"]),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::file_access::FileUse;
 use crate::flows::{Cashier, configure};
 use crate::followed_file::{FileProblems, FileRules, FollowedFile, Take};
-use crate::http::session::files::KEY_FILE_BYTES_MAX;
+use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ledger::Watermark;
 use crate::ports::{Entropy, Fault};
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 const RETRY_LOOKS: u32 = 60;
 
 /// The seal key file, which is followed; `None` where the keys came from the environment.
-pub(super) fn key_file(
+pub(crate) fn key_file(
     settings: &Settings,
     ring: &Arc<SealRing>,
     problems: &Arc<FileProblems>,
@@ -60,7 +60,7 @@ async fn changed(file: &mut Option<FollowedFile>, ring: &SealRing) -> bool {
 }
 
 /// Reseals and follows the key file for ever.
-pub(super) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: Option<FollowedFile>) {
+pub(crate) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: Option<FollowedFile>) {
     let mut is_reported = false;
     loop {
         let resealed = resealed(&strand).await;
