@@ -4,32 +4,39 @@
 mod images;
 mod key_files;
 mod listeners;
+mod open_files;
+mod tls_files;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
-use self::listeners::{RoutesOfAll, Serving, Sockets};
+use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
+use self::open_files::OpenFiles;
+use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::serve::ListenerContext;
 use crate::http::session::SessionKeys;
 use crate::http::session::files::{KeyFiles, open as open_session_keys};
+use crate::http::tls::ServedTls;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair::{self, Reconciliation};
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
+use crate::process;
+use crate::reload_signal::ReloadSignal;
 use crate::sealing;
 pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
@@ -38,7 +45,6 @@ use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
-use crate::text_file;
 use crate::trading::embedded::Embedded;
 
 /// How long requests and flows in progress may take to end when the cashier stops.
@@ -71,6 +77,10 @@ impl Machine {
 pub struct CashierManager {
     parts: Parts,
     serving: Serving,
+    reload: Arc<ReloadSignal>,
+    /// Whether `/readyz` says that no more work should be sent.
+    stopping: Arc<AtomicBool>,
+    stop_delay: Duration,
 }
 
 /// A cashier that is whole, without its listeners.
@@ -80,6 +90,8 @@ struct Parts {
     tasks: Arc<Tasks>,
     strand: Arc<Strand>,
     trading: Arc<Embedded>,
+    /// Origins whose pages may call the customer paths.
+    origins: Vec<Box<str>>,
 }
 
 impl CashierManager {
@@ -109,7 +121,10 @@ impl CashierManager {
         key_files::check_access(&settings)?;
         let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
-        let tls = tls(&settings)?;
+        let tls = settings.tls_files.clone().map(TlsFiles::new);
+        let known = tls.as_ref().map(TlsFiles::read).transpose()?;
+        let config = tls.as_ref().zip(known.as_ref()).map(|(files, texts)| files.config(texts)).transpose()?;
+        let served = config.map(ServedTls::new).map(Arc::new);
         let sockets = Sockets::bind(Listeners {
             customer: settings.customer_listen,
             manager: settings.manager_listen,
@@ -123,10 +138,26 @@ impl CashierManager {
             entropy: Arc::clone(&machine.entropy),
             trusted_proxies: settings.trusted_proxies.clone().into(),
         };
-        let serving = sockets.serve(tls, context, Arc::clone(&progress))?;
-        let progress_of_start = Arc::clone(&progress);
-        let start =
-            Start { settings, machine, trading_server, keys, key_files, public_url, progress: progress_of_start };
+        let reload = Arc::new(ReloadSignal::default());
+        let mut serving =
+            sockets.serve(served.clone(), context, limits(&settings), &settings.cors_origins, &progress)?;
+        if let (Some(files), Some(known), Some(served)) = (tls, known, served) {
+            let asked = reload.part("TLS files");
+            serving.beside(files.follow(known, served, Arc::clone(&machine.clock), asked));
+        }
+        let stop_delay = settings.stop_delay;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (progress_of_start, reload_of_start) = (Arc::clone(&progress), Arc::clone(&reload));
+        let start = Start {
+            settings,
+            machine,
+            trading_server,
+            keys,
+            key_files,
+            public_url,
+            progress: progress_of_start,
+            reload: reload_of_start,
+        };
         // A task of its own, so that a part that cannot be interrupted does not hold up the end of a start.
         let mut opening = JoinSet::new();
         opening.spawn(start.parts(seal_keys));
@@ -139,9 +170,9 @@ impl CashierManager {
         };
         match opened.map(|opened| opened.unwrap_or_else(|_| Err(Fault::new("the start was interrupted")))) {
             Some(Ok(parts)) => {
-                serving.switch(parts.routes());
+                serving.switch(parts.routes(&stopping));
                 tracing::info!("cashier started");
-                Ok(Some(Self { parts, serving }))
+                Ok(Some(Self { parts, serving, reload, stopping, stop_delay }))
             }
             Some(Err(fault)) => {
                 serving.end(Duration::ZERO).await;
@@ -165,6 +196,21 @@ impl CashierManager {
 
     pub fn cashier(&self) -> &Arc<Cashier> {
         &self.parts.cashier
+    }
+
+    /// Lets everything that follows a file look at it now.
+    pub fn reload(&self) {
+        let parts = self.reload.ask().join(", ");
+        tracing::info!(parts, "files are read again; settings and plugins.toml are read at a start");
+    }
+
+    /// Says on `/readyz` that no more work should be sent, and serves on for the set time or until `skip`.
+    pub async fn leave_service(&self, skip: impl Future<Output = ()>) {
+        self.stopping.store(true, Ordering::Release);
+        tracing::info!(serves_on_s = self.stop_delay.as_secs(), "readiness was withdrawn");
+        if !self.stop_delay.is_zero() {
+            select(pin!(skip), pin!(tokio::time::sleep(self.stop_delay))).await;
+        }
     }
 
     /// Closes the listeners, drains flows in progress, lets the strand write its queue.
@@ -200,6 +246,7 @@ struct Start {
     key_files: KeyFiles,
     public_url: Box<str>,
     progress: Arc<StartProgress>,
+    reload: Arc<ReloadSignal>,
 }
 
 impl Start {
@@ -227,7 +274,7 @@ impl Start {
         self.enter(StartPhase::OpeningModules);
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
-        let Self { settings, trading_server, keys, key_files, public_url, .. } = self;
+        let Self { settings, trading_server, keys, key_files, public_url, reload, .. } = self;
         let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
         let now = machine.clock.now();
         let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
@@ -244,20 +291,24 @@ impl Start {
             public_url,
             webhook_patience: Rules::WEBHOOK_PATIENCE,
             deposits_per_minute: settings.deposits_per_minute.unwrap_or(Rules::DEPOSITS_PER_MINUTE),
+            notices: NoticeRules::new(settings.failed_notices_per_minute, settings.trusted_proxies.is_empty()),
             customer_limits: CustomerLimits::of_settings(
                 settings.open_deposits_max,
                 settings.stored_bytes_per_customer_max,
             ),
             second_person: settings.second_person,
+            return_hosts: settings.return_hosts.into(),
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
-        cashier.spawn.background(Box::pin(key_files.follow(machine.clock)));
+        let asked = reload.part("session keys");
+        cashier.spawn.background(Box::pin(key_files.follow(machine.clock, asked)));
+        let seal_file = seal_file.map(|file| (file, reload.part("seal keys")));
         cashier.spawn.background(Box::pin(sealing::keep(Arc::clone(&cashier), Arc::clone(&strand), seal_file)));
-        Ok(Parts { cashier, keys, tasks, strand, trading })
+        Ok(Parts { cashier, keys, tasks, strand, trading, origins: settings.cors_origins })
     }
 
     /// The databases and the clock's record in the folder of bases.
@@ -291,12 +342,12 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Parts {
-    fn routes(&self) -> RoutesOfAll {
-        let Self { cashier, keys, .. } = self;
+    fn routes(&self, stopping: &Arc<AtomicBool>) -> RoutesOfAll {
+        let Self { cashier, keys, origins, .. } = self;
         RoutesOfAll {
-            customer: http::customer_routes(cashier, keys),
+            customer: http::customer_routes(cashier, keys, origins),
             manager: http::manager_routes(cashier, keys),
-            watch: http::watch_routes(cashier, keys),
+            watch: http::watch_routes(cashier, keys, stopping),
         }
     }
 }
@@ -332,13 +383,12 @@ pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fa
     audit::verify(&bases.join("cashier.db"), anchor)
 }
 
-/// The certificate of the customer and manager listeners, if the settings name one.
-fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fault> {
-    let Some((chain, key)) = &settings.tls_files else { return Ok(None) };
-    let read = |path: &PathBuf| text_file::read_pem(path).map_err(Fault::new);
-    http::tls::server_config(&read(chain)?, &read(key)?)
-        .map(Some)
-        .map_err(|fault| Fault::new(format!("{} and {}: {fault}", chain.display(), key.display())))
+/// How many connections each listener may have, from what the system allows this process.
+fn limits(settings: &Settings) -> Limits {
+    let files = OpenFiles::divide(process::raise_open_files().unwrap_or(usize::MAX));
+    let OpenFiles { limit, reserved, customer, manager, watch } = files;
+    tracing::info!(open_files = limit, reserved, customer, manager, watch, "open files were divided among connections");
+    Limits { files, per_address: settings.connections_per_address, idle: settings.idle }
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.

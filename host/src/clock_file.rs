@@ -82,7 +82,7 @@ fn parse(text: &str) -> Option<ClockRecord> {
 
 fn read(path: &Path) -> Result<Option<String>, Fault> {
     let failed = |error: std::io::Error| Fault::new(format!("cannot read {}: {error}", path.display()));
-    let file = match std::fs::File::open(path) {
+    let file = match private_files::open_to_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),

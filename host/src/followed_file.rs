@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::file_access::{self, FileUse};
 use crate::ports::{Clock, Fault};
+use crate::reload_signal::ReloadAsked;
 use crate::text_file;
 
 /// How often a file is looked at: a person who removes a key is still looking at the screen.
@@ -163,10 +164,10 @@ impl FollowedFile {
     }
 }
 
-/// Looks at the files for ever.
-pub(crate) async fn follow(mut files: Vec<FollowedFile>, clock: Arc<dyn Clock>) {
+/// Looks at the files for ever, and whenever the operator asks.
+pub(crate) async fn follow(mut files: Vec<FollowedFile>, clock: Arc<dyn Clock>, mut asked: ReloadAsked) {
     loop {
-        clock.sleep(CHECK_PAUSE).await;
+        asked.or(clock.sleep(CHECK_PAUSE)).await;
         let looked = tokio::task::spawn_blocking(move || {
             files.iter_mut().for_each(FollowedFile::look);
             files

@@ -20,6 +20,7 @@ pub mod plugins;
 pub mod ports;
 mod private_files;
 mod process;
+pub mod reload_signal;
 pub mod sealing;
 pub mod settings;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 
 mod fault;
 mod machine;
+mod notice_body;
 mod start;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
+pub use self::notice_body::NoticeBody;
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -292,7 +294,7 @@ pub struct RawNotice {
     pub content_type: Box<str>,
     /// Lower-case names, in the order received.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
-    pub body: Bytes,
+    pub body: NoticeBody,
     pub received_time: UnixTime,
 }
 

@@ -21,6 +21,26 @@ pub(crate) fn open(path: &Path) -> Result<File, Fault> {
     Ok(file)
 }
 
+/// Opens the file of a database as [`open`] does. Links in place of the files that SQLite makes beside it are refused too.
+pub(crate) fn open_database(path: &Path) -> Result<File, Fault> {
+    refuse_links(path)?;
+    open(path)
+}
+
+/// Whether a database and its log are no links. SQLite follows a link to the database itself, and opens its log without
+/// following one, but does not say why it cannot.
+pub(crate) fn refuse_links(database: &Path) -> Result<(), Fault> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut file = database.as_os_str().to_owned();
+        file.push(suffix);
+        let file = Path::new(&file);
+        if file.is_symlink() {
+            return Err(Fault::new(format!("cannot open {}: it is a symbolic link", file.display())));
+        }
+    }
+    Ok(())
+}
+
 /// Opens a file for reading, as it is; not a link, and not what another user may have placed.
 pub(crate) fn open_to_read(path: &Path) -> std::io::Result<File> {
     let file = File::options().read(true).open_no_link(path)?;
@@ -108,6 +128,41 @@ mod tests {
         assert_eq!(open_to_read(&link).unwrap_err().to_string(), "it is a symbolic link");
         assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o644);
         assert!(open_to_read(parent.path()).is_err());
+    }
+
+    #[test]
+    fn k6_a_link_in_place_of_a_database_or_its_log_is_refused_by_name() {
+        let parent = tempfile::tempdir().unwrap();
+        let (target, database) = (parent.path().join("target"), parent.path().join("cashier.db"));
+        std::fs::write(&target, "content").unwrap();
+        drop(open_database(&database).unwrap());
+        for suffix in ["-wal", "-shm", "-journal", ""] {
+            let link = parent.path().join(format!("cashier.db{suffix}"));
+            let _ = std::fs::remove_file(&link);
+            // A link to nothing is one as well.
+            for leads_to in [target.as_path(), Path::new("absent")] {
+                std::os::unix::fs::symlink(leads_to, &link).unwrap();
+                let refused = open_database(&database).unwrap_err().what;
+                assert_eq!(refused, format!("cannot open {}: it is a symbolic link", link.display()));
+                std::fs::remove_file(&link).unwrap();
+            }
+        }
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "content");
+        assert!(!parent.path().join("absent").exists());
+    }
+
+    #[test]
+    fn k6_sqlite_itself_follows_no_link_in_place_of_its_log() {
+        for suffix in ["-wal", "-shm"] {
+            let parent = tempfile::tempdir().unwrap();
+            let (target, database) = (parent.path().join("target"), parent.path().join("cashier.db"));
+            std::fs::write(&target, "content").unwrap();
+            let write = |text: &str| rusqlite::Connection::open(&database).and_then(|it| it.execute_batch(text));
+            write("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").unwrap();
+            std::os::unix::fs::symlink(&target, parent.path().join(format!("cashier.db{suffix}"))).unwrap();
+            assert!(write("INSERT INTO t VALUES (1)").is_err(), "{suffix}");
+            assert_eq!(std::fs::read_to_string(&target).unwrap(), "content", "{suffix}");
+        }
     }
 
     #[test]

@@ -17,6 +17,26 @@ pub(crate) fn harden() {
     }
 }
 
+/// Raises the limit of open files to what the system allows this process, and returns it; `None` where it cannot be known.
+pub(crate) fn raise_open_files() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if limit.current != limit.maximum
+            && let Err(error) = setrlimit(Resource::Nofile, raised)
+        {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
+        // Without a number there is no limit.
+        let open_files = getrlimit(Resource::Nofile).current;
+        Some(open_files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX)))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 /// Closes every open file beside the three of standard input, output and error: what this process inherited and does not know.
 ///
 /// # Errors

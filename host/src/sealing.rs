@@ -11,6 +11,7 @@ use crate::followed_file::{FileProblems, FileRules, FollowedFile, Take};
 use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ledger::Watermark;
 use crate::ports::{Entropy, Fault};
+use crate::reload_signal::ReloadAsked;
 use crate::settings::Settings;
 use crate::strand::reseal::{self, ResealCursor, SealUse};
 use crate::strand::seal::{SealKeys, SealRing};
@@ -60,7 +61,8 @@ async fn changed(file: &mut Option<FollowedFile>, ring: &SealRing) -> bool {
 }
 
 /// Reseals and follows the key file for ever.
-pub(crate) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: Option<FollowedFile>) {
+pub(crate) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, file: Option<(FollowedFile, ReloadAsked)>) {
+    let (mut file, mut asked) = file.unzip();
     let mut is_reported = false;
     loop {
         let resealed = resealed(&strand).await;
@@ -77,7 +79,11 @@ pub(crate) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, mut file: O
         }
         let mut looks = 0;
         while is_done || looks < RETRY_LOOKS {
-            cashier.clock.sleep(LOOK_PAUSE).await;
+            let pause = cashier.clock.sleep(LOOK_PAUSE);
+            match &mut asked {
+                Some(asked) => asked.or(pause).await,
+                None => pause.await,
+            }
             looks += 1;
             if changed(&mut file, strand.ring()).await {
                 configure::read_again(&cashier);

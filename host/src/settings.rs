@@ -2,17 +2,21 @@
 //! the server does not start, and its error says how to make them.
 
 mod file;
+mod listening;
 mod session;
 #[cfg(test)]
 mod tests;
 mod values;
 mod wrong;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cashier_core::edit::SecondPerson;
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 pub use self::file::SettingsFile;
@@ -47,8 +51,15 @@ pub struct Settings {
     pub strict_key_permissions: bool,
     /// The text of the seal key file.
     pub seal_keys: Zeroizing<String>,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
+    /// 0 is no limit.
+    pub connections_per_address: usize,
+    pub idle: Duration,
+    pub stop_delay: Duration,
+    pub cors_origins: Vec<Box<str>>,
+    pub return_hosts: BTreeMap<Box<str>, Vec<Box<str>>>,
     pub deposits_per_minute: Option<u32>,
+    pub failed_notices_per_minute: Option<u32>,
     /// `None` where the keys came from the environment.
     pub seal_keys_file: Option<PathBuf>,
     /// The settings file itself, if there is one.
@@ -126,10 +137,16 @@ impl Settings {
             require_brand: file.require_brand_claim.unwrap_or_default(),
         };
         let certificate = named("tls_certificate_file", file.tls_certificate_file)?;
+        let tls_files = tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?;
+        let manager_listen = address("manager_listen", file.manager_listen, "127.0.0.1:8081")?;
+        let watch_listen = address("watch_listen", file.watch_listen, "127.0.0.1:8082")?;
+        let manager = ("manager_listen", "manager", manager_listen, tls_files.is_some());
+        let watch = ("watch_listen", "watch", watch_listen, false);
+        listening::plain_listeners("allow_plain_listeners", file.allow_plain_listeners, [manager, watch])?;
         Ok(Self {
             customer_listen,
-            manager_listen: address("manager_listen", file.manager_listen, "127.0.0.1:8081")?,
-            watch_listen: address("watch_listen", file.watch_listen, "127.0.0.1:8082")?,
+            manager_listen,
+            watch_listen,
             public_url,
             bases: here("bases", file.bases, "bases")?,
             var: here("var", file.var, "var")?,
@@ -145,12 +162,18 @@ impl Settings {
             strict_key_permissions: file.strict_key_permissions.unwrap_or_default(),
             seal_keys_file: seal_file.clone(),
             seal_keys: keys("seal", "seal_keys_file", seal_file, SEAL_KEYS_VARIABLE, environment)?,
+            trusted_proxies: listening::ranges(file.trusted_proxies),
+            connections_per_address: listening::per_address(file.connections_per_address),
+            idle: listening::idle("idle_seconds", file.idle_seconds)?,
+            stop_delay: listening::stop_delay("stop_delay_seconds", file.stop_delay_seconds)?,
+            cors_origins: listening::origins("cors_origins", file.cors_origins)?,
+            return_hosts: listening::return_hosts("return_hosts", file.return_hosts)?,
             file: None,
-            trusted_proxies: file.trusted_proxies.unwrap_or_default(),
             deposits_per_minute: file.deposits_per_minute,
+            failed_notices_per_minute: file.failed_notices_per_minute,
             open_deposits_max: file.open_deposits_max,
             stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
-            tls_files: tls_files(certificate, named("tls_key_file", file.tls_key_file)?)?,
+            tls_files,
         })
     }
 }

@@ -103,9 +103,14 @@ impl Instance {
 
     /// See [`PaymentProvider::normalize_status`].
     pub fn normalize_status(&self, notice: &WebhookNotice, replies: &[HttpReply]) -> Step<WebhookVerdict> {
+        self.normalize_shared(notice, &notice.body, replies)
+    }
+
+    /// The same with `body` in the place of the notice's own, so that notices for several instances share one body.
+    pub fn normalize_shared(&self, notice: &WebhookNotice, body: &[u8], replies: &[HttpReply]) -> Step<WebhookVerdict> {
         let headers = encode::pairs(&notice.headers);
         let bag = encode::pairs(&notice.bag);
-        let notice = encode::notice(notice, &headers, &bag);
+        let notice = encode::notice(notice, body, &headers, &bag);
         let step = with_replies(replies, |replies| self.0.normalize_status(&notice, replies));
         decode::step(step, decode::verdict)
     }

@@ -50,6 +50,8 @@ pub struct CashierProcess {
     pub log_level: &'static str,
     /// Further environment from its next start on.
     pub environment: Vec<(&'static str, &'static str)>,
+    /// Further lines of its settings file, read at its next start.
+    pub settings: String,
 }
 
 impl CashierProcess {
@@ -64,7 +66,14 @@ impl CashierProcess {
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
         write_files(folder, peers);
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
-        Self { folder: folder.to_path_buf(), addresses: None, child: None, log_level: "info", environment: Vec::new() }
+        Self {
+            folder: folder.to_path_buf(),
+            addresses: None,
+            child: None,
+            log_level: "info",
+            environment: Vec::new(),
+            settings: NO_RATE_LIMIT.into(),
+        }
     }
 
     /// Starts the process and waits until it is ready; the same addresses every time.
@@ -73,7 +82,7 @@ impl CashierProcess {
         let opening = async {
             let mut found = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Some((_, address)) = line.split_once("http://") {
+                if let Some((_, address)) = line.split_once("://") {
                     let address = address.split('/').next().unwrap_or_default();
                     found.push(address.parse().expect("an address"));
                 }
@@ -99,7 +108,7 @@ impl CashierProcess {
     /// Its standard output, line by line.
     fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
         let settings = self.folder.join("cashier.toml");
-        write(&settings, &settings_text(self.addresses, NO_RATE_LIMIT));
+        write(&settings, &settings_text(self.addresses, &self.settings));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
         let mut child = Command::new(artifacts::cashier())
             .args(["serve", "--settings"])
@@ -130,9 +139,14 @@ impl CashierProcess {
 
     /// Sends SIGTERM and returns the exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
-        let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
-        assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
+        self.signal("TERM").await;
         self.ended().await.code()
+    }
+
+    /// Sends a signal, such as `HUP`.
+    pub async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "a running process takes a signal");
     }
 
     /// Waits until the process has ended by itself, and returns how.

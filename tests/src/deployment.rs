@@ -30,8 +30,9 @@ use crate::{artifacts, roster, sandbox};
 /// How long a test's tokens are valid; tests that move the clock by days make new ones.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
-/// Tests send more requests than a customer may.
-pub const NO_RATE_LIMIT: &str = "deposits_per_minute = 0\nopen_deposits_max = 0\nstored_bytes_per_customer_max = 0\n";
+/// Tests send more requests than a customer may, and wait for no balancer when they stop.
+pub const NO_RATE_LIMIT: &str = "deposits_per_minute = 0\nopen_deposits_max = 0\nstored_bytes_per_customer_max = 0\n\
+                                 stop_delay_seconds = 0\n";
 
 /// What a deployment is built of. [`DeploymentPlan::default`] suits most tests.
 pub struct DeploymentPlan {

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-/// How long an unused connection is kept. The servers under test close theirs after 5 s without a request, and a request
+/// How long an unused connection is kept. The stubs of providers close theirs after seconds without a request, and a request
 /// sent at that moment is lost without an answer.
 const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(2);
 

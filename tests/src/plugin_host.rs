@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cashier_core::ids::{ConfigId, CustomerId, Login, Reference, TransactionId};
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::provider_config::{ProviderConfig, Secret};
@@ -219,7 +218,7 @@ pub fn echo_notice(secret: &str, body: &serde_json::Value) -> RawNotice {
         raw_query: "".into(),
         content_type: "application/json".into(),
         headers: Arc::new([("x-echo-signature".into(), signature.into())]),
-        body: Bytes::from(body),
+        body: body.into(),
         received_time: UnixTime(NOW),
     }
 }

@@ -1,10 +1,11 @@
 //! A client that writes raw bytes, so that tests can send malformed requests and break connections.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long an answer to raw bytes may take; the longest timeout of a listener is ten seconds.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
@@ -20,6 +21,15 @@ impl RawConnection {
         let stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("the listener is open");
         stream.set_nodelay(true).expect("a socket takes options");
         Self { stream }
+    }
+
+    /// The same from another address of this machine, such as `127.0.0.2`.
+    pub async fn connect_from(source: &str, url: &str) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let source: IpAddr = source.parse().expect("an address");
+        socket.bind(SocketAddr::new(source, 0)).expect("an address of this machine");
+        let address = url.trim_start_matches("http://").parse().expect("an address");
+        Self { stream: socket.connect(address).await.expect("the listener is open") }
     }
 
     /// Writes; returns false when the other side has closed already.

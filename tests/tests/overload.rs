@@ -49,9 +49,15 @@ struct LoadedCashier {
 
 impl LoadedCashier {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With further lines of its settings.
+    async fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = TestSandbox::start(DeploymentClock::system_time(), 1).await;
         let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
+        process.settings.push_str(settings);
         let addresses = process.start().await;
         let customer = CustomerClient {
             http: Http::new(),
@@ -170,7 +176,7 @@ async fn ten_thousand_unsigned_webhooks_with_large_heads_do_not_fill_memory_disk
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_idle_connections_use_little_memory_and_are_closed() {
-    let cashier = LoadedCashier::start().await;
+    let cashier = LoadedCashier::start_with("idle_seconds = 5\n").await;
     let flood = async {
         let mut clients = Vec::with_capacity(IDLE_CONNECTIONS);
         // As many at once as the system's accept queue holds.
@@ -180,7 +186,7 @@ async fn two_thousand_idle_connections_use_little_memory_and_are_closed() {
         for _ in 0..50 {
             cashier.deposit().await;
         }
-        // After the header timeout all of them are closed.
+        // After the time of an idle connection, and of a head, all of them are closed.
         for received in join_all(clients.iter_mut().map(RawConnection::read_all)).await {
             assert_eq!(received, "", "an idle connection is closed");
         }

@@ -321,7 +321,7 @@ async fn the_cashier_page_names_every_endpoint_and_its_method() {
         ("POST", "/cashier/deposit", "GET"),
         ("POST", "/cashier/withdrawal", "GET"),
         ("GET", "/cashier/transactions", "POST"),
-        ("POST", "/cashier/webhook/stripe", "GET"),
+        ("POST", "/cashier/webhook/stripe", "PUT"),
     ];
     for (takes, path, not) in table {
         let url = format!("{}{path}", deployment.customer_url());
@@ -330,7 +330,8 @@ async fn the_cashier_page_names_every_endpoint_and_its_method() {
             deployment.http.send(method, &url, &[], "").await
         };
         let refused = send(not).await;
-        assert_eq!((refused.status, refused.header("allow")), (405, takes), "{not} {path}");
+        let allowed = refused.header("allow");
+        assert!(refused.status == 405 && allowed.split(", ").any(|one| one == takes), "{not} {path}: {allowed}");
         let without_session = send(takes).await.refusal();
         let expected = if path.contains("webhook") { (401, "INVALID_SIGNATURE") } else { (403, "PERMISSION_DENIED") };
         assert_eq!(without_session, (expected.0, expected.1.to_owned()), "{takes} {path}");

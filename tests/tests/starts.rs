@@ -157,8 +157,7 @@ async fn s8_a_start_answers_from_its_first_moment_and_turns_on_the_connections_i
         assert_eq!(refusal_of(&until_answered(&mut sender, &unsigned).await), (401, "INVALID_SIGNATURE".into()));
         held.ready().await;
         assert!(silent.write(get.as_bytes()).await);
-        // One that was silent for longer than a connection may idle is closed as ever.
-        assert!(matches!(status_of(&silent.read_answer().await), 0 | 200));
+        assert_eq!(status_of(&silent.read_answer().await), 200, "it was silent all the time");
         let shown = held.manager.transaction(id).await;
         assert_eq!(shown["transaction"]["status"], json!(if round == 0 { 1 } else { 3 }), "{shown}");
         if round == 0 {
@@ -182,7 +181,7 @@ async fn s8_a_webhook_that_comes_during_a_start_is_sent_again_and_credited_once(
         deliveries.to_string().contains("503").then_some(deliveries)
     })
     .await;
-    assert!(!tried.to_string().contains("401"), "a signed webhook is not called forged: {tried}");
+    assert!(!tried.to_string().contains("\"status\":401"), "a signed webhook is not called forged: {tried}");
     let modules = held.modules.clone();
     held.go_on(&modules).await;
     held.ready().await;

@@ -10,6 +10,10 @@ use crate::time::UnixTime;
 /// How long a replaced webhook secret is accepted: 7 days in seconds (API.md section 2).
 pub const REPLACED_SECRET_SECONDS: i64 = 7 * 24 * 60 * 60;
 
+/// Replaced webhook secrets of one config that are accepted: a forged notice is compared with each, so that more would let its
+/// sender take the time of verified ones.
+pub const REPLACED_SECRETS_MAX: usize = 3;
+
 /// Text that must never be shown: no readable Debug, no Display; sealed on disk, empty in answers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Box<str>);
@@ -154,6 +158,28 @@ impl ProviderConfig {
             version,
             ..self.clone()
         }
+    }
+
+    /// Puts a secret that was just replaced in front. One that is accepted as the current one, or stands there twice, is kept
+    /// once; beyond [`REPLACED_SECRETS_MAX`] the oldest are dropped before their time.
+    pub(crate) fn keep_replaced(&mut self, replaced: ReplacedSecret, current: &str) {
+        let secrets = &mut self.replaced_webhook_secrets;
+        secrets.retain(|known| known.secret != replaced.secret && known.secret.expose() != current);
+        secrets.insert(0, replaced);
+        secrets.truncate(REPLACED_SECRETS_MAX);
+    }
+
+    /// How many of its replaced secrets `after` dropped although it keeps as many as may be.
+    pub fn dropped_secrets(&self, after: &Self, now: UnixTime) -> usize {
+        if after.replaced_webhook_secrets.len() < REPLACED_SECRETS_MAX {
+            return 0;
+        }
+        let kept = |secret: &Secret| {
+            after.webhook_secret == *secret
+                || after.replaced_webhook_secrets.iter().any(|known| known.secret == *secret)
+        };
+        let accepted = self.replaced_webhook_secrets.iter().filter(|known| known.is_accepted(now));
+        accepted.filter(|known| !kept(&known.secret)).count()
     }
 
     /// Leaves open when the secrets end that were replaced at `now`, because an implausible clock stamped it.

@@ -6,25 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use warp::filters::BoxedFilter;
+use warp::reply::Response;
 
+use super::open_files::OpenFiles;
+use crate::http::connection_limits::ConnectionLimits;
 use crate::http::reply::Reply;
 use crate::http::serve::{Listener, ListenerContext, serve};
 use crate::http::starting;
 use crate::http::switched_routes::SwitchedRoutes;
+use crate::http::tls::ServedTls;
 use crate::ports::{Fault, StartProgress};
 
-/// Open connections per listener; more wait in the system's queue. Customers and providers: twice the 2,000 that may idle
-/// while others pay.
-const CUSTOMER_CONNECTIONS_MAX: usize = 4096;
-/// A back office of some hundred people with one connection each.
-const MANAGER_CONNECTIONS_MAX: usize = 512;
-/// A few collectors of metrics and load balancers that keep theirs open.
-const WATCH_CONNECTIONS_MAX: usize = 64;
+/// Every which connection is kept for addresses that proved who they are: a flood from many addresses leaves that much to
+/// providers, customers with a session and managers.
+const RESERVED_PART: usize = 4;
 
 /// Connections that the system queues until they are accepted. The default of 128 overflows when customers reconnect all at
 /// once after an outage, and a dropped connection waits a second for its retry.
@@ -40,9 +39,22 @@ pub struct Listeners {
 
 /// What the customer, the manager and the watch listener answer.
 pub(super) struct RoutesOfAll {
-    pub(super) customer: BoxedFilter<(Reply,)>,
+    pub(super) customer: BoxedFilter<(Response,)>,
     pub(super) manager: BoxedFilter<(Reply,)>,
     pub(super) watch: BoxedFilter<(Reply,)>,
+}
+
+/// What bounds the connections of all listeners.
+pub(super) struct Limits {
+    pub(super) files: OpenFiles,
+    pub(super) per_address: usize,
+    pub(super) idle: Duration,
+}
+
+impl Limits {
+    fn of(&self, all: usize, reserved: usize) -> ConnectionLimits {
+        ConnectionLimits { all, reserved, per_address: self.per_address, idle: self.idle }
+    }
 }
 
 /// The bound sockets of the listeners.
@@ -66,24 +78,36 @@ impl Sockets {
     /// Serves them until the owner ends that.
     pub(super) fn serve(
         self,
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<Arc<ServedTls>>,
         context: ListenerContext,
-        progress: Arc<StartProgress>,
+        limits: Limits,
+        origins: &[Box<str>],
+        progress: &Arc<StartProgress>,
     ) -> Result<Serving, Fault> {
         let (end, ended) = watch::channel(None);
         let clock = || Arc::clone(&context.clock);
-        let listener = |name, socket, tls, connections_max, routes: BoxedFilter<(Reply,)>| Listener {
-            name,
-            socket,
-            tls,
-            connections_max,
-            routes: Arc::new(SwitchedRoutes::from(routes)),
+        let OpenFiles { customer, manager, watch, .. } = limits.files;
+        let customer = Listener {
+            name: "customer",
+            socket: self.customer,
+            tls: tls.clone(),
+            limits: limits.of(customer, customer / RESERVED_PART),
+            routes: Arc::new(starting::customer_routes(clock(), origins).into()),
         };
-        let routes = starting::customer_routes(clock());
-        let customer = listener("customer", self.customer, tls.clone(), CUSTOMER_CONNECTIONS_MAX, routes);
-        let routes = starting::manager_routes(clock());
-        let manager = listener("manager", self.manager, tls, MANAGER_CONNECTIONS_MAX, routes);
-        let watch = listener("watch", self.watch, None, WATCH_CONNECTIONS_MAX, starting::watch_routes(progress));
+        let manager = Listener {
+            name: "manager",
+            socket: self.manager,
+            tls,
+            limits: limits.of(manager, manager / RESERVED_PART),
+            routes: Arc::new(starting::manager_routes(clock()).into()),
+        };
+        let watch = Listener {
+            name: "watch",
+            socket: self.watch,
+            tls: None,
+            limits: limits.of(watch, 0),
+            routes: Arc::new(starting::watch_routes(Arc::clone(progress)).into()),
+        };
         let routes = [&customer, &manager, &watch].map(|listener| Arc::clone(&listener.routes));
         let mut tasks = JoinSet::new();
         for listener in [customer, manager] {
@@ -92,7 +116,7 @@ impl Sockets {
         let watched = serve_alone(watch, context, ended)?;
         let Listeners { customer, manager, watch } = self.addresses;
         tracing::info!(%customer, %manager, %watch, "listeners opened");
-        Ok(Serving { addresses: self.addresses, routes, end, tasks, watched })
+        Ok(Serving { addresses: self.addresses, routes, end, tasks, watched, beside: JoinSet::new() })
     }
 }
 
@@ -104,6 +128,8 @@ pub(super) struct Serving {
     end: watch::Sender<Option<Duration>>,
     tasks: JoinSet<usize>,
     watched: oneshot::Receiver<usize>,
+    /// What runs for as long as they serve.
+    beside: JoinSet<()>,
 }
 
 impl Serving {
@@ -113,6 +139,11 @@ impl Serving {
         customer.switch(whole.customer);
         manager.switch(whole.manager);
         watch.switch(whole.watch);
+    }
+
+    /// Runs this for as long as the listeners serve.
+    pub(super) fn beside(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.beside.spawn(task);
     }
 
     /// Closes the listeners; requests in progress may finish for as long as `drain`. Returns how many connections were cut.

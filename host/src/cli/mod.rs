@@ -12,6 +12,7 @@ mod reseal;
 mod schema;
 mod serve;
 mod settings_args;
+mod signals;
 mod terminal;
 mod token;
 mod trading;

@@ -31,6 +31,9 @@ pub(super) struct TokenArgs {
     /// Scope a manager token to one brand.
     #[arg(long, value_parser = code)]
     brand: Option<String>,
+    /// Print on standard error by which name the token can be revoked.
+    #[arg(long)]
+    show_jti: bool,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -92,8 +95,10 @@ pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
         jti: Some(&jti),
     };
     let token = keys.issue(new, SystemClock::new().now())?;
-    // Beside the token, which a script takes from standard output.
-    print_error(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
+    if args.show_jti {
+        // Beside the token, which a script takes from standard output.
+        print_error(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
+    }
     print_line(&token);
     Ok(())
 }

@@ -14,10 +14,12 @@ use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::customer_limits::CustomerLimits;
+use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
 use super::replay_turn::ReplayTurn;
 use super::requeue::Requeue;
+use super::return_hosts::ReturnHosts;
 use super::single_flight::SingleFlight;
 use crate::ledger::Ledger;
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
@@ -39,10 +41,14 @@ pub struct Rules {
     pub webhook_patience: Duration,
     /// Deposits one customer may request in a minute; 0 is no limit.
     pub deposits_per_minute: u32,
+    /// What webhooks that fail verification may cost.
+    pub notices: NoticeRules,
     /// What one customer may have open and stored.
     pub customer_limits: CustomerLimits,
     /// Which changes of a config need a second person.
     pub second_person: SecondPerson,
+    /// To which hosts customers may be sent back.
+    pub return_hosts: ReturnHosts,
 }
 
 impl Rules {
@@ -108,7 +114,7 @@ impl Cashier {
             archive,
             trading,
             modules,
-            limits: RateLimits::new(rules.deposits_per_minute, &clock),
+            limits: RateLimits::new(rules.deposits_per_minute, rules.notices, &clock),
             clock,
             entropy,
             spawn,
@@ -122,6 +128,11 @@ impl Cashier {
             publications,
         });
         (cashier, queue)
+    }
+
+    /// Webhooks that failed verification, and those that were answered 429, since the start.
+    pub fn counted_notices(&self) -> (u64, u64) {
+        self.limits.notices.counted()
     }
 
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {

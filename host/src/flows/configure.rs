@@ -18,7 +18,7 @@ use cashier_core::edit::{
     check_brand, put_into_service,
 };
 use cashier_core::ids::{ApprovalId, OverrideId};
-use cashier_core::provider_config::ProviderConfig;
+use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS_MAX};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
@@ -228,6 +228,13 @@ async fn write_config(
     // A deposit opened under the previous snapshot still needs webhooks; under this one none can be opened unnoticed.
     if without_gateway && may_receive(&cashier.ledger, &saved, now) {
         show(cashier, serve(&cashier.ledger, &*cashier.modules, saved.clone(), now).await);
+    }
+    let dropped = stored.as_ref().map_or(0, |stored| stored.dropped_secrets(&saved, now));
+    if dropped > 0 {
+        tracing::warn!(
+            config = %saved.id, by = %by.session.manager_id(), dropped, kept = REPLACED_SECRETS_MAX,
+            "replaced webhook secrets were dropped before their time: what is still signed with them is rejected"
+        );
     }
     tracing::info!(config = %saved.id, provider = %saved.provider, by = %by.session.manager_id(), %fields, "config saved");
     Ok(ConfigOutcome::Saved(Box::new(saved)))

@@ -133,6 +133,7 @@ fn choose(
     let overrides = snapshot.overrides_of(request.customer_id);
     let eligible = eligibility::choose(&eligibility, &candidates, overrides, &wanted)?;
     deposit::check_return_urls(request, eligible.sandbox())?;
+    cashier.rules.return_hosts.check(&account.group.brand, request)?;
     let gateway = snapshot.config(eligible.config_id()).and_then(|served| served.gateway.as_ref().ok());
     match gateway {
         Some(gateway) => Ok((eligible, Arc::clone(gateway))),

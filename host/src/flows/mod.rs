@@ -8,6 +8,7 @@ pub mod deposit;
 pub mod ended_calls;
 pub mod janitor;
 pub mod methods;
+mod notice_limits;
 mod provider_query;
 mod publication;
 mod rate_limit;
@@ -15,6 +16,7 @@ pub mod replay;
 mod replay_turn;
 mod request_context;
 mod requeue;
+mod return_hosts;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
@@ -28,8 +30,10 @@ use std::sync::Arc;
 
 pub use self::cashier::{Cashier, Ports, Rules};
 pub use self::customer_limits::CustomerLimits;
+pub use self::notice_limits::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeRules, SMALL_NOTICE_LENGTH_MAX};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;
+pub use self::return_hosts::ReturnHosts;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 

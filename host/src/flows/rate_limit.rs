@@ -13,6 +13,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::notice_limits::{NoticeLimits, NoticeRules};
 use crate::ports::Clock;
 
 /// Withdrawal requests of one customer in a minute: each is a row that a person reads.
@@ -28,14 +29,17 @@ pub(super) struct RateLimits {
     pub(super) deposits: RateLimit<CustomerId>,
     pub(super) withdrawals: RateLimit<CustomerId>,
     pub(super) network_verifications: RateLimit<ConfigId>,
+    /// Webhooks that fail verification.
+    pub(super) notices: NoticeLimits,
 }
 
 impl RateLimits {
-    pub(super) fn new(deposits_per_minute: u32, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn new(deposits_per_minute: u32, notices: NoticeRules, clock: &Arc<dyn Clock>) -> Self {
         Self {
             deposits: RateLimit::new(deposits_per_minute, Arc::clone(clock)),
             withdrawals: RateLimit::new(WITHDRAWALS_PER_MINUTE, Arc::clone(clock)),
             network_verifications: RateLimit::new(NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(clock)),
+            notices: NoticeLimits::new(notices, Arc::clone(clock)),
         }
     }
 
@@ -44,6 +48,7 @@ impl RateLimits {
         self.deposits.forget_idle();
         self.withdrawals.forget_idle();
         self.network_verifications.forget_idle();
+        self.notices.forget_idle();
     }
 }
 

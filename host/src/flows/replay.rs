@@ -159,7 +159,7 @@ fn raw(stored: StoredNotice) -> RawNotice {
         raw_query: stored.raw_query,
         content_type: content_type.unwrap_or_default(),
         headers: headers.into(),
-        body: stored.body,
+        body: stored.body.into(),
         received_time: stored.received_time,
     }
 }

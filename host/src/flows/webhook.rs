@@ -4,6 +4,7 @@
 mod ownership;
 mod quarantine;
 mod received;
+mod tries;
 mod verification;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
+use super::notice_limits::{NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};
 use super::{Cashier, RequestContext, provider_query};
 use crate::ledger::{Estimate, storage_unavailable};
@@ -57,6 +59,26 @@ pub async fn receive(
     outcome.await.unwrap_or_else(|_| Err(Refusal::new(RefusalCode::Internal, "the notice was interrupted")))
 }
 
+/// Who sends a webhook, before its body is read.
+pub fn sender(cashier: &Cashier, provider: &str, context: &RequestContext) -> NoticeSender {
+    cashier.limits.notices.sender(provider, &context.ip)
+}
+
+/// The answer to a webhook beyond a limit.
+pub fn beyond_limit() -> Refusal {
+    Refusal::new(RefusalCode::Frequent, "too many webhooks failed verification lately, send it again later")
+}
+
+/// Counts a webhook that is answered so.
+pub fn count_limited(cashier: &Cashier) {
+    cashier.limits.notices.limited();
+}
+
+fn limited(cashier: &Cashier) -> Refusal {
+    count_limited(cashier);
+    beyond_limit()
+}
+
 async fn process(
     cashier: &Arc<Cashier>,
     provider: &str,
@@ -64,16 +86,37 @@ async fn process(
     raw: RawNotice,
     context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
-    match verification::verify(cashier, provider, addressed, &raw).await {
+    let (limits, length) = (&cashier.limits.notices, raw.body.len());
+    let Some(lane) = limits.lane(&sender(cashier, provider, context), length).await else {
+        return Err(limited(cashier));
+    };
+    // Others may have failed while it waited.
+    let sender = sender(cashier, provider, context);
+    if length > SMALL_NOTICE_LENGTH_MAX && !sender.may_send_large() {
+        return Err(limited(cashier));
+    }
+    let (verification, tries) =
+        verification::verify(cashier, provider, addressed, &raw, sender.is_shown_to_all()).await;
+    drop(lane);
+    match verification {
         Verification::Verified(webhook) => {
+            limits.verified(&sender, webhook.notice.receiver().config_id);
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             apply(cashier, *webhook, context).await
         }
         Verification::Unreadable(webhook) => {
+            limits.verified(&sender, webhook.receiver.config_id);
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             keep(cashier, *webhook, context).await
         }
         Verification::NotVerified { config_id, signature, reason } => {
+            match signature {
+                SignatureStatus::Unknown => limits.charge(&sender, length, tries),
+                SignatureStatus::Invalid | SignatureStatus::Valid => limits.failed(&sender, provider, length, tries),
+            }
+            if sender.is_restricted() {
+                return Err(limited(cashier));
+            }
             let quarantined = Quarantined { provider, config_id, signature, reason: &reason };
             quarantine::store(cashier, &quarantined, &raw, context);
             Err(match signature {

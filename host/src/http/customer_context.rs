@@ -8,6 +8,7 @@ use cashier_core::session::CustomerSession;
 
 use crate::flows::Cashier;
 use crate::http::request::Request;
+use crate::http::sender::Proof;
 use crate::http::session::SessionKeys;
 
 /// Bytes of a JSON body: 16 KiB of metadata with every character escaped take 96 KiB, the other fields less than 8 KiB.
@@ -21,6 +22,9 @@ pub(super) struct CustomerContext {
 impl CustomerContext {
     /// The session of a request; without a valid one the refusal is the published 403.
     pub(super) fn session(&self, request: &Request) -> Result<CustomerSession, Refusal> {
-        self.keys.customer(request.authorization(), request.origin.ip, self.cashier.clock.wall())
+        let now = self.cashier.clock.wall();
+        let session = self.keys.customer(request.authorization(), request.origin.ip, now)?;
+        request.origin.sender.proved(Proof::Session);
+        Ok(session)
     }
 }

@@ -1,4 +1,4 @@
-//! The customer listener: every path under `/cashier` with the one method it takes. Each endpoint is in its own file.
+//! The customer listener: every path under `/cashier` with the methods it takes. Each endpoint is in its own file.
 
 use std::sync::Arc;
 
@@ -7,16 +7,17 @@ use futures_util::future::BoxFuture;
 use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::reply::Response;
 
 use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::request::{Request, request};
 use crate::http::route::Route;
-use crate::http::{deposit, methods, transactions, webhook, withdrawal};
+use crate::http::{cross_origin, deposit, methods, transactions, webhook, withdrawal};
 
 /// The routes of the customer listener.
-pub(super) fn routes(context: Arc<CustomerContext>) -> BoxedFilter<(Reply,)> {
-    warp::path("cashier")
+pub(super) fn routes(context: Arc<CustomerContext>, origins: &[Box<str>]) -> BoxedFilter<(Response,)> {
+    let routes = warp::path("cashier")
         .and(request())
         .then(move |request| {
             let context = Arc::clone(&context);
@@ -24,10 +25,14 @@ pub(super) fn routes(context: Arc<CustomerContext>) -> BoxedFilter<(Reply,)> {
         })
         .or(warp::any().map(Reply::not_found))
         .unify()
-        .boxed()
+        .boxed();
+    cross_origin::allowing(routes, origins)
 }
 
 type Handler = for<'a> fn(&'a CustomerContext, Request, &[&'a str]) -> BoxFuture<'a, Result<Reply, Refusal>>;
+
+/// What the paths of webhooks begin with.
+const WEBHOOKS: &str = "/cashier/webhook/";
 
 const fn at(method: Method, path: &'static str) -> Route {
     Route { listener: "customer", method, path }
@@ -54,12 +59,36 @@ fn webhook<'a>(
 
 async fn answer(context: &CustomerContext, request: Request) -> Reply {
     let path = request.path.clone();
-    let found = ENDPOINTS.iter().find_map(|(route, handler)| Some((route, handler, route.parameters(&path)?)));
-    match found {
-        None => Reply::not_found(),
-        Some((route, _, _)) if request.method != route.method => Reply::method_not_allowed(&route.method),
-        Some((_, handler, parameters)) => handler(context, request, &parameters).await.into(),
+    match found(&request.method, &path) {
+        Err(refused) => refused,
+        // Providers look first whether the address answers; it is the same for every one, known or not.
+        Ok(Found { is_webhook: true, .. }) if request.method != Method::POST => {
+            Reply::json(200, b"{\"data\":\"OK\"}".to_vec())
+        }
+        Ok(Found { handler, parameters, .. }) => handler(context, request, &parameters).await.into(),
     }
+}
+
+/// The endpoint of a request.
+pub(super) struct Found<'p> {
+    handler: Handler,
+    parameters: Vec<&'p str>,
+    is_webhook: bool,
+}
+
+/// The endpoint at this path, if it takes the method. Providers' dashboards put a slash behind the path of a webhook.
+pub(super) fn found<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, Reply> {
+    let is_webhook = path.starts_with(WEBHOOKS);
+    let named = path.strip_suffix('/').filter(|_| is_webhook).unwrap_or(path);
+    let matching = ENDPOINTS.iter().find_map(|(route, handler)| Some((route, *handler, route.parameters(named)?)));
+    let (route, handler, parameters) = matching.ok_or_else(Reply::not_found)?;
+    if !is_webhook && !route.takes(method) {
+        return Err(Reply::method_not_allowed(route.allowed()));
+    }
+    if is_webhook && ![Method::POST, Method::GET, Method::HEAD].contains(method) {
+        return Err(Reply::method_not_allowed("GET, HEAD, POST"));
+    }
+    Ok(Found { handler, parameters, is_webhook })
 }
 
 #[cfg(test)]

@@ -10,31 +10,43 @@ use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
-use crate::flows::RequestContext;
+use crate::flows::{Cashier, RequestContext};
 use crate::http::reply::Reply;
 use crate::http::request::{Request, request};
 use crate::http::route::Route;
+use crate::http::sender::{Proof, Sender};
 use crate::http::session::SessionKeys;
 use crate::manager::{self, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
 use crate::wire::envelope;
 
-impl Tokens for SessionKeys {
+/// The keys, which note that the sender of one message has a session.
+struct TokensOfMessage {
+    keys: Arc<SessionKeys>,
+    sender: Arc<Sender>,
+}
+
+impl Tokens for TokensOfMessage {
     fn manager(&self, token: Option<&str>, from: &RequestContext, now: UnixTime) -> Result<ManagerSession, Refusal> {
         // The listener's own text of an address.
         let from = from.ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Self::manager(self, token, from, now)
+        let session = self.keys.manager(token, from, now)?;
+        self.sender.proved(Proof::Session);
+        Ok(session)
     }
 }
 
 pub(super) const ROUTE: Route = Route { listener: "manager", method: Method::POST, path: "/manager" };
 
 /// The routes of the manager listener.
-pub(super) fn routes(context: Arc<ManagerContext>) -> BoxedFilter<(Reply,)> {
+pub(super) fn routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
+    let (cashier, keys) = (Arc::clone(cashier), Arc::clone(keys));
     warp::path(ROUTE.path.trim_start_matches('/'))
         .and(warp::path::end())
         .and(request())
-        .then(move |request| {
-            let context = Arc::clone(&context);
+        .then(move |request: Request| {
+            let (keys, sender) = (Arc::clone(&keys), Arc::clone(&request.origin.sender));
+            let tokens = Arc::new(TokensOfMessage { keys, sender });
+            let context = ManagerContext { cashier: Arc::clone(&cashier), tokens };
             async move { answer(&context, request).await }
         })
         .or(warp::any().map(Reply::not_found))
@@ -43,8 +55,8 @@ pub(super) fn routes(context: Arc<ManagerContext>) -> BoxedFilter<(Reply,)> {
 }
 
 async fn answer(context: &ManagerContext, mut request: Request) -> Reply {
-    if request.method != ROUTE.method {
-        return Reply::method_not_allowed(&ROUTE.method);
+    if !ROUTE.takes(&request.method) {
+        return Reply::method_not_allowed(ROUTE.allowed());
     }
     let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*context.cashier.clock).await {
         Ok(message) => manager::answer(context, &message, request.authorization(), request.context()).await,

@@ -1,15 +1,21 @@
 //! The HTTP listeners: one file per endpoint, the sessions, the query strings, the accept loop. They read requests, call a
 //! flow and write its answer; they decide nothing about money. `StatusCode` is used here and nowhere deeper.
 
+pub mod client_address;
+mod connection;
+pub mod connection_limits;
+mod cross_origin;
 mod customer_context;
 mod customers;
 mod deposit;
 mod managers;
 mod methods;
+mod observed_stream;
 mod query;
 pub mod reply;
 mod request;
 mod route;
+mod sender;
 pub mod serve;
 pub mod session;
 mod stall;
@@ -25,14 +31,15 @@ mod withdrawal;
 pub(crate) mod testing;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use warp::filters::BoxedFilter;
+use warp::reply::Response;
 
 use crate::flows::Cashier;
 use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::session::SessionKeys;
-use crate::manager::ManagerContext;
 
 pub use route::Route;
 pub use watch::{METRICS, Metric};
@@ -44,17 +51,27 @@ pub fn routes() -> impl Iterator<Item = Route> {
     customer.chain([&managers::ROUTE]).chain(watch).cloned()
 }
 
-/// Everything under `/cashier`, for customers and providers.
-pub fn customer_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
-    customers::routes(Arc::new(CustomerContext { cashier: Arc::clone(cashier), keys: Arc::clone(keys) }))
+/// Everything under `/cashier`, for customers and providers, and for pages of these origins.
+pub fn customer_routes(
+    cashier: &Arc<Cashier>,
+    keys: &Arc<SessionKeys>,
+    origins: &[Box<str>],
+) -> BoxedFilter<(Response,)> {
+    let context = CustomerContext { cashier: Arc::clone(cashier), keys: Arc::clone(keys) };
+    customers::routes(Arc::new(context), origins)
 }
 
 /// `POST /manager`, for BackOffice.
 pub fn manager_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
-    managers::routes(Arc::new(ManagerContext { cashier: Arc::clone(cashier), tokens: Arc::clone(keys) as _ }))
+    managers::routes(cashier, keys)
 }
 
-/// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics.
-pub fn watch_routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
-    watch::routes(Arc::clone(cashier), Arc::clone(keys))
+/// `/healthz`, `/readyz` and `/metrics`, for load balancers and collectors of metrics; `stopping` says that
+/// no more work should be sent.
+pub fn watch_routes(
+    cashier: &Arc<Cashier>,
+    keys: &Arc<SessionKeys>,
+    stopping: &Arc<AtomicBool>,
+) -> BoxedFilter<(Reply,)> {
+    watch::routes(Arc::clone(cashier), Arc::clone(keys), Arc::clone(stopping))
 }

@@ -8,7 +8,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::wire::refusal::RefusalBody;
@@ -61,12 +61,11 @@ impl Reply {
         Self::json(refusal.code.number(), body)
     }
 
-    /// 405 naming the method that the path takes.
-    pub fn method_not_allowed(allowed: &Method) -> Self {
+    /// 405 naming the methods that the path takes.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
         let refusal = Refusal::new(RefusalCode::MethodNotAllowed, format!("this path takes {allowed}"));
-        let allow = HeaderValue::from_str(allowed.as_str()).ok();
         let mut reply = Self::refused(&refusal);
-        reply.headers.extend(allow.map(|value| (ALLOW, value)));
+        reply.headers.push((ALLOW, HeaderValue::from_static(allowed)));
         reply
     }
 

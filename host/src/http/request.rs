@@ -2,6 +2,7 @@
 //! size and a time. It knows no endpoint.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::RequestContext;
+use crate::http::sender::Sender;
 use crate::ports::Clock;
 
 /// How long a body may take to arrive: a phone on a poor line sends 64 KiB in far less.
@@ -27,8 +29,11 @@ pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// of large bodies never block them.
 const FREE_LENGTH: usize = 64 * 1024;
 
-/// Kilobytes of larger bodies that one listener reads at once; without it every connection could hold a megabyte.
+/// Kilobytes of larger bodies that one listener holds at once; without it every connection could hold a megabyte.
 pub(super) const LARGE_BODIES_KIB_MAX: usize = 64 * 1024;
+
+/// Of these, what senders of whom nothing is known leave to the others.
+const RESERVED_BODIES_KIB_MIN: usize = 16 * 1024;
 
 /// Longest locale carried, as BCP 47 recommends for fixed fields (RFC 5646, section 4.4.1).
 const LOCALE_LENGTH_MAX: usize = 35;
@@ -41,8 +46,52 @@ pub(super) struct RequestOrigin {
     pub(super) ip: IpAddr,
     /// Microseconds spent waiting for the client to send the body; not the cashier's own time.
     pub(super) waited_us: Arc<AtomicU64>,
+    /// What the endpoint found out about the sender.
+    pub(super) sender: Arc<Sender>,
     /// The listener's capacity for large bodies, in kilobytes: [`LARGE_BODIES_KIB_MAX`].
     pub(super) large_bodies: Arc<Semaphore>,
+}
+
+/// A body, with its share of the listener's capacity: it is held as long as the body is.
+#[derive(Debug)]
+pub(super) struct ReadBody {
+    pub(super) bytes: Bytes,
+    pub(super) share: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for ReadBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// How much of a body is read.
+pub(super) struct BodyLimits {
+    length_max: usize,
+    /// Kilobytes of the listener's capacity that stay free.
+    reserved_kib: usize,
+    /// The answer to a longer one.
+    beyond: Option<fn() -> Refusal>,
+}
+
+impl BodyLimits {
+    /// From senders who may be anybody.
+    pub(super) fn of_anybody(length_max: usize) -> Self {
+        Self { reserved_kib: RESERVED_BODIES_KIB_MIN, ..length_max.into() }
+    }
+
+    /// With another answer than 413 to a longer one.
+    pub(super) fn answering(self, beyond: fn() -> Refusal) -> Self {
+        Self { beyond: Some(beyond), ..self }
+    }
+}
+
+impl From<usize> for BodyLimits {
+    fn from(length_max: usize) -> Self {
+        Self { length_max, reserved_kib: 0, beyond: None }
+    }
 }
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
@@ -125,11 +174,18 @@ impl Request {
         }
     }
 
-    /// Reads the whole body: 413 beyond `length_max` bytes, 408 beyond [`BODY_TIME_MAX`], 429 when the listener has no
-    /// capacity for another large one.
-    pub(super) async fn read_body(&mut self, length_max: usize, clock: &dyn Clock) -> Result<Bytes, Refusal> {
-        let too_large =
-            || Refusal::new(RefusalCode::BodyTooLarge, format!("the body is larger than {length_max} bytes"));
+    /// Reads the whole body: 413 where it is too long, 408 beyond [`BODY_TIME_MAX`], 429 when the listener has no capacity for
+    /// another large one.
+    pub(super) async fn read_body(
+        &mut self,
+        limits: impl Into<BodyLimits>,
+        clock: &dyn Clock,
+    ) -> Result<ReadBody, Refusal> {
+        let BodyLimits { length_max, reserved_kib, beyond } = limits.into();
+        let too_large = || match beyond {
+            Some(refusal) => refusal(),
+            None => Refusal::new(RefusalCode::BodyTooLarge, format!("the body is larger than {length_max} bytes")),
+        };
         let declared = self.header(&CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
         if declared.is_some_and(|length| length > length_max as u64) {
             return Err(too_large());
@@ -148,6 +204,9 @@ impl Request {
                 let held = permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
                 let wanted = whole.len().saturating_sub(FREE_LENGTH).div_ceil(1024).saturating_sub(held);
                 if wanted > 0 {
+                    if large_bodies.available_permits() < wanted.saturating_add(reserved_kib) {
+                        return Err(too_many_large_bodies());
+                    }
                     let more = u32::try_from(wanted).map_err(|_| too_large())?;
                     let more =
                         Arc::clone(&large_bodies).try_acquire_many_owned(more).map_err(|_| too_many_large_bodies())?;
@@ -157,7 +216,7 @@ impl Request {
                     }
                 }
             }
-            Ok(whole.freeze())
+            Ok(ReadBody { bytes: whole.freeze(), share: permit })
         });
         let began = clock.monotonic();
         let read = match future::select(reading, clock.sleep(BODY_TIME_MAX)).await {

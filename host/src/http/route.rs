@@ -3,7 +3,7 @@
 
 use http::Method;
 
-/// A path with the one method it takes. Other methods on it are answered 405.
+/// A path with the method it takes. Methods that it does not answer are 405.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// `customer`, `manager` or `watch`.
@@ -14,6 +14,16 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether the route answers this method. Where it takes GET it takes HEAD: the same head, without the body.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        self.method == method || (self.method == Method::GET && method == Method::HEAD)
+    }
+
+    /// The methods that the route answers, as `Allow` lists them.
+    pub(super) fn allowed(&self) -> &'static str {
+        if self.method == Method::GET { "GET, HEAD" } else { "POST" }
+    }
+
     /// The values of the path parameters, if `path` matches this route.
     pub(super) fn parameters<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
         let (mut parameters, mut segments) = (Vec::new(), path.split('/'));

@@ -7,11 +7,12 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use futures_util::future::BoxFuture;
 use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::reply::Response;
 
 use crate::http::reply::Reply;
 use crate::http::request::{Request, request};
 use crate::http::watch::{self, Metric, Page};
-use crate::http::{customers, managers, webhook};
+use crate::http::{cross_origin, customers, managers, webhook};
 use crate::manager::MESSAGE_LENGTH_MAX;
 use crate::ports::{Clock, StartProgress};
 use crate::wire::envelope;
@@ -21,8 +22,8 @@ fn starting() -> Refusal {
 }
 
 /// What every path of the customer listener answers.
-pub fn customer_routes(clock: Arc<dyn Clock>) -> BoxedFilter<(Reply,)> {
-    answered_by(clock, |clock, request| Box::pin(customer(clock, request)))
+pub fn customer_routes(clock: Arc<dyn Clock>, origins: &[Box<str>]) -> BoxedFilter<(Response,)> {
+    cross_origin::allowing(answered_by(clock, |clock, request| Box::pin(customer(clock, request))), origins)
 }
 
 /// What every message to the manager listener is answered.
@@ -37,12 +38,8 @@ fn answered_by(clock: Arc<dyn Clock>, handler: StartHandler) -> BoxedFilter<(Rep
 }
 
 async fn customer(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
-    let mut routes = customers::ENDPOINTS.iter().map(|(route, _)| route);
-    let Some(route) = routes.find(|route| route.parameters(&request.path).is_some()) else {
-        return Reply::not_found();
-    };
-    if request.method != route.method {
-        return Reply::method_not_allowed(&route.method);
+    if let Err(refused) = customers::found(&request.method, &request.path) {
+        return refused;
     }
     // A connection whose request was not read whole is closed, and its client might never see the answer.
     match request.read_body(webhook::NOTICE_LENGTH_MAX, &*clock).await {
@@ -55,8 +52,8 @@ async fn manager(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
     if request.path.strip_suffix('/').unwrap_or(&request.path) != managers::ROUTE.path {
         return Reply::not_found();
     }
-    if request.method != managers::ROUTE.method {
-        return Reply::method_not_allowed(&managers::ROUTE.method);
+    if !managers::ROUTE.takes(&request.method) {
+        return Reply::method_not_allowed(managers::ROUTE.allowed());
     }
     let message = request.read_body(MESSAGE_LENGTH_MAX, &*clock).await;
     let (ext_id, refusal) = match message.map(|message| envelope::read(&message)) {

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Reply};
 
-use crate::http::reply::Reply;
-
-type Routes = BoxedFilter<(Reply,)>;
+type Routes = BoxedFilter<(Response,)>;
 
 /// The routes of a listener. They are switched once.
 pub struct SwitchedRoutes {
@@ -16,8 +16,8 @@ pub struct SwitchedRoutes {
 
 impl SwitchedRoutes {
     /// Requests that come from now on are answered by these routes. A second call changes nothing.
-    pub fn switch(&self, routes: Routes) {
-        let _ = self.second.set(routes);
+    pub fn switch<R: Reply + 'static>(&self, routes: BoxedFilter<(R,)>) {
+        let _ = self.second.set(routes.map(R::into_response).boxed());
     }
 
     pub(super) fn current(&self) -> Routes {
@@ -25,8 +25,8 @@ impl SwitchedRoutes {
     }
 }
 
-impl From<Routes> for SwitchedRoutes {
-    fn from(first: Routes) -> Self {
-        Self { first, second: OnceLock::new() }
+impl<R: Reply + 'static> From<BoxedFilter<(R,)>> for SwitchedRoutes {
+    fn from(first: BoxedFilter<(R,)>) -> Self {
+        Self { first: first.map(R::into_response).boxed(), second: OnceLock::new() }
     }
 }

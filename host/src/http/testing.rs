@@ -1,17 +1,19 @@
 //! A listener on loopback, and a client that writes raw bytes, so that tests can send malformed requests.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::http::connection_limits::ConnectionLimits;
 use crate::http::serve::{Listener, ListenerContext, serve};
 use crate::http::switched_routes::SwitchedRoutes;
+use crate::http::tls::ServedTls;
 use crate::test_cashier::{TestClock, TestEntropy};
 
 /// A served listener.
@@ -24,17 +26,19 @@ pub(crate) struct TestListener {
 
 impl TestListener {
     pub(crate) const DRAIN: Duration = Duration::from_secs(3);
+    pub(crate) const LIMITS: ConnectionLimits =
+        ConnectionLimits { all: 64, reserved: 16, per_address: 32, idle: Duration::from_secs(75) };
 
     pub(crate) async fn open(routes: impl Into<SwitchedRoutes>, clock: Arc<TestClock>) -> Self {
-        Self::open_with(routes, clock, 64, None, &[]).await
+        Self::open_with(routes, clock, Self::LIMITS, None, &[]).await
     }
 
     pub(crate) async fn open_with(
         routes: impl Into<SwitchedRoutes>,
         clock: Arc<TestClock>,
-        connections_max: usize,
-        tls: Option<Arc<ServerConfig>>,
-        trusted_proxies: &[IpAddr],
+        limits: ConnectionLimits,
+        tls: Option<Arc<ServedTls>>,
+        trusted_proxies: &[&str],
     ) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -42,16 +46,23 @@ impl TestListener {
         let context = ListenerContext {
             clock,
             entropy: Arc::new(TestEntropy::default()),
-            trusted_proxies: trusted_proxies.into(),
+            trusted_proxies: trusted_proxies.iter().map(|range| range.parse().unwrap()).collect::<Vec<IpNet>>().into(),
         };
         let routes = Arc::new(routes.into());
-        let listener = Listener { name: "test", socket, tls, connections_max, routes: Arc::clone(&routes) };
+        let listener = Listener { name: "test", socket, tls, limits, routes: Arc::clone(&routes) };
         let served = tokio::spawn(serve(listener, context, ended));
         Self { address, routes, end, served }
     }
 
     pub(crate) async fn connect(&self) -> Client<TcpStream> {
         Client { stream: TcpStream::connect(self.address).await.unwrap() }
+    }
+
+    /// A connection from this address of the machine.
+    pub(crate) async fn connect_from(&self, source: &str) -> Client<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
+        Client { stream: socket.connect(self.address).await.unwrap() }
     }
 
     /// One request on a connection of its own.
@@ -76,8 +87,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.receive().await.expect("a response")
     }
 
+    /// A HEAD request, whose response has no body.
+    pub(crate) async fn head(&mut self, path: &str) -> ReceivedResponse {
+        self.stream.write_all(format!("HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let (status, head, rest) = self.receive_head().await.expect("a response");
+        assert_eq!(rest, b"", "{path}");
+        ReceivedResponse { status, head, body: String::new() }
+    }
+
     /// The next response; `None` when the connection ends before it.
     pub(crate) async fn receive(&mut self) -> Option<ReceivedResponse> {
+        let (status, head, mut body) = self.receive_head().await?;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+        let length = length.parse::<usize>().unwrap();
+        while body.len() < length {
+            if self.stream.read_buf(&mut body).await.ok()? == 0 {
+                return None;
+            }
+        }
+        Some(ReceivedResponse { status, head, body: String::from_utf8(body).unwrap() })
+    }
+
+    async fn receive_head(&mut self) -> Option<(u16, String, Vec<u8>)> {
         let mut bytes = Vec::new();
         let head_end = loop {
             if let Some(place) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -87,16 +118,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 return None;
             }
         };
-        let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
-        let end = head_end + length.parse::<usize>().unwrap();
-        while bytes.len() < end {
-            if self.stream.read_buf(&mut bytes).await.ok()? == 0 {
-                return None;
-            }
-        }
-        let status = head[9..12].parse().unwrap();
-        Some(ReceivedResponse { status, head, body: String::from_utf8(bytes[head_end..end].to_vec()).unwrap() })
+        let rest = bytes.split_off(head_end);
+        let head = String::from_utf8(bytes).unwrap();
+        Some((head[9..12].parse().unwrap(), head, rest))
     }
 }
 

@@ -2,12 +2,30 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::ports::Fault;
+
+/// The TLS of listeners. What replaces it is used from the next handshake on.
+pub struct ServedTls(ArcSwap<ServerConfig>);
+
+impl ServedTls {
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self(ArcSwap::new(config))
+    }
+
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        self.0.store(config);
+    }
+
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.0.load_full()
+    }
+}
 
 /// Reads chain and key. The fault names what is wrong and contains neither.
 pub fn server_config(chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, Fault> {

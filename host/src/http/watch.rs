@@ -2,6 +2,7 @@
 //! customers and providers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cashier_core::approval::Approval;
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -73,6 +74,16 @@ pub const METRICS: &[Metric] = &[
         name: "cashier_unmatched_payments",
         help: "Payments, refunds and disputes whose transaction never appeared.",
         value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
+    },
+    Metric {
+        name: "cashier_webhooks_rejected",
+        help: "Webhooks that failed verification since the start.",
+        value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
+    },
+    Metric {
+        name: "cashier_webhooks_limited",
+        help: "Webhooks answered 429 since the start, because too many fail verification.",
+        value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
     },
     Metric {
         name: "cashier_clock_plausible",
@@ -159,8 +170,17 @@ pub(super) const ENDPOINTS: &[(Route, Page)] =
     &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
 
 /// The routes of the watch listener.
-pub(super) fn routes(cashier: Arc<Cashier>, keys: Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
-    answered_by(move |page, query| page_of(&cashier, &keys.problems(), page, query))
+pub(super) fn routes(
+    cashier: Arc<Cashier>,
+    keys: Arc<SessionKeys>,
+    stopping: Arc<AtomicBool>,
+) -> BoxedFilter<(Reply,)> {
+    answered_by(move |page, query| match page {
+        Page::Readiness if stopping.load(Ordering::Acquire) => {
+            plain(503, "not ready: the cashier is stopping\n".to_owned())
+        }
+        page => page_of(&cashier, &keys.problems(), page, query),
+    })
 }
 
 fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Reply {
@@ -197,7 +217,7 @@ fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match ENDPOINTS.iter().find(|(route, _)| route.path == path) {
         None => Err(Reply::not_found()),
-        Some((route, _)) if method != route.method => Err(Reply::method_not_allowed(&route.method)),
+        Some((route, _)) if !route.takes(method) => Err(Reply::method_not_allowed(route.allowed())),
         Some((_, page)) => Ok(*page),
     }
 }
@@ -207,6 +227,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::http::testing::TestListener;
     use crate::test_cashier::{TestCashier, lock};
 
     #[tokio::test(start_paused = true)]
@@ -221,15 +242,21 @@ mod tests {
         let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
+        let notices = "# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{notices}{clock}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
-            (&closed, "GET /metrics", 200, &format!("{}{holds}{held}{posts}{clock}", open.replace("open 1", "open 0"))),
+            (
+                &closed,
+                "GET /metrics",
+                200,
+                &format!("{}{holds}{held}{posts}{notices}{clock}", open.replace("open 1", "open 0")),
+            ),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
                 &ready,
@@ -237,7 +264,7 @@ mod tests {
                 404,
                 r#"{"error":"RET_ERR_NOTFOUND","message":"there is nothing at this path"}"#,
             ),
-            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET"}"#),
+            (&ready, "POST /healthz", 405, r#"{"error":"METHOD_NOT_ALLOWED","message":"this path takes GET, HEAD"}"#),
         ];
         for (env, line, status, body) in table {
             let (method, path) = line.split_once(' ').unwrap();
@@ -245,8 +272,44 @@ mod tests {
             let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
             assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
-            assert_eq!(allowed, (status == 405).then_some("GET"), "{line}");
+            assert_eq!(allowed, (status == 405).then_some("GET, HEAD"), "{line}");
         }
+    }
+
+    #[tokio::test]
+    async fn n3_readiness_ends_first_and_liveness_stays_when_the_cashier_stops() {
+        let (env, stopping) = (TestCashier::new().await, Arc::new(AtomicBool::new(false)));
+        let listener = TestListener::open(
+            routes(Arc::clone(&env.cashier), Arc::default(), Arc::clone(&stopping)),
+            env.clock.clone(),
+        )
+        .await;
+        let shown = async |page: &str| {
+            let response = listener.send(&format!("GET /{page}"), "", "").await;
+            (response.status, response.body)
+        };
+        assert_eq!(shown("readyz").await, (200, "ready\n".to_owned()));
+        stopping.store(true, Ordering::Release);
+        assert_eq!(shown("readyz").await, (503, "not ready: the cashier is stopping\n".to_owned()));
+        assert_eq!(shown("healthz").await, (200, "ok\n".to_owned()));
+        assert_eq!(shown("metrics").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn n4_head_gets_the_head_of_get_on_every_page() {
+        let env = TestCashier::new().await;
+        let listener =
+            TestListener::open(routes(Arc::clone(&env.cashier), Arc::default(), Arc::default()), env.clock.clone())
+                .await;
+        let mut client = listener.connect().await;
+        for page in ["/healthz", "/readyz", "/readyz?verbose", "/metrics"] {
+            let head = client.head(page).await;
+            let get = client.request(&format!("GET {page} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+            assert_eq!((head.status, get.status), (200, 200), "{page}");
+            assert_eq!(head.header("content-length"), Some(&*get.body.len().to_string()), "{page}");
+            assert_eq!(head.header("content-type"), get.header("content-type"), "{page}");
+        }
+        assert_eq!(client.head("/nothing").await.status, 404);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::printable::check_code;
-use cashier_core::refusal::Refusal;
+use cashier_core::refusal::{Refusal, RefusalCode};
 
-use crate::flows::webhook;
+use crate::flows::{SMALL_NOTICE_LENGTH_MAX, webhook};
 use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
-use crate::http::request::Request;
-use crate::ports::RawNotice;
+use crate::http::request::{BodyLimits, Request};
+use crate::http::sender::Proof;
+use crate::ports::{NoticeBody, RawNotice};
 use crate::wire::webhook::WebhookAnswer;
 
 /// Bytes of a notice (API.md section 3).
@@ -26,7 +27,18 @@ pub(super) async fn answer(
     // Before anything of it is stored or logged; every other provider that is not known gets the answer of a forged notice.
     check_code(provider).map_err(|problem| Refusal::invalid(format!("the provider {problem}")))?;
     let cashier = &context.cashier;
-    let body = request.read_body(NOTICE_LENGTH_MAX, &*cashier.clock).await?;
+    let origin = request.context();
+    let sender = webhook::sender(cashier, provider, &origin);
+    // Before the body is read: what a sender beyond its limit sends costs nothing, unless it is small.
+    let limits = match sender.may_send_large() {
+        true => BodyLimits::of_anybody(NOTICE_LENGTH_MAX),
+        false => BodyLimits::of_anybody(SMALL_NOTICE_LENGTH_MAX).answering(webhook::beyond_limit),
+    };
+    let body = request.read_body(limits, &*cashier.clock).await.inspect_err(|refusal| {
+        if refusal.code == RefusalCode::Frequent {
+            webhook::count_limited(cashier);
+        }
+    })?;
     // Text that is not an id matches no config and gets the same answer as an unknown id.
     let addressed = config.map(|text| ConfigId(text.parse().unwrap_or(0)));
     let notice = RawNotice {
@@ -35,10 +47,11 @@ pub(super) async fn answer(
         raw_query: request.raw_query.clone(),
         content_type: request.content_type().into(),
         headers: headers(&request),
-        body,
+        body: NoticeBody::holding(body.bytes, body.share),
         received_time: cashier.clock.wall(),
     };
-    let outcome = webhook::receive(cashier, provider, addressed, notice, request.context()).await?;
+    let outcome = webhook::receive(cashier, provider, addressed, notice, origin).await?;
+    request.origin.sender.proved(Proof::Notice);
     let reply = match outcome.acknowledgement {
         Some(own) => Reply::acknowledgement(own.status, &own.headers, own.body),
         None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),

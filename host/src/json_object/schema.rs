@@ -2,7 +2,7 @@
 //! readers do that by the same description.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -163,6 +163,6 @@ schemas! {
     Cow<'_, str> => kind("string");
     String => kind("string");
     PathBuf => kind("string");
-    IpAddr => kind("string");
+    BTreeMap<String, Vec<String>> => format!(r#"{{"type":"object","additionalProperties":{}}}"#, Vec::<String>::schema());
     Box<RawValue> => "{}".to_owned();
 }

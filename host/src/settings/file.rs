@@ -1,10 +1,11 @@
 //! The settings file `cashier.toml` as it is written: its keys, one line each. What a value may be is judged in `values`.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::listening::ProxyRange;
 use crate::json_object::described;
 
 described! {
@@ -29,8 +30,15 @@ described! {
         require_brand_claim: Option<bool>, "whether a token without `brand` is refused; false by default";
         strict_key_permissions: Option<bool>, "whether a key file that other users may use is refused; false by default";
         seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals; followed while the server runs";
-        trusted_proxies: Option<Vec<IpAddr>>, "proxies whose x-forwarded-for is trusted";
+        trusted_proxies: Option<Vec<ProxyRange>>, "proxies whose x-forwarded-for is trusted: addresses, or ranges such as 10.0.0.0/8";
+        connections_per_address: Option<u32>, "connections of one address to each listener; 0 is no limit, 256 by default";
+        idle_seconds: Option<u32>, "seconds that a connection may wait for a request; 75 by default";
+        stop_delay_seconds: Option<u32>, "seconds that a stop serves on after /readyz turned 503; 5 by default";
+        allow_plain_listeners: Option<Vec<String>>, "listeners that may speak plain HTTP beyond this machine: manager, watch";
+        cors_origins: Option<Vec<String>>, "origins whose pages may call the customer paths";
+        return_hosts: Option<BTreeMap<String, Vec<String>>>, "hosts that return URLs of a brand may have; any where a brand is not named";
         deposits_per_minute: Option<u32>, "deposits of one customer in a minute; 0 is no limit, 120 by default";
+        failed_notices_per_minute: Option<u32>, "webhooks from one address, in a minute, that may fail verification; 0 is no limit, 60 by default";
         open_deposits_max: Option<u32>, "deposits of one customer that are not paid yet; 0 is no limit, 200 by default";
         stored_bytes_per_customer_max: Option<u64>, "bytes of comments, metadata and return URLs of one customer; 0 is no limit, 64 MiB by default";
         tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";

@@ -129,3 +129,109 @@ fn i4_a_settings_file_of_any_editor_means_the_same() {
     let error = Settings::read(&path).unwrap_err().0;
     assert!(error.ends_with("cashier.toml: begins with a UTF-16 byte order mark: save it as UTF-8"), "{error}");
 }
+
+#[test]
+fn b3_proxies_are_addresses_and_ranges_of_both_families() {
+    let settings = parse(
+        "trusted_proxies = [\"127.0.0.1\", \" 10.0.0.0/8 \", \"::1\", \"2001:db8::/32\", \"::ffff:192.0.2.0/120\", \"::ffff:198.51.100.7\"]",
+    );
+    let shown: Vec<String> = settings.unwrap().trusted_proxies.iter().map(ToString::to_string).collect();
+    let expected = ["127.0.0.1/32", "10.0.0.0/8", "::1/128", "2001:db8::/32", "192.0.2.0/24", "198.51.100.7/32"];
+    assert_eq!(shown, expected);
+    for wrong in ["10.0.0.0/33", "10.0.0", "proxy.example", "", "10.0.0.0/8 10.0.0.1", "127.0.0.1:80"] {
+        let error = parse(&format!("trusted_proxies = [\"{wrong}\"]")).expect_err(wrong).0;
+        assert!(error.starts_with("line 1: trusted_proxies: "), "{error}");
+    }
+    let error = parse("\ntrusted_proxies = [\"10.0.0.1/8\"]").unwrap_err().0;
+    assert_eq!(error, "line 2: trusted_proxies: 10.0.0.1/8 is no range: the one with this address is 10.0.0.0/8");
+}
+
+#[test]
+fn n1_waits_are_bounded_and_an_idle_time_of_nothing_is_refused() {
+    let settings = parse("idle_seconds = 90\nstop_delay_seconds = 0\nconnections_per_address = 0").unwrap();
+    assert_eq!((settings.idle.as_secs(), settings.stop_delay.as_secs()), (90, 0));
+    assert_eq!(settings.connections_per_address, 0);
+    let settings = parse("").unwrap();
+    assert_eq!((settings.idle.as_secs(), settings.stop_delay.as_secs()), (75, 5));
+    for (text, expected) in [
+        ("idle_seconds = 0", "line 1: idle_seconds = 0 would close every connection"),
+        ("idle_seconds = 86401", "line 1: idle_seconds = 86401 is more than a day"),
+        ("stop_delay_seconds = 86401", "line 1: stop_delay_seconds = 86401 is more than a day"),
+        ("stop_delay_seconds = -1", "line 1: stop_delay_seconds: "),
+    ] {
+        let error = parse(text).expect_err(text).0;
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn n4_origins_are_written_as_browsers_send_them() {
+    let taken = parse("cors_origins = [\"https://shop.example\", \"http://localhost:3000\"]").unwrap().cors_origins;
+    assert_eq!(taken, [Box::from("https://shop.example"), Box::from("http://localhost:3000")]);
+    for (wrong, expected) in [
+        ("https://shop.example/", "which browsers send as \"https://shop.example\""),
+        ("https://Shop.example", "which browsers send as \"https://shop.example\""),
+        ("https://shop.example:443", "which browsers send as \"https://shop.example\""),
+        ("https://shop.example/pay", "which browsers send as"),
+        ("*", "name each origin"),
+        ("null", "which is no origin"),
+        ("shop.example", "which is no origin"),
+        ("https://*.shop.example", "name each origin"),
+    ] {
+        let error = parse(&format!("cors_origins = [\"{wrong}\"]")).expect_err(wrong).0;
+        assert!(error.starts_with("line 1: cors_origins has ") && error.contains(expected), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn a_listener_that_others_could_read_must_be_allowed_by_name() {
+    let url = "public_url = \"https://pay.example\"\n";
+    let refused = [
+        ("manager_listen = \"0.0.0.0:8081\"", "manager_listen", "[\"manager\"]"),
+        ("manager_listen = \"192.0.2.1:8081\"", "manager_listen", "tls_certificate_file"),
+        ("manager_listen = \"[::]:8081\"", "manager_listen", "[\"manager\"]"),
+        ("watch_listen = \"0.0.0.0:8082\"", "watch_listen", "[\"watch\"]"),
+        ("manager_listen = \"0.0.0.0:1\"\nallow_plain_listeners = [\"watch\"]", "manager_listen", "[\"manager\"]"),
+        (
+            "watch_listen = \"0.0.0.0:1\"\ntls_certificate_file = \"a\"\ntls_key_file = \"b\"",
+            "watch_listen",
+            "[\"watch\"]",
+        ),
+        ("allow_plain_listeners = [\"customer\"]", "allow_plain_listeners", "it may name manager, watch"),
+    ];
+    for (text, key, cure) in refused {
+        let error = parse(&format!("{url}{text}")).expect_err(text).0;
+        assert!(error.starts_with(&format!("line 2: {key} ")) && error.contains(cure), "{text}: {error}");
+    }
+    for text in [
+        "manager_listen = \"127.0.0.5:1\"\nwatch_listen = \"[::1]:2\"",
+        "manager_listen = \"[::ffff:127.0.0.1]:1\"",
+        "manager_listen = \"0.0.0.0:1\"\ntls_certificate_file = \"a\"\ntls_key_file = \"b\"",
+        "manager_listen = \"0.0.0.0:1\"\nwatch_listen = \"0.0.0.0:2\"\nallow_plain_listeners = [\"manager\", \"watch\"]",
+        "customer_listen = \"0.0.0.0:1\"",
+    ] {
+        assert!(parse(&format!("{url}{text}")).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn hosts_of_return_urls_are_hosts() {
+    let text = "[return_hosts]\nion4 = [\"Shop.example\", \"*.shop.example\", \"[2001:db8::1]:8443\", \"127.0.0.1:3000\"]\nnova = []";
+    let hosts = parse(text).unwrap().return_hosts;
+    let of_ion4: Vec<&str> = hosts["ion4"].iter().map(|host| &**host).collect();
+    assert_eq!(of_ion4, ["shop.example", "*.shop.example", "[2001:db8::1]:8443", "127.0.0.1:3000"]);
+    assert!(hosts["nova"].is_empty());
+    for wrong in [
+        "https://shop.example",
+        "shop.example/ok",
+        "a b",
+        "shop.*",
+        "*.",
+        "shop.example:x",
+        "user@shop.example",
+        "shop.example?",
+    ] {
+        let error = parse(&format!("[return_hosts]\nion4 = [\"{wrong}\"]")).expect_err(wrong).0;
+        assert!(error.starts_with("line 1: return_hosts has ") && error.contains("ion4"), "{wrong}: {error}");
+    }
+}

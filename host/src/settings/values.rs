@@ -58,7 +58,7 @@ pub(super) fn second_person(key: &'static str, written: Option<Vec<String>>) -> 
 }
 
 /// The entries of a list of texts.
-fn texts(key: &'static str, written: Option<Vec<String>>) -> Result<Vec<String>, Wrong> {
+pub(super) fn texts(key: &'static str, written: Option<Vec<String>>) -> Result<Vec<String>, Wrong> {
     let entries: Vec<String> = written.into_iter().flatten().map(|text| trimmed(&text).to_owned()).collect();
     match entries.iter().find(|text| text.is_empty() || text.chars().any(char::is_control)) {
         Some(text) if text.is_empty() => Err(Wrong::new(key, "has an empty entry")),
@@ -96,7 +96,7 @@ pub(super) fn keys(
             key,
             format!(
                 "is not set, and there is no {what} key in {variable} either. One line `id:64 hex digits` is a key; make \
-                 one with\n  {MAKE_KEY} > {what}.key"
+                 one with\n  (umask 077; {MAKE_KEY} > {what}.key)"
             ),
         )
     })

@@ -19,6 +19,7 @@ pub struct WriteHold {
 impl WriteHold {
     /// Waits for the transaction that is being written.
     pub fn take(path: &Path) -> Result<Self, Fault> {
+        private_files::refuse_links(path)?;
         let hold = || {
             let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             connection.busy_timeout(BUSY_WAIT)?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::columns::sql_fault;
 use super::schema;
 use crate::ports::{Fault, FaultKind};
+use crate::private_files;
 
 /// Readers hold a page for one SELECT; a checkpoint that waits longer than this waits for a reader that hangs.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -97,6 +98,7 @@ pub(super) fn move_log(connection: &Connection) -> Result<(i64, i64), Fault> {
 
 /// A connection that can only read, for the loader and the archive.
 pub(super) fn connect_read_only(path: &Path) -> Result<Connection, rusqlite::Error> {
+    private_files::refuse_links(path).map_err(|fault| rusqlite::Error::InvalidPath(fault.what.into()))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;

@@ -55,7 +55,7 @@ impl Sqlite {
             log: LogWatch::new(path),
         };
         // SQLite creates the log with the file's mode.
-        private_files::open(path)?;
+        private_files::open_database(path)?;
         opened.connect()?;
         Ok(opened)
     }

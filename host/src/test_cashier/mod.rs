@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Stamp;
 use cashier_core::deposit::DepositRequest;
@@ -21,10 +20,12 @@ use cashier_core::status::OperationStatus;
 
 use crate::flows::deposit::{self, DepositOutcome};
 use crate::flows::webhook::{self, WebhookOutcome};
-use crate::flows::{self, Cashier, CustomerLimits, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{
+    self, Cashier, CustomerLimits, NoticeRules, Ports, RequestContext, Rules, configure, ended_calls, janitor,
+};
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::ports::{Clock, Modules, QueryAnswer, RawNotice, Spawn};
+use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
 
 mod bases;
 mod clock;
@@ -52,6 +53,9 @@ pub(crate) const AMOUNT: i64 = 10_000;
 
 /// Deposits per minute and customer where the published examples are tested; elsewhere there is no limit.
 pub(crate) const DEPOSITS_PER_MINUTE: u32 = 30;
+
+/// Webhooks per minute that may fail verification from one address; the requests of tests that do not set one have none.
+pub(crate) const FAILED_NOTICES_PER_MINUTE: u32 = 5;
 
 pub(crate) struct TestCashier {
     pub(crate) cashier: Arc<Cashier>,
@@ -206,7 +210,7 @@ impl TestCashier {
         addressed: Option<u64>,
         body: String,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        self.receive(addressed, RawNotice { body: Bytes::from(body), ..self.request(provider::ANY_CONFIG) })
+        self.receive(addressed, RawNotice { body: body.into(), ..self.request(provider::ANY_CONFIG) })
     }
 
     /// A notice that the gateway of this config alone verifies.
@@ -216,7 +220,7 @@ impl TestCashier {
         addressed: Option<u64>,
         updates: Vec<Update>,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let body = Bytes::from(self.provider.notice_body(updates));
+        let body = self.provider.notice_body(updates).into();
         self.receive(addressed, RawNotice { body, ..self.request(&format!("config {config}")) })
     }
 
@@ -228,7 +232,7 @@ impl TestCashier {
             raw_query: Box::default(),
             content_type: Box::default(),
             headers: Arc::new([(provider::SIGNATURE.into(), signature.into())]),
-            body: Bytes::new(),
+            body: NoticeBody::default(),
             received_time: self.cashier.clock.wall(),
         }
     }
@@ -238,8 +242,18 @@ impl TestCashier {
         addressed: Option<u64>,
         raw: RawNotice,
     ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
-        let cashier = Arc::clone(&self.cashier);
-        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context()).await }
+        self.receive_from("", addressed, raw)
+    }
+
+    /// The same from this address.
+    pub(crate) fn receive_from(
+        &self,
+        ip: &str,
+        addressed: Option<u64>,
+        raw: RawNotice,
+    ) -> impl Future<Output = Result<WebhookOutcome, Refusal>> + Send + 'static {
+        let (cashier, context) = (Arc::clone(&self.cashier), RequestContext { ip: ip.into(), ..context() });
+        async move { webhook::receive(&cashier, "stripe", addressed.map(ConfigId), raw, context).await }
     }
 
     /// Sets the provider's answer to status queries about this payment.
@@ -322,8 +336,10 @@ async fn start(
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,
+        notices: NoticeRules::new(Some(FAILED_NOTICES_PER_MINUTE), true),
         customer_limits,
         second_person,
+        return_hosts: lock(&trading.return_hosts).clone().into(),
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     ended_calls::take_over(&cashier).await;

@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use super::clock::TestClock;
 use super::lock;
+use crate::flows::SMALL_NOTICE_LENGTH_MAX;
 use crate::ports::{
     Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleHealth, Modules, Order, OrderCheck,
     PaymentQuery, QueryAnswer, RawNotice, Verdict,
@@ -68,6 +69,12 @@ pub(crate) struct TestProvider {
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
     notices: Mutex<Vec<Vec<Update>>>,
+    /// Which gateway verified which body, by its place in memory.
+    pub(crate) tries: Mutex<Vec<(ConfigId, usize)>>,
+    /// How long a gateway takes to verify a body of more than 64 KiB, and how many do at one time, now and at most.
+    pub(crate) slow_large_ms: AtomicU64,
+    pub(crate) large_now: AtomicU64,
+    pub(crate) large_most: AtomicU64,
     /// What the loaded build reads of notices that begin with `unreadable`: nothing, unless it is here.
     pub(crate) understood: Mutex<BTreeMap<String, Vec<Update>>>,
     /// The hash of the module's build in gateways that open from now on; `ab` unless a test sets it.
@@ -178,6 +185,7 @@ impl Gateway for TestGateway {
 
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let config = self.receiver.config_id;
+        lock(&self.provider.tries).push((config, notice.body.as_ptr() as usize));
         let own = format!("config {config}");
         let signed =
             notice.headers.iter().any(|(name, value)| &**name == SIGNATURE && [ANY_CONFIG, &own].contains(&&**value));
@@ -211,7 +219,17 @@ impl Gateway for TestGateway {
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
-        Box::pin(ready(verdict))
+        if notice.body.len() <= SMALL_NOTICE_LENGTH_MAX {
+            return Box::pin(ready(verdict));
+        }
+        let provider = Arc::clone(&self.provider);
+        Box::pin(async move {
+            let now = provider.large_now.fetch_add(1, Ordering::SeqCst) + 1;
+            provider.large_most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(provider.slow_large_ms.load(Ordering::SeqCst))).await;
+            provider.large_now.fetch_sub(1, Ordering::SeqCst);
+            verdict
+        })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {

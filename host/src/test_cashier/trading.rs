@@ -48,6 +48,8 @@ pub(crate) struct TestTrading {
     pub(crate) demo: AtomicBool,
     /// Brands whose real accounts may receive sandbox money, as the settings name them at the next start.
     pub(crate) allow_sandbox_credit: Mutex<Vec<Box<str>>>,
+    /// Hosts by brand that customers may be sent back to, read when the cashier opens.
+    pub(crate) return_hosts: Mutex<BTreeMap<Box<str>, Vec<Box<str>>>>,
     /// Why it is not ready.
     pub(crate) not_ready: Mutex<Option<&'static str>>,
     /// The embedded server that has the accounts and postings, in place of this one's memory.

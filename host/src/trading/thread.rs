@@ -185,7 +185,7 @@ impl TradingThread {
     /// Opens the database and reads it; also after a failed commit, because its outcome is not known.
     fn open_database(&mut self) -> Result<&mut TradingDatabase, Fault> {
         // Only the owner may read balances; SQLite creates the log with the file's mode.
-        private_files::open(&self.path)?;
+        private_files::open_database(&self.path)?;
         let mut connection = rows::open(&self.path)?;
         let transaction = connection.transaction().map_err(DiskFault::from)?;
         let version = rows::data_version(&transaction)?;

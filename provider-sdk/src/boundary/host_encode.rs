@@ -31,8 +31,10 @@ pub(crate) fn order<'a>(order: &'a PaymentOrder, bag: &'a [PairRefV1<'a>]) -> Or
     }
 }
 
+/// `body` stands in the place of the notice's own.
 pub(crate) fn notice<'a>(
     notice: &'a WebhookNotice,
+    body: &'a [u8],
     headers: &'a [PairRefV1<'a>],
     bag: &'a [PairRefV1<'a>],
 ) -> NoticeV1<'a> {
@@ -41,7 +43,7 @@ pub(crate) fn notice<'a>(
         path: text(&notice.path),
         method: text(&notice.method),
         headers: list(headers),
-        body: list(&notice.body),
+        body: list(body),
         raw_query: text(&notice.raw_query),
         content_type: text(&notice.content_type),
         received_unix: notice.received_unix,

@@ -106,7 +106,7 @@ pub(crate) fn open_loop(
     work: Rc<impl Workload>,
 ) -> BenchResult<Latencies> {
     on_one_thread(async move {
-        // Used in turn: the cashier closes a connection that is idle for seconds.
+        // Used in turn: a connection that idles is closed in time.
         let idle = Rc::new(RefCell::new(VecDeque::with_capacity(connections)));
         for _ in 0..connections {
             let connection = Connection::open(address).await?;

@@ -71,7 +71,8 @@ fn the_defaults_of_cashier_toml_are_those_of_the_page() {
         let paths = (settings.bases, settings.var, settings.plugins);
         let limits = CustomerLimits::of_settings(settings.open_deposits_max, settings.stored_bytes_per_customer_max);
         let rest = (settings.allow_sandbox_credit, settings.trusted_proxies, settings.public_url, settings.tls_files);
-        format!("{listeners:?} {paths:?} {deposits} {limits:?} {rest:?}")
+        let waits = (settings.connections_per_address, settings.idle, settings.stop_delay, settings.cors_origins);
+        format!("{listeners:?} {paths:?} {deposits} {limits:?} {rest:?} {waits:?}")
     };
     let [cashier, _] = tables_of_keys();
     let written = defaults(&cashier, "Key");

@@ -9,7 +9,20 @@ use crate::source::{Source, absent, holds, product, read, root, words_in};
 /// Each layer, and which it may name besides itself and the core.
 const LAYERS: &[(&str, &[&str])] = &[
     // What receives requests, and what it calls.
-    ("http", &["manager", "flows", "wire", "ports", "key_file", "text_file", "followed_file", "file_access"]),
+    (
+        "http",
+        &[
+            "manager",
+            "flows",
+            "wire",
+            "ports",
+            "key_file",
+            "text_file",
+            "followed_file",
+            "file_access",
+            "reload_signal",
+        ],
+    ),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
     ("flows", &["ledger", "snapshot", "ports"]),
     ("ledger", &["ports"]),
@@ -20,8 +33,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["ports", "private_files", "process", "text_file", "web_url"]),
+    ("plugins", &["ports", "private_files", "file_access", "process", "text_file", "web_url"]),
     ("process", &[]),
+    ("reload_signal", &[]),
     ("trading", &["ports", "private_files", "lock", "json_object", "text_file"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
@@ -30,7 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // What is sealed, brought under the newest key.
     (
         "sealing",
-        &["strand", "ledger", "flows", "followed_file", "file_access", "key_file", "settings", "ports", "system"],
+        &["strand", "ledger", "flows", "followed_file", "file_access", "key_file", "reload_signal", "settings", "ports", "system"],
     ),
     ("private_files", &["ports"]),
     ("key_file", &["text_file"]),
@@ -40,12 +54,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock_file", &["guarded_clock", "ports", "private_files"]),
     // Which other users may use a file, and files that are followed while the server runs.
     ("file_access", &[]),
-    ("followed_file", &["ports", "file_access", "text_file"]),
+    ("followed_file", &["ports", "file_access", "text_file", "reload_signal"]),
     ("text_file", &[]),
     ("web_url", &[]),
     ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
-    ("app", &["http", "ports", "books_image", "flows", "settings", "file_access"]),
+    (
+        "http",
+        &[
+            "manager",
+            "flows",
+            "wire",
+            "ports",
+            "key_file",
+            "text_file",
+            "followed_file",
+            "file_access",
+            "reload_signal",
+        ],
+    ),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
     // commands of their own.
     (

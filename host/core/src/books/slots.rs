@@ -1,9 +1,10 @@
-//! Where a row is: from the id of a transaction to its slot and its row, and back.
+//! Where a row is: from the id of a transaction to its slot and its row, and back; and whose an id of a provider is.
 
 use super::Books;
 use super::hash_index::{Slot, key_hash};
+use super::row_codec;
 use super::rows::Row;
-use crate::ids::TransactionId;
+use crate::ids::{ConfigId, TransactionId};
 
 impl Books {
     /// Ids are handed out one by one and rows are inserted by rising id, so that a row's slot is nearly always its id
@@ -29,5 +30,14 @@ impl Books {
 
     pub(super) fn row_matching(&self, is_match: impl Fn(&Row) -> bool) -> impl Fn(Slot) -> bool {
         move |slot| self.rows.get(slot).is_some_and(&is_match)
+    }
+
+    /// The configs of the transactions that have this provider id, of whatever kind and provider.
+    pub fn configs_with_id(&self, value: &str) -> Vec<ConfigId> {
+        let config = |slot| {
+            let row = row_codec::unpack(self.rows.get(slot)?, &self.interner)?.transaction;
+            row.refs.iter().any(|known| *known.value == *value).then_some(row.config_id)
+        };
+        self.by_provider_id.candidates(value).filter_map(config).collect()
     }
 }

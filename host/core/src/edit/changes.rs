@@ -183,9 +183,13 @@ pub fn changed_fields(
     }
     if before.replaced_webhook_secrets != after.replaced_webhook_secrets {
         // Its count alone: which secret was replaced is in the change of the secret itself.
-        let count =
-            |config: &ProviderConfig| AuditedValue::Clear(config.replaced_webhook_secrets.len().to_string().into());
-        let (class, before, after) = (FieldClass::Other, count(before), count(after));
+        let count = |config: &ProviderConfig| config.replaced_webhook_secrets.len().to_string();
+        let dropped = match before.dropped_secrets(after, context.now) {
+            0 => String::new(),
+            dropped => format!(", {dropped} dropped before its time"),
+        };
+        let after = AuditedValue::Clear(format!("{}{dropped}", count(after)).into());
+        let (class, before) = (FieldClass::Other, AuditedValue::Clear(count(before).into()));
         changes.push(FieldChange { field: "replaced_webhook_secrets".into(), class, before, after });
     }
     let settings = |config: &ProviderConfig| parsed("settings_json", &config.settings_json, context);

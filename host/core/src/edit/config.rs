@@ -136,12 +136,12 @@ impl ConfigEdit {
             }
             self.check_endpoints(&before, &after, was_read, context)?;
         }
-        let replaced = text(&before, WEBHOOK_SECRET);
+        let (replaced, current) = (text(&before, WEBHOOK_SECRET), text(&after, WEBHOOK_SECRET));
         let is_ended = self.revoke_previous || self.sealed().wipes_webhook_secret();
-        if replaced != text(&after, WEBHOOK_SECRET) && !replaced.is_empty() && !is_ended {
+        if replaced != current && !replaced.is_empty() && !is_ended {
             // It is accepted for a week more, so that webhooks signed before the change verify.
             let until = context.now.plus(REPLACED_SECRET_SECONDS);
-            config.replaced_webhook_secrets.insert(0, ReplacedSecret { secret: Secret::new(replaced), until });
+            config.keep_replaced(ReplacedSecret { secret: Secret::new(replaced), until }, current);
         }
         Ok(config)
     }

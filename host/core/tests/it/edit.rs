@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use cashier_core::edit::{
-    ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, reversals_wait,
+    AuditedValue, ConfigEdit, DeclaredSettings, EditContext, REVERSAL, SettingMap, SettingValue, changed_fields,
+    reversals_wait,
 };
 use cashier_core::ids::ConfigId;
-use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRET_SECONDS, ReplacedSecret, Secret};
+use cashier_core::provider_config::{
+    ProviderConfig, REPLACED_SECRET_SECONDS, REPLACED_SECRETS_MAX, ReplacedSecret, Secret,
+};
 use cashier_core::refusal::Refusal;
 
 use crate::samples::{NOW, config, limit};
@@ -226,6 +229,46 @@ fn a_replaced_webhook_secret_is_accepted_for_its_time_unless_it_is_revoked() {
     };
     let kept = saved(&ConfigEdit::default(), &ended, true).unwrap().replaced_webhook_secrets;
     assert_eq!(kept, [replaced("a", NOW.plus(1))], "what ended is left out");
+}
+
+#[test]
+fn b5_of_secrets_replaced_within_a_week_the_newest_three_are_kept_and_what_is_dropped_is_recorded() {
+    let replace = |secret: &str| ConfigEdit { webhook_secret: Some(Secret::new(secret)), ..ConfigEdit::default() };
+    let context = EditContext { has_transactions: true, module: None, parse: &parse, now: NOW };
+    let names = |config: &ProviderConfig| -> Vec<String> {
+        config.replaced_webhook_secrets.iter().map(|replaced| replaced.secret.expose().to_owned()).collect()
+    };
+    let mut stored = config(1);
+    let mut dropped = 0;
+    for n in 1..=250 {
+        let after = saved(&replace(&format!("w{n}")), &stored, true).unwrap();
+        let recorded = changed_fields(Some(&stored), &after, &context).unwrap();
+        let replaced = recorded.iter().find(|change| &*change.field == "replaced_webhook_secrets").unwrap();
+        let AuditedValue::Clear(count) = &replaced.after else { panic!("its count is no secret") };
+        assert_eq!(count.contains("1 dropped before its time"), n > REPLACED_SECRETS_MAX, "{n}: {count}");
+        dropped += stored.dropped_secrets(&after, NOW);
+        stored = after;
+    }
+    assert_eq!((names(&stored), dropped), (["w249", "w248", "w247"].map(String::from).to_vec(), 250 - 3));
+    // Two secrets in turn are two, however often.
+    let mut stored = config(1);
+    for n in 0..50 {
+        stored = saved(&replace(if n % 2 == 0 { "whsec_2" } else { "whsec" }), &stored, true).unwrap();
+    }
+    assert_eq!((stored.webhook_secret.expose(), names(&stored)), ("whsec", vec!["whsec_2".to_owned()]));
+    // What ended by itself or was revoked was not dropped, nor was what an edit leaves alone.
+    let later = EditContext { now: NOW.plus(REPLACED_SECRET_SECONDS), ..context };
+    let full = ["a", "b", "c"].map(|secret| saved(&replace(secret), &config(1), true).unwrap());
+    let full =
+        full.into_iter().reduce(|first, next| saved(&replace(next.webhook_secret.expose()), &first, true).unwrap());
+    let full = saved(&replace("d"), &full.unwrap(), true).unwrap();
+    assert_eq!(full.replaced_webhook_secrets.len(), 3);
+    let ended = replace("e").apply(&full, &later).unwrap();
+    assert_eq!((names(&ended), full.dropped_secrets(&ended, later.now)), (vec!["d".to_owned()], 0));
+    let revoked = saved(&ConfigEdit { revoke_previous: true, ..replace("e") }, &full, true).unwrap();
+    assert_eq!((names(&revoked).len(), full.dropped_secrets(&revoked, NOW)), (0, 0));
+    let limits = saved(&ConfigEdit { sort_index: Some(7), ..ConfigEdit::default() }, &full, true).unwrap();
+    assert_eq!((names(&limits), full.dropped_secrets(&limits, NOW)), (names(&full), 0));
 }
 
 #[test]

@@ -116,6 +116,7 @@ Stop with Ctrl-C."#
 const SETTINGS: &str = r#"customer_listen = "127.0.0.1:0"
 manager_listen = "127.0.0.1:0"
 watch_listen = "127.0.0.1:0"
+trusted_proxies = ["127.0.0.1", "::1"]
 session_keys_file = "session.key"
 seal_keys_file = "seal.key"
 "#;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use self::environment::DemoEnvironment;
+use super::signals::Signals;
 use super::terminal::{CliError, print_line};
 use super::{logs, serve};
 
@@ -35,7 +36,8 @@ async fn run(args: &DemoArgs) -> Result<(), CliError> {
         Ok(()) if args.exit => print_line("\nThe demo ended as it should."),
         Ok(()) => {
             environment.print_commands();
-            serve::stop_signal()?.await?;
+            // Closing the terminal ends it too: SIGHUP asks a server for its files, which a demo does not change.
+            Signals::catch()?.next().await;
         }
         Err(_) => print_line("\nThe demo failed."),
     }

@@ -11,6 +11,7 @@ mod identity;
 mod janitor;
 mod logs;
 mod network_verified;
+mod notice_floods;
 mod orders;
 mod pace;
 mod postings;

@@ -1,7 +1,6 @@
 //! Webhooks that a module can verify with its provider alone: on the path of one config, and on the published path, where
 //! nothing but the provider's answer says whose they are.
 
-use bytes::Bytes;
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::notice::Update;
@@ -30,7 +29,7 @@ fn over_network(env: &TestCashier, updates: Vec<Update>) -> String {
 
 /// Sends it on the published path. `signature`: the config whose provider knows the notice.
 async fn unaddressed(env: &TestCashier, signature: &str, body: &str) -> Result<WebhookOutcome, Refusal> {
-    env.receive(None, RawNotice { body: Bytes::from(body.to_owned()), ..env.request(signature) }).await
+    env.receive(None, RawNotice { body: body.to_owned().into(), ..env.request(signature) }).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +95,7 @@ async fn of_many_configs_sixteen_are_asked_and_the_path_of_one_config_serves_the
     let refused = unaddressed(&env, "config 17", &body).await.unwrap_err();
     assert_eq!(refused.code, RefusalCode::ProviderUnavailable);
     assert!(refused.message.contains("/cashier/webhook/{provider}/{provider_config_id}"), "{}", refused.message);
-    let addressed = RawNotice { body: Bytes::from(body), ..env.request("config 17") };
+    let addressed = RawNotice { body: body.into(), ..env.request("config 17") };
     env.receive(Some(17), addressed).await.unwrap();
     env.run_for(5).await;
     assert_eq!((env.status(last_asked.id), env.status(beyond.id), env.trading.balance()), (3, 3, 2 * AMOUNT));

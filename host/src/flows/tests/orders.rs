@@ -1,5 +1,6 @@
 //! Orders that their module refuses before they exist, and answers that state the transaction as it is.
 
+use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{Login, TransactionId};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::refusal::RefusalCode;
@@ -9,7 +10,7 @@ use cashier_core::transaction::NextAction;
 
 use crate::flows::methods;
 use crate::ports::{Order, OrderCheck};
-use crate::test_cashier::{AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, lock, paid, update, usd};
+use crate::test_cashier::{AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, deposit_request, lock, paid, update, usd};
 
 fn refused(field: &str, message: &str) -> OrderCheck {
     OrderCheck::Refused { field: field.into(), code: "amount_not_representable".into(), message: message.into() }
@@ -168,4 +169,37 @@ async fn m34_a_page_is_shown_only_while_the_payment_is_open() {
     assert_eq!(shown(&env.deposit("k").await.unwrap()), closed);
     env.crash().await;
     assert_eq!(shown(&env.deposit("k").await.unwrap()), closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_return_url_leads_to_a_host_of_the_accounts_brand_or_the_order_is_refused_without_a_row() {
+    let mut env = TestCashier::new().await;
+    lock(&env.trading.return_hosts).insert("ion4".into(), vec!["shop.example".into(), "*.shop.example".into()]);
+    lock(&env.trading.return_hosts).insert("other".into(), vec!["evil.example".into()]);
+    env.crash().await;
+    let ordered = |key: &str, success: &str, failure: &str| {
+        let (success_url, failure_url) = (success.into(), failure.into());
+        env.deposit_as(DepositRequest { success_url, failure_url, ..deposit_request(key) })
+    };
+    let table = [
+        ("https://evil.example/ok", "https://shop.example/no", "success_url leads to \"evil.example\""),
+        (
+            "https://shop.example/ok",
+            "https://shop.example.evil.example/",
+            "failure_url leads to \"shop.example.evil.example\"",
+        ),
+        ("", "https://evil.example/?shop.example", "failure_url leads to \"evil.example\""),
+    ];
+    for (success, failure, message) in table {
+        let refusal = ordered("k", success, failure).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::InvalidData);
+        assert!(refusal.message.starts_with(message), "{}", refusal.message);
+    }
+    assert_eq!((transactions(&env), env.provider.references().len()), (0, 0));
+    ordered("k", "https://shop.example/ok", "https://eu.shop.example:8443/no").await.unwrap();
+    ordered("l", "", "").await.unwrap();
+    lock(&env.trading.return_hosts).clear();
+    env.crash().await;
+    let (success_url, failure_url) = ("https://evil.example/ok".into(), Box::default());
+    env.deposit_as(DepositRequest { success_url, failure_url, ..deposit_request("m") }).await.unwrap();
 }

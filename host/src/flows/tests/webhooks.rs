@@ -242,7 +242,7 @@ async fn a_flood_of_forged_notices_does_not_block_verified_ones() {
     let before = env.cashier.ledger.peek(|books| books.counters().event).unwrap();
     for _ in 0..5_000 {
         let refusal = env.raw_notice(None, "forged".into()).await.unwrap_err();
-        assert_eq!(refusal.code, RefusalCode::InvalidSignature);
+        assert!(matches!(refusal.code, RefusalCode::InvalidSignature | RefusalCode::Frequent), "{refusal}");
     }
     let waiting = env.cashier.ledger.peek(|books| books.counters().event).unwrap() - before;
     assert!(waiting <= 256, "{waiting} forged notices are queued");

@@ -62,7 +62,7 @@ impl Received {
             path: cut(&raw.path, limits.text).into(),
             raw_query: cut(&raw.raw_query, limits.text).into(),
             headers_json: headers_json(raw, limits.headers),
-            sha256: Sha256::digest(&raw.body).into(),
+            sha256: Sha256::digest(&*raw.body).into(),
             identity: identity(raw),
             body: raw.body.get(..limits.body).unwrap_or(&raw.body).into(),
         }
@@ -143,8 +143,6 @@ pub(super) fn cut(text: &str, length_max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn request(method: &str, path: &str, raw_query: &str, content_type: &str, body: &'static str) -> RawNotice {
@@ -154,7 +152,7 @@ mod tests {
             raw_query: raw_query.into(),
             content_type: content_type.into(),
             headers: Arc::new([]),
-            body: Bytes::from_static(body.as_bytes()),
+            body: body.into(),
             received_time: UnixTime(1),
         }
     }

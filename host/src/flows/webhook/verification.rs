@@ -10,6 +10,7 @@ use cashier_core::status::SignatureStatus;
 
 use super::ownership::Ownership;
 use super::received::{CaptureLimits, Received};
+use super::tries::Tries;
 use crate::flows::Cashier;
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
@@ -20,6 +21,9 @@ const MENTIONED_MAX: usize = 64;
 /// Configs whose providers are asked to verify one notice that names no config: one request must not make us call many, and
 /// a provider with more configs needs the path of one config.
 const NETWORK_CONFIGS_MAX: usize = 16;
+
+/// Why a config was not asked.
+const NOT_SHOWN: &str = "not shown to every config: too many forged webhooks of this provider";
 
 /// A notice that a gateway verified, with the body as it will be stored.
 pub(super) struct VerifiedWebhook {
@@ -51,22 +55,27 @@ pub(super) enum Verification {
     },
 }
 
-/// Lets the gateways that the webhook may be meant for verify it, lowest config id first.
+/// Lets the gateways that the webhook may be meant for verify it, and says how many did. Their verdicts count in the order of
+/// the config ids, whichever were asked first; unless it is shown `to_all`, only those that it probably belongs to are asked.
 pub(super) async fn verify(
     cashier: &Cashier,
     provider: &str,
     addressed: Option<ConfigId>,
     raw: &RawNotice,
-) -> Verification {
+    to_all: bool,
+) -> (Verification, usize) {
     let candidates = candidates(cashier, provider);
     let configs: Vec<ConfigId> = candidates.iter().map(config_of).collect();
+    let meant = || candidates.iter().filter(|candidate| addressed.is_none_or(|id| config_of(candidate) == id));
+    let mut tries = Tries::likely_first(cashier, meant().flatten().collect(), raw, to_all).await;
     let mut round = Round::default();
     let mut by_network = Vec::new();
-    for candidate in candidates.iter().filter(|candidate| addressed.is_none_or(|id| config_of(candidate) == id)) {
+    for candidate in meant() {
         match candidate {
-            Ok(gateway) if round.accepts(gateway.receiver().config_id) => match gateway.verify(raw, true).await {
-                Verdict::NeedsNetwork => by_network.push(gateway),
-                verdict => round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, Duration::ZERO),
+            Ok(gateway) if round.accepts(gateway.receiver().config_id) => match tries.verdict(&**gateway).await {
+                Some(Verdict::NeedsNetwork) => by_network.push(gateway),
+                Some(verdict) => round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, Duration::ZERO),
+                None => round.unavailable(gateway.receiver().config_id, NOT_SHOWN.into()),
             },
             Ok(_) => {}
             Err(config_id) => round.unavailable(*config_id, "the module is not loaded".into()),
@@ -104,7 +113,8 @@ pub(super) async fn verify(
             Ok(_) | Err(_) => {}
         }
     }
-    round.result(cashier, raw)
+    let calls = tries.calls();
+    (round.result(cashier, raw), calls)
 }
 
 /// A config whose gateway may verify; `Err` is one whose module is not working.

@@ -15,7 +15,9 @@ use crate::ports::Clock;
 use crate::test_cashier::{DEPOSITS_PER_MINUTE, OnCreate, TestCashier, lock, own_acknowledgement, paid, update, usd};
 use crate::wire::read::parse;
 
+mod floods;
 mod held;
+mod manners;
 mod refusals;
 
 struct CustomerApi {
@@ -28,7 +30,7 @@ impl CustomerApi {
     async fn open() -> Self {
         let env = TestCashier::published().await;
         let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
-        let routes = crate::http::customer_routes(&env.cashier, &keys);
+        let routes = crate::http::customer_routes(&env.cashier, &keys, &[]);
         let listener = TestListener::open(routes, Arc::clone(&env.clock)).await;
         Self { env, listener, keys }
     }

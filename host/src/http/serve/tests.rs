@@ -1,7 +1,5 @@
 //! The accept loop with slow, oversized, malformed and panicking requests.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -11,11 +9,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use super::*;
-use crate::http::request::{Request, request};
+use crate::http::request::{BodyLimits, ReadBody, Request, request};
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::test_cashier::TestClock;
@@ -31,6 +30,7 @@ fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
                 match request.read_body(16, &*clock).await {
                     Err(refusal) => Reply::refused(&refusal),
                     Ok(body) => {
+                        request.origin.sender.proved(Proof::Session);
                         let (method, path, ip) = (&request.method, &request.path, request.origin.ip);
                         let locale = request.locale();
                         let text = format!("{method} {path} {ip} {locale} {}", String::from_utf8_lossy(&body));
@@ -43,21 +43,35 @@ fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
 }
 
 #[tokio::test]
-async fn every_response_carries_its_request_id_and_own_latency() {
+async fn every_response_carries_its_request_id_and_that_of_a_session_its_own_latency() {
     let clock = Arc::new(TestClock::default());
     let advanced = Arc::clone(&clock);
-    let routes = warp::any().map(move || {
-        advanced.advance(Duration::from_micros(5_000));
-        Reply::success(&serde_json::json!({})).after(Duration::from_micros(3_000))
+    let routes = request().map(move |request: Request| {
+        advanced.advance(Duration::from_micros(5_234));
+        let numbers: Vec<u16> = request.path.split('/').filter_map(|part| part.parse().ok()).collect();
+        if let [_, 1] = numbers[..] {
+            request.origin.sender.proved(Proof::Session);
+        }
+        Reply::json(numbers[0], b"{}".to_vec()).after(Duration::from_micros(3_000))
     });
     let listener = TestListener::open(routes.boxed(), Arc::clone(&clock)).await;
-    let response = listener.request("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
+    let response = listener.request("GET /200/1 HTTP/1.1\r\nhost: x\r\nx-request-id: web-7f.3\r\n\r\n").await;
     assert_eq!((response.status, response.body.as_str()), (200, "{}"));
     assert_eq!(response.header("x-request-id"), Some("web-7f.3"));
-    assert_eq!(response.header("x-own-latency-us"), Some("2000"));
+    assert_eq!(response.header("x-own-latency-us"), Some("2234"));
+    assert_eq!(response.header("server-timing"), Some("own;dur=2.234, outside;dur=3.000"));
+    let table = [(200, 0, false), (400, 1, true), (503, 1, true), (401, 1, false), (403, 1, false), (404, 0, false)];
+    for (status, session, timed) in table {
+        let response = listener.send(&format!("GET /{status}/{session}"), "", "").await;
+        assert_eq!(response.status, status);
+        for name in ["x-own-latency-us", "server-timing"] {
+            assert_eq!(response.header(name).is_some(), timed, "{status} {session} {name}");
+        }
+    }
     let long = "a".repeat(65);
     for invalid in ["", "a b", "a\u{e9}", "<script>", &long] {
-        let response = listener.request(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-request-id: {invalid}\r\n\r\n")).await;
+        let head = format!("GET /200/0 HTTP/1.1\r\nhost: x\r\nx-request-id: {invalid}\r\n\r\n");
+        let response = listener.request(&head).await;
         let id = response.header("x-request-id").unwrap();
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{invalid}: {id}");
     }
@@ -165,6 +179,42 @@ async fn large_bodies_share_a_capacity_that_small_ones_do_not_use() {
 }
 
 #[tokio::test]
+async fn b4_a_large_body_holds_its_share_until_it_is_dropped_and_anybody_leaves_some_to_the_others() {
+    let clock = Arc::new(TestClock::default());
+    let reading = Arc::clone(&clock);
+    let kept: Arc<std::sync::Mutex<Vec<ReadBody>>> = Arc::default();
+    let keeping = Arc::clone(&kept);
+    let routes = request().then(move |mut request: Request| {
+        let (clock, kept) = (Arc::clone(&reading), Arc::clone(&keeping));
+        async move {
+            let anybody = &*request.path == "/anybody";
+            let limits = if anybody { BodyLimits::of_anybody(1024 * 1024) } else { (1024 * 1024).into() };
+            match request.read_body(limits, &*clock).await {
+                Ok(body) => {
+                    kept.lock().unwrap().push(body);
+                    Reply::text(200, "text/plain", request.origin.large_bodies.available_permits().to_string())
+                }
+                Err(refusal) => Reply::refused(&refusal),
+            }
+        }
+    });
+    let listener = TestListener::open(routes.boxed(), clock).await;
+    let body = "x".repeat(1024 * 1024);
+    let mut statuses = Vec::new();
+    for path in ["/anybody", "/known"] {
+        for _ in 0..70 {
+            statuses.push((path, listener.send(&format!("POST {path}"), "", &body).await.status));
+        }
+    }
+    let taken = |path| statuses.iter().filter(|status| **status == (path, 200)).count();
+    // A body of 1 MiB needs 960 KiB of the 64 MiB.
+    assert_eq!((taken("/anybody"), taken("/anybody") + taken("/known")), (48 * 1024 / 960, 64 * 1024 / 960));
+    kept.lock().unwrap().clear();
+    let response = listener.send("POST /known", "", &body).await;
+    assert_eq!((response.status, response.body), (200, (LARGE_BODIES_KIB_MAX - 960).to_string()));
+}
+
+#[tokio::test]
 async fn malformed_bytes_end_only_their_own_connection() {
     let clock = Arc::new(TestClock::default());
     let listener = TestListener::open(echo(&clock), clock).await;
@@ -177,33 +227,6 @@ async fn malformed_bytes_end_only_their_own_connection() {
         assert!((400..500).contains(&response), "{response}: {}", malformed.chars().take(40).collect::<String>());
     }
     assert_eq!(listener.send("GET /fine", "", "").await.status, 200);
-}
-
-#[tokio::test]
-async fn connections_beyond_the_limit_wait() {
-    let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (counted, highest) = (Arc::clone(&inside), Arc::clone(&most));
-    let routes = warp::any().then(move || {
-        let (inside, most) = (Arc::clone(&counted), Arc::clone(&highest));
-        async move {
-            most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            for _ in 0..100 {
-                tokio::task::yield_now().await;
-            }
-            inside.fetch_sub(1, Ordering::SeqCst);
-            Reply::success(&serde_json::json!({}))
-        }
-    });
-    let listener = Arc::new(TestListener::open_with(routes.boxed(), Arc::default(), 2, None, &[]).await);
-    let mut clients = JoinSet::new();
-    for _ in 0..8 {
-        let listener = Arc::clone(&listener);
-        clients.spawn(async move {
-            listener.request("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status
-        });
-    }
-    assert_eq!(clients.join_all().await, [200; 8]);
-    assert!(most.load(Ordering::SeqCst) <= 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,25 +266,42 @@ async fn a_tls_listener_refuses_plain_http() {
     let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
     let config = tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap();
     let clock = Arc::new(TestClock::default());
-    let listener = TestListener::open_with(echo(&clock), clock, 8, Some(config), &[]).await;
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(cert.der().to_vec())).unwrap();
-    let client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(listener.address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
-    let response = Client { stream }.request("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let listener =
+        TestListener::open_with(echo(&clock), clock, TestListener::LIMITS, Some(Arc::new(ServedTls::new(config))), &[])
+            .await;
+    let mut client = trusting(&cert).connect(&listener).await.unwrap();
+    let response = client.request("GET /over/tls HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(response.body, "GET /over/tls 127.0.0.1  ");
+    assert_eq!(response.header("strict-transport-security"), Some("max-age=31536000"));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     let mut plain = listener.connect().await;
     plain.stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert!(plain.receive().await.is_none());
     for (chain, key) in [("", ""), ("CANARY", "CANARY"), (&*chain, "CANARY"), (&*chain, &pem("PRIVATE KEY", b"CANARY"))]
     {
         assert!(!tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap_err().what.contains("CANARY"));
+    }
+}
+
+/// A client that trusts this certificate.
+struct TrustingClient(ClientConfig);
+
+fn trusting(certificate: &rcgen::Certificate) -> TrustingClient {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(certificate.der().to_vec())).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TrustingClient(config)
+}
+
+impl TrustingClient {
+    async fn connect(self, listener: &TestListener) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        let stream = TcpStream::connect(listener.address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        Ok(Client { stream: TlsConnector::from(Arc::new(self.0)).connect(name, stream).await? })
     }
 }
 
@@ -295,25 +335,4 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
-#[test]
-fn only_trusted_proxies_set_the_client_ip() {
-    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
-    let table = [
-        ("192.0.2.9", "203.0.113.5", "192.0.2.9"),
-        ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
-        ("10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
-        ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
-        ("10.0.0.1", "garbage", "10.0.0.1"),
-        ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
-        ("10.0.0.1", "6.6.6.6, garbage, 10.0.0.2", "10.0.0.2"),
-        ("10.0.0.1", "6.6.6.6, 203.0.113.5:4711", "203.0.113.5"),
-        ("::ffff:10.0.0.1", "::ffff:203.0.113.5", "203.0.113.5"),
-        ("::ffff:192.0.2.9", "203.0.113.5", "192.0.2.9"),
-    ];
-    for (peer, forwarded, expected) in table {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
-        assert_eq!(client_ip(ip(peer), &headers, &trusted), ip(expected), "{peer} {forwarded}");
-    }
-}
+mod connections;

@@ -15,6 +15,7 @@ use crate::file_access::FileUse;
 use crate::followed_file::{FileRules, FollowedFile, Take, follow};
 use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ports::{Clock, Fault};
+use crate::reload_signal::ReloadAsked;
 use crate::text_file::trimmed;
 
 /// Tokens that are revoked at one time, and the size of their list: a token ends by itself, so that its line can go.
@@ -38,8 +39,8 @@ pub struct KeyFiles(Vec<FollowedFile>);
 
 impl KeyFiles {
     /// Follows them for ever.
-    pub async fn follow(self, clock: Arc<dyn Clock>) {
-        follow(self.0, clock).await;
+    pub async fn follow(self, clock: Arc<dyn Clock>, asked: ReloadAsked) {
+        follow(self.0, clock, asked).await;
     }
 }
 

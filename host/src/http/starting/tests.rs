@@ -16,7 +16,7 @@ fn keys() -> Arc<SessionKeys> {
 #[tokio::test]
 async fn s8_every_customer_path_answers_503_with_retry_after_during_a_start_and_unknown_ones_as_ever() {
     let clock = Arc::new(TestClock::default());
-    let listener = TestListener::open(customer_routes(Arc::clone(&clock) as _), clock).await;
+    let listener = TestListener::open(customer_routes(Arc::clone(&clock) as _, &[]), clock).await;
     let table = [
         ("GET /cashier/methods?login=2000009", 503),
         ("GET /cashier/transactions?limit=5", 503),
@@ -43,7 +43,7 @@ async fn s8_every_customer_path_answers_503_with_retry_after_during_a_start_and_
 #[tokio::test]
 async fn s8_a_large_webhook_during_a_start_is_read_whole_so_that_its_sender_sees_the_503() {
     let clock = Arc::new(TestClock::default());
-    let listener = TestListener::open(customer_routes(Arc::clone(&clock) as _), clock).await;
+    let listener = TestListener::open(customer_routes(Arc::clone(&clock) as _, &[]), clock).await;
     let mut client = listener.connect().await;
     let body = "x".repeat(webhook::NOTICE_LENGTH_MAX);
     for (length, status) in [(body.len(), 503), (body.len(), 503), (body.len() + 1, 413)] {
@@ -112,7 +112,7 @@ async fn s8_healthz_lives_and_readyz_waits_with_the_rows_loaded_so_far() {
 #[tokio::test]
 async fn s8_a_connection_of_the_start_gets_real_answers_once_the_cashier_is_whole() {
     let env = TestCashier::published().await;
-    let first = customer_routes(Arc::clone(&env.cashier.clock));
+    let first = customer_routes(Arc::clone(&env.cashier.clock), &[]);
     let listener = TestListener::open(first, Arc::clone(&env.clock)).await;
     let (mut asked, mut silent, mut half) =
         (listener.connect().await, listener.connect().await, listener.connect().await);
@@ -120,7 +120,7 @@ async fn s8_a_connection_of_the_start_gets_real_answers_once_the_cashier_is_whol
     let (head, rest) = request.split_at(20);
     tokio::io::AsyncWriteExt::write_all(&mut half.stream, head.as_bytes()).await.unwrap();
     assert_eq!(asked.request(request).await.body, STARTING);
-    listener.routes.switch(crate::http::customer_routes(&env.cashier, &keys()));
+    listener.routes.switch(crate::http::customer_routes(&env.cashier, &keys(), &[]));
     for (client, request) in [(&mut asked, request), (&mut silent, request), (&mut half, rest)] {
         let response = client.request(request).await;
         assert_eq!((response.status, response.error().as_str()), (403, "PERMISSION_DENIED"), "a session is required");

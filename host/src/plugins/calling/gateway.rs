@@ -18,12 +18,12 @@ use super::convert::{self, SecretMasks};
 use super::exchange::{AllowedRequests, ExchangeDriver};
 use super::module_thread::ModuleThread;
 use super::outcomes::{self, PaymentCall};
-use crate::plugins::crash::{About, CallEntry, CallSite, ModuleQuarantine, is_cut, notice_digest};
+use crate::plugins::crash::{About, AboutNotice, CallEntry, CallSite, ModuleQuarantine, is_cut, notice_digest};
 use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
-    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, Order, OrderCheck, PaymentQuery, QueryAnswer,
-    RawNotice, Verdict,
+    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, NoticeBody, Order, OrderCheck, PaymentQuery,
+    QueryAnswer, RawNotice, Verdict,
 };
 use crate::web_url;
 
@@ -188,22 +188,22 @@ impl ConfiguredModule {
         outcomes::create(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
     }
 
-    async fn verify(&self, notice: WebhookNotice, offline: bool) -> Verdict {
+    async fn verify(&self, notice: WebhookNotice, body: NoticeBody, offline: bool) -> Verdict {
         if let Err(reason) = self.drop_expired_secrets().await {
             return Verdict::NotWorking(reason);
         }
         let site = self.site.clone();
         let barring = self.quarantine.bars_any(&site.build);
-        let digest = (barring || is_cut(&notice)).then(|| notice_digest(&notice.raw_query, &notice.body));
+        let cut = is_cut(&notice.raw_query, &body);
+        let digest = (barring || cut).then(|| body.digest_with(&notice.raw_query, notice_digest));
         if let Some(call) = digest.as_deref().and_then(|digest| self.quarantine.bars(&site.build, digest)) {
             return Verdict::NotWorking(format!("the notice is barred: {call}"));
         }
         let allowed = if offline { AllowedRequests::None } else { AllowedRequests::SafeOnly };
         let call = move |instance: &Instance, replies: &[HttpReply]| {
-            let notice_of_slot = Some((&notice, digest.as_deref()));
-            let _call =
-                site.enter(CallEntry::NormalizeStatus, &About { notice: notice_of_slot, ..About::after(replies) });
-            instance.normalize_status(&notice, replies)
+            let about = AboutNotice { notice: &notice, body: &body, sha256: digest.as_deref() };
+            let _call = site.enter(CallEntry::NormalizeStatus, &About { notice: Some(about), ..About::after(replies) });
+            instance.normalize_shared(&notice, &body, replies)
         };
         let outcome = self.driver.exchange(&self.thread, allowed, call).await;
         outcomes::verify(outcome, &self.masks, self.clock.is_plausible())
@@ -275,14 +275,16 @@ impl Gateway for ModuleGateway {
     }
 
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
+        let body = notice.body.clone();
         let notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
-        self.with(|module| async move { module.verify(notice, offline).await })
+        self.with(|module| async move { module.verify(notice, body, offline).await })
     }
 
     fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+        let body = notice.body.clone();
         let mut notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         notice.bag.push((PROVEN_BEFORE.to_owned(), String::new()));
-        self.with(|module| async move { module.verify(notice, false).await })
+        self.with(|module| async move { module.verify(notice, body, false).await })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {

@@ -96,8 +96,8 @@ fn cut(text: &str) -> &str {
 }
 
 /// Whether a slot holds less of a notice than its digest covers.
-pub(in crate::plugins) fn is_cut(notice: &WebhookNotice) -> bool {
-    notice.body.len() > RECORDED_BODY_MAX || notice.raw_query.len() > RECORDED_TEXT_MAX
+pub(in crate::plugins) fn is_cut(query: &str, body: &[u8]) -> bool {
+    body.len() > RECORDED_BODY_MAX || query.len() > RECORDED_TEXT_MAX
 }
 
 /// What distinguishes one notice from another, however often and to which of a provider's configs it is sent: body and query. Hex.

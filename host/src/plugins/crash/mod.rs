@@ -47,8 +47,17 @@ pub(in crate::plugins) struct About<'a> {
     pub(in crate::plugins) reference: &'a str,
     /// Replies that the call has got so far: with 0, the exchange has sent nothing.
     pub(in crate::plugins) phase: usize,
-    /// The notice, with its digest where what the slot holds of it is cut.
-    pub(in crate::plugins) notice: Option<(&'a WebhookNotice, Option<&'a str>)>,
+    pub(in crate::plugins) notice: Option<AboutNotice<'a>>,
+}
+
+/// The notice that a call reads.
+#[derive(Clone, Copy)]
+pub(in crate::plugins) struct AboutNotice<'a> {
+    pub(in crate::plugins) notice: &'a WebhookNotice,
+    /// In the place of the notice's own.
+    pub(in crate::plugins) body: &'a [u8],
+    /// Its digest, where what the slot holds of it is cut.
+    pub(in crate::plugins) sha256: Option<&'a str>,
 }
 
 impl About<'_> {
@@ -64,7 +73,7 @@ impl CallSite {
     pub(in crate::plugins) fn enter(&self, entry: CallEntry, about: &About<'_>) -> Option<CallGuard> {
         let slots = self.recorder.0.as_ref()?;
         let record = self.record(entry, about);
-        Slots::fill(slots, &record, about.notice.map_or(&[], |(notice, _)| &notice.body))
+        Slots::fill(slots, &record, about.notice.map_or(&[], |about| about.body))
     }
 
     /// The number of the build in this run, by which its own threads are known.
@@ -83,7 +92,7 @@ impl CallSite {
             transaction: about.transaction,
             reference: about.reference,
             phase: about.phase,
-            notice: about.notice.map(|(notice, sha256)| NoticeRecord::of(notice, sha256)),
+            notice: about.notice.map(|about| NoticeRecord::of(about.notice, about.sha256)),
         }
     }
 }

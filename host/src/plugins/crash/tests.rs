@@ -160,8 +160,11 @@ fn c2_notices_are_barred_one_by_one_and_their_build_after_three_different_ones()
         let var = Var::new();
         let (site, _) = var.begin();
         let notice = notice(body);
-        let digest = is_cut(&notice).then(|| notice_digest("", &notice.body));
-        let about = About { notice: Some((&notice, digest.as_deref())), ..About::default() };
+        let digest = is_cut("", &notice.body).then(|| notice_digest("", &notice.body));
+        let about = About {
+            notice: Some(AboutNotice { notice: &notice, body: &notice.body, sha256: digest.as_deref() }),
+            ..About::default()
+        };
         let call = site.enter(CallEntry::NormalizeStatus, &about);
         mark(SEGV);
         let next = var.after_the_end();

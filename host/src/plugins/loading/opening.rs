@@ -34,14 +34,14 @@ pub(crate) fn supervise() {
     SUPERVISED.get_or_init(Arc::default);
 }
 
-/// The same for a program that handles SIGTERM and SIGINT by ending in order, which it cannot while a module is stuck.
+/// The same for a program that handles SIGTERM, SIGINT and SIGQUIT by ending in order, which it cannot while a module is stuck.
 ///
 /// # Errors
 /// The system refuses the handlers.
 #[cfg(unix)]
 pub(crate) fn supervise_signals() -> std::io::Result<()> {
     let ended = SUPERVISED.get_or_init(Arc::default);
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
         signal_hook::flag::register(signal, Arc::clone(ended))?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::module::{Generation, LoadedModule, refused_line};
 use super::opening;
 use super::plugins_toml::{ModuleEntry, ModuleOptions, PluginsToml};
 use super::probe::Probe;
+use crate::file_access::{self, FileUse};
 use crate::plugins::crash::{CallRecorder, CallSite, EndedCall, ModuleQuarantine};
 use crate::plugins::egress::port::{EgressPolicy, Network, Networks};
 use crate::ports::CatalogLine;
@@ -99,6 +100,10 @@ impl ModuleRegistry {
             Err(reason) => return refused(&name, None, None, LoadError::new(reason)),
         };
         let path = options.source.path();
+        // Whoever may change the file decides which code runs in the cashier, at the next start.
+        if let Some(sentence) = file_access::judge(&path, FileUse::Public) {
+            tracing::warn!(target: "security", module = name, "{sentence}");
+        }
         let before = self.loaded().find(|loaded| loaded.name == name);
         let (generation, outcome) = match (self.load(&name, &options, &path, loader), before) {
             (Ok((generation, outcome)), _) => (generation, outcome),

@@ -129,7 +129,7 @@ impl ImageFile {
     }
 
     pub(super) fn reader(&self) -> Result<BlockReader<'_>, String> {
-        let file = File::open(&self.path).map_err(|error| error.to_string())?;
+        let file = private_files::open_to_read(&self.path).map_err(|error| error.to_string())?;
         Ok(BlockReader { image: self, file })
     }
 }
@@ -147,7 +147,7 @@ impl BlockReader<'_> {
 fn read_table(path: &Path) -> Result<ImageFile, String> {
     let cut = || "its end is missing".to_owned();
     let io = |error: std::io::Error| error.to_string();
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = private_files::open_to_read(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     let length_place = size.checked_sub(8).ok_or_else(cut)?;
     let mut length = [0; 8];

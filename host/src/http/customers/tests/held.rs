@@ -1,5 +1,6 @@
 //! What answers while the books are held: a decision or a list that takes long delays nothing that needs no books.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s1_methods_health_and_readiness_answer_while_the_books_are_held() {
     let api = CustomerApi::open().await;
-    let watch = TestListener::open(watch_routes(&api.env.cashier, &api.keys), api.env.clock.clone()).await;
+    let routes = watch_routes(&api.env.cashier, &api.keys, &Arc::default());
+    let watch = TestListener::open(routes, api.env.clock.clone()).await;
     let cashier = api.env.cashier.clone();
     let ((held, is_held), (release, released)) = (channel(), channel::<()>());
     let holder = std::thread::spawn(move || {

@@ -103,16 +103,16 @@ async fn only_a_valid_customer_token_is_accepted() {
 async fn an_undeclared_method_gets_405_with_the_allowed_one() {
     let api = CustomerApi::open().await;
     let table = [
-        ("/cashier/methods", "GET"),
+        ("/cashier/methods", "GET, HEAD"),
         ("/cashier/deposit", "POST"),
         ("/cashier/withdrawal", "POST"),
-        ("/cashier/transactions", "GET"),
-        ("/cashier/webhook/stripe", "POST"),
-        ("/cashier/webhook/stripe/1", "POST"),
+        ("/cashier/transactions", "GET, HEAD"),
+        ("/cashier/webhook/stripe", "GET, HEAD, POST"),
+        ("/cashier/webhook/stripe/1", "GET, HEAD, POST"),
     ];
     for (path, allowed) in table {
-        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"].into_iter().filter(|m| *m != allowed)
-        {
+        let refused = |method: &&str| !allowed.split(", ").any(|one| one == *method);
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"].into_iter().filter(refused) {
             let response = api.listener.send(&format!("{method} {path}"), "", "").await;
             assert_eq!((response.status, response.header("allow")), (405, Some(allowed)), "{method} {path}");
         }

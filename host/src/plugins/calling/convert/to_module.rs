@@ -3,7 +3,7 @@
 
 use cashier_core::edit::REVERSAL;
 use cashier_core::money::Money;
-use cashier_core::provider_config::ProviderConfig as ConfigRow;
+use cashier_core::provider_config::{ProviderConfig as ConfigRow, REPLACED_SECRETS_MAX};
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::serde_json::{self, Map, Value};
 use cashier_provider_sdk::{
@@ -34,7 +34,9 @@ pub(in crate::plugins::calling) fn config(
     settings.extend(overrides);
     settings.remove(REVERSAL);
     let settings = Zeroizing::new(Value::Object(settings).to_string());
-    let valid = row.replaced_webhook_secrets.iter().filter(|replaced| replaced.is_accepted(now));
+    // A row of an earlier version may keep more; the newest come first.
+    let valid =
+        row.replaced_webhook_secrets.iter().filter(|replaced| replaced.is_accepted(now)).take(REPLACED_SECRETS_MAX);
     Ok(ProviderConfig {
         id: i64::try_from(row.id.0).map_err(|_| "the config's id is too large".to_owned())?,
         provider: row.provider.to_string(),
@@ -147,7 +149,7 @@ pub(in crate::plugins::calling) fn payment(query: &PaymentQuery, brand: &str, no
     }
 }
 
-/// A webhook request, byte for byte.
+/// A webhook request without its body, of which there is one copy however many configs verify it.
 pub(in crate::plugins::calling) fn notice(raw: &RawNotice, provider: &str, bits: u128) -> WebhookNotice {
     let pair = |(name, value): &(Box<str>, Box<str>)| (name.to_string(), value.to_string());
     WebhookNotice {
@@ -155,7 +157,7 @@ pub(in crate::plugins::calling) fn notice(raw: &RawNotice, provider: &str, bits:
         path: raw.path.to_string(),
         method: raw.method.to_string(),
         headers: raw.headers.iter().map(pair).collect(),
-        body: raw.body.to_vec(),
+        body: Vec::new(),
         raw_query: raw.raw_query.to_string(),
         content_type: raw.content_type.to_string(),
         received_unix: raw.received_time.0,

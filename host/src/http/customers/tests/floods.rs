@@ -1,0 +1,47 @@
+//! Senders of webhooks that fail verification, behind a trusted proxy: what is answered, and what is read for it.
+
+use super::*;
+use crate::test_cashier::FAILED_NOTICES_PER_MINUTE;
+
+/// The customer listener behind a proxy on this machine.
+async fn behind_a_proxy() -> CustomerApi {
+    let api = CustomerApi::open().await;
+    let routes = crate::http::customer_routes(&api.env.cashier, &api.keys, &[]);
+    let (clock, limits) = (Arc::clone(&api.env.clock), TestListener::LIMITS);
+    let listener = TestListener::open_with(routes, clock, limits, None, &["127.0.0.1/32"]).await;
+    CustomerApi { listener, ..api }
+}
+
+#[tokio::test]
+async fn b4_a_sender_beyond_its_limit_is_answered_before_its_large_body_is_read_and_others_are_not_bound() {
+    let api = behind_a_proxy().await;
+    let from = |ip: &str| format!("x-forwarded-for: {ip}\r\n");
+    for path in ["/cashier/webhook/stripe/1", "/cashier/webhook/nobody"] {
+        let line = format!("POST {path}");
+        let flooding = from(if path.ends_with('1') { "203.0.113.9" } else { "203.0.113.10" });
+        for _ in 0..FAILED_NOTICES_PER_MINUTE {
+            assert_eq!(api.listener.send(&line, &flooding, "forged").await.status, 401, "{path}");
+        }
+        let small = api.listener.send(&line, &flooding, "forged").await;
+        assert_eq!(
+            (small.status, small.error(), small.header("retry-after")),
+            (429, "RET_ERR_FREQUENT".into(), Some("1"))
+        );
+        // Nothing of the body is sent: it is answered all the same.
+        let head = format!("{line} HTTP/1.1\r\nhost: x\r\n{flooding}content-length: 1048576\r\n\r\n");
+        assert_eq!(api.listener.request(&head).await.status, 429);
+        // And where the length is not declared, once it is too long.
+        let chunk = format!("{:x}\r\n{}\r\n", 100_000, "x".repeat(100_000));
+        let chunked = format!("{line} HTTP/1.1\r\nhost: x\r\n{flooding}transfer-encoding: chunked\r\n\r\n{chunk}");
+        assert_eq!(api.listener.request(&chunked).await.status, 429);
+        assert_eq!(api.listener.send(&line, &from("198.51.100.7"), "forged").await.status, 401, "another address");
+    }
+    assert_eq!(api.env.cashier.counted_notices().1, 6);
+    // A verified one from the flooding address is taken.
+    api.deposit("k", "250.00").await;
+    let reference = api.env.provider.references().pop().unwrap();
+    let amount = Some(StatedAmount::Exact(usd(25_000)));
+    let body = api.env.provider.notice_body(vec![Update { amount, ..paid("e1", &reference) }]);
+    let signed = format!("{}x-signature: any config\r\n", from("203.0.113.9"));
+    assert_eq!(api.listener.send("POST /cashier/webhook/stripe/1", &signed, &body).await.status, 200);
+}

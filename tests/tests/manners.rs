@@ -1,0 +1,214 @@
+//! The manners of a server that runs for long: what signals do, how a stop begins, how long connections idle, and that a flood of
+//! one address costs the others nothing. The cashier runs as a separate process.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::path::Path;
+use std::process::Stdio;
+
+use cashier_core::session::Role;
+use cashier_host::app::Listeners;
+use cashier_host::http::session::{SessionKeys, issue_token};
+use cashier_host::ports::Clock;
+use cashier_host::system::SystemClock;
+use cashier_tests::artifacts;
+use cashier_tests::cashier_process::CashierProcess;
+use cashier_tests::clock::DeploymentClock;
+use cashier_tests::customer::{CustomerClient, order};
+use cashier_tests::http::Http;
+use cashier_tests::manager::ManagerClient;
+use cashier_tests::raw_http::{RawConnection, status_of};
+use cashier_tests::roster::{self, CUSTOMER, LOGIN};
+use cashier_tests::sandbox::{self, TestSandbox};
+use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
+use cashier_tests::waiting::eventually;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+struct Server {
+    process: CashierProcess,
+    addresses: Listeners,
+    http: Http,
+    customer: CustomerClient,
+    stripe: StripeStub,
+    _sandbox: TestSandbox,
+    folder: TempDir,
+}
+
+impl Server {
+    /// With further lines of its settings.
+    async fn start(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = TestSandbox::start(DeploymentClock::system_time(), 1).await;
+        let stripe = StripeStub::start(false).await;
+        let peers = [sandbox.url(), stripe.url()];
+        let mut process = CashierProcess::prepare(folder.path(), &peers, &roster::standard()).await;
+        process.settings = format!("deposits_per_minute = 0\n{settings}");
+        let addresses = process.start().await;
+        let http = Http::new();
+        let manager = ManagerClient {
+            http: http.clone(),
+            url: format!("http://{}", addresses.manager),
+            token: process.token(Role::Manager, 1),
+        };
+        let sandbox_config = json!({"provider": "sandbox", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
+            "secret_key": sandbox::API_KEY, "webhook_secret": sandbox::WEBHOOK_SECRET,
+            "settings_json": json!({"api_base": sandbox.url()}).to_string()});
+        manager.save_config(&sandbox_config).await;
+        let stripe_config = json!({"provider": "stripe", "brand": "ion4", "method": "card", "currency": "USD", "sandbox": 1,
+            "enabled": 1, "secret_key": stripe_stub::SECRET_KEY, "webhook_secret": stripe_stub::WEBHOOK_SECRET,
+            "settings_json": json!({"api_base": stripe.url(), "flow": "payment_intents"}).to_string()});
+        manager.save_config(&stripe_config).await;
+        let customer = CustomerClient {
+            http: http.clone(),
+            url: format!("http://{}", addresses.customer),
+            token: process.token(Role::Customer, CUSTOMER),
+        };
+        Self { process, addresses, http, customer, stripe, _sandbox: sandbox, folder }
+    }
+
+    async fn readiness(&self) -> (u16, String) {
+        let answer = self.http.get(&format!("http://{}/readyz", self.addresses.watch), &[]).await;
+        (answer.status, answer.text())
+    }
+
+    /// A methods call, as it goes over the wire.
+    fn methods_call(&self) -> Vec<u8> {
+        let token = &self.customer.token;
+        format!("GET /cashier/methods?login={LOGIN} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\n\r\n").into_bytes()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_sighup_reads_the_key_file_again_and_ends_nothing() {
+    let mut server = Server::start("stop_delay_seconds = 0\n").await;
+    let key = format!("next:{}\n", "7c".repeat(32));
+    std::fs::write(server.folder.path().join("session.key"), &key).unwrap();
+    server.process.signal("HUP").await;
+    let keys = SessionKeys::parse(&key).unwrap();
+    let token = issue_token(&keys, Role::Customer, CUSTOMER, None, 3600, SystemClock::new().now()).unwrap();
+    let customer = CustomerClient { token, ..server.customer.clone() };
+    eventually("the new key", async || (customer.methods(LOGIN).await.status == 200).then_some(())).await;
+    assert_eq!(server.customer.methods(LOGIN).await.status, 403, "the old one is gone");
+    let log = eventually("the log", async || {
+        let log = server.process.log();
+        (log.contains("files are read again") && log.contains("changed file was taken over")).then_some(log)
+    })
+    .await;
+    assert!(log.contains("session keys"), "the log names what is read again: {log}");
+    assert_eq!(server.process.terminate().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_no_signal_ends_a_server_without_a_drain() {
+    let mut server = Server::start("stop_delay_seconds = 0\n").await;
+    // The last three are SIGSTKFLT and the first and last real-time signal.
+    let harmless = ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "PIPE", "XFSZ", "IO", "HUP", "16", "34", "64"];
+    for (before, signal) in harmless.into_iter().enumerate() {
+        server.process.signal(signal).await;
+        let received = || server.process.log().matches("signal received").count();
+        eventually(signal, async || (received() > before).then_some(())).await;
+        assert_eq!(server.readiness().await.0, 200, "{signal}");
+    }
+    assert_eq!(server.process.terminate().await, Some(0));
+    for (before, signal) in ["INT", "QUIT", "XCPU", "PWR"].into_iter().enumerate() {
+        server.process.start().await;
+        server.process.signal(signal).await;
+        assert_eq!(server.process.ended().await.code(), Some(0), "{signal}");
+        assert_eq!(server.process.log().matches("cashier stopped").count(), before + 2, "{signal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n3_a_stop_withdraws_readiness_first_serves_on_and_a_second_signal_ends_the_wait() {
+    let mut server = Server::start("stop_delay_seconds = 3600\n").await;
+    assert_eq!(server.readiness().await, (200, "ready\n".into()));
+    server.stripe.set_mode(StubMode::Holding);
+    let depositing = tokio::spawn({
+        let customer = server.customer.clone();
+        async move { customer.deposit(&order("stripe", "50")).await }
+    });
+    eventually("the create call", async || (!server.stripe.requests().is_empty()).then_some(())).await;
+    server.process.signal("TERM").await;
+    eventually("readiness to end", async || (server.readiness().await.0 == 503).then_some(())).await;
+    assert_eq!(server.readiness().await.1, "not ready: the cashier is stopping\n");
+    // New connections are taken, and what is asked on them is done.
+    for _ in 0..3 {
+        let mut client = RawConnection::connect(&server.customer.url).await;
+        client.write(&server.methods_call()).await;
+        assert_eq!(status_of(&client.read_answer().await), 200);
+    }
+    server.customer.deposit(&order("sandbox", "25")).await.expect_ok();
+    server.process.signal("TERM").await;
+    server.stripe.set_mode(StubMode::Answering);
+    assert_eq!(server.process.ended().await.code(), Some(0), "{}", server.process.log());
+    let answer = depositing.await.unwrap().expect_ok();
+    assert_eq!(answer["next_action"], json!("INSTRUCTIONS"), "the deposit under way was answered: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_the_demo_ends_on_sighup_with_a_drain() {
+    let folder = tempfile::tempdir().unwrap();
+    // The demo needs its payment service and the modules beside it.
+    let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
+    let mut demo = Command::new(artifacts::cashier())
+        .args(["demo", "--folder"])
+        .arg(folder.path().join("demo"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line.contains("Stop with Ctrl-C") {
+            break;
+        }
+    }
+    let pid = demo.id().unwrap().to_string();
+    // It is caught soon after the line was printed.
+    eventually("the signal to be caught", async || catches(&pid, 1).then_some(())).await;
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
+    assert_eq!(demo.wait().await.unwrap().code(), Some(0));
+}
+
+/// Whether a process catches a signal.
+fn catches(pid: &str, signal: u32) -> bool {
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0").trim();
+    u64::from_str_radix(caught, 16).unwrap() >> (signal - 1) & 1 == 1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_thousands_of_half_sent_requests_of_one_address_cost_another_nothing() {
+    const SOCKETS: usize = 2_000;
+    // Loopback is a client like any other once a proxy is set; without one it may be a proxy, and has no limit of its own.
+    for settings in ["trusted_proxies = [\"192.0.2.1\"]\n", ""] {
+        let mut server = Server::start(&format!("stop_delay_seconds = 0\n{settings}")).await;
+        let url = server.customer.url.clone();
+        let mut idle = RawConnection::connect(&url).await;
+        idle.write(&server.methods_call()).await;
+        assert_eq!(status_of(&idle.read_answer().await), 200);
+        let mut flood = Vec::new();
+        for number in 0..SOCKETS {
+            let mut client = RawConnection::connect_from("127.0.0.2", &url).await;
+            client.write(b"POST /cashier/deposit HTTP/1.1\r\nhost: x\r\nauth").await;
+            flood.push(client);
+            if number % 100 == 0 {
+                let mut client = RawConnection::connect(&url).await;
+                client.write(&server.methods_call()).await;
+                assert_eq!(status_of(&client.read_answer().await), 200, "after {number} of {settings:?}");
+            }
+        }
+        idle.write(&server.methods_call()).await;
+        assert_eq!(status_of(&idle.read_answer().await), 200, "an idle connection of another address stays");
+        server.customer.deposit(&order("sandbox", "25")).await.expect_ok();
+        assert_eq!(server.readiness().await.0, 200);
+        let log = server.process.log();
+        assert!(log.contains("open files were divided among connections"), "{log}");
+        assert_eq!(log.contains("trusted_proxies"), settings.is_empty(), "the cure is named once it may be needed");
+        drop(flood);
+        assert_eq!(server.process.terminate().await, Some(0));
+    }
+}
