@@ -234,7 +234,7 @@ fn a_replaced_webhook_secret_is_accepted_for_its_time_unless_it_is_revoked() {
 #[test]
 fn b5_of_secrets_replaced_within_a_week_the_newest_three_are_kept_and_what_is_dropped_is_recorded() {
     let replace = |secret: &str| ConfigEdit { webhook_secret: Some(Secret::new(secret)), ..ConfigEdit::default() };
-    let context = EditContext { has_transactions: true, module: None, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions: true, module: None, parse: &parse, without: &without, now: NOW };
     let names = |config: &ProviderConfig| -> Vec<String> {
         config.replaced_webhook_secrets.iter().map(|replaced| replaced.secret.expose().to_owned()).collect()
     };
