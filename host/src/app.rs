@@ -40,6 +40,7 @@ use crate::reload_signal::ReloadSignal;
 use crate::sealing;
 pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
+use crate::snapshot::MoneyModes;
 use crate::strand::archive::ArchiveReader;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
@@ -275,9 +276,12 @@ impl Start {
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
         let Self { settings, trading_server, keys, key_files, public_url, reload, .. } = self;
-        let allow: Arc<[Box<str>]> = settings.allow_sandbox_credit.clone().into();
+        let money_modes = MoneyModes {
+            allow_sandbox_credit: settings.allow_sandbox_credit.clone().into(),
+            allow_live_on_demo: settings.allow_live_on_demo.clone().into(),
+        };
         let now = machine.clock.now();
-        let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
+        let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, money_modes, now).await;
         let tasks = Arc::new(Tasks::new(Handle::current()));
         let ports = Ports {
             archive,

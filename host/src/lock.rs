@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::ports::Fault;
+use crate::ports::{Fault, FaultKind};
 use crate::private_files;
 
 /// Longest text of the lock file that is repeated in an error; a pid line is far shorter.
@@ -37,7 +37,10 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let path = path.display();
                 let holder = holder(&file);
-                return Err(Fault::new(format!("the database is in use: {holder} holds the lock file {path}")));
+                return Err(Fault::of(
+                    FaultKind::Busy,
+                    format!("the database is in use: {holder} holds the lock file {path}"),
+                ));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -57,10 +60,13 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Fault::new(format!(
-                    "the database {} is in use by another process, which was started while no lock file was in its place",
-                    path.display()
-                )));
+                return Err(Fault::of(
+                    FaultKind::Busy,
+                    format!(
+                        "the database {} is in use by another process, which was started while no lock file was in its place",
+                        path.display()
+                    ),
+                ));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(Fault::new(format!("cannot lock the database {}: {error}", path.display())));

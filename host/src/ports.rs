@@ -4,6 +4,7 @@
 mod fault;
 mod machine;
 mod notice_body;
+mod roster;
 mod start;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use futures_util::future::BoxFuture;
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
+pub use self::roster::{RosterMistake, RosterOutcome};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -167,6 +169,13 @@ pub struct StoredNotice {
     pub body: Bytes,
 }
 
+/// What was recorded of a config; one that was made before records were kept was not seen to be created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConfigHistory {
+    pub was_created: bool,
+    pub was_enabled: bool,
+}
+
 /// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
 pub const TEXTS_AT_ONCE_MAX: usize = 64;
 
@@ -175,6 +184,8 @@ pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
+    /// What the audit records say of a config.
+    fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
     /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
     fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
@@ -225,6 +236,19 @@ pub trait TradingServer: Send + Sync {
     /// nobody need wait for our record of it. A server that keys by our key alone.
     fn proves_postings(&self) -> bool {
         false
+    }
+    /// The brands that its groups have. A fault where it cannot say at once: then no row is held to be wrong.
+    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
+        Err(Fault::new("the trading server does not list its groups"))
+    }
+    /// The brand of a customer; `None` where there is no such customer. A fault as above.
+    fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        Err(Fault::new(format!("the trading server does not list customer {customer}")))
+    }
+    /// Adds and updates groups, customers and accounts, all or nothing, from the JSON text of a roster.
+    fn import_roster(&self, text: String) -> BoxFuture<'static, RosterOutcome> {
+        drop(text);
+        Box::pin(std::future::ready(RosterOutcome::Unsupported))
     }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;
@@ -362,6 +386,10 @@ pub trait Gateway: Send + Sync {
     fn receiver(&self) -> &ReceivingConfig;
     /// Seconds after which an unpaid order expires; 0 never.
     fn expiry_seconds(&self) -> i64;
+    /// How the customer pays under this config's settings; `None` as the module's catalog line says.
+    fn payment_mode(&self) -> Option<&'static str> {
+        None
+    }
     /// Seconds within which an identical create may be repeated; 0 never.
     fn idempotency_window_seconds(&self) -> i64;
     /// Sends nothing; the order's `transaction_id` is not known yet.
@@ -428,6 +456,8 @@ pub struct CatalogLine {
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.
     pub brands: Option<Vec<Box<str>>>,
+    /// Keys of every setting that it declares.
+    pub settings: Vec<Box<str>>,
     /// Keys of `settings_json`/`config_json` whose change redirects money or secrets.
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.

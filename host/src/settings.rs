@@ -40,6 +40,7 @@ pub struct Settings {
     pub var: PathBuf,
     pub plugins: PathBuf,
     pub allow_sandbox_credit: Vec<Box<str>>,
+    pub allow_live_on_demo: Vec<Box<str>>,
     pub second_person: SecondPerson,
     /// The text of the session key file.
     pub session_keys: Zeroizing<String>,
@@ -152,6 +153,7 @@ impl Settings {
             var: here("var", file.var, "var")?,
             plugins: here("plugins", file.plugins, "plugins.toml")?,
             allow_sandbox_credit: names("allow_sandbox_credit", file.allow_sandbox_credit)?,
+            allow_live_on_demo: names("allow_live_on_demo", file.allow_live_on_demo)?,
             second_person: second_person("second_person", file.second_person)?,
             session_keys_file: session_file.clone(),
             session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {

@@ -49,15 +49,24 @@ pub struct Snapshot {
     /// The newest ones, decided or open.
     approvals: BTreeMap<ApprovalId, Arc<Approval>>,
     catalog: Arc<[CatalogLine]>,
-    allow_sandbox_credit: Arc<[Box<str>]>,
+    money_modes: MoneyModes,
+}
+
+/// The brands for which the server's settings let money of one mode reach accounts of the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MoneyModes {
+    /// Sandbox money on real accounts.
+    pub allow_sandbox_credit: Arc<[Box<str>]>,
+    /// Real money on demo accounts.
+    pub allow_live_on_demo: Arc<[Box<str>]>,
 }
 
 /// The cell that holds the current snapshot.
 pub type SnapshotCell = ArcSwap<Snapshot>;
 
 impl Snapshot {
-    pub fn new(catalog: Arc<[CatalogLine]>, allow_sandbox_credit: Arc<[Box<str>]>) -> Self {
-        Self { catalog, allow_sandbox_credit, ..Self::default() }
+    pub fn new(catalog: Arc<[CatalogLine]>, money_modes: MoneyModes) -> Self {
+        Self { catalog, money_modes, ..Self::default() }
     }
 
     /// The snapshot with one config served differently.
@@ -77,6 +86,21 @@ impl Snapshot {
         let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
         let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
         self.merchant_accounts.extend(merchants::accounts(&configs));
+        self
+    }
+
+    /// The snapshot without one config, which is gone.
+    pub fn without_config(mut self, id: ConfigId) -> Self {
+        self.marks.remove(&id);
+        self.merchant_accounts.remove(&id);
+        if let Some(gone) = self.configs.remove(&id)
+            && let Some(ids) = self.by_provider.get_mut(&gone.config.provider)
+        {
+            ids.retain(|known| *known != id);
+            let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
+            let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
+            self.merchant_accounts.extend(merchants::accounts(&configs));
+        }
         self
     }
 
@@ -163,29 +187,40 @@ impl Snapshot {
 
     /// Whether the server's settings allow sandbox credits on this brand's real accounts.
     pub fn allows_sandbox_credit(&self, brand: &str) -> bool {
-        self.allow_sandbox_credit.iter().any(|allowed| &**allowed == brand)
+        self.money_modes.allow_sandbox_credit.iter().any(|allowed| &**allowed == brand)
     }
 
     /// The customer's side of eligibility.
     pub fn eligibility_context<'a>(&self, account: &'a AccountFacts, now: UnixTime) -> EligibilityContext<'a> {
-        EligibilityContext { account, sandbox_credit_allowed: self.allows_sandbox_credit(&account.customer.brand), now }
+        let brand = &account.customer.brand;
+        EligibilityContext {
+            account,
+            sandbox_credit_allowed: self.allows_sandbox_credit(brand),
+            live_on_demo_allowed: self.money_modes.allow_live_on_demo.contains(brand),
+            now,
+        }
     }
 
     /// The config's side of eligibility.
     pub fn candidate<'a>(&'a self, served: &'a Served) -> ConfigCandidate<'a> {
         let module = match (self.module(&served.config.provider), &served.gateway) {
             (None, _) => ModuleFitness::NotLoaded { reason: "no module of this provider is listed in plugins.toml" },
-            (Some(line), _) if !line.available => ModuleFitness::NotLoaded { reason: &line.failure_reason },
+            (Some(line), _) if !line.available => fitness(line),
             (Some(_), Err(NoGateway::Broken(reason))) if served.config.enabled => ModuleFitness::NotLoaded { reason },
             // For a disabled config the reason is that it is disabled, not its missing gateway.
-            (Some(line), Ok(_) | Err(_)) => ModuleFitness::Loaded {
-                brands: line.brands.as_deref(),
-                methods: &line.methods,
-                currencies: &line.currencies,
-            },
+            (Some(line), Ok(_) | Err(_)) => fitness(line),
         };
         ConfigCandidate { config: &served.config, module }
     }
+}
+
+/// The fitness of a module, whatever becomes of the gateways of its configs.
+pub fn fitness(line: &CatalogLine) -> ModuleFitness<'_> {
+    if !line.available {
+        return ModuleFitness::NotLoaded { reason: &line.failure_reason };
+    }
+    let (brands, methods, currencies) = (line.brands.as_deref(), &line.methods, &line.currencies);
+    ModuleFitness::Loaded { brands, methods, currencies }
 }
 
 #[cfg(test)]

@@ -244,11 +244,16 @@ async fn a_config_is_validated_with_the_modules_own_messages() {
         (with(json!({"api_base": "https://echo.invalid/v2"}), json!({})), Ok(())),
         (
             with(json!({"api_base": "http://echo.invalid"}), json!({})),
-            Err("api_base: echo.invalid:80 is allowed over https only"),
+            Err("api_base: echo.invalid:80 is allowed over https only; use https, or where it is a private address: \
+                 allow_private = [\"http://echo.invalid:80\"] in its [[module]] of plugins.toml permits it"),
         ),
         (
             with(json!({"api_base": "https://evil.test"}), json!({})),
-            Err("api_base: evil.test:443 is not among the hosts of this provider"),
+            Err(
+                "api_base: evil.test:443 is not among the hosts of this provider; allow_hosts = [\"evil.test:443\"] in its \
+                 [[module]] of plugins.toml permits it, or where it is a private address: allow_private = \
+                 [\"evil.test:443\"] in its [[module]] of plugins.toml permits it",
+            ),
         ),
         (with(json!({"api_base": "echo.invalid"}), json!({})), Err("api_base: must begin with https:// or http://")),
         (

@@ -171,7 +171,7 @@ async fn an_imported_roster_is_served_to_printed_tokens() {
 
     let addresses = process.start().await;
     let busy = run(folder.path(), &import).await;
-    assert!(busy.code != Some(0) && !busy.err.is_empty(), "an import beside a running server is refused: {busy:?}");
+    assert!(busy.code != Some(0) && !busy.err.is_empty(), "the settings do not name the port of the server: {busy:?}");
     let customer = CustomerClient {
         http: Http::new(),
         url: format!("http://{}", addresses.customer),

@@ -172,7 +172,7 @@ impl Books {
                     |body: &Body| body.notice().filter(|(id, _)| *id == event.notice_id).map(|(_, length)| length);
                 self.events.put(event, bodies.iter().find_map(own));
             }
-            Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
+            Change::Config(_) | Change::ConfigDeleted(_) | Change::Override(_) | Change::Approval(_) => {}
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Change {
     Operation(Box<BalanceOperation>),
     Event(Box<ProviderEvent>),
     Config(Box<ProviderConfig>),
+    /// The row is gone. Its id is never given to another.
+    ConfigDeleted(ConfigId),
     Override(Box<CustomerOverride>),
     Approval(Box<Approval>),
 }

@@ -60,7 +60,7 @@ impl Refusals {
                     self.events.insert((row.id, row.config_id, row.event_id.clone()));
                     self.event_waits |= !is_new(row, commit);
                 }
-                Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
+                Change::Config(_) | Change::ConfigDeleted(_) | Change::Override(_) | Change::Approval(_) => {}
             }
         }
     }
@@ -96,6 +96,7 @@ fn rows_of(commit: &Commit, see: &mut impl FnMut(Topic<'_>)) {
                 see(Topic::Other('n', row.notice_id.0));
             }
             Change::Config(row) => see(Topic::Other('c', row.id.0)),
+            Change::ConfigDeleted(id) => see(Topic::Other('c', id.0)),
             Change::Override(row) => see(Topic::Other('v', row.id.0)),
             Change::Approval(row) => see(Topic::Other('p', row.id.0)),
         }
@@ -122,7 +123,11 @@ fn found_by(commit: &Commit, see: &mut impl FnMut(Topic<'_>)) {
                 see(Topic::EventKey(row.config_id, &row.event_id));
                 row.update.iter().flat_map(Update::ids).for_each(|id| see(Topic::ProviderId(&id.value)));
             }
-            Change::Operation(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
+            Change::Operation(_)
+            | Change::Config(_)
+            | Change::ConfigDeleted(_)
+            | Change::Override(_)
+            | Change::Approval(_) => {}
         }
     }
 }

@@ -93,6 +93,7 @@ impl<'a> Draft<'a> {
                 | Change::Operation(_)
                 | Change::Event(_)
                 | Change::Config(_)
+                | Change::ConfigDeleted(_)
                 | Change::Override(_)
                 | Change::Approval(_) => {}
             }
@@ -120,9 +121,12 @@ impl<'a> Draft<'a> {
         let reverses = |row: &Transaction| configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment);
         let drafted = self.changes.iter().filter_map(|change| match change {
             Change::Transaction(row) => Some(row.id),
-            Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {
-                None
-            }
+            Change::Operation(_)
+            | Change::Event(_)
+            | Change::Config(_)
+            | Change::ConfigDeleted(_)
+            | Change::Override(_)
+            | Change::Approval(_) => None,
         });
         let mut all: Vec<TransactionId> = self.books.by_reversed_payment(configs, payment).chain(drafted).collect();
         all.sort_unstable();
@@ -147,9 +151,12 @@ impl<'a> Draft<'a> {
     fn drafted(&self, test: impl Fn(&Transaction) -> bool) -> Option<TransactionId> {
         self.changes.iter().find_map(|change| match change {
             Change::Transaction(row) => (test(row) && self.leaves(row.id, &test)).then_some(row.id),
-            Change::Operation(_) | Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {
-                None
-            }
+            Change::Operation(_)
+            | Change::Event(_)
+            | Change::Config(_)
+            | Change::ConfigDeleted(_)
+            | Change::Override(_)
+            | Change::Approval(_) => None,
         })
     }
 
@@ -162,6 +169,7 @@ impl<'a> Draft<'a> {
             | Change::Transaction(_)
             | Change::Operation(_)
             | Change::Config(_)
+            | Change::ConfigDeleted(_)
             | Change::Override(_)
             | Change::Approval(_) => None,
         });
@@ -282,7 +290,11 @@ impl<'a> Draft<'a> {
             match &change {
                 Change::Operation(row) => self.counters.operation = self.counters.operation.max(row.id.0),
                 Change::Transaction(row) => self.counters.transaction = self.counters.transaction.max(row.id.0),
-                Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
+                Change::Event(_)
+                | Change::Config(_)
+                | Change::ConfigDeleted(_)
+                | Change::Override(_)
+                | Change::Approval(_) => {}
             }
             self.changes.push(change);
         }

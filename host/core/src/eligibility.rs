@@ -6,6 +6,7 @@
 //! another currency serve the account in the account's currency; nothing is converted.
 
 mod context;
+mod mismatch;
 mod resolution;
 mod rule;
 
@@ -19,6 +20,7 @@ use crate::provider_config::ProviderConfig;
 use crate::refusal::{Refusal, RefusalCode};
 
 pub use self::context::{ConfigCandidate, EligibilityContext, ModuleFitness, Wanted};
+pub use self::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
 pub use self::rule::{Check, Rule};
 
 /// Whether one config is shown, and the checks that led to it.
@@ -264,6 +266,9 @@ fn hard_checks<'a>(
     note(Check::Account, format_args!("the account and its group are enabled"));
     if config.sandbox && account.group.account_mode != AccountMode::Demo && !context.sandbox_credit_allowed {
         return Err(Rule::SandboxOnRealAccount);
+    }
+    if !config.sandbox && account.group.account_mode == AccountMode::Demo && !context.live_on_demo_allowed {
+        return Err(Rule::LiveOnDemoAccount);
     }
     let mode = if config.sandbox { "a sandbox config may serve the account" } else { "the config is live" };
     note(Check::Sandbox, format_args!("{mode}"));

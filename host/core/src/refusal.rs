@@ -44,6 +44,8 @@ codes! {
     Duplicate = 409 "RET_ERR_DUPLICATE",
     /// The approval is expired, or what it was asked for changed since.
     ApprovalStale = 409 "APPROVAL_STALE",
+    /// A config that served, or may have, cannot be deleted for good.
+    ConfigInUse = 409 "CONFIG_IN_USE",
     BodyTooLarge = 413 "BODY_TOO_LARGE",
     Frequent = 429 "RET_ERR_FREQUENT",
     Internal = 500 "INTERNAL_ERROR",

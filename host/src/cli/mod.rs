@@ -9,6 +9,7 @@ mod logs;
 mod module;
 mod modules;
 mod reseal;
+mod roster_client;
 mod schema;
 mod serve;
 mod settings_args;

@@ -5,7 +5,7 @@ use clap::Args;
 use super::terminal::{CliError, print_line};
 use crate::json_object::{Described, Schema};
 use crate::settings::SettingsFile;
-use crate::{manager, trading, wire};
+use crate::{manager, wire};
 
 /// How a schema begins: with the version of JSON Schema that it is written in.
 const DRAFT: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","#;
@@ -22,7 +22,7 @@ pub fn schemas() -> Vec<(String, Schema)> {
         [("request", command.request), ("answer", command.answer)]
             .map(|(part, schema)| (format!("{}.{part}", command.name), schema()))
     });
-    let files = [("cashier.toml", SettingsFile::schema()), ("roster.json", trading::roster_schema())];
+    let files = [("cashier.toml", SettingsFile::schema()), ("roster.json", wire::roster::schema())];
     let own = wire::schema::all().into_iter().chain(files).map(|(name, schema)| (name.to_owned(), schema));
     own.chain(commands).map(|(name, schema)| (name, schema.replacen('{', DRAFT, 1))).collect()
 }

@@ -1,24 +1,30 @@
 //! `cashier trading …`: imports rows into the embedded trading server, and decides about balances that were changed outside
 //! the cashier.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use cashier_core::ids::Login;
+use cashier_core::ids::{ID_MAX, Login, ManagerId};
+use cashier_core::roster::ImportReport;
 use clap::Subcommand;
 
 use super::bases;
+use super::roster_client;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
+use crate::ports::{Fault, FaultKind};
 use crate::trading::embedded::Embedded;
 use crate::trading::import;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TradingCommand {
     /// Import groups, customers and accounts from a JSON file. All of it is checked first; on any error nothing is
-    /// written. The server must not be running on the same folder.
+    /// written. A server that runs on the same folder is given the file over its manager listener.
     Import {
         /// {"groups":[…],"customers":[…],"accounts":[…]}
         file: PathBuf,
+        /// The manager in whose name a running server records it.
+        #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+        id: u64,
         #[command(flatten)]
         settings: SettingsArgs,
         /// The folder of trading.db; by default the settings'.
@@ -42,19 +48,52 @@ pub(super) enum TradingCommand {
 }
 
 pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
-    let bases = match command {
-        TradingCommand::Import { settings, bases, .. } => bases::chosen(bases.as_ref(), settings)?,
-        TradingCommand::Accept { settings, bases, .. } => {
-            bases::existing(bases.as_ref(), settings, &[bases::POSTINGS])?
-        }
-    };
-    let trading = Embedded::open(&bases)?;
     match command {
-        TradingCommand::Import { file, .. } => {
-            let report = import::import(file, &trading).map_err(|error| CliError(error.to_string()))?;
+        TradingCommand::Import { file, id, settings, bases } => {
+            let folder = bases::chosen(bases.as_ref(), settings)?;
+            let report = match Embedded::open(&folder) {
+                Ok(trading) => import::import(file, &trading).map_err(|error| CliError(error.to_string()))?,
+                Err(fault) if fault.kind == FaultKind::Busy => {
+                    through_server(&fault, &folder, settings, file, ManagerId(*id))?
+                }
+                Err(fault) => return Err(fault.into()),
+            };
             print_line(report.to_string().trim_end());
+            Ok(())
         }
-        TradingCommand::Accept { login: None, .. } => {
+        TradingCommand::Accept { login, put_back, settings, bases } => {
+            let folder = bases::existing(bases.as_ref(), settings, &[bases::POSTINGS])?;
+            let trading = Embedded::open(&folder)?;
+            accept(&trading, login.map(Login), *put_back)
+        }
+    }
+}
+
+/// The server that holds the database is the one of the settings, unless they name another folder.
+fn through_server(
+    fault: &Fault,
+    folder: &Path,
+    settings: &SettingsArgs,
+    file: &Path,
+    by: ManagerId,
+) -> Result<ImportReport, CliError> {
+    let settings = settings.read().map_err(|CliError(what)| CliError(format!("{fault}; {what}")))?;
+    let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    if real(folder) != real(&settings.bases) {
+        let theirs = settings.bases.display();
+        return Err(CliError(format!("{fault}; the settings are of another server, whose folder is {theirs}")));
+    }
+    roster_client::import(&settings, file, by).map_err(|CliError(what)| {
+        match what.starts_with("the server that holds") {
+            true => CliError(format!("{fault}; {what}")),
+            false => CliError(what),
+        }
+    })
+}
+
+fn accept(trading: &Embedded, login: Option<Login>, put_back: bool) -> Result<(), CliError> {
+    match login {
+        None => {
             let contested = trading.contested()?;
             if contested.is_empty() {
                 print_line("no account was changed outside the cashier");
@@ -62,14 +101,13 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             for (login, why) in contested {
                 print_line(&format!("account {login}: {why}"));
             }
+            Ok(())
         }
-        TradingCommand::Accept { login: Some(login), put_back, .. } => accept(&trading, Login(*login), *put_back)?,
+        Some(login) => decide(trading, login, put_back),
     }
-    trading.close();
-    Ok(())
 }
 
-fn accept(trading: &Embedded, login: Login, put_back: bool) -> Result<(), CliError> {
+fn decide(trading: &Embedded, login: Login, put_back: bool) -> Result<(), CliError> {
     let before = trading.contested()?.into_iter().find(|(known, _)| *known == login);
     match (trading.settle_balance(login, put_back)?, before) {
         (Some(balance), Some((_, why))) => print_line(&format!("account {login}: {why}; it is {balance} now")),

@@ -3,36 +3,36 @@
 //! `cashier_core::edit`.
 
 mod approvals;
+mod deletion;
+mod mismatches;
 mod retired;
 mod serving;
+mod settings;
 mod upkeep;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::change::Change;
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::edit::{
-    self, ConfigEdit, DeclaredSettings, EditContext, OverrideEdit, SettingMap, SettingValue, changed_fields,
-    check_brand, put_into_service,
-};
+use cashier_core::edit::{self, ConfigEdit, EditContext, OverrideEdit, changed_fields, check_brand, put_into_service};
 use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS_MAX};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use self::approvals::{Authority, EditedBy, no_row};
+pub use self::mismatches::{config_warnings, override_warnings, rows_without_match};
 pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
+pub(super) use self::settings::reversals_wait;
+use self::settings::{module_settings, parse_settings, without_key};
 use super::publication::Publication;
-pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision};
+pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
 use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
-use crate::ports::CatalogLine;
 use crate::snapshot::{Served, Snapshot};
 
 pub(super) use self::retired::queue_end_of_secrets;
@@ -50,6 +50,13 @@ pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<Co
 pub async fn decide_approval(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval, Refusal> {
     let (sender, outcome) = oneshot::channel();
     queue(cashier, Publication::Approval(Box::new(request), sender))?;
+    outcome.await.unwrap_or_else(|_| Err(interrupted()))
+}
+
+/// Deletes a config that never served.
+pub async fn delete_config(cashier: &Cashier, request: DeletionRequest) -> Result<(), Refusal> {
+    let (sender, outcome) = oneshot::channel();
+    queue(cashier, Publication::Deletion(Box::new(request), sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -88,6 +95,9 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 }
                 Publication::Approval(request, reply) => {
                     let _ = reply.send(decide(&cashier, *request).await);
+                }
+                Publication::Deletion(request, reply) => {
+                    let _ = reply.send(deletion::delete(&cashier, &request).await);
                 }
                 Publication::Override(session, edit, request_id, reply) => {
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
@@ -237,40 +247,10 @@ async fn write_config(
         );
     }
     tracing::info!(config = %saved.id, provider = %saved.provider, by = %by.session.manager_id(), %fields, "config saved");
+    for warning in config_warnings(cashier, &saved) {
+        tracing::warn!(config = %saved.id, %warning, "a saved config names what is not there");
+    }
     Ok(ConfigOutcome::Saved(Box::new(saved)))
-}
-
-fn module_settings(line: &CatalogLine) -> DeclaredSettings<'_> {
-    DeclaredSettings { available: line.available, endpoints: &line.endpoint_settings, secrets: &line.secret_settings }
-}
-
-/// Whether the OUT of a provider's reversal waits for a person, for deposits made under this config.
-pub(super) fn reversals_wait(config: &ProviderConfig) -> bool {
-    let texts = [("settings_json", &*config.settings_json), ("config_json", config.config_json.expose())];
-    // What is stored was parsed when it was saved.
-    let parsed = texts.into_iter().filter_map(|(field, text)| parse_settings(field, text).ok());
-    edit::reversals_wait(&parsed.collect::<Vec<_>>())
-}
-
-/// The parser that the judge of edits is lent. The parser's own message could quote a secret.
-fn parse_settings(field: &str, text: &str) -> Result<SettingMap, Refusal> {
-    let no_object = |_| Refusal::invalid(format!("{field} must be a JSON object as a string"));
-    let parsed: BTreeMap<String, Value> = serde_json::from_str(text).map_err(no_object)?;
-    let value = |value| match value {
-        Value::Null => SettingValue::Null,
-        Value::String(text) => SettingValue::Text(text),
-        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            SettingValue::Json(other.to_string())
-        }
-    };
-    Ok(parsed.into_iter().map(|(name, setting)| (name, value(setting))).collect())
-}
-
-/// The text of a JSON object without one of its keys; `None` where it has no such key.
-fn without_key(text: &str, key: &str) -> Option<String> {
-    let mut settings: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(text).ok()?;
-    settings.remove(key)?;
-    serde_json::to_string(&settings).ok()
 }
 
 async fn publish_override(
@@ -286,6 +266,9 @@ async fn publish_override(
     };
     let target_brand = edit.brand.as_deref().or(stored.as_ref().map(|stored| &*stored.brand)).unwrap_or("");
     check_brand(session, stored.as_ref().map(|stored| &*stored.brand), target_brand)?;
+    // A config of another brand does not exist for this session.
+    let is_seen = |served: &Served| served.config.brand.is_empty() || session.sees(&served.config.brand);
+    edit.check_config(stored.as_ref(), |id| cashier.snapshot().config(id).is_some_and(is_seen))?;
     let draft = match &stored {
         Some(stored) => edit.apply(stored, now)?,
         None => edit.create(OverrideId(0), now)?,
@@ -301,6 +284,9 @@ async fn publish_override(
     let saved = ticket.durable().await?.into_inner();
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(saved.clone())));
     tracing::info!(customer_override = %saved.id, by = %session.manager_id(), "override saved");
+    for warning in override_warnings(cashier, &saved) {
+        tracing::warn!(customer_override = %saved.id, %warning, "a saved override names what is not there");
+    }
     Ok(saved)
 }
 

@@ -35,16 +35,17 @@ pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) ->
     let shown = eligibility::shown(&eligibility, &candidates, overrides).into_iter().filter_map(|eligible| {
         let served = snapshot.config(eligible.config_id())?;
         let line = snapshot.module(&served.config.provider)?;
-        Some(method(Arc::clone(&served.config), eligible, line))
+        let payment_mode = served.gateway.as_ref().ok().and_then(|gateway| gateway.payment_mode());
+        Some(method(Arc::clone(&served.config), eligible, line, payment_mode))
     });
     Ok(shown.collect())
 }
 
-fn method(config: Arc<ProviderConfig>, eligible: Eligible, line: &CatalogLine) -> Method {
+fn method(config: Arc<ProviderConfig>, eligible: Eligible, line: &CatalogLine, mode: Option<&str>) -> Method {
     Method {
         config,
         eligible,
-        payment_mode: line.payment_mode.clone(),
+        payment_mode: mode.map_or_else(|| line.payment_mode.clone(), Box::from),
         display_name: line.name.clone(),
         description: line.description.clone(),
     }

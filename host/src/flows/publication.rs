@@ -3,7 +3,7 @@
 use cashier_core::approval::Approval;
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::edit::{ConfigEdit, OverrideEdit};
-use cashier_core::ids::ApprovalId;
+use cashier_core::ids::{ApprovalId, ConfigId};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
@@ -24,6 +24,15 @@ pub struct ConfigRequest {
     pub edit: ConfigEdit,
     /// The request's `data` as received: what a second person approves.
     pub data: Secret,
+    pub context: RequestContext,
+}
+
+/// A manager's request to delete a config for good.
+pub struct DeletionRequest {
+    pub session: ManagerSession,
+    /// The name of the command.
+    pub command: &'static str,
+    pub id: ConfigId,
     pub context: RequestContext,
 }
 
@@ -53,6 +62,7 @@ pub enum ConfigOutcome {
 pub(super) enum Publication {
     Config(Box<ConfigRequest>, OutcomeSender<ConfigOutcome>),
     Approval(Box<ApprovalRequest>, OutcomeSender<Approval>),
+    Deletion(Box<DeletionRequest>, OutcomeSender<()>),
     Override(ManagerSession, Box<OverrideEdit>, Box<str>, OutcomeSender<CustomerOverride>),
     /// The gateway of a config that had none, opened at another try.
     Reopened(Served),

@@ -5,6 +5,7 @@ use cashier_core::refusal::Refusal;
 
 use crate::flows::deposit;
 use crate::http::customer_context::{CustomerContext, JSON_LENGTH_MAX};
+use crate::http::idempotency_key;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
 use crate::wire::deposit::{DepositAnswer, read};
@@ -12,7 +13,8 @@ use crate::wire::deposit::{DepositAnswer, read};
 pub(super) async fn answer(context: &CustomerContext, mut request: Request) -> Result<Reply, Refusal> {
     let session = context.session(&request)?;
     let body = request.read_body(JSON_LENGTH_MAX, &*context.cashier.clock).await?;
-    let wanted = read(&body, session.customer_id())?;
+    let mut wanted = read(&body, session.customer_id())?;
+    wanted.idempotency_key = idempotency_key::joined(wanted.idempotency_key, &request.headers)?;
     let outcome = deposit::deposit(&context.cashier, &session, wanted, request.context()).await?;
     let reply = match outcome.next_action() {
         Err(refusal) => Reply::refused_with(&refusal, Some((&outcome.transaction, &outcome.texts))),

@@ -32,6 +32,7 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::connection::Phase;
 use crate::http::connection_limits::{AdmittedConnection, ConnectionLimits, Connections, Newcomer, SWEEP_PAUSE};
 use crate::http::observed_stream::{ObservedBody, ObservedStream};
+use crate::http::parser_refusals;
 use crate::http::reply::{ProviderWait, Reply};
 use crate::http::request::{LARGE_BODIES_KIB_MAX, RequestOrigin};
 use crate::http::sender::{Proof, Sender};
@@ -211,6 +212,7 @@ async fn serve_http<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let name = connection.name;
     let stream = ObservedStream::new(stream, Arc::clone(&admitted));
     let service = service_fn(move |request| {
         let (connection, admitted) = (connection.clone(), Arc::clone(&admitted));
@@ -232,7 +234,8 @@ where
         .max_buf_size(HEAD_LENGTH_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    watcher.watch(connection).await.map_err(|error| Fault::new(error.to_string()))
+    let served = watcher.watch(connection).await.inspect_err(|error| parser_refusals::count(name, error));
+    served.map_err(|error| Fault::new(error.to_string()))
 }
 
 /// One listener's routes and what its connections share.

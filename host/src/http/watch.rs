@@ -11,12 +11,16 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use crate::flows::Cashier;
+use crate::flows::{Cashier, configure};
+use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 use crate::http::session::SessionKeys;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+/// Configs and overrides that can match nothing, listed with `verbose`; `/metrics` has their number.
+const UNMATCHED_ROWS_MAX: usize = 100;
+
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A gauge of `/metrics`, and whom it asks.
@@ -76,6 +80,11 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
     },
     Metric {
+        name: "cashier_rows_without_match",
+        help: "Enabled configs and overrides that can match nothing.",
+        value: |cashier| Some(configure::rows_without_match(cashier).len()),
+    },
+    Metric {
         name: "cashier_webhooks_rejected",
         help: "Webhooks that failed verification since the start.",
         value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
@@ -89,6 +98,11 @@ pub const METRICS: &[Metric] = &[
         name: "cashier_clock_plausible",
         help: "Whether the system clock is believed; while it is not, nothing expires.",
         value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
+    },
+    Metric {
+        name: "cashier_requests_refused_by_parser",
+        help: "Requests since the start that were not HTTP.",
+        value: |_| Some(parser_refusals::counted()),
     },
 ];
 
@@ -111,8 +125,10 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let unreadable = unreadable_lines(cashier);
+    let unmatched = configure::rows_without_match(cashier);
+    let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
     let quarantine = cashier.modules.quarantine();
-    let listed = files.iter().chain(&quarantine).map(|sentence| format!("{sentence}\n"));
+    let listed = files.iter().chain(&unmatched).chain(&quarantine).map(|sentence| format!("{sentence}\n"));
     Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", listed.collect::<String>()))
 }
 
@@ -126,6 +142,13 @@ fn unreadable_lines(cashier: &Cashier) -> String {
     let approvals = snapshot.approvals().filter_map(Approval::broken);
     let approvals = approvals.map(|broken| format!("{broken}: it can be rejected alone\n"));
     configs.chain(approvals).collect()
+}
+
+/// The first lines, and how many more there are.
+fn bounded(lines: &[String], most: usize) -> impl Iterator<Item = String> {
+    let more = lines.len().saturating_sub(most);
+    let rest = (more > 0).then(|| format!("… and {more} more"));
+    lines.iter().take(most).cloned().chain(rest)
 }
 
 fn held_line(fault: &str) -> String {
@@ -242,7 +265,10 @@ mod tests {
         let held = "# HELP cashier_database_held Whether writing waits because another program holds cashier.db.\n# TYPE cashier_database_held gauge\ncashier_database_held 0\n";
         let posts = "# HELP cashier_trading_ready Whether the trading server takes postings.\n# TYPE cashier_trading_ready gauge\ncashier_trading_ready 1\n";
         let counted = "# HELP cashier_transactions Transactions in memory.\n# TYPE cashier_transactions gauge\ncashier_transactions 1\n# HELP cashier_duties Transactions with unfinished work.\n# TYPE cashier_duties gauge\ncashier_duties 1\n# HELP cashier_unreadable_notices Authentic webhooks that no build of their module has understood yet.\n# TYPE cashier_unreadable_notices gauge\ncashier_unreadable_notices 0\n# HELP cashier_unmatched_payments Payments, refunds and disputes whose transaction never appeared.\n# TYPE cashier_unmatched_payments gauge\ncashier_unmatched_payments 0\n";
-        let notices = "# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n";
+        let unmatched = "# HELP cashier_rows_without_match Enabled configs and overrides that can match nothing.\n# TYPE cashier_rows_without_match gauge\ncashier_rows_without_match 0\n";
+        let notices = &format!(
+            "{unmatched}# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n"
+        );
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
@@ -270,7 +296,10 @@ mod tests {
             let (method, path) = line.split_once(' ').unwrap();
             let page = page_at(&method.parse().unwrap(), path);
             let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
-            assert_eq!((response.status().as_u16(), &response.body()[..]), (status, body.as_bytes()), "{line}");
+            let answered = String::from_utf8(response.body().to_vec()).unwrap();
+            // Other tests of this process send what is no HTTP.
+            let answered = answered.split("# HELP cashier_requests_refused_by_parser").next().unwrap();
+            assert_eq!((response.status().as_u16(), answered), (status, body), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET, HEAD"), "{line}");
         }

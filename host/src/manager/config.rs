@@ -11,18 +11,19 @@ use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Role;
 
-use crate::flows::configure::{self, ConfigOutcome, ConfigRequest};
+use crate::flows::configure::{self, ConfigOutcome, ConfigRequest, DeletionRequest};
 use crate::json_object::schema::either;
-use crate::json_object::{Described, Schema, answer};
-use crate::manager::command::{ById, Command, CommandCall, Done};
+use crate::json_object::{Described, Schema, answer, request};
+use crate::manager::command::{Command, CommandCall, Done};
 use crate::manager::module::{self, ModuleRecord};
 use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::ApprovalAnswer;
-use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord};
+use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, DubiousConfigAnswer};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
+use crate::wire::values::{Flag, RecordId};
 use crate::wire::write;
 
 pub const PROVIDERS: Command = Command {
@@ -60,10 +61,18 @@ pub const UPDATE: Command = Command {
 pub const DELETE: Command = Command {
     name: "MngDeleteCashierProviderConfig",
     may: Role::may_manage_cashier,
-    request: ById::schema,
+    request: DeletionBody::schema,
     answer: Done::schema,
     run: |call| Box::pin(delete(call)),
 };
+
+request! {
+    /// A config that shall serve no more.
+    pub struct DeletionBody {
+        id: RecordId, "id of the config";
+        for_good: Option<Flag>, "1 deletes it, where it never served; 0 disables it";
+    }
+}
 
 answer! {
     /// Provider configs, and the payment modules.
@@ -121,7 +130,13 @@ async fn update(call: CommandCall) -> CommandResult {
 async fn save(call: CommandCall, command: &'static str, edit: ConfigEdit) -> CommandResult {
     let cashier = Arc::clone(&call.cashier);
     match configure::save_config(&cashier, request(call, command, edit)).await? {
-        ConfigOutcome::Saved(saved) => envelope::success(&ConfigAnswer::new(&saved)),
+        ConfigOutcome::Saved(saved) => {
+            // The published answer, unless there is something to say.
+            match configure::config_warnings(&cashier, &saved).as_slice() {
+                [] => envelope::success(&ConfigAnswer::new(&saved)),
+                warnings => envelope::success(&DubiousConfigAnswer::new(&saved, warnings)),
+            }
+        }
         ConfigOutcome::Waits(approval) => {
             let now = cashier.clock.now();
             write::part(&ApprovalAnswer::new(&approval, now)).map(CommandAnswer::accepted)
@@ -136,12 +151,20 @@ fn request(call: CommandCall, command: &'static str, edit: ConfigEdit) -> Config
 
 /// The answer to an edit: what was saved, or what waits for a second person.
 fn saved_or_waiting() -> Schema {
-    either(&ConfigAnswer::schema(), &ApprovalAnswer::schema())
+    let saved = either(&ConfigAnswer::schema(), &DubiousConfigAnswer::schema());
+    either(&saved, &ApprovalAnswer::schema())
 }
 
-/// Disables the config for good; its row stays, because earlier transactions refer to it.
+/// Disables the config for good; its row stays, because earlier transactions refer to it. Where it never served it can be deleted.
 async fn delete(call: CommandCall) -> CommandResult {
-    let edit = ConfigEdit { id: Some(ConfigId(call.id()?)), delete: true, ..ConfigEdit::default() };
+    let body: DeletionBody = call.read()?;
+    let id = ConfigId(body.id.0);
+    if body.for_good.is_some_and(|flag| flag.0) {
+        let CommandCall { cashier, session, context, .. } = call;
+        configure::delete_config(&cashier, DeletionRequest { session, command: DELETE.name, id, context }).await?;
+        return envelope::success(&Done::new());
+    }
+    let edit = ConfigEdit { id: Some(id), delete: true, ..ConfigEdit::default() };
     let cashier = Arc::clone(&call.cashier);
     // Disabling never waits for a second person.
     configure::save_config(&cashier, request(call, DELETE.name, edit)).await?;

@@ -7,9 +7,10 @@ use cashier_core::session::Role;
 
 use crate::flows::configure;
 use crate::json_object::Described;
+use crate::json_object::schema::either;
 use crate::manager::command::{ById, Command, CommandCall};
 use crate::wire::answer_values::{TableForm, TableOf};
-use crate::wire::customer_override::{self, OverrideAnswer, OverrideBody, OverrideRecord};
+use crate::wire::customer_override::{self, DubiousOverrideAnswer, OverrideAnswer, OverrideBody, OverrideRecord};
 use crate::wire::envelope::{self, CommandResult};
 use crate::wire::filter::{self, Parameters};
 
@@ -33,7 +34,7 @@ pub const UPDATE: Command = Command {
     name: "MngUpdateCashierCustomerProviderOverride",
     may: Role::may_manage_cashier,
     request: OverrideBody::schema,
-    answer: OverrideAnswer::schema,
+    answer: || either(&OverrideAnswer::schema(), &DubiousOverrideAnswer::schema()),
     run: |call| Box::pin(update(call)),
 };
 
@@ -58,5 +59,9 @@ fn list(call: &CommandCall) -> CommandResult {
 async fn update(call: CommandCall) -> CommandResult {
     let edit = customer_override::read(call.data())?;
     let saved = configure::save_override(&call.cashier, call.session, edit, call.context).await?;
-    envelope::success(&OverrideAnswer::new(&saved))
+    let warnings = configure::override_warnings(&call.cashier, &saved);
+    match warnings.as_slice() {
+        [] => envelope::success(&OverrideAnswer::new(&saved)),
+        warnings => envelope::success(&DubiousOverrideAnswer::new(&saved, warnings)),
+    }
 }

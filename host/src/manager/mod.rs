@@ -7,6 +7,7 @@ pub mod config;
 pub mod customer_override;
 pub mod module;
 pub mod provider_event;
+pub mod roster;
 pub mod transaction;
 
 #[cfg(test)]
@@ -43,6 +44,10 @@ pub const COMMANDS: &[Command] = &[
     approval::LIST,
     approval::APPROVE,
     approval::REJECT,
+    roster::CUSTOMER,
+    roster::ACCOUNT,
+    roster::GROUP,
+    roster::IMPORT,
 ];
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::change::OrderDetails;
-use cashier_core::ids::{EventId, NoticeId, TransactionId};
+use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::texts::Texts;
 use futures_util::future::{BoxFuture, ready};
@@ -17,10 +17,11 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use self::text_cache::TextCache;
+use super::audit;
 use super::columns::{ColumnReader, for_each_row};
 use super::connection::connect_read_only;
 use super::rows::{bodies, event};
-use crate::ports::{Archive, Fault, StoredAnswer, StoredNotice};
+use crate::ports::{Archive, ConfigHistory, Fault, StoredAnswer, StoredNotice};
 
 /// Two readers: reading one large body does not delay the next job.
 const READERS: usize = 2;
@@ -110,6 +111,10 @@ impl Drop for ArchiveReader {
 }
 
 impl Archive for ArchiveReader {
+    fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
+        self.read(move |connection| audit::config_history(connection, id))
+    }
+
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
         self.read(move |connection| one(connection, bodies::READ_ANSWER, id.0, "answer", bodies::read_answer))
     }

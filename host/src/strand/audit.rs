@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cashier_core::change::{AuditRecord, Commit};
 use cashier_core::edit::AuditedValue;
+use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::Secret;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -14,7 +15,7 @@ use super::audit_key::AuditKey;
 use super::columns::sql_fault;
 use super::connection::connect_read_only;
 use super::seal::Seal;
-use crate::ports::{Fault, FaultKind};
+use crate::ports::{ConfigHistory, Fault, FaultKind};
 
 const TABLE: &str = "audit_record";
 
@@ -25,6 +26,9 @@ const PUT: &str = "INSERT INTO audit_record VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 const NEWEST: &str = "SELECT hash FROM audit_record ORDER BY id DESC LIMIT 1";
 const READ: &str = "SELECT id, at, manager_id, role, brand, address, request_id, command, config_id, approval_id, \
                     outcome, changes_json, previous_hash, hash FROM audit_record ORDER BY id";
+
+/// Without an index: it is read when a person deletes a config.
+const SAVED: &str = "SELECT changes_json FROM audit_record WHERE config_id = ? AND outcome = 'saved' ORDER BY id";
 
 type Hash = [u8; 32];
 
@@ -113,6 +117,27 @@ fn changes_json(connection: &Connection, seal: &Seal, record: &AuditRecord) -> R
         })
         .collect();
     serde_json::to_string(&rows).map_err(|_| Fault::new(format!("{TABLE}: the changes cannot be written")))
+}
+
+/// What became of a config until now, as far as it is recorded.
+///
+/// # Errors
+/// The records cannot be read.
+pub(super) fn config_history(connection: &Connection, id: ConfigId) -> Result<ConfigHistory, Fault> {
+    let fault = sql_fault(TABLE);
+    let mut history = ConfigHistory::default();
+    let mut statement = connection.prepare(SAVED).map_err(&fault)?;
+    let mut rows = statement.query([id.0.cast_signed()]).map_err(&fault)?;
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let text: String = row.get(0).map_err(&fault)?;
+        let changes: Vec<[String; 3]> = serde_json::from_str(&text)
+            .map_err(|_| Fault::new(format!("{TABLE}: the changes of config {id} cannot be read")))?;
+        for [field, before, after] in &changes {
+            history.was_created |= field == "provider" && before.is_empty();
+            history.was_enabled |= field == "enabled" && after == "1";
+        }
+    }
+    Ok(history)
 }
 
 /// What following the chain found.

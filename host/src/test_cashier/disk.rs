@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::dependence::Refusals;
+use cashier_core::edit::AuditedValue;
 use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
@@ -21,7 +22,8 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer, StoredNotice,
+    Archive, ConfigHistory, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer,
+    StoredNotice,
 };
 
 /// How long a commit takes to become durable.
@@ -141,8 +143,10 @@ impl TestDisk {
         let mut configs: BTreeMap<_, _> =
             lock(&self.configs).iter().map(|config| (config.id, config.clone())).collect();
         for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
-            if let Change::Config(config) = change {
-                configs.insert(config.id, (**config).clone());
+            match change {
+                Change::Config(config) => drop(configs.insert(config.id, (**config).clone())),
+                Change::ConfigDeleted(id) => drop(configs.remove(id)),
+                _ => {}
             }
         }
         configs.into_values().collect()
@@ -163,7 +167,7 @@ impl TestDisk {
                     events.insert(row.id, row);
                 }
                 Change::Approval(row) => loaded.approvals.push((**row).clone()),
-                Change::Event(_) | Change::Config(_) | Change::Override(_) => {}
+                Change::Event(_) | Change::Config(_) | Change::ConfigDeleted(_) | Change::Override(_) => {}
             }
         }
         for row in events.into_values() {
@@ -319,6 +323,27 @@ impl Recorder for DiskWriter {
 }
 
 impl Archive for TestDisk {
+    fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
+        let mut history = ConfigHistory::default();
+        for body in self.bodies() {
+            if let Body::Audit(record) = body
+                && record.config_id == id
+                && record.outcome == "saved"
+            {
+                let set = |field: &str, value: &str| {
+                    let value = AuditedValue::Clear(value.into());
+                    record.changes.iter().any(|change| &*change.field == field && change.after == value)
+                };
+                history.was_created |= record
+                    .changes
+                    .iter()
+                    .any(|change| &*change.field == "provider" && change.before == AuditedValue::Clear(Box::default()));
+                history.was_enabled |= set("enabled", "1");
+            }
+        }
+        Box::pin(std::future::ready(Ok(history)))
+    }
+
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
         let found = self.newest_body(|body| match body {
             Body::Answer { transaction_id, redirect_url, instructions_json } if *transaction_id == id => {

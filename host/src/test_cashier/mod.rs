@@ -26,6 +26,7 @@ use crate::flows::{
 use crate::guarded_clock::GuardedClock;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Modules, NoticeBody, QueryAnswer, RawNotice, Spawn};
+use crate::snapshot::MoneyModes;
 
 mod bases;
 mod clock;
@@ -322,8 +323,11 @@ async fn start(
     let modules: Arc<dyn Modules> = Arc::new(TestModules(Arc::clone(provider)));
     let clock = Arc::new(GuardedClock::open(Arc::clone(clock) as _, Arc::clone(clock) as _));
     let now = clock.now();
-    let allow = lock(&trading.allow_sandbox_credit).clone().into();
-    let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, allow, now).await;
+    let money_modes = MoneyModes {
+        allow_sandbox_credit: lock(&trading.allow_sandbox_credit).clone().into(),
+        allow_live_on_demo: lock(&trading.allow_live_on_demo).clone().into(),
+    };
+    let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, money_modes, now).await;
     let ports = Ports {
         archive: disk.archive(),
         trading: Arc::new(TradingPort(Arc::clone(trading))),

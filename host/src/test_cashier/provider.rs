@@ -280,6 +280,7 @@ impl Modules for TestModules {
             call_health: if lock(&self.0.unreachable).is_empty() { ModuleHealth::Ok } else { ModuleHealth::Degraded },
             sha256: Box::default(),
             brands: None,
+            settings: vec!["api_base".into(), "capture".into(), "x".into()],
             endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
         }])

@@ -48,6 +48,7 @@ pub(crate) struct TestTrading {
     pub(crate) demo: AtomicBool,
     /// Brands whose real accounts may receive sandbox money, as the settings name them at the next start.
     pub(crate) allow_sandbox_credit: Mutex<Vec<Box<str>>>,
+    pub(crate) allow_live_on_demo: Mutex<Vec<Box<str>>>,
     /// Hosts by brand that customers may be sent back to, read when the cashier opens.
     pub(crate) return_hosts: Mutex<BTreeMap<Box<str>, Vec<Box<str>>>>,
     /// Why it is not ready.
@@ -162,6 +163,14 @@ impl TradingServer for TradingPort {
         let balance = usd(self.0.balance());
         let account = Account { login, customer_id, group: "real".into(), enabled, balance };
         Box::pin(ready(Ok(Some(AccountFacts { customer, account, group }))))
+    }
+
+    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
+        Ok(vec!["ion4".into(), "other".into()])
+    }
+
+    fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        Ok([CUSTOMER, CustomerId(6)].contains(&customer).then(|| "ion4".into()))
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {

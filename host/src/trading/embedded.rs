@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::Login;
+use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::Money;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
+use cashier_core::roster::ImportReport;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
@@ -20,11 +21,12 @@ use super::books::{self, BooksMark};
 use super::jobs::deliver;
 pub use super::requests::RosterError;
 use super::requests::{QueuedRequest, TradingRequest};
-use super::roster::{Contested, Holdings, ImportReport, Roster};
+use super::roster::{Contested, Holdings, Roster};
+use super::roster_text::apply_text;
 use super::rows::{self, DiskFault};
 use super::thread::{BATCH_MAX, Published, TradingThread};
 use crate::lock::Lock;
-use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
+use crate::ports::{Durable, Fault, Posting, RosterOutcome, TradingServer, Voiding};
 use crate::private_files;
 
 /// The most requests in the queue; the next one waits for a slot. Eight full batches take less than 100 ms.
@@ -224,6 +226,37 @@ impl TradingServer for Embedded {
     /// It answers once the posting is synced.
     fn proves_postings(&self) -> bool {
         true
+    }
+
+    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
+        self.read(|holdings| holdings.groups.values().map(|group| group.brand.clone()).collect())
+    }
+
+    fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        self.read(|holdings| holdings.customers.get(&customer).map(|known| known.brand.clone()))
+    }
+
+    /// The text is read on a thread of its own: a roster of a megabyte takes longer than the runtime may wait.
+    fn import_roster(&self, text: String) -> BoxFuture<'static, RosterOutcome> {
+        let (slots, requests) = (Arc::clone(&self.slots), self.requests.clone());
+        Box::pin(async move {
+            let Ok(permit) = slots.acquire_owned().await else { return RosterOutcome::Fault(not_answered()) };
+            let imported = tokio::task::spawn_blocking(move || {
+                apply_text(&text, |roster| {
+                    let (answer, answered) = oneshot::channel();
+                    let request = TradingRequest::ApplyRoster { roster: Box::new(roster), answer };
+                    let sent = requests.send(QueuedRequest { request, _slot: Some(permit) });
+                    let no_answer = || RosterError::Fault(not_answered());
+                    sent.map_err(|_| no_answer())?;
+                    answered.blocking_recv().unwrap_or_else(|_| Err(no_answer()))
+                })
+            });
+            match imported.await {
+                Ok(Ok(report)) => RosterOutcome::Imported(report),
+                Ok(Err(error)) => error.into(),
+                Err(_) => RosterOutcome::Fault(not_answered()),
+            }
+        })
     }
 
     fn readiness(&self) -> Result<(), Fault> {

@@ -7,13 +7,14 @@ use cashier_core::account::Account;
 use cashier_core::ids::Login;
 use cashier_core::money::Money;
 use cashier_core::operation::PostingOutcome;
+use cashier_core::roster::ImportReport;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::books::BooksMark;
 use super::posting::{PostingRefusal, judge};
 use super::requests::{PendingAnswer, QueuedRequest, RosterError, TradingRequest};
-use super::roster::{self, Contested, Holdings, ImportReport, Mistake, Roster};
+use super::roster::{self, Contested, Holdings, Mistake, Roster};
 use super::rows::{self, DiskFault, WriteCounters};
 use crate::ports::Posting;
 

@@ -3,17 +3,16 @@
 
 mod books;
 pub mod embedded;
-mod entry;
 pub mod import;
 mod jobs;
 mod load;
 pub mod posting;
 mod requests;
 pub mod roster;
+mod roster_text;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod thread;
 
 pub use books::BooksMark;
-pub use entry::schema as roster_schema;

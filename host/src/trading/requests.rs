@@ -5,11 +5,12 @@ use cashier_core::ids::Login;
 use cashier_core::money::Money;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
+use cashier_core::roster::ImportReport;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::books::BooksMark;
-use super::roster::{Contested, ImportReport, Mistake, Roster};
+use super::roster::{Contested, Mistake, Roster};
 use super::rows::DiskFault;
 use crate::ports::{Fault, Posting};
 

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use cashier_core::account::{Account, AccountFacts, Customer, Group};
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::{Currency, Money, parse_minor};
+use cashier_core::roster::{ImportReport, Tally};
+
+use crate::ports::RosterMistake;
 
 /// Everything in memory. Copied in constant time, so that a batch works on a copy and a failed one is dropped whole.
 #[derive(Debug, Clone, Default)]
@@ -144,6 +147,16 @@ impl Mistake {
     }
 }
 
+impl Mistake {
+    pub(super) fn shown(&self) -> RosterMistake {
+        let what = match &*self.field {
+            "" => self.problem.clone(),
+            field => format!("{field} {}", self.problem),
+        };
+        RosterMistake { what, with_row: self.to_string() }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line > 0 {
@@ -157,53 +170,24 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// How many entries of one list were added, updated or unchanged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub added: usize,
-    pub updated: usize,
-    pub unchanged: usize,
-}
-
-impl Tally {
-    /// Counts one entry and puts it among the known rows; returns the row if it is to be written.
-    fn put<K: Clone + Eq + Hash, V: Clone + PartialEq>(
-        &mut self,
-        rows: &mut imbl::HashMap<K, Arc<V>>,
-        key: &K,
-        row: &V,
-    ) -> Option<Arc<V>> {
-        match rows.get(key) {
-            Some(known) if **known == *row => {
-                self.unchanged += 1;
-                return None;
-            }
-            Some(_) => self.updated += 1,
-            None => self.added += 1,
+/// Counts one entry and puts it among the known rows; returns the row if it is to be written.
+fn put<K: Clone + Eq + Hash, V: Clone + PartialEq>(
+    tally: &mut Tally,
+    rows: &mut imbl::HashMap<K, Arc<V>>,
+    key: &K,
+    row: &V,
+) -> Option<Arc<V>> {
+    match rows.get(key) {
+        Some(known) if **known == *row => {
+            tally.unchanged += 1;
+            return None;
         }
-        let row = Arc::new(row.clone());
-        rows.insert(key.clone(), Arc::clone(&row));
-        Some(row)
+        Some(_) => tally.updated += 1,
+        None => tally.added += 1,
     }
-}
-
-/// The result of applying a roster.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ImportReport {
-    pub groups: Tally,
-    pub customers: Tally,
-    pub accounts: Tally,
-}
-
-impl fmt::Display for ImportReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lists = [(Section::Groups, self.groups), (Section::Customers, self.customers)];
-        for (section, tally) in lists.into_iter().chain([(Section::Accounts, self.accounts)]) {
-            let Tally { added, updated, unchanged } = tally;
-            writeln!(f, "{}: {added} added, {updated} updated, {unchanged} unchanged", section.name())?;
-        }
-        Ok(())
-    }
+    let row = Arc::new(row.clone());
+    rows.insert(key.clone(), Arc::clone(&row));
+    Some(row)
 }
 
 /// The holdings after a roster, with the changed rows.
@@ -230,16 +214,18 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
         if next.groups.get(&group.group).is_some_and(|known| known.currency != group.currency) {
             changed_currency.insert(&group.group, (index, group.currency));
         }
-        let row = report.groups.put(&mut next.groups, &group.group, group);
+        let row = put(&mut report.groups, &mut next.groups, &group.group, group);
         changes.groups.extend(row);
     }
     for customer in &roster.customers {
-        let row = report.customers.put(&mut next.customers, &customer.customer_id, customer);
+        let row = put(&mut report.customers, &mut next.customers, &customer.customer_id, customer);
         changes.customers.extend(row);
     }
     for (index, entry) in roster.accounts.iter().enumerate() {
         match stated_account(next, entry, index) {
-            Ok(account) => changes.accounts.extend(report.accounts.put(&mut next.accounts, &entry.login, &account)),
+            Ok(account) => {
+                changes.accounts.extend(put(&mut report.accounts, &mut next.accounts, &entry.login, &account))
+            }
             Err(found) => mistakes.extend(found),
         }
     }

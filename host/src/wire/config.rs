@@ -48,6 +48,12 @@ answer! {
     pub struct ConfigAnswer<'a>(row: &'a ProviderConfig) {
         provider: ConfigRecord<'a> = ConfigRecord::new(row), "the config as it is now";
     }
+
+    /// A provider config that was saved and names what is not there.
+    pub struct DubiousConfigAnswer<'a>(row: &'a ProviderConfig, notes: &'a [String]) {
+        provider: ConfigRecord<'a> = ConfigRecord::new(row), "the config as it is now";
+        warnings: Vec<&'a str> = notes.iter().map(String::as_str).collect(), "what it names that is not there";
+    }
 }
 
 request! {

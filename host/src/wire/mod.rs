@@ -19,6 +19,7 @@ pub mod object_text;
 pub mod operation;
 pub mod read;
 pub mod refusal;
+pub mod roster;
 pub mod schema;
 pub mod transaction;
 pub mod values;

@@ -160,8 +160,13 @@ fn text(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
 
 fn code(raw: &RawValue, length_max: usize) -> Result<Box<str>, Problem> {
     let text = text(raw, length_max)?;
-    check_code(&text)?;
-    card_scan::check_text(&text).map(|()| text)
+    check_code_text(&text).map(|()| text)
+}
+
+/// Whether a text may be a code, wherever it is given.
+pub fn check_code_text(text: &str) -> Result<(), Problem> {
+    check_code(text)?;
+    card_scan::check_text(text)
 }
 
 /// A JSON object as a string, which may have been pasted with the byte order mark of its file.

@@ -12,6 +12,7 @@ use cashier_provider_abi::v1::{
     RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
 };
 
+use super::PAYMENT_MODE;
 use crate::{
     Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
@@ -236,7 +237,14 @@ fn setting(record: SettingV1) -> SettingSpec {
         required: record.bits.has(SettingBits::REQUIRED),
         endpoint: record.bits.has(SettingBits::ENDPOINT),
         default: text(record.default),
+        payment_modes: record.bag.into_vec().into_iter().filter_map(payment_mode).collect(),
     }
+}
+
+/// A value of a setting with the way of paying that it means; another pair, or a way of a later contract, is none.
+fn payment_mode(pair: PairV1) -> Option<(String, PaymentMode)> {
+    let mode = PaymentMode::from_name(pair.name.as_str().strip_prefix(PAYMENT_MODE)?)?;
+    Some((pair.value.into(), mode))
 }
 
 fn amount(record: AmountV1) -> Amount {

@@ -10,6 +10,7 @@ use cashier_provider_abi::v1::{
     RefundV1, RequestV1, SettingV1, StepV1, UpdateV1, VerdictV1,
 };
 
+use super::PAYMENT_MODE;
 use crate::{
     Acknowledgement, Amount, CachePolicy, Capabilities, ConfigError, Descriptor, Dispute, FailureKind, HttpMethod,
     HttpRequest, NextAction, NormalizedStatus, Pairs, PaymentCreated, PaymentMode, ProviderFailure, ProviderRef,
@@ -245,8 +246,13 @@ fn setting(setting: SettingSpec) -> SettingV1 {
             .with(SettingBits::REQUIRED, setting.required)
             .with(SettingBits::ENDPOINT, setting.endpoint),
         default: text(setting.default),
-        bag: RVec::new(),
+        bag: setting.payment_modes.into_iter().map(|(value, mode)| payment_mode(mode, value)).collect(),
     }
+}
+
+/// A host that does not know the pair shows the descriptor's mode.
+fn payment_mode(mode: PaymentMode, value: String) -> PairV1 {
+    PairV1 { name: format!("{PAYMENT_MODE}{}", mode.as_str()).into(), value: value.into() }
 }
 
 fn amount(amount: Amount) -> AmountV1 {

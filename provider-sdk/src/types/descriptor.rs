@@ -58,6 +58,11 @@ impl PaymentMode {
             Self::Embedded => "embedded",
         }
     }
+
+    /// The mode of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Redirect, Self::Instructions, Self::Embedded].into_iter().find(|mode| mode.as_str() == name)
+    }
 }
 
 /// The optional calls that the module implements. The host makes no other.
@@ -92,6 +97,8 @@ pub struct SettingSpec {
     pub endpoint: bool,
     /// The value if nothing is set; `None` for secrets.
     pub default: Option<String>,
+    /// Values under which the customer pays in another way than [`Descriptor::payment_mode`], each with that way.
+    pub payment_modes: Vec<(String, PaymentMode)>,
 }
 
 impl SettingSpec {

@@ -36,6 +36,7 @@ impl PaymentProvider for Echo {
                 SettingSpec::endpoint("api_base", "API address", "https://echo.example"),
                 SettingSpec {
                     kind: SettingKind::Choice(vec!["a".into(), "b".into()]),
+                    payment_modes: vec![("b".into(), PaymentMode::Redirect), ("c".into(), PaymentMode::Instructions)],
                     ..SettingSpec::text("flavour", "Flavour")
                 },
                 SettingSpec { kind: SettingKind::Integer, ..SettingSpec::text("number", "Number") },

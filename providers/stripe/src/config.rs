@@ -2,7 +2,7 @@
 //! refused before a customer sees it. No message quotes a key.
 
 use cashier_provider_sdk::signature::Keys;
-use cashier_provider_sdk::{ConfigError, Endpoint, ProviderConfig, Secret, SettingKind, SettingSpec};
+use cashier_provider_sdk::{ConfigError, Endpoint, PaymentMode, ProviderConfig, Secret, SettingKind, SettingSpec};
 
 const API_BASE: &str = "https://api.stripe.com";
 /// The version of Stripe's objects. An account's default may be older than `latest_charge`
@@ -40,6 +40,8 @@ pub(crate) fn settings_schema() -> Vec<SettingSpec> {
         SettingSpec {
             kind: SettingKind::Choice(vec![FLOW_CHECKOUT.into(), FLOW_PAYMENT_INTENTS.into()]),
             default: Some(FLOW_CHECKOUT.into()),
+            // The broker's page gets the client secret as instructions.
+            payment_modes: vec![(FLOW_PAYMENT_INTENTS.into(), PaymentMode::Instructions)],
             ..SettingSpec::text("flow", "Hosted page or the broker's own page")
         },
         SettingSpec::endpoint("api_base", "API base URL", API_BASE),

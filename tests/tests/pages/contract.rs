@@ -93,6 +93,7 @@ fn rules() -> Vec<Rule> {
         Rule::DepositNotAllowed,
         Rule::AccountDisabled,
         Rule::SandboxOnRealAccount,
+        Rule::LiveOnDemoAccount,
         Rule::CurrencyNotTaken { account },
         Rule::MethodNotServed { requested: text() },
         Rule::DeniedByOverride { override_id: OverrideId(1) },
@@ -110,6 +111,7 @@ fn rules() -> Vec<Rule> {
             | Rule::DepositNotAllowed
             | Rule::AccountDisabled
             | Rule::SandboxOnRealAccount
+            | Rule::LiveOnDemoAccount
             | Rule::CurrencyNotTaken { .. }
             | Rule::MethodNotServed { .. }
             | Rule::DeniedByOverride { .. }

@@ -70,7 +70,8 @@ fn the_defaults_of_cashier_toml_are_those_of_the_page() {
         let listeners = (settings.customer_listen, settings.manager_listen, settings.watch_listen);
         let paths = (settings.bases, settings.var, settings.plugins);
         let limits = CustomerLimits::of_settings(settings.open_deposits_max, settings.stored_bytes_per_customer_max);
-        let rest = (settings.allow_sandbox_credit, settings.trusted_proxies, settings.public_url, settings.tls_files);
+        let modes = (settings.allow_sandbox_credit, settings.allow_live_on_demo);
+        let rest = (modes, settings.trusted_proxies, settings.public_url, settings.tls_files);
         let waits = (settings.connections_per_address, settings.idle, settings.stop_delay, settings.cors_origins);
         format!("{listeners:?} {paths:?} {deposits} {limits:?} {rest:?} {waits:?}")
     };

@@ -4,7 +4,7 @@
 use crate::manifests::dependencies;
 use crate::source::{Source, absent, holds, product, read, root, words_in};
 
-const CORE_DEPENDENCIES: [&str; 2] = ["iso_currency", "hashbrown"];
+const CORE_DEPENDENCIES: [&str; 3] = ["iso_currency", "hashbrown", "strsim"];
 
 const NOT_IN_CORE: [&str; 10] = [
     "std::fs",

@@ -36,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plugins", &["ports", "private_files", "file_access", "process", "text_file", "web_url"]),
     ("process", &[]),
     ("reload_signal", &[]),
-    ("trading", &["ports", "private_files", "lock", "json_object", "text_file"]),
+    ("trading", &["ports", "private_files", "lock", "json_object", "text_file", "wire"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
@@ -44,7 +44,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     // What is sealed, brought under the newest key.
     (
         "sealing",
-        &["strand", "ledger", "flows", "followed_file", "file_access", "key_file", "reload_signal", "settings", "ports", "system"],
+        &[
+            "strand",
+            "ledger",
+            "flows",
+            "followed_file",
+            "file_access",
+            "key_file",
+            "reload_signal",
+            "settings",
+            "ports",
+            "system",
+        ],
     ),
     ("private_files", &["ports"]),
     ("key_file", &["text_file"]),

@@ -250,7 +250,11 @@ impl LoadedImage {
         let id = match change {
             Change::Transaction(row) => row.id,
             Change::Operation(row) => row.transaction_id,
-            Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => return false,
+            Change::Event(_)
+            | Change::Config(_)
+            | Change::ConfigDeleted(_)
+            | Change::Override(_)
+            | Change::Approval(_) => return false,
         };
         let before = self.books.aggregate(id);
         if let (Some(before), Change::Transaction(row)) = (&before, change) {

@@ -1,7 +1,8 @@
 //! Which fields of a config an edit changes, and which of those changes need a second person where the settings ask for it.
 //! Sources are compared one by one, so that a change which another source hides today is listed too.
 
-use super::config::{CREDENTIALS, EditContext, SettingMap, parsed, secrets};
+use super::config::{EditContext, parsed, secrets};
+use super::settings::{CREDENTIALS, SettingMap, is_host_setting};
 use crate::provider_config::{ProviderConfig, Secret};
 use crate::refusal::Refusal;
 
@@ -176,7 +177,7 @@ pub fn changed_fields(
     for unreadable in &before.unreadable {
         if after.unreadable.iter().all(|still| still.column != unreadable.column) {
             // The new text is in the change of the column itself.
-            let (before, after) = (AuditedValue::Clear("unreadable".into()), AuditedValue::Clear("readable".into()));
+            let (before, after) = (AuditedValue::Clear("unreadable".into()), AuditedValue::Clear("".into()));
             let (field, class) = (unreadable.column.into(), class_of(unreadable.column, context));
             changes.push(FieldChange { field, class, before, after });
         }
@@ -237,8 +238,11 @@ fn class_of(field: &str, context: &EditContext<'_>) -> FieldClass {
     }
 }
 
-/// Without its module it is not known what a setting does.
+/// Without its module it is not known what a setting does, unless it is the host's own.
 fn class(name: &str, context: &EditContext<'_>) -> FieldClass {
+    if is_host_setting(name) {
+        return FieldClass::Other;
+    }
     if CREDENTIALS.contains(&name) || secrets(context).any(|secret| secret == name) {
         return FieldClass::Credential;
     }

@@ -2,10 +2,12 @@
 //! Omitted fields keep their value, defaults apply only at creation, and fields that existing transactions depend on
 //! cannot change (docs/api/manager.md). It parses no JSON: the caller passes a parser.
 
-use std::collections::BTreeMap;
-
 use super::fields::{check_limits, keep_or, keep_or_secret, required};
 use super::sealed::{CONFIG_JSON, SECRET_KEY, SealedEdit, WEBHOOK_SECRET};
+use super::settings::{
+    CREDENTIALS, DeclaredSettings, REVERSAL, SettingMap, SettingValue, check_declared, is_host_setting,
+};
+use crate::country;
 use crate::ids::ConfigId;
 use crate::money::{Currency, Limit};
 use crate::provider_config::{ProviderConfig, REPLACED_SECRET_SECONDS, ReplacedSecret, Secret};
@@ -13,41 +15,6 @@ use crate::refusal::Refusal;
 use crate::time::UnixTime;
 
 const MERCHANT_ID: &str = "merchant_id";
-/// The cashier's own setting in `settings_json` or `config_json`; no module sees it.
-pub const REVERSAL: &str = "reversal";
-/// Settings that are credentials of every module.
-pub(super) const CREDENTIALS: [&str; 4] = [MERCHANT_ID, "public_key", SECRET_KEY, WEBHOOK_SECRET];
-
-/// The value of one setting. It may be a secret, so it has no Debug.
-#[derive(Clone, PartialEq, Eq)]
-pub enum SettingValue {
-    Null,
-    Text(String),
-    /// Any other JSON value, as its text.
-    Json(String),
-}
-
-impl SettingValue {
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Null => "",
-            Self::Text(text) | Self::Json(text) => text,
-        }
-    }
-}
-
-/// A parsed JSON object of settings.
-pub type SettingMap = BTreeMap<String, SettingValue>;
-
-/// What a module declares about its settings.
-#[derive(Debug, Clone, Copy)]
-pub struct DeclaredSettings<'a> {
-    /// The module is loaded: its list of endpoints is complete.
-    pub available: bool,
-    /// Settings that determine where requests are sent.
-    pub endpoints: &'a [Box<str>],
-    pub secrets: &'a [Box<str>],
-}
 
 /// The inputs of a check, beside the stored row.
 pub struct EditContext<'a> {
@@ -111,6 +78,7 @@ impl ConfigEdit {
         let config = self.applied(&blank, context)?;
         check_reversal(&effective(&config, context)?)?;
         check_clear_settings(&config, context)?;
+        check_settings(None, &config, context)?;
         Ok(config)
     }
 
@@ -128,6 +96,9 @@ impl ConfigEdit {
         let (before, after) = (effective(stored, context)?, effective(&config, context)?);
         check_reversal(&after)?;
         check_clear_settings(&config, context)?;
+        // What was stored under another build stays as it is, until the edit brings it into service.
+        let is_judged_whole = config.provider != stored.provider || (config.enabled && !stored.enabled);
+        check_settings(Some(stored).filter(|_| !is_judged_whole), &config, context)?;
         if context.has_transactions {
             // What did not open may have named it.
             let was_read = stored.missing().all(|unreadable| unreadable.column != CONFIG_JSON);
@@ -203,8 +174,7 @@ impl ConfigEdit {
             config.deleted_time = UnixTime::UNSET;
         }
         self.sealed().check_readable(stored, &mut config)?;
-        let two_letters = config.country.len() == 2 && config.country.bytes().all(|byte| byte.is_ascii_uppercase());
-        if !two_letters && !config.country.is_empty() {
+        if !config.country.is_empty() && !country::is_well_formed(&config.country) {
             return Err(Refusal::invalid("country must be two upper-case letters, or empty for any"));
         }
         if !config.currency.is_empty() && Currency::from_code(&config.currency).is_none() {
@@ -233,7 +203,7 @@ impl ConfigEdit {
             Some(module) => module.endpoints.iter().map(|name| &**name).find(|name| differs(name)),
             None => {
                 let names = before.keys().chain(after.keys()).map(String::as_str);
-                names.filter(|name| !CREDENTIALS.contains(name) && *name != REVERSAL).find(|name| differs(name))
+                names.filter(|name| !CREDENTIALS.contains(name) && !is_host_setting(name)).find(|name| differs(name))
             }
         };
         // What did not open may have named an endpoint.
@@ -304,10 +274,30 @@ fn check_clear_settings(config: &ProviderConfig, context: &EditContext<'_>) -> R
     }
 }
 
-/// Names of secrets: the two published ones, and those that the module declares.
+/// The keys that differ from those before must be settings that somebody reads. Without its module they are not known.
+fn check_settings(
+    before: Option<&ProviderConfig>,
+    after: &ProviderConfig,
+    context: &EditContext<'_>,
+) -> Result<(), Refusal> {
+    let Some(module) = context.module.filter(|module| module.available) else { return Ok(()) };
+    let text = |config: Option<&ProviderConfig>, of: fn(&ProviderConfig) -> &str| config.map_or("", of).to_owned();
+    let sources: [(&str, fn(&ProviderConfig) -> &str); 2] =
+        [("settings_json", |config| &config.settings_json), ("config_json", |config| config.config_json.expose())];
+    for (source, of) in sources {
+        let before = parsed(source, &text(before, of), context)?;
+        let mut new = parsed(source, of(after), context)?;
+        new.retain(|name, value| before.get(name) != Some(value));
+        check_declared(source, &new, &module).map_err(Refusal::invalid)?;
+    }
+    Ok(())
+}
+
+/// Names of secrets, each once: the two published ones, and those that the module declares beside them.
 pub(super) fn secrets<'a>(context: &EditContext<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    const PUBLISHED: [&str; 2] = [SECRET_KEY, WEBHOOK_SECRET];
     let own = context.module.into_iter().flat_map(|module| module.secrets.iter().map(|name| &**name));
-    [SECRET_KEY, WEBHOOK_SECRET].into_iter().chain(own)
+    PUBLISHED.into_iter().chain(own.filter(|name| !PUBLISHED.contains(name)))
 }
 
 /// The credentials, settings and merchant that a provider is called with.

@@ -56,6 +56,24 @@ impl OverrideEdit {
         self.apply(&blank, now)
     }
 
+    /// Whether the config that the edit names may be one. A stored one that was deleted since may be sent back.
+    ///
+    /// # Errors
+    /// 400 where the edit names a config that `exists` denies.
+    pub fn check_config(
+        &self,
+        stored: Option<&CustomerOverride>,
+        exists: impl FnOnce(ConfigId) -> bool,
+    ) -> Result<(), Refusal> {
+        let unchanged = |id: &ConfigId| stored.is_some_and(|stored| stored.provider_config_id == *id);
+        match self.provider_config_id.filter(|id| id.0 != 0 && !unchanged(id)) {
+            Some(id) if !exists(id) => {
+                Err(Refusal::invalid(format!("provider_config_id {id}: there is no such config")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The stored override with this edit applied; its customer never changes.
     pub fn apply(&self, stored: &CustomerOverride, now: UnixTime) -> Result<CustomerOverride, Refusal> {
         if self.customer_id.is_some_and(|id| id != stored.customer_id) {

@@ -37,6 +37,8 @@ pub struct EligibilityContext<'a> {
     pub account: &'a AccountFacts,
     /// The server's settings name the customer's brand in `allow_sandbox_credit`.
     pub sandbox_credit_allowed: bool,
+    /// The server's settings name the customer's brand in `allow_live_on_demo`.
+    pub live_on_demo_allowed: bool,
     pub now: UnixTime,
 }
 

@@ -66,6 +66,9 @@ pub enum Rule {
     AccountDisabled,
     /// A sandbox config serves demo groups only, unless the server's settings name the brand.
     SandboxOnRealAccount,
+    /// A live config takes real money, which a demo group's accounts would show as play money, unless the server's settings
+    /// name the brand.
+    LiveOnDemoAccount,
     /// The module cannot be paid in the account's currency.
     CurrencyNotTaken {
         account: Currency,
@@ -106,6 +109,7 @@ impl Rule {
             Self::DepositNotAllowed => "DEPOSIT_NOT_ALLOWED",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::SandboxOnRealAccount => "SANDBOX_ON_REAL_ACCOUNT",
+            Self::LiveOnDemoAccount => "LIVE_ON_DEMO_ACCOUNT",
             Self::CurrencyNotTaken { .. } => "CURRENCY_NOT_TAKEN",
             Self::MethodNotServed { .. } => "METHOD_NOT_SERVED",
             Self::DeniedByOverride { .. } => "DENIED_BY_OVERRIDE",
@@ -125,7 +129,7 @@ impl Rule {
             Self::BrandNotEnabled { .. } => Check::ModuleBrand,
             Self::DepositNotAllowed => Check::Customer,
             Self::AccountDisabled => Check::Account,
-            Self::SandboxOnRealAccount => Check::Sandbox,
+            Self::SandboxOnRealAccount | Self::LiveOnDemoAccount => Check::Sandbox,
             Self::CurrencyNotTaken { .. } => Check::ModuleCurrency,
             Self::MethodNotServed { .. } => Check::Method,
             Self::DeniedByOverride { .. } => Check::Override,
@@ -149,6 +153,9 @@ impl fmt::Display for Rule {
             Self::AccountDisabled => f.write_str("the account or its group is disabled"),
             Self::SandboxOnRealAccount => {
                 f.write_str("a sandbox config serves demo groups only, and the settings do not allow it for this brand")
+            }
+            Self::LiveOnDemoAccount => {
+                f.write_str("a live config takes real money, the account is a demo, and the settings do not allow it for this brand")
             }
             Self::CurrencyNotTaken { account } => {
                 write!(f, "the module cannot be paid in {account}, the currency of the account")

@@ -11,7 +11,7 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::time::UnixTime;
 
-use crate::edit::{parse, without};
+use crate::edit::{keys, parse, without};
 use crate::samples::{NOW, config, limit};
 
 const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, enabling: true };
@@ -19,7 +19,7 @@ const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, ena
 /// The changed fields with their classes; the module declares the endpoint `base_url` and the secret `api_key`.
 fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: bool) -> Vec<(String, FieldClass)> {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
-    let module = Some(DeclaredSettings { available, endpoints: &endpoints, secrets: &secrets });
+    let module = Some(DeclaredSettings { available, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
     let context = EditContext { has_transactions: true, module, parse: &parse, without: &without, now: NOW };
     let found = changed_fields(before, after, &context).unwrap();
     found.into_iter().map(|change| (change.field.into(), change.class)).collect()
@@ -98,7 +98,8 @@ fn secrets_are_hidden_values_and_settings_in_clear_are_not() {
 fn a_second_person_is_needed_for_what_the_settings_name() {
     let change = |change: fn(&mut ProviderConfig)| {
         let (endpoints, secrets) = (["base_url".into()], []);
-        let module = Some(DeclaredSettings { available: true, endpoints: &endpoints, secrets: &secrets });
+        let module =
+            Some(DeclaredSettings { available: true, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
         let context = EditContext { has_transactions: true, module, parse: &parse, without: &without, now: NOW };
         let before = ProviderConfig { enabled: false, ..config(1) };
         let mut after = before.clone();
@@ -139,8 +140,13 @@ impl Edited {
 
     fn changes(&self, after: &ProviderConfig, is_loaded: bool) -> (Vec<FieldChange>, Vec<(Box<str>, FieldClass)>) {
         let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
-        let module =
-            is_loaded.then_some(DeclaredSettings { available: true, endpoints: &endpoints, secrets: &secrets });
+        let keys = keys();
+        let module = is_loaded.then_some(DeclaredSettings {
+            available: true,
+            keys: &keys,
+            endpoints: &endpoints,
+            secrets: &secrets,
+        });
         let context = EditContext { has_transactions: false, module, parse: &parse, without: &without, now: NOW };
         let changes = changed_fields(Some(&self.0), after, &context).unwrap();
         let earlier = put_into_service(Some(&self.0), after, &changes, &context);

@@ -31,9 +31,14 @@ pub(crate) fn without(text: &str, key: &str) -> Option<String> {
     pairs().any(|pair| named(&pair)).then(|| pairs().filter(|pair| !named(pair)).collect::<Vec<_>>().join(","))
 }
 
+/// The settings that the module declares.
+pub(crate) fn keys() -> [Box<str>; 5] {
+    ["base_url", "api_key", "flow", "color", "shape"].map(Box::from)
+}
+
 fn judged(edit: &ConfigEdit, has_transactions: bool, available: bool) -> String {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
-    let module = Some(DeclaredSettings { available, endpoints: &endpoints, secrets: &secrets });
+    let module = Some(DeclaredSettings { available, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
     let context = EditContext { has_transactions, module, parse: &parse, without: &without, now: NOW };
     let mut stored = config(1);
     stored.webhook_secret = Secret::default();
@@ -114,7 +119,7 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
 
 fn saved(edit: &ConfigEdit, stored: &ProviderConfig, has_transactions: bool) -> Result<ProviderConfig, String> {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
-    let module = Some(DeclaredSettings { available: true, endpoints: &endpoints, secrets: &secrets });
+    let module = Some(DeclaredSettings { available: true, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
     let context = EditContext { has_transactions, module, parse: &parse, without: &without, now: NOW };
     edit.apply(stored, &context).map_err(|refusal| refusal.message.to_string())
 }

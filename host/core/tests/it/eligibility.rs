@@ -19,6 +19,7 @@ use crate::samples::*;
 struct Case {
     account: AccountFacts,
     sandbox_credit_allowed: bool,
+    live_on_demo_allowed: bool,
     config: ProviderConfig,
     loaded: Result<Vec<Box<str>>, &'static str>,
     brands: Option<Vec<Box<str>>>,
@@ -32,6 +33,7 @@ fn case() -> Case {
     Case {
         account: account(),
         sandbox_credit_allowed: false,
+        live_on_demo_allowed: false,
         config: config(1),
         loaded: Ok(vec!["card".into(), "sepa".into()]),
         brands: None,
@@ -49,7 +51,12 @@ impl Case {
     }
 
     fn context(&self) -> EligibilityContext<'_> {
-        EligibilityContext { account: &self.account, sandbox_credit_allowed: self.sandbox_credit_allowed, now: NOW }
+        EligibilityContext {
+            account: &self.account,
+            sandbox_credit_allowed: self.sandbox_credit_allowed,
+            live_on_demo_allowed: self.live_on_demo_allowed,
+            now: NOW,
+        }
     }
 
     fn judged(&self) -> cashier_core::eligibility::Judgement {
@@ -105,7 +112,28 @@ fn each_rule_hides_the_config_alone() {
                 c.sandbox_credit_allowed = true;
             }),
         ),
-        ("shown", case().with(|c| c.account.group.account_mode = AccountMode::Demo)),
+        ("LIVE_ON_DEMO_ACCOUNT", case().with(|c| c.account.group.account_mode = AccountMode::Demo)),
+        (
+            "LIVE_ON_DEMO_ACCOUNT",
+            case().with(|c| {
+                c.account.group.account_mode = AccountMode::Demo;
+                c.sandbox_credit_allowed = true;
+            }),
+        ),
+        (
+            "shown",
+            case().with(|c| {
+                c.account.group.account_mode = AccountMode::Demo;
+                c.live_on_demo_allowed = true;
+            }),
+        ),
+        (
+            "SANDBOX_ON_REAL_ACCOUNT",
+            case().with(|c| {
+                c.config.sandbox = true;
+                c.live_on_demo_allowed = true;
+            }),
+        ),
         ("CURRENCY_NOT_TAKEN", case().with(|c| c.currencies = vec!["EUR".into(), "BTC".into()])),
         ("shown", case().with(|c| c.currencies = vec!["EUR".into(), "USD".into()])),
         ("COUNTRY", case().with(|c| c.config.country = "FR".into())),

@@ -77,3 +77,23 @@ fn an_override_is_created_with_its_defaults_and_edited_field_by_field() {
     let unset = OverrideEdit { min_amount: Some(limit("5")), ..edit() };
     assert!(apply(unset).is_ok(), "a limit that is not set bounds nothing");
 }
+
+#[test]
+fn i7_an_override_for_a_config_that_does_not_exist_is_refused_unless_it_was_stored_so() {
+    let stored = CustomerOverride { provider_config_id: ConfigId(9), ..allow(3) };
+    let named = |id| OverrideEdit { provider_config_id: id, ..OverrideEdit::default() };
+    let missing = |id| Err(format!("INVALID_DATA: provider_config_id {id}: there is no such config"));
+    for (id, stored, expected) in [
+        (Some(ConfigId(1)), None, Ok(())),
+        (Some(ConfigId(0)), None, Ok(())),
+        (None, None, Ok(())),
+        (Some(ConfigId(999)), None, missing(999)),
+        (Some(ConfigId(999)), Some(&stored), missing(999)),
+        // It was deleted since; the row can still be sent back, and so be disabled.
+        (Some(ConfigId(9)), Some(&stored), Ok(())),
+        (Some(ConfigId(9)), None, missing(9)),
+    ] {
+        let judged = named(id).check_config(stored, |id| id == ConfigId(1)).map_err(|refusal| refusal.to_string());
+        assert_eq!(judged, expected, "{id:?}");
+    }
+}

@@ -53,7 +53,8 @@ fn eligible(config: &ProviderConfig) -> Eligible {
     let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies: &[] };
     let mut account = account();
     account.group.account_mode = cashier_core::account::AccountMode::Demo;
-    let context = EligibilityContext { account: &account, sandbox_credit_allowed: false, now: NOW };
+    let context =
+        EligibilityContext { account: &account, sandbox_credit_allowed: false, live_on_demo_allowed: false, now: NOW };
     let wanted = Wanted { provider: "stripe", method: "card", provider_config_id: None, amount: usd(25_000) };
     choose(&context, &[ConfigCandidate { config, module }], &[], &wanted).unwrap()
 }

@@ -262,7 +262,11 @@ pub(crate) fn applied(aggregate: &Aggregate, changes: &[Change]) -> Aggregate {
                 Some(known) => *known = (**row).clone(),
                 None => next.operations.push((**row).clone()),
             },
-            Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => {}
+            Change::Event(_)
+            | Change::Config(_)
+            | Change::ConfigDeleted(_)
+            | Change::Override(_)
+            | Change::Approval(_) => {}
         }
     }
     next

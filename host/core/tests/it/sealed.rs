@@ -4,12 +4,13 @@ use cashier_core::edit::{ConfigEdit, DeclaredSettings, EditContext, changed_fiel
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS, ReplacedSecret, Secret, UnreadableColumn};
 use cashier_core::time::UnixTime;
 
-use crate::edit::{parse, without};
+use crate::edit::{keys, parse, without};
 use crate::samples::{NOW, config};
 
 fn applied(edit: &ConfigEdit, stored: &ProviderConfig, has_transactions: bool) -> Result<ProviderConfig, String> {
     let endpoints: &[Box<str>] = &["base_url".into()];
-    let module = Some(DeclaredSettings { available: true, endpoints, secrets: &[] });
+    let keys = keys();
+    let module = Some(DeclaredSettings { available: true, keys: &keys, endpoints, secrets: &[] });
     let context = EditContext { has_transactions, module, parse: &parse, without: &without, now: NOW };
     edit.apply(stored, &context).map_err(|refusal| refusal.message.to_string())
 }

@@ -9,7 +9,7 @@ use cashier_core::time::UnixTime;
 use crate::flows::Cashier;
 use crate::ledger::Ledger;
 use crate::ports::{Configuration, Modules};
-use crate::snapshot::{NoGateway, Served, Snapshot};
+use crate::snapshot::{MoneyModes, NoGateway, Served, Snapshot};
 
 /// A config without new payments keeps its gateway this long after its newest transaction: disputes come within
 /// 540 days (docs/api/webhooks.md, rule 7).
@@ -44,11 +44,11 @@ pub async fn initial_snapshot(
     ledger: &Ledger,
     modules: &dyn Modules,
     configuration: Configuration,
-    allow_sandbox_credit: Arc<[Box<str>]>,
+    money_modes: MoneyModes,
     now: UnixTime,
 ) -> Snapshot {
     let Configuration { configs, overrides, approvals } = configuration;
-    let mut snapshot = Snapshot::new(modules.catalog(), allow_sandbox_credit);
+    let mut snapshot = Snapshot::new(modules.catalog(), money_modes);
     let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
     for served in opened.await {
         if let Err(NoGateway::Broken(reason)) = &served.gateway {

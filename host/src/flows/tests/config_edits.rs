@@ -1,17 +1,19 @@
 //! Edits of configs while deposits arrive.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::edit::ConfigEdit;
 use cashier_core::ids::{ConfigId, ManagerId};
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::session::{ManagerSession, Role};
+use cashier_core::session::{CustomerSession, ManagerSession, Role};
 
 use crate::flows::configure::{self, ConfigRequest};
+use crate::flows::methods;
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, OnCreate, TestCashier, WEBHOOK_SECRET, context, lock, paid};
+use crate::test_cashier::{AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, WEBHOOK_SECRET, context, lock, paid};
 
 pub(super) fn first() -> ConfigEdit {
     ConfigEdit { id: Some(ConfigId(1)), ..ConfigEdit::default() }
@@ -154,4 +156,26 @@ async fn a_webhook_of_a_closed_config_is_refused_as_invalid_and_not_as_unavailab
         let refusal = env.raw_notice(addressed, "forged".into()).await.unwrap_err();
         assert_eq!(refusal.code, RefusalCode::InvalidSignature, "{addressed:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i16_a_live_config_serves_no_demo_account_unless_the_settings_allow_it_for_the_brand() {
+    let mut env = TestCashier::new().await;
+    env.trading.demo.store(true, Ordering::SeqCst);
+    let session = CustomerSession::assertion(CUSTOMER, None);
+    for (allowed, is_served) in [(&[][..], false), (&["other"], false), (&["ion4"], true)] {
+        *lock(&env.trading.allow_live_on_demo) = allowed.iter().map(|brand| (*brand).into()).collect();
+        env.crash().await;
+        let shown = methods::list(&env.cashier, &session, LOGIN).await.unwrap();
+        assert_eq!(shown.len(), usize::from(is_served), "{allowed:?}");
+        let deposit = env.deposit(&format!("{allowed:?}")).await;
+        let code = deposit.map_or_else(|refusal| Err(refusal.code), |_| Ok(()));
+        assert_eq!(code, if is_served { Ok(()) } else { Err(RefusalCode::MethodNotAvailable) }, "{allowed:?}");
+    }
+    // A payment that was ordered before is credited, whatever the settings say since.
+    lock(&env.trading.allow_live_on_demo).clear();
+    env.crash().await;
+    let reference = env.provider.references().pop().unwrap();
+    env.notice(Some(1), vec![paid("evt_1", &reference)]).await.unwrap();
+    assert_eq!(env.trading.balance(), AMOUNT);
 }

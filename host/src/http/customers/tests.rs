@@ -19,6 +19,7 @@ mod floods;
 mod held;
 mod manners;
 mod refusals;
+mod spellings;
 
 struct CustomerApi {
     env: TestCashier,

@@ -10,7 +10,7 @@ use cashier_core::notice::ReceivingConfig;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::host::{Instance, PROVEN_BEFORE};
-use cashier_provider_sdk::{HttpReply, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
+use cashier_provider_sdk::{HttpReply, PaymentMode, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -53,7 +53,7 @@ pub(in crate::plugins) async fn validate(row: &ConfigRow, parts: &GatewayParts) 
 /// # Errors
 /// As [`validate`].
 pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Result<Arc<dyn Gateway>, String> {
-    let (thread, masks) = configured(row, &parts).await?;
+    let (thread, masks, payment_mode) = configured(row, &parts).await?;
     let GatewayParts { loaded, notify_url, clock, entropy, site, quarantine } = parts;
     let receiver = ReceivingConfig {
         config_id: row.id,
@@ -78,6 +78,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
         loaded,
         row,
         notify_url,
+        payment_mode,
         masks,
         thread,
         driver,
@@ -92,7 +93,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
     Ok(Arc::new(ModuleGateway(gateway)))
 }
 
-async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThread, SecretMasks), String> {
+async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThread, SecretMasks, PaymentMode), String> {
     let (loaded, clock) = (&parts.loaded, &parts.clock);
     let config = convert::config(row, parts.notify_url.clone(), clock.now())?;
     if let Some(spec) = convert::missing_required(&config, &loaded.generation.descriptor).filter(|_| row.enabled) {
@@ -103,10 +104,11 @@ async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThre
         loaded.network.permits(url).map_err(|reason| format!("{key}: {reason}"))?;
     }
     let masks = SecretMasks::of(&config, &loaded.generation.descriptor);
+    let payment_mode = convert::payment_mode(&config, &loaded.generation.descriptor);
     let (limits, slots) = (loaded.options.limits, loaded.generation.slots.clone());
     let (module, site) = (loaded.generation.module, parts.site.clone());
     match ModuleThread::start(module, config, limits, Arc::clone(clock), slots, site).await {
-        Ok(thread) => Ok((thread, masks)),
+        Ok(thread) => Ok((thread, masks, payment_mode)),
         Err(failure) => Err(masks.text(&failure.to_string(), REFUSAL_LENGTH_MAX).into_string()),
     }
 }
@@ -123,6 +125,7 @@ struct ConfiguredModule {
     loaded: Arc<LoadedModule>,
     row: ConfigRow,
     notify_url: String,
+    payment_mode: PaymentMode,
     masks: SecretMasks,
     thread: ModuleThread,
     driver: ExchangeDriver,
@@ -258,6 +261,10 @@ impl Gateway for ModuleGateway {
 
     fn expiry_seconds(&self) -> i64 {
         i64::from(self.0.loaded.generation.descriptor.expiry_seconds)
+    }
+
+    fn payment_mode(&self) -> Option<&'static str> {
+        Some(self.0.payment_mode.as_str())
     }
 
     fn idempotency_window_seconds(&self) -> i64 {

@@ -124,6 +124,7 @@ impl LoadedModule {
             call_health,
             sha256: copy.sha256.as_str().into(),
             brands: self.options.brands.as_deref().map(boxed),
+            settings: keys(|_| true),
             endpoint_settings: keys(|spec| spec.endpoint),
             secret_settings: keys(|spec| spec.secret),
         }

@@ -1,6 +1,7 @@
 //! The table provider_config. Both secrets, the replaced secrets and config_json are sealed, bound to the clear terms of the
 //! row; settings_json is clear. A sealed column that does not open is kept as it is.
 
+use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS, Secret};
 use cashier_core::time::UnixTime;
 
@@ -55,6 +56,11 @@ const CONFIG_JSON: &str = "config_json";
 /// Terms are bound as they are stored here, whatever a module makes of them.
 fn terms(provider: &str, brand: &str, merchant_id: &str, sandbox: bool) -> Terms {
     Terms::of(&[provider, brand, merchant_id, if sandbox { "sandbox" } else { "live" }])
+}
+
+pub(super) fn delete(writer: &mut RowWriter<'_>, id: ConfigId) -> Result<(), Fault> {
+    writer.touch('c', id.0);
+    writer.put(TABLE, "DELETE FROM provider_config WHERE id = ?", |put| put.with(&id))
 }
 
 pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {

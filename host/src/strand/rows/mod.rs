@@ -41,6 +41,7 @@ fn write_change(writer: &mut RowWriter<'_>, change: &Change) -> Result<(), Fault
         Change::Operation(row) => operation::put(writer, row),
         Change::Event(row) => event::put(writer, row),
         Change::Config(row) => config::put(writer, row),
+        Change::ConfigDeleted(id) => config::delete(writer, *id),
         Change::Override(row) => customer_override::put(writer, row),
         Change::Approval(row) => approval::put(writer, row),
     }

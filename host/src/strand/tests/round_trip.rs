@@ -22,6 +22,7 @@ const DISK_CASES: u32 = 48;
 fn last_of_each(changes: impl IntoIterator<Item = Change>) -> BTreeMap<(u8, u64), Change> {
     let key = |change: &Change| match change {
         Change::Config(row) => (0, row.id.0),
+        Change::ConfigDeleted(id) => (0, id.0),
         Change::Override(row) => (1, row.id.0),
         Change::Transaction(row) => (2, row.id.0),
         Change::Operation(row) => (3, row.id.0),
@@ -54,7 +55,7 @@ fn every_row_reads_back_as_its_last_change() {
                 verified.insert(event.id, event.clone());
             }
         }
-        rows.retain(|_, change| !matches!(change, Change::Event(_)));
+        rows.retain(|_, change| !matches!(change, Change::Event(_) | Change::ConfigDeleted(_)));
         rows.extend(last_of_each(
             verified.values().filter(|event| event.waits()).map(|event| Change::Event(event.clone())),
         ));
@@ -67,6 +68,7 @@ fn every_row_reads_back_as_its_last_change() {
                 Change::Operation(_)
                 | Change::Event(_)
                 | Change::Config(_)
+                | Change::ConfigDeleted(_)
                 | Change::Override(_)
                 | Change::Approval(_) => None,
             })

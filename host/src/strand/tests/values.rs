@@ -315,6 +315,7 @@ pub(super) fn change() -> BoxedStrategy<Change> {
         operation().prop_map(|row| Change::Operation(Box::new(row))),
         event().prop_map(|row| Change::Event(Box::new(row))),
         config().prop_map(|row| Change::Config(Box::new(row))),
+        config().prop_map(|row| Change::ConfigDeleted(row.id)),
         customer_override().prop_map(|row| Change::Override(Box::new(row))),
         approval().prop_map(|row| Change::Approval(Box::new(row))),
     ]

@@ -6,9 +6,9 @@ use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
 
 use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
-use super::super::roster_schema;
 use super::{Embedded, ROSTER, balance, cashier};
 use crate::json_object::validation::assert_request;
+use crate::wire::roster::schema as roster_schema;
 
 #[test]
 fn importing_again_updates_rows_but_never_a_balance() {

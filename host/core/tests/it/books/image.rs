@@ -202,7 +202,9 @@ fn key(change: &Change) -> (u8, u64) {
     match change {
         Change::Transaction(row) => (0, row.id.0),
         Change::Operation(row) => (1, row.id.0),
-        Change::Event(_) | Change::Config(_) | Change::Override(_) | Change::Approval(_) => (2, 0),
+        Change::Event(_) | Change::Config(_) | Change::ConfigDeleted(_) | Change::Override(_) | Change::Approval(_) => {
+            (2, 0)
+        }
     }
 }
 

@@ -8,7 +8,12 @@ fn configs_are_sorted_by_sort_index_then_id() {
     let methods: Vec<Box<str>> = vec!["card".into()];
     let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies: &[] };
     let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
-    let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
+    let context = EligibilityContext {
+        account: &account(),
+        sandbox_credit_allowed: false,
+        live_on_demo_allowed: false,
+        now: NOW,
+    };
     let order: Vec<u64> = judge_all(&context, &candidates, &[], None).iter().map(|judged| judged.config_id.0).collect();
     assert_eq!(order, [3, 2, 4, 1]);
 }
@@ -28,7 +33,12 @@ fn chosen(
     let methods: Vec<Box<str>> = vec!["card".into(), "sepa".into()];
     let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies: &[] };
     let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
-    let context = EligibilityContext { account: &account(), sandbox_credit_allowed: false, now: NOW };
+    let context = EligibilityContext {
+        account: &account(),
+        sandbox_credit_allowed: false,
+        live_on_demo_allowed: false,
+        now: NOW,
+    };
     choose(&context, &candidates, overrides, wanted)
 }
 

@@ -1,14 +1,14 @@
 //! The core's rows and orders as SDK types. A create is a pure function of its stored order, so that repeating it sends the
 //! same bytes.
 
-use cashier_core::edit::REVERSAL;
+use cashier_core::edit::is_host_setting;
 use cashier_core::money::Money;
 use cashier_core::provider_config::{ProviderConfig as ConfigRow, REPLACED_SECRETS_MAX};
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::serde_json::{self, Map, Value};
 use cashier_provider_sdk::{
-    Amount, Descriptor, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings, Secret, SettingSpec,
-    WebhookNotice,
+    Amount, Descriptor, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings, Secret,
+    SettingSpec, WebhookNotice,
 };
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ pub(in crate::plugins::calling) fn config(
     let webhook_secret = credential(&mut overrides, "webhook_secret", row.webhook_secret.expose())?;
     let mut settings = object("settings_json", &row.settings_json)?;
     settings.extend(overrides);
-    settings.remove(REVERSAL);
+    settings.retain(|name, _| !is_host_setting(name));
     let settings = Zeroizing::new(Value::Object(settings).to_string());
     // A row of an earlier version may keep more; the newest come first.
     let valid =
@@ -90,6 +90,16 @@ pub(in crate::plugins::calling) fn missing_required<'a>(
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => false,
         },
     })
+}
+
+/// How the customer pays under these settings: the first one with a value that means another way than the descriptor's.
+pub(in crate::plugins::calling) fn payment_mode(config: &ProviderConfig, descriptor: &Descriptor) -> PaymentMode {
+    let given = descriptor.settings.iter().find_map(|spec| {
+        let set = config.settings.get(&spec.key).and_then(Value::as_str).filter(|value| !value.is_empty());
+        let value = set.or(spec.default.as_deref())?;
+        spec.payment_modes.iter().find(|(of, _)| of == value).map(|(_, mode)| *mode)
+    });
+    given.unwrap_or(descriptor.payment_mode)
 }
 
 /// The endpoint settings that are set: (key, URL).

@@ -77,10 +77,10 @@ impl EgressRules {
             None => Plain::Never,
         };
         if !tls && plain == Plain::Never {
-            return Err(format!("{host}:{port} is allowed over https only"));
+            return Err(format!("{host}:{port} is allowed over https only; {}", cure(&host, port, tls)));
         }
         if exception.is_none() && !self.allowed.iter().any(|pattern| pattern.admits(&host, port)) {
-            return Err(format!("{host}:{port} is not among the hosts of this provider"));
+            return Err(format!("{host}:{port} is not among the hosts of this provider; {}", cure(&host, port, tls)));
         }
         Ok(Target {
             tls,
@@ -93,6 +93,36 @@ impl EgressRules {
             excepted: exception.is_some(),
             ranges: self.ranges.clone(),
         })
+    }
+}
+
+/// What permits a host: the line of plugins.toml, which goes to the `[[module]]` of this provider.
+fn cure(host: &Host, port: u16, tls: bool) -> String {
+    match host {
+        Host::Ipv4(address) => cure_at(kind((*address).into()), host, port, tls),
+        Host::Ipv6(address) => cure_at(kind((*address).into()), host, port, tls),
+        Host::Domain(name) if name == "localhost" => cure_at(AddressKind::Loopback, host, port, tls),
+        Host::Domain(_) => {
+            let public = if tls { cure_at(AddressKind::Public, host, port, tls) } else { "use https".to_owned() };
+            let private = cure_at(AddressKind::Private, host, port, tls);
+            format!("{public}, or where it is a private address: {private}")
+        }
+    }
+}
+
+fn cure_at(kind: AddressKind, host: &Host, port: u16, tls: bool) -> String {
+    const IN_PLUGINS_TOML: &str = "in its [[module]] of plugins.toml permits it";
+    match kind {
+        AddressKind::Public if tls => format!("allow_hosts = [\"{host}:{port}\"] {IN_PLUGINS_TOML}"),
+        AddressKind::Public => "use https".to_owned(),
+        AddressKind::Private if !tls => format!("allow_private = [\"http://{host}:{port}\"] {IN_PLUGINS_TOML}"),
+        AddressKind::Loopback | AddressKind::Private => {
+            format!("allow_private = [\"{host}:{port}\"] {IN_PLUGINS_TOML}")
+        }
+        AddressKind::LinkLocal | AddressKind::Metadata | AddressKind::Reserved => {
+            format!("a range in allow_private, such as \"10.1.0.0/16\", {IN_PLUGINS_TOML}")
+        }
+        AddressKind::NotAHost => "nothing permits it".to_owned(),
     }
 }
 
@@ -136,7 +166,8 @@ impl Target {
             AddressKind::NotAHost => false,
         };
         if !reachable {
-            return Err(format!("{} is at {address}, which is {kind}", self.host));
+            let cure = cure_at(kind, &self.host, self.port, self.tls);
+            return Err(format!("{} is at {address}, which is {kind}; {cure}", self.host));
         }
         let readable_by_others = !self.tls
             && match self.plain {
@@ -257,10 +288,61 @@ mod tests {
             ("api.example.com", "the URL is not valid: relative URL without a base"),
         ];
         for (url, expected) in table {
-            assert_eq!(rules().target(url).err().unwrap_or_default(), expected, "{url}");
+            let refused = rules().target(url).err().unwrap_or_default();
+            // Behind it stands what permits it, see below.
+            assert_eq!(refused.split_once("; ").map_or(&*refused, |(why, _)| why), expected, "{url}");
         }
         let long = format!("https://api.example.com/{}", "a".repeat(URL_LENGTH_MAX));
         assert_eq!(rules().target(&long).unwrap_err(), "the URL is longer than 8192");
+    }
+
+    #[test]
+    fn i13_a_refused_address_is_named_with_the_line_that_permits_it() {
+        let table = [
+            (
+                "http://127.0.0.1:8900/v1",
+                "127.0.0.1:8900 is allowed over https only; allow_private = [\"127.0.0.1:8900\"]",
+            ),
+            (
+                "http://localhost:8900/",
+                "localhost:8900 is allowed over https only; allow_private = [\"localhost:8900\"]",
+            ),
+            ("http://[::1]:8900/", "[::1]:8900 is allowed over https only; allow_private = [\"[::1]:8900\"]"),
+            ("http://10.9.9.9:80/", "10.9.9.9:80 is allowed over https only; allow_private = [\"http://10.9.9.9:80\"]"),
+            (
+                "https://10.9.9.9:8443/",
+                "10.9.9.9:8443 is not among the hosts of this provider; allow_private = [\"10.9.9.9:8443\"]",
+            ),
+            (
+                "https://new.example/",
+                "new.example:443 is not among the hosts of this provider; allow_hosts = [\"new.example:443\"]",
+            ),
+        ];
+        for (url, expected) in table {
+            let refused = rules().target(url).unwrap_err();
+            let (line, rest) = refused.split_once(" in its [[module]] of plugins.toml permits it").unwrap();
+            assert_eq!(line, expected, "{url}: {rest}");
+            // What is advised works, on its own line.
+            let quoted = line.split('"').nth(1).unwrap();
+            let rules = if line.contains("allow_hosts") {
+                EgressRules::read::<_, &str>(&[quoted], &[])
+            } else {
+                EgressRules::read::<&str, _>(&[], &[quoted])
+            };
+            let target = rules.unwrap().target(url).unwrap();
+            let literal = target.host.to_string().trim_matches(['[', ']']).parse::<IpAddr>();
+            let address = literal.unwrap_or_else(|_| {
+                if quoted.contains("localhost") { [127, 0, 0, 1].into() } else { [93, 184, 216, 34].into() }
+            });
+            assert_eq!(target.permits(address), Ok(()), "{url}");
+        }
+        let public = rules().target("http://93.184.216.34/").unwrap_err();
+        assert_eq!(public, "93.184.216.34:80 is allowed over https only; use https");
+        let resolved = rules().target("https://api.example.com/").unwrap().permits([10, 0, 0, 1].into()).unwrap_err();
+        let line = "allow_private = [\"api.example.com:443\"] in its [[module]] of plugins.toml permits it";
+        assert_eq!(resolved, format!("api.example.com is at 10.0.0.1, which is private; {line}"));
+        let metadata = rules().target("https://api.example.com/").unwrap().permits([169, 254, 169, 254].into());
+        assert!(metadata.unwrap_err().contains("a range in allow_private"));
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! The import file as described types: groups, customers and accounts, each value with the sentence that says what it
-//! must be. Numbers are read from their text; whether the entries fit together is judged in `roster`.
+//! The roster of the embedded trading server as described types, for the import file and the manager commands: groups,
+//! customers and accounts, each value with the sentence that says what it must be. Numbers are read from their text;
+//! whether the entries fit together is judged by the trading server.
 
 use std::borrow::Cow;
 
-use cashier_core::account::{AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, ID_MAX, Login};
+use cashier_core::account::AccountMode;
+use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::Currency;
 use cashier_core::printable::check_code;
+use cashier_core::roster::{ImportReport, Tally};
 
-use super::roster::AccountEntry;
 use crate::json_object::schema::{self, kind, list, object, one_of, with};
-use crate::json_object::{Described, Problem, Schema, request, values};
+use crate::json_object::{Described, Problem, Schema, answer, request, values};
 
 /// Declares the values of an entry: what each must be, and how it is read. `null` is a value like any other.
 macro_rules! entry_values {
@@ -72,7 +73,7 @@ fn text(raw: &str) -> Option<Box<str>> {
 
 request! {
     /// A group of accounts.
-    pub(super) struct GroupEntry {
+    pub struct GroupEntry {
         group: GroupName, "name of the group";
         brand: EntryText, "brand";
         currency: EntryCurrency, "currency of the accounts";
@@ -81,7 +82,7 @@ request! {
     }
 
     /// A customer.
-    pub(super) struct CustomerEntry {
+    pub struct CustomerEntry {
         customer_id: EntryId, "customer id";
         country: EntryCountry, "ISO 3166 alpha-2; may be empty";
         brand: EntryText, "brand";
@@ -91,49 +92,12 @@ request! {
     }
 
     /// An account. Its currency is its group's.
-    pub(super) struct AccountLine {
+    pub struct AccountLine {
         login: EntryId, "trading account login";
         customer_id: EntryId, "customer who owns it";
         group: EntryText, "name of its group";
         enable: EntryFlag, "1 when it may be used";
         balance: Option<EntryBalance>, "opening balance, 0 by default; counts only when the account is created";
-    }
-}
-
-impl From<GroupEntry> for Group {
-    fn from(entry: GroupEntry) -> Self {
-        Self {
-            group: entry.group.0,
-            brand: entry.brand.0,
-            currency: entry.currency.0,
-            account_mode: entry.account_mode.0,
-            enabled: entry.enable.0,
-        }
-    }
-}
-
-impl From<CustomerEntry> for Customer {
-    fn from(entry: CustomerEntry) -> Self {
-        Self {
-            customer_id: CustomerId(entry.customer_id.0),
-            country: entry.country.0,
-            brand: entry.brand.0,
-            status: entry.status.0,
-            deposit_allowed: entry.deposit_allowed.0,
-            withdrawal_allowed: entry.withdrawal_allowed.0,
-        }
-    }
-}
-
-impl From<AccountLine> for AccountEntry {
-    fn from(entry: AccountLine) -> Self {
-        Self {
-            login: Login(entry.login.0),
-            customer_id: CustomerId(entry.customer_id.0),
-            group: entry.group.0,
-            enabled: entry.enable.0,
-            opening_balance: entry.balance.map(Into::into).unwrap_or_default(),
-        }
     }
 }
 
@@ -145,4 +109,20 @@ pub fn schema() -> Schema {
         ("accounts", list(&AccountLine::schema()), "accounts", true),
     ];
     object("Roster", "Groups, customers and accounts for `cashier trading import`.", lists)
+}
+
+answer! {
+    /// How many rows of one kind were added, updated and unchanged.
+    pub struct TallyAnswer<>(tally: Tally) {
+        added: u64 = tally.added, "new rows";
+        updated: u64 = tally.updated, "rows that changed";
+        unchanged: u64 = tally.unchanged, "rows that were so already";
+    }
+
+    /// The result of a roster.
+    pub struct RosterAnswer<>(report: ImportReport) {
+        groups: TallyAnswer = TallyAnswer::new(report.groups), "groups";
+        customers: TallyAnswer = TallyAnswer::new(report.customers), "customers";
+        accounts: TallyAnswer = TallyAnswer::new(report.accounts), "accounts";
+    }
 }

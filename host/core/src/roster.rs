@@ -1,0 +1,39 @@
+//! What a roster of groups, customers and accounts changed. Whether it may be applied is judged by the trading server.
+
+use std::fmt;
+
+/// How many entries of one list were added, updated or unchanged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub added: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, updated, unchanged } = self;
+        write!(f, "{added} added, {updated} updated, {unchanged} unchanged")
+    }
+}
+
+/// The result of applying a roster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    pub groups: Tally,
+    pub customers: Tally,
+    pub accounts: Tally,
+}
+
+impl ImportReport {
+    /// The lists by name.
+    pub fn lists(&self) -> [(&'static str, Tally); 3] {
+        [("groups", self.groups), ("customers", self.customers), ("accounts", self.accounts)]
+    }
+}
+
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lists().into_iter().try_for_each(|(name, tally)| writeln!(f, "{name}: {tally}"))
+    }
+}

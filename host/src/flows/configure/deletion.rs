@@ -1,0 +1,61 @@
+//! Deletes a draft for good: a config that never served, as its records show. What served keeps its row, because payments,
+//! webhooks and disputes refer to it.
+
+use std::sync::Arc;
+
+use cashier_core::change::Change;
+use cashier_core::edit::{EditContext, changed_fields, check_brand};
+use cashier_core::ids::ApprovalId;
+use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::Actor;
+
+use super::approvals::{self, Authority, EditedBy, no_row};
+use super::settings::{module_settings, parse_settings, without_key};
+use crate::flows::Cashier;
+use crate::flows::publication::DeletionRequest;
+use crate::ledger::{Estimate, storage_unavailable};
+use crate::snapshot::Snapshot;
+
+/// The publisher makes edits one after another, and only an edit enables a config: none begins to serve meanwhile.
+pub(super) async fn delete(cashier: &Cashier, request: &DeletionRequest) -> Result<(), Refusal> {
+    let DeletionRequest { session, command, id, context } = request;
+    let stored = cashier.snapshot().config(*id).map(|served| Arc::clone(&served.config)).ok_or_else(no_row)?;
+    check_brand(session, Some(&stored.brand), &stored.brand)?;
+    let in_use = |why: &str| Refusal::new(RefusalCode::ConfigInUse, format!("config {id} stays: {why}"));
+    if stored.enabled {
+        return Err(in_use("it is enabled"));
+    }
+    if cashier.ledger.peek(|books| books.config_activity(*id).is_some())? {
+        return Err(in_use("it has transactions"));
+    }
+    let history = cashier.archive.config_history(*id).await.map_err(|fault| {
+        tracing::error!(%fault, config = %id, "reading the records of a config failed");
+        storage_unavailable()
+    })?;
+    match (history.was_created, history.was_enabled) {
+        (_, true) => return Err(in_use("it has served")),
+        (false, false) => return Err(in_use("it is older than the records that would show whether it served")),
+        (true, false) => {}
+    }
+    let changes = {
+        let snapshot = cashier.snapshot();
+        let module = snapshot.module(&stored.provider).map(module_settings);
+        let now = cashier.clock.now();
+        let judged =
+            EditContext { has_transactions: false, module, parse: &parse_settings, without: &without_key, now };
+        changed_fields(Some(&stored), &ProviderConfig::blank(Box::default(), now), &judged)?
+    };
+    let nothing = Secret::default();
+    let by = EditedBy { session, command, context, authority: Authority::One(&nothing) };
+    let _admitted = cashier.ledger.admit(Estimate::single(0))?;
+    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let ticket = cashier.ledger.decide(&stamp, |drafting| {
+        drafting.add([Change::ConfigDeleted(*id)]);
+        drafting.store(approvals::record(&by, *id, ApprovalId(0), "deleted", changes));
+    })?;
+    ticket.durable().await?;
+    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).without_config(*id)));
+    tracing::info!(config = %id, provider = %stored.provider, by = %session.manager_id(), "config deleted");
+    Ok(())
+}
